@@ -1,0 +1,60 @@
+# Every target works as the first thing typed on a clean clone: it makes .venv itself.
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev system-demo system-test demo test lint format proto bench faults clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.product-installed
+DEV_STAMP := $(VENV)/.developer-installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+ARGS ?=
+
+help:
+	@echo "make demo [ARGS=--check]   a core, three satellites and a customer's server on this machine"
+	@echo "make test                  all tests"
+	@echo "make lint                  style, types, architecture, generated code"
+	@echo "make proto                 regenerate the wire's code"
+	@echo "make setup                 only the virtual environment"
+
+$(BIN)/python:
+	@./.ci/system-packages venv
+	@$(PYTHON) -m venv $(VENV)
+
+$(STAMP): $(BIN)/python pyproject.toml constraints.txt
+	@echo "Installing Border Scout into $(VENV) ..."
+	@$(PIP) install -c constraints.txt -e '.[core,satellite,inventory]'
+	@touch $@
+
+$(DEV_STAMP): $(STAMP)
+	@echo "Installing the developers' tools into $(VENV) ..."
+	@$(PIP) install -c constraints.txt -e '.[core,satellite,inventory,dev]'
+	@touch $@
+
+setup: $(STAMP)
+
+setup-dev: $(DEV_STAMP)
+
+demo: $(STAMP)
+	@$(BIN)/borderscout demo $(ARGS)
+
+test: $(DEV_STAMP)
+	@./.ci/system-packages test
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEV_STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@./.ci/proto --check
+
+format: $(DEV_STAMP)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+proto: $(DEV_STAMP)
+	@./.ci/proto
+
+clean:
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

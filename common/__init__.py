@@ -1,0 +1,1 @@
+"""What core and satellite both use, and nothing else."""

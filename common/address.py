@@ -1,0 +1,111 @@
+"""Which domain and which mailbox does a text name?
+
+Pure. Domains are compared as A-labels in lower case, local parts case-folded; a local part is sent
+on as it came. Source: RFC 5321 section 4.1.2, RFC 5891 (IDNA), RFC 6531.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import NewType
+
+import idna
+
+from common.errors import PeerError
+
+Domain = NewType("Domain", str)  # A-labels, lower case, no final dot
+
+DOMAIN_LENGTH_MAX = 253  # RFC 1035 section 2.3.4, without the root's dot
+LOCAL_PART_LENGTH_MAX = 64  # octets; RFC 5321 section 4.5.3.1.1
+ADDRESS_LENGTH_MAX = 254  # octets; RFC 5321 section 4.5.3.1.3 less the brackets
+
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_PLAIN_DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))+")
+
+
+class AddressError(PeerError):
+    """A text that should be a domain or an address is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A mailbox: the local part as it came, and its domain."""
+
+    local: str
+    domain: Domain
+
+    def __str__(self) -> str:
+        return f"{self.local}@{self.domain}"
+
+    @property
+    def folded(self) -> str:
+        """The form in which addresses are compared and stored as keys."""
+        return f"{self.local.casefold()}@{self.domain}"
+
+
+def parse_domain(text: str) -> Domain:
+    """Return the A-label form of a domain name.
+
+    Raises:
+        AddressError: it is no domain name, or not one that DNS can hold.
+    """
+    lowered = text.lower().removesuffix(".")
+    if _PLAIN_DOMAIN.fullmatch(lowered) and len(lowered) <= DOMAIN_LENGTH_MAX:
+        if "xn--" not in lowered:
+            return Domain(lowered)
+    elif not text.isascii():
+        return _from_unicode(text)
+    labels = lowered.split(".")
+    if len(lowered) > DOMAIN_LENGTH_MAX or not all(_LABEL.fullmatch(label) for label in labels):
+        raise AddressError(f"{text[:80]!r} is no domain name")
+    return Domain(lowered)
+
+
+def _from_unicode(text: str) -> Domain:
+    try:
+        encoded = idna.encode(text.removesuffix("."), uts46=True).decode("ascii")
+    except idna.IDNAError as error:
+        raise AddressError(f"{text[:80]!r} is no domain name") from error
+    if len(encoded) > DOMAIN_LENGTH_MAX:
+        raise AddressError(f"{text[:80]!r} is too long for a domain name")
+    return Domain(encoded)
+
+
+def parse_address(text: str) -> Address:
+    """Return the mailbox that ``text`` names; the last ``@`` separates.
+
+    The local part may be a quoted string. No source routes, no ``%`` or ``!`` is interpreted, and
+    an address literal is no mailbox of ours.
+
+    Raises:
+        AddressError: it is no mailbox.
+    """
+    local, at, domain = text.rpartition("@")
+    if not at or not local:
+        raise AddressError(f"{text[:80]!r} is no address; it needs a local part, @ and a domain")
+    if len(local.encode("utf-8", "replace")) > LOCAL_PART_LENGTH_MAX:
+        raise AddressError(f"the local part of {text[:80]!r} is longer than 64 octets")
+    if any(ord(c) < 0x20 or ord(c) == 0x7F for c in local):
+        raise AddressError("an address must not hold control characters")
+    return Address(local, parse_domain(domain))
+
+
+def fold(text: str) -> str:
+    """Return the comparable form of an address that was already accepted."""
+    local, _, domain = text.rpartition("@")
+    return f"{local.casefold()}@{domain.lower()}"
+
+
+def domain_of(text: str) -> Domain:
+    """Return the domain of an address that was already accepted."""
+    return Domain(text.rpartition("@")[2].lower())
+
+
+def canonical_ip(text: str) -> str:
+    """Return an IP address in its shortest form; a mapped IPv4 address becomes plain IPv4."""
+    address = ipaddress.ip_address(text)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(address)

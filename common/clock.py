@@ -1,0 +1,48 @@
+"""What time is it?
+
+Touches the system's clocks. Everything that needs the time takes a ``Clock``, so that a test can
+let seven days pass in a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from typing import Protocol
+
+from common.ids import ULID_RANDOM_BYTES, ulid
+
+
+class Clock(Protocol):
+    """Time as the rooms see it."""
+
+    def now_us(self) -> int:
+        """Return microseconds since the epoch, UTC: for records and screens, never for ordering."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Return seconds that only ever grow: for waits and deadlines."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after ``seconds``."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def now_us(self) -> int:
+        return time.time_ns() // 1000
+
+    def monotonic_s(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def new_id(clock: Clock) -> str:
+    """Return a fresh ULID."""
+    return ulid(now_us=clock.now_us(), randomness=secrets.token_bytes(ULID_RANDOM_BYTES))

@@ -1,0 +1,35 @@
+"""Everything the core pushes, and how it resolves into one answer for one recipient.
+
+Pure. ``documents`` says what there is and its bounds, ``policy`` the policy keys, ``resolve`` the
+answer, ``digest`` how two sets are compared.
+"""
+
+from common.preferences.documents import (
+    Document,
+    DocumentRefused,
+    Epoch,
+    Kind,
+    ListColour,
+    Position,
+    Scope,
+    ScopeLevel,
+)
+from common.preferences.policy import POLICY_KEYS, Action, Policy
+from common.preferences.resolve import ListHit, Preferences, Route
+
+__all__ = [
+    "POLICY_KEYS",
+    "Action",
+    "Document",
+    "DocumentRefused",
+    "Epoch",
+    "Kind",
+    "ListColour",
+    "ListHit",
+    "Policy",
+    "Position",
+    "Preferences",
+    "Route",
+    "Scope",
+    "ScopeLevel",
+]

@@ -1,0 +1,274 @@
+"""What do the preferences say for this recipient, at one revision?
+
+Pure. A ``Preferences`` never changes: applying documents makes a new one, so that a message is
+judged against exactly one revision however long its scan takes. Source: SYNC.md G2.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from common.address import Domain, domain_of, fold
+from common.preferences.digest import EMPTY_DIGEST, changed, document_hash
+from common.preferences.documents import (
+    NOTHING,
+    Document,
+    EngineBody,
+    FilterBody,
+    Kind,
+    ListBody,
+    ListColour,
+    PolicyBody,
+    Position,
+    RouteBody,
+    RuleBody,
+    Scope,
+    ScopeLevel,
+    check_document,
+    split_list_key,
+)
+from common.preferences.policy import Policy, resolve_policy
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a domain's mail goes."""
+
+    domain: Domain
+    customer: str
+    deliver_to: tuple[str, ...]
+    hold_days: int
+    lists_recipients: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListHit:
+    """The list entry that decided for a recipient."""
+
+    colour: ListColour
+    scope: str
+    pattern: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.colour} {self.scope} {self.pattern}"
+
+
+# pattern → colour → body, of one scope
+_Entries = dict[str, dict[ListColour, ListBody]]
+
+
+class Preferences:
+    """All documents at one revision, and the answers that they give."""
+
+    __slots__ = ("_by_kind", "_lists", "_owned", "_prefixes", "digest", "position")
+
+    def __init__(self) -> None:
+        self.position: Position = NOTHING
+        self.digest: bytes = EMPTY_DIGEST
+        self._by_kind: dict[str, dict[str, Document]] = {kind: {} for kind in Kind}
+        self._lists: dict[str, _Entries] = {}
+        self._prefixes: dict[str, set[tuple[int, int]]] = {}  # scope → (IP version, prefix length)
+        self._owned: set[str] = set()  # scopes whose entries no older revision shares
+
+    @classmethod
+    def from_documents(cls, documents: Iterable[Document], *, position: Position) -> Self:
+        """Return the preferences that hold exactly these documents.
+
+        Raises:
+            DocumentRefused: one of them cannot be applied.
+        """
+        made = cls()
+        for document in documents:
+            if not document.removed:
+                made._put(check_document(document))
+        made.position = position
+        return made
+
+    def applied(self, documents: Iterable[Document], *, position: Position) -> Self:
+        """Return new preferences with these documents set and tombstones' documents gone.
+
+        Raises:
+            DocumentRefused: one of them cannot be applied; ``self`` stays as it is.
+        """
+        made = self._copy()
+        for document in documents:
+            checked = check_document(document)
+            made._drop(checked.kind, checked.key)
+            if not checked.removed:
+                made._put(checked)
+        made.position = position
+        return made
+
+    def documents(self, kind: Kind | None = None) -> list[Document]:
+        """Return the documents of one kind, or of all in the order of the kinds, sorted by key."""
+        kinds = [kind] if kind else list(Kind)
+        return [self._by_kind[k][key] for k in kinds for key in sorted(self._by_kind[k])]
+
+    def document(self, kind: Kind, key: str) -> Document | None:
+        """Return one document; the key must be in canonical form."""
+        return self._by_kind[kind].get(key)
+
+    def route(self, domain: str) -> Route | None:
+        """Return where a domain's mail goes, or None when we do not take its mail."""
+        document = self._by_kind[Kind.ROUTE].get(domain)
+        if document is None:
+            return None
+        body: RouteBody = document.parsed
+        return Route(
+            Domain(domain),
+            body.customer,
+            body.deliver_to,
+            body.hold_days,
+            body.recipients == "listed",
+        )
+
+    def accepts(self, recipient: str) -> bool:
+        """Say whether a recipient of a domain of ours exists, as far as the preferences know."""
+        route = self.route(domain_of(recipient))
+        if route is None:
+            return False
+        return not route.lists_recipients or fold(recipient) in self._by_kind[Kind.RECIPIENT]
+
+    def scopes(self, recipient: str) -> list[Scope]:
+        """Return the scopes that a recipient stands in, the widest first."""
+        domain = domain_of(recipient)
+        found = [Scope(ScopeLevel.CLUSTER)]
+        route = self.route(domain)
+        if route is not None:
+            found.append(Scope(ScopeLevel.CUSTOMER, route.customer))
+        found.append(Scope(ScopeLevel.DOMAIN, domain))
+        found.append(Scope(ScopeLevel.RECIPIENT, fold(recipient)))
+        return found
+
+    def policy(self, recipient: str) -> Policy:
+        """Return the policy for a recipient, with the scope that set each key."""
+        policies = self._by_kind[Kind.POLICY]
+        if not policies:
+            return _DEFAULT_POLICY
+        bodies: list[tuple[str, Mapping[str, Any]]] = []
+        for scope in self.scopes(recipient):
+            document = policies.get(str(scope))
+            if document is not None:
+                body: PolicyBody = document.parsed
+                bodies.append((str(scope), body.model_extra or {}))
+        return resolve_policy(bodies)
+
+    def engine_is_required(self, name: str) -> bool:
+        """Say whether an engine's silence is weighed by the policy key ``unavailable``."""
+        document = self._by_kind[Kind.ENGINE].get(name)
+        if document is None:
+            return True  # what nobody has weighed must answer
+        body: EngineBody = document.parsed
+        return body.required
+
+    def filters(self, kind: str) -> dict[str, FilterBody]:
+        """Return the enabled filter documents of one kind by name, sorted."""
+        found: dict[str, FilterBody] = {}
+        for name, document in sorted(self._by_kind[Kind.FILTER].items()):
+            body: FilterBody = document.parsed
+            if body.kind == kind and body.enabled:
+                found[name] = body
+        return found
+
+    def rules(self) -> dict[str, RuleBody]:
+        """Return all pattern rules by name, sorted."""
+        return {name: d.parsed for name, d in sorted(self._by_kind[Kind.RULE].items())}
+
+    def list_hit(
+        self, recipient: str, *, sender: str, client_address: str, now_us: int
+    ) -> ListHit | None:
+        """Return the list entry that decides for a recipient, or None.
+
+        The nearest scope that has an entry decides; inside it the most specific pattern does:
+        address, domain, ``.domain`` from the longest, network from the longest. White beats black
+        on the same pattern.
+        """
+        if not self._lists:
+            return None
+        for scope in reversed(self.scopes(recipient)):
+            entries = self._lists.get(str(scope))
+            if not entries:
+                continue
+            for pattern in self._patterns(str(scope), sender, client_address):
+                hit = _alive(entries.get(pattern), now_us)
+                if hit is not None:
+                    return ListHit(hit[0], str(scope), pattern, hit[1].reason)
+        return None
+
+    def _patterns(self, scope: str, sender: str, client_address: str) -> Iterable[str]:
+        if sender:
+            domain = domain_of(sender)
+            yield fold(sender)
+            yield domain
+            rest: str = domain
+            while rest:
+                yield f".{rest}"
+                rest = rest.partition(".")[2]
+        if client_address:
+            address = ipaddress.ip_address(client_address)
+            for version, length in sorted(self._prefixes.get(scope, ()), reverse=True):
+                if version == address.version:
+                    yield str(ipaddress.ip_network((address, length), strict=False))
+
+    def _copy(self) -> Self:
+        made = type(self)()
+        made.digest = self.digest
+        made._by_kind = {kind: dict(found) for kind, found in self._by_kind.items()}
+        made._lists = dict(self._lists)
+        made._prefixes = dict(self._prefixes)
+        return made
+
+    def _put(self, document: Document) -> None:
+        self._by_kind[document.kind][document.key] = document
+        share = document_hash(document.kind, document.key, document.body)
+        self.digest = changed(self.digest, added=share)
+        if document.kind == Kind.LIST:
+            self._index(document)
+
+    def _drop(self, kind: str, key: str) -> None:
+        document = self._by_kind[kind].pop(key, None)
+        if document is None:
+            return
+        share = document_hash(kind, key, document.body)
+        self.digest = changed(self.digest, without=share)
+        if kind == Kind.LIST:
+            colour, scope, pattern = split_list_key(key)
+            entries = self._own(str(scope))
+            colours = dict(entries[pattern])
+            del colours[colour]
+            entries[pattern] = colours
+            if not colours:
+                del entries[pattern]
+
+    def _index(self, document: Document) -> None:
+        colour, scope, pattern = split_list_key(document.key)
+        entries = self._own(str(scope))
+        entries[pattern] = entries.get(pattern, {}) | {colour: document.parsed}
+        if "/" in pattern and "@" not in pattern:
+            network = ipaddress.ip_network(pattern)
+            known = self._prefixes.get(str(scope), set())
+            self._prefixes[str(scope)] = known | {(network.version, network.prefixlen)}
+
+    def _own(self, scope: str) -> _Entries:
+        """Return a scope's entries, copied once from the older revision that shares them."""
+        if scope not in self._owned:
+            self._lists[scope] = dict(self._lists.get(scope, {}))
+            self._owned.add(scope)
+        return self._lists[scope]
+
+
+def _alive(
+    colours: dict[ListColour, ListBody] | None, now_us: int
+) -> tuple[ListColour, ListBody] | None:
+    for colour in (ListColour.WHITE, ListColour.BLACK):
+        body = (colours or {}).get(colour)
+        if body is not None and (body.until_us == 0 or now_us < body.until_us):
+            return colour, body
+    return None
+
+
+_DEFAULT_POLICY = resolve_policy([])

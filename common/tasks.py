@@ -1,0 +1,67 @@
+"""How is work started that nobody awaits, and finished that must not be cut short?
+
+Touches the event loop. The one broad ``except`` of the house is here: a background task that dies
+is logged and ends the process or is started again, never forgotten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+import structlog
+
+from common.clock import Clock
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+
+async def finish(awaitable: Awaitable[T]) -> T:
+    """Await something to its end even when we are cancelled, then raise the cancellation.
+
+    For steps that must complete once begun, such as a commit.
+    """
+    task = asyncio.ensure_future(awaitable)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise
+            cancelled = True
+        except BaseException:
+            if not cancelled:
+                raise
+    if cancelled:
+        if not task.cancelled():
+            task.exception()  # seen here, so that it is not reported as never retrieved
+        raise asyncio.CancelledError
+    return task.result()
+
+
+def spawn(
+    group: asyncio.TaskGroup, work: Coroutine[Any, Any, None], *, name: str
+) -> asyncio.Task[None]:
+    """Start ``work`` as a named task of ``group``."""
+    return group.create_task(work, name=name)
+
+
+async def keep_running(
+    work: Callable[[], Awaitable[None]], *, name: str, clock: Clock, pause_s: float = 1.0
+) -> None:
+    """Run ``work`` again whenever it fails, after ``pause_s`` seconds; return when it returns.
+
+    Each failure is logged with its traceback. Cancellation passes through.
+    """
+    while True:
+        try:
+            await work()
+        except Exception:  # the one place where anything is caught
+            log.exception("task.failed", task=name)
+        else:
+            return
+        await clock.sleep(pause_s)

@@ -1,0 +1,1 @@
+"""Holds everybody's preferences, pushes them out, and takes in records and quarantined mail."""

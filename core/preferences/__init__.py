@@ -1,0 +1,1 @@
+"""Preference documents: publishing, history, and the feed to the satellites."""

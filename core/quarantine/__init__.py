@@ -1,0 +1,1 @@
+"""Quarantined mail: cases, bodies, release."""

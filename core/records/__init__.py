@@ -1,0 +1,1 @@
+"""Log records taken in once, and what is asked of them."""

@@ -1,0 +1,71 @@
+"""What does the core's settings file say?
+
+Pure, but for the file that it reads.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from common.settings import Settings, load
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Endpoint = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+):[0-9]{1,5}$")]
+
+
+class NodeEntry(Settings):
+    """A satellite node that the inventory names."""
+
+    name: Name
+    site: Name
+
+
+class TlsFiles(Settings):
+    """The core's certificate, key, and the authority that signs the cluster's certificates."""
+
+    certificate: str
+    key: str
+    authority: str
+
+
+class CoreSettings(Settings):
+    """One core."""
+
+    cluster: Name
+    name: Name
+    http: Endpoint  # REST API, metrics, health
+    grpc: Endpoint  # the satellites' link
+    tls: TlsFiles
+    token_file: str = "token"  # noqa: S105 - a file name; 0600; the bearer token of the API
+    state: str = "state"  # folder for the database and the bodies
+    database: str = ""  # SQLAlchemy URL; empty: SQLite in the state folder
+    nodes: list[NodeEntry] = Field(default_factory=list)
+    first_revision: str = "preferences.json"  # taken in when the store is empty
+    bookmark_s: Annotated[float, Field(gt=0)] = 5.0  # between bookmarks on a quiet stream
+    claim_wait_s: Annotated[float, Field(gt=0)] = 30.0  # an unclaimed release goes to another shard
+
+
+def load_settings(path: Path) -> CoreSettings:
+    """Read ``core.yaml``; paths in it are taken from the folder that it stands in.
+
+    Raises:
+        SettingsError: with every complaint.
+    """
+    settings = load(path, CoreSettings)
+    folder = path.resolve().parent
+    tls = settings.tls
+    return settings.model_copy(
+        update={
+            "state": str(folder / settings.state),
+            "token_file": str(folder / settings.token_file),
+            "first_revision": str(folder / settings.first_revision),
+            "tls": TlsFiles(
+                certificate=str(folder / tls.certificate),
+                key=str(folder / tls.key),
+                authority=str(folder / tls.authority),
+            ),
+        }
+    )

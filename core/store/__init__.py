@@ -1,0 +1,1 @@
+"""The core's database; the only room that knows SQL."""

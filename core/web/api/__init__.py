@@ -1,0 +1,1 @@
+"""The REST API; the command line is its first client."""

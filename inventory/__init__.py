@@ -1,0 +1,1 @@
+"""One YAML file that describes the whole cluster, and all that is made from it."""

@@ -1,0 +1,1 @@
+"""Which site a domain's mail should try first."""

@@ -1,0 +1,1 @@
+"""MX plans in the formats of DNS tools."""

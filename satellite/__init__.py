@@ -1,0 +1,1 @@
+"""Accepts, scans and delivers mail at one site."""

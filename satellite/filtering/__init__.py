@@ -1,0 +1,1 @@
+"""Spam filters and the score."""

@@ -1,0 +1,1 @@
+"""Virus engines, run in parallel on the stored message."""

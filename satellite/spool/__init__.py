@@ -1,0 +1,1 @@
+"""The crash-safe store in the middle of the house."""

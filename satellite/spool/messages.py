@@ -1,0 +1,154 @@
+"""What does the spool hold of one message, and what do the stages put back?
+
+Pure: the shapes that pass between the spool and the rooms around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from common.envelope import Envelope
+from common.ids import MessageId
+from common.records import Event
+from satellite.spool.states import State
+
+INLINE_BYTES_MAX = 65_536  # larger bodies are files: measured, a table row is cheaper below
+
+
+class Disposition(StrEnum):
+    """What is done for one recipient."""
+
+    DELIVER = "deliver"
+    QUARANTINE = "quarantine"
+    DROP = "drop"
+    REJECT = "reject"
+
+
+class Origin(StrEnum):
+    """Where a message in the spool came from."""
+
+    SMTP = "smtp"
+    BOUNCE = "bounce"  # a DSN of our own: never scanned, never bounced
+    RELEASE = "release"  # a quarantined message that the core released
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """What a delivered copy looks like: ``head`` and then the body from octet ``skip`` on.
+
+    Recipients with the same copy and destination share one delivery transaction; recipients with
+    other headers never see these.
+    """
+
+    head: bytes
+    skip: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """One recipient of a message."""
+
+    number: int  # place in the envelope, from 0
+    address: str
+    state: State
+    disposition: str = ""  # empty before it is judged
+    reason: str = ""
+    attempts: int = 0
+    next_us: int = 0  # wall clock, when to try again; 0: now
+    reply: str = ""  # the last reply of the customer's server
+    copy: int = -1  # which of the message's copies; -1: none yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """One message as the spool holds it, without its body."""
+
+    id: MessageId
+    origin: Origin
+    envelope: Envelope
+    received_us: int
+    age_us: int  # the age clock when it was accepted: the hold days count from here
+    size: int  # octets of the body
+    sha256: bytes
+    trace: bytes  # our Received line, CRLF included
+    revision: int  # of the preferences that judged it; 0 before
+    subject: str
+    scans: int  # tries of scanning so far
+    recipients: tuple[Recipient, ...]
+    copies: tuple[Copy, ...]
+    in_file: bool
+    released_from: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A log record that is written with the state change that it tells of."""
+
+    event: Event
+    message_id: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMessage:
+    """A message that we make ourselves: a DSN, or the copy that a release delivers."""
+
+    id: MessageId
+    origin: Origin
+    envelope: Envelope
+    body: bytes
+    copy: Copy
+    subject: str = ""
+    released_from: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """The disposition of one recipient."""
+
+    number: int
+    disposition: Disposition
+    reason: str  # the rule, threat or list entry that decided
+    copy: Copy
+    sending: bool = False  # its delivery starts at once: write the sending mark now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What scanning, filtering and disposition made of one message."""
+
+    revision: int
+    subject: str
+    message_id_header: str
+    recipients: tuple[Judged, ...]
+    verdicts: tuple[Mapping[str, Any], ...]  # as they stand in the `scanned` record
+    score: float
+    quarantine_reason: str = ""  # virus, spam, blacklist, policy, unscannable, waited, postmaster
+    quarantine_detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """How one recipient left a delivery transaction: an outcome, or a state to try again from."""
+
+    number: int
+    state: State
+    reason: str
+    reply: str = ""
+    next_us: int = 0
+    attempted: bool = True  # False: the connection failed before the recipient was named
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A quarantined message on its way to the core."""
+
+    message: Stored
+    quarantined_us: int
+    recipients: tuple[str, ...]
+    reason: str
+    detail: str
+    copy: Copy

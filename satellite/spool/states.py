@@ -1,0 +1,125 @@
+"""Which states can a recipient of a message be in, and what does recovery do with each?
+
+Pure. This table is the design of the spool: the store refuses every transition that does not stand
+here, start-up reads its recovery column, and ``docs/spool.md`` is drawn from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from common.errors import LocalError
+
+
+class State(StrEnum):
+    """Where a recipient's copy is. The last six are outcomes."""
+
+    RECEIVED = "received"
+    WAITING = "waiting"
+    QUEUED = "queued"
+    SENDING = "sending"
+    DEFERRED = "deferred"
+    HELD = "held"
+    FROZEN = "frozen"
+    DAMAGED = "damaged"
+    DELIVERED = "delivered"
+    QUARANTINED = "quarantined"
+    DROPPED = "dropped"
+    REJECTED = "rejected"
+    BOUNCED = "bounced"
+    EXPIRED = "expired"
+
+
+class Recovery(StrEnum):
+    """What start-up does with a recipient that it finds in a state."""
+
+    SCAN = "scan it"
+    SCAN_WHEN_DUE = "scan it when its time comes"
+    DELIVER = "deliver it"
+    DELIVER_WHEN_DUE = "deliver it when its time comes"
+    COUNT_AS_POSSIBLE = "record it as possibly delivered, then defer it"
+    LEAVE = "leave it to an operator"
+    NOTHING = "nothing: it has ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One state: its meaning, what may follow, and what recovery does."""
+
+    meaning: str
+    after: frozenset[State]
+    recovery: Recovery
+
+
+_S = State
+_ENDED = Row("", frozenset(), Recovery.NOTHING)
+
+_DISPOSED = frozenset({_S.QUEUED, _S.SENDING, _S.QUARANTINED, _S.DROPPED})
+_TRIED = frozenset({_S.DELIVERED, _S.DEFERRED, _S.HELD, _S.BOUNCED, _S.EXPIRED, _S.FROZEN})
+
+TABLE: Mapping[State, Row] = {
+    _S.RECEIVED: Row(
+        "message and envelope are durable; answered 250",
+        _DISPOSED | {_S.WAITING, _S.DAMAGED},
+        Recovery.SCAN,
+    ),
+    _S.WAITING: Row(
+        "an engine that must answer does not",
+        _DISPOSED | {_S.WAITING, _S.DAMAGED},
+        Recovery.SCAN_WHEN_DUE,
+    ),
+    _S.QUEUED: Row(
+        "judged deliver; not tried yet",
+        frozenset({_S.SENDING, _S.DAMAGED}) | _TRIED,
+        Recovery.DELIVER,
+    ),
+    _S.SENDING: Row(
+        "the sending mark: the final dot may leave at any moment",
+        frozenset({_S.DAMAGED}) | _TRIED,
+        Recovery.COUNT_AS_POSSIBLE,
+    ),
+    _S.DEFERRED: Row(
+        "tried; to be tried again at its time",
+        frozenset({_S.SENDING, _S.DAMAGED}) | _TRIED,
+        Recovery.DELIVER_WHEN_DUE,
+    ),
+    _S.HELD: Row(
+        "the customer's server is away",
+        frozenset({_S.SENDING, _S.DAMAGED}) | _TRIED,
+        Recovery.DELIVER_WHEN_DUE,
+    ),
+    _S.FROZEN: Row(
+        "stopped by an operator",
+        frozenset({_S.DEFERRED, _S.DAMAGED, _S.EXPIRED}),
+        Recovery.LEAVE,
+    ),
+    _S.DAMAGED: Row(
+        "its body cannot be read",
+        frozenset({_S.DEFERRED, _S.DROPPED, _S.BOUNCED}),
+        Recovery.LEAVE,
+    ),
+    _S.DELIVERED: _ENDED,
+    _S.QUARANTINED: _ENDED,
+    _S.DROPPED: _ENDED,
+    _S.REJECTED: _ENDED,
+    _S.BOUNCED: _ENDED,
+    _S.EXPIRED: _ENDED,
+}
+
+OUTCOMES = frozenset(state for state, row in TABLE.items() if row.recovery is Recovery.NOTHING)
+
+
+class IllegalTransition(LocalError):
+    """Somebody asked for a step that the table does not have."""
+
+
+def check_transition(before: State, after: State) -> None:
+    """Accept a step of the table.
+
+    Raises:
+        IllegalTransition: it is none; nothing may be written.
+    """
+    if after not in TABLE[before].after:
+        raise IllegalTransition(f"a recipient cannot go from {before} to {after}")

@@ -1,0 +1,1 @@
+"""What tests stand on: real servers, the ledger, the sink, the checker."""
