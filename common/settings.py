@@ -7,8 +7,9 @@ complaint at once, each with its place: ``FILE:LINE:COLUMN: what; remedy``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
@@ -27,6 +28,21 @@ class Settings(BaseModel):
     """The base of every settings model: frozen, and unknown keys are complaints."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Complaint:
+    """What is wrong in a file, where (line and column from 1), and what to do about it."""
+
+    file: str
+    line: int
+    column: int
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        text = f"{self.file}:{self.line}:{self.column}: {self.what}; {self.remedy}"
+        return " ".join(text.split())
 
 
 class Source:
@@ -55,23 +71,42 @@ class Source:
 
     def complaint(self, path: Path_, what: str, remedy: str) -> str:
         """Return one line that names the place of a value, what is wrong and what to do."""
-        line, column = self.place(path)
-        text = f"{self.file}:{line}:{column}: {what}; {remedy}"
-        return " ".join(text.split())
+        return str(Complaint(self.file, *self.place(path), what, remedy))
 
     def place(self, path: Path_) -> tuple[int, int]:
-        """Return line and column (from 1) of a value; of its nearest parent when it is missing."""
+        """Return line and column (from 1) of a value; of its nearest parent when it is missing.
+
+        Steps that the tree does not have are passed over: a validator may add some of its own,
+        such as the number of an item where the file has a single value.
+        """
         node, line, column = self.tree, 0, 0
         for step in path:
-            if isinstance(node, CommentedMap) and step in node:
-                line, column = node.lc.key(step)
-                node = node[step]
+            if isinstance(node, CommentedMap):
+                key = _key_of(node, step)
+                if key is not None:
+                    line, column = node.lc.key(key)
+                    node = node[key]
             elif isinstance(node, CommentedSeq) and isinstance(step, int) and step < len(node):
                 line, column = node.lc.item(step)
                 node = node[step]
-            else:
-                break
         return line + 1, column + 1
+
+
+class Placed(Protocol):
+    """Anything that knows its file's name and where in it each value stands."""
+
+    file: str
+
+    def place(self, path: Path_) -> tuple[int, int]:
+        """Return line and column (from 1) of a value; of its nearest parent when it is missing."""
+        ...
+
+
+def _key_of(node: CommentedMap, step: str | int) -> Any:
+    if step in node:
+        return step
+    # Keys are compared as text, since `plain` makes text of them: 127 and yes are keys as well.
+    return next((key for key in node if str(key) == str(step)), None)
 
 
 def _parse(file: str, text: str) -> Any:
@@ -101,18 +136,29 @@ def validated(source: Source, model: type[ModelT]) -> ModelT:
         raise SettingsError(complaints_of(source, error)) from None
 
 
-def complaints_of(source: Source, error: ValidationError) -> list[str]:
+def complaints_of(source: Placed, error: ValidationError) -> list[str]:
     """Return one line for each error of a validation, in the order of the file."""
-    found: list[tuple[tuple[int, int], str]] = []
+    return [str(found) for found in findings_of(source, error)]
+
+
+def findings_of(source: Placed, error: ValidationError, *, below: Path_ = ()) -> list[Complaint]:
+    """Return a complaint for each error of a validation, in the order of the file.
+
+    Args:
+        below: where in the file the validated value stands.
+    """
+    found: list[Complaint] = []
     for item in error.errors(include_url=False):
-        path = [step for step in item["loc"] if isinstance(step, int) or step.isidentifier()]
-        what, remedy = _what_and_remedy(item)
-        found.append((source.place(path), source.complaint(path, what, remedy)))
-    return [line for _, line in sorted(found)]
+        line, column = source.place([*below, *item["loc"]])
+        found.append(Complaint(source.file, line, column, *_what_and_remedy(item)))
+    return sorted(found)
 
 
 def _what_and_remedy(item: Any) -> tuple[str, str]:
-    name = ".".join(str(step) for step in item["loc"])
+    # Numbers of items count from 0 and say little beside the line; the validator's own marks
+    # (of a mapping's key, of a branch it tried) say nothing.
+    steps = [step for step in item["loc"] if isinstance(step, str) and "[" not in step]
+    label = f"{'.'.join(steps)}: " if steps else ""
     match item["type"]:
         case "extra_forbidden":
             return f"unknown key {item['loc'][-1]!r}", "remove it or correct its spelling"
@@ -121,9 +167,9 @@ def _what_and_remedy(item: Any) -> tuple[str, str]:
         case "value_error":
             message = str(item["ctx"]["error"])
             what, _, remedy = message.partition("; ")
-            return f"{name}: {what}", remedy or "correct the value"
+            return f"{label}{what}", remedy or "correct the value"
         case _:
-            return f"{name}: {item['msg'].lower()}, not {item['input']!r:.80}", "correct the value"
+            return f"{label}{item['msg'].lower()}, not {item['input']!r:.80}", "correct the value"
 
 
 def plain(node: Any) -> Any:

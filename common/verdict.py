@@ -79,3 +79,9 @@ def printable(text: str, *, length_max: int = THREAT_LENGTH_MAX) -> str:
     What an engine or a stranger says is data: it must not break a header line or a log line.
     """
     return "".join(c if " " <= c <= "~" else "?" for c in text[:length_max])
+
+
+def points(value: float) -> str:
+    """Return points with at least one and at most three decimals: ``5.0``, ``1.25``."""
+    text = f"{value:.3f}".rstrip("0")
+    return text + "0" if text.endswith(".") else text

@@ -42,6 +42,7 @@ class CoreLink(Settings):
     """Where the core is, and who we are to it."""
 
     address: Endpoint
+    name: Name = "core"  # its certificate must be for NAME.CLUSTER.borderscout.internal
     certificate: str
     key: str
     authority: str
@@ -54,6 +55,7 @@ class EngineSettings(Settings):
     kind: Annotated[str, Field(min_length=1, max_length=40)]
     address: str = ""
     timeout_s: Annotated[float, Field(gt=0, le=600)] = 60.0  # for one message
+    bytes_max: Annotated[int, Field(ge=0)] = 0  # larger mail is not shown to it; 0: no such limit
     options: dict[str, Any] = Field(default_factory=dict)
 
 

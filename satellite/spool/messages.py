@@ -5,6 +5,7 @@ Pure: the shapes that pass between the spool and the rooms around it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -94,7 +95,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMessage:
-    """A message that we make ourselves: a DSN, or the copy that a release delivers."""
+    """A message that we make ourselves: a DSN. Its body goes into the database."""
 
     id: MessageId
     origin: Origin
@@ -102,7 +103,27 @@ class NewMessage:
     body: bytes
     copy: Copy
     subject: str = ""
-    released_from: str = ""
+
+    def as_stored(
+        self, *, received_us: int, age_us: int, recipients: tuple[Recipient, ...]
+    ) -> Stored:
+        """Return it as the spool holds it."""
+        return Stored(
+            id=self.id,
+            origin=self.origin,
+            envelope=self.envelope,
+            received_us=received_us,
+            age_us=age_us,
+            size=len(self.body),
+            sha256=hashlib.sha256(self.body).digest(),
+            trace=b"",
+            revision=0,
+            subject=self.subject,
+            scans=0,
+            recipients=recipients,
+            copies=(self.copy,),
+            in_file=False,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

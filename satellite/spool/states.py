@@ -57,7 +57,7 @@ _S = State
 _ENDED = Row("", frozenset(), Recovery.NOTHING)
 
 _DISPOSED = frozenset({_S.QUEUED, _S.SENDING, _S.QUARANTINED, _S.DROPPED})
-_TRIED = frozenset({_S.DELIVERED, _S.DEFERRED, _S.HELD, _S.BOUNCED, _S.EXPIRED, _S.FROZEN})
+_NOT_DELIVERED = frozenset({_S.DEFERRED, _S.HELD, _S.BOUNCED, _S.EXPIRED, _S.FROZEN, _S.DAMAGED})
 
 TABLE: Mapping[State, Row] = {
     _S.RECEIVED: Row(
@@ -72,22 +72,22 @@ TABLE: Mapping[State, Row] = {
     ),
     _S.QUEUED: Row(
         "judged deliver; not tried yet",
-        frozenset({_S.SENDING, _S.DAMAGED}) | _TRIED,
+        _NOT_DELIVERED | {_S.SENDING},
         Recovery.DELIVER,
     ),
     _S.SENDING: Row(
         "the sending mark: the final dot may leave at any moment",
-        frozenset({_S.DAMAGED}) | _TRIED,
+        _NOT_DELIVERED | {_S.DELIVERED},  # and from nowhere else: no dot leaves unmarked
         Recovery.COUNT_AS_POSSIBLE,
     ),
     _S.DEFERRED: Row(
         "tried; to be tried again at its time",
-        frozenset({_S.SENDING, _S.DAMAGED}) | _TRIED,
+        _NOT_DELIVERED | {_S.SENDING},
         Recovery.DELIVER_WHEN_DUE,
     ),
     _S.HELD: Row(
         "the customer's server is away",
-        frozenset({_S.SENDING, _S.DAMAGED}) | _TRIED,
+        _NOT_DELIVERED | {_S.SENDING},
         Recovery.DELIVER_WHEN_DUE,
     ),
     _S.FROZEN: Row(

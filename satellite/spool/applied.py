@@ -1,0 +1,96 @@
+"""Which preferences does this shard have, and how are new ones taken in?
+
+Touches the spool's tables. A revision is applied in one transaction or not at all; the last good
+one stays for ever (SYNC.md G2, G8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from common.errors import PeerError
+from common.preferences import Document, Epoch, Position, Preferences
+from common.preferences.documents import check_document
+from common.records import Event
+from satellite.spool.commits import Operation, Transaction
+from satellite.spool.messages import Outgoing
+from satellite.spool.rows import Select
+
+
+class DigestMismatch(PeerError):
+    """What the documents make is not the set that the core says they make."""
+
+
+def read_preferences(select: Select) -> Preferences:
+    """Return the preferences as they were last applied; empty ones in a new spool.
+
+    Raises:
+        DocumentRefused: a document cannot be read any more.
+    """
+    meta = {str(name): value for name, value in select("SELECT name, value FROM meta", ())}
+    if "revision" not in meta:
+        return Preferences()
+    documents = [
+        Document(kind, key, revision, body)
+        for kind, key, revision, body in select(
+            "SELECT kind, key, revision, body FROM document", ()
+        )
+    ]
+    position = Position(Epoch(int(meta["generation"]), str(meta["epoch"])), int(meta["revision"]))
+    return Preferences.from_documents(documents, position=position)
+
+
+def prepared(
+    current: Preferences,
+    documents: Sequence[Document],
+    *,
+    position: Position,
+    digest: bytes,
+    snapshot: bool,
+) -> Preferences:
+    """Return the preferences that these documents make; nothing is written yet.
+
+    Raises:
+        DocumentRefused: a document cannot be applied.
+        DigestMismatch: the set would differ from the core's.
+    """
+    if snapshot:
+        made = Preferences.from_documents(documents, position=position)
+    else:
+        made = current.applied(documents, position=position)
+    if made.digest != digest:
+        raise DigestMismatch("the documents do not make the set that the core announced")
+    return made
+
+
+def written(documents: Sequence[Document], position: Position, *, snapshot: bool) -> Operation:
+    """The transaction that makes a revision the applied one.
+
+    Raises:
+        DocumentRefused: a document cannot be applied.
+    """
+    checked = [check_document(document) for document in documents]  # keys in canonical form
+
+    def write(transaction: Transaction) -> None:
+        if snapshot:
+            transaction.execute("DELETE FROM document")
+        for document in checked:
+            if document.removed:
+                transaction.execute(
+                    "DELETE FROM document WHERE kind=? AND key=?", (document.kind, document.key)
+                )
+            else:
+                transaction.execute(
+                    "REPLACE INTO document VALUES (?,?,?,?)",
+                    (document.kind, document.key, document.revision, document.body),
+                )
+        facts = {
+            "generation": position.epoch.generation,
+            "epoch": position.epoch.identifier,
+            "revision": position.revision,
+        }
+        for name, value in facts.items():
+            transaction.execute("REPLACE INTO meta VALUES (?,?)", (name, value))
+        transaction.record(Outgoing(event=Event.PREFERENCES_APPLIED, fields=facts))
+
+    return write

@@ -1,0 +1,132 @@
+"""Where are a message's octets, and how are they read?
+
+Touches the body folder. Bodies up to 64 KiB are rows of the database; larger ones are files, named
+by the message's id and nothing else, made durable before the row that points to them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from common.durable import write_all
+from common.errors import EnvironmentFailure
+from common.ids import MessageId, is_ulid
+
+PART = ".part"  # a body that is still being received
+
+
+class BodyDamaged(EnvironmentFailure):
+    """A body cannot be read as it was written."""
+
+
+class Body:
+    """The octets of one message, in memory or in a file.
+
+    Args:
+        size: octets.
+        data: the octets of a body in the database.
+        path: the file of a larger one.
+    """
+
+    def __init__(self, *, size: int, data: bytes | None = None, path: Path | None = None) -> None:
+        assert (data is None) != (path is None)
+        self.size = size
+        self.data = data
+        self.path = path
+        self._descriptor = -1
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return up to ``length`` octets from ``offset``; fewer only at the end.
+
+        Raises:
+            BodyDamaged: the file is gone, shorter than it was, or cannot be read.
+        """
+        if self.data is not None:
+            return self.data[offset : offset + length]
+        assert self.path is not None
+        wanted = max(0, min(length, self.size - offset))
+        try:
+            if self._descriptor < 0:
+                self._descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            found = os.pread(self._descriptor, wanted, offset)
+        except OSError as error:
+            raise BodyDamaged(f"the body file {self.path.name} cannot be read: {error}") from error
+        if len(found) != wanted:
+            raise BodyDamaged(f"the body file {self.path.name} is shorter than {self.size} octets")
+        return found
+
+    def close(self) -> None:
+        """Give the file back; harmless when there is none."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class BodyFile:
+    """A body file that is being written; it has its final name only after ``publish``."""
+
+    def __init__(self, folder: Path, message: MessageId) -> None:
+        assert is_ulid(message)
+        self.path = folder / message
+        self._part = folder / f"{message}{PART}"
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._descriptor = os.open(self._part, flags, 0o600)
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Append octets; they are not durable yet."""
+        write_all(self._descriptor, chunk)
+
+    def publish(self) -> None:
+        """Make the file durable under its final name. Runs in a thread: it waits for the disk."""
+        os.fsync(self._descriptor)
+        os.close(self._descriptor)
+        self._descriptor = -1
+        self._part.rename(self.path)
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)  # without it the file was back under its old name after a power cut
+        finally:
+            os.close(folder)
+
+    def abandon(self) -> None:
+        """Leave nothing behind."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        self._part.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+
+
+def remove_body(path: Path) -> None:
+    """Delete a body file that no row points to any more; start-up finds what a crash left."""
+    path.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, wanted: set[str]) -> list[str]:
+    """Delete what no message needs, and return the ids whose file is missing.
+
+    Args:
+        folder: the body folder.
+        wanted: ids of messages whose body is a file.
+    """
+    present: set[str] = set()
+    for entry in os.scandir(folder):
+        if entry.is_file(follow_symlinks=False) and entry.name in wanted:
+            present.add(entry.name)
+        elif is_ulid(entry.name.removesuffix(PART)) and not entry.is_dir(follow_symlinks=False):
+            Path(entry.path).unlink(missing_ok=True)
+    return sorted(wanted - present)

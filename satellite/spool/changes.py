@@ -1,0 +1,414 @@
+"""What does each step of a message's life write?
+
+Pure over a ``Transaction``. Every change checks the table of states before it writes anything, and
+writes the log record of the step in the same transaction (P2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from common.ids import MessageId
+from common.records import Event
+from satellite.spool.bodies import remove_body
+from satellite.spool.commits import Operation, Transaction
+from satellite.spool.messages import (
+    Copy,
+    Disposition,
+    Judged,
+    Judgement,
+    NewMessage,
+    Outgoing,
+    Recipient,
+    Settled,
+    Stored,
+)
+from satellite.spool.rows import INSERT_MESSAGE, addresses, message_row, read_recipients
+from satellite.spool.states import OUTCOMES, IllegalTransition, State, check_transition
+
+_SET_STATE = "UPDATE recipient SET state=? WHERE message=? AND number=?"
+
+
+def accepted(stored: Stored, body: bytes | None) -> Operation:
+    """A message came in: from here on, once committed, it is ours (RFC 5321 section 6.1)."""
+
+    def write(transaction: Transaction) -> None:
+        _insert(transaction, stored, body)
+        transaction.record(_accepted_record(stored))
+
+    return write
+
+
+def released(stored: Stored, body: bytes | None, release_id: str) -> Operation:
+    """A release came in: a new message that goes straight to delivery, once for each release."""
+
+    def write(transaction: Transaction) -> None:
+        if transaction.execute("SELECT 1 FROM release WHERE id=?", (release_id,)):
+            raise IllegalTransition(f"the release {release_id} was taken before")
+        _insert(transaction, stored, body)
+        _insert_copies(transaction, stored.id, stored.copies)
+        transaction.execute(
+            "INSERT INTO release VALUES (?,?,?)", (release_id, stored.id, transaction.now_us)
+        )
+        transaction.record(_accepted_record(stored))
+        fields = {"release_id": release_id, "released_from": stored.released_from}
+        transaction.record(Outgoing(event=Event.RELEASED, message_id=stored.id, fields=fields))
+
+    return write
+
+
+def waits(
+    message: MessageId, *, next_us: int, reason: str, verdicts: Sequence[Mapping[str, Any]]
+) -> Operation:
+    """An engine that must answer does not: the message is scanned again at its time."""
+
+    def write(transaction: Transaction) -> None:
+        recipients = _open(transaction, message)
+        for recipient in recipients:
+            check_transition(recipient.state, State.WAITING)
+        transaction.execute("UPDATE message SET scans=scans+1 WHERE id=?", (message,))
+        for recipient in recipients:
+            _move(transaction, message, recipient, State.WAITING)
+        transaction.execute(
+            "UPDATE recipient SET next_us=?, reason=? WHERE message=?", (next_us, reason, message)
+        )
+        fields = {"reason": reason, "next_us": next_us, "verdicts": list(verdicts)}
+        transaction.record(Outgoing(event=Event.WAITING, message_id=message, fields=fields))
+
+    return write
+
+
+def judged(message: MessageId, judgement: Judgement, drop_body: Callable[[], None]) -> Operation:
+    """Every recipient gets its disposition, against one preference revision."""
+
+    def write(transaction: Transaction) -> None:
+        before = {recipient.number: recipient for recipient in _open(transaction, message)}
+        if set(before) != {one.number for one in judgement.recipients}:
+            raise IllegalTransition(f"a judgement of {message} must name each of its recipients")
+        after = {one.number: _state_of(one) for one in judgement.recipients}
+        for number, state in after.items():
+            check_transition(before[number].state, state)
+        copies = _distinct(one.copy for one in judgement.recipients)
+        _insert_copies(transaction, message, copies)
+        for one in judgement.recipients:
+            _move(transaction, message, before[one.number], after[one.number])
+            transaction.execute(
+                "UPDATE recipient SET disposition=?, reason=?, copy=?, next_us=0"
+                " WHERE message=? AND number=?",
+                (one.disposition, one.reason, copies.index(one.copy), message, one.number),
+            )
+        quarantined = State.QUARANTINED in after.values()
+        transaction.execute(
+            "UPDATE message SET revision=?, subject=?, scans=scans+1, quarantined_us=?,"
+            " quarantine_reason=?, quarantine_detail=? WHERE id=?",
+            (
+                judgement.revision,
+                judgement.subject,
+                transaction.now_us if quarantined else 0,
+                judgement.quarantine_reason,
+                judgement.quarantine_detail,
+                message,
+            ),
+        )
+        _record_judgement(transaction, message, judgement, before, after)
+        _finish(transaction, message, drop_body)
+
+    return write
+
+
+def marked_sending(message: MessageId, numbers: Sequence[int]) -> Operation:
+    """The sending mark: recovery will count these as possibly delivered."""
+
+    def write(transaction: Transaction) -> None:
+        recipients = [r for r in _open(transaction, message) if r.number in numbers]
+        for recipient in recipients:
+            check_transition(recipient.state, State.SENDING)
+        for recipient in recipients:
+            _move(transaction, message, recipient, State.SENDING)
+
+    return write
+
+
+def settled(
+    message: MessageId,
+    results: Sequence[Settled],
+    *,
+    records: Sequence[Outgoing],
+    bounce: tuple[Stored, NewMessage] | None,
+    drop_body: Callable[[], None],
+) -> Operation:
+    """A delivery transaction ended: outcomes, or states to try again from; and its DSN."""
+
+    def write(transaction: Transaction) -> None:
+        before = {r.number: r for r in _open(transaction, message)}
+        for result in results:
+            if result.number not in before:
+                raise IllegalTransition(f"recipient {result.number} of {message} has ended before")
+            check_transition(before[result.number].state, result.state)
+        for record in records:
+            transaction.record(record)
+        for result in results:
+            _move(transaction, message, before[result.number], result.state)
+            transaction.execute(
+                "UPDATE recipient SET reason=?, reply=?, next_us=?, attempts=attempts+?"
+                " WHERE message=? AND number=?",
+                (
+                    result.reason,
+                    result.reply,
+                    result.next_us,
+                    int(result.attempted),
+                    message,
+                    result.number,
+                ),
+            )
+        _record_results(transaction, message, results, before)
+        if bounce is not None:
+            _insert_bounce(transaction, message, *bounce)
+        _finish(transaction, message, drop_body)
+
+    return write
+
+
+def all_moved(
+    message: MessageId, *, before: frozenset[State], after: State, event: Event, reason: str
+) -> Operation:
+    """Move every recipient that is in one of some states: freeze, resume, damage."""
+
+    def write(transaction: Transaction) -> None:
+        recipients = [r for r in _open(transaction, message) if r.state in before]
+        for recipient in recipients:
+            check_transition(recipient.state, after)
+        for recipient in recipients:
+            _move(transaction, message, recipient, after)
+            transaction.execute(
+                "UPDATE recipient SET reason=?, next_us=0 WHERE message=? AND number=?",
+                (reason, message, recipient.number),
+            )
+        if recipients:
+            fields = {"reason": reason, "recipients": addresses(recipients)}
+            transaction.record(Outgoing(event=event, message_id=message, fields=fields))
+
+    return write
+
+
+def upload_taken(message: MessageId, drop_body: Callable[[], None]) -> Operation:
+    """The core has the quarantined message durably and its SHA-256 agrees: our copy may go."""
+
+    def write(transaction: Transaction) -> None:
+        transaction.execute("UPDATE message SET quarantined_us=0 WHERE id=?", (message,))
+        _finish(transaction, message, drop_body)
+
+    return write
+
+
+def possibly_delivered(message: MessageId) -> Operation:
+    """Recovery found the sending mark: the 250 may have come and not been committed."""
+
+    def write(transaction: Transaction) -> None:
+        recipients = [r for r in _open(transaction, message) if r.state is State.SENDING]
+        if not recipients:
+            return
+        for recipient in recipients:
+            _move(transaction, message, recipient, State.DEFERRED)
+            transaction.execute(
+                "UPDATE recipient SET next_us=0 WHERE message=? AND number=?",
+                (message, recipient.number),
+            )
+        fields = {"recipients": addresses(recipients)}
+        transaction.record(
+            Outgoing(event=Event.POSSIBLY_DELIVERED, message_id=message, fields=fields)
+        )
+
+    return write
+
+
+def _insert(transaction: Transaction, stored: Stored, body: bytes | None) -> None:
+    transaction.execute(INSERT_MESSAGE, message_row(stored))
+    for recipient in stored.recipients:
+        transaction.execute(
+            "INSERT INTO recipient (message, number, address, state, disposition, copy)"
+            " VALUES (?,?,?,?,?,?)",
+            (
+                stored.id,
+                recipient.number,
+                recipient.address,
+                recipient.state,
+                recipient.disposition,
+                recipient.copy,
+            ),
+        )
+        transaction.moved(None, recipient.state)
+    if body is not None:
+        transaction.execute("INSERT INTO body VALUES (?,?)", (stored.id, body))
+
+
+def _insert_copies(transaction: Transaction, message: MessageId, copies: Sequence[Copy]) -> None:
+    for number, copy in enumerate(copies):
+        transaction.execute(
+            "INSERT INTO copy VALUES (?,?,?,?)", (message, number, copy.head, copy.skip)
+        )
+
+
+def _insert_bounce(
+    transaction: Transaction, message: MessageId, stored: Stored, new: NewMessage
+) -> None:
+    _insert(transaction, stored, new.body)
+    _insert_copies(transaction, stored.id, stored.copies)
+    transaction.record(_accepted_record(stored))
+    fields = {"bounce_id": stored.id, "sender": stored.envelope.recipients[0]}
+    transaction.record(Outgoing(event=Event.BOUNCE_MADE, message_id=message, fields=fields))
+
+
+def _accepted_record(stored: Stored) -> Outgoing:
+    envelope = stored.envelope
+    fields = {
+        "client": envelope.client_address,
+        "helo": envelope.helo,
+        "sender": envelope.sender,
+        "recipients": list(envelope.recipients),
+        "size": stored.size,
+        "sha256": stored.sha256.hex(),
+        "tls": envelope.tls,
+        "origin": stored.origin,
+        "subject": stored.subject,
+        "released_from": stored.released_from,
+    }
+    return Outgoing(event=Event.ACCEPTED, message_id=stored.id, fields=fields)
+
+
+def _record_judgement(
+    transaction: Transaction,
+    message: MessageId,
+    judgement: Judgement,
+    before: Mapping[int, Recipient],
+    after: Mapping[int, State],
+) -> None:
+    scanned = {
+        "revision": judgement.revision,
+        "score": judgement.score,
+        "subject": judgement.subject,
+        "message_id": judgement.message_id_header,
+        "verdicts": list(judgement.verdicts),
+    }
+    transaction.record(Outgoing(event=Event.SCANNED, message_id=message, fields=scanned))
+    dispositions = [
+        {
+            "address": before[one.number].address,
+            "disposition": one.disposition,
+            "reason": one.reason,
+        }
+        for one in judgement.recipients
+    ]
+    fields = {
+        "recipients": dispositions,
+        "quarantine_reason": judgement.quarantine_reason,
+        "quarantine_detail": judgement.quarantine_detail,
+    }
+    transaction.record(Outgoing(event=Event.JUDGED, message_id=message, fields=fields))
+    ended = [
+        _result_fields(before[one.number], after[one.number], reason=one.reason)
+        for one in judgement.recipients
+        if after[one.number] in OUTCOMES
+    ]
+    if ended:
+        transaction.record(
+            Outgoing(event=Event.ENDED, message_id=message, fields={"recipients": ended})
+        )
+
+
+def _record_results(
+    transaction: Transaction,
+    message: MessageId,
+    results: Sequence[Settled],
+    before: Mapping[int, Recipient],
+) -> None:
+    groups: dict[Event, list[dict[str, Any]]] = {}
+    for result in results:
+        recipient = before[result.number]
+        fields = _result_fields(
+            recipient,
+            result.state,
+            reason=result.reason,
+            reply=result.reply,
+            attempts=recipient.attempts + int(result.attempted),
+            next_us=result.next_us,
+        )
+        groups.setdefault(_event_of(result.state), []).append(fields)
+    for event, group in groups.items():
+        transaction.record(Outgoing(event=event, message_id=message, fields={"recipients": group}))
+
+
+def _event_of(state: State) -> Event:
+    if state in OUTCOMES:
+        return Event.ENDED
+    return {State.HELD: Event.HELD, State.FROZEN: Event.FROZEN}.get(state, Event.DEFERRED)
+
+
+def _result_fields(
+    recipient: Recipient,
+    state: State,
+    *,
+    reason: str,
+    reply: str = "",
+    attempts: int = 0,
+    next_us: int = 0,
+) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "address": recipient.address,
+        "reason": reason,
+        "reply": reply,
+        "attempts": attempts,
+    }
+    if state in OUTCOMES:
+        return fields | {"outcome": state}
+    return fields | {"next_us": next_us}
+
+
+def _open(transaction: Transaction, message: MessageId) -> list[Recipient]:
+    """Return the recipients that have not ended, as this transaction sees them."""
+    recipients = read_recipients(transaction.execute, message)
+    return [recipient for recipient in recipients if recipient.state not in OUTCOMES]
+
+
+def _move(transaction: Transaction, message: MessageId, recipient: Recipient, after: State) -> None:
+    transaction.execute(_SET_STATE, (after, message, recipient.number))
+    transaction.moved(recipient.state, after)
+
+
+def _state_of(one: Judged) -> State:
+    match one.disposition:
+        case Disposition.DELIVER:
+            return State.SENDING if one.sending else State.QUEUED
+        case Disposition.DROP:
+            return State.DROPPED
+        case Disposition.QUARANTINE | Disposition.REJECT:
+            return State.QUARANTINED  # a rejection exists only before 250; after it, quarantine
+
+
+def _distinct(copies: Any) -> list[Copy]:
+    found: list[Copy] = []
+    for copy in copies:
+        if copy not in found:
+            found.append(copy)
+    return found
+
+
+def _finish(transaction: Transaction, message: MessageId, drop_body: Callable[[], None]) -> None:
+    """Forget a message that nothing needs any more; its records stay in the outbox until acked."""
+    if _open(transaction, message):
+        return
+    if transaction.execute("SELECT 1 FROM message WHERE id=? AND quarantined_us>0", (message,)):
+        return
+    for recipient in read_recipients(transaction.execute, message):
+        transaction.moved(recipient.state, None)
+    for table in ("body", "copy", "recipient"):
+        transaction.execute(f"DELETE FROM {table} WHERE message=?", (message,))  # noqa: S608
+    transaction.execute("DELETE FROM message WHERE id=?", (message,))
+    transaction.after.append(drop_body)  # a file goes after the commit; start-up finds leftovers
+
+
+def body_dropper(folder: Path, message: MessageId) -> Callable[[], None]:
+    """Return what deletes a message's body file, if it has one."""
+    return lambda: remove_body(folder / message)

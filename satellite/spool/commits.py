@@ -1,0 +1,213 @@
+"""How do concurrent changes share one commit?
+
+Touches the writing connection and one thread. SQL runs in the event loop, only COMMIT, which waits
+for the disk, runs in the thread; what gathers meanwhile is the next transaction. Under load commits
+start at least 4 ms apart so that more changes share a sync; an idle spool commits at once.
+
+While COMMIT runs nothing else touches the connection: a statement would block the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import apsw
+import structlog
+
+from common.clock import Clock
+from common.errors import BorderScoutError, DiskFull, EnvironmentFailure
+from common.records import LogRecord, encode_fields
+from satellite.spool.messages import Outgoing
+from satellite.spool.states import State
+
+log = structlog.get_logger()
+
+SPACING_S = 0.004  # between the starts of two commits, measured: 4 ms gave the highest rate
+
+
+class Transaction:
+    """What one commit will hold. An operation checks everything before it writes anything."""
+
+    def __init__(self, cursor: apsw.Cursor, *, now_us: int, sequence: int) -> None:
+        self._cursor = cursor
+        self.now_us = now_us
+        self.sequence = sequence
+        self.records: list[LogRecord] = []
+        self.moves: Counter[State] = Counter()
+        self.after: list[Callable[[], None]] = []
+
+    def execute(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement and return its rows."""
+        return self._cursor.execute(sql, values).fetchall()
+
+    def record(self, outgoing: Outgoing) -> None:
+        """Write a log record in the same transaction as the change that it tells of (P2)."""
+        self.sequence += 1
+        record = LogRecord(
+            self.sequence,
+            self.now_us,
+            outgoing.event,
+            outgoing.message_id,
+            encode_fields(outgoing.fields),
+        )
+        self.execute(
+            "INSERT INTO outbox VALUES (?,?,?,?,?)",
+            (record.sequence, record.time_us, record.event, record.message_id, record.fields),
+        )
+        self.records.append(record)
+
+    def moved(self, before: State | None, after: State | None) -> None:
+        """Count a recipient out of one state and into another."""
+        if before is not None:
+            self.moves[before] -= 1
+        if after is not None:
+            self.moves[after] += 1
+
+
+Operation = Callable[[Transaction], None]
+
+
+class Commits:
+    """Group commit over one connection."""
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        *,
+        clock: Clock,
+        sequence: int,
+        committed: Callable[[Transaction], None],
+    ) -> None:
+        self._connection = connection
+        self._cursor = connection.cursor()
+        self._clock = clock
+        self._committed = committed
+        self._loop = asyncio.get_running_loop()
+        self._pending: list[tuple[Operation, asyncio.Future[None]]] = []
+        self._busy = False
+        self._due = False
+        self._last_start = 0.0
+        self._closing: asyncio.Future[None] | None = None
+        self.sequence = sequence
+        self.broken: str = ""  # why the file must not be trusted any more
+        self._jobs: queue.SimpleQueue[Transaction | None] = queue.SimpleQueue()
+        self._running: list[asyncio.Future[None]] = []
+        self._thread = threading.Thread(target=self._commit_forever, name="commit", daemon=True)
+        self._thread.start()
+
+    def add(self, operation: Operation) -> asyncio.Future[None]:
+        """Return a future that is done when the operation is on disk.
+
+        It fails with what the operation raised, with ``DiskFull``, or with ``EnvironmentFailure``
+        when the disk refused the commit; then nothing of the operation was written.
+        """
+        future: asyncio.Future[None] = self._loop.create_future()
+        if self.broken:
+            future.set_exception(EnvironmentFailure(self.broken))
+            return future
+        self._pending.append((operation, future))
+        self._kick()
+        return future
+
+    async def close(self) -> None:
+        """Commit what is pending, then end the thread."""
+        if self._busy or self._due or self._pending:
+            self._closing = self._loop.create_future()
+            await self._closing
+        self._jobs.put(None)
+        await self._loop.run_in_executor(None, self._thread.join)
+
+    def _kick(self) -> None:
+        if self._busy or self._due:
+            return
+        self._due = True
+        wait_s = self._last_start + SPACING_S - self._loop.time()
+        if wait_s > 0.0002:
+            self._loop.call_later(wait_s, self._start)
+        else:
+            self._loop.call_soon(self._start)  # what else is ready in this turn comes along
+
+    def _start(self) -> None:
+        self._due, self._last_start = False, self._loop.time()
+        pending, self._pending = self._pending, []
+        transaction = Transaction(self._cursor, now_us=self._clock.now_us(), sequence=self.sequence)
+        try:
+            self._cursor.execute("BEGIN IMMEDIATE")
+            self._running = self._run(transaction, pending)
+        except apsw.Error as error:
+            self._roll_back()
+            self._fail([future for _, future in pending], _failure(error))
+            self._next()
+            return
+        self._busy = True
+        self._jobs.put(transaction)
+
+    def _run(
+        self, transaction: Transaction, pending: list[tuple[Operation, asyncio.Future[None]]]
+    ) -> list[asyncio.Future[None]]:
+        written = []
+        for operation, future in pending:
+            try:
+                operation(transaction)
+            except BorderScoutError as error:  # it wrote nothing: it checks before it writes
+                self._fail([future], error)
+            else:
+                written.append(future)
+        return written
+
+    def _commit_forever(self) -> None:
+        while (transaction := self._jobs.get()) is not None:
+            error: apsw.Error | None = None
+            try:
+                self._cursor.execute("COMMIT")
+            except apsw.Error as failed:
+                error = failed
+            self._loop.call_soon_threadsafe(self._finished, transaction, error)
+
+    def _finished(self, transaction: Transaction, error: apsw.Error | None) -> None:
+        self._busy = False
+        futures, self._running = self._running, []
+        if error is not None:
+            self._roll_back()
+            failure = _failure(error)
+            if not isinstance(failure, DiskFull):
+                # A failed sync must not be tried again on the same pages: the kernel may have
+                # dropped them. The worker ends; recovery reads what the disk really has.
+                self.broken = failure.what
+                log.error("spool.broken", reason=failure.what)
+            self._fail(futures, failure)
+        else:
+            self.sequence = transaction.sequence
+            self._committed(transaction)
+            for future in futures:
+                if not future.done():
+                    future.set_result(None)
+            for step in transaction.after:
+                step()
+        self._next()
+
+    def _next(self) -> None:
+        if self._pending:
+            self._kick()
+        elif self._closing is not None and not self._closing.done():
+            self._closing.set_result(None)
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._cursor.execute("ROLLBACK")
+
+    def _fail(self, futures: list[asyncio.Future[None]], error: BorderScoutError) -> None:
+        for future in futures:
+            if not future.done():
+                future.set_exception(error)
+
+
+def _failure(error: apsw.Error) -> BorderScoutError:
+    if isinstance(error, apsw.FullError):
+        return DiskFull("the spool's disk is full", hint="free some space")
+    return EnvironmentFailure(f"the spool could not commit: {error}", hint="check the disk")

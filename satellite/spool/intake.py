@@ -1,0 +1,206 @@
+"""How does a message come into the spool?
+
+Touches body files and the commit. Octets gather in memory up to 64 KiB and in a file beyond; only
+``commit`` makes them a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from common.envelope import Envelope
+from common.errors import BorderScoutError, DiskFull, EnvironmentFailure
+from common.ids import MessageId
+from satellite.spool import changes
+from satellite.spool.bodies import BodyFile
+from satellite.spool.commits import Commits, Operation
+from satellite.spool.messages import (
+    INLINE_BYTES_MAX,
+    Copy,
+    Disposition,
+    Origin,
+    Recipient,
+    Stored,
+)
+from satellite.spool.states import State
+
+
+class Entry:
+    """One message that is being received.
+
+    Args:
+        message: its id, which is also the name of its body file.
+        folder: the body folder.
+        commits: the group commit.
+        age_us: the age clock now.
+        now_us: the wall clock now.
+        done: called with the id and the state of its recipients once it is durable.
+    """
+
+    def __init__(
+        self,
+        message: MessageId,
+        *,
+        folder: Path,
+        commits: Commits,
+        age_us: int,
+        now_us: int,
+        done: Callable[[MessageId, State], None],
+    ) -> None:
+        self.id = message
+        self.size = 0
+        self._folder = folder
+        self._commits = commits
+        self._age_us = age_us
+        self._now_us = now_us
+        self._done = done
+        self._memory = bytearray()
+        self._file: BodyFile | None = None
+        self._hash = hashlib.sha256()
+        self._committing = False
+
+    def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Append octets of the body.
+
+        Raises:
+            DiskFull: there is no room; the caller abandons the entry.
+            EnvironmentFailure: the disk said something else.
+        """
+        assert not self._committing
+        self._hash.update(chunk)
+        self.size += len(chunk)
+        if self._file is None:
+            self._memory += chunk
+            if len(self._memory) <= INLINE_BYTES_MAX:
+                return
+            chunk = bytes(self._memory)
+            self._memory.clear()
+        try:
+            if self._file is None:
+                self._file = BodyFile(self._folder, self.id)
+            self._file.write(bytes(chunk) if isinstance(chunk, bytearray) else chunk)
+        except OSError as error:
+            raise disk_failure(error) from error
+
+    async def commit(self, *, envelope: Envelope, trace: bytes) -> None:
+        """Return once message and envelope are durable. Run it through ``finish``.
+
+        Raises:
+            DiskFull, EnvironmentFailure: nothing was taken; the caller abandons the entry.
+        """
+        recipients = tuple(
+            Recipient(number=number, address=address, state=State.RECEIVED)
+            for number, address in enumerate(envelope.recipients)
+        )
+        stored = self._stored(
+            origin=Origin.SMTP, envelope=envelope, trace=trace, recipients=recipients
+        )
+        await self._take(stored, changes.accepted(stored, self._inline()))
+
+    async def commit_release(
+        self,
+        *,
+        release_id: str,
+        envelope: Envelope,
+        copy: Copy,
+        subject: str,
+        released_from: str,
+    ) -> None:
+        """Return once the released message is durable and queued; once for each release id.
+
+        Raises:
+            IllegalTransition: the release was taken before; the caller abandons the entry.
+            DiskFull, EnvironmentFailure: nothing was taken.
+        """
+        stored = self._stored(
+            origin=Origin.RELEASE,
+            envelope=envelope,
+            trace=b"",
+            recipients=queued_recipients(envelope, reason="released"),
+            copies=(copy,),
+            subject=subject,
+            released_from=released_from,
+        )
+        await self._take(stored, changes.released(stored, self._inline(), release_id))
+
+    def abandon(self) -> None:
+        """Leave nothing behind; harmless after a commit and while one runs."""
+        if self._committing:
+            return
+        if self._file is not None:
+            self._file.abandon()
+            self._file = None
+        self._memory.clear()
+
+    def _inline(self) -> bytes | None:
+        return None if self._file is not None else bytes(self._memory)
+
+    def _stored(
+        self,
+        *,
+        origin: Origin,
+        envelope: Envelope,
+        trace: bytes,
+        recipients: tuple[Recipient, ...],
+        copies: tuple[Copy, ...] = (),
+        subject: str = "",
+        released_from: str = "",
+    ) -> Stored:
+        return Stored(
+            id=self.id,
+            origin=origin,
+            envelope=envelope,
+            received_us=self._now_us,
+            age_us=self._age_us,
+            size=self.size,
+            sha256=self._hash.digest(),
+            trace=trace,
+            revision=0,
+            subject=subject,
+            scans=0,
+            recipients=recipients,
+            copies=copies,
+            in_file=self._file is not None,
+            released_from=released_from,
+        )
+
+    async def _take(self, stored: Stored, operation: Operation) -> None:
+        self._committing = True
+        try:
+            if self._file is not None:
+                # Durable under its final name before the row that points to it.
+                await asyncio.get_running_loop().run_in_executor(None, self._file.publish)
+            await self._commits.add(operation)
+        except (OSError, BorderScoutError) as error:
+            self._committing = False
+            if isinstance(error, OSError):
+                raise disk_failure(error) from error
+            raise
+        self._memory.clear()
+        self._done(self.id, stored.recipients[0].state)
+
+
+def queued_recipients(envelope: Envelope, *, reason: str) -> tuple[Recipient, ...]:
+    """Return the recipients of a message that goes straight to delivery, with its one copy."""
+    return tuple(
+        Recipient(
+            number=number,
+            address=address,
+            state=State.QUEUED,
+            disposition=Disposition.DELIVER,
+            reason=reason,
+            copy=0,
+        )
+        for number, address in enumerate(envelope.recipients)
+    )
+
+
+def disk_failure(error: OSError) -> EnvironmentFailure:
+    """Return our word for what the disk said."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull("the spool's disk is full", hint="free some space")
+    return EnvironmentFailure(f"the spool's disk failed: {error.strerror}", hint="check the disk")

@@ -1,0 +1,79 @@
+"""What is in a spool when it is opened?
+
+Touches the tables and the body folder. Starting up is recovering: the same steps run after a clean
+stop and after a power cut, and running them twice does what running them once does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from common.ids import MessageId
+from common.records import Event
+from satellite.spool import bodies, changes
+from satellite.spool.commits import Commits
+from satellite.spool.rows import Select
+from satellite.spool.states import OUTCOMES, TABLE, Recovery, State
+
+DAMAGEABLE = frozenset(state for state, row in TABLE.items() if State.DAMAGED in row.after)
+
+
+@dataclass(slots=True)
+class Backlog:
+    """What the stages have to do first."""
+
+    scan: list[tuple[MessageId, int]] = field(default_factory=list)  # and when it is due, us
+    deliver: list[MessageId] = field(default_factory=list)
+    found: dict[State, int] = field(default_factory=dict)  # recipients by state, before recovery
+
+
+async def recover(select: Select, commits: Commits, folder: Path) -> Backlog:
+    """Bring every message to a state from which its stage goes on, and return the work.
+
+    Args:
+        select: runs a SELECT on what is committed.
+        commits: the group commit.
+        folder: the body folder.
+    """
+    backlog = Backlog(found=_counts(select))
+    rows = select("SELECT id FROM message WHERE in_file=1", ())
+    for missing in bodies.sweep(folder, {str(row[0]) for row in rows}):
+        await commits.add(
+            changes.all_moved(
+                MessageId(missing),
+                before=DAMAGEABLE,
+                after=State.DAMAGED,
+                event=Event.DAMAGED,
+                reason="the body file is missing",
+            )
+        )
+    for message in _in_state(select, State.SENDING):
+        assert TABLE[State.SENDING].recovery is Recovery.COUNT_AS_POSSIBLE
+        await commits.add(changes.possibly_delivered(message))
+    _plan(select, backlog)
+    return backlog
+
+
+def _plan(select: Select, backlog: Backlog) -> None:
+    rows = select("SELECT message, state, max(next_us) FROM recipient GROUP BY message, state", ())
+    deliver: dict[MessageId, None] = {}
+    for message, state, next_us in rows:
+        match TABLE[State(state)].recovery:
+            case Recovery.SCAN | Recovery.SCAN_WHEN_DUE:
+                backlog.scan.append((MessageId(message), next_us))
+            case Recovery.DELIVER | Recovery.DELIVER_WHEN_DUE:
+                deliver[MessageId(message)] = None
+            case _:
+                pass
+    backlog.deliver = sorted(deliver)  # ULIDs: the oldest first
+
+
+def _counts(select: Select) -> dict[State, int]:
+    rows = select("SELECT state, count(*) FROM recipient GROUP BY state", ())
+    return {State(state): count for state, count in rows if State(state) not in OUTCOMES}
+
+
+def _in_state(select: Select, state: State) -> list[MessageId]:
+    rows = select("SELECT DISTINCT message FROM recipient WHERE state=? ORDER BY message", (state,))
+    return [MessageId(row[0]) for row in rows]

@@ -1,0 +1,125 @@
+"""How does a row become a message, and a message a row?
+
+Pure over a function that runs one SELECT. Nobody else reads the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from common.envelope import Envelope
+from common.ids import MessageId
+from satellite.spool.messages import Copy, Origin, Recipient, Stored
+from satellite.spool.states import State
+
+Select = Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]
+
+_MESSAGE = (
+    "SELECT origin, received_us, age_us, client_address, helo, sender, smtputf8, eight_bit, tls,"
+    " size, sha256, trace, in_file, revision, subject, scans, released_from FROM message WHERE id=?"
+)
+_RECIPIENTS = (
+    "SELECT number, address, state, disposition, reason, attempts, next_us, reply, copy"
+    " FROM recipient WHERE message=? ORDER BY number"
+)
+_COPIES = "SELECT head, skip FROM copy WHERE message=? ORDER BY number"
+INSERT_MESSAGE = (
+    "INSERT INTO message (id, origin, received_us, age_us, client_address, helo, sender, smtputf8,"
+    " eight_bit, tls, size, sha256, trace, in_file, subject, released_from)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+)
+
+
+def read_message(select: Select, message: MessageId) -> Stored | None:
+    """Return one message with its recipients and copies, or None."""
+    rows = select(_MESSAGE, (message,))
+    if not rows:
+        return None
+    recipients = read_recipients(select, message)
+    copies = tuple(Copy(head=head, skip=skip) for head, skip in select(_COPIES, (message,)))
+    return _stored(message, rows[0], recipients, copies)
+
+
+def read_recipients(select: Select, message: MessageId) -> tuple[Recipient, ...]:
+    """Return the recipients of one message, by number."""
+    return tuple(_recipient(row) for row in select(_RECIPIENTS, (message,)))
+
+
+def _recipient(row: tuple[Any, ...]) -> Recipient:
+    number, address, state, disposition, reason, attempts, next_us, reply, copy = row
+    return Recipient(
+        number=number,
+        address=address,
+        state=State(state),
+        disposition=disposition,
+        reason=reason,
+        attempts=attempts,
+        next_us=next_us,
+        reply=reply,
+        copy=copy,
+    )
+
+
+def _stored(
+    message: MessageId,
+    row: tuple[Any, ...],
+    recipients: tuple[Recipient, ...],
+    copies: tuple[Copy, ...],
+) -> Stored:
+    (origin, received_us, age_us, client, helo, sender, smtputf8, eight_bit, tls) = row[:9]
+    (size, sha256, trace, in_file, revision, subject, scans, released_from) = row[9:]
+    envelope = Envelope(
+        client_address=client,
+        helo=helo,
+        sender=sender,
+        recipients=tuple(recipient.address for recipient in recipients),
+        smtputf8=bool(smtputf8),
+        eight_bit=bool(eight_bit),
+        tls=tls,
+    )
+    return Stored(
+        id=message,
+        origin=Origin(origin),
+        envelope=envelope,
+        received_us=received_us,
+        age_us=age_us,
+        size=size,
+        sha256=sha256,
+        trace=trace,
+        revision=revision,
+        subject=subject,
+        scans=scans,
+        recipients=recipients,
+        copies=copies,
+        in_file=bool(in_file),
+        released_from=released_from,
+    )
+
+
+def message_row(stored: Stored) -> tuple[Any, ...]:
+    """Return the values of ``INSERT_MESSAGE``."""
+    envelope = stored.envelope
+    return (
+        stored.id,
+        stored.origin,
+        stored.received_us,
+        stored.age_us,
+        envelope.client_address,
+        envelope.helo,
+        envelope.sender,
+        int(envelope.smtputf8),
+        int(envelope.eight_bit),
+        envelope.tls,
+        stored.size,
+        stored.sha256,
+        stored.trace,
+        int(stored.in_file),
+        stored.subject,
+        stored.released_from,
+    )
+
+
+def addresses(recipients: Iterable[Recipient]) -> list[str]:
+    """Return the recipients' addresses."""
+    return [recipient.address for recipient in recipients]

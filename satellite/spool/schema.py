@@ -1,0 +1,122 @@
+"""What does the spool's file look like, and how is it opened?
+
+Touches the database file. Every setting that durability rests on is read back: a connection that
+did not take it is refused, since WAL with ``synchronous=NORMAL`` lost every commit in a power cut.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apsw
+
+from common.errors import EnvironmentFailure, LocalError
+
+VERSION = 1  # PRAGMA user_version; a newer file is refused, an older one migrated
+
+PAGE_BYTES = 4096
+CHECKPOINT_PAGES = 1000  # the WAL stays near 4 MiB
+CACHE_KIB = 8192  # per connection
+
+_TABLES = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE message (
+  id TEXT PRIMARY KEY, origin TEXT NOT NULL, received_us INTEGER NOT NULL,
+  age_us INTEGER NOT NULL, client_address TEXT NOT NULL, helo TEXT NOT NULL,
+  sender TEXT NOT NULL, smtputf8 INTEGER NOT NULL, eight_bit INTEGER NOT NULL,
+  tls TEXT NOT NULL, size INTEGER NOT NULL, sha256 BLOB NOT NULL, trace BLOB NOT NULL,
+  in_file INTEGER NOT NULL, revision INTEGER NOT NULL DEFAULT 0,
+  subject TEXT NOT NULL DEFAULT '', scans INTEGER NOT NULL DEFAULT 0,
+  released_from TEXT NOT NULL DEFAULT '', quarantined_us INTEGER NOT NULL DEFAULT 0,
+  quarantine_reason TEXT NOT NULL DEFAULT '', quarantine_detail TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+CREATE INDEX upload ON message (quarantined_us) WHERE quarantined_us > 0;
+CREATE TABLE recipient (
+  message TEXT NOT NULL, number INTEGER NOT NULL, address TEXT NOT NULL, state TEXT NOT NULL,
+  disposition TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT '',
+  attempts INTEGER NOT NULL DEFAULT 0, next_us INTEGER NOT NULL DEFAULT 0,
+  reply TEXT NOT NULL DEFAULT '', copy INTEGER NOT NULL DEFAULT -1,
+  PRIMARY KEY (message, number)
+) WITHOUT ROWID;
+CREATE TABLE copy (
+  message TEXT NOT NULL, number INTEGER NOT NULL, head BLOB NOT NULL, skip INTEGER NOT NULL,
+  PRIMARY KEY (message, number)
+) WITHOUT ROWID;
+CREATE TABLE body (message TEXT PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE outbox (
+  sequence INTEGER PRIMARY KEY, time_us INTEGER NOT NULL, event TEXT NOT NULL,
+  message TEXT NOT NULL, fields BLOB NOT NULL
+);
+CREATE TABLE document (
+  kind TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, body BLOB NOT NULL,
+  PRIMARY KEY (kind, key)
+) WITHOUT ROWID;
+CREATE TABLE release (id TEXT PRIMARY KEY, message TEXT NOT NULL, taken_us INTEGER NOT NULL)
+  WITHOUT ROWID;
+"""
+
+
+class SpoolTooNew(LocalError):
+    """The file was written by a later version."""
+
+
+def open_writer(path: Path) -> apsw.Connection:
+    """Open the one connection that writes, with its tables made or migrated.
+
+    Raises:
+        SpoolTooNew: a later version wrote the file.
+        EnvironmentFailure: a setting was not taken, or the file cannot be opened.
+    """
+    connection = _connect(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+    _set(connection, "page_size", PAGE_BYTES)
+    _set(connection, "journal_mode", "wal")
+    _set(connection, "synchronous", 2)  # FULL
+    _set(connection, "wal_autocheckpoint", CHECKPOINT_PAGES)
+    _set(connection, "cache_size", -CACHE_KIB)
+    # Pages that leave the cache before COMMIT would write in the event loop.
+    connection.execute("PRAGMA cache_spill=OFF").fetchall()
+    connection.set_busy_timeout(0)  # nobody else writes; waiting would stop the event loop
+    _migrate(connection, path)
+    return connection
+
+
+def open_reader(path: Path) -> apsw.Connection:
+    """Open a connection that only reads, so that reads never wait for a COMMIT in its thread."""
+    connection = _connect(path, apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_timeout(1000)
+    return connection
+
+
+def _connect(path: Path, flags: int) -> apsw.Connection:
+    try:
+        return apsw.Connection(str(path), flags=flags)
+    except apsw.Error as error:
+        raise EnvironmentFailure(
+            f"the spool {path} cannot be opened: {error}", hint="check the disk and its rights"
+        ) from error
+
+
+def _set(connection: apsw.Connection, name: str, value: int | str) -> None:
+    # One statement at a time: a script stops silently at the first one that gives a row.
+    connection.execute(f"PRAGMA {name}={value}").fetchall()
+    taken = connection.execute(f"PRAGMA {name}").get
+    if taken != value:
+        raise EnvironmentFailure(
+            f"the spool did not take {name}={value}, it has {taken}",
+            hint="the file system must support SQLite's write-ahead log",
+        )
+
+
+def _migrate(connection: apsw.Connection, path: Path) -> None:
+    version = connection.execute("PRAGMA user_version").get
+    assert isinstance(version, int)
+    if version > VERSION:
+        raise SpoolTooNew(
+            f"the spool {path} has version {version}, this program knows {VERSION}",
+            hint="start the version that wrote it",
+        )
+    if version == 0:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(_TABLES)
+        connection.execute(f"PRAGMA user_version={VERSION}")
+        connection.execute("COMMIT")

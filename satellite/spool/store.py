@@ -1,0 +1,358 @@
+"""What can the stages ask of the spool?
+
+Touches the shard's folder: the database, the body files, the lock. Each stage takes its work from
+here and puts its result back in one transaction; nothing is passed on in memory only. Callbacks
+tell that there is work; losing one costs nothing that a restart does not find.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from common.clock import Clock, new_id
+from common.ids import MessageId
+from common.preferences import Document, Position
+from common.records import Event, LogRecord
+from satellite.spool import applied, changes
+from satellite.spool.age import AgeClock
+from satellite.spool.applied import DigestMismatch
+from satellite.spool.bodies import Body, BodyDamaged
+from satellite.spool.commits import Commits, Transaction
+from satellite.spool.intake import Entry, queued_recipients
+from satellite.spool.lock import ShardLock
+from satellite.spool.messages import Judgement, NewMessage, Outgoing, Settled, Stored, Upload
+from satellite.spool.outbox import Outbox
+from satellite.spool.recovery import DAMAGEABLE, Backlog, recover
+from satellite.spool.rows import read_message
+from satellite.spool.schema import open_reader, open_writer
+from satellite.spool.states import OUTCOMES, State
+
+__all__ = ["DigestMismatch", "Entry", "Spool"]
+
+_FREEZABLE = frozenset({State.QUEUED, State.DEFERRED, State.HELD})
+
+
+def _nothing(*_facts: object) -> None:
+    """Nobody listens yet."""
+
+
+class Spool:
+    """One shard's store, opened with ``await Spool.open(…)``; all of it runs in one event loop."""
+
+    def __init__(
+        self, folder: Path, *, node: str, shard: int, clock: Clock, reserve_bytes: int
+    ) -> None:
+        self.node = node
+        self.shard = shard
+        self.on_received: Callable[[MessageId], None] = _nothing
+        self.on_queued: Callable[[MessageId], None] = _nothing
+        self.on_outgoing: Callable[[], None] = _nothing
+        self._folder = folder
+        self._bodies = folder / "bodies"
+        self._clock = clock
+        self._reserve_bytes = reserve_bytes
+        self._bodies.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = ShardLock(folder)
+
+    @classmethod
+    async def open(
+        cls, folder: Path, *, node: str, shard: int, clock: Clock, reserve_bytes: int = 0
+    ) -> Self:
+        """Open a shard, waiting until nobody else has it, and recover it.
+
+        Args:
+            folder: the shard's folder; made when missing.
+            node, shard: who this is to the core.
+            clock: the time.
+            reserve_bytes: free disk space below which ``refusal`` gives a reason.
+
+        Raises:
+            SpoolTooNew: a later version wrote it.
+            EnvironmentFailure: the disk or the file system is not fit for it.
+        """
+        spool = cls(folder, node=node, shard=shard, clock=clock, reserve_bytes=reserve_bytes)
+        await spool._lock.acquire(clock)
+        try:
+            await spool._start()
+        except BaseException:
+            spool._lock.release()
+            raise
+        return spool
+
+    async def _start(self) -> None:
+        path = self._folder / "spool.db"
+        self._writer = open_writer(path)
+        self._reader = open_reader(path)
+        meta = self._meta()
+        self._age = AgeClock(
+            saved_us=int(meta.get("age_us", 0)),
+            saved_wall_us=int(meta.get("age_wall_us", 0)),
+            wall_us=self._clock.now_us(),
+            monotonic_s=self._clock.monotonic_s(),
+        )
+        self.incarnation = str(meta.get("incarnation") or new_id(self._clock))
+        self._outbox = Outbox(self._select)
+        self._commits = Commits(
+            self._writer,
+            clock=self._clock,
+            sequence=max(int(meta.get("acknowledged", 0)), self._outbox.last_sequence()),
+            committed=self._committed,
+        )
+        self.preferences = applied.read_preferences(self._select)
+        self._counts: Counter[State] = Counter()
+        await self._save(incarnation=self.incarnation)
+        self.backlog: Backlog = await recover(self._select, self._commits, self._bodies)
+        counted = self._select("SELECT state, count(*) FROM recipient GROUP BY state", ())
+        self._counts = Counter({State(state): count for state, count in counted})
+
+    async def close(self) -> None:
+        """Commit what is pending and give the shard back."""
+        if not self._commits.broken:
+            await self.save_age()
+        await self._commits.close()
+        self._reader.close()
+        self._writer.close()
+        self._lock.release()
+
+    # ---- the front end
+
+    def begin(self) -> Entry:
+        """Return a place for a new message; nothing is durable before its commit."""
+        return Entry(
+            MessageId(new_id(self._clock)),
+            folder=self._bodies,
+            commits=self._commits,
+            age_us=self.age_us(),
+            now_us=self._clock.now_us(),
+            done=self._taken,
+        )
+
+    def refusal(self) -> str | None:
+        """Return why nothing may be accepted now, or None."""
+        if self._commits.broken:
+            return self._commits.broken
+        status = os.statvfs(self._folder)
+        free = status.f_bavail * status.f_frsize
+        if free < self._reserve_bytes:
+            return f"{free >> 20} MiB of disk free, {self._reserve_bytes >> 20} MiB reserved"
+        if status.f_files and not status.f_favail:
+            return "no inodes free"
+        return None
+
+    # ---- reading
+
+    def message(self, message: MessageId) -> Stored | None:
+        """Return a message as it is committed, or None when it has gone."""
+        return read_message(self._select, message)
+
+    def open_body(self, message: Stored) -> Body:
+        """Return a message's octets; close it after use.
+
+        Raises:
+            BodyDamaged: there are none, or not as many as were written.
+        """
+        if not message.in_file:
+            rows = self._select("SELECT data FROM body WHERE message=?", (message.id,))
+            if not rows or len(rows[0][0]) != message.size:
+                raise BodyDamaged(f"the body of {message.id} is not in the spool")
+            return Body(size=message.size, data=rows[0][0])
+        path = self._bodies / message.id
+        try:
+            size = path.stat(follow_symlinks=False).st_size
+        except OSError as error:
+            raise BodyDamaged(f"the body file {message.id} cannot be read: {error}") from error
+        if size != message.size:
+            raise BodyDamaged(f"the body file {message.id} has {size} octets, not {message.size}")
+        return Body(size=message.size, path=path)
+
+    def unfinished(self, *, limit: int) -> list[Stored]:
+        """Return messages that have not ended, the oldest first."""
+        rows = self._select("SELECT id FROM message ORDER BY id LIMIT ?", (limit,))
+        found = (self.message(MessageId(row[0])) for row in rows)
+        return [message for message in found if message is not None]
+
+    def counts(self) -> dict[State, int]:
+        """Return how many recipients are in each state that is no outcome."""
+        return {state: self._counts[state] for state in State if state not in OUTCOMES}
+
+    def age_us(self) -> int:
+        """Return the age clock."""
+        return self._age.age_us(monotonic_s=self._clock.monotonic_s())
+
+    # ---- what the stages put back
+
+    async def wait(
+        self,
+        message: MessageId,
+        *,
+        next_us: int,
+        reason: str,
+        verdicts: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Let a message wait for an engine until ``next_us``."""
+        await self._commits.add(
+            changes.waits(message, next_us=next_us, reason=reason, verdicts=verdicts)
+        )
+
+    async def judge(self, message: MessageId, judgement: Judgement) -> None:
+        """Give every recipient its disposition."""
+        await self._commits.add(changes.judged(message, judgement, self._dropper(message)))
+
+    async def mark_sending(self, message: MessageId, numbers: Sequence[int]) -> None:
+        """Make the sending mark durable; the final dot may leave after it."""
+        await self._commits.add(changes.marked_sending(message, tuple(numbers)))
+
+    async def settle(
+        self,
+        message: MessageId,
+        results: Sequence[Settled],
+        *,
+        records: Sequence[Outgoing] = (),
+        bounce: NewMessage | None = None,
+    ) -> None:
+        """Write how recipients left a delivery transaction, with the DSN that it leads to."""
+        made = (self._stored_new(bounce), bounce) if bounce is not None else None
+        await self._commits.add(
+            changes.settled(
+                message,
+                results,
+                records=records,
+                bounce=made,
+                drop_body=self._dropper(message),
+            )
+        )
+
+    async def damage(self, message: MessageId, reason: str) -> None:
+        """Set a message aside whose body cannot be read."""
+        await self._commits.add(
+            changes.all_moved(
+                message,
+                before=DAMAGEABLE,
+                after=State.DAMAGED,
+                event=Event.DAMAGED,
+                reason=reason,
+            )
+        )
+
+    async def freeze(self, message: MessageId, reason: str) -> None:
+        """Stop the delivery of a message until it is resumed."""
+        await self._commits.add(
+            changes.all_moved(
+                message,
+                before=_FREEZABLE,
+                after=State.FROZEN,
+                event=Event.FROZEN,
+                reason=reason,
+            )
+        )
+
+    async def resume(self, message: MessageId) -> None:
+        """Let a frozen message be delivered again."""
+        await self._commits.add(
+            changes.all_moved(
+                message,
+                before=frozenset({State.FROZEN}),
+                after=State.DEFERRED,
+                event=Event.RESUMED,
+                reason="resumed by an operator",
+            )
+        )
+        self.on_queued(message)
+
+    async def note(self, *records: Outgoing) -> None:
+        """Write log records that come with no change of state."""
+
+        def write(transaction: Transaction) -> None:
+            for record in records:
+                transaction.record(record)
+
+        await self._commits.add(write)
+
+    async def save_age(self) -> None:
+        """Make the age clock durable; what passes until the next time may be lost, never gained."""
+        await self._save(age_us=self.age_us(), age_wall_us=self._clock.now_us())
+
+    # ---- the link
+
+    def records(self, *, after: int, limit: int) -> list[LogRecord]:
+        """Return durable records in order, from the first after a sequence number."""
+        return self._outbox.records(after=after, limit=limit)
+
+    async def acknowledge_records(self, up_to: int) -> None:
+        """Forget records that are durable at the core."""
+        await self._commits.add(self._outbox.acknowledged(up_to))
+
+    def uploads(self, *, limit: int) -> list[Upload]:
+        """Return quarantined messages that the core has not taken yet, the oldest first."""
+        return self._outbox.uploads(limit=limit)
+
+    async def upload_taken(self, message: MessageId) -> None:
+        """Delete our copy of a quarantined message: the core has it durably, SHA-256 checked."""
+        await self._commits.add(changes.upload_taken(message, self._dropper(message)))
+
+    def backlog_sizes(self) -> tuple[int, int]:
+        """Return how many records and how many uploads the core has not acknowledged."""
+        return self._outbox.sizes()
+
+    async def apply_preferences(
+        self,
+        documents: Sequence[Document],
+        *,
+        position: Position,
+        digest: bytes,
+        snapshot: bool,
+    ) -> None:
+        """Apply one revision whole, or not at all.
+
+        Raises:
+            DocumentRefused: a document cannot be applied; the last good set stays.
+            DigestMismatch: the set would differ from the core's; the last good set stays.
+        """
+        made = applied.prepared(
+            self.preferences, documents, position=position, digest=digest, snapshot=snapshot
+        )
+        await self._commits.add(applied.written(documents, position, snapshot=snapshot))
+        self.preferences = made
+
+    def release_is_known(self, release_id: str) -> bool:
+        """Say whether a release was taken before."""
+        return bool(self._select("SELECT 1 FROM release WHERE id=?", (release_id,)))
+
+    # ---- inside
+
+    def _taken(self, message: MessageId, state: State) -> None:
+        (self.on_received if state is State.RECEIVED else self.on_queued)(message)
+
+    def _committed(self, transaction: Transaction) -> None:
+        self._counts.update(transaction.moves)
+        if transaction.records:
+            self.on_outgoing()
+
+    def _stored_new(self, new: NewMessage) -> Stored:
+        return new.as_stored(
+            received_us=self._clock.now_us(),
+            age_us=self.age_us(),
+            recipients=queued_recipients(new.envelope, reason=new.origin),
+        )
+
+    def _dropper(self, message: MessageId) -> Callable[[], None]:
+        return changes.body_dropper(self._bodies, message)
+
+    def _select(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        return self._reader.execute(sql, values).fetchall()
+
+    def _meta(self) -> dict[str, Any]:
+        return {str(name): value for name, value in self._select("SELECT * FROM meta", ())}
+
+    async def _save(self, **facts: int | str) -> None:
+        def write(transaction: Transaction) -> None:
+            for name, value in facts.items():
+                transaction.execute("REPLACE INTO meta VALUES (?,?)", (name, value))
+
+        future: asyncio.Future[None] = self._commits.add(write)
+        await future
