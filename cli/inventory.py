@@ -1,0 +1,150 @@
+"""``borderscout inventory``: is the description of the cluster right, and what follows from it?
+
+Touches the files that it is told to read and write, and the terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cli.progress import progress_bar
+from common.errors import BorderScoutError
+from common.settings import Complaint
+from inventory.load import Examined, counts_of, examine
+from inventory.model import Inventory
+from inventory.render.folder import render_folder, strangers
+
+FAILED = 1
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Check the inventory, and render what each node needs.",
+    rich_markup_mode=None,
+)
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The inventory, YAML.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command(epilog="Example: borderscout inventory check inventory/example.yaml")
+def check(file: File, as_json: Json = False) -> None:
+    """Say everything that is wrong with an inventory, each with its line.
+
+    Exit 0 without errors (warnings alone are none), 1 with errors.
+    """
+    with progress_bar() as progress:
+        examined = examine(file, progress=progress)
+    complain(examined)
+    counts = None if examined.inventory is None else counts_of(examined.inventory)
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "ok": not examined.errors,
+                    "errors": [_complaint_json(one) for one in examined.errors],
+                    "warnings": [_complaint_json(one) for one in examined.warnings],
+                    "counts": counts,
+                }
+            )
+        )
+    elif counts is not None:
+        print(f"{file}: " + ", ".join(f"{number} {what}" for what, number in counts.items()))
+    if examined.errors:
+        raise typer.Exit(FAILED)
+
+
+@app.command(
+    epilog="Example: borderscout inventory render inventory/example.yaml --out cluster --loopback"
+)
+def render(
+    file: File,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the folders go.")],
+    loopback: Annotated[
+        bool,
+        typer.Option("--loopback", help="Everything on 127.0.0.1, on free ports; needs no root."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a folder for each node, with all that it needs, and endpoints.json.
+
+    The same inventory gives the same files. Keys, certificates, ports and the token are made once
+    and kept in DIR. Nothing is written when the inventory has an error.
+    """
+    inventory = read(file)
+    try:
+        with progress_bar() as progress:
+            endpoints = render_folder(
+                inventory,
+                out,
+                loopback=loopback,
+                now_us=time.time_ns() // 1000,
+                progress=progress,
+            )
+    except BorderScoutError as error:
+        fail(str(error))
+    for name in strangers(inventory, out):
+        say(f"{out / name}: belongs to no node of the inventory; remove it if its mail is gone")
+    if as_json:
+        print(json.dumps(endpoints))
+    else:
+        _show(endpoints, out)
+
+
+def read(file: Path) -> Inventory:
+    """Return an inventory; with errors, print them and end with exit code 1."""
+    with progress_bar() as progress:
+        examined = examine(file, progress=progress)
+    complain(examined)
+    if examined.inventory is None:
+        raise typer.Exit(FAILED)
+    return examined.inventory
+
+
+def complain(examined: Examined) -> None:
+    """Print errors and warnings to stderr, one line each and never wrapped."""
+    for warning in examined.warnings:
+        text = str(warning)
+        place = f"{warning.file}:{warning.line}:{warning.column}:"
+        say(f"{place} warning:{text.removeprefix(place)}")
+    for error in examined.errors:
+        say(str(error))
+
+
+def say(line: str) -> None:
+    """Print one line to stderr."""
+    print(line, file=sys.stderr)
+
+
+def fail(line: str) -> NoReturn:
+    """Print one line to stderr and end with exit code 1."""
+    say(line)
+    raise typer.Exit(FAILED)
+
+
+def _complaint_json(complaint: Complaint) -> dict[str, Any]:
+    return {
+        "file": complaint.file,
+        "line": complaint.line,
+        "column": complaint.column,
+        "what": complaint.what,
+        "remedy": complaint.remedy,
+    }
+
+
+def _show(endpoints: dict[str, Any], out: Path) -> None:
+    core = endpoints["core"]
+    table = Table("node", "site", "address", "settings")
+    table.add_row("core", "", core["url"], core["config"])
+    for name, satellite in endpoints["satellites"].items():
+        table.add_row(name, satellite["site"], satellite["smtp"], satellite["config"])
+    console = Console()
+    console.print(table)
+    console.print(f"written to {out}; links at {core['grpc']}", soft_wrap=True, markup=False)

@@ -1,0 +1,128 @@
+"""Where does everything listen, and who is whose WireGuard peer?
+
+Pure. In a real cluster the link, REST and metrics listen on VPN addresses alone, and SMTP on all
+addresses of the node: a public address is often translated on its way and stands on no interface of
+the node, so that listening on exactly it would fail. On loopback everything has a port of its own.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from inventory.model import CORE_FOLDER, Core, Inventory, Node
+
+SMTP_PORT = 25
+GRPC_PORT = 7443
+HTTP_PORT = 8080
+METRICS_PORT = 9100
+LOOPBACK = "127.0.0.1"
+
+CORE_PORTS = ("http", "grpc")
+NODE_PORTS = ("smtp", "metrics")
+
+Ports = Mapping[str, Mapping[str, int]]  # folder → what listens → port
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorePlaces:
+    """Where the core listens; every text is HOST:PORT."""
+
+    http: str
+    grpc: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePlaces:
+    """Where a satellite listens, and where it is reached."""
+
+    listen: tuple[str, ...]
+    smtp: str  # where the world reaches it
+    metrics: str
+
+
+def endpoint(address: str, port: int) -> str:
+    """Return ``HOST:PORT``, an IPv6 host in brackets."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def wanted_ports(inventory: Inventory) -> dict[str, tuple[str, ...]]:
+    """Return for each folder the ports that it needs on loopback."""
+    wanted: dict[str, tuple[str, ...]] = {CORE_FOLDER: CORE_PORTS}
+    return wanted | {node.name: NODE_PORTS for _, node in inventory.nodes()}
+
+
+def core_places(core: Core, ports: Ports | None) -> CorePlaces:
+    """Return where the core listens; with ``ports``, on loopback."""
+    if ports is not None:
+        mine = ports[CORE_FOLDER]
+        return CorePlaces(
+            http=endpoint(LOOPBACK, mine["http"]), grpc=endpoint(LOOPBACK, mine["grpc"])
+        )
+    address = core.vpn_address[0]
+    return CorePlaces(http=endpoint(address, HTTP_PORT), grpc=endpoint(address, GRPC_PORT))
+
+
+def node_places(node: Node, ports: Ports | None) -> NodePlaces:
+    """Return where a satellite listens; with ``ports``, on loopback."""
+    if ports is not None:
+        mine = ports[node.name]
+        smtp = endpoint(LOOPBACK, mine["smtp"])
+        metrics = endpoint(LOOPBACK, mine["metrics"])
+        return NodePlaces(listen=(smtp,), smtp=smtp, metrics=metrics)
+    versions = {ipaddress.ip_address(address).version for address in node.public}
+    everywhere = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - see above: behind translation
+    return NodePlaces(
+        listen=tuple(endpoint(everywhere[version], SMTP_PORT) for version in sorted(versions)),
+        smtp=endpoint(node.public[0], SMTP_PORT),
+        metrics=endpoint(node.vpn_address[0], METRICS_PORT),
+    )
+
+
+def host_routes(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """Return each address as a network of itself alone: ``/32`` or ``/128``."""
+    return tuple(str(ipaddress.ip_network(address)) for address in addresses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """One WireGuard peer, as the other side writes it down."""
+
+    name: str
+    public_key: str  # base64
+    allowed: tuple[str, ...]  # networks that may come from it, and are sent to it
+    endpoint: str  # HOST:PORT, UDP
+    keepalive_s: int  # 0: none
+
+
+def peers_of_core(inventory: Inventory, public_keys: Mapping[str, str]) -> list[Peer]:
+    """Return the core's peers: every satellite.
+
+    Args:
+        public_keys: folder → public key, base64.
+    """
+    return [
+        Peer(
+            name=node.name,
+            public_key=public_keys[node.name],
+            allowed=host_routes(node.vpn_address),
+            endpoint=endpoint(node.public[0], inventory.cluster.vpn_port),
+            keepalive_s=0,
+        )
+        for _, node in inventory.nodes()
+    ]
+
+
+def peers_of_satellite(inventory: Inventory, public_keys: Mapping[str, str]) -> list[Peer]:
+    """Return a satellite's only peer: the core. Satellites need nothing from each other."""
+    core = inventory.core
+    return [
+        Peer(
+            name=core.name,
+            public_key=public_keys[CORE_FOLDER],
+            allowed=host_routes(core.vpn_address),
+            endpoint=endpoint(core.public[0], inventory.cluster.vpn_port),
+            keepalive_s=25,  # below the 30 s after which common translators forget a UDP flow
+        )
+    ]

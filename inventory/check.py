@@ -1,0 +1,241 @@
+"""What is wrong between the values of an inventory?
+
+Pure. Reads the raw tree, so that a wrong field hides no complaint about others. An error makes the
+inventory useless; a warning is worth a thought.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from common.preferences.documents import split_target
+from inventory.model import CORE_FOLDER
+from inventory.raw import IpAddress, IpNetwork, Raw, nodes_of
+
+RESERVED_NAMES = (CORE_FOLDER, "authority")  # what else stands in the rendered folder
+SMTP_PORT = 25
+
+_OUR_HOST = re.compile(r"(mx|p[0-9])-.*")  # names that the MX plan gives in the mail domain
+_PREFIX_LENGTHS = {4: 24, 6: 48}  # what one provider usually announces, and loses, as one
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, where, and what to do."""
+
+    at: Raw
+    what: str
+    remedy: str
+    is_warning: bool = False
+
+
+def check(main: Raw, customers: Sequence[Raw]) -> list[Finding]:
+    """Return all that is wrong between values.
+
+    Args:
+        main: the inventory's file.
+        customers: every customer, wherever it stands.
+    """
+    return [
+        *_names(main),
+        *_engines_and_filters(main),
+        *_public_addresses(main),
+        *_vpn_addresses(main),
+        *_sites(main),
+        *_customers(main, customers),
+        *_loops(main, customers),
+    ]
+
+
+def _names(main: Raw) -> Iterator[Finding]:
+    nodes = [node for _, node in nodes_of(main)]
+    yield from _twice(main.items("sites"), "site")
+    yield from _twice([main.get("core"), *nodes], "node")
+    for node in nodes:
+        name = node.get("name").text or ""
+        if name in RESERVED_NAMES and name != main.get("core").get("name").text:
+            yield Finding(node.get("name"), f"{name!r} is taken by a rendered file", "rename it")
+        elif _OUR_HOST.fullmatch(name):
+            yield Finding(
+                node.get("name"),
+                f"{name!r} looks like a name that the MX plan makes",
+                "rename it: no mx- or p1- at its beginning",
+            )
+
+
+def _engines_and_filters(main: Raw) -> Iterator[Finding]:
+    holders = [main, *main.items("sites"), *(node for _, node in nodes_of(main))]
+    for holder in holders:
+        yield from _twice(holder.items("engines"), "engine")
+        for engine in holder.items("engines"):
+            if engine.get("kind").text in ("clamd", "icap") and not engine.get("address").value:
+                yield Finding(
+                    engine, f"engine of kind {engine.get('kind').text!r} has no address", "add one"
+                )
+    yield from _twice(main.items("filters"), "filter")
+    for item in main.items("filters"):
+        if item.get("kind").text == "dnsbl" and not item.get("zone").value:
+            yield Finding(item, "filter of kind 'dnsbl' has no zone", "add the list's zone")
+
+
+def _twice(
+    items: Iterable[Raw], kind: str, key: Callable[[Raw], str | None] | None = None
+) -> Iterator[Finding]:
+    """Complain about every name but the first of its kind."""
+    seen: dict[str, Raw] = {}
+    for item in items:
+        name = key(item) if key else item.get("name").text
+        if name is None:
+            continue
+        if name in seen:
+            yield Finding(item.get("name"), f"{kind} {name!r} stands twice", "remove or rename one")
+        seen.setdefault(name, item)
+
+
+def _public_addresses(main: Raw) -> Iterator[Finding]:
+    networks = main.get("cluster").networks("vpn")
+    seen: dict[IpAddress, str] = {}
+    for owner in [main.get("core"), *(node for _, node in nodes_of(main))]:
+        name = str(owner.get("name").value)
+        for place, address in owner.addresses("public"):
+            if address in seen:
+                yield Finding(
+                    place, f"public address {address} is that of {seen[address]} too", "correct one"
+                )
+            seen.setdefault(address, name)
+            for _, network in networks:
+                if address in network:
+                    yield Finding(
+                        place,
+                        f"public address {address} lies in the VPN {network}",
+                        "write the address that the world sees, or correct cluster.vpn",
+                    )
+
+
+def _vpn_addresses(main: Raw) -> Iterator[Finding]:
+    networks = [network for _, network in main.get("cluster").networks("vpn")]
+    yield from _overlaps(main.get("cluster").networks("vpn"))
+    seen: dict[IpAddress, str] = {}
+    for owner in [main.get("core"), *(node for _, node in nodes_of(main))]:
+        name = str(owner.get("name").value)
+        for place, address in owner.addresses("vpn_address"):
+            if address in seen:
+                yield Finding(
+                    place, f"vpn_address {address} is that of {seen[address]} too", "correct one"
+                )
+            seen.setdefault(address, name)
+            if networks and not any(address in network for network in networks):
+                yield Finding(
+                    place,
+                    f"vpn_address {address} lies outside the VPN {', '.join(map(str, networks))}",
+                    "take one from cluster.vpn",
+                )
+            elif any(_is_no_host(address, network) for network in networks):
+                yield Finding(
+                    place, f"vpn_address {address} is the network's own", "take another from it"
+                )
+
+
+def _overlaps(networks: list[tuple[Raw, IpNetwork]]) -> Iterator[Finding]:
+    for number, (place, network) in enumerate(networks):
+        for _, other in networks[:number]:
+            if network.version == other.version and network.overlaps(other):
+                yield Finding(place, f"VPN {network} overlaps {other}", "remove or correct one")
+
+
+def _is_no_host(address: IpAddress, network: IpNetwork) -> bool:
+    if address.version != network.version or network.num_addresses <= 2:
+        return False
+    ends = [network.network_address]
+    if network.version == 4:
+        ends.append(network.broadcast_address)
+    return address in ends
+
+
+def _sites(main: Raw) -> Iterator[Finding]:
+    sites = main.items("sites")
+    states = [site.get("state").value for site in sites]
+    if sites and all(state in ("drain", "off") for state in states):
+        yield Finding(main.get("sites"), "no site is active", "set state: active on at least one")
+    seen: dict[IpNetwork, Raw] = {}
+    for site in sites:
+        mine: set[IpNetwork] = set()
+        for node in site.items("nodes"):
+            for place, address in node.addresses("public"):
+                prefix = _prefix(address)
+                other = seen.get(prefix)
+                if other is not None and prefix not in mine:
+                    yield Finding(
+                        place,
+                        f"site {site.get('name').value} shares {prefix} with "
+                        f"{other.get('name').value}",
+                        "one outage of that network takes both; give one another provider",
+                        is_warning=True,
+                    )
+                mine.add(prefix)
+        for prefix in mine:
+            seen.setdefault(prefix, site)
+
+
+def _prefix(address: IpAddress) -> IpNetwork:
+    return ipaddress.ip_network((address, _PREFIX_LENGTHS[address.version]), strict=False)
+
+
+def _customers(main: Raw, customers: Sequence[Raw]) -> Iterator[Finding]:
+    yield from _twice(customers, "customer")
+    domains = [domain for customer in customers for domain in customer.items("domains")]
+    yield from _twice(domains, "domain", key=lambda item: item.domain("name"))
+    ours = main.get("cluster").domain("mail_domain")
+    for domain in domains:
+        name = domain.domain("name")
+        if ours is not None and name is not None and _is_below(name, ours):
+            yield Finding(
+                domain.get("name"),
+                f"domain {name!r} is the cluster's own mail_domain or below it",
+                "give the cluster a mail_domain that no customer has",
+            )
+
+
+def _loops(main: Raw, customers: Sequence[Raw]) -> Iterator[Finding]:
+    """Complain about mail that would come back to us: RFC 5321 section 6.3."""
+    owners = [main.get("core"), *(node for _, node in nodes_of(main))]
+    ours: dict[str, str] = {}
+    for owner in owners:
+        for key in ("public", "vpn_address"):
+            for _, address in owner.addresses(key):
+                ours.setdefault(str(address), str(owner.get("name").value))
+    mail_domain = main.get("cluster").domain("mail_domain")
+    for customer in customers:
+        for domain in customer.items("domains"):
+            for place in domain.get("deliver_to").each():
+                yield from _loop(place, ours, mail_domain)
+
+
+def _loop(place: Raw, ours: dict[str, str], mail_domain: str | None) -> Iterator[Finding]:
+    try:
+        host, port = split_target(place.text or "")
+    except ValueError:
+        return
+    remedy = "write the customer's own mail server"
+    if _is_loopback(host):
+        # Each machine's own: another port of it may well be a server for a trial.
+        if port == SMTP_PORT:
+            what = f"deliver_to {host}:{port} is the satellite itself"
+            yield Finding(place, what, remedy, is_warning=True)
+    elif host in ours:
+        yield Finding(place, f"deliver_to {host} is our own node {ours[host]}: a loop", remedy)
+    elif mail_domain is not None and _is_below(host, mail_domain):
+        yield Finding(
+            place, f"deliver_to {host} is one of our own names in {mail_domain}: a loop", remedy
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    return host.startswith("127.") or host in ("::1", "localhost")
+
+
+def _is_below(name: str, domain: str) -> bool:
+    return name == domain or name.endswith(f".{domain}")

@@ -1,0 +1,48 @@
+"""Which names stand in whose certificate?
+
+Pure. Source: DESIGN section 2, *A satellite's certificate*.
+"""
+
+from __future__ import annotations
+
+from inventory.addressing import LOOPBACK
+from inventory.certificates import Identity
+from inventory.model import Cluster, Core, Node
+
+INTERNAL = "borderscout.internal"  # `internal` is reserved for private use; nobody resolves it
+
+
+def core_identity(cluster: Cluster, core: Core, *, loopback: bool) -> Identity:
+    """Return what the core's certificate says: a server on its VPN addresses."""
+    return Identity(
+        name=f"{core.name} core of {cluster.name}",
+        uris=(f"borderscout://{cluster.name}/core/{core.name}",),
+        hosts=(f"{core.name}.{cluster.name}.{INTERNAL}",),
+        addresses=core.vpn_address + ((LOOPBACK,) if loopback else ()),
+        is_server=True,
+        is_client=True,
+    )
+
+
+def satellite_identity(cluster: Cluster, node: Node) -> Identity:
+    """Return what a satellite's certificate says: a client of the core, and nothing else."""
+    return Identity(
+        name=f"{node.name} satellite of {cluster.name}",
+        uris=(f"borderscout://{cluster.name}/satellite/{node.name}",),
+        is_client=True,
+    )
+
+
+def smtp_identity(cluster: Cluster, node: Node) -> Identity:
+    """Return what a satellite shows to the world for STARTTLS.
+
+    The wildcard covers every name that the MX plan gives; no authority of the world signs it, so
+    it is worth opportunistic encryption alone (RFC 7435).
+    """
+    host = node_host(cluster, node)
+    return Identity(name=host, hosts=(host, f"*.{cluster.mail_domain}"), is_server=True)
+
+
+def node_host(cluster: Cluster, node: Node) -> str:
+    """Return a satellite's host name: in its banner, its EHLO and its Received lines."""
+    return f"{node.name}.{cluster.mail_domain}"

@@ -1,0 +1,318 @@
+"""What does an inventory say?
+
+Pure. What one value alone can get wrong is refused here; what takes two values to be wrong is in
+``check``. Domains are A-labels, addresses in their shortest form.
+
+Source: DESIGN section 5, *Inventory*.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from common.address import AddressError, parse_address, parse_domain
+from common.preferences.documents import TARGETS_MAX, split_target
+from common.settings import Settings
+
+CORE_FOLDER = "core"  # of the rendered ones; satellites' folders have their names
+CAPACITY_MAX = 1_000_000  # messages per second; keeps the planner's products in 64 bits
+WORKERS_MAX = 8  # per node; a spool shard and a set of streams each
+
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # a DNS label, a folder, a word in a command
+_CUSTOMER_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+
+
+class State(StrEnum):
+    """Whether a site gets mail."""
+
+    ACTIVE = "active"
+    DRAIN = "drain"  # in no MX record, still takes what comes by old ones
+    OFF = "off"
+
+
+class Location(NamedTuple):
+    """A place on the globe, in degrees."""
+
+    north: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
+    east: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
+
+
+def as_list(value: Any) -> Any:
+    """Return a single value as a list of one: where a list may stand, one value may."""
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _not_empty(value: Any) -> Any:
+    """Refuse an empty list before its items are looked at; a wrong item makes none empty."""
+    if isinstance(value, list | tuple) and not value:
+        raise ValueError("is empty; add one")
+    return value
+
+
+def _pair(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise ValueError("is no place; write [DEGREES NORTH, DEGREES EAST]")
+    return value
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError(
+            f"{text[:80]!r} is no name; write 1 to 63 of a-z, 0-9 and -, not beginning with -"
+        )
+    return text
+
+
+def _customer_name(text: str) -> str:
+    if not _CUSTOMER_NAME.fullmatch(text):
+        raise ValueError(
+            f"{text[:80]!r} is no customer's name; write 1 to 100 of a-z, 0-9, dot, - and _"
+        )
+    return text
+
+
+def _code(text: str) -> str:
+    try:
+        is_answer = ipaddress.IPv4Address(text).is_loopback
+    except ValueError:
+        is_answer = False
+    # RFC 5782 section 2.1; 127.255.255.* is how lists say that they were asked wrongly.
+    if not is_answer or text.startswith("127.255.255."):
+        raise ValueError(f"{text[:80]!r} is no answer of a list; write one such as 127.0.0.2")
+    return text
+
+
+def _domain(text: str) -> str:
+    try:
+        return parse_domain(text)
+    except AddressError as error:
+        raise ValueError(f"{error}; write a domain such as acme.example") from None
+
+
+def _ip(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError(
+            f"{text[:80]!r} is no IP address; write one such as 192.0.2.10 or 2001:db8::10"
+        ) from None
+
+
+def _host(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return _domain(text)
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise ValueError(f"{error}; write a network such as 10.77.0.0/16") from None
+
+
+def _target(text: str) -> str:
+    _check_target(text, remedy="write HOST:PORT, such as mail.acme.example:25")
+    return text
+
+
+def _check_target(text: str, *, remedy: str) -> None:
+    try:
+        split_target(text)
+    except ValueError as error:
+        what = str(error).partition("; ")[0]
+        raise ValueError(f"{what}; {remedy}") from None
+
+
+def _server(text: str) -> str:
+    """Accept where a server listens: ``HOST:PORT`` or ``unix:/PATH``."""
+    remedy = "write HOST:PORT, [IPv6]:PORT or unix:/PATH"
+    if text.startswith("unix:"):
+        if not text.startswith("unix:/"):
+            raise ValueError(f"{text[:80]!r} names no absolute path; {remedy}")
+        return text
+    if ":" not in text or text.endswith("]"):
+        raise ValueError(f"{text[:80]!r} has no port; {remedy}")
+    _check_target(text, remedy=remedy)
+    return text
+
+
+def _resolver(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    try:
+        if not colon or not 1 <= int(port) <= 65_535:
+            raise ValueError
+        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        raise ValueError(
+            f"{text[:80]!r} is no resolver; write ADDRESS:PORT, such as 127.0.0.1:53"
+        ) from None
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def _mailbox(text: str) -> str:
+    try:
+        return str(parse_address(text))
+    except AddressError as error:
+        raise ValueError(f"{error}; write an address such as postmaster@acme.example") from None
+
+
+ItemT = TypeVar("ItemT")
+
+Several = Annotated[tuple[ItemT, ...], BeforeValidator(_not_empty)]  # a list, and not empty
+OneOrSeveral = Annotated[tuple[ItemT, ...], BeforeValidator(_not_empty), BeforeValidator(as_list)]
+Place = Annotated[Location, BeforeValidator(_pair)]
+Name = Annotated[str, AfterValidator(_name)]
+CustomerName = Annotated[str, AfterValidator(_customer_name)]
+Code = Annotated[str, AfterValidator(_code)]
+DomainName = Annotated[str, AfterValidator(_domain)]
+Ip = Annotated[str, AfterValidator(_ip)]
+Host = Annotated[str, AfterValidator(_host)]
+Network = Annotated[str, AfterValidator(_network)]
+Target = Annotated[str, AfterValidator(_target)]
+Server = Annotated[str, AfterValidator(_server)]
+Workers = Annotated[int, Field(ge=1, le=WORKERS_MAX)]
+
+
+class Cluster(Settings):
+    """What all nodes share."""
+
+    name: Name
+    mail_domain: DomainName  # of our own host names, banners and bounces
+    vpn: OneOrSeveral[Network]
+    vpn_port: Annotated[int, Field(ge=1, le=65_535)] = 51_820  # UDP; WireGuard's usual one
+    postmaster: Annotated[str, AfterValidator(_mailbox)] | None = None
+    smarthost: Target | None = None  # for our own bounces; without it the sender's MX
+
+
+class Core(Settings):
+    """The core. ``public`` may be a host name: satellites reach it by WireGuard, which resolves."""
+
+    name: Name
+    public: OneOrSeveral[Host]
+    vpn_address: OneOrSeveral[Ip]
+
+
+class Engine(Settings):
+    """A virus scanner, and where it listens."""
+
+    name: Name
+    kind: Name
+    address: Server | None = None
+    profile: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    timeout_s: Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)] | None = None
+    required: bool = True  # its silence is weighed by the policy key `unavailable`
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Filter(Settings):
+    """A spam test: where its server is, and what it weighs."""
+
+    name: Name
+    kind: Name
+    address: Server | None = None
+    timeout_s: Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)] | None = None
+    enabled: bool = True
+    zone: DomainName | None = None
+    codes: dict[Code, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
+    options: dict[str, float | str | bool] = Field(default_factory=dict)
+
+
+class Node(Settings):
+    """One satellite."""
+
+    name: Name
+    public: OneOrSeveral[Ip]
+    vpn_address: OneOrSeveral[Ip]
+    workers: Workers | None = None
+    engines: Several[Engine] | None = None
+
+
+class Site(Settings):
+    """A place with satellites behind one MX name."""
+
+    name: Name
+    location: Place
+    capacity: Annotated[int, Field(ge=1, le=CAPACITY_MAX)] = 100  # messages per second
+    state: State = State.ACTIVE
+    nodes: Several[Node]
+    workers: Workers | None = None
+    engines: Several[Engine] | None = None
+
+
+class MailDomain(Settings):
+    """A domain of a customer, and where its mail goes."""
+
+    name: DomainName
+    deliver_to: Annotated[OneOrSeveral[Target], Field(max_length=TARGETS_MAX)]
+    location: Place | None = None  # of its mail server; without one, capacity alone decides
+    hold_days: Annotated[int, Field(ge=1, le=30)] = 7
+    recipients: Literal["any", "listed"] = "any"
+
+
+class Customer(Settings):
+    """An organisation and its domains."""
+
+    name: CustomerName
+    domains: Several[MailDomain]
+
+
+class Head(Settings):
+    """All of an inventory but its customers, which may stand in files of their own."""
+
+    cluster: Cluster
+    core: Core
+    sites: Several[Site]
+    resolver: Annotated[str, AfterValidator(_resolver)] | None = None
+    workers: Workers | None = None
+    engines: Several[Engine] | None = None
+    filters: tuple[Filter, ...] = ()
+
+
+class Inventory(Head):
+    """The whole cluster."""
+
+    customers: tuple[Customer, ...]
+
+    def domains(self) -> list[tuple[Customer, MailDomain]]:
+        """Return every domain with its customer, sorted by the domain's name."""
+        found = [(customer, domain) for customer in self.customers for domain in customer.domains]
+        return sorted(found, key=lambda pair: pair[1].name)
+
+    def nodes(self) -> list[tuple[Site, Node]]:
+        """Return every satellite node with its site, in the inventory's order."""
+        return [(site, node) for site in self.sites for node in site.nodes]
+
+    def engines_of(self, site: Site, node: Node) -> tuple[Engine, ...]:
+        """Return a node's engines: its own list, else its site's, else the cluster's, else yara."""
+        for engines in (node.engines, site.engines, self.engines):
+            if engines is not None:
+                return engines
+        return DEFAULT_ENGINES
+
+    def workers_of(self, site: Site, node: Node) -> int | None:
+        """Return how many workers are asked for, the nearest wins; None where nobody said."""
+        for workers in (node.workers, site.workers, self.workers):
+            if workers is not None:
+                return workers
+        return None
+
+    def all_filters(self) -> tuple[Filter, ...]:
+        """Return the filters, with those that need no server put before them.
+
+        A filter of the same kind in the inventory takes the place of the built-in one, so that
+        ``enabled: false`` can switch it off.
+        """
+        stated = {item.kind for item in self.filters}
+        return tuple(f for f in DEFAULT_FILTERS if f.kind not in stated) + self.filters
+
+
+DEFAULT_ENGINES = (Engine(name="yara", kind="yara"),)
+DEFAULT_FILTERS = (Filter(name="lists", kind="lists"), Filter(name="rules", kind="rules"))

@@ -1,0 +1,67 @@
+"""Which host names stand in MX records, and which addresses have they?
+
+Pure. There are two ways. ``fixed``: a customer publishes three names of ours once, and a reordering
+changes only addresses in our own zone, which takes minutes. ``sites``: a customer publishes the
+sites' names, and every reordering is a change in the customer's own zone.
+
+Source: MX targets have addresses of their own and are no CNAME: RFC 5321 section 5.1, RFC 2181
+section 10.3.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import ipaddress
+from dataclasses import dataclass
+from enum import StrEnum
+
+from inventory.model import Cluster, Site
+
+ID_LENGTH = 16  # 80 bits: among a million domains no two meet
+
+
+class Naming(StrEnum):
+    """Whose names stand in the customers' MX records."""
+
+    FIXED = "fixed"
+    SITES = "sites"
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The addresses of a host, IPv4 and IPv6, each sorted."""
+
+    ipv4: tuple[str, ...]
+    ipv6: tuple[str, ...]
+
+
+def host_of(naming: Naming, *, domain: str, rank: int, site: str, mail_domain: str) -> str:
+    """Return the host name of one MX, without a final dot.
+
+    Args:
+        rank: 1 for the best MX.
+    """
+    if naming is Naming.FIXED:
+        return f"p{rank}-{identifier(domain)}.{mail_domain}"
+    return f"mx-{site}.{mail_domain}"
+
+
+def identifier(domain: str) -> str:
+    """Return what stands for a domain in our own names: one label, whatever the domain's length."""
+    digest = hashlib.sha256(domain.encode()).digest()
+    return base64.b32encode(digest[: ID_LENGTH * 5 // 8]).decode().lower()
+
+
+def addresses_of(site: Site) -> Addresses:
+    """Return the public addresses of all nodes of a site."""
+    every = {ipaddress.ip_address(text) for node in site.nodes for text in node.public}
+    return Addresses(
+        tuple(str(a) for a in sorted(a for a in every if isinstance(a, ipaddress.IPv4Address))),
+        tuple(str(a) for a in sorted(a for a in every if isinstance(a, ipaddress.IPv6Address))),
+    )
+
+
+def host_of_node(cluster: Cluster, node: str) -> str:
+    """Return the host name of a node."""
+    return f"{node}.{cluster.mail_domain}"

@@ -1,0 +1,41 @@
+"""Where is what of a rendered cluster reached?
+
+Pure. Source: DESIGN section 5, *endpoints.json*.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Any
+
+from inventory.addressing import Ports, core_places, node_places
+from inventory.keys import TOKEN_FILE
+from inventory.model import CORE_FOLDER, Inventory
+
+
+def endpoints_of(inventory: Inventory, *, out: PurePath, ports: Ports | None) -> dict[str, Any]:
+    """Return the content of ``endpoints.json``.
+
+    Args:
+        out: the rendered folder, absolute: the token's file is named in full, for ``--token-file``.
+        ports: the ports on loopback; None for a real cluster.
+    """
+    core = core_places(inventory.core, ports)
+    satellites = {}
+    for site, node in inventory.nodes():
+        places = node_places(node, ports)
+        satellites[node.name] = {
+            "site": site.name,
+            "smtp": places.smtp,
+            "metrics": f"http://{places.metrics}/metrics",
+            "config": f"{node.name}/satellite.yaml",
+        }
+    return {
+        "core": {
+            "url": f"http://{core.http}",
+            "token_file": str(out / CORE_FOLDER / TOKEN_FILE),
+            "grpc": core.grpc,
+            "config": f"{CORE_FOLDER}/core.yaml",
+        },
+        "satellites": satellites,
+    }

@@ -1,0 +1,240 @@
+"""Which files make up a rendered cluster?
+
+Touches the folder that it renders into. Everything is worked out before the first file is written,
+and nothing is written that is there already. What is made once (keys, certificates, ports, the
+token) is kept until it is due; ``state`` folders are never looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from common.durable import write_file
+from common.errors import EnvironmentFailure, LocalError
+from common.preferences.documents import DocumentRefused, check_document
+from inventory.addressing import (
+    Ports,
+    core_places,
+    node_places,
+    peers_of_core,
+    peers_of_satellite,
+    wanted_ports,
+)
+from inventory.certificates import (
+    AUTHORITY_CERTIFICATE,
+    AUTHORITY_KEY,
+    Credential,
+    Identity,
+    authority,
+    credential,
+)
+from inventory.documents import documents_of, to_json
+from inventory.identities import core_identity, satellite_identity, smtp_identity
+from inventory.keys import KEY_FILE, TOKEN_FILE, api_token, public_key, wireguard_key
+from inventory.load import Progress, no_progress
+from inventory.model import CORE_FOLDER, Inventory, Node, Site
+from inventory.ports import PORTS_FILE, complete, known_ports
+from inventory.render.endpoints import endpoints_of
+from inventory.render.node import TLS, core_text, satellite_text
+from inventory.render.systemd import Role, unit_name, unit_text
+from inventory.render.wireguard import wireguard_text
+
+ENDPOINTS_FILE = "endpoints.json"
+PREFERENCES_FILE = "preferences.json"
+STEP = 5000  # documents between two reports of progress
+SECRET = 0o600
+PUBLIC = 0o644
+FOLDER = 0o700
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file to be written, with its place below the rendered folder."""
+
+    name: str
+    content: bytes
+    mode: int
+
+
+def render_folder(
+    inventory: Inventory,
+    out: Path,
+    *,
+    loopback: bool,
+    now_us: int,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Write a folder for each node, and return the content of ``endpoints.json``.
+
+    Args:
+        out: is made when it is not there.
+        loopback: everything listens on 127.0.0.1, on ports that are free now.
+        now_us: decides which certificates are due, microseconds since the epoch.
+
+    Raises:
+        LocalError: the preferences cannot be taken by a core, or a kept file is damaged; nothing
+            was written.
+        EnvironmentFailure: the folder cannot be written.
+    """
+    out = out.resolve()
+    try:
+        rendering = _Rendering(inventory, out, now_us, loopback, _ports(inventory, out, loopback))
+        files = list(rendering.files(progress))
+        for file in files:
+            _write(out, file)
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"{error.filename or out}: {error.strerror}", hint="name another folder or make room"
+        ) from None
+    return rendering.endpoints()
+
+
+def strangers(inventory: Inventory, out: Path) -> list[str]:
+    """Return folders of nodes that the inventory no longer has; they are left as they are."""
+    names = {node.name for _, node in inventory.nodes()}
+    return sorted(
+        path.parent.name for path in out.glob("*/satellite.yaml") if path.parent.name not in names
+    )
+
+
+def _ports(inventory: Inventory, out: Path, loopback: bool) -> dict[str, dict[str, int]] | None:
+    if not loopback:
+        return None
+    return complete(known_ports(out / PORTS_FILE), wanted_ports(inventory))
+
+
+@dataclass(slots=True)
+class _Rendering:
+    """One rendering: what it is made from."""
+
+    inventory: Inventory
+    out: Path
+    now_us: int
+    loopback: bool
+    ports: Ports | None
+
+    def endpoints(self) -> dict[str, Any]:
+        return endpoints_of(self.inventory, out=self.out, ports=self.ports)
+
+    def files(self, progress: Progress) -> Iterator[File]:
+        """Yield all files; kept secrets come first, so that a torn rendering keeps them."""
+        preferences = self._preferences(progress)
+        signer = authority(self.out, cluster=self.inventory.cluster.name, now_us=self.now_us)
+        yield File(AUTHORITY_KEY, signer.key, SECRET)
+        yield File(AUTHORITY_CERTIFICATE, signer.certificate, PUBLIC)
+        if self.ports is not None:
+            yield _json(PORTS_FILE, self.ports)
+        folders = [CORE_FOLDER, *(node.name for _, node in self.inventory.nodes())]
+        private = {name: wireguard_key(self.out / name) for name in folders}
+        public = {name: public_key(key) for name, key in private.items()}
+        for name, key in private.items():
+            yield File(f"{name}/{KEY_FILE}", f"{key}\n".encode(), SECRET)
+        yield from self._core(signer, private[CORE_FOLDER], public, preferences)
+        for number, (site, node) in enumerate(self.inventory.nodes()):
+            progress("rendering nodes", number, len(folders) - 1)
+            yield from self._satellite(site, node, signer, private[node.name], public)
+        yield _json(ENDPOINTS_FILE, self.endpoints())
+
+    def _preferences(self, progress: Progress) -> bytes:
+        documents = documents_of(self.inventory)
+        for number, document in enumerate(documents):
+            if number % STEP == 0:
+                progress("checking preferences", number, len(documents))
+            try:
+                check_document(document)
+            except DocumentRefused as refused:
+                raise LocalError(str(refused), hint="correct it in the inventory") from None
+        return to_json(documents).encode()
+
+    def _core(
+        self, signer: Credential, key: str, public: dict[str, str], preferences: bytes
+    ) -> Iterator[File]:
+        inventory = self.inventory
+        core = inventory.core
+        identity = core_identity(inventory.cluster, core, loopback=self.loopback)
+        yield from self._tls(CORE_FOLDER, "node", identity, signer)
+        yield File(f"{CORE_FOLDER}/{TLS}/{AUTHORITY_CERTIFICATE}", signer.certificate, PUBLIC)
+        token = api_token(self.out / CORE_FOLDER)
+        yield File(f"{CORE_FOLDER}/{TOKEN_FILE}", token.encode(), SECRET)
+        places = core_places(core, self.ports)
+        text = core_text(inventory, places=places, loopback=self.loopback)
+        yield _text(f"{CORE_FOLDER}/core.yaml", text)
+        yield File(f"{CORE_FOLDER}/{PREFERENCES_FILE}", preferences, PUBLIC)
+        yield _text(f"{CORE_FOLDER}/{unit_name(Role.CORE)}", unit_text(Role.CORE))
+        text = wireguard_text(
+            private_key=key,
+            vpn_addresses=core.vpn_address,
+            port=inventory.cluster.vpn_port,
+            peers=peers_of_core(inventory, public),
+        )
+        yield File(f"{CORE_FOLDER}/wg0.conf", text.encode(), SECRET)
+
+    def _satellite(
+        self, site: Site, node: Node, signer: Credential, key: str, public: dict[str, str]
+    ) -> Iterator[File]:
+        inventory = self.inventory
+        cluster = inventory.cluster
+        yield from self._tls(node.name, "node", satellite_identity(cluster, node), signer)
+        yield from self._tls(node.name, "smtp", smtp_identity(cluster, node), signer)
+        yield File(f"{node.name}/{TLS}/{AUTHORITY_CERTIFICATE}", signer.certificate, PUBLIC)
+        text = satellite_text(
+            inventory,
+            site,
+            node,
+            places=node_places(node, self.ports),
+            link=core_places(inventory.core, self.ports).grpc,
+            loopback=self.loopback,
+        )
+        yield _text(f"{node.name}/satellite.yaml", text)
+        yield _text(f"{node.name}/{unit_name(Role.SATELLITE)}", unit_text(Role.SATELLITE))
+        text = wireguard_text(
+            private_key=key,
+            vpn_addresses=node.vpn_address,
+            port=cluster.vpn_port,
+            peers=peers_of_satellite(inventory, public),
+        )
+        yield File(f"{node.name}/wg0.conf", text.encode(), SECRET)
+
+    def _tls(
+        self, folder: str, name: str, identity: Identity, signer: Credential
+    ) -> Iterator[File]:
+        path = self.out / folder / TLS
+        found = credential(
+            path / f"{name}.crt",
+            path / f"{name}.key",
+            identity=identity,
+            signer=signer,
+            now_us=self.now_us,
+        )
+        # The key first: a certificate without its key would be found good by nobody.
+        yield File(f"{folder}/{TLS}/{name}.key", found.key, SECRET)
+        yield File(f"{folder}/{TLS}/{name}.crt", found.certificate, PUBLIC)
+
+
+def _text(name: str, text: str) -> File:
+    return File(name, text.encode(), PUBLIC)
+
+
+def _json(name: str, tree: Any) -> File:
+    return File(name, (json.dumps(tree, indent=2) + "\n").encode(), PUBLIC)
+
+
+def _write(out: Path, file: File) -> None:
+    path = out / file.name
+    for folder in reversed([parent for parent in path.parents if parent.is_relative_to(out)]):
+        folder.mkdir(mode=FOLDER, parents=True, exist_ok=True)
+    if not _is_there(path, file):
+        write_file(path, file.content, mode=file.mode)
+
+
+def _is_there(path: Path, file: File) -> bool:
+    try:
+        same_mode = stat.S_IMODE(path.stat().st_mode) == file.mode
+        return same_mode and path.read_bytes() == file.content
+    except FileNotFoundError:
+        return False

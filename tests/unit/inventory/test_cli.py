@@ -1,0 +1,201 @@
+"""Do the commands say what is the matter, on the right stream and with the right exit code?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import cli.inventory
+import cli.mx
+from cli.progress import progress_bar
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = str(ROOT / "inventory" / "example.yaml")
+
+Change = Callable[..., Path]
+
+
+def inventory(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.inventory.app, arguments)
+
+
+def mx(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.mx.app, arguments)
+
+
+@pytest.mark.parametrize(
+    ("run", "command"),
+    [(inventory, "check"), (inventory, "render"), (mx, "plan"), (mx, "render")],
+)
+def test_help_has_an_example(run: Callable[..., Result], command: str) -> None:
+    result = run(command, "--help")
+
+    assert result.exit_code == 0
+    assert "Example: borderscout " in result.output
+
+
+def test_a_good_inventory_is_counted() -> None:
+    result = inventory("check", EXAMPLE)
+
+    assert result.exit_code == 0
+    assert result.stdout == f"{EXAMPLE}: 3 sites, 4 nodes, 4 customers, 5 domains\n"
+    assert result.stderr == ""
+
+
+def test_a_warning_is_no_failure(changed: Change) -> None:
+    path = changed(("198.51.100.10", "192.0.2.99"))
+    result = inventory("check", str(path))
+
+    assert result.exit_code == 0
+    assert result.stderr.startswith(f"{path}:12:49: warning: site paris shares 192.0.2.0/24")
+
+
+def test_every_error_is_one_unwrapped_line_on_stderr(changed: Change) -> None:
+    path = changed(("capacity: 200", "capacity: 0"), ("10.77.2.1", "10.78.2.1"))
+    result = inventory("check", str(path))
+
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert [line.partition(": ")[0] for line in result.stderr.splitlines()] == [
+        f"{path}:6:5",
+        f"{path}:12:65",
+    ]
+
+
+def test_json_holds_the_parts_of_each_complaint(changed: Change) -> None:
+    path = changed(("capacity: 200", "capacity: 0"), ("198.51.100.10", "192.0.2.99"))
+    result = inventory("check", str(path), "--json")
+
+    tree = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert tree["ok"] is False
+    assert tree["counts"] is None
+    assert tree["errors"][0] == {
+        "file": str(path),
+        "line": 6,
+        "column": 5,
+        "what": "sites.capacity: input should be greater than or equal to 1, not 0",
+        "remedy": "correct the value",
+    }
+    assert tree["warnings"][0]["line"] == 12
+
+
+def test_render_writes_and_shows_where(small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = inventory("render", str(small), "--out", str(out), "--loopback", "--json")
+
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == json.loads((out / "endpoints.json").read_text())
+    again = inventory("render", str(small), "--out", str(out), "--loopback")
+    assert "lon1/satellite.yaml" in again.stdout
+
+
+def test_render_writes_nothing_at_all_when_something_is_wrong(
+    changed: Change, tmp_path: Path
+) -> None:
+    path = changed(("capacity: 200", "capacity: 0"))
+    result = inventory("render", str(path), "--out", str(tmp_path / "out"))
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"{path}:6:5: ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_render_says_in_one_line_why_it_cannot_write(small: Path) -> None:
+    result = inventory("render", str(small), "--out", str(small / "out"))
+
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert "name another folder" in result.stderr
+
+
+def test_render_names_folders_of_nodes_that_went(small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    inventory("render", str(small), "--out", str(out))
+    small.write_text(small.read_text().replace("par1", "par9"))
+    result = inventory("render", str(small), "--out", str(out))
+
+    assert result.exit_code == 0
+    assert result.stderr.startswith(f"{out}/par1: belongs to no node")
+
+
+def test_wrong_usage_is_exit_code_2(small: Path) -> None:
+    assert inventory("render", str(small)).exit_code == 2
+    assert mx("render", str(small)).exit_code == 2
+
+
+def test_plan_shows_sites_and_numbers() -> None:
+    result = mx("plan", EXAMPLE)
+
+    assert result.exit_code == 0
+    assert "acme.example" in result.stdout
+    assert "for capacity 200" in result.stdout
+
+
+def test_plan_against_itself_is_no_difference(tmp_path: Path) -> None:
+    first = mx("plan", EXAMPLE, "--json")
+    (tmp_path / "plan.json").write_text(first.stdout)
+    result = mx("plan", EXAMPLE, "--against", str(tmp_path / "plan.json"))
+
+    assert first.exit_code == 0
+    assert json.loads(first.stdout)["domains"][0]["mx"][0].keys() == {"preference", "site", "host"}
+    assert (result.exit_code, result.stdout) == (0, "no difference\n")
+
+
+def test_plan_against_another_names_every_difference(changed: Change, tmp_path: Path) -> None:
+    path = changed()
+    (tmp_path / "plan.json").write_text(mx("plan", str(path), "--json").stdout)
+    changed(("capacity: 200", "state: drain"))
+    result = mx("plan", str(path), "--against", str(tmp_path / "plan.json"))
+    as_json = mx("plan", str(path), "--against", str(tmp_path / "plan.json"), "--json")
+
+    assert result.exit_code == 2
+    assert [line[:16] for line in result.stdout.splitlines()] == [
+        "- acme.example M",
+        "- acme.example M",
+        "+ acme.example M",
+    ]
+    assert as_json.exit_code == 2
+    assert json.loads(as_json.stdout)["differences"][0]["domain"] == "acme.example"
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '{"domains": 5}'])
+def test_plan_against_something_else_is_an_error(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "plan.json"
+    if content is not None:
+        path.write_text(content)
+    result = mx("plan", EXAMPLE, "--against", str(path))
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"{path}:1:1: ")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_plan_of_a_wrong_inventory_is_an_error(changed: Change) -> None:
+    assert mx("plan", str(changed(("capacity: 200", "capacity: 0")))).exit_code == 1
+
+
+def test_render_for_bind_prints_the_zone() -> None:
+    result = mx("render", EXAMPLE, "--format", "bind")
+
+    assert result.exit_code == 0
+    assert "$ORIGIN mx.scout.example." in result.stdout
+
+
+@pytest.mark.parametrize(("name", "what"), [("octodns", "not available yet"), ("x", "no format")])
+def test_a_format_that_is_not_there_is_wrong_usage(name: str, what: str) -> None:
+    result = mx("render", EXAMPLE, "--format", name)
+
+    assert result.exit_code == 2
+    assert what in result.stderr
+
+
+def test_a_bar_that_nobody_sees_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar() as step:
+        step("reading", 1, 2)
+
+    assert capsys.readouterr() == ("", "")

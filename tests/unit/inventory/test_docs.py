@@ -1,0 +1,46 @@
+"""Is every command, option and key in the documentation?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+from pydantic import BaseModel
+
+import cli.inventory
+import cli.mx
+from inventory import model
+
+DOCS = Path(__file__).parents[3] / "docs"
+MODELS = (
+    model.Cluster,
+    model.Core,
+    model.Site,
+    model.Node,
+    model.Engine,
+    model.Filter,
+    model.Customer,
+    model.MailDomain,
+    model.Inventory,
+)
+
+
+@pytest.mark.parametrize(("app", "name"), [(cli.inventory.app, "inventory"), (cli.mx.app, "mx")])
+def test_every_command_and_option_is_in_the_docs(app: typer.Typer, name: str) -> None:
+    text = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    group = typer.main.get_group(app)
+
+    for command_name, command in group.commands.items():
+        assert f"{name} {command_name}" in text
+        for parameter in command.params:
+            for option in parameter.opts:
+                assert not option.startswith("--") or option in text, option
+
+
+@pytest.mark.parametrize("settings", MODELS)
+def test_every_key_of_an_inventory_is_in_the_docs(settings: type[BaseModel]) -> None:
+    text = (DOCS / "inventory.md").read_text(encoding="utf-8")
+
+    for key in settings.model_fields:
+        assert f"`{key}`" in text or f"`{key}[]`" in text, key

@@ -1,0 +1,121 @@
+"""Do settings, units and WireGuard files say what the inventory says?"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from inventory.addressing import Peer, core_places, node_places
+from inventory.load import load_inventory
+from inventory.model import Inventory
+from inventory.render.node import core_text, satellite_text
+from inventory.render.systemd import Role, unit_name, unit_text
+from inventory.render.wireguard import wireguard_text
+
+Golden = Callable[[str, str], None]
+
+
+def satellite(inventory: Inventory, number: int = 0, *, loopback: bool = False) -> str:
+    site, node = inventory.nodes()[number]
+    ports = {node.name: {"smtp": 20_000, "metrics": 20_001}} if loopback else None
+    return satellite_text(
+        inventory,
+        site,
+        node,
+        places=node_places(node, ports),
+        link="10.77.0.1:7443",
+        loopback=loopback,
+    )
+
+
+def parsed(text: str) -> dict[str, object]:
+    found: dict[str, object] = YAML(typ="safe", pure=True).load(text)
+    return found
+
+
+def test_a_satellites_settings_are_as_ever(example: Inventory, golden: Golden) -> None:
+    golden("satellite.yaml", satellite(example))
+
+
+def test_the_cores_settings_are_as_ever(example: Inventory, golden: Golden) -> None:
+    places = core_places(example.core, None)
+
+    golden("core.yaml", core_text(example, places=places, loopback=False))
+
+
+def test_the_nearer_number_of_workers_wins(example: Inventory) -> None:
+    assert parsed(satellite(example, 0))["workers"] == 2
+    assert parsed(satellite(example, 2))["workers"] == 4
+
+
+def test_where_nobody_says_how_many_workers_a_node_has_two(small: Path) -> None:
+    inventory = load_inventory(small)
+
+    assert parsed(satellite(inventory))["workers"] == 2
+    assert parsed(satellite(inventory, loopback=True))["workers"] == 1
+
+
+def test_what_a_filter_weighs_stays_out_of_a_nodes_settings(example: Inventory) -> None:
+    filters = parsed(satellite(example))["filters"]
+
+    assert filters == [
+        {"name": "lists", "kind": "lists"},
+        {"name": "rules", "kind": "rules"},
+        {"name": "zen", "kind": "dnsbl"},
+    ]
+
+
+def test_a_profile_is_an_option_of_the_engine(changed: Callable[..., Path]) -> None:
+    engines = "engines: [{name: n, kind: icap, profile: eset, address: '127.0.0.1:1344'}]"
+    inventory = load_inventory(changed(("capacity: 200", engines)))
+
+    assert parsed(satellite(inventory))["engines"] == [
+        {
+            "name": "n",
+            "kind": "icap",
+            "address": "127.0.0.1:1344",
+            "options": {"profile": "eset"},
+        }
+    ]
+
+
+def test_wireguard_text_is_as_ever(golden: Golden) -> None:
+    peer = Peer(
+        name="core",
+        public_key="PUBLIC",
+        allowed=("10.77.0.1/32", "2001:db8::1/128"),
+        endpoint="core.scout.example:51820",
+        keepalive_s=25,
+    )
+    text = wireguard_text(
+        private_key="PRIVATE", vpn_addresses=("10.77.1.1",), port=51_820, peers=[peer, peer]
+    )
+
+    golden("wg0.conf", text)
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_systemd_understands_the_unit(role: Role, tmp_path: Path) -> None:
+    tool = shutil.which("systemd-analyze")
+    if tool is None:
+        pytest.skip("systemd-analyze is not installed (Debian: apt-get install systemd)")
+    path = tmp_path / unit_name(role)
+    # The command is installed on a node, not here.
+    path.write_text(unit_text(role).replace("/usr/bin/borderscout", "/bin/true"))
+    (tmp_path / "wg-quick@.service").write_text("[Service]\nExecStart=/bin/true\n")
+
+    found = subprocess.run(
+        [tool, "verify", str(path)], capture_output=True, text=True, check=False, timeout=60
+    )
+    mine = [line for line in found.stderr.splitlines() if unit_name(role) in line]
+    assert mine == []
+
+
+def test_only_a_satellite_may_bind_a_low_port() -> None:
+    assert "AmbientCapabilities=CAP_NET_BIND_SERVICE\n" in unit_text(Role.SATELLITE)
+    assert "AmbientCapabilities=\n" in unit_text(Role.CORE)
