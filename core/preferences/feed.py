@@ -1,0 +1,240 @@
+"""How do preferences get from the store onto one satellite's stream?
+
+Touches the store and the event loop; the session decides. A batch is cut into parts of bounded
+size, all read at one moment; a snapshot is made once and shared by all who need it.
+
+Source: SYNC.md G4, G7, G12.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol, assert_never
+
+from common.clock import Clock
+from common.link import PART_BYTES_MAX, Answer, Batch, Bookmark, PreferencesHello
+from common.preferences import Document, Position
+from common.preferences.digest import EMPTY_DIGEST
+from core.preferences.ledger import Published, Snapshot
+from core.preferences.session import (
+    BookmarkDue,
+    Command,
+    End,
+    Event,
+    Greeted,
+    Moved,
+    NoHistory,
+    SendAll,
+    SendBookmark,
+    SendChanges,
+    Sent,
+    Session,
+    Standing,
+)
+
+CHANGES_DOCUMENTS_MAX = 20_000  # in one delta; a satellite farther back takes several
+DOCUMENT_OVERHEAD_BYTES = 32  # of the wire, beside kind, key and body
+ANSWERS_MAX = 8  # unread; there is one batch under way
+
+Write = Callable[[Batch | Bookmark], Awaitable[None]]
+
+
+class PreferenceSource(Protocol):
+    """The store of preferences, as the feed sees it."""
+
+    @property
+    def position(self) -> Position: ...
+
+    def subscribe(self) -> AbstractContextManager[asyncio.Event]: ...
+
+    async def documents_after(self, revision: int, *, limit: int = ...) -> list[Published]: ...
+
+    async def snapshot(self) -> Snapshot: ...
+
+
+class FeedEnded(Exception):
+    """The stream must not go on; says why."""
+
+
+class Feed:
+    """Feeds satellites from one store.
+
+    Args:
+        source: the store.
+        clock: for bookmarks.
+        bookmark_s: seconds between bookmarks on a quiet stream.
+    """
+
+    def __init__(self, source: PreferenceSource, *, clock: Clock, bookmark_s: float) -> None:
+        self._source = source
+        self._clock = clock
+        self._bookmark_s = bookmark_s
+        self._snapshot: Snapshot | None = None
+
+    async def follow(
+        self,
+        hello: PreferencesHello,
+        answers: asyncio.Queue[Answer],
+        *,
+        write: Write,
+        standing: Callable[[Standing], None],
+        before: Standing | None = None,
+    ) -> None:
+        """Feed one stream until it is cancelled.
+
+        Args:
+            hello: what the satellite said first.
+            answers: what it says afterwards.
+            write: sends to it, and waits while it is slow.
+            standing: told where it stands, after each change.
+            before: where it stood on its last stream.
+
+        Raises:
+            FeedEnded: the stream must not go on.
+        """
+        with self._source.subscribe() as changed:
+            session = Session(
+                head=self._source.position,
+                refused=before.refused if before else None,
+                refused_target=before.refused_target if before else None,
+            )
+            inbox: asyncio.Queue[Event] = asyncio.Queue(ANSWERS_MAX)
+            sources = (self._moves(changed, inbox), self._ticks(inbox), _pass_on(answers, inbox))
+            tasks = [asyncio.create_task(source, name="feed.source") for source in sources]
+            try:
+                event: Event = Greeted(hello, await self._digest_at(hello.applied))
+                while True:
+                    await self._settle(session, event, write=write, standing=standing)
+                    event = await inbox.get()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    # ---- inside
+
+    async def _settle(
+        self,
+        session: Session,
+        event: Event,
+        *,
+        write: Write,
+        standing: Callable[[Standing], None],
+    ) -> None:
+        """Perform what an event asks for, and what follows from that."""
+        commands: deque[Command] = deque(session.handle(event))
+        while commands:
+            match commands.popleft():
+                case SendChanges(nonce=nonce, base=base):
+                    commands.extend(session.handle(await self._send_changes(nonce, base, write)))
+                case SendAll(nonce=nonce):
+                    commands.extend(session.handle(await self._send_all(nonce, write)))
+                case SendBookmark(position=position):
+                    await write(Bookmark(position=position, time_us=self._clock.now_us()))
+                case Standing() as now:
+                    standing(now)
+                case End(reason=reason):
+                    raise FeedEnded(reason)
+                case _ as never:
+                    assert_never(never)
+
+    async def _send_changes(self, nonce: str, base: Position, write: Write) -> Sent | NoHistory:
+        published = await self._source.documents_after(base.revision, limit=CHANGES_DOCUMENTS_MAX)
+        if not published or published[0].position.revision != base.revision + 1:
+            return NoHistory()
+        last = published[-1]
+        if last.position.epoch != base.epoch:
+            return NoHistory()
+        for documents, is_last in parts(latest(published)):
+            await write(
+                Batch(
+                    nonce=nonce,
+                    base=base,
+                    target=last.position,
+                    documents=documents,
+                    snapshot=False,
+                    last_part=is_last,
+                    digest=last.digest,
+                )
+            )
+        return Sent(last.position, last.digest)
+
+    async def _send_all(self, nonce: str, write: Write) -> Sent:
+        if self._snapshot is None or self._snapshot.position != self._source.position:
+            self._snapshot = await self._source.snapshot()
+        snapshot = self._snapshot
+        for documents, is_last in parts(snapshot.documents):
+            await write(
+                Batch(
+                    nonce=nonce,
+                    base=None,
+                    target=snapshot.position,
+                    documents=documents,
+                    snapshot=True,
+                    last_part=is_last,
+                    digest=snapshot.digest,
+                )
+            )
+        return Sent(snapshot.position, snapshot.digest)
+
+    async def _digest_at(self, position: Position) -> bytes | None:
+        """Return the digest of our set at a revision of this epoch, or None when unknown."""
+        if position.revision == 0:
+            return EMPTY_DIGEST
+        found = await self._source.documents_after(position.revision - 1, limit=1)
+        if found and found[0].position == position:
+            return found[0].digest
+        return None
+
+    async def _moves(self, changed: asyncio.Event, inbox: asyncio.Queue[Event]) -> None:
+        while True:
+            await changed.wait()
+            changed.clear()
+            await inbox.put(Moved(self._source.position))
+
+    async def _ticks(self, inbox: asyncio.Queue[Event]) -> None:
+        while True:
+            await self._clock.sleep(self._bookmark_s)
+            await inbox.put(BookmarkDue())
+
+
+async def _pass_on(answers: asyncio.Queue[Answer], inbox: asyncio.Queue[Event]) -> None:
+    while True:
+        await inbox.put(await answers.get())
+
+
+def latest(published: Iterable[Published]) -> list[Document]:
+    """Return the last word on each document that some revisions changed, in their order."""
+    found: dict[tuple[str, str], Document] = {}
+    for revision in published:
+        for document in revision.documents:
+            found.pop((document.kind, document.key), None)
+            found[document.kind, document.key] = document
+    return list(found.values())
+
+
+def parts(
+    documents: Iterable[Document], *, byte_limit: int = PART_BYTES_MAX
+) -> Iterator[tuple[tuple[Document, ...], bool]]:
+    """Cut documents into parts within the limit; the flag says which one is the last.
+
+    Without documents there is one empty part: it still leads somewhere.
+    """
+    part: list[Document] = []
+    byte_count = 0
+    for document in documents:
+        size = (
+            len(document.kind)
+            + len(document.key.encode())
+            + len(document.body)
+            + DOCUMENT_OVERHEAD_BYTES
+        )
+        if part and byte_count + size > byte_limit:
+            yield tuple(part), False
+            part, byte_count = [], 0
+        part.append(document)
+        byte_count += size
+    yield tuple(part), True

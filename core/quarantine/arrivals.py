@@ -1,0 +1,107 @@
+"""How does a quarantined message arrive whole?
+
+Touches the database and the folder of bodies, in this order: the body is durable, then the case
+says ``held``, and only then is a satellite told that it may let go of its copy. Source: DESIGN P8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from common.clock import Clock
+from common.identity import ShardIdentity
+from core.quarantine.bodies import BodyFolder, Partial
+from core.quarantine.cases import Case, CaseFields, CaseRefused, CaseState
+from core.store.database import Database
+
+CHUNK_BYTES_MAX = 1_048_576  # four times what the link sends
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a satellite is told of one message.
+
+    Args:
+        message_id: the message.
+        offset: where to go on; without meaning when it is durable.
+        durable: body and case are on disk and the SHA-256 agrees.
+    """
+
+    message_id: str
+    offset: int
+    durable: bool
+
+
+class Arrivals:
+    """The way of quarantined messages from the satellites to here."""
+
+    def __init__(self, *, database: Database, bodies: BodyFolder, clock: Clock) -> None:
+        self._cases = database.cases
+        self._bodies = bodies
+        self._clock = clock
+
+    async def open_case(self, identity: ShardIdentity, fields: CaseFields) -> Wanted:
+        """Keep what is said of a message, and tell from where on its body is wanted.
+
+        Raises:
+            IdentityRefused: the identity names no shard.
+            CaseRefused: the message can never be taken.
+            Fenced: a later life of the shard has spoken.
+        """
+        case, is_new = await self._cases.open_case(identity, fields)
+        if case.state is not CaseState.ARRIVING:
+            return _durable(case)
+        partial = Partial(identity, case.message_id)
+        async with self._bodies.lock(case.told.sha256):
+            if is_new or await self._bodies.partial_size(partial) > case.told.size:
+                await self._bodies.discard(partial)
+            return Wanted(case.message_id, await self._bodies.partial_size(partial), False)
+
+    async def append(
+        self, identity: ShardIdentity, message_id: str, offset: int, data: bytes
+    ) -> Wanted:
+        """Add octets to a body and tell from where on more is wanted.
+
+        A repeat does no harm, and after a hole nothing is written.
+
+        Raises:
+            CaseRefused: it was not opened, or there is more than was announced.
+            Fenced: a later life of the shard has spoken.
+            DiskFull, EnvironmentFailure: what the disk said.
+        """
+        case = await self._cases.arriving(identity, message_id)
+        if case.state is not CaseState.ARRIVING:
+            return _durable(case)
+        if offset < 0 or len(data) > CHUNK_BYTES_MAX or offset + len(data) > case.told.size:
+            raise CaseRefused(message_id, "a chunk goes beyond the size that was announced")
+        async with self._bodies.lock(case.told.sha256):
+            size = await self._bodies.append(Partial(identity, message_id), offset, data)
+        return Wanted(message_id, size, False)
+
+    async def complete(self, identity: ShardIdentity, message_id: str) -> Wanted:
+        """Take a body that has arrived, durably; when octets are missing, tell from where on.
+
+        Raises:
+            BodyMismatch: it is not the body that was announced; it was discarded, begin again.
+            CaseRefused: it was not opened.
+            Fenced: a later life of the shard has spoken.
+            DiskFull, EnvironmentFailure: it is not durable; begin again.
+        """
+        case = await self._cases.arriving(identity, message_id)
+        partial = Partial(identity, message_id)
+        async with self._bodies.lock(case.told.sha256):
+            # Another stream of the same shard may have been quicker: look again, under the lock.
+            case = await self._cases.arriving(identity, message_id)
+            if case.state is not CaseState.ARRIVING:
+                return _durable(case)
+            told = case.told
+            size = await self._bodies.partial_size(partial)
+            if size < told.size:
+                return Wanted(message_id, size, False)
+            await self._bodies.complete(partial, sha256=told.sha256, size=told.size)
+            # The body is ours. The satellite may let go of its own only after this commit.
+            return _durable(await self._cases.hold(identity, message_id))
+
+
+def _durable(case: Case) -> Wanted:
+    return Wanted(case.message_id, case.told.size, True)

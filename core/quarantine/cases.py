@@ -1,0 +1,222 @@
+"""Which states can a quarantined message be in at the core, and what may follow?
+
+Pure. ``arriving`` is known and not yet whole; from ``held`` on the core answers for the body, and
+the satellite may let go of its own. Source: DESIGN P8; SYNC.md 4.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+from common.errors import LocalError, PeerError
+from common.ids import is_ulid
+from core.records.search import iso_time
+
+BODY_BYTES_MAX = 256 * 1024 * 1024  # no satellite accepts a larger message
+HEAD_BYTES_MAX = 256 * 1024  # our lines above a copy; a header section is far below it
+RECIPIENTS_MAX = 1_000  # of one message; RFC 5321 section 4.5.3.1.8 asks for at least 100
+SHA256_BYTES = 32
+
+
+class CaseState(StrEnum):
+    """Where a quarantined message is."""
+
+    ARRIVING = "arriving"  # its body is on the way, or was never finished
+    HELD = "held"
+    RELEASING = "releasing"  # a satellite is to deliver it, or is about to
+    RELEASED = "released"
+    DELETED = "deleted"  # the body is gone, the row stays
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One state: what may follow, and whether its body must stay."""
+
+    after: frozenset[CaseState]
+    keeps_body: bool
+
+
+_S = CaseState
+
+TABLE: Mapping[CaseState, Row] = {
+    _S.ARRIVING: Row(frozenset({_S.ARRIVING, _S.HELD}), keeps_body=False),
+    _S.HELD: Row(frozenset({_S.RELEASING, _S.DELETED}), keeps_body=True),
+    _S.RELEASING: Row(frozenset({_S.RELEASED, _S.RELEASING}), keeps_body=True),
+    _S.RELEASED: Row(frozenset({_S.RELEASING, _S.DELETED}), keeps_body=True),
+    _S.DELETED: Row(frozenset(), keeps_body=False),
+}
+
+KEEPING_BODY = tuple(state for state, row in TABLE.items() if row.keeps_body)
+
+
+class UnknownCase(LocalError):
+    """There is no such quarantined message."""
+
+    def __init__(self, message_id: str) -> None:
+        super().__init__(f"no quarantined message {message_id[:40]!r} is known")
+
+
+class CaseNotHeld(LocalError):
+    """What was asked for cannot be done in the state that the case is in."""
+
+    def __init__(self, message_id: str, state: CaseState, wish: str) -> None:
+        super().__init__(f"{message_id} is {state} and cannot be {wish}", hint=_HINTS[state])
+        self.message_id = message_id
+        self.state = state
+
+
+_HINTS: Mapping[CaseState, str] = {
+    _S.ARRIVING: "wait until its body has arrived",
+    _S.HELD: "",
+    _S.RELEASING: "wait until its release is done",
+    _S.RELEASED: "",
+    _S.DELETED: "it is gone",
+}
+
+
+class CaseRefused(PeerError):
+    """A satellite's case can never be taken as it is."""
+
+    def __init__(self, message_id: str, reason: str) -> None:
+        super().__init__(f"case {message_id[:40]!r}: {reason}")
+        self.message_id = message_id
+        self.reason = reason
+
+
+class BodyMismatch(CaseRefused):
+    """What arrived is not what was announced: it was discarded, begin again from octet 0."""
+
+
+def check_step(message_id: str, before: CaseState, after: CaseState, *, wish: str) -> None:
+    """Accept a step of the table.
+
+    Raises:
+        CaseNotHeld: it is none.
+    """
+    if after not in TABLE[before].after:
+        raise CaseNotHeld(message_id, before, wish)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFields:
+    """What a satellite says of a message that it quarantined.
+
+    Args:
+        message_id: the message, a ULID.
+        quarantined_us: when, microseconds since the epoch, UTC.
+        sender: the envelope's; empty for the null reverse-path.
+        recipients: those whose copy is quarantined.
+        reason: virus, spam, blacklist, policy, unscannable, waited or postmaster.
+        detail: the threat, rule or entry that decided.
+        sha256: of the body, 32 octets.
+        size: of the body, octets.
+        subject: for lists.
+        client_address: who brought it.
+        head: what a delivered copy begins with.
+        skip: octets of the body that ``head`` replaces in a delivered copy.
+        smtputf8: whether the envelope needs SMTPUTF8.
+        eight_bit: whether BODY=8BITMIME was said.
+    """
+
+    message_id: str
+    quarantined_us: int
+    sender: str
+    recipients: tuple[str, ...]
+    reason: str
+    detail: str
+    sha256: bytes
+    size: int
+    subject: str
+    client_address: str
+    head: bytes
+    skip: int
+    smtputf8: bool
+    eight_bit: bool
+
+
+FIELD_NAMES = tuple(item.name for item in fields(CaseFields))
+
+
+def check_fields(given: CaseFields) -> CaseFields:
+    """Return what a satellite said, once it may stand in a row and name a file.
+
+    Raises:
+        CaseRefused: it may not, and sending it again would not help.
+    """
+    complaint = _complaint(given)
+    if complaint:
+        raise CaseRefused(given.message_id, complaint)
+    return given
+
+
+def _complaint(given: CaseFields) -> str:
+    checks = {
+        "its message id is no ULID": is_ulid(given.message_id),
+        "its SHA-256 is not 32 octets": len(given.sha256) == SHA256_BYTES,
+        f"its size is not from 0 to {BODY_BYTES_MAX} octets": 0 <= given.size <= BODY_BYTES_MAX,
+        f"its head is longer than {HEAD_BYTES_MAX} octets": len(given.head) <= HEAD_BYTES_MAX,
+        "it skips more than the body has": 0 <= given.skip <= given.size,
+        f"it has not 1 to {RECIPIENTS_MAX} recipients": (
+            1 <= len(given.recipients) <= RECIPIENTS_MAX
+        ),
+        "its time is none": given.quarantined_us >= 0,
+    }
+    return next((complaint for complaint, holds in checks.items() if not holds), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One quarantined message as the core knows it.
+
+    Args:
+        told: what its satellite said of it.
+        node: the satellite's node.
+        shard: and its shard.
+        incarnation: and the life of its spool.
+        state: where it is.
+        held_us: when it was whole, microseconds since the epoch, UTC; 0: not yet.
+        deleted_us: when its body was deleted; 0: not.
+        deleted_by: by whom.
+    """
+
+    told: CaseFields
+    node: str
+    shard: int
+    incarnation: str
+    state: CaseState
+    held_us: int
+    deleted_us: int
+    deleted_by: str
+
+    @property
+    def message_id(self) -> str:
+        return self.told.message_id
+
+    @property
+    def quarantined_us(self) -> int:
+        return self.told.quarantined_us
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the case as it is shown."""
+        told = self.told
+        return {
+            "message_id": told.message_id,
+            "state": str(self.state),
+            "node": self.node,
+            "shard": self.shard,
+            "quarantined": iso_time(told.quarantined_us),
+            "sender": told.sender,
+            "recipients": list(told.recipients),
+            "reason": told.reason,
+            "detail": told.detail,
+            "subject": told.subject,
+            "client": told.client_address,
+            "size": told.size,
+            "sha256": told.sha256.hex(),
+            "held": iso_time(self.held_us) if self.held_us else None,
+            "deleted": iso_time(self.deleted_us) if self.deleted_us else None,
+            "deleted_by": self.deleted_by,
+        }

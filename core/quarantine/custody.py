@@ -1,0 +1,156 @@
+"""What can be done with the messages that are held here?
+
+Touches the database and the folder of bodies. A body goes only after its case is ``deleted``, and
+only when no other case stands on the same octets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from common.address import fold, parse_domain
+from common.clock import Clock
+from common.identity import ShardIdentity
+from common.ids import is_ulid
+from common.tasks import finish
+from core.quarantine.bodies import BodyFolder, Partial
+from core.quarantine.cases import TABLE, Case, CaseNotHeld, CaseState, UnknownCase
+from core.quarantine.retention import kept_since_us
+from core.store.cases import CaseFilter
+from core.store.database import Database
+
+GRACE_S = 86_400  # a file that nobody stands on may still be on its way for so long
+PAGE = 200  # cases that are deleted between two looks at the table
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many files nobody stood on any more."""
+
+    partials: int
+    bodies: int
+
+
+class Custody:
+    """The quarantine as people see it."""
+
+    def __init__(self, *, database: Database, bodies: BodyFolder, clock: Clock) -> None:
+        self._cases = database.cases
+        self._bodies = bodies
+        self._clock = clock
+
+    async def cases(
+        self,
+        *,
+        state: CaseState | None = None,
+        customer: str | None = None,
+        domain: str | None = None,
+        recipient: str | None = None,
+        node: str | None = None,
+        before: tuple[int, str] | None = None,
+        limit: int = 50,
+    ) -> list[Case]:
+        """Return cases, the newest first.
+
+        Args:
+            state: only those in this state.
+            customer: only mail to this customer.
+            domain: only mail to this domain.
+            recipient: only mail to this address.
+            node: only what this node quarantined.
+            before: ``(quarantined_us, message_id)`` of the last one of the page before.
+            limit: at most so many.
+
+        Raises:
+            AddressError: ``domain`` is none.
+        """
+        return await self._cases.cases(
+            CaseFilter(
+                state=state,
+                customer=customer,
+                domain=parse_domain(domain) if domain is not None else None,
+                recipient=fold(recipient) if recipient is not None else None,
+                node=node,
+                before=before,
+            ),
+            limit=limit,
+        )
+
+    async def case(self, message_id: str) -> Case | None:
+        """Return one case, or None when there is none."""
+        return await self._cases.case(message_id) if is_ulid(message_id) else None
+
+    async def read(self, message_id: str, offset: int, length: int) -> bytes:
+        """Return octets of a message's body; none beyond its end.
+
+        Raises:
+            UnknownCase: there is no such message.
+            CaseNotHeld: its body is not here yet, or not any more.
+            EnvironmentFailure: the disk failed.
+        """
+        case = await self.case(message_id)
+        if case is None:
+            raise UnknownCase(message_id)
+        if not TABLE[case.state].keeps_body:
+            raise CaseNotHeld(message_id, case.state, "read")
+        return await self._bodies.read(case.told.sha256, offset, length)
+
+    async def delete(self, message_id: str, *, who: str) -> Case:
+        """Delete a message's body for good; its row stays. A second time changes nothing.
+
+        Raises:
+            UnknownCase: there is no such message.
+            CaseNotHeld: it is arriving, or a release of it is under way.
+        """
+        case = await self.case(message_id)
+        if case is None:
+            raise UnknownCase(message_id)
+        return await finish(self._delete(case, who))
+
+    async def expire(self, *, days: int, who: str = "retention") -> int:
+        """Delete what was quarantined more than ``days`` ago; return how many messages that was.
+
+        What is arriving, or being released, stays for the next time.
+        """
+        limit_us = kept_since_us(now_us=self._clock.now_us(), days=days)
+        deleted = 0
+        for state in (CaseState.HELD, CaseState.RELEASED):
+            old = CaseFilter(state=state, quarantined_before_us=limit_us)
+            while found := await self._cases.cases(old, limit=PAGE):
+                for case in found:
+                    await finish(self._delete(case, who))
+                deleted += len(found)
+        return deleted
+
+    async def sweep(self, *, grace_s: float = GRACE_S) -> Swept:
+        """Remove files that no case stands on and that are older than ``grace_s`` seconds.
+
+        They are left by a crash between a file and its row, and by shards that never came back.
+        """
+        limit_us = self._clock.now_us() - round(grace_s * 1_000_000)
+        partials = 0
+        for name in await self._bodies.partials_older_than(limit_us):
+            if not await self._is_arriving(name):
+                await self._bodies.discard_file(name)
+                partials += 1
+        bodies = 0
+        for sha256 in await self._bodies.bodies_older_than(limit_us):
+            async with self._bodies.lock(sha256):
+                if not await self._cases.body_is_needed(sha256):
+                    await self._bodies.remove(sha256)
+                    bodies += 1
+        return Swept(partials, bodies)
+
+    async def _delete(self, case: Case, who: str) -> Case:
+        async with self._bodies.lock(case.told.sha256):
+            deleted = await self._cases.delete(case.message_id, who=who)
+            if deleted.body_is_free:
+                await self._bodies.remove(case.told.sha256)
+            return deleted.case
+
+    async def _is_arriving(self, file_name: str) -> bool:
+        case = await self.case(file_name.rpartition(".")[2])
+        if case is None or case.state is not CaseState.ARRIVING:
+            return False
+        owner = ShardIdentity(case.node, case.shard, case.incarnation)
+        return Partial(owner, case.message_id).file_name == file_name

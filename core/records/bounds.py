@@ -1,0 +1,26 @@
+"""Which text and which numbers can a row hold?
+
+Pure. PostgreSQL takes no NUL and neither database a lone surrogate; what strangers sent is cut and
+mended here, since a record must never be refused for what it contains.
+"""
+
+from __future__ import annotations
+
+LABEL_LENGTH_MAX = 64  # characters: names of events, states, reasons' classes
+NAME_LENGTH_MAX = 320  # characters: an address with room for what is none
+LINE_LENGTH_MAX = 2_000  # characters: subjects, replies, reasons
+
+TIME_US_MAX = 253_402_300_799_999_999  # the last microsecond of the year 9999
+
+
+def storable(text: str, *, length_max: int = LINE_LENGTH_MAX) -> str:
+    """Return text of at most ``length_max`` characters that every database takes."""
+    cut = text[:length_max].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return cut.encode("utf-8", "replace").decode("utf-8")
+
+
+def whole_number(value: object, *, highest: int = (1 << 63) - 1) -> int:
+    """Return a number from 0 up to ``highest``; anything else is 0 or the nearer end."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return 0
+    return min(max(value, 0), highest)

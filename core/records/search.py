@@ -1,0 +1,130 @@
+"""What does a search ask for, and how is a message shown?
+
+Pure. Source: DESIGN section 5, *JSON of `borderscout track --json`*.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from common.address import AddressError, parse_address, parse_domain
+from common.ids import is_ulid
+from core.records.bounds import LINE_LENGTH_MAX, storable
+from core.records.fields import FieldsUnreadable, parse_object
+from core.records.messages import Copy, Message
+
+QUERY_LENGTH_MAX = 1_000  # characters; a Message-ID of RFC 5322's longest line
+
+
+class What(StrEnum):
+    """What a query names."""
+
+    MESSAGE = "message"  # our id
+    MESSAGE_ID = "message_id"  # the header's
+    ADDRESS = "address"
+    DOMAIN = "domain"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One thing to look for, in the form in which it is stored."""
+
+    what: What
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One record of a message, or of a node, as a search reads it."""
+
+    time_us: int
+    event: str
+    fields: bytes
+    flaw: str
+
+
+def parse_query(text: str) -> Query | None:
+    """Return what a text asks for, or None when it can name nothing that we keep."""
+    text = text.strip()
+    if not text or len(text) > QUERY_LENGTH_MAX:
+        return None
+    if is_ulid(text.upper()):
+        return Query(What.MESSAGE, text.upper())
+    if text.startswith("<") and text.endswith(">"):
+        return Query(What.MESSAGE_ID, storable(text, length_max=LINE_LENGTH_MAX))
+    try:
+        if "@" in text:
+            return Query(What.ADDRESS, parse_address(text).folded)
+        return Query(What.DOMAIN, parse_domain(text))
+    except AddressError:
+        return None
+
+
+def iso_time(time_us: int) -> str:
+    """Return a time in microseconds since the epoch as ISO 8601, UTC."""
+    seconds, rest = divmod(time_us, 1_000_000)
+    whole = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest, tzinfo=None)
+    return whole.isoformat(timespec="microseconds") + "Z"
+
+
+def message_json(message: Message, told: Iterable[Told]) -> dict[str, Any]:
+    """Return one message with everything that is known of it."""
+    return {
+        "id": message.id,
+        "message_id": message.message_id_header,
+        "node": message.node,
+        "shard": message.shard,
+        "received": iso_time(message.received_us),
+        "client": message.client,
+        "sender": message.sender,
+        "subject": message.subject,
+        "size": message.size,
+        "sha256": message.sha256,
+        "origin": message.origin,
+        "released_from": message.released_from,
+        "quarantine_reason": message.quarantine_reason,
+        "revision": message.revision,
+        "score": message.score,
+        "recipients": [_copy_json(copy) for copy in message.copies.values()],
+        "verdicts": [_verdict_json(json.loads(verdict)) for verdict in message.verdicts],
+        "events": [event_json(one) for one in told],
+    }
+
+
+def event_json(told: Told) -> dict[str, Any]:
+    """Return one record; its own fields cannot replace its time or name."""
+    shown: dict[str, Any] = {"time": iso_time(told.time_us), "event": told.event}
+    if told.flaw:
+        shown["flaw"] = told.flaw
+    try:
+        fields = parse_object(told.fields)
+    except FieldsUnreadable:
+        return shown
+    return shown | {name: value for name, value in fields.items() if name not in shown}
+
+
+def _copy_json(copy: Copy) -> dict[str, Any]:
+    shown = {
+        "address": copy.address,
+        "state": copy.state,
+        "disposition": copy.disposition,
+        "reason": copy.reason,
+        "attempts": copy.attempts,
+        "reply": copy.reply,
+        "customer": copy.customer,
+    }
+    if copy.next_us:
+        shown["next"] = iso_time(copy.next_us)
+    if copy.ended_us:
+        shown["ended"] = iso_time(copy.ended_us)
+    return shown
+
+
+def _verdict_json(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {"by": "", "outcome": "", "version": "", "ms": 0, "detail": ""}
+    return shown | dict(verdict)

@@ -1,0 +1,227 @@
+"""How are quarantined messages kept, and found again?
+
+Touches the database. The bodies are not here: ``held`` is written only after a body is durable, and
+a body goes only after ``deleted`` is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, exists, or_, select
+
+from common.clock import Clock
+from common.identity import ShardIdentity, check_identity
+from core.quarantine.cases import (
+    KEEPING_BODY,
+    Case,
+    CaseFields,
+    CaseRefused,
+    CaseState,
+    check_fields,
+    check_step,
+)
+from core.store import case_rows, lives, tables
+from core.store.audit import write_entry
+from core.store.preferences import PreferenceStore
+from core.store.writer import Reader, Writer
+
+CASES_MAX = 1_000  # in one answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFilter:
+    """Which cases are asked for; what is None does not matter."""
+
+    state: CaseState | None = None
+    customer: str | None = None
+    domain: str | None = None  # in A-labels, lower case
+    recipient: str | None = None  # folded
+    node: str | None = None
+    quarantined_before_us: int | None = None
+    before: tuple[int, str] | None = None  # (quarantined_us, message_id) of the last one shown
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A case that is gone, and whether its body may go too."""
+
+    case: Case
+    body_is_free: bool
+
+
+class CaseStore:
+    """The rows of the quarantine."""
+
+    def __init__(
+        self, writer: Writer, reader: Reader, clock: Clock, preferences: PreferenceStore
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._clock = clock
+        self._preferences = preferences
+
+    async def open_case(self, identity: ShardIdentity, told: CaseFields) -> tuple[Case, bool]:
+        """Keep what a satellite says of a message; return the case and whether it is begun anew.
+
+        Raises:
+            IdentityRefused: it names no shard.
+            CaseRefused: it can never be taken, or belongs to another shard.
+            Fenced: a later life of the shard has spoken.
+        """
+        check_identity(identity)
+        told = case_rows.tidy(check_fields(told))
+        preferences = self._preferences.current
+        now_us = self._clock.now_us()
+
+        def customer_of(domain: str) -> str:
+            route = preferences.route(domain)
+            return route.customer if route else ""
+
+        def work(connection: Connection) -> tuple[Case, bool]:
+            lives.enter(connection, identity, now_us=now_us)
+            case = case_rows.find(connection, told.message_id)
+            if case is not None:
+                _check_owner(case, identity)
+                if case.state is not CaseState.ARRIVING:
+                    _check_same_body(case, told)
+                    return case, False
+                if case.told == told and case.incarnation == identity.incarnation:
+                    return case, False
+            case_rows.put(connection, identity, told, customer_of=customer_of)
+            return case_rows.get(connection, told.message_id), True
+
+        return await self._writer.run(work)
+
+    async def arriving(self, identity: ShardIdentity, message_id: str) -> Case:
+        """Return a case of this shard that its body may be written for.
+
+        Raises:
+            CaseRefused: it was never opened, or not in this life of the shard.
+            Fenced: a later life of the shard has spoken.
+        """
+
+        def read(connection: Connection) -> Case:
+            lives.check(connection, identity)
+            case = case_rows.find(connection, message_id)
+            if case is None:
+                raise CaseRefused(message_id, "it was not opened")
+            _check_owner(case, identity)
+            if case.state is CaseState.ARRIVING and case.incarnation != identity.incarnation:
+                raise CaseRefused(message_id, "it was not opened in this life of the shard")
+            return case
+
+        return await self._reader.run(read)
+
+    async def hold(self, identity: ShardIdentity, message_id: str) -> Case:
+        """Write that a body is durable and right; after this the satellite may let go of its own.
+
+        Raises:
+            UnknownCase, CaseRefused, CaseNotHeld: it was not arriving from this shard.
+            Fenced: a later life of the shard has spoken.
+        """
+        now_us = self._clock.now_us()
+
+        def work(connection: Connection) -> Case:
+            lives.enter(connection, identity, now_us=now_us)
+            case = case_rows.get(connection, message_id)
+            _check_owner(case, identity)
+            check_step(message_id, case.state, CaseState.HELD, wish="held")
+            case_rows.set_state(connection, message_id, CaseState.HELD, held_us=now_us)
+            return case_rows.get(connection, message_id)
+
+        return await self._writer.run(work)
+
+    async def case(self, message_id: str) -> Case | None:
+        """Return one case, or None when there is none."""
+        return await self._reader.run(lambda connection: case_rows.find(connection, message_id))
+
+    async def cases(self, wanted: CaseFilter, *, limit: int) -> list[Case]:
+        """Return cases, the newest first."""
+        table, of = tables.quarantine_case, tables.case_recipient
+        query = select(table).order_by(table.c.quarantined_us.desc(), table.c.message_id.desc())
+        if wanted.state is not None:
+            query = query.where(table.c.state == str(wanted.state))
+        if wanted.node is not None:
+            query = query.where(table.c.node == wanted.node)
+        for column, value in (
+            (of.c.customer, wanted.customer),
+            (of.c.domain, wanted.domain),
+            (of.c.folded, wanted.recipient),
+        ):
+            if value is not None:
+                query = query.where(
+                    exists().where(and_(of.c.message_id == table.c.message_id, column == value))
+                )
+        if wanted.quarantined_before_us is not None:
+            query = query.where(table.c.quarantined_us < wanted.quarantined_before_us)
+        if wanted.before is not None:
+            time_us, message_id = wanted.before
+            query = query.where(
+                or_(
+                    table.c.quarantined_us < time_us,
+                    and_(table.c.quarantined_us == time_us, table.c.message_id < message_id),
+                )
+            )
+        query = query.limit(max(0, min(limit, CASES_MAX)))
+        return await self._reader.run(
+            lambda connection: [case_rows.as_case(row) for row in connection.execute(query)]
+        )
+
+    async def delete(self, message_id: str, *, who: str) -> Deleted:
+        """Write that a case is deleted; a second time changes nothing.
+
+        Raises:
+            UnknownCase: there is none.
+            CaseNotHeld: it is arriving, or a release of it is under way.
+        """
+        now_us = self._clock.now_us()
+
+        def work(connection: Connection) -> Deleted:
+            case = case_rows.get(connection, message_id)
+            if case.state is not CaseState.DELETED:
+                check_step(message_id, case.state, CaseState.DELETED, wish="deleted")
+                case_rows.set_state(
+                    connection,
+                    message_id,
+                    CaseState.DELETED,
+                    deleted_us=now_us,
+                    deleted_by=who[:200],
+                )
+                write_entry(
+                    connection,
+                    now_us=now_us,
+                    who=who,
+                    what="quarantine.delete",
+                    subject=message_id,
+                )
+                case = case_rows.get(connection, message_id)
+            return Deleted(case, not _is_needed(connection, case.told.sha256))
+
+        return await self._writer.run(work)
+
+    async def body_is_needed(self, sha256: bytes) -> bool:
+        """Say whether a case still stands on this body."""
+        return await self._reader.run(lambda connection: _is_needed(connection, sha256))
+
+
+def _check_owner(case: Case, identity: ShardIdentity) -> None:
+    if (case.node, case.shard) != identity.place:
+        # P9: a stolen certificate must not reach another node's mail.
+        raise CaseRefused(case.message_id, "it belongs to another shard")
+
+
+def _check_same_body(case: Case, told: CaseFields) -> None:
+    if (case.told.sha256, case.told.size) != (told.sha256, told.size):
+        # To say `durable` would let the satellite delete a body that nobody else has.
+        raise CaseRefused(case.message_id, "another body was taken for it before")
+
+
+def _is_needed(connection: Connection, sha256: bytes) -> bool:
+    table = tables.quarantine_case
+    query = (
+        select(table.c.message_id)
+        .where(table.c.sha256 == sha256, table.c.state.in_([str(state) for state in KEEPING_BODY]))
+        .limit(1)
+    )
+    return connection.execute(query).first() is not None

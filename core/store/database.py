@@ -1,0 +1,161 @@
+"""Where is everything that the core knows?
+
+Touches the database, and a lock file beside it: two cores on one SQLite file would be two writers,
+which no promise of ours survives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import URL, Connection, insert, select
+
+from common.clock import Clock
+from common.preferences import Epoch, Preferences
+from core.store import tables
+from core.store.audit import AuditStore
+from core.store.cases import CaseStore
+from core.store.dialect import (
+    database_url,
+    reading_engine,
+    sqlite_file,
+    writing_engine,
+)
+from core.store.errors import StoreFailure
+from core.store.fleet import FleetStore
+from core.store.preferences import PreferenceStore, load
+from core.store.records import RecordStore
+from core.store.releases import ReleaseStore
+from core.store.schema import bring_up
+from core.store.writer import Reader, Writer
+
+
+class Database:
+    """The core's store: one object for each of its rooms."""
+
+    def __init__(
+        self,
+        *,
+        writer: Writer,
+        reader: Reader,
+        clock: Clock,
+        preferences: Preferences,
+        lock: int | None,
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._lock = lock
+        self.preferences = PreferenceStore(writer, reader, clock, preferences)
+        self.records = RecordStore(writer, reader, clock, self.preferences)
+        self.fleet = FleetStore(writer, reader, clock)
+        self.cases = CaseStore(writer, reader, clock, self.preferences)
+        self.releases = ReleaseStore(writer, reader, clock)
+        self.audit = AuditStore(writer, reader, clock)
+
+    @classmethod
+    async def open(cls, target: str | Path, *, clock: Clock) -> Self:
+        """Return the store, made or brought up to this version.
+
+        Args:
+            target: the path of a SQLite file, or a URL of SQLite or PostgreSQL.
+            clock: the time of everything that is written.
+
+        Raises:
+            StoreFailure: it cannot be opened, another core has it, or a newer version made it.
+        """
+        url = database_url(target)
+        file = sqlite_file(url)
+        lock = await asyncio.to_thread(_take_lock, file) if file else None
+        try:
+            return await cls._open(url, clock=clock, lock=lock)
+        except BaseException:
+            _give_up_lock(lock)
+            raise
+
+    @classmethod
+    async def _open(cls, url: URL, *, clock: Clock, lock: int | None) -> Self:
+        writer = Writer(writing_engine(url))
+        try:
+            preferences = await writer.run(lambda c: _prepare(c, now_us=clock.now_us()))
+        except BaseException:
+            await writer.close()
+            raise
+        return cls(
+            writer=writer,
+            reader=Reader(reading_engine(url)),
+            clock=clock,
+            preferences=preferences,
+            lock=lock,
+        )
+
+    @property
+    def epoch(self) -> Epoch:
+        """The life of this database."""
+        return self.preferences.position.epoch
+
+    async def renew_epoch(self, *, who: str) -> Epoch:
+        """Begin a new epoch, after a backup was restored: no satellite takes the old one for newer.
+
+        The content stays; satellites get it whole. Source: SYNC.md G1, G16.
+        """
+        epoch = Epoch(self.epoch.generation + 1, str(uuid.uuid4()))
+        await self.preferences.renew_epoch(epoch, who=who)
+        return epoch
+
+    async def close(self) -> None:
+        """Return when everything handed in is durable and nothing is open any more."""
+        await self._reader.close()  # first: the last one to go writes the log into the database
+        await self._writer.close()
+        _give_up_lock(self._lock)
+        self._lock = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+def _prepare(connection: Connection, *, now_us: int) -> Preferences:
+    bring_up(connection)
+    if connection.execute(select(tables.epoch)).first() is None:
+        connection.execute(
+            insert(tables.epoch).values(
+                id=1, generation=1, identifier=str(uuid.uuid4()), created_us=now_us
+            )
+        )
+    return load(connection)
+
+
+def _take_lock(file: Path) -> int:
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite gives its log the mode of the database, so the database is made here, closed.
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+        lock = os.open(f"{file}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise StoreFailure(f"{file} cannot be opened: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise StoreFailure(
+            f"another core has {file} open", hint="stop it, or give this one a folder of its own"
+        ) from None
+    return lock
+
+
+def _give_up_lock(lock: int | None) -> None:
+    if lock is not None:
+        os.close(lock)

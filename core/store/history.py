@@ -1,0 +1,136 @@
+"""Which revision changed what?
+
+Touches the database; only reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, select
+
+from common.preferences import Epoch, Kind, Position
+from core.preferences.ledger import Change, Published, Revision
+from core.store import tables
+
+REVISIONS_MAX = 500  # in one answer
+CHANGES_SHOWN_MAX = 200  # of one revision; the first one may have a hundred thousand
+
+
+def changes_after(connection: Connection, revision: int) -> Iterator[Change]:
+    """Return every change after a revision, the oldest first."""
+    table = tables.change
+    query = (
+        select(table).where(table.c.revision > revision).order_by(table.c.revision, table.c.place)
+    )
+    return (_change(row) for row in connection.execute(query))
+
+
+def published_after(
+    connection: Connection, revision: int, *, epoch: Epoch, limit: int
+) -> list[Published]:
+    """Return the revisions after ``revision`` with at most ``limit`` documents, but at least one.
+
+    Raises nothing of its own; there may be none.
+    """
+    chosen = _revisions_within(connection, revision, limit)
+    if not chosen:
+        return []
+    table = tables.change
+    query = (
+        select(table)
+        .where(table.c.revision.between(chosen[0].number, chosen[-1].number))
+        .order_by(table.c.revision, table.c.place)
+    )
+    changes = {
+        number: [_change(row) for row in rows]
+        for number, rows in groupby(connection.execute(query), lambda row: row.revision)
+    }
+    return [
+        Published(
+            position=Position(epoch, row.number),
+            digest=row.digest,
+            documents=tuple(change.document(row.number) for change in changes[row.number]),
+            time_us=row.time_us,
+            who=row.who,
+            comment=row.comment,
+        )
+        for row in chosen
+    ]
+
+
+def revisions(
+    connection: Connection,
+    *,
+    scope: str | None,
+    kind: Kind | None,
+    key: str | None,
+    before: int | None,
+    limit: int,
+) -> list[Revision]:
+    """Return revisions with the changes that match, the newest first."""
+    wanted = _matching(scope, kind, key)
+    table = tables.revision
+    query = select(table).order_by(table.c.number.desc()).limit(min(limit, REVISIONS_MAX))
+    if before is not None:
+        query = query.where(table.c.number < before)
+    if wanted is not None:
+        query = query.where(table.c.number.in_(select(tables.change.c.revision).where(wanted)))
+    return [
+        Revision(
+            number=row.number,
+            time_us=row.time_us,
+            who=row.who,
+            comment=row.comment,
+            changes=tuple(_changes_of(connection, row.number, wanted)),
+            changes_count=row.documents,
+        )
+        for row in connection.execute(query).all()
+    ]
+
+
+def _revisions_within(connection: Connection, revision: int, limit: int) -> list[Row[Any]]:
+    table = tables.revision
+    query = select(table).where(table.c.number > revision).order_by(table.c.number)
+    chosen: list[Row[Any]] = []
+    documents = 0
+    with connection.execute(query) as rows:
+        for row in rows:
+            documents += row.documents
+            if chosen and documents > limit:
+                break
+            chosen.append(row)
+    return chosen
+
+
+def _matching(scope: str | None, kind: Kind | None, key: str | None) -> ColumnElement[bool] | None:
+    table = tables.change
+    conditions: list[ColumnElement[bool]] = []
+    if scope is not None:
+        conditions.append(table.c.scope == scope)
+    if kind is not None:
+        conditions.append(table.c.kind == str(kind))
+    if key is not None:
+        conditions.append(table.c.key == key)
+    return and_(*conditions) if conditions else None
+
+
+def _changes_of(
+    connection: Connection, number: int, wanted: ColumnElement[bool] | None
+) -> Iterable[Change]:
+    table = tables.change
+    query = (
+        select(table)
+        .where(table.c.revision == number)
+        .order_by(table.c.place)
+        .limit(CHANGES_SHOWN_MAX)
+    )
+    if wanted is not None:
+        query = query.where(wanted)
+    return [_change(row) for row in connection.execute(query)]
+
+
+def _change(row: Row[Any]) -> Change:
+    return Change(Kind(row.kind), row.key, row.scope, row.before, row.after)

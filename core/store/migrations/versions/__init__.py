@@ -1,0 +1,1 @@
+"""One file for each step; applied in order, never changed once released."""

@@ -1,0 +1,241 @@
+"""How are records taken in, durably and once?
+
+Touches the database. One transaction holds the raw records, what they change, and the new position
+of their outbox; its end is what the durable sequence vouches for. Source: DESIGN P2, P7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, and_, insert, select, update
+
+from common.clock import Clock
+from common.identity import ShardIdentity, check_identity
+from common.records import FIELDS_BYTES_MAX, Event, LogRecord
+from core.records import intake
+from core.records.bounds import LABEL_LENGTH_MAX, storable
+from core.records.fields import Fields, FieldsUnreadable
+from core.records.messages import Message
+from core.records.reports import EVER_US, By, Report
+from core.store import counts, lives, message_rows, release_rows, searches, tables
+from core.store.preferences import PreferenceStore
+from core.store.writer import Reader, Writer
+
+
+class RecordStore:
+    """The records, what follows from them, and the questions about them."""
+
+    def __init__(
+        self, writer: Writer, reader: Reader, clock: Clock, preferences: PreferenceStore
+    ) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._clock = clock
+        self._preferences = preferences
+
+    async def last_sequence(self, identity: ShardIdentity) -> int:
+        """Return the last record of this outbox that is durable; 0 when there is none.
+
+        Raises:
+            IdentityRefused: it names no shard.
+            Fenced: a later life of the shard has spoken.
+        """
+        check_identity(identity)
+        now_us = self._clock.now_us()
+
+        def work(connection: Connection) -> int:
+            lives.enter(connection, identity, now_us=now_us)
+            return _last_sequence(connection, identity) or 0
+
+        return await self._writer.run(work)
+
+    async def take(self, identity: ShardIdentity, records: Sequence[LogRecord]) -> int:
+        """Take records in and return the last sequence that is durable.
+
+        Those that are here already have no effect. Whatever a record holds, it is kept: one that
+        cannot be read, or speaks of another shard's message, is kept with a flaw.
+
+        Raises:
+            IdentityRefused: it names no shard.
+            Fenced: a later life of the shard has spoken.
+            SequenceGap: a record is missing before these; none was taken.
+            StoreFailure, DiskFull: none was taken.
+        """
+        check_identity(identity)
+        preferences = self._preferences.current
+        now_us = self._clock.now_us()
+
+        def customer_of(domain: str) -> str:
+            route = preferences.route(domain)
+            return route.customer if route else ""
+
+        def work(connection: Connection) -> int:
+            lives.enter(connection, identity, now_us=now_us)
+            last = _last_sequence(connection, identity)
+            fresh = intake.unseen(identity, records, last_sequence=last or 0)
+            if not fresh:
+                return last or 0
+            _take(connection, identity, fresh, now_us=now_us, customer_of=customer_of)
+            _advance(connection, identity, fresh[-1].sequence, is_new=last is None)
+            return fresh[-1].sequence
+
+        return await self._writer.run(work)
+
+    async def track(self, query: str, *, limit: int = 100) -> list[dict[str, Any]]:
+        """Return what is known of messages, the newest first, in the shape of ``track --json``.
+
+        Args:
+            query: our id, a Message-ID in ``<>``, an address or a domain; anything else finds
+                nothing.
+            limit: at most so many messages.
+        """
+        return await self._reader.run(lambda c: searches.track(c, query, limit=limit))
+
+    async def node_events(
+        self, *, node: str | None = None, limit: int = 100
+    ) -> list[dict[str, Any]]:
+        """Return the newest events in the lives of nodes, the newest first."""
+        return await self._reader.run(lambda c: searches.node_events(c, node=node, limit=limit))
+
+    async def report(
+        self,
+        by: By,
+        *,
+        sites: Mapping[str, str],
+        since_us: int = 0,
+        until_us: int = EVER_US,
+        limit: int = 1_000,
+    ) -> dict[str, Any]:
+        """Return how mail ended, in groups.
+
+        Args:
+            by: what the groups are.
+            sites: the site of each node; a node that is not there is its own.
+            since_us: mail received from this time on, microseconds since the epoch, UTC.
+            until_us: and before this one.
+            limit: at most so many groups, the busiest.
+        """
+
+        def read(connection: Connection) -> Report:
+            return counts.report(
+                connection, by, sites=sites, since_us=since_us, until_us=until_us, limit=limit
+            )
+
+        return (await self._reader.run(read)).as_json()
+
+
+def _outbox(identity: ShardIdentity) -> Any:
+    table = tables.outbox
+    return and_(
+        table.c.node == identity.node,
+        table.c.shard == identity.shard,
+        table.c.incarnation == identity.incarnation,
+    )
+
+
+def _last_sequence(connection: Connection, identity: ShardIdentity) -> int | None:
+    table = tables.outbox
+    return connection.scalar(select(table.c.last_sequence).where(_outbox(identity)))
+
+
+def _advance(
+    connection: Connection, identity: ShardIdentity, sequence: int, *, is_new: bool
+) -> None:
+    if is_new:
+        connection.execute(
+            insert(tables.outbox).values(
+                node=identity.node,
+                shard=identity.shard,
+                incarnation=identity.incarnation,
+                last_sequence=sequence,
+            )
+        )
+    else:
+        connection.execute(
+            update(tables.outbox).where(_outbox(identity)).values(last_sequence=sequence)
+        )
+
+
+@dataclass(slots=True)
+class _Taking:
+    """The messages that a batch of records changes, and the rows that it leaves."""
+
+    identity: ShardIdentity
+    now_us: int
+    customer_of: intake.CustomerOf
+    messages: dict[str, Message]
+    known: dict[str, frozenset[str]]
+    changed: dict[str, Message] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def take(self, connection: Connection, record: LogRecord) -> None:
+        """Fold one record into its message and keep it."""
+        flaw = intake.flaw_of(record)
+        if not flaw:
+            try:
+                flaw = self._fold(connection, record, Fields.parse(record.fields))
+            except FieldsUnreadable as error:
+                flaw = str(error)
+        self.rows.append(self._row(record, flaw))
+
+    def _fold(self, connection: Connection, record: LogRecord, fields: Fields) -> str:
+        if not record.message_id:
+            return ""
+        message = self.messages.get(record.message_id)
+        if message is None:
+            message = intake.new_message(record, self.identity)
+            self.messages[message.id] = message
+        flaw = intake.apply(
+            message, record, fields, identity=self.identity, customer_of=self.customer_of
+        )
+        if (message.node, message.shard) == self.identity.place:
+            self.changed[message.id] = message
+            if record.event == Event.RELEASED:
+                flaw = release_rows.finish(
+                    connection,
+                    self.identity,
+                    fields.text("release_id", length_max=LABEL_LENGTH_MAX),
+                    released_as=message.id,
+                    now_us=self.now_us,
+                )
+        return flaw
+
+    def _row(self, record: LogRecord, flaw: str) -> dict[str, Any]:
+        return {
+            "node": self.identity.node,
+            "shard": self.identity.shard,
+            "incarnation": self.identity.incarnation,
+            "sequence": record.sequence,
+            "time_us": intake.record_time_us(record),
+            "taken_us": self.now_us,
+            "event": storable(record.event, length_max=LABEL_LENGTH_MAX),
+            "message_id": storable(record.message_id, length_max=LABEL_LENGTH_MAX),
+            "fields": record.fields[:FIELDS_BYTES_MAX],
+            "flaw": flaw,
+        }
+
+
+def _take(
+    connection: Connection,
+    identity: ShardIdentity,
+    records: Sequence[LogRecord],
+    *,
+    now_us: int,
+    customer_of: intake.CustomerOf,
+) -> None:
+    ids = sorted({r.message_id for r in records if r.message_id and not intake.flaw_of(r)})
+    messages = message_rows.load(connection, ids)
+    taking = _Taking(
+        identity=identity,
+        now_us=now_us,
+        customer_of=customer_of,
+        known={m.id: frozenset(m.copies) for m in messages.values()},
+        messages=messages,
+    )
+    for record in records:
+        taking.take(connection, record)
+    message_rows.save(connection, taking.changed.values(), known=taking.known)
+    connection.execute(insert(tables.log_record), taking.rows)

@@ -1,0 +1,104 @@
+"""How are releases read from their rows and moved on?
+
+Touches the database, in the transaction of whoever asks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from common.identity import ShardIdentity
+from core.quarantine.assignment import Release, ReleaseState, refusal
+from core.quarantine.cases import CaseState
+from core.store import case_rows, tables
+
+
+def as_release(row: Row[Any]) -> Release:
+    """Return the release of a row."""
+    return Release(
+        id=row.id,
+        message_id=row.message_id,
+        requested_us=row.requested_us,
+        requested_by=row.requested_by,
+        again=row.again,
+        state=ReleaseState(row.state),
+        node=row.node,
+        shard=row.shard,
+        incarnation=row.incarnation,
+        assigned_us=row.assigned_us,
+        claimed_us=row.claimed_us,
+        done_us=row.done_us,
+        released_as=row.released_as,
+    )
+
+
+def find(connection: Connection, release_id: str) -> Release | None:
+    """Return one release, locked on a server until the transaction ends."""
+    table = tables.release
+    query = select(table).where(table.c.id == release_id).with_for_update()
+    row = connection.execute(query).first()
+    return as_release(row) if row is not None else None
+
+
+def get(connection: Connection, release_id: str) -> Release:
+    """Return a release that exists."""
+    release = find(connection, release_id)
+    assert release is not None
+    return release
+
+
+def of_case(connection: Connection, message_id: str) -> list[Release]:
+    """Return every release of a quarantined message, the oldest first."""
+    table = tables.release
+    query = (
+        select(table)
+        .where(table.c.message_id == message_id)
+        .order_by(table.c.requested_us, table.c.id)
+    )
+    return [as_release(row) for row in connection.execute(query)]
+
+
+def change(connection: Connection, release_id: str, **values: Any) -> None:
+    """Write columns of a release."""
+    table = tables.release
+    connection.execute(update(table).where(table.c.id == release_id).values(**values))
+
+
+def finish(
+    connection: Connection,
+    identity: ShardIdentity,
+    release_id: str,
+    *,
+    released_as: str,
+    now_us: int,
+) -> str:
+    """Mark a release done, since its shard has the message in its spool; return a flaw, or "".
+
+    Args:
+        connection: the transaction that takes in the shard's ``released`` record.
+        identity: whose record it is; only the one that claimed the release can end it.
+        release_id: what the record says.
+        released_as: the new message.
+        now_us: microseconds since the epoch, UTC.
+    """
+    release = find(connection, release_id)
+    reason = refusal(release, place=identity.place, incarnation=identity.incarnation)
+    if release is None or reason:
+        return reason
+    if release.state is ReleaseState.WAITING:
+        return "it was never claimed"
+    if release.state is ReleaseState.DONE:
+        return ""
+    change(
+        connection,
+        release_id,
+        state=str(ReleaseState.DONE),
+        done_us=now_us,
+        released_as=released_as,
+    )
+    case = case_rows.find(connection, release.message_id)
+    if case is not None and case.state is CaseState.RELEASING:
+        case_rows.set_state(connection, case.message_id, CaseState.RELEASED)
+    return ""

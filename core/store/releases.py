@@ -1,0 +1,214 @@
+"""How are releases kept, assigned and claimed?
+
+Touches the database: each step is durable before anybody hears of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select
+
+from common.clock import Clock
+from common.identity import ShardIdentity
+from core.quarantine.assignment import Place, Release, ReleaseState, assign, refusal
+from core.quarantine.cases import Case, CaseNotHeld, CaseState, check_step
+from core.store import case_rows, lives, release_rows, tables
+from core.store.audit import write_entry
+from core.store.writer import Reader, Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A release and its case; ``reason`` says why it is not granted, empty when it is."""
+
+    release: Release | None
+    case: Case | None
+    reason: str
+
+
+class ReleaseStore:
+    """The rows of releases."""
+
+    def __init__(self, writer: Writer, reader: Reader, clock: Clock) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._clock = clock
+
+    async def request(
+        self, message_id: str, *, release_id: str, who: str, again: bool
+    ) -> tuple[Release, bool]:
+        """Return the release of a message, and whether it is a new one.
+
+        Args:
+            message_id: the quarantined message.
+            release_id: what a new one shall be called.
+            who: for the release and the audit.
+            again: make another although one was claimed already.
+
+        Raises:
+            UnknownCase: there is no such message.
+            CaseNotHeld: its body is not here yet, or not any more.
+        """
+        now_us = self._clock.now_us()
+
+        def work(connection: Connection) -> tuple[Release, bool]:
+            case = case_rows.get(connection, message_id)
+            if case.state is CaseState.DELETED:
+                raise CaseNotHeld(message_id, case.state, "released")
+            known = release_rows.of_case(connection, message_id)
+            waiting = [release for release in known if release.state is ReleaseState.WAITING]
+            if waiting or (known and not again):
+                return (waiting or known)[-1], False
+            check_step(message_id, case.state, CaseState.RELEASING, wish="released")
+            case_rows.set_state(connection, message_id, CaseState.RELEASING)
+            _insert(connection, release_id, message_id, now_us=now_us, who=who, again=bool(known))
+            write_entry(
+                connection,
+                now_us=now_us,
+                who=who,
+                what="quarantine.release",
+                subject=message_id,
+                detail="again: it may be delivered twice" if known else "",
+            )
+            return release_rows.get(connection, release_id), True
+
+        return await self._writer.run(work)
+
+    async def assigned(self, connected: Collection[Place], *, claim_wait_us: int) -> list[Release]:
+        """Assign what nobody has claimed, and return what the connected shards should be offered.
+
+        A release that was claimed and is not done is offered to the life that claimed it.
+        """
+        now_us = self._clock.now_us()
+        open_ones = await self._reader.run(_open)
+        if not open_ones:
+            return []  # the usual case costs no commit
+
+        def work(connection: Connection) -> list[Release]:
+            for release, case, _ in _open(connection):
+                if release.state is not ReleaseState.WAITING:
+                    continue
+                place = assign(
+                    release,
+                    origin=(case.node, case.shard),
+                    connected=connected,
+                    now_us=now_us,
+                    claim_wait_us=claim_wait_us,
+                )
+                if place is not None and place != release.place:
+                    release_rows.change(
+                        connection, release.id, node=place[0], shard=place[1], assigned_us=now_us
+                    )
+            return [release for release, _, newest in _open(connection) if _is_due(release, newest)]
+
+        found = await self._writer.run(work)
+        return [release for release in found if release.place in connected]
+
+    async def claim(self, identity: ShardIdentity, release_id: str) -> Claimed:
+        """Give a release to a shard, or say why not.
+
+        Raises:
+            Fenced: a later life of the shard has spoken.
+        """
+        now_us = self._clock.now_us()
+
+        def work(connection: Connection) -> Claimed:
+            lives.enter(connection, identity, now_us=now_us)
+            claimed = _look(connection, identity, release_id)
+            if claimed.reason or claimed.release is None:
+                return claimed
+            if claimed.release.state is ReleaseState.WAITING:
+                release_rows.change(
+                    connection,
+                    release_id,
+                    state=str(ReleaseState.CLAIMED),
+                    incarnation=identity.incarnation,
+                    claimed_us=now_us,
+                )
+            return claimed
+
+        return await self._writer.run(work)
+
+    async def held_by(self, identity: ShardIdentity, release_id: str) -> Claimed:
+        """Return a release that this shard has claimed; otherwise say why it may not read it."""
+
+        def read(connection: Connection) -> Claimed:
+            lives.check(connection, identity)
+            claimed = _look(connection, identity, release_id)
+            if claimed.release and claimed.release.state is ReleaseState.WAITING:
+                return Claimed(claimed.release, None, "it was not claimed")
+            return claimed
+
+        return await self._reader.run(read)
+
+    async def release(self, release_id: str) -> Release | None:
+        """Return one release."""
+        return await self._reader.run(lambda c: release_rows.find(c, release_id))
+
+    async def of_case(self, message_id: str) -> list[Release]:
+        """Return every release of a message, the oldest first."""
+        return await self._reader.run(lambda c: release_rows.of_case(c, message_id))
+
+
+def _look(connection: Connection, identity: ShardIdentity, release_id: str) -> Claimed:
+    release = release_rows.find(connection, release_id)
+    reason = refusal(release, place=identity.place, incarnation=identity.incarnation)
+    if reason or release is None:
+        return Claimed(release, None, reason)
+    case = case_rows.find(connection, release.message_id)
+    if case is None or case.state is CaseState.DELETED:
+        return Claimed(release, None, "its body is gone")
+    return Claimed(release, case, "")
+
+
+def _is_due(release: Release, newest: str) -> bool:
+    if release.place is None:
+        return False
+    return release.state is ReleaseState.WAITING or release.incarnation == newest
+
+
+def _open(connection: Connection) -> list[tuple[Release, Case, str]]:
+    """Return releases that are not done, each with its case and its shard's newest life."""
+    table, shard = tables.release, tables.shard
+    query = select(table).where(table.c.state != str(ReleaseState.DONE)).order_by(table.c.id)
+    newest = {
+        (row.node, row.shard): row.incarnation
+        for row in connection.execute(select(shard.c.node, shard.c.shard, shard.c.incarnation))
+    }
+    found: list[tuple[Release, Case, str]] = []
+    for row in connection.execute(query).all():
+        release = release_rows.as_release(row)
+        case = case_rows.find(connection, release.message_id)
+        if case is not None:
+            found.append((release, case, newest.get((release.node, release.shard), "")))
+    return found
+
+
+def _insert(
+    connection: Connection,
+    release_id: str,
+    message_id: str,
+    *,
+    now_us: int,
+    who: str,
+    again: bool,
+) -> None:
+    connection.execute(
+        insert(tables.release).values(
+            id=release_id,
+            message_id=message_id,
+            requested_us=now_us,
+            requested_by=who[:200],
+            again=again,
+            state=str(ReleaseState.WAITING),
+            node="",
+            shard=0,
+            incarnation="",
+            assigned_us=0,
+            claimed_us=0,
+            done_us=0,
+            released_as="",
+        )
+    )

@@ -1,0 +1,263 @@
+"""Which tables does the core's database have?
+
+Pure. The shapes that queries are written with; the migrations make them, and a test compares the
+two. Times are microseconds since the epoch, UTC; ids are ULIDs; what came as octets stays octets.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+# One row: the life of this database.
+epoch = Table(
+    "epoch",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("identifier", Text, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+)
+
+# Every published change set, without holes.
+revision = Table(
+    "revision",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("time_us", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("documents", Integer, nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # of the whole set at this revision
+)
+
+# What each revision did to each document; `after` is null in a tombstone.
+change = Table(
+    "change",
+    metadata,
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("before", LargeBinary),
+    Column("after", LargeBinary),
+    Index("change_document", "kind", "key", "revision"),
+    Index("change_scope", "scope", "revision"),
+)
+
+# The documents that are in force.
+document = Table(
+    "document",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+# The newest life of each shard, and what it last said of itself.
+shard = Table(
+    "shard",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("incarnation", Text, nullable=False),
+    Column("first_seen_us", BigInteger, nullable=False),
+    Column("last_seen_us", BigInteger, nullable=False),
+    Column("hello", Text, nullable=False),
+    Column("report", Text, nullable=False),
+)
+
+# How far each outbox has been taken in.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("incarnation", Text, primary_key=True),
+    Column("last_sequence", BigInteger, nullable=False),
+)
+
+# Every record as it came; `flaw` says why nothing was derived from one.
+log_record = Table(
+    "log_record",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("incarnation", Text, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("time_us", BigInteger, nullable=False),
+    Column("taken_us", BigInteger, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("fields", LargeBinary, nullable=False),
+    Column("flaw", Text, nullable=False),
+    Index("log_record_message", "message_id"),
+    Index("log_record_time", "time_us"),
+)
+
+# What the records say of each message.
+message = Table(
+    "message",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("node", Text, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("received_us", BigInteger, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("helo", Text, nullable=False),
+    Column("tls", Text, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("sender_folded", Text, nullable=False),
+    Column("sender_domain", Text, nullable=False),
+    Column("message_id_header", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("score", Double, nullable=False),
+    Column("released_from", Text, nullable=False),
+    Column("quarantine_reason", Text, nullable=False),
+    Index("message_header", "message_id_header", "received_us"),
+    Index("message_sender", "sender_folded", "received_us"),
+    Index("message_sender_domain", "sender_domain", "received_us"),
+    Index("message_received", "received_us"),
+)
+
+# One copy; node, origin and time stand here too, so that reports read one table.
+recipient = Table(
+    "recipient",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("place", Integer, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("received_us", BigInteger, nullable=False),
+    Column("folded", Text, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("customer", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("disposition", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("reply", Text, nullable=False),
+    Column("next_us", BigInteger, nullable=False),
+    Column("ended_us", BigInteger, nullable=False),  # 0: not yet
+    Index("recipient_folded", "folded", "received_us"),
+    Index("recipient_domain", "domain", "received_us"),
+    Index("recipient_customer", "customer", "received_us"),
+    Index("recipient_received", "received_us"),
+)
+
+# What each engine and filter last said of a message; `told` is its JSON.
+verdict = Table(
+    "verdict",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("told", Text, nullable=False),
+)
+
+threat = Table(
+    "threat",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    Column("engine", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("received_us", BigInteger, nullable=False),
+    Index("threat_received", "received_us"),
+)
+
+# A quarantined message; `case` is a word of SQL.
+quarantine_case = Table(
+    "quarantine_case",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    Column("node", Text, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("incarnation", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("quarantined_us", BigInteger, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("recipients", Text, nullable=False),  # JSON list, as they came
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("client_address", Text, nullable=False),
+    Column("head", LargeBinary, nullable=False),
+    Column("skip", BigInteger, nullable=False),
+    Column("smtputf8", Boolean, nullable=False),
+    Column("eight_bit", Boolean, nullable=False),
+    Column("held_us", BigInteger, nullable=False),  # 0: not yet
+    Column("deleted_us", BigInteger, nullable=False),  # 0: not
+    Column("deleted_by", Text, nullable=False),
+    Index("case_quarantined", "quarantined_us"),
+    Index("case_state", "state", "quarantined_us"),
+    Index("case_sha256", "sha256"),
+)
+
+case_recipient = Table(
+    "case_recipient",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    Column("folded", Text, primary_key=True),
+    Column("domain", Text, nullable=False),
+    Column("customer", Text, nullable=False),
+    Index("case_recipient_folded", "folded"),
+    Index("case_recipient_domain", "domain"),
+    Index("case_recipient_customer", "customer"),
+)
+
+# A wish to deliver a quarantined message; node is empty until it is assigned.
+release = Table(
+    "release",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("message_id", Text, nullable=False),
+    Column("requested_us", BigInteger, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("again", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("incarnation", Text, nullable=False),  # of the claim
+    Column("assigned_us", BigInteger, nullable=False),
+    Column("claimed_us", BigInteger, nullable=False),
+    Column("done_us", BigInteger, nullable=False),
+    Column("released_as", Text, nullable=False),
+    Index("release_message", "message_id"),
+    Index("release_state", "state"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column(
+        "id",
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    Column("time_us", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)

@@ -1,0 +1,198 @@
+"""The fleet tells the lowest, the largest, and that it does not know."""
+
+from __future__ import annotations
+
+from common.identity import ShardIdentity
+from common.ids import ulid
+from common.preferences import Epoch, Position
+from common.reports import EngineReport, NodeReport, PreferenceProblem
+from core.link.fleet import SILENT_S, Fleet, NodeStatus, State
+from core.preferences.session import Standing
+
+EPOCH = Epoch(1, "11111111-1111-4111-8111-111111111111")
+OTHER = Epoch(2, "22222222-2222-4222-8222-222222222222")
+PROBLEM = PreferenceProblem(revision=6, kind="rule", key="r", reason="bad")
+
+
+def at(revision: int, epoch: Epoch = EPOCH) -> Position:
+    return Position(epoch, revision)
+
+
+def shard(number: int = 0, life: int = 1) -> ShardIdentity:
+    return ShardIdentity("lon1", number, ulid(now_us=life * 1000, randomness=bytes(10)))
+
+
+def fleet_at(revision: int = 5) -> Fleet:
+    fleet = Fleet([("lon1", "london"), ("fra1", "frankfurt")])
+    fleet.moved(at(revision))
+    return fleet
+
+
+def greet(fleet: Fleet, who: ShardIdentity, *, shards: int = 1, version: str = "1") -> None:
+    fleet.greeted(who, shards=shards, version=version, now_s=0.0)
+
+
+def report(fleet: Fleet, who: ShardIdentity, revision: int, now_s: float = 0.0) -> None:
+    told = NodeReport(applied=at(revision), accepting=True, time_us=1_000, spool={"held": 2})
+    fleet.reported(who, told, now_s=now_s, now_us=400)
+
+
+def node(fleet: Fleet, now_s: float = 1.0) -> NodeStatus:
+    return fleet.node("lon1", now_s=now_s)
+
+
+def test_a_node_that_never_came_is_silent_and_its_lag_is_unknown() -> None:
+    status = node(fleet_at())
+
+    assert (status.state, status.lag, status.applied) == (State.SILENT, None, None)
+    assert status.heard_s_ago is None
+    assert not status.accepting
+
+
+def test_every_node_of_the_settings_is_shown_in_their_order() -> None:
+    assert [status.node for status in fleet_at().nodes(now_s=0.0)] == ["lon1", "fra1"]
+
+
+def test_a_shard_that_has_all_is_live() -> None:
+    fleet = fleet_at(5)
+    greet(fleet, shard())
+    report(fleet, shard(), 5)
+
+    status = node(fleet)
+
+    assert (status.state, status.lag, status.applied) == (State.LIVE, 0, at(5))
+    assert status.skew_us == 600
+
+
+def test_a_new_revision_makes_all_catch_up() -> None:
+    fleet = fleet_at(5)
+    greet(fleet, shard())
+    report(fleet, shard(), 5)
+
+    fleet.moved(at(8))
+
+    assert (node(fleet).state, node(fleet).lag) == (State.CATCHING_UP, 3)
+
+
+def test_a_node_is_as_far_as_its_slowest_shard() -> None:
+    fleet = fleet_at(5)
+    for number, revision in ((0, 5), (1, 2)):
+        greet(fleet, shard(number), shards=2)
+        report(fleet, shard(number), revision)
+
+    status = node(fleet)
+
+    assert (status.applied, status.lag) == (at(2), 3)
+    assert status.spool == {"held": 4}
+
+
+def test_a_node_with_a_shard_that_never_came_is_not_known_to_have_anything() -> None:
+    fleet = fleet_at(5)
+    greet(fleet, shard(0), shards=2)
+    report(fleet, shard(0), 5)
+
+    status = node(fleet)
+
+    assert (status.state, status.applied, status.lag) == (State.SILENT, None, None)
+
+
+def test_a_shard_that_is_not_heard_is_silent_and_its_lag_unknown() -> None:
+    fleet = fleet_at(5)
+    greet(fleet, shard())
+    report(fleet, shard(), 5, now_s=1.0)
+
+    status = node(fleet, now_s=1.0 + SILENT_S + 0.1)
+
+    assert (status.state, status.lag) == (State.SILENT, None)
+    assert status.applied == at(5)  # the last that is known of it
+
+
+def test_a_shard_of_another_epoch_lags_by_an_unknown_number() -> None:
+    fleet = fleet_at(5)
+    greet(fleet, shard())
+    report(fleet, shard(), 5)
+
+    fleet.moved(at(5, OTHER))
+
+    assert (node(fleet).state, node(fleet).lag) == (State.CATCHING_UP, None)
+
+
+def test_a_shard_beyond_the_number_that_its_node_has_counts_only_while_it_speaks() -> None:
+    fleet = fleet_at(5)
+    greet(fleet, shard(1), shards=2)
+    report(fleet, shard(1), 2)
+    fleet.greeted(shard(0), shards=1, version="1", now_s=5.0)
+    report(fleet, shard(0), 5, now_s=5.0)
+
+    assert node(fleet, now_s=6.0).lag == 3
+    assert node(fleet, now_s=SILENT_S + 2.0).lag == 0
+
+
+def test_an_earlier_life_of_a_shard_says_nothing_any_more() -> None:
+    fleet = fleet_at(5)
+    greet(fleet, shard(life=2))
+    report(fleet, shard(life=2), 5)
+
+    report(fleet, shard(life=1), 1)
+    fleet.left(shard(life=1))
+
+    assert node(fleet).applied == at(5)
+    assert fleet.connected() == [("lon1", 0)]
+
+
+def test_a_refusal_is_shown_with_what_was_refused() -> None:
+    fleet = fleet_at(6)
+    greet(fleet, shard())
+
+    fleet.stood(shard(), Standing(at(5), PROBLEM, at(6)), now_s=0.0)
+
+    assert node(fleet).refused == PROBLEM
+    assert node(fleet).lag == 1
+
+
+def test_another_program_gets_a_refused_revision_again() -> None:
+    fleet = fleet_at(6)
+    greet(fleet, shard(), version="1")
+    fleet.stood(shard(), Standing(at(5), PROBLEM, at(6)), now_s=0.0)
+
+    greet(fleet, shard(), version="1")
+    before = fleet.standing(shard())
+    greet(fleet, shard(), version="2")
+    after = fleet.standing(shard())
+
+    assert before is not None
+    assert after is not None
+    assert (before.refused_target, after.refused_target) == (at(6), None)
+
+
+def test_an_engine_that_one_shard_cannot_reach_is_shown_as_not_answering() -> None:
+    fleet = fleet_at(5)
+    for number, answering in ((0, True), (1, False), (2, True)):
+        greet(fleet, shard(number), shards=3)
+        engine = EngineReport(name="clamav", answering=answering)
+        fleet.reported(shard(number), NodeReport(engines=(engine,)), now_s=0.0, now_us=0)
+
+    assert [(e.name, e.answering) for e in node(fleet).engines] == [("clamav", False)]
+
+
+def test_a_node_accepts_only_when_all_its_shards_do() -> None:
+    fleet = fleet_at(5)
+    greet(fleet, shard(0), shards=2)
+    greet(fleet, shard(1), shards=2)
+    report(fleet, shard(0), 5)
+    told = NodeReport(applied=at(5), accepting=False, not_accepting_reason="disk nearly full")
+    fleet.reported(shard(1), told, now_s=0.0, now_us=0)
+
+    status = node(fleet)
+
+    assert not status.accepting
+    assert status.not_accepting_reason == "disk nearly full"
+
+
+def test_what_shards_and_core_noticed_is_told_once() -> None:
+    fleet = fleet_at(5)
+    greet(fleet, shard())
+    fleet.noticed(shard(), "records 1 to 3 are lost", now_s=0.0)
+    fleet.reported(shard(), NodeReport(problems=("x", "x")), now_s=0.0, now_us=0)
+
+    assert node(fleet).problems == ("records 1 to 3 are lost", "x")

@@ -1,0 +1,178 @@
+"""A feed sends changes as changes, cuts what is large, and says where it is while nothing happens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from common.identity import ShardIdentity
+from common.link import PART_BYTES_MAX, Answer, Batch, Bookmark, PreferencesHello
+from common.preferences import Document, Epoch, Kind, Position
+from common.preferences.digest import EMPTY_DIGEST
+from common.preferences.documents import NOTHING
+from core.preferences.feed import Feed, FeedEnded, latest, parts
+from core.preferences.ledger import Published
+from core.preferences.session import Standing
+from core.store.database import Database
+from tests.support.clock import FakeClock
+from tests.support.core_rooms import document, made_id, route
+
+WHO = ShardIdentity("lon1", 0, made_id(1))
+BOOKMARK_S = 5.0
+
+
+class Reader:
+    """A satellite's end of a feed, which answers when a test says so."""
+
+    def __init__(self, store: Database, clock: FakeClock) -> None:
+        self.feed = Feed(store.preferences, clock=clock, bookmark_s=BOOKMARK_S)
+        self.answers: asyncio.Queue[Answer] = asyncio.Queue()
+        self.heard: asyncio.Queue[Batch | Bookmark] = asyncio.Queue()
+        self.standings: list[Standing] = []
+        self.task: asyncio.Task[None] | None = None
+
+    def open(self, applied: Position, digest: bytes) -> None:
+        hello = PreferencesHello(identity=WHO, applied=applied, digest=digest)
+        self.task = asyncio.create_task(
+            self.feed.follow(
+                hello, self.answers, write=self.heard.put, standing=self.standings.append
+            )
+        )
+
+    async def next(self) -> Batch | Bookmark:
+        async with asyncio.timeout(10):
+            return await self.heard.get()
+
+    async def batch(self) -> Batch:
+        while True:
+            found = await self.next()
+            if isinstance(found, Batch):
+                return found
+
+    async def close(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
+
+
+@pytest.fixture
+async def reader(store: Database, fake_clock: FakeClock) -> AsyncIterator[Reader]:
+    made = Reader(store, fake_clock)
+    yield made
+    await made.close()
+
+
+async def test_a_new_shard_gets_everything_and_then_a_bookmark(
+    reader: Reader, store: Database
+) -> None:
+    position = await store.preferences.publish([route("a.example")], who="test")
+    reader.open(NOTHING, EMPTY_DIGEST)
+
+    batch = await reader.batch()
+    await reader.answers.put(Answer(nonce=batch.nonce, applied=position, digest=batch.digest))
+
+    assert (batch.snapshot, batch.base, batch.target) == (True, None, position)
+    bookmark = await reader.next()
+    assert isinstance(bookmark, Bookmark)
+    assert bookmark.position == position
+
+
+async def test_a_shard_that_is_behind_gets_the_last_word_on_each_document(
+    reader: Reader, store: Database
+) -> None:
+    first = await store.preferences.publish([route("a.example"), route("b.example")], who="test")
+    digest = store.preferences.current.digest
+    await store.preferences.publish([route("a.example", hold_days=3)], who="test")
+    await store.preferences.publish([document("route", "a.example")], who="test")
+    last = await store.preferences.publish([route("c.example")], who="test")
+    reader.open(first, digest)
+
+    batch = await reader.batch()
+
+    assert (batch.snapshot, batch.base, batch.target) == (False, first, last)
+    assert [(d.key, d.removed) for d in batch.documents] == [
+        ("a.example", True),
+        ("c.example", False),
+    ]
+    assert batch.digest == store.preferences.current.digest
+
+
+async def test_a_forged_digest_gets_everything(reader: Reader, store: Database) -> None:
+    position = await store.preferences.publish([route("a.example")], who="test")
+    reader.open(position, bytes([9]) * 32)
+
+    assert (await reader.batch()).snapshot
+
+
+async def test_a_revision_that_never_was_gets_everything(reader: Reader, store: Database) -> None:
+    position = await store.preferences.publish([route("a.example")], who="test")
+    reader.open(Position(position.epoch, 77), bytes(32))
+
+    assert (await reader.batch()).snapshot
+
+
+async def test_a_shard_of_a_later_core_is_told_nothing(reader: Reader, store: Database) -> None:
+    position = await store.preferences.publish([route("a.example")], who="test")
+    later = Epoch(position.epoch.generation + 1, "55555555-5555-4555-8555-555555555555")
+    reader.open(Position(later, 3), bytes(32))
+
+    assert reader.task is not None
+    with pytest.raises(FeedEnded, match="earlier"):
+        await reader.task
+    assert reader.heard.empty()
+
+
+async def test_a_publication_is_sent_at_once(reader: Reader, store: Database) -> None:
+    position = await store.preferences.publish([route("a.example")], who="test")
+    reader.open(position, store.preferences.current.digest)
+    await reader.next()
+
+    await store.preferences.publish([route("b.example")], who="test")
+
+    batch = await reader.batch()
+    assert [document.key for document in batch.documents] == ["b.example"]
+
+
+async def test_with_nothing_new_a_bookmark_comes_every_few_seconds(
+    reader: Reader, store: Database, fake_clock: FakeClock
+) -> None:
+    position = await store.preferences.publish([route("a.example")], who="test")
+    reader.open(position, store.preferences.current.digest)
+    await reader.next()
+
+    await fake_clock.advance(BOOKMARK_S * 3)
+
+    marks = [reader.heard.get_nowait() for _ in range(reader.heard.qsize())]
+    assert [type(mark) for mark in marks] == [Bookmark] * 3
+
+
+def test_large_sets_are_cut_into_parts_within_the_limit_and_none_is_left_out() -> None:
+    documents = [Document(Kind.ROUTE, f"{n}.example", 1, bytes(40_000)) for n in range(100)]
+
+    cut = list(parts(documents))
+
+    assert [document for part, _ in cut for document in part] == documents
+    assert all(sum(len(d.body) for d in part) <= PART_BYTES_MAX for part, _ in cut)
+    assert [is_last for _, is_last in cut] == [False] * (len(cut) - 1) + [True]
+
+
+def test_an_empty_set_is_one_empty_part() -> None:
+    assert list(parts([])) == [((), True)]
+
+
+def test_the_last_word_on_a_document_stands_where_it_was_said() -> None:
+    def published(revision: int, *keys: str) -> Published:
+        return Published(
+            position=Position(Epoch(1, "x"), revision),
+            digest=bytes(32),
+            documents=tuple(Document("route", key, revision, b"{}") for key in keys),
+            time_us=0,
+            who="",
+            comment="",
+        )
+
+    found = latest([published(1, "a", "b"), published(2, "a")])
+
+    assert [(document.key, document.revision) for document in found] == [("b", 1), ("a", 2)]

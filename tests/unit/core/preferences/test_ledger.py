@@ -1,0 +1,149 @@
+"""Does publishing make exactly the revision that was asked for?"""
+
+from __future__ import annotations
+
+import pytest
+
+from common.preferences import DocumentRefused, Kind, Position, Preferences
+from common.preferences.documents import Document, Epoch
+from core.preferences.ledger import (
+    Change,
+    RevisionConflict,
+    documents_json,
+    plan,
+    read_documents,
+    restored,
+)
+from tests.support.core_rooms import document, route
+
+EPOCH = Epoch(1, "e")
+
+
+def _holding(*documents: Document, revision: int = 1) -> Preferences:
+    return Preferences.from_documents(documents, position=Position(EPOCH, revision))
+
+
+def test_a_document_that_changes_nothing_is_left_out() -> None:
+    current = _holding(route())
+
+    assert plan(current, [route()]) == ()
+
+
+def test_another_way_to_write_the_same_body_changes_nothing() -> None:
+    current = _holding(document("policy", "cluster", {"virus": "drop", "macro": "mark"}))
+    spaced = Document("policy", "cluster", 0, b'{ "virus": "drop",\n "macro": "mark" }')
+
+    assert plan(current, [spaced]) == ()
+
+
+def test_a_removal_of_what_is_not_there_changes_nothing() -> None:
+    assert plan(_holding(), [document("route", "acme.example")]) == ()
+
+
+def test_a_removal_becomes_a_tombstone_of_its_revision() -> None:
+    (change,) = plan(_holding(route()), [document("route", "ACME.example")])
+
+    assert change.document(2) == Document("route", "acme.example", 2, b"", True)
+
+
+def test_changes_stand_in_the_order_in_which_kinds_take_effect() -> None:
+    changes = plan(
+        _holding(),
+        [
+            document("list", "white/domain/acme.example/a@b.example", {}),
+            document("policy", "domain/acme.example", {"virus": "drop"}),
+            route(),
+        ],
+    )
+
+    assert [change.kind for change in changes] == [Kind.ROUTE, Kind.POLICY, Kind.LIST]
+
+
+def test_one_wrong_document_refuses_the_whole_change() -> None:
+    with pytest.raises(DocumentRefused, match="no policy key"):
+        plan(_holding(), [route(), document("policy", "cluster", {"viruss": "drop"})])
+
+
+def test_a_document_named_twice_is_refused() -> None:
+    with pytest.raises(DocumentRefused, match="twice"):
+        plan(_holding(), [route("acme.example"), route("ACME.example", customer="other")])
+
+
+def test_a_change_from_an_older_revision_is_a_conflict() -> None:
+    with pytest.raises(RevisionConflict) as caught:
+        plan(_holding(revision=7), [route()], base=6)
+
+    assert (caught.value.base, caught.value.current) == (6, 7)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b"[" * 60_000, b'"text"'])
+def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
+    with pytest.raises(DocumentRefused):
+        plan(_holding(), [Document("policy", "cluster", 0, body)])
+
+
+@pytest.mark.parametrize(
+    ("proposed", "scope"),
+    [
+        (route(), "domain/acme.example"),
+        (document("policy", "customer/acme", {"virus": "drop"}), "customer/acme"),
+        (document("list", "black/recipient/x@acme.example/b.example", {}), None),
+        (document("recipient", "X@acme.example", {}), "recipient/x@acme.example"),
+        (document("engine", "clamav", {"required": False}), "cluster"),
+        (
+            document(
+                "rule",
+                "invoice",
+                {"scope": "customer/acme", "field": "subject", "pattern": "x", "score": 1},
+            ),
+            "customer/acme",
+        ),
+    ],
+)
+def test_each_change_says_whom_it_concerns(proposed: Document, scope: str | None) -> None:
+    (change,) = plan(_holding(), [proposed])
+
+    assert change.scope == (scope or "recipient/x@acme.example")
+
+
+def test_restoring_takes_what_stood_before_the_first_later_change() -> None:
+    later = [
+        Change(Kind.POLICY, "cluster", "cluster", b"1", b"2"),
+        Change(Kind.ROUTE, "new.example", "domain/new.example", None, b"r"),
+        Change(Kind.POLICY, "cluster", "cluster", b"2", None),
+    ]
+
+    assert restored(later) == [
+        Document("policy", "cluster", 0, b"1", False),
+        Document("route", "new.example", 0, b"", True),
+    ]
+
+
+def test_documents_survive_the_way_through_json() -> None:
+    text = (
+        b'[{"kind":"route","key":"a.example","body":{"b":1,"a":[2]}},'
+        b'{"kind":"list","key":"k","removed":true}]'
+    )
+
+    documents = read_documents(text)
+
+    assert documents[0].body == b'{"a":[2],"b":1}'
+    assert documents[1].removed
+    assert documents_json(documents)[0]["body"] == {"a": [2], "b": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"{",
+        b"{}",
+        b"[1]",
+        b'[{"kind":"route"}]',
+        b'[{"kind":"route","key":"a.example"}]',
+        b'[{"kind":"route","key":"a.example","body":{},"bodyy":{}}]',
+        b"[" * 60_000,
+    ],
+)
+def test_a_list_that_is_none_is_refused(text: bytes) -> None:
+    with pytest.raises(DocumentRefused):
+        read_documents(text)

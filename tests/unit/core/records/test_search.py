@@ -1,0 +1,43 @@
+"""Does a search look for what was meant?"""
+
+from __future__ import annotations
+
+import pytest
+
+from core.records.search import Query, Told, What, event_json, iso_time, parse_query
+from tests.support.core_rooms import made_id
+
+
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        (made_id(7), Query(What.MESSAGE, made_id(7))),
+        (made_id(7).lower(), Query(What.MESSAGE, made_id(7))),
+        ("<a.b@c>", Query(What.MESSAGE_ID, "<a.b@c>")),
+        ("X@Acme.example", Query(What.ADDRESS, "x@acme.example")),
+        ("Acme.example.", Query(What.DOMAIN, "acme.example")),
+        ("bücher.example", Query(What.DOMAIN, "xn--bcher-kva.example")),
+        ("'; DROP TABLE message; --", None),
+        ("", None),
+        ("a" * 2_000, None),
+    ],
+)
+def test_a_query_names_one_thing(text: str, query: Query | None) -> None:
+    assert parse_query(text) == query
+
+
+def test_times_are_utc() -> None:
+    assert iso_time(1_767_225_600_000_001) == "2026-01-01T00:00:00.000001Z"
+    assert iso_time(253_402_300_799_999_999) == "9999-12-31T23:59:59.999999Z"
+
+
+def test_a_records_fields_cannot_replace_its_name() -> None:
+    told = Told(time_us=0, event="ended", fields=b'{"event":"x","time":"y","a":1}', flaw="")
+
+    assert event_json(told) == {"time": "1970-01-01T00:00:00.000000Z", "event": "ended", "a": 1}
+
+
+def test_an_unreadable_record_is_shown_with_its_flaw() -> None:
+    told = Told(time_us=0, event="ended", fields=b"\xff", flaw="the fields are not valid JSON")
+
+    assert event_json(told)["flaw"] == "the fields are not valid JSON"

@@ -1,0 +1,157 @@
+"""Is the core's database opened as its promises need it?"""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
+
+from core.store import dialect
+from core.store.database import Database
+from core.store.dialect import database_url, writing_engine
+from core.store.errors import StoreFailure
+from core.store.tables import metadata
+from tests.support.clock import FakeClock
+from tests.support.core_rooms import route
+
+
+async def test_an_epoch_is_made_once(tmp_path: Path, fake_clock: FakeClock) -> None:
+    path = tmp_path / "core.db"
+    async with await Database.open(path, clock=fake_clock) as first:
+        epoch = first.epoch
+    async with await Database.open(path, clock=fake_clock) as second:
+        assert second.epoch == epoch
+
+    assert epoch.generation == 1
+    assert len(epoch.identifier) == 36
+
+
+async def test_a_renewed_epoch_is_newer_and_keeps_the_content(
+    tmp_path: Path, fake_clock: FakeClock
+) -> None:
+    path = tmp_path / "core.db"
+    async with await Database.open(path, clock=fake_clock) as store:
+        before = store.epoch
+        await store.preferences.publish([route()], who="t")
+        digest = store.preferences.current.digest
+        with store.preferences.subscribe() as changed:
+            renewed = await store.renew_epoch(who="t")
+            assert changed.is_set()
+    async with await Database.open(path, clock=fake_clock) as store:
+        assert store.epoch == renewed
+        assert store.preferences.current.digest == digest
+        assert store.preferences.position.revision == 1
+
+    assert before < renewed
+    assert before.identifier != renewed.identifier
+
+
+async def test_a_second_core_on_the_same_file_is_refused(
+    tmp_path: Path, fake_clock: FakeClock
+) -> None:
+    path = tmp_path / "core.db"
+    async with await Database.open(path, clock=fake_clock):
+        with pytest.raises(StoreFailure, match="another core"):
+            await Database.open(path, clock=fake_clock)
+
+    async with await Database.open(path, clock=fake_clock):
+        pass  # the lock went with the first one
+
+
+async def test_a_database_of_a_newer_version_is_refused_and_left_alone(
+    tmp_path: Path, fake_clock: FakeClock
+) -> None:
+    path = tmp_path / "core.db"
+    async with await Database.open(path, clock=fake_clock):
+        pass
+    with sqlite3.connect(path) as raw:
+        raw.execute("UPDATE alembic_version SET version_num = '9999'")
+    raw.close()
+
+    with pytest.raises(StoreFailure, match="version 9999"):
+        await Database.open(path, clock=fake_clock)
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path, fake_clock: FakeClock) -> None:
+    path = tmp_path / "core.db"
+    path.write_bytes(b"this is no database" * 100)
+
+    with pytest.raises(StoreFailure, match="not a database"):
+        await Database.open(path, clock=fake_clock)
+
+
+async def test_the_database_is_its_owners_alone(tmp_path: Path, fake_clock: FakeClock) -> None:
+    path = tmp_path / "state" / "core.db"
+    async with await Database.open(path, clock=fake_clock) as store:
+        await store.preferences.publish([route()], who="t")
+        modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in path.parent.iterdir()}
+
+    assert modes["core.db"] == modes["core.db-wal"] == 0o600
+
+
+def test_the_writing_connection_syncs_each_commit(tmp_path: Path) -> None:
+    engine = writing_engine(database_url(tmp_path / "t.db"))
+    with engine.connect() as connection:
+        found = {
+            name: connection.execute(text(f"PRAGMA {name}")).scalar()
+            for name in ("synchronous", "journal_mode", "foreign_keys")
+        }
+    engine.dispose()
+
+    assert found == {"synchronous": 2, "journal_mode": "wal", "foreign_keys": 1}
+
+
+def test_a_connection_that_would_not_sync_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # SQLite answers a value that it cannot take with the one that it keeps.
+    monkeypatch.setattr(dialect, "_WRITER_PRAGMAS", {"synchronous": 77})
+    engine = writing_engine(database_url(tmp_path / "t.db"))
+
+    with pytest.raises(StoreFailure, match="keeps synchronous"), engine.connect():
+        pass
+
+    engine.dispose()
+
+
+async def test_the_migrations_make_the_tables_that_queries_are_written_for(
+    tmp_path: Path, fake_clock: FakeClock
+) -> None:
+    path = tmp_path / "core.db"
+    async with await Database.open(path, clock=fake_clock):
+        pass
+    engine = writing_engine(database_url(path))
+
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        differences = compare_metadata(context, metadata)
+    engine.dispose()
+
+    assert differences == []
+
+
+@pytest.mark.parametrize(
+    ("target", "backend"),
+    [
+        ("/var/lib/core.db", "sqlite"),
+        (Path("/var/lib/core.db"), "sqlite"),
+        ("sqlite:////var/lib/core.db", "sqlite"),
+        ("postgresql://core@db/core", "postgresql"),
+    ],
+)
+def test_a_target_is_a_path_or_a_url(target: str | Path, backend: str) -> None:
+    url = database_url(target)
+
+    assert url.get_backend_name() == backend
+    assert url.drivername in {"sqlite+pysqlite", "postgresql+psycopg"}
+
+
+@pytest.mark.parametrize("target", ["mysql://host/db", "sqlite://", "://"])
+def test_another_kind_of_database_is_refused(target: str) -> None:
+    with pytest.raises(StoreFailure):
+        database_url(target)

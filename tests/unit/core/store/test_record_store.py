@@ -1,0 +1,272 @@
+"""Does each record count once, durably, whatever the stream does? (P2, P7)"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from common.identity import IdentityRefused, ShardIdentity
+from common.records import LogRecord
+from core.records.intake import Fenced, SequenceGap
+from core.records.reports import By
+from core.store.database import Database
+from tests.support.clock import FakeClock
+from tests.support.core_rooms import START_US, accepted, ended, identity, made_id, record, route
+
+LON, PAR = identity("lon1"), identity("par1")
+A, B = made_id(501), made_id(502)
+
+
+async def test_a_repeat_has_no_effect(store: Database) -> None:
+    stream = [accepted(1, A), ended(2, A, "delivered")]
+
+    assert await store.records.take(LON, stream) == 2
+    assert await store.records.take(LON, stream) == 2
+    assert await store.records.take(LON, [stream[1], accepted(3, B)]) == 3
+
+    (message,) = await store.records.track(A)
+    assert [e["event"] for e in message["events"]] == ["accepted", "ended"]
+    assert message["recipients"][0]["attempts"] == 1
+
+
+async def test_a_hole_is_refused_and_nothing_of_it_is_kept(store: Database) -> None:
+    await store.records.take(LON, [record(1, "started")])
+
+    with pytest.raises(SequenceGap) as caught:
+        await store.records.take(LON, [record(2, "accepting"), accepted(4, A)])
+
+    assert caught.value.expected == 3
+    assert await store.records.last_sequence(LON) == 1
+    assert await store.records.track(A) == []
+
+
+async def test_positions_are_of_one_shard_in_one_life(store: Database) -> None:
+    rebuilt = identity("lon1", life=2)
+    other = identity("lon1", shard=1)
+    for who in (LON, other, PAR, rebuilt):
+        assert await store.records.last_sequence(who) == 0
+        assert await store.records.take(who, [record(1, "started")]) == 1
+
+    assert len(await store.records.node_events()) == 4
+
+
+async def test_a_shards_older_life_is_fenced_off(store: Database) -> None:
+    await store.records.take(LON, [record(1, "started")])
+    await store.fleet.note_hello(identity("lon1", life=2), {"version": "2"})
+
+    for attempt in (
+        store.records.take(LON, [record(2, "stopped")]),
+        store.records.last_sequence(LON),
+        store.fleet.note_report(LON, {}),
+    ):
+        with pytest.raises(Fenced):
+            await attempt
+
+    (row,) = await store.fleet.shards()
+    assert (row.incarnation, row.hello, row.report) == (made_id(2), {"version": "2"}, {})
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        ShardIdentity("../etc", 0, made_id(1)),
+        ShardIdentity("lon1", -1, made_id(1)),
+        ShardIdentity("lon1", 0, "latest"),
+    ],
+)
+async def test_who_is_no_shard_is_refused(store: Database, who: ShardIdentity) -> None:
+    with pytest.raises(IdentityRefused):
+        await store.records.take(who, [])
+
+
+async def test_poison_is_kept_and_the_stream_goes_on(store: Database) -> None:
+    poison = [
+        LogRecord(1, START_US, "accepted", A, b"\xff\xfe"),
+        LogRecord(2, START_US, "ended", A, b"[1]"),
+        LogRecord(3, -(1 << 62), "weird\0event" * 50, "no/id\0", b"{}"),
+        LogRecord(4, 1 << 62, "accepted", A, b'{"subject":"' + b"x" * 70_000 + b'"}'),
+        LogRecord(5, START_US, "accepted", A, rb'{"subject":"\ud83d\u0000","size":1e300}'),
+    ]
+
+    assert await store.records.take(LON, [*poison, ended(6, A, "delivered")]) == 6
+
+    (message,) = await store.records.track(A)
+    json.dumps(message, ensure_ascii=False, allow_nan=False).encode()
+    assert [e.get("flaw", "")[:20] for e in message["events"]] == [
+        "the fields are not v",
+        "the fields are no JS",
+        "its fields are longe",
+        "",
+        "",
+    ]
+    assert message["recipients"][0]["state"] == "delivered"
+
+
+async def test_a_stolen_satellite_cannot_speak_of_another_nodes_mail(store: Database) -> None:
+    await store.records.take(LON, [accepted(1, A)])
+
+    await store.records.take(PAR, [ended(1, A, "delivered"), accepted(2, A, ["evil@b.example"])])
+
+    (message,) = await store.records.track(A)
+    assert [(r["address"], r["state"]) for r in message["recipients"]] == [
+        ("x@acme.example", "received")
+    ]
+    assert [e["event"] for e in message["events"]] == ["accepted"]
+
+
+async def test_a_message_whose_first_record_is_lost_is_still_found(store: Database) -> None:
+    await store.records.take(LON, [record(1, "gap"), ended(2, A, "delivered")])
+
+    (message,) = await store.records.track("x@acme.example")
+
+    assert message["id"] == A
+    assert message["recipients"][0]["state"] == "delivered"
+
+
+async def test_every_way_to_ask_finds_the_message(store: Database) -> None:
+    await store.records.take(
+        LON,
+        [
+            accepted(1, A, ["X@acme.example", "y@other.example"]),
+            record(2, "scanned", A, revision=1, message_id="<1@sender.example>", subject="Hi"),
+            accepted(3, B, ["z@third.example"], sender=""),
+        ],
+    )
+
+    for query in (
+        A,
+        "<1@sender.example>",
+        "x@acme.example",
+        "A@Sender.example",
+        "sender.example",
+        "acme.example",
+        "other.example",
+    ):
+        assert [m["id"] for m in await store.records.track(query)] == [A], query
+    for query in ("nobody@acme.example", "none.example", made_id(999), "<2@x>", "'"):
+        assert await store.records.track(query) == [], query
+
+
+async def test_a_search_shows_the_newest_and_as_many_as_were_asked_for(store: Database) -> None:
+    await store.records.take(
+        LON, [accepted(n, made_id(600 + n), ["x@a.example", "y@a.example"]) for n in range(1, 9)]
+    )
+
+    found = await store.records.track("a.example", limit=3)
+
+    assert [m["id"] for m in found] == [made_id(608), made_id(607), made_id(606)]
+
+
+async def test_the_shape_of_a_search_is_the_promised_one(store: Database) -> None:
+    verdict = {
+        "by": "clamav",
+        "outcome": "clean",
+        "version": "1.4",
+        "ms": 31,
+        "detail": "",
+        "threats": [],
+    }
+    await store.records.take(
+        LON,
+        [accepted(1, A), record(2, "scanned", A, revision=42, score=0, verdicts=[verdict])],
+    )
+
+    (message,) = await store.records.track(A)
+
+    assert {
+        "id",
+        "message_id",
+        "node",
+        "shard",
+        "received",
+        "client",
+        "sender",
+        "subject",
+        "size",
+        "revision",
+        "recipients",
+        "verdicts",
+        "events",
+    } <= message.keys()
+    assert message["received"] == "2026-01-01T00:00:00.001000Z"
+    assert message["recipients"][0].items() >= {
+        ("address", "x@acme.example"),
+        ("state", "scanned"),
+        ("disposition", ""),
+        ("reason", ""),
+        ("attempts", 0),
+        ("reply", ""),
+    }
+    assert message["verdicts"] == [verdict]
+    assert message["events"][0]["time"] == "2026-01-01T00:00:00.001000Z"
+
+
+async def test_mail_belongs_to_the_customer_that_the_route_names(store: Database) -> None:
+    await store.preferences.publish([route("acme.example", "acme")], who="t")
+    await store.records.take(LON, [accepted(1, A), accepted(2, B, ["x@unrouted.example"])])
+
+    report = await store.records.report(By.CUSTOMER, sites={})
+
+    assert [(g["name"], g["accepted"]) for g in report["groups"]] == [("acme", 1), ("unknown", 1)]
+
+
+async def test_a_report_adds_up(store: Database) -> None:
+    infected = [{"by": "clamav", "outcome": "infected", "threats": ["Eicar"]}]
+    await store.records.take(
+        LON,
+        [
+            accepted(1, A, ["x@acme.example", "y@b.example"]),
+            record(2, "scanned", A, verdicts=infected),
+            ended(3, A, "quarantined"),
+            accepted(4, B),
+            ended(5, B, "delivered"),
+        ],
+    )
+    await store.records.take(PAR, [accepted(1, made_id(503), origin="release")])
+
+    report = await store.records.report(By.SITE, sites={"lon1": "london"})
+
+    totals = report["totals"]
+    outcomes = ("delivered", "quarantined", "dropped", "rejected", "bounced", "expired")
+    assert totals["accepted"] == sum(totals[o] for o in outcomes) + totals["in_progress"] == 3
+    assert totals["released"] == 1
+    assert report["threats"] == [{"name": "Eicar", "by": "clamav", "messages": 1}]
+    assert report["senders"] == [{"sender": "a@sender.example", "messages": 2}]
+
+
+async def test_a_report_counts_only_its_time(store: Database) -> None:
+    await store.records.take(LON, [accepted(1, A), accepted(2, B)])
+    times = {"since_us": START_US + 2_000, "until_us": START_US + 3_000}
+
+    for by in By:
+        report = await store.records.report(by, sites={}, **times)
+        assert report["totals"]["accepted"] == 1
+
+
+async def test_six_shards_at_once_lose_nothing(store: Database) -> None:
+    async def stream(shard: int) -> None:
+        who = identity("lon1", shard)
+        for n in range(20):
+            message = made_id(1_000 * (shard + 1) + n)
+            await store.records.take(
+                who, [accepted(2 * n + 1, message), ended(2 * n + 2, message, "delivered")]
+            )
+
+    await asyncio.gather(*(stream(shard) for shard in range(6)))
+
+    report = await store.records.report(By.DAY, sites={})
+    assert report["totals"]["delivered"] == 120
+
+
+async def test_what_was_acknowledged_is_there_after_a_restart(
+    tmp_path: Path, fake_clock: FakeClock
+) -> None:
+    path = tmp_path / "core.db"
+    async with await Database.open(path, clock=fake_clock) as store:
+        acknowledged = await store.records.take(LON, [accepted(1, A), ended(2, A, "delivered")])
+    async with await Database.open(path, clock=fake_clock) as store:
+        assert await store.records.last_sequence(LON) == acknowledged == 2
+        assert (await store.records.track(A))[0]["recipients"][0]["state"] == "delivered"
