@@ -1,0 +1,142 @@
+"""How does one message come in and become ours?
+
+Touches the intake. Octets go from the connection through the scanner straight into the intake; at
+the first fault what was kept is given up at once, and the rest is read and thrown away, so that
+commands are looked for only behind the real end of the data.
+
+Source: RFC 5321 sections 4.1.1.4, 4.2.5 and 6.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from common.envelope import Envelope
+from common.errors import BorderScoutError, DiskFull, PeerError
+from common.ids import MessageId
+from common.tasks import finish
+from satellite.smtp import replies
+from satellite.smtp.data import DataLimits, DataScanner, Fault
+from satellite.smtp.intake import Incoming
+from satellite.smtp.replies import Reply
+from satellite.smtp.trace import received_line
+
+log = structlog.get_logger()
+
+# A refused message is read on up to this many times the size limit: then its sender is cut off.
+DISCARD_FACTOR = 4
+
+_FAULT_REPLIES = {
+    Fault.SIZE: replies.TOO_BIG,
+    Fault.BARE_NEWLINE: replies.BARE_NEWLINE,
+    Fault.LINE_LENGTH: replies.TEXT_LINE_TOO_LONG,
+    Fault.LOOP: replies.MAIL_LOOP,
+}
+
+
+class ClientGone(PeerError):
+    """The connection broke, or the client closed it."""
+
+
+class Arrival:
+    """One message between 354 and the reply to its final dot.
+
+    Args:
+        entry: where it goes.
+        limits: what it may be.
+
+    Attributes:
+        rest: what came behind the final dot.
+    """
+
+    def __init__(self, entry: Incoming, limits: DataLimits) -> None:
+        self._entry = entry
+        self._limits = limits
+        self._scanner = DataScanner(limits)
+        self.rest = b""
+
+    def abandon(self) -> None:
+        """Leave nothing of it; harmless after a commit."""
+        self._entry.abandon()
+
+    async def receive(self, next_block: Callable[[], Awaitable[bytes]]) -> Reply | None:
+        """Read to the end of the data; return why the message cannot be taken, or None.
+
+        Args:
+            next_block: gives the next octets, at least one, or raises ClientGone.
+        """
+        scanner = self._scanner
+        refusal: Reply | None = None
+        while not scanner.ended:
+            octets = scanner.feed(await next_block())
+            if refusal is None:
+                refusal = self._keep(octets)
+            if scanner.size > DISCARD_FACTOR * self._limits.message_bytes_max:
+                return replies.TOO_BIG_BY_FAR
+        self.rest = scanner.rest
+        return refusal
+
+    def _keep(self, octets: bytes) -> Reply | None:
+        fault = self._scanner.fault
+        reply = _FAULT_REPLIES[fault] if fault is not None else None
+        if reply is None and octets:
+            try:
+                self._entry.write(octets)
+            except (BorderScoutError, OSError) as error:
+                reply = trouble(error)
+        if reply is not None:
+            self._entry.abandon()
+        return reply
+
+    async def commit(
+        self,
+        envelope: Envelope,
+        *,
+        hostname: str,
+        extended: bool,
+        now_us: int,
+        committed: Callable[[MessageId, int], None],
+    ) -> Reply:
+        """Make the message durable; return the reply to its final dot.
+
+        Args:
+            envelope: who sends it to whom.
+            hostname: our own name, for the trace field.
+            extended: the client said EHLO.
+            now_us: the time of acceptance, microseconds since the epoch, UTC.
+            committed: called with id and octets once it is durable.
+        """
+        entry = self._entry
+        trace = received_line(
+            message=entry.id,
+            helo=envelope.helo,
+            client_address=envelope.client_address,
+            hostname=hostname,
+            extended=extended,
+            tls=envelope.tls,
+            smtputf8=envelope.smtputf8,
+            recipients=envelope.recipients,
+            now_us=now_us,
+        )
+
+        async def hand_over() -> None:
+            await entry.commit(envelope=envelope, trace=trace)
+            committed(entry.id, self._scanner.size)
+
+        try:
+            # Here responsibility changes hands (RFC 5321 section 6.1). Once begun, the commit
+            # ends in its own time: if the client has gone meanwhile or the front end is being
+            # stopped, the message is ours all the same, and the 250 is merely not heard.
+            await finish(hand_over())
+        except (BorderScoutError, OSError) as error:
+            entry.abandon()
+            return trouble(error)
+        return replies.queued(entry.id)
+
+
+def trouble(error: Exception) -> Reply:
+    """Return the reply to a failure of ours. Its cause goes to the log, never to the client."""
+    log.error("smtp.cannot_store", cause=str(error))
+    return replies.NO_ROOM if isinstance(error, DiskFull) else replies.INTERNAL_ERROR

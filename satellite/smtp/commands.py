@@ -1,0 +1,130 @@
+"""Where does a command line end, and what does it say?
+
+Pure. Blocks of any size go in, whole lines come out, the same however the octets are cut. CR LF
+ends a line and nothing else does: a bare CR or LF, NUL or another control character is refused
+before anything parses the line (such octets have ended up in headers and logs elsewhere:
+CVE-2026-23829, CVE-2026-30227).
+
+Source: RFC 5321 sections 2.3.8, 4.1.1 and 4.1.2; RFC 6531 section 3.3.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from satellite.smtp import replies
+from satellite.smtp.replies import Reply
+
+COMMAND_BYTES_MAX = 4096  # CR LF included; RFC 5321 asks for 512, SMTPUTF8 and SIZE for a bit more
+PATH_BYTES_MAX = 1024  # far above the 256 of RFC 5321 section 4.5.3.1.3; keeps IDNA's work small
+
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_VERB = re.compile(rb"[A-Za-z][A-Za-z0-9]{0,31}")
+_PATH = re.compile(r'<((?:"(?:[^"\\]|\\.)*"|[^"<>\s])*)>')
+_BARE_PATH = re.compile(r'[^"<>\s]+')
+_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\s=]+))?")
+_UTF8_VERBS = frozenset({"MAIL", "RCPT"})
+
+
+class CommandLines:
+    """Octets on their way to become lines. Holds at most what was fed and not yet taken."""
+
+    __slots__ = ("_octets", "_overlong")
+
+    def __init__(self) -> None:
+        self._octets = bytearray()
+        self._overlong = False
+
+    @property
+    def waiting(self) -> bool:
+        """True when octets are here that nobody has taken."""
+        return bool(self._octets)
+
+    @property
+    def has_line(self) -> bool:
+        """True when ``next_line`` would give one."""
+        return b"\n" in self._octets
+
+    def feed(self, block: bytes) -> None:
+        """Add octets as they came."""
+        self._octets += block
+
+    def next_line(self) -> bytes | Reply | None:
+        """Return a line without its CR LF, the reply to a line that is none, or None so far."""
+        end = self._octets.find(b"\n")
+        if end < 0:
+            if len(self._octets) > COMMAND_BYTES_MAX:
+                self._overlong = True
+                self._octets.clear()
+            return None
+        line = bytes(self._octets[: end + 1])
+        del self._octets[: end + 1]
+        if self._overlong or len(line) > COMMAND_BYTES_MAX:
+            self._overlong = False
+            return replies.LINE_TOO_LONG
+        if not line.endswith(b"\r\n") or _CONTROL.search(line, 0, len(line) - 2):
+            return replies.CONTROL_CHARACTERS
+        return line[:-2]
+
+    def clear(self) -> None:
+        """Forget all octets: RFC 3207 section 4.2, after STARTTLS."""
+        self._octets.clear()
+        self._overlong = False
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command: its verb in capitals, and the rest of the line without outer blanks."""
+
+    verb: str
+    argument: str
+
+
+def read_command(line: bytes) -> Command | Reply:
+    """Return what a clean line says, or the reply to one that says nothing.
+
+    Only MAIL and RCPT may hold octets above 0x7f, and then valid UTF-8.
+    """
+    word, _, rest = line.partition(b" ")
+    if not _VERB.fullmatch(word):
+        return replies.UNRECOGNISED
+    verb = word.decode("ascii").upper()
+    if not line.isascii() and verb not in _UTF8_VERBS:
+        return replies.NOT_ASCII
+    try:
+        return Command(verb, rest.decode("utf-8").strip(" "))
+    except UnicodeDecodeError:
+        return replies.NOT_ASCII
+
+
+@dataclass(frozen=True, slots=True)
+class PathArgument:
+    """The argument of MAIL or RCPT: what stood in the brackets, and the parameters."""
+
+    path: str
+    parameters: dict[str, str | None]  # keyword in capitals → value, or None without one
+
+
+def read_path(argument: str, keyword: str) -> PathArgument | None:
+    """Return the path and parameters behind ``FROM:`` or ``TO:``; None if the syntax is wrong.
+
+    Blanks after the colon and missing brackets are forgiven, since many clients write them.
+    """
+    if argument[: len(keyword)].upper() != keyword:
+        return None
+    text = argument[len(keyword) :].lstrip(" ")
+    found = _PATH.match(text) if text.startswith("<") else _BARE_PATH.match(text)
+    if found is None or found.end() > PATH_BYTES_MAX:
+        return None
+    rest = text[found.end() :]
+    if rest and not rest.startswith(" "):
+        return None
+    parameters: dict[str, str | None] = {}
+    for word in rest.split():
+        parameter = _PARAMETER.fullmatch(word)
+        if parameter is None or parameter.group(1).upper() in parameters:
+            return None
+        parameters[parameter.group(1).upper()] = parameter.group(2)
+    path = found.group(1) if text.startswith("<") else found.group()
+    return PathArgument(path, parameters)

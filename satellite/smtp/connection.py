@@ -1,0 +1,227 @@
+"""How do octets come from one client and go to it?
+
+Touches one connection. aiosmtpd gives the protocol and its upgrade to TLS. Overridden is what it
+does in a way that port 25 cannot have (docs/smtp.md tells of each): its constructor inspects every
+class member for each connection, it cancels the handler when the client half-closes or a timer
+fires, and it sends replies without enhanced status codes, one packet each.
+
+Source: RFC 2920 section 3.2, RFC 3207 section 4.2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import structlog
+from aiosmtpd.smtp import SMTP
+
+from common.address import canonical_ip
+from satellite.smtp import replies
+from satellite.smtp.arrival import ClientGone
+from satellite.smtp.commands import CommandLines
+from satellite.smtp.patience import Overdue, Patience, Phase
+from satellite.smtp.reception import Reception
+from satellite.smtp.replies import Reply
+
+log = structlog.get_logger()
+
+# One read of the event loop brings 256 KiB at most. With this limit a transport is not paused by
+# it, and a client that sends while we commit makes us hold three times as much at most.
+BLOCK_BYTES = 256 * 1024
+
+_OVERDUE_REPLIES = {
+    Overdue.IDLE: replies.TIMED_OUT,
+    Overdue.SESSION: replies.SESSION_TOO_LONG,
+    Overdue.SLOW: replies.TOO_SLOW,
+}
+
+# What must leave at once: the client changes over to something else then.
+_FLUSHED = frozenset({"STARTTLS", "DATA"})
+
+
+class Connection(SMTP):
+    """One client's connection; the conversation is ``_handle_client`` of the class below it.
+
+    Args:
+        reception: what it shares with the others.
+    """
+
+    def __init__(self, reception: Reception) -> None:
+        # Not SMTP.__init__: it looks through all members of its class and handler each time.
+        # A test holds its attributes against these.
+        reader = asyncio.StreamReader(loop=reception.loop, limit=BLOCK_BYTES)
+        asyncio.StreamReaderProtocol.__init__(
+            self, reader, self._cb_client_connected, loop=reception.loop
+        )
+        smtp = reception.settings.smtp
+        self.loop = reception.loop
+        self.event_handler = None
+        self.data_size_limit = smtp.message_bytes_max
+        self.enable_SMTPUTF8 = True
+        self.hostname = reception.settings.hostname
+        self.tls_context = reception.tls
+        self.require_starttls = False
+        self.session = None
+        self.envelope = None
+        self.transport = None
+        self._decode_data = False
+        self._timeout_handle = None
+        self._tls_handshake_okay = True
+        self._tls_protocol = None
+        self._original_transport = None
+        self._handler_coroutine = None
+        self._auth_required = False
+        self._handle_hooks = {}
+        # Ours.
+        self._reception = reception
+        self._lines = CommandLines()
+        self._patience = Patience(reception.patience, now_s=reception.clock.monotonic_s())
+        self._client_address = ""
+        self._verb = "CONNECT"
+        self._out = bytearray()
+        self._errors = 0  # in tenths
+        self._leaving = False
+        self._gone = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a new connection, or the same one anew inside TLS."""
+        # uvloop's transports are no instances of asyncio's classes, so nothing is asserted here.
+        if self._original_transport is None and not self._enter(
+            cast(asyncio.WriteTransport, transport)
+        ):
+            return
+        super().connection_made(transport)
+        if self._original_transport is None:
+            assert self._handler_coroutine is not None
+            self._reception.follow(self._handler_coroutine)
+        # RFC 3207 section 4.2: what came in the clear behind STARTTLS never was. aiosmtpd has
+        # emptied its reader and forgotten the transaction and the HELO name.
+        self._lines.clear()
+
+    def _enter(self, transport: asyncio.WriteTransport) -> bool:
+        reception = self._reception
+        peer = transport.get_extra_info("peername")
+        if not peer:  # it has gone again already
+            self._gone = True
+            transport.abort()
+            return False
+        address = canonical_ip(str(peer[0]).partition("%")[0])
+        turned = reception.door.enter(address) if not reception.draining else "draining"
+        if turned is not None:
+            log.warning("smtp.turned_away", client=address, reason=str(turned))
+            reply = replies.SHUTTING_DOWN if reception.draining else replies.TOO_MANY_CONNECTIONS
+            reception.metrics.connection(str(turned))
+            reception.metrics.reply("CONNECT", reply.code)
+            self._gone = True
+            transport.write(str(reply).encode("ascii"))
+            transport.close()
+            return False
+        self._client_address = address
+        reception.metrics.connection("accepted")
+        reception.enter(self)
+        return True
+
+    def eof_received(self) -> bool:
+        """Let the session read to the end: a client that only stops sending gets its replies."""
+        if self._gone or self.session is None:
+            return False
+        asyncio.StreamReaderProtocol.eof_received(self)
+        return self.session.ssl is None  # TLS has no half-closed state here
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Let the reader end; the session sees it, and nobody cancels what it is committing."""
+        if self._gone:
+            return
+        self._gone = True
+        self._leaving = True
+        if self._original_transport is not None:
+            self._original_transport.close()
+        asyncio.StreamReaderProtocol.connection_lost(self, error)
+        self.transport = None
+        self._reception.leave(self, self._client_address)
+
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        """Do nothing: the front end looks at all sessions' patience once a second."""
+
+    async def push(self, status: str | bytes | Reply) -> None:
+        """Send a reply, or keep it while more commands of its group wait (RFC 2920 section 3.2).
+
+        Raises:
+            ClientGone: nobody is there to hear it.
+        """
+        if isinstance(status, bytes):
+            status = status.decode("ascii")
+        reply = status if isinstance(status, Reply) else replies.completed(status)
+        self._say(reply)
+        self._errors += reply.weight
+        if self._errors >= self._reception.settings.smtp.errors_max * 10 and not reply.closes:
+            self._say(replies.TOO_MANY_ERRORS)
+        if self._leaving or not self._lines.has_line or self._verb in _FLUSHED:
+            await self._flush()
+
+    def _say(self, reply: Reply) -> None:
+        self._reception.metrics.reply(self._verb, reply.code)
+        self._out += str(reply).encode("ascii")
+        self._leaving = self._leaving or reply.closes
+
+    async def _flush(self) -> None:
+        if self._gone:
+            raise ClientGone("the client has gone")
+        self._writer.write(bytes(self._out))
+        self._out.clear()
+        try:
+            await self._writer.drain()
+        except OSError as error:
+            raise ClientGone("the client has gone") from error
+
+    async def _read(self) -> bytes:
+        try:
+            return await self._reader.read(BLOCK_BYTES)
+        except OSError as error:
+            raise ClientGone("the client has gone") from error
+
+    def _hang_up(self) -> None:
+        if self._gone or self.transport is None:
+            return
+        self._leaving = True
+        if self._out:
+            self._writer.write(bytes(self._out))
+            self._out.clear()
+        if self._patience.phase is not Phase.CLOSING:
+            self._patience.enter(Phase.CLOSING, now_s=self._now_s())
+        self.transport.close()
+
+    def _now_s(self) -> float:
+        return self._reception.clock.monotonic_s()
+
+    @property
+    def is_busy(self) -> bool:
+        """True while more is going on than waiting for a command."""
+        return self._patience.phase is not Phase.COMMAND
+
+    def dismiss(self, reply: Reply) -> None:
+        """Say a last word and hang up; not while a message is being committed."""
+        if self._leaving or self._patience.phase is Phase.COMMITTING:
+            return
+        self._say(reply)
+        self._hang_up()
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        transport = self._original_transport or self.transport
+        if transport is not None:
+            cast(asyncio.WriteTransport, transport).abort()
+
+    def check_patience(self) -> None:
+        """End the session if something in it has taken too long."""
+        overdue = self._patience.overdue(now_s=self._now_s())
+        if overdue is None:
+            return
+        log.info("smtp.overdue", client=self._client_address, reason=str(overdue))
+        self._reception.metrics.overdue(str(overdue))
+        reply = _OVERDUE_REPLIES.get(overdue)
+        if reply is None:
+            self.abort()
+        else:
+            self.dismiss(reply)

@@ -1,0 +1,95 @@
+"""How long may a client take?
+
+Pure: the time arrives as ``now_s``. A client is watched by phase. It may take its time inside a
+phase's bounds, but single octets and commands that do nothing buy none: the wait for a command
+counts from the answer to the last one, a session ends in the end, and message data must come at a
+minimum rate over each window. An upload that keeps the rate may take as long as it takes.
+
+Source: RFC 5321 section 4.5.3.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+# RFC 5321 section 4.5.3.2.5: a sender waits three minutes for one block to go through, so a
+# network that is away for less than that breaks nothing.
+WINDOW_S = 180.0
+HANDSHAKE_S = 30.0  # two round trips and one signature
+FAREWELL_S = 10.0  # for the last reply to leave; then the connection is cut
+
+
+class Phase(StrEnum):
+    """What a session is doing."""
+
+    COMMAND = "command"  # waiting for a whole command, or for the client to read our reply
+    HANDSHAKE = "handshake"
+    DATA = "data"
+    COMMITTING = "committing"  # ours to do: the client's time stands still
+    CLOSING = "closing"
+
+
+class Overdue(StrEnum):
+    """What took too long."""
+
+    IDLE = "idle"
+    SESSION = "session"
+    SLOW = "slow"
+    HANDSHAKE = "handshake"
+    FAREWELL = "farewell"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Seconds, and octets for each second."""
+
+    command_s: float
+    session_s: float
+    data_bytes_per_s: int
+
+
+class Patience:
+    """The watch over one session."""
+
+    __slots__ = ("_limits", "_octets", "_since_s", "_started_s", "phase")
+
+    def __init__(self, limits: Limits, *, now_s: float) -> None:
+        self._limits = limits
+        self._started_s = now_s
+        self._since_s = now_s
+        self._octets = 0
+        self.phase = Phase.COMMAND
+
+    def enter(self, phase: Phase, *, now_s: float) -> None:
+        """Begin a phase, or begin it anew."""
+        self.phase = phase
+        self._since_s = now_s
+        self._octets = 0
+
+    def received(self, octets: int) -> None:
+        """Count message data."""
+        self._octets += octets
+
+    def overdue(self, *, now_s: float) -> Overdue | None:
+        """Return what has taken too long by now, or None. Asked once in a while."""
+        waited_s = now_s - self._since_s
+        match self.phase:
+            case Phase.COMMAND if now_s - self._started_s >= self._limits.session_s:
+                return Overdue.SESSION
+            case Phase.COMMAND if waited_s >= self._limits.command_s:
+                return Overdue.IDLE
+            case Phase.HANDSHAKE if waited_s >= HANDSHAKE_S:
+                return Overdue.HANDSHAKE
+            case Phase.DATA if waited_s >= WINDOW_S:
+                return self._judge_window(waited_s, now_s)
+            case Phase.CLOSING if waited_s >= FAREWELL_S:
+                return Overdue.FAREWELL
+        return None
+
+    def _judge_window(self, waited_s: float, now_s: float) -> Overdue | None:
+        enough = max(1.0, self._limits.data_bytes_per_s * waited_s)
+        if self._octets < enough:
+            return Overdue.SLOW
+        self.enter(Phase.DATA, now_s=now_s)
+        return None

@@ -1,0 +1,171 @@
+"""What does the front end say?
+
+Pure. Every reply of the front end stands here, with its enhanced status code; no text repeats what
+the client sent, so nothing from outside ends up in a reply. What aiosmtpd says by itself is given
+its code by ``completed``.
+
+Source: RFC 5321 section 4.2, RFC 2034, RFC 3463 with the registry of RFC 5248.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from common.ids import MessageId
+
+PROTOCOL_ERROR = 10  # weight of what a correct client never does
+REFUSED_RECIPIENT = 1  # old addresses in a long list are no attack; guessing a thousand is
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply.
+
+    Args:
+        code: three digits.
+        status: the enhanced status code, of the same class; empty only where RFC 2034 says that
+            there is none (greeting, HELO, EHLO) and for 354.
+        text: for people; printable ASCII.
+        closes: the connection ends after it.
+        weight: what it adds to the client's errors, in tenths of one.
+        more: further lines, EHLO's keywords.
+    """
+
+    code: int
+    status: str
+    text: str
+    closes: bool = False
+    weight: int = 0
+    more: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        first = f"{self.status} {self.text}" if self.status else self.text
+        *before, last = (first, *self.more)
+        return "".join(f"{self.code}-{line}\r\n" for line in before) + f"{self.code} {last}\r\n"
+
+
+def greeting(hostname: str) -> Reply:
+    """Return the first line of a session. The word ESMTP invites EHLO (RFC 5321 section 3.1)."""
+    return Reply(220, "", f"{hostname} ESMTP Border Scout")
+
+
+def hello(hostname: str) -> Reply:
+    """Return the answer to HELO."""
+    return Reply(250, "", hostname)
+
+
+def capabilities(hostname: str, *, message_bytes_max: int, offers_tls: bool) -> Reply:
+    """Return the answer to EHLO. AUTH is never among them: nobody logs in on port 25 here."""
+    keywords = [
+        "PIPELINING",
+        f"SIZE {message_bytes_max}",
+        "8BITMIME",
+        "SMTPUTF8",
+        "ENHANCEDSTATUSCODES",
+    ]
+    if offers_tls:
+        keywords.append("STARTTLS")
+    return Reply(250, "", hostname, more=tuple(keywords))
+
+
+def queued(message: MessageId) -> Reply:
+    """Return the reply that makes a message ours: RFC 5321 section 6.1."""
+    return Reply(250, "2.0.0", f"Ok: queued as {message}")
+
+
+SENDER_OK = Reply(250, "2.1.0", "Sender ok")
+RECIPIENT_OK = Reply(250, "2.1.5", "Recipient ok")
+SEND_DATA = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
+GOODBYE = Reply(221, "2.0.0", "Bye", closes=True)
+HELP = Reply(214, "2.0.0", "This is the mail gateway of the domains that it serves")
+# The same whether or not the mailbox exists: RFC 5321 section 3.5.3.
+CANNOT_VERIFY = Reply(252, "2.0.0", "Cannot verify; send some mail, and it will be tried")
+
+# The connection as a whole.
+TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections; try again later", closes=True)
+SHUTTING_DOWN = Reply(421, "4.3.2", "Shutting down; try again later", closes=True)
+TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors; goodbye", closes=True)
+TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands; goodbye", closes=True)
+SESSION_TOO_LONG = Reply(421, "4.7.0", "Session lasted too long; goodbye", closes=True)
+TIMED_OUT = Reply(421, "4.4.2", "Timed out waiting for a command", closes=True)
+TOO_SLOW = Reply(421, "4.4.2", "Message data came too slowly", closes=True)
+UNAUTHORISED_PIPELINING = Reply(
+    554, "5.5.0", "Commands sent before they were allowed", closes=True, weight=PROTOCOL_ERROR
+)
+
+# Our own trouble is always temporary, and its cause stays with us.
+INTERNAL_ERROR = Reply(451, "4.3.0", "Local error; try again later")
+NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage; try again later")
+
+# Command lines.
+LINE_TOO_LONG = Reply(500, "5.5.2", "Command line too long", weight=PROTOCOL_ERROR)
+CONTROL_CHARACTERS = Reply(
+    500, "5.5.2", "Control characters or a bare CR or LF in a command", weight=PROTOCOL_ERROR
+)
+NOT_ASCII = Reply(501, "5.5.2", "Only ASCII or valid UTF-8 here", weight=PROTOCOL_ERROR)
+UNRECOGNISED = Reply(500, "5.5.2", "Command not recognised", weight=PROTOCOL_ERROR)
+NOT_IMPLEMENTED = Reply(502, "5.5.1", "Command not implemented", weight=PROTOCOL_ERROR)
+BAD_ARGUMENT = Reply(501, "5.5.4", "Syntax error in arguments", weight=PROTOCOL_ERROR)
+UNKNOWN_PARAMETER = Reply(555, "5.5.4", "Parameter not recognised", weight=PROTOCOL_ERROR)
+HELLO_FIRST = Reply(503, "5.5.1", "Send EHLO first", weight=PROTOCOL_ERROR)
+NESTED_MAIL = Reply(503, "5.5.1", "A transaction is open; RSET first", weight=PROTOCOL_ERROR)
+MAIL_FIRST = Reply(503, "5.5.1", "Send MAIL first", weight=PROTOCOL_ERROR)
+# Without weight: a pipelined DATA behind refused recipients is correct (RFC 2920 section 3.1).
+RECIPIENT_FIRST = Reply(503, "5.5.1", "No valid recipients")
+TLS_ACTIVE = Reply(503, "5.5.1", "TLS is active already", weight=PROTOCOL_ERROR)
+TLS_UNAVAILABLE = Reply(502, "5.5.1", "TLS is not offered", weight=PROTOCOL_ERROR)
+
+# Addresses.
+BAD_SENDER = Reply(553, "5.1.7", "Sender is no valid address", weight=PROTOCOL_ERROR)
+BAD_RECIPIENT = Reply(553, "5.1.3", "Recipient is no valid address", weight=REFUSED_RECIPIENT)
+NEEDS_SMTPUTF8 = Reply(553, "5.6.7", "Address needs SMTPUTF8", weight=REFUSED_RECIPIENT)
+RELAY_DENIED = Reply(550, "5.7.1", "Relaying denied", weight=REFUSED_RECIPIENT)
+UNKNOWN_RECIPIENT = Reply(550, "5.1.1", "No such mailbox here", weight=REFUSED_RECIPIENT)
+# Without weight: the first thousand go their way, the client brings the rest in another message.
+TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients; send the rest separately")
+
+# Message data.
+TOO_BIG = Reply(552, "5.3.4", "Message exceeds the size limit")
+TOO_BIG_BY_FAR = Reply(552, "5.3.4", "Message exceeds the size limit by far", closes=True)
+BARE_NEWLINE = Reply(550, "5.5.2", "Bare CR, bare LF or NUL in the message")
+TEXT_LINE_TOO_LONG = Reply(554, "5.6.0", "A line of the message is too long")
+MAIL_LOOP = Reply(554, "5.4.6", "Too many hops; mail is looping")
+
+ALL = tuple(value for value in list(globals().values()) if isinstance(value, Reply))
+
+# For what aiosmtpd says: its code decides.
+_STATUS_OF = {
+    250: "2.0.0",
+    421: "4.7.0",
+    451: "4.3.0",
+    452: "4.3.1",
+    454: "4.7.0",
+    500: "5.5.2",
+    501: "5.5.4",
+    502: "5.5.1",
+    503: "5.5.1",
+    504: "5.5.4",
+    530: "5.7.0",
+    552: "5.3.4",
+    553: "5.1.3",
+    555: "5.5.4",
+}
+_HAS_STATUS = re.compile(r"([245]\.\d{1,3}\.\d{1,3}) (.*)", re.DOTALL)
+
+
+def completed(line: str) -> Reply:
+    """Return a single-line reply of aiosmtpd's with the enhanced status code that it lacks.
+
+    Args:
+        line: code, space, text; without the line's end.
+    """
+    code = int(line[:3])
+    text = line[4:]
+    weight = PROTOCOL_ERROR if code >= 500 else 0
+    if code // 100 == 3:
+        return Reply(code, "", text)
+    found = _HAS_STATUS.fullmatch(text)
+    if found is not None:
+        return Reply(code, found.group(1), found.group(2), weight=weight)
+    return Reply(code, _STATUS_OF.get(code, f"{code // 100}.0.0"), text, weight=weight)

@@ -1,0 +1,194 @@
+"""Who listens on port 25, and how does listening end?
+
+Touches sockets and the certificate's files. The listening sockets come from outside, bound already:
+workers share them, and none of them needs root for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from common.clock import Clock
+from common.errors import SettingsError
+from common.ids import MessageId
+from common.tasks import keep_running
+from satellite.settings import SatelliteSettings, SmtpSettings
+from satellite.smtp import replies
+from satellite.smtp.door import Door
+from satellite.smtp.intake import Intake
+from satellite.smtp.metrics import SmtpMetrics
+from satellite.smtp.patience import Limits
+from satellite.smtp.reception import Reception
+from satellite.smtp.session import Session
+
+log = structlog.get_logger()
+
+BACKLOG = 1024  # connections that the kernel keeps for us while we are busy
+LOOK_EVERY_S = 1.0  # how exactly deadlines are kept
+
+
+class FrontEnd:
+    """The SMTP server of one worker.
+
+    Args:
+        intake: where mail goes; the spool.
+        settings: of the node.
+        clock: for deadlines and the trace field.
+        metrics: what it counts with.
+
+    Attributes:
+        on_accepted: called with the id of each message, after it is durable.
+    """
+
+    def __init__(
+        self,
+        intake: Intake,
+        settings: SatelliteSettings,
+        clock: Clock,
+        metrics: SmtpMetrics,
+    ) -> None:
+        self.on_accepted: Callable[[MessageId], None] = _nobody
+        self._intake = intake
+        self._settings = settings
+        self._clock = clock
+        self._metrics = metrics
+        self._reception: Reception | None = None
+        self._servers: list[asyncio.Server] = []
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions are open."""
+        return len(self._reception.connections) if self._reception is not None else 0
+
+    @property
+    def is_listening(self) -> bool:
+        """True between ``start`` and ``stop_listening``."""
+        return bool(self._servers)
+
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept connections on sockets that are bound already; they are ours from now on.
+
+        Raises:
+            SettingsError: the certificate cannot be used.
+        """
+        assert self._reception is None
+        smtp = self._settings.smtp
+        loop = asyncio.get_running_loop()
+        self._reception = Reception(
+            loop=loop,
+            intake=self._intake,
+            settings=self._settings,
+            clock=self._clock,
+            metrics=self._metrics,
+            door=Door(total_max=smtp.connections_max, network_max=smtp.connections_per_network_max),
+            patience=Limits(
+                command_s=smtp.command_timeout_s,
+                session_s=smtp.session_s_max,
+                data_bytes_per_s=smtp.data_bytes_per_s_min,
+            ),
+            tls=tls_context(smtp),
+            on_accepted=self._accepted,
+        )
+        self._reception.nobody_here.set()
+        for sock in sockets:
+            self._servers.append(
+                await loop.create_server(self._session, sock=sock, backlog=BACKLOG)
+            )
+        self._watch = loop.create_task(
+            keep_running(self._look_after_sessions, name="smtp.watch", clock=self._clock),
+            name="smtp.watch",
+        )
+
+    def renew_certificate(self) -> None:
+        """Read the certificate again; sessions from now on use it.
+
+        Raises:
+            SettingsError: it cannot be used; the one before stays.
+        """
+        assert self._reception is not None
+        self._reception.tls = tls_context(self._settings.smtp)
+
+    def stop_listening(self) -> None:
+        """Take no further connections; the open ones go on."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    async def drain(self, deadline_s: float) -> None:
+        """End all sessions: idle ones at once, the others when their message is done.
+
+        Args:
+            deadline_s: seconds; what is still open then is cut, except that a commit which has
+                begun is awaited.
+        """
+        reception = self._reception
+        if reception is None:
+            return
+        self.stop_listening()
+        reception.draining = True
+        for connection in list(reception.connections):
+            if not connection.is_busy:
+                connection.dismiss(replies.SHUTTING_DOWN)
+        ended = asyncio.ensure_future(_end_of(reception))
+        deadline = asyncio.ensure_future(self._clock.sleep(deadline_s))
+        await asyncio.wait([ended, deadline], return_when=asyncio.FIRST_COMPLETED)
+        deadline.cancel()
+        for connection in list(reception.connections):
+            connection.dismiss(replies.SHUTTING_DOWN)
+            connection.abort()
+        await ended
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+
+    def _session(self) -> Session:
+        assert self._reception is not None
+        return Session(self._reception)
+
+    def _accepted(self, message: MessageId) -> None:
+        self.on_accepted(message)
+
+    async def _look_after_sessions(self) -> None:
+        assert self._reception is not None
+        while True:
+            await self._clock.sleep(LOOK_EVERY_S)
+            for connection in list(self._reception.connections):
+                connection.check_patience()
+
+
+async def _end_of(reception: Reception) -> None:
+    """Return when all conversations and connections have ended."""
+    while reception.conversations:
+        await asyncio.wait(reception.conversations)
+    await reception.nobody_here.wait()
+
+
+def _nobody(message: MessageId) -> None:
+    """Nobody wants to know."""
+
+
+def tls_context(smtp: SmtpSettings) -> ssl.SSLContext | None:
+    """Return the TLS side of the settings, or None when there is no certificate.
+
+    Raises:
+        SettingsError: the files cannot be read or do not belong together.
+    """
+    if not smtp.certificate:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
+    try:
+        context.load_cert_chain(smtp.certificate, smtp.key or None)
+    except OSError as error:  # ssl.SSLError is one
+        raise SettingsError(
+            [f"{smtp.certificate}:1:1: cannot be used for STARTTLS: {error}; check it and its key"]
+        ) from error
+    return context

@@ -1,0 +1,118 @@
+"""Listening, and the end of it (FAULTS A5 row 59)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+from aiosmtpd.smtp import SMTP
+
+from satellite.smtp.session import Session
+from tests.support.front_end import Talk, front_end, until
+
+
+async def test_a_drain_ends_idle_sessions_at_once_and_says_why() -> None:
+    async with front_end() as desk, desk.client() as talk:
+        await talk.greet()
+        await asyncio.wait_for(desk.front.drain(20.0), 10)
+
+        assert (await talk.reply()).startswith("421 4.3.2 ")
+        assert await talk.is_closed()
+        assert not desk.front.is_listening
+
+
+async def test_a_drain_lets_a_message_finish() -> None:
+    async with front_end() as desk, desk.client() as talk:
+        await talk.greet()
+        await talk.open_data()
+        drained = asyncio.ensure_future(desk.front.drain(20.0))
+        await desk.clock.settle()
+        assert not drained.done()
+        await talk.send(b"a\r\n.\r\nMAIL FROM:<b@c.example>\r\n")
+
+        assert (await talk.reply()).startswith("250 2.0.0 ")
+        assert (await talk.reply()).startswith("421 4.3.2 ")
+        assert await talk.is_closed()
+        await asyncio.wait_for(drained, 10)
+        assert len(desk.accepted) == 1
+
+
+async def test_a_drain_cuts_what_is_still_open_at_its_deadline() -> None:
+    async with front_end() as desk, desk.client() as talk:
+        await talk.greet()
+        await talk.open_data()
+        drained = asyncio.ensure_future(desk.front.drain(20.0))
+        await desk.clock.advance(21)
+        await asyncio.wait_for(drained, 10)
+
+        assert desk.intake.entries[0].abandoned
+        assert desk.intake.taken == []
+
+
+async def test_a_drain_awaits_a_commit_beyond_its_deadline_even_without_a_client() -> None:
+    async with front_end() as desk, desk.client() as talk:
+        desk.intake.may_commit.clear()
+        await talk.greet()
+        await talk.open_data()
+        await talk.send(b"a\r\n.\r\n")
+        await desk.intake.committing.wait()
+        talk.reset()
+        await until(lambda: desk.front.sessions == 0)
+        drained = asyncio.ensure_future(desk.front.drain(1.0))
+        await desk.clock.advance(5)
+        assert not drained.done()
+        desk.intake.may_commit.set()
+
+        await asyncio.wait_for(drained, 10)
+        assert len(desk.intake.taken) == 1
+
+
+async def test_a_connection_that_comes_during_a_drain_is_told_to_come_back() -> None:
+    async with front_end() as desk, desk.client() as talk:
+        await talk.greet()
+        await talk.ask("MAIL FROM:<a@b.example>")
+        drained = asyncio.ensure_future(desk.front.drain(20.0))
+        await desk.clock.settle()
+        with socket.create_server(("127.0.0.1", 0)) as door:
+            late = await Talk.connect("127.0.0.1", door.getsockname()[1])
+            accepted, _ = door.accept()
+        # As if the kernel had accepted it before the listening socket closed.
+        await asyncio.get_running_loop().connect_accepted_socket(desk.front._session, accepted)
+        assert (await late.reply()).startswith("421 4.3.2 ")
+        assert await late.is_closed()
+        await late.close()
+        await talk.ask("RSET")
+        await asyncio.wait_for(drained, 10)
+
+
+async def test_several_sockets_are_served() -> None:
+    async with front_end() as desk, desk.client() as first, desk.client() as second:
+        assert (await first.reply()).startswith("220 ")
+        assert (await second.reply()).startswith("220 ")
+        assert desk.front.sessions == 2
+
+
+async def test_what_aiosmtpd_s_constructor_sets_ours_sets_too() -> None:
+    async with front_end() as desk:
+        theirs = SMTP(object(), loop=asyncio.get_running_loop(), hostname="mx")
+        ours = Session(desk.front._reception)  # type: ignore[arg-type]
+        # What only its own loop, HELP, AUTH, EHLO and PROXY read: all of these are ours or absent.
+        unused = {
+            "__ident__",
+            "_timeout_duration",
+            "_auth_require_tls",
+            "_proxy_timeout",
+            "_auth_callback",
+            "_authenticator",
+            "_auth_methods",
+            "_ehlo_hook_ver",
+            "_smtp_methods",
+            "_enforce_call_limit",
+        }
+        assert vars(theirs).keys() - vars(ours).keys() == unused
+
+
+@pytest.mark.parametrize("verb", ["EXPN", "NOOP", "RSET", "STARTTLS"])
+def test_what_we_leave_to_aiosmtpd_is_still_there(verb: str) -> None:
+    assert callable(getattr(SMTP, f"smtp_{verb}"))
