@@ -1,0 +1,166 @@
+"""What is an engine, and where do engines come from?
+
+Touches the metadata of the installed packages. An engine of somebody else is found like our own:
+by its entry point in the group ``borderscout.engines``, whose name is the ``kind`` of the settings.
+How one is written stands in docs/engines.md; ``conformance`` tells whether it is right.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Protocol, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from common.clock import Clock
+from common.errors import LocalError, SettingsError
+from common.verdict import Verdict
+from satellite.scanning.helper import Helper
+from satellite.scanning.sample import Sample
+from satellite.settings import EngineSettings
+
+ENTRY_POINT_GROUP = "borderscout.engines"
+
+OptionsT = TypeVar("OptionsT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineHealth:
+    """Whether an engine would answer now.
+
+    Args:
+        answering: it gave the answer that it must give.
+        version: of engine and definitions; empty when unknown.
+        detail: its condition in words, or what is wrong; data from outside.
+    """
+
+    answering: bool
+    version: str = ""
+    detail: str = ""
+
+
+class Engine(Protocol):
+    """One virus scanner."""
+
+    @property
+    def name(self) -> str:
+        """Return the name in the settings."""
+        ...
+
+    async def scan(self, sample: Sample, *, deadline_s: float) -> Verdict:
+        """Return what the engine says of one message.
+
+        ``clean`` only when the engine said so in its own words: no answer, half an answer and an
+        answer that is not understood are ``unavailable``, ``timeout`` or ``error``. Several scans
+        run at once. A cancelled one leaves nothing behind.
+
+        Args:
+            sample: what to scan.
+            deadline_s: seconds from now in which the answer is of use; then ``timeout``.
+        """
+        ...
+
+    async def probe(self) -> EngineHealth:
+        """Return whether it would answer now; never raises for what the engine does."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything; the engine is not used again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineContext:
+    """What an engine is given beside its settings.
+
+    Args:
+        clock: the only source of time.
+        helper: the process for whatever may hang, crash or swell on hostile mail.
+    """
+
+    clock: Clock
+    helper: Helper
+
+
+Build = Callable[[EngineSettings, EngineContext], Engine]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """An engine in its place, with the settings that hold for it whatever its kind."""
+
+    engine: Engine
+    settings: EngineSettings
+
+
+def build_engines(settings: Sequence[EngineSettings], context: EngineContext) -> tuple[Fitted, ...]:
+    """Return the configured engines, in the order of the settings.
+
+    Raises:
+        SettingsError: with one complaint for each engine that cannot be; says what would be.
+    """
+    complaints = [
+        f"engines.{name}: there are {count} engines of this name; give each its own"
+        for name, count in Counter(item.name for item in settings).items()
+        if count > 1
+    ]
+    fitted: list[Fitted] = []
+    for item in settings:
+        try:
+            fitted.append(Fitted(engine=_build_of(item.kind)(item, context), settings=item))
+        except LocalError as error:
+            complaints.append(f"engines.{item.name}: {error}")
+    if complaints:
+        raise SettingsError(complaints)
+    return tuple(fitted)
+
+
+def options_of(settings: EngineSettings, model: type[OptionsT]) -> OptionsT:
+    """Return an engine's options as its own typed object.
+
+    Raises:
+        LocalError: an option is unknown or out of bounds.
+    """
+    try:
+        return model.model_validate(settings.options)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(step) for step in first["loc"])
+        raise LocalError(
+            f"options.{place}: {first['msg'].lower()}",
+            hint=f"a {settings.kind} engine knows {', '.join(sorted(model.model_fields))}",
+        ) from None
+
+
+def _build_of(kind: str) -> Build:
+    """Return the factory of a kind."""
+    points = entry_points(group=ENTRY_POINT_GROUP)
+    found = {point.value: point for point in points if point.name == kind}
+    if not found:
+        known = ", ".join(sorted({point.name for point in points}))
+        raise LocalError(f"no engine of kind {kind!r} is installed", hint=f"there are {known}")
+    if len(found) > 1:
+        raise LocalError(
+            f"several packages bring an engine of kind {kind!r}: {', '.join(sorted(found))}",
+            hint="remove all but one",
+        )
+    return _loaded(next(iter(found.values())))
+
+
+def _loaded(point: EntryPoint) -> Build:
+    try:
+        build = point.load()
+    except (ImportError, AttributeError) as error:
+        raise LocalError(
+            f"the engine {point.value} cannot be loaded: {error}",
+            hint="repair or remove the package that brings it",
+        ) from None
+    if not callable(build):
+        raise LocalError(
+            f"{point.value} is no factory of engines",
+            hint="its package has to name a function `build(settings, context)`",
+        )
+    return build  # type: ignore[no-any-return]  # an entry point has no type

@@ -1,0 +1,109 @@
+"""What runs on hostile mail, so that a worker does not?
+
+A process of its own: ``python -m satellite.scanning.helper_process FD PARENT``. It takes one
+message at a time from the socket FD, runs one of its jobs on it, and answers. It bounds its own
+memory, writes no file, and dies with its worker, whatever kills that. It catches nothing that a
+job raises: its death is the answer, and the worker counts deaths.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from common.errors import LocalError
+from satellite.scanning.frames import head_of, receive
+
+Job = Callable[[bytes], Mapping[str, Any]]
+
+FILES_MAX = 64  # open at once; a job needs a handful
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+PR_SET_NO_NEW_PRIVS = 38
+
+
+def main(descriptor: int, parent: int) -> int:
+    """Serve until the worker closes the socket; return the exit status."""
+    die_with(parent)
+    with socket.socket(fileno=descriptor) as connection:
+        start = receive(connection)
+        if start is None:
+            return 0
+        fields, _ = start
+        sys.path[:] = fields["path"]
+        try:
+            jobs = {name: prepared(*job) for name, job in fields["jobs"].items()}
+        except (ImportError, AttributeError, LocalError) as error:
+            connection.sendall(head_of({"failed": str(error)[:1000]}, 0))
+            return 1
+        base_bytes = confine(memory_bytes=fields["memory_bytes"])
+        connection.sendall(head_of({"ready": os.getpid(), "base_bytes": base_bytes}, 0))
+        serve(connection, jobs)
+    return 0
+
+
+def serve(connection: socket.socket, jobs: Mapping[str, Job]) -> None:
+    """Answer one message after the other."""
+    while (request := receive(connection)) is not None:
+        fields, content = request
+        if fields["path"] is not None:
+            content = Path(fields["path"]).read_bytes()
+        answer = jobs[fields["job"]](content)
+        del content, request  # a large message must not count against the next one
+        connection.sendall(head_of({"id": fields["id"], "answer": answer}, 0))
+
+
+def prepared(target: str, options: Mapping[str, Any]) -> Job:
+    """Return the job that ``MODULE:FUNCTION`` makes of ``options``.
+
+    Raises:
+        ImportError, AttributeError: there is no such function.
+        LocalError: it does not like the options.
+    """
+    module, _, function = target.partition(":")
+    job: Job = getattr(import_module(module), function)(options)
+    return job
+
+
+def die_with(parent: int) -> None:
+    """Be killed when the worker ends, even if it is killed itself.
+
+    The kernel looks at the *thread* that started us: a worker starts helpers from the thread of
+    its event loop, which lives as long as the worker does.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    for option, value in ((PR_SET_PDEATHSIG, signal.SIGKILL), (PR_SET_NO_NEW_PRIVS, 1)):
+        if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl failed")
+    if os.getppid() != parent:
+        os._exit(1)  # it ended before we asked
+
+
+def confine(*, memory_bytes: int) -> int:
+    """Bound what the process may use from now on; return the address space it has already.
+
+    What the interpreter and the compiled rules reserve differs between machines, so the bound
+    counts from there.
+    """
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    base_bytes = pages * resource.getpagesize()
+    bounds = {
+        resource.RLIMIT_AS: base_bytes + memory_bytes,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_NOFILE: FILES_MAX,
+    }
+    for kind, bound in bounds.items():
+        resource.setrlimit(kind, (bound, bound))
+    return base_bytes
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))

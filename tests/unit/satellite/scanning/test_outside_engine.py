@@ -1,0 +1,191 @@
+"""An engine of somebody else is found at the start, works beside ours, and passes the suite."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from common.clock import SystemClock
+from common.verdict import Outcome
+from satellite.scanning.conformance import (
+    CHECKS,
+    Arranged,
+    Check,
+    Condition,
+    Nonconformity,
+    NotApplicable,
+)
+from satellite.scanning.engine import EngineContext, Fitted, build_engines
+from satellite.scanning.helper import Helper
+from satellite.scanning.run import Scanner
+from satellite.scanning.sample import Sample
+from satellite.settings import EngineSettings
+from tests.support.clamd import EICAR
+from tests.support.scanning import numbered_sample, plain, sample_of
+from tests.support.scripted_clamd import ScriptedClamd
+
+OUTSIDE = Path(__file__).parent / "outside"
+
+SAYS: dict[Condition, bytes] = {
+    Condition.CLEAN: b"GOOD\n",
+    Condition.INFECTED: b"BAD Eicar\n",
+    Condition.GARBAGE: b"GOOD GOOD\n",
+    Condition.EMPTY: b"\n",
+    Condition.ERROR: b"I am not well\n",
+    Condition.SPLIT: b"BAD Eicar\n",
+    Condition.NAME_EIGHT_BIT: b"BAD W\xfcrm\n",
+    Condition.NAME_LONG: b"BAD " + b"N" * 10_000 + b"\n",
+    Condition.NAME_CONTROL: b"BAD Evil\r\x1b[2J\x07\n",
+}
+
+
+@pytest.fixture(autouse=True)
+def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(OUTSIDE))
+
+
+Script = Callable[[bytes], Awaitable[bytes | None]]
+
+
+@asynccontextmanager
+async def peer(script: Script, *, piece_bytes: int = 0) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Serve the outside engine's language; a script that gives None closes without an answer."""
+    received = asyncio.Event()
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        try:
+            with suppress(asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
+                size = int(await reader.readuntil(b"\n"))
+                received.set()
+                said = await script(await reader.readexactly(size)) or b""
+                for offset in range(0, len(said), piece_bytes or max(len(said), 1)):
+                    writer.write(said[offset : offset + (piece_bytes or len(said))])
+                    await writer.drain()
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield "127.0.0.1:%d" % server.sockets[0].getsockname()[1], received
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def fitted(*settings: EngineSettings) -> tuple[Fitted, ...]:
+    clock = SystemClock()
+    return build_engines(settings, EngineContext(clock=clock, helper=Helper(clock=clock)))
+
+
+class OutsideBench:
+    impossible = {
+        Condition.ENCRYPTED: "its server does not say such things",
+        Condition.MACRO: "its server does not say such things",
+        Condition.LIMITS: "its server does not say such things",
+        Condition.TOO_LARGE: "its server knows no such limit",
+    }
+
+    @asynccontextmanager
+    async def arrange(self, condition: Condition) -> AsyncIterator[Arranged]:
+        async def script(content: bytes) -> bytes | None:
+            if condition is Condition.SILENT:
+                await asyncio.Event().wait()
+            if condition is Condition.BY_CONTENT:
+                return b"BAD Eicar\n" if EICAR in content else b"GOOD\n"
+            return SAYS.get(condition)
+
+        piece_bytes = 1 if condition is Condition.SPLIT else 0
+        async with peer(script, piece_bytes=piece_bytes) as (address, received):
+
+            async def reached() -> None:
+                await received.wait()
+
+            if condition is Condition.REFUSED:
+                address = "127.0.0.1:1"
+            (item,) = fitted(EngineSettings(name="mine", kind="outside", address=address))
+            sample = sample_of(plain(b"hello"))
+            yield Arranged(engine=item.engine, sample=sample, reached=reached)
+
+    def sample(self, number: int, *, infected: bool) -> Sample:
+        return numbered_sample(number, infected=infected)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=str)
+async def test_an_engine_of_somebody_else_passes(check: Check) -> None:
+    try:
+        await check.run(OutsideBench())
+    except NotApplicable as reason:
+        pytest.skip(str(reason))
+
+
+async def test_it_works_at_the_same_time_as_ours(tmp_path: Path) -> None:
+    both = asyncio.Barrier(2)
+
+    async def outside(_: bytes) -> bytes:
+        await both.wait()  # returns only once the other engine has the message too
+        return b"GOOD\n"
+
+    async def clamd(_: bytes) -> bytes:
+        await both.wait()
+        return b"stream: Eicar FOUND"
+
+    async with ScriptedClamd(tmp_path / "c", clamd) as ours, peer(outside) as (address, _):
+        engines = fitted(
+            EngineSettings(name="clamav", kind="clamd", address=ours.address, timeout_s=20),
+            EngineSettings(name="mine", kind="outside", address=address, timeout_s=20),
+        )
+        scanner = Scanner(engines, SystemClock(), registry=CollectorRegistry())
+        verdicts = await scanner.scan(sample_of(plain(b"hello")))
+        await scanner.close()
+
+    assert [(v.by, v.outcome) for v in verdicts] == [
+        ("clamav", Outcome.INFECTED),
+        ("mine", Outcome.CLEAN),
+    ]
+
+
+async def test_the_suite_catches_an_engine_that_reads_silence_as_clean(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import outside_engine  # type: ignore[import-not-found]  # found once its folder is on the path
+
+    def careless(line: bytes) -> tuple[Outcome, tuple[str, ...], str]:
+        if b"BAD" in line:
+            return Outcome.INFECTED, (line.decode("latin-1"),), ""
+        return Outcome.CLEAN, (), ""
+
+    monkeypatch.setattr(outside_engine, "understood", careless)
+    failed = set()
+    for check in CHECKS:
+        try:
+            await check.run(OutsideBench())
+        except Nonconformity:
+            failed.add(check.name)
+        except NotApplicable:
+            pass
+
+    assert failed == {
+        f"a peer that {condition} is understood"
+        for condition in (
+            Condition.ERROR,
+            Condition.GARBAGE,
+            Condition.EMPTY,
+            Condition.INFECTED,
+            Condition.SPLIT,
+            Condition.NAME_EIGHT_BIT,
+            Condition.NAME_LONG,
+            Condition.NAME_CONTROL,
+        )
+    }
