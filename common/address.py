@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import NewType
 
@@ -23,6 +24,10 @@ ADDRESS_LENGTH_MAX = 254  # octets; RFC 5321 section 4.5.3.1.3 less the brackets
 
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _PLAIN_DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))+")
+
+# Dots may stand anywhere: such mailboxes exist. Of the rest, what RFC 5321 allows.
+_UNQUOTED = re.compile(r'[^\s<>()\[\]:;@\\,"]+')
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 class AddressError(PeerError):
@@ -87,8 +92,10 @@ def parse_address(text: str) -> Address:
         raise AddressError(f"{text[:80]!r} is no address; it needs a local part, @ and a domain")
     if len(local.encode("utf-8", "replace")) > LOCAL_PART_LENGTH_MAX:
         raise AddressError(f"the local part of {text[:80]!r} is longer than 64 octets")
-    if any(ord(c) < 0x20 or ord(c) == 0x7F for c in local):
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in local):
         raise AddressError("an address must not hold control characters")
+    if not (_UNQUOTED.fullmatch(local) or _QUOTED.fullmatch(local)):
+        raise AddressError(f"the local part of {text[:80]!r} has signs that need quotes")
     return Address(local, parse_domain(domain))
 
 

@@ -13,6 +13,8 @@ from enum import StrEnum
 from typing import Any
 
 FIELDS_BYTES_MAX = 65_536  # one record fits a frame of the link many times over
+# Items of a list, characters of a text: texts go first, since a list may be of recipients.
+_CUTS = ((2_000, 400), (2_000, 80), (100, 400), (20, 100), (2, 50))
 
 
 class Event(StrEnum):
@@ -68,21 +70,28 @@ class LogRecord:
 def encode_fields(fields: Mapping[str, Any]) -> bytes:
     """Return fields as compact JSON; what is too long is cut and the record says so.
 
-    The longest string or list gives way first, so that a record never blocks the stream.
+    Lists and texts give way step by step, at any depth, so that a record never blocks the stream.
     """
     encoded = _json(fields)
     if len(encoded) <= FIELDS_BYTES_MAX:
         return encoded
-    shortened = dict(fields) | {"shortened": True}
-    for key in sorted(fields, key=lambda k: len(_json(fields[k])), reverse=True):
-        value = fields[key]
-        if isinstance(value, list):
-            shortened[key] = value[:20]
-        elif isinstance(value, str):
-            shortened[key] = value[:1000]
-        if len(_json(shortened)) <= FIELDS_BYTES_MAX:
-            return _json(shortened)
+    for items_max, length_max in _CUTS:
+        shortened = {key: _cut(value, items_max, length_max) for key, value in fields.items()}
+        encoded = _json(shortened | {"shortened": True})
+        if len(encoded) <= FIELDS_BYTES_MAX:
+            return encoded
     return _json({"shortened": True})
+
+
+def _cut(value: Any, items_max: int, length_max: int) -> Any:
+    """Return a value whose lists and texts, at any depth, are no longer than this."""
+    if isinstance(value, str):
+        return value[:length_max]
+    if isinstance(value, Mapping):
+        return {key: _cut(inner, items_max, length_max) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cut(inner, items_max, length_max) for inner in value[:items_max]]
+    return value
 
 
 def _json(value: object) -> bytes:

@@ -1,7 +1,7 @@
 """How is work started that nobody awaits, and finished that must not be cut short?
 
-Touches the event loop. The one broad ``except`` of the house is here: a background task that dies
-is logged and ends the process or is started again, never forgotten.
+Touches the event loop. The broad ``except`` of the house is here and nowhere else: a background
+task that dies is logged and ends the process or is started again, never forgotten.
 """
 
 from __future__ import annotations
@@ -65,3 +65,14 @@ async def keep_running(
         else:
             return
         await clock.sleep(pause_s)
+
+
+async def outcome_of(awaitable: Awaitable[T]) -> T | Exception:
+    """Return what ``awaitable`` gives, or the exception that it raises; cancellation goes through.
+
+    For work of strangers whose failure is an answer like another, such as an engine's.
+    """
+    try:
+        return await awaitable
+    except Exception as failure:
+        return failure

@@ -17,12 +17,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from common.address import AddressError, parse_address, parse_domain
 from common.errors import PeerError
+from common.preferences.patterns import compile_pattern
 from common.preferences.policy import check_policy_value
 
 BODY_BYTES_MAX = 65_536  # one document; a batch of many stays below gRPC's 4 MiB
 KEY_LENGTH_MAX = 600  # characters: a colour, a scope and a pattern of 254 each
 PATTERN_LENGTH_MAX = 512  # characters of a rule's expression
 TARGETS_MAX = 16  # deliver_to hosts of one domain
+
+
+Points = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]  # of one test
 
 
 class Kind(StrEnum):
@@ -148,7 +152,7 @@ class FilterBody(_Body):
     kind: Annotated[str, Field(min_length=1, max_length=40)]
     enabled: bool = True
     zone: Annotated[str, Field(max_length=253)] = ""
-    codes: dict[str, float] = Field(default_factory=dict)
+    codes: dict[str, Points] = Field(default_factory=dict)
     options: dict[str, float | str | bool] = Field(default_factory=dict)
 
     @field_validator("zone")
@@ -172,7 +176,7 @@ class RuleBody(_Body):
     scope: str = "cluster"
     field: Annotated[str, Field(pattern=r"^(subject|sender|header:[!-9;-~]{1,76})$")]
     pattern: Annotated[str, Field(min_length=1, max_length=PATTERN_LENGTH_MAX)]
-    score: Annotated[float, Field(ge=-100, le=100)]
+    score: Points
 
     @field_validator("scope")
     @classmethod
@@ -253,24 +257,12 @@ def check_document(document: Document) -> Document:
             return Document(kind, key, document.revision, b"", True)
         parsed = _BODIES[kind].model_validate_json(document.body)
         if isinstance(parsed, RuleBody):
-            _check_pattern(parsed.pattern)
+            compile_pattern(parsed.pattern)
     except ValidationError as error:
         raise DocumentRefused(document.kind, document.key, _first_reason(error)) from None
     except (AddressError, ValueError) as error:
         raise DocumentRefused(document.kind, document.key, str(error)) from None
     return Document(kind, key, document.revision, document.body, False, parsed)
-
-
-def _check_pattern(pattern: str) -> None:
-    # Loaded here, since only core and satellites hold the expression engine.
-    import re2
-
-    try:
-        re2.compile(pattern)
-    except re2.error as error:
-        reason = error.args[0] if error.args else "invalid"
-        text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
-        raise ValueError(f"the pattern is not valid: {text}") from None
 
 
 def _first_reason(error: ValidationError) -> str:
@@ -316,11 +308,17 @@ def split_list_key(key: str) -> tuple[ListColour, Scope, str]:
     if rest.startswith("cluster/"):
         return ListColour(colour), Scope.parse("cluster"), rest.removeprefix("cluster/")
     level, _, rest = rest.partition("/")
-    # A local part may hold a slash: a recipient's name ends at the first one after its @.
-    cut = rest.find("/", rest.find("@") if level == "recipient" else 0)
+    cut = rest.find("/", _local_part_end(rest) if level == "recipient" else 0)
     if cut < 0:
         raise ValueError("a list entry's key is COLOUR/SCOPE/PATTERN")
     return ListColour(colour), Scope.parse(f"{level}/{rest[:cut]}"), rest[cut + 1 :]
+
+
+def _local_part_end(rest: str) -> int:
+    """Return where a recipient's local part ends: it may hold a slash, and in quotes an @."""
+    if rest.startswith('"'):
+        return rest.find('"@', 1) + 1
+    return rest.find("@")
 
 
 def canonical_pattern(pattern: str) -> str:

@@ -64,12 +64,13 @@ _Entries = dict[str, dict[ListColour, ListBody]]
 class Preferences:
     """All documents at one revision, and the answers that they give."""
 
-    __slots__ = ("_by_kind", "_lists", "_owned", "_prefixes", "digest", "position")
+    __slots__ = ("_by_kind", "_lists", "_owned", "_prefixes", "_rules", "digest", "position")
 
     def __init__(self) -> None:
         self.position: Position = NOTHING
         self.digest: bytes = EMPTY_DIGEST
         self._by_kind: dict[str, dict[str, Document]] = {kind: {} for kind in Kind}
+        self._rules: dict[str, RuleBody] | None = None  # sorted once: each message asks for them
         self._lists: dict[str, _Entries] = {}
         self._prefixes: dict[str, set[tuple[int, int]]] = {}  # scope → (IP version, prefix length)
         self._owned: set[str] = set()  # scopes whose entries no older revision shares
@@ -174,9 +175,11 @@ class Preferences:
                 found[name] = body
         return found
 
-    def rules(self) -> dict[str, RuleBody]:
+    def rules(self) -> Mapping[str, RuleBody]:
         """Return all pattern rules by name, sorted."""
-        return {name: d.parsed for name, d in sorted(self._by_kind[Kind.RULE].items())}
+        if self._rules is None:
+            self._rules = {n: d.parsed for n, d in sorted(self._by_kind[Kind.RULE].items())}
+        return self._rules
 
     def list_hit(
         self, recipient: str, *, sender: str, client_address: str, now_us: int

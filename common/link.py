@@ -1,0 +1,212 @@
+"""What do a shard and the core say to each other?
+
+Pure: the messages of the link as both sides' machines see them. ``common.wire`` turns them into
+protobuf and back; ``Unreadable`` is what it makes of a message from another version.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from common.identity import ShardIdentity
+from common.preferences import Document, Position
+from common.records import LogRecord
+from common.reports import NodeReport
+
+PROTOCOL_VERSION = 1
+CHUNK_BYTES_MAX = 262_144  # of a body: small enough that streams share the path fairly
+PART_BYTES_MAX = 1_048_576  # of one part of preferences: a quarter of what gRPC takes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A message that this version does not know; what it asked for is not done."""
+
+    nonce: str = ""  # of a batch of preferences, which must be answered
+    reason: str
+
+
+# --- control ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    """The first message of a control stream."""
+
+    identity: ShardIdentity
+    shards: int  # how many this node has
+    version: str
+    protocol_version: int = PROTOCOL_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """The core's answer to a hello."""
+
+    core: str
+    time_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseOffer:
+    """This shard may claim the release of a quarantined message."""
+
+    release_id: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """Try what is deferred or held now; an empty destination is all of them."""
+
+    destination: str
+
+
+ControlRequest = Hello | NodeReport | Unreadable
+ControlResponse = Welcome | ReleaseOffer | Flush | Unreadable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The answer to a claim: what to deliver, to whom, and how the copy begins."""
+
+    granted: bool
+    reason: str = ""  # when not granted
+    message_id: str = ""
+    sender: str = ""
+    recipients: tuple[str, ...] = ()
+    sha256: bytes = b""
+    size: int = 0
+    head: bytes = b""
+    skip: int = 0
+    smtputf8: bool = False
+    eight_bit: bool = False
+    subject: str = ""
+
+
+# --- preferences --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreferencesHello:
+    """The first message of a preference stream: what is applied."""
+
+    identity: ShardIdentity
+    applied: Position
+    digest: bytes
+    protocol_version: int = PROTOCOL_VERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a batch was not applied; kind and key are empty when no document is to blame."""
+
+    reason: str
+    kind: str = ""
+    key: str = ""
+    wants_snapshot: bool = False  # a gap or another digest, not the content
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The answer to one batch; without a refusal it is applied and durable."""
+
+    nonce: str
+    applied: Position
+    digest: bytes
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One part of what leads from ``base``, or from nothing in a snapshot, to ``target``."""
+
+    nonce: str
+    base: Position | None
+    target: Position
+    documents: tuple[Document, ...]
+    snapshot: bool
+    last_part: bool
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bookmark:
+    """All up to ``position`` was offered, and this is where the core is."""
+
+    position: Position
+    time_us: int
+
+
+PreferencesRequest = PreferencesHello | Answer | Unreadable
+PreferencesResponse = Batch | Bookmark | Unreadable
+
+
+# --- records and quarantine ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Contiguous log records; the identity stands in the first message of a stream."""
+
+    records: tuple[LogRecord, ...]
+    identity: ShardIdentity | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What is known of a quarantined message before its body arrives."""
+
+    message_id: str
+    quarantined_us: int
+    sender: str
+    recipients: tuple[str, ...]
+    reason: str
+    detail: str
+    sha256: bytes
+    size: int
+    subject: str
+    client_address: str
+    head: bytes
+    skip: int
+    smtputf8: bool
+    eight_bit: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Octets of a body from ``offset`` on."""
+
+    message_id: str
+    offset: int
+    data: bytes
+    last: bool
+
+
+QuarantineRequest = ShardIdentity | Case | Chunk | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Go on with this body from here."""
+
+    message_id: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Body and case are durable and the SHA-256 agrees."""
+
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """This message can never be taken."""
+
+    message_id: str
+    reason: str
+
+
+QuarantineResponse = Wanted | Taken | NotTaken | Unreadable

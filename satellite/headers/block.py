@@ -1,0 +1,141 @@
+"""Which fields does a message's header section have, and where does it end?
+
+Pure, linear in its input, and never raises: a stranger may send no header, no blank line, or
+anything at all. Octets are kept as they came.
+
+Source: RFC 5322 sections 2.2 and 4.5 (obsolete syntax: white space before the colon).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from common.verdict import printable
+from satellite.headers.encoded_words import decoded_text
+
+HEADER_BYTES_MAX = 262_144  # of the whole section; no honest program comes near
+MESSAGE_ID_LENGTH_MAX = 998  # one line
+
+_BLANK = re.compile(rb"(?:\A|(?<=\n))\r?\n")
+# A field ends where a line ends and the next one does not begin with white space.
+_FIELD_END = re.compile(rb"\n(?![ \t])")
+_NAME = re.compile(rb"[!-9;-~]+[ \t]*:")
+# What some reader may skip inside a name: everything but visible ASCII.
+_INVISIBLE = bytes(c for c in range(256) if not 0x20 < c < 0x7F)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One field as it stands in the message, with its line break.
+
+    Args:
+        start, end: octet offsets from the beginning of the message.
+        raw: the octets between them.
+        key: the name in lower case without anything invisible; of a line without a colon, the
+            whole line.
+    """
+
+    start: int
+    end: int
+    raw: bytes
+    key: bytes
+
+    @property
+    def is_field(self) -> bool:
+        """Whether it begins with a name and a colon; a continuation of nothing does not."""
+        return _NAME.match(self.raw) is not None
+
+
+@dataclass(frozen=True)
+class HeaderBlock:
+    """The header section of one message.
+
+    Args:
+        spans: every field and every line that is none, in order.
+        end: octet offset of the first octet of the body: behind the blank line.
+        oversized: no end was found within ``HEADER_BYTES_MAX``; what was found before is there.
+    """
+
+    spans: tuple[Span, ...]
+    end: int
+    oversized: bool
+
+    @classmethod
+    def parse(cls, data: bytes) -> HeaderBlock:
+        """Return the header section at the beginning of ``data``.
+
+        Args:
+            data: the message, or its first ``HEADER_BYTES_MAX + 1`` octets or more.
+        """
+        blank = _BLANK.search(data, 0, HEADER_BYTES_MAX)
+        section_end = blank.start() if blank else min(len(data), HEADER_BYTES_MAX)
+        return cls(
+            spans=tuple(_spans(data[:section_end])),
+            end=blank.end() if blank else section_end,
+            oversized=blank is None and len(data) > HEADER_BYTES_MAX,
+        )
+
+    @property
+    def fields(self) -> tuple[tuple[str, bytes], ...]:
+        """Name (as written) and raw value (with its folds, without its last line break)."""
+        return tuple(
+            (name.strip(b" \t").decode("latin-1"), value.rstrip(b"\r\n"))
+            for name, colon, value in (span.raw.partition(b":") for span in self.spans)
+            if colon
+        )
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[bytes]]:
+        found: dict[str, list[bytes]] = {}
+        for span in self.spans:
+            _, colon, value = span.raw.partition(b":")
+            if colon:
+                found.setdefault(span.key.decode("latin-1"), []).append(value)
+        return found
+
+    def get_all(self, name: str) -> list[str]:
+        """Return the decoded texts of all fields of this name, in order; each bounded."""
+        return [decoded_text(value) for value in self._by_name.get(name.lower(), ())]
+
+    def get(self, name: str) -> str | None:
+        """Return the decoded text of the first field of this name, or None when there is none."""
+        values = self._by_name.get(name.lower())
+        return decoded_text(values[0]) if values else None
+
+    @property
+    def subject(self) -> str:
+        """The subject's text: bounded, no control characters; empty when there is none."""
+        return self.get("subject") or ""
+
+    @property
+    def message_id(self) -> str:
+        """The Message-ID with its angle brackets, printable ASCII; empty when there is none."""
+        values = self._by_name.get("message-id")
+        if not values:
+            return ""
+        text = b"".join(values[0][: 2 * MESSAGE_ID_LENGTH_MAX].split())
+        return printable(text.decode("latin-1"), length_max=MESSAGE_ID_LENGTH_MAX)
+
+    @property
+    def received_count(self) -> int:
+        """How many servers say they have passed this message on."""
+        return len(self._by_name.get("received", ()))
+
+
+def _spans(section: bytes) -> list[Span]:
+    spans: list[Span] = []
+    start = 0
+    while start < len(section):
+        match = _FIELD_END.search(section, start)
+        end = match.end() if match else len(section)
+        raw = section[start:end]
+        spans.append(Span(start, end, raw, visible_name(raw)))
+        start = end
+    return spans
+
+
+def visible_name(raw: bytes) -> bytes:
+    """Return a field's name as the most forgiving reader would take it, in lower case."""
+    return raw.partition(b":")[0].translate(None, _INVISIBLE).lower()

@@ -1,0 +1,129 @@
+"""What becomes of a message when a filter fails?"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from common.verdict import Outcome, Test, Verdict
+from satellite.filtering.filter import Mail
+from satellite.filtering.run import Filters
+from tests.support.clock import FakeClock
+from tests.support.filtering import mail
+from tests.support.preferences import preferences
+
+GOOD = Verdict(by="good", outcome=Outcome.SCORED, tests=(Test(name="GOOD", score=1.0),))
+
+
+class Scripted:
+    """A filter that does what the test says."""
+
+    def __init__(self, name: str, answer: object) -> None:
+        self.name = name
+        self.closed = 0
+        self.was_cancelled = asyncio.Event()
+        self._answer = answer
+
+    async def examine(self, mail: Mail) -> tuple[Verdict, ...]:
+        if isinstance(self._answer, BaseException):
+            raise self._answer
+        if self._answer == "hang":
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                self.was_cancelled.set()
+        return self._answer  # type: ignore[return-value]
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+def running(*filters: Scripted, budget_s: float = 0.02) -> tuple[Filters, CollectorRegistry]:
+    metrics = CollectorRegistry()
+    return Filters(filters, clock=FakeClock(), metrics=metrics, budget_s=budget_s), metrics
+
+
+async def test_verdicts_come_in_the_order_of_the_filters_and_are_counted() -> None:
+    other = Verdict(by="other", outcome=Outcome.SKIPPED)
+    filters, metrics = running(Scripted("good", (GOOD,)), Scripted("other", (other,)))
+
+    assert await filters.examine(mail(preferences())) == (GOOD, other)
+    labels = {"filter": "good", "outcome": "scored"}
+    assert metrics.get_sample_value("borderscout_filter_verdicts_total", labels) == 1.0
+
+
+async def test_without_filters_there_are_no_verdicts() -> None:
+    filters, _ = running()
+
+    assert await filters.examine(mail(preferences())) == ()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ValueError("boom\r\n"),
+        asyncio.CancelledError(),
+        None,
+        [GOOD],
+        ("text",),
+        (Verdict(by="", outcome=Outcome.SCORED),),
+        (Verdict(by="a\r\nb", outcome=Outcome.SCORED),),
+        (Verdict(by="x", outcome=Outcome.CLEAN),),
+        (Verdict(by="x", outcome=Outcome.SCORED, tests=(Test(name="T", score=float("nan")),)),),
+        (Verdict(by="x", outcome=Outcome.SCORED, tests=(Test(name="T", score=1e300),)),),
+        (Verdict(by="x", outcome=Outcome.SCORED, tests=(Test(name="T\r\nX: y"),)),),
+        (Verdict(by="x", outcome=Outcome.SCORED, tests=(Test(name="T"),) * 2001),),
+    ],
+)
+async def test_a_filter_that_fails_or_talks_nonsense_has_a_verdict_that_says_so(
+    answer: object,
+) -> None:
+    filters, _ = running(Scripted("bad", answer), Scripted("good", (GOOD,)))
+
+    with structlog.testing.capture_logs():
+        bad, good = await filters.examine(mail(preferences()))
+
+    assert (bad.by, bad.outcome, bad.tests) == ("bad", Outcome.ERROR, ())
+    assert bad.detail.isprintable()
+    assert bad.detail
+    assert good == GOOD
+
+
+async def test_a_filter_that_hangs_is_left_behind_and_the_message_goes_on() -> None:
+    hanging = Scripted("slow", "hang")
+    filters, metrics = running(hanging, Scripted("good", (GOOD,)))
+
+    slow, good = await filters.examine(mail(preferences()))
+
+    assert (slow.by, slow.outcome, good) == ("slow", Outcome.TIMEOUT, GOOD)
+    async with asyncio.timeout(5):
+        await hanging.was_cancelled.wait()
+    labels = {"filter": "slow", "outcome": "timeout"}
+    assert metrics.get_sample_value("borderscout_filter_verdicts_total", labels) == 1.0
+
+
+async def test_a_message_that_is_given_up_takes_its_filters_with_it() -> None:
+    hanging = Scripted("slow", "hang")
+    filters, _ = running(hanging, budget_s=60.0)
+    task = asyncio.create_task(filters.examine(mail(preferences())))
+    await FakeClock().settle()
+
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with asyncio.timeout(5):
+        await hanging.was_cancelled.wait()
+
+
+async def test_closing_closes_every_filter() -> None:
+    made: list[Scripted] = [Scripted("a", ()), Scripted("b", "hang")]
+    filters, _ = running(*made)
+    await filters.examine(mail(preferences()))
+
+    await filters.close()
+
+    assert [each.closed for each in made] == [1, 1]
