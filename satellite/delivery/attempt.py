@@ -1,0 +1,420 @@
+"""What is done when a message's turn comes?
+
+Touches the spool and one next hop at a time. Recipients with the same copy share one transaction.
+Each ends in one commit that holds the new states, the attempt's record and the DSN. What was not
+committed is known here until it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from common.clock import Clock
+from common.errors import BorderScoutError, EnvironmentFailure, LocalError
+from common.ids import MessageId
+from common.preferences import Preferences
+from common.records import Event
+from common.tasks import finish
+from satellite.delivery import bounce as reports
+from satellite.delivery import hold as holds
+from satellite.delivery import outcome
+from satellite.delivery.client import BeforeDot, transact
+from satellite.delivery.connections import Connections, Unreachable
+from satellite.delivery.copies import CopyContent, offer_of
+from satellite.delivery.hold import Hold
+from satellite.delivery.lanes import Entry, Lanes
+from satellite.delivery.metrics import Metrics
+from satellite.delivery.outcome import Answer, Ending, Settlement, Stage
+from satellite.delivery.routing import Leg, Own, leg_of, targets_of
+from satellite.delivery.schedule import Schedule
+from satellite.delivery.session import Session
+from satellite.spool.bodies import Body, BodyDamaged
+from satellite.spool.messages import NewMessage, Outgoing, Recipient, Settled, Stored
+from satellite.spool.states import OUTCOMES, State
+
+log = structlog.get_logger()
+
+PENDING = frozenset({State.QUEUED, State.SENDING, State.DEFERRED, State.HELD})
+FAULT_PAUSE_S = 15.0  # before the spool is asked again that could not write
+_SECOND_US = 1_000_000
+
+
+class DeliverySpool(Protocol):
+    """The spool, as delivery needs it."""
+
+    @property
+    def preferences(self) -> Preferences:
+        """What is applied now."""
+        ...
+
+    def message(self, message: MessageId, /) -> Stored | None:
+        """Return a message as it is committed, or None when it has gone."""
+        ...
+
+    def open_body(self, message: Stored, /) -> Body:
+        """Return a message's octets; raises BodyDamaged."""
+        ...
+
+    async def mark_sending(self, message: MessageId, numbers: Sequence[int], /) -> None:
+        """Make the sending mark durable."""
+        ...
+
+    async def settle(
+        self,
+        message: MessageId,
+        results: Sequence[Settled],
+        /,
+        *,
+        records: Sequence[Outgoing] = (),
+        bounce: NewMessage | None = None,
+    ) -> None:
+        """Write how recipients left a transaction."""
+        ...
+
+    async def damage(self, message: MessageId, reason: str, /) -> None:
+        """Set a message aside whose body cannot be read."""
+        ...
+
+    def age_us(self) -> int:
+        """Return the age clock."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What all attempts share."""
+
+    spool: DeliverySpool
+    connections: Connections
+    lanes: Lanes
+    clock: Clock
+    own: Own
+    schedule: Schedule
+    reporter: reports.Reporter
+    metrics: Metrics
+    spread: Callable[[], float]
+    new_id: Callable[[], MessageId]
+    offer: Callable[[MessageId], None]
+
+
+Pair = tuple[Recipient, Leg]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """What has to be committed."""
+
+    message: MessageId
+    results: tuple[Settled, ...]
+    records: tuple[Outgoing, ...]
+    bounce: NewMessage | None
+
+
+class Attempt:
+    """One message's turn with one destination. ``run`` goes on where a fault stopped it.
+
+    Args:
+        entry: the message's place in its lane.
+        room: what all attempts share.
+        fresh: the message, when it was read just now.
+    """
+
+    def __init__(self, entry: Entry, room: Room, *, fresh: Stored | None = None) -> None:
+        self.is_unfinished = True  # recipients of this destination may need another turn
+        self._entry = entry
+        self._room = room
+        self._fresh = fresh
+        self._asked = False  # the destination's hosts, in this turn
+        self._marked: set[int] = set()  # recipients whose sending mark was written in this turn
+        self._started_s = room.clock.monotonic_s()
+        self._pending: _Pending | None = None
+        self._unanswered: tuple[Stored, list[Pair]] | None = None  # the final dot has left
+
+    async def run(self) -> None:
+        """Deliver what is due; return when all of it is committed."""
+        await self._finish_what_a_fault_left()
+        stored = self._fresh or self._room.spool.message(self._entry.id)
+        self._fresh = None
+        if stored is None:
+            self.is_unfinished = False
+            return
+        pairs = self._pairs(stored)
+        due = [pair for pair in pairs if pair[0].next_us <= self._entry.until_us]
+        ended = 0
+        for group in _by_copy(due):
+            ended += await self._deliver(stored, group)
+        self.is_unfinished = ended < len(pairs)
+
+    def _pairs(self, stored: Stored) -> list[Pair]:
+        """Return the recipients of this lane that have not ended, with their ways."""
+        room = self._room
+        preferences = room.spool.preferences
+        pairs = [
+            (r, leg_of(r.address, stored.origin, preferences=preferences, own=room.own))
+            for r in stored.recipients
+            if r.state in PENDING
+        ]
+        return [pair for pair in pairs if pair[1].destination == self._entry.destination]
+
+    async def _deliver(self, stored: Stored, group: list[Pair]) -> int:
+        """Do one transaction and commit it; return how many recipients ended."""
+        hold = self._room.lanes.hold_of(self._entry.destination)
+        if hold is not None and (self._asked or not self._entry.is_probe):
+            answer = Answer(
+                stage=Stage.CONNECT, finding=hold.reason, status=outcome.STATUS_UNREACHABLE
+            )
+            return await self._settle_unreached(stored, group, answer, is_away=True)
+        try:
+            return await self._transact(stored, group)
+        except Unreachable as error:
+            if error.is_away and self._room.connections.is_in_use(self._entry.destination):
+                # It takes no more connections, and mail goes through those that it took: not away.
+                self._room.lanes.narrow(self._entry.destination)
+                return 0
+            if error.is_away:
+                self._put_on_hold(error.answer.finding)
+            return await self._settle_unreached(stored, group, error.answer, is_away=error.is_away)
+        except BodyDamaged as error:
+            log.error("delivery.body_damaged", message=stored.id, reason=error.what)
+            await self._room.spool.damage(stored.id, error.what)
+            return len(group)
+
+    def _put_on_hold(self, reason: str) -> None:
+        room, destination = self._room, self._entry.destination
+        hold = Hold(room.clock.now_us(), reason)
+        next_s = self._started_s + holds.probe_wait_s(room.spread())
+        room.lanes.away(destination, hold, next_probe_s=max(next_s, room.clock.monotonic_s()))
+        room.lanes.expire(destination, age_us=room.spool.age_us())
+
+    async def _transact(self, stored: Stored, group: list[Pair]) -> int:
+        room, destination = self._room, self._entry.destination
+        with room.spool.open_body(stored) as body:
+            content = CopyContent(stored.copies[group[0][0].copy], body)
+            session = room.connections.kept(destination)
+            answers = await self._use(session, stored, group, content) if session else None
+            if session is None or (answers is not None and _was_closed_meanwhile(answers)):
+                session = await self._open(group)
+                answers = await self._use(session, stored, group, content)
+        if answers is None:  # the sending mark could not be written: nothing left, nothing changed
+            await room.clock.sleep(FAULT_PAUSE_S)
+            return 0
+        room.lanes.returned(destination)
+        at = self._circumstances(stored, group, host=str(session.hop), is_away=False)
+        records = (self._attempted(stored, group, answers, session),)
+        return await self._settle(stored, group, answers, at, records)
+
+    async def _open(self, group: list[Pair]) -> Session:
+        room, destination = self._room, self._entry.destination
+        self._asked = True
+        session = await room.connections.open(
+            destination,
+            targets_of(destination, preferences=room.spool.preferences),
+            asked_before=any(recipient.attempts for recipient, _ in group),
+            is_probe=self._entry.is_probe,
+        )
+        room.lanes.returned(destination)
+        return session
+
+    async def _use(
+        self, session: Session, stored: Stored, group: list[Pair], content: CopyContent
+    ) -> list[Answer] | None:
+        try:
+            return await self._send(session, stored, group, content)
+        finally:
+            self._room.connections.give_back(self._entry.destination, session)
+
+    async def _send(
+        self, session: Session, stored: Stored, group: list[Pair], content: CopyContent
+    ) -> list[Answer] | None:
+        """Do the transaction; None: the sending mark could not be written."""
+        unmarked = [
+            r.number
+            for r, _ in group
+            if r.state is not State.SENDING and r.number not in self._marked
+        ]
+        offer = offer_of(stored.envelope, [leg.address for _, leg in group], content)
+        if not unmarked:  # the usual first try: the mark came with the judgement
+            return await transact(session, offer, before_dot=self._before_dot(stored, group))
+        marked: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        before_dot = self._before_dot(stored, group, marked)
+        # The mark becomes durable while MAIL and RCPT are on their way, and before the dot is.
+        answers, _ = await asyncio.gather(
+            transact(session, offer, before_dot=before_dot), self._mark(stored, unmarked, marked)
+        )
+        return answers if marked.result() else None
+
+    def _before_dot(
+        self, stored: Stored, group: list[Pair], marked: asyncio.Future[bool] | None = None
+    ) -> BeforeDot:
+        async def before_dot() -> bool:
+            if marked is not None and not await marked:
+                return False
+            self._unanswered = (stored, group)
+            return True
+
+        return before_dot
+
+    async def _mark(self, stored: Stored, numbers: list[int], marked: asyncio.Future[bool]) -> None:
+        try:
+            await self._room.spool.mark_sending(stored.id, numbers)
+        except BorderScoutError as error:
+            # The disk refused it, or an operator froze the message a moment ago.
+            log.warning("delivery.not_marked", message=stored.id, reason=error.what)
+            marked.set_result(False)
+        else:
+            self._marked.update(numbers)
+            marked.set_result(True)
+
+    async def _settle_unreached(
+        self, stored: Stored, group: list[Pair], answer: Answer, *, is_away: bool
+    ) -> int:
+        at = self._circumstances(stored, group, host="", is_away=is_away)
+        is_news = not (is_away and all(r.state is State.HELD for r, _ in group))
+        if not is_news and not at.is_expired:
+            return 0  # a probe that failed changes nothing and is not worth a commit
+        return await self._settle(stored, group, [answer] * len(group), at, ())
+
+    def _circumstances(
+        self, stored: Stored, group: list[Pair], *, host: str, is_away: bool
+    ) -> outcome.Circumstances:
+        room = self._room
+        now_us = room.clock.now_us()
+        return outcome.Circumstances(
+            now_us=now_us,
+            schedule=room.schedule,
+            spread=room.spread(),
+            host=host,
+            is_away=is_away,
+            next_probe_us=now_us + int(holds.PROBE_S_MAX * _SECOND_US),
+            is_expired=holds.is_expired(
+                age_us=room.spool.age_us(),
+                accepted_age_us=stored.age_us,
+                hold_days=group[0][1].hold_days,
+            ),
+        )
+
+    async def _settle(
+        self,
+        stored: Stored,
+        group: list[Pair],
+        answers: Sequence[Answer],
+        at: outcome.Circumstances,
+        records: tuple[Outgoing, ...],
+    ) -> int:
+        settlement = outcome.settle([recipient for recipient, _ in group], answers, at)
+        if settlement.possibly_delivered:
+            fields = {"recipients": list(settlement.possibly_delivered)}
+            records += (
+                Outgoing(event=Event.POSSIBLY_DELIVERED, message_id=stored.id, fields=fields),
+            )
+        bounce = self._bounce(stored, settlement)
+        self._pending = _Pending(stored.id, settlement.results, records, bounce)
+        await self._commit()
+        self._count(settlement)
+        return sum(result.state in OUTCOMES for result in settlement.results)
+
+    def _bounce(self, stored: Stored, settlement: Settlement) -> NewMessage | None:
+        if not settlement.failures or not reports.may_be_told(stored):
+            return None
+        return reports.bounce(
+            stored,
+            settlement.failures,
+            header=self._header(stored),
+            report_id=self._room.new_id(),
+            now_us=self._room.clock.now_us(),
+            reporter=self._room.reporter,
+        )
+
+    def _header(self, stored: Stored) -> bytes:
+        try:
+            with self._room.spool.open_body(stored) as body:
+                return reports.header_of(body.read(0, reports.HEADER_BYTES_MAX))
+        except BodyDamaged:
+            return b""  # the sender is told all the same
+
+    async def _commit(self) -> None:
+        """Commit what is pending; a full disk delays it, since these results happened."""
+        pending = self._pending
+        while pending is not None and self._pending is pending:
+            try:
+                await finish(
+                    self._room.spool.settle(
+                        pending.message,
+                        pending.results,
+                        records=pending.records,
+                        bounce=pending.bounce,
+                    )
+                )
+            except EnvironmentFailure as error:
+                log.error("delivery.not_settled", message=pending.message, reason=error.what)
+                await self._room.clock.sleep(FAULT_PAUSE_S)
+            except LocalError as error:
+                # Somebody moved these recipients meanwhile; the table of states has the last word.
+                log.error("delivery.result_refused", message=pending.message, reason=error.what)
+                self._pending = self._unanswered = None
+            else:
+                self._pending = self._unanswered = None
+                if pending.bounce is not None:
+                    self._room.metrics.bounces.inc()
+                    self._room.offer(pending.bounce.id)
+
+    async def _finish_what_a_fault_left(self) -> None:
+        await self._commit()
+        if self._unanswered is None:
+            return
+        stored, group = self._unanswered
+        answer = Answer(
+            stage=Stage.DOT,
+            finding="a fault of ours after the final dot",
+            status="4.3.0",
+            possibly_delivered=True,
+        )
+        at = self._circumstances(stored, group, host="", is_away=False)
+        await self._settle(stored, group, [answer] * len(group), at, ())
+
+    def _attempted(
+        self, stored: Stored, group: list[Pair], answers: Sequence[Answer], session: Session
+    ) -> Outgoing:
+        fields: dict[str, Any] = {
+            "destination": self._entry.destination.name,
+            "host": str(session.hop),
+            "tls": session.tls,
+            "recipients": [
+                {"address": recipient.address, "reply": answer.text}
+                for (recipient, _), answer in zip(group, answers, strict=True)
+            ],
+        }
+        if session.tls_problem:
+            fields["tls_problem"] = session.tls_problem
+        return Outgoing(event=Event.ATTEMPTED, message_id=stored.id, fields=fields)
+
+    def _count(self, settlement: Settlement) -> None:
+        metrics = self._room.metrics
+        for result in settlement.results:
+            metrics.attempts.labels(result.state.value).inc()
+        metrics.ambiguous.inc(len(settlement.possibly_delivered))
+        metrics.duration.observe(self._room.clock.monotonic_s() - self._started_s)
+
+
+def _by_copy(pairs: Sequence[Pair]) -> list[list[Pair]]:
+    """Return the groups that share one transaction: what one recipient's copy says, others with
+    another copy never see."""
+    groups: dict[int, list[Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(pair[0].copy, []).append(pair)
+    return list(groups.values())
+
+
+def _was_closed_meanwhile(answers: Sequence[Answer]) -> bool:
+    """Say whether a kept session had been given up by the other side before we said MAIL."""
+    return all(
+        answer.stage is Stage.MAIL
+        and answer.ending is Ending.LATER
+        and (answer.reply is None or answer.reply.code == 421)
+        for answer in answers
+    )

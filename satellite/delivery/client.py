@@ -1,0 +1,232 @@
+"""How does one message go to the recipients of one transaction?
+
+Touches one session. The content is read in blocks and never held whole. Every recipient ends with
+an ``Answer``; what breaks is an answer too, and the session is then never used again.
+
+Source: RFC 5321 sections 3.3 and 4.5.2, RFC 2920 (pipelining), RFC 1870 (SIZE), RFC 6152
+(8BITMIME), RFC 6531 (SMTPUTF8), RFC 1047 (why the reply to the dot is waited for so long).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from satellite.delivery.outcome import Answer, Stage
+from satellite.delivery.session import Extensions, Session, SessionFailed
+from satellite.delivery.stuffing import Stuffing
+from satellite.delivery.wire import ConnectionEnded
+
+
+class Content(Protocol):
+    """The octets of a copy: our header lines and then the body."""
+
+    @property
+    def size(self) -> int:
+        """Octets, before dots are doubled."""
+        ...
+
+    def blocks(self) -> Iterator[bytes]:
+        """Return the octets in order; an error of the reader passes through."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """One transaction."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    content: Content
+    eight_bit: bool  # it may hold octets beyond ASCII
+    smtputf8: bool  # an address or a header field is internationalised
+
+
+BeforeDot = Callable[[], Awaitable[bool]]
+
+
+async def transact(session: Session, offer: Offer, *, before_dot: BeforeDot) -> list[Answer]:
+    """Send one message and return what became of each recipient, in order.
+
+    Args:
+        session: a usable one.
+        offer: the message.
+        before_dot: awaited when all but the last block and the final dot has left; False stops the
+            transaction. After it the message may be delivered, whatever we learn of it.
+    """
+    session.transactions += 1
+    finding = unfit(offer, session.extensions)
+    if finding is not None:
+        return [finding] * len(offer.recipients)
+    return await _Transaction(session, offer, before_dot).run()
+
+
+def unfit(offer: Offer, extensions: Extensions) -> Answer | None:
+    """Return why a message cannot go to this next hop at all, or None."""
+    limit = extensions.size_bytes_max
+    if limit and offer.content.size > limit:
+        text = f"a message of {offer.content.size} octets; the next hop takes {limit}"
+        return Answer(stage=Stage.MAIL, finding=text, status="5.3.4")
+    if offer.smtputf8 and not extensions.smtputf8:
+        text = "internationalised mail, and the next hop does not take it"
+        return Answer(stage=Stage.MAIL, finding=text, status="5.6.7")
+    return None
+
+
+def mail_command(offer: Offer, extensions: Extensions) -> str:
+    """Return MAIL with the parameters that are needed and offered.
+
+    Mail beyond 7 bit goes out as it is when 8BITMIME is not offered: re-encoding it would break
+    its signatures, and servers that lack the extension have passed the octets on for decades.
+    """
+    words = [f"MAIL FROM:<{offer.sender}>"]
+    if extensions.size:
+        words.append(f"SIZE={offer.content.size}")
+    if extensions.eight_bit and offer.eight_bit:
+        words.append("BODY=8BITMIME")
+    if offer.smtputf8:
+        words.append("SMTPUTF8")
+    return " ".join(words)
+
+
+class _Transaction:
+    """The answers as they come."""
+
+    def __init__(self, session: Session, offer: Offer, before_dot: BeforeDot) -> None:
+        self._session = session
+        self._offer = offer
+        self._before_dot = before_dot
+        self._answers: list[Answer | None] = [None] * len(offer.recipients)
+        self._stage = Stage.MAIL
+        self._dot_has_left = False
+
+    async def run(self) -> list[Answer]:
+        try:
+            if await self._envelope() and await self._data():
+                await self._dot()
+            elif self._session.is_usable:
+                await self._reset()
+        except SessionFailed as error:
+            # After the dot we cannot know: the next hop may have the message and its 250 be lost.
+            self._answer_rest(
+                Answer(
+                    stage=self._stage,
+                    finding=f"{self._session.hop}: {error.what}",
+                    status="4.4.2",
+                    possibly_delivered=self._dot_has_left,
+                )
+            )
+        except BaseException:
+            self._session.abort()
+            raise
+        return [answer for answer in self._answers if answer is not None]
+
+    async def _envelope(self) -> bool:
+        """Say MAIL and RCPT (and DATA when pipelining); return whether anybody is left."""
+        session, offer = self._session, self._offer
+        mail = mail_command(offer, session.extensions)
+        recipients = [f"RCPT TO:<{address}>" for address in offer.recipients]
+        if session.extensions.pipelining:
+            session.say(mail, *recipients, "DATA")
+        else:
+            session.say(mail)
+        reply = await session.reply(session.deadlines.reply_s)
+        if reply.severity != 2:
+            # What was pipelined behind it was refused too, but with 503, which says nothing.
+            self._answer_rest(Answer(stage=Stage.MAIL, reply=reply))
+            if session.extensions.pipelining:
+                session.abort()
+            return False
+        self._stage = Stage.RCPT
+        for number, command in enumerate(recipients):
+            if not session.extensions.pipelining:
+                session.say(command)
+            reply = await session.reply(session.deadlines.reply_s)
+            if reply.severity != 2:
+                self._answers[number] = Answer(stage=Stage.RCPT, reply=reply)
+            if reply.code == 421:
+                self._answer_rest(Answer(stage=Stage.RCPT, reply=reply))
+                session.abort()
+                return False
+        return session.extensions.pipelining or None in self._answers
+
+    async def _data(self) -> bool:
+        """Say DATA; return whether the content may follow."""
+        session = self._session
+        self._stage = Stage.DATA
+        if not session.extensions.pipelining:
+            session.say("DATA")
+        reply = await session.reply(session.deadlines.reply_s)
+        if None not in self._answers:
+            if reply.severity == 3:
+                session.abort()  # it waits for a message to nobody
+            return False
+        if reply.code == 354:
+            return True
+        if reply.severity in (2, 3):
+            raise session.broken(f"it answered DATA with {reply}")
+        self._answer_rest(Answer(stage=Stage.DATA, reply=reply))
+        return False
+
+    async def _dot(self) -> None:
+        """Send the content and the final dot, and take the answer."""
+        session = self._session
+        stuffing = Stuffing()
+        last = b""
+        for block in self._offer.content.blocks():
+            await self._send(last)
+            if session.wire.has_unread:
+                return await self._answered_early()
+            last = stuffing.feed(block)
+        if not await self._before_dot():
+            raise session.broken("the sending mark could not be written")
+        if session.wire.has_unread:
+            return await self._answered_early()
+        # Responsibility begins to change hands: once these octets have left, the next hop may have
+        # the message. The sending mark is durable, so a crash from here on is seen by recovery.
+        self._stage = Stage.DOT
+        self._dot_has_left = True
+        self._write_end(last + stuffing.end())
+        reply = await session.reply(session.deadlines.dot_s)
+        if reply.severity == 3:
+            raise session.broken(f"it answered the final dot with {reply}")
+        # With a 250 the message is theirs (RFC 5321 section 6.1); with anything else still ours.
+        self._answer_rest(Answer(stage=Stage.DOT, reply=reply))
+        return None
+
+    async def _send(self, block: bytes) -> None:
+        wire, deadline_s = self._session.wire, self._session.deadlines.reply_s
+        if not block or wire.has_unread:
+            return
+        try:
+            wire.write(block)
+            async with asyncio.timeout(deadline_s):
+                await wire.drain()
+        except TimeoutError:
+            raise self._session.broken(f"it took no data for {deadline_s:g} s") from None
+        except ConnectionEnded as error:
+            if not wire.has_unread:  # a refusal that came before the end counts
+                raise self._session.broken(error.what) from None
+
+    def _write_end(self, data: bytes) -> None:
+        try:
+            self._session.wire.write(data)
+        except ConnectionEnded as error:
+            raise self._session.broken(error.what) from None
+
+    async def _answered_early(self) -> None:
+        """The next hop spoke before the dot: a refusal counts, an acceptance is a lie."""
+        reply = await self._session.reply(self._session.deadlines.reply_s)
+        failure = self._session.broken(f"it said {reply} before the final dot")
+        if reply.severity not in (4, 5):
+            raise failure
+        self._answer_rest(Answer(stage=Stage.DATA, reply=reply))
+
+    async def _reset(self) -> None:
+        if (await self._session.command("RSET")).severity != 2:
+            self._session.abort()
+
+    def _answer_rest(self, answer: Answer) -> None:
+        self._answers = [answer if known is None else known for known in self._answers]

@@ -1,0 +1,120 @@
+"""What does DNS say of a mail domain and of a host?
+
+Touches the resolver. Every way in which a lookup can fail ends in one of four answers, so that
+routing decides without knowing a library's exceptions.
+
+Source: RFC 5321 section 5.1, RFC 2308 (no such name, no such record).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from ipaddress import ip_address
+from typing import Protocol
+
+import dns.asyncresolver
+import dns.exception
+import dns.rdatatype
+import dns.resolver
+from dns.rdtypes.ANY.MX import MX
+
+from satellite.delivery.routing import ADDRESSES_MAX, Exchange, Found, Lookup
+
+LOOKUP_S = 15.0  # for one question, all tries together
+CACHE_NAMES_MAX = 10_000
+
+
+class Resolver(Protocol):
+    """DNS, as delivery needs it. An answer is never an exception."""
+
+    async def exchanges(self, domain: str) -> Lookup[Exchange]:
+        """Return the MX records of a domain."""
+        ...
+
+    async def addresses(self, host: str) -> Lookup[str]:
+        """Return the IP addresses of a host, IPv6 and IPv4."""
+        ...
+
+
+class DnsResolver:
+    """DNS by dnspython.
+
+    Args:
+        host, port: the node's resolver; no host: the system's, whose hosts file then counts too.
+    """
+
+    def __init__(self, host: str = "", port: int = 53) -> None:
+        self._is_systems = not host
+        self._resolver: dns.asyncresolver.Resolver | None = None
+        if host:
+            self._resolver = dns.asyncresolver.Resolver(configure=False)
+            self._resolver.nameservers = [host]
+            self._resolver.port = port
+            self._limit(self._resolver)
+
+    async def exchanges(self, domain: str) -> Lookup[Exchange]:
+        found = await self._ask(domain, "MX")
+        records = [
+            Exchange(record.preference, record.exchange.to_text(omit_final_dot=True).lower())
+            for record in found.records
+            if isinstance(record, MX)
+        ]
+        # The root is the null MX, RFC 7505; dnspython writes it as a dot even without its own.
+        return Lookup(
+            found.found, tuple(Exchange(r.preference, r.host.strip(".")) for r in records)
+        )
+
+    async def addresses(self, host: str) -> Lookup[str]:
+        if _is_address(host):
+            return Lookup(Found.RECORDS, (host,))
+        if self._is_systems or "." not in host:
+            return await _system_addresses(host)
+        wide, narrow = await asyncio.gather(self._ask(host, "AAAA"), self._ask(host, "A"))
+        records = [str(record) for record in (*wide.records, *narrow.records)]
+        if records:
+            return Lookup(Found.RECORDS, tuple(records[:ADDRESSES_MAX]))
+        if Found.FAILED in (wide.found, narrow.found):
+            return Lookup(Found.FAILED)
+        return Lookup(narrow.found)
+
+    async def _ask(self, name: str, kind: str) -> Lookup[object]:
+        try:
+            answer = await self._configured().resolve(name, kind, search=False, lifetime=LOOKUP_S)
+        except dns.resolver.NXDOMAIN:
+            return Lookup(Found.NO_NAME)
+        except dns.resolver.NoAnswer:
+            return Lookup(Found.NOTHING)
+        except (dns.exception.DNSException, OSError):
+            return Lookup(Found.FAILED)  # SERVFAIL, no answer in time, a loop of aliases, nonsense
+        return Lookup(Found.RECORDS, tuple(answer))
+
+    def _configured(self) -> dns.asyncresolver.Resolver:
+        if self._resolver is None:
+            self._resolver = dns.asyncresolver.Resolver()  # may raise: there is no resolv.conf
+            self._limit(self._resolver)
+        return self._resolver
+
+    def _limit(self, resolver: dns.asyncresolver.Resolver) -> None:
+        resolver.cache = dns.resolver.LRUCache(CACHE_NAMES_MAX)
+
+
+async def _system_addresses(host: str) -> Lookup[str]:
+    try:
+        async with asyncio.timeout(LOOKUP_S):
+            found = await asyncio.get_running_loop().getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        no_name = error.errno in (socket.EAI_NONAME, socket.EAI_NODATA)
+        return Lookup(Found.NO_NAME if no_name else Found.FAILED)
+    except (TimeoutError, OSError, UnicodeError):
+        return Lookup(Found.FAILED)
+    addresses = dict.fromkeys(str(entry[4][0]) for entry in found)
+    return Lookup(Found.RECORDS, tuple(addresses)[:ADDRESSES_MAX])
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

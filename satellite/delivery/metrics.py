@@ -1,0 +1,51 @@
+"""What does delivery count?
+
+Touches a Prometheus registry. Names are promises; labels are bounded by our own enums.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600)
+
+
+class Metrics:
+    """The room's metrics.
+
+    Args:
+        registry: where they are; one of our own when left out.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        registry = registry if registry is not None else CollectorRegistry()
+        self.attempts = Counter(
+            "borderscout_delivery_attempts_total",
+            "Recipients by what a delivery transaction led to",
+            ["result"],
+            registry=registry,
+        )
+        self.duration = Histogram(
+            "borderscout_delivery_duration_seconds",
+            "Time of one delivery transaction, connecting included",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.ambiguous = Counter(
+            "borderscout_delivery_ambiguous_total",
+            "Recipients whose final dot was not answered: possibly delivered",
+            registry=registry,
+        )
+        self.bounces = Counter(
+            "borderscout_delivery_bounces_total", "DSNs that we made", registry=registry
+        )
+        self.away = Gauge(
+            "borderscout_delivery_destinations_away",
+            "Destinations on hold, whose hosts cannot be talked to",
+            registry=registry,
+        )
+        self.queued = Gauge(
+            "borderscout_delivery_queued_messages",
+            "Messages waiting for their delivery, one for each destination",
+            registry=registry,
+        )

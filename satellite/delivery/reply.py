@@ -1,0 +1,84 @@
+"""What did the next hop say?
+
+Pure: lines in, one reply out. A reply is bounded and printable before anybody else sees it; what is
+no reply is an error of the peer and never an acceptance.
+
+Source: RFC 5321 section 4.2; RFC 2034 and RFC 3463 for enhanced status codes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from common.errors import PeerError
+from common.verdict import printable
+
+LINE_BYTES_MAX = 2048  # RFC 5321 section 4.5.3.1.5 allows 512; servers say more
+LINES_MAX = 100  # of one reply; the longest EHLO answers have about 20
+TEXT_LENGTH_MAX = 500  # characters that go into records, states and DSNs
+
+_LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
+_ENHANCED = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})(?![0-9.])")
+
+
+class BadReply(PeerError):
+    """The next hop said something that is no SMTP reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply.
+
+    Args:
+        code: 200 to 599.
+        lines: the texts of its lines, printable ASCII.
+    """
+
+    code: int
+    lines: tuple[str, ...]
+
+    @property
+    def severity(self) -> int:
+        """The first digit: 2 done, 3 go on, 4 try again, 5 do not."""
+        return self.code // 100
+
+    @property
+    def enhanced(self) -> str:
+        """The enhanced status code of the first line, such as ``5.1.1``, or an empty string."""
+        match = _ENHANCED.match(self.lines[0])
+        return match[0] if match else ""
+
+    def __str__(self) -> str:
+        text = " ".join(line for line in self.lines if line)
+        return f"{self.code} {text}".strip()[:TEXT_LENGTH_MAX]
+
+
+class ReplyLines:
+    """The lines of one reply as they come."""
+
+    def __init__(self) -> None:
+        self._code = 0
+        self._lines: list[str] = []
+
+    def add(self, line: bytes) -> Reply | None:
+        """Take one line without its line end; return the reply once it is whole.
+
+        Raises:
+            BadReply: the line has no code, another code than the lines before, or is one too many.
+        """
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise BadReply(f"the next hop said {_shown(line)!r}, which is no SMTP reply")
+        code = int(match[1])
+        if self._lines and code != self._code:
+            raise BadReply(f"the lines of one reply begin with {self._code} and with {code}")
+        if len(self._lines) >= LINES_MAX:
+            raise BadReply(f"a reply of more than {LINES_MAX} lines")
+        self._code = code
+        self._lines.append(_shown(match[3] or b""))
+        return None if match[2] == b"-" else Reply(code, tuple(self._lines))
+
+
+def _shown(text: bytes) -> str:
+    return printable(text[:TEXT_LENGTH_MAX].decode("latin-1"), length_max=TEXT_LENGTH_MAX)

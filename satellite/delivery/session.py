@@ -1,0 +1,275 @@
+"""How is a session with a next hop opened, kept and ended?
+
+Touches one connection through ``Wire``. A session is opened once and used for many transactions;
+what goes wrong before MAIL is the host's affair and never a recipient's.
+
+Source: RFC 5321 sections 4.1.1.1 (EHLO, HELO) and 4.5.3.2 (deadlines), RFC 3207 (STARTTLS),
+RFC 1870, RFC 2920, RFC 6152, RFC 6531.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from typing import Self
+
+from common.errors import PeerError
+from satellite.delivery.reply import BadReply, Reply, ReplyLines
+from satellite.delivery.routing import Target
+from satellite.delivery.wire import ConnectionEnded, Wire
+
+QUIT_S = 2.0  # politeness has a limit
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One address of one host of a destination."""
+
+    target: Target
+    address: str
+
+    def __str__(self) -> str:
+        return str(self.target)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """How long the next hop may take, in seconds."""
+
+    connect_s: float
+    reply_s: float  # for each reply, and for each block that it must take
+    dot_s: float
+
+    def within(self, connect_s: float) -> Deadlines:
+        """Return deadlines for one who is only asked whether it is there."""
+        return Deadlines(
+            connect_s=min(self.connect_s, connect_s),
+            reply_s=min(self.reply_s, connect_s),
+            dot_s=self.dot_s,
+        )
+
+
+class HopFailed(PeerError):
+    """A host could not be talked to, or did not want to talk."""
+
+    def __init__(self, hop: Hop, what: str, *, in_tls: bool = False) -> None:
+        super().__init__(f"{hop}: {what}")
+        self.in_tls = in_tls
+
+
+class SessionFailed(PeerError):
+    """A session broke: no reply in time, none that is one, or no connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extensions:
+    """What a next hop offers."""
+
+    pipelining: bool = False
+    eight_bit: bool = False
+    smtputf8: bool = False
+    starttls: bool = False
+    size: bool = False
+    size_bytes_max: int = 0  # 0: it names no limit
+
+    @classmethod
+    def of(cls, reply: Reply) -> Self:
+        """Return what the reply to EHLO offers; its first line is a greeting."""
+        offered: dict[str, str] = {}
+        for line in reply.lines[1:]:
+            word, _, parameters = line.strip().partition(" ")
+            offered[word.upper()] = parameters.strip()
+        size = offered.get("SIZE", "")
+        return cls(
+            pipelining="PIPELINING" in offered,
+            eight_bit="8BITMIME" in offered,
+            smtputf8="SMTPUTF8" in offered,
+            starttls="STARTTLS" in offered,
+            size="SIZE" in offered,
+            size_bytes_max=int(size) if size.isdecimal() and len(size) < 20 else 0,
+        )
+
+
+def opportunistic_context() -> ssl.SSLContext:
+    """Return TLS against listeners, not against impostors: names are not verified by default.
+
+    The address came from the inventory or from DNS without proof; refusing an unknown certificate
+    would only make the mail go in the clear.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class Session:
+    """One session, from the greeting to QUIT."""
+
+    def __init__(self, wire: Wire, hop: Hop, deadlines: Deadlines) -> None:
+        self.wire = wire
+        self.hop = hop
+        self.deadlines = deadlines
+        self.extensions = Extensions()
+        self.tls = ""  # protocol and cipher; empty: in the clear
+        self.tls_problem = ""  # why it is in the clear although TLS was offered
+        self.transactions = 0
+        self.opened_s = 0.0  # the pool's clock
+        self.idle_since_s = 0.0
+        self._is_spoilt = False
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether another transaction may begin: nothing broke and nothing lies unread."""
+        return not (self._is_spoilt or self.wire.has_ended or self.wire.has_unread)
+
+    def abort(self) -> None:
+        """End it now; it is never used again."""
+        self._is_spoilt = True
+        self.wire.abort()
+
+    async def quit(self) -> None:
+        """End it politely, within ``QUIT_S``."""
+        try:
+            if self.is_usable:
+                async with asyncio.timeout(QUIT_S):
+                    await self.command("QUIT")
+        except (SessionFailed, TimeoutError):
+            pass  # it is over in any case
+        finally:
+            self.abort()
+
+    async def command(self, text: str) -> Reply:
+        """Say one command and return the reply.
+
+        Raises:
+            SessionFailed: there is none that counts; the session is spoilt.
+        """
+        self.say(text)
+        return await self.reply(self.deadlines.reply_s)
+
+    def say(self, *commands: str) -> None:
+        """Send commands in one piece.
+
+        Raises:
+            SessionFailed: the connection is over.
+        """
+        assert not any("\r" in command or "\n" in command for command in commands)
+        try:
+            self.wire.write("".join(f"{command}\r\n" for command in commands).encode())
+        except ConnectionEnded as error:
+            raise self.broken(error.what) from None
+
+    async def reply(self, deadline_s: float) -> Reply:
+        """Return the next reply; the deadline is for all of its lines together.
+
+        Raises:
+            SessionFailed: there is none that counts; the session is spoilt.
+        """
+        lines = ReplyLines()
+        try:
+            async with asyncio.timeout(deadline_s):
+                while True:
+                    reply = lines.add(await self.wire.line())
+                    if reply is not None:
+                        break
+        except TimeoutError:
+            raise self.broken(f"no reply within {deadline_s:g} s") from None
+        except (BadReply, ConnectionEnded) as error:
+            raise self.broken(error.what) from None
+        if reply.code == 421:  # it closes the connection, whatever was asked: RFC 5321 section 3.8
+            self._is_spoilt = True
+        return reply
+
+    def broken(self, what: str) -> SessionFailed:
+        """End the session and return the error that says why."""
+        self.abort()
+        return SessionFailed(what)
+
+
+async def open_session(
+    hop: Hop, *, hostname: str, deadlines: Deadlines, tls: ssl.SSLContext | None
+) -> Session:
+    """Connect, greet, and go over to TLS when it is offered.
+
+    Args:
+        hop: where to.
+        hostname: our name.
+        deadlines: how long it may take.
+        tls: for STARTTLS; None: stay in the clear.
+
+    Raises:
+        HopFailed: anything that keeps us from saying MAIL; ``in_tls`` when TLS was the reason.
+    """
+    try:
+        async with asyncio.timeout(deadlines.connect_s):
+            wire = await Wire.connect(hop.address, hop.target.port)
+    except TimeoutError:
+        raise HopFailed(hop, f"no connection within {deadlines.connect_s:g} s") from None
+    except OSError as error:
+        raise HopFailed(hop, _of_os_error(error)) from None
+    session = Session(wire, hop, deadlines)
+    try:
+        await _greet(session, hostname)
+        if tls is not None and session.extensions.starttls:
+            await _secure(session, hostname, tls)
+    except SessionFailed as error:
+        raise HopFailed(hop, error.what) from None
+    except BaseException:
+        session.abort()
+        raise
+    return session
+
+
+async def _greet(session: Session, hostname: str) -> None:
+    greeting = await session.reply(session.deadlines.reply_s)
+    if greeting.code != 220:
+        session.abort()
+        raise HopFailed(session.hop, f"it greeted with {greeting}")
+    await _hello(session, hostname)
+
+
+async def _hello(session: Session, hostname: str) -> None:
+    reply = await session.command(f"EHLO {hostname}")
+    if reply.severity == 2:
+        session.extensions = Extensions.of(reply)
+        return
+    if reply.severity == 5 and not session.tls:
+        reply = await session.command(f"HELO {hostname}")
+    if reply.severity != 2:
+        session.abort()
+        raise HopFailed(session.hop, f"it answered our hello with {reply}")
+
+
+async def _secure(session: Session, hostname: str, context: ssl.SSLContext) -> None:
+    reply = await session.command("STARTTLS")
+    if reply.code != 220:
+        session.abort()
+        raise HopFailed(session.hop, f"it answered STARTTLS with {reply}", in_tls=True)
+    try:
+        async with asyncio.timeout(session.deadlines.connect_s):
+            session.tls = await session.wire.start_tls(context, name=_server_name(session.hop))
+        session.extensions = Extensions()  # what was said in the clear does not count
+        await _hello(session, hostname)
+    except TimeoutError:
+        session.abort()
+        raise HopFailed(session.hop, "the TLS handshake took too long", in_tls=True) from None
+    except (OSError, ConnectionEnded, SessionFailed) as error:
+        session.abort()
+        raise HopFailed(session.hop, f"TLS failed: {_text(error)}", in_tls=True) from None
+
+
+def _server_name(hop: Hop) -> str:
+    host = hop.target.host
+    return "" if host == hop.address or "." not in host else host
+
+
+def _text(error: OSError | PeerError) -> str:
+    return error.what if isinstance(error, PeerError) else _of_os_error(error)
+
+
+def _of_os_error(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return str(error.reason or "handshake failed").lower().replace("_", " ")
+    return (error.strerror or type(error).__name__).lower()

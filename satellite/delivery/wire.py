@@ -1,0 +1,175 @@
+"""How do octets pass between us and one next hop?
+
+Touches one TCP connection. Lines in are bounded, and what lies unread can be asked for and thrown
+away: asyncio's own streams keep plain text that came before a TLS handshake, and cannot say whether
+a reply is there before it is due.
+
+Source: RFC 3207 section 4.2 and CVE-2011-0411 for what is thrown away; RFC 8996 for TLS versions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import cast
+
+from common.errors import PeerError
+from satellite.delivery.reply import LINE_BYTES_MAX, BadReply
+
+UNREAD_BYTES_MAX = 65_536  # beyond it the peer has to wait: replies are small
+
+
+class ConnectionEnded(PeerError):
+    """The next hop closed the connection, or the network did."""
+
+
+class Wire(asyncio.Protocol):
+    """One connection; one task reads from it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._unread = bytearray()
+        self._reader: asyncio.Future[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
+        self._is_full = False  # of what we write
+        self._is_paused = False  # in what we read
+        self._end = ""  # why the connection is over
+
+    @classmethod
+    async def connect(cls, address: str, port: int) -> Wire:
+        """Return a connection to an IP address.
+
+        Raises:
+            OSError: there is none.
+        """
+        _, wire = await asyncio.get_running_loop().create_connection(cls, address, port)
+        return wire
+
+    # ---- what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # A cast: uvloop's transports do not inherit from asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._unread += data
+        if len(self._unread) > UNREAD_BYTES_MAX and not self._is_paused and self._transport:
+            self._is_paused = True
+            self._transport.pause_reading()
+        _wake(self._reader)
+        _wake(self._writer)  # who speaks before the end of the data may not be listening
+
+    def eof_received(self) -> bool:
+        self._ended("the next hop closed the connection")
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._ended(f"the connection was lost: {error}" if error else "the connection was closed")
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+        _wake(self._writer)
+
+    # ---- what we do
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether the next hop has said something that nobody asked for yet."""
+        return bool(self._unread)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the connection is over."""
+        return bool(self._end)
+
+    def write(self, data: bytes) -> None:
+        """Send octets; ``drain`` says when more may follow.
+
+        Raises:
+            ConnectionEnded: nobody is there to read them.
+        """
+        if self._end:
+            raise ConnectionEnded(self._end)
+        assert self._transport is not None
+        self._transport.write(data)
+
+    async def drain(self) -> None:
+        """Return once the next hop has taken enough of what was written, or has said something.
+
+        Raises:
+            ConnectionEnded: it will not.
+        """
+        while self._is_full and not self._end and not self._unread:
+            self._writer = self._loop.create_future()
+            await self._writer
+        if self._end:
+            raise ConnectionEnded(self._end)
+
+    async def line(self) -> bytes:
+        """Return the next line without its line end.
+
+        Raises:
+            BadReply: it is longer than a reply's line may be.
+            ConnectionEnded: there is none.
+        """
+        while (end := self._unread.find(b"\n", 0, LINE_BYTES_MAX)) < 0:
+            if len(self._unread) >= LINE_BYTES_MAX:
+                raise BadReply(f"a reply's line of more than {LINE_BYTES_MAX} octets")
+            if self._end:
+                raise ConnectionEnded(self._end)
+            self._reader = self._loop.create_future()
+            await self._reader
+        line = bytes(self._unread[:end]).removesuffix(b"\r")
+        del self._unread[: end + 1]
+        self._go_on_reading()
+        return line
+
+    async def start_tls(self, context: ssl.SSLContext, *, name: str) -> str:
+        """Begin TLS and return protocol and cipher.
+
+        Raises:
+            OSError, ConnectionEnded: the handshake failed; the connection is of no use any more.
+        """
+        assert self._transport is not None
+        # Whoever sits between us and the next hop may have put replies behind its 220; read after
+        # the handshake they would pass for protected ones.
+        self._unread.clear()
+        self._go_on_reading()
+        transport = await self._loop.start_tls(
+            self._transport, self, context, server_hostname=name or None
+        )
+        if transport is None or self._end:
+            raise ConnectionEnded(self._end or "the TLS handshake failed")
+        self._transport = transport
+        cipher = transport.get_extra_info("cipher")
+        return f"{cipher[1]} {cipher[0]}" if cipher else "TLS"
+
+    def close(self) -> None:
+        """End the connection once what was written has left."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End the connection now."""
+        self._ended("the connection was given up")
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _go_on_reading(self) -> None:
+        if self._is_paused and self._transport is not None and not self._end:
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    def _ended(self, reason: str) -> None:
+        self._end = self._end or reason
+        _wake(self._reader)
+        _wake(self._writer)
+
+
+def _wake(future: asyncio.Future[None] | None) -> None:
+    if future is not None and not future.done():
+        future.set_result(None)

@@ -1,0 +1,226 @@
+"""A delivery room over a real spool, under a clock that tests move, with DNS from a table."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from common.envelope import Envelope
+from common.ids import MessageId
+from common.preferences import Document, Epoch, Position, Preferences
+from common.preferences.documents import canonical_json
+from satellite.delivery.routing import Exchange, Found, Lookup
+from satellite.delivery.worker import Delivery
+from satellite.settings import SatelliteSettings
+from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Stored
+from satellite.spool.states import State
+from satellite.spool.store import Spool
+from tests.support.clock import FakeClock
+
+BODY = b"Subject: hi\r\nMessage-ID: <1@sender.example>\r\n\r\nhello\r\n"
+HEAD = b"X-BorderScout: id=1\r\n"
+SENDER = "a@sender.example"
+
+
+def route(domain: str, *targets: str, **more: Any) -> Document:
+    body = {"customer": "acme", "deliver_to": list(targets)} | more
+    return Document("route", domain, 1, canonical_json(body))
+
+
+def preferences(*documents: Document) -> Preferences:
+    return Preferences.from_documents(documents, position=Position(Epoch(1, "e"), 1))
+
+
+def settings(**delivery: Any) -> SatelliteSettings:
+    more = delivery.pop("more", {})
+    return SatelliteSettings.model_validate(
+        {
+            "cluster": "example",
+            "node": "lon1",
+            "site": "london",
+            "hostname": "lon1.mx.scout.example",
+            "mail_domain": "mx.scout.example",
+            "smtp": {"listen": ["192.0.2.10:25"]},
+            "metrics": "127.0.0.1:9000",
+            "core": {"address": "core:1", "certificate": "c", "key": "k", "authority": "a"},
+            "delivery": {"connect_timeout_s": 5, "reply_timeout_s": 5, "dot_timeout_s": 5}
+            | delivery,
+        }
+        | more
+    )
+
+
+class TableResolver:
+    """DNS from two tables; what is in neither does not exist."""
+
+    def __init__(self) -> None:
+        self.mx: dict[str, Lookup[Exchange]] = {}
+        self.hosts: dict[str, Lookup[str]] = {}
+
+    async def exchanges(self, domain: str) -> Lookup[Exchange]:
+        return self.mx.get(domain, Lookup(Found.NO_NAME))
+
+    async def addresses(self, host: str) -> Lookup[str]:
+        if host[0].isdigit():
+            return Lookup(Found.RECORDS, (host,))
+        return self.hosts.get(host, Lookup(Found.NO_NAME))
+
+
+class House:
+    """The room, its spool and its clock."""
+
+    def __init__(self, spool: Spool, clock: FakeClock, delivery: Delivery) -> None:
+        self.spool = spool
+        self.clock = clock
+        self.delivery = delivery
+        self.registry = CollectorRegistry()
+        self._news = asyncio.Event()
+        spool.on_outgoing = self._news.set
+
+    async def set_routes(self, *documents: Document) -> None:
+        wanted = preferences(*documents)
+        await self.spool.apply_preferences(
+            documents, position=wanted.position, digest=wanted.digest, snapshot=True
+        )
+
+    async def accept(
+        self,
+        *to: str,
+        body: bytes = BODY,
+        sender: str = SENDER,
+        copies: Sequence[Copy] = (),
+        sending: bool = True,
+        offer: bool = True,
+        **envelope: Any,
+    ) -> MessageId:
+        """Put a judged message into the spool and offer it."""
+        entry = self.spool.begin()
+        entry.write(body)
+        taken = Envelope(
+            client_address="192.0.2.7",
+            helo="client.example",
+            sender=sender,
+            recipients=to,
+            **envelope,
+        )
+        await entry.commit(envelope=taken, trace=b"")
+        judged = tuple(
+            Judged(
+                number=number,
+                disposition=Disposition.DELIVER,
+                reason="clean",
+                copy=copies[number] if copies else Copy(head=HEAD),
+                sending=sending,
+            )
+            for number in range(len(to))
+        )
+        await self.spool.judge(
+            entry.id,
+            Judgement(
+                revision=1,
+                subject="hi",
+                message_id_header="<1@sender.example>",
+                recipients=judged,
+                verdicts=(),
+                score=0.0,
+            ),
+        )
+        if offer:
+            self.delivery.offer(entry.id)
+        return entry.id
+
+    def events(self, name: str = "") -> list[tuple[str, dict[str, Any]]]:
+        found = [(r.event, r.decoded()) for r in self.spool.records(after=0, limit=10_000)]
+        return [item for item in found if name in ("", item[0])]
+
+    def results(self, event: str) -> dict[str, dict[str, Any]]:
+        """Return what records of an event say of each recipient, by address; the last one wins."""
+        return {
+            entry["address"]: entry
+            for _, fields in self.events(event)
+            for entry in fields["recipients"]
+        }
+
+    def states(self, message: MessageId) -> list[State]:
+        stored = self.spool.message(message)
+        return [recipient.state for recipient in stored.recipients] if stored else []
+
+    def unfinished(self) -> list[Stored]:
+        return self.spool.unfinished(limit=1000)
+
+    async def until(self, claim: Callable[[], object]) -> None:
+        """Return once a claim about what is committed holds."""
+        async with asyncio.timeout(20):
+            while not claim():
+                self._news.clear()
+                await self._news.wait()
+        await self.clock.settle()
+
+    async def soon(self, claim: Callable[[], object]) -> None:
+        """Return once a claim holds that no commit tells of."""
+        async with asyncio.timeout(20):
+            while not claim():
+                await asyncio.sleep(0)
+        await self.clock.settle()
+
+    async def until_ended(self, message: MessageId) -> None:
+        await self.until(lambda: self.spool.message(message) is None)
+
+    async def until_state(self, message: MessageId, *states: State) -> None:
+        await self.until(lambda: self.states(message) == list(states))
+
+
+OpenHouse = Callable[..., Awaitable[House]]
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def resolver() -> TableResolver:
+    return TableResolver()
+
+
+@pytest.fixture
+async def open_house(
+    tmp_path: Path, clock: FakeClock, resolver: TableResolver
+) -> AsyncIterator[OpenHouse]:
+    opened: list[tuple[House, asyncio.Task[None]]] = []
+
+    async def shut() -> None:
+        while opened:
+            house, task = opened.pop()
+            await house.delivery.close()
+            await asyncio.wait({task}, timeout=10)
+            await house.spool.close()
+            assert task.done()
+            with contextlib.suppress(asyncio.CancelledError):
+                task.result()
+
+    async def again(*routes: Document, resolver_: Any = resolver, **delivery: Any) -> House:
+        await shut()
+        spool = await Spool.open(tmp_path, node="lon1", shard=0, clock=clock)
+        made = Delivery(
+            spool,
+            settings(**delivery),
+            clock,
+            resolver=resolver_,
+            registry=CollectorRegistry(),
+            randomness=bytes,
+        )
+        house = House(spool, clock, made)
+        if routes:
+            await house.set_routes(*routes)
+        opened.append((house, asyncio.create_task(made.run())))
+        return house
+
+    yield again
+    await shut()

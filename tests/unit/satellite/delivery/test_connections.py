@@ -1,0 +1,164 @@
+"""Hosts are tried in order, kept sessions go on, and TLS that fails is not the end of mail."""
+
+from __future__ import annotations
+
+import pytest
+
+from satellite.delivery.connections import FAILED_S, IDLE_S, LIFETIME_S, Connections, Unreachable
+from satellite.delivery.outcome import Ending
+from satellite.delivery.routing import Destination, Exchange, Found, Lookup, Own, Target, Via
+from satellite.delivery.session import Deadlines, Session
+from tests.support.clock import FakeClock
+from tests.support.next_hop import NextHop
+from tests.unit.satellite.delivery.conftest import TableResolver
+
+A = Destination(Via.ROUTE, "acme.example")
+STARTTLS_OFFERED = b"250-hop\r\n250 STARTTLS\r\n"
+
+
+@pytest.fixture
+def connections(clock: FakeClock, resolver: TableResolver) -> Connections:
+    return Connections(
+        hostname="lon1.example",
+        own=Own(mail_domain="mx.scout.example", hostname="lon1.example"),
+        deadlines=Deadlines(connect_s=5, reply_s=5, dot_s=5),
+        idle_max=2,
+        resolver=resolver,
+        clock=clock,
+        spread=lambda: 0.0,
+    )
+
+
+async def opened(connections: Connections, *hops: NextHop, destination: Destination = A) -> Session:
+    return await connections.open(
+        destination,
+        [Target(hop.host, hop.port) for hop in hops],
+        asked_before=False,
+        is_probe=False,
+    )
+
+
+async def test_a_host_that_failed_is_tried_last_for_a_while(
+    connections: Connections, clock: FakeClock
+) -> None:
+    async with NextHop(greeting=b"421 no\r\n") as bad, NextHop() as good:
+        for _ in range(3):
+            session = await opened(connections, bad, good)
+            await session.quit()
+        assert (bad.sessions, good.sessions) == (1, 3)
+
+        await clock.advance(FAILED_S + 1)
+        await (await opened(connections, bad, good)).quit()
+        assert bad.sessions == 2
+
+
+async def test_a_kept_session_is_used_again_until_it_is_old(
+    connections: Connections, clock: FakeClock
+) -> None:
+    async with NextHop() as hop:
+        session = await opened(connections, hop)
+        connections.give_back(A, session)
+        assert connections.kept(A) is session
+        assert connections.kept(A) is None
+
+        await clock.advance(LIFETIME_S)
+        connections.give_back(A, session)
+        assert connections.kept(A) is None
+        assert not session.is_usable
+
+
+async def test_a_kept_session_that_said_something_is_not_used_again(
+    connections: Connections,
+) -> None:
+    async with NextHop() as hop:
+        session = await opened(connections, hop)
+        connections.give_back(A, session)
+        session.wire.data_received(b"421 4.4.2 Idle\r\n")
+
+        assert connections.kept(A) is None
+
+
+async def test_no_more_sessions_are_kept_than_allowed(connections: Connections) -> None:
+    async with NextHop() as hop:
+        sessions = [await opened(connections, hop) for _ in range(3)]
+        for session in sessions:
+            connections.give_back(A, session)
+
+        assert [session.is_usable for session in sessions] == [True, True, False]
+        for session in connections.close():
+            await session.quit()
+
+
+async def test_idle_sessions_are_overdue(connections: Connections, clock: FakeClock) -> None:
+    async with NextHop() as hop:
+        session = await opened(connections, hop)
+        connections.give_back(A, session)
+        assert connections.overdue() == []
+        assert connections.next_overdue_s() == clock.monotonic_s() + IDLE_S
+
+        await clock.advance(IDLE_S)
+        assert connections.overdue() == [session]
+        assert connections.next_overdue_s() is None
+        await session.quit()
+
+
+async def test_after_failed_tls_mail_goes_in_the_clear_on_a_new_connection(
+    connections: Connections,
+) -> None:
+    async with NextHop(EHLO=STARTTLS_OFFERED, STARTTLS=b"454 4.7.0 not now\r\n") as hop:
+        session = await opened(connections, hop)
+
+        assert hop.sessions == 2
+        assert session.tls == ""
+        assert "STARTTLS" in session.tls_problem
+        await session.quit()
+
+
+async def test_a_destination_without_hosts_that_answer_is_away(connections: Connections) -> None:
+    async with NextHop(greeting=b"554 no\r\n") as hop:
+        with pytest.raises(Unreachable) as failure:
+            await opened(connections, hop)
+
+    assert failure.value.is_away
+    assert failure.value.answer.ending is Ending.LATER
+    assert "554 no" in failure.value.answer.finding
+    assert not connections.is_in_use(A)
+
+
+async def test_a_host_whose_name_is_unknown_is_away_and_never_bounced(
+    connections: Connections,
+) -> None:
+    with pytest.raises(Unreachable) as failure:
+        await connections.open(
+            A, [Target("gone.acme.example", 25)], asked_before=True, is_probe=False
+        )
+
+    assert failure.value.is_away
+    assert failure.value.answer.ending is Ending.LATER
+
+
+@pytest.mark.parametrize(
+    ("addresses", "asked_before", "ending"),
+    [
+        (Lookup(Found.RECORDS, ("127.0.0.1",)), False, Ending.FAILED),
+        (Lookup(Found.FAILED), True, Ending.LATER),
+        (Lookup(Found.NO_NAME), False, Ending.LATER),
+        (Lookup(Found.NO_NAME), True, Ending.FAILED),
+    ],
+)
+async def test_an_mx_that_leads_nowhere(
+    connections: Connections,
+    resolver: TableResolver,
+    addresses: Lookup[str],
+    asked_before: bool,
+    ending: Ending,
+) -> None:
+    resolver.mx["sender.example"] = Lookup(Found.RECORDS, (Exchange(1, "mx.sender.example"),))
+    resolver.hosts["mx.sender.example"] = addresses
+    destination = Destination(Via.MX, "sender.example")
+
+    with pytest.raises(Unreachable) as failure:
+        await connections.open(destination, (), asked_before=asked_before, is_probe=False)
+
+    assert failure.value.answer.ending is ending
+    assert not failure.value.is_away
