@@ -283,6 +283,10 @@ class Spool:
         """Return durable records in order, from the first after a sequence number."""
         return self._outbox.records(after=after, limit=limit)
 
+    def last_sequence(self) -> int:
+        """Return the highest sequence that was ever given out and is durable; 0 for none."""
+        return self._commits.sequence
+
     async def acknowledge_records(self, up_to: int) -> None:
         """Forget records that are durable at the core."""
         await self._commits.add(self._outbox.acknowledged(up_to))

@@ -1,0 +1,124 @@
+"""What does a worker answer when it is asked?
+
+Touches the shard's rooms. Questions come from the parent: for its metrics and readiness, and for
+an operator on the node.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest
+
+from common.errors import BorderScoutError
+from common.ids import MessageId, is_ulid
+from satellite.app.channel import Answer, Question
+from satellite.delivery.worker import Delivery
+from satellite.spool.messages import Stored
+from satellite.spool.store import Spool
+
+LIST_MAX = 1000  # messages in one answer
+
+
+class Asked(Protocol):
+    """What the desk needs of a shard."""
+
+    spool: Spool
+    delivery: Delivery
+    registry: CollectorRegistry
+    listening: bool
+
+    @property
+    def not_accepting_reason(self) -> str: ...
+
+
+class Desk:
+    """Answers the parent's questions."""
+
+    def __init__(self, shard: Asked) -> None:
+        self._shard = shard
+
+    async def answer(self, question: Question) -> Answer:
+        """Return the answer, or what is wrong with the question."""
+        try:
+            return await self._answer(question)
+        except BorderScoutError as error:
+            return {"error": str(error)}
+
+    async def _answer(self, question: Question) -> Answer:
+        match question.get("ask"):
+            case "metrics":
+                answer: Answer = {"text": generate_latest(self._shard.registry).decode()}
+            case "status":
+                answer = self._status()
+            case "list":
+                answer = self._list(question)
+            case "show":
+                answer = self._show(_message(question))
+            case "flush":
+                self._shard.delivery.flush(str(question.get("destination", "")))
+                answer = {"done": True}
+            case "freeze":
+                await self._shard.spool.freeze(_message(question), "frozen by an operator")
+                answer = {"done": True}
+            case "resume":
+                await self._shard.spool.resume(_message(question))
+                answer = {"done": True}
+            case _:
+                answer = {"error": "unknown question"}
+        return answer
+
+    def _status(self) -> Answer:
+        spool = self._shard.spool
+        records, uploads = spool.backlog_sizes()
+        return {
+            "listening": self._shard.listening,
+            "not_accepting_reason": self._shard.not_accepting_reason,
+            "revision": spool.preferences.position.revision,
+            "states": {state.value: count for state, count in spool.counts().items()},
+            "outbox_records": records,
+            "outbox_quarantine": uploads,
+        }
+
+    def _list(self, question: Question) -> Answer:
+        limit = question.get("limit", LIST_MAX)
+        limit = min(limit, LIST_MAX) if isinstance(limit, int) and limit > 0 else LIST_MAX
+        found = self._shard.spool.unfinished(limit=limit)
+        return {"messages": [summary(message) for message in found]}
+
+    def _show(self, message: MessageId) -> Answer:
+        stored = self._shard.spool.message(message)
+        return {"messages": [summary(stored)] if stored is not None else []}
+
+
+def _message(question: Question) -> MessageId:
+    text = str(question.get("id", ""))
+    if not is_ulid(text):
+        raise BorderScoutError(f"{text[:40]!r} is no message id")
+    return MessageId(text)
+
+
+def summary(message: Stored) -> dict[str, Any]:
+    """Return a message as ``spool list`` shows it."""
+    received = datetime.fromtimestamp(message.received_us / 1e6, UTC)
+    return {
+        "id": message.id,
+        "received": received.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "origin": message.origin.value,
+        "sender": message.envelope.sender,
+        "size": message.size,
+        "subject": message.subject,
+        "recipients": [
+            {
+                "address": recipient.address,
+                "state": recipient.state.value,
+                "reason": recipient.reason,
+                "attempts": recipient.attempts,
+                "next_us": recipient.next_us,
+                "reply": recipient.reply,
+            }
+            for recipient in message.recipients
+        ],
+    }

@@ -1,0 +1,282 @@
+"""How does a message get from received to judged?
+
+Touches the spool; connects scanning, filtering and disposition, which do not know each other. Its
+work comes from the spool and its result goes back in one transaction: losing what is in flight here
+costs another scan and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from common.address import domain_of, fold
+from common.clock import Clock
+from common.ids import MessageId
+from common.preferences import Preferences
+from common.tasks import keep_running
+from common.verdict import Verdict
+from satellite.disposition import Disposed, Done, Finding, dispose
+from satellite.filtering.filter import Mail
+from satellite.filtering.score import score
+from satellite.headers import HEADER_BYTES_MAX, HeaderBlock, render
+from satellite.scanning.judge import findings
+from satellite.scanning.sample import Sample
+from satellite.settings import SatelliteSettings
+from satellite.spool.bodies import Body, BodyDamaged
+from satellite.spool.messages import Disposition, Judged, Judgement, Recipient, Stored
+from satellite.spool.states import State
+from satellite.spool.store import Spool
+
+log = structlog.get_logger()
+
+SCANS_AT_ONCE = 4  # for each worker: clamd's own threads are the limit, measured
+WAIT_GROWTH_MAX = 20  # a wait is at most this often the first one
+
+DAY_US = 86_400 * 1_000_000
+
+
+class ScansMail(Protocol):
+    """What judging needs of the scanning room."""
+
+    async def scan(self, sample: Sample) -> tuple[Verdict, ...]: ...
+
+
+class FiltersMail(Protocol):
+    """What judging needs of the filtering room."""
+
+    async def examine(self, mail: Mail) -> tuple[Verdict, ...]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """One message with everything that is known of it, against one revision."""
+
+    stored: Stored
+    block: HeaderBlock
+    preferences: Preferences
+    verdicts: tuple[Verdict, ...]  # of the engines
+    filtered: tuple[Verdict, ...]  # of the filters
+    findings: tuple[Finding, ...]
+
+
+class Judging:
+    """The stage between the spool's intake and its delivery.
+
+    Args:
+        spool: where the work comes from and goes to.
+        scanner, filters: the two rooms that look at mail.
+        settings: the node.
+        clock: the time.
+        judged: called with the id of a message that has recipients to deliver to.
+    """
+
+    def __init__(
+        self,
+        *,
+        spool: Spool,
+        scanner: ScansMail,
+        filters: FiltersMail,
+        settings: SatelliteSettings,
+        clock: Clock,
+        judged: Callable[[MessageId], None],
+    ) -> None:
+        self._spool = spool
+        self._scanner = scanner
+        self._filters = filters
+        self._settings = settings
+        self._clock = clock
+        self._judged = judged
+        self._engines = [engine.name for engine in settings.engines]
+        self._queue: asyncio.Queue[MessageId] = asyncio.Queue()
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    def add(self, message: MessageId, due_us: int = 0) -> None:
+        """Take a message that is to be scanned now, or when the wall clock says ``due_us``."""
+        wait_s = (due_us - self._clock.now_us()) / 1e6 if due_us else 0.0
+        if wait_s <= 0:
+            self._queue.put_nowait(message)
+            return
+        task = asyncio.create_task(self._add_later(message, wait_s), name=f"wait {message}")
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def _add_later(self, message: MessageId, wait_s: float) -> None:
+        await self._clock.sleep(wait_s)
+        self._queue.put_nowait(message)
+
+    async def run(self) -> None:
+        """Judge messages until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(SCANS_AT_ONCE):
+                    name = f"judging {number}"
+                    group.create_task(
+                        keep_running(self._work, name=name, clock=self._clock), name=name
+                    )
+        finally:
+            for task in tuple(self._waiting):
+                task.cancel()
+
+    async def _work(self) -> None:
+        while True:
+            message = await self._queue.get()
+            done = False
+            try:
+                await self.judge(message)
+                done = True
+            finally:
+                if not done:  # it stays in the spool as it was; try it again with the waiting ones
+                    pause_us = int(self._settings.waiting_retry_s * 1e6)
+                    self.add(message, self._clock.now_us() + pause_us)
+
+    async def judge(self, message: MessageId) -> None:
+        """Scan, filter and dispose of one message."""
+        stored = self._spool.message(message)
+        if stored is None or stored.recipients[0].state not in (State.RECEIVED, State.WAITING):
+            return  # a repeat: it was judged before
+        try:
+            with closing(self._spool.open_body(stored)) as body:
+                examined = await self._examine(stored, body)
+        except BodyDamaged as error:
+            log.error("judging.damaged", message=message, reason=str(error))
+            await self._spool.damage(message, error.what)
+            return
+        await self._put_back(examined)
+
+    async def _examine(self, stored: Stored, body: Body) -> Examined:
+        preferences = self._spool.preferences  # the one revision that judges this message
+        block = HeaderBlock.parse(body.read(0, HEADER_BYTES_MAX))
+        sample = Sample(
+            id=stored.id, size=body.size, sha256=stored.sha256, data=body.data, path=body.path
+        )
+        mail = Mail(
+            envelope=stored.envelope,
+            headers=block,
+            size=body.size,
+            preferences=preferences,
+            now_us=self._clock.now_us(),
+        )
+        async with asyncio.TaskGroup() as group:
+            scanning = group.create_task(self._scanner.scan(sample))
+            filtering = group.create_task(self._filters.examine(mail))
+        required = {name: preferences.engine_is_required(name) for name in self._engines}
+        verdicts = scanning.result()
+        return Examined(
+            stored=stored,
+            block=block,
+            preferences=preferences,
+            verdicts=verdicts,
+            filtered=filtering.result(),
+            findings=findings(verdicts, required=required),
+        )
+
+    async def _put_back(self, examined: Examined) -> None:
+        stored = examined.stored
+        disposed = [self._dispose(examined, recipient) for recipient in stored.recipients]
+        waiting = next((one for one in disposed if one.disposition is Done.WAIT), None)
+        if waiting is not None:
+            await self._wait(examined, waiting.reason)
+            return
+        judgement = self._judgement(examined, disposed)
+        await self._spool.judge(stored.id, judgement)
+        if any(one.disposition is Disposition.DELIVER for one in judgement.recipients):
+            self._judged(stored.id)
+
+    def _dispose(self, examined: Examined, recipient: Recipient) -> Disposed:
+        return dispose(
+            findings=examined.findings,
+            scoring=score(examined.filtered, recipient.address),
+            policy=examined.preferences.policy(recipient.address),
+            waited_out=self._has_waited_out(examined, recipient),
+            homeless_postmaster=self._is_homeless(recipient.address),
+        )
+
+    def _has_waited_out(self, examined: Examined, recipient: Recipient) -> bool:
+        route = examined.preferences.route(domain_of(recipient.address))
+        hold_days = route.hold_days if route is not None else 7
+        return self._spool.age_us() - examined.stored.age_us > hold_days * DAY_US
+
+    def _is_homeless(self, address: str) -> bool:
+        if self._settings.postmaster:
+            return False
+        return fold(address) == f"postmaster@{self._settings.mail_domain.lower()}"
+
+    async def _wait(self, examined: Examined, reason: str) -> None:
+        stored = examined.stored
+        growth = min(1 + stored.scans, WAIT_GROWTH_MAX)
+        due_us = self._clock.now_us() + int(self._settings.waiting_retry_s * growth * 1e6)
+        verdicts = described((*examined.verdicts, *examined.filtered))
+        await self._spool.wait(stored.id, next_us=due_us, reason=reason, verdicts=verdicts)
+        self.add(stored.id, due_us)
+
+    def _judgement(self, examined: Examined, disposed: Sequence[Disposed]) -> Judgement:
+        stored, block = examined.stored, examined.block
+        quarantined = next((one for one in disposed if one.quarantine_reason), None)
+        recipients = tuple(
+            self._judged_one(examined, recipient, one)
+            for recipient, one in zip(stored.recipients, disposed, strict=True)
+        )
+        return Judgement(
+            revision=examined.preferences.position.revision,
+            subject=block.subject,
+            message_id_header=block.message_id,
+            recipients=recipients,
+            verdicts=described((*examined.verdicts, *examined.filtered)),
+            score=max(one.score for one in disposed),
+            quarantine_reason=quarantined.quarantine_reason if quarantined else "",
+            quarantine_detail=quarantined.reason if quarantined else "",
+        )
+
+    def _judged_one(self, examined: Examined, recipient: Recipient, one: Disposed) -> Judged:
+        assert one.settled is not None
+        policy = examined.preferences.policy(recipient.address)
+        copy = render(
+            examined.block,
+            trace=examined.stored.trace,
+            id=examined.stored.id,
+            node=self._settings.node,
+            mail_domain=self._settings.mail_domain,
+            revision=examined.preferences.position.revision,
+            disposition_word=one.settled,
+            verdicts=examined.verdicts,
+            score=one.score,
+            required=one.required,
+            tests=score(examined.filtered, recipient.address).tests,
+            spam=one.spam,
+            subject_tag=policy.subject_tag if one.marked else "",
+        )
+        return Judged(
+            number=recipient.number, disposition=one.settled, reason=one.reason, copy=copy
+        )
+
+
+def described(verdicts: Sequence[Verdict]) -> tuple[dict[str, Any], ...]:
+    """Return verdicts as they stand in a log record."""
+    return tuple(
+        {
+            "by": verdict.by,
+            "outcome": verdict.outcome.value,
+            "version": verdict.version,
+            "ms": verdict.ms,
+            "detail": verdict.detail,
+            "threats": list(verdict.threats),
+            "attempt": verdict.attempt,
+            "tests": [
+                {
+                    "name": test.name,
+                    "score": test.score,
+                    "detail": test.detail,
+                    "recipient": test.recipient,
+                    "effect": test.effect.value,
+                }
+                for test in verdict.tests
+            ],
+        }
+        for verdict in verdicts
+    )

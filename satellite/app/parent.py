@@ -1,0 +1,179 @@
+"""How is a node kept running?
+
+Touches processes, sockets and signals. The parent binds the port, starts one worker for each shard,
+starts it again when it ends, answers for all of them, and stops them within 20 seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from common.clock import Clock
+from satellite.app.channel import Answer, Channel, ChannelClosed, Question
+from satellite.settings import SatelliteSettings
+
+log = structlog.get_logger()
+
+STOP_S = 17.0  # for workers to finish what is in flight; the service manager waits 20 s
+ANSWER_S = 5.0
+FIRST_PAUSE_S = 0.2  # before a worker is started again
+LONGEST_PAUSE_S = 10.0
+STEADY_S = 30.0  # a worker that ran this long is started again at once
+
+RETIRED = 75  # exit status of a shard that was one too many and is empty now
+
+
+class Worker:
+    """One shard's process, started again whenever it ends."""
+
+    def __init__(
+        self,
+        shard: int,
+        *,
+        config: Path,
+        sockets: Sequence[socket.socket],
+        retiring: bool,
+        clock: Clock,
+    ) -> None:
+        self.shard = shard
+        self.retiring = retiring
+        self.starts = 0
+        self._config = config
+        self._sockets = sockets
+        self._clock = clock
+        self._channel: Channel | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Keep the worker running until ``stop``; return early when its shard has retired."""
+        pause_s = FIRST_PAUSE_S
+        while not self._stopping:
+            began_s = self._clock.monotonic_s()
+            await self._start()
+            assert self._process is not None
+            status = await self._process.wait()
+            self._close_channel()
+            if self._stopping or status == RETIRED:
+                break
+            log.warning("worker.ended", shard=self.shard, status=status)
+            steady = self._clock.monotonic_s() - began_s > STEADY_S
+            pause_s = FIRST_PAUSE_S if steady else min(pause_s * 2, LONGEST_PAUSE_S)
+            await self._clock.sleep(pause_s)
+
+    async def ask(self, question: Question) -> Answer | None:
+        """Return the worker's answer, or None while it has none."""
+        if self._channel is None:
+            return None
+        try:
+            return await self._channel.ask(question, deadline_s=ANSWER_S)
+        except ChannelClosed:
+            return None
+
+    def stop(self) -> None:
+        """Let it finish what is in flight, and not start again."""
+        self._stopping = True
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
+
+    def kill(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
+    async def _start(self) -> None:
+        self.starts += 1
+        ours, theirs = socket.socketpair()
+        descriptors = [one.fileno() for one in self._sockets] if not self.retiring else []
+        command = [
+            sys.executable,
+            "-m",
+            "satellite.app.worker",
+            str(self._config),
+            str(self.shard),
+            str(os.getpid()),
+            str(theirs.fileno()),
+            *map(str, descriptors),
+        ]
+        with theirs:
+            self._process = await asyncio.create_subprocess_exec(
+                *command,
+                pass_fds=(theirs.fileno(), *descriptors),
+                stdin=asyncio.subprocess.DEVNULL,
+                # Workers spawn helpers and never fork: gRPC's fork handlers would only complain.
+                env={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"},
+            )
+        self._channel = await Channel.over(ours)
+        log.info("worker.started", shard=self.shard, worker_pid=self._process.pid)
+
+    def _close_channel(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+
+class Workers:
+    """All shards of the node: those that the settings ask for, and older ones until empty."""
+
+    def __init__(
+        self,
+        settings: SatelliteSettings,
+        *,
+        config: Path,
+        sockets: Sequence[socket.socket],
+        clock: Clock,
+    ) -> None:
+        shards = set(range(settings.workers)) | shards_on_disk(Path(settings.state))
+        self.all = [
+            Worker(
+                shard,
+                config=config,
+                sockets=sockets,
+                retiring=shard >= settings.workers,
+                clock=clock,
+            )
+            for shard in sorted(shards)
+        ]
+
+    async def run(self) -> None:
+        """Keep all workers running until SIGTERM or SIGINT."""
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        runs = [
+            asyncio.create_task(worker.run(), name=f"shard {worker.shard}") for worker in self.all
+        ]
+        await stop.wait()
+        for worker in self.all:
+            worker.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                await asyncio.gather(*(asyncio.shield(run) for run in runs))
+        for worker in self.all:
+            worker.kill()
+        await asyncio.gather(*runs)
+
+    async def ask_each(self, question: Question) -> dict[int, Answer | None]:
+        """Return every worker's answer by shard; None from one that does not answer."""
+        answers = await asyncio.gather(*(worker.ask(question) for worker in self.all))
+        return {worker.shard: answer for worker, answer in zip(self.all, answers, strict=True)}
+
+
+def shard_folder(state: Path, shard: int) -> Path:
+    """Return the folder of a shard."""
+    return state / f"shard-{shard}"
+
+
+def shards_on_disk(state: Path) -> set[int]:
+    """Return the shards that have a spool."""
+    names = (path.parent.name.removeprefix("shard-") for path in state.glob("shard-*/spool.db"))
+    return {int(name) for name in names if name.isdigit()}

@@ -1,0 +1,63 @@
+"""What does ``borderscout satellite serve`` do?
+
+Touches everything of a node, from its parent process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import structlog
+
+from common.clock import SystemClock
+from common.telemetry import configure_logging
+from satellite.app.control import Control
+from satellite.app.exposition import Exposition
+from satellite.app.parent import Workers
+from satellite.app.sockets import listening_sockets
+from satellite.settings import SatelliteSettings, load_settings
+from satellite.spool.lock import ShardLock
+
+log = structlog.get_logger()
+
+
+def serve(config: Path) -> None:
+    """Run a node until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError: the settings are wrong; every complaint is in it.
+        EnvironmentFailure: a port or the state folder cannot be had.
+    """
+    settings = load_settings(config)
+    configure_logging(node=settings.node, process="parent")
+    if os.geteuid() == 0:
+        log.warning("satellite.root", hint="nothing here needs root once the port is bound")
+    Path(settings.state).mkdir(parents=True, exist_ok=True, mode=0o700)
+    asyncio.run(_serve(settings, config.resolve()))
+
+
+async def _serve(settings: SatelliteSettings, config: Path) -> None:
+    state = Path(settings.state)
+    clock = SystemClock()
+    lock = ShardLock(state)
+    await lock.acquire(clock)  # who comes second waits for the first to be gone, and says so
+    try:
+        sockets = listening_sockets(settings.smtp.listen)
+        workers = Workers(settings, config=config, sockets=sockets, clock=clock)
+        control = Control(workers, state)
+        exposition = Exposition(workers, settings.metrics, asyncio.get_running_loop())
+        await control.start()
+        exposition.start()
+        log.info("satellite.started", listen=settings.smtp.listen, workers=settings.workers)
+        try:
+            await workers.run()
+        finally:
+            await asyncio.to_thread(exposition.stop)
+            await control.stop()
+            for one in sockets:
+                one.close()
+        log.info("satellite.stopped")
+    finally:
+        lock.release()

@@ -1,0 +1,74 @@
+"""Who holds the listening sockets?
+
+Touches the network and the environment. The parent binds each address once, or gets the sockets
+from the service manager, and every worker inherits that one socket: a worker that dies loses no
+connection that waits, and none needs root.
+
+Source: sd_listen_fds(3).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from common.errors import EnvironmentFailure
+from satellite.settings import split_endpoint
+
+BACKLOG = 1024  # connections that may wait while every worker restarts
+FIRST_PASSED_DESCRIPTOR = 3
+
+
+def listening_sockets(endpoints: list[str]) -> list[socket.socket]:
+    """Return one listening socket for each endpoint, or those that the service manager passed.
+
+    Raises:
+        EnvironmentFailure: an address cannot be bound.
+    """
+    passed = _passed()
+    if passed:
+        return passed
+    made: list[socket.socket] = []
+    for endpoint in endpoints:
+        host, port = split_endpoint(endpoint)
+        try:
+            made.append(_listen(host, port))
+        except OSError as error:
+            for other in made:
+                other.close()
+            raise EnvironmentFailure(
+                f"cannot listen on {endpoint}: {error.strerror}",
+                hint="another program has the port, or it needs the right to bind it",
+            ) from error
+    return made
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind((host, port))
+        made.listen(BACKLOG)
+        made.setblocking(False)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _passed() -> list[socket.socket]:
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return []
+    count = int(os.environ.get("LISTEN_FDS", "0"))
+    made = [socket.socket(fileno=FIRST_PASSED_DESCRIPTOR + number) for number in range(count)]
+    for one in made:
+        one.setblocking(False)
+    return made
+
+
+def inherited(descriptors: list[int]) -> list[socket.socket]:
+    """Return the sockets that the parent left open for us."""
+    return [socket.socket(fileno=descriptor) for descriptor in descriptors]

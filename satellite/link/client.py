@@ -1,0 +1,241 @@
+"""Which streams does a shard keep to the core?
+
+Touches the network. One stream for each class, each opened anew whenever it ends, and nothing in
+the satellite waits for any of them: with the core away mail goes on (P4). A renewed certificate is
+used at once, by a new channel: an open one keeps the old (FAULTS.md, finding 12).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from borderscout.v1.link_service_pb2_grpc import LinkStub
+
+from common import rpc
+from common.backoff import Backoff
+from common.clock import Clock
+from common.errors import EnvironmentFailure
+from common.identity import ShardIdentity
+from common.ids import MessageId
+from common.link import Hello
+from common.reports import NodeReport
+from common.tasks import finish, keep_running
+from satellite.link.control import ControlStream
+from satellite.link.preferences import PreferenceStream
+from satellite.link.quarantine import QuarantineStream
+from satellite.link.records import RecordStream
+from satellite.link.releases import FETCHERS, ReleaseTaker
+from satellite.link.spool import LinkSpool
+from satellite.link.streams import Stream
+from satellite.settings import SatelliteSettings
+
+log = structlog.get_logger()
+
+RENEWAL_S = 60.0  # between looks at the certificate's files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkStatus:
+    """The link as this shard sees it, for metrics and health."""
+
+    connected: bool
+    lag: int | None  # revisions behind the core; None: unknown, which is never 0
+    age_s: float | None  # since the core last said where it is; None: not in this life
+    skew_us: int | None  # our clock less the core's at its last word
+    problems: tuple[str, ...]
+
+
+class Link:
+    """The link of one shard.
+
+    Args:
+        spool: what is sent from, and where preferences and releases go.
+        settings: where the core is, and our certificate.
+        clock: for waits and reports.
+        version: of this program.
+        shards: how many this node has.
+        report: returns the shard's state; the link adds what it knows itself.
+        on_preferences: called after other preferences are in force.
+        on_flush: called with a destination to be tried now; an empty one is all of them.
+        on_released: called with a released message that is durable and queued.
+        spread: a random number from 0 up to 1, for the waits.
+        backoff: how long a stream waits after it ended.
+    """
+
+    def __init__(
+        self,
+        spool: LinkSpool,
+        settings: SatelliteSettings,
+        clock: Clock,
+        *,
+        version: str,
+        shards: int,
+        report: Callable[[], NodeReport],
+        on_preferences: Callable[[], None],
+        on_flush: Callable[[str], None],
+        on_released: Callable[[MessageId], None],
+        spread: Callable[[], float] = random.random,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._spool = spool
+        self._settings = settings
+        self._clock = clock
+        self._report = report
+        self._spread = spread
+        self._backoff = backoff or Backoff()
+        self._stub: LinkStub | None = None
+        core = settings.core
+        self._files = rpc.TlsFiles(
+            certificate=Path(core.certificate), key=Path(core.key), authority=Path(core.authority)
+        )
+        identity = ShardIdentity(spool.node, spool.shard, spool.incarnation)
+        self._releases = ReleaseTaker(
+            spool=spool,
+            identity=identity,
+            stub=self._calls,
+            clock=clock,
+            spread=spread,
+            backoff=self._backoff,
+            on_released=on_released,
+        )
+        self._control_stream = self._stream(
+            "control", lambda wait: self._control.once(self._calls(), wait=wait)
+        )
+        self._control = ControlStream(
+            hello=Hello(identity=identity, shards=shards, version=version),
+            clock=clock,
+            report=self._full_report,
+            on_flush=on_flush,
+            on_release=self._releases.offer,
+            heard=self._control_stream.heard,
+        )
+        self._preferences_stream = self._stream(
+            "preferences", lambda wait: self._preferences.once(self._calls(), wait=wait)
+        )
+        self._preferences = PreferenceStream(
+            spool=spool,
+            identity=identity,
+            clock=clock,
+            on_preferences=on_preferences,
+            heard=self._preferences_stream.heard,
+        )
+        self._records_stream = self._stream(
+            "records", lambda wait: self._records.once(self._calls(), wait=wait)
+        )
+        self._records = RecordStream(
+            spool=spool, identity=identity, heard=self._records_stream.heard
+        )
+        self._quarantine_stream = self._stream(
+            "quarantine", lambda wait: self._quarantine.once(self._calls(), wait=wait)
+        )
+        self._quarantine = QuarantineStream(
+            spool=spool, identity=identity, heard=self._quarantine_stream.heard
+        )
+        self._streams = (
+            self._control_stream,
+            self._preferences_stream,
+            self._records_stream,
+            self._quarantine_stream,
+        )
+
+    async def run(self) -> None:
+        """Keep the link until cancelled; calls and channel are closed then."""
+        while True:
+            try:
+                tls = self._files.read()
+            except EnvironmentFailure as error:
+                log.error("link.certificate_unreadable", reason=str(error))
+                await self._clock.sleep(RENEWAL_S)
+                continue
+            await self._run_with(tls)
+
+    def outgoing(self) -> None:
+        """There are new durable records or uploads in the spool."""
+        self._records.kick.set()
+        self._quarantine.kick.set()
+
+    def status(self, *, now_s: float) -> LinkStatus:
+        """Return how the link is.
+
+        Args:
+            now_s: the monotonic clock, in seconds.
+        """
+        follower = self._preferences.follower
+        failures = (f"{s.name}: {s.failure}" for s in self._streams if s.failure)
+        return LinkStatus(
+            connected=self._control_stream.is_open,
+            lag=follower.lag(now_s=now_s),
+            age_s=follower.age_s(now_s=now_s),
+            skew_us=self._preferences.skew_us,
+            problems=(*self._problems(), *failures),
+        )
+
+    # ---- inside
+
+    async def _run_with(self, tls: rpc.TlsMaterial) -> None:
+        """Keep the streams on one channel until the certificate's files change."""
+        core = self._settings.core
+        channel = rpc.open_channel(
+            core.address, tls, cluster=self._settings.cluster, core_name=core.name
+        )
+        self._stub = LinkStub(channel)
+        works = [(f"link.{stream.name}", stream.keep) for stream in self._streams]
+        works += [("link.releases", self._releases.run)] * FETCHERS
+        tasks = [
+            asyncio.create_task(keep_running(work, name=name, clock=self._clock), name=name)
+            for name, work in works
+        ]
+        try:
+            await self._renewed(tls)
+        finally:
+            # The calls first, then the channel: in this order gRPC stays quiet.
+            for task in tasks:
+                task.cancel()
+            await finish(_closed(tasks, channel.close))
+            self._stub = None
+
+    async def _renewed(self, tls: rpc.TlsMaterial) -> None:
+        while True:
+            await self._clock.sleep(RENEWAL_S)
+            try:
+                fresh = self._files.read()
+            except EnvironmentFailure:
+                continue  # being replaced; what is open works on
+            if fresh.fingerprint != tls.fingerprint:
+                log.info("link.certificate_renewed")
+                return
+
+    def _calls(self) -> LinkStub:
+        assert self._stub is not None, "streams run only while there is a channel"
+        return self._stub
+
+    def _full_report(self) -> NodeReport:
+        report = self._report()
+        records, uploads = self._spool.backlog_sizes()
+        return dataclasses.replace(
+            report,
+            time_us=self._clock.now_us(),
+            applied=self._preferences.follower.applied,
+            refused=self._preferences.follower.refused,
+            outbox_records=records,
+            outbox_quarantine=uploads,
+            problems=(*report.problems, *self._problems()),
+        )
+
+    def _problems(self) -> tuple[str, ...]:
+        found = (self._records.problem, self._quarantine.problem)
+        return tuple(problem for problem in found if problem)
+
+    def _stream(self, name: str, once: Callable[[bool], Awaitable[None]]) -> Stream:
+        return Stream(name, once, clock=self._clock, spread=self._spread, backoff=self._backoff)
+
+
+async def _closed(tasks: list[asyncio.Task[None]], close: Callable[[], Awaitable[None]]) -> None:
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await close()

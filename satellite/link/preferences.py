@@ -1,0 +1,151 @@
+"""How do preferences come from the core into the spool?
+
+Touches the preference stream and the spool; the follower decides. An answer leaves only after the
+spool has made the batch durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_never
+
+import grpc.aio
+import structlog
+from borderscout.v1 import preferences_pb2
+from borderscout.v1.link_service_pb2_grpc import LinkStub
+
+from common import wire
+from common.clock import Clock
+from common.errors import EnvironmentFailure
+from common.identity import ShardIdentity
+from common.link import Bookmark, Refusal
+from common.preferences import DocumentRefused
+from common.records import Event as RecordEvent
+from common.reports import PreferenceProblem
+from common.tasks import finish
+from satellite.link.follower import (
+    Announce,
+    Applied,
+    Apply,
+    ApplyFailed,
+    Complain,
+    Connected,
+    Disconnected,
+    Event,
+    Follower,
+    Say,
+)
+from satellite.link.spool import LinkSpool
+from satellite.link.streams import converse
+from satellite.spool.messages import Outgoing
+from satellite.spool.store import DigestMismatch
+
+log = structlog.get_logger()
+
+PreferencesCall = grpc.aio.StreamStreamCall[
+    preferences_pb2.PreferencesRequest, preferences_pb2.PreferencesResponse
+]
+
+
+class PreferenceStream:
+    """Follows the core's preferences.
+
+    Args:
+        spool: where they are applied.
+        identity: who we are.
+        clock: for the age of what we know.
+        on_preferences: called after others are in force.
+        heard: called when the core spoke.
+    """
+
+    def __init__(
+        self,
+        *,
+        spool: LinkSpool,
+        identity: ShardIdentity,
+        clock: Clock,
+        on_preferences: Callable[[], None],
+        heard: Callable[[], None],
+    ) -> None:
+        self._spool = spool
+        self._clock = clock
+        self._on_preferences = on_preferences
+        self._heard = heard
+        self._call: PreferencesCall | None = None
+        self._noted: PreferenceProblem | None = None
+        self.skew_us: int | None = None  # our clock less the core's; it is shown and orders nothing
+        current = spool.preferences
+        self.follower = Follower(identity=identity, applied=current.position, digest=current.digest)
+
+    async def once(self, stub: LinkStub, *, wait: bool) -> None:
+        """Open the stream and follow it to its end."""
+        call = self._call = stub.Preferences(wait_for_ready=wait)
+        try:
+            await self._run(Connected())
+            await converse(call, hear=wire.preferences_response_from_wire, perform=self._hear)
+        finally:
+            call.cancel()
+            self._call = None
+            self.follower.handle(Disconnected(), now_s=self._clock.monotonic_s())
+
+    async def _hear(self, event: Event) -> None:
+        self._heard()
+        if isinstance(event, Bookmark):
+            self.skew_us = self._clock.now_us() - event.time_us
+        await self._run(event)
+
+    async def _run(self, event: Event) -> None:
+        for command in self.follower.handle(event, now_s=self._clock.monotonic_s()):
+            match command:
+                case Say(message=message):
+                    assert self._call is not None
+                    await self._call.write(wire.preferences_request_to_wire(message))
+                case Apply():
+                    # Cut short, the spool would have what we do not know of.
+                    await self._run(await finish(self._apply(command)))
+                case Announce(position=position):
+                    log.info("preferences.applied", revision=position.revision)
+                    self._noted = None
+                    self._on_preferences()
+                case Complain(problem=problem):
+                    await self._complain(problem)
+                case _:
+                    assert_never(command)
+
+    async def _apply(self, batch: Apply) -> Applied | ApplyFailed:
+        try:
+            await self._spool.apply_preferences(
+                batch.documents,
+                position=batch.position,
+                digest=batch.digest,
+                snapshot=batch.snapshot,
+            )
+        except DocumentRefused as error:
+            refusal = Refusal(kind=error.kind, key=error.key, reason=error.reason)
+        except DigestMismatch as error:
+            # The content is not to blame: ours is, unless it was all sent just now.
+            refusal = Refusal(reason=error.what, wants_snapshot=not batch.snapshot)
+        except EnvironmentFailure as error:
+            refusal = Refusal(reason=error.what)
+        else:
+            return Applied(batch.nonce, batch.position, batch.digest)
+        return ApplyFailed(batch.nonce, refusal)
+
+    async def _complain(self, problem: PreferenceProblem) -> None:
+        log.warning(
+            "preferences.refused",
+            revision=problem.revision,
+            kind=problem.kind,
+            key=problem.key,
+            reason=problem.reason,
+        )
+        if problem == self._noted:
+            return  # told once; the reports go on saying it
+        self._noted = problem
+        fields = {
+            "revision": problem.revision,
+            "kind": problem.kind,
+            "key": problem.key,
+            "reason": problem.reason,
+        }
+        await self._spool.note(Outgoing(event=RecordEvent.PREFERENCES_REFUSED, fields=fields))

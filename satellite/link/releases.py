@@ -1,0 +1,176 @@
+"""How does a message that the core released come back to be delivered?
+
+Touches unary and fetching calls, and the spool. The shard claims the release, fetches the body from
+where it stopped, and takes it once its SHA-256 agrees. The core offers a release again until its
+``released`` record arrived, so a failure here loses nothing and a release that is known here is
+not taken a second time (P8).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from borderscout.v1 import control_pb2
+from borderscout.v1.link_service_pb2_grpc import LinkStub
+
+from common import wire
+from common.backoff import Backoff
+from common.clock import Clock
+from common.envelope import Envelope
+from common.errors import EnvironmentFailure, PeerError
+from common.identity import ShardIdentity
+from common.ids import MessageId
+from common.link import Claim, ReleaseOffer
+from common.tasks import finish
+from satellite.link.spool import LinkSpool, ReleaseEntry
+from satellite.link.streams import FAILURES, reason_of
+from satellite.spool.messages import Copy
+from satellite.spool.states import IllegalTransition
+
+log = structlog.get_logger()
+
+OFFERS_MAX = 1000  # waiting here; what finds no room is offered again
+FETCHERS = 2  # a large body does not hold up the others
+FETCH_TRIES_MAX = 5  # each goes on where the last one stopped; then the core offers it again
+CLAIM_S = 30.0  # a core that does not answer a claim within this is away
+
+
+@dataclass(slots=True)
+class _Fetch:
+    """A body that is on its way: what is in the entry is in the hash."""
+
+    entry: ReleaseEntry
+    hash: Any = field(default_factory=hashlib.sha256)
+
+
+class ReleaseTaker:
+    """Takes releases that the core offers.
+
+    Args:
+        spool: where they go.
+        identity: who we are.
+        stub: returns the calls of the present channel.
+        clock, spread, backoff: for the waits between tries.
+        on_released: called with the id of the new message once it is durable.
+    """
+
+    def __init__(
+        self,
+        *,
+        spool: LinkSpool,
+        identity: ShardIdentity,
+        stub: Callable[[], LinkStub],
+        clock: Clock,
+        spread: Callable[[], float],
+        backoff: Backoff,
+        on_released: Callable[[MessageId], None],
+    ) -> None:
+        self._spool = spool
+        self._identity = identity
+        self._stub = stub
+        self._clock = clock
+        self._spread = spread
+        self._backoff = backoff
+        self._on_released = on_released
+        self._offers: asyncio.Queue[ReleaseOffer] = asyncio.Queue(OFFERS_MAX)
+        self._under_way: set[str] = set()
+
+    def offer(self, offer: ReleaseOffer) -> None:
+        """Take note of an offer; a repeat changes nothing."""
+        known = offer.release_id in self._under_way or self._spool.release_is_known(
+            offer.release_id
+        )
+        if known or self._offers.full():
+            return
+        self._under_way.add(offer.release_id)
+        self._offers.put_nowait(offer)
+
+    async def run(self) -> None:
+        """Take offers one after another until cancelled; run ``FETCHERS`` of these."""
+        while True:
+            offer = await self._offers.get()
+            try:
+                await self._take(offer)
+            except (*FAILURES, IllegalTransition) as error:
+                # The core offers it again.
+                log.warning("release.failed", release=offer.release_id, reason=reason_of(error))
+            finally:
+                self._under_way.discard(offer.release_id)
+
+    async def _take(self, offer: ReleaseOffer) -> None:
+        if self._spool.release_is_known(offer.release_id):
+            return
+        claim = await self._claim(offer)
+        if not claim.granted:
+            log.info("release.not_granted", release=offer.release_id, reason=claim.reason)
+            return
+        if claim.message_id != offer.message_id or not claim.recipients:
+            raise PeerError("the core granted another release than it offered")
+        entry = self._spool.begin()
+        try:
+            await self._fetch(offer, claim, _Fetch(entry))
+            # From here on the copy is ours to deliver.
+            await finish(self._commit(offer, claim, entry))
+        except BaseException:
+            entry.abandon()
+            raise
+        log.info("release.taken", release=offer.release_id, message=entry.id)
+        self._on_released(entry.id)
+
+    async def _claim(self, offer: ReleaseOffer) -> Claim:
+        request = control_pb2.ClaimRequest(
+            identity=wire.identity_to_wire(self._identity), release_id=offer.release_id
+        )
+        return wire.claim_from_wire(await self._stub().Claim(request, timeout=CLAIM_S))
+
+    async def _fetch(self, offer: ReleaseOffer, claim: Claim, fetch: _Fetch) -> None:
+        for tries in range(1, FETCH_TRIES_MAX + 1):
+            try:
+                await self._fetch_once(offer, claim, fetch)
+            except FAILURES as error:
+                if isinstance(error, PeerError | EnvironmentFailure) or tries == FETCH_TRIES_MAX:
+                    raise
+                await self._clock.sleep(self._backoff.wait_s(tries, spread=self._spread()))
+            else:
+                break
+        if fetch.entry.size != claim.size or fetch.hash.digest() != claim.sha256:
+            raise PeerError("the body that came is not the one that was released")
+
+    async def _fetch_once(self, offer: ReleaseOffer, claim: Claim, fetch: _Fetch) -> None:
+        request = control_pb2.FetchRequest(
+            identity=wire.identity_to_wire(self._identity),
+            release_id=offer.release_id,
+            offset=fetch.entry.size,
+        )
+        call = self._stub().Fetch(request)
+        try:
+            async for message in call:
+                chunk = wire.chunk_from_wire(message)
+                end = chunk.offset + len(chunk.data)
+                if chunk.offset != fetch.entry.size or end > claim.size:
+                    raise PeerError("the core sent other octets than were asked for")
+                fetch.entry.write(chunk.data)
+                fetch.hash.update(chunk.data)
+        finally:
+            call.cancel()
+
+    async def _commit(self, offer: ReleaseOffer, claim: Claim, entry: ReleaseEntry) -> None:
+        await entry.commit_release(
+            release_id=offer.release_id,
+            envelope=Envelope(
+                client_address="",
+                helo="",
+                sender=claim.sender,
+                recipients=claim.recipients,
+                smtputf8=claim.smtputf8,
+                eight_bit=claim.eight_bit,
+            ),
+            copy=Copy(head=claim.head, skip=claim.skip),
+            subject=claim.subject,
+            released_from=claim.message_id,
+        )

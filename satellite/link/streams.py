@@ -1,0 +1,176 @@
+"""How does one stream to the core live, and come back after it ended?
+
+Touches gRPC calls and the event loop. A stream's machine decides; here its answers are heard, its
+commands performed one after another, and its end turned into a later beginning. One task performs
+everything of a stream, so that a machine never sees two events at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import grpc
+import grpc.aio
+import structlog
+
+from common.backoff import Backoff
+from common.clock import Clock
+from common.errors import EnvironmentFailure, PeerError
+
+log = structlog.get_logger()
+
+INBOX_EVENTS_MAX = 8  # beyond it the core waits: its parts of preferences have 1 MiB each
+
+# What a stream may end with: the core or the path failed, the core spoke nonsense, our disk failed,
+# or a write met a call that had just ended.
+FAILURES = (grpc.aio.AioRpcError, PeerError, EnvironmentFailure, asyncio.InvalidStateError)
+
+EventT = TypeVar("EventT")
+WireT = TypeVar("WireT")
+
+Source = Callable[["asyncio.Queue[Any]"], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _End(Generic[EventT]):
+    """The stream ended; with an error, unless the core closed it in peace."""
+
+    error: BaseException | None
+
+
+async def converse(
+    call: grpc.aio.StreamStreamCall[Any, WireT],
+    *,
+    hear: Callable[[WireT], EventT],
+    perform: Callable[[EventT], Awaitable[None]],
+    sources: Sequence[Source] = (),
+) -> None:
+    """Perform what a stream's events ask for until the stream ends.
+
+    Args:
+        call: the open stream; it is cancelled when this returns.
+        hear: turns a message into an event.
+        perform: does what the event asks for, and writes to the call.
+        sources: coroutines that put further events in the inbox.
+
+    Raises:
+        AioRpcError, PeerError: how the stream ended, or why it could not go on.
+    """
+    inbox: asyncio.Queue[EventT | _End[EventT]] = asyncio.Queue(INBOX_EVENTS_MAX)
+
+    async def listen() -> None:
+        try:
+            async for message in call:
+                await inbox.put(hear(message))
+        except FAILURES as error:
+            await inbox.put(_End(error))
+        else:
+            await inbox.put(_End(None))
+
+    tasks = [asyncio.create_task(listen(), name="link.listen")]
+    tasks += [asyncio.create_task(source(inbox), name="link.source") for source in sources]
+    try:
+        while True:
+            event = await inbox.get()
+            if isinstance(event, _End):
+                if event.error is not None:
+                    raise event.error
+                return
+            await perform(event)
+    finally:
+        call.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def kicked(kick: asyncio.Event, event: object) -> Source:
+    """A source that puts ``event`` in the inbox once for any number of kicks before."""
+
+    async def source(inbox: asyncio.Queue[Any]) -> None:
+        while True:
+            await kick.wait()
+            kick.clear()
+            await inbox.put(event)
+
+    return source
+
+
+def ticking(event: object, *, every_s: float, clock: Clock) -> Source:
+    """A source that puts ``event`` in the inbox every so often."""
+
+    async def source(inbox: asyncio.Queue[Any]) -> None:
+        while True:
+            await clock.sleep(every_s)
+            await inbox.put(event)
+
+    return source
+
+
+class Stream:
+    """One stream that is always wanted: opened, and opened again.
+
+    Args:
+        name: what diagnostics call it.
+        once: opens the stream and returns or raises when it ends. Its argument says whether the
+            call may wait until the core can be reached; it calls ``heard`` when the core spoke.
+        clock: for the waits.
+        spread: a random number from 0 up to 1, drawn for each wait.
+        backoff: how long to wait.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        once: Callable[[bool], Awaitable[None]],
+        *,
+        clock: Clock,
+        spread: Callable[[], float],
+        backoff: Backoff,
+    ) -> None:
+        self.name = name
+        self.failure = ""  # why it is not open; empty once the core spoke
+        self.is_open = False
+        self._once = once
+        self._clock = clock
+        self._spread = spread
+        self._backoff = backoff
+        self._failures = 0
+
+    def heard(self) -> None:
+        """The core spoke on this stream."""
+        if not self.is_open:
+            log.info("link.open", stream=self.name)
+        self.is_open = True
+        self.failure = ""
+        self._failures = 0
+
+    async def keep(self) -> None:
+        """Keep the stream open until cancelled."""
+        while True:
+            reason = "the core closed the stream"
+            try:
+                # The first failure tells its reason at once; after it the call waits until there
+                # is a connection, so that the core is found as soon as it is back.
+                await self._once(self._failures >= 2)
+            except FAILURES as error:
+                reason = reason_of(error)
+            self.is_open = False
+            self._failures += 1
+            if reason != self.failure:
+                log.warning("link.broken", stream=self.name, reason=reason)
+            self.failure = reason
+            wait_s = self._backoff.wait_s(self._failures, spread=self._spread())
+            await self._clock.sleep(wait_s)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why a call failed, in one line that fits a screen."""
+    if isinstance(error, grpc.aio.AioRpcError):
+        return f"{error.code().name}: {error.details() or ''}"[:300]
+    if isinstance(error, asyncio.InvalidStateError):
+        return "the stream ended while something was being sent"
+    return str(error)[:300]
