@@ -1,0 +1,150 @@
+"""What is a core made of?
+
+Touches everything of a core. The composition root: it opens the store, takes in the inventory's
+first revision, and serves the link and the API until it is told to stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from contextlib import AsyncExitStack
+from importlib.metadata import version
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from common.clock import Clock, SystemClock
+from common.errors import EnvironmentFailure
+from common.tasks import keep_running
+from common.telemetry import configure_logging
+from core.link.service import LinkService
+from core.people.tokens import Token
+from core.preferences.ledger import read_documents
+from core.quarantine.arrivals import Arrivals
+from core.quarantine.bodies import BodyFolder
+from core.quarantine.custody import Custody
+from core.quarantine.release import Releases
+from core.settings import CoreSettings, load_settings
+from core.store.database import Database
+from core.web.application import application_of
+from core.web.services import Services
+
+log = structlog.get_logger()
+
+SWEEP_S = 3600.0  # between looks for bodies that nothing points to
+STOP_S = 10  # for requests in flight
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us where it can, and says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+def serve(config: Path) -> None:
+    """Run a core until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError: the settings are wrong; every complaint is in it.
+        EnvironmentFailure: a port or the store cannot be had.
+    """
+    settings = load_settings(config)
+    configure_logging(process="core", core=settings.name)
+    if os.geteuid() == 0:
+        log.warning("core.root", hint="nothing here needs root")
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: CoreSettings) -> None:
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        services = await _open(settings, clock, stack)
+        await services.link.start()
+        stack.push_async_callback(services.link.stop, grace_s=1.0)
+        server = _Server(_uvicorn_config(services))
+        sweeping = asyncio.create_task(
+            keep_running(lambda: _sweep(services), name="sweep", clock=clock)
+        )
+        stack.callback(sweeping.cancel)
+        running = asyncio.create_task(server.serve())
+        listening = asyncio.create_task(server.listening.wait())
+        await asyncio.wait((running, listening), return_when=asyncio.FIRST_COMPLETED)
+        if not server.listening.is_set():
+            listening.cancel()
+            raise EnvironmentFailure(
+                f"cannot listen on {settings.http}", hint="another program has the port"
+            )
+        log.info("core.started", http=settings.http, grpc=settings.grpc)
+        await running  # it ends at SIGTERM or SIGINT
+        log.info("core.stopped")
+
+
+async def _open(settings: CoreSettings, clock: Clock, stack: AsyncExitStack) -> Services:
+    state = Path(settings.state)
+    await asyncio.to_thread(state.mkdir, parents=True, exist_ok=True, mode=0o700)
+    database = await Database.open(settings.database or state / "core.db", clock=clock)
+    stack.push_async_callback(database.close)
+    if database.preferences.position.revision == 0:
+        await _adopt_first(database, Path(settings.first_revision))
+    bodies = await BodyFolder.open(state / "bodies")
+    releases = Releases(
+        database=database, bodies=bodies, clock=clock, claim_wait_s=settings.claim_wait_s
+    )
+    arrivals = Arrivals(database=database, bodies=bodies, clock=clock)
+    return Services(
+        settings=settings,
+        clock=clock,
+        database=database,
+        custody=Custody(database=database, bodies=bodies, clock=clock),
+        releases=releases,
+        link=LinkService(
+            settings=settings,
+            database=database,
+            arrivals=arrivals,
+            releases=releases,
+            clock=clock,
+        ),
+        token=Token.load_or_make(Path(settings.token_file)),
+        version=version("border-scout"),
+    )
+
+
+async def _adopt_first(database: Database, file: Path) -> None:
+    """Take the inventory's documents in as the first revision, where it gave any."""
+    try:
+        content = await asyncio.to_thread(file.read_bytes)
+    except FileNotFoundError:
+        log.warning("core.no_first_revision", file=str(file))
+        return
+    documents = read_documents(content)
+    await database.preferences.adopt_first(documents)
+    log.info("core.first_revision", documents=len(documents))
+
+
+def _uvicorn_config(services: Services) -> uvicorn.Config:
+    host, _, port = services.settings.http.rpartition(":")
+    return uvicorn.Config(
+        application_of(services),
+        host=host.removeprefix("[").removesuffix("]"),
+        port=int(port),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=STOP_S,
+        server_header=False,
+    )
+
+
+async def _sweep(services: Services) -> None:
+    while True:
+        swept = await services.custody.sweep()
+        log.info("core.swept", partials=swept.partials, bodies=swept.bodies)
+        await services.clock.sleep(SWEEP_S)

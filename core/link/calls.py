@@ -1,0 +1,172 @@
+"""Who calls, may it, and how does a call end?
+
+Touches gRPC calls. The certificate says who a satellite is; what a message says of its sender must
+agree with it, and the node must be one that the settings name. Otherwise nothing is read or written
+(P9). Errors become status codes here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, TypeVar
+
+import grpc
+import grpc.aio
+import structlog
+
+from common.errors import DiskFull, EnvironmentFailure, LocalError, PeerError
+from common.identity import ShardIdentity
+from common.rpc import Role, peer_of
+from core.preferences.feed import FeedEnded
+from core.quarantine.release import FetchRefused
+from core.records.intake import Fenced
+
+log = structlog.get_logger()
+
+HELLO_S = 10.0  # a stream whose first message does not come within this is closed
+
+T = TypeVar("T")
+Context = grpc.aio.ServicerContext[Any, Any]
+Handler = Callable[[Any, Context], Awaitable[T]]
+
+
+class NotPermitted(PeerError):
+    """The certificate does not allow what was asked for."""
+
+
+class Replaced(PeerError):
+    """The same shard opened the same stream anew: this one is what a cut left behind."""
+
+
+class Stopping(EnvironmentFailure):
+    """The core stops."""
+
+
+class Access:
+    """The rule of who may speak for which node.
+
+    Args:
+        cluster: ours.
+        knows: says whether the settings name a node.
+    """
+
+    def __init__(self, *, cluster: str, knows: Callable[[str], bool]) -> None:
+        self._cluster = cluster
+        self._knows = knows
+
+    def check(self, context: Context, identity: ShardIdentity) -> None:
+        """Accept that this caller speaks for ``identity``.
+
+        Raises:
+            NotPermitted: its certificate says otherwise, or its node is not in the settings.
+        """
+        try:
+            peer = peer_of(context.auth_context())
+        except PeerError as error:
+            raise NotPermitted(error.what) from None
+        if peer.cluster != self._cluster:
+            raise NotPermitted(f"its certificate is of cluster {peer.cluster}")
+        if peer.role is not Role.SATELLITE:
+            raise NotPermitted(f"its certificate is of a {peer.role}, not of a satellite")
+        if peer.name != identity.node:
+            raise NotPermitted(f"its certificate is of {peer.name}, it speaks for {identity.node}")
+        if not self._knows(peer.name):
+            raise NotPermitted(f"{peer.name} is not in the settings")
+
+
+class Streams:
+    """The open streams: one of each kind for each shard."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, str, int], asyncio.Future[NoReturn]] = {}
+        self._is_stopping = False
+
+    @contextmanager
+    def only(self, kind: str, identity: ShardIdentity) -> Iterator[Awaitable[NoReturn]]:
+        """Be the only stream of its kind of a shard.
+
+        Gives what raises once a later one opens, or the core stops.
+        """
+        key = (kind, *identity.place)
+        former = self._open.get(key)
+        if former is not None and not former.done():
+            former.set_exception(Replaced("the same stream was opened anew"))
+        mine: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
+        self._open[key] = mine
+        if self._is_stopping:
+            mine.set_exception(Stopping("the core stops"))
+        try:
+            yield mine
+        finally:
+            if self._open.get(key) is mine:
+                del self._open[key]
+            if not mine.cancel() and not mine.cancelled():
+                mine.exception()  # seen here, whoever else was told
+
+    def stop(self) -> None:
+        """End all streams."""
+        self._is_stopping = True
+        for stream in self._open.values():
+            if not stream.done():
+                stream.set_exception(Stopping("the core stops"))
+
+
+async def until_first(*works: Coroutine[Any, Any, object] | Awaitable[NoReturn]) -> None:
+    """Run all until one ends, end the others, and raise what it raised."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def first_message(messages: AsyncIterator[T]) -> T:
+    """Return the first message of a stream.
+
+    Raises:
+        PeerError: none came in time.
+    """
+    try:
+        async with asyncio.timeout(HELLO_S):
+            async for message in messages:
+                return message
+    except TimeoutError:
+        raise PeerError(f"no first message within {HELLO_S:.0f} s") from None
+    raise PeerError("the stream ended before its first message")
+
+
+def guarded(handler: Handler[T]) -> Handler[T]:
+    """Return a handler whose errors reach the caller as a status."""
+
+    async def guarded_handler(request: Any, context: Context) -> T:
+        try:
+            return await handler(request, context)
+        except (NotPermitted, FetchRefused) as error:
+            # Somebody with a certificate of ours tries what it may not: people should see this.
+            log.warning("link.not_permitted", peer=context.peer(), reason=error.what)
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, error.what)
+        except (Fenced, FeedEnded) as error:
+            log.warning("link.fenced", peer=context.peer(), reason=str(error))
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        except Replaced as error:
+            await context.abort(grpc.StatusCode.ABORTED, error.what)
+        except (PeerError, LocalError) as error:
+            log.warning("link.broken", peer=context.peer(), reason=error.what)
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.what)
+        except Stopping as error:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, error.what)
+        except DiskFull as error:
+            log.error("link.disk_full", reason=error.what)
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, error.what)
+        except EnvironmentFailure as error:
+            log.error("link.failed", reason=error.what)
+            await context.abort(grpc.StatusCode.UNAVAILABLE, error.what)
+        raise AssertionError("abort always raises")
+
+    return guarded_handler

@@ -1,0 +1,149 @@
+"""How does the core hear of a shard, and tell it what to do?
+
+Touches control streams. What a shard says goes to the fleet; commands wait in a short queue for
+each stream. One that finds no room is not lost: whoever gave it gives it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Callable
+from typing import assert_never
+
+import structlog
+from borderscout.v1 import control_pb2
+
+from common import wire
+from common.clock import Clock
+from common.errors import EnvironmentFailure, PeerError
+from common.identity import ShardIdentity
+from common.link import Flush, Hello, ReleaseOffer, Unreadable, Welcome
+from common.reports import NodeReport
+from core.link.calls import Access, Context, Streams, first_message, until_first
+from core.link.fleet import Fleet
+from core.link.ports import FleetTable
+
+log = structlog.get_logger()
+
+COMMANDS_MAX = 256  # unsent to one shard
+KEEP_REPORT_S = 15.0  # between reports of a shard that are written to the store
+
+CommandQueue = asyncio.Queue[ReleaseOffer | Flush]
+
+
+class Control:
+    """The control streams of all shards.
+
+    Args:
+        core: our name.
+        access: who may speak for which node.
+        streams: the open ones.
+        fleet: told what the shards say.
+        table: keeps it over a restart, and fences.
+        clock: for the fleet.
+        on_connected: called after a shard came.
+    """
+
+    def __init__(
+        self,
+        *,
+        core: str,
+        access: Access,
+        streams: Streams,
+        fleet: Fleet,
+        table: FleetTable,
+        clock: Clock,
+        on_connected: Callable[[], None],
+    ) -> None:
+        self._core = core
+        self._access = access
+        self._streams = streams
+        self._fleet = fleet
+        self._table = table
+        self._clock = clock
+        self._on_connected = on_connected
+        self._queues: dict[tuple[str, int], CommandQueue] = {}
+
+    def tell(self, node: str, shard: int, command: ReleaseOffer | Flush) -> bool:
+        """Give a command to a connected shard; False when it is not, or has too many unsent."""
+        queue = self._queues.get((node, shard))
+        if queue is None or queue.full():
+            return False
+        queue.put_nowait(command)
+        return True
+
+    def connected(self) -> list[tuple[str, int]]:
+        """Return the shards that commands would reach."""
+        return sorted(self._queues)
+
+    async def serve(
+        self, messages: AsyncIterator[control_pb2.ControlRequest], context: Context
+    ) -> None:
+        """Serve one control stream."""
+        hello = wire.control_request_from_wire(await first_message(messages))
+        if not isinstance(hello, Hello):
+            raise PeerError("a control stream begins with a hello")
+        identity = hello.identity
+        self._access.check(context, identity)
+        told = {
+            "shards": hello.shards,
+            "version": hello.version,
+            "protocol_version": hello.protocol_version,
+        }
+        await self._table.note_hello(identity, told)
+        queue: CommandQueue = asyncio.Queue(COMMANDS_MAX)
+        with self._streams.only("control", identity) as ended:
+            self._queues[identity.place] = queue
+            self._fleet.greeted(
+                identity,
+                shards=hello.shards,
+                version=hello.version,
+                now_s=self._clock.monotonic_s(),
+            )
+            log.info("link.satellite_came", shard=str(identity), version=hello.version)
+            try:
+                welcome = Welcome(self._core, self._clock.now_us())
+                await context.write(wire.control_response_to_wire(welcome))
+                self._on_connected()
+                await until_first(
+                    self._listen(identity, messages), self._command(queue, context), ended
+                )
+            finally:
+                if self._queues.get(identity.place) is queue:
+                    del self._queues[identity.place]
+                    self._fleet.left(identity)
+                log.info("link.satellite_went", shard=str(identity))
+
+    async def _command(self, queue: CommandQueue, context: Context) -> None:
+        while True:
+            await context.write(wire.control_response_to_wire(await queue.get()))
+
+    async def _listen(
+        self, identity: ShardIdentity, messages: AsyncIterator[control_pb2.ControlRequest]
+    ) -> None:
+        kept_s = -KEEP_REPORT_S
+        async for message in messages:
+            request = wire.control_request_from_wire(message)
+            match request:
+                case NodeReport():
+                    now_s = self._clock.monotonic_s()
+                    self._fleet.reported(
+                        identity, request, now_s=now_s, now_us=self._clock.now_us()
+                    )
+                    if now_s - kept_s >= KEEP_REPORT_S:
+                        kept_s = now_s
+                        await self._keep(identity, request)
+                case Hello():
+                    raise PeerError("a second hello on one control stream")
+                case Unreadable(reason=reason):
+                    log.warning("link.message_unknown", shard=str(identity), reason=reason)
+                case _:
+                    assert_never(request)
+
+    async def _keep(self, identity: ShardIdentity, report: NodeReport) -> None:
+        try:
+            await self._table.note_report(identity, dataclasses.asdict(report))
+        except EnvironmentFailure as error:
+            # What is shown comes from memory: a store that is full must not make all seem silent.
+            log.error("link.report_not_kept", shard=str(identity), reason=error.what)

@@ -1,0 +1,297 @@
+"""Which satellites are there, how far has each one come, and what do they say of themselves?
+
+Pure. A node is the set of its shards: its applied revision is the lowest, its lag the largest. What
+is not known is None, and a lag is never 0 because nobody answers (SYNC.md G7). Times are of the
+monotonic clock; the satellites' own clocks only show their skew (G13).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from common.identity import ShardIdentity
+from common.preferences import Position
+from common.preferences.documents import NOTHING
+from common.reports import EngineReport, HoldReport, NodeReport, PreferenceProblem
+from core.preferences.session import Standing
+
+SILENT_S = 10.0  # five reports are missing
+
+Place = tuple[str, int]  # node, shard
+
+
+class State(StrEnum):
+    """How a shard or a node is, seen from here."""
+
+    LIVE = "live"  # it has all that there is
+    CATCHING_UP = "catching up"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardStatus:
+    """One shard."""
+
+    shard: int
+    state: State
+    incarnation: str
+    version: str
+    applied: Position | None
+    lag: int | None  # revisions; None: unknown
+    heard_s_ago: float
+    refused: PreferenceProblem | None
+    skew_us: int | None  # its clock less ours at its last report
+    report: NodeReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStatus:
+    """One node: the lowest, the largest, or the sum of its shards."""
+
+    node: str
+    site: str
+    state: State
+    applied: Position | None  # the lowest; None: some shard never said
+    lag: int | None  # the largest; None: unknown for some shard
+    heard_s_ago: float | None  # the longest; None: some shard was never heard
+    shards_expected: int
+    refused: PreferenceProblem | None
+    accepting: bool
+    not_accepting_reason: str
+    spool: dict[str, int]
+    engines: tuple[EngineReport, ...]
+    holds: tuple[HoldReport, ...]
+    outbox_records: int
+    outbox_quarantine: int
+    oldest_us: int
+    skew_us: int | None
+    versions: tuple[str, ...]
+    problems: tuple[str, ...]
+    shards: tuple[ShardStatus, ...]
+
+
+@dataclass(slots=True)
+class _Shard:
+    """What is remembered of one shard."""
+
+    incarnation: str
+    heard_s: float
+    version: str = ""
+    shards: int = 1
+    is_connected: bool = False
+    applied: Position | None = None
+    standing: Standing | None = None
+    report: NodeReport = field(default_factory=NodeReport)
+    skew_us: int | None = None
+    problem: str = ""  # what the core itself noticed
+
+
+class Fleet:
+    """All satellites that the settings name.
+
+    Args:
+        nodes: name and site of each, in the order in which they are shown.
+    """
+
+    def __init__(self, nodes: Sequence[tuple[str, str]]) -> None:
+        self._sites = dict(nodes)
+        self._shards: dict[Place, _Shard] = {}
+        self._head = NOTHING
+
+    def knows(self, node: str) -> bool:
+        """Say whether the settings name a node."""
+        return node in self._sites
+
+    # ---- what happened
+
+    def moved(self, head: Position) -> None:
+        """The core's preferences are here now."""
+        self._head = head
+
+    def greeted(self, identity: ShardIdentity, *, shards: int, version: str, now_s: float) -> None:
+        """A control stream opened."""
+        shard = self._heard(identity, now_s)
+        if shard is None:
+            return
+        if shard.version != version and shard.standing is not None:
+            # Another program may understand what this one refused.
+            shard.standing = Standing(shard.standing.applied, shard.standing.refused, None)
+        shard.version, shard.shards = version, shards
+        shard.is_connected = True
+
+    def reported(
+        self, identity: ShardIdentity, report: NodeReport, *, now_s: float, now_us: int
+    ) -> None:
+        """A report came."""
+        shard = self._heard(identity, now_s)
+        if shard is not None:
+            shard.report = report
+            shard.applied = report.applied
+            shard.skew_us = report.time_us - now_us
+
+    def stood(self, identity: ShardIdentity, standing: Standing, *, now_s: float) -> None:
+        """A preference stream said where the shard stands."""
+        shard = self._heard(identity, now_s)
+        if shard is not None:
+            shard.standing = standing
+            shard.applied = standing.applied
+
+    def noticed(self, identity: ShardIdentity, problem: str, *, now_s: float) -> None:
+        """The core saw something that an operator should know; an empty text ends it."""
+        shard = self._heard(identity, now_s)
+        if shard is not None:
+            shard.problem = problem
+
+    def left(self, identity: ShardIdentity) -> None:
+        """A control stream ended."""
+        shard = self._shards.get(identity.place)
+        if shard is not None and shard.incarnation == identity.incarnation:
+            shard.is_connected = False
+
+    # ---- what is asked
+
+    def standing(self, identity: ShardIdentity) -> Standing | None:
+        """Return where a shard stood when it last said so, in this life of it."""
+        shard = self._shards.get(identity.place)
+        if shard is None or shard.incarnation != identity.incarnation:
+            return None
+        return shard.standing
+
+    def connected(self) -> list[Place]:
+        """Return the shards whose control stream is open."""
+        return sorted(place for place, shard in self._shards.items() if shard.is_connected)
+
+    def nodes(self, *, now_s: float) -> list[NodeStatus]:
+        """Return every node of the settings.
+
+        Args:
+            now_s: the monotonic clock, in seconds.
+        """
+        return [self.node(name, now_s=now_s) for name in self._sites]
+
+    def node(self, name: str, *, now_s: float) -> NodeStatus:
+        """Return one node of the settings."""
+        expected = self._expected(name)
+        shards = [
+            self._status(place, shard, now_s)
+            for place, shard in sorted(self._shards.items())
+            if place[0] == name and (place[1] < expected or not self._is_silent(shard, now_s))
+        ]
+        is_whole = {s.shard for s in shards} >= set(range(expected))
+        reports = [s.report for s in shards]
+        states = {s.state for s in shards}
+        not_accepting = [r.not_accepting_reason for r in reports if not r.accepting]
+        return NodeStatus(
+            node=name,
+            site=self._sites[name],
+            state=_worst(states) if is_whole else State.SILENT,
+            applied=_lowest(s.applied for s in shards) if is_whole else None,
+            lag=_largest(s.lag for s in shards) if is_whole else None,
+            heard_s_ago=max(s.heard_s_ago for s in shards) if is_whole else None,
+            shards_expected=expected,
+            refused=next((s.refused for s in shards if s.refused), None),
+            accepting=is_whole and not not_accepting and State.SILENT not in states,
+            not_accepting_reason=next((reason for reason in not_accepting if reason), ""),
+            spool=dict(sum((Counter(r.spool) for r in reports), Counter())),
+            engines=_engines(reports),
+            holds=tuple(hold for r in reports for hold in r.holds),
+            outbox_records=sum(r.outbox_records for r in reports),
+            outbox_quarantine=sum(r.outbox_quarantine for r in reports),
+            oldest_us=max((r.oldest_us for r in reports), default=0),
+            skew_us=max(
+                (s.skew_us for s in shards if s.skew_us is not None), key=abs, default=None
+            ),
+            versions=tuple(sorted({s.version for s in shards if s.version})),
+            problems=self._problems(name, reports),
+            shards=tuple(shards),
+        )
+
+    # ---- inside
+
+    def _heard(self, identity: ShardIdentity, now_s: float) -> _Shard | None:
+        """Return the shard, or None when a later life of it is known."""
+        shard = self._shards.get(identity.place)
+        if shard is None or shard.incarnation < identity.incarnation:
+            shard = self._shards[identity.place] = _Shard(identity.incarnation, now_s)
+        elif shard.incarnation > identity.incarnation:
+            return None
+        shard.heard_s = now_s
+        return shard
+
+    def _is_silent(self, shard: _Shard, now_s: float) -> bool:
+        return now_s - shard.heard_s > SILENT_S
+
+    def _status(self, place: Place, shard: _Shard, now_s: float) -> ShardStatus:
+        silent = self._is_silent(shard, now_s)
+        lag = None if silent else self._lag(shard.applied)
+        state = State.SILENT if silent else State.LIVE if lag == 0 else State.CATCHING_UP
+        standing = shard.standing
+        return ShardStatus(
+            shard=place[1],
+            state=state,
+            incarnation=shard.incarnation,
+            version=shard.version,
+            applied=shard.applied,
+            lag=lag,
+            heard_s_ago=max(0.0, now_s - shard.heard_s),
+            refused=(standing.refused if standing else None) or shard.report.refused,
+            skew_us=shard.skew_us,
+            report=shard.report,
+        )
+
+    def _lag(self, applied: Position | None) -> int | None:
+        if applied is None or applied.epoch != self._head.epoch:
+            return None
+        return max(0, self._head.revision - applied.revision)
+
+    def _expected(self, node: str) -> int:
+        """Return how many shards a node has, as the one said that spoke last."""
+        found = [shard for place, shard in self._shards.items() if place[0] == node]
+        return max(found, key=lambda shard: shard.heard_s).shards if found else 1
+
+    def _problems(self, node: str, reports: Iterable[NodeReport]) -> tuple[str, ...]:
+        noticed = (s.problem for p, s in sorted(self._shards.items()) if p[0] == node)
+        reported = (problem for report in reports for problem in report.problems)
+        return tuple(dict.fromkeys(problem for problem in (*noticed, *reported) if problem))
+
+
+def _worst(states: set[State]) -> State:
+    for state in (State.SILENT, State.CATCHING_UP, State.LIVE):
+        if state in states:
+            return state
+    return State.SILENT
+
+
+def _lowest(positions: Iterable[Position | None]) -> Position | None:
+    found = list(positions)
+    if any(position is None for position in found):
+        return None
+    known = (position for position in found if position is not None)
+    return min(known, key=lambda p: (p.epoch.generation, p.revision), default=None)
+
+
+def _largest(lags: Iterable[int | None]) -> int | None:
+    largest = 0
+    for lag in lags:
+        if lag is None:
+            return None
+        largest = max(largest, lag)
+    return largest
+
+
+def _engines(reports: Iterable[NodeReport]) -> tuple[EngineReport, ...]:
+    """Return each engine once; a shard that gets no answer speaks for the node."""
+    found: dict[str, EngineReport] = {}
+    for report in reports:
+        for engine in report.engines:
+            known = found.get(engine.name)
+            if known is None or (known.answering and not engine.answering):
+                found[engine.name] = engine
+    return tuple(found.values())
+
+
+def _farthest(skews: Iterable[int | None]) -> int | None:
+    return max((skew for skew in skews if skew is not None), key=abs, default=None)

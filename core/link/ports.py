@@ -1,0 +1,78 @@
+"""What does the link need from the core's store?
+
+Pure: the ports that ``core.store`` and ``core.quarantine`` fulfil, and that a test's fakes do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from common.identity import ShardIdentity
+from common.records import LogRecord
+from core.preferences.feed import PreferenceSource
+from core.quarantine.arrivals import Wanted
+from core.quarantine.assignment import Release
+from core.quarantine.cases import CaseFields
+from core.quarantine.release import ClaimGrant, ClaimRefused, Offer
+
+
+class RecordSink(Protocol):
+    """Where log records become durable."""
+
+    async def last_sequence(self, identity: ShardIdentity) -> int: ...
+
+    async def take(self, identity: ShardIdentity, records: Sequence[LogRecord]) -> int: ...
+
+
+class FleetTable(Protocol):
+    """What is kept of satellites over a restart; it fences their earlier lives."""
+
+    async def note_hello(self, identity: ShardIdentity, hello: Mapping[str, Any]) -> None: ...
+
+    async def note_report(self, identity: ShardIdentity, report: Mapping[str, Any]) -> None: ...
+
+
+class Store(Protocol):
+    """The core's database."""
+
+    @property
+    def preferences(self) -> PreferenceSource: ...
+
+    @property
+    def records(self) -> RecordSink: ...
+
+    @property
+    def fleet(self) -> FleetTable: ...
+
+
+class CaseSink(Protocol):
+    """Where quarantined mail becomes durable."""
+
+    async def open_case(self, identity: ShardIdentity, fields: CaseFields) -> Wanted: ...
+
+    async def append(
+        self, identity: ShardIdentity, message_id: str, offset: int, data: bytes
+    ) -> Wanted: ...
+
+    async def complete(self, identity: ShardIdentity, message_id: str) -> Wanted: ...
+
+
+class ReleaseDesk(Protocol):
+    """Who may deliver a released message."""
+
+    async def offers(self, connected: Collection[tuple[str, int]]) -> list[Offer]: ...
+
+    async def claim(
+        self, identity: ShardIdentity, release_id: str
+    ) -> ClaimGrant | ClaimRefused: ...
+
+    async def read(
+        self, identity: ShardIdentity, release_id: str, offset: int, length: int
+    ) -> bytes: ...
+
+    async def release(self, release_id: str) -> Release | None: ...
+
+    def subscribe(self) -> AbstractContextManager[asyncio.Event]: ...

@@ -1,0 +1,153 @@
+"""How does a shard's quarantined mail become durable here?
+
+Touches quarantine streams and the store of bodies. A shard is told ``durable`` only after body and
+case are on disk and the SHA-256 agrees: from then on the core answers for the message (P8).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator
+from typing import assert_never
+
+import structlog
+from borderscout.v1 import quarantine_pb2
+
+from common import wire
+from common.errors import PeerError
+from common.identity import ShardIdentity
+from common.ids import is_ulid
+from common.link import Case, Chunk, NotTaken, Taken, Unreadable, Wanted
+from common.tasks import finish
+from common.wire import WireError
+from core.link.calls import Access, Context, Streams, first_message, until_first
+from core.link.ports import CaseSink
+from core.quarantine import arrivals
+from core.quarantine.cases import BodyMismatch, CaseFields, CaseRefused
+
+log = structlog.get_logger()
+
+OPEN_MAX = 64  # bodies under way on one stream; a satellite of this version has 8
+
+Reply = Wanted | Taken | NotTaken
+
+
+class Quarantine:
+    """The quarantine streams of all shards.
+
+    Args:
+        access: who may speak for which node.
+        streams: the open ones.
+        sink: where mail becomes durable.
+    """
+
+    def __init__(self, *, access: Access, streams: Streams, sink: CaseSink) -> None:
+        self._access = access
+        self._streams = streams
+        self._sink = sink
+
+    async def serve(
+        self, messages: AsyncIterator[quarantine_pb2.QuarantineRequest], context: Context
+    ) -> None:
+        """Serve one quarantine stream."""
+        identity = wire.quarantine_request_from_wire(await first_message(messages))
+        if not isinstance(identity, ShardIdentity):
+            raise PeerError("a quarantine stream begins with an identity")
+        self._access.check(context, identity)
+        with self._streams.only("quarantine", identity) as ended:
+            await until_first(self._receive(identity, messages, context), ended)
+
+    async def _receive(
+        self,
+        identity: ShardIdentity,
+        messages: AsyncIterator[quarantine_pb2.QuarantineRequest],
+        context: Context,
+    ) -> None:
+        upload = Upload(identity, self._sink)
+        async for message in messages:
+            for reply in await self._replies(upload, message):
+                await context.write(wire.quarantine_response_to_wire(reply))
+
+    async def _replies(
+        self, upload: Upload, message: quarantine_pb2.QuarantineRequest
+    ) -> list[Reply]:
+        try:
+            request = wire.quarantine_request_from_wire(message)
+        except WireError as error:
+            # One message that cannot be said must not hold up all others for ever.
+            if message.WhichOneof("message") == "opened" and is_ulid(message.opened.message_id):
+                return [NotTaken(message.opened.message_id, error.what)]
+            raise
+        match request:
+            case Case():
+                return await upload.open(request)
+            case Chunk():
+                return await finish(upload.take(request))
+            case Unreadable(reason=reason):
+                log.warning("link.message_unknown", shard=str(upload.identity), reason=reason)
+                return []  # nothing is confirmed, so the satellite keeps what it has
+            case ShardIdentity():
+                raise PeerError("a second identity on one quarantine stream")
+            case _:
+                assert_never(request)
+
+
+class Upload:
+    """The bodies that one stream brings: from where on each is wanted.
+
+    Args:
+        identity: the shard.
+        sink: where they become durable.
+    """
+
+    def __init__(self, identity: ShardIdentity, sink: CaseSink) -> None:
+        self.identity = identity
+        self._sink = sink
+        self._wanted: dict[str, int] = {}  # message → octet
+
+    async def open(self, case: Case) -> list[Reply]:
+        """Take note of a case, and say from where on its body is wanted."""
+        if len(self._wanted) >= OPEN_MAX and case.message_id not in self._wanted:
+            raise PeerError(f"more than {OPEN_MAX} bodies under way on one stream")
+        fields = CaseFields(
+            **{item.name: getattr(case, item.name) for item in dataclasses.fields(case)}
+        )
+        try:
+            wanted = await self._sink.open_case(self.identity, fields)
+        except CaseRefused as error:
+            return self._refused(error)
+        return self._told(wanted)
+
+    async def take(self, chunk: Chunk) -> list[Reply]:
+        """Take octets; those that are not wanted next were sent before the satellite knew."""
+        if self._wanted.get(chunk.message_id) != chunk.offset:
+            return []
+        try:
+            return await self._take(chunk)
+        except BodyMismatch as error:
+            log.error("quarantine.body_differs", message=error.message_id, reason=error.reason)
+            return self._told(arrivals.Wanted(chunk.message_id, 0, False))
+        except CaseRefused as error:
+            return self._refused(error)
+
+    async def _take(self, chunk: Chunk) -> list[Reply]:
+        end = chunk.offset + len(chunk.data)
+        wanted = await self._sink.append(self.identity, chunk.message_id, chunk.offset, chunk.data)
+        if wanted.durable or wanted.offset != end:
+            return self._told(wanted)
+        self._wanted[chunk.message_id] = end
+        if not chunk.last:
+            return []
+        return self._told(await self._sink.complete(self.identity, chunk.message_id))
+
+    def _told(self, wanted: arrivals.Wanted) -> list[Reply]:
+        if wanted.durable:
+            self._wanted.pop(wanted.message_id, None)
+            return [Taken(wanted.message_id)]
+        self._wanted[wanted.message_id] = wanted.offset
+        return [Wanted(wanted.message_id, wanted.offset)]
+
+    def _refused(self, error: CaseRefused) -> list[Reply]:
+        log.error("quarantine.refused", message=error.message_id, reason=error.reason)
+        self._wanted.pop(error.message_id, None)
+        return [NotTaken(error.message_id, error.reason)]

@@ -1,0 +1,178 @@
+"""How does the core serve its satellites?
+
+Touches the network: one gRPC server with mutual TLS, the Link service and the health service. The
+handlers are put together here; what they decide stands in their own files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import grpc
+import grpc.aio
+import structlog
+from borderscout.v1 import link_service_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+
+from common import rpc
+from common.clock import Clock
+from common.link import Flush
+from common.tasks import keep_running
+from core.link.calls import Access, Streams, guarded
+from core.link.control import Control
+from core.link.fleet import Fleet
+from core.link.ports import CaseSink, ReleaseDesk, Store
+from core.link.preferences import Preferences
+from core.link.quarantine import Quarantine
+from core.link.records import Records
+from core.link.releases import Releases
+from core.preferences.feed import Feed
+from core.settings import CoreSettings
+
+log = structlog.get_logger()
+
+SERVICE = "borderscout.v1.Link"
+
+
+class _Handlers:
+    """The methods of the service, by the names that the stubs ask for."""
+
+    def __init__(self, **handlers: Callable[[Any, Any], Awaitable[Any]]) -> None:
+        for name, handler in handlers.items():
+            setattr(self, name, guarded(handler))
+
+
+class LinkService:
+    """The link of the core to all satellites.
+
+    Args:
+        settings: where to listen, our certificate, and the nodes that there are.
+        database: the store.
+        arrivals: where quarantined mail goes.
+        releases: who gets which release.
+        clock: for waits, bookmarks and the fleet.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: CoreSettings,
+        database: Store,
+        arrivals: CaseSink,
+        releases: ReleaseDesk,
+        clock: Clock,
+    ) -> None:
+        self.port = 0  # once started
+        self._settings = settings
+        self._preferences = database.preferences
+        self._clock = clock
+        self._fleet = Fleet([(node.name, node.site) for node in settings.nodes])
+        self._streams = Streams()
+        self._health = health.HealthServicer()
+        self._server: grpc.aio.Server | None = None
+        self._offering: asyncio.Task[None] | None = None
+        offers_due = asyncio.Event()
+        access = Access(cluster=settings.cluster, knows=self._fleet.knows)
+        self._control = Control(
+            core=settings.name,
+            access=access,
+            streams=self._streams,
+            fleet=self._fleet,
+            table=database.fleet,
+            clock=clock,
+            on_connected=offers_due.set,
+        )
+        self._releases = Releases(
+            access=access,
+            desk=releases,
+            clock=clock,
+            due=offers_due,
+            connected=self._control.connected,
+            tell=self._control.tell,
+        )
+        preferences = Preferences(
+            access=access,
+            streams=self._streams,
+            fleet=self._fleet,
+            records=database.records,
+            feed=Feed(database.preferences, clock=clock, bookmark_s=settings.bookmark_s),
+            clock=clock,
+        )
+        records = Records(
+            access=access,
+            streams=self._streams,
+            fleet=self._fleet,
+            sink=database.records,
+            clock=clock,
+        )
+        quarantine = Quarantine(access=access, streams=self._streams, sink=arrivals)
+        self._handlers = _Handlers(
+            Control=self._control.serve,
+            Preferences=preferences.serve,
+            Records=records.serve,
+            Quarantine=quarantine.serve,
+            Claim=self._releases.claim,
+            Fetch=self._releases.fetch,
+        )
+
+    @property
+    def fleet(self) -> Fleet:
+        """All satellites, compared with where the preferences are now."""
+        self._fleet.moved(self._preferences.position)
+        return self._fleet
+
+    async def start(self) -> None:
+        """Listen for satellites.
+
+        Raises:
+            EnvironmentFailure: the certificate cannot be read, or the address not be bound.
+        """
+        tls = self._settings.tls
+        files = rpc.TlsFiles(
+            certificate=Path(tls.certificate), key=Path(tls.key), authority=Path(tls.authority)
+        )
+        server, self.port = rpc.open_server(self._settings.grpc, files)
+        # Coroutines that write to their context, where the stubs expect generators: a stream that
+        # is cut ends them at once, and nothing is left to the collector.
+        link = cast("link_service_pb2_grpc.LinkServicer", self._handlers)
+        link_service_pb2_grpc.add_LinkServicer_to_server(link, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        await server.start()
+        self._server = server
+        for name in (SERVICE, ""):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        self._offering = asyncio.create_task(
+            keep_running(self._releases.offer, name="link.offers", clock=self._clock),
+            name="link.offers",
+        )
+        log.info("link.listening", port=self.port)
+
+    async def stop(self, grace_s: float = 1.0) -> None:
+        """End all streams, then the server; harmless when it never started.
+
+        Args:
+            grace_s: seconds for what is under way.
+        """
+        if self._server is None:
+            return
+        await self._health.enter_graceful_shutdown()
+        if self._offering is not None:
+            self._offering.cancel()
+            await asyncio.gather(self._offering, return_exceptions=True)
+        self._streams.stop()  # open streams would use up the grace
+        await self._server.stop(grace_s)
+        self._server = None
+
+    def flush(self, destination: str = "", *, node: str | None = None) -> int:
+        """Let shards try deferred and held mail now; return how many were told.
+
+        Args:
+            destination: empty for all of it.
+            node: None for all nodes.
+        """
+        places = [place for place in self._control.connected() if node in (None, place[0])]
+        return sum(self._control.tell(name, shard, Flush(destination)) for name, shard in places)

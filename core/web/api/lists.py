@@ -1,0 +1,82 @@
+"""Whose mail is let through, and whose is not?"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from common.address import AddressError
+from common.preferences import Document, Kind, ListColour, Scope
+from common.preferences.documents import canonical_json, list_key, split_list_key
+from core.web.access import Caller
+from core.web.problems import Problem
+from core.web.services import Core
+
+router = APIRouter(prefix="/api/v1/lists", tags=["lists"])
+
+
+class Entry(BaseModel):
+    """One list entry."""
+
+    scope: str = Field(max_length=300)
+    pattern: str = Field(max_length=300)
+    reason: str = Field(default="", max_length=500)
+    until_us: int = Field(default=0, ge=0, description="microseconds since 1970 UTC; 0: for good")
+
+
+@router.get("/{colour}", summary="The entries of one colour")
+async def show(
+    core: Core, _caller: Caller, colour: ListColour, scope: str | None = None
+) -> dict[str, Any]:
+    wanted = str(Scope.parse(scope)) if scope else None
+    found = []
+    for document in core.database.preferences.current.documents(Kind.LIST):
+        its_colour, its_scope, pattern = split_list_key(document.key)
+        if its_colour is colour and wanted in (None, str(its_scope)):
+            found.append(
+                {
+                    "colour": colour,
+                    "scope": str(its_scope),
+                    "pattern": pattern,
+                    "reason": document.parsed.reason,
+                    "until_us": document.parsed.until_us,
+                    "revision": document.revision,
+                }
+            )
+    return {"entries": found}
+
+
+@router.post("/{colour}", summary="Add or replace an entry")
+async def add(core: Core, who: Caller, colour: ListColour, entry: Entry) -> dict[str, Any]:
+    body = canonical_json({"reason": entry.reason, "until_us": entry.until_us})
+    document = Document(Kind.LIST, _key(colour, entry.scope, entry.pattern), 0, body)
+    position = await core.database.preferences.publish([document], who=who)
+    return {"revision": position.revision, "key": document.key}
+
+
+@router.delete("/{colour}", summary="Remove an entry")
+async def remove(
+    core: Core,
+    who: Caller,
+    colour: ListColour,
+    scope: Annotated[str, Query(max_length=300)],
+    pattern: Annotated[str, Query(max_length=300)],
+) -> dict[str, Any]:
+    key = _key(colour, scope, pattern)
+    if core.database.preferences.current.document(Kind.LIST, key) is None:
+        raise Problem(404, f"there is no entry {key}", "see them with: borderscout list show")
+    position = await core.database.preferences.publish(
+        [Document(Kind.LIST, key, 0, b"", removed=True)], who=who
+    )
+    return {"revision": position.revision, "key": key}
+
+
+def _key(colour: ListColour, scope: str, pattern: str) -> str:
+    try:
+        return list_key(colour, Scope.parse(scope), pattern)
+    except AddressError as error:
+        raise Problem(
+            400, error.what, "a pattern is an address, a domain, .domain or a network"
+        ) from None

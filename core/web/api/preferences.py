@@ -1,0 +1,173 @@
+"""What is the policy, who changed it, and what does it say for one recipient?"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from common.preferences import POLICY_KEYS, Document, Kind, Position, Scope
+from common.preferences.documents import RouteBody, canonical_json
+from core.preferences.ledger import documents_json, read_documents
+from core.web.access import Caller
+from core.web.problems import Problem
+from core.web.services import Core
+
+router = APIRouter(prefix="/api/v1", tags=["preferences"])
+
+DOCUMENTS_MAX = 200_000  # in one change: an inventory of a hundred thousand domains
+
+
+class Values(BaseModel):
+    """Policy keys to set; null takes a key out, so that the next scope outwards says it."""
+
+    values: dict[str, float | str | None]
+    unset: list[str] = Field(default_factory=list, max_length=100)
+    comment: str = Field(default="", max_length=500)
+
+
+class Change(BaseModel):
+    """Documents to set or remove, all in one revision."""
+
+    documents: Annotated[list[dict[str, Any]], Field(max_length=DOCUMENTS_MAX)]
+    comment: str = Field(default="", max_length=500)
+    base: int | None = Field(default=None, description="refuse unless this is the newest revision")
+
+
+class Rollback(BaseModel):
+    """Make the content of an older revision the newest one."""
+
+    revision: int = Field(ge=0)
+    comment: str = Field(default="", max_length=500)
+
+
+@router.get("/documents", summary="The documents, as `policy apply` takes them")
+async def documents(core: Core, _caller: Caller, kind: Kind | None = None) -> dict[str, Any]:
+    found = core.database.preferences.current.documents(kind)
+    return {
+        "revision": core.database.preferences.position.revision,
+        "documents": documents_json(found),
+    }
+
+
+@router.post("/documents", summary="Publish documents as one revision")
+async def publish(core: Core, who: Caller, change: Change) -> dict[str, Any]:
+    found = read_documents(json.dumps(change.documents).encode())
+    position = await core.database.preferences.publish(
+        found, who=who, comment=change.comment, base=change.base
+    )
+    return _published(position)
+
+
+@router.get("/policies/{scope:path}", summary="What one scope sets")
+async def policy(core: Core, _caller: Caller, scope: str) -> dict[str, Any]:
+    key = str(Scope.parse(scope))
+    document = core.database.preferences.current.document(Kind.POLICY, key)
+    values = json.loads(document.body) if document is not None else {}
+    return {"scope": key, "values": values, "revision": document.revision if document else None}
+
+
+@router.patch("/policies/{scope:path}", summary="Set policy keys of one scope")
+async def set_policy(core: Core, who: Caller, scope: str, change: Values) -> dict[str, Any]:
+    key = str(Scope.parse(scope))
+    document = core.database.preferences.current.document(Kind.POLICY, key)
+    values: dict[str, Any] = json.loads(document.body) if document is not None else {}
+    values.update(change.values)
+    for name in change.unset:
+        if name not in POLICY_KEYS:
+            raise Problem(400, f"{name!r} is no policy key", f"there are {', '.join(POLICY_KEYS)}")
+        values.pop(name, None)
+    body = canonical_json(values) if values else b""
+    changed = Document(Kind.POLICY, key, 0, body, removed=not values)
+    base = core.database.preferences.position.revision
+    position = await core.database.preferences.publish(
+        [changed], who=who, comment=change.comment, base=base
+    )
+    return _published(position) | {"scope": key, "values": values}
+
+
+@router.get("/explain", summary="What applies to one recipient, and where each part comes from")
+async def explain(
+    core: Core, _caller: Caller, recipient: Annotated[str, Query(max_length=320)]
+) -> dict[str, Any]:
+    current = core.database.preferences.current
+    scopes = current.scopes(recipient)
+    resolved = current.policy(recipient)
+    route = current.document(Kind.ROUTE, recipient.rpartition("@")[2].lower())
+    body: RouteBody | None = route.parsed if route is not None else None
+    keys = [
+        {
+            "key": name,
+            "value": resolved.values[name],
+            "from": resolved.sources.get(name, "default"),
+            "meaning": key.meaning,
+        }
+        for name, key in POLICY_KEYS.items()
+    ]
+    entries = [
+        {"entry": document.key, "reason": document.parsed.reason}
+        for document in current.documents(Kind.LIST)
+        if any(document.key.split("/", 1)[1].startswith(f"{scope}/") for scope in scopes)
+    ]
+    return {
+        "recipient": recipient,
+        "revision": current.position.revision,
+        "accepted": current.accepts(recipient),
+        "route": body.model_dump() if body is not None else None,
+        "scopes": [str(scope) for scope in scopes],
+        "policy": keys,
+        "lists": entries,
+    }
+
+
+@router.get("/history", summary="The changes, newest first")
+async def history(
+    core: Core,
+    _caller: Caller,
+    scope: str | None = None,
+    kind: Kind | None = None,
+    before: int | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+) -> dict[str, Any]:
+    key = str(Scope.parse(scope)) if scope else None
+    revisions = await core.database.preferences.history(
+        scope=key, kind=kind, before=before, limit=limit
+    )
+    return {
+        "revisions": [
+            {
+                "revision": revision.number,
+                "time_us": revision.time_us,
+                "who": revision.who,
+                "comment": revision.comment,
+                "changes": [
+                    {
+                        "kind": changed.kind,
+                        "key": changed.key,
+                        "before": _body(changed.before),
+                        "after": _body(changed.after),
+                    }
+                    for changed in revision.changes
+                ],
+            }
+            for revision in revisions
+        ]
+    }
+
+
+@router.post("/rollback", summary="Publish the content of an older revision as a new one")
+async def rollback(core: Core, who: Caller, request: Rollback) -> dict[str, Any]:
+    position = await core.database.preferences.rollback(
+        request.revision, who=who, comment=request.comment
+    )
+    return _published(position)
+
+
+def _published(position: Position) -> dict[str, Any]:
+    return {"revision": position.revision}
+
+
+def _body(body: bytes | None) -> Any:
+    return json.loads(body) if body else None

@@ -1,0 +1,91 @@
+"""How is the cluster?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from core.link.fleet import NodeStatus
+from core.web.access import Caller
+from core.web.services import Core
+
+router = APIRouter(prefix="/api/v1", tags=["status"])
+
+
+@router.get("/status", summary="Every node: applied revision, lag, engines, what is held")
+async def status(core: Core, _caller: Caller) -> dict[str, Any]:
+    position = core.database.preferences.position
+    nodes = core.link.fleet.nodes(now_s=core.clock.monotonic_s())
+    return {
+        "cluster": core.settings.cluster,
+        "core": core.settings.name,
+        "version": core.version,
+        "revision": position.revision,
+        "generation": position.epoch.generation,
+        "epoch": position.epoch.identifier,
+        "nodes": [_node(node) for node in nodes],
+    }
+
+
+def _node(node: NodeStatus) -> dict[str, Any]:
+    shards = [
+        {"shard": shard.shard, "state": shard.state, "applied": _revision(shard.applied)}
+        for shard in node.shards
+    ]
+    return {
+        "node": node.node,
+        "site": node.site,
+        "state": node.state,
+        "applied": _revision(node.applied),
+        "lag": node.lag,
+        "heard_s_ago": node.heard_s_ago,
+        "shards_expected": node.shards_expected,
+        "refused": asdict(node.refused) if node.refused is not None else None,
+        "accepting": node.accepting,
+        "not_accepting_reason": node.not_accepting_reason,
+        "spool": node.spool,
+        "engines": [asdict(engine) for engine in node.engines],
+        "holds": [asdict(hold) for hold in node.holds],
+        "outbox_records": node.outbox_records,
+        "outbox_quarantine": node.outbox_quarantine,
+        "oldest_s": node.oldest_us / 1e6,
+        "skew_s": None if node.skew_us is None else node.skew_us / 1e6,
+        "versions": list(node.versions),
+        "problems": list(node.problems),
+        "shards": shards,
+    }
+
+
+def _revision(position: Any) -> int | None:
+    return None if position is None else position.revision
+
+
+class Flush(BaseModel):
+    """Which deferred and held mail to try now."""
+
+    destination: str = Field(default="", max_length=300, description="empty: everything")
+    node: str | None = Field(default=None, max_length=63, description="one node; left out: all")
+
+
+@router.post("/flush", summary="Try deferred and held mail now")
+async def flush(core: Core, who: Caller, request: Flush) -> dict[str, int]:
+    told = core.link.flush(request.destination, node=request.node)
+    await core.database.audit.note(who=who, what="flush", subject=request.destination)
+    return {"shards": told}
+
+
+@router.get("/events", summary="What happened to nodes: starts, refusals, full disks")
+async def events(
+    core: Core, _caller: Caller, node: str | None = None, limit: int = 100
+) -> dict[str, Any]:
+    found = await core.database.records.node_events(node=node, limit=min(max(limit, 1), 1000))
+    return {"events": found}
+
+
+@router.get("/audit", summary="Who changed what")
+async def audit(core: Core, _caller: Caller, limit: int = 100) -> dict[str, Any]:
+    entries = await core.database.audit.recent(limit=min(max(limit, 1), 1000))
+    return {"entries": [asdict(entry) for entry in entries]}

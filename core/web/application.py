@@ -1,0 +1,27 @@
+"""What does the core serve over HTTP?
+
+Touches nothing by itself: makes the application; ``core.app`` runs it.
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from core.web import health, problems, reference
+from core.web.api import lists, messages, preferences, quarantine, status
+from core.web.services import Services
+
+
+def application_of(services: Services) -> FastAPI:
+    """Return the application of one core."""
+    application = FastAPI(
+        title="Border Scout",
+        version=services.version,
+        docs_url=None,  # the stock page loads its scripts from a stranger's server
+        redoc_url=None,
+    )
+    application.state.services = services
+    problems.install(application)
+    for room in (status, messages, preferences, lists, quarantine, health, reference):
+        application.include_router(room.router)
+    return application

@@ -1,0 +1,117 @@
+"""What can the API do, on one page?
+
+Pure, but for the template that it reads. The page is made from the application's own OpenAPI
+description and served by us: nothing comes from elsewhere, and it reads without JavaScript.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader
+
+from core.web.services import Core
+
+router = APIRouter(include_in_schema=False)
+
+_templates = Environment(
+    loader=PackageLoader("core.web", "templates"), autoescape=True, auto_reload=False
+)
+_METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A parameter, or a field of a request's body."""
+
+    name: str
+    place: str
+    type: str
+    required: bool
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method of one path."""
+
+    method: str
+    path: str
+    tag: str
+    summary: str
+    parameters: tuple[Field, ...]
+    fields: tuple[Field, ...]
+
+
+@router.get("/docs", response_class=HTMLResponse)
+async def reference(core: Core, request: Request) -> str:
+    groups: dict[str, list[Operation]] = {}
+    for operation in operations(request.app.openapi()):
+        groups.setdefault(operation.tag, []).append(operation)
+    return _templates.get_template("reference.html").render(
+        title="Border Scout",
+        version=core.version,
+        url=f"http://{core.settings.http}",
+        token_file=core.settings.token_file,
+        groups=groups.items(),
+    )
+
+
+def operations(description: Mapping[str, Any]) -> Iterator[Operation]:
+    """Yield the operations of an OpenAPI description, in its order."""
+    schemas = description.get("components", {}).get("schemas", {})
+    for path, methods in description["paths"].items():
+        for method in _METHODS:
+            if method in methods:
+                yield _operation(path, method, methods[method], schemas)
+
+
+def _operation(
+    path: str, method: str, found: Mapping[str, Any], schemas: Mapping[str, Any]
+) -> Operation:
+    parameters = tuple(
+        Field(
+            name=each["name"],
+            place=each["in"],
+            type=_type(each.get("schema", {})),
+            required=each.get("required", False),
+            meaning=each.get("description", ""),
+        )
+        for each in found.get("parameters", ())
+    )
+    return Operation(
+        method=method.upper(),
+        path=path,
+        tag=(found.get("tags") or ["other"])[0],
+        summary=found.get("summary", ""),
+        parameters=parameters,
+        fields=tuple(_fields(found.get("requestBody", {}), schemas)),
+    )
+
+
+def _fields(body: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[Field]:
+    schema = body.get("content", {}).get("application/json", {}).get("schema", {})
+    model = schemas.get(schema.get("$ref", "").rpartition("/")[2], {})
+    for name, each in model.get("properties", {}).items():
+        yield Field(
+            name=name,
+            place="body",
+            type=_type(each),
+            required=name in model.get("required", ()),
+            meaning=each.get("description", ""),
+        )
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    if "anyOf" in schema:
+        return " or ".join(_type(each) for each in schema["anyOf"])
+    if "enum" in schema:
+        return " | ".join(map(str, schema["enum"]))
+    kind = str(schema.get("type", "any"))
+    return f"{kind} of {_type(schema['items'])}" if "items" in schema else kind

@@ -1,0 +1,47 @@
+"""What may a request handler use?
+
+Pure: the core's rooms in one place, handed to each request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from common.clock import Clock
+from core.link.service import LinkService
+from core.people.tokens import Token
+from core.quarantine.custody import Custody
+from core.quarantine.release import Releases
+from core.settings import CoreSettings
+from core.store.database import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The rooms of one core."""
+
+    settings: CoreSettings
+    clock: Clock
+    database: Database
+    custody: Custody
+    releases: Releases
+    link: LinkService
+    token: Token
+    version: str
+
+    @property
+    def sites(self) -> Mapping[str, str]:
+        """The site of each node."""
+        return {node.name: node.site for node in self.settings.nodes}
+
+
+def services_of(request: Request) -> Services:
+    """Return the rooms that the application was made with."""
+    return cast(Services, request.app.state.services)
+
+
+Core = Annotated[Services, Depends(services_of)]
