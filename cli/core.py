@@ -1,0 +1,23 @@
+"""``borderscout core``: run a core."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Run a core.")
+
+
+@app.callback()
+def _group() -> None:
+    """Run a core."""
+
+
+@app.command(epilog="Example: borderscout core serve --config out/core/core.yaml")
+def serve(config: Annotated[Path, typer.Option("--config", help="Its core.yaml.")]) -> None:
+    """Serve the link and the API until SIGTERM."""
+    from core.app import serve as run
+
+    run(config)

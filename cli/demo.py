@@ -1,0 +1,6 @@
+"""``borderscout demo``."""
+
+EXAMPLE = "x"
+
+
+def demo() -> None: ...

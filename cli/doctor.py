@@ -1,0 +1,173 @@
+"""``borderscout doctor``: is everything here fit for its work, and if not, what mends it?
+
+Touches whatever it looks at, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from cli.client import Client, TokenFile, Url
+from cli.output import AsJson, console, plain, print_lines
+
+EXAMPLE = "Example: borderscout doctor --config out/lon1/satellite.yaml"
+
+SQLITE_FLOOR = (3, 51, 3)  # the write-ahead log could be damaged before
+SYNC_MS_MAX = 50.0  # above it, 250 comes late on every message
+CERTIFICATE_DAYS_MIN = 10
+SKEW_S_MAX = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+def doctor(
+    config: Annotated[
+        Path | None, typer.Option("--config", help="A satellite.yaml to look at.")
+    ] = None,
+    url: Url = "",
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at this machine, at a satellite's settings, and at the core; exit 1 when one is unfit."""
+    checks = list(_machine())
+    if config is not None:
+        checks.extend(_satellite(config))
+    if url:
+        checks.extend(_core(Client(url, token_file)))
+    if as_json:
+        print_lines(asdict(check) for check in checks)
+    else:
+        for check in checks:
+            mark = Text("✔ ", style="green") if check.ok else Text("✘ ", style="red")
+            line = Text.assemble(mark, f"{check.name}: {plain(check.found)}")
+            if not check.ok:
+                line.append(f"; {plain(check.remedy)}")
+            console.print(line)
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)
+
+
+def _machine() -> Iterator[Check]:
+    import apsw
+
+    version = apsw.sqlite_lib_version()
+    yield Check(
+        name="sqlite",
+        ok=tuple(int(part) for part in version.split(".")) >= SQLITE_FLOOR,
+        found=version,
+        remedy="install the apsw that the constraints file names",
+    )
+    for program, use in (("wg", "wireguard-tools"), ("clamd", "clamav-daemon")):
+        path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+        yield Check(
+            name=program,
+            ok=True,  # neither is needed on every machine
+            found=path or f"not here; where it is needed: apt-get install {use}",
+        )
+
+
+def _satellite(config: Path) -> Iterator[Check]:
+    from satellite.settings import load_settings
+
+    settings = load_settings(config)
+    yield Check(name="settings", ok=True, found=str(config))
+    state = Path(settings.state)
+    folder = state if state.exists() else config.resolve().parent
+    yield _disk(folder, settings.disk_reserve_bytes)
+    yield _sync(folder)
+    yield _certificate("link certificate", Path(settings.core.certificate))
+    if settings.smtp.certificate:
+        yield _certificate("SMTP certificate", Path(settings.smtp.certificate))
+
+
+def _disk(folder: Path, reserve_bytes: int) -> Check:
+    free = shutil.disk_usage(folder).free
+    return Check(
+        name="disk",
+        ok=free > 2 * reserve_bytes,
+        found=f"{free >> 20} MiB free at {folder}, {reserve_bytes >> 20} MiB reserved",
+        remedy="free some space: below the reserve mail gets 452 4.3.1",
+    )
+
+
+def _sync(folder: Path, tries: int = 20) -> Check:
+    spent = []
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as file:
+        for _ in range(tries):
+            file.write(b"x" * 4096)
+            file.flush()
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            spent.append((time.perf_counter() - began) * 1000)
+    median = sorted(spent)[tries // 2]
+    return Check(
+        name="disk sync",
+        ok=median <= SYNC_MS_MAX,
+        found=f"{median:.1f} ms, the median of {tries}",
+        remedy="put the state folder on a faster disk",
+    )
+
+
+def _certificate(name: str, path: Path) -> Check:
+    from cryptography import x509
+
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError) as error:
+        return Check(name=name, ok=False, found=f"{path}: {error}", remedy="render the node again")
+    days = (certificate.not_valid_after_utc - datetime.now(UTC)).days
+    return Check(
+        name=name,
+        ok=days >= CERTIFICATE_DAYS_MIN,
+        found=f"{days} days left",
+        remedy="render the node again: it renews what is nearly over",
+    )
+
+
+def _core(client: Client) -> Iterator[Check]:
+    found = client.ask("GET", "/api/v1/status")
+    yield Check(name="core", ok=True, found=f"{client.url}, revision {found['revision']}")
+    for node in found["nodes"]:
+        behind = node["lag"] != 0
+        yield _judged(
+            f"node {node['node']}",
+            ((node["state"] != "live", f"is {node['state']}"), (behind, f"lag is {node['lag']}")),
+            "look at its log, and at the path to the core",
+        )
+        skew = node["skew_s"]
+        if skew is not None:
+            yield _judged(
+                f"clock of {node['node']}",
+                ((abs(skew) > SKEW_S_MAX, f"is {skew:+.1f} s off"),),
+                "run an NTP client; nothing is ordered by this clock, but screens are",
+            )
+        for engine in node["engines"]:
+            yield _judged(
+                f"engine {engine['name']} at {node['node']}",
+                ((not engine["answering"], f"does not answer: {engine['detail']}"),),
+                "start it; until then mail waits, or does what `unavailable` says",
+            )
+
+
+def _judged(name: str, faults: tuple[tuple[bool, str], ...], remedy: str) -> Check:
+    found = [what for applies, what in faults if applies]
+    return Check(name=name, ok=not found, found="; ".join(found) or "well", remedy=remedy)

@@ -1,0 +1,100 @@
+"""``borderscout list``: whose mail is let through, and whose is not?"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from cli.client import Client, TokenFile, Url
+from cli.output import AsJson, console, plain, print_json, print_lines, print_table, when
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Black and white lists.")
+
+
+class Colour(StrEnum):
+    BLACK = "black"
+    WHITE = "white"
+
+
+Which = Annotated[Colour, typer.Argument(metavar="black|white", help="Which list.")]
+Scope = Annotated[str, typer.Argument(metavar="SCOPE", help="Whose list; the nearer one wins.")]
+Pattern = Annotated[
+    str, typer.Argument(metavar="PATTERN", help="Address, domain, .domain or network.")
+]
+
+
+@app.command(epilog="Example: borderscout list add white domain/acme.example partner.example")
+def add(
+    colour: Which,
+    scope: Scope,
+    pattern: Pattern,
+    reason: Annotated[str, typer.Option(help="Why; it stands beside the entry.")] = "",
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day, UTC.")
+    ] = None,
+    url: Url = "",
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add an entry."""
+    until_us = 0
+    if until is not None:
+        until_us = (int(until.replace(tzinfo=UTC).timestamp()) + 86_400) * 1_000_000
+    body = {"scope": scope, "pattern": pattern, "reason": reason, "until_us": until_us}
+    found = Client(url, token_file).ask("POST", f"/api/v1/lists/{colour}", body=body)
+    _done(found, as_json)
+
+
+@app.command(epilog="Example: borderscout list remove white domain/acme.example partner.example")
+def remove(
+    colour: Which,
+    scope: Scope,
+    pattern: Pattern,
+    url: Url = "",
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove an entry."""
+    query = {"scope": scope, "pattern": pattern}
+    found = Client(url, token_file).ask("DELETE", f"/api/v1/lists/{colour}", query=query)
+    _done(found, as_json)
+
+
+@app.command(epilog="Example: borderscout list show black cluster")
+def show(
+    colour: Which,
+    scope: Annotated[str, typer.Argument(metavar="[SCOPE]", help="Left out: all.")] = "",
+    url: Url = "",
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the entries."""
+    found = Client(url, token_file).ask(
+        "GET", f"/api/v1/lists/{colour}", query={"scope": scope or None}
+    )["entries"]
+    if as_json:
+        print_lines(found)
+        return
+    print_table(
+        ("Scope", "Pattern", "Reason", "Until (UTC)", ">Revision"),
+        [
+            (
+                each["scope"],
+                each["pattern"],
+                each["reason"],
+                when(each["until_us"]),
+                each["revision"],
+            )
+            for each in found
+        ],
+    )
+
+
+def _done(found: dict[str, object], as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+    else:
+        console.print(f"revision {found['revision']}: {plain(found['key'])}")

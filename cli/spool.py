@@ -1,0 +1,118 @@
+"""``borderscout spool``: what is in a satellite's spool? On the satellite, without the core."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.output import AsJson, coloured, console, fail, print_json, print_lines, print_table
+from common.ids import is_ulid
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="A satellite's spool, without the core."
+)
+
+Config = Annotated[Path, typer.Option("--config", help="The node's satellite.yaml.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The message's id.")]
+
+
+@app.command("list", epilog="Example: borderscout spool list --config out/lon1/satellite.yaml")
+def list_(
+    config: Config,
+    limit: Annotated[int, typer.Option(help="Messages of each shard.", min=1, max=1000)] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List messages that have not ended, the oldest first."""
+    _print(_messages(_ask(config, {"ask": "list", "limit": limit})), as_json)
+
+
+@app.command(epilog="Example: borderscout spool show 01K… --config out/lon1/satellite.yaml")
+def show(message: Id, config: Config, as_json: AsJson = False) -> None:
+    """Show one message."""
+    found = _messages(_ask(config, {"ask": "show", "id": _checked(message)}))
+    if not found:
+        fail(f"{message} is not in the spool; it may have ended: borderscout track {message}")
+    _print(found, as_json)
+
+
+@app.command(epilog="Example: borderscout spool flush --config out/lon1/satellite.yaml")
+def flush(
+    config: Config,
+    destination: Annotated[str, typer.Option(help="HOST:PORT; left out: everything.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Try deferred and held mail now."""
+    _done(_ask(config, {"ask": "flush", "destination": destination}), "flushed", as_json)
+
+
+@app.command(epilog="Example: borderscout spool freeze 01K… --config out/lon1/satellite.yaml")
+def freeze(message: Id, config: Config, as_json: AsJson = False) -> None:
+    """Stop the delivery of a message until it is resumed."""
+    _done(_ask(config, {"ask": "freeze", "id": _checked(message)}), "frozen", as_json)
+
+
+@app.command(epilog="Example: borderscout spool resume 01K… --config out/lon1/satellite.yaml")
+def resume(message: Id, config: Config, as_json: AsJson = False) -> None:
+    """Let a frozen message be delivered again."""
+    _done(_ask(config, {"ask": "resume", "id": _checked(message)}), "resumed", as_json)
+
+
+def _ask(config: Path, question: dict[str, Any]) -> dict[str, Any]:
+    from satellite.app.control import ask
+    from satellite.settings import load_settings
+
+    answer = asyncio.run(ask(Path(load_settings(config).state), question))
+    if "error" in answer:
+        fail(answer["error"])
+    shards: dict[str, Any] = answer["shards"]
+    for shard, found in shards.items():
+        if found is None:
+            fail(f"shard {shard} does not answer; it may be starting")
+        if "error" in found:
+            fail(f"shard {shard}: {found['error']}")
+    return shards
+
+
+def _messages(shards: dict[str, Any]) -> list[dict[str, Any]]:
+    found = [
+        {"shard": int(shard), **message}
+        for shard, answer in shards.items()
+        for message in answer["messages"]
+    ]
+    return sorted(found, key=lambda message: str(message["id"]))
+
+
+def _print(messages: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print_lines(messages)
+        return
+    rows = [
+        (
+            message["id"],
+            message["received"],
+            message["sender"] or "<>",
+            recipient["address"],
+            coloured(recipient["state"]),
+            recipient["attempts"],
+            recipient["reason"] or recipient["reply"],
+        )
+        for message in messages
+        for recipient in message["recipients"]
+    ]
+    print_table(("Id", "Received", "Sender", "Recipient", "State", ">Tries", "Why"), rows)
+
+
+def _done(shards: dict[str, Any], word: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"done": True, "shards": len(shards)})
+    else:
+        console.print(word)
+
+
+def _checked(message: str) -> str:
+    if not is_ulid(message):
+        fail(f"{message!r} is no message id; see them with: borderscout spool list", status=2)
+    return message

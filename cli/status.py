@@ -1,0 +1,73 @@
+"""``borderscout status``: how is the cluster?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.text import Text
+
+from cli.client import Client, TokenFile, Url
+from cli.output import AsJson, coloured, console, plain, print_json, print_table, span
+
+EXAMPLE = "Example: borderscout status --url http://127.0.0.1:8080 --token-file out/core/token"
+
+
+def status(url: Url = "", token_file: TokenFile = None, as_json: AsJson = False) -> None:
+    """Show every node: applied revision, lag, what waits, which engines answer, who is held."""
+    found = Client(url, token_file).ask("GET", "/api/v1/status")
+    if as_json:
+        print_json(found)
+        return
+    console.print(
+        f"cluster {plain(found['cluster'])}, core {plain(found['core'])}"
+        f" {plain(found['version'])}, revision {found['revision']}"
+    )
+    print_table(
+        ("Node", "Site", "State", ">Applied", ">Lag", ">Queue", ">Records", "Engines", "Accepts"),
+        [_row(node) for node in found["nodes"]],
+    )
+    for node in found["nodes"]:
+        for line in remarks(node):
+            console.print(Text(f"{node['node']}: {plain(line)}", style="yellow"))
+
+
+def _row(node: dict[str, Any]) -> tuple[object, ...]:
+    engines = Text(" ").join(
+        Text(plain(engine["name"]), style="green" if engine["answering"] else "red")
+        for engine in node["engines"]
+    )
+    return (
+        node["node"],
+        node["site"],
+        coloured(node["state"]),
+        "-" if node["applied"] is None else node["applied"],
+        "unknown" if node["lag"] is None else node["lag"],
+        sum(node["spool"].values()),
+        node["outbox_records"],
+        engines,
+        "yes" if node["accepting"] else f"no: {node['not_accepting_reason']}",
+    )
+
+
+def remarks(node: dict[str, Any]) -> list[str]:
+    """Return what an operator should know of a node, a line each."""
+    found = list(node["problems"])
+    refused = node["refused"]
+    if refused is not None:
+        found.append(
+            f"refused revision {refused['revision']}: {refused['kind']} {refused['key']}:"
+            f" {refused['reason']}"
+        )
+    found.extend(
+        f"engine {engine['name']} does not answer: {engine['detail']}"
+        for engine in node["engines"]
+        if not engine["answering"]
+    )
+    found.extend(
+        f"{hold['customer']} is away at {hold['destination']}: {hold['messages']} messages held;"
+        f" {hold['reason']}"
+        for hold in node["holds"]
+    )
+    if node["state"] == "silent":
+        found.append(f"silent for {span(node['heard_s_ago'])}")
+    return found
