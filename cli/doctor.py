@@ -47,7 +47,7 @@ def doctor(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look at this machine, at a satellite's settings, and at the core; exit 1 when one is unfit."""
+    """Look at this machine, a satellite's settings and the core; exit 1 when one is unfit."""
     checks = list(_machine())
     if config is not None:
         checks.extend(_satellite(config))

@@ -74,5 +74,5 @@ async def outcome_of(awaitable: Awaitable[T]) -> T | Exception:
     """
     try:
         return await awaitable
-    except Exception as failure:
+    except Exception as failure:  # noqa: BLE001  # given to the caller, not swallowed
         return failure

@@ -83,5 +83,5 @@ def printable(text: str, *, length_max: int = THREAT_LENGTH_MAX) -> str:
 
 def points(value: float) -> str:
     """Return points with at least one and at most three decimals: ``5.0``, ``1.25``."""
-    text = f"{value:.3f}".rstrip("0")
+    text = f"{round(value, 3) + 0.0:.3f}".rstrip("0")  # plus zero: no "-0.0"
     return text + "0" if text.endswith(".") else text

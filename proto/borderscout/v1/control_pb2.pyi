@@ -113,6 +113,7 @@ class Report(_message.Message):
     ACCEPTING_FIELD_NUMBER: _builtins.int
     NOT_ACCEPTING_REASON_FIELD_NUMBER: _builtins.int
     OLDEST_US_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
     time_us: _builtins.int
     outbox_records: _builtins.int
     """not yet acknowledged"""
@@ -135,6 +136,10 @@ class Report(_message.Message):
     def engines(self) -> _containers.RepeatedCompositeFieldContainer[Global___EngineReport]: ...
     @_builtins.property
     def holds(self) -> _containers.RepeatedCompositeFieldContainer[Global___HoldReport]: ...
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """what an operator should know, one sentence each"""
+
     def __init__(
         self,
         *,
@@ -149,10 +154,11 @@ class Report(_message.Message):
         accepting: _builtins.bool = ...,
         not_accepting_reason: _builtins.str = ...,
         oldest_us: _builtins.int = ...,
+        problems: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "refused", b"refused"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepting", b"accepting", "applied", b"applied", "engines", b"engines", "holds", b"holds", "not_accepting_reason", b"not_accepting_reason", "oldest_us", b"oldest_us", "outbox_quarantine", b"outbox_quarantine", "outbox_records", b"outbox_records", "refused", b"refused", "spool", b"spool", "time_us", b"time_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepting", b"accepting", "applied", b"applied", "engines", b"engines", "holds", b"holds", "not_accepting_reason", b"not_accepting_reason", "oldest_us", b"oldest_us", "outbox_quarantine", b"outbox_quarantine", "outbox_records", b"outbox_records", "problems", b"problems", "refused", b"refused", "spool", b"spool", "time_us", b"time_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -314,7 +320,9 @@ Global___Welcome: _TypeAlias = Welcome  # noqa: Y015
 
 @_typing.final
 class ReleaseCommand(_message.Message):
-    """Offered to the one shard that the core assigned it to; nothing is delivered before the claim."""
+    """Offered to the one shard that the core assigned it to, and again until its `released` record is
+    there; nothing is delivered before the claim, and a claim is granted to its holder again.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -395,6 +403,7 @@ class ClaimResponse(_message.Message):
     SMTPUTF8_FIELD_NUMBER: _builtins.int
     SKIP_FIELD_NUMBER: _builtins.int
     EIGHT_BIT_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
     granted: _builtins.bool
     reason: _builtins.str
     """when not granted"""
@@ -406,6 +415,7 @@ class ClaimResponse(_message.Message):
     smtputf8: _builtins.bool
     skip: _builtins.int
     eight_bit: _builtins.bool
+    subject: _builtins.str
     @_builtins.property
     def recipients(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -422,10 +432,11 @@ class ClaimResponse(_message.Message):
         smtputf8: _builtins.bool = ...,
         skip: _builtins.int = ...,
         eight_bit: _builtins.bool = ...,
+        subject: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["eight_bit", b"eight_bit", "granted", b"granted", "head", b"head", "message_id", b"message_id", "reason", b"reason", "recipients", b"recipients", "sender", b"sender", "sha256", b"sha256", "size", b"size", "skip", b"skip", "smtputf8", b"smtputf8"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["eight_bit", b"eight_bit", "granted", b"granted", "head", b"head", "message_id", b"message_id", "reason", b"reason", "recipients", b"recipients", "sender", b"sender", "sha256", b"sha256", "size", b"size", "skip", b"skip", "smtputf8", b"smtputf8", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -184,8 +184,8 @@ Global___PreferenceRefusal: _TypeAlias = PreferenceRefusal  # noqa: Y015
 
 @_typing.final
 class PreferencesResponse(_message.Message):
-    """The core's side. A batch is applied whole or not at all; a snapshot may come in several parts and
-    is applied after the last.
+    """The core's side. A batch is applied whole or not at all; it may come in several parts, all with
+    one nonce, base, target and digest, and is applied and answered after the last.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -227,7 +227,6 @@ class PreferencesBatch(_message.Message):
     DIGEST_FIELD_NUMBER: _builtins.int
     snapshot: _builtins.bool
     last_part: _builtins.bool
-    """always set on a delta"""
     digest: _builtins.bytes
     """of the whole set at `target`, 32 octets"""
     @_builtins.property
@@ -258,7 +257,7 @@ Global___PreferencesBatch: _TypeAlias = PreferencesBatch  # noqa: Y015
 
 @_typing.final
 class PreferencesBookmark(_message.Message):
-    """"You have all up to here at this time." Not answered."""
+    """"You were offered all up to here, and this is where I am now." Not answered."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
