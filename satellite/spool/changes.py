@@ -95,9 +95,16 @@ def judged(message: MessageId, judgement: Judgement, drop_body: Callable[[], Non
         for one in judgement.recipients:
             _move(transaction, message, before[one.number], after[one.number])
             transaction.execute(
-                "UPDATE recipient SET disposition=?, reason=?, copy=?, next_us=0"
+                "UPDATE recipient SET disposition=?, decided=?, reason=?, copy=?, next_us=0"
                 " WHERE message=? AND number=?",
-                (one.disposition, one.reason, copies.index(one.copy), message, one.number),
+                (
+                    one.disposition,
+                    one.reason,
+                    one.reason,
+                    copies.index(one.copy),
+                    message,
+                    one.number,
+                ),
             )
         quarantined = State.QUARANTINED in after.values()
         transaction.execute(
@@ -155,7 +162,7 @@ def settled(
                 "UPDATE recipient SET reason=?, reply=?, next_us=?, attempts=attempts+?"
                 " WHERE message=? AND number=?",
                 (
-                    result.reason,
+                    _why(before[result.number], result),
                     result.reply,
                     result.next_us,
                     int(result.attempted),
@@ -228,14 +235,16 @@ def _insert(transaction: Transaction, stored: Stored, body: bytes | None) -> Non
     transaction.execute(INSERT_MESSAGE, message_row(stored))
     for recipient in stored.recipients:
         transaction.execute(
-            "INSERT INTO recipient (message, number, address, state, disposition, copy)"
-            " VALUES (?,?,?,?,?,?)",
+            "INSERT INTO recipient (message, number, address, state, disposition, decided, reason,"
+            " copy) VALUES (?,?,?,?,?,?,?,?)",
             (
                 stored.id,
                 recipient.number,
                 recipient.address,
                 recipient.state,
                 recipient.disposition,
+                recipient.decided,
+                recipient.reason,
                 recipient.copy,
             ),
         )
@@ -330,7 +339,7 @@ def _record_results(
         fields = _result_fields(
             recipient,
             result.state,
-            reason=result.reason,
+            reason=_why(recipient, result),
             reply=result.reply,
             attempts=recipient.attempts + int(result.attempted),
             next_us=result.next_us,
@@ -338,6 +347,11 @@ def _record_results(
         groups.setdefault(_event_of(result.state), []).append(fields)
     for event, group in groups.items():
         transaction.record(Outgoing(event=event, message_id=message, fields={"recipients": group}))
+
+
+def _why(recipient: Recipient, result: Settled) -> str:
+    """Return why a recipient is where it is: what was delivered, because it was judged so."""
+    return recipient.decided if result.state is State.DELIVERED else result.reason
 
 
 def _event_of(state: State) -> Event:

@@ -192,6 +192,7 @@ def queued_recipients(envelope: Envelope, *, reason: str) -> tuple[Recipient, ..
             address=address,
             state=State.QUEUED,
             disposition=Disposition.DELIVER,
+            decided=reason,
             reason=reason,
             copy=0,
         )

@@ -56,7 +56,8 @@ class Recipient:
     address: str
     state: State
     disposition: str = ""  # empty before it is judged
-    reason: str = ""
+    decided: str = ""  # the rule, threat or list entry behind the disposition
+    reason: str = ""  # why it is in its state
     attempts: int = 0
     next_us: int = 0  # wall clock, when to try again; 0: now
     reply: str = ""  # the last reply of the customer's server

@@ -20,7 +20,7 @@ _MESSAGE = (
     " size, sha256, trace, in_file, revision, subject, scans, released_from FROM message WHERE id=?"
 )
 _RECIPIENTS = (
-    "SELECT number, address, state, disposition, reason, attempts, next_us, reply, copy"
+    "SELECT number, address, state, disposition, decided, reason, attempts, next_us, reply, copy"
     " FROM recipient WHERE message=? ORDER BY number"
 )
 _COPIES = "SELECT head, skip FROM copy WHERE message=? ORDER BY number"
@@ -47,12 +47,13 @@ def read_recipients(select: Select, message: MessageId) -> tuple[Recipient, ...]
 
 
 def _recipient(row: tuple[Any, ...]) -> Recipient:
-    number, address, state, disposition, reason, attempts, next_us, reply, copy = row
+    number, address, state, disposition, decided, reason, attempts, next_us, reply, copy = row
     return Recipient(
         number=number,
         address=address,
         state=State(state),
         disposition=disposition,
+        decided=decided,
         reason=reason,
         attempts=attempts,
         next_us=next_us,

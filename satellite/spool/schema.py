@@ -33,7 +33,8 @@ CREATE TABLE message (
 CREATE INDEX upload ON message (quarantined_us) WHERE quarantined_us > 0;
 CREATE TABLE recipient (
   message TEXT NOT NULL, number INTEGER NOT NULL, address TEXT NOT NULL, state TEXT NOT NULL,
-  disposition TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT '',
+  disposition TEXT NOT NULL DEFAULT '', decided TEXT NOT NULL DEFAULT '',
+  reason TEXT NOT NULL DEFAULT '',
   attempts INTEGER NOT NULL DEFAULT 0, next_us INTEGER NOT NULL DEFAULT 0,
   reply TEXT NOT NULL DEFAULT '', copy INTEGER NOT NULL DEFAULT -1,
   PRIMARY KEY (message, number)

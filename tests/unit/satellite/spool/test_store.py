@@ -113,7 +113,7 @@ async def test_a_message_goes_its_way_and_is_forgotten_when_all_has_ended(
     assert last == [
         {
             "address": "x@acme.example",
-            "reason": "250",
+            "reason": "because",
             "reply": "250 ok",
             "attempts": 1,
             "outcome": "delivered",

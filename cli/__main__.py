@@ -1,0 +1,5 @@
+"""``python -m cli`` is ``borderscout``."""
+
+from cli.main import main
+
+main()

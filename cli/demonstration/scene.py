@@ -1,0 +1,219 @@
+"""What does the demonstration play?
+
+Pure: the inventory, the policies, and the mail that is sent, each with what must become of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+SITES = (
+    ("london", "lon1", 51.51, -0.13),
+    ("frankfurt", "fra1", 50.11, 8.68),
+    ("madrid", "mad1", 40.42, -3.7),
+)
+
+# The industry's test string, in two parts so that no scanner stumbles over this file.
+_EICAR = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR" + "-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
+
+
+class Fate(StrEnum):
+    """What must become of a message."""
+
+    DELIVERED = "delivered"
+    MARKED = "marked"  # delivered, with the tag before its subject
+    QUARANTINED = "quarantined"
+    DROPPED = "dropped"
+    REFUSED = "refused"  # 550 before it was accepted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """One kind of message.
+
+    Args:
+        name: in the summary, and in the local part of the sender.
+        recipient: to whom.
+        subject, text: what it says.
+        fate: what must become of it.
+        decided: words that the reason must hold.
+    """
+
+    name: str
+    recipient: str
+    subject: str
+    text: str
+    fate: Fate
+    decided: str
+
+
+ACTS = (
+    Act(
+        name="plain",
+        recipient="anna@acme.example",
+        subject="Minutes of Tuesday",
+        text="As agreed, here they are.",
+        fate=Fate.DELIVERED,
+        decided="clean",
+    ),
+    Act(
+        name="lottery",
+        recipient="anna@acme.example",
+        subject="You won the lottery",
+        text="Send us your bank details.",
+        fate=Fate.MARKED,
+        decided="LOTTERY",
+    ),
+    Act(
+        name="pills",
+        recipient="ben@bolt.example",
+        subject="cheap pills",
+        text="Buy now.",
+        fate=Fate.QUARANTINED,
+        decided="PILLS",
+    ),
+    Act(
+        name="virus",
+        recipient="ben@bolt.example",
+        subject="Your invoice",
+        text=_EICAR,
+        fate=Fate.QUARANTINED,
+        decided="Eicar",
+    ),
+    Act(
+        name="flood",
+        recipient="anna@acme.example",
+        subject="FLOOD FLOOD FLOOD",
+        text="Nobody wants this.",
+        fate=Fate.DROPPED,
+        decided="FLOOD",
+    ),
+    Act(
+        name="friend",
+        recipient="cleo@acme.example",
+        subject="cheap pills",
+        text="The leaflet of your pharmacy.",
+        fate=Fate.DELIVERED,
+        decided="white",
+    ),
+    Act(
+        name="enemy",
+        recipient="cleo@acme.example",
+        subject="Hello again",
+        text="We met before.",
+        fate=Fate.QUARANTINED,
+        decided="black",
+    ),
+    Act(
+        name="stranger",
+        recipient="x@elsewhere.example",
+        subject="Relay this",
+        text="Please.",
+        fate=Fate.REFUSED,
+        decided="550 5.7.1",
+    ),
+)
+
+MARK = "[spam?] "
+
+
+def sender_of(act: Act) -> str:
+    """Return the sender of an act; lists go by it."""
+    return f"{act.name}@sender.example"
+
+
+def inventory(deliver_to: str) -> dict[str, Any]:
+    """Return the demonstration's inventory.
+
+    Args:
+        deliver_to: HOST:PORT of the customers' mail server.
+    """
+    return {
+        "cluster": {
+            "name": "demo",
+            "mail_domain": "mx.scout.example",
+            "vpn": "10.77.0.0/16",
+        },
+        "core": {"name": "core", "public": "core.scout.example", "vpn_address": "10.77.0.1"},
+        "workers": 1,
+        "engines": [{"name": "yara", "kind": "yara"}],
+        "sites": [
+            {
+                "name": site,
+                "location": [latitude, longitude],
+                "capacity": 100,
+                "state": "active",
+                "nodes": [
+                    {
+                        "name": node,
+                        "public": f"{network}.10",
+                        "vpn_address": f"10.77.{number}.1",
+                    }
+                ],
+            }
+            for number, ((site, node, latitude, longitude), network) in enumerate(
+                zip(SITES, ("192.0.2", "198.51.100", "203.0.113"), strict=True), start=1
+            )
+        ],
+        "customers": [
+            {
+                "name": customer,
+                "domains": [{"name": domain, "deliver_to": [deliver_to], "location": [52.4, 4.9]}],
+            }
+            for customer, domain in (("acme", "acme.example"), ("bolt", "bolt.example"))
+        ],
+    }
+
+
+def documents() -> list[dict[str, Any]]:
+    """Return the policies, rules and list entries that give each act its fate."""
+
+    def rule(name: str, pattern: str, score: float) -> dict[str, Any]:
+        body = {"field": "subject", "pattern": pattern, "score": score}
+        return {"kind": "rule", "key": name, "body": body}
+
+    def entry(colour: str, sender: str, reason: str) -> dict[str, Any]:
+        key = f"{colour}/customer/acme/{sender}"
+        return {"kind": "list", "key": key, "body": {"reason": reason}}
+
+    return [
+        rule("lottery", "(?i)lottery", 6),
+        rule("pills", "(?i)cheap pills", 12),
+        rule("flood", "FLOOD", 40),
+        entry("white", "friend@sender.example", "the pharmacy"),
+        entry("black", "enemy@sender.example", "asked us to stop him"),
+        {
+            "kind": "policy",
+            "key": "cluster",
+            "body": {"score.drop": 30.0, "subject_tag": MARK},
+        },
+    ]
+
+
+def message(act: Act, *, number: int) -> bytes:
+    """Return the octets of one message, with a Message-ID that tells it from all others."""
+    lines = (
+        f"From: <{sender_of(act)}>",
+        f"To: <{act.recipient}>",
+        f"Subject: {act.subject}",
+        f"Message-ID: {message_id(act, number=number)}",
+        "Date: Tue, 24 Nov 2026 09:00:00 +0000",
+        "",
+        act.text,
+        "",
+    )
+    return "\r\n".join(lines).encode("ascii")
+
+
+def message_id(act: Act, *, number: int) -> str:
+    """Return the Message-ID of one message."""
+    return f"<{act.name}.{number}@sender.example>"
+
+
+def picked(numbers: Sequence[int]) -> list[Act]:
+    """Return an act for each number, the plain one most often: as mail comes in the world."""
+    weighted = [ACTS[0]] * 6 + list(ACTS)
+    return [weighted[number % len(weighted)] for number in numbers]

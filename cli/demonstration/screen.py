@@ -1,0 +1,70 @@
+"""What does the demonstration show?
+
+Touches the core's API, for the numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from cli.demonstration.cast import Cast
+from cli.output import coloured, plain, span
+
+OUTCOMES = ("delivered", "quarantined", "dropped", "in_progress")
+
+
+async def picture(cast: Cast, counts: dict[tuple[str, str], int], *, seconds: float) -> Group:
+    """Return the live picture: a row for each satellite, and where to look next."""
+    status = await cast.ask("GET", "/api/v1/status")
+    report = await cast.ask("GET", "/api/v1/reports/summary", query={"by": "site"})
+    by_site = {group["name"]: group for group in report["groups"]}
+    table = Table(box=None, pad_edge=False)
+    for column in ("Satellite", "Site", "State"):
+        table.add_column(column)
+    for column in ("Accepted", "Refused", "Delivered", "Quarantined", "Dropped", "In progress"):
+        table.add_column(column, justify="right")
+    table.add_column("Lag", justify="right")
+    for node in status["nodes"]:
+        table.add_row(*_row(node, by_site.get(node["site"], {}), counts))
+    title = Text(
+        f"Border Scout, revision {status['revision']}, {span(seconds)};"
+        f" the customers' server has {cast.mailbox.total} messages"
+    )
+    return Group(title, Text(), table, Text(), _hints(cast))
+
+
+def _row(
+    node: dict[str, Any], group: dict[str, Any], counts: dict[tuple[str, str], int]
+) -> list[Text]:
+    name = node["node"]
+    numbers = [
+        counts.get((name, "accepted"), 0),
+        counts.get((name, "refused"), 0),
+        *(group.get(outcome, 0) for outcome in OUTCOMES),
+    ]
+    lag = "unknown" if node["lag"] is None else str(node["lag"])
+    return [
+        Text(plain(name)),
+        Text(plain(node["site"])),
+        coloured(node["state"]),
+        *(Text(str(number)) for number in numbers),
+        Text(lag),
+    ]
+
+
+def _hints(cast: Cast) -> Text:
+    lines = (
+        f"API       {cast.url}/docs",
+        f"export    BORDERSCOUT_URL={cast.url} BORDERSCOUT_TOKEN=$(cat {cast.token_file})",
+        "then      .venv/bin/borderscout status",
+        "          .venv/bin/borderscout track anna@acme.example",
+        "          .venv/bin/borderscout quarantine list",
+        f"send      swaks --server {cast.endpoints['satellites'][cast.satellites[0]]['smtp']}"
+        " --to anna@acme.example",
+        "stop      Ctrl-C",
+    )
+    return Text("\n".join(lines), no_wrap=True, overflow="fold")
