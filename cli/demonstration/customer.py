@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from cli.demonstration.scene import MARK
+
 _MESSAGE_ID = re.compile(rb"^Message-ID: *(<[^>\r\n]*>)", re.IGNORECASE | re.MULTILINE)
+_NODE = re.compile(rb"^X-BorderScout: [^\r\n]*node=([a-z0-9-]+)", re.MULTILINE)
 SIZE_MAX = 1 << 20  # octets; the demonstration's mail is small
 
 
@@ -33,6 +37,7 @@ class Mailbox:
     """Everything that arrived, by Message-ID."""
 
     copies: dict[str, list[Received]] = field(default_factory=dict)
+    marked: Counter[str] = field(default_factory=Counter)  # by the node that marked it
     total: int = 0
 
     async def handle_DATA(  # noqa: N802 - aiosmtpd calls it so
@@ -44,6 +49,8 @@ class Mailbox:
         name = found[1].decode("ascii", "replace") if found else ""
         self.copies.setdefault(name, []).append(Received(list(envelope.rcpt_tos), content))
         self.total += 1
+        if f"\r\nSubject: {MARK}".encode() in content and (node := _NODE.search(content)):
+            self.marked[node[1].decode("ascii")] += 1
         return "250 2.0.0 Ok"
 
 

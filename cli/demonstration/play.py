@@ -23,6 +23,7 @@ from cli.output import console
 
 RATE_S = 0.25  # between messages of the endless play
 LOOK_S = 1.0  # between pictures
+QUIET_LOOK_S = 15.0  # where nobody watches
 
 
 async def publish(cast: Cast) -> int:
@@ -80,6 +81,10 @@ async def play_on(cast: Cast) -> None:
     began_s = time.monotonic()
     async with asyncio.TaskGroup() as group:
         group.create_task(_flow(cast, counts))
+        if not console.is_terminal:  # a log gets a picture now and then
+            while True:
+                console.print(await picture(cast, counts, seconds=time.monotonic() - began_s))
+                await asyncio.sleep(QUIET_LOOK_S)
         with Live(console=console, refresh_per_second=4) as live:
             while True:
                 live.update(await picture(cast, counts, seconds=time.monotonic() - began_s))

@@ -14,7 +14,17 @@ from rich.text import Text
 from cli.demonstration.cast import Cast
 from cli.output import coloured, plain, span
 
-OUTCOMES = ("delivered", "quarantined", "dropped", "in_progress")
+COLUMNS = (
+    "Accepted",
+    "Refused",
+    "Delivered",
+    "Marked",
+    "Quarantined",
+    "Dropped",
+    "In progress",
+    "Lag",
+)
+OUTCOMES = ("quarantined", "dropped", "in_progress")
 
 
 async def picture(cast: Cast, counts: dict[tuple[str, str], int], *, seconds: float) -> Group:
@@ -25,11 +35,19 @@ async def picture(cast: Cast, counts: dict[tuple[str, str], int], *, seconds: fl
     table = Table(box=None, pad_edge=False)
     for column in ("Satellite", "Site", "State"):
         table.add_column(column)
-    for column in ("Accepted", "Refused", "Delivered", "Quarantined", "Dropped", "In progress"):
+    for column in (
+        "Accepted",
+        "Refused",
+        "Delivered",
+        "Marked",
+        "Quarantined",
+        "Dropped",
+        "In progress",
+    ):
         table.add_column(column, justify="right")
     table.add_column("Lag", justify="right")
     for node in status["nodes"]:
-        table.add_row(*_row(node, by_site.get(node["site"], {}), counts))
+        table.add_row(*_row(cast, node, by_site.get(node["site"], {}), counts))
     title = Text(
         f"Border Scout, revision {status['revision']}, {span(seconds)};"
         f" the customers' server has {cast.mailbox.total} messages"
@@ -38,12 +56,17 @@ async def picture(cast: Cast, counts: dict[tuple[str, str], int], *, seconds: fl
 
 
 def _row(
-    node: dict[str, Any], group: dict[str, Any], counts: dict[tuple[str, str], int]
+    cast: Cast,
+    node: dict[str, Any],
+    group: dict[str, Any],
+    counts: dict[tuple[str, str], int],
 ) -> list[Text]:
     name = node["node"]
     numbers = [
         counts.get((name, "accepted"), 0),
         counts.get((name, "refused"), 0),
+        group.get("delivered", 0),
+        cast.mailbox.marked[name],
         *(group.get(outcome, 0) for outcome in OUTCOMES),
     ]
     lag = "unknown" if node["lag"] is None else str(node["lag"])
