@@ -194,7 +194,7 @@ class Judging:
             scoring=score(examined.filtered, recipient.address),
             policy=examined.preferences.policy(recipient.address),
             waited_out=self._has_waited_out(examined, recipient),
-            homeless_postmaster=self._is_homeless(recipient.address),
+            homeless_postmaster=self._is_homeless(examined, recipient.address),
         )
 
     def _has_waited_out(self, examined: Examined, recipient: Recipient) -> bool:
@@ -202,10 +202,11 @@ class Judging:
         hold_days = route.hold_days if route is not None else 7
         return self._spool.age_us() - examined.stored.age_us > hold_days * DAY_US
 
-    def _is_homeless(self, address: str) -> bool:
-        if self._settings.postmaster:
+    def _is_homeless(self, examined: Examined, address: str) -> bool:
+        """Say whether this is postmaster mail that no customer takes and nobody of ours reads."""
+        if self._settings.postmaster or not fold(address).startswith("postmaster@"):
             return False
-        return fold(address) == f"postmaster@{self._settings.mail_domain.lower()}"
+        return not examined.preferences.accepts(address)
 
     async def _wait(self, examined: Examined, reason: str) -> None:
         stored = examined.stored

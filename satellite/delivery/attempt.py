@@ -8,98 +8,35 @@ committed is known here until it is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
-from common.clock import Clock
 from common.errors import BorderScoutError, EnvironmentFailure, LocalError
 from common.ids import MessageId
-from common.preferences import Preferences
 from common.records import Event
 from common.tasks import finish
 from satellite.delivery import bounce as reports
 from satellite.delivery import hold as holds
 from satellite.delivery import outcome
 from satellite.delivery.client import BeforeDot, transact
-from satellite.delivery.connections import Connections, Unreachable
+from satellite.delivery.connections import Unreachable
 from satellite.delivery.copies import CopyContent, offer_of
 from satellite.delivery.hold import Hold
-from satellite.delivery.lanes import Entry, Lanes
-from satellite.delivery.metrics import Metrics
+from satellite.delivery.lanes import Entry
 from satellite.delivery.outcome import Answer, Ending, Settlement, Stage
-from satellite.delivery.routing import Leg, Own, leg_of, targets_of
-from satellite.delivery.schedule import Schedule
+from satellite.delivery.room import FAULT_PAUSE_S, PENDING, Room
+from satellite.delivery.routing import Leg, leg_of, targets_of
 from satellite.delivery.session import Session
-from satellite.spool.bodies import Body, BodyDamaged
+from satellite.spool.bodies import BodyDamaged
 from satellite.spool.messages import NewMessage, Outgoing, Recipient, Settled, Stored
 from satellite.spool.states import OUTCOMES, State
 
 log = structlog.get_logger()
 
-PENDING = frozenset({State.QUEUED, State.SENDING, State.DEFERRED, State.HELD})
-FAULT_PAUSE_S = 15.0  # before the spool is asked again that could not write
 _SECOND_US = 1_000_000
-
-
-class DeliverySpool(Protocol):
-    """The spool, as delivery needs it."""
-
-    @property
-    def preferences(self) -> Preferences:
-        """What is applied now."""
-        ...
-
-    def message(self, message: MessageId, /) -> Stored | None:
-        """Return a message as it is committed, or None when it has gone."""
-        ...
-
-    def open_body(self, message: Stored, /) -> Body:
-        """Return a message's octets; raises BodyDamaged."""
-        ...
-
-    async def mark_sending(self, message: MessageId, numbers: Sequence[int], /) -> None:
-        """Make the sending mark durable."""
-        ...
-
-    async def settle(
-        self,
-        message: MessageId,
-        results: Sequence[Settled],
-        /,
-        *,
-        records: Sequence[Outgoing] = (),
-        bounce: NewMessage | None = None,
-    ) -> None:
-        """Write how recipients left a transaction."""
-        ...
-
-    async def damage(self, message: MessageId, reason: str, /) -> None:
-        """Set a message aside whose body cannot be read."""
-        ...
-
-    def age_us(self) -> int:
-        """Return the age clock."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
-    """What all attempts share."""
-
-    spool: DeliverySpool
-    connections: Connections
-    lanes: Lanes
-    clock: Clock
-    own: Own
-    schedule: Schedule
-    reporter: reports.Reporter
-    metrics: Metrics
-    spread: Callable[[], float]
-    new_id: Callable[[], MessageId]
-    offer: Callable[[MessageId], None]
 
 
 Pair = tuple[Recipient, Leg]

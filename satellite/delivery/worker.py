@@ -19,13 +19,14 @@ from common.errors import SettingsError
 from common.ids import ULID_RANDOM_BYTES, MessageId, ulid
 from common.preferences.documents import split_target
 from common.tasks import keep_running, spawn
-from satellite.delivery.attempt import FAULT_PAUSE_S, PENDING, Attempt, DeliverySpool, Room
+from satellite.delivery.attempt import Attempt
 from satellite.delivery.bounce import Reporter
 from satellite.delivery.connections import Connections
 from satellite.delivery.hold import HoldInfo, expires_age_us
 from satellite.delivery.lanes import Entry, Lanes
 from satellite.delivery.lookup import DnsResolver, Resolver
 from satellite.delivery.metrics import Metrics
+from satellite.delivery.room import FAULT_PAUSE_S, PENDING, DeliverySpool, Room
 from satellite.delivery.routing import Destination, Leg, Own, leg_of
 from satellite.delivery.schedule import SPREAD_SHARE, Schedule
 from satellite.delivery.session import Deadlines

@@ -152,11 +152,10 @@ class Follower:
         match event:
             case Connected():
                 self._is_connected = True
-                self._assembly = self._applying = None
                 return [Say(self._hello())]
             case Disconnected():
                 self._is_connected = False
-                self._assembly = self._applying = None
+                self._assembly = self._applying = None  # parts alone are worth nothing
                 return []
             case Batch():
                 return self._take(event)

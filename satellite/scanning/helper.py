@@ -97,7 +97,9 @@ class _Process:
         self._number += 1
         content = b"" if sample.path is not None else sample.data or b""
         path = None if sample.path is None else str(sample.path)
-        head = head_of({"id": self._number, "job": job, "path": path}, len(content))
+        head = head_of(
+            {"id": self._number, "job": job, "path": path, "size": sample.size}, len(content)
+        )
         try:
             self._writer.write(head)
             self._writer.write(content)

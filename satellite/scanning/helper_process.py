@@ -55,6 +55,8 @@ def serve(connection: socket.socket, jobs: Mapping[str, Job]) -> None:
         fields, content = request
         if fields["path"] is not None:
             content = Path(fields["path"]).read_bytes()
+        if len(content) != fields["size"]:
+            raise ValueError("this is not the whole message")
         answer = jobs[fields["job"]](content)
         del content, request  # a large message must not count against the next one
         connection.sendall(head_of({"id": fields["id"], "answer": answer}, 0))

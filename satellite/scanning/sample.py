@@ -42,6 +42,6 @@ class Sample:
         if self.data is not None:
             return self.data[offset : offset + length]
         assert self.path is not None
-        with self.path.open("rb", buffering=0) as file:
+        with self.path.open("rb") as file:
             file.seek(offset)
             return file.read(length)

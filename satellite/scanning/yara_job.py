@@ -103,4 +103,7 @@ def _meaning(rule: yara_x.Rule) -> tuple[Outcome, str]:
     meta = dict(rule.metadata)
     said = meta.get("outcome")
     outcome = next((item for item in RULE_OUTCOMES if item.value == said), Outcome.INFECTED)
-    return outcome, printable(str(meta.get("threat", rule.identifier)))
+    threat = meta.get("threat", rule.identifier)
+    if isinstance(threat, bytes):  # text with control characters in it
+        threat = threat.decode("latin-1")
+    return outcome, printable(str(threat))

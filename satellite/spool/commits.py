@@ -82,11 +82,13 @@ class Commits:
         clock: Clock,
         sequence: int,
         committed: Callable[[Transaction], None],
+        broke: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._cursor = connection.cursor()
         self._clock = clock
         self._committed = committed
+        self._broke = broke
         self._loop = asyncio.get_running_loop()
         self._pending: list[tuple[Operation, asyncio.Future[None]]] = []
         self._busy = False
@@ -180,6 +182,7 @@ class Commits:
                 # dropped them. The worker ends; recovery reads what the disk really has.
                 self.broken = failure.what
                 log.error("spool.broken", reason=failure.what)
+                self._broke()
             self._fail(futures, failure)
         else:
             self.sequence = transaction.sequence

@@ -52,6 +52,7 @@ class Spool:
         self.on_received: Callable[[MessageId], None] = _nothing
         self.on_queued: Callable[[MessageId], None] = _nothing
         self.on_outgoing: Callable[[], None] = _nothing
+        self.on_broken: Callable[[], None] = _nothing
         self._folder = folder
         self._bodies = folder / "bodies"
         self._clock = clock
@@ -102,6 +103,7 @@ class Spool:
             clock=self._clock,
             sequence=max(int(meta.get("acknowledged", 0)), self._outbox.last_sequence()),
             committed=self._committed,
+            broke=self._has_broken,
         )
         self.preferences = applied.read_preferences(self._select)
         self._counts: Counter[State] = Counter()
@@ -336,6 +338,9 @@ class Spool:
         self._counts.update(transaction.moves)
         if transaction.records:
             self.on_outgoing()
+
+    def _has_broken(self) -> None:
+        self.on_broken()
 
     def _stored_new(self, new: NewMessage) -> Stored:
         return new.as_stored(

@@ -200,11 +200,12 @@ def _pieces(opening: bytes, sample: Sample | None) -> Iterator[bytes]:
     if sample is None:
         return
     for offset in range(0, sample.size, CHUNK_BYTES):
+        length = min(CHUNK_BYTES, sample.size - offset)
         try:
-            chunk = sample.read(offset, min(CHUNK_BYTES, sample.size - offset))
+            chunk = sample.read(offset, length)
         except OSError as error:
             raise SampleUnreadable(f"the body cannot be read: {error.strerror}") from None
-        if not chunk:
+        if len(chunk) != length:  # the beginning of a message may be clean when it is not
             raise SampleUnreadable("the body is shorter than it was")
         yield _LENGTH.pack(len(chunk)) + chunk
     yield _END

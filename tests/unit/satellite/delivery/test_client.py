@@ -212,6 +212,22 @@ async def test_without_the_sending_mark_no_dot_leaves() -> None:
     assert hop.taken == []
 
 
+async def test_an_acceptance_while_the_mark_is_being_written_is_none() -> None:
+    async with NextHop() as hop:
+        session = await opened(hop)
+
+        async def before_dot() -> bool:
+            session.wire.data_received(b"250 2.0.0 Taken, whatever it is\r\n")
+            return True
+
+        answers = await transact(session, offer(), before_dot=before_dot)
+        await asyncio.sleep(0)
+
+    assert endings(answers) == [Ending.LATER] * 2
+    assert not any(answer.possibly_delivered for answer in answers)
+    assert hop.taken == []
+
+
 async def test_an_error_of_the_reader_ends_the_session_before_the_dot() -> None:
     class Broken(Blocks):
         def blocks(self) -> Iterator[bytes]:

@@ -1,0 +1,192 @@
+"""What is one shard made of?
+
+Touches everything of a shard. The composition root: it builds the adapters and connects the rooms,
+which meet nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import asdict
+from importlib.metadata import version
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from common.clock import SystemClock
+from common.errors import BorderScoutError, EnvironmentFailure
+from common.records import Event
+from common.reports import EngineReport, HoldReport, NodeReport
+from common.tasks import keep_running
+from satellite.app.judging import Judging
+from satellite.app.measures import SpoolMetrics
+from satellite.delivery.worker import Delivery
+from satellite.filtering.catalogue import build_filters
+from satellite.filtering.filter import FilterContext
+from satellite.filtering.resolver import DnsResolver
+from satellite.filtering.run import Filters
+from satellite.link.client import Link
+from satellite.scanning.engine import EngineContext, build_engines
+from satellite.scanning.helper import Helper
+from satellite.scanning.run import Scanner
+from satellite.settings import SatelliteSettings
+from satellite.smtp.metrics import SmtpMetrics
+from satellite.smtp.server import FrontEnd
+from satellite.spool.messages import Outgoing
+from satellite.spool.store import Spool
+
+log = structlog.get_logger()
+
+DRAIN_S = 10.0  # for sessions in flight when it is told to stop
+SAVE_AGE_S = 60.0
+PROBE_S = 10.0  # between looks at the engines
+LOOK_S = 1.0  # between looks at whether mail may be accepted
+
+
+class Shard:
+    """One worker's rooms, connected."""
+
+    def __init__(
+        self, spool: Spool, settings: SatelliteSettings, *, sockets: list[socket.socket]
+    ) -> None:
+        self.spool = spool
+        self.settings = settings
+        self.clock = SystemClock()
+        self.registry = CollectorRegistry()
+        self.listening = False
+        self._sockets = sockets
+        self._accepting_reason = "starting"
+        self._engines: tuple[EngineReport, ...] = ()
+        self._preferred = asyncio.Event()
+        self._build()
+
+    def _build(self) -> None:
+        settings, clock, registry = self.settings, self.clock, self.registry
+        self.helper = Helper(clock=clock)
+        context = EngineContext(clock=clock, helper=self.helper)
+        self.scanner = Scanner(build_engines(settings.engines, context), clock, registry=registry)
+        filter_context = FilterContext(
+            clock=clock, resolver=DnsResolver(settings.resolver), metrics=registry
+        )
+        self.filters = Filters(
+            build_filters(settings.filters, filter_context), clock=clock, metrics=registry
+        )
+        self.delivery = Delivery(self.spool, settings, clock, registry=registry)
+        self.judging = Judging(
+            spool=self.spool,
+            scanner=self.scanner,
+            filters=self.filters,
+            settings=settings,
+            clock=clock,
+            judged=self.delivery.offer,
+        )
+        self.front_end = FrontEnd(self.spool, settings, clock, SmtpMetrics(registry))
+        self.link = Link(
+            self.spool,
+            settings,
+            clock,
+            version=version("border-scout"),
+            shards=settings.workers,
+            report=self.report,
+            on_preferences=self._preferred.set,
+            on_flush=self.delivery.flush,
+            on_released=self.delivery.offer,
+        )
+        self.metrics = SpoolMetrics(self.spool, registry)
+        self.spool.on_received = self.judging.add
+        self.spool.on_queued = self.delivery.offer
+        self.spool.on_outgoing = self.link.outgoing
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        for message, due_us in self.spool.backlog.scan:
+            self.judging.add(message, due_us)
+        for message in self.spool.backlog.deliver:
+            self.delivery.offer(message)
+        async with asyncio.TaskGroup() as group:
+            for name, work in (
+                ("judging", self.judging.run),
+                ("delivery", self.delivery.run),
+                ("link", self.link.run),
+                ("probing", self._probe),
+                ("age", self._save_age),
+                ("listening", self._listen),
+            ):
+                group.create_task(keep_running(work, name=name, clock=self.clock), name=name)
+
+    async def drain(self) -> None:
+        """Take nothing new, and let sessions and delivery transactions in flight end."""
+        await self.front_end.drain(DRAIN_S)
+        await self.delivery.close()
+        try:
+            await self.spool.note(Outgoing(event=Event.STOPPED))
+        except EnvironmentFailure as error:  # a disk that is full or broken must not hold us
+            log.warning("shard.record_lost", lost=Event.STOPPED.value, reason=error.what)
+
+    async def close(self) -> None:
+        """Let go of what the rooms hold."""
+        await self.filters.close()
+        await self.scanner.close()
+        await self.helper.close()
+
+    def report(self) -> NodeReport:
+        """Return what the core is told of this shard."""
+        holds = tuple(HoldReport(**asdict(hold)) for hold in self.delivery.holds())
+        counts = {state.value: count for state, count in self.spool.counts().items() if count}
+        return NodeReport(
+            spool=counts,
+            engines=self._engines,
+            holds=holds,
+            accepting=self.listening and not self._accepting_reason,
+            not_accepting_reason=self._accepting_reason,
+            oldest_us=self.metrics.oldest_us(),
+        )
+
+    @property
+    def not_accepting_reason(self) -> str:
+        return self._accepting_reason
+
+    async def _listen(self) -> None:
+        """Listen once there are preferences, and say whenever mail may not be accepted."""
+        if not self.spool.preferences.position.revision:
+            self._accepting_reason = "no preferences yet"
+            await self._preferred.wait()
+        if self._sockets:
+            await self.front_end.start(self._sockets)
+        self.listening, self._accepting_reason = True, ""
+        log.info("shard.listening", shard=self.spool.shard)
+        while True:
+            await self._look()
+            await self.clock.sleep(LOOK_S)
+
+    async def _look(self) -> None:
+        reason = self.spool.refusal() or ""
+        if bool(reason) == bool(self._accepting_reason):
+            return
+        self._accepting_reason = reason
+        log.warning("shard.accepting", accepting=not reason, reason=reason)
+        event = Event.NOT_ACCEPTING if reason else Event.ACCEPTING
+        try:
+            await self.spool.note(Outgoing(event=event, fields={"reason": reason}))
+        except BorderScoutError as error:  # the very disk that is full
+            log.warning("shard.record_lost", lost=event.value, reason=error.what)
+
+    async def _probe(self) -> None:
+        while True:
+            found = await self.scanner.probe_all()
+            self._engines = tuple(
+                EngineReport(
+                    name=name,
+                    answering=health.answering,
+                    version=health.version,
+                    detail=health.detail,
+                )
+                for name, health in found.items()
+            )
+            await self.clock.sleep(PROBE_S)
+
+    async def _save_age(self) -> None:
+        while True:
+            await self.clock.sleep(SAVE_AGE_S)
+            await self.spool.save_age()

@@ -1,0 +1,84 @@
+"""What does every attempt of this room use?
+
+Pure but for what it holds: the port to the spool, and the parts that the worker has put together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from common.clock import Clock
+from common.ids import MessageId
+from common.preferences import Preferences
+from satellite.delivery.bounce import Reporter
+from satellite.delivery.connections import Connections
+from satellite.delivery.lanes import Lanes
+from satellite.delivery.metrics import Metrics
+from satellite.delivery.routing import Own
+from satellite.delivery.schedule import Schedule
+from satellite.spool.bodies import Body
+from satellite.spool.messages import NewMessage, Outgoing, Settled, Stored
+from satellite.spool.states import State
+
+PENDING = frozenset({State.QUEUED, State.SENDING, State.DEFERRED, State.HELD})
+FAULT_PAUSE_S = 15.0  # before the spool is asked again that could not write
+
+
+class DeliverySpool(Protocol):
+    """The spool, as delivery needs it."""
+
+    @property
+    def preferences(self) -> Preferences:
+        """What is applied now."""
+        ...
+
+    def message(self, message: MessageId, /) -> Stored | None:
+        """Return a message as it is committed, or None when it has gone."""
+        ...
+
+    def open_body(self, message: Stored, /) -> Body:
+        """Return a message's octets; raises BodyDamaged."""
+        ...
+
+    async def mark_sending(self, message: MessageId, numbers: Sequence[int], /) -> None:
+        """Make the sending mark durable."""
+        ...
+
+    async def settle(
+        self,
+        message: MessageId,
+        results: Sequence[Settled],
+        /,
+        *,
+        records: Sequence[Outgoing] = (),
+        bounce: NewMessage | None = None,
+    ) -> None:
+        """Write how recipients left a transaction."""
+        ...
+
+    async def damage(self, message: MessageId, reason: str, /) -> None:
+        """Set a message aside whose body cannot be read."""
+        ...
+
+    def age_us(self) -> int:
+        """Return the age clock."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What all attempts share."""
+
+    spool: DeliverySpool
+    connections: Connections
+    lanes: Lanes
+    clock: Clock
+    own: Own
+    schedule: Schedule
+    reporter: Reporter
+    metrics: Metrics
+    spread: Callable[[], float]
+    new_id: Callable[[], MessageId]
+    offer: Callable[[MessageId], None]
