@@ -1,4 +1,4 @@
-"""A feed sends changes as changes, cuts what is large, and says where it is while nothing happens."""
+"""A feed sends changes as changes, cuts what is large, and says where it is when all is quiet."""
 
 from __future__ import annotations
 

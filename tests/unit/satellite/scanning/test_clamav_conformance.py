@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import uvloop
@@ -61,7 +62,7 @@ def script_of(condition: Condition) -> Callable[[bytes], bytes]:
 
 
 class ClamavBench:
-    impossible: dict[Condition, str] = {}
+    impossible: ClassVar[dict[Condition, str]] = {}
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -132,6 +132,67 @@ async def test_a_kept_session_that_died_costs_a_second_try_and_not_the_message(
     assert (second.outcome, second.attempt) == (Outcome.CLEAN, 2)
 
 
+async def test_a_kept_session_that_clamd_closed_is_noticed_before_it_is_asked(
+    tmp_path: Path,
+) -> None:
+    async with ScriptedClamd(tmp_path / "c", says(OK)) as peer:
+        engine = engine_of(peer)
+        await scan(engine)
+        await peer.drop()
+        verdict = await scan(engine)
+        await engine.close()
+
+        assert (verdict.outcome, verdict.attempt) == (Outcome.CLEAN, 1)
+        assert peer.connections == 2
+
+
+async def test_a_session_in_which_a_scan_was_cancelled_is_never_asked_again(
+    tmp_path: Path,
+) -> None:
+    asked, release = asyncio.Event(), asyncio.Event()
+
+    async def slow_at_first(content: bytes) -> bytes:
+        if number_in(content) == 0:
+            asked.set()
+            await release.wait()
+        return OK
+
+    async with ScriptedClamd(tmp_path / "c", slow_at_first) as peer:
+        engine = engine_of(peer)
+        given_up = asyncio.create_task(scan(engine, numbered_sample(0, infected=True)))
+        await asked.wait()
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        verdict = await scan(engine, numbered_sample(1, infected=False))
+        release.set()
+        await engine.close()
+
+        assert (verdict.outcome, verdict.attempt) == (Outcome.CLEAN, 1)
+        assert peer.connections == 2
+
+
+@pytest.mark.parametrize("size", [100, 5_000_000])
+async def test_an_answer_that_was_there_before_the_write_failed_is_read(
+    tmp_path: Path, size: int
+) -> None:
+    closed = asyncio.Event()
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"1: INSTREAM size limit exceeded. ERROR\0")
+        writer.close()
+        await writer.wait_closed()
+        closed.set()
+
+    server = await asyncio.start_unix_server(serve, str(tmp_path / "c"))
+    session = await connect(f"unix:{tmp_path / 'c'}")
+    await closed.wait()
+
+    assert await session.scan(sample_of(b"x" * size)) == b"INSTREAM size limit exceeded. ERROR"
+    assert not session.is_usable
+    session.close()
+    server.close()
+
+
 async def test_a_message_with_which_clamd_dies_twice_is_an_error(tmp_path: Path) -> None:
     def deadly(_: bytes) -> bytes:
         raise Close

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -76,7 +77,8 @@ async def peer(script: Script, *, piece_bytes: int = 0) -> AsyncIterator[tuple[s
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
-        yield "127.0.0.1:%d" % server.sockets[0].getsockname()[1], received
+        port = server.sockets[0].getsockname()[1]
+        yield f"127.0.0.1:{port}", received
     finally:
         server.close()
         for task in tasks:
@@ -90,7 +92,7 @@ def fitted(*settings: EngineSettings) -> tuple[Fitted, ...]:
 
 
 class OutsideBench:
-    impossible = {
+    impossible: ClassVar[dict[Condition, str]] = {
         Condition.ENCRYPTED: "its server does not say such things",
         Condition.MACRO: "its server does not say such things",
         Condition.LIMITS: "its server does not say such things",
@@ -112,9 +114,8 @@ class OutsideBench:
             async def reached() -> None:
                 await received.wait()
 
-            if condition is Condition.REFUSED:
-                address = "127.0.0.1:1"
-            (item,) = fitted(EngineSettings(name="mine", kind="outside", address=address))
+            place = "127.0.0.1:1" if condition is Condition.REFUSED else address
+            (item,) = fitted(EngineSettings(name="mine", kind="outside", address=place))
             sample = sample_of(plain(b"hello"))
             yield Arranged(engine=item.engine, sample=sample, reached=reached)
 

@@ -100,7 +100,7 @@ async def test_one_engine_does_not_spoil_another(work: Work, outcome: Outcome) -
 
 async def test_an_engine_that_is_no_coroutine_is_an_error() -> None:
     class Plain(Puppet):
-        def scan(self, sample: object, *, deadline_s: float) -> Any:  # type: ignore[override]
+        def scan(self, sample: object, *, deadline_s: float) -> Any:
             return CLEAN
 
     (verdict,) = await scanner_of(Plain("plain", hang)).scan(SAMPLE)

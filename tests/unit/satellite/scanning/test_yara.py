@@ -117,6 +117,13 @@ async def test_a_large_body_is_scanned_from_its_file(helper: Helper, tmp_path: P
     assert (await build(helper).scan(sample, deadline_s=30)).outcome is Outcome.INFECTED
 
 
+async def test_the_beginning_of_a_body_is_not_the_body(helper: Helper, tmp_path: Path) -> None:
+    sample = file_sample(tmp_path / "body", plain(b"x" * 1000 + EICAR))
+    (tmp_path / "body").write_bytes(plain(b"x"))
+
+    assert (await build(helper).scan(sample, deadline_s=30)).outcome is Outcome.LIMITS
+
+
 async def test_a_body_that_is_gone_is_not_clean(helper: Helper, tmp_path: Path) -> None:
     sample = file_sample(tmp_path / "body", plain(b"x"))
     (tmp_path / "body").unlink()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import uvloop
@@ -51,7 +52,7 @@ SAMPLES: dict[Condition, bytes] = {
 
 
 class YaraBench:
-    impossible = {
+    impossible: ClassVar[dict[Condition, str]] = {
         Condition.TOO_LARGE: "the helper takes what a worker takes",
         Condition.ERROR: "a rule matches or does not",
     }

@@ -1,0 +1,249 @@
+"""Does the house still look as its plan says, where no linter looks?
+
+import-linter does not see a folder without ``__init__.py``, and no tool minds a file that grows, a
+name that means nothing, or a link that leads nowhere.
+"""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import importlib.metadata
+import re
+import subprocess
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PRODUCT = ("cli", "common", "core", "inventory", "satellite")
+LINES_MAX = 400
+FORBIDDEN_WORDS = {"util", "utils", "helpers", "misc", "manager", "managers"}
+TESTING_PACKAGES = {"pytest", "hypothesis", "tests", "_pytest"}
+
+# DESIGN's plan: the files that decide and do nothing else. A package stands for all in it.
+PURE = (
+    "common.ids",
+    "common.address",
+    "common.envelope",
+    "common.verdict",
+    "common.records",
+    "common.errors",
+    "common.backoff",
+    "common.preferences",
+    "common.stream",
+    "satellite.disposition",
+    "satellite.headers",
+    "satellite.spool.states",
+    "satellite.smtp.admission",
+    "satellite.smtp.replies",
+    "satellite.smtp.trace",
+    "satellite.scanning.plan",
+    "satellite.scanning.judge",
+    "satellite.filtering.score",
+    "satellite.delivery.routing",
+    "satellite.delivery.schedule",
+    "satellite.delivery.hold",
+    "satellite.delivery.outcome",
+    "satellite.delivery.bounce",
+    "satellite.link.follower",
+    "satellite.link.uplink",
+    "core.preferences.ledger",
+    "core.preferences.rollout",
+    "core.link.fleet",
+    "core.records.intake",
+    "core.records.search",
+    "core.records.reports",
+    "core.quarantine.cases",
+    "core.quarantine.retention",
+    "core.quarantine.digest",
+    "inventory.model",
+    "inventory.check",
+    "inventory.addressing",
+    "inventory.plan",
+    "inventory.mx.planner",
+    "inventory.mx.formats",
+    "inventory.render.wireguard",
+    "inventory.render.systemd",
+    "inventory.render.node",
+)
+
+
+@cache
+def our_files() -> tuple[Path, ...]:
+    """Return the files that git holds or would take, or skip where there is no git."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    names = [name for name in listed.stdout.decode().split("\0") if name]
+    return tuple(path for name in names if (path := ROOT / name).is_file())
+
+
+def python_files(*folders: str) -> list[Path]:
+    """Return our hand-written Python files below some folders."""
+    return [
+        path
+        for path in our_files()
+        if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in folders
+    ]
+
+
+def name_of(path: Path) -> str:
+    """Return a path as it is written in this project."""
+    return str(path.relative_to(ROOT))
+
+
+def imported(path: Path) -> set[str]:
+    """Return the top-level names of everything that a file imports, wherever it does."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_every_folder_with_python_in_it_is_a_package() -> None:
+    folders = {path.parent for path in python_files(*PRODUCT, "tests")}
+    unit = ROOT / "tests" / "unit"
+
+    assert [
+        name_of(folder)
+        for folder in sorted(folders)
+        if not folder.is_relative_to(unit) and not (folder / "__init__.py").exists()
+    ] == []
+
+
+def test_there_is_no_package_below_the_unit_tests() -> None:
+    """A lone ``tests/unit/core/__init__.py`` would shadow ``core``."""
+    assert list((ROOT / "tests" / "unit").rglob("__init__.py")) == []
+
+
+def test_no_module_has_grown_beyond_a_walk() -> None:
+    """Tests are lists of claims, and may be longer."""
+    long = {
+        name_of(path): count
+        for path in python_files(*PRODUCT, "tests")
+        if not path.name.startswith("test_")
+        and (count := len(path.read_bytes().splitlines())) > LINES_MAX
+    }
+
+    assert long == {}
+
+
+def test_no_file_is_called_after_nothing() -> None:
+    assert [
+        name_of(path)
+        for path in python_files(*PRODUCT, "tests")
+        if FORBIDDEN_WORDS & set(path.stem.lower().split("_"))
+    ] == []
+
+
+def test_every_module_says_which_question_it_answers() -> None:
+    assert [
+        name_of(path)
+        for path in python_files(*PRODUCT)
+        if path.read_bytes().strip() and not ast.get_docstring(ast.parse(path.read_bytes()))
+    ] == []
+
+
+def test_the_product_does_not_lean_on_its_tests() -> None:
+    assert {
+        name_of(path): sorted(wrong)
+        for path in python_files(*PRODUCT)
+        if (wrong := imported(path) & TESTING_PACKAGES)
+    } == {}
+
+
+def _pure_contract() -> configparser.SectionProxy:
+    linter = configparser.ConfigParser()
+    linter.read(ROOT / ".importlinter", encoding="utf-8")
+    return linter["importlinter:contract:pure"]
+
+
+def _exists(module: str) -> bool:
+    path = ROOT / module.replace(".", "/")
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+def test_every_pure_file_of_the_plan_is_under_the_linter() -> None:
+    listed = set(_pure_contract()["source_modules"].split())
+
+    assert [module for module in PURE if _exists(module) and module not in listed] == []
+
+
+def test_the_linter_names_no_pure_file_that_is_gone() -> None:
+    assert [m for m in _pure_contract()["source_modules"].split() if not _exists(m)] == []
+
+
+def test_a_module_that_calls_itself_pure_imports_nothing_that_acts() -> None:
+    """The docstring is a promise too: ``Pure.`` means what the linter's contract means."""
+    forbidden = set(_pure_contract()["forbidden_modules"].split())
+    broken = {}
+    for path in python_files(*PRODUCT):
+        docstring = ast.get_docstring(ast.parse(path.read_bytes())) or ""
+        if re.search(r"^Pure\.", docstring, re.MULTILINE) and (wrong := imported(path) & forbidden):
+            broken[name_of(path)] = sorted(wrong)
+
+    assert broken == {}
+
+
+@pytest.mark.parametrize("document", ["README.md", "CHANGELOG.md", "docs"])
+def test_the_links_in_the_documentation_lead_somewhere(document: str) -> None:
+    start = ROOT / document
+    pages = sorted(start.rglob("*.md")) if start.is_dir() else [start]
+    assert pages
+    dead = []
+    for page in pages:
+        text = re.sub(r"(?s)```.*?```", "", page.read_text(encoding="utf-8"))
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
+            if not re.match(r"[a-z]+:", target) and not (page.parent / target).exists():
+                dead.append(f"{name_of(page)}: {target}")
+
+    assert dead == []
+
+
+def test_every_decision_record_has_its_five_headings() -> None:
+    headings = ["Context", "Decision", "Rejected and why", "Consequences", "Confirmed by"]
+    for page in sorted((ROOT / "docs" / "adr").glob("*.md")):
+        assert re.match(r"\d{4}-[a-z0-9-]+\.md", page.name), page.name
+        found = re.findall(r"(?m)^## (.+)$", page.read_text(encoding="utf-8"))
+        assert found == headings, page.name
+
+
+def test_no_file_tells_of_one_machine_or_one_index() -> None:
+    folders = "|".join(["work", "root", "home", "Users"])
+    needles = re.compile(
+        rb"(?<![\w.$}*>-])/(?:" + folders.encode() + rb")/\w"
+        rb"|(?:extra-)?index-url|/simple/?\s|pythonhosted|artifactory",
+    )
+    found = [
+        f"{name_of(path)}: {match[0]!r}"
+        for path in our_files()
+        if path != Path(__file__) and (match := needles.search(path.read_bytes()))
+    ]
+
+    assert found == []
+
+
+def _entry_points() -> list[tuple[str, str, str]]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    groups = {"console_scripts": project["scripts"], **project["entry-points"]}
+    return [(group, name, value) for group in groups for name, value in groups[group].items()]
+
+
+@pytest.mark.parametrize(("group", "name", "value"), _entry_points())
+def test_every_entry_point_leads_to_something_that_can_be_called(
+    group: str, name: str, value: str
+) -> None:
+    point = importlib.metadata.EntryPoint(name=name, value=value, group=group)
+
+    assert callable(point.load())

@@ -1,0 +1,498 @@
+"""A core and its shards over loopback: real gRPC, real certificates, real stores."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc.aio
+import pytest
+
+from common import rpc
+from common.clock import SystemClock
+from common.envelope import Envelope
+from common.preferences import Kind
+from common.records import Event
+from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Outgoing
+from satellite.spool.store import Spool
+from tests.support.core_rooms import route
+from tests.support.link import Certificates, Core, MemorySpool, Shard, satellite_settings, until
+from tests.support.preferences import document, tombstone
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    return Certificates(tmp_path / "authority")
+
+
+class House:
+    """A core and shards, all stopped at the end, whatever a test did."""
+
+    def __init__(self, folder: Path, certificates: Certificates) -> None:
+        self._folder = folder
+        self._certificates = certificates
+        self._shards: list[Shard] = []
+        self._spools: list[Spool] = []
+        self.core: Core
+
+    async def start_core(self, *, port: int = 0) -> Core:
+        tls = self._certificates.issue("core", "core")
+        self.core = await Core.start(self._folder / "core", tls, port=port)
+        return self.core
+
+    async def restart_core(self) -> Core:
+        port = self.core.port
+        await self.core.stop()
+        return await self.start_core(port=port)
+
+    def shard(self, spool: MemorySpool | Spool, *, version: str = "1", shards: int = 1) -> Shard:
+        tls = self._certificates.issue("satellite", spool.node)
+        settings = satellite_settings(tls, port=self.core.port, node=spool.node)
+        shard = Shard.start(spool, settings, version=version, shards=shards)
+        spool.on_outgoing = shard.link.outgoing
+        self._shards.append(shard)
+        return shard
+
+    async def spool(self, number: int = 0) -> Spool:
+        folder = self._folder / f"shard{number}"
+        spool = await Spool.open(folder, node="lon1", shard=number, clock=SystemClock())
+        self._spools.append(spool)
+        return spool
+
+    async def stop(self) -> None:
+        for shard in self._shards:
+            await shard.stop()
+        for spool in self._spools:
+            await spool.close()
+        await self.core.stop()
+
+
+@pytest.fixture
+async def house(tmp_path: Path, certificates: Certificates) -> AsyncIterator[House]:
+    built = House(tmp_path, certificates)
+    await built.start_core()
+    yield built
+    await built.stop()
+
+
+def revision_of(spool: MemorySpool | Spool) -> int:
+    return spool.preferences.position.revision
+
+
+async def quarantine(spool: Spool, body: bytes) -> str:
+    entry = spool.begin()
+    entry.write(body)
+    envelope = Envelope(
+        client_address="192.0.2.7",
+        helo="mail.sender.example",
+        sender="a@sender.example",
+        recipients=("x@acme.example",),
+    )
+    await entry.commit(envelope=envelope, trace=b"Received: here\r\n")
+    one = Judged(
+        number=0,
+        disposition=Disposition.QUARANTINE,
+        reason="virus",
+        copy=Copy(head=b"X-BorderScout: id=1\r\n", skip=0),
+    )
+    judgement = Judgement(
+        revision=1,
+        subject="hello",
+        message_id_header="<1@sender.example>",
+        recipients=(one,),
+        verdicts=(),
+        score=0.0,
+        quarantine_reason="virus",
+        quarantine_detail="Eicar-Test",
+    )
+    await spool.judge(entry.id, judgement)
+    return entry.id
+
+
+# --- preferences --------------------------------------------------------------------------------
+
+
+async def test_what_is_published_is_in_force_at_every_shard_and_the_fleet_says_so(
+    house: House,
+) -> None:
+    spools = [await house.spool(0), await house.spool(1)]
+    for spool in spools:
+        house.shard(spool, shards=2)
+
+    await house.core.database.preferences.publish([route()], who="test")
+
+    await until(lambda: all(revision_of(spool) == 1 for spool in spools), "applied")
+    await until(lambda: house.core.state() == "live", "live")
+    assert spools[0].preferences.route("acme.example") is not None
+    status = house.core.link.fleet.node("lon1", now_s=house.core.clock.monotonic_s())
+    assert (status.lag, status.shards_expected) == (0, 2)
+
+
+async def test_a_shard_that_comes_again_gets_changes_alone(house: House) -> None:
+    spool = MemorySpool()
+    publish = house.core.database.preferences.publish
+    await publish([route("a.example"), route("b.example")], who="test")
+    shard = house.shard(spool)
+    await until(lambda: revision_of(spool) == 1, "the first set")
+    await shard.stop()
+
+    await publish([tombstone(Kind.ROUTE, "a.example")], who="test")  # removed while it was away
+    await publish([route("c.example")], who="test")
+    house.shard(spool)
+
+    await until(lambda: revision_of(spool) == 3, "the changes")
+    assert spool.applies == [True, False]
+    assert spool.preferences.route("a.example") is None
+    assert spool.preferences.route("b.example") is not None
+
+
+async def test_a_set_that_was_changed_by_hand_is_found_and_repaired(house: House) -> None:
+    spool = MemorySpool()
+    await house.core.database.preferences.publish([route()], who="test")
+    shard = house.shard(spool)
+    await until(lambda: revision_of(spool) == 1, "applied")
+    await shard.stop()
+
+    position = spool.preferences.position
+    spool.preferences = spool.preferences.applied([route("evil.example")], position=position)
+    house.shard(spool)
+
+    await until(lambda: spool.preferences.route("evil.example") is None, "repaired")
+    assert spool.applies == [True, True]
+    assert revision_of(spool) == 1
+
+
+async def test_a_document_that_a_shard_refuses_is_shown_and_sent_only_once(house: House) -> None:
+    publish = house.core.database.preferences.publish
+    spool = MemorySpool()
+    await publish([route()], who="test")
+    shard = house.shard(spool)
+    await until(lambda: revision_of(spool) == 1, "the good set")
+
+    def status() -> str:
+        refused = house.core.link.fleet.node("lon1", now_s=house.core.clock.monotonic_s()).refused
+        return (
+            f"{refused.revision} {refused.kind} {refused.key}: {refused.reason}" if refused else ""
+        )
+
+    spool.bad_keys.add("bad")
+    bad = document(Kind.RULE, "bad", field="subject", pattern="x", score=1.0)
+    await publish([bad], who="test")
+    await until(lambda: status() == "2 rule bad: it does not please", "the refusal is shown")
+    assert revision_of(spool) == 1
+    assert house.core.state() == "catching up"
+
+    await shard.stop()
+    spool.bad_keys.clear()  # it would be taken now: it must not be sent
+    again = house.shard(spool)
+    await until(lambda: again.link.status(now_s=0.0).connected, "connected again")
+    await until(lambda: again.link.status(now_s=house.core.clock.monotonic_s()).lag == 1, "lag 1")
+    assert revision_of(spool) == 1
+
+    await publish([route("next.example")], who="test")
+    await until(lambda: revision_of(spool) == 3, "the newer revision")
+    await until(lambda: status() == "", "nothing is refused any more")
+    events = await house.core.database.records.node_events(limit=100)
+    assert [event["event"] for event in events].count("preferences_refused") == 1
+
+
+async def test_with_the_core_away_the_last_good_set_stays_and_the_lag_is_unknown(
+    house: House,
+) -> None:
+    spool = MemorySpool()
+    await house.core.database.preferences.publish([route()], who="test")
+    shard = house.shard(spool)
+    await until(lambda: shard.link.status(now_s=house.core.clock.monotonic_s()).lag == 0, "lag 0")
+
+    await house.core.link.stop(grace_s=0.1)
+
+    def status() -> tuple[bool, int | None]:
+        found = shard.link.status(now_s=house.core.clock.monotonic_s())
+        return found.connected, found.lag
+
+    await until(lambda: status() == (False, None), "unknown")
+    assert spool.preferences.route("acme.example") is not None
+    age_s = shard.link.status(now_s=house.core.clock.monotonic_s() + 1000.0).age_s
+    assert age_s is not None
+    assert age_s > 1000.0
+
+
+async def test_a_core_that_was_put_back_without_a_new_epoch_is_refused(house: House) -> None:
+    publish = house.core.database.preferences.publish
+    spool = MemorySpool()
+    epoch = house.core.database.epoch
+    for name in ("a.example", "b.example", "c.example"):
+        await publish([route(name)], who="test")
+    shard = house.shard(spool)
+    await until(lambda: revision_of(spool) == 3, "applied")
+    await shard.stop()
+
+    ahead = spool.preferences.position.__class__(epoch, 9)
+    spool.preferences = spool.preferences.applied([], position=ahead)
+    house.shard(spool)
+
+    def refused() -> bool:
+        found = house.core.link.fleet.node("lon1", now_s=house.core.clock.monotonic_s()).refused
+        return found is not None and "lost changes" in found.reason
+
+    await until(refused, "refused")
+    assert revision_of(spool) == 9
+
+    await house.core.database.renew_epoch(who="test")
+    await until(lambda: spool.preferences.position.epoch.generation == 2, "the new epoch")
+    assert revision_of(spool) == house.core.database.preferences.position.revision
+
+
+# --- records ------------------------------------------------------------------------------------
+
+
+async def test_records_arrive_once_over_restarts_of_both_ends(house: House) -> None:
+    spool = await house.spool()
+    shard = house.shard(spool)
+
+    for round_ in range(3):
+        for _ in range(200):
+            await spool.note(Outgoing(event=Event.NOT_ACCEPTING, fields={"round": round_}))
+        if round_ == 0:
+            await house.restart_core()
+        if round_ == 1:
+            await shard.stop()
+            shard = house.shard(spool)
+
+    await until(lambda: spool.backlog_sizes()[0] == 0, "all acknowledged")
+    events = await house.core.database.records.node_events(limit=10_000)
+    mine = [event for event in events if event["event"] == "not_accepting"]
+    assert len(mine) == 600
+    assert sorted({event["round"] for event in mine}) == [0, 1, 2]
+
+
+async def test_a_spool_that_was_put_back_is_told_and_its_records_stay(house: House) -> None:
+    spool = MemorySpool()
+    shard = house.shard(spool)
+    for _ in range(5):
+        spool.record("accepting")
+    await until(lambda: not spool.log, "acknowledged")
+    await shard.stop()
+
+    spool.sequence = 2  # an older copy of the spool
+    spool.record("accepting")
+    shard = house.shard(spool)
+
+    def told() -> bool:
+        problems = house.core.link.fleet.node("lon1", now_s=house.core.clock.monotonic_s()).problems
+        return any("older state" in problem for problem in problems)
+
+    await until(told, "the fleet shows it")
+    assert [record.sequence for record in spool.log] == [3]
+
+
+async def test_a_core_that_lost_its_end_gets_what_is_left_and_the_gap_is_told(
+    house: House,
+) -> None:
+    spool = MemorySpool()
+    spool.sequence = 40  # forty records were confirmed to a core that was put back since
+    spool.record("accepting")
+    house.shard(spool)
+
+    await until(lambda: not spool.log, "acknowledged")
+    events = await house.core.database.records.node_events(limit=1000)
+    assert [event["event"] for event in events].count("gap") == 40
+    assert [event["event"] for event in events].count("accepting") == 1
+    problems = house.core.link.fleet.node("lon1", now_s=house.core.clock.monotonic_s()).problems
+    assert "records 1 to 40" in problems[0]
+
+
+async def test_a_cloned_shard_is_fenced(house: House) -> None:
+    old, new = MemorySpool(life=1), MemorySpool(life=2)
+    house.shard(new)
+    await until(lambda: house.core.link.fleet.connected() == [("lon1", 0)], "the newer life")
+
+    clone = house.shard(old)
+    old.record("accepting")
+
+    def fenced() -> bool:
+        problems = clone.link.status(now_s=0.0).problems
+        return sum("FAILED_PRECONDITION" in problem for problem in problems) >= 2
+
+    await until(fenced, "fenced")
+    assert len(old.log) == 1
+    assert not clone.link.status(now_s=0.0).connected
+
+
+# --- quarantine and releases --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 40, 262_144, 900_000])
+async def test_a_quarantined_message_arrives_whole_and_only_then_leaves_the_spool(
+    house: House, size: int
+) -> None:
+    spool = await house.spool()
+    body = bytes(n % 251 for n in range(size))
+    message = await quarantine(spool, body)
+    house.shard(spool)
+
+    await until(lambda: spool.backlog_sizes()[1] == 0, "taken")
+    case = await house.core.custody.case(message)
+    assert case is not None
+    assert case.state == "held"
+    assert case.told.head == b"X-BorderScout: id=1\r\n"
+    assert case.told.recipients == ("x@acme.example",)
+    taken = b""
+    while len(taken) < size:
+        taken += await house.core.custody.read(message, len(taken), 1 << 20)
+    assert taken == body
+
+
+async def test_an_upload_goes_on_over_a_restart_of_the_core(house: House) -> None:
+    spool = await house.spool()
+    bodies = [bytes([n]) * 700_000 for n in range(1, 13)]
+    house.shard(spool)
+    messages = [await quarantine(spool, body) for body in bodies]
+
+    await until(lambda: spool.backlog_sizes()[1] < len(bodies), "some are taken")
+    await house.restart_core()
+
+    await until(lambda: spool.backlog_sizes()[1] == 0, "all are taken")
+    for message, body in zip(messages, bodies, strict=True):
+        assert await house.core.custody.read(message, 0, 1 << 20) == body
+
+
+async def test_a_large_upload_does_not_hold_up_preferences(house: House) -> None:
+    spool = await house.spool()
+    house.shard(spool)
+    for n in range(1, 9):
+        await quarantine(spool, bytes([n]) * 4_000_000)
+
+    await house.core.database.preferences.publish([route()], who="test")
+
+    await until(lambda: revision_of(spool) == 1, "applied")
+    assert spool.backlog_sizes()[1] > 0  # the bodies were still on their way
+
+
+async def test_a_release_clicked_twice_comes_back_once(house: House) -> None:
+    spool = await house.spool()
+    body = b"Subject: hello\r\n\r\n" + bytes(600_000)
+    message = await quarantine(spool, body)
+    shard = house.shard(spool)
+    await until(lambda: spool.backlog_sizes()[1] == 0, "taken by the core")
+
+    first = await house.core.releases.request(message, who="test")
+    second = await house.core.releases.request(message, who="test")
+
+    async def done() -> bool:
+        found = await house.core.releases.release(first.id)
+        return found is not None and found.state == "done"
+
+    await until(done, "done")
+    assert first.id == second.id
+    (released,) = shard.released
+    stored = spool.message(released)
+    assert stored is not None
+    assert stored.released_from == message
+    assert stored.envelope.recipients == ("x@acme.example",)
+    assert stored.envelope.sender == "a@sender.example"
+    assert (stored.subject, stored.copies[0].head) == ("hello", b"X-BorderScout: id=1\r\n")
+    with spool.open_body(stored) as held:
+        assert held.read(0, len(body)) == body
+
+
+async def test_a_release_whose_shard_is_full_is_taken_once_there_is_room(house: House) -> None:
+    spool = await house.spool()
+    message = await quarantine(spool, b"hello")
+    shard = house.shard(spool)
+    await until(lambda: spool.backlog_sizes()[1] == 0, "taken by the core")
+    await shard.stop()
+    full = MemorySpool(life=1)
+    full.incarnation = spool.incarnation
+    full.is_full = True
+    again = house.shard(full)
+    await until(lambda: house.core.link.fleet.connected() != [], "connected")
+
+    release = await house.core.releases.request(message, who="test")
+
+    async def claimed() -> bool:
+        found = await house.core.releases.release(release.id)
+        return found is not None and found.state == "claimed"
+
+    await until(claimed, "claimed")
+    assert again.released == []
+    full.is_full = False
+    await until(lambda: len(again.released) == 1, "taken at last")
+    assert full.released[release.id][3] == b"hello"
+
+
+async def test_a_body_that_is_not_the_released_one_is_never_delivered(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = await house.spool()
+    message = await quarantine(spool, b"hello")
+    shard = house.shard(spool)
+    await until(lambda: spool.backlog_sizes()[1] == 0, "taken by the core")
+    reads: list[int] = []
+
+    async def other_octets(_who: object, _release: str, offset: int, _length: int) -> bytes:
+        reads.append(offset)
+        return b"HELLO"[offset:]
+
+    monkeypatch.setattr(house.core.releases, "read", other_octets)
+    release = await house.core.releases.request(message, who="test")
+
+    await until(lambda: len(reads) >= 3, "offered and fetched again and again")
+    assert shard.released == []
+    assert not spool.release_is_known(release.id)
+
+
+async def test_a_flush_reaches_every_connected_shard(house: House) -> None:
+    shards = [house.shard(MemorySpool(shard=number), shards=2) for number in (0, 1)]
+    await until(lambda: len(house.core.link.fleet.connected()) == 2, "connected")
+
+    told = house.core.link.flush("mail.acme.example:25")
+
+    assert told == 2
+    await until(lambda: all(s.flushed == ["mail.acme.example:25"] for s in shards), "flushed")
+    assert house.core.link.flush(node="fra1") == 0
+
+
+async def test_a_second_link_of_the_same_shard_replaces_what_a_cut_left_behind(
+    house: House,
+) -> None:
+    spool = MemorySpool()
+    first = house.shard(spool)
+    await until(lambda: first.link.status(now_s=0.0).connected, "connected")
+
+    second = house.shard(spool)
+
+    await until(lambda: second.link.status(now_s=0.0).connected, "the second")
+    failures = first.link.status(now_s=0.0).problems
+    assert any("anew" in failure for failure in failures) or not failures
+
+
+async def test_a_renewed_certificate_is_used_by_a_new_channel_without_a_restart(
+    house: House, tmp_path: Path, certificates: Certificates
+) -> None:
+    spool = MemorySpool()
+    shard = house.shard(spool)
+    await until(lambda: shard.link.status(now_s=0.0).connected, "connected")
+    renewed = Certificates(tmp_path / "renewed")
+    for role, name in (("core", "core"), ("satellite", "lon1")):
+        old, new = certificates.issue(role, name), renewed.issue(role, name)
+        new.key.replace(old.key)
+        new.certificate.replace(old.certificate)
+        new.authority.replace(old.authority)
+    opened: list[str] = []
+    really_open = rpc.open_channel
+
+    def open_channel(address: str, tls: rpc.TlsMaterial, **names: str) -> grpc.aio.Channel:
+        opened.append(address)
+        return really_open(address, tls, **names)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rpc, "open_channel", open_channel)
+        await until(lambda: bool(opened), "a new channel")
+
+    await house.core.database.preferences.publish([route()], who="test")
+
+    await until(lambda: revision_of(spool) == 1, "applied over the new channel")
+    assert shard.link.status(now_s=0.0).connected

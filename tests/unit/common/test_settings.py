@@ -1,0 +1,102 @@
+"""Is every complaint about a file there, with its place?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from pydantic import Field, field_validator
+
+from common.errors import SettingsError
+from common.settings import Settings, Source, load
+
+
+class Inner(Settings):
+    port: Annotated[int, Field(ge=1, le=65_535)]
+    host: str = "localhost"
+
+    @field_validator("host")
+    @classmethod
+    def _host(cls, host: str) -> str:
+        if " " in host:
+            raise ValueError("a host has no blanks; remove them")
+        return host
+
+
+class Outer(Settings):
+    name: str
+    inner: Inner
+    many: list[Inner] = Field(default_factory=list)
+
+
+def complaints(tmp_path: Path, text: str) -> list[str]:
+    file = tmp_path / "s.yaml"
+    file.write_text(text)
+    with pytest.raises(SettingsError) as raised:
+        load(file, Outer)
+    return [line.removeprefix(str(tmp_path) + "/") for line in raised.value.complaints]
+
+
+def test_a_right_file_becomes_a_typed_frozen_object(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text("name: a\ninner: {port: 25}\nmany:\n  - {port: 1, host: b}\n")
+
+    settings = load(file, Outer)
+
+    assert (settings.inner.port, settings.many[0].host) == (25, "b")
+    with pytest.raises(ValueError, match="frozen"):
+        settings.name = "b"  # type: ignore[misc]
+
+
+def test_all_complaints_come_at_once_each_with_its_place(tmp_path: Path) -> None:
+    found = complaints(
+        tmp_path,
+        "name: a\ninner:\n  port: 70000\n  host: a b\nmany:\n  - {port: 1}\n  - {prt: 2}\nextra: 1\n",
+    )
+
+    assert found == [
+        "s.yaml:3:3: inner.port: input should be less than or equal to 65535, not 70000; "
+        "correct the value",
+        "s.yaml:4:3: inner.host: a host has no blanks; remove them",
+        "s.yaml:7:5: missing key 'port'; add it",
+        "s.yaml:7:6: unknown key 'prt'; remove it or correct its spelling",
+        "s.yaml:8:1: unknown key 'extra'; remove it or correct its spelling",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("name: [a\n", "s.yaml:2:1: "),
+        ("- a\n", "s.yaml:1:1: not a mapping; "),
+        ("", "s.yaml:1:1: not a mapping; "),
+        ("name: a\nname: b\n", "s.yaml:2:1: "),
+        ("name: \x00\n", "s.yaml:1:1: "),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_one_complaint(tmp_path: Path, text: str, place: str) -> None:
+    (found,) = complaints(tmp_path, text)
+
+    assert found.startswith(place)
+    assert "; " in found
+    assert "\n" not in found
+
+
+def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no such file; check the name"):
+        load(tmp_path / "none.yaml", Outer)
+
+
+def test_a_missing_key_is_placed_at_its_parent(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text("name: a\ninner:\n  host: b\n")
+
+    assert Source.read(file).place(["inner", "port"]) == (2, 1)
+
+
+def test_what_is_quoted_of_a_value_is_bounded_and_on_one_line(tmp_path: Path) -> None:
+    (found,) = complaints(tmp_path, 'name: a\ninner: {port: "' + "x\\n" * 500 + '"}\n')
+
+    assert len(found) < 300
+    assert "\n" not in found

@@ -1,0 +1,319 @@
+"""What stands on a delivered copy, and what must not?"""
+
+from __future__ import annotations
+
+import email
+import re
+from email.message import Message
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.verdict import Outcome, Test, Verdict
+from satellite.headers import HEADER_BYTES_MAX, HeaderBlock, render, render_released
+from satellite.headers.ours import is_forged
+from satellite.spool.messages import Copy
+
+US = "mx.scout.example"
+ID = "01JDZ0000000000000000000AB"
+TRACE = b"Received: from a (b [192.0.2.7])\r\n by mx.scout.example; now\r\n"
+
+
+def rendered(data: bytes, **more: Any) -> Copy:
+    facts: dict[str, Any] = {
+        "trace": TRACE,
+        "id": ID,
+        "node": "lon1",
+        "mail_domain": US,
+        "revision": 42,
+        "disposition_word": "deliver",
+        "verdicts": (Verdict(by="clamav", outcome=Outcome.CLEAN, version="1.4.3/27807", ms=31),),
+        "score": 1.2,
+        "required": 5.0,
+        "tests": (),
+        "spam": False,
+    }
+    return render(HeaderBlock.parse(data), **(facts | more))
+
+
+def whole(data: bytes, **more: Any) -> bytes:
+    copy = rendered(data, **more)
+    return copy.head + data[copy.skip :]
+
+
+def read(data: bytes) -> Message:
+    return email.message_from_bytes(data)
+
+
+def test_our_lines_stand_on_top_in_the_promised_form() -> None:
+    copy = rendered(
+        b"Subject: hi\r\n\r\nbody",
+        verdicts=(
+            Verdict(by="clamav", outcome=Outcome.CLEAN, version="1.4.3/27807", ms=31),
+            Verdict(by="nod32", outcome=Outcome.UNAVAILABLE),
+            Verdict(by="trend", outcome=Outcome.CLEAN, version="9.1", ms=7),
+        ),
+        tests=(Test(name="DNSBL_ZEN"), Test(name="DKIM_PASS", score=-0.1)),
+    )
+
+    assert copy.skip == 0
+    assert copy.head == TRACE + (
+        b"X-BorderScout: id=01JDZ0000000000000000000AB; node=lon1; revision=42;\r\n"
+        b" disposition=deliver\r\n"
+        b"X-BorderScout-Virus: clean; clamav=clean 1.4.3/27807 31ms; nod32=unavailable;\r\n"
+        b" trend=clean 9.1 7ms\r\n"
+        b"X-BorderScout-Spam: no; score=1.2 required=5.0; tests=DNSBL_ZEN:0.0,\r\n"
+        b" DKIM_PASS:-0.1\r\n"
+        b"Authentication-Results: mx.scout.example; none\r\n"
+    )
+
+
+def test_a_message_without_forged_fields_is_sent_on_octet_for_octet() -> None:
+    data = b"Subject: hi\nodd line\r\nX-Other: 1\r\n\r\n\x00\xffbody"
+
+    copy = rendered(data)
+
+    assert (copy.skip, whole(data)) == (0, copy.head + data)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        b"X-BorderScout: id=x\r\n",
+        b"x-borderscout-virus: clean\r\n",
+        b"X-BORDERSCOUT-SPAM : no\r\n",
+        b"X-BorderScout\t:\r\n id=x\r\n",
+        b"X-BorderScout\r\n : id=x\r\n",
+        b"X-BorderScout-Anything-New: yes\r\n",
+        b"X-Border\x00Scout: id=x\r\n",
+        b"X-Harmless: a\rX-BorderScout: id=x\r\n",
+        b"X-BorderScout without a colon\r\n",
+        b"Authentication-Results: mx.scout.example; spf=pass\r\n",
+        b"authentication-results: MX.Scout.Example; dkim=pass\r\n",
+        b'Authentication-Results: "mx.scout.example"; dkim=pass\r\n',
+        b"Authentication-Results: (we (really)) mx.scout.example (us) 1; dkim=pass\r\n",
+        b"Authentication-Results:\r\n (a \\) b) mx.scout.example; dkim=pass\r\n",
+        b"Authentication-Results : mx.scout.example.; dkim=pass\r\n",
+        b"Authentication-Results: mx.scout.example\r\n",
+        b'Authentication-Results: "mx.scout.exam\\ple"; dkim=pass\r\n',
+        b"Authentication-Results: mx.(x)scout.example; dkim=pass\r\n",
+        b"Authentication-Results: (never closed mx.scout.example; dkim=pass\r\n",
+        b"Authentication-Results: mx\xe3\x80\x82scout\xe3\x80\x82example; dkim=pass\r\n",
+    ],
+)
+def test_a_forged_field_is_taken_out_wherever_it_stands(forged: bytes) -> None:
+    for data in (
+        forged + b"Subject: hi\r\n\r\nbody",
+        b"Subject: hi\r\n" + forged + b"To: x\r\n\r\nbody",
+        b"Subject: hi\r\n" + forged + b"\r\nbody",
+        b"Subject: hi\r\n" + forged,
+    ):
+        copy = rendered(data)
+
+        assert copy.skip == HeaderBlock.parse(data).end
+        assert copy.head.count(b"Subject: hi\r\n") == 1
+        assert forged not in copy.head
+        assert whole(data) == copy.head + data[copy.skip :]
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        b"Authentication-Results: other.example; spf=pass (mx.scout.example)\r\n",
+        b"Authentication-Results: mx.scout.example.evil.example; spf=pass\r\n",
+        b"Authentication-Results: (mx.scout.example) other.example; spf=pass\r\n",
+        b"ARC-Authentication-Results: i=1; mx.scout.example; spf=pass\r\n",
+        b"X-Border: x\r\n",
+        b"Subject: X-BorderScout: id=x\r\n",
+        b"Subject: fold\r\n X-BorderScout: id=x\r\n",
+    ],
+)
+def test_a_field_of_somebody_else_is_kept(kept: bytes) -> None:
+    assert not is_forged(kept, US)
+    assert rendered(kept + b"\r\nbody").skip == 0
+
+
+def test_a_message_that_begins_with_a_fold_does_not_continue_our_last_line() -> None:
+    data = b" spf=pass\r\nSubject: hi\r\n\r\nbody"
+
+    message = read(whole(data))
+
+    assert message["Authentication-Results"] == "mx.scout.example; none"
+    assert whole(data).endswith(b"none\r\n\r\n" + data)
+
+
+def test_a_message_without_a_header_becomes_all_body() -> None:
+    assert read(whole(b"hello world\r\n")).get_payload() == "hello world\r\n"
+
+
+def test_an_empty_message_gets_our_lines() -> None:
+    assert read(whole(b""))["X-BorderScout-Spam"].startswith("no;")
+
+
+def test_a_header_too_large_to_look_through_becomes_body_so_that_nothing_forged_survives() -> None:
+    data = b"A: b\r\n" * (HEADER_BYTES_MAX // 6 + 10) + b"X-BorderScout-Virus: clean\r\n\r\n"
+
+    message = read(whole(data))
+
+    assert len(message.get_all("X-BorderScout-Virus", [])) == 1
+    assert whole(data).endswith(data)
+
+
+def test_a_subject_tag_stands_before_the_subject_and_leaves_its_octets() -> None:
+    data = b"To: x\r\nsubject: =?utf-8?q?caf=C3=A9?=\r\n more\r\n\r\nbody"
+
+    copy = rendered(data, subject_tag="[SPAM]")
+
+    assert b"subject: [SPAM] =?utf-8?q?caf=C3=A9?=\r\n more\r\n\r\n" in copy.head
+    assert whole(data, subject_tag="[SPAM]").endswith(b"\r\n\r\nbody")
+
+
+@pytest.mark.parametrize(
+    ("subject", "tagged"),
+    [
+        (b"Subject: " + b"x" * 990 + b"\r\n", b"Subject: [SPAM]\r\n " + b"x" * 990 + b"\r\n"),
+        (b"Subject:\r\n folded\r\n", b"Subject: [SPAM]\r\n folded\r\n"),
+        (b"Subject:\r\n", b"Subject: [SPAM]\r\n"),
+        (b"Subject: \r\n \r\n", b"Subject: [SPAM]\r\n"),
+        (b"Subject:tight\r\n", b"Subject: [SPAM] tight\r\n"),
+        (b"Subject: a\r\nSubject: b\r\n", b"Subject: [SPAM] a\r\nSubject: [SPAM] b\r\n"),
+        (b"To: x\r\n", b"Subject: [SPAM]\r\nTo: x\r\n"),
+    ],
+)
+def test_any_subject_can_be_tagged(subject: bytes, tagged: bytes) -> None:
+    assert whole(subject + b"\r\nbody", subject_tag="[SPAM]").endswith(tagged + b"\r\nbody")
+
+
+def test_without_a_subject_to_change_the_message_stays_as_it_is() -> None:
+    assert rendered(b"To: x\r\n\r\nbody", subject_tag="[SPAM]").skip == 0
+
+
+def test_a_release_says_what_it_was_released_from_and_takes_forged_fields_out() -> None:
+    data = b"X-BorderScout: forged\r\nSubject: hi\r\n\r\nbody"
+
+    copy = render_released(
+        HeaderBlock.parse(data),
+        trace=b"",
+        id=ID,
+        node="par1",
+        mail_domain=US,
+        revision=7,
+        released_from="01JDZ0000000000000000000CD",
+    )
+
+    assert copy.head == (
+        b"X-BorderScout: id=01JDZ0000000000000000000AB; node=par1; revision=7;\r\n"
+        b" disposition=deliver; released_from=01JDZ0000000000000000000CD\r\n"
+        b"Authentication-Results: mx.scout.example; none\r\nSubject: hi\r\n\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "summary"),
+    [
+        ([Outcome.CLEAN, Outcome.INFECTED], "infected"),
+        ([Outcome.CLEAN, Outcome.LIMITS], "limits"),
+        ([Outcome.CLEAN, Outcome.UNAVAILABLE], "clean"),
+        ([Outcome.UNAVAILABLE, Outcome.ERROR], "error"),
+        ([Outcome.UNAVAILABLE], "unavailable"),
+        ([Outcome.SKIPPED], "skipped"),
+        ([], "unscanned"),
+    ],
+)
+def test_the_summary_is_never_clean_unless_an_engine_said_so(
+    outcomes: list[Outcome], summary: str
+) -> None:
+    verdicts = [Verdict(by=f"e{n}", outcome=outcome) for n, outcome in enumerate(outcomes)]
+
+    line = read(whole(b"\r\n", verdicts=verdicts))["X-BorderScout-Virus"]
+
+    assert line.split(";")[0] == summary
+
+
+hostile_text = st.text(max_size=40) | st.sampled_from(
+    ["a\r\nBcc: x", "a\nb", "\r", "x; score=-99", "é" * 300, "a" * 2000, "\x00\x1b[2J", "\u202e"]
+)
+odd_verdicts = st.lists(
+    st.builds(
+        Verdict,
+        by=hostile_text,
+        outcome=st.sampled_from(Outcome),
+        version=hostile_text,
+        ms=st.integers(0, 10**9),
+        threats=st.lists(hostile_text, max_size=5).map(tuple),
+        detail=hostile_text,
+    ),
+    max_size=40,
+)
+odd_tests = st.lists(
+    st.builds(Test, name=hostile_text, score=st.floats(-1e4, 1e4), detail=hostile_text),
+    max_size=150,
+)
+
+
+@given(odd_verdicts, odd_tests, hostile_text, st.floats(-1e5, 1e5))
+def test_no_value_breaks_a_line_or_makes_one_too_long(
+    verdicts: list[Verdict], tests: list[Test], tag: str, score: float
+) -> None:
+    head = rendered(
+        b"To: x\r\n\r\n", verdicts=verdicts, tests=tests, score=score, subject_tag=tag
+    ).head
+
+    lines = head.removesuffix(b"\r\n").split(b"\r\n")
+    assert all(b"\r" not in line and b"\n" not in line for line in lines)
+    assert all(len(line) <= 998 for line in lines)
+    assert all(re.fullmatch(rb"[ -~]+", line) for line in lines)
+    names = [line.partition(b":")[0] for line in lines if not line.startswith(b" ")]
+    expected = [b"Received", b"X-BorderScout", b"X-BorderScout-Virus", b"X-BorderScout-Spam"]
+    assert names == [*expected, b"Authentication-Results", *([b"Subject"] if tag else [])]
+
+
+piece = st.sampled_from(
+    [
+        b"X-BorderScout", b"x-borderscout-spam", b"Authentication-Results", b"Subject", b"To",
+        b":", b" :", b" ", b"\t", b"\r\n", b"\n", b"\r", b"\r\n ", b"\x00", b"(", b")", b'"',
+        b"mx.scout.example", b"MX.SCOUT.EXAMPLE", b"other.example", b";", b" none", b"\\", b"\xff",
+    ]
+)  # fmt: skip
+odd_mail = st.lists(piece, max_size=40).map(b"".join) | st.binary(max_size=200)
+
+
+@given(odd_mail, st.sampled_from(["", "[SPAM]"]))
+def test_the_body_is_never_changed(data: bytes, tag: str) -> None:
+    end = HeaderBlock.parse(data).end
+
+    assert whole(data, subject_tag=tag).endswith(data[end:])
+    assert rendered(data, subject_tag=tag).skip in (0, end)
+
+
+def claims_to_be_ours(name: str, value: str) -> bool:
+    if name.strip().lower().startswith("x-borderscout"):
+        return True
+    text = re.sub(r"\s", "", value).lower()
+    return name.strip().lower() == "authentication-results" and text.startswith("mx.scout.example;")
+
+
+@given(odd_mail)
+def test_whatever_comes_in_only_our_own_fields_bear_our_name(data: bytes) -> None:
+    message = read(whole(data, trace=b""))
+
+    found = [name for name, value in message.items() if claims_to_be_ours(name, str(value))]
+    assert found == [
+        "X-BorderScout",
+        "X-BorderScout-Virus",
+        "X-BorderScout-Spam",
+        "Authentication-Results",
+    ]
+
+
+@given(odd_mail)
+def test_taking_forged_fields_out_twice_finds_nothing_more(data: bytes) -> None:
+    copy = rendered(data)
+    ours = rendered(b"").head.removesuffix(b"\r\n")
+
+    again = copy.head[len(ours) :] + data[copy.skip :]
+
+    spans = () if again.startswith((b"\r\n", b"\n")) else HeaderBlock.parse(again).spans
+    assert not any(is_forged(span.raw, US) for span in spans)

@@ -1,0 +1,87 @@
+"""A stream that ended comes back, after a wait that grows and spreads."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from common.backoff import Backoff
+from common.errors import PeerError
+from satellite.link.streams import Stream
+from tests.support.clock import FakeClock
+
+
+class Line:
+    """A stream that ends as a test wants it to."""
+
+    def __init__(self, clock: FakeClock, *, spread: float = 1.0) -> None:
+        self.opened_s: list[float] = []
+        self.waited: list[bool] = []
+        self.stream = Stream(
+            "test",
+            self.once,
+            clock=clock,
+            spread=lambda: spread,
+            backoff=Backoff(first_s=1.0, longest_s=5.0),
+        )
+        self.clock = clock
+        self.speaks = False
+
+    async def once(self, wait: bool) -> None:
+        self.opened_s.append(self.clock.monotonic_s() - 1000.0)
+        self.waited.append(wait)
+        if self.speaks:
+            self.stream.heard()
+        raise PeerError("cut")
+
+
+@pytest.fixture
+def fake_clock() -> FakeClock:
+    return FakeClock()
+
+
+async def run_for(line: Line, seconds: float) -> None:
+    task = asyncio.create_task(line.stream.keep())
+    await line.clock.advance(seconds)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_wait_doubles_up_to_its_limit(fake_clock: FakeClock) -> None:
+    line = Line(fake_clock)
+
+    await run_for(line, 18.0)
+
+    assert line.opened_s == [0.0, 1.0, 3.0, 7.0, 12.0, 17.0]
+
+
+async def test_the_wait_is_jittered(fake_clock: FakeClock) -> None:
+    line = Line(fake_clock, spread=0.5)
+
+    await run_for(line, 4.0)
+
+    assert line.opened_s == [0.0, 0.5, 1.5, 3.5]
+
+
+async def test_a_stream_on_which_the_core_spoke_begins_with_a_short_wait(
+    fake_clock: FakeClock,
+) -> None:
+    line = Line(fake_clock)
+    line.speaks = True
+
+    await run_for(line, 3.5)
+
+    assert line.opened_s == [0.0, 1.0, 2.0, 3.0]
+
+
+async def test_the_reason_is_known_before_a_call_waits_for_a_connection(
+    fake_clock: FakeClock,
+) -> None:
+    line = Line(fake_clock)
+
+    await run_for(line, 8.0)
+
+    assert line.waited == [False, False, True, True]
+    assert line.stream.failure == "cut"
+    assert not line.stream.is_open
