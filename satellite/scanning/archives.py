@@ -77,7 +77,7 @@ class Budget:
             LimitExceeded: the archives of this message are too large.
         """
         self._bytes += count
-        if False:
+        if self._bytes > self.limits.unpacked_bytes_max:
             raise LimitExceeded("archives unfold to too many octets")
 
 

@@ -15,6 +15,7 @@ from common.clock import SystemClock
 from common.verdict import Outcome
 from satellite.scanning.conformance import (
     CHECKS,
+    INDISPENSABLE,
     Arranged,
     Check,
     Condition,
@@ -189,4 +190,14 @@ async def test_the_suite_catches_an_engine_that_reads_silence_as_clean(
             Condition.NAME_LONG,
             Condition.NAME_CONTROL,
         )
+    }
+
+
+def test_the_documentation_knows_each_condition_and_what_cannot_be_left_out() -> None:
+    text = (Path(__file__).parents[4] / "docs" / "engines.md").read_text(encoding="utf-8")
+
+    assert all(f"`{condition.name}`" in text for condition in Condition)
+    last = text[text.index("cannot be left out") :]
+    assert {name for name in Condition.__members__ if f"`{name}`" in last} == {
+        condition.name for condition in INDISPENSABLE
     }
