@@ -67,6 +67,21 @@ class LogRecord:
         return decoded
 
 
+def encoded_parts(fields: Mapping[str, Any]) -> list[bytes]:
+    """Return fields as one or more JSON objects that are each within bounds.
+
+    What is too long because it names many ``recipients`` becomes several records, each with some of
+    them: a recipient that is cut out of a record would have no outcome (P1).
+    """
+    encoded = _json(fields)
+    recipients = fields.get("recipients")
+    if len(encoded) <= FIELDS_BYTES_MAX or not isinstance(recipients, list) or len(recipients) < 2:
+        return [encode_fields(fields)]
+    half = len(recipients) // 2
+    parts = (recipients[:half], recipients[half:])
+    return [one for part in parts for one in encoded_parts({**fields, "recipients": part})]
+
+
 def encode_fields(fields: Mapping[str, Any]) -> bytes:
     """Return fields as compact JSON; what is too long is cut and the record says so.
 

@@ -13,6 +13,7 @@ from typing import Any
 from common.ids import MessageId
 from common.records import Event
 from satellite.spool.bodies import remove_body
+from satellite.spool.chronicle import accepted_record, record_judgement, record_results, why
 from satellite.spool.commits import Operation, Transaction
 from satellite.spool.messages import (
     Copy,
@@ -36,7 +37,7 @@ def accepted(stored: Stored, body: bytes | None) -> Operation:
 
     def write(transaction: Transaction) -> None:
         _insert(transaction, stored, body)
-        transaction.record(_accepted_record(stored))
+        transaction.record(accepted_record(stored))
 
     return write
 
@@ -52,7 +53,7 @@ def released(stored: Stored, body: bytes | None, release_id: str) -> Operation:
         transaction.execute(
             "INSERT INTO release VALUES (?,?,?)", (release_id, stored.id, transaction.now_us)
         )
-        transaction.record(_accepted_record(stored))
+        transaction.record(accepted_record(stored))
         fields = {"release_id": release_id, "released_from": stored.released_from}
         transaction.record(Outgoing(event=Event.RELEASED, message_id=stored.id, fields=fields))
 
@@ -119,7 +120,7 @@ def judged(message: MessageId, judgement: Judgement, drop_body: Callable[[], Non
                 message,
             ),
         )
-        _record_judgement(transaction, message, judgement, before, after)
+        record_judgement(transaction, message, judgement, before, after)
         _finish(transaction, message, drop_body)
 
     return write
@@ -162,7 +163,7 @@ def settled(
                 "UPDATE recipient SET reason=?, reply=?, next_us=?, attempts=attempts+?"
                 " WHERE message=? AND number=?",
                 (
-                    _why(before[result.number], result),
+                    why(before[result.number], result),
                     result.reply,
                     result.next_us,
                     int(result.attempted),
@@ -170,7 +171,7 @@ def settled(
                     result.number,
                 ),
             )
-        _record_results(transaction, message, results, before)
+        record_results(transaction, message, results, before)
         if bounce is not None:
             _insert_bounce(transaction, message, *bounce)
         _finish(transaction, message, drop_body)
@@ -265,119 +266,9 @@ def _insert_bounce(
 ) -> None:
     _insert(transaction, stored, new.body)
     _insert_copies(transaction, stored.id, stored.copies)
-    transaction.record(_accepted_record(stored))
+    transaction.record(accepted_record(stored))
     fields = {"bounce_id": stored.id, "sender": stored.envelope.recipients[0]}
     transaction.record(Outgoing(event=Event.BOUNCE_MADE, message_id=message, fields=fields))
-
-
-def _accepted_record(stored: Stored) -> Outgoing:
-    envelope = stored.envelope
-    fields = {
-        "client": envelope.client_address,
-        "helo": envelope.helo,
-        "sender": envelope.sender,
-        "recipients": list(envelope.recipients),
-        "size": stored.size,
-        "sha256": stored.sha256.hex(),
-        "tls": envelope.tls,
-        "origin": stored.origin,
-        "subject": stored.subject,
-        "released_from": stored.released_from,
-    }
-    return Outgoing(event=Event.ACCEPTED, message_id=stored.id, fields=fields)
-
-
-def _record_judgement(
-    transaction: Transaction,
-    message: MessageId,
-    judgement: Judgement,
-    before: Mapping[int, Recipient],
-    after: Mapping[int, State],
-) -> None:
-    scanned = {
-        "revision": judgement.revision,
-        "score": judgement.score,
-        "subject": judgement.subject,
-        "message_id": judgement.message_id_header,
-        "verdicts": list(judgement.verdicts),
-    }
-    transaction.record(Outgoing(event=Event.SCANNED, message_id=message, fields=scanned))
-    dispositions = [
-        {
-            "address": before[one.number].address,
-            "disposition": one.disposition,
-            "reason": one.reason,
-        }
-        for one in judgement.recipients
-    ]
-    fields = {
-        "recipients": dispositions,
-        "quarantine_reason": judgement.quarantine_reason,
-        "quarantine_detail": judgement.quarantine_detail,
-    }
-    transaction.record(Outgoing(event=Event.JUDGED, message_id=message, fields=fields))
-    ended = [
-        _result_fields(before[one.number], after[one.number], reason=one.reason)
-        for one in judgement.recipients
-        if after[one.number] in OUTCOMES
-    ]
-    if ended:
-        transaction.record(
-            Outgoing(event=Event.ENDED, message_id=message, fields={"recipients": ended})
-        )
-
-
-def _record_results(
-    transaction: Transaction,
-    message: MessageId,
-    results: Sequence[Settled],
-    before: Mapping[int, Recipient],
-) -> None:
-    groups: dict[Event, list[dict[str, Any]]] = {}
-    for result in results:
-        recipient = before[result.number]
-        fields = _result_fields(
-            recipient,
-            result.state,
-            reason=_why(recipient, result),
-            reply=result.reply,
-            attempts=recipient.attempts + int(result.attempted),
-            next_us=result.next_us,
-        )
-        groups.setdefault(_event_of(result.state), []).append(fields)
-    for event, group in groups.items():
-        transaction.record(Outgoing(event=event, message_id=message, fields={"recipients": group}))
-
-
-def _why(recipient: Recipient, result: Settled) -> str:
-    """Return why a recipient is where it is: what was delivered, because it was judged so."""
-    return recipient.decided if result.state is State.DELIVERED else result.reason
-
-
-def _event_of(state: State) -> Event:
-    if state in OUTCOMES:
-        return Event.ENDED
-    return {State.HELD: Event.HELD, State.FROZEN: Event.FROZEN}.get(state, Event.DEFERRED)
-
-
-def _result_fields(
-    recipient: Recipient,
-    state: State,
-    *,
-    reason: str,
-    reply: str = "",
-    attempts: int = 0,
-    next_us: int = 0,
-) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "address": recipient.address,
-        "reason": reason,
-        "reply": reply,
-        "attempts": attempts,
-    }
-    if state in OUTCOMES:
-        return fields | {"outcome": state}
-    return fields | {"next_us": next_us}
 
 
 def _open(transaction: Transaction, message: MessageId) -> list[Recipient]:

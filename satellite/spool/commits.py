@@ -21,7 +21,7 @@ import structlog
 
 from common.clock import Clock
 from common.errors import BorderScoutError, DiskFull, EnvironmentFailure
-from common.records import LogRecord, encode_fields
+from common.records import LogRecord, encoded_parts
 from satellite.spool.messages import Outgoing
 from satellite.spool.states import State
 
@@ -46,20 +46,20 @@ class Transaction:
         return self._cursor.execute(sql, values).fetchall()
 
     def record(self, outgoing: Outgoing) -> None:
-        """Write a log record in the same transaction as the change that it tells of (P2)."""
-        self.sequence += 1
-        record = LogRecord(
-            self.sequence,
-            self.now_us,
-            outgoing.event,
-            outgoing.message_id,
-            encode_fields(outgoing.fields),
-        )
-        self.execute(
-            "INSERT INTO outbox VALUES (?,?,?,?,?)",
-            (record.sequence, record.time_us, record.event, record.message_id, record.fields),
-        )
-        self.records.append(record)
+        """Write a log record in the same transaction as the change that it tells of (P2).
+
+        One that names very many recipients becomes several.
+        """
+        for fields in encoded_parts(outgoing.fields):
+            self.sequence += 1
+            record = LogRecord(
+                self.sequence, self.now_us, outgoing.event, outgoing.message_id, fields
+            )
+            self.execute(
+                "INSERT INTO outbox VALUES (?,?,?,?,?)",
+                (record.sequence, record.time_us, record.event, record.message_id, fields),
+            )
+            self.records.append(record)
 
     def moved(self, before: State | None, after: State | None) -> None:
         """Count a recipient out of one state and into another."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from common.ids import MessageId
 from common.preferences import Document, DocumentRefused, Epoch, Position, Preferences
-from common.records import Event
+from common.records import FIELDS_BYTES_MAX, Event
 from satellite.spool.bodies import BodyDamaged
 from satellite.spool.messages import (
     Copy,
@@ -161,6 +162,27 @@ async def test_one_refused_step_does_not_take_others_with_it(spool: Spool) -> No
     assert isinstance(results[0], IllegalTransition)
     assert isinstance(results[1], str)
     assert spool.message(MessageId(results[1])) is not None
+
+
+async def test_every_one_of_very_many_recipients_has_its_outcome_in_a_record(spool: Spool) -> None:
+    people = [f"{'x' * 60}{number}@{'y' * 60}.acme.example" for number in range(1000)]
+    message = await accept(spool, b"x", *people)
+    dropped = tuple(
+        Judged(number=n, disposition=Disposition.DROP, reason="r" * 200, copy=COPY)
+        for n in range(len(people))
+    )
+    await spool.judge(message, replace(judgement(), recipients=dropped))
+
+    records = spool.records(after=0, limit=1000)
+    for event, key in (("accepted", None), ("judged", "address"), ("ended", "address")):
+        named = [
+            one if key is None else one[key]
+            for record in records
+            if record.event == event
+            for one in record.decoded()["recipients"]
+        ]
+        assert named == people
+    assert max(len(record.fields) for record in records) <= FIELDS_BYTES_MAX
 
 
 async def test_recovery_counts_a_marked_message_as_possibly_delivered(

@@ -1,0 +1,1 @@
+"""Rooms together with real servers."""
