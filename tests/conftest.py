@@ -1,0 +1,20 @@
+"""What holds for every test.
+
+A property test draws the same cases on every run, and has no time limit of its own: on a busy
+machine a limit fails where the code does not. ``HYPOTHESIS_PROFILE=explore`` draws new cases.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "steady",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.register_profile("explore", parent=settings.get_profile("steady"), derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
