@@ -27,7 +27,8 @@ from common.errors import EnvironmentFailure, PeerError
 
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024  # gRPC's own limit; everything larger is sent in parts
 STREAMS_MAX = 256  # per connection: 6 for each shard, and room for restarts
-METADATA_BYTES_MAX = 16 * 1024  # we send none
+METADATA_BYTES_MAX = 16 * 1024  # we send one short item
+LET_IN = "borderscout-let-in"  # in the core's first metadata: the caller's identity was accepted
 
 _COMMON_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),

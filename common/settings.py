@@ -118,7 +118,8 @@ def _parse(file: str, text: str) -> Any:
         problem = " ".join(str(error.problem or error.context or "not valid YAML").split())
         raise SettingsError([f"{file}:{place}: {problem}; correct the YAML"]) from None
     except YAMLError as error:
-        raise SettingsError([f"{file}:1:1: {error}; correct the YAML"]) from None
+        problem = " ".join(str(error).split())
+        raise SettingsError([f"{file}:1:1: {problem}; correct the YAML"]) from None
     if not isinstance(tree, CommentedMap):
         raise SettingsError([f"{file}:1:1: not a mapping; write KEY: VALUE lines"])
     return tree

@@ -25,7 +25,7 @@ class SmtpSettings(Settings):
     certificate: str = ""  # path; empty: STARTTLS is not offered
     key: str = ""
     message_bytes_max: Annotated[int, Field(ge=65_536, le=1 << 30)] = 50 * 1024 * 1024
-    recipients_max: Annotated[int, Field(ge=100, le=100_000)] = 1000  # RFC 5321 asks for 100
+    recipients_max: Annotated[int, Field(ge=100, le=1000)] = 1000  # RFC 5321: 100; one case: 1000
     connections_max: Annotated[int, Field(ge=1)] = 1000  # per worker: what memory and fds allow
     connections_per_network_max: Annotated[int, Field(ge=1)] = 250  # per /24 or /64
     commands_max: Annotated[int, Field(ge=10)] = 5000  # per session; a full list of recipients fits

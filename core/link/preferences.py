@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import grpc
 import structlog
 from borderscout.v1 import preferences_pb2
 
@@ -65,6 +66,7 @@ class Preferences:
         self._access.check(context, identity)
         await self._records.last_sequence(identity)  # raises when a later life has spoken
         answers: asyncio.Queue[Answer] = asyncio.Queue(ANSWERS_MAX)
+        context.set_compression(grpc.Compression.Gzip)  # documents are text that repeats itself
 
         async def write(message: Batch | Bookmark) -> None:
             await context.write(wire.preferences_response_to_wire(message))

@@ -69,7 +69,6 @@ class ControlStream:
         due = ticking(_Due(), every_s=REPORT_S, clock=self._clock)
         try:
             await call.write(wire.control_request_to_wire(self._hello))
-            await self._perform(_Due())
             await converse(
                 call,
                 hear=wire.control_response_from_wire,
@@ -82,13 +81,13 @@ class ControlStream:
 
     async def _perform(self, event: ControlResponse | _Due) -> None:
         if isinstance(event, _Due):
-            assert self._call is not None
-            await self._call.write(wire.control_request_to_wire(self._report()))
+            await self._send_report()
             return
         self._heard()
         match event:
             case Welcome(core=core):
                 log.info("link.welcome", core=core)
+                await self._send_report()
             case ReleaseOffer():
                 self._on_release(event)
             case Flush(destination=destination):
@@ -98,3 +97,7 @@ class ControlStream:
                 log.warning("link.command_unknown", reason=reason)
             case _:
                 assert_never(event)
+
+    async def _send_report(self) -> None:
+        assert self._call is not None
+        await self._call.write(wire.control_request_to_wire(self._report()))

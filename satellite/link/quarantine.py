@@ -19,7 +19,7 @@ from common import wire
 from common.identity import ShardIdentity
 from common.link import CHUNK_BYTES_MAX, Chunk
 from satellite.link.spool import LinkSpool
-from satellite.link.streams import converse, kicked
+from satellite.link.streams import converse, kicked, let_in
 from satellite.link.uplink import (
     Complain,
     Discard,
@@ -76,6 +76,8 @@ class QuarantineStream:
         call = self._call = stub.Quarantine(wait_for_ready=wait)
         try:
             await call.write(wire.quarantine_request_to_wire(self._identity))
+            await let_in(call)
+            self._heard()
             await self._run(Opened())
             await converse(
                 call,

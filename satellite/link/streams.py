@@ -19,6 +19,7 @@ import structlog
 from common.backoff import Backoff
 from common.clock import Clock
 from common.errors import EnvironmentFailure, PeerError
+from common.rpc import LET_IN
 
 log = structlog.get_logger()
 
@@ -85,6 +86,21 @@ async def converse(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def let_in(call: grpc.aio.StreamStreamCall[Any, Any]) -> None:
+    """Return once the core accepted who we are.
+
+    For a stream on which the core has nothing to say first. To write on at once would do, but a
+    write that meets a refusal ends as INTERNAL and hides its reason.
+
+    Raises:
+        AioRpcError: why it did not.
+    """
+    if any(key == LET_IN for key, _ in await call.initial_metadata()):
+        return
+    async for _ in call:
+        pass  # raises how the call ended
 
 
 def kicked(kick: asyncio.Event, event: object) -> Source:

@@ -21,6 +21,7 @@ from common.records import LogRecord
 from common.reports import NodeReport
 from common.rpc import TlsFiles
 from inventory.certificates import Identity
+from satellite.link.streams import let_in
 from tests.support.core_rooms import case_fields, identity, made_id
 from tests.support.link import CLUSTER, Certificates, Core, until
 
@@ -69,7 +70,7 @@ class Intruder:
     async def quarantine(self, who: ShardIdentity) -> None:
         call = self.stub.Quarantine(timeout=CALL_S)
         await call.write(wire.quarantine_request_to_wire(who))
-        await call.wait_for_connection()  # raises when refused
+        await let_in(call)
         case = Case(**{name: getattr(CASE, name) for name in CASE.__dataclass_fields__})
         await self.first_answer(call, wire.quarantine_request_to_wire(case))
 

@@ -46,13 +46,14 @@ def test_a_right_file_becomes_a_typed_frozen_object(tmp_path: Path) -> None:
 
     assert (settings.inner.port, settings.many[0].host) == (25, "b")
     with pytest.raises(ValueError, match="frozen"):
-        settings.name = "b"  # type: ignore[misc]
+        settings.name = "b"
 
 
 def test_all_complaints_come_at_once_each_with_its_place(tmp_path: Path) -> None:
     found = complaints(
         tmp_path,
-        "name: a\ninner:\n  port: 70000\n  host: a b\nmany:\n  - {port: 1}\n  - {prt: 2}\nextra: 1\n",
+        "name: a\ninner:\n  port: 70000\n  host: a b\n"
+        "many:\n  - {port: 1}\n  - {prt: 2}\nextra: 1\n",
     )
 
     assert found == [

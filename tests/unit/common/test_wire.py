@@ -13,7 +13,7 @@ from common.identity import ShardIdentity
 from common.preferences import Document, Epoch, Position
 from common.records import LogRecord
 from common.reports import EngineReport, HoldReport, NodeReport, PreferenceProblem
-from common.wire import WireError
+from common.wire import WireError, bounds
 
 ULID = "01KDVDNA000000000000000001"
 WHO = ShardIdentity("lon1", 0, ULID)
@@ -318,7 +318,7 @@ def test_text_that_is_only_shown_is_cut_and_cleaned_not_refused() -> None:
 
     assert isinstance(case, link.Case)
     assert case.subject.startswith("a?[31m")
-    assert len(case.subject) == wire.TEXT_LENGTH_MAX
+    assert len(case.subject) == bounds.TEXT_LENGTH_MAX
 
 
 def test_a_snapshot_with_a_base_and_a_delta_without_one_are_refused() -> None:
@@ -338,5 +338,5 @@ def test_a_report_says_at_most_what_its_reader_takes() -> None:
     heard = wire.control_request_from_wire(wire.control_request_to_wire(report))
 
     assert isinstance(heard, NodeReport)
-    assert len(heard.problems) == wire.PROBLEMS_MAX
-    assert len(heard.engines) == wire.ENGINES_MAX
+    assert len(heard.problems) == bounds.PROBLEMS_MAX
+    assert len(heard.engines) == bounds.ENGINES_MAX

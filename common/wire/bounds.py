@@ -1,0 +1,134 @@
+"""Which values of a message pass, and what becomes of those that people only read?
+
+Pure. Numbers fit 63 bits, texts have a length and no control characters, digests are whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from common.errors import PeerError
+from common.ids import is_ulid
+from common.preferences.digest import DIGEST_BYTES
+
+NUMBER_MAX = (1 << 63) - 1  # what both databases hold
+TEXT_LENGTH_MAX = 1024  # characters of what is only shown
+NAME_LENGTH_MAX = 64  # characters of a version, a nonce, an event or an engine
+ADDRESS_LENGTH_MAX = 512  # characters; an address has 254 octets, a stranger's sender may lie
+RECIPIENTS_MAX = 100_000  # the largest `recipients_max` of the settings
+HEAD_BYTES_MAX = 1_048_576  # our headers and the trace in front of a delivered copy
+ENGINES_MAX = 64
+HOLDS_MAX = 1000
+PROBLEMS_MAX = 20
+STATES_MAX = 64
+
+
+class WireError(PeerError):
+    """A message breaks a rule of the link; its stream ends."""
+
+
+def number(value: int) -> int:
+    """Return a number that both databases hold.
+
+    Raises:
+        WireError: it is none.
+    """
+    if not 0 <= value <= NUMBER_MAX:
+        raise WireError(f"{value} is larger than any number of ours")
+    return value
+
+
+def protocol(version: int) -> int:
+    """Return the protocol version of a hello.
+
+    Raises:
+        WireError: it is none.
+    """
+    if version < 1:
+        raise WireError("a hello without a protocol version")
+    return version
+
+
+def at_most(count: int, limit: int, what: str) -> None:
+    """Accept a count up to its limit.
+
+    Raises:
+        WireError: there are more.
+    """
+    if count > limit:
+        raise WireError(f"{count} {what}; at most {limit}")
+
+
+def text(value: str, *, length_max: int = TEXT_LENGTH_MAX) -> str:
+    """Return text that fits its field, without control characters.
+
+    Raises:
+        WireError: it is none.
+    """
+    at_most(len(value), length_max, "characters")
+    return plain(value)
+
+
+def shown(value: str) -> str:
+    """Text that only people read: what is too long is cut, and refuses nothing."""
+    return plain(value[:TEXT_LENGTH_MAX])
+
+
+def plain(value: str) -> str:
+    """Return text with every control character replaced."""
+    return value if value.isprintable() else "".join(c if c.isprintable() else "?" for c in value)
+
+
+def address(value: str) -> str:
+    """Return an address that may stand in an envelope.
+
+    Raises:
+        WireError: it is none.
+    """
+    at_most(len(value), ADDRESS_LENGTH_MAX, "characters in an address")
+    if any(ord(c) < 0x20 or ord(c) == 0x7F for c in value):
+        raise WireError("an address with control characters")
+    return value
+
+
+def addresses(values: Iterable[str]) -> tuple[str, ...]:
+    """Return the addresses of an envelope.
+
+    Raises:
+        WireError: it is none.
+    """
+    found = tuple(address(value) for value in values)
+    at_most(len(found), RECIPIENTS_MAX, "recipients")
+    return found
+
+
+def ulid(value: str) -> str:
+    """Return an identifier that may name a file or a row.
+
+    Raises:
+        WireError: it is none.
+    """
+    if not is_ulid(value):
+        raise WireError(f"{value[:40]!r} is no identifier of ours")
+    return value
+
+
+def digest(value: bytes) -> bytes:
+    """Return a whole digest.
+
+    Raises:
+        WireError: it is none.
+    """
+    if len(value) != DIGEST_BYTES:
+        raise WireError(f"a digest of {len(value)} octets")
+    return value
+
+
+def head(value: bytes) -> bytes:
+    """Return what stands in front of a delivered copy.
+
+    Raises:
+        WireError: it is none.
+    """
+    at_most(len(value), HEAD_BYTES_MAX, "octets in front of a copy")
+    return value

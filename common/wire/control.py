@@ -1,0 +1,141 @@
+"""How are hellos, commands and claims said?
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from borderscout.v1 import control_pb2 as control
+
+from common import link
+from common.identity import SHARDS_MAX
+from common.reports import NodeReport
+from common.wire import bounds
+from common.wire.bounds import NAME_LENGTH_MAX, TEXT_LENGTH_MAX, WireError
+from common.wire.positions import identity_from_wire, identity_to_wire
+from common.wire.reports import report_from_wire, report_to_wire
+
+
+def control_request_to_wire(
+    request: link.Hello | NodeReport,
+) -> control.ControlRequest:
+    """Return what a satellite says on the control stream."""
+    match request:
+        case link.Hello():
+            return control.ControlRequest(
+                hello=control.Hello(
+                    identity=identity_to_wire(request.identity),
+                    shards=request.shards,
+                    version=request.version,
+                    protocol_version=request.protocol_version,
+                )
+            )
+        case NodeReport():
+            return control.ControlRequest(report=report_to_wire(request))
+        case _:
+            assert_never(request)
+
+
+def control_request_from_wire(message: control.ControlRequest) -> link.ControlRequest:
+    """Return what a satellite said.
+
+    Raises:
+        WireError: it breaks a bound.
+    """
+    match message.WhichOneof("message"):
+        case "hello":
+            hello = message.hello
+            if not 1 <= hello.shards <= SHARDS_MAX:
+                raise WireError(f"a node has 1 to {SHARDS_MAX} shards, not {hello.shards}")
+            return link.Hello(
+                identity=identity_from_wire(hello.identity),
+                shards=hello.shards,
+                version=bounds.text(hello.version, length_max=NAME_LENGTH_MAX),
+                protocol_version=bounds.protocol(hello.protocol_version),
+            )
+        case "report":
+            return report_from_wire(message.report)
+        case _:
+            return link.Unreadable(reason="a message that only a later version knows")
+
+
+def control_response_to_wire(
+    response: link.Welcome | link.ReleaseOffer | link.Flush,
+) -> control.ControlResponse:
+    """Return what the core says on the control stream."""
+    match response:
+        case link.Welcome(core=core, time_us=time_us):
+            return control.ControlResponse(welcome=control.Welcome(core=core, time_us=time_us))
+        case link.ReleaseOffer(release_id=release_id, message_id=message_id):
+            return control.ControlResponse(
+                release=control.ReleaseCommand(release_id=release_id, message_id=message_id)
+            )
+        case link.Flush(destination=destination):
+            return control.ControlResponse(flush=control.FlushCommand(destination=destination))
+        case _:
+            assert_never(response)
+
+
+def control_response_from_wire(message: control.ControlResponse) -> link.ControlResponse:
+    """Return what the core said.
+
+    Raises:
+        WireError: it breaks a bound.
+    """
+    match message.WhichOneof("message"):
+        case "welcome":
+            return link.Welcome(
+                bounds.text(message.welcome.core, length_max=NAME_LENGTH_MAX),
+                message.welcome.time_us,
+            )
+        case "release":
+            return link.ReleaseOffer(
+                bounds.ulid(message.release.release_id), bounds.ulid(message.release.message_id)
+            )
+        case "flush":
+            return link.Flush(bounds.text(message.flush.destination))
+        case _:
+            return link.Unreadable(reason="a command that only a later version knows")
+
+
+def claim_to_wire(claim: link.Claim) -> control.ClaimResponse:
+    """Return the answer to a claim as protobuf."""
+    return control.ClaimResponse(
+        granted=claim.granted,
+        reason=claim.reason[:TEXT_LENGTH_MAX],
+        message_id=claim.message_id,
+        sender=claim.sender,
+        recipients=claim.recipients,
+        sha256=claim.sha256,
+        size=claim.size,
+        head=claim.head,
+        smtputf8=claim.smtputf8,
+        skip=claim.skip,
+        eight_bit=claim.eight_bit,
+        subject=claim.subject,
+    )
+
+
+def claim_from_wire(message: control.ClaimResponse) -> link.Claim:
+    """Return the answer to our claim.
+
+    Raises:
+        WireError: it breaks a bound.
+    """
+    if not message.granted:
+        return link.Claim(granted=False, reason=bounds.text(message.reason))
+    return link.Claim(
+        granted=True,
+        message_id=bounds.ulid(message.message_id),
+        sender=bounds.address(message.sender),
+        recipients=bounds.addresses(message.recipients),
+        sha256=bounds.digest(message.sha256),
+        size=bounds.number(message.size),
+        head=bounds.head(message.head),
+        skip=bounds.number(message.skip),
+        smtputf8=message.smtputf8,
+        eight_bit=message.eight_bit,
+        subject=bounds.shown(message.subject),
+    )

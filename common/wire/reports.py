@@ -1,0 +1,124 @@
+"""How is a report said?
+
+Pure. The sender cuts what its reader would not take: a report must always pass.
+"""
+
+from __future__ import annotations
+
+from borderscout.v1 import control_pb2 as control
+
+from common.reports import EngineReport, HoldReport, NodeReport, PreferenceProblem
+from common.wire import bounds
+from common.wire.bounds import (
+    ENGINES_MAX,
+    HOLDS_MAX,
+    NAME_LENGTH_MAX,
+    PROBLEMS_MAX,
+    STATES_MAX,
+    TEXT_LENGTH_MAX,
+)
+from common.wire.positions import position_from_wire, position_to_wire
+
+
+def report_to_wire(report: NodeReport) -> control.Report:
+    """Return a report as protobuf."""
+    message = control.Report(
+        time_us=report.time_us,
+        applied=position_to_wire(report.applied),
+        spool=dict(report.spool),
+        outbox_records=report.outbox_records,
+        outbox_quarantine=report.outbox_quarantine,
+        accepting=report.accepting,
+        not_accepting_reason=report.not_accepting_reason[:TEXT_LENGTH_MAX],
+        oldest_us=report.oldest_us,
+        problems=[problem[:TEXT_LENGTH_MAX] for problem in report.problems[:PROBLEMS_MAX]],
+        engines=[
+            control.EngineReport(
+                name=engine.name,
+                answering=engine.answering,
+                version=engine.version[:TEXT_LENGTH_MAX],
+                detail=engine.detail[:TEXT_LENGTH_MAX],
+            )
+            for engine in report.engines[:ENGINES_MAX]
+        ],
+        holds=[
+            control.HoldReport(
+                customer=hold.customer,
+                destination=hold.destination,
+                since_us=hold.since_us,
+                reason=hold.reason[:TEXT_LENGTH_MAX],
+                messages=hold.messages,
+                bytes=hold.bytes,
+                oldest_us=hold.oldest_us,
+                expires_us=hold.expires_us,
+            )
+            for hold in report.holds[:HOLDS_MAX]
+        ],
+    )
+    if report.refused is not None:
+        message.refused.CopyFrom(
+            control.PreferenceProblem(
+                revision=report.refused.revision,
+                kind=report.refused.kind[:NAME_LENGTH_MAX],
+                key=report.refused.key[:TEXT_LENGTH_MAX],
+                reason=report.refused.reason[:TEXT_LENGTH_MAX],
+            )
+        )
+    return message
+
+
+def report_from_wire(message: control.Report) -> NodeReport:
+    """Return what a satellite reported.
+
+    Raises:
+        WireError: it breaks a bound.
+    """
+    bounds.at_most(len(message.engines), ENGINES_MAX, "engines")
+    bounds.at_most(len(message.holds), HOLDS_MAX, "holds")
+    bounds.at_most(len(message.spool), STATES_MAX, "states")
+    bounds.at_most(len(message.problems), PROBLEMS_MAX, "problems")
+    refused = None
+    if message.HasField("refused"):
+        refused = PreferenceProblem(
+            revision=bounds.number(message.refused.revision),
+            kind=bounds.text(message.refused.kind, length_max=NAME_LENGTH_MAX),
+            key=bounds.text(message.refused.key),
+            reason=bounds.text(message.refused.reason),
+        )
+    return NodeReport(
+        time_us=message.time_us,
+        applied=position_from_wire(message.applied),
+        refused=refused,
+        spool={
+            bounds.text(k, length_max=NAME_LENGTH_MAX): bounds.number(v)
+            for k, v in sorted(message.spool.items())
+        },
+        engines=tuple(
+            EngineReport(
+                name=bounds.text(engine.name, length_max=NAME_LENGTH_MAX),
+                answering=engine.answering,
+                version=bounds.text(engine.version),
+                detail=bounds.text(engine.detail),
+            )
+            for engine in message.engines
+        ),
+        holds=tuple(
+            HoldReport(
+                customer=bounds.text(hold.customer),
+                destination=bounds.text(hold.destination),
+                since_us=hold.since_us,
+                reason=bounds.text(hold.reason),
+                messages=bounds.number(hold.messages),
+                bytes=bounds.number(hold.bytes),
+                oldest_us=hold.oldest_us,
+                expires_us=hold.expires_us,
+            )
+            for hold in message.holds
+        ),
+        outbox_records=bounds.number(message.outbox_records),
+        outbox_quarantine=bounds.number(message.outbox_quarantine),
+        accepting=message.accepting,
+        not_accepting_reason=bounds.text(message.not_accepting_reason),
+        oldest_us=bounds.number(message.oldest_us),
+        problems=tuple(bounds.text(problem) for problem in message.problems),
+    )
