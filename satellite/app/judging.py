@@ -151,7 +151,7 @@ class Judging:
 
     async def _examine(self, stored: Stored, body: Body) -> Examined:
         preferences = self._spool.preferences  # the one revision that judges this message
-        block = HeaderBlock.parse(body.read(0, HEADER_BYTES_MAX))
+        block = HeaderBlock.parse(body.read(0, HEADER_BYTES_MAX + 1))
         sample = Sample(
             id=stored.id, size=body.size, sha256=stored.sha256, data=body.data, path=body.path
         )

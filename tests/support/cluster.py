@@ -211,6 +211,11 @@ class Cluster:
         self.processes[name] = process
         return process
 
+    def replace(self, name: str, process: Process) -> None:
+        """Let a process that runs already be the core's or a node's from now on."""
+        self._ended.append(self.processes.pop(name))
+        self.processes[name] = process
+
     def process_of(self, name: str) -> Process:
         """Return a process of the core or a node that is not started yet."""
         what = "core" if name == CORE else "satellite"
@@ -260,9 +265,9 @@ class Cluster:
 
         await until(look, f"what {name} started is gone too", deadline_s=10)
 
-    def worker(self, node: str, shard: int = 0) -> int | None:
-        """Return the process id of a worker."""
-        return family.workers(self.processes[node].pid).get(shard)
+    def shards(self, node: str) -> dict[int, int]:
+        """Return the process id of each shard's worker at a node."""
+        return family.workers(self.processes[node].pid)
 
     def helper(self, node: str) -> int | None:
         """Return the process id of a helper of one of a node's workers."""

@@ -51,11 +51,20 @@ def inventory(
     sites: Sequence[Mapping[str, Any]],
     customers: Sequence[Mapping[str, Any]],
     name: str = "proof",
+    smarthost: str = "",
     **more: Any,
 ) -> dict[str, Any]:
-    """Return an inventory; ``more`` are further keys of its top level."""
+    """Return an inventory.
+
+    Args:
+        smarthost: where our own bounces go; empty: the MX of the sender's domain.
+        more: further keys of its top level.
+    """
+    cluster = {"name": name, "mail_domain": "mx.scout.example", "vpn": "10.66.0.0/16"}
+    if smarthost:
+        cluster["smarthost"] = smarthost
     return {
-        "cluster": {"name": name, "mail_domain": "mx.proof.example", "vpn": "10.66.0.0/16"},
+        "cluster": cluster,
         "core": {"name": "hub", "public": "hub.proof.example", "vpn_address": "10.66.0.1"},
         "engines": [YARA],
         **more,

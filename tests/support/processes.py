@@ -20,6 +20,7 @@ from typing import Self
 
 LINES_KEPT_MAX = 10_000
 LINE_BYTES_MAX = 1024 * 1024
+LAST_WORDS_S = 5.0  # after the end, for what still stands in the pipe
 TAIL_LINES = 30  # of output that an error quotes
 
 
@@ -138,7 +139,10 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._ended.wait()
-        await self._reader
+        # Whoever left the session by ``setsid`` may hold the pipe for ever; we do not wait for it.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await self._reader
 
     async def __aenter__(self) -> Self:
         await self.start()

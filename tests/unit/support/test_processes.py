@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support import processes
 from tests.support.processes import Process, ProcessFailed
 
 PYTHON = sys.executable
@@ -67,6 +69,24 @@ async def test_what_a_process_leaves_behind_goes_with_it() -> None:
         child = int((await process.wait_for_line(r"child (\d+)"))[1])
         await process.wait()
 
+    assert await _is_gone(child)
+
+
+async def test_a_grandchild_that_left_the_session_does_not_hold_us_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processes, "LAST_WORDS_S", 0.05)
+    code = (
+        "import subprocess, sys\n"
+        "sleeper = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
+        "child = subprocess.Popen(sleeper, start_new_session=True)\n"
+        "print('child', child.pid, flush=True)"
+    )
+    async with Process([PYTHON, "-c", code]) as process:
+        child = int((await process.wait_for_line(r"child (\d+)"))[1])
+        await process.wait()
+
+    os.kill(child, signal.SIGKILL)  # it is still there, and ours
     assert await _is_gone(child)
 
 

@@ -96,7 +96,8 @@ async def test_a_filter_that_hangs_is_left_behind_and_the_message_goes_on() -> N
     hanging = Scripted("slow", "hang")
     filters, metrics = running(hanging, Scripted("good", (GOOD,)))
 
-    slow, good = await filters.examine(mail(preferences()))
+    async with asyncio.timeout(5):
+        slow, good = await filters.examine(mail(preferences()))
 
     assert (slow.by, slow.outcome, good) == ("slow", Outcome.TIMEOUT, GOOD)
     async with asyncio.timeout(5):

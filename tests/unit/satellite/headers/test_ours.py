@@ -97,6 +97,7 @@ def test_a_message_without_forged_fields_is_sent_on_octet_for_octet() -> None:
         b"Authentication-Results:\r\n (a \\) b) mx.scout.example; dkim=pass\r\n",
         b"Authentication-Results : mx.scout.example.; dkim=pass\r\n",
         b"Authentication-Results: mx.scout.example\r\n",
+        b"Authentication-Results: MX.scout.example. 1; dkim=pass\r\n",
         b'Authentication-Results: "mx.scout.exam\\ple"; dkim=pass\r\n',
         b"Authentication-Results: mx.(x)scout.example; dkim=pass\r\n",
         b"Authentication-Results: (never closed mx.scout.example; dkim=pass\r\n",

@@ -1,0 +1,34 @@
+"""Does the documentation say what the code does?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.verdict import Outcome
+from satellite.disposition import Cause
+from satellite.filtering.catalogue import BUILT_IN
+from satellite.spool.states import State
+
+DOCS = Path(__file__).parents[4] / "docs"
+
+
+@pytest.mark.parametrize(
+    "word", [*BUILT_IN, *(c for c in Cause if c not in ("waited", "whitelist", "clean"))]
+)
+def test_every_filter_and_cause_is_documented(word: str) -> None:
+    assert word in (DOCS / "filters.md").read_text()
+
+
+def test_the_glossary_has_each_word_once() -> None:
+    lines = (DOCS / "glossary.md").read_text().splitlines()
+    words = [line.split("|")[1].strip() for line in lines if line.startswith("|")][2:]
+
+    found = [part for word in words for part in word.split(", ")]
+    assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize("word", [*Outcome, State.HELD, State.WAITING, State.FROZEN, State.DAMAGED])
+def test_the_glossary_has_every_outcome_and_waiting_state(word: str) -> None:
+    assert word in (DOCS / "glossary.md").read_text()
