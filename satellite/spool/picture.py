@@ -1,0 +1,34 @@
+"""What does the table of states look like on paper?
+
+Pure: text for ``docs/spool.md``, which a test holds against this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from satellite.spool.states import OUTCOMES, TABLE, State
+
+
+def table() -> str:
+    """Return the states as a Markdown table."""
+    lines = ["| state | meaning | may become | a start finds it, and will |", "|---|---|---|---|"]
+    for state, row in TABLE.items():
+        after = ", ".join(f"`{one}`" for one in _in_order(row.after)) or "—"
+        meaning = row.meaning or "an outcome"
+        lines.append(f"| `{state}` | {meaning} | {after} | {row.recovery.value} |")
+    return "\n".join(lines)
+
+
+def diagram() -> str:
+    """Return the transitions as a Mermaid state diagram."""
+    lines = ["stateDiagram-v2", "    [*] --> received: 250"]
+    for state, row in TABLE.items():
+        lines += [f"    {state} --> {after}" for after in _in_order(row.after)]
+        if state in OUTCOMES:
+            lines.append(f"    {state} --> [*]")
+    return "\n".join(lines)
+
+
+def _in_order(states: frozenset[State]) -> Iterator[State]:
+    return (state for state in State if state in states)
