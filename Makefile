@@ -1,6 +1,6 @@
 # Every target works as the first thing typed on a clean clone: it makes .venv itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev system-demo system-test demo test lint format proto bench faults clean
+.PHONY: help setup setup-dev demo test lint format proto clean
 
 PYTHON ?= python3
 VENV := .venv

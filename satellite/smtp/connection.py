@@ -30,6 +30,8 @@ log = structlog.get_logger()
 # it, and a client that sends while we commit makes us hold three times as much at most.
 BLOCK_BYTES = 256 * 1024
 
+GROUP_BYTES_MAX = 4096  # replies kept back for one packet; some sixty commands
+
 _OVERDUE_REPLIES = {
     Overdue.IDLE: replies.TIMED_OUT,
     Overdue.SESSION: replies.SESSION_TOO_LONG,
@@ -159,6 +161,9 @@ class Connection(SMTP):
             self._say(replies.TOO_MANY_ERRORS)
         if self._leaving or not self._lines.has_line or self._verb in _FLUSHED:
             await self._flush()
+        elif len(self._out) > GROUP_BYTES_MAX:
+            await self._flush()
+            await asyncio.sleep(0)  # a long group must not keep the others waiting
 
     def _say(self, reply: Reply) -> None:
         self._reception.metrics.reply(self._verb, reply.code)
@@ -202,9 +207,10 @@ class Connection(SMTP):
 
     def dismiss(self, reply: Reply) -> None:
         """Say a last word and hang up; not while a message is being committed."""
-        if self._leaving or self._patience.phase is Phase.COMMITTING:
+        if self._patience.phase is Phase.COMMITTING:
             return
-        self._say(reply)
+        if not self._leaving:
+            self._say(reply)
         self._hang_up()
 
     def abort(self) -> None:

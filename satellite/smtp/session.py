@@ -68,6 +68,8 @@ class Session(Connection):
                     return
                 await self._answer(line)
                 self._patience.enter(Phase.COMMAND, now_s=self._now_s())
+                if self._reception.draining and self._transaction is None and not self._leaving:
+                    await self.push(replies.SHUTTING_DOWN)
         except ClientGone:
             log.debug("smtp.client_gone", client=self._client_address)
         finally:
@@ -86,9 +88,6 @@ class Session(Connection):
     async def _answer(self, line: bytes | Reply) -> None:
         self._verb = OTHER_VERB
         self._commands += 1
-        if self._reception.draining and self._transaction is None:
-            await self.push(replies.SHUTTING_DOWN)
-            return
         if self._commands > self._reception.settings.smtp.commands_max:
             await self.push(replies.TOO_MANY_COMMANDS)
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from unittest import mock
 
 from common.preferences import documents
 from core.app import serve
@@ -15,8 +16,8 @@ from core.app import serve
 
 def main(arguments: list[str]) -> None:
     """Serve until SIGTERM."""
-    documents.compile_pattern = lambda _pattern: None
-    serve(Path(arguments[0]))
+    with mock.patch.object(documents, "compile_pattern"):
+        serve(Path(arguments[0]))
 
 
 if __name__ == "__main__":

@@ -14,86 +14,23 @@ import json
 import os
 import signal
 import sqlite3
-import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 from ruamel.yaml import YAML
 
 from satellite.app.control import ask as ask_node
 from tests.support import family
+from tests.support.commands import COMMAND, Said, run
 from tests.support.processes import Process
+from tests.support.waiting import SETTLE_S, until
 
-COMMAND = Path(sys.executable).with_name("borderscout")
 CORE = "core"
 
 READY_S = 60.0  # for a process to be ready; a loaded machine imports slowly
-SETTLE_S = 60.0  # for mail to end, records to arrive
-COMMAND_S = 60.0
-POLL_S = 0.05
 TRACKS_MAX = 1000  # of one query; a run must stay below it
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """How a command ended, and what it said."""
-
-    status: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        """Return its one object; the command must have done what it was asked."""
-        assert self.status == 0, self
-        return json.loads(self.out)
-
-    def lines(self) -> list[Any]:
-        """Return its objects, one a line; the command must have done what it was asked."""
-        assert self.status == 0, self
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-async def run(*arguments: str | Path, env: Mapping[str, str] | None = None) -> Said:
-    """Run ``borderscout`` as a user does, and return what came of it."""
-    process = await asyncio.create_subprocess_exec(
-        COMMAND,
-        *map(str, arguments),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=dict(os.environ) | dict(env or {}),
-    )
-    try:
-        async with asyncio.timeout(COMMAND_S):
-            out, err = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode is not None
-    return Said(process.returncode, out.decode(), err.decode())
-
-
-async def until(
-    look: Callable[[], Awaitable[T | None]], what: str, *, deadline_s: float = SETTLE_S
-) -> T:
-    """Return the first thing that ``look`` finds (anything but None and False).
-
-    Raises:
-        AssertionError: nothing was found before the deadline; ``what`` says what was hoped for.
-    """
-    end_s = time.monotonic() + deadline_s
-    while not (found := await look()):
-        if time.monotonic() > end_s:
-            raise AssertionError(f"not within {deadline_s:.0f} s: {what}")
-        await asyncio.sleep(POLL_S)
-    return found
 
 
 class Cluster:
@@ -102,8 +39,8 @@ class Cluster:
     Args:
         folder: everything is below it.
         tree: the inventory.
-        settings: by node, what its ``satellite.yaml`` says beyond the rendered one; ``*`` is every
-            node. Tests cannot wait as long as operators do.
+        settings: by name, what the settings file of the core or a node says beyond the rendered
+            one; ``*`` is every node. Tests cannot wait as long as operators do.
     """
 
     def __init__(
@@ -136,14 +73,16 @@ class Cluster:
             for changes in (self._settings.get("*"), self._settings.get(node)):
                 if changes:
                     self.change_settings(node, changes)
+        if CORE in self._settings:
+            self.change_settings(CORE, self._settings[CORE])
         self._http = httpx.AsyncClient(
             base_url=self.url, headers={"Authorization": f"Bearer {self.token}"}, timeout=30
         )
 
-    def change_settings(self, node: str, changes: Mapping[str, Any]) -> None:
-        """Put values into a node's settings file; they count from its next start on."""
+    def change_settings(self, name: str, changes: Mapping[str, Any]) -> None:
+        """Put values into the settings of the core or a node; they count from its next start on."""
         yaml = YAML(typ="safe", pure=True)
-        path = self.config(node)
+        path = self.config(name)
         tree = yaml.load(path.read_text(encoding="utf-8"))
         _merge(tree, changes)
         with path.open("w", encoding="utf-8") as out:
@@ -175,8 +114,9 @@ class Cluster:
 
     @property
     def token(self) -> str:
-        path = self.out / self.endpoints["core"]["token_file"]
-        return path.read_text(encoding="ascii").strip()
+        path = self.out / str(self.endpoints["core"]["token_file"])
+        token: str = path.read_text(encoding="ascii")
+        return token.strip()
 
     def config(self, name: str) -> Path:
         """Return the settings file of the core or of a node."""

@@ -23,6 +23,7 @@ from common.ids import MessageId, ulid
 from common.preferences import Document, Kind, Preferences
 from common.preferences.documents import NOTHING, canonical_json
 from satellite.settings import SatelliteSettings
+from satellite.smtp.connection import Connection
 from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.server import FrontEnd
 from tests.support.clock import START_US, FakeClock
@@ -144,6 +145,28 @@ class Desk:
         """Return a metric's value; 0 when it was never counted."""
         return self.registry.get_sample_value(name, labels) or 0.0
 
+    @property
+    def connection(self) -> Connection:
+        """The one that is open."""
+        assert self.front._reception is not None
+        (connection,) = self.front._reception.connections
+        return connection
+
+    @property
+    def data_octets(self) -> int:
+        """How much message data the front end has read in the open window."""
+        return self.connection._patience._octets
+
+    @property
+    def command_octets(self) -> int:
+        """How much of a command line that is not whole yet the front end has read."""
+        return len(self.connection._lines._octets)
+
+    @property
+    def is_held_up(self) -> bool:
+        """True while the front end waits for the client to read."""
+        return bool(vars(self.connection)["_paused"])
+
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Talk]:
         """Connect."""
@@ -155,14 +178,22 @@ class Desk:
 
 
 @asynccontextmanager
-async def front_end(*, host: str = "127.0.0.1", **smtp: Any) -> AsyncIterator[Desk]:
-    """Run a front end with a fake intake and a fake clock."""
+async def front_end(
+    *, host: str = "127.0.0.1", send_buffer: int | None = None, **smtp: Any
+) -> AsyncIterator[Desk]:
+    """Run a front end with a fake intake and a fake clock.
+
+    Args:
+        send_buffer: how much the kernel holds of what a client does not read, in octets.
+    """
     intake = FakeIntake(some_preferences())
     clock = FakeClock()
     registry = CollectorRegistry()
     front = FrontEnd(intake, some_settings(**smtp), clock, SmtpMetrics(registry))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
+    if send_buffer is not None:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     listening.bind((host, 0))
     desk = Desk(front, intake, clock, registry, host, listening.getsockname()[1])
     front.on_accepted = desk.accepted.append
@@ -183,8 +214,13 @@ class Talk:
         self._writer = writer
 
     @classmethod
-    async def connect(cls, host: str, port: int) -> Talk:
-        reader, writer = await asyncio.open_connection(host, port)
+    async def connect(cls, host: str, port: int, *, receive_buffer: int | None = None) -> Talk:
+        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        sock.setblocking(False)
+        if receive_buffer is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        await asyncio.get_running_loop().sock_connect(sock, (host, port))
+        reader, writer = await asyncio.open_connection(sock=sock)
         return cls(reader, writer)
 
     async def send(self, octets: bytes) -> None:

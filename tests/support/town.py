@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from common.clock import SystemClock
-from tests.support.cluster import Cluster, until
+from tests.support.cluster import Cluster
 from tests.support.inventories import customer, inventory, site
 from tests.support.ledger import Ledger
 from tests.support.load import Pace, Tally, send_all
 from tests.support.sink import Arrival, Sink
 from tests.support.smtp_client import Letter, SmtpClient, Transaction
+from tests.support.waiting import until
 
 NODES = ("osl1", "rom1", "cph1")
 SENDER = "a@sender.example"
@@ -82,9 +83,12 @@ class Town:
         (found,) = await self.cluster.ended(queued_as(heard))
         return found
 
-    async def send_pile(self, pile: Sequence[Letter], ledger: Path, pace: Pace) -> Tally:
-        """Hand over many letters to all nodes in turn."""
-        targets = [self.cluster.smtp(node) for node in self.cluster.nodes]
+    async def send_pile(
+        self, pile: Sequence[Letter], ledger: Path, *, nodes: Sequence[str] = ()
+    ) -> Tally:
+        """Hand over many letters to nodes in turn; to all of them when none is named."""
+        targets = [self.cluster.smtp(node) for node in nodes or self.cluster.nodes]
+        pace = Pace(concurrency=4)
         with Ledger(ledger, clock=SystemClock()) as book:
             return await send_all(pile, targets=targets, ledger=book, pace=pace)
 

@@ -150,6 +150,28 @@ def test_a_refusal_is_shown_with_what_was_refused() -> None:
     assert node(fleet).lag == 1
 
 
+def test_a_refusal_is_over_once_a_later_revision_is_applied_whatever_the_last_report_said() -> None:
+    fleet = fleet_at(7)
+    greet(fleet, shard())
+    told = NodeReport(applied=at(5), refused=PROBLEM, accepting=True)
+    fleet.reported(shard(), told, now_s=0.0, now_us=0)
+    before = node(fleet).refused
+
+    fleet.stood(shard(), Standing(at(7), None, None), now_s=1.0)
+
+    assert (before, node(fleet).refused) == (PROBLEM, None)
+
+
+def test_a_report_that_was_overtaken_by_the_other_stream_takes_nothing_back() -> None:
+    fleet = fleet_at(7)
+    greet(fleet, shard())
+    fleet.stood(shard(), Standing(at(7), None, None), now_s=0.0)
+
+    report(fleet, shard(), 5)
+
+    assert (node(fleet).applied, node(fleet).lag) == (at(7), 0)
+
+
 def test_another_program_gets_a_refused_revision_again() -> None:
     fleet = fleet_at(6)
     greet(fleet, shard(), version="1")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
 from aiosmtpd.smtp import SMTP
 
 from satellite.smtp.connection import Connection
 from satellite.smtp.patience import FAREWELL_S, WINDOW_S
-from tests.support.front_end import front_end, until
+from tests.support.front_end import Talk, front_end, until
 
 
 async def test_b3_row_2_the_recipient_after_the_last_is_put_off_and_the_others_proceed() -> None:
@@ -101,10 +104,11 @@ async def test_b3_row_3_an_idle_session_is_told_and_ended() -> None:
 async def test_b3_row_3_single_octets_of_a_command_buy_no_time() -> None:
     async with front_end(command_timeout_s=300) as desk, desk.client() as talk:
         await talk.greet()
-        for _ in range(30):
+        for number in range(29):
             await talk.send(b"N")
+            await until(lambda sent=number + 1: desk.command_octets == sent)
             await desk.clock.advance(10)
-        await desk.clock.advance(2)
+        await desk.clock.advance(12)
 
         assert (await talk.reply()).startswith("421 4.4.2 ")
 
@@ -126,10 +130,11 @@ async def test_b3_row_3_message_data_that_trickles_is_cut_and_leaves_nothing() -
     async with front_end() as desk, desk.client() as talk:
         await talk.greet()
         await talk.open_data()
-        for _ in range(int(WINDOW_S) // 10):
+        for number in range(int(WINDOW_S) // 10 - 1):
             await talk.send(b"x")
+            await until(lambda sent=number + 1: desk.data_octets == sent)
             await desk.clock.advance(10)
-        await desk.clock.advance(2)
+        await desk.clock.advance(12)
 
         assert (await talk.reply()).startswith("421 4.4.2 ")
         assert await talk.is_closed()
@@ -151,15 +156,22 @@ async def test_b3_row_3_a_slow_upload_beyond_every_other_deadline_is_taken() -> 
         assert len(desk.intake.taken[0].body) == 5_000_000
 
 
-async def test_b3_row_3_a_client_that_never_reads_is_cut() -> None:
-    async with front_end(commands_max=100_000) as desk, desk.client() as talk:
+@pytest.mark.parametrize("told_to_go", [False, True])
+async def test_b3_row_3_a_client_that_never_reads_is_cut(told_to_go: bool) -> None:
+    async with front_end(commands_max=1_000_000, send_buffer=4096) as desk:
+        talk = await Talk.connect(desk.host, desk.port, receive_buffer=4096)
         await talk.greet()
         talk.pause_reading()
-        await talk.send(b"NOOP\r\n" * 80_000)
+        flood = asyncio.ensure_future(talk.send(b"NOOP\r\n" * 200_000))
+        await until(lambda: desk.is_held_up)
+        desk.connection._leaving = told_to_go  # as when our last word is among what is not read
         await desk.clock.advance(302)
+        assert desk.front.sessions == 1
         await desk.clock.advance(FAREWELL_S + 2)
 
         await until(lambda: desk.front.sessions == 0)
+        flood.cancel()
+        talk.reset()
 
 
 async def test_b3_row_3_a_network_with_too_many_connections_is_turned_away() -> None:

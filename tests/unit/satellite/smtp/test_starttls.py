@@ -2,65 +2,37 @@
 
 from __future__ import annotations
 
-import datetime
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from common.errors import SettingsError
 from satellite.smtp.patience import HANDSHAKE_S
 from satellite.smtp.server import tls_context
+from tests.support.certificate import self_signed
 from tests.support.front_end import HOSTNAME, Desk, Talk, front_end, some_settings, until
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A self-signed certificate for the host, as settings of the front end."""
-    folder = tmp_path_factory.mktemp("certificate")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOSTNAME)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOSTNAME)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    paths = {"certificate": folder / "certificate.pem", "key": folder / "key.pem"}
-    paths["certificate"].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    paths["key"].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    yield {name: str(path) for name, path in paths.items()}
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Settings of the front end with a certificate for it."""
+    return self_signed(tmp_path_factory.mktemp("certificate"), HOSTNAME)
 
 
-def trusting(certificate: dict[str, str]) -> ssl.SSLContext:
+def trusting(certificate: dict[str, Any]) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=certificate["certificate"])
 
 
-async def change_over(talk: Talk, certificate: dict[str, str]) -> None:
+async def change_over(talk: Talk, certificate: dict[str, Any]) -> None:
     assert "250-STARTTLS" in (await talk.greet()).replace("250 STARTTLS", "250-STARTTLS")
     assert (await talk.ask("STARTTLS")).startswith("220 2.0.0 ")
     await talk.start_tls(trusting(certificate))
 
 
 async def test_a_message_inside_tls_says_so_in_envelope_and_trace(
-    certificate: dict[str, str],
+    certificate: dict[str, Any],
 ) -> None:
     async with front_end(**certificate) as desk, desk.client() as talk:
         await change_over(talk, certificate)
@@ -76,7 +48,7 @@ async def test_a_message_inside_tls_says_so_in_envelope_and_trace(
 
 
 async def test_b2_commands_injected_behind_starttls_are_thrown_away(
-    certificate: dict[str, str],
+    certificate: dict[str, Any],
 ) -> None:
     async with front_end(**certificate) as desk, desk.client() as talk:
         await talk.greet()
@@ -92,7 +64,7 @@ async def test_b2_commands_injected_behind_starttls_are_thrown_away(
         assert (await talk.ask("VRFY x")).startswith("252 ")
 
 
-async def test_b2_state_from_before_tls_is_forgotten(certificate: dict[str, str]) -> None:
+async def test_b2_state_from_before_tls_is_forgotten(certificate: dict[str, Any]) -> None:
     async with front_end(**certificate) as desk, desk.client() as talk:
         await talk.greet()
         await talk.ask("MAIL FROM:<evil@x.example>")
@@ -105,7 +77,7 @@ async def test_b2_state_from_before_tls_is_forgotten(certificate: dict[str, str]
         assert (await talk.ask("RCPT TO:<x@acme.example>")).startswith("503 5.5.1 ")
 
 
-async def test_b2_a_second_starttls_is_refused(certificate: dict[str, str]) -> None:
+async def test_b2_a_second_starttls_is_refused(certificate: dict[str, Any]) -> None:
     async with front_end(**certificate) as desk, desk.client() as talk:
         await change_over(talk, certificate)
         await talk.ask("EHLO client.example")
@@ -113,7 +85,7 @@ async def test_b2_a_second_starttls_is_refused(certificate: dict[str, str]) -> N
         assert (await talk.ask("NOOP")).startswith("250 ")
 
 
-async def test_b2_auth_is_never_offered_and_never_done(certificate: dict[str, str]) -> None:
+async def test_b2_auth_is_never_offered_and_never_done(certificate: dict[str, Any]) -> None:
     async with front_end(**certificate) as desk, desk.client() as talk:
         await change_over(talk, certificate)
         assert "AUTH" not in await talk.ask("EHLO client.example")
@@ -122,7 +94,7 @@ async def test_b2_auth_is_never_offered_and_never_done(certificate: dict[str, st
         assert (await talk.ask("RCPT TO:<x@elsewhere.example>")).startswith("550 5.7.1 ")
 
 
-async def test_starttls_takes_no_argument(certificate: dict[str, str]) -> None:
+async def test_starttls_takes_no_argument(certificate: dict[str, Any]) -> None:
     async with front_end(**certificate) as desk, desk.client() as talk:
         await talk.greet()
         assert (await talk.ask("STARTTLS now")).startswith("501 5.5.4 ")
@@ -133,7 +105,7 @@ async def everyone_left(desk: Desk) -> None:
     await until(lambda: desk.front.sessions == 0)
 
 
-async def test_b3_row_3_a_handshake_that_stalls_is_cut(certificate: dict[str, str]) -> None:
+async def test_b3_row_3_a_handshake_that_stalls_is_cut(certificate: dict[str, Any]) -> None:
     async with front_end(**certificate) as desk, desk.client() as talk:
         await talk.greet()
         assert (await talk.ask("STARTTLS")).startswith("220 ")
@@ -145,7 +117,7 @@ async def test_b3_row_3_a_handshake_that_stalls_is_cut(certificate: dict[str, st
         assert desk.count("borderscout_smtp_overdue_total", **labels) == 1
 
 
-async def test_a_handshake_with_nonsense_ends_the_session(certificate: dict[str, str]) -> None:
+async def test_a_handshake_with_nonsense_ends_the_session(certificate: dict[str, Any]) -> None:
     async with front_end(**certificate) as desk, desk.client() as talk:
         await talk.greet()
         assert (await talk.ask("STARTTLS")).startswith("220 ")
@@ -155,7 +127,7 @@ async def test_a_handshake_with_nonsense_ends_the_session(certificate: dict[str,
 
 
 async def test_a_client_that_vanishes_in_the_handshake_leaves_nothing(
-    certificate: dict[str, str],
+    certificate: dict[str, Any],
 ) -> None:
     async with front_end(**certificate) as desk, desk.client() as talk:
         await talk.greet()
@@ -166,7 +138,7 @@ async def test_a_client_that_vanishes_in_the_handshake_leaves_nothing(
 
 
 async def test_a_client_that_vanishes_inside_tls_leaves_nothing(
-    certificate: dict[str, str],
+    certificate: dict[str, Any],
 ) -> None:
     async with front_end(**certificate) as desk, desk.client() as talk:
         await change_over(talk, certificate)
@@ -180,7 +152,7 @@ async def test_a_client_that_vanishes_inside_tls_leaves_nothing(
         assert desk.intake.taken == []
 
 
-def test_tls_below_1_2_is_not_spoken(certificate: dict[str, str]) -> None:
+def test_tls_below_1_2_is_not_spoken(certificate: dict[str, Any]) -> None:
     context = tls_context(some_settings(**certificate).smtp)
     assert context is not None
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
@@ -193,7 +165,7 @@ def test_a_certificate_that_cannot_be_used_stops_the_start(tmp_path: Path) -> No
         tls_context(some_settings(certificate=str(broken), key=str(broken)).smtp)
 
 
-async def test_a_renewed_certificate_serves_new_sessions(certificate: dict[str, str]) -> None:
+async def test_a_renewed_certificate_serves_new_sessions(certificate: dict[str, Any]) -> None:
     async with front_end(**certificate) as desk:
         desk.front.renew_certificate()
         async with desk.client() as talk:

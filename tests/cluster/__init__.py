@@ -1,0 +1,1 @@
+"""A whole cluster, as its operators and its customers see it."""

@@ -1,0 +1,1 @@
+"""A whole cluster, while parts of it are killed."""

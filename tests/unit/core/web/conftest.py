@@ -1,0 +1,17 @@
+"""The core's HTTP face over real rooms."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.clock import FakeClock
+from tests.support.core_face import Face, open_face
+
+
+@pytest.fixture
+async def face(tmp_path: Path, fake_clock: FakeClock) -> AsyncIterator[Face]:
+    async with open_face(tmp_path / "core", fake_clock) as opened:
+        yield opened

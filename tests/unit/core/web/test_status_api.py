@@ -1,0 +1,295 @@
+"""What the cluster is like, what happened to mail, and how much of it, over HTTP."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from common.identity import ShardIdentity
+from core.records.reports import EVER_US
+from core.store.errors import StoreFailure
+from tests.support.clock import FakeClock
+from tests.support.core_face import Face, problem_of
+from tests.support.core_rooms import START_US, accepted, ended, identity, made_id, record, route
+
+DAY_US = 86_400_000_000
+
+
+async def took(face: Face) -> None:
+    """Let two messages for acme and one for others be known."""
+    await face.database.preferences.publish([route()], who="test")
+    await face.database.records.take(
+        identity(),
+        [
+            record(1, "started", "", version="1", incarnation=made_id(1), found={}),
+            accepted(2, made_id(1)),
+            ended(3, made_id(1), "delivered"),
+            accepted(4, made_id(2), ("y+z/q@acme.example",), subject="Hello\x1b[2J"),
+            ended(5, made_id(2), "quarantined", "y+z/q@acme.example"),
+            accepted(6, made_id(3), ("a@other.example",)),
+        ],
+    )
+
+
+async def test_a_node_that_was_never_heard_is_silent_and_its_lag_unknown(face: Face) -> None:
+    found = await face.ask("GET", "/api/v1/status")
+
+    assert (found["cluster"], found["core"], found["version"]) == ("example", "core", "1.2.3")
+    assert [(n["node"], n["site"], n["state"], n["lag"]) for n in found["nodes"]] == [
+        ("lon1", "london", "silent", None),
+        ("par1", "paris", "silent", None),
+    ]
+
+
+async def test_a_node_is_shown_with_what_it_reports(face: Face) -> None:
+    face.hear(revision=0)
+    await face.database.preferences.publish([route()], who="test")
+
+    node = (await face.ask("GET", "/api/v1/status"))["nodes"][0]
+
+    assert (node["state"], node["applied"], node["lag"]) == ("catching up", 0, 1)
+    assert node["spool"] == {"queued": 2, "held": 1}
+    assert [one["answering"] for one in node["engines"]] == [True, False]
+    assert node["holds"][0]["customer"] == "acme"
+    assert node["skew_s"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        (made_id(2), [2]),
+        ("y+z/q@acme.example", [2]),
+        ("acme.example", [2, 1]),
+        ("sender.example", [3, 2, 1]),
+        (made_id(9), []),
+        ("nothing at all", []),
+        ("\0", []),
+        ("%' OR 1=1 --", []),
+    ],
+)
+async def test_messages_are_tracked(face: Face, query: str, numbers: list[int]) -> None:
+    await took(face)
+
+    found = (await face.ask("GET", "/api/v1/messages", params={"query": query}))["messages"]
+
+    assert sorted(message["id"] for message in found) == sorted(made_id(n) for n in numbers)
+
+
+@pytest.mark.parametrize(
+    ("by", "names"),
+    [
+        ("day", ["2026-01-01"]),
+        ("site", ["london"]),
+        ("customer", ["acme", "unknown"]),
+        ("domain", ["acme.example", "other.example"]),
+    ],
+)
+async def test_reports_count_by_what_is_asked(face: Face, by: str, names: list[str]) -> None:
+    await took(face)
+
+    found = await face.ask("GET", "/api/v1/reports/summary", params={"by": by})
+
+    assert [group["name"] for group in found["groups"]] == names
+    totals = found["totals"]
+    assert (totals["accepted"], totals["delivered"], totals["quarantined"]) == (3, 1, 1)
+    assert totals["in_progress"] == 1
+
+
+@pytest.mark.parametrize(
+    ("since_us", "until_us", "count"),
+    [
+        (0, EVER_US, 3),
+        (START_US, START_US + DAY_US, 3),
+        (START_US + DAY_US, EVER_US, 0),
+        (0, START_US, 0),
+    ],
+)
+async def test_a_report_is_of_a_time(face: Face, since_us: int, until_us: int, count: int) -> None:
+    await took(face)
+    query = {"since_us": since_us, "until_us": until_us}
+
+    found = await face.ask("GET", "/api/v1/reports/summary", params=query)
+
+    assert found["totals"]["accepted"] == count
+
+
+async def test_events_of_nodes_are_listed(face: Face) -> None:
+    await took(face)
+
+    (event,) = (await face.ask("GET", "/api/v1/events", params={"node": "lon1"}))["events"]
+    assert (event["node"], event["event"], event["version"]) == ("lon1", "started", "1")
+    assert (await face.ask("GET", "/api/v1/events", params={"node": "par1"}))["events"] == []
+
+
+async def test_flush_tells_the_shards_that_are_connected_and_is_audited(face: Face) -> None:
+    body = {"destination": "mail.acme.example:25", "node": "lon1"}
+    assert await face.ask("POST", "/api/v1/flush", json=body) == {"shards": 0}
+    assert await face.ask("POST", "/api/v1/flush", json={}) == {"shards": 0}
+
+    entries = (await face.ask("GET", "/api/v1/audit"))["entries"]
+    assert [(e["who"], e["what"], e["subject"]) for e in entries] == [
+        ("admin", "flush", "everything"),
+        ("admin", "flush", "mail.acme.example:25 at lon1"),
+    ]
+
+
+async def test_every_change_leaves_an_audit_entry(face: Face) -> None:
+    changes: list[tuple[str, str, dict[str, Any]]] = [
+        ("PATCH", "/api/v1/policies/cluster", {"json": {"values": {"virus": "drop"}}}),
+        ("POST", "/api/v1/documents", {"json": {"documents": [
+            {"kind": "policy", "key": "cluster", "removed": True}]}}),
+        ("POST", "/api/v1/rollback", {"json": {"revision": 1}}),
+        ("POST", "/api/v1/lists/black", {"json": {"scope": "cluster", "pattern": "a.example"}}),
+        ("DELETE", "/api/v1/lists/black", {"params": {"scope": "cluster", "pattern": "a.example"}}),
+        ("POST", "/api/v1/flush", {"json": {}}),
+        ("POST", f"/api/v1/quarantine/{made_id(1)}/release", {"json": {}}),
+        ("DELETE", f"/api/v1/quarantine/{made_id(2)}", {}),
+    ]  # fmt: skip
+    for number in (1, 2):
+        await face.hold(made_id(number), b"x")
+    described = face.application.openapi()["paths"]
+    mutations = sum(1 for methods in described.values() for m in methods if m != "get")
+    assert mutations == len(changes), "a change without a line here"
+
+    for number, (method, path, more) in enumerate(changes, 1):
+        await face.ask(method, path, **more)
+        entries = (await face.ask("GET", "/api/v1/audit"))["entries"]
+        assert len(entries) == number, path
+        assert entries[0]["who"] == "admin"
+
+
+async def test_a_page_of_the_audit_goes_on_before_an_entry(face: Face) -> None:
+    for _ in range(3):
+        await face.ask("POST", "/api/v1/flush", json={})
+    first = (await face.ask("GET", "/api/v1/audit", params={"limit": 1}))["entries"]
+
+    rest = await face.ask("GET", "/api/v1/audit", params={"before": first[0]["number"]})
+
+    assert len(rest["entries"]) == 2
+
+
+BEYOND: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("messages", {}),
+    ("messages", {"query": ""}),
+    ("messages", {"query": "x" * 1001}),
+    ("messages", {"query": "x", "limit": 0}),
+    ("messages", {"query": "x", "limit": 1001}),
+    ("messages", {"query": "x", "limit": "many"}),
+    ("reports/summary", {"by": "colour"}),
+    ("reports/summary", {"since_us": -1}),
+    ("reports/summary", {"since_us": 1 << 63}),
+    ("reports/summary", {"until_us": EVER_US + 1}),
+    ("reports/summary", {"limit": 10_001}),
+    ("events", {"limit": 0}),
+    ("events", {"node": "n" * 64}),
+    ("audit", {"limit": 1001}),
+    ("audit", {"before": 1 << 64}),
+    ("history", {"before": 1 << 64}),
+    ("history", {"limit": 1001}),
+    ("history", {"kind": "colour"}),
+    ("history", {"scope": "x" * 321}),
+    ("explain", {"recipient": "x" * 321}),
+    ("documents", {"kind": "colour"}),
+    ("lists/black", {"scope": "x" * 301}),
+    ("quarantine", {"limit": 1001}),
+    ("quarantine", {"state": "colour"}),
+    ("quarantine", {"before_us": 1 << 63}),
+    ("quarantine", {"before_us": 1, "before_id": "x" * 27}),
+    ("quarantine", {"recipient": "x" * 321}),
+)
+
+
+async def test_every_input_has_its_bound(face: Face) -> None:
+    for path, query in BEYOND:
+        problem = await face.refused(422, "GET", f"/api/v1/{path}", params=query)
+        assert problem["title"].startswith("query."), (path, query)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", "policies/cluster", '{"values": {"subject_tag": "\\ud800"}}'),
+        ("PATCH", "policies/cluster", '{"values": {"\\ud800": "x"}}'),
+        ("PATCH", "policies/cluster", '{"unset": ["\\ud800"]}'),
+        ("POST", "lists/black", '{"scope": "cluster", "pattern": "\\ud800.example"}'),
+        ("POST", "lists/black", '{"scope": "customer/\\ud800", "pattern": "a.example"}'),
+        (
+            "POST",
+            "lists/black",
+            '{"scope": "cluster", "pattern": "a.example", "reason": "\\ud800"}',
+        ),
+    ],
+)
+async def test_half_a_character_is_refused_and_no_fault(
+    face: Face, method: str, path: str, body: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = await face.client.request(method, f"/api/v1/{path}", content=body, headers=headers)
+
+    assert answer.status_code in (400, 422)
+    assert problem_of(answer)["remedy"]
+    assert face.database.preferences.position.revision == 0
+
+
+async def test_what_does_not_exist_is_a_problem_document_too(face: Face) -> None:
+    assert "docs" in (await face.refused(404, "GET", "/api/v1/nothing"))["remedy"]
+    await face.refused(405, "DELETE", "/api/v1/status")
+
+
+async def test_a_disk_that_fails_is_told_as_such(
+    face: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(**_more: Any) -> None:
+        raise StoreFailure("the database does not answer", hint="look at its disk")
+
+    monkeypatch.setattr(face.database.audit, "recent", fails)
+
+    for path in ("/readyz", "/api/v1/audit"):
+        problem = await face.refused(503, "GET", path)
+        assert problem["remedy"] == "look at its disk"
+
+
+async def test_a_fault_of_ours_is_a_problem_and_shows_nothing_of_our_inside(
+    face: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(**_more: Any) -> None:
+        raise KeyError("a secret of ours")
+
+    monkeypatch.setattr(face.database.audit, "recent", fails)
+
+    problem = await face.refused(500, "GET", "/api/v1/audit")
+
+    assert "secret" not in json.dumps(problem)
+
+
+async def test_health_is_plain_text(face: Face) -> None:
+    assert (await face.stranger.get("/healthz")).text == "alive\n"
+    assert (await face.stranger.get("/readyz")).text == "ready\n"
+
+
+async def test_metrics_show_every_node_and_leave_out_what_is_unknown(
+    face: Face, fake_clock: FakeClock
+) -> None:
+    face.hear(revision=0)
+    text = (await face.stranger.get("/metrics")).text
+
+    found = {
+        (sample.name, sample.labels.get("node")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert found["borderscout_core_revision", None] == 0
+    assert found["borderscout_node_live", "lon1"] == 1
+    assert found["borderscout_node_lag_revisions", "lon1"] == 0
+    assert found["borderscout_node_live", "par1"] == 0
+    assert ("borderscout_node_lag_revisions", "par1") not in found
+
+
+async def test_a_node_of_nobodys_settings_is_not_shown(face: Face) -> None:
+    stranger = ShardIdentity("mallory", 0, made_id(1))
+    assert not face.services.link.fleet.knows(stranger.node)
+
+    assert len((await face.ask("GET", "/api/v1/status"))["nodes"]) == 2

@@ -1,0 +1,65 @@
+"""A worker does not outlive its parent, whatever killed it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from satellite.app import tether
+from tests.support.family import is_alive
+from tests.support.processes import Process
+from tests.unit.satellite.app.conftest import until
+
+CHILD = """
+import os, signal, sys
+from satellite.app.tether import die_with_parent
+die_with_parent(int(sys.argv[1]))
+print("tied", os.getpid(), flush=True)
+signal.pause()
+"""
+PARENT = f"""
+import os, signal, subprocess, sys
+subprocess.Popen([sys.executable, "-c", {CHILD!r}, str(os.getpid())], start_new_session=True)
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
+async def test_a_child_dies_when_its_parent_does(number: signal.Signals) -> None:
+    async with Process([sys.executable, "-c", PARENT]) as parent:
+        child = int((await parent.wait_for_line(r"tied (\d+)"))[1])
+        assert is_alive(child)
+
+        parent.send(number)
+
+        await parent.wait()
+        await until(lambda: not is_alive(child), "the child is gone")
+
+
+def test_a_child_that_comes_too_late_ends_at_once() -> None:
+    someone_else = os.getpid() + 1
+
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(someone_else)], capture_output=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert done.stdout == b""
+
+
+def test_a_kernel_that_refuses_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusing:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def prctl(self, *_: object) -> int:
+            return -1
+
+    monkeypatch.setattr(tether.ctypes, "CDLL", Refusing)
+
+    with pytest.raises(OSError, match="prctl failed"):
+        tether.die_with_parent(os.getppid())

@@ -1,0 +1,77 @@
+"""Concurrent changes share a commit; a full disk passes, and a disk that lies ends the spool."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import apsw
+import pytest
+
+from common.errors import DiskFull, EnvironmentFailure
+from satellite.spool.store import Spool
+from tests.unit.satellite.spool.conftest import OpenSpool, accept, envelope
+
+
+class Cursor:
+    """A cursor whose next COMMIT fails, and that counts them."""
+
+    def __init__(self, inner: apsw.Cursor, failure: apsw.Error | None = None) -> None:
+        self._inner = inner
+        self.failure = failure
+        self.commits = 0
+
+    def execute(self, sql: str, values: tuple[Any, ...] = ()) -> apsw.Cursor:
+        if sql == "COMMIT":
+            self.commits += 1
+            failure, self.failure = self.failure, None
+            if failure is not None:
+                raise failure
+        return self._inner.execute(sql, values)
+
+
+def planted(spool: Spool, failure: apsw.Error | None = None) -> Cursor:
+    cursor = Cursor(spool._commits._cursor, failure)
+    spool._commits._cursor = cursor  # type: ignore[assignment]  # what a disk would do
+    return cursor
+
+
+async def test_concurrent_messages_share_commits(spool: Spool) -> None:
+    cursor = planted(spool)
+
+    await asyncio.gather(*(accept(spool) for _ in range(50)))
+
+    assert cursor.commits < 10
+
+
+async def test_a_full_disk_takes_nothing_and_the_next_try_is_taken(spool: Spool) -> None:
+    planted(spool, apsw.FullError("database or disk is full"))
+    entry = spool.begin()
+    entry.write(b"x" * 70_000)
+
+    with pytest.raises(DiskFull):
+        await entry.commit(envelope=envelope(), trace=b"")
+    entry.abandon()
+
+    assert spool.message(entry.id) is None
+    assert spool.records(after=0, limit=9) == []
+    assert spool.message(await accept(spool)) is not None
+    assert [record.sequence for record in spool.records(after=0, limit=9)] == [1]
+
+
+async def test_a_sync_that_fails_is_not_tried_again(open_spool: OpenSpool) -> None:
+    spool = await open_spool()
+    told: list[str] = []
+    spool.on_broken = lambda: told.append("broken")
+    planted(spool, apsw.IOError("disk I/O error"))
+
+    with pytest.raises(EnvironmentFailure):
+        await accept(spool)
+    with pytest.raises(EnvironmentFailure):
+        await accept(spool)
+
+    assert told == ["broken"]
+    assert spool.refusal() is not None
+    spool = await open_spool()  # another process reads what the disk really has
+    assert spool.refusal() is None
+    await accept(spool)
