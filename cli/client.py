@@ -1,7 +1,7 @@
 """How does a command talk to the core?
 
-Touches the network, over HTTP with a bearer token. An error ends the command with one line that
-says what, where and what to do.
+Touches the network, over HTTP with a bearer token. What goes wrong is one line that says what,
+where and what to do.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import httpx
 import typer
 
 from cli.output import fail
+from common.errors import EnvironmentFailure
 
 TIMEOUT_S = 60.0
 
@@ -26,6 +27,10 @@ TokenFile = Annotated[
 ]
 
 
+class CoreFailure(EnvironmentFailure):
+    """The core is not there, or refuses what it was asked."""
+
+
 class Client:
     """A command's connection to the core."""
 
@@ -33,8 +38,9 @@ class Client:
         if not url:
             fail("no core is named; use --url or set BORDERSCOUT_URL", status=2)
         self.url = url.rstrip("/")
-        headers = {"Authorization": f"Bearer {_token(token_file)}"}
-        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT_S)
+        if not _is_address(self.url):
+            fail(f"--url {url!r} is no address; write http://HOST:PORT", status=2)
+        self._headers = {"Authorization": f"Bearer {_token(token_file)}"}
 
     def ask(
         self,
@@ -44,48 +50,96 @@ class Client:
         query: dict[str, Any] | None = None,
         body: Any = None,
     ) -> Any:
-        """Return the JSON answer; end the command when there is none."""
+        """Return the core's answer, a JSON object.
+
+        Raises:
+            CoreFailure: there is none.
+        """
         asked = {name: value for name, value in (query or {}).items() if value is not None}
         try:
-            answer = self.http.request(method, path, params=asked, json=body)
+            with self._open() as http:
+                answer = http.request(method, path, params=asked, json=body)
         except httpx.HTTPError as error:
-            fail(f"{self.url}: {error or type(error).__name__}; is the core running?")
+            raise self._unreachable(error) from None
         if answer.is_error:
-            fail(f"{self.url}{path}: {_problem(answer)}")
-        return answer.json()
+            raise self._refused(path, answer)
+        found = _json(answer)
+        if found is None:
+            raise CoreFailure(
+                f"{self.url}{path}: the answer is not the core's", hint="is this its address?"
+            )
+        return found
 
     def download(self, path: str, target: Path) -> None:
-        """Write an answer's octets to a file."""
+        """Write an answer's octets to a new file, all of them or none.
+
+        Raises:
+            CoreFailure: the core does not give them.
+            FileExistsError, OSError: the file cannot be written.
+        """
         try:
-            with self.http.stream("GET", path) as answer:
+            with self._open() as http, http.stream("GET", path) as answer:
                 if answer.is_error:
                     answer.read()
-                    fail(f"{self.url}{path}: {_problem(answer)}")
-                with target.open("xb") as file:
-                    for block in answer.iter_bytes():
-                        file.write(block)
-        except FileExistsError:
-            fail(f"{target}: is there already; name another file")
-        except (OSError, httpx.HTTPError) as error:
-            fail(f"{target}: {error}")
+                    raise self._refused(path, answer)
+                _write_new(target, answer)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from None
+
+    def _open(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, headers=self._headers, timeout=TIMEOUT_S)
+
+    def _unreachable(self, error: httpx.HTTPError) -> CoreFailure:
+        what = str(error) or type(error).__name__
+        return CoreFailure(f"{self.url}: {what}", hint="is the core running there?")
+
+    def _refused(self, path: str, answer: httpx.Response) -> CoreFailure:
+        problem = _json(answer) or {}
+        what = problem.get("title") or f"HTTP {answer.status_code}"
+        hint = problem.get("remedy") or "look at the core's log"
+        return CoreFailure(f"{self.url}{path}: {what}", hint=str(hint))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        return False
+    return url.scheme in ("http", "https") and bool(url.host)
+
+
+def _write_new(target: Path, answer: httpx.Response) -> None:
+    with target.open("xb") as file:
+        try:
+            for block in answer.iter_bytes():
+                file.write(block)
+        except (OSError, httpx.HTTPError):
+            target.unlink(missing_ok=True)  # half a message is not the message
+            raise
+
+
+def _json(answer: httpx.Response) -> dict[str, Any] | None:
+    try:
+        found = answer.json()
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _token(file: Path | None) -> str:
-    if file is not None:
+    if file is None:
+        token = os.environ.get("BORDERSCOUT_TOKEN", "").strip()
+        if not token:
+            fail("no token; use --token-file or set BORDERSCOUT_TOKEN", status=2)
+        source = "BORDERSCOUT_TOKEN"
+    else:
+        source = str(file)
         try:
-            return file.read_text(encoding="ascii").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            fail(f"{file}: {error}; name the core's token file")
-    token = os.environ.get("BORDERSCOUT_TOKEN", "")
-    if not token:
-        fail("no token; use --token-file or set BORDERSCOUT_TOKEN", status=2)
+            token = file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            fail(f"{file}: {error.strerror}; name the core's token file")
+        except UnicodeDecodeError:
+            token = ""
+    if not token or not token.isascii() or not token.isprintable():
+        fail(f"{source} holds no token; name the core's token file")
     return token
-
-
-def _problem(answer: httpx.Response) -> str:
-    try:
-        problem = answer.json()
-    except ValueError:
-        return f"HTTP {answer.status_code}"
-    remedy = problem.get("remedy")
-    return f"{problem.get('title', answer.status_code)}" + (f"; {remedy}" if remedy else "")

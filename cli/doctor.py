@@ -12,14 +12,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from cli.client import Client, TokenFile, Url
+from cli.client import Client, CoreFailure, TokenFile, Url
 from cli.output import AsJson, console, plain, print_lines
+from common.errors import SettingsError
 
 EXAMPLE = "Example: borderscout doctor --config out/lon1/satellite.yaml"
 
@@ -52,7 +54,7 @@ def doctor(
     if config is not None:
         checks.extend(_satellite(config))
     if url:
-        checks.extend(_core(Client(url, token_file)))
+        checks.extend(_reached_core(Client(url, token_file)))
     if as_json:
         print_lines(asdict(check) for check in checks)
     else:
@@ -88,12 +90,24 @@ def _machine() -> Iterator[Check]:
 def _satellite(config: Path) -> Iterator[Check]:
     from satellite.settings import load_settings
 
-    settings = load_settings(config)
+    try:
+        settings = load_settings(config)
+    except SettingsError as error:
+        for complaint in error.complaints:
+            what, _, remedy = complaint.rpartition("; ")
+            yield Check(name="settings", ok=False, found=what or complaint, remedy=remedy)
+        return
     yield Check(name="settings", ok=True, found=str(config))
     state = Path(settings.state)
     folder = state if state.exists() else config.resolve().parent
-    yield _disk(folder, settings.disk_reserve_bytes)
-    yield _sync(folder)
+    for look in (partial(_disk, folder, settings.disk_reserve_bytes), partial(_sync, folder)):
+        try:
+            yield look()
+        except OSError as error:
+            what = f"{error.filename or folder}: {error.strerror}"
+            yield Check(
+                name="disk", ok=False, found=what, remedy="give us the right to write there"
+            )
     yield _certificate("link certificate", Path(settings.core.certificate))
     if settings.smtp.certificate:
         yield _certificate("SMTP certificate", Path(settings.smtp.certificate))
@@ -143,14 +157,25 @@ def _certificate(name: str, path: Path) -> Check:
     )
 
 
+def _reached_core(client: Client) -> Iterator[Check]:
+    try:
+        yield from _core(client)
+    except CoreFailure as error:
+        yield Check(name="core", ok=False, found=error.what, remedy=error.hint)
+
+
 def _core(client: Client) -> Iterator[Check]:
     found = client.ask("GET", "/api/v1/status")
     yield Check(name="core", ok=True, found=f"{client.url}, revision {found['revision']}")
     for node in found["nodes"]:
-        behind = node["lag"] != 0
+        lag, why = node["lag"], node["not_accepting_reason"]
         yield _judged(
             f"node {node['node']}",
-            ((node["state"] != "live", f"is {node['state']}"), (behind, f"lag is {node['lag']}")),
+            (
+                (node["state"] != "live", f"is {node['state']}"),
+                (lag != 0, f"lag is {'unknown' if lag is None else lag}"),
+                (not node["accepting"], f"accepts no mail: {why or 'not every shard listens'}"),
+            ),
             "look at its log, and at the path to the core",
         )
         skew = node["skew_s"]

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cli.arguments import Pattern, Scope, ScopeOrAll
 from cli.client import Client, TokenFile, Url
 from cli.output import AsJson, console, plain, print_json, print_lines, print_table, when
 
@@ -20,10 +21,6 @@ class Colour(StrEnum):
 
 
 Which = Annotated[Colour, typer.Argument(metavar="black|white", help="Which list.")]
-Scope = Annotated[str, typer.Argument(metavar="SCOPE", help="Whose list; the nearer one wins.")]
-Pattern = Annotated[
-    str, typer.Argument(metavar="PATTERN", help="Address, domain, .domain or network.")
-]
 
 
 @app.command(epilog="Example: borderscout list add white domain/acme.example partner.example")
@@ -66,7 +63,7 @@ def remove(
 @app.command(epilog="Example: borderscout list show black cluster")
 def show(
     colour: Which,
-    scope: Annotated[str, typer.Argument(metavar="[SCOPE]", help="Left out: all.")] = "",
+    scope: ScopeOrAll = "",
     url: Url = "",
     token_file: TokenFile = None,
     as_json: AsJson = False,
@@ -79,7 +76,7 @@ def show(
         print_lines(found)
         return
     print_table(
-        ("Scope", "Pattern", "Reason", "Until (UTC)", ">Revision"),
+        ("Scope", "Pattern", "Reason", "!Until (UTC)", ">Revision"),
         [
             (
                 each["scope"],

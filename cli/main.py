@@ -6,8 +6,10 @@ Touches the terminal. Exit codes: 0 done, 1 failed, 2 wrong usage.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import typer
+from typer.exceptions import Abort, TyperException
 
 from cli import (
     core,
@@ -24,8 +26,10 @@ from cli import (
     status,
     track,
 )
-from cli.output import plain
+from cli.output import complain, plain
 from common.errors import BorderScoutError, SettingsError
+
+FAILED = 1
 
 app = typer.Typer(
     name="borderscout",
@@ -55,13 +59,39 @@ for name, group in (
 
 
 def main() -> None:
-    """Run the command; what our own code refuses becomes one line on stderr."""
+    """Run the command line of this process."""
+    sys.exit(run())
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code; what goes wrong becomes one line on stderr.
+
+    Args:
+        arguments: without the program's name; None takes those of this process.
+    """
     try:
-        app()
+        return int(app(arguments, prog_name="borderscout", standalone_mode=False) or 0)
+    except TyperException as error:
+        _complain_of_usage(error)
+        return error.exit_code
+    except Abort:
+        complain("aborted; nothing was done")
     except SettingsError as error:
         for complaint in error.complaints:
             print(plain(complaint), file=sys.stderr)
-        sys.exit(1)
     except BorderScoutError as error:
-        print(f"borderscout: {plain(error)}", file=sys.stderr)
-        sys.exit(1)
+        complain(str(error))
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        complain(f"{named}{error.strerror or error}; check the file and its rights")
+    return FAILED
+
+
+def _complain_of_usage(error: TyperException) -> None:
+    message = error.format_message()
+    if "\n" in message:  # a group without a command: its help
+        print(message, file=sys.stderr)
+        return
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "borderscout"
+    complain(f"{message.rstrip('.')}; see {command} --help")

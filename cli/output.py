@@ -1,12 +1,14 @@
 """How does a command show what it found?
 
 Touches the terminal. Results go to stdout, errors to stderr as one line; text from mail never
-carries control characters to the screen.
+carries control characters to the screen, not even inside JSON. A table that goes into a pipe is as
+wide as it needs, one row on a line; on a terminal its ids stay whole and its texts wrap.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -14,12 +16,16 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object, or one on a line.")]
 
-console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+PIPE_COLUMNS = 1000  # wide enough for a row with a reason of 500 characters
+
+# Markup and emoji are ways in for text from mail; lines are wrapped by the terminal, not by us.
+console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def fail(message: str, *, status: int = 1) -> NoReturn:
@@ -29,8 +35,13 @@ def fail(message: str, *, status: int = 1) -> NoReturn:
         message: what, where, what to do.
         status: 1 failed, 2 wrong usage.
     """
-    print(f"borderscout: {plain(message)}", file=sys.stderr)
+    complain(message)
     raise typer.Exit(status)
+
+
+def complain(message: str) -> None:
+    """Print one line on stderr."""
+    print(f"borderscout: {plain(message)}", file=sys.stderr)
 
 
 def plain(value: object) -> str:
@@ -39,8 +50,9 @@ def plain(value: object) -> str:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON object."""
-    print(json.dumps(value, ensure_ascii=False))
+    """Print one JSON object; what a terminal would obey is written as an escape."""
+    text = json.dumps(value, ensure_ascii=False)
+    print("".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text))
 
 
 def print_lines(values: Iterable[Any]) -> None:
@@ -50,16 +62,45 @@ def print_lines(values: Iterable[Any]) -> None:
 
 
 def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = ""
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str = "",
+    indent: int = 0,
 ) -> None:
-    """Print a table; a cell is text, or rich text that we made."""
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
-    for column in columns:
-        right = column.startswith(">")
-        table.add_column(column.removeprefix(">"), justify="right" if right else "left")
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
-    console.print(table)
+    """Print a table.
+
+    Args:
+        columns: their titles; ``>`` before one sets it to the right, ``!`` keeps it whole.
+        rows: cells of text, or of rich text that we made.
+        title: above the table.
+        indent: blanks before each line.
+    """
+    cells = [[_cell(cell) for cell in row] for row in rows]
+    table = Table(title=plain(title) or None, title_justify="left", box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        whole = column.startswith(("!", ">"))
+        table.add_column(
+            column.lstrip("!>"),
+            justify="right" if column.startswith(">") else "left",
+            no_wrap=whole,
+            min_width=max((row[number].cell_len for row in cells), default=0) if whole else None,
+            overflow="fold",  # nothing is cut off: a reason that ends in … explains nothing
+        )
+    for row in cells:
+        table.add_row(*row)
+    console.print(Padding(table, (0, 0, 0, indent)), width=_width(), soft_wrap=False)
+
+
+def _cell(value: object) -> Text:
+    return value if isinstance(value, Text) else Text(plain(value))
+
+
+def _width() -> int | None:
+    """Return how wide a table may be; None is the terminal's width."""
+    if sys.stdout.isatty() or "COLUMNS" in os.environ:
+        return None
+    return PIPE_COLUMNS
 
 
 def when(time_us: int | None) -> str:
@@ -69,6 +110,11 @@ def when(time_us: int | None) -> str:
     return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def clock_time(text: str) -> str:
+    """Return a time of the API (ISO 8601, UTC) as people read it."""
+    return text[:19].replace("T", " ")
+
+
 def span(seconds: float | None) -> str:
     """Return a duration as people read it."""
     if seconds is None:
@@ -76,6 +122,8 @@ def span(seconds: float | None) -> str:
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
@@ -87,9 +135,12 @@ COLOURS = {
     "dropped": "magenta",
     "bounced": "red",
     "expired": "red",
+    "damaged": "red",
     "silent": "red",
     "infected": "red",
     "unavailable": "red",
+    "timeout": "red",
+    "error": "red",
     "held": "yellow",
     "waiting": "yellow",
     "deferred": "yellow",

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
+from cli.arguments import Address, Scope, ScopeOrAll
 from cli.client import Client, TokenFile, Url
 from cli.output import AsJson, console, fail, plain, print_json, print_lines, print_table, when
 from common.preferences import POLICY_KEYS
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Policies and their history.")
 
-SCOPE_HELP = "cluster, customer/NAME, domain/NAME or recipient/ADDRESS."
-Scope = Annotated[str, typer.Argument(metavar="SCOPE", help=SCOPE_HELP)]
 Comment = Annotated[str, typer.Option("--comment", help="Why; it stands in the history.")]
 
 
 @app.command(epilog="Example: borderscout policy show domain/acme.example")
 def show(
-    scope: Annotated[str, typer.Argument(metavar="[SCOPE]", help=SCOPE_HELP)] = "",
+    scope: ScopeOrAll = "",
     url: Url = "",
     token_file: TokenFile = None,
     as_json: AsJson = False,
@@ -34,14 +34,18 @@ def show(
         if as_json:
             print_json(found)
         else:
-            print_table(("Key", "Value"), list(found["values"].items()), title=found["scope"])
+            values = [(key, _shown(value)) for key, value in found["values"].items()]
+            print_table(("!Key", "Value"), values, title=found["scope"])
         return
     documents = client.ask("GET", "/api/v1/documents")["documents"]
     if as_json:
         print_lines(documents)
     else:
-        rows = [(each["kind"], each["key"], json.dumps(each["body"])) for each in documents]
-        print_table(("Kind", "Key", "Body"), rows)
+        rows = [
+            (each["kind"], each["key"], json.dumps(each["body"], ensure_ascii=False))
+            for each in documents
+        ]
+        print_table(("!Kind", "Key", "Body"), rows)
 
 
 @app.command("set", epilog="Example: borderscout policy set domain/acme.example score.mark=4")
@@ -77,12 +81,7 @@ def apply(
     as_json: AsJson = False,
 ) -> None:
     """Publish documents of any kind as one revision, all or none."""
-    try:
-        read = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        fail(f"{file}: {error}; it must be a JSON list of documents")
-    documents = read.get("documents") if isinstance(read, dict) else read
-    body = {"documents": documents, "comment": comment, "base": base}
+    body = {"documents": _documents(file), "comment": comment, "base": base}
     found = Client(url, token_file).ask("POST", "/api/v1/documents", body=body)
     if as_json:
         print_json(found)
@@ -92,7 +91,7 @@ def apply(
 
 @app.command(epilog="Example: borderscout policy history --limit 10")
 def history(
-    scope: Annotated[str, typer.Argument(metavar="[SCOPE]", help=SCOPE_HELP)] = "",
+    scope: ScopeOrAll = "",
     limit: Annotated[int, typer.Option(help="Revisions at the most.", min=1, max=1000)] = 20,
     url: Url = "",
     token_file: TokenFile = None,
@@ -108,7 +107,7 @@ def history(
         (each["revision"], when(each["time_us"]), each["who"], _changes(each), each["comment"])
         for each in found
     ]
-    print_table((">Revision", "Time (UTC)", "Who", "Changes", "Comment"), rows)
+    print_table((">Revision", "!Time (UTC)", "!Who", "Changes", "Comment"), rows)
 
 
 @app.command(epilog="Example: borderscout policy rollback 41")
@@ -130,7 +129,7 @@ def rollback(
 
 @app.command(epilog="Example: borderscout policy explain x@acme.example")
 def explain(
-    recipient: Annotated[str, typer.Argument(metavar="ADDRESS", help="One recipient.")],
+    recipient: Address,
     url: Url = "",
     token_file: TokenFile = None,
     as_json: AsJson = False,
@@ -143,17 +142,36 @@ def explain(
     route = found["route"]
     where = ", ".join(route["deliver_to"]) if route else "no route: its mail is refused"
     console.print(f"{plain(recipient)} at revision {found['revision']}: {plain(where)}")
-    rows = [(key["key"], key["value"], key["from"], key["meaning"]) for key in found["policy"]]
-    print_table(("Key", "Value", "From", "Meaning"), rows)
+    rows = [
+        (key["key"], _shown(key["value"]), key["from"], key["meaning"]) for key in found["policy"]
+    ]
+    print_table(("!Key", "!Value", "From", "Meaning"), rows)
     if found["lists"]:
         print_table(
             ("List entry", "Reason"), [(each["entry"], each["reason"]) for each in found["lists"]]
         )
 
 
-def parse_values(texts: list[str]) -> tuple[dict[str, float | str], list[str]]:
+def _documents(file: Path) -> list[Any]:
+    """Return the documents of a file: a JSON list, or what ``GET /api/v1/documents`` answers."""
+    try:
+        read = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        fail(f"{file}: {error.strerror}; name a JSON list of documents")
+    except json.JSONDecodeError as error:
+        place = f"{file}:{error.lineno}:{error.colno}"
+        fail(f"{place}: {error.msg}; it must be a JSON list of documents")
+    except (ValueError, RecursionError) as error:
+        fail(f"{file}: {error}; it must be a JSON list of documents")
+    documents = read.get("documents") if isinstance(read, dict) else read
+    if not isinstance(documents, list):
+        fail(f"{file}:1:1: no list; it must be a JSON list of documents")
+    return documents
+
+
+def parse_values(texts: list[str]) -> tuple[dict[str, float | str | None], list[str]]:
     """Return the keys to set and those to take out, of ``KEY=VALUE`` texts."""
-    wanted: dict[str, float | str] = {}
+    wanted: dict[str, float | str | None] = {}
     unset: list[str] = []
     for text in texts:
         key, equals, value = text.partition("=")
@@ -162,6 +180,8 @@ def parse_values(texts: list[str]) -> tuple[dict[str, float | str], list[str]]:
             fail(f"{text!r} is no KEY=VALUE; keys are {', '.join(POLICY_KEYS)}", status=2)
         if not value:
             unset.append(key)
+        elif key == "score.drop" and value == "never":
+            wanted[key] = None
         elif key.startswith("score."):
             wanted[key] = _number(key, value)
         else:
@@ -169,11 +189,18 @@ def parse_values(texts: list[str]) -> tuple[dict[str, float | str], list[str]]:
     return wanted, unset
 
 
+def _shown(value: Any) -> str:
+    return "never" if value is None else str(value) or '""'
+
+
 def _number(key: str, value: str) -> float:
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
         fail(f"{key} is a number, not {value!r}", status=2)
+    return number
 
 
 def _changes(revision: dict[str, Any]) -> str:

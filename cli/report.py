@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -23,8 +24,24 @@ COLUMNS = (
     "in_progress",
 )
 
-Day = Annotated[
-    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="YYYY-MM-DD, UTC.", show_default=False)
+DAY_S = 86_400
+
+
+class By(StrEnum):
+    """What the groups of a report are."""
+
+    DAY = "day"
+    SITE = "site"
+    CUSTOMER = "customer"
+    DOMAIN = "domain"
+
+
+_DATE = "%Y-%m-%d"
+Since = Annotated[
+    datetime | None, typer.Option(formats=[_DATE], help="First day, UTC.", show_default=False)
+]
+Until = Annotated[
+    datetime | None, typer.Option(formats=[_DATE], help="Last day, UTC.", show_default=False)
 ]
 
 
@@ -35,22 +52,25 @@ def _group() -> None:
 
 @app.command(epilog="Example: borderscout report summary --by customer --since 2026-11-01")
 def summary(
-    by: Annotated[str, typer.Option(help="day, site, customer or domain.")] = "day",
-    since: Day = None,
-    until: Day = None,
+    by: Annotated[By, typer.Option(help="What the groups are.")] = By.DAY,
+    since: Since = None,
+    until: Until = None,
     url: Url = "",
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Count accepted mail and each outcome, with the threats found and the busiest senders."""
-    query = {"by": by, "since_us": _us(since), "until_us": _us(until)}
+    query = {"by": by, "since_us": _us(since), "until_us": _us(until, days=1)}
     found = Client(url, token_file).ask("GET", "/api/v1/reports/summary", query=query)
     if as_json:
         print_json(found)
         return
     rows = [*found["groups"], {"name": "total", **found["totals"]}]
     print_table(
-        (by.capitalize(), *(f">{name.replace('_', ' ').capitalize()}" for name in COLUMNS)),
+        (
+            f"!{by.capitalize()}" if by is By.DAY else by.capitalize(),
+            *(f">{name.replace('_', ' ').capitalize()}" for name in COLUMNS),
+        ),
         [(row["name"], *(row.get(name, 0) for name in COLUMNS)) for row in rows],
     )
     _top("Threats", ("name", "by", "messages"), found["threats"])
@@ -63,5 +83,8 @@ def _top(title: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> No
         print_table(columns, [[row[name] for name in columns] for row in rows], title=title)
 
 
-def _us(day: datetime | None) -> int | None:
-    return None if day is None else int(day.replace(tzinfo=UTC).timestamp()) * 1_000_000
+def _us(day: datetime | None, *, days: int = 0) -> int | None:
+    """Return when a day begins, or so many days later; microseconds since the epoch."""
+    if day is None:
+        return None
+    return (int(day.replace(tzinfo=UTC).timestamp()) + days * DAY_S) * 1_000_000

@@ -8,15 +8,24 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.output import AsJson, coloured, console, fail, print_json, print_lines, print_table
-from common.ids import is_ulid
+from cli.arguments import MessageId
+from cli.output import (
+    AsJson,
+    clock_time,
+    coloured,
+    console,
+    fail,
+    plain,
+    print_json,
+    print_lines,
+    print_table,
+)
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="A satellite's spool, without the core."
 )
 
 Config = Annotated[Path, typer.Option("--config", help="The node's satellite.yaml.")]
-Id = Annotated[str, typer.Argument(metavar="ID", help="The message's id.")]
 
 
 @app.command("list", epilog="Example: borderscout spool list --config out/lon1/satellite.yaml")
@@ -29,10 +38,12 @@ def list_(
     _print(_messages(_ask(config, {"ask": "list", "limit": limit})), as_json)
 
 
-@app.command(epilog="Example: borderscout spool show 01K… --config out/lon1/satellite.yaml")
-def show(message: Id, config: Config, as_json: AsJson = False) -> None:
+@app.command(
+    epilog="Example: borderscout spool show 01ARZ3NDEKTSV4RRFFQ69G5FAV --config out/lon1/satellite.yaml"
+)
+def show(message: MessageId, config: Config, as_json: AsJson = False) -> None:
     """Show one message."""
-    found = _messages(_ask(config, {"ask": "show", "id": _checked(message)}))
+    found = _messages(_ask(config, {"ask": "show", "id": message}))
     if not found:
         fail(f"{message} is not in the spool; it may have ended: borderscout track {message}")
     _print(found, as_json)
@@ -48,16 +59,20 @@ def flush(
     _done(_ask(config, {"ask": "flush", "destination": destination}), "flushed", as_json)
 
 
-@app.command(epilog="Example: borderscout spool freeze 01K… --config out/lon1/satellite.yaml")
-def freeze(message: Id, config: Config, as_json: AsJson = False) -> None:
+@app.command(
+    epilog="Example: borderscout spool freeze 01ARZ3NDEKTSV4RRFFQ69G5FAV --config out/lon1/satellite.yaml"
+)
+def freeze(message: MessageId, config: Config, as_json: AsJson = False) -> None:
     """Stop the delivery of a message until it is resumed."""
-    _done(_ask(config, {"ask": "freeze", "id": _checked(message)}), "frozen", as_json)
+    _done(_ask(config, {"ask": "freeze", "id": message}), "frozen", as_json)
 
 
-@app.command(epilog="Example: borderscout spool resume 01K… --config out/lon1/satellite.yaml")
-def resume(message: Id, config: Config, as_json: AsJson = False) -> None:
+@app.command(
+    epilog="Example: borderscout spool resume 01ARZ3NDEKTSV4RRFFQ69G5FAV --config out/lon1/satellite.yaml"
+)
+def resume(message: MessageId, config: Config, as_json: AsJson = False) -> None:
     """Let a frozen message be delivered again."""
-    _done(_ask(config, {"ask": "resume", "id": _checked(message)}), "resumed", as_json)
+    _done(_ask(config, {"ask": "resume", "id": message}), "resumed", as_json)
 
 
 def _ask(config: Path, question: dict[str, Any]) -> dict[str, Any]:
@@ -89,20 +104,21 @@ def _print(messages: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print_lines(messages)
         return
-    rows = [
-        (
-            message["id"],
-            message["received"],
-            message["sender"] or "<>",
-            recipient["address"],
-            coloured(recipient["state"]),
-            recipient["attempts"],
-            recipient["reason"] or recipient["reply"],
+    for message in messages:
+        console.print(
+            f"{message['id']}  {clock_time(message['received'])}  {message['size']} octets"
+            f"  <{plain(message['sender'])}>"
         )
-        for message in messages
-        for recipient in message["recipients"]
-    ]
-    print_table(("Id", "Received", "Sender", "Recipient", "State", ">Tries", "Why"), rows)
+        rows = [
+            (
+                one["address"],
+                coloured(one["state"]),
+                one["attempts"],
+                "; ".join(filter(None, (one["reason"], one["reply"]))),
+            )
+            for one in message["recipients"]
+        ]
+        print_table(("Recipient", "!State", ">Tries", "Why"), rows, indent=2)
 
 
 def _done(shards: dict[str, Any], word: str, as_json: bool) -> None:
@@ -110,9 +126,3 @@ def _done(shards: dict[str, Any], word: str, as_json: bool) -> None:
         print_json({"done": True, "shards": len(shards)})
     else:
         console.print(word)
-
-
-def _checked(message: str) -> str:
-    if not is_ulid(message):
-        fail(f"{message!r} is no message id; see them with: borderscout spool list", status=2)
-    return message

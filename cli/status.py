@@ -23,7 +23,7 @@ def status(url: Url = "", token_file: TokenFile = None, as_json: AsJson = False)
         f" {plain(found['version'])}, revision {found['revision']}"
     )
     print_table(
-        ("Node", "Site", "State", ">Applied", ">Lag", ">Queue", ">Records", "Engines", "Accepts"),
+        ("!Node", "!Site", "!State", ">Applied", ">Lag", ">Queue", ">Outbox", "Engines", "Accepts"),
         [_row(node) for node in found["nodes"]],
     )
     for node in found["nodes"]:
@@ -43,15 +43,17 @@ def _row(node: dict[str, Any]) -> tuple[object, ...]:
         "-" if node["applied"] is None else node["applied"],
         "unknown" if node["lag"] is None else node["lag"],
         sum(node["spool"].values()),
-        node["outbox_records"],
+        node["outbox_records"] + node["outbox_quarantine"],
         engines,
-        "yes" if node["accepting"] else f"no: {node['not_accepting_reason']}",
+        "yes" if node["accepting"] else "no",
     )
 
 
 def remarks(node: dict[str, Any]) -> list[str]:
     """Return what an operator should know of a node, a line each."""
     found = list(node["problems"])
+    if node["not_accepting_reason"]:
+        found.append(f"accepts no mail: {node['not_accepting_reason']}")
     refused = node["refused"]
     if refused is not None:
         found.append(
@@ -69,5 +71,6 @@ def remarks(node: dict[str, Any]) -> list[str]:
         for hold in node["holds"]
     )
     if node["state"] == "silent":
-        found.append(f"silent for {span(node['heard_s_ago'])}")
+        heard = node["heard_s_ago"]
+        found.append("was never heard" if heard is None else f"silent for {span(heard)}")
     return found

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
 from cli.client import Client, TokenFile, Url
-from cli.output import AsJson, coloured, console, plain, print_lines, print_table
+from cli.output import (
+    AsJson,
+    clock_time,
+    coloured,
+    console,
+    plain,
+    print_lines,
+    print_table,
+    span,
+)
 
 EXAMPLE = "Example: borderscout track x@acme.example"
-
-_SHOWN = ("reason", "detail", "disposition", "outcome", "host", "reply", "revision", "score")
 
 
 def track(
@@ -31,57 +40,111 @@ def track(
     if as_json:
         print_lines(found)
         return
-    for message in found:
+    for number, message in enumerate(found):
+        if number:
+            console.print()
         _show(message)
 
 
 def _show(message: dict[str, Any]) -> None:
-    console.rule(Text(f"{message['id']}  {plain(message.get('subject') or '(no subject)')}"))
+    title = f"{message['id']}  {plain(message.get('subject') or '(no subject)')}"
+    console.print(Text(title, style="bold"))
     console.print(
-        Text(
-            f"received {message['received']} at {message['node']}/{message['shard']}"
-            f" from {message['client']}, sender <{plain(message['sender'])}>,"
-            f" {message['size']} octets, revision {message['revision']}"
+        plain(
+            f"from <{message['sender']}> by {message['client'] or '-'} at {message['node']}"
+            f"/{message['shard']}, {clock_time(message['received'])} UTC, {message['size']} octets,"
+            f" revision {message['revision']}"
         )
     )
+    if message.get("message_id"):
+        console.print(plain(message["message_id"]))
+    for recipient in message["recipients"]:
+        _show_recipient(recipient)
+    if message["verdicts"]:
+        console.print()
+        print_table(
+            ("Verdict of", "!Outcome", ">ms", "Version", "Evidence"),
+            [_verdict(verdict) for verdict in message["verdicts"]],
+        )
+    console.print()
     print_table(
-        ("Recipient", "State", "What decided", ">Tries", "Reply"),
+        (">After", "!Event", "What"),
         [
-            (
-                recipient["address"],
-                coloured(recipient["state"]),
-                recipient["reason"],
-                recipient["attempts"],
-                recipient["reply"],
-            )
-            for recipient in message["recipients"]
+            (_after(message, event), event["event"], "; ".join(facts(event)))
+            for event in message["events"]
         ],
-    )
-    print_table(
-        ("Verdict of", "Outcome", "Version", ">ms", "Evidence"),
-        [
-            (
-                verdict["by"],
-                coloured(verdict["outcome"]),
-                verdict["version"],
-                verdict["ms"],
-                verdict["detail"],
-            )
-            for verdict in message["verdicts"]
-        ],
-    )
-    print_table(
-        ("Time", "Event", "What"),
-        [(event["time"], event["event"], _facts(event)) for event in message["events"]],
     )
 
 
-def _facts(event: dict[str, Any]) -> str:
-    facts = [f"{name}={event[name]}" for name in _SHOWN if event.get(name) not in (None, "")]
-    for recipient in event.get("recipients", ()):
-        if isinstance(recipient, dict):
-            said = [str(recipient[name]) for name in _SHOWN if recipient.get(name)]
-            facts.append(f"{recipient.get('address')}: {' '.join(said)}")
+def _show_recipient(recipient: dict[str, Any]) -> None:
+    tries = recipient["attempts"]
+    tried = f", {tries} tries" if tries > 1 else ""
+    console.print(
+        Text.assemble(f"  {plain(recipient['address'])}  ", coloured(recipient["state"]), tried)
+    )
+    for name, label in (("reason", "because"), ("reply", "reply"), ("next", "next try")):
+        value = recipient.get(name)
+        if value:
+            shown = f"{clock_time(value)} UTC" if name == "next" else value
+            console.print(f"    {label:8} {plain(shown)}")
+
+
+def _verdict(verdict: dict[str, Any]) -> tuple[object, ...]:
+    tests = [f"{test['name']} {test['score']:g}" for test in verdict.get("tests", ())]
+    evidence = ", ".join(filter(None, (verdict["detail"], *tests)))
+    outcome = coloured(verdict["outcome"])
+    return (verdict["by"], outcome, verdict["ms"], verdict["version"], evidence)
+
+
+def _after(message: dict[str, Any], event: dict[str, Any]) -> str:
+    received, then = (datetime.fromisoformat(one) for one in (message["received"], event["time"]))
+    return span(max(0.0, (then - received).total_seconds()))
+
+
+def facts(event: dict[str, Any]) -> list[str]:
+    """Return what a log record tells a person, in few words.
+
+    Args:
+        event: as it stands in the JSON of ``track``; its fields are data from outside.
+    """
+    found = [f"{name} {event[key]}" for key, name in _FACTS if event.get(key) not in (None, "")]
+    found[:0] = _verdicts(event.get("verdicts"))
+    recipients = event.get("recipients")
+    if isinstance(recipients, list):
+        if event["event"] == "accepted":
+            found.append(f"{len(recipients)} recipient{'' if len(recipients) == 1 else 's'}")
         else:
-            facts.append(str(recipient))
-    return "; ".join(facts)
+            found.extend(_recipient_facts(one) for one in recipients)
+    return found
+
+
+_FACTS = (
+    ("client", "from"),
+    ("helo", "helo"),
+    ("tls", "with"),
+    ("destination", "to"),
+    ("host", "at"),
+    ("score", "score"),
+    ("revision", "revision"),
+    ("quarantine_reason", "quarantined as"),
+    ("reason", "because"),
+    ("bounce_id", "as"),
+    ("release_id", "release"),
+    ("released_from", "of"),
+)
+_OF_RECIPIENT = ("disposition", "outcome", "reason", "reply")
+
+
+def _verdicts(verdicts: Any) -> Iterable[str]:
+    if not isinstance(verdicts, list):
+        return
+    for verdict in verdicts:
+        if isinstance(verdict, dict):
+            yield f"{verdict.get('by')} {verdict.get('outcome')}"
+
+
+def _recipient_facts(recipient: Any) -> str:
+    if not isinstance(recipient, dict):
+        return str(recipient)
+    said = [str(recipient[name]) for name in _OF_RECIPIENT if recipient.get(name)]
+    return f"{recipient.get('address')} {', '.join(said)}".strip()

@@ -129,7 +129,7 @@ class Fleet:
         shard = self._heard(identity, now_s)
         if shard is not None:
             shard.report = report
-            shard.applied = report.applied
+            shard.applied = _later(shard.applied, report.applied)
             shard.skew_us = report.time_us - now_us
 
     def stood(self, identity: ShardIdentity, standing: Standing, *, now_s: float) -> None:
@@ -237,7 +237,7 @@ class Fleet:
             applied=shard.applied,
             lag=lag,
             heard_s_ago=max(0.0, now_s - shard.heard_s),
-            refused=(standing.refused if standing else None) or shard.report.refused,
+            refused=(standing.refused if standing else None) or _reported_refusal(shard),
             skew_us=shard.skew_us,
             report=shard.report,
         )
@@ -256,6 +256,18 @@ class Fleet:
         noticed = (s.problem for p, s in sorted(self._shards.items()) if p[0] == node)
         reported = (problem for report in reports for problem in report.problems)
         return tuple(dict.fromkeys(problem for problem in (*noticed, *reported) if problem))
+
+
+def _later(known: Position | None, told: Position) -> Position:
+    """Return where a shard is: what it has applied never goes back, but two streams may cross."""
+    if known is None:
+        return told
+    return max(known, told, key=lambda position: (position.epoch.generation, position.revision))
+
+
+def _reported_refusal(shard: _Shard) -> PreferenceProblem | None:
+    """Return what the report calls refused; one from before the shard moved on tells nothing."""
+    return shard.report.refused if shard.report.applied == shard.applied else None
 
 
 def _worst(states: set[State]) -> State:

@@ -156,7 +156,10 @@ def _read_document(item: Any) -> Document:
     body = item.get("body")
     if not isinstance(body, dict):
         raise DocumentRefused(kind, key, "the body must be an object")
-    return Document(kind, key, 0, canonical_json(body))
+    try:
+        return Document(kind, key, 0, canonical_json(body))
+    except UnicodeEncodeError:
+        raise DocumentRefused(kind, key, "text must be Unicode without lone surrogates") from None
 
 
 def _document_json(document: Document) -> dict[str, Any]:

@@ -9,7 +9,10 @@ from fastapi import FastAPI
 
 from core.web import health, problems, reference
 from core.web.api import lists, messages, preferences, quarantine, status
+from core.web.gate import Gate
 from core.web.services import Services
+
+API = (status, messages, preferences, lists, quarantine)
 
 
 def application_of(services: Services) -> FastAPI:
@@ -22,6 +25,7 @@ def application_of(services: Services) -> FastAPI:
     )
     application.state.services = services
     problems.install(application)
-    for room in (status, messages, preferences, lists, quarantine, health, reference):
+    for room in (*API, health, reference):
         application.include_router(room.router)
+    application.add_middleware(Gate, token=services.token)
     return application

@@ -8,40 +8,42 @@ from __future__ import annotations
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from common.errors import BorderScoutError, EnvironmentFailure
 from core.preferences.ledger import RevisionConflict, UnknownRevision
 from core.quarantine.cases import CaseNotHeld, UnknownCase
 
 MEDIA_TYPE = "application/problem+json"
+TITLE_LENGTH_MAX = 2_000  # characters; a request can be wrong in very many places
+
+_REMEDIES = {
+    404: "see /docs for what there is",
+    405: "see /docs for what there is",
+    413: "send it in parts",
+}
 
 
-class Problem(Exception):
+class Problem(BorderScoutError):
     """A request that ends with an error.
 
     Args:
         status: HTTP status.
-        title: what is wrong.
-        remedy: what to do about it.
+        what: what is wrong.
+        hint: what to do about it.
     """
 
-    def __init__(self, status: int, title: str, remedy: str = "") -> None:
-        super().__init__(title)
+    def __init__(self, status: int, what: str, hint: str = "") -> None:
+        super().__init__(what, hint=hint)
         self.status = status
-        self.title = title
-        self.remedy = remedy
 
 
 def install(application: FastAPI) -> None:
     """Make the application answer every error as a problem document."""
 
-    @application.exception_handler(Problem)
-    async def _problem(_request: Request, error: Problem) -> JSONResponse:
-        return _answer(error.status, error.title, error.remedy)
-
     @application.exception_handler(BorderScoutError)
     async def _ours(_request: Request, error: BorderScoutError) -> JSONResponse:
-        return _answer(_status_of(error), error.what, error.hint)
+        return answer(_status_of(error), error.what, error.hint)
 
     @application.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
@@ -49,11 +51,28 @@ def install(application: FastAPI) -> None:
             f"{'.'.join(str(step) for step in item['loc'])}: {item['msg']}"
             for item in error.errors()
         ]
-        return _answer(422, "; ".join(found)[:2000], "correct the request")
+        return answer(422, "; ".join(found), "correct the request")
+
+    @application.exception_handler(UnicodeEncodeError)
+    async def _surrogates(_request: Request, _error: UnicodeEncodeError) -> JSONResponse:
+        # JSON can name half a character, which nothing can store or send.
+        return answer(400, "text must be Unicode without lone surrogates", "correct the request")
+
+    @application.exception_handler(HTTPException)
+    async def _http(_request: Request, error: HTTPException) -> JSONResponse:
+        status = error.status_code
+        return answer(status, str(error.detail), _REMEDIES.get(status, "correct the request"))
+
+    @application.exception_handler(Exception)
+    async def _fault(_request: Request, _error: Exception) -> JSONResponse:
+        # The server logs it with its traceback; a stranger learns nothing of our inside.
+        return answer(500, "this is a fault of the core", "look at the core's log, and report it")
 
 
 def _status_of(error: BorderScoutError) -> int:
     match error:
+        case Problem():
+            return error.status
         case UnknownCase() | UnknownRevision():
             return 404
         case CaseNotHeld() | RevisionConflict():
@@ -64,7 +83,24 @@ def _status_of(error: BorderScoutError) -> int:
             return 400
 
 
-def _answer(status: int, title: str, remedy: str) -> JSONResponse:
+def answer(status: int, title: str, remedy: str) -> JSONResponse:
+    """Return a problem document.
+
+    Args:
+        status: HTTP status.
+        title: what is wrong.
+        remedy: what to do about it.
+    """
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    content = {"type": "about:blank", "status": status, "title": title, "remedy": remedy}
+    content = {
+        "type": "about:blank",
+        "status": status,
+        "title": _sendable(title)[:TITLE_LENGTH_MAX],
+        "remedy": remedy,
+    }
     return JSONResponse(content, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _sendable(text: str) -> str:
+    """Return text without lone surrogates: a request may hold them, UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode()

@@ -21,6 +21,7 @@ router = APIRouter(include_in_schema=False)
 _templates = Environment(
     loader=PackageLoader("core.web", "templates"), autoescape=True, auto_reload=False
 )
+CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'"  # nothing from elsewhere
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -45,20 +46,21 @@ class Operation:
     summary: str
     parameters: tuple[Field, ...]
     fields: tuple[Field, ...]
+    needs_token: bool
 
 
 @router.get("/docs", response_class=HTMLResponse)
-async def reference(core: Core, request: Request) -> str:
+async def reference(core: Core, request: Request) -> HTMLResponse:
     groups: dict[str, list[Operation]] = {}
     for operation in operations(request.app.openapi()):
         groups.setdefault(operation.tag, []).append(operation)
-    return _templates.get_template("reference.html").render(
+    page = _templates.get_template("reference.html").render(
         title="Border Scout",
         version=core.version,
         url=f"http://{core.settings.http}",
-        token_file=core.settings.token_file,
         groups=groups.items(),
     )
+    return HTMLResponse(page, headers={"Content-Security-Policy": CONTENT_POLICY})
 
 
 def operations(description: Mapping[str, Any]) -> Iterator[Operation]:
@@ -77,7 +79,7 @@ def _operation(
         Field(
             name=each["name"],
             place=each["in"],
-            type=_type(each.get("schema", {})),
+            type=_type(each.get("schema", {}), schemas),
             required=each.get("required", False),
             meaning=each.get("description", ""),
         )
@@ -90,6 +92,7 @@ def _operation(
         summary=found.get("summary", ""),
         parameters=parameters,
         fields=tuple(_fields(found.get("requestBody", {}), schemas)),
+        needs_token=bool(found.get("security")),
     )
 
 
@@ -100,18 +103,20 @@ def _fields(body: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[Fie
         yield Field(
             name=name,
             place="body",
-            type=_type(each),
+            type=_type(each, schemas),
             required=name in model.get("required", ()),
             meaning=each.get("description", ""),
         )
 
 
-def _type(schema: Mapping[str, Any]) -> str:
+def _type(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
     if "$ref" in schema:
-        return str(schema["$ref"]).rpartition("/")[2]
+        return _type(schemas.get(str(schema["$ref"]).rpartition("/")[2], {}), schemas)
     if "anyOf" in schema:
-        return " or ".join(_type(each) for each in schema["anyOf"])
+        return " or ".join(_type(each, schemas) for each in schema["anyOf"])
     if "enum" in schema:
         return " | ".join(map(str, schema["enum"]))
+    if "additionalProperties" in schema and isinstance(schema["additionalProperties"], dict):
+        return f"object of {_type(schema['additionalProperties'], schemas)}"
     kind = str(schema.get("type", "any"))
-    return f"{kind} of {_type(schema['items'])}" if "items" in schema else kind
+    return f"{kind} of {_type(schema['items'], schemas)}" if "items" in schema else kind

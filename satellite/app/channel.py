@@ -43,22 +43,31 @@ class Channel:
         """Return the answer.
 
         Raises:
-            ChannelClosed: the other side is gone, or took too long: then the channel is of no
-                further use, since a late answer would pass for the next one.
+            ChannelClosed: the other side is gone, talks nonsense or took too long: then the
+                channel is of no further use, since a late answer would pass for the next one.
+                The same holds for a question whose asker was cancelled.
         """
         async with self._turn:
+            answer: Answer | None = None
             try:
-                async with asyncio.timeout(deadline_s):
-                    self._writer.write(_line(question))
-                    await self._writer.drain()
-                    line = await self._reader.readline()
+                answer = await self._answer_to(question, deadline_s)
             except (OSError, TimeoutError, ValueError) as error:
-                self.close()
                 raise ChannelClosed(f"no answer: {type(error).__name__}") from None
-            if not line.endswith(b"\n"):
-                self.close()
-                raise ChannelClosed("the other side is gone")
-        answer: Answer = json.loads(line)
+            finally:
+                if answer is None:
+                    self.close()
+        return answer
+
+    async def _answer_to(self, question: Question, deadline_s: float) -> Answer:
+        async with asyncio.timeout(deadline_s):
+            self._writer.write(_line(question))
+            await self._writer.drain()
+            line = await self._reader.readline()
+        if not line.endswith(b"\n"):
+            raise ChannelClosed("the other side is gone")
+        answer = json.loads(line)
+        if not isinstance(answer, dict):
+            raise ChannelClosed("the other side said something that is no answer")
         return answer
 
     def close(self) -> None:

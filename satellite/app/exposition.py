@@ -8,10 +8,11 @@ there.
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import TimeoutError as FutureTimeout
-from socketserver import ThreadingMixIn
+from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -31,6 +32,17 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     allow_reuse_address = True
 
+    def server_bind(self) -> None:
+        """Bind, without the base's look into DNS for our own name: start-up waits for nobody."""
+        TCPServer.server_bind(self)
+        self.server_name = str(self.server_address[0])
+        self.server_port = self.server_address[1]
+        self.setup_environ()
+
+
+class _ServerIPv6(_Server):
+    address_family = socket.AF_INET6
+
 
 class _QuietHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
@@ -45,7 +57,8 @@ class Exposition:
         self._loop = loop
         host, port = split_endpoint(endpoint)
         try:
-            self._server = make_server(host, port, self._answer, _Server, _QuietHandler)
+            kind = _ServerIPv6 if ":" in host else _Server
+            self._server = make_server(host, port, self._answer, kind, _QuietHandler)
         except OSError as error:
             raise EnvironmentFailure(
                 f"cannot serve metrics on {endpoint}: {error.strerror}",

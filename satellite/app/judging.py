@@ -99,6 +99,8 @@ class Judging:
     def add(self, message: MessageId, due_us: int = 0) -> None:
         """Take a message that is to be scanned now, or when the wall clock says ``due_us``."""
         wait_s = (due_us - self._clock.now_us()) / 1e6 if due_us else 0.0
+        # Bounded, since the wall clock may have been set back: no mail waits for years.
+        wait_s = min(wait_s, self._settings.waiting_retry_s * WAIT_GROWTH_MAX)
         if wait_s <= 0:
             self._queue.put_nowait(message)
             return

@@ -31,9 +31,20 @@ STEADY_S = 30.0  # a worker that ran this long is started again at once
 
 RETIRED = 75  # exit status of a shard that was one too many and is empty now
 
+COMMAND = (sys.executable, "-m", "satellite.app.worker")
+
 
 class Worker:
-    """One shard's process, started again whenever it ends."""
+    """One shard's process, started again whenever it ends.
+
+    Args:
+        shard: its number.
+        config: the node's settings file.
+        sockets: those that it inherits to listen on.
+        retiring: it is one too many and does not listen.
+        clock: the time.
+        command: what is run, before the worker's own arguments.
+    """
 
     def __init__(
         self,
@@ -43,6 +54,7 @@ class Worker:
         sockets: Sequence[socket.socket],
         retiring: bool,
         clock: Clock,
+        command: Sequence[str] = COMMAND,
     ) -> None:
         self.shard = shard
         self.retiring = retiring
@@ -50,6 +62,7 @@ class Worker:
         self._config = config
         self._sockets = sockets
         self._clock = clock
+        self._command = command
         self._channel: Channel | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
@@ -59,16 +72,14 @@ class Worker:
         pause_s = FIRST_PAUSE_S
         while not self._stopping:
             began_s = self._clock.monotonic_s()
-            await self._start()
-            assert self._process is not None
-            status = await self._process.wait()
-            self._close_channel()
+            status = await self._run_once()
             if self._stopping or status == RETIRED:
                 break
             log.warning("worker.ended", shard=self.shard, status=status)
-            steady = self._clock.monotonic_s() - began_s > STEADY_S
-            pause_s = FIRST_PAUSE_S if steady else min(pause_s * 2, LONGEST_PAUSE_S)
+            if self._clock.monotonic_s() - began_s > STEADY_S:
+                pause_s = FIRST_PAUSE_S
             await self._clock.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
     async def ask(self, question: Question) -> Answer | None:
         """Return the worker's answer, or None while it has none."""
@@ -89,30 +100,48 @@ class Worker:
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 
-    async def _start(self) -> None:
+    async def _run_once(self) -> int | None:
+        """Return the exit status of one process; None when it could not even be started."""
+        try:
+            process = await self._start()
+        except OSError as error:  # no memory or no descriptors now: the shard is not given up
+            log.error("worker.not_started", shard=self.shard, reason=error.strerror)
+            return None
+        try:
+            return await process.wait()
+        finally:
+            self._close_channel()
+
+    async def _start(self) -> asyncio.subprocess.Process:
         self.starts += 1
         ours, theirs = socket.socketpair()
         descriptors = [one.fileno() for one in self._sockets] if not self.retiring else []
         command = [
-            sys.executable,
-            "-m",
-            "satellite.app.worker",
+            *self._command,
             str(self._config),
             str(self.shard),
             str(os.getpid()),
             str(theirs.fileno()),
             *map(str, descriptors),
         ]
-        with theirs:
-            self._process = await asyncio.create_subprocess_exec(
-                *command,
-                pass_fds=(theirs.fileno(), *descriptors),
-                stdin=asyncio.subprocess.DEVNULL,
-                # Workers spawn helpers and never fork: gRPC's fork handlers would only complain.
-                env={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"},
-            )
+        try:
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    *command,
+                    pass_fds=(theirs.fileno(), *descriptors),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    # Workers spawn helpers and never fork: gRPC's fork handlers would complain.
+                    env={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"},
+                )
+        except OSError:
+            ours.close()
+            raise
+        self._process = process
+        if self._stopping:  # told to stop while the process came into being
+            process.terminate()
         self._channel = await Channel.over(ours)
-        log.info("worker.started", shard=self.shard, worker_pid=self._process.pid)
+        log.info("worker.started", shard=self.shard, worker_pid=process.pid)
+        return process
 
     def _close_channel(self) -> None:
         if self._channel is not None:
@@ -121,7 +150,15 @@ class Worker:
 
 
 class Workers:
-    """All shards of the node: those that the settings ask for, and older ones until empty."""
+    """All shards of the node: those that the settings ask for, and older ones until empty.
+
+    Args:
+        settings, config: the node's, and the file that they stand in.
+        sockets: those that the workers listen on.
+        clock: the time.
+        command: what runs a worker, before its own arguments.
+        stop_s: seconds that workers have to finish what is in flight.
+    """
 
     def __init__(
         self,
@@ -130,7 +167,10 @@ class Workers:
         config: Path,
         sockets: Sequence[socket.socket],
         clock: Clock,
+        command: Sequence[str] = COMMAND,
+        stop_s: float = STOP_S,
     ) -> None:
+        self._stop_s = stop_s
         shards = set(range(settings.workers)) | shards_on_disk(Path(settings.state))
         self.all = [
             Worker(
@@ -139,6 +179,7 @@ class Workers:
                 sockets=sockets,
                 retiring=shard >= settings.workers,
                 clock=clock,
+                command=command,
             )
             for shard in sorted(shards)
         ]
@@ -156,7 +197,7 @@ class Workers:
         for worker in self.all:
             worker.stop()
         with suppress(TimeoutError):
-            async with asyncio.timeout(STOP_S):
+            async with asyncio.timeout(self._stop_s):
                 await asyncio.gather(*(asyncio.shield(run) for run in runs))
         for worker in self.all:
             worker.kill()

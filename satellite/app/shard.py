@@ -119,6 +119,9 @@ class Shard:
         """Take nothing new, and let sessions and delivery transactions in flight end."""
         await self.front_end.drain(DRAIN_S)
         await self.delivery.close()
+
+    async def say_stopped(self) -> None:
+        """Write the record of an end in order."""
         try:
             await self.spool.note(Outgoing(event=Event.STOPPED))
         except EnvironmentFailure as error:  # a disk that is full or broken must not hold us

@@ -71,12 +71,15 @@ async def _work(
         if number >= settings.workers:
             ends[_task(_emptied(shard), "retiring")] = RETIRED
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        status = min(ends[task] for task in done)
         if not running.done() and not broken.is_set():
             await shard.drain()
+            if status != RETIRED:  # who retires has said it before, while there was a link
+                await shard.say_stopped()
         for task in ends:
             task.cancel()
         await asyncio.gather(*ends, return_exceptions=True)
-        return min(ends[task] for task in done)
+        return status
 
 
 def _task(work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
@@ -93,7 +96,13 @@ def _started(spool: Spool) -> Outgoing:
 
 
 async def _emptied(shard: Shard) -> None:
-    """Return when a shard that is one too many has nothing left to do."""
+    """Return when a shard that is one too many has nothing left, and the core knows it."""
+    await _nothing_left(shard)
+    await shard.say_stopped()
+    await _nothing_left(shard)
+
+
+async def _nothing_left(shard: Shard) -> None:
     while any(shard.spool.counts().values()) or any(shard.spool.backlog_sizes()):
         await shard.clock.sleep(RETIRE_LOOK_S)
 

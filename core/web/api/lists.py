@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from common.address import AddressError
 from common.preferences import Document, Kind, ListColour, Scope
 from common.preferences.documents import canonical_json, list_key, split_list_key
+from core.records.bounds import TIME_US_MAX
 from core.web.access import Caller
 from core.web.problems import Problem
 from core.web.services import Core
@@ -23,12 +24,17 @@ class Entry(BaseModel):
     scope: str = Field(max_length=300)
     pattern: str = Field(max_length=300)
     reason: str = Field(default="", max_length=500)
-    until_us: int = Field(default=0, ge=0, description="microseconds since 1970 UTC; 0: for good")
+    until_us: int = Field(
+        default=0, ge=0, le=TIME_US_MAX, description="microseconds since 1970 UTC; 0: for good"
+    )
 
 
 @router.get("/{colour}", summary="The entries of one colour")
 async def show(
-    core: Core, _caller: Caller, colour: ListColour, scope: str | None = None
+    core: Core,
+    _caller: Caller,
+    colour: ListColour,
+    scope: Annotated[str | None, Query(max_length=300)] = None,
 ) -> dict[str, Any]:
     wanted = str(Scope.parse(scope)) if scope else None
     found = []
@@ -74,8 +80,9 @@ async def remove(
 
 
 def _key(colour: ListColour, scope: str, pattern: str) -> str:
+    whose = Scope.parse(scope)
     try:
-        return list_key(colour, Scope.parse(scope), pattern)
+        return list_key(colour, whose, pattern)
     except AddressError as error:
         raise Problem(
             400, error.what, "a pattern is an address, a domain, .domain or a network"

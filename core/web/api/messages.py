@@ -6,13 +6,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from core.records.reports import By
+from core.records.reports import EVER_US, By
 from core.web.access import Caller
 from core.web.services import Core
 
 router = APIRouter(prefix="/api/v1", tags=["messages"])
-
-UNTIL_US_MAX = (1 << 63) - 1
 
 
 @router.get("/messages", summary="Track: by our id, a Message-ID in <>, an address or a domain")
@@ -30,8 +28,8 @@ async def summary(
     core: Core,
     _caller: Caller,
     by: By = By.DAY,
-    since_us: Annotated[int, Query(ge=0)] = 0,
-    until_us: Annotated[int, Query(ge=0)] = UNTIL_US_MAX,
+    since_us: Annotated[int, Query(ge=0, le=EVER_US)] = 0,
+    until_us: Annotated[int, Query(ge=0, le=EVER_US)] = EVER_US,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> dict[str, Any]:
     return await core.database.records.report(

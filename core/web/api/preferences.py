@@ -6,24 +6,29 @@ import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr
 
+from common.address import domain_of, parse_address
 from common.preferences import POLICY_KEYS, Document, Kind, Position, Scope
-from common.preferences.documents import RouteBody, canonical_json
-from core.preferences.ledger import documents_json, read_documents
+from common.preferences.documents import RouteBody, canonical_json, split_list_key
+from core.preferences.ledger import RevisionConflict, documents_json, read_documents
 from core.web.access import Caller
 from core.web.problems import Problem
-from core.web.services import Core
+from core.web.services import Core, Services
 
 router = APIRouter(prefix="/api/v1", tags=["preferences"])
 
+NUMBER_MAX = (1 << 63) - 1  # what a column holds
+TRIES_MAX = 8  # of a change to one policy, while others publish as well
 DOCUMENTS_MAX = 200_000  # in one change: an inventory of a hundred thousand domains
 
 
 class Values(BaseModel):
-    """Policy keys to set; null takes a key out, so that the next scope outwards says it."""
+    """Policy keys to set, and those to take out, so that the next scope outwards says them."""
 
-    values: dict[str, float | str | None]
+    values: dict[str, StrictInt | StrictFloat | StrictStr | None] = Field(
+        default_factory=dict, max_length=100, description="null is for score.drop: never"
+    )
     unset: list[str] = Field(default_factory=list, max_length=100)
     comment: str = Field(default="", max_length=500)
 
@@ -33,17 +38,19 @@ class Change(BaseModel):
 
     documents: Annotated[list[dict[str, Any]], Field(max_length=DOCUMENTS_MAX)]
     comment: str = Field(default="", max_length=500)
-    base: int | None = Field(default=None, description="refuse unless this is the newest revision")
+    base: int | None = Field(
+        default=None, ge=0, le=NUMBER_MAX, description="refuse unless this is the newest revision"
+    )
 
 
 class Rollback(BaseModel):
     """Make the content of an older revision the newest one."""
 
-    revision: int = Field(ge=0)
+    revision: int = Field(ge=0, le=NUMBER_MAX)
     comment: str = Field(default="", max_length=500)
 
 
-@router.get("/documents", summary="The documents, as `policy apply` takes them")
+@router.get("/documents", summary="The documents, as policy apply takes them")
 async def documents(core: Core, _caller: Caller, kind: Kind | None = None) -> dict[str, Any]:
     found = core.database.preferences.current.documents(kind)
     return {
@@ -72,18 +79,28 @@ async def policy(core: Core, _caller: Caller, scope: str) -> dict[str, Any]:
 @router.patch("/policies/{scope:path}", summary="Set policy keys of one scope")
 async def set_policy(core: Core, who: Caller, scope: str, change: Values) -> dict[str, Any]:
     key = str(Scope.parse(scope))
-    document = core.database.preferences.current.document(Kind.POLICY, key)
-    values: dict[str, Any] = json.loads(document.body) if document is not None else {}
-    values.update(change.values)
     for name in change.unset:
         if name not in POLICY_KEYS:
             raise Problem(400, f"{name!r} is no policy key", f"there are {', '.join(POLICY_KEYS)}")
+    for _ in range(TRIES_MAX - 1):
+        try:
+            return await _set_keys(core, who, key, change)
+        except RevisionConflict:
+            continue  # somebody published in between: the keys go on top of what is there now
+    return await _set_keys(core, who, key, change)
+
+
+async def _set_keys(core: Services, who: str, key: str, change: Values) -> dict[str, Any]:
+    preferences = core.database.preferences
+    document = preferences.current.document(Kind.POLICY, key)
+    values: dict[str, Any] = json.loads(document.body) if document is not None else {}
+    values.update(change.values)
+    for name in change.unset:
         values.pop(name, None)
     body = canonical_json(values) if values else b""
     changed = Document(Kind.POLICY, key, 0, body, removed=not values)
-    base = core.database.preferences.position.revision
-    position = await core.database.preferences.publish(
-        [changed], who=who, comment=change.comment, base=base
+    position = await preferences.publish(
+        [changed], who=who, comment=change.comment, base=preferences.position.revision
     )
     return _published(position) | {"scope": key, "values": values}
 
@@ -92,10 +109,11 @@ async def set_policy(core: Core, who: Caller, scope: str, change: Values) -> dic
 async def explain(
     core: Core, _caller: Caller, recipient: Annotated[str, Query(max_length=320)]
 ) -> dict[str, Any]:
+    recipient = str(parse_address(recipient))
     current = core.database.preferences.current
     scopes = current.scopes(recipient)
     resolved = current.policy(recipient)
-    route = current.document(Kind.ROUTE, recipient.rpartition("@")[2].lower())
+    route = current.document(Kind.ROUTE, domain_of(recipient))
     body: RouteBody | None = route.parsed if route is not None else None
     keys = [
         {
@@ -109,7 +127,7 @@ async def explain(
     entries = [
         {"entry": document.key, "reason": document.parsed.reason}
         for document in current.documents(Kind.LIST)
-        if any(document.key.split("/", 1)[1].startswith(f"{scope}/") for scope in scopes)
+        if split_list_key(document.key)[1] in scopes
     ]
     return {
         "recipient": recipient,
@@ -126,9 +144,9 @@ async def explain(
 async def history(
     core: Core,
     _caller: Caller,
-    scope: str | None = None,
+    scope: Annotated[str | None, Query(max_length=320)] = None,
     kind: Kind | None = None,
-    before: int | None = None,
+    before: Annotated[int | None, Query(ge=0, le=NUMBER_MAX)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> dict[str, Any]:
     key = str(Scope.parse(scope)) if scope else None

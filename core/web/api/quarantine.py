@@ -11,12 +11,14 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from core.quarantine.cases import Case, CaseState, UnknownCase
+from core.records.bounds import TIME_US_MAX
 from core.web.access import Caller
 from core.web.services import Core, Services
 
 router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"])
 
 MessageId = Annotated[str, Path(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$", description="ULID")]
+Text = Annotated[str | None, Query(max_length=320)]
 BLOCK_BYTES = 262_144
 
 
@@ -31,12 +33,12 @@ async def cases(
     core: Core,
     _caller: Caller,
     state: CaseState | None = None,
-    customer: str | None = None,
-    domain: str | None = None,
-    recipient: str | None = None,
-    node: str | None = None,
-    before_us: int | None = None,
-    before_id: str = "",
+    customer: Text = None,
+    domain: Text = None,
+    recipient: Text = None,
+    node: Text = None,
+    before_us: Annotated[int | None, Query(ge=0, le=TIME_US_MAX)] = None,
+    before_id: Annotated[str, Query(max_length=26)] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> dict[str, Any]:
     found = await core.custody.cases(
@@ -80,6 +82,8 @@ async def body(core: Core, who: Caller, message_id: MessageId) -> StreamingRespo
     headers = {
         "Content-Disposition": f'attachment; filename="{message_id}.eml"',
         "X-Content-Type-Options": "nosniff",
+        # A body that breaks off is seen as broken off.
+        "Content-Length": str(found.told.size),
     }
     return StreamingResponse(blocks(), media_type="application/octet-stream", headers=headers)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from core.link.fleet import NodeStatus
@@ -13,6 +13,9 @@ from core.web.access import Caller
 from core.web.services import Core
 
 router = APIRouter(prefix="/api/v1", tags=["status"])
+
+NUMBER_MAX = (1 << 63) - 1  # what a column holds
+Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 @router.get("/status", summary="Every node: applied revision, lag, engines, what is held")
@@ -73,19 +76,28 @@ class Flush(BaseModel):
 @router.post("/flush", summary="Try deferred and held mail now")
 async def flush(core: Core, who: Caller, request: Flush) -> dict[str, int]:
     told = core.link.flush(request.destination, node=request.node)
-    await core.database.audit.note(who=who, what="flush", subject=request.destination)
+    subject = " at ".join(filter(None, (request.destination or "everything", request.node)))
+    await core.database.audit.note(who=who, what="flush", subject=subject)
     return {"shards": told}
 
 
 @router.get("/events", summary="What happened to nodes: starts, refusals, full disks")
 async def events(
-    core: Core, _caller: Caller, node: str | None = None, limit: int = 100
+    core: Core,
+    _caller: Caller,
+    node: Annotated[str | None, Query(max_length=63)] = None,
+    limit: Limit = 100,
 ) -> dict[str, Any]:
-    found = await core.database.records.node_events(node=node, limit=min(max(limit, 1), 1000))
+    found = await core.database.records.node_events(node=node, limit=limit)
     return {"events": found}
 
 
 @router.get("/audit", summary="Who changed what")
-async def audit(core: Core, _caller: Caller, limit: int = 100) -> dict[str, Any]:
-    entries = await core.database.audit.recent(limit=min(max(limit, 1), 1000))
+async def audit(
+    core: Core,
+    _caller: Caller,
+    before: Annotated[int | None, Query(ge=0, le=NUMBER_MAX)] = None,
+    limit: Limit = 100,
+) -> dict[str, Any]:
+    entries = await core.database.audit.recent(before=before, limit=limit)
     return {"entries": [asdict(entry) for entry in entries]}

@@ -36,6 +36,11 @@ async def until(holds: Callable[[], bool | Awaitable[bool]], what: str) -> None:
         await asyncio.sleep(0.005)
 
 
+def open_descriptors() -> int:
+    """Return how many descriptors this process has open."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
 def settings(**more: Any) -> SatelliteSettings:
     """Return the settings of a node with one engine, ``yara``."""
     tree: dict[str, Any] = {

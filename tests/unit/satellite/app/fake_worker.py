@@ -25,8 +25,12 @@ def main(arguments: list[str]) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     else:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    known = {"shard": int(shard), "is_child": os.getppid() == int(parent), "pid": os.getpid()}
-    known["listens"] = [socket.socket(fileno=int(one)).getsockname()[1] for one in listening]
+    known = {
+        "shard": int(shard),
+        "is_child": os.getppid() == int(parent),
+        "pid": os.getpid(),
+        "listens": [socket.socket(fileno=int(one)).getsockname()[1] for one in listening],
+    }
     with socket.socket(fileno=int(channel)) as end, end.makefile("rwb", buffering=0) as lines:
         while lines.readline():
             if "exit_when_asked" in behaviour:

@@ -8,8 +8,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from satellite.app.parent import (
 )
 from tests.support.clock import FakeClock
 from tests.support.family import is_alive
-from tests.unit.satellite.app.conftest import DEADLINE_S, settings, until
+from tests.unit.satellite.app.conftest import DEADLINE_S, open_descriptors, settings, until
 
 FAKE_WORKER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("fake_worker.py")))
 PING = {"ask": "ping"}
@@ -56,10 +57,16 @@ def behaviour(folder: Path, **what: Any) -> Path:
 
 
 def worker(
-    config: Path, *, clock: FakeClock, command: tuple[str, ...] = FAKE_WORKER, **more: Any
+    config: Path,
+    *,
+    clock: FakeClock,
+    command: Sequence[str] = FAKE_WORKER,
+    sockets: Sequence[socket.socket] = (),
+    retiring: bool = False,
 ) -> Worker:
-    facts = {"sockets": [], "retiring": False} | more
-    return Worker(0, config=config, clock=clock, command=command, **facts)
+    return Worker(
+        0, config=config, clock=clock, command=command, sockets=sockets, retiring=retiring
+    )
 
 
 async def answer_of(one: Worker) -> Answer:
@@ -103,31 +110,34 @@ async def test_a_worker_that_ran_for_long_has_the_first_pause_again(tmp_path: Pa
     made = worker(behaviour(tmp_path, exit=1), clock=clock)
     run = asyncio.create_task(made.run())
 
-    for seconds in (STEADY_S + 1, STEADY_S - 1):
-        starts = made.starts
-        await until(lambda: made.starts >= 4 and made.starts > starts, "it runs")
+    for start, seconds in ((4, STEADY_S + 1), (5, STEADY_S - 1)):
+        await until(partial(_has_starts, made, start), "it runs")
         await clock.advance(seconds)
-        await until(lambda: _gone_when_asked(made, clock), "it has ended")
+        await until(partial(_paused_when_asked, made, clock, start), "it has ended")
     await end(run)
 
     assert clock.pauses == [0.2, 0.4, 0.8, 0.2, 0.4]
 
 
-async def _gone_when_asked(made: Worker, clock: CountedPauses) -> bool:
-    before = len(clock.pauses)
-    await made.ask(PING)
-    return len(clock.pauses) > before or before >= 5
+def _has_starts(made: Worker, count: int) -> bool:
+    return made.starts == count
+
+
+async def _paused_when_asked(made: Worker, clock: CountedPauses, count: int) -> bool:
+    if len(clock.pauses) < count:
+        await made.ask(PING)
+    return len(clock.pauses) >= count
 
 
 async def test_a_worker_that_cannot_even_be_started_is_tried_again(tmp_path: Path) -> None:
     clock = CountedPauses(lambda count: made.stop() if count == 2 else None)
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     made = worker(tmp_path, clock=clock, command=(str(tmp_path / "no-such-program"),))
 
     await end(asyncio.create_task(made.run()))
 
     assert clock.pauses == [0.2, 0.4]
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
 
 
 async def test_a_shard_that_has_retired_is_not_started_again(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import sys
 
 import pytest
 
-from satellite.app import tether
+from satellite.app.tether import die_with_parent
 from tests.support.family import is_alive
 from tests.support.processes import Process
 from tests.unit.satellite.app.conftest import until
@@ -59,7 +60,7 @@ def test_a_kernel_that_refuses_is_no_silence(monkeypatch: pytest.MonkeyPatch) ->
         def prctl(self, *_: object) -> int:
             return -1
 
-    monkeypatch.setattr(tether.ctypes, "CDLL", Refusing)
+    monkeypatch.setattr(ctypes, "CDLL", Refusing)
 
     with pytest.raises(OSError, match="prctl failed"):
-        tether.die_with_parent(os.getppid())
+        die_with_parent(os.getppid())

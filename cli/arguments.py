@@ -1,0 +1,65 @@
+"""What may stand where a command takes a scope, a pattern, an address or an id?
+
+Pure: checked before anybody is asked, so that a slip of the hand is wrong usage (exit code 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from common.address import AddressError, parse_address
+from common.ids import is_ulid
+from common.preferences.documents import Scope as _Scope
+from common.preferences.documents import canonical_pattern
+
+SCOPE_HELP = "cluster, customer/NAME, domain/NAME or recipient/ADDRESS."
+
+
+def _checked(check: Callable[[str], object], text: str) -> str:
+    try:
+        check(text)
+    except AddressError as error:
+        raise typer.BadParameter(error.what) from None
+    return text
+
+
+def _scope(text: str) -> str:
+    return _checked(_Scope.parse, text)
+
+
+def _scope_or_all(text: str) -> str:
+    return _scope(text) if text else text
+
+
+def _pattern(text: str) -> str:
+    return _checked(canonical_pattern, text)
+
+
+def _address(text: str) -> str:
+    return _checked(parse_address, text)
+
+
+def _id(text: str) -> str:
+    if not is_ulid(text.upper()):
+        raise typer.BadParameter(f"{text[:80]!r} is no message id of 26 letters and digits")
+    return text.upper()
+
+
+Scope = Annotated[str, typer.Argument(metavar="SCOPE", help=SCOPE_HELP, callback=_scope)]
+ScopeOrAll = Annotated[
+    str,
+    typer.Argument(metavar="SCOPE", help=f"{SCOPE_HELP} Left out: all.", callback=_scope_or_all),
+]
+Pattern = Annotated[
+    str,
+    typer.Argument(
+        metavar="PATTERN", help="Address, domain, .domain or network.", callback=_pattern
+    ),
+]
+Address = Annotated[
+    str, typer.Argument(metavar="ADDRESS", help="One recipient.", callback=_address)
+]
+MessageId = Annotated[str, typer.Argument(metavar="ID", help="The message's id.", callback=_id)]

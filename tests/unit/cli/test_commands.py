@@ -1,0 +1,108 @@
+"""Every command has a help with an example, and stands in the reference."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from cli.main import app
+from cli.reference import Command, commands, reference
+from tests.unit.cli.conftest import Shell
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "cli.md"
+
+
+def leaves() -> Iterator[Command]:
+    return (command for command in commands(get_command(app)) if not command.is_group)
+
+
+NAMES = sorted(command.name for command in leaves())
+
+
+def test_the_promised_commands_are_there() -> None:
+    promised = {
+        "demo",
+        "status",
+        "track",
+        "doctor",
+        "report summary",
+        "core serve",
+        "satellite serve",
+        *(f"policy {one}" for one in ("show", "set", "apply", "history", "rollback", "explain")),
+        *(f"list {one}" for one in ("add", "remove", "show")),
+        *(f"quarantine {one}" for one in ("list", "show", "release", "delete")),
+        *(f"spool {one}" for one in ("list", "show", "flush", "freeze", "resume")),
+        *(f"inventory {one}" for one in ("check", "render")),
+        *(f"mx {one}" for one in ("plan", "render")),
+    }
+
+    assert promised <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_every_command_has_a_help_with_an_example(shell: Shell, name: str) -> None:
+    said = await shell(*name.split(), "--help")
+
+    assert said.status == 0
+    assert said.err == ""
+    assert "Usage:" in said.out
+    assert f"Example: borderscout {name}" in " ".join(said.out.split())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_example_is_a_command_that_there_is(name: str) -> None:
+    (command,) = [one for one in leaves() if one.name == name]
+    words = shlex.split(command.example.removeprefix("Example: "))
+
+    assert words[: 1 + len(name.split())] == ["borderscout", *name.split()]
+    found = get_command(app)
+    for step in name.split():
+        assert isinstance(found, TyperGroup)
+        found = found.commands[step]
+    with found.make_context(name, words[1 + len(name.split()) :]) as context:
+        assert context.params
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_an_option_that_is_none_is_wrong_usage(shell: Shell, name: str) -> None:
+    said = await shell(*name.split(), "--colour")
+
+    assert name in said.check_failed(2)
+
+
+def test_everything_that_shows_something_has_json() -> None:
+    serving = {"core serve", "satellite serve", "mx render"}
+
+    without = {one.name for one in leaves() if "--json" not in {o.name for o in one.options}}
+
+    assert without == serving
+
+
+def test_the_reference_names_every_command_and_option() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+
+    for command in leaves():
+        assert f"### `borderscout {command.name}`" in text, "run: python -m cli.reference"
+        section = text.split(f"### `borderscout {command.name}`")[1].split("\n### ")[0]
+        assert command.example.removeprefix("Example: ") in section
+        for one in (*command.options, *command.arguments):
+            assert f"`{one.name}" in section, (command.name, one.name)
+
+
+def test_the_reference_is_made_of_the_commands() -> None:
+    made = reference(get_command(app))
+
+    assert "### `borderscout track`" in made
+    assert "--limit" in made
+
+
+async def test_a_group_without_a_command_shows_what_there_is(shell: Shell) -> None:
+    said = await shell("policy")
+
+    assert (said.status, said.out) == (2, "")
+    assert "history" in said.err

@@ -1,0 +1,212 @@
+"""A worker answers what it is asked, of its real spool, and nothing that it is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from common.clock import Clock
+from common.errors import EnvironmentFailure
+from common.ids import MessageId
+from satellite.app.desk import LIST_MAX, Desk
+from satellite.app.measures import SpoolMetrics
+from satellite.delivery.worker import Delivery
+from satellite.spool.messages import Copy, Disposition, Judged, Judgement
+from satellite.spool.states import State
+from satellite.spool.store import Spool
+from tests.support.clock import FakeClock
+from tests.support.preferences import at, preferences, route
+from tests.unit.satellite.app.conftest import SMALL, accept, settings
+
+UNKNOWN = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+
+
+class FlushedDelivery(Delivery):
+    """The delivery room, which writes down what it is told to try again."""
+
+    def __init__(self, spool: Spool, clock: Clock) -> None:
+        super().__init__(spool, settings(), clock, registry=CollectorRegistry())
+        self.flushed: list[str] = []
+
+    def flush(self, destination: str = "") -> None:
+        self.flushed.append(destination)
+        super().flush(destination)
+
+
+class AskedShard:
+    """What the desk needs of a shard."""
+
+    def __init__(self, spool: Spool, clock: Clock) -> None:
+        self.spool = spool
+        self.delivery: Delivery = FlushedDelivery(spool, clock)
+        self.registry = CollectorRegistry()
+        self.listening = True
+        self.not_accepting_reason = ""
+
+
+@pytest.fixture
+def shard(spool: Spool, clock: FakeClock) -> AskedShard:
+    return AskedShard(spool, clock)
+
+
+async def ask(shard: AskedShard, what: object, **more: object) -> dict[str, Any]:
+    return await Desk(shard).answer({"ask": what, **more})
+
+
+async def queue(spool: Spool, message: MessageId) -> None:
+    judged = Judged(
+        number=0, disposition=Disposition.DELIVER, reason="clean", copy=Copy(head=b"X: y\r\n")
+    )
+    await spool.judge(
+        message,
+        Judgement(
+            revision=1,
+            subject="hi",
+            message_id_header="",
+            recipients=(judged,),
+            verdicts=(),
+            score=0.0,
+        ),
+    )
+
+
+async def test_the_status_says_where_the_shard_stands(shard: AskedShard) -> None:
+    wanted = preferences(route("acme.example"), revision=42)
+    await shard.spool.apply_preferences(
+        [route("acme.example")], position=at(42), digest=wanted.digest, snapshot=True
+    )
+    await accept(shard.spool, "x@acme.example", "y@acme.example")
+    shard.listening, shard.not_accepting_reason = False, "no disk"
+
+    status = await ask(shard, "status")
+
+    assert status["listening"] is False
+    assert status["not_accepting_reason"] == "no disk"
+    assert status["revision"] == 42
+    assert status["states"]["received"] == 2
+    assert status["states"]["held"] == 0
+    assert "delivered" not in status["states"], "an outcome is no place to be in"
+    assert (status["outbox_records"], status["outbox_quarantine"]) == (2, 0)
+
+
+async def test_the_list_shows_what_has_not_ended_the_oldest_first(
+    shard: AskedShard, clock: FakeClock
+) -> None:
+    first = await accept(shard.spool, "x@acme.example", "y@acme.example")
+    await clock.advance(1.5)
+    second = await accept(shard.spool)
+
+    found = (await ask(shard, "list"))["messages"]
+
+    assert [one["id"] for one in found] == [first, second]
+    assert found[0]["received"] == "2026-01-01T00:00:00.000Z"
+    assert found[1]["received"] == "2026-01-01T00:00:01.500Z"
+    assert found[0] | {"received": "", "recipients": []} == {
+        "id": first,
+        "received": "",
+        "origin": "smtp",
+        "sender": "a@sender.example",
+        "size": len(SMALL),
+        "subject": "",
+        "recipients": [],
+    }
+    assert found[0]["recipients"][1] == {
+        "address": "y@acme.example",
+        "state": "received",
+        "reason": "",
+        "attempts": 0,
+        "next_us": 0,
+        "reply": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("limit", "count"), [(2, 2), (1, 1), (0, 3), (-1, 3), ("2", 3), (None, 3), (10**9, 3)]
+)
+async def test_a_list_is_as_long_as_asked_and_never_without_bounds(
+    shard: AskedShard, monkeypatch: pytest.MonkeyPatch, limit: object, count: int
+) -> None:
+    for _ in range(3):
+        await accept(shard.spool)
+    asked: list[int] = []
+    unfinished = shard.spool.unfinished
+
+    def counted(*, limit: int) -> Any:
+        asked.append(limit)
+        return unfinished(limit=limit)
+
+    monkeypatch.setattr(shard.spool, "unfinished", counted)
+
+    assert len((await ask(shard, "list", limit=limit))["messages"]) == count
+    assert 1 <= asked[0] <= LIST_MAX
+
+
+async def test_one_message_is_shown_and_one_that_is_not_here_is_no_error(
+    shard: AskedShard,
+) -> None:
+    message = await accept(shard.spool)
+
+    assert [one["id"] for one in (await ask(shard, "show", id=message))["messages"]] == [message]
+    assert await ask(shard, "show", id=UNKNOWN) == {"messages": []}
+
+
+@pytest.mark.parametrize("what", ["show", "freeze", "resume"])
+@pytest.mark.parametrize("name", ["", "../../etc/passwd", "1", None, 5, "' OR 1=1 --" * 99])
+async def test_what_is_no_id_is_an_error_and_goes_nowhere(
+    shard: AskedShard, what: str, name: object
+) -> None:
+    answer = await ask(shard, what, id=name)
+
+    assert answer["error"].endswith("is no message id")
+    assert len(answer["error"]) < 80
+
+
+async def test_a_message_is_frozen_and_goes_on_when_it_is_resumed(shard: AskedShard) -> None:
+    message = await accept(shard.spool)
+    await queue(shard.spool, message)
+    offered: list[MessageId] = []
+    shard.spool.on_queued = offered.append
+
+    assert await ask(shard, "freeze", id=message) == {"done": True}
+    assert shard.spool.counts()[State.FROZEN] == 1
+
+    assert await ask(shard, "resume", id=message) == {"done": True}
+    assert shard.spool.counts()[State.DEFERRED] == 1
+    assert offered == [message]
+
+
+async def test_a_flush_reaches_the_delivery_room(shard: AskedShard) -> None:
+    assert await ask(shard, "flush", destination="acme.example") == {"done": True}
+    assert await ask(shard, "flush") == {"done": True}
+
+    assert isinstance(shard.delivery, FlushedDelivery)
+    assert shard.delivery.flushed == ["acme.example", ""]
+
+
+async def test_the_metrics_are_text_that_prometheus_reads(shard: AskedShard) -> None:
+    SpoolMetrics(shard.spool, shard.registry)
+    await accept(shard.spool)
+
+    text = (await ask(shard, "metrics"))["text"]
+
+    names = {family.name for family in text_string_to_metric_families(text)}
+    assert "borderscout_spool_recipients" in names
+
+
+@pytest.mark.parametrize("what", ["", "delete", None, 5, ["status"], {"status": 1}])
+async def test_an_unknown_question_is_told_so(shard: AskedShard, what: object) -> None:
+    assert await ask(shard, what) == {"error": "unknown question"}
+
+
+async def test_what_the_spool_refuses_is_an_answer_and_not_the_end_of_the_worker(
+    shard: AskedShard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise EnvironmentFailure("no disk", hint="check it")
+
+    monkeypatch.setattr(shard.spool, "freeze", refuse)
+
+    assert await ask(shard, "freeze", id=UNKNOWN) == {"error": "no disk; check it"}
