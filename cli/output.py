@@ -89,7 +89,8 @@ def print_table(
         )
     for row in cells:
         table.add_row(*row)
-    console.print(Padding(table, (0, 0, 0, indent)), width=_width(), soft_wrap=False)
+    wide = Console(highlight=False, width=_width())
+    wide.print(Padding(table, (0, 0, 0, indent)))
 
 
 def _cell(value: object) -> Text:

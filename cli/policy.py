@@ -177,7 +177,7 @@ def parse_values(texts: list[str]) -> tuple[dict[str, float | str | None], list[
         key, equals, value = text.partition("=")
         known = POLICY_KEYS.get(key)
         if not equals or known is None:
-            fail(f"{text!r} is no KEY=VALUE; keys are {', '.join(POLICY_KEYS)}", status=2)
+            fail(f"{text!r} is no KEY=VALUE; the keys are {', '.join(POLICY_KEYS)}", status=2)
         if not value:
             unset.append(key)
         elif key == "score.drop" and value == "never":
@@ -199,7 +199,7 @@ def _number(key: str, value: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        fail(f"{key} is a number, not {value!r}", status=2)
+        fail(f"{key} is a number, not {value!r}; write {key}=4.5", status=2)
     return number
 
 

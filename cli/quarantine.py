@@ -101,7 +101,7 @@ def show(
         console.print(f"{name:12} {plain(found[name])}")
     console.print(f"{'recipients':12} {plain(', '.join(found['recipients']))}")
     console.print(f"{'node':12} {plain(found['node'])}/{found['shard']}")
-    console.print(f"{'quarantined':12} {found['quarantined']}")
+    console.print(f"{'quarantined':12} {clock_time(found['quarantined'])} UTC")
     for release in found["releases"]:
         console.print(
             f"{'release':12} {release['id']} {release['state']} by {plain(release['requested_by'])}"

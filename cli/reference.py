@@ -69,7 +69,7 @@ def commands(root: Any, path: tuple[str, ...] = ()) -> Iterator[Command]:
 
 def _command(found: Any, path: tuple[str, ...], *, is_group: bool) -> Command:
     with found.make_context(" ".join(path), [], resilient_parsing=True) as context:
-        parameters = [(one, one.get_help_record(context)) for one in found.params]
+        records = [(one.param_type_name, one.get_help_record(context)) for one in found.params]
 
     def of(kind: str) -> tuple[Parameter, ...]:
         return tuple(
@@ -78,8 +78,8 @@ def _command(found: Any, path: tuple[str, ...], *, is_group: bool) -> Command:
                 shown=record[0],
                 meaning=" ".join(record[1].split()),
             )
-            for one, record in parameters
-            if record is not None and one.param_type_name == kind
+            for its_kind, record in records
+            if record is not None and its_kind == kind
         )
 
     return Command(

@@ -24,6 +24,7 @@ COLUMNS = (
     "in_progress",
 )
 
+ALWAYS = frozenset({"accepted", "delivered", "quarantined"})
 DAY_S = 86_400
 
 
@@ -66,21 +67,21 @@ def summary(
         print_json(found)
         return
     rows = [*found["groups"], {"name": "total", **found["totals"]}]
+    # What nothing became needs no column; the JSON has them all.
+    shown = [name for name in COLUMNS if name in ALWAYS or found["totals"][name]]
     print_table(
-        (
-            f"!{by.capitalize()}" if by is By.DAY else by.capitalize(),
-            *(f">{name.replace('_', ' ').capitalize()}" for name in COLUMNS),
-        ),
-        [(row["name"], *(row.get(name, 0) for name in COLUMNS)) for row in rows],
+        (by.capitalize(), *(f">{name.replace('_', ' ').capitalize()}" for name in shown)),
+        [(row["name"], *(row[name] for name in shown)) for row in rows],
     )
-    _top("Threats", ("name", "by", "messages"), found["threats"])
-    _top("Senders", ("sender", "messages"), found["senders"])
+    _top(("Threat", "By", ">Messages"), ("name", "by", "messages"), found["threats"])
+    _top(("Sender", ">Messages"), ("sender", "messages"), found["senders"])
 
 
-def _top(title: str, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+def _top(titles: tuple[str, ...], names: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
     if rows:
         console.print()
-        print_table(columns, [[row[name] for name in columns] for row in rows], title=title)
+        table = [[row[name] for name in names] for row in rows]
+        print_table(titles, table)
 
 
 def _us(day: datetime | None, *, days: int = 0) -> int | None:

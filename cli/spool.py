@@ -25,6 +25,8 @@ app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="A satellite's spool, without the core."
 )
 
+AN_ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+
 Config = Annotated[Path, typer.Option("--config", help="The node's satellite.yaml.")]
 
 
@@ -38,9 +40,7 @@ def list_(
     _print(_messages(_ask(config, {"ask": "list", "limit": limit})), as_json)
 
 
-@app.command(
-    epilog="Example: borderscout spool show 01ARZ3NDEKTSV4RRFFQ69G5FAV --config out/lon1/satellite.yaml"
-)
+@app.command(epilog=f"Example: borderscout spool show {AN_ID} --config lon1/satellite.yaml")
 def show(message: MessageId, config: Config, as_json: AsJson = False) -> None:
     """Show one message."""
     found = _messages(_ask(config, {"ask": "show", "id": message}))
@@ -59,17 +59,13 @@ def flush(
     _done(_ask(config, {"ask": "flush", "destination": destination}), "flushed", as_json)
 
 
-@app.command(
-    epilog="Example: borderscout spool freeze 01ARZ3NDEKTSV4RRFFQ69G5FAV --config out/lon1/satellite.yaml"
-)
+@app.command(epilog=f"Example: borderscout spool freeze {AN_ID} --config lon1/satellite.yaml")
 def freeze(message: MessageId, config: Config, as_json: AsJson = False) -> None:
     """Stop the delivery of a message until it is resumed."""
     _done(_ask(config, {"ask": "freeze", "id": message}), "frozen", as_json)
 
 
-@app.command(
-    epilog="Example: borderscout spool resume 01ARZ3NDEKTSV4RRFFQ69G5FAV --config out/lon1/satellite.yaml"
-)
+@app.command(epilog=f"Example: borderscout spool resume {AN_ID} --config lon1/satellite.yaml")
 def resume(message: MessageId, config: Config, as_json: AsJson = False) -> None:
     """Let a frozen message be delivered again."""
     _done(_ask(config, {"ask": "resume", "id": message}), "resumed", as_json)
@@ -81,13 +77,13 @@ def _ask(config: Path, question: dict[str, Any]) -> dict[str, Any]:
 
     answer = asyncio.run(ask(Path(load_settings(config).state), question))
     if "error" in answer:
-        fail(answer["error"])
+        fail(f"{answer['error']}; see borderscout spool --help")
     shards: dict[str, Any] = answer["shards"]
     for shard, found in shards.items():
         if found is None:
             fail(f"shard {shard} does not answer; it may be starting")
         if "error" in found:
-            fail(f"shard {shard}: {found['error']}")
+            fail(f"shard {shard}: {found['error']}; see borderscout spool --help")
     return shards
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -39,15 +41,27 @@ STOP_S = 10  # for requests in flight
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to us where it can, and says when it listens."""
+    """Says when it listens, and leaves the process to us when it has stopped.
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
+    The base's way with signals raises SIGTERM once more at its end, which killed the core before
+    its streams and its database were closed.
+    """
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(_uvicorn_config(services))
+        self._services = services
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.listening.set()
+        settings = self._services.settings
+        log.info("core.started", http=settings.http, grpc=settings.grpc)
 
 
 def serve(config: Path) -> None:
@@ -67,24 +81,16 @@ def serve(config: Path) -> None:
 async def _serve(settings: CoreSettings) -> None:
     clock = SystemClock()
     async with AsyncExitStack() as stack:
+        listener = stack.enter_context(_bound(settings.http))  # before anything is written
         services = await _open(settings, clock, stack)
         await services.link.start()
         stack.push_async_callback(services.link.stop, grace_s=1.0)
-        server = _Server(_uvicorn_config(services))
+        server = _Server(services)
         sweeping = asyncio.create_task(
             keep_running(lambda: _sweep(services), name="sweep", clock=clock)
         )
         stack.callback(sweeping.cancel)
-        running = asyncio.create_task(server.serve())
-        listening = asyncio.create_task(server.listening.wait())
-        await asyncio.wait((running, listening), return_when=asyncio.FIRST_COMPLETED)
-        if not server.listening.is_set():
-            listening.cancel()
-            raise EnvironmentFailure(
-                f"cannot listen on {settings.http}", hint="another program has the port"
-            )
-        log.info("core.started", http=settings.http, grpc=settings.grpc)
-        await running  # it ends at SIGTERM or SIGINT
+        await server.serve(sockets=[listener])  # it ends at SIGTERM or SIGINT
         log.info("core.stopped")
 
 
@@ -130,12 +136,30 @@ async def _adopt_first(database: Database, file: Path) -> None:
     log.info("core.first_revision", documents=len(documents))
 
 
+def _bound(endpoint: str) -> socket.socket:
+    """Return a socket that is bound to an endpoint.
+
+    Raises:
+        EnvironmentFailure: it cannot be had.
+    """
+    host, _, port = endpoint.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, int(port)))
+    except OSError as error:
+        made.close()
+        raise EnvironmentFailure(
+            f"cannot listen on {endpoint}: {error.strerror}",
+            hint="another program has the port, or the address is not this machine's",
+        ) from error
+    return made
+
+
 def _uvicorn_config(services: Services) -> uvicorn.Config:
-    host, _, port = services.settings.http.rpartition(":")
     return uvicorn.Config(
         application_of(services),
-        host=host.removeprefix("[").removesuffix("]"),
-        port=int(port),
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=STOP_S,

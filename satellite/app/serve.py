@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from common.clock import SystemClock
+from common.durable import sync_folder
 from common.telemetry import configure_logging
 from satellite.app.control import Control
 from satellite.app.exposition import Exposition
@@ -34,8 +35,15 @@ def serve(config: Path) -> None:
     configure_logging(node=settings.node, process="parent")
     if os.geteuid() == 0:
         log.warning("satellite.root", hint="nothing here needs root once the port is bound")
-    Path(settings.state).mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make(Path(settings.state))
     asyncio.run(_serve(settings, config.resolve()))
+
+
+def _make(state: Path) -> None:
+    """Make the state folder, so that its name survives a power cut as what is in it does."""
+    if not state.is_dir():
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        sync_folder(state.parent)
 
 
 async def _serve(settings: SatelliteSettings, config: Path) -> None:

@@ -142,12 +142,23 @@ class Commits:
             self._cursor.execute("BEGIN IMMEDIATE")
             self._running = self._run(transaction, pending)
         except apsw.Error as error:
-            self._roll_back()
-            self._fail([future for _, future in pending], _failure(error))
-            self._next()
+            self._give_up(pending, _failure(error))
             return
+        except BaseException:
+            # A fault of ours, such as text that SQLite cannot hold. Nobody may wait for ever for
+            # a commit that does not come, and half an operation must not be committed.
+            what = "a step of the spool failed, and nothing of it was written"
+            self._give_up(pending, EnvironmentFailure(what, hint="look at the log"))
+            raise
         self._busy = True
         self._jobs.put(transaction)
+
+    def _give_up(
+        self, pending: list[tuple[Operation, asyncio.Future[None]]], failure: BorderScoutError
+    ) -> None:
+        self._roll_back()
+        self._fail([future for _, future in pending], failure)
+        self._next()
 
     def _run(
         self, transaction: Transaction, pending: list[tuple[Operation, asyncio.Future[None]]]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from common.clock import Clock, new_id
+from common.durable import sync_folder
 from common.ids import MessageId
 from common.preferences import Document, Position
 from common.records import Event, LogRecord
@@ -58,6 +59,9 @@ class Spool:
         self._clock = clock
         self._reserve_bytes = reserve_bytes
         self._bodies.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # A file is as durable as the names of the folders that lead to it.
+        sync_folder(folder)
+        sync_folder(folder.parent)
         self._lock = ShardLock(folder)
 
     @classmethod

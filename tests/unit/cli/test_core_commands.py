@@ -24,7 +24,7 @@ COMMANDS = (
     ("policy", "show", "cluster"),
     ("policy", "set", "cluster", "virus=drop"),
     ("policy", "history"),
-    ("policy", "rollback", "0"),
+    ("policy", "rollback", "1"),
     ("policy", "explain", "x@acme.example"),
     ("list", "add", "black", "cluster", "a.example"),
     ("list", "remove", "black", "cluster", "a.example"),
@@ -41,7 +41,12 @@ LINES = {"track", "policy show", "policy history", "list show", "quarantine list
 async def fill(core: Face) -> None:
     """Let there be something of everything."""
     await core.database.preferences.publish(
-        [route(), document("policy", "cluster", {"subject_tag": "[red]"})], who="test"
+        [
+            route(),
+            document("policy", "cluster", {"subject_tag": "[red]"}),
+            document("list", "black/cluster/b.example", {"reason": HOSTILE}),
+        ],
+        who="test",
     )
     verdicts = [
         {"by": "yara", "outcome": "clean", "version": "1.10", "ms": 3, "detail": ""},
@@ -74,7 +79,7 @@ async def test_json_is_one_object_or_one_on_a_line(
     core: Face, shell: Shell, command: tuple[str, ...]
 ) -> None:
     await fill(core)
-    if command[1] == "remove":
+    if "remove" in command:
         await shell("list", "add", *command[2:])
 
     said = await shell(*command, "--json")
@@ -92,7 +97,7 @@ async def test_nothing_from_mail_reaches_the_terminal_as_a_command(
     core: Face, shell: Shell, command: tuple[str, ...], as_json: bool
 ) -> None:
     await fill(core)
-    if command[1] == "remove":
+    if "remove" in command:
         await shell("list", "add", *command[2:])
 
     said = await shell(*command, *(["--json"] if as_json else []))
@@ -117,7 +122,7 @@ async def test_eighty_columns_cut_nothing_off(
     core: Face, shell: Shell, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
     await fill(core)
-    if command[1] == "remove":
+    if "remove" in command:
         await shell("list", "add", *command[2:])
     monkeypatch.setenv("COLUMNS", "80")
 
@@ -126,7 +131,7 @@ async def test_eighty_columns_cut_nothing_off(
     assert said.status == 0
     assert "…" not in said.out
     if command[0] in ("track", "quarantine"):
-        assert any(name in said.out for name in (ONE, TWO)) or command[1] == "release"
+        assert any(name in said.out for name in (ONE, TWO)) or "release" in command
     if command[0] == "status":
         (node,) = [line for line in said.out.splitlines() if line.startswith("lon1 ")]
         assert "london" in node
@@ -182,7 +187,7 @@ async def test_what_was_applied_can_be_shown_and_applied_again(
         assert made == {"revision": 1}
 
     conflict = (await shell("policy", "apply", file, "--base", "0")).check_failed()
-    assert "revision 1" in conflict
+    assert "the current one is 1" in conflict
     (first,) = (await shell("policy", "history", "--json")).lines
     assert (first["who"], first["comment"]) == ("admin", "why")
 
@@ -284,7 +289,7 @@ async def test_a_report_counts_from_its_first_day_to_its_last(core: Face, shell:
         ("track", "a", "b"),
         ("status", "--url", "ftp://x"),
         ("status", "--url", "127.0.0.1:1"),
-        ("status", "--url", "http://["),
+        ("status", "--url", "http://"),
         ("status", "--url", ""),
     ],
     ids=" ".join,

@@ -269,7 +269,16 @@ async def test_a_killed_worker_is_replaced_and_its_neighbour_does_not_notice(
 
 
 def test_the_shards_on_disk_are_those_that_have_a_spool(tmp_path: Path) -> None:
-    for name in ("shard-0", "shard-7", "shard-12", "shard-x", "shard-", "shard-1.old", "other-3"):
+    for name in (
+        "shard-0",
+        "shard-7",
+        "shard-12",
+        "shard-x",
+        "shard-",
+        "shard-a1",
+        "shard-1.old",
+        "x-3",
+    ):
         (tmp_path / name).mkdir()
         (tmp_path / name / "spool.db").touch()
     (tmp_path / "shard-5").mkdir()

@@ -83,10 +83,11 @@ async def test_b3_row_3_command_lines_that_are_too_long_end_the_session_at_the_e
 async def test_b3_row_3_three_hundred_ehlos_leave_nothing_behind() -> None:
     async with front_end() as desk, desk.client() as talk:
         await talk.greet()
+        # Kept on the class: another server of the library in this process may have grown it.
+        before = dict(SMTP.command_size_limits), dict(Connection.command_size_limits)
         for _ in range(300):
             assert (await talk.ask("EHLO client.example")).startswith("250")
-        assert SMTP.command_size_limits == {}
-        assert Connection.command_size_limits == {}
+        assert (SMTP.command_size_limits, Connection.command_size_limits) == before
 
 
 async def test_b3_row_3_an_idle_session_is_told_and_ended() -> None:

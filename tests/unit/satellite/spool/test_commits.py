@@ -9,8 +9,11 @@ import apsw
 import pytest
 
 from common.errors import DiskFull, EnvironmentFailure
+from satellite.spool.states import State
 from satellite.spool.store import Spool
 from tests.unit.satellite.spool.conftest import OpenSpool, accept, envelope
+
+DEADLINE_S = 30.0
 
 
 class Cursor:
@@ -75,3 +78,28 @@ async def test_a_sync_that_fails_is_not_tried_again(open_spool: OpenSpool) -> No
     spool = await open_spool()  # another process reads what the disk really has
     assert spool.refusal() is None
     await accept(spool)
+
+
+async def test_a_fault_in_one_step_leaves_nobody_waiting_and_nothing_half_written(
+    spool: Spool,
+) -> None:
+    message = await accept(spool)
+    faults: list[BaseException] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, context: faults.append(context["exception"]))
+
+    async with asyncio.timeout(DEADLINE_S):
+        results = await asyncio.gather(
+            accept(spool),
+            spool.wait(message, next_us=1, reason="\ud800", verdicts=[]),
+            return_exceptions=True,
+        )
+
+    assert [type(result) for result in results] == [EnvironmentFailure] * 2
+    assert [type(fault) for fault in faults] == [UnicodeEncodeError]
+    stored = spool.message(message)
+    assert stored is not None
+    assert [recipient.state for recipient in stored.recipients] == [State.RECEIVED]
+    assert stored.scans == 0
+    await accept(spool)  # and the spool works on
+    assert [record.event for record in spool.records(after=0, limit=9)] == ["accepted"] * 2

@@ -1,0 +1,172 @@
+"""The doctor finds planted faults, and says what mends each."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import namedtuple
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from cli import doctor
+from tests.support.core_face import Face
+from tests.unit.cli.conftest import Said, Shell
+
+SETTINGS = """\
+cluster: example
+node: lon1
+site: london
+hostname: lon1.scout.example
+mail_domain: mx.scout.example
+smtp: {listen: ["127.0.0.1:2525"]}
+metrics: 127.0.0.1:9100
+disk_reserve_bytes: 0
+core: {address: "127.0.0.1:1", certificate: link.pem, key: link.key, authority: authority.pem}
+"""
+
+
+def certificate(path: Path, *, days: float) -> None:
+    """Write a certificate that ends in so many days."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "lon1")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=100))
+        .not_valid_after(now + timedelta(days=days))
+        .sign(key, hashes.SHA256())
+    )
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "satellite.yaml"
+    file.write_text(SETTINGS)
+    certificate(tmp_path / "link.pem", days=90)
+    (tmp_path / "state").mkdir()
+    return file
+
+
+def faults(said: Said) -> dict[str, str]:
+    """Return what is unfit, each with its remedy, from --json."""
+    assert said.err == ""
+    assert said.status == (1 if any(not line["ok"] for line in said.lines) else 0)
+    return {line["name"]: line["remedy"] for line in said.lines if not line["ok"]}
+
+
+async def examined(shell: Shell, *arguments: str | Path) -> dict[str, str]:
+    return faults(await shell("doctor", *arguments, "--json"))
+
+
+async def test_a_healthy_node_has_nothing_to_mend(shell: Shell, config: Path) -> None:
+    assert await examined(shell, "--config", config) == {}
+    assert "✔ link certificate: 89 days left" in (await shell("doctor", "--config", config)).out
+
+
+@pytest.mark.parametrize("days", [-1, 3])
+async def test_a_certificate_that_is_nearly_over_is_found(
+    shell: Shell, config: Path, days: int
+) -> None:
+    certificate(config.parent / "link.pem", days=days)
+
+    assert "render" in (await examined(shell, "--config", config))["link certificate"]
+
+
+@pytest.mark.parametrize("content", [None, b"no certificate"])
+async def test_a_certificate_that_cannot_be_read_is_found(
+    shell: Shell, config: Path, content: bytes | None
+) -> None:
+    file = config.parent / "link.pem"
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+
+    assert "render" in (await examined(shell, "--config", config))["link certificate"]
+
+
+async def test_a_disk_that_is_nearly_full_is_found(
+    shell: Shell, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text(SETTINGS.replace("disk_reserve_bytes: 0", "disk_reserve_bytes: 1048576"))
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _folder: usage(9_000_000, 8_000_000, 1_000_000)
+    )
+
+    assert "452 4.3.1" in (await examined(shell, "--config", config))["disk"]
+
+
+async def test_a_slow_disk_is_found(
+    shell: Shell, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "SYNC_MS_MAX", -1.0)
+
+    assert "faster disk" in (await examined(shell, "--config", config))["disk sync"]
+
+
+async def test_a_folder_that_cannot_be_written_is_found(
+    shell: Shell, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(**_more: object) -> None:
+        raise PermissionError(13, "Permission denied", "state")
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuses)
+
+    assert (await examined(shell, "--config", config)).keys() == {"disk"}
+
+
+async def test_an_old_sqlite_is_found(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "SQLITE_FLOOR", (99, 0, 0))
+
+    assert "apsw" in (await examined(shell))["sqlite"]
+
+
+@pytest.mark.parametrize("content", [None, "nonsense", SETTINGS + "colour: red\n"])
+async def test_settings_that_are_wrong_are_found_with_their_place(
+    shell: Shell, config: Path, content: str | None
+) -> None:
+    config.unlink()
+    if content is not None:
+        config.write_text(content)
+    said = await shell("doctor", "--config", config, "--json")
+
+    assert faults(said).keys() == {"settings"}
+    assert any(f"{config}:" in line["found"] for line in said.lines)
+    assert "✘ settings" in (await shell("doctor", "--config", config)).out
+
+
+async def test_a_core_that_is_away_is_one_fault_among_others(shell: Shell, config: Path) -> None:
+    certificate(config.parent / "link.pem", days=1)
+    token = config.parent / "token"
+    token.write_text("x" * 40)
+    core = ("--url", "http://127.0.0.1:9", "--token-file", token)
+
+    assert (await examined(shell, "--config", config, *core)).keys() == {"core", "link certificate"}
+
+
+async def test_what_the_core_knows_to_be_wrong_is_found(core: Face, shell: Shell) -> None:
+    now_us = core.services.clock.now_us()
+    core.hear(time_us=now_us + 9_000_000, accepting=False, not_accepting_reason="disk full")
+
+    found = await examined(shell)
+
+    assert found.keys() == {
+        "node lon1",
+        "clock of lon1",
+        "engine clamav at lon1",
+        "node par1",
+    }
+    text = (await shell("doctor")).out
+    assert "disk full" in text
+    assert "+9.0 s" in text

@@ -1,0 +1,133 @@
+"""A core starts from its settings, says what is missing in one line, and stops when it is told."""
+
+from __future__ import annotations
+
+import json
+import socket
+import stat
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.link import Certificates
+from tests.support.ports import free_port
+from tests.support.processes import Process
+
+DOCUMENTS = [
+    {
+        "kind": "route",
+        "key": "acme.example",
+        "body": {"customer": "acme", "deliver_to": ["mail.acme.example:25"]},
+    }
+]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A core's folder as the inventory renders it."""
+    tls = Certificates(tmp_path / "authority").issue("core", "core")
+    folder = tmp_path / "core"
+    folder.mkdir()
+    (folder / "preferences.json").write_text(json.dumps(DOCUMENTS))
+    file = folder / "core.yaml"
+    file.write_text(
+        json.dumps(
+            {
+                "cluster": "example",
+                "name": "core",
+                "http": f"127.0.0.1:{free_port()}",
+                "grpc": f"127.0.0.1:{free_port()}",
+                "tls": {
+                    "certificate": str(tls.certificate),
+                    "key": str(tls.key),
+                    "authority": str(tls.authority),
+                },
+                "nodes": [{"name": "lon1", "site": "london"}],
+            }
+        )
+    )
+    return file
+
+
+def address(config: Path) -> str:
+    return str(json.loads(config.read_text())["http"])
+
+
+def serving(config: Path) -> Process:
+    return Process([sys.executable, "-m", "cli", "core", "serve", "--config", config])
+
+
+async def documents(config: Path) -> int:
+    token = (config.parent / "token").read_text().strip()
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(headers=headers) as client:
+        answer = await client.get(f"http://{address(config)}/api/v1/documents")
+    assert answer.status_code == 200
+    return len(answer.json()["documents"])
+
+
+async def test_a_core_takes_in_its_first_revision_once_and_stops_when_told(config: Path) -> None:
+    async with serving(config) as core:
+        await core.wait_for_line('"core.started"')
+        assert await documents(config) == 1
+        assert await core.stop() == 0
+        await core.wait_for_line('"core.stopped"')
+    for made in ("token", "state"):
+        assert not stat.S_IMODE((config.parent / made).stat().st_mode) & 0o077, made
+
+    (config.parent / "preferences.json").write_text("[]")
+    async with serving(config) as core:
+        await core.wait_for_line('"core.started"')
+        assert await documents(config) == 1
+        assert await core.stop() == 0
+
+
+async def test_a_core_that_is_told_to_stop_closes_its_database(config: Path) -> None:
+    async with serving(config) as core:
+        await core.wait_for_line('"core.started"')
+        assert await core.stop() == 0
+
+    left = {path.name for path in (config.parent / "state").iterdir()}
+    assert "core.db" in left
+    assert not left & {"core.db-wal", "core.db-shm"}  # the last connection takes them away
+
+
+async def test_a_port_in_use_is_told_in_one_line_before_anything_is_written(config: Path) -> None:
+    host, _, port = address(config).rpartition(":")
+    with socket.create_server((host, int(port))):
+        async with serving(config) as core:
+            assert await core.wait() == 1
+
+    told = [line for line in core.lines if line.startswith("borderscout: ")]
+    assert told == [
+        f"borderscout: cannot listen on {host}:{port}: Address already in use; another program"
+        " has the port, or the address is not this machine's"
+    ]
+    assert not (config.parent / "state").exists()
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '[{"kind": "colour", "key": "x", "body": {}}]'])
+async def test_a_first_revision_that_is_wrong_stops_the_start_in_one_line(
+    config: Path, content: str
+) -> None:
+    (config.parent / "preferences.json").write_text(content)
+
+    async with serving(config) as core:
+        assert await core.wait() == 1
+
+    assert not [line for line in core.lines if "Traceback" in line]
+    assert [line for line in core.lines if line.startswith("borderscout: ")]
+
+
+async def test_a_token_that_others_can_read_is_refused(config: Path) -> None:
+    token = config.parent / "token"
+    token.write_text("x" * 40)
+    token.chmod(0o644)
+
+    async with serving(config) as core:
+        assert await core.wait() == 1
+
+    (told,) = [line for line in core.lines if line.startswith("borderscout: ")]
+    assert "chmod 600" in told

@@ -1,0 +1,175 @@
+"""A shard's rooms are connected: what comes in goes its way, and what is wrong is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.clock import SystemClock
+from common.errors import DiskFull
+from common.records import Event
+from satellite.app.shard import Shard
+from satellite.spool.messages import Outgoing
+from satellite.spool.states import State
+from satellite.spool.store import Spool
+from tests.support.link import Certificates, satellite_settings
+from tests.support.ports import free_port
+from tests.support.preferences import at, preferences, route
+from tests.support.sink import Sink
+from tests.unit.satellite.app.conftest import accept, until
+
+OpenShard = Callable[[], Awaitable[Shard]]
+
+
+@pytest.fixture
+async def open_shard(tmp_path: Path) -> AsyncIterator[OpenShard]:
+    """Open the one shard of a folder, after a restart if need be."""
+    tls = Certificates(tmp_path / "authority").issue("satellite", "lon1")
+    settings = satellite_settings(tls, port=free_port())
+    folder = tmp_path / "shard-0"
+    folder.mkdir()
+    opened: list[Shard] = []
+
+    async def close() -> None:
+        while opened:
+            shard = opened.pop()
+            await shard.close()
+            await shard.spool.close()
+
+    async def again() -> Shard:
+        await close()
+        spool = await Spool.open(folder, node="lon1", shard=0, clock=SystemClock())
+        opened.append(Shard(spool, settings, sockets=[]))
+        return opened[0]
+
+    yield again
+    await close()
+
+
+@asynccontextmanager
+async def at_work(shard: Shard) -> AsyncIterator[None]:
+    run = asyncio.create_task(shard.run())
+    try:
+        yield
+    finally:
+        await shard.drain()
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
+
+
+async def prefer(spool: Spool, server: str) -> None:
+    """Give a shard its first preferences: one domain, and where its mail goes."""
+    document = route("acme.example", deliver_to=[server])
+    await spool.apply_preferences(
+        [document], position=at(1), digest=preferences(document).digest, snapshot=True
+    )
+
+
+def events(spool: Spool) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (record.event, record.decoded())
+        for record in spool.records(after=0, limit=100)
+        if not record.message_id
+    ]
+
+
+async def test_mail_goes_from_received_to_the_customer_and_a_restart_loses_none(
+    open_shard: OpenShard,
+) -> None:
+    async with Sink() as sink:
+        shard = await open_shard()
+        await prefer(shard.spool, f"127.0.0.1:{sink.port}")
+        before = await accept(shard.spool, "x@acme.example")  # accepted, and nobody at work yet
+
+        shard = await open_shard()
+        async with at_work(shard):
+            after = await accept(shard.spool, "y@acme.example")
+            await until(lambda: not any(shard.spool.counts().values()), "all have ended")
+            ended = {
+                record.message_id: record.decoded()["recipients"][0]["outcome"]
+                for record in shard.spool.records(after=0, limit=100)
+                if record.event == Event.ENDED
+            }
+
+    assert ended == {before: State.DELIVERED, after: State.DELIVERED}
+
+
+async def test_what_a_spool_may_not_take_is_told_once_and_so_is_its_end(
+    open_shard: OpenShard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard = await open_shard()
+    await prefer(shard.spool, "127.0.0.1:9")
+    reason: list[str | None] = [None]
+    monkeypatch.setattr(shard.spool, "refusal", lambda: reason[0])
+    monkeypatch.setattr("satellite.app.shard.LOOK_S", 0.001)
+    known = len(events(shard.spool))
+
+    async with at_work(shard):
+        await until(lambda: shard.report().accepting, "it accepts")
+
+        reason[0] = "1 MiB of disk free"
+        await until(lambda: shard.not_accepting_reason == "1 MiB of disk free", "it tells why")
+        assert not shard.report().accepting
+        assert shard.report().not_accepting_reason == "1 MiB of disk free"
+        await until(lambda: len(events(shard.spool)) == known + 1, "a record of it")
+
+        reason[0] = None
+        await until(lambda: shard.report().accepting, "it accepts again")
+        await until(lambda: len(events(shard.spool)) == known + 2, "a record of it")
+
+    assert events(shard.spool)[known:] == [
+        ("not_accepting", {"reason": "1 MiB of disk free"}),
+        ("accepting", {"reason": ""}),
+    ]
+
+
+async def test_a_shard_without_preferences_waits_for_them(open_shard: OpenShard) -> None:
+    shard = await open_shard()
+
+    async with at_work(shard):
+        await until(lambda: shard.not_accepting_reason == "no preferences yet", "it says so")
+        report = shard.report()
+
+    assert not shard.listening
+    assert not report.accepting
+    assert report.not_accepting_reason == "no preferences yet"
+
+
+async def test_a_report_says_what_is_in_the_spool_and_nothing_of_what_is_not(
+    open_shard: OpenShard,
+) -> None:
+    shard = await open_shard()
+    await accept(shard.spool, "x@acme.example", "y@acme.example")
+
+    report = shard.report()
+
+    assert report.spool == {"received": 2}
+    assert report.holds == ()
+
+
+async def test_a_full_disk_holds_up_neither_the_look_at_it_nor_the_end(
+    open_shard: OpenShard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard = await open_shard()
+    await prefer(shard.spool, "127.0.0.1:9")
+    refused: list[Event] = []
+
+    async def refuse(*records: Outgoing) -> None:
+        refused.extend(record.event for record in records)
+        raise DiskFull("the spool's disk is full")
+
+    monkeypatch.setattr(shard.spool, "note", refuse)
+    monkeypatch.setattr(shard.spool, "refusal", lambda: "no room")
+    monkeypatch.setattr("satellite.app.shard.LOOK_S", 0.001)
+
+    async with at_work(shard):
+        await until(lambda: refused == [Event.NOT_ACCEPTING], "the record is tried")
+        assert shard.not_accepting_reason == "no room"
+    await shard.say_stopped()
+
+    assert refused == [Event.NOT_ACCEPTING, Event.STOPPED]
