@@ -6,7 +6,7 @@ commands themselves, and a test finds what is missing there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,9 +61,9 @@ def commands(root: Any, path: tuple[str, ...] = ()) -> Iterator[Command]:
         root: what ``typer.main.get_command`` returns.
         path: the names above.
     """
-    children = getattr(root, "commands", None)
-    yield _command(root, path, is_group=children is not None)
-    for name in sorted(children or ()):
+    children: Mapping[str, Any] = getattr(root, "commands", {})
+    yield _command(root, path, is_group=hasattr(root, "commands"))
+    for name in sorted(children):
         yield from commands(children[name], (*path, name))
 
 

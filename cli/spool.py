@@ -118,6 +118,8 @@ def _print(messages: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def _done(shards: dict[str, Any], word: str, as_json: bool) -> None:
+    if not any(found["done"] for found in shards.values()):
+        fail("there is no such message in the spool; see it with: borderscout spool list")
     if as_json:
         print_json({"done": True, "shards": len(shards)})
     else:

@@ -10,10 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from common.settings import Settings, load
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-Endpoint = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+):[0-9]{1,5}$")]
+from common.settings import Endpoint, Name, Settings, load
 
 
 class NodeEntry(Settings):

@@ -11,11 +11,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from common.settings import Settings, load
+from common.settings import Endpoint, Name, Settings, load
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-Endpoint = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+):[0-9]{1,5}$")]
 
 
 class SmtpSettings(Settings):

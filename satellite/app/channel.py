@@ -7,6 +7,7 @@ ends, the other side has died.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import socket
 from collections.abc import Awaitable, Callable
@@ -21,8 +22,16 @@ Answer = dict[str, Any]
 Answering = Callable[[Question], Awaitable[Answer]]
 
 
-class ChannelClosed(EnvironmentFailure):
-    """The other side is gone."""
+class NoAnswer(EnvironmentFailure):
+    """A question has no answer now."""
+
+
+class ChannelClosed(NoAnswer):
+    """The other side is gone, or talks nonsense."""
+
+
+class AnswerLate(NoAnswer):
+    """The other side took too long; it may answer the next question."""
 
 
 class Channel:
@@ -32,6 +41,7 @@ class Channel:
         self._reader = reader
         self._writer = writer
         self._turn = asyncio.Lock()
+        self._serials = itertools.count(1)
 
     @classmethod
     async def over(cls, end: socket.socket) -> Channel:
@@ -43,32 +53,33 @@ class Channel:
         """Return the answer.
 
         Raises:
-            ChannelClosed: the other side is gone, talks nonsense or took too long: then the
-                channel is of no further use, since a late answer would pass for the next one.
-                The same holds for a question whose asker was cancelled.
+            ChannelClosed: the other side is gone, or says what is no answer.
+            AnswerLate: it took too long. Questions are numbered, so that its answer, or one to a
+                question whose asker was cancelled, cannot pass for the next one.
         """
         async with self._turn:
-            answer: Answer | None = None
             try:
-                answer = await self._answer_to(question, deadline_s)
-            except (OSError, TimeoutError, ValueError) as error:
-                raise ChannelClosed(f"no answer: {type(error).__name__}") from None
-            finally:
-                if answer is None:
-                    self.close()
-        return answer
+                async with asyncio.timeout(deadline_s):
+                    return await self._answer_to(question)
+            except TimeoutError:
+                raise AnswerLate(f"no answer within {deadline_s:g} s") from None
+            except (OSError, ValueError, ChannelClosed) as error:
+                self.close()
+                raise ChannelClosed(f"no answer: {error}") from None
 
-    async def _answer_to(self, question: Question, deadline_s: float) -> Answer:
-        async with asyncio.timeout(deadline_s):
-            self._writer.write(_line(question))
-            await self._writer.drain()
+    async def _answer_to(self, question: Question) -> Answer:
+        serial = next(self._serials)
+        self._writer.write(_line({**question, "serial": serial}))
+        await self._writer.drain()
+        while True:
             line = await self._reader.readline()
-        if not line.endswith(b"\n"):
-            raise ChannelClosed("the other side is gone")
-        answer = json.loads(line)
-        if not isinstance(answer, dict):
-            raise ChannelClosed("the other side said something that is no answer")
-        return answer
+            if not line.endswith(b"\n"):
+                raise ChannelClosed("the other side is gone")
+            answer = json.loads(line)
+            if not isinstance(answer, dict):
+                raise ChannelClosed("the other side said something that is no answer")
+            if answer.pop("serial", None) == serial:
+                return answer
 
     def close(self) -> None:
         self._writer.close()
@@ -86,7 +97,8 @@ async def answer_lines(
                 return
             if not isinstance(question, dict):
                 return
-            writer.write(_line(await answering(question)))
+            serial = {"serial": question.pop("serial")} if "serial" in question else {}
+            writer.write(_line({**await answering(question), **serial}))
             await writer.drain()
     except (OSError, ValueError):
         return  # cut, or a line beyond the limit

@@ -29,6 +29,7 @@ class Control:
         self._workers = workers
         self._state = state
         self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> None:
         """Listen.
@@ -51,11 +52,17 @@ class Control:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
+            for writer in tuple(self._open):
+                writer.close()  # whoever is connected and silent must not hold up our end
             await self._server.wait_closed()
         (self._state / NAME).unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await answer_lines(reader, writer, self._answer)
+        self._open.add(writer)
+        try:
+            await answer_lines(reader, writer, self._answer)
+        finally:
+            self._open.discard(writer)
 
     async def _answer(self, question: Question) -> Answer:
         if question.get("ask") not in KNOWN:

@@ -61,14 +61,22 @@ class Desk:
                 self._shard.delivery.flush(str(question.get("destination", "")))
                 answer = {"done": True}
             case "freeze":
-                await self._shard.spool.freeze(_message(question), "frozen by an operator")
-                answer = {"done": True}
+                message = self._known(question)
+                if message is not None:
+                    await self._shard.spool.freeze(message, "frozen by an operator")
+                answer = {"done": message is not None}
             case "resume":
-                await self._shard.spool.resume(_message(question))
-                answer = {"done": True}
+                message = self._known(question)
+                if message is not None:
+                    await self._shard.spool.resume(message)
+                answer = {"done": message is not None}
             case _:
                 answer = {"error": "unknown question"}
         return answer
+
+    def _known(self, question: Question) -> MessageId | None:
+        message = _message(question)
+        return message if self._shard.spool.message(message) is not None else None
 
     def _status(self) -> Answer:
         spool = self._shard.spool

@@ -45,6 +45,8 @@ class _ServerIPv6(_Server):
 
 
 class _QuietHandler(WSGIRequestHandler):
+    timeout = ANSWER_S  # seconds of silence from a client, which holds a thread
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
         """Requests for metrics are no diagnostics."""
 

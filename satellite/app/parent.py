@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from common.clock import Clock
-from satellite.app.channel import Answer, Channel, ChannelClosed, Question
+from satellite.app.channel import Answer, Channel, NoAnswer, Question
 from satellite.settings import SatelliteSettings
 
 log = structlog.get_logger()
@@ -65,20 +65,22 @@ class Worker:
         self._command = command
         self._channel: Channel | None = None
         self._process: asyncio.subprocess.Process | None = None
-        self._stopping = False
+        self._told_to_stop = asyncio.Event()
+        self.has_retired = False
 
     async def run(self) -> None:
         """Keep the worker running until ``stop``; return early when its shard has retired."""
         pause_s = FIRST_PAUSE_S
-        while not self._stopping:
+        while not self._told_to_stop.is_set():
             began_s = self._clock.monotonic_s()
             status = await self._run_once()
-            if self._stopping or status == RETIRED:
+            self.has_retired = status == RETIRED
+            if self._told_to_stop.is_set() or self.has_retired:
                 break
             log.warning("worker.ended", shard=self.shard, status=status)
             if self._clock.monotonic_s() - began_s > STEADY_S:
                 pause_s = FIRST_PAUSE_S
-            await self._clock.sleep(pause_s)
+            await self._pause(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
     async def ask(self, question: Question) -> Answer | None:
@@ -87,18 +89,30 @@ class Worker:
             return None
         try:
             return await self._channel.ask(question, deadline_s=ANSWER_S)
-        except ChannelClosed:
+        except NoAnswer:
             return None
 
     def stop(self) -> None:
         """Let it finish what is in flight, and not start again."""
-        self._stopping = True
+        self._told_to_stop.set()
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
 
     def kill(self) -> None:
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
+
+    async def _pause(self, pause_s: float) -> None:
+        """Let time pass, or be told to stop: the node's end does not wait for a next start."""
+        waits = [
+            asyncio.ensure_future(self._clock.sleep(pause_s)),
+            asyncio.ensure_future(self._told_to_stop.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
 
     async def _run_once(self) -> int | None:
         """Return the exit status of one process; None when it could not even be started."""
@@ -137,7 +151,7 @@ class Worker:
             ours.close()
             raise
         self._process = process
-        if self._stopping:  # told to stop while the process came into being
+        if self._told_to_stop.is_set():  # told to stop while the process came into being
             process.terminate()
         self._channel = await Channel.over(ours)
         log.info("worker.started", shard=self.shard, worker_pid=process.pid)
@@ -204,9 +218,13 @@ class Workers:
         await asyncio.gather(*runs)
 
     async def ask_each(self, question: Question) -> dict[int, Answer | None]:
-        """Return every worker's answer by shard; None from one that does not answer."""
-        answers = await asyncio.gather(*(worker.ask(question) for worker in self.all))
-        return {worker.shard: answer for worker, answer in zip(self.all, answers, strict=True)}
+        """Return every worker's answer by shard; None from one that does not answer.
+
+        A shard that has retired is empty, and nobody expects an answer of it.
+        """
+        asked = [worker for worker in self.all if not worker.has_retired]
+        answers = await asyncio.gather(*(worker.ask(question) for worker in asked))
+        return {worker.shard: answer for worker, answer in zip(asked, answers, strict=True)}
 
 
 def shard_folder(state: Path, shard: int) -> Path:

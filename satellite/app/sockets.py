@@ -62,7 +62,12 @@ def _listen(host: str, port: int) -> socket.socket:
 def _passed() -> list[socket.socket]:
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return []
-    count = int(os.environ.get("LISTEN_FDS", "0"))
+    told = os.environ.get("LISTEN_FDS", "0")
+    if not told.isdecimal():
+        raise EnvironmentFailure(
+            f"LISTEN_FDS is no number: {told[:20]!r}", hint="the service manager sets it"
+        )
+    count = int(told)
     made = [socket.socket(fileno=FIRST_PASSED_DESCRIPTOR + number) for number in range(count)]
     for one in made:
         one.setblocking(False)

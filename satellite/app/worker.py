@@ -111,11 +111,12 @@ def main(arguments: list[str]) -> int:
     """Run a worker: CONFIG SHARD PARENT_PID CHANNEL_FD [LISTENING_FD …]."""
     config, number, parent, channel, *listening = arguments
     die_with_parent(int(parent))
-    settings = load_settings(Path(config))
-    configure_logging(node=settings.node, shard=int(number), process="worker")
+    configure_logging(shard=int(number), process="worker")
     sockets = inherited([int(descriptor) for descriptor in listening])
     end = socket.socket(fileno=int(channel))
     try:
+        settings = load_settings(Path(config))
+        structlog.contextvars.bind_contextvars(node=settings.node)
         return uvloop.run(_work(settings, int(number), end, sockets))
     except BorderScoutError as error:
         log.error("worker.failed", reason=str(error))

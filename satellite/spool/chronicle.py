@@ -12,7 +12,7 @@ from common.ids import MessageId
 from common.records import Event
 from satellite.spool.commits import Transaction
 from satellite.spool.messages import Judgement, Outgoing, Recipient, Settled, Stored
-from satellite.spool.states import OUTCOMES, State
+from satellite.spool.states import OUTCOMES, TABLE, State
 
 
 def accepted_record(stored: Stored) -> Outgoing:
@@ -100,9 +100,9 @@ def why(recipient: Recipient, result: Settled) -> str:
 
 
 def _event_of(state: State) -> Event:
-    if state in OUTCOMES:
-        return Event.ENDED
-    return {State.HELD: Event.HELD, State.FROZEN: Event.FROZEN}.get(state, Event.DEFERRED)
+    event = TABLE[state].record
+    assert event is not None  # no result of an attempt is a sending mark
+    return event
 
 
 def _result_fields(

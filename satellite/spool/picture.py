@@ -12,11 +12,15 @@ from satellite.spool.states import OUTCOMES, TABLE, State
 
 def table() -> str:
     """Return the states as a Markdown table."""
-    lines = ["| state | meaning | may become | a start finds it, and will |", "|---|---|---|---|"]
+    lines = [
+        "| state | meaning | may become | a start finds it, and will | record |",
+        "|---|---|---|---|---|",
+    ]
     for state, row in TABLE.items():
         after = ", ".join(f"`{one}`" for one in _in_order(row.after)) or "—"
         meaning = row.meaning or "an outcome"
-        lines.append(f"| `{state}` | {meaning} | {after} | {row.recovery.value} |")
+        record = f"`{row.record}`" if row.record is not None else "—"
+        lines.append(f"| `{state}` | {meaning} | {after} | {row.recovery.value} | {record} |")
     return "\n".join(lines)
 
 

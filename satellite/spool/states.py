@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from common.errors import LocalError
+from common.records import Event
 
 
 class State(StrEnum):
@@ -46,15 +47,20 @@ class Recovery(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One state: its meaning, what may follow, and what recovery does."""
+    """One state: its meaning, what may follow, what recovery does, and which record tells of it.
+
+    ``record`` is None for the sending mark alone: what became of it is in the records of the
+    attempt, or in recovery's ``possibly_delivered``.
+    """
 
     meaning: str
     after: frozenset[State]
     recovery: Recovery
+    record: Event | None
 
 
 _S = State
-_ENDED = Row("", frozenset(), Recovery.NOTHING)
+_ENDED = Row("", frozenset(), Recovery.NOTHING, Event.ENDED)
 
 _DISPOSED = frozenset({_S.QUEUED, _S.SENDING, _S.QUARANTINED, _S.DROPPED})
 _NOT_DELIVERED = frozenset({_S.DEFERRED, _S.HELD, _S.BOUNCED, _S.EXPIRED, _S.FROZEN, _S.DAMAGED})
@@ -64,41 +70,49 @@ TABLE: Mapping[State, Row] = {
         "message and envelope are durable; answered 250",
         _DISPOSED | {_S.WAITING, _S.DAMAGED},
         Recovery.SCAN,
+        Event.ACCEPTED,
     ),
     _S.WAITING: Row(
         "an engine that must answer does not",
         _DISPOSED | {_S.WAITING, _S.DAMAGED},
         Recovery.SCAN_WHEN_DUE,
+        Event.WAITING,
     ),
     _S.QUEUED: Row(
         "judged deliver; not tried yet",
         _NOT_DELIVERED | {_S.SENDING},
         Recovery.DELIVER,
+        Event.JUDGED,
     ),
     _S.SENDING: Row(
         "the sending mark: the final dot may leave at any moment",
         _NOT_DELIVERED | {_S.DELIVERED},  # and from nowhere else: no dot leaves unmarked
         Recovery.COUNT_AS_POSSIBLE,
+        None,
     ),
     _S.DEFERRED: Row(
         "tried; to be tried again at its time",
         _NOT_DELIVERED | {_S.SENDING},
         Recovery.DELIVER_WHEN_DUE,
+        Event.DEFERRED,
     ),
     _S.HELD: Row(
         "the customer's server is away",
         _NOT_DELIVERED | {_S.SENDING},
         Recovery.DELIVER_WHEN_DUE,
+        Event.HELD,
     ),
     _S.FROZEN: Row(
         "stopped by an operator",
         frozenset({_S.DEFERRED, _S.DAMAGED, _S.EXPIRED}),
         Recovery.LEAVE,
+        Event.FROZEN,
     ),
     _S.DAMAGED: Row(
         "its body cannot be read",
         frozenset({_S.DEFERRED, _S.DROPPED, _S.BOUNCED}),
         Recovery.LEAVE,
+        Event.DAMAGED,
     ),
     _S.DELIVERED: _ENDED,
     _S.QUARANTINED: _ENDED,

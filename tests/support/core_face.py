@@ -37,8 +37,8 @@ def core_settings(folder: Path, **more: Any) -> CoreSettings:
     return CoreSettings(
         cluster="example",
         name="core",
-        http="127.0.0.1:0",
-        grpc="127.0.0.1:0",
+        http="127.0.0.1:8080",
+        grpc="127.0.0.1:8443",
         tls=TlsFiles(certificate="c", key="k", authority="a"),
         token_file=str(folder / "token"),
         state=str(folder),

@@ -32,10 +32,11 @@ def main(arguments: list[str]) -> int:
         "listens": [socket.socket(fileno=int(one)).getsockname()[1] for one in listening],
     }
     with socket.socket(fileno=int(channel)) as end, end.makefile("rwb", buffering=0) as lines:
-        while lines.readline():
+        while question := lines.readline():
             if "exit_when_asked" in behaviour:
                 return int(behaviour["exit_when_asked"])
-            lines.write(behaviour.get("says", json.dumps(known)).encode() + b"\n")
+            answer = json.dumps({**known, "serial": json.loads(question)["serial"]})
+            lines.write(behaviour.get("says", answer).encode() + b"\n")
     return 1  # the parent is gone
 
 

@@ -149,3 +149,17 @@ async def test_no_descriptor_stays_open(tmp_path: Path) -> None:
         for _ in range(5):
             await ask(tmp_path, {"ask": "status"})
         await until(lambda: open_descriptors() <= before, "descriptors are given back")
+
+
+async def test_a_client_that_says_nothing_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    async with serving(tmp_path, one_worker()) as control:
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / NAME))
+        writer.write(b'{"ask":"status"}\n')
+        assert await reader.readline()
+
+        await control.stop()
+
+        async with asyncio.timeout(30):
+            assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()

@@ -207,6 +207,14 @@ async def test_what_the_spool_refuses_is_an_answer_and_not_the_end_of_the_worker
     async def refuse(*_: object) -> None:
         raise EnvironmentFailure("no disk", hint="check it")
 
+    message = await accept(shard.spool)
     monkeypatch.setattr(shard.spool, "freeze", refuse)
 
-    assert await ask(shard, "freeze", id=UNKNOWN) == {"error": "no disk; check it"}
+    assert await ask(shard, "freeze", id=message) == {"error": "no disk; check it"}
+
+
+@pytest.mark.parametrize("what", ["freeze", "resume"])
+async def test_what_is_not_in_the_spool_is_not_said_to_be_done(
+    shard: AskedShard, what: str
+) -> None:
+    assert await ask(shard, what, id=UNKNOWN) == {"done": False}

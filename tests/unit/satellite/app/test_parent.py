@@ -151,6 +151,26 @@ async def test_a_shard_that_has_retired_is_not_started_again(tmp_path: Path) -> 
     assert await made.ask(PING) is None
 
 
+async def test_a_shard_that_has_retired_is_not_asked_any_more(tmp_path: Path) -> None:
+    node = node_of(tmp_path, behaviour(tmp_path, exit=RETIRED), workers=1)
+
+    await end(asyncio.create_task(node.all[0].run()))
+
+    assert await node.ask_each(PING) == {}
+
+
+async def test_a_worker_told_to_stop_between_two_starts_ends_at_once(tmp_path: Path) -> None:
+    clock = FakeClock()  # which stands still: the pause would never end
+    made = worker(behaviour(tmp_path, exit=1), clock=clock)
+    run = asyncio.create_task(made.run())
+    await until(lambda: clock.sleepers == 1, "it pauses")
+
+    made.stop()
+
+    await end(run)
+    assert made.starts == 1
+
+
 async def test_a_worker_gets_its_shard_its_parent_and_the_very_sockets(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as one:
         for retiring, ports in ((False, [one.getsockname()[1]]), (True, [])):

@@ -90,6 +90,17 @@ def test_sockets_passed_to_somebody_else_are_left_alone() -> None:
     assert "cannot listen on 192.0.2.1:25" in done.stderr
 
 
+@pytest.mark.parametrize("count", ["", "many", "-1", "²"])
+def test_a_count_of_sockets_that_is_none_is_named(
+    monkeypatch: pytest.MonkeyPatch, count: str
+) -> None:
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    monkeypatch.setenv("LISTEN_FDS", count)
+
+    with pytest.raises(EnvironmentFailure, match="LISTEN_FDS"):
+        listening_sockets(["192.0.2.1:25"])
+
+
 def test_a_worker_has_the_very_socket_of_its_parent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as one:
         (again,) = inherited([os.dup(one.fileno())])

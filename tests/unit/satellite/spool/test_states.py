@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from common.records import Event
+from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Settled
 from satellite.spool.picture import diagram, table
 from satellite.spool.states import (
     OUTCOMES,
@@ -16,6 +18,8 @@ from satellite.spool.states import (
     State,
     check_transition,
 )
+from satellite.spool.store import Spool
+from tests.unit.satellite.spool.conftest import accept
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "spool.md"
 
@@ -55,3 +59,33 @@ def test_the_documentation_shows_the_table() -> None:
 
     assert table() in text
     assert diagram() in text
+
+
+def test_a_record_tells_of_every_state_but_the_sending_mark() -> None:
+    assert {state for state, row in TABLE.items() if row.record is None} == {State.SENDING}
+    assert {TABLE[state].record for state in OUTCOMES} == {Event.ENDED}
+
+
+@pytest.mark.parametrize("state", sorted(TABLE[State.SENDING].after - {State.DAMAGED}))
+async def test_the_store_writes_the_record_that_the_table_names(spool: Spool, state: State) -> None:
+    message = await accept(spool)
+    copy = Copy(head=b"")
+    judged = Judged(number=0, disposition=Disposition.DELIVER, reason="", copy=copy)
+    await spool.judge(
+        message,
+        Judgement(
+            revision=1,
+            subject="",
+            message_id_header="",
+            recipients=(judged,),
+            verdicts=(),
+            score=0.0,
+        ),
+    )
+    await spool.mark_sending(message, [0])
+    before = spool.last_sequence()
+
+    await spool.settle(message, [Settled(number=0, state=state, reason="because")])
+
+    (told,) = spool.records(after=before, limit=9)
+    assert told.event == TABLE[state].record
