@@ -32,9 +32,13 @@ class Received:
         return self.content.partition(b"\r\n\r\n")[2]
 
 
-@dataclass(slots=True)
+@dataclass
 class Mailbox:
-    """Everything that arrived, by Message-ID."""
+    """Everything that arrived, by Message-ID.
+
+    Without slots: aiosmtpd looks through its handler's attributes, and Python 3.11.2 has one on
+    such a class that cannot be read.
+    """
 
     copies: dict[str, list[Received]] = field(default_factory=dict)
     marked: Counter[str] = field(default_factory=Counter)  # by the node that marked it
