@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import corpus
+from tests.support.anatomy import gid_of
 from tests.support.checker import check
 from tests.support.corpus import Expectation
 from tests.support.ledger import read_lines
@@ -70,6 +71,44 @@ async def test_what_postfix_sends_arrives_in_full(town: Town) -> None:
     assert sent.returncode == 0, sent
     assert len(town.arrived("source@tiber.example")) == 40
     assert {one["shard"] for one in known} <= {0, 1}
+
+
+@pytest.mark.parametrize(("program", "added"), [("swaks", b""), ("smtp-source", b"\r\n")])
+async def test_real_mail_from_other_people_s_programs_arrives_unchanged(
+    town: Town, tmp_path: Path, program: str, added: bytes
+) -> None:
+    recipient = f"by-{program}@fjord.example"
+    names = [
+        name
+        for name in corpus.everyday_names()
+        if corpus.expectation(name) is Expectation.DELIVER
+        and not corpus.message(name)[:1].isspace()
+    ][:16]
+    bodies = {name: corpus.message(name).partition(b"\r\n\r\n")[2] for name in names}
+    file = tmp_path / "message"
+
+    for name in names:
+        # Both end a file's last line themselves; smtp-source puts an empty line after it.
+        data = marked(corpus.message(name), name).removesuffix(b"\r\n")
+        if program == "swaks":
+            file.write_bytes(data)
+            sent = await swaks(
+                town.cluster.smtp("osl1"), sender=SENDER, recipients=[recipient], data=file
+            )
+            assert sent.final_reply.startswith("250 2.0.0"), (name, sent)
+        else:
+            file.write_bytes(data.replace(b"\r\n", b"\n"))
+            sent = await smtp_source(
+                town.cluster.smtp("osl1"), sender=SENDER, recipient=recipient, content=file
+            )
+            assert sent.returncode == 0, (name, sent)
+    await town.cluster.ended(recipient, count=len(names))
+
+    arrived = {
+        gid_of(one.data): one.data.partition(b"\r\n\r\n")[2] for one in town.arrived(recipient)
+    }
+    assert set(arrived) == set(names)
+    assert [name for name in names if arrived[name] != bodies[name] + added] == []
 
 
 async def test_real_mail_comes_out_as_expected_and_unchanged_below_the_header(

@@ -79,6 +79,7 @@ async def smtp_source(
     sessions: int = 1,
     message_bytes: int = 1000,
     subject: str = "smtp-source",
+    content: Path | None = None,
 ) -> Sent:
     """Send messages with Postfix's load generator.
 
@@ -87,11 +88,13 @@ async def smtp_source(
 
     Args:
         sessions: connections at a time.
-        message_bytes: of the body of each message.
+        message_bytes: of the body of each message that it makes up.
+        content: a message to send instead, its lines ending as on this system, in LF.
     """
     host, port = target
     command = [program("smtp-source"), "-f", sender, "-t", recipient, "-m", str(messages)]
-    command += ["-s", str(sessions), "-l", str(message_bytes), "-S", subject, f"inet:{host}:{port}"]
+    what = ["-F", str(content)] if content else ["-l", str(message_bytes), "-S", subject]
+    command += ["-s", str(sessions), *what, f"inet:{host}:{port}"]
     returncode, output = await _run(command)
     return Sent(returncode=returncode, replies=(), output=output)
 
