@@ -74,6 +74,7 @@ class Judging:
         settings: the node.
         clock: the time.
         judged: called with the id of a message that has recipients to deliver to.
+        starts_at_once: says whether a recipient's delivery will begin as soon as it is judged.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Judging:
         settings: SatelliteSettings,
         clock: Clock,
         judged: Callable[[MessageId], None],
+        starts_at_once: Callable[[str], bool],
     ) -> None:
         self._spool = spool
         self._scanner = scanner
@@ -92,6 +94,7 @@ class Judging:
         self._settings = settings
         self._clock = clock
         self._judged = judged
+        self._starts_at_once = starts_at_once
         self._engines = [engine.name for engine in settings.engines]
         self._queue: asyncio.Queue[MessageId] = asyncio.Queue()
         self._waiting: set[asyncio.Task[None]] = set()
@@ -255,7 +258,11 @@ class Judging:
             subject_tag=policy.subject_tag if one.marked else "",
         )
         return Judged(
-            number=recipient.number, disposition=one.settled, reason=one.reason, copy=copy
+            number=recipient.number,
+            disposition=one.settled,
+            reason=one.reason,
+            copy=copy,
+            sending=self._starts_at_once(recipient.address),
         )
 
 

@@ -80,6 +80,7 @@ class Shard:
             settings=settings,
             clock=clock,
             judged=self.delivery.offer,
+            starts_at_once=self.delivery.starts_at_once,
         )
         self.front_end = FrontEnd(self.spool, settings, clock, SmtpMetrics(registry))
         self.link = Link(

@@ -178,6 +178,13 @@ class Lanes:
         lane = self._lanes.get(destination)
         return lane.hold if lane is not None else None
 
+    def is_free(self, destination: Destination) -> bool:
+        """Say whether a message for a destination would have its turn at once."""
+        lane = self._lanes.get(destination)
+        if lane is None:
+            return True
+        return lane.hold is None and lane.active + len(lane.ready) < self._limit(lane)
+
     def expire(self, destination: Destination, *, age_us: int) -> None:
         """Give out the parked messages of a destination whose days are over."""
         lane = self._lanes.get(destination)

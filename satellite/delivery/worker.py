@@ -31,7 +31,7 @@ from satellite.delivery.routing import Destination, Leg, Own, leg_of
 from satellite.delivery.schedule import SPREAD_SHARE, Schedule
 from satellite.delivery.session import Deadlines
 from satellite.settings import SatelliteSettings, split_endpoint
-from satellite.spool.messages import Recipient, Stored
+from satellite.spool.messages import Origin, Recipient, Stored
 from satellite.spool.states import State
 
 PLACED_MAX = 500  # messages read from the spool in one pass, so that others get the loop
@@ -118,6 +118,17 @@ class Delivery:
         """
         self._offered.append(message)
         self._woken.set()
+
+    def starts_at_once(self, address: str) -> bool:
+        """Say whether mail for a recipient would be sent as soon as it is judged.
+
+        Then its sending mark is written with the judgement, which saves a commit. When it does
+        not start after all, a crash counts it as possibly delivered without need, and no more.
+        """
+        leg = leg_of(address, Origin.SMTP, preferences=self._spool.preferences, own=self._own)
+        if self._offered or len(self._turns) >= ACTIVE_MAX:
+            return False
+        return self._lanes.is_free(leg.destination)
 
     def flush(self, destination: str = "") -> None:
         """Try again now, for one destination (a domain) or for all."""

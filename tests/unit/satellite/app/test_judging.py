@@ -83,6 +83,7 @@ class House:
         self.engines = Engines()
         self.filters = Tests()
         self.offered: list[MessageId] = []
+        self.free: set[str] = set()  # recipients whose delivery would start at once
         self.judging = Judging(
             spool=spool,
             scanner=self.engines,
@@ -90,6 +91,7 @@ class House:
             settings=settings(waiting_retry_s=RETRY_S, **node),
             clock=clock,
             judged=self.offered.append,
+            starts_at_once=lambda address: address in self.free,
         )
 
     @asynccontextmanager
@@ -271,6 +273,18 @@ async def test_clean_mail_says_why_it_is_delivered_and_by_whose_policy(house: Ho
 
     recipient = house.recipients(message)["x@acme.example"]
     assert recipient.decided == "clean: score 0.0; policy score.mark=7.0 (customer/acme)"
+
+
+async def test_the_sending_mark_comes_with_the_judgement_where_delivery_starts_at_once(
+    house: House,
+) -> None:
+    house.free = {"x@acme.example"}
+    message = await accept(house.spool, "x@acme.example", "y@acme.example")
+
+    await house.judging.judge(message)
+
+    states = {name: one.state for name, one in house.recipients(message).items()}
+    assert states == {"x@acme.example": State.SENDING, "y@acme.example": State.QUEUED}
 
 
 async def test_every_verdict_stands_in_the_record_with_its_evidence(house: House) -> None:

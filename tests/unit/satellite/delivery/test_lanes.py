@@ -190,3 +190,23 @@ def test_a_destination_that_takes_no_more_connections_gets_fewer_for_a_while() -
     assert len(taken(lanes, now_s=62.0)) == 0  # full until a turn ends
     lanes.done(first[2])
     assert len(taken(lanes, now_s=62.0)) == 2
+
+
+def test_a_destination_is_free_while_another_turn_would_begin_at_once() -> None:
+    lanes = Lanes(active_max=2)
+    assert lanes.is_free(A)
+
+    put(lanes, entry("a0"), entry("a1"))
+    first, _ = taken(lanes)
+    assert not lanes.is_free(A)
+    assert lanes.is_free(B)
+
+    lanes.done(first)
+    assert lanes.is_free(A)
+
+
+def test_an_away_destination_is_not_free() -> None:
+    lanes = Lanes(active_max=2)
+    away(lanes)
+
+    assert not lanes.is_free(A)
