@@ -22,6 +22,8 @@ from satellite.settings import split_endpoint
 
 CALL_S = 2.0  # pyclamd tries each read five times, so that a silent clamd costs ten seconds
 
+ANSWER_BYTES_MAX = 65_536  # of STATS; one line for each running scan
+
 # What pyclamd was seen to raise on broken answers, its own errors (of OSError) included.
 _BROKEN = (OSError, ValueError, IndexError, TypeError, AttributeError, EOFError)
 
@@ -99,7 +101,23 @@ class Control:
         return _Network(host, port, self._call_s)
 
 
-class _Unix(pyclamd.ClamdUnixSocket):  # type: ignore[misc]  # it has no types
+class _WholeAnswer:
+    """Reads an answer of several lines to its end.
+
+    The original ends at a packet that is blank once stripped, and puts a line break wherever one
+    packet ended: what clamd says in several packets was taken for half an answer.
+    """
+
+    clamd_socket: socket.socket
+
+    def _recv_response_multiline(self) -> str:
+        said = bytearray()
+        while len(said) < ANSWER_BYTES_MAX and (part := self.clamd_socket.recv(4096)):
+            said += part
+        return said.decode("ascii", "replace")
+
+
+class _Unix(_WholeAnswer, pyclamd.ClamdUnixSocket):  # type: ignore[misc]  # it has no types
     """Closes the socket when it cannot connect, which the original leaves open."""
 
     def _init_socket(self) -> None:
@@ -113,7 +131,7 @@ class _Unix(pyclamd.ClamdUnixSocket):  # type: ignore[misc]  # it has no types
         self.clamd_socket = connection
 
 
-class _Network(pyclamd.ClamdNetworkSocket):  # type: ignore[misc]  # it has no types
+class _Network(_WholeAnswer, pyclamd.ClamdNetworkSocket):  # type: ignore[misc]  # it has no types
     """Speaks IPv6 too, and closes the socket when it cannot connect."""
 
     def _init_socket(self) -> None:

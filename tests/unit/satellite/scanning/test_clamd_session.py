@@ -358,6 +358,23 @@ async def test_what_pyclamd_does_not_understand_is_unknown(tmp_path: Path, reply
     server.close()
 
 
+async def test_statistics_that_come_in_many_packets_are_read_to_their_end(tmp_path: Path) -> None:
+    said = b"POOLS: 1\n\nSTATE: VALID PRIMARY\nTHREADS: live 12  idle 0\nQUEUE: 3 items\nEND\n"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        for octet in said:
+            writer.write(bytes([octet]))
+            await writer.drain()
+            await asyncio.sleep(0)
+        writer.close()
+
+    server = await asyncio.start_unix_server(serve, str(tmp_path / "c"))
+
+    assert await Control(f"unix:{tmp_path / 'c'}").stats() == Stats(threads=12, queued=3)
+    server.close()
+
+
 async def test_where_nobody_listens_pyclamd_knows_nothing(tmp_path: Path) -> None:
     for address in (f"unix:{tmp_path / 'nobody'}", "127.0.0.1:1", "[::1]:1"):
         assert not await Control(address).ping()
