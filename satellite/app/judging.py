@@ -18,10 +18,10 @@ import structlog
 from common.address import domain_of, fold
 from common.clock import Clock
 from common.ids import MessageId
-from common.preferences import Preferences
+from common.preferences import Policy, Preferences
 from common.tasks import keep_running
 from common.verdict import Verdict
-from satellite.disposition import Disposed, Done, Finding, dispose
+from satellite.disposition import Disposed, Done, Finding, Scoring, dispose
 from satellite.filtering.filter import Mail
 from satellite.filtering.score import score
 from satellite.headers import HEADER_BYTES_MAX, HeaderBlock, render
@@ -63,6 +63,16 @@ class Examined:
     verdicts: tuple[Verdict, ...]  # of the engines
     filtered: tuple[Verdict, ...]  # of the filters
     findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """One recipient of an examined message, with what was weighed and what came of it."""
+
+    recipient: Recipient
+    policy: Policy
+    scoring: Scoring
+    disposed: Disposed
 
 
 class Judging:
@@ -183,24 +193,27 @@ class Judging:
 
     async def _put_back(self, examined: Examined) -> None:
         stored = examined.stored
-        disposed = [self._dispose(examined, recipient) for recipient in stored.recipients]
-        waiting = next((one for one in disposed if one.disposition is Done.WAIT), None)
+        weighed = [self._weigh(examined, recipient) for recipient in stored.recipients]
+        waiting = next((one for one in weighed if one.disposed.disposition is Done.WAIT), None)
         if waiting is not None:
-            await self._wait(examined, waiting.reason)
+            await self._wait(examined, waiting.disposed.reason)
             return
-        judgement = self._judgement(examined, disposed)
+        judgement = self._judgement(examined, weighed)
         await self._spool.judge(stored.id, judgement)
         if any(one.disposition is Disposition.DELIVER for one in judgement.recipients):
             self._judged(stored.id)
 
-    def _dispose(self, examined: Examined, recipient: Recipient) -> Disposed:
-        return dispose(
+    def _weigh(self, examined: Examined, recipient: Recipient) -> Weighed:
+        policy = examined.preferences.policy(recipient.address)
+        scoring = score(examined.filtered, recipient.address)
+        disposed = dispose(
             findings=examined.findings,
-            scoring=score(examined.filtered, recipient.address),
-            policy=examined.preferences.policy(recipient.address),
+            scoring=scoring,
+            policy=policy,
             waited_out=self._has_waited_out(examined, recipient),
             homeless_postmaster=self._is_homeless(examined, recipient.address),
         )
+        return Weighed(recipient=recipient, policy=policy, scoring=scoring, disposed=disposed)
 
     def _has_waited_out(self, examined: Examined, recipient: Recipient) -> bool:
         route = examined.preferences.route(domain_of(recipient.address))
@@ -221,27 +234,25 @@ class Judging:
         await self._spool.wait(stored.id, next_us=due_us, reason=reason, verdicts=verdicts)
         self.add(stored.id, due_us)
 
-    def _judgement(self, examined: Examined, disposed: Sequence[Disposed]) -> Judgement:
-        stored, block = examined.stored, examined.block
+    def _judgement(self, examined: Examined, weighed: Sequence[Weighed]) -> Judgement:
+        block = examined.block
+        disposed = [one.disposed for one in weighed]
         quarantined = next((one for one in disposed if one.quarantine_reason), None)
-        recipients = tuple(
-            self._judged_one(examined, recipient, one)
-            for recipient, one in zip(stored.recipients, disposed, strict=True)
-        )
         return Judgement(
             revision=examined.preferences.position.revision,
             subject=block.subject,
             message_id_header=block.message_id,
-            recipients=recipients,
+            recipients=tuple(self._judged_one(examined, one) for one in weighed),
             verdicts=described((*examined.verdicts, *examined.filtered)),
             score=max(one.score for one in disposed),
             quarantine_reason=quarantined.quarantine_reason if quarantined else "",
             quarantine_detail=quarantined.reason if quarantined else "",
         )
 
-    def _judged_one(self, examined: Examined, recipient: Recipient, one: Disposed) -> Judged:
+    def _judged_one(self, examined: Examined, weighed: Weighed) -> Judged:
+        recipient, one = weighed.recipient, weighed.disposed
         assert one.settled is not None
-        policy = examined.preferences.policy(recipient.address)
+        is_delivered = one.settled is Disposition.DELIVER
         copy = render(
             examined.block,
             trace=examined.stored.trace,
@@ -253,16 +264,16 @@ class Judging:
             verdicts=examined.verdicts,
             score=one.score,
             required=one.required,
-            tests=score(examined.filtered, recipient.address).tests,
+            tests=weighed.scoring.tests,
             spam=one.spam,
-            subject_tag=policy.subject_tag if one.marked else "",
+            subject_tag=weighed.policy.subject_tag if one.marked else "",
         )
         return Judged(
             number=recipient.number,
             disposition=one.settled,
             reason=one.reason,
             copy=copy,
-            sending=self._starts_at_once(recipient.address),
+            sending=is_delivered and self._starts_at_once(recipient.address),
         )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from common.durable import write_all
+from common.durable import sync_folder, write_all
 from common.errors import EnvironmentFailure
 from common.ids import MessageId, is_ulid
 
@@ -96,11 +96,7 @@ class BodyFile:
         os.close(self._descriptor)
         self._descriptor = -1
         self._part.rename(self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)  # without it the file was back under its old name after a power cut
-        finally:
-            os.close(folder)
+        sync_folder(self.path.parent)
 
     def abandon(self) -> None:
         """Leave nothing behind."""
