@@ -180,9 +180,9 @@ def parse_values(texts: list[str]) -> tuple[dict[str, float | str | None], list[
             fail(f"{text!r} is no KEY=VALUE; the keys are {', '.join(POLICY_KEYS)}", status=2)
         if not value:
             unset.append(key)
-        elif key == "score.drop" and value == "never":
+        elif known.is_optional and value in ("never", "none"):
             wanted[key] = None
-        elif key.startswith("score."):
+        elif known.bounds is not None:
             wanted[key] = _number(key, value)
         else:
             wanted[key] = value

@@ -1,11 +1,46 @@
 """Who sends what to whom, as SMTP said it?
 
-Pure. Source: RFC 5321 section 2.3.1 (envelope), RFC 6531 (SMTPUTF8), RFC 6152 (8BITMIME).
+Pure. Source: RFC 5321 section 2.3.1 (envelope), RFC 6531 (SMTPUTF8), RFC 6152 (8BITMIME),
+RFC 3461 section 4 (what the sender wants to be told).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Notify(StrEnum):
+    """When a sender wants a DSN for one recipient: RFC 3461 section 4.1."""
+
+    NEVER = "NEVER"  # stands alone
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    DELAY = "DELAY"
+
+
+class Return(StrEnum):
+    """How much of the message a DSN of failure brings back: RFC 3461 section 4.3."""
+
+    FULL = "FULL"
+    HEADERS = "HDRS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the sender wants to be told of one recipient.
+
+    Args:
+        notify: when; empty when NOTIFY was not given, which means on failure and perhaps on delay.
+        original: ORCPT as it came, ``rfc822;x@acme.example`` in xtext (RFC 3461 section 4.2), at
+            most 500 octets of printable ASCII; empty when it was not given.
+    """
+
+    notify: frozenset[Notify] = frozenset()
+    original: str = ""
+
+
+NO_WISH = Wish()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,3 +58,10 @@ class Envelope:
     smtputf8: bool = False
     eight_bit: bool = False  # BODY=8BITMIME was said
     tls: str = ""  # protocol and cipher, for example "TLSv1.3 TLS_AES_256_GCM_SHA384"
+    wishes: tuple[Wish, ...] = ()  # one for each recipient, or none at all
+    returned: Return | None = None  # RET; None: not given, and we return the header
+    envelope_id: str = ""  # ENVID in xtext as it came, at most 100 octets; empty: not given
+
+    def wish(self, number: int) -> Wish:
+        """Return what the sender wants to be told of the recipient with this number."""
+        return self.wishes[number] if self.wishes else NO_WISH

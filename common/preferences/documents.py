@@ -39,6 +39,7 @@ class Kind(StrEnum):
     RULE = "rule"  # key: rule name
     POLICY = "policy"  # key: scope
     LIST = "list"  # key: COLOUR/SCOPE/PATTERN
+    HOLD = "hold"  # key: domain
 
 
 class DocumentRefused(PeerError):
@@ -201,12 +202,42 @@ class ListBody(_Body):
     until_us: Annotated[int, Field(ge=0)] = 0  # microseconds since the epoch; 0: for good
 
 
+class HoldBody(_Body):
+    """What an operator ordered for the mail that is held for a domain.
+
+    It stands above the route until it is removed, so that it reaches a site that was away too.
+    """
+
+    hold_days: Annotated[int, Field(ge=1, le=30)] | None = None  # instead of the route's
+    deliver_to: Annotated[tuple[str, ...], Field(max_length=TARGETS_MAX)] = ()  # likewise
+    # What was accepted before this time and is still held goes back to its sender; microseconds
+    # since the epoch, 0: nothing does.
+    bounce_before_us: Annotated[int, Field(ge=0)] = 0
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+    @field_validator("deliver_to")
+    @classmethod
+    def _targets(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
+        for target in targets:
+            split_target(target)
+        return targets
+
+
 class ListColour(StrEnum):
     BLACK = "black"
     WHITE = "white"
 
 
-Body = RouteBody | RecipientBody | EngineBody | FilterBody | RuleBody | PolicyBody | ListBody
+Body = (
+    RouteBody
+    | RecipientBody
+    | EngineBody
+    | FilterBody
+    | RuleBody
+    | PolicyBody
+    | ListBody
+    | HoldBody
+)
 
 _BODIES: dict[Kind, type[_Body]] = {
     Kind.ROUTE: RouteBody,
@@ -216,6 +247,7 @@ _BODIES: dict[Kind, type[_Body]] = {
     Kind.RULE: RuleBody,
     Kind.POLICY: PolicyBody,
     Kind.LIST: ListBody,
+    Kind.HOLD: HoldBody,
 }
 
 
@@ -278,7 +310,7 @@ def canonical_key(kind: Kind, key: str) -> str:
         AddressError, ValueError: it cannot be a key of this kind.
     """
     match kind:
-        case Kind.ROUTE:
+        case Kind.ROUTE | Kind.HOLD:
             return parse_domain(key)
         case Kind.RECIPIENT:
             return parse_address(key).folded

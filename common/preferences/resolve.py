@@ -18,6 +18,7 @@ from common.preferences.documents import (
     Document,
     EngineBody,
     FilterBody,
+    HoldBody,
     Kind,
     ListBody,
     ListColour,
@@ -114,18 +115,27 @@ class Preferences:
         return self._by_kind[kind].get(key)
 
     def route(self, domain: str) -> Route | None:
-        """Return where a domain's mail goes, or None when we do not take its mail."""
+        """Return where a domain's mail goes, or None when we do not take its mail.
+
+        An operator's order for the domain stands above its route.
+        """
         document = self._by_kind[Kind.ROUTE].get(domain)
         if document is None:
             return None
         body: RouteBody = document.parsed
+        order = self.hold_order(domain) or _NO_ORDER
         return Route(
             Domain(domain),
             body.customer,
-            body.deliver_to,
-            body.hold_days,
+            order.deliver_to or body.deliver_to,
+            order.hold_days or body.hold_days,
             body.recipients == "listed",
         )
+
+    def hold_order(self, domain: str) -> HoldBody | None:
+        """Return what an operator ordered for the mail that is held for a domain, or None."""
+        document = self._by_kind[Kind.HOLD].get(domain)
+        return None if document is None else document.parsed
 
     def accepts(self, recipient: str) -> bool:
         """Say whether a recipient of a domain of ours exists, as far as the preferences know."""
@@ -136,27 +146,38 @@ class Preferences:
 
     def scopes(self, recipient: str) -> list[Scope]:
         """Return the scopes that a recipient stands in, the widest first."""
-        domain = domain_of(recipient)
+        outer = self._outer_scopes(domain_of(recipient))
+        return [*outer, Scope(ScopeLevel.RECIPIENT, fold(recipient))]
+
+    def _outer_scopes(self, domain: str) -> list[Scope]:
         found = [Scope(ScopeLevel.CLUSTER)]
-        route = self.route(domain)
+        route = self._by_kind[Kind.ROUTE].get(domain)
         if route is not None:
-            found.append(Scope(ScopeLevel.CUSTOMER, route.customer))
+            found.append(Scope(ScopeLevel.CUSTOMER, route.parsed.customer))
         found.append(Scope(ScopeLevel.DOMAIN, domain))
-        found.append(Scope(ScopeLevel.RECIPIENT, fold(recipient)))
         return found
 
     def policy(self, recipient: str) -> Policy:
         """Return the policy for a recipient, with the scope that set each key."""
+        if not self._by_kind[Kind.POLICY]:
+            return _DEFAULT_POLICY
+        return self._policy(self.scopes(recipient))
+
+    def _policy(self, scopes: Iterable[Scope]) -> Policy:
         policies = self._by_kind[Kind.POLICY]
         if not policies:
             return _DEFAULT_POLICY
         bodies: list[tuple[str, Mapping[str, Any]]] = []
-        for scope in self.scopes(recipient):
+        for scope in scopes:
             document = policies.get(str(scope))
             if document is not None:
                 body: PolicyBody = document.parsed
                 bodies.append((str(scope), body.model_extra or {}))
         return resolve_policy(bodies)
+
+    def domain_policy(self, domain: str) -> Policy:
+        """Return the policy for what holds for a domain as a whole: how its mail leaves."""
+        return self._policy(self._outer_scopes(domain))
 
     def engine_is_required(self, name: str) -> bool:
         """Say whether an engine's silence is weighed by the policy key ``unavailable``."""
@@ -275,3 +296,4 @@ def _alive(
 
 
 _DEFAULT_POLICY = resolve_policy([])
+_NO_ORDER = HoldBody()

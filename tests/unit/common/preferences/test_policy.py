@@ -18,6 +18,12 @@ PROMISED = {
     "unavailable": "wait",
     "blacklist": "quarantine",
     "subject_tag": "",
+    "tls": "opportunistic",
+    "eight_bit": "send",
+    "notice_hours": None,
+    "drain_rate": None,
+    "scan": "after",
+    "scan_budget_s": 20.0,
 }
 
 
