@@ -284,7 +284,7 @@ class Attempt:
                         pending.message,
                         pending.results,
                         records=pending.records,
-                        bounce=pending.bounce,
+                        bounces=[] if pending.bounce is None else [pending.bounce],
                     )
                 )
             except EnvironmentFailure as error:

@@ -53,7 +53,7 @@ class DeliverySpool(Protocol):
         /,
         *,
         records: Sequence[Outgoing] = (),
-        bounce: NewMessage | None = None,
+        bounces: Sequence[NewMessage] = (),
     ) -> None:
         """Write how recipients left a transaction."""
         ...

@@ -18,6 +18,7 @@ from satellite.spool.commits import Operation, Transaction
 from satellite.spool.messages import (
     Copy,
     Disposition,
+    HoldMark,
     Judged,
     Judgement,
     NewMessage,
@@ -26,7 +27,14 @@ from satellite.spool.messages import (
     Settled,
     Stored,
 )
-from satellite.spool.rows import INSERT_MESSAGE, addresses, message_row, read_recipients
+from satellite.spool.rows import (
+    INSERT_MESSAGE,
+    INSERT_RECIPIENT,
+    addresses,
+    message_row,
+    read_recipients,
+    recipient_row,
+)
 from satellite.spool.states import OUTCOMES, IllegalTransition, State, check_transition
 
 _SET_STATE = "UPDATE recipient SET state=? WHERE message=? AND number=?"
@@ -144,10 +152,10 @@ def settled(
     results: Sequence[Settled],
     *,
     records: Sequence[Outgoing],
-    bounce: tuple[Stored, NewMessage] | None,
+    bounces: Sequence[tuple[Stored, NewMessage]],
     drop_body: Callable[[], None],
 ) -> Operation:
-    """A delivery transaction ended: outcomes, or states to try again from; and its DSN."""
+    """A delivery transaction ended: outcomes, or states to try again from; and its DSNs."""
 
     def write(transaction: Transaction) -> None:
         before = {r.number: r for r in _open(transaction, message)}
@@ -160,19 +168,20 @@ def settled(
         for result in results:
             _move(transaction, message, before[result.number], result.state)
             transaction.execute(
-                "UPDATE recipient SET reason=?, reply=?, next_us=?, attempts=attempts+?"
-                " WHERE message=? AND number=?",
+                "UPDATE recipient SET reason=?, reply=?, next_us=?, attempts=attempts+?,"
+                " told_us=max(told_us, ?) WHERE message=? AND number=?",
                 (
                     why(before[result.number], result),
                     result.reply,
                     result.next_us,
                     int(result.attempted),
+                    transaction.now_us if result.told else 0,
                     message,
                     result.number,
                 ),
             )
         record_results(transaction, message, results, before)
-        if bounce is not None:
+        for bounce in bounces:
             _insert_bounce(transaction, message, *bounce)
         _finish(transaction, message, drop_body)
 
@@ -211,6 +220,26 @@ def upload_taken(message: MessageId, drop_body: Callable[[], None]) -> Operation
     return write
 
 
+def away(mark: HoldMark) -> Operation:
+    """A destination's server is away: since when and why outlives a restart."""
+
+    def write(transaction: Transaction) -> None:
+        transaction.execute(
+            "REPLACE INTO hold VALUES (?,?,?)", (mark.destination, mark.since_us, mark.reason)
+        )
+
+    return write
+
+
+def back(destination: str) -> Operation:
+    """A destination's server is back."""
+
+    def write(transaction: Transaction) -> None:
+        transaction.execute("DELETE FROM hold WHERE destination=?", (destination,))
+
+    return write
+
+
 def possibly_delivered(message: MessageId) -> Operation:
     """Recovery found the sending mark: the 250 may have come and not been committed."""
 
@@ -235,20 +264,7 @@ def possibly_delivered(message: MessageId) -> Operation:
 def _insert(transaction: Transaction, stored: Stored, body: bytes | None) -> None:
     transaction.execute(INSERT_MESSAGE, message_row(stored))
     for recipient in stored.recipients:
-        transaction.execute(
-            "INSERT INTO recipient (message, number, address, state, disposition, decided, reason,"
-            " copy) VALUES (?,?,?,?,?,?,?,?)",
-            (
-                stored.id,
-                recipient.number,
-                recipient.address,
-                recipient.state,
-                recipient.disposition,
-                recipient.decided,
-                recipient.reason,
-                recipient.copy,
-            ),
-        )
+        transaction.execute(INSERT_RECIPIENT, recipient_row(stored.id, recipient))
         transaction.moved(None, recipient.state)
     if body is not None:
         transaction.execute("INSERT INTO body VALUES (?,?)", (stored.id, body))

@@ -93,7 +93,9 @@ class Entry:
             DiskFull, EnvironmentFailure: nothing was taken; the caller abandons the entry.
         """
         recipients = tuple(
-            Recipient(number=number, address=address, state=State.RECEIVED)
+            Recipient(
+                number=number, address=address, state=State.RECEIVED, wish=envelope.wish(number)
+            )
             for number, address in enumerate(envelope.recipients)
         )
         stored = self._stored(

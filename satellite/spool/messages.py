@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from common.envelope import Envelope
+from common.envelope import NO_WISH, Envelope, Wish
 from common.ids import MessageId
 from common.records import Event
 from satellite.spool.states import State
@@ -62,6 +62,8 @@ class Recipient:
     next_us: int = 0  # wall clock, when to try again; 0: now
     reply: str = ""  # the last reply of the customer's server
     copy: int = -1  # which of the message's copies; -1: none yet
+    wish: Wish = NO_WISH  # what the sender wants to be told
+    told_us: int = 0  # when the sender was told of the delay; 0: not yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +164,16 @@ class Settled:
     reply: str = ""
     next_us: int = 0
     attempted: bool = True  # False: the connection failed before the recipient was named
+    told: bool = False  # one of the DSNs of this commit tells the sender of the delay
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldMark:
+    """A destination whose server is away, as the spool remembers it over a restart."""
+
+    destination: str  # its name, at most 255 characters
+    since_us: int  # wall clock
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from common.envelope import Envelope
+from common.envelope import NO_WISH, Envelope, Notify, Return, Wish
 from common.ids import MessageId
 from satellite.spool.messages import Copy, Origin, Recipient, Stored
 from satellite.spool.states import State
@@ -17,17 +17,22 @@ Select = Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]
 
 _MESSAGE = (
     "SELECT origin, received_us, age_us, client_address, helo, sender, smtputf8, eight_bit, tls,"
-    " size, sha256, trace, in_file, revision, subject, scans, released_from FROM message WHERE id=?"
+    " size, sha256, trace, in_file, revision, subject, scans, released_from, returned, envelope_id"
+    " FROM message WHERE id=?"
 )
 _RECIPIENTS = (
-    "SELECT number, address, state, disposition, decided, reason, attempts, next_us, reply, copy"
-    " FROM recipient WHERE message=? ORDER BY number"
+    "SELECT number, address, state, disposition, decided, reason, attempts, next_us, reply, copy,"
+    " notify, original, told_us FROM recipient WHERE message=? ORDER BY number"
 )
 _COPIES = "SELECT head, skip FROM copy WHERE message=? ORDER BY number"
 INSERT_MESSAGE = (
     "INSERT INTO message (id, origin, received_us, age_us, client_address, helo, sender, smtputf8,"
-    " eight_bit, tls, size, sha256, trace, in_file, subject, released_from)"
-    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    " eight_bit, tls, size, sha256, trace, in_file, subject, released_from, returned, envelope_id)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+)
+INSERT_RECIPIENT = (
+    "INSERT INTO recipient (message, number, address, state, disposition, decided, reason, copy,"
+    " notify, original) VALUES (?,?,?,?,?,?,?,?,?,?)"
 )
 
 
@@ -47,7 +52,8 @@ def read_recipients(select: Select, message: MessageId) -> tuple[Recipient, ...]
 
 
 def _recipient(row: tuple[Any, ...]) -> Recipient:
-    number, address, state, disposition, decided, reason, attempts, next_us, reply, copy = row
+    number, address, state, disposition, decided, reason, attempts, next_us, reply, copy = row[:10]
+    notify, original, told_us = row[10:]
     return Recipient(
         number=number,
         address=address,
@@ -59,6 +65,16 @@ def _recipient(row: tuple[Any, ...]) -> Recipient:
         next_us=next_us,
         reply=reply,
         copy=copy,
+        wish=_wish(notify, original),
+        told_us=told_us,
+    )
+
+
+def _wish(notify: str, original: str) -> Wish:
+    if not notify and not original:
+        return NO_WISH
+    return Wish(
+        notify=frozenset(Notify(word) for word in notify.split(",") if word), original=original
     )
 
 
@@ -69,7 +85,9 @@ def _stored(
     copies: tuple[Copy, ...],
 ) -> Stored:
     (origin, received_us, age_us, client, helo, sender, smtputf8, eight_bit, tls) = row[:9]
-    (size, sha256, trace, in_file, revision, subject, scans, released_from) = row[9:]
+    (size, sha256, trace, in_file, revision, subject, scans, released_from) = row[9:17]
+    returned, envelope_id = row[17:]
+    wishes = tuple(recipient.wish for recipient in recipients)
     envelope = Envelope(
         client_address=client,
         helo=helo,
@@ -78,6 +96,9 @@ def _stored(
         smtputf8=bool(smtputf8),
         eight_bit=bool(eight_bit),
         tls=tls,
+        wishes=wishes if any(wish is not NO_WISH for wish in wishes) else (),
+        returned=Return(returned) if returned else None,
+        envelope_id=envelope_id,
     )
     return Stored(
         id=message,
@@ -118,6 +139,24 @@ def message_row(stored: Stored) -> tuple[Any, ...]:
         int(stored.in_file),
         stored.subject,
         stored.released_from,
+        envelope.returned or "",
+        envelope.envelope_id,
+    )
+
+
+def recipient_row(message: MessageId, recipient: Recipient) -> tuple[Any, ...]:
+    """Return the values of ``INSERT_RECIPIENT``."""
+    return (
+        message,
+        recipient.number,
+        recipient.address,
+        recipient.state,
+        recipient.disposition,
+        recipient.decided,
+        recipient.reason,
+        recipient.copy,
+        ",".join(sorted(recipient.wish.notify)),
+        recipient.wish.original,
     )
 
 

@@ -12,7 +12,7 @@ import apsw
 
 from common.errors import EnvironmentFailure, LocalError
 
-VERSION = 1  # PRAGMA user_version; a newer file is refused, an older one migrated
+VERSION = 2  # PRAGMA user_version; a newer file is refused, an older one migrated
 
 PAGE_BYTES = 4096
 CHECKPOINT_PAGES = 1000  # the WAL stays near 4 MiB
@@ -55,6 +55,22 @@ CREATE TABLE document (
 CREATE TABLE release (id TEXT PRIMARY KEY, message TEXT NOT NULL, taken_us INTEGER NOT NULL)
   WITHOUT ROWID;
 """
+
+# What each version added to the one before. A new file goes through all of them, so that an old
+# one and a new one cannot differ.
+_STEPS = {
+    1: _TABLES,
+    2: """
+ALTER TABLE message ADD COLUMN returned TEXT NOT NULL DEFAULT '';
+ALTER TABLE message ADD COLUMN envelope_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE recipient ADD COLUMN notify TEXT NOT NULL DEFAULT '';
+ALTER TABLE recipient ADD COLUMN original TEXT NOT NULL DEFAULT '';
+ALTER TABLE recipient ADD COLUMN told_us INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE hold (
+  destination TEXT PRIMARY KEY, since_us INTEGER NOT NULL, reason TEXT NOT NULL
+) WITHOUT ROWID;
+""",
+}
 
 
 class SpoolTooNew(LocalError):
@@ -116,8 +132,10 @@ def _migrate(connection: apsw.Connection, path: Path) -> None:
             f"the spool {path} has version {version}, this program knows {VERSION}",
             hint="start the version that wrote it",
         )
-    if version == 0:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute(_TABLES)
-        connection.execute(f"PRAGMA user_version={VERSION}")
-        connection.execute("COMMIT")
+    if version == VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for step in range(version + 1, VERSION + 1):
+        connection.execute(_STEPS[step])
+    connection.execute(f"PRAGMA user_version={VERSION}")
+    connection.execute("COMMIT")

@@ -26,7 +26,15 @@ from satellite.spool.bodies import Body, BodyDamaged
 from satellite.spool.commits import Commits, Transaction
 from satellite.spool.intake import Entry, queued_recipients
 from satellite.spool.lock import ShardLock
-from satellite.spool.messages import Judgement, NewMessage, Outgoing, Settled, Stored, Upload
+from satellite.spool.messages import (
+    HoldMark,
+    Judgement,
+    NewMessage,
+    Outgoing,
+    Settled,
+    Stored,
+    Upload,
+)
 from satellite.spool.outbox import Outbox
 from satellite.spool.recovery import DAMAGEABLE, Backlog, recover
 from satellite.spool.rows import read_message
@@ -219,19 +227,31 @@ class Spool:
         results: Sequence[Settled],
         *,
         records: Sequence[Outgoing] = (),
-        bounce: NewMessage | None = None,
+        bounces: Sequence[NewMessage] = (),
     ) -> None:
-        """Write how recipients left a delivery transaction, with the DSN that it leads to."""
-        made = (self._stored_new(bounce), bounce) if bounce is not None else None
+        """Write how recipients left a delivery transaction, with the DSNs that it leads to."""
         await self._commits.add(
             changes.settled(
                 message,
                 results,
                 records=records,
-                bounce=made,
+                bounces=[(self._stored_new(bounce), bounce) for bounce in bounces],
                 drop_body=self._dropper(message),
             )
         )
+
+    def holds(self) -> list[HoldMark]:
+        """Return the destinations that were away when that was last written, by name."""
+        rows = self._select("SELECT * FROM hold ORDER BY destination", ())
+        return [HoldMark(destination=name, since_us=us, reason=why) for name, us, why in rows]
+
+    async def mark_away(self, mark: HoldMark) -> None:
+        """Remember since when a destination's server is away, and why."""
+        await self._commits.add(changes.away(mark))
+
+    async def mark_back(self, destination: str) -> None:
+        """Forget that a destination's server was away."""
+        await self._commits.add(changes.back(destination))
 
     async def damage(self, message: MessageId, reason: str) -> None:
         """Set a message aside whose body cannot be read."""

@@ -249,7 +249,7 @@ async def test_a_bounce_is_written_with_the_failure_that_it_tells_of(spool: Spoo
     )
 
     await spool.settle(
-        message, [Settled(number=0, state=State.BOUNCED, reason="550")], bounce=bounce
+        message, [Settled(number=0, state=State.BOUNCED, reason="550")], bounces=[bounce]
     )
 
     assert spool.message(message) is None
