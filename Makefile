@@ -1,6 +1,6 @@
 # Every target works as the first thing typed on a clean clone: it makes .venv itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test lint format proto clean
+.PHONY: help setup setup-dev demo test faults lint format proto clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,6 +13,7 @@ ARGS ?=
 help:
 	@echo "make demo [ARGS=--check]   a core, three satellites and a customer's server on this machine"
 	@echo "make test                  all tests"
+	@echo "make faults                the long form of the tests that break something; docs/faults.md"
 	@echo "make lint                  style, types, architecture, generated code"
 	@echo "make proto                 regenerate the wire's code"
 	@echo "make setup                 only the virtual environment"
@@ -41,6 +42,10 @@ demo: $(STAMP)
 test: $(DEV_STAMP)
 	@./.ci/system-packages test
 	@$(BIN)/python -m pytest $(ARGS)
+
+faults: $(DEV_STAMP)
+	@./.ci/system-packages test
+	@$(BIN)/python -m pytest -m scenario --thorough --scenario-report docs/faults.md $(ARGS)
 
 lint: $(DEV_STAMP)
 	@$(BIN)/ruff check .

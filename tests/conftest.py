@@ -10,6 +10,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["tests.support.scenarios"]
+
 settings.register_profile(
     "steady",
     deadline=None,

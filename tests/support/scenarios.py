@@ -1,0 +1,141 @@
+"""What was broken in this run, and what held?
+
+A plugin of the test runner. Tests marked ``scenario`` are gathered by the row of the fault table
+that they stand for; with ``--scenario-report FILE`` the table is written there, with each test's
+result, and a row without a test that passed fails the run.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.faults.rows import ROWS
+
+OPTION = "--scenario-report"
+THOROUGH = "--thorough"
+
+
+@dataclass(slots=True)
+class Checked:
+    """One test of one row, and how it ended."""
+
+    row: int
+    checks: str
+    test: str
+    result: str = "not run"
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Scenarios:
+    """All that this run has of the fault table."""
+
+    found: dict[tuple[str, int], Checked] = field(default_factory=dict)
+
+    def gather(self, items: Iterable[pytest.Item]) -> None:
+        """Take the marks of the tests that will run."""
+        for item in items:
+            for mark in item.iter_markers("scenario"):
+                row, checks = mark.kwargs["row"], mark.kwargs["checks"]
+                if row not in ROWS:
+                    raise pytest.UsageError(f"{item.nodeid}: there is no row {row}")
+                self.found[item.nodeid, row] = Checked(row, checks, item.nodeid)
+
+    def take(self, report: pytest.TestReport) -> None:
+        """Take the result of one phase of a test; the worst phase counts."""
+        for (test, _), checked in self.found.items():
+            if test != report.nodeid:
+                continue
+            checked.seconds += report.duration
+            if report.failed:
+                checked.result = "FAILED"
+            elif report.skipped and checked.result == "not run":
+                checked.result = f"skipped: {_reason(report)}"
+            elif report.when == "call" and report.passed:
+                checked.result = "passed"
+
+    def missing(self) -> list[int]:
+        """Return the rows of which no test passed."""
+        passed = {checked.row for checked in self.found.values() if checked.result == "passed"}
+        return [row for row in ROWS if row not in passed]
+
+    def table(self, *, thorough: bool) -> str:
+        """Return the report as Markdown."""
+        command = "make faults" if thorough else f"pytest -m scenario {OPTION} FILE"
+        lines = [
+            "# What was broken, and what held",
+            "",
+            f"Written by `{command}` on {platform.system()} {platform.release()},"
+            f" Python {platform.python_version()}. The rows without a number between them belong"
+            " to the link and to the engines; [robustness](robustness.md) says how it is done.",
+            "",
+            "| row | fault | what was checked | test | result |",
+            "| ---: | --- | --- | --- | --- |",
+        ]
+        for row, fault in ROWS.items():
+            of_row = [c for c in self.found.values() if c.row == row]
+            lines += [
+                f"| {row} | {fault} | {c.checks} | `{_short(c.test)}` | {c.result},"
+                f" {c.seconds:.1f} s |"
+                for c in of_row
+            ] or [f"| {row} | {fault} | nothing | – | MISSING |"]
+        return "\n".join(lines) + "\n"
+
+
+def _reason(report: pytest.TestReport) -> str:
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+    return text.removeprefix("Skipped: ")
+
+
+def _short(test: str) -> str:
+    return test.removeprefix("tests/")
+
+
+_KEY: pytest.StashKey[Scenarios] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("faults")
+    group.addoption(OPTION, metavar="FILE", help="write what was broken and what held")
+    group.addoption(THOROUGH, action="store_true", help="the long form of the fault tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_KEY] = Scenarios()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    config.stash[_KEY].gather(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterable[None]:
+    report = yield
+    assert isinstance(report, pytest.TestReport)
+    item.config.stash[_KEY].take(report)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    file = session.config.getoption(OPTION)
+    if not file:
+        return
+    scenarios = session.config.stash[_KEY]
+    thorough = bool(session.config.getoption(THOROUGH))
+    Path(str(file)).write_text(scenarios.table(thorough=thorough), encoding="utf-8")
+    missing = scenarios.missing()
+    if missing and session.exitstatus == pytest.ExitCode.OK:
+        names = ", ".join(str(row) for row in missing)
+        print(f"\nno test passed for the rows {names} of the fault table")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture
+def thorough(request: pytest.FixtureRequest) -> bool:
+    """Whether the long form was asked for: more seeds, more moments, more messages."""
+    return bool(request.config.getoption(THOROUGH))
