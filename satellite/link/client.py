@@ -129,13 +129,13 @@ class Link:
             "records", lambda wait: self._records.once(self._calls(), wait=wait)
         )
         self._records = RecordStream(
-            spool=spool, identity=identity, heard=self._records_stream.heard
+            spool=spool, identity=identity, clock=clock, heard=self._records_stream.heard
         )
         self._quarantine_stream = self._stream(
             "quarantine", lambda wait: self._quarantine.once(self._calls(), wait=wait)
         )
         self._quarantine = QuarantineStream(
-            spool=spool, identity=identity, heard=self._quarantine_stream.heard
+            spool=spool, identity=identity, clock=clock, heard=self._quarantine_stream.heard
         )
         self._streams = (
             self._control_stream,

@@ -16,6 +16,7 @@ from borderscout.v1 import quarantine_pb2
 from borderscout.v1.link_service_pb2_grpc import LinkStub
 
 from common import wire
+from common.clock import Clock
 from common.identity import ShardIdentity
 from common.link import CHUNK_BYTES_MAX, Chunk
 from satellite.link.spool import LinkSpool
@@ -49,15 +50,22 @@ class QuarantineStream:
     Args:
         spool: the mail.
         identity: who we are.
+        clock: for the time in which news gathers.
         heard: called when the core spoke.
     """
 
     def __init__(
-        self, *, spool: LinkSpool, identity: ShardIdentity, heard: Callable[[], None]
+        self,
+        *,
+        spool: LinkSpool,
+        identity: ShardIdentity,
+        clock: Clock,
+        heard: Callable[[], None],
     ) -> None:
         self.kick = asyncio.Event()
         self._spool = spool
         self._identity = identity
+        self._clock = clock
         self._heard = heard
         self._uplink = QuarantineUplink()
         self._call: QuarantineCall | None = None
@@ -83,7 +91,7 @@ class QuarantineStream:
                 call,
                 hear=wire.quarantine_response_from_wire,
                 perform=self._hear,
-                sources=[kicked(self.kick, Grown())],
+                sources=[kicked(self.kick, Grown(), clock=self._clock)],
             )
         finally:
             call.cancel()

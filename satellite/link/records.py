@@ -18,6 +18,7 @@ from borderscout.v1 import records_pb2
 from borderscout.v1.link_service_pb2_grpc import LinkStub
 
 from common import wire
+from common.clock import Clock
 from common.identity import ShardIdentity
 from common.link import Records
 from common.stream import (
@@ -50,16 +51,23 @@ class RecordStream:
     Args:
         spool: the records.
         identity: who we are.
+        clock: for the time in which records gather.
         heard: called when the core spoke.
     """
 
     def __init__(
-        self, *, spool: LinkSpool, identity: ShardIdentity, heard: Callable[[], None]
+        self,
+        *,
+        spool: LinkSpool,
+        identity: ShardIdentity,
+        clock: Clock,
+        heard: Callable[[], None],
     ) -> None:
         self.kick = asyncio.Event()
         self.problem = ""  # what an operator should know; empty when all is well
         self._spool = spool
         self._identity = identity
+        self._clock = clock
         self._heard = heard
         self._sender = Sender(window=WINDOW_RECORDS)
         self._call: RecordsCall | None = None
@@ -74,7 +82,10 @@ class RecordStream:
             self._sender.handle(Opened(oldest[0].sequence if oldest else last + 1, last))
             await call.write(wire.records_to_wire(Records((), self._identity)))
             await converse(
-                call, hear=_confirmed, perform=self._run, sources=[kicked(self.kick, _Kicked())]
+                call,
+                hear=_confirmed,
+                perform=self._run,
+                sources=[kicked(self.kick, _Kicked(), clock=self._clock)],
             )
         finally:
             call.cancel()

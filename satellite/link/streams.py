@@ -23,6 +23,7 @@ from common.rpc import LET_IN
 
 log = structlog.get_logger()
 
+GATHER_S = 0.2  # from the first news to the send: what comes within goes up together
 INBOX_EVENTS_MAX = 8  # beyond it the core waits: its parts of preferences have 1 MiB each
 
 # What a stream may end with: the core or the path failed, the core spoke nonsense, our disk failed,
@@ -103,13 +104,18 @@ async def let_in(call: grpc.aio.StreamStreamCall[Any, Any]) -> None:
         pass  # raises how the call ended
 
 
-def kicked(kick: asyncio.Event, event: object) -> Source:
-    """A source that puts ``event`` in the inbox once for any number of kicks before."""
+def kicked(kick: asyncio.Event, event: object, *, clock: Clock) -> Source:
+    """A source that puts ``event`` in the inbox once for all kicks of ``GATHER_S``.
+
+    A message's commits kick five times within some milliseconds. Sent one by one, its records cost
+    the core six times as much as together with those of other messages.
+    """
 
     async def source(inbox: asyncio.Queue[Any]) -> None:
         while True:
             await kick.wait()
-            kick.clear()
+            await clock.sleep(GATHER_S)
+            kick.clear()  # before the event: a kick that comes from here on is for the next one
             await inbox.put(event)
 
     return source

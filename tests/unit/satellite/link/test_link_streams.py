@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from common.backoff import Backoff
 from common.errors import PeerError
-from satellite.link.streams import Stream
+from satellite.link.streams import GATHER_S, Stream, kicked
 from tests.support.clock import FakeClock
 
 
@@ -85,3 +86,36 @@ async def test_the_reason_is_known_before_a_call_waits_for_a_connection(
     assert line.waited == [False, False, True, True]
     assert line.stream.failure == "cut"
     assert not line.stream.is_open
+
+
+async def test_news_gathers_before_it_goes_up(fake_clock: FakeClock) -> None:
+    kick, inbox = asyncio.Event(), asyncio.Queue[Any]()
+    task = asyncio.create_task(kicked(kick, "news", clock=fake_clock)(inbox))
+
+    for _ in range(5):
+        kick.set()
+        await fake_clock.advance(GATHER_S / 10)
+    assert inbox.empty()
+    await fake_clock.advance(GATHER_S)
+
+    assert [inbox.get_nowait() for _ in range(inbox.qsize())] == ["news"]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_news_that_comes_while_the_last_is_sent_is_not_lost(fake_clock: FakeClock) -> None:
+    kick, inbox = asyncio.Event(), asyncio.Queue[Any](1)
+    inbox.put_nowait("still being performed")
+    task = asyncio.create_task(kicked(kick, "news", clock=fake_clock)(inbox))
+    kick.set()
+    await fake_clock.advance(GATHER_S)  # the source now waits for room in the inbox
+
+    kick.set()
+    inbox.get_nowait()
+    await fake_clock.advance(GATHER_S)
+
+    assert inbox.get_nowait() == "news"
+    await fake_clock.advance(GATHER_S)
+    assert inbox.get_nowait() == "news"
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
