@@ -1,0 +1,14 @@
+"""Which gateways can be asked for by name?
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from tests.bench.peers.peer import Peer
+from tests.bench.peers.postfix import ClamavMilter, Postfix
+from tests.bench.peers.scout import QuietCoreScout, Scout
+
+PEERS: dict[str, type[Peer]] = {
+    kind.name: kind for kind in (Scout, QuietCoreScout, ClamavMilter, Postfix)
+}
