@@ -22,12 +22,12 @@ from common.clock import SystemClock
 from common.errors import BorderScoutError
 from common.records import Event
 from common.telemetry import configure_logging
+from common.tether import die_with_parent
 from satellite.app.channel import LINE_BYTES_MAX, answer_lines
 from satellite.app.desk import Desk
 from satellite.app.parent import RETIRED, shard_folder
 from satellite.app.shard import Shard
 from satellite.app.sockets import inherited
-from satellite.app.tether import die_with_parent
 from satellite.settings import SatelliteSettings, load_settings
 from satellite.spool.messages import Outgoing
 from satellite.spool.store import Spool

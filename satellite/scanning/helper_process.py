@@ -8,10 +8,8 @@ job raises: its death is the answer, and the worker counts deaths.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
-import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -20,18 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import LocalError
+from common.tether import die_with_parent, gain_no_privileges
 from satellite.scanning.frames import head_of, receive
 
 Job = Callable[[bytes], Mapping[str, Any]]
 
 FILES_MAX = 64  # open at once; a job needs a handful
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
-PR_SET_NO_NEW_PRIVS = 38
 
 
 def main(descriptor: int, parent: int) -> int:
     """Serve until the worker closes the socket; return the exit status."""
-    die_with(parent)
+    die_with_parent(parent)
+    gain_no_privileges()
     with socket.socket(fileno=descriptor) as connection:
         start = receive(connection)
         if start is None:
@@ -72,20 +70,6 @@ def prepared(target: str, options: Mapping[str, Any]) -> Job:
     module, _, function = target.partition(":")
     job: Job = getattr(import_module(module), function)(options)
     return job
-
-
-def die_with(parent: int) -> None:
-    """Be killed when the worker ends, even if it is killed itself.
-
-    The kernel looks at the *thread* that started us: a worker starts helpers from the thread of
-    its event loop, which lives as long as the worker does.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    for option, value in ((PR_SET_PDEATHSIG, signal.SIGKILL), (PR_SET_NO_NEW_PRIVS, 1)):
-        if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
-            raise OSError(ctypes.get_errno(), "prctl failed")
-    if os.getppid() != parent:
-        os._exit(1)  # it ended before we asked
 
 
 def confine(*, memory_bytes: int) -> int:

@@ -10,14 +10,14 @@ import sys
 
 import pytest
 
-from satellite.app.tether import die_with_parent
+from common.tether import die_with_parent
 from tests.support.family import is_alive
 from tests.support.processes import Process
-from tests.unit.satellite.app.conftest import until
+from tests.support.waiting import until
 
 CHILD = """
 import os, signal, sys
-from satellite.app.tether import die_with_parent
+from common.tether import die_with_parent
 die_with_parent(int(sys.argv[1]))
 print("tied", os.getpid(), flush=True)
 signal.pause()
@@ -38,7 +38,11 @@ async def test_a_child_dies_when_its_parent_does(number: signal.Signals) -> None
         parent.send(number)
 
         await parent.wait()
-        await until(lambda: not is_alive(child), "the child is gone")
+
+        async def gone() -> bool:
+            return not is_alive(child)
+
+        await until(gone, "the child is gone")
 
 
 def test_a_child_that_comes_too_late_ends_at_once() -> None:
@@ -64,3 +68,16 @@ def test_a_kernel_that_refuses_is_no_silence(monkeypatch: pytest.MonkeyPatch) ->
 
     with pytest.raises(OSError, match="prctl failed"):
         die_with_parent(os.getppid())
+
+
+def test_privileges_that_were_given_up_are_so_in_what_comes_after() -> None:
+    child = "from common.tether import gain_no_privileges as g; g(); "
+    child += (
+        "import subprocess; print(subprocess.check_output(['cat', '/proc/self/status']).decode())"
+    )
+
+    status = subprocess.run(
+        [sys.executable, "-c", child], capture_output=True, text=True, check=True
+    ).stdout
+
+    assert "NoNewPrivs:\t1" in status
