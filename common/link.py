@@ -62,8 +62,16 @@ class Flush:
     destination: str
 
 
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Another shard has reached the server of a destination that this one holds mail for."""
+
+    destination: str
+
+
+Command = ReleaseOffer | Flush | Hint
 ControlRequest = Hello | NodeReport | Unreadable
-ControlResponse = Welcome | ReleaseOffer | Flush | Unreadable
+ControlResponse = Welcome | Command | Unreadable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

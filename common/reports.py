@@ -58,6 +58,8 @@ class NodeReport:
     not_accepting_reason: str = ""
     oldest_us: int = 0  # age of the oldest unfinished message; 0 when there is none
     problems: tuple[str, ...] = ()  # what an operator should know, one sentence each
+    # Destinations whose servers answered a short while ago: a hint to whoever holds their mail.
+    reached: tuple[str, ...] = ()
     time_us: int = 0  # the satellite's clock: it shows the skew and orders nothing
     applied: Position = NOTHING
     refused: PreferenceProblem | None = None

@@ -12,6 +12,7 @@ from common.ids import is_ulid
 from common.preferences.digest import DIGEST_BYTES
 
 NUMBER_MAX = (1 << 63) - 1  # what both databases hold
+MOMENT_US_MAX = 253_402_300_799_000_000  # the end of the year 9999, which every screen can show
 TEXT_LENGTH_MAX = 1024  # characters of what is only shown
 NAME_LENGTH_MAX = 64  # characters of a version, a nonce, an event or an engine
 ADDRESS_LENGTH_MAX = 512  # characters; an address has 254 octets, a stranger's sender may lie
@@ -20,6 +21,8 @@ HEAD_BYTES_MAX = 1_048_576  # our headers and the trace in front of a delivered 
 ENGINES_MAX = 64
 HOLDS_MAX = 1000
 PROBLEMS_MAX = 20
+REACHED_MAX = 500
+DESTINATION_LENGTH_MAX = 300  # characters of a domain, or of HOST:PORT of a smart host
 STATES_MAX = 64
 
 
@@ -36,6 +39,11 @@ def number(value: int) -> int:
     if not 0 <= value <= NUMBER_MAX:
         raise WireError(f"{value} is larger than any number of ours")
     return value
+
+
+def moment(value: int) -> int:
+    """Return a time of day that only people read, moved to where a calendar ends."""
+    return min(max(value, 0), MOMENT_US_MAX)
 
 
 def protocol(version: int) -> int:
@@ -77,6 +85,17 @@ def shown(value: str) -> str:
 def plain(value: str) -> str:
     """Return text with every control character replaced."""
     return value if value.isprintable() else "".join(c if c.isprintable() else "?" for c in value)
+
+
+def destination(value: str) -> str:
+    """Return the name of a destination.
+
+    Raises:
+        WireError: it is empty, which would mean all of them, or none of ours.
+    """
+    if not value:
+        raise WireError("a destination without a name")
+    return text(value, length_max=DESTINATION_LENGTH_MAX)
 
 
 def address(value: str) -> str:

@@ -62,7 +62,7 @@ def control_request_from_wire(message: control.ControlRequest) -> link.ControlRe
 
 
 def control_response_to_wire(
-    response: link.Welcome | link.ReleaseOffer | link.Flush,
+    response: link.Welcome | link.Command,
 ) -> control.ControlResponse:
     """Return what the core says on the control stream."""
     match response:
@@ -74,6 +74,8 @@ def control_response_to_wire(
             )
         case link.Flush(destination=destination):
             return control.ControlResponse(flush=control.FlushCommand(destination=destination))
+        case link.Hint(destination=destination):
+            return control.ControlResponse(hint=control.HintCommand(destination=destination))
         case _:
             assert_never(response)
 
@@ -96,6 +98,8 @@ def control_response_from_wire(message: control.ControlResponse) -> link.Control
             )
         case "flush":
             return link.Flush(bounds.text(message.flush.destination))
+        case "hint":
+            return link.Hint(bounds.destination(message.hint.destination))
         case _:
             return link.Unreadable(reason="a command that only a later version knows")
 

@@ -10,10 +10,12 @@ from borderscout.v1 import control_pb2 as control
 from common.reports import EngineReport, HoldReport, NodeReport, PreferenceProblem
 from common.wire import bounds
 from common.wire.bounds import (
+    DESTINATION_LENGTH_MAX,
     ENGINES_MAX,
     HOLDS_MAX,
     NAME_LENGTH_MAX,
     PROBLEMS_MAX,
+    REACHED_MAX,
     STATES_MAX,
     TEXT_LENGTH_MAX,
 )
@@ -44,7 +46,7 @@ def report_to_wire(report: NodeReport) -> control.Report:
         holds=[
             control.HoldReport(
                 customer=hold.customer,
-                destination=hold.destination,
+                destination=hold.destination[:DESTINATION_LENGTH_MAX],
                 since_us=hold.since_us,
                 reason=hold.reason[:TEXT_LENGTH_MAX],
                 messages=hold.messages,
@@ -54,6 +56,7 @@ def report_to_wire(report: NodeReport) -> control.Report:
             )
             for hold in report.holds[:HOLDS_MAX]
         ],
+        reached=[name[:DESTINATION_LENGTH_MAX] for name in report.reached[:REACHED_MAX]],
     )
     if report.refused is not None:
         message.refused.CopyFrom(
@@ -77,6 +80,7 @@ def report_from_wire(message: control.Report) -> NodeReport:
     bounds.at_most(len(message.holds), HOLDS_MAX, "holds")
     bounds.at_most(len(message.spool), STATES_MAX, "states")
     bounds.at_most(len(message.problems), PROBLEMS_MAX, "problems")
+    bounds.at_most(len(message.reached), REACHED_MAX, "destinations reached")
     refused = None
     if message.HasField("refused"):
         refused = PreferenceProblem(
@@ -105,13 +109,13 @@ def report_from_wire(message: control.Report) -> NodeReport:
         holds=tuple(
             HoldReport(
                 customer=bounds.text(hold.customer),
-                destination=bounds.text(hold.destination),
-                since_us=hold.since_us,
+                destination=bounds.destination(hold.destination),
+                since_us=bounds.moment(hold.since_us),
                 reason=bounds.text(hold.reason),
                 messages=bounds.number(hold.messages),
                 bytes=bounds.number(hold.bytes),
-                oldest_us=hold.oldest_us,
-                expires_us=hold.expires_us,
+                oldest_us=bounds.moment(hold.oldest_us),
+                expires_us=bounds.moment(hold.expires_us),
             )
             for hold in message.holds
         ),
@@ -121,4 +125,5 @@ def report_from_wire(message: control.Report) -> NodeReport:
         not_accepting_reason=bounds.text(message.not_accepting_reason),
         oldest_us=bounds.number(message.oldest_us),
         problems=tuple(bounds.text(problem) for problem in message.problems),
+        reached=tuple(bounds.destination(name) for name in message.reached),
     )

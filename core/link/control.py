@@ -18,10 +18,11 @@ from common import wire
 from common.clock import Clock
 from common.errors import EnvironmentFailure, PeerError
 from common.identity import ShardIdentity
-from common.link import Flush, Hello, ReleaseOffer, Unreadable, Welcome
+from common.link import Command, Hello, Hint, Unreadable, Welcome
 from common.reports import NodeReport
 from core.link.calls import Access, Context, Streams, first_message, until_first
 from core.link.fleet import Fleet
+from core.link.hints import Hints
 from core.link.ports import FleetTable
 
 log = structlog.get_logger()
@@ -29,7 +30,7 @@ log = structlog.get_logger()
 COMMANDS_MAX = 256  # unsent to one shard
 KEEP_REPORT_S = 15.0  # between reports of a shard that are written to the store
 
-CommandQueue = asyncio.Queue[ReleaseOffer | Flush]
+CommandQueue = asyncio.Queue[Command]
 
 
 class Control:
@@ -63,9 +64,10 @@ class Control:
         self._table = table
         self._clock = clock
         self._on_connected = on_connected
+        self._hints = Hints()
         self._queues: dict[tuple[str, int], CommandQueue] = {}
 
-    def tell(self, node: str, shard: int, command: ReleaseOffer | Flush) -> bool:
+    def tell(self, node: str, shard: int, command: Command) -> bool:
         """Give a command to a connected shard; False when it is not, or has too many unsent."""
         queue = self._queues.get((node, shard))
         if queue is None or queue.full():
@@ -113,6 +115,7 @@ class Control:
                 if self._queues.get(identity.place) is queue:
                     del self._queues[identity.place]
                     self._fleet.left(identity)
+                    self._hints.left(identity.place)
                 log.info("link.satellite_went", shard=str(identity))
 
     async def _command(self, queue: CommandQueue, context: Context) -> None:
@@ -131,6 +134,7 @@ class Control:
                     self._fleet.reported(
                         identity, request, now_s=now_s, now_us=self._clock.now_us()
                     )
+                    self._hint(identity, request, now_s)
                     if now_s - kept_s >= KEEP_REPORT_S:
                         kept_s = now_s
                         await self._keep(identity, request)
@@ -140,6 +144,18 @@ class Control:
                     log.warning("link.message_unknown", shard=str(identity), reason=reason)
                 case _:
                     assert_never(request)
+
+    def _hint(self, identity: ShardIdentity, report: NodeReport, now_s: float) -> None:
+        """Let the shards that hold mail for what this one has reached ask at once."""
+        due = self._hints.reported(
+            identity.place,
+            held=(hold.destination for hold in report.holds),
+            reached=report.reached,
+            now_s=now_s,
+        )
+        for (node, shard), destination in due:
+            log.info("link.hint", shard=f"{node}/{shard}", by=str(identity))
+            self.tell(node, shard, Hint(destination))
 
     async def _keep(self, identity: ShardIdentity, report: NodeReport) -> None:
         try:

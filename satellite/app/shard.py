@@ -92,6 +92,7 @@ class Shard:
             report=self.report,
             on_preferences=self._preferred.set,
             on_flush=self.delivery.flush,
+            on_hint=self.delivery.flush,
             on_released=self.delivery.offer,
         )
         self.metrics = SpoolMetrics(self.spool, registry)

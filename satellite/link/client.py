@@ -63,6 +63,7 @@ class Link:
         report: returns the shard's state; the link adds what it knows itself.
         on_preferences: called after other preferences are in force.
         on_flush: called with a destination to be tried now; an empty one is all of them.
+        on_hint: called with a destination whose server another shard has reached.
         on_released: called with a released message that is durable and queued.
         spread: a random number from 0 up to 1, for the waits.
         backoff: how long a stream waits after it ended.
@@ -79,6 +80,7 @@ class Link:
         report: Callable[[], NodeReport],
         on_preferences: Callable[[], None],
         on_flush: Callable[[str], None],
+        on_hint: Callable[[str], None],
         on_released: Callable[[MessageId], None],
         spread: Callable[[], float] = random.random,
         backoff: Backoff | None = None,
@@ -112,6 +114,7 @@ class Link:
             clock=clock,
             report=self._full_report,
             on_flush=on_flush,
+            on_hint=on_hint,
             on_release=self._releases.offer,
             heard=self._control_stream.heard,
         )

@@ -17,7 +17,7 @@ from borderscout.v1.link_service_pb2_grpc import LinkStub
 
 from common import wire
 from common.clock import Clock
-from common.link import ControlResponse, Flush, Hello, ReleaseOffer, Unreadable, Welcome
+from common.link import ControlResponse, Flush, Hello, Hint, ReleaseOffer, Unreadable, Welcome
 from common.reports import NodeReport
 from satellite.link.streams import converse, ticking
 
@@ -41,6 +41,7 @@ class ControlStream:
         clock: for the time between reports.
         report: returns what to report now.
         on_flush: called with a destination; an empty one is all of them.
+        on_hint: called with a destination whose server another shard has reached.
         on_release: called with a release that we may claim.
         heard: called when the core spoke.
     """
@@ -52,6 +53,7 @@ class ControlStream:
         clock: Clock,
         report: Callable[[], NodeReport],
         on_flush: Callable[[str], None],
+        on_hint: Callable[[str], None],
         on_release: Callable[[ReleaseOffer], None],
         heard: Callable[[], None],
     ) -> None:
@@ -59,6 +61,7 @@ class ControlStream:
         self._clock = clock
         self._report = report
         self._on_flush = on_flush
+        self._on_hint = on_hint
         self._on_release = on_release
         self._heard = heard
         self._call: ControlCall | None = None
@@ -93,6 +96,9 @@ class ControlStream:
             case Flush(destination=destination):
                 log.info("link.flush")
                 self._on_flush(destination)
+            case Hint(destination=destination):
+                log.debug("link.hint", destination=destination)
+                self._on_hint(destination)
             case Unreadable(reason=reason):
                 log.warning("link.command_unknown", reason=reason)
             case _:

@@ -136,6 +136,7 @@ async def node_cpu_s(
         report=lambda: NodeReport(accepting=True),
         on_preferences=lambda: None,
         on_flush=lambda _: None,
+        on_hint=lambda _: None,
         on_released=lambda _: None,
     )
     running = asyncio.create_task(link.run() if linked else asyncio.sleep(DEADLINE_S))

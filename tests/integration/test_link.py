@@ -13,6 +13,7 @@ from common.clock import SystemClock
 from common.envelope import Envelope
 from common.preferences import Kind
 from common.records import Event
+from common.reports import HoldReport, NodeReport
 from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Outgoing
 from satellite.spool.store import Spool
 from tests.support.core_rooms import route
@@ -496,3 +497,27 @@ async def test_a_renewed_certificate_is_used_by_a_new_channel_without_a_restart(
 
     await until(lambda: revision_of(spool) == 1, "applied over the new channel")
     assert shard.link.status(now_s=0.0).connected
+
+
+async def test_who_holds_mail_is_told_when_another_site_has_reached_the_server(
+    house: House,
+) -> None:
+    away = house.shard(MemorySpool("lon1", 0))
+    elsewhere = house.shard(MemorySpool("lon1", 1))
+    held = HoldReport(
+        customer="acme",
+        destination="acme.example",
+        since_us=1,
+        reason="connection refused",
+        messages=1,
+        bytes=1,
+        oldest_us=1,
+        expires_us=1,
+    )
+    away.told = NodeReport(holds=(held,))
+    await until(lambda: len(house.core.holds("lon1")) == 1, "the core knows of the hold")
+
+    house.shard(MemorySpool("fra1", 0)).told = NodeReport(reached=("acme.example",))
+
+    await until(lambda: away.hinted[:1] == ["acme.example"], "a hint comes")
+    assert elsewhere.hinted == [], "it holds nothing for that customer"

@@ -21,7 +21,7 @@ from common.errors import DiskFull
 from common.ids import MessageId, ulid
 from common.preferences import Document, DocumentRefused, Position, Preferences
 from common.records import LogRecord, encode_fields
-from common.reports import NodeReport
+from common.reports import HoldReport, NodeReport
 from common.rpc import TlsFiles
 from core.link.service import LinkService
 from core.quarantine.arrivals import Arrivals
@@ -174,6 +174,10 @@ class Core:
         await self.link.stop(grace_s=0.2)
         await self.database.close()
 
+    def holds(self, node: str) -> tuple[HoldReport, ...]:
+        """Return what a node holds, as the core knows it."""
+        return self.link.fleet.node(node, now_s=self.clock.monotonic_s()).holds
+
     def state(self, node: str = "lon1") -> str:
         """Return how the core sees a node."""
         return str(self.link.fleet.node(node, now_s=self.clock.monotonic_s()).state)
@@ -208,6 +212,8 @@ class Shard:
     spool: LinkSpool
     task: asyncio.Task[None]
     flushed: list[str] = field(default_factory=list)
+    hinted: list[str] = field(default_factory=list)
+    told: NodeReport = field(default_factory=NodeReport)  # what it reports of itself
     released: list[MessageId] = field(default_factory=list)
     applied: list[int] = field(default_factory=list)
 
@@ -218,6 +224,7 @@ class Shard:
         """Run a link over a spool."""
         shard: Shard = cls.__new__(cls)
         shard.flushed, shard.released, shard.applied = [], [], []
+        shard.hinted, shard.told = [], NodeReport(accepting=True, spool={"held": 3})
         shard.spool = spool
         shard.link = Link(
             spool,
@@ -225,9 +232,10 @@ class Shard:
             HurriedClock(),
             version=version,
             shards=shards,
-            report=lambda: NodeReport(accepting=True, spool={"held": 3}),
+            report=lambda: shard.told,
             on_preferences=lambda: shard.applied.append(spool.preferences.position.revision),
             on_flush=shard.flushed.append,
+            on_hint=shard.hinted.append,
             on_released=shard.released.append,
             spread=lambda: 0.5,
             backoff=Backoff(first_s=0.5, longest_s=5.0),

@@ -114,6 +114,7 @@ class Report(_message.Message):
     NOT_ACCEPTING_REASON_FIELD_NUMBER: _builtins.int
     OLDEST_US_FIELD_NUMBER: _builtins.int
     PROBLEMS_FIELD_NUMBER: _builtins.int
+    REACHED_FIELD_NUMBER: _builtins.int
     time_us: _builtins.int
     outbox_records: _builtins.int
     """not yet acknowledged"""
@@ -140,6 +141,10 @@ class Report(_message.Message):
     def problems(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """what an operator should know, one sentence each"""
 
+    @_builtins.property
+    def reached(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """destinations whose servers answered a short while ago"""
+
     def __init__(
         self,
         *,
@@ -155,10 +160,11 @@ class Report(_message.Message):
         not_accepting_reason: _builtins.str = ...,
         oldest_us: _builtins.int = ...,
         problems: _abc.Iterable[_builtins.str] | None = ...,
+        reached: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "refused", b"refused"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepting", b"accepting", "applied", b"applied", "engines", b"engines", "holds", b"holds", "not_accepting_reason", b"not_accepting_reason", "oldest_us", b"oldest_us", "outbox_quarantine", b"outbox_quarantine", "outbox_records", b"outbox_records", "problems", b"problems", "refused", b"refused", "spool", b"spool", "time_us", b"time_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepting", b"accepting", "applied", b"applied", "engines", b"engines", "holds", b"holds", "not_accepting_reason", b"not_accepting_reason", "oldest_us", b"oldest_us", "outbox_quarantine", b"outbox_quarantine", "outbox_records", b"outbox_records", "problems", b"problems", "reached", b"reached", "refused", b"refused", "spool", b"spool", "time_us", b"time_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -273,24 +279,28 @@ class ControlResponse(_message.Message):
     WELCOME_FIELD_NUMBER: _builtins.int
     RELEASE_FIELD_NUMBER: _builtins.int
     FLUSH_FIELD_NUMBER: _builtins.int
+    HINT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome: ...
     @_builtins.property
     def release(self) -> Global___ReleaseCommand: ...
     @_builtins.property
     def flush(self) -> Global___FlushCommand: ...
+    @_builtins.property
+    def hint(self) -> Global___HintCommand: ...
     def __init__(
         self,
         *,
         welcome: Global___Welcome | None = ...,
         release: Global___ReleaseCommand | None = ...,
         flush: Global___FlushCommand | None = ...,
+        hint: Global___HintCommand | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["flush", b"flush", "message", b"message", "release", b"release", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["flush", b"flush", "hint", b"hint", "message", b"message", "release", b"release", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flush", b"flush", "message", b"message", "release", b"release", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flush", b"flush", "hint", b"hint", "message", b"message", "release", b"release", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "release", "flush"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "release", "flush", "hint"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -364,6 +374,29 @@ class FlushCommand(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FlushCommand: _TypeAlias = FlushCommand  # noqa: Y015
+
+@_typing.final
+class HintCommand(_message.Message):
+    """Another shard has just reached the server of a destination that this one holds mail for: it may
+    be back here too. Only a reason to ask it now; nothing is lost with a hint that never comes.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DESTINATION_FIELD_NUMBER: _builtins.int
+    destination: _builtins.str
+    def __init__(
+        self,
+        *,
+        destination: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HintCommand: _TypeAlias = HintCommand  # noqa: Y015
 
 @_typing.final
 class ClaimRequest(_message.Message):

@@ -37,6 +37,19 @@ CASE = link.Case(
 )
 
 
+def hold(destination: str, *, since_us: int = 1, expires_us: int = 5) -> HoldReport:
+    return HoldReport(
+        customer="acme",
+        destination=destination,
+        since_us=since_us,
+        reason="refused",
+        messages=2,
+        bytes=3,
+        oldest_us=4,
+        expires_us=expires_us,
+    )
+
+
 def unknown_field(message: Message) -> bytes:
     """What a later version sends: the same, and field 99 with the number 1."""
     return message.SerializeToString() + bytes([0x98, 0x06, 0x01])
@@ -50,22 +63,12 @@ def unknown_field(message: Message) -> bytes:
         NodeReport(
             spool={"held": 2},
             engines=(EngineReport(name="clamav", answering=True, version="1.4/2", detail="x"),),
-            holds=(
-                HoldReport(
-                    customer="acme",
-                    destination="mail.acme.example:25",
-                    since_us=1,
-                    reason="refused",
-                    messages=2,
-                    bytes=3,
-                    oldest_us=4,
-                    expires_us=5,
-                ),
-            ),
+            holds=(hold("acme.example"),),
             accepting=True,
             not_accepting_reason="",
             oldest_us=9,
             problems=("one",),
+            reached=("acme.example", "[2001:db8::1]:25"),
             time_us=1,
             applied=PLACE,
             refused=PreferenceProblem(revision=43, kind="rule", key="r", reason="bad"),
@@ -82,7 +85,13 @@ def test_what_a_satellite_says_on_control_comes_back(request_: link.Hello | Node
 
 @pytest.mark.parametrize(
     "response",
-    [link.Welcome("core", 5), link.ReleaseOffer(ULID, ULID), link.Flush("mail.acme.example:25")],
+    [
+        link.Welcome("core", 5),
+        link.ReleaseOffer(ULID, ULID),
+        link.Flush("acme.example"),
+        link.Flush(""),
+        link.Hint("acme.example"),
+    ],
 )
 def test_what_the_core_says_on_control_comes_back(response: Any) -> None:
     sent = wire.control_response_to_wire(response)
@@ -333,6 +342,8 @@ def test_a_report_says_at_most_what_its_reader_takes() -> None:
     report = NodeReport(
         problems=tuple("p" * 3000 for _ in range(100)),
         engines=tuple(EngineReport(name=str(n), answering=True) for n in range(200)),
+        holds=tuple(hold(f"{n}.example") for n in range(2000)),
+        reached=tuple("r" * 3000 for _ in range(1000)),
     )
 
     heard = wire.control_request_from_wire(wire.control_request_to_wire(report))
@@ -340,3 +351,42 @@ def test_a_report_says_at_most_what_its_reader_takes() -> None:
     assert isinstance(heard, NodeReport)
     assert len(heard.problems) == bounds.PROBLEMS_MAX
     assert len(heard.engines) == bounds.ENGINES_MAX
+    assert len(heard.holds) == bounds.HOLDS_MAX
+    assert len(heard.reached) == bounds.REACHED_MAX
+
+
+def test_a_hint_for_nothing_is_refused_since_it_would_mean_everything() -> None:
+    with pytest.raises(WireError):
+        wire.control_response_from_wire(
+            control_pb2.ControlResponse(hint=control_pb2.HintCommand(destination=""))
+        )
+
+
+def test_a_program_that_knows_no_hints_finds_a_command_that_it_leaves_undone() -> None:
+    """What an older satellite makes of it: a member of the oneof that it has no name for."""
+    hint = wire.control_response_to_wire(link.Hint("acme.example")).SerializeToString()
+    assert hint[0] >> 3 == 4, "the field's number"
+    elsewhere = bytes([0xFA, 0x06]) + hint[1:]  # the same under a number that nobody knows
+
+    heard = wire.control_response_from_wire(control_pb2.ControlResponse.FromString(elsewhere))
+
+    assert isinstance(heard, link.Unreadable)
+
+
+@pytest.mark.parametrize("reached", [[""], ["d" * 301], ["a.example"] * 501])
+def test_destinations_that_are_none_or_too_many_are_refused(reached: list[str]) -> None:
+    message = control_pb2.ControlRequest(report=control_pb2.Report(reached=reached))
+
+    with pytest.raises(WireError):
+        wire.control_request_from_wire(message)
+
+
+@pytest.mark.parametrize(("sent", "heard"), [(-1, 0), ((1 << 63) - 1, bounds.MOMENT_US_MAX)])
+def test_a_time_that_no_calendar_has_is_moved_to_one(sent: int, heard: int) -> None:
+    # A report with the year 292277 made every screen that shows a hold fail.
+    report = NodeReport(holds=(hold("a.example", since_us=sent, expires_us=sent),))
+
+    back = wire.control_request_from_wire(wire.control_request_to_wire(report))
+
+    assert isinstance(back, NodeReport)
+    assert (back.holds[0].since_us, back.holds[0].expires_us) == (heard, heard)
