@@ -1,24 +1,19 @@
 """What is done when a message's turn comes?
 
-Touches the spool and one next hop at a time. Recipients with the same copy share one transaction.
-Each ends in one commit that holds the new states, the attempt's record and the DSN. What was not
-committed is known here until it is.
+Touches the spool and one next hop at a time. Recipients with the same copy share one transaction,
+and each transaction ends in one commit.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
-from common.errors import BorderScoutError, EnvironmentFailure, LocalError
-from common.ids import MessageId
+from common.errors import BorderScoutError
 from common.records import Event
-from common.tasks import finish
-from satellite.delivery import bounce as reports
 from satellite.delivery import hold as holds
 from satellite.delivery import outcome
 from satellite.delivery.client import BeforeDot, transact
@@ -26,30 +21,16 @@ from satellite.delivery.connections import Unreachable
 from satellite.delivery.copies import CopyContent, offer_of
 from satellite.delivery.hold import Hold
 from satellite.delivery.lanes import Entry
-from satellite.delivery.outcome import Answer, Ending, Settlement, Stage
+from satellite.delivery.outcome import Answer, Ending, Stage
 from satellite.delivery.room import FAULT_PAUSE_S, PENDING, Room
-from satellite.delivery.routing import Leg, leg_of, targets_of
+from satellite.delivery.routing import leg_of, targets_of
 from satellite.delivery.session import Session
+from satellite.delivery.settling import Pair, Settling
 from satellite.spool.bodies import BodyDamaged
-from satellite.spool.messages import NewMessage, Outgoing, Recipient, Settled, Stored
-from satellite.spool.states import OUTCOMES, State
+from satellite.spool.messages import Outgoing, Stored
+from satellite.spool.states import State
 
 log = structlog.get_logger()
-
-_SECOND_US = 1_000_000
-
-
-Pair = tuple[Recipient, Leg]
-
-
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    """What has to be committed."""
-
-    message: MessageId
-    results: tuple[Settled, ...]
-    records: tuple[Outgoing, ...]
-    bounce: NewMessage | None
 
 
 class Attempt:
@@ -69,12 +50,11 @@ class Attempt:
         self._asked = False  # the destination's hosts, in this turn
         self._marked: set[int] = set()  # recipients whose sending mark was written in this turn
         self._started_s = room.clock.monotonic_s()
-        self._pending: _Pending | None = None
-        self._unanswered: tuple[Stored, list[Pair]] | None = None  # the final dot has left
+        self._settling = Settling(room, started_s=self._started_s)
 
     async def run(self) -> None:
         """Deliver what is due; return when all of it is committed."""
-        await self._finish_what_a_fault_left()
+        await self._settling.finish_what_a_fault_left()
         stored = self._fresh or self._room.spool.message(self._entry.id)
         self._fresh = None
         if stored is None:
@@ -141,9 +121,9 @@ class Attempt:
             await room.clock.sleep(FAULT_PAUSE_S)
             return 0
         room.lanes.returned(destination)
-        at = self._circumstances(stored, group, host=str(session.hop), is_away=False)
+        at = self._settling.circumstances(stored, group, host=str(session.hop), is_away=False)
         records = (self._attempted(stored, group, answers, session),)
-        return await self._settle(stored, group, answers, at, records)
+        return await self._settling.settle(stored, group, answers, at, records)
 
     async def _open(self, group: list[Pair]) -> Session:
         room, destination = self._room, self._entry.destination
@@ -191,7 +171,7 @@ class Attempt:
         async def before_dot() -> bool:
             if marked is not None and not await marked:
                 return False
-            self._unanswered = (stored, group)
+            self._settling.unanswered = (stored, group)
             return True
 
         return before_dot
@@ -210,109 +190,11 @@ class Attempt:
     async def _settle_unreached(
         self, stored: Stored, group: list[Pair], answer: Answer, *, is_away: bool
     ) -> int:
-        at = self._circumstances(stored, group, host="", is_away=is_away)
+        at = self._settling.circumstances(stored, group, host="", is_away=is_away)
         is_news = not (is_away and all(r.state is State.HELD for r, _ in group))
         if not is_news and not at.is_expired:
             return 0  # a probe that failed changes nothing and is not worth a commit
-        return await self._settle(stored, group, [answer] * len(group), at, ())
-
-    def _circumstances(
-        self, stored: Stored, group: list[Pair], *, host: str, is_away: bool
-    ) -> outcome.Circumstances:
-        room = self._room
-        now_us = room.clock.now_us()
-        return outcome.Circumstances(
-            now_us=now_us,
-            schedule=room.schedule,
-            spread=room.spread(),
-            host=host,
-            is_away=is_away,
-            next_probe_us=now_us + int(holds.PROBE_S_MAX * _SECOND_US),
-            is_expired=holds.is_expired(
-                age_us=room.spool.age_us(),
-                accepted_age_us=stored.age_us,
-                hold_days=group[0][1].hold_days,
-            ),
-        )
-
-    async def _settle(
-        self,
-        stored: Stored,
-        group: list[Pair],
-        answers: Sequence[Answer],
-        at: outcome.Circumstances,
-        records: tuple[Outgoing, ...],
-    ) -> int:
-        settlement = outcome.settle([recipient for recipient, _ in group], answers, at)
-        if settlement.possibly_delivered:
-            fields = {"recipients": list(settlement.possibly_delivered)}
-            records += (
-                Outgoing(event=Event.POSSIBLY_DELIVERED, message_id=stored.id, fields=fields),
-            )
-        bounce = self._bounce(stored, settlement)
-        self._pending = _Pending(stored.id, settlement.results, records, bounce)
-        await self._commit()
-        self._count(settlement)
-        return sum(result.state in OUTCOMES for result in settlement.results)
-
-    def _bounce(self, stored: Stored, settlement: Settlement) -> NewMessage | None:
-        if not settlement.failures or not reports.may_be_told(stored):
-            return None
-        return reports.bounce(
-            stored,
-            settlement.failures,
-            header=self._header(stored),
-            report_id=self._room.new_id(),
-            now_us=self._room.clock.now_us(),
-            reporter=self._room.reporter,
-        )
-
-    def _header(self, stored: Stored) -> bytes:
-        try:
-            with self._room.spool.open_body(stored) as body:
-                return reports.header_of(body.read(0, reports.HEADER_BYTES_MAX))
-        except BodyDamaged:
-            return b""  # the sender is told all the same
-
-    async def _commit(self) -> None:
-        """Commit what is pending; a full disk delays it, since these results happened."""
-        pending = self._pending
-        while pending is not None and self._pending is pending:
-            try:
-                await finish(
-                    self._room.spool.settle(
-                        pending.message,
-                        pending.results,
-                        records=pending.records,
-                        bounces=[] if pending.bounce is None else [pending.bounce],
-                    )
-                )
-            except EnvironmentFailure as error:
-                log.error("delivery.not_settled", message=pending.message, reason=error.what)
-                await self._room.clock.sleep(FAULT_PAUSE_S)
-            except LocalError as error:
-                # Somebody moved these recipients meanwhile; the table of states has the last word.
-                log.error("delivery.result_refused", message=pending.message, reason=error.what)
-                self._pending = self._unanswered = None
-            else:
-                self._pending = self._unanswered = None
-                if pending.bounce is not None:
-                    self._room.metrics.bounces.inc()
-                    self._room.offer(pending.bounce.id)
-
-    async def _finish_what_a_fault_left(self) -> None:
-        await self._commit()
-        if self._unanswered is None:
-            return
-        stored, group = self._unanswered
-        answer = Answer(
-            stage=Stage.DOT,
-            finding="a fault of ours after the final dot",
-            status="4.3.0",
-            possibly_delivered=True,
-        )
-        at = self._circumstances(stored, group, host="", is_away=False)
-        await self._settle(stored, group, [answer] * len(group), at, ())
+        return await self._settling.settle(stored, group, [answer] * len(group), at)
 
     def _attempted(
         self, stored: Stored, group: list[Pair], answers: Sequence[Answer], session: Session
@@ -329,13 +211,6 @@ class Attempt:
         if session.tls_problem:
             fields["tls_problem"] = session.tls_problem
         return Outgoing(event=Event.ATTEMPTED, message_id=stored.id, fields=fields)
-
-    def _count(self, settlement: Settlement) -> None:
-        metrics = self._room.metrics
-        for result in settlement.results:
-            metrics.attempts.labels(result.state.value).inc()
-        metrics.ambiguous.inc(len(settlement.possibly_delivered))
-        metrics.duration.observe(self._room.clock.monotonic_s() - self._started_s)
 
 
 def _by_copy(pairs: Sequence[Pair]) -> list[list[Pair]]:

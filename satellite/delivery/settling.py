@@ -1,0 +1,176 @@
+"""How does what became of a message's recipients come into the spool?
+
+Touches the spool. One commit holds the new states, the records and the DSNs. What was not committed
+is known here until it is: a full disk delays it, since these results happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from common.errors import EnvironmentFailure, LocalError
+from common.ids import MessageId
+from common.records import Event
+from common.tasks import finish
+from satellite.delivery import bounce as reports
+from satellite.delivery import hold as holds
+from satellite.delivery import outcome
+from satellite.delivery.outcome import Answer, Settlement, Stage
+from satellite.delivery.room import FAULT_PAUSE_S, Room
+from satellite.delivery.routing import Leg
+from satellite.spool.bodies import BodyDamaged
+from satellite.spool.messages import NewMessage, Outgoing, Recipient, Settled, Stored
+from satellite.spool.states import OUTCOMES
+
+log = structlog.get_logger()
+
+_SECOND_US = 1_000_000
+
+Pair = tuple[Recipient, Leg]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """What has to be committed."""
+
+    message: MessageId
+    results: tuple[Settled, ...]
+    records: tuple[Outgoing, ...]
+    bounces: tuple[NewMessage, ...]
+
+
+class Settling:
+    """The results of one message's turn.
+
+    Args:
+        room: what all turns share.
+        started_s: when the turn began, monotonic.
+    """
+
+    def __init__(self, room: Room, *, started_s: float) -> None:
+        self._room = room
+        self._started_s = started_s
+        self._pending: _Pending | None = None
+        # Whose final dot has left without a result that is kept here.
+        self.unanswered: tuple[Stored, Sequence[Pair]] | None = None
+
+    def circumstances(
+        self, stored: Stored, group: Sequence[Pair], *, host: str, is_away: bool
+    ) -> outcome.Circumstances:
+        """Return what beside the answers decides how recipients go on.
+
+        Args:
+            stored: the message.
+            group: its recipients in one transaction; they have one destination.
+            host: the next hop that was talked to; empty: none.
+            is_away: no host of the destination can be talked to.
+        """
+        room = self._room
+        now_us = room.clock.now_us()
+        return outcome.Circumstances(
+            now_us=now_us,
+            schedule=room.schedule,
+            spread=room.spread(),
+            host=host,
+            is_away=is_away,
+            next_probe_us=now_us + int(holds.PROBE_S_MAX * _SECOND_US),
+            is_expired=holds.is_expired(
+                age_us=room.spool.age_us(),
+                accepted_age_us=stored.age_us,
+                hold_days=group[0][1].hold_days,
+            ),
+        )
+
+    async def settle(
+        self,
+        stored: Stored,
+        group: Sequence[Pair],
+        answers: Sequence[Answer],
+        at: outcome.Circumstances,
+        records: tuple[Outgoing, ...] = (),
+    ) -> int:
+        """Commit what became of the recipients of one transaction; return how many ended."""
+        settlement = outcome.settle([recipient for recipient, _ in group], answers, at)
+        if settlement.possibly_delivered:
+            fields = {"recipients": list(settlement.possibly_delivered)}
+            records += (
+                Outgoing(event=Event.POSSIBLY_DELIVERED, message_id=stored.id, fields=fields),
+            )
+        bounces = self._bounces(stored, settlement)
+        self._pending = _Pending(stored.id, settlement.results, records, bounces)
+        self.unanswered = None
+        await self._commit()
+        self._count(settlement)
+        return sum(result.state in OUTCOMES for result in settlement.results)
+
+    async def finish_what_a_fault_left(self) -> None:
+        """Commit what was not; a dot whose answer was lost on the way is possibly delivered."""
+        await self._commit()
+        if self.unanswered is None:
+            return
+        stored, group = self.unanswered
+        answer = Answer(
+            stage=Stage.DOT,
+            finding="a fault of ours after the final dot",
+            status="4.3.0",
+            possibly_delivered=True,
+        )
+        at = self.circumstances(stored, group, host="", is_away=False)
+        await self.settle(stored, group, [answer] * len(group), at)
+
+    async def _commit(self) -> None:
+        """Commit what is pending; return when it is durable, or refused for good."""
+        pending = self._pending
+        while pending is not None and self._pending is pending:
+            try:
+                await finish(
+                    self._room.spool.settle(
+                        pending.message,
+                        pending.results,
+                        records=pending.records,
+                        bounces=pending.bounces,
+                    )
+                )
+            except EnvironmentFailure as error:
+                log.error("delivery.not_settled", message=pending.message, reason=error.what)
+                await self._room.clock.sleep(FAULT_PAUSE_S)
+            except LocalError as error:
+                # Somebody moved these recipients meanwhile; the table of states has the last word.
+                log.error("delivery.result_refused", message=pending.message, reason=error.what)
+                self._pending = None
+            else:
+                self._pending = None
+                for bounce in pending.bounces:
+                    self._room.metrics.bounces.inc()
+                    self._room.offer(bounce.id)
+
+    def _bounces(self, stored: Stored, settlement: Settlement) -> tuple[NewMessage, ...]:
+        if not settlement.failures or not reports.may_be_told(stored):
+            return ()
+        return (
+            reports.bounce(
+                stored,
+                settlement.failures,
+                header=self._header(stored),
+                report_id=self._room.new_id(),
+                now_us=self._room.clock.now_us(),
+                reporter=self._room.reporter,
+            ),
+        )
+
+    def _header(self, stored: Stored) -> bytes:
+        try:
+            with self._room.spool.open_body(stored) as body:
+                return reports.header_of(body.read(0, reports.HEADER_BYTES_MAX))
+        except BodyDamaged:
+            return b""  # the sender is told all the same
+
+    def _count(self, settlement: Settlement) -> None:
+        metrics = self._room.metrics
+        for result in settlement.results:
+            metrics.attempts.labels(result.state.value).inc()
+        metrics.ambiguous.inc(len(settlement.possibly_delivered))
+        metrics.duration.observe(self._room.clock.monotonic_s() - self._started_s)
