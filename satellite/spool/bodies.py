@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from common.durable import sync_folder, write_all
+from common import durable
 from common.errors import EnvironmentFailure
 from common.ids import MessageId, is_ulid
 
@@ -83,33 +83,31 @@ class BodyFile:
         assert is_ulid(message)
         self.path = folder / message
         self._part = folder / f"{message}{PART}"
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._descriptor = os.open(self._part, flags, 0o600)
+        self._descriptor = durable.disk.create(self._part, os.O_EXCL | os.O_NOFOLLOW, 0o600)
 
     def write(self, chunk: bytes | memoryview) -> None:
         """Append octets; they are not durable yet."""
-        write_all(self._descriptor, chunk)
+        durable.write_all(self._descriptor, chunk)
 
     def publish(self) -> None:
         """Make the file durable under its final name. Runs in a thread: it waits for the disk."""
-        os.fsync(self._descriptor)
+        durable.disk.sync(self._descriptor)
         os.close(self._descriptor)
         self._descriptor = -1
-        self._part.rename(self.path)
-        sync_folder(self.path.parent)
+        durable.publish(self._part, self.path)
 
     def abandon(self) -> None:
         """Leave nothing behind."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-        self._part.unlink(missing_ok=True)
-        self.path.unlink(missing_ok=True)
+        durable.disk.unlink(self._part)
+        durable.disk.unlink(self.path)
 
 
 def remove_body(path: Path) -> None:
     """Delete a body file that no row points to any more; start-up finds what a crash left."""
-    path.unlink(missing_ok=True)
+    durable.disk.unlink(path)
 
 
 def sweep(folder: Path, wanted: set[str]) -> list[str]:
@@ -124,5 +122,5 @@ def sweep(folder: Path, wanted: set[str]) -> list[str]:
         if entry.is_file(follow_symlinks=False) and entry.name in wanted:
             present.add(entry.name)
         elif is_ulid(entry.name.removesuffix(PART)) and not entry.is_dir(follow_symlinks=False):
-            Path(entry.path).unlink(missing_ok=True)
+            durable.disk.unlink(Path(entry.path))
     return sorted(wanted - present)

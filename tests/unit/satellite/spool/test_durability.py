@@ -23,7 +23,7 @@ LARGE = b"Subject: large\r\n\r\n" + b"0123456789abcde\r\n" * 10_000
 def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Give the names of what is synced and renamed, in order, from now on."""
     steps: list[str] = []
-    real_fsync, real_rename = os.fsync, Path.rename
+    real_fsync, real_rename = os.fsync, Path.replace
 
     def fsync(descriptor: int) -> None:
         steps.append(f"sync {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
@@ -34,7 +34,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return real_rename(self, target)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(Path, "rename", rename)
+    monkeypatch.setattr(Path, "replace", rename)
     return steps
 
 
