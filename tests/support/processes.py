@@ -98,6 +98,20 @@ class Process:
             what = f"said no line like {pattern!r} within {deadline_s} s"
             raise ProcessFailed(self._story(what)) from None
 
+    async def says(self, count: int, *, deadline_s: float = 60.0) -> None:
+        """Return once the process has said at least so many lines.
+
+        Raises:
+            ProcessFailed: it ended, or the deadline passed, before.
+        """
+        try:
+            async with asyncio.timeout(deadline_s), self._news:
+                await self._news.wait_for(lambda: len(self.lines) >= count or self._at_end)
+        except TimeoutError:
+            raise ProcessFailed(self._story(f"did not say {count} lines")) from None
+        if len(self.lines) < count:
+            raise ProcessFailed(self._story(f"ended before it had said {count} lines"))
+
     async def wait(self, *, deadline_s: float = 30.0) -> int:
         """Return the exit status once the process has ended.
 
