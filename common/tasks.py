@@ -76,3 +76,11 @@ async def outcome_of(awaitable: Awaitable[T]) -> T | Exception:
         return await awaitable
     except Exception as failure:  # noqa: BLE001  # given to the caller, not swallowed
         return failure
+
+
+def outcome_of_call(function: Callable[..., T], *arguments: Any) -> T | Exception:
+    """Return what a stranger's function gives, or the exception that it raises."""
+    try:
+        return function(*arguments)
+    except Exception as failure:  # noqa: BLE001  # given to the caller, not swallowed
+        return failure

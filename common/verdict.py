@@ -78,7 +78,10 @@ def printable(text: str, *, length_max: int = THREAT_LENGTH_MAX) -> str:
 
     What an engine or a stranger says is data: it must not break a header line or a log line.
     """
-    return "".join(c if " " <= c <= "~" else "?" for c in text[:length_max])
+    cut = text[:length_max]
+    if cut.isascii() and cut.isprintable():  # nearly always
+        return cut
+    return "".join(c if " " <= c <= "~" else "?" for c in cut)
 
 
 def points(value: float) -> str:

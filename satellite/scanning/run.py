@@ -16,9 +16,9 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from common.clock import Clock
-from common.tasks import outcome_of
+from common.tasks import outcome_of, outcome_of_call
 from common.verdict import DETAIL_LENGTH_MAX, Outcome, Verdict, printable
-from satellite.scanning.engine import Engine, EngineHealth, Fitted
+from satellite.scanning.engine import AnswersAtOnce, Engine, EngineHealth, Fitted
 from satellite.scanning.plan import Candidate, plan
 from satellite.scanning.sample import Sample
 
@@ -59,6 +59,30 @@ class _Metrics:
             ["engine"],
             registry=registry,
         )
+        # Looking a label up costs more than counting: each is looked up once.
+        self._durations: dict[str, Histogram] = {}
+        self._results: dict[tuple[str, Outcome], Counter] = {}
+        self._is_up: dict[str, bool] = {}
+
+    def took(self, engine: str, seconds: float) -> None:
+        """Note how long an engine took."""
+        child = self._durations.get(engine)
+        if child is None:
+            child = self._durations[engine] = self.duration.labels(engine)
+        child.observe(seconds)
+
+    def result(self, engine: str, outcome: Outcome) -> None:
+        """Count a verdict."""
+        child = self._results.get((engine, outcome))
+        if child is None:
+            child = self._results[engine, outcome] = self.results.labels(engine, outcome.value)
+        child.inc()
+
+    def is_up(self, engine: str, is_up: bool) -> None:
+        """Note whether an engine answered."""
+        if self._is_up.get(engine) is not is_up:
+            self._is_up[engine] = is_up
+            self.up.labels(engine).set(1 if is_up else 0)
 
 
 class Scanner:
@@ -82,6 +106,11 @@ class Scanner:
         grace_s: float = GRACE_S,
     ) -> None:
         self._engines = {item.settings.name: item.engine for item in engines}
+        self._at_once_engines = {
+            name: engine
+            for name, engine in self._engines.items()
+            if isinstance(engine, AnswersAtOnce)
+        }
         self._candidates = tuple(
             Candidate(
                 name=item.settings.name,
@@ -104,18 +133,16 @@ class Scanner:
     async def scan(self, sample: Sample) -> tuple[Verdict, ...]:
         """Return one verdict for each engine, in the order of the settings; raises nothing."""
         plan_ = plan(self._candidates, size=sample.size, total_s=self._total_s)
-        tasks = {
-            name: asyncio.create_task(self._verdict(name, sample, seconds), name=f"scan.{name}")
-            for name, seconds in plan_.ask
-        }
-        try:
-            if tasks:
-                await asyncio.wait(tasks.values())  # each ends in its time, see `_within`
-        finally:
-            for task in tasks.values():
-                task.cancel()
         by_name = {verdict.by: verdict for verdict in plan_.skipped}
-        by_name |= {name: task.result() for name, task in tasks.items()}
+        wanted: list[tuple[str, float]] = []
+        for name, seconds in plan_.ask:
+            verdict = self._at_once(name, sample)
+            if verdict is None:
+                wanted.append((name, seconds))
+            else:
+                by_name[name] = verdict
+        if wanted:
+            by_name |= await self._asked_all(wanted, sample)
         verdicts = tuple(by_name[name] for name in plan_.order)
         for verdict in verdicts:
             self._count(verdict)
@@ -126,7 +153,7 @@ class Scanner:
         names = list(self._engines)
         found = await asyncio.gather(*(self._health(self._engines[name]) for name in names))
         for name, health in zip(names, found, strict=True):
-            self._metrics.up.labels(name).set(1 if health.answering else 0)
+            self._metrics.is_up(name, health.answering)
             if not health.answering:
                 log.warning("engine.silent", engine=name, detail=health.detail)
         return dict(zip(names, found, strict=True))
@@ -140,20 +167,60 @@ class Scanner:
         for task in self._stubborn:
             task.cancel()
 
-    async def _verdict(self, name: str, sample: Sample, seconds: float) -> Verdict:
+    def _at_once(self, name: str, sample: Sample) -> Verdict | None:
+        """Return the verdict of an engine that need not be waited for, or None."""
+        engine = self._at_once_engines.get(name)
+        if engine is None:
+            return None
         began_s = self._clock.monotonic_s()
-        said = await self._within(
-            _asked(name, self._engines[name], sample, seconds),
-            seconds + self._grace_s,
-            name=f"engine.{name}",
-        )
-        took_s = self._clock.monotonic_s() - began_s
-        self._metrics.duration.labels(name).observe(took_s)
+        said = outcome_of_call(_said_at_once, name, engine, sample)
+        if isinstance(said, Exception):
+            log.warning("engine.failed", engine=name, message=sample.id, detail=repr(said))
+            return None  # it is asked like the others then
+        if said is not None:
+            self._metrics.took(name, self._clock.monotonic_s() - began_s)
+        return said
+
+    async def _asked_all(
+        self, wanted: Sequence[tuple[str, float]], sample: Sample
+    ) -> dict[str, Verdict]:
+        """Return the verdicts of engines that work at the same time, each within its own."""
+        began_s = self._clock.monotonic_s()
+        tasks = {
+            name: asyncio.create_task(self._heard(name, sample, seconds), name=f"engine.{name}")
+            for name, seconds in wanted
+        }
+        verdicts: dict[str, Verdict] = {}
+        try:
+            for seconds in sorted({seconds for _, seconds in wanted}):
+                those = [name for name, limit_s in wanted if limit_s == seconds]
+                left_s = began_s + seconds + self._grace_s - self._clock.monotonic_s()
+                await asyncio.wait([tasks[name] for name in those], timeout=max(0.0, left_s))
+                took_s = self._clock.monotonic_s() - began_s
+                for name in those:
+                    said = _result(tasks[name])
+                    self._give_up(tasks[name])
+                    verdicts[name] = self._verdict(name, said, sample, seconds, took_s)
+        finally:
+            for task in tasks.values():
+                self._give_up(task)
+        return verdicts
+
+    def _verdict(
+        self, name: str, said: Verdict | Exception, sample: Sample, seconds: float, took_s: float
+    ) -> Verdict:
         if isinstance(said, Verdict):
             return said
         verdict = _failed(name, said, seconds)
         log.warning("engine.failed", engine=name, message=sample.id, detail=verdict.detail)
         return replace(verdict, ms=round(took_s * 1000))
+
+    async def _heard(self, name: str, sample: Sample, seconds: float) -> Verdict | Exception:
+        began_s = self._clock.monotonic_s()
+        try:
+            return await outcome_of(_asked(name, self._engines[name], sample, seconds))
+        finally:
+            self._metrics.took(name, self._clock.monotonic_s() - began_s)
 
     async def _within(
         self, work: Coroutine[Any, Any, T], seconds: float, *, name: str
@@ -166,15 +233,15 @@ class Scanner:
         try:
             await asyncio.wait([task], timeout=seconds)
         finally:
-            if not task.done():
-                task.cancel()
-                self._stubborn.add(task)
-                task.add_done_callback(self._forget)
-        if not task.done():
-            return TimeoutError()
-        if task.cancelled():
-            return RuntimeError("it cancelled itself")
-        return task.result()
+            self._give_up(task)
+        return _result(task)
+
+    def _give_up(self, task: asyncio.Task[Any]) -> None:
+        """Wait no longer for a task that has not ended, whether or not it obeys."""
+        if not task.done() and task not in self._stubborn:
+            task.cancel()
+            self._stubborn.add(task)
+            task.add_done_callback(self._forget)
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._stubborn.discard(task)
@@ -188,9 +255,18 @@ class Scanner:
         return EngineHealth(answering=False, detail=printable(f"the engine failed: {said!r}"))
 
     def _count(self, verdict: Verdict) -> None:
-        self._metrics.results.labels(verdict.by, str(verdict.outcome)).inc()
+        self._metrics.result(verdict.by, verdict.outcome)
         if verdict.outcome is not Outcome.SKIPPED:
-            self._metrics.up.labels(verdict.by).set(0 if verdict.outcome in _SILENT else 1)
+            self._metrics.is_up(verdict.by, verdict.outcome not in _SILENT)
+
+
+def _result(task: asyncio.Task[T | Exception]) -> T | Exception:
+    """Return how a task ended: what it gave, or why it gave nothing."""
+    if not task.done():
+        return TimeoutError()
+    if task.cancelled():
+        return RuntimeError("it cancelled itself")
+    return task.result()
 
 
 async def _asked(name: str, engine: Engine, sample: Sample, seconds: float) -> Verdict:
@@ -199,17 +275,30 @@ async def _asked(name: str, engine: Engine, sample: Sample, seconds: float) -> V
     Raises:
         TypeError: it is no verdict, or not one that an engine may give.
     """
-    said = await engine.scan(sample, deadline_s=seconds)
+    return _presentable(name, await engine.scan(sample, deadline_s=seconds))
+
+
+def _said_at_once(name: str, engine: AnswersAtOnce, sample: Sample) -> Verdict | None:
+    said = engine.scan_at_once(sample)
+    return None if said is None else _presentable(name, said)
+
+
+def _presentable(name: str, said: object) -> Verdict:
+    """Return an engine's verdict with nothing in it that could break a line, and bounded.
+
+    Raises:
+        TypeError: it is no verdict, or not one that an engine may give.
+    """
     if not isinstance(said, Verdict) or said.outcome is Outcome.SCORED:
         raise TypeError(f"{said!r} is no verdict of an engine")
-    return replace(
-        said,
+    return Verdict(
         by=name,
         outcome=Outcome(said.outcome),
         version=printable(said.version),
+        ms=said.ms,
         threats=tuple(printable(threat) for threat in said.threats[:THREATS_MAX]),
         detail=printable(said.detail, length_max=DETAIL_LENGTH_MAX),
-        tests=(),
+        attempt=said.attempt,
     )
 
 

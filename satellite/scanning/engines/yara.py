@@ -1,12 +1,15 @@
 """What do our own YARA rules say of a message?
 
 Touches the rule files at the start, and the helper process: mail is taken apart and matched there.
-The rules that ship with us need no server, so that a node without any other engine still finds the
-test file, programs in archives, and macros.
+Plain mail, which needs no taking apart, is matched at once with the rules that ship with us: they
+take time linear in its size, which nobody knows of an operator's own. The shipped rules need no
+server, so that a node without any other engine still finds the test file, programs in archives,
+and macros.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import sha256
 from importlib.metadata import version
 from importlib.resources import files
@@ -19,6 +22,8 @@ from common.ids import MessageId
 from common.verdict import DETAIL_LENGTH_MAX, Outcome, Verdict, printable
 from satellite.scanning.engine import Engine, EngineContext, EngineHealth, options_of
 from satellite.scanning.helper import DEATHS_MAX, Helper, HelperUnavailable, Unscannable
+from satellite.scanning.matching import Matcher, nothing_found
+from satellite.scanning.plain import body_of_plain
 from satellite.scanning.sample import Sample
 from satellite.settings import EngineSettings
 
@@ -83,11 +88,23 @@ def build(settings: EngineSettings, context: EngineContext) -> Engine:
     if not sources:
         raise LocalError("there are no rules", hint="name some in options.rules")
     context.helper.add_job(settings.name, JOB, {"sources": sources})
-    return Yara(settings.name, context, sources, knows_test_file=options.shipped)
+    return Yara(
+        settings.name,
+        context,
+        sources,
+        knows_test_file=options.shipped,
+        at_once=Matcher(sources) if not options.rules else None,
+    )
 
 
 class Yara:
-    """The engine of the kind ``yara``."""
+    """The engine of the kind ``yara``.
+
+    Args:
+        name, context, sources: of the settings.
+        knows_test_file: whether the shipped rules apply.
+        at_once: the rules for plain mail; None: all mail goes to the helper.
+    """
 
     def __init__(
         self,
@@ -96,6 +113,7 @@ class Yara:
         sources: list[tuple[str, str]],
         *,
         knows_test_file: bool,
+        at_once: Matcher | None,
     ) -> None:
         digest = sha256("\0".join(text for _, text in sources).encode()).hexdigest()[:8]
         self._name = name
@@ -103,10 +121,27 @@ class Yara:
         self._helper: Helper = context.helper
         self._version = f"{version('yara-x')}/{digest}"
         self._knows_test_file = knows_test_file
+        self._at_once = at_once
 
     @property
     def name(self) -> str:
         return self._name
+
+    def scan_at_once(self, sample: Sample) -> Verdict | None:
+        """Return the verdict on plain mail; None: ``scan`` has to be asked."""
+        if self._at_once is None or sample.data is None:
+            return None
+        body = body_of_plain(sample.data)
+        if body is None:
+            return None
+        found = nothing_found()
+        try:
+            for unit in (sample.data, body):  # rules may ask what a body begins with
+                self._at_once.match(unit, found)
+        except TimeoutError:
+            return None
+        outcome, threats = _weightiest(found)
+        return Verdict(by=self._name, outcome=outcome, version=self._version, threats=threats)
 
     async def scan(self, sample: Sample, *, deadline_s: float) -> Verdict:
         began_s = self._clock.monotonic_s()
@@ -151,6 +186,16 @@ class Yara:
             return Outcome.TIMEOUT, (), f"no answer within {deadline_s:g} s"
         except ValidationError:
             return Outcome.ERROR, (), "the helper process answered with nonsense"
+
+
+def _weightiest(found: Mapping[Outcome, list[str]]) -> tuple[Outcome, tuple[str, ...]]:
+    """Return what was found in a message without archives, all of which was seen."""
+    if found[Outcome.INFECTED]:
+        return Outcome.INFECTED, _names(found[Outcome.INFECTED])
+    others = _names([*found[Outcome.ENCRYPTED], *found[Outcome.MACRO]])
+    if found[Outcome.ENCRYPTED]:
+        return Outcome.ENCRYPTED, others
+    return (Outcome.MACRO if others else Outcome.CLEAN), others
 
 
 def _judged(answer: _Answer) -> tuple[Outcome, tuple[str, ...], str]:

@@ -241,3 +241,55 @@ async def test_closing_closes_each_engine_though_one_fails() -> None:
     await scanner_of(*engines).close()
 
     assert [engine.closed for engine in engines] == [True, True]
+
+
+class Swift(Puppet):
+    """A puppet that has an answer at once, or fails to have one."""
+
+    def __init__(self, at_once: Callable[[], Any]) -> None:
+        super().__init__("swift", gives(CLEAN))
+        self._now = at_once
+
+    def scan_at_once(self, sample: object) -> Any:
+        return self._now()
+
+
+def fails() -> None:
+    raise ValueError("x")
+
+
+@pytest.mark.parametrize(
+    ("at_once", "outcome"),
+    [
+        (lambda: Verdict(by="e", outcome=Outcome.INFECTED, threats=("X\r\n",)), Outcome.INFECTED),
+        (lambda: None, Outcome.CLEAN),
+        (lambda: True, Outcome.CLEAN),
+        (fails, Outcome.CLEAN),
+        (lambda: Verdict(by="e", outcome=Outcome.SCORED), Outcome.CLEAN),
+    ],
+    ids=["says so", "has none", "no verdict", "fails", "a filter's word"],
+)
+async def test_who_has_no_answer_at_once_is_asked(
+    at_once: Callable[[], Any], outcome: Outcome
+) -> None:
+    scanner = scanner_of(Swift(at_once), Puppet("other", gives(CLEAN)))
+
+    verdicts = await scanner.scan(SAMPLE)
+
+    assert [(v.by, v.outcome) for v in verdicts] == [("swift", outcome), ("other", Outcome.CLEAN)]
+    assert all(threat.isprintable() for threat in verdicts[0].threats)
+
+
+async def test_engines_with_different_times_are_each_given_up_in_theirs() -> None:
+    engines = [Puppet("long", gives(CLEAN)), Puppet("short", hang)]
+    fitted = [
+        Fitted(
+            engine=engine, settings=EngineSettings(name=engine.name, kind="p", timeout_s=seconds)
+        )
+        for engine, seconds in zip(engines, (20.0, 0.05), strict=True)
+    ]
+    scanner = Scanner(fitted, SystemClock(), registry=CollectorRegistry(), grace_s=0.05)
+
+    verdicts = await scanner.scan(SAMPLE)
+
+    assert [v.outcome for v in verdicts] == [Outcome.CLEAN, Outcome.TIMEOUT]

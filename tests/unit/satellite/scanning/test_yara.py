@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,10 @@ import pytest
 from common.clock import SystemClock
 from common.errors import LocalError
 from common.verdict import Outcome
-from satellite.scanning.engine import Engine, EngineContext
+from satellite.scanning.engine import AnswersAtOnce, Engine, EngineContext
 from satellite.scanning.engines import yara
 from satellite.scanning.helper import Helper
-from satellite.scanning.yara_job import compiled
+from satellite.scanning.matching import compiled
 from satellite.settings import EngineSettings
 from tests.support.clamd import EICAR
 from tests.support.scanning import (
@@ -189,3 +190,34 @@ def test_other_rules_are_another_version(tmp_path: Path) -> None:
 def test_a_rule_cannot_read_other_files(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match="include"):
         compiled([("own.yar", 'include "/etc/passwd"')])
+
+
+@pytest.mark.parametrize("body", [b"hello", EICAR])
+async def test_plain_mail_gets_at_once_what_the_helper_would_say(
+    helper: Helper, body: bytes
+) -> None:
+    engine = build(helper)
+    sample = sample_of(plain(body))
+    assert isinstance(engine, AnswersAtOnce)
+
+    at_once = engine.scan_at_once(sample)
+    asked = await engine.scan(sample, deadline_s=30)
+
+    assert at_once is not None
+    assert at_once == replace(asked, ms=0)
+
+
+def test_mail_that_has_to_be_taken_apart_is_not_answered_at_once(helper: Helper) -> None:
+    engine = build(helper)
+    assert isinstance(engine, AnswersAtOnce)
+
+    assert engine.scan_at_once(sample_of(with_attachment(b"x"))) is None
+
+
+def test_an_operators_rules_never_run_in_the_event_loop(helper: Helper, tmp_path: Path) -> None:
+    rules = tmp_path / "own.yar"
+    rules.write_text('rule own { strings: $a = "hello" condition: $a }')
+    engine = build(helper, rules=[str(rules)])
+    assert isinstance(engine, AnswersAtOnce)
+
+    assert engine.scan_at_once(sample_of(plain(b"hello"))) is None
