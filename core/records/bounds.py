@@ -10,11 +10,15 @@ LABEL_LENGTH_MAX = 64  # characters: names of events, states, reasons' classes
 NAME_LENGTH_MAX = 320  # characters: an address with room for what is none
 LINE_LENGTH_MAX = 2_000  # characters: subjects, replies, reasons
 
+VERDICTS_MAX = 64  # of one message; more engines and filters than any node runs
+
 TIME_US_MAX = 253_402_300_799_999_999  # the last microsecond of the year 9999
 
 
 def storable(text: str, *, length_max: int = LINE_LENGTH_MAX) -> str:
     """Return text of at most ``length_max`` characters that every database takes."""
+    if len(text) <= length_max and text.isprintable():
+        return text  # nearly all are: neither a NUL nor half a character counts as printable
     cut = text[:length_max].replace("\0", "\N{REPLACEMENT CHARACTER}")
     return cut.encode("utf-8", "replace").decode("utf-8")
 

@@ -88,7 +88,7 @@ def parse_object(data: bytes) -> dict[str, Any]:
         FieldsUnreadable: it is none, or one that no other reader would take (NaN, depth).
     """
     try:
-        value = json.loads(data, parse_constant=_no_constant, parse_float=_finite)
+        value = _DECODER.decode(data.decode())
         if rb"\u" in data:  # an escape can hold half a character, which no one could write again
             value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
@@ -107,3 +107,7 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError("a number is too large")
     return number
+
+
+# Made once: ``json.loads`` with arguments makes one for each call, which takes as long as the rest.
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)

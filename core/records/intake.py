@@ -16,12 +16,16 @@ from common.errors import PeerError
 from common.identity import ShardIdentity
 from common.ids import is_ulid
 from common.records import FIELDS_BYTES_MAX, Event, LogRecord
-from core.records.bounds import LABEL_LENGTH_MAX, NAME_LENGTH_MAX, TIME_US_MAX, whole_number
+from core.records.bounds import (
+    LABEL_LENGTH_MAX,
+    NAME_LENGTH_MAX,
+    TIME_US_MAX,
+    VERDICTS_MAX,
+    whole_number,
+)
 from core.records.fields import Fields
 from core.records.messages import Copy, Message
 
-VERDICTS_MAX = 64  # of one message; more engines and filters than any node runs
-VERDICT_JSON_LENGTH_MAX = 16_384  # characters of one verdict that a search shows
 THREATS_MAX = 32  # names of one message that reports count
 
 CustomerOf = Callable[[str], str]
@@ -251,30 +255,26 @@ class _Fold:
         message.score = fields.score("score")
         message.subject = fields.text("subject") or message.subject
         message.message_id_header = fields.text("message_id") or message.message_id_header
-        self._take_verdicts()
+        self._take_threats()
         for copy in message.copies.values():
             if copy.state in {CopyState.RECEIVED, CopyState.WAITING}:
                 copy.state = CopyState.SCANNED
 
     def _waiting(self) -> None:
-        self._take_verdicts()
+        self._take_threats()
         for copy in self._message.copies.values():
             if copy.state in {CopyState.RECEIVED, CopyState.SCANNED, CopyState.WAITING}:
                 copy.state = CopyState.WAITING
                 copy.reason = self._fields.text("reason")
                 copy.next_us = self._fields.time_us("next_us")
 
-    def _take_verdicts(self) -> None:
-        message = self._message
-        verdicts = self._fields.items("verdicts")[:VERDICTS_MAX]
-        message.verdicts = [v.json(length_max=VERDICT_JSON_LENGTH_MAX) or "{}" for v in verdicts]
+    def _take_threats(self) -> None:
         found = [
             (verdict.text("by", length_max=LABEL_LENGTH_MAX), name)
-            for verdict in verdicts
+            for verdict in self._fields.items("verdicts")[:VERDICTS_MAX]
             for name in verdict.texts("threats", length_max=NAME_LENGTH_MAX)
         ]
-        message.threats = set(found[:THREATS_MAX])
-        message.verdicts_are_new = True
+        self._message.threats = set(found[:THREATS_MAX])
 
     def _judged(self) -> None:
         fields = self._fields

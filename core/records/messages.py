@@ -50,6 +50,4 @@ class Message:
     released_from: str = ""
     quarantine_reason: str = ""
     copies: dict[str, Copy] = field(default_factory=dict)  # by address
-    verdicts: list[str] = field(default_factory=list)  # JSON of each engine's and filter's last
-    threats: set[tuple[str, str]] = field(default_factory=set)  # engine, name
-    verdicts_are_new: bool = False  # they replace what is stored
+    threats: set[tuple[str, str]] | None = None  # engine, name; None: as they are stored

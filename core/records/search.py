@@ -6,7 +6,7 @@ Pure. Source: DESIGN section 5, *JSON of `borderscout track --json`*.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -14,11 +14,14 @@ from typing import Any
 
 from common.address import AddressError, parse_address, parse_domain
 from common.ids import is_ulid
-from core.records.bounds import LINE_LENGTH_MAX, storable
-from core.records.fields import FieldsUnreadable, parse_object
+from common.records import Event
+from core.records.bounds import LINE_LENGTH_MAX, VERDICTS_MAX, storable
+from core.records.fields import Fields, FieldsUnreadable, parse_object
 from core.records.messages import Copy, Message
 
 QUERY_LENGTH_MAX = 1_000  # characters; a Message-ID of RFC 5322's longest line
+VERDICT_JSON_LENGTH_MAX = 16_384  # characters of one verdict that a search shows
+_LOOKS = (Event.SCANNED, Event.WAITING)  # the records that hold verdicts
 
 
 class What(StrEnum):
@@ -73,7 +76,13 @@ def iso_time(time_us: int) -> str:
 
 
 def message_json(message: Message, told: Iterable[Told]) -> dict[str, Any]:
-    """Return one message with everything that is known of it."""
+    """Return one message with everything that is known of it.
+
+    Args:
+        message: what its records came to.
+        told: its records, in their order.
+    """
+    told = list(told)
     return {
         "id": message.id,
         "message_id": message.message_id_header,
@@ -91,7 +100,7 @@ def message_json(message: Message, told: Iterable[Told]) -> dict[str, Any]:
         "revision": message.revision,
         "score": message.score,
         "recipients": [_copy_json(copy) for copy in message.copies.values()],
-        "verdicts": [_verdict_json(json.loads(verdict)) for verdict in message.verdicts],
+        "verdicts": _verdicts(told),
         "events": [event_json(one) for one in told],
     }
 
@@ -125,6 +134,16 @@ def _copy_json(copy: Copy) -> dict[str, Any]:
     return shown
 
 
-def _verdict_json(verdict: Mapping[str, Any]) -> dict[str, Any]:
+def _verdicts(told: Sequence[Told]) -> list[dict[str, Any]]:
+    """Return what each engine and filter said when the message was last looked at."""
+    for one in reversed(told):
+        if one.event in _LOOKS and not one.flaw:
+            verdicts = Fields.parse(one.fields).items("verdicts")[:VERDICTS_MAX]
+            return [_verdict_json(verdict) for verdict in verdicts]
+    return []
+
+
+def _verdict_json(verdict: Fields) -> dict[str, Any]:
     shown = {"by": "", "outcome": "", "version": "", "ms": 0, "detail": ""}
-    return shown | dict(verdict)
+    text = verdict.json(length_max=VERDICT_JSON_LENGTH_MAX)
+    return shown | (json.loads(text) if text else {})

@@ -5,13 +5,16 @@ Touches the database, in the transaction of whoever asks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, select
 
 from core.records.messages import Copy, Message
 from core.store import tables
+from core.store.bulk import inserting, updating
 
 IDS_IN_A_QUERY = 500  # SQLite takes 32 766 variables, older ones 999
 
@@ -33,19 +36,47 @@ _MESSAGE_FIELDS = (
     "released_from",
     "quarantine_reason",
 )
-_COPY_FIELDS = (
-    "place",
-    "folded",
-    "domain",
-    "customer",
-    "state",
-    "disposition",
-    "reason",
-    "attempts",
-    "reply",
-    "next_us",
-    "ended_us",
+# Where a copy belongs, which its first record says, and how far it has come, in no index.
+_COPY_PLACE = ("place", "folded", "domain", "customer")
+_COPY_STATE = ("state", "disposition", "reason", "attempts", "reply", "next_us", "ended_us")
+_COPY_FIELDS = (*_COPY_PLACE, *_COPY_STATE)
+_OF_MESSAGE = ("node", "origin", "received_us")  # what a copy's row repeats of its message
+
+_message_values = attrgetter(*_MESSAGE_FIELDS)
+_place_values = attrgetter(*_COPY_PLACE)
+_state_values = attrgetter(*_COPY_STATE)
+_of_message = attrgetter(*_OF_MESSAGE)
+
+_insert_messages = inserting(tables.message)
+_update_messages = updating(tables.message, _MESSAGE_FIELDS, key=("id",))
+_insert_copies = inserting(tables.recipient)
+_place_copies = updating(
+    tables.recipient, (*_COPY_PLACE, *_OF_MESSAGE), key=("message_id", "address")
 )
+_move_copies = updating(tables.recipient, _COPY_STATE, key=("message_id", "address"))
+_insert_threats = inserting(tables.threat)
+
+Values = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of one message as they were read: only what differs is written again."""
+
+    message: Values
+    places: Mapping[str, Values]  # by the copy's address
+    states: Mapping[str, Values]
+
+
+def rows_of(message: Message) -> Rows:
+    """Return the rows that hold a message as it is now."""
+    of_message = _of_message(message)
+    copies = message.copies.values()
+    return Rows(
+        _message_values(message),
+        {copy.address: (*_place_values(copy), *of_message) for copy in copies},
+        {copy.address: _state_values(copy) for copy in copies},
+    )
 
 
 def in_parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -54,18 +85,15 @@ def in_parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
         yield ids[start : start + IDS_IN_A_QUERY]
 
 
-def load(
-    connection: Connection, ids: Sequence[str], *, with_verdicts: bool = False
-) -> dict[str, Message]:
+def load(connection: Connection, ids: Sequence[str]) -> dict[str, Message]:
     """Return the messages that exist, by id, with their copies in order."""
     found: dict[str, Message] = {}
     for part in in_parts(ids):
         table = tables.message
         for row in connection.execute(select(table).where(table.c.id.in_(part))):
             found[row.id] = _message(row)
+    for part in in_parts(list(found)):
         _load_copies(connection, part, found)
-        if with_verdicts:
-            _load_verdicts(connection, part, found)
     return found
 
 
@@ -79,128 +107,83 @@ def _load_copies(connection: Connection, ids: Sequence[str], found: dict[str, Me
         found[row.message_id].copies[row.address] = Copy(address=row.address, **values)
 
 
-def _load_verdicts(connection: Connection, ids: Sequence[str], found: dict[str, Message]) -> None:
-    table = tables.verdict
-    query = (
-        select(table).where(table.c.message_id.in_(ids)).order_by(table.c.message_id, table.c.place)
-    )
-    for row in connection.execute(query):
-        found[row.message_id].verdicts.append(row.told)
-
-
 def _message(row: Row[Any]) -> Message:
     values = {name: getattr(row, name) for name in _MESSAGE_FIELDS}
     return Message(id=row.id, node=row.node, shard=row.shard, **values)
 
 
-def save(
-    connection: Connection, messages: Iterable[Message], *, known: dict[str, frozenset[str]]
-) -> None:
+def save(connection: Connection, messages: Iterable[Message], *, known: Mapping[str, Rows]) -> None:
     """Write messages as they are now.
 
     Args:
         connection: the transaction.
         messages: those that changed.
-        known: for each message that has a row, the addresses that have one.
+        known: the rows of those that have some.
     """
-    changed = list(messages)
-    _put(connection, tables.message, [m for m in changed if m.id not in known], _new_message)
-    _set_messages(connection, [m for m in changed if m.id in known])
-    _save_copies(connection, changed, known)
-    _save_verdicts(connection, [m for m in changed if m.verdicts_are_new])
-
-
-def _put(connection: Connection, table: Any, items: Sequence[Any], values: Any) -> None:
-    if items:
-        connection.execute(insert(table), [values(item) for item in items])
-
-
-def _new_message(message: Message) -> dict[str, Any]:
-    return {
-        "id": message.id,
-        "node": message.node,
-        "shard": message.shard,
-        **{name: getattr(message, name) for name in _MESSAGE_FIELDS},
-    }
-
-
-def _set_messages(connection: Connection, messages: Sequence[Message]) -> None:
-    if not messages:
-        return
-    table = tables.message
-    connection.execute(
-        update(table)
-        .where(table.c.id == bindparam("of_id"))
-        .values({name: bindparam(f"new_{name}") for name in _MESSAGE_FIELDS}),
-        [
-            {"of_id": message.id}
-            | {f"new_{name}": getattr(message, name) for name in _MESSAGE_FIELDS}
-            for message in messages
-        ],
-    )
-
-
-def _save_copies(
-    connection: Connection, messages: Sequence[Message], known: dict[str, frozenset[str]]
-) -> None:
-    added: list[dict[str, Any]] = []
-    changed: list[dict[str, Any]] = []
+    writes = _Writes()
     for message in messages:
-        there = known.get(message.id, frozenset())
+        writes.add(message, known.get(message.id))
+    writes.run(connection)
+
+
+@dataclass(slots=True)
+class _Writes:
+    """What a batch writes, by statement."""
+
+    new: list[Values] = field(default_factory=list)
+    changed: list[Values] = field(default_factory=list)
+    new_copies: list[Values] = field(default_factory=list)
+    placed: list[Values] = field(default_factory=list)
+    moved: list[Values] = field(default_factory=list)
+    scanned_again: list[str] = field(default_factory=list)  # ids
+    threats: list[Values] = field(default_factory=list)
+
+    def add(self, message: Message, there: Rows | None) -> None:
+        """Add what became of one message."""
+        values = _message_values(message)
+        if there is None:
+            self.new.append((message.id, message.node, message.shard, *values))
+        elif values != there.message:
+            self.changed.append((*values, message.id))
+        of_message = _of_message(message)
         for copy in message.copies.values():
-            values = {name: getattr(copy, name) for name in _COPY_FIELDS} | {
-                "node": message.node,
-                "origin": message.origin,
-                "received_us": message.received_us,
-            }
-            place = {"message_id": message.id, "address": copy.address}
-            if copy.address in there:
-                changed.append(
-                    {f"of_{name}": value for name, value in place.items()}
-                    | {f"new_{name}": value for name, value in values.items()}
-                )
-            else:
-                added.append(place | values)
-    if added:
-        connection.execute(insert(tables.recipient), added)
-    if changed:
-        _set_copies(connection, changed)
+            self._add_copy(message.id, copy, of_message, there)
+        if message.threats is not None:
+            self._add_threats(message, message.threats, is_new=there is None)
 
+    def _add_copy(
+        self, identifier: str, copy: Copy, of_message: Values, there: Rows | None
+    ) -> None:
+        address, states = copy.address, _state_values(copy)
+        place, folded, domain, customer = _place_values(copy)
+        if there is None or address not in there.places:
+            self.new_copies.append(
+                (identifier, address, place, *of_message, folded, domain, customer, *states)
+            )
+            return
+        places = (place, folded, domain, customer, *of_message)
+        if places != there.places[address]:
+            self.placed.append((*places, identifier, address))
+        if states != there.states[address]:
+            self.moved.append((*states, identifier, address))
 
-def _set_copies(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    table = tables.recipient
-    names = (*_COPY_FIELDS, "node", "origin", "received_us")
-    connection.execute(
-        update(table)
-        .where(
-            table.c.message_id == bindparam("of_message_id"),
-            table.c.address == bindparam("of_address"),
-        )
-        .values({name: bindparam(f"new_{name}") for name in names}),
-        rows,
-    )
+    def _add_threats(
+        self, message: Message, threats: Iterable[tuple[str, str]], *, is_new: bool
+    ) -> None:
+        if not is_new:
+            self.scanned_again.append(message.id)
+        self.threats += [
+            (message.id, engine, name, message.received_us) for engine, name in sorted(threats)
+        ]
 
-
-def _save_verdicts(connection: Connection, messages: Sequence[Message]) -> None:
-    for part in in_parts([message.id for message in messages]):
-        for table in (tables.verdict, tables.threat):
+    def run(self, connection: Connection) -> None:
+        """Write it all."""
+        _insert_messages.run(connection, self.new)
+        _update_messages.run(connection, self.changed)
+        _insert_copies.run(connection, self.new_copies)
+        _place_copies.run(connection, self.placed)
+        _move_copies.run(connection, self.moved)
+        for part in in_parts(self.scanned_again):
+            table = tables.threat
             connection.execute(delete(table).where(table.c.message_id.in_(part)))
-    verdicts = [
-        {"message_id": message.id, "place": place, "told": told}
-        for message in messages
-        for place, told in enumerate(message.verdicts)
-    ]
-    threats = [
-        {
-            "message_id": message.id,
-            "engine": engine,
-            "name": name,
-            "received_us": message.received_us,
-        }
-        for message in messages
-        for engine, name in sorted(message.threats)
-    ]
-    if verdicts:
-        connection.execute(insert(tables.verdict), verdicts)
-    if threats:
-        connection.execute(insert(tables.threat), threats)
+        _insert_threats.run(connection, self.threats)

@@ -21,8 +21,11 @@ from core.records.fields import Fields, FieldsUnreadable
 from core.records.messages import Message
 from core.records.reports import EVER_US, By, Report
 from core.store import counts, lives, message_rows, release_rows, searches, tables
+from core.store.bulk import inserting
 from core.store.preferences import PreferenceStore
 from core.store.writer import Reader, Writer
+
+_insert_records = inserting(tables.log_record)
 
 
 class RecordStore:
@@ -167,9 +170,8 @@ class _Taking:
     now_us: int
     customer_of: intake.CustomerOf
     messages: dict[str, Message]
-    known: dict[str, frozenset[str]]
     changed: dict[str, Message] = field(default_factory=dict)
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
 
     def take(self, connection: Connection, record: LogRecord) -> None:
         """Fold one record into its message and keep it."""
@@ -203,19 +205,20 @@ class _Taking:
                 )
         return flaw
 
-    def _row(self, record: LogRecord, flaw: str) -> dict[str, Any]:
-        return {
-            "node": self.identity.node,
-            "shard": self.identity.shard,
-            "incarnation": self.identity.incarnation,
-            "sequence": record.sequence,
-            "time_us": intake.record_time_us(record),
-            "taken_us": self.now_us,
-            "event": storable(record.event, length_max=LABEL_LENGTH_MAX),
-            "message_id": storable(record.message_id, length_max=LABEL_LENGTH_MAX),
-            "fields": record.fields[:FIELDS_BYTES_MAX],
-            "flaw": flaw,
-        }
+    def _row(self, record: LogRecord, flaw: str) -> tuple[Any, ...]:
+        """Return the row of ``log_record``, in the order of its columns."""
+        return (
+            self.identity.node,
+            self.identity.shard,
+            self.identity.incarnation,
+            record.sequence,
+            intake.record_time_us(record),
+            self.now_us,
+            storable(record.event, length_max=LABEL_LENGTH_MAX),
+            storable(record.message_id, length_max=LABEL_LENGTH_MAX),
+            record.fields[:FIELDS_BYTES_MAX],
+            flaw,
+        )
 
 
 def _take(
@@ -228,14 +231,9 @@ def _take(
 ) -> None:
     ids = sorted({r.message_id for r in records if r.message_id and not intake.flaw_of(r)})
     messages = message_rows.load(connection, ids)
-    taking = _Taking(
-        identity=identity,
-        now_us=now_us,
-        customer_of=customer_of,
-        known={m.id: frozenset(m.copies) for m in messages.values()},
-        messages=messages,
-    )
+    known = {identifier: message_rows.rows_of(one) for identifier, one in messages.items()}
+    taking = _Taking(identity=identity, now_us=now_us, customer_of=customer_of, messages=messages)
     for record in records:
         taking.take(connection, record)
-    message_rows.save(connection, taking.changed.values(), known=taking.known)
-    connection.execute(insert(tables.log_record), taking.rows)
+    message_rows.save(connection, taking.changed.values(), known=known)
+    _insert_records.run(connection, taking.rows)

@@ -32,7 +32,7 @@ def track(connection: Connection, text: str, *, limit: int) -> list[dict[str, An
     if query is None:
         return []
     ids = _ids(connection, query, limit=max(0, min(limit, MESSAGES_MAX)))
-    found = message_rows.load(connection, ids, with_verdicts=True)
+    found = message_rows.load(connection, ids)
     present = [found[name] for name in ids if name in found]
     return [message_json(message, _told(connection, message)) for message in present]
 

@@ -105,8 +105,7 @@ log_record = Table(
     Column("message_id", Text, nullable=False),
     Column("fields", LargeBinary, nullable=False),
     Column("flaw", Text, nullable=False),
-    Index("log_record_message", "message_id"),
-    Index("log_record_time", "time_us"),
+    Index("log_record_message", "message_id", "time_us"),  # also for nodes, which have no message
 )
 
 # What the records say of each message.
@@ -160,19 +159,10 @@ recipient = Table(
     Column("ended_us", BigInteger, nullable=False),  # 0: not yet
     Index("recipient_folded", "folded", "received_us"),
     Index("recipient_domain", "domain", "received_us"),
-    Index("recipient_customer", "customer", "received_us"),
     Index("recipient_received", "received_us"),
 )
 
-# What each engine and filter last said of a message; `told` is its JSON.
-verdict = Table(
-    "verdict",
-    metadata,
-    Column("message_id", Text, primary_key=True),
-    Column("place", Integer, primary_key=True, autoincrement=False),
-    Column("told", Text, nullable=False),
-)
-
+# What engines found in each message; all else that they said stands in its records.
 threat = Table(
     "threat",
     metadata,

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from core.records.search import Query, Told, What, event_json, iso_time, parse_query
+from common.records import encode_fields
+from core.records.messages import Message
+from core.records.search import (
+    VERDICT_JSON_LENGTH_MAX,
+    Query,
+    Told,
+    What,
+    event_json,
+    iso_time,
+    message_json,
+    parse_query,
+)
 from tests.support.core_rooms import made_id
 
 
@@ -41,3 +54,39 @@ def test_an_unreadable_record_is_shown_with_its_flaw() -> None:
     told = Told(time_us=0, event="ended", fields=b"\xff", flaw="the fields are not valid JSON")
 
     assert event_json(told)["flaw"] == "the fields are not valid JSON"
+
+
+def _verdicts_of(*told: Told) -> list[dict[str, Any]]:
+    message = Message(id=made_id(1), node="lon1", shard=0, received_us=0)
+    found: list[dict[str, Any]] = message_json(message, told)["verdicts"]
+    return found
+
+
+def _looked(event: str, *verdicts: object, flaw: str = "") -> Told:
+    fields = encode_fields({"verdicts": list(verdicts)})
+    return Told(time_us=0, event=event, fields=fields, flaw=flaw)
+
+
+def test_the_verdicts_are_those_of_the_last_look() -> None:
+    told = [
+        _looked("waiting", {"by": "clamav"}, {"by": "yara"}),
+        _looked("scanned", {"by": "clamav", "outcome": "clean"}),
+        _looked("scanned", {"by": "evil"}, flaw="it cannot be read"),
+        _looked("judged", {"by": "evil"}),
+    ]
+
+    (verdict,) = _verdicts_of(*told)
+
+    assert (verdict["by"], verdict["outcome"], verdict["version"]) == ("clamav", "clean", "")
+
+
+def test_a_message_that_nobody_looked_at_has_no_verdicts() -> None:
+    assert _verdicts_of(_looked("accepted", {"by": "evil"})) == []
+
+
+def test_a_verdict_that_is_too_long_or_none_shows_as_an_empty_one() -> None:
+    long = {"by": "clamav", "detail": "x" * VERDICT_JSON_LENGTH_MAX}
+
+    (verdict,) = _verdicts_of(_looked("scanned", long, "no verdict"))
+
+    assert verdict["detail"] == ""

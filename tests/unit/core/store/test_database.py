@@ -7,11 +7,13 @@ import stat
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
-from core.store import dialect
+from core.store import dialect, schema
 from core.store.database import Database
 from core.store.dialect import database_url, writing_engine
 from core.store.errors import StoreFailure
@@ -133,6 +135,24 @@ async def test_the_migrations_make_the_tables_that_queries_are_written_for(
     engine.dispose()
 
     assert differences == []
+
+
+async def test_a_database_of_the_first_version_is_brought_up_with_all_that_it_holds(
+    tmp_path: Path, fake_clock: FakeClock
+) -> None:
+    engine = writing_engine(database_url(tmp_path / "core.db"))
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(text("INSERT INTO verdict VALUES ('x', 0, '{}')"))
+        row = "'lon1', 0, 'A', 1, 2, 3, 'started', '', x'7b7d', ''"
+        connection.execute(text(f"INSERT INTO log_record VALUES ({row})"))
+    engine.dispose()
+
+    async with await Database.open(tmp_path / "core.db", clock=fake_clock) as store:
+        assert [event["event"] for event in await store.records.node_events()] == ["started"]
 
 
 @pytest.mark.parametrize(

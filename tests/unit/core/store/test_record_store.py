@@ -270,3 +270,49 @@ async def test_what_was_acknowledged_is_there_after_a_restart(
     async with await Database.open(path, clock=fake_clock) as store:
         assert await store.records.last_sequence(LON) == acknowledged == 2
         assert (await store.records.track(A))[0]["recipients"][0]["state"] == "delivered"
+
+
+async def test_records_of_one_message_in_many_batches_come_to_the_same_as_in_one(
+    store: Database,
+) -> None:
+    infected = [{"by": "clamav", "outcome": "infected", "threats": ["Eicar", "Other"]}]
+
+    def told(sequence: int, message: str) -> list[LogRecord]:
+        return [
+            accepted(sequence, message, ["x@acme.example", "y@acme.example"]),
+            record(sequence + 1, "waiting", message, reason="away", verdicts=infected),
+            record(sequence + 2, "scanned", message, subject="Hi", message_id=f"<{message}>"),
+            record(
+                sequence + 3,
+                "judged",
+                message,
+                quarantine_reason="virus",
+                recipients=[{"address": "x@acme.example", "disposition": "quarantine"}],
+            ),
+            ended(sequence + 4, message, "quarantined"),
+            ended(sequence + 5, message, "delivered", "y@acme.example"),
+        ]
+
+    await store.records.take(LON, told(1, A))
+    for one in told(7, B):
+        await store.records.take(LON, [one])
+
+    (in_one,), (in_many,) = await store.records.track(A), await store.records.track(B)
+    unlike = {"id", "message_id", "received", "events", "recipients"}
+    assert {k: v for k, v in in_one.items() if k not in unlike} == {
+        k: v for k, v in in_many.items() if k not in unlike
+    }
+    for one, other in zip(in_one["recipients"], in_many["recipients"], strict=True):
+        assert one | {"ended": ""} == other | {"ended": ""}
+    assert (await store.records.report(By.DAY, sites={}))["threats"] == []
+
+
+async def test_a_first_record_that_comes_late_puts_its_copies_where_they_belong(
+    store: Database,
+) -> None:
+    await store.records.take(LON, [ended(1, A, "delivered")])
+    await store.records.take(LON, [accepted(2, A, origin="release")])
+
+    report = await store.records.report(By.DAY, sites={})
+
+    assert (report["totals"]["accepted"], report["totals"]["released"]) == (0, 1)
