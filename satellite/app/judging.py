@@ -21,6 +21,7 @@ from common.ids import MessageId
 from common.preferences import Policy, Preferences
 from common.tasks import keep_running
 from common.verdict import Verdict
+from satellite.app.backlog import Backlog
 from satellite.disposition import Disposed, Done, Finding, Scoring, dispose
 from satellite.filtering.filter import Mail
 from satellite.filtering.score import score
@@ -85,6 +86,10 @@ class Judging:
         clock: the time.
         judged: called with the id of a message that has recipients to deliver to.
         starts_at_once: says whether a recipient's delivery will begin as soon as it is judged.
+
+    Attributes:
+        on_done: called after each message that was looked at, whatever came of it.
+        done: how many there were so far.
     """
 
     def __init__(
@@ -106,41 +111,31 @@ class Judging:
         self._judged = judged
         self._starts_at_once = starts_at_once
         self._engines = [engine.name for engine in settings.engines]
-        self._queue: asyncio.Queue[MessageId] = asyncio.Queue()
-        self._waiting: set[asyncio.Task[None]] = set()
+        self._backlog = Backlog(clock)
+        self.on_done: Callable[[], None] = _nobody
+        self.done = 0  # messages so far that were looked at, whatever came of it
 
     def add(self, message: MessageId, due_us: int = 0) -> None:
         """Take a message that is to be scanned now, or when the wall clock says ``due_us``."""
         wait_s = (due_us - self._clock.now_us()) / 1e6 if due_us else 0.0
         # Bounded, since the wall clock may have been set back: no mail waits for years.
-        wait_s = min(wait_s, self._settings.waiting_retry_s * WAIT_GROWTH_MAX)
-        if wait_s <= 0:
-            self._queue.put_nowait(message)
-            return
-        task = asyncio.create_task(self._add_later(message, wait_s), name=f"wait {message}")
-        self._waiting.add(task)
-        task.add_done_callback(self._waiting.discard)
+        self._backlog.add(message, min(wait_s, self._settings.waiting_retry_s * WAIT_GROWTH_MAX))
 
-    async def _add_later(self, message: MessageId, wait_s: float) -> None:
-        await self._clock.sleep(wait_s)
-        self._queue.put_nowait(message)
+    def unjudged(self) -> int:
+        """Return how many messages are to be judged now and are not begun."""
+        return len(self._backlog)
 
     async def run(self) -> None:
         """Judge messages until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                for number in range(SCANS_AT_ONCE):
-                    name = f"judging {number}"
-                    group.create_task(
-                        keep_running(self._work, name=name, clock=self._clock), name=name
-                    )
-        finally:
-            for task in tuple(self._waiting):
-                task.cancel()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._backlog.run(), name="judging later")
+            for number in range(SCANS_AT_ONCE):
+                name = f"judging {number}"
+                group.create_task(keep_running(self._work, name=name, clock=self._clock), name=name)
 
     async def _work(self) -> None:
         while True:
-            message = await self._queue.get()
+            message = await self._backlog.next()
             done = False
             try:
                 await self.judge(message)
@@ -149,6 +144,8 @@ class Judging:
                 if not done:  # it stays in the spool as it was; try it again with the waiting ones
                     pause_us = int(self._settings.waiting_retry_s * 1e6)
                     self.add(message, self._clock.now_us() + pause_us)
+                self.done += 1
+                self.on_done()
 
     async def judge(self, message: MessageId) -> None:
         """Scan, filter and dispose of one message."""
@@ -275,6 +272,10 @@ class Judging:
             copy=copy,
             sending=is_delivered and self._starts_at_once(recipient.address),
         )
+
+
+def _nobody() -> None:
+    """Nobody wants to know."""
 
 
 def described(verdicts: Sequence[Verdict]) -> tuple[dict[str, Any], ...]:
