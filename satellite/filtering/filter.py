@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from prometheus_client import CollectorRegistry
 
@@ -69,6 +69,18 @@ class Filter(Protocol):
 
     async def close(self) -> None:
         """Let go of connections; harmless when repeated."""
+        ...
+
+
+@runtime_checkable
+class AnswersAtOnce(Protocol):
+    """What a filter has beside when it only looks and never waits."""
+
+    @property
+    def name(self) -> str: ...
+
+    def examine_at_once(self, mail: Mail) -> tuple[Verdict, ...]:
+        """Return what ``examine`` would, within a tenth of a millisecond for usual mail."""
         ...
 
 

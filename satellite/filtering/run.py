@@ -1,7 +1,8 @@
 """What do all filters together say of a message?
 
-Touches the event loop. Filters run in parallel, each within its budget. One that fails, hangs or
-answers nonsense gets a verdict that says so; the message goes on without it.
+Touches the event loop. Filters that wait run in parallel, each within its budget; one that only
+looks is called, which is cheaper than a task. One that fails, hangs or answers nonsense gets a
+verdict that says so; the message goes on without it.
 """
 
 from __future__ import annotations
@@ -13,13 +14,21 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from common.clock import Clock
+from common.tasks import outcome_of, outcome_of_call
 from common.verdict import Outcome, Verdict, printable
-from satellite.filtering.filter import Filter, Mail, NotAVerdict, check_verdicts
+from satellite.filtering.filter import AnswersAtOnce, Filter, Mail, NotAVerdict, check_verdicts
 
 log = structlog.get_logger()
 
 BUDGET_S = 10.0  # of one filter for one message: above each filter's own, which should end first
 _BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 5.0, 10.0)
+
+
+class _NoAnswer(TimeoutError):
+    """A filter did not end within its budget."""
+
+
+Answer = tuple[Verdict, ...] | BaseException
 
 
 class Filters:
@@ -41,9 +50,11 @@ class Filters:
         budget_s: float = BUDGET_S,
     ) -> None:
         self._filters = tuple(filters)
+        self._at_once = {each.name: each for each in filters if isinstance(each, AnswersAtOnce)}
+        self._waiting = tuple(each for each in filters if each.name not in self._at_once)
         self._clock = clock
         self._budget_s = budget_s
-        self._left_behind: set[asyncio.Task[tuple[Verdict, ...]]] = set()
+        self._left_behind: set[asyncio.Task[Answer]] = set()
         self._verdicts = Counter(
             "borderscout_filter_verdicts_total",
             "Verdicts of filters",
@@ -57,27 +68,38 @@ class Filters:
             buckets=_BUCKETS,
             registry=metrics,
         )
+        # Looking a label up costs more than counting: each is looked up once.
+        self._durations: dict[str, Histogram] = {}
+        self._counts: dict[tuple[str, Outcome], Counter] = {}
+
+    @property
+    def waits(self) -> bool:
+        """Whether ``examine`` may wait for something."""
+        return bool(self._waiting)
 
     async def examine(self, mail: Mail) -> tuple[Verdict, ...]:
         """Return the verdicts of all filters, in the order of the filters."""
-        if not self._filters:
-            return ()
-        tasks = [
-            asyncio.create_task(self._timed(each, mail), name=f"filter {each.name}")
+        tasks = {
+            each.name: asyncio.create_task(self._heard(each, mail), name=f"filter {each.name}")
+            for each in self._waiting
+        }
+        answers = {name: self._looked(each, mail) for name, each in self._at_once.items()}
+        if tasks:
+            answers |= await self._answers(tasks)
+        return tuple(
+            verdict
             for each in self._filters
-        ]
+            for verdict in self._counted(each.name, answers[each.name])
+        )
+
+    async def _answers(self, tasks: dict[str, asyncio.Task[Answer]]) -> dict[str, Answer]:
         try:
-            await asyncio.wait(tasks, timeout=self._budget_s)
+            await asyncio.wait(tasks.values(), timeout=self._budget_s)
+            return {name: _result(task) for name, task in tasks.items()}
         finally:
-            for task in tasks:
+            for task in tasks.values():
                 if not task.done():
                     self._leave(task)
-        verdicts: list[Verdict] = []
-        for each, task in zip(self._filters, tasks, strict=True):
-            for verdict in self._outcome(each.name, task):
-                self._verdicts.labels(each.name, verdict.outcome.value).inc()
-                verdicts.append(verdict)
-        return tuple(verdicts)
 
     async def close(self) -> None:
         """Let all filters go, and wait for what was left behind to end."""
@@ -87,14 +109,36 @@ class Filters:
         for each in self._filters:
             await each.close()
 
-    async def _timed(self, each: Filter, mail: Mail) -> tuple[Verdict, ...]:
+    async def _heard(self, each: Filter, mail: Mail) -> Answer:
         began_s = self._clock.monotonic_s()
-        verdicts = await each.examine(mail)
-        self._seconds.labels(each.name).observe(self._clock.monotonic_s() - began_s)
+        answer = await outcome_of(each.examine(mail))
+        self._took(each.name, began_s)
+        return answer
+
+    def _looked(self, each: AnswersAtOnce, mail: Mail) -> Answer:
+        began_s = self._clock.monotonic_s()
+        answer = outcome_of_call(each.examine_at_once, mail)
+        self._took(each.name, began_s)
+        return answer
+
+    def _took(self, name: str, began_s: float) -> None:
+        child = self._durations.get(name)
+        if child is None:
+            child = self._durations[name] = self._seconds.labels(name)
+        child.observe(self._clock.monotonic_s() - began_s)
+
+    def _counted(self, name: str, answer: Answer) -> tuple[Verdict, ...]:
+        verdicts = self._checked(name, answer)
+        for verdict in verdicts:
+            key = (name, verdict.outcome)
+            child = self._counts.get(key)
+            if child is None:
+                child = self._counts[key] = self._verdicts.labels(name, verdict.outcome.value)
+            child.inc()
         return verdicts
 
-    def _outcome(self, name: str, task: asyncio.Task[tuple[Verdict, ...]]) -> tuple[Verdict, ...]:
-        if not task.done() or task in self._left_behind:
+    def _checked(self, name: str, answer: Answer) -> tuple[Verdict, ...]:
+        if isinstance(answer, _NoAnswer):
             return (
                 Verdict(
                     by=name,
@@ -103,29 +147,35 @@ class Filters:
                     detail=f"no verdict within {self._budget_s:g} s",
                 ),
             )
-        if task.cancelled():
+        if isinstance(answer, asyncio.CancelledError):
             return (Verdict(by=name, outcome=Outcome.ERROR, detail="it was cancelled"),)
-        failure = task.exception()
-        if failure is not None:
+        if isinstance(answer, BaseException):
             # A defect of the filter; mail must not stand still for it.
-            log.error("filter.failed", filter=name, exc_info=failure)
-            return (_failed(name, f"{type(failure).__name__}: {failure}"),)
+            log.error("filter.failed", filter=name, exc_info=answer)
+            return (_failed(name, f"{type(answer).__name__}: {answer}"),)
         try:
-            return check_verdicts(task.result())
+            return check_verdicts(answer)
         except NotAVerdict as error:
             log.error("filter.no_verdict", filter=name, reason=printable(error.what))
             return (_failed(name, error.what),)
 
-    def _leave(self, task: asyncio.Task[tuple[Verdict, ...]]) -> None:
+    def _leave(self, task: asyncio.Task[Answer]) -> None:
         """Cancel a filter's task without waiting: it may not even heed that."""
         self._left_behind.add(task)
         task.add_done_callback(self._forget)
         task.cancel()
 
-    def _forget(self, task: asyncio.Task[tuple[Verdict, ...]]) -> None:
+    def _forget(self, task: asyncio.Task[Answer]) -> None:
         self._left_behind.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.warning("filter.failed_late", task=task.get_name(), exc_info=task.exception())
+
+
+def _result(task: asyncio.Task[Answer]) -> Answer:
+    """Return how a filter's task ended, or that it did not."""
+    if not task.done():
+        return _NoAnswer()
+    return asyncio.CancelledError() if task.cancelled() else task.result()
 
 
 def _failed(name: str, what: str) -> Verdict:

@@ -22,6 +22,7 @@ _BLANK = re.compile(rb"(?:\A|(?<=\n))\r?\n")
 # A field ends where a line ends and the next one does not begin with white space.
 _FIELD_END = re.compile(rb"\n(?![ \t])")
 _NAME = re.compile(rb"[!-9;-~]+[ \t]*:")
+_CLEAN_NAME = re.compile(rb"([!-9;-~]+):")
 # What some reader may skip inside a name: everything but visible ASCII.
 _INVISIBLE = bytes(c for c in range(256) if not 0x20 < c < 0x7F)
 
@@ -87,21 +88,24 @@ class HeaderBlock:
         )
 
     @cached_property
-    def _by_name(self) -> dict[str, list[bytes]]:
-        found: dict[str, list[bytes]] = {}
+    def _by_name(self) -> dict[bytes, list[bytes]]:
+        found: dict[bytes, list[bytes]] = {}
         for span in self.spans:
             _, colon, value = span.raw.partition(b":")
             if colon:
-                found.setdefault(span.key.decode("latin-1"), []).append(value)
+                found.setdefault(span.key, []).append(value)
         return found
+
+    def _values(self, name: str) -> list[bytes]:
+        return self._by_name.get(name.lower().encode("latin-1", "replace"), [])
 
     def get_all(self, name: str) -> list[str]:
         """Return the decoded texts of all fields of this name, in order; each bounded."""
-        return [decoded_text(value) for value in self._by_name.get(name.lower(), ())]
+        return [decoded_text(value) for value in self._values(name)]
 
     def get(self, name: str) -> str | None:
         """Return the decoded text of the first field of this name, or None when there is none."""
-        values = self._by_name.get(name.lower())
+        values = self._values(name)
         return decoded_text(values[0]) if values else None
 
     @property
@@ -112,7 +116,7 @@ class HeaderBlock:
     @property
     def message_id(self) -> str:
         """The Message-ID with its angle brackets, printable ASCII; empty when there is none."""
-        values = self._by_name.get("message-id")
+        values = self._values("message-id")
         if not values:
             return ""
         text = b"".join(values[0][: 2 * MESSAGE_ID_LENGTH_MAX].split())
@@ -121,7 +125,7 @@ class HeaderBlock:
     @property
     def received_count(self) -> int:
         """How many servers say they have passed this message on."""
-        return len(self._by_name.get("received", ()))
+        return len(self._values("received"))
 
 
 def _spans(section: bytes) -> list[Span]:
@@ -138,4 +142,7 @@ def _spans(section: bytes) -> list[Span]:
 
 def visible_name(raw: bytes) -> bytes:
     """Return a field's name as the most forgiving reader would take it, in lower case."""
+    clean = _CLEAN_NAME.match(raw)
+    if clean is not None:  # nearly always
+        return clean[1].lower()
     return raw.partition(b":")[0].translate(None, _INVISIBLE).lower()

@@ -67,11 +67,15 @@ _DROPPED = frozenset({"Cc", "Cs", "Zl", "Zp"})
 def decoded_text(raw: bytes) -> str:
     """Return the text of a raw value: unfolded, encoded words decoded, made harmless, bounded."""
     value = raw[:RAW_BYTES_MAX].replace(b"\r", b"").replace(b"\n", b"").strip(b" \t")
+    if b"=?" not in value:
+        return harmless(_plain(value))
     return harmless("".join(_pieces(value)))
 
 
 def harmless(text: str) -> str:
     """Return text without control characters, line separators and bidirectional overrides."""
+    if text.isprintable():  # then nothing in it is dropped, and nearly all text is so
+        return text[:TEXT_LENGTH_MAX].strip()
     kept = (" " if c == "\t" else c for c in text if c == "\t" or not _is_dropped(c))
     return "".join(kept)[:TEXT_LENGTH_MAX].strip()
 

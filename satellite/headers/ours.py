@@ -10,12 +10,13 @@ Source: DESIGN section 5, *Headers*; RFC 8601 sections 2.2 and 5; RFC 5322 secti
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 
 from common.address import AddressError, parse_domain
 from common.verdict import Outcome, Test, Verdict, points
-from satellite.headers.block import HeaderBlock, visible_name
+from satellite.headers.block import HeaderBlock, Span, visible_name
 from satellite.spool.messages import Copy
 
 FOLD_AT = 78  # characters; RFC 5322 section 2.1.1
@@ -27,6 +28,8 @@ TAGGED_SUBJECTS_MAX = 8  # one is legal; a reader may show any of several
 
 _OUR_PREFIX = b"x-borderscout"
 _RESULTS = b"authentication-results"
+# Printable ASCII without space ; , " ( ) and backslash.
+_ONE_WORD = re.compile(r"[!#-'*+\--:<-\[\]-~]*")
 _BARE_CR = re.compile(rb"\r(?!\n)")
 _PART = re.compile(r"\\.|[^\\\"();]+|.", re.DOTALL)  # a quoted pair, a run of text, or one sign
 _AUTHSERV_LENGTH_MAX = 512  # characters looked at; a domain name has at most 253
@@ -96,6 +99,8 @@ def render_released(
 def word(text: str) -> str:
     """Return text as one word that cannot end the value it stands in, bounded."""
     cut = text[:WORD_LENGTH_MAX]
+    if _ONE_WORD.fullmatch(cut):  # nearly always
+        return cut
     return "".join(c if "!" <= c <= "~" and c not in ';,"()\\' else "_" for c in cut)
 
 
@@ -111,8 +116,15 @@ def is_forged(raw: bytes, mail_domain: str) -> bool:
     return any(_is_ours(piece, mail_domain) for piece in _BARE_CR.split(raw))
 
 
-def _is_ours(raw: bytes, mail_domain: str) -> bool:
-    name = visible_name(raw)
+def _bears_our_name(span: Span, mail_domain: str) -> bool:
+    if span.raw.count(b"\r") != span.raw.count(b"\r\n"):
+        return is_forged(span.raw, mail_domain)
+    return _is_ours(span.raw, mail_domain, name=span.key)
+
+
+def _is_ours(raw: bytes, mail_domain: str, *, name: bytes | None = None) -> bool:
+    if name is None:
+        name = visible_name(raw)
     if name.startswith(_OUR_PREFIX):
         return True
     return name == _RESULTS and _names_us(raw.partition(b":")[2], mail_domain)
@@ -171,9 +183,8 @@ def _copy(
     block: HeaderBlock, trace: bytes, lines: Sequence[bytes], mail_domain: str, subject_tag: str
 ) -> Copy:
     assert not trace or trace.endswith(b"\r\n")
-    results = _field("Authentication-Results", [f" {mail_domain};", " none"])
-    head = b"".join((trace, *lines, results))
-    kept = [span for span in block.spans if not is_forged(span.raw, mail_domain)]
+    head = b"".join((trace, *lines, _no_results(mail_domain)))
+    kept = [span for span in block.spans if not _bears_our_name(span, mail_domain)]
     if block.oversized or (kept and not kept[0].is_field):
         # What follows would continue our last line, or holds fields that we have not seen: a
         # blank line makes all of it body, as other servers do with mail that has no header.
@@ -189,6 +200,11 @@ def _copy(
         _with_tag(span.raw, subject_tag) if span.start in places else span.raw for span in kept
     )
     return Copy(head=head + section + _blank_line(block), skip=block.end)
+
+
+@functools.lru_cache(maxsize=8)
+def _no_results(mail_domain: str) -> bytes:
+    return _field("Authentication-Results", [f" {mail_domain};", " none"])
 
 
 def _blank_line(block: HeaderBlock) -> bytes:
@@ -281,7 +297,7 @@ def _field(name: str, atoms: Sequence[str]) -> bytes:
     """
     lines = [f"{name}:"]
     for atom in atoms:
-        assert all(" " <= c <= "~" for c in atom), atom
+        assert atom.isascii() and atom.isprintable(), atom
         if len(lines[-1]) + len(atom) <= FOLD_AT or lines[-1] == f"{name}:":
             lines[-1] += atom
         else:
