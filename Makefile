@@ -1,6 +1,6 @@
 # Every target works as the first thing typed on a clean clone: it makes .venv itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test faults lint format proto clean
+.PHONY: help setup setup-dev demo test faults bench soak lint format proto clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,6 +14,8 @@ help:
 	@echo "make demo [ARGS=--check]   a core, three satellites and a customer's server on this machine"
 	@echo "make test                  all tests"
 	@echo "make faults                the long form of the tests that break something; docs/faults.md"
+	@echo "make bench                 speed against other gateways; docs/benchmarks.md (root)"
+	@echo "make soak                  a million messages through one node; docs/benchmarks.md (root)"
 	@echo "make lint                  style, types, architecture, generated code"
 	@echo "make proto                 regenerate the wire's code"
 	@echo "make setup                 only the virtual environment"
@@ -46,6 +48,17 @@ test: $(DEV_STAMP)
 faults: $(DEV_STAMP)
 	@./.ci/system-packages test
 	@$(BIN)/python -m pytest -m scenario --thorough --scenario-report docs/faults.md $(ARGS)
+
+# What the measurement was called with stands in its report.
+bench soak: export BENCH_COMMAND = make $@$(if $(ARGS), ARGS="$(ARGS)")
+
+bench: $(DEV_STAMP)
+	@./.ci/system-packages bench
+	@$(BIN)/python -m tests.bench all $(ARGS)
+
+soak: $(DEV_STAMP)
+	@./.ci/system-packages bench
+	@$(BIN)/python -m tests.bench soak $(ARGS)
 
 lint: $(DEV_STAMP)
 	@$(BIN)/ruff check .

@@ -1,41 +1,67 @@
 """Which measurement is asked for, and with what?
 
-Touches standard output and the results' folder.
+Touches standard output, the results' folder and the documentation.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from tests.bench import groups, speed
+from tests.bench import drain, groups, soak, speed
+from tests.bench.generator import GeneratorFailed
 from tests.bench.loads import LOADS
+from tests.bench.parts import PeerFailed
 from tests.bench.peers.catalogue import PEERS
+from tests.bench.peers.scout import Scout
+from tests.bench.results import FOLDER, PAGE, Results
 
-ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / ".bench"
 WORK = Path("/var/tmp/borderscout-bench")  # on a disk, and where the peers' users may read
 DEFAULT_PEERS = ["postfix", "clamilter-unix", "scout", "scout-quiet-core"]
+OURS = [name for name, kind in PEERS.items() if issubclass(kind, Scout)]
+HELD_MESSAGES = 100_000
+SOAK_MESSAGES = 1_000_000
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run a measurement; return the exit status."""
     signal.signal(signal.SIGTERM, _leave)
+    os.environ["PATH"] += os.pathsep + "/usr/sbin"  # where servers are, for users without it
     chosen = _parser().parse_args(arguments)
-    if os.geteuid() != 0:
+    # What ``make`` was called with is what a reader can type.
+    chosen.command = os.environ.get("BENCH_COMMAND") or (
+        f"python -m tests.bench {shlex.join(arguments)}"
+    )
+    if chosen.needs_root and os.geteuid() != 0:
         print("control groups and Postfix need root", file=sys.stderr)
         return 1
-    groups.remove_leftovers()
+    if chosen.needs_root:
+        chosen.work.mkdir(parents=True, exist_ok=True)
+        groups.remove_leftovers()
     what: Callable[[argparse.Namespace], int] = chosen.what
-    return what(chosen)
+    try:
+        return what(chosen)
+    except (PeerFailed, GeneratorFailed) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _all(chosen: argparse.Namespace) -> int:
+    status = _speed(chosen)
+    status |= _drain(chosen)
+    return status | _report(chosen)
 
 
 def _speed(chosen: argparse.Namespace) -> int:
+    results = Results(chosen.results)
+    header = results.header(chosen.command, chosen.work)
+    results.begin_speed(header, is_resumed=chosen.resume)
     failed = speed.run(
         speed.Plan(
             peers=chosen.peers,
@@ -43,14 +69,49 @@ def _speed(chosen: argparse.Namespace) -> int:
             rounds=chosen.rounds,
             aim_s=chosen.aim,
             work=chosen.work,
-            results=chosen.results,
-            is_resumed=chosen.resume,
-            profiles=RESULTS / "profiles" if chosen.profile else None,
+            results=results,
+            profiles=chosen.results / "profiles" if chosen.profile else None,
         )
     )
     if failed:
-        print(f"failed: {'; '.join(failed)}; what is missing: the same with --resume")
+        print(f"failed: {'; '.join(failed)}; measure only what is missing with --resume")
     return 1 if failed else 0
+
+
+def _drain(chosen: argparse.Namespace) -> int:
+    results = Results(chosen.results)
+    header = results.header(chosen.command, chosen.work)
+    print(f"holding {chosen.held} messages at {chosen.node}, and letting them go", flush=True)
+    try:
+        record = drain.run(chosen.work, name=chosen.node, messages=chosen.held)
+    except (PeerFailed, GeneratorFailed) as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 1
+    results.keep("drain", header | record)
+    print(f"  {record}", flush=True)
+    return 0
+
+
+def _soak(chosen: argparse.Namespace) -> int:
+    results = Results(chosen.results)
+    header = results.header(chosen.command, chosen.work)
+    record = soak.run(
+        chosen.work,
+        name=chosen.node,
+        messages=chosen.messages,
+        rate_per_s=chosen.rate,
+        sample_s=chosen.sample,
+    )
+    results.keep("soak", header | record)
+    for complaint in record["complaints"]:
+        print(f"  wrong: {complaint}", flush=True)
+    return _report(chosen) or (1 if record["complaints"] else 0)
+
+
+def _report(chosen: argparse.Namespace) -> int:
+    Results(chosen.results).publish(chosen.page)
+    print(f"written: {chosen.page}")
+    return 0
 
 
 def _hold(chosen: argparse.Namespace) -> int:
@@ -69,17 +130,21 @@ def _hold(chosen: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     commands = parser.add_subparsers(required=True)
-    for name, what, about in (
-        ("speed", _speed, "alternate gateways under the same loads"),
-        ("hold", _hold, "start one gateway and keep it, for a look at it"),
+    for name, what, options, about in (
+        ("all", _all, (_add_speed, _add_drain), "speed, drain and report"),
+        ("speed", _speed, (_add_speed,), "alternate gateways under the same loads"),
+        ("drain", _drain, (_add_drain,), "hold mail, start anew, and let it go"),
+        ("soak", _soak, (_add_soak,), "let very many messages pass, and account for each"),
+        ("hold", _hold, (_add_hold,), "start one gateway and keep it, for a look at it"),
+        ("report", _report, (), "write the documentation from the results"),
     ):
         command = commands.add_parser(name, help=about, description=about)
-        command.set_defaults(what=what)
+        command.set_defaults(what=what, needs_root=what is not _report)
         command.add_argument("--work", type=Path, default=WORK, help="folder, on a disk")
-        if what is _speed:
-            _add_speed(command)
-        else:
-            command.add_argument("peer", choices=list(PEERS))
+        command.add_argument("--results", type=Path, default=FOLDER, help="folder")
+        command.add_argument("--page", type=Path, default=PAGE, help="the documentation")
+        for add in options:
+            add(command)
     return parser
 
 
@@ -88,14 +153,29 @@ def _add_speed(command: argparse.ArgumentParser) -> None:
     command.add_argument("--loads", type=_names(LOADS), default=list(LOADS), metavar="A,B")
     command.add_argument("--rounds", type=int, default=3)
     command.add_argument("--aim", type=float, default=6.0, help="seconds of one run")
-    command.add_argument("--results", type=Path, default=RESULTS / "speed.jsonl")
     command.add_argument("--resume", action="store_true", help="keep what is measured already")
     command.add_argument("--profile", action="store_true", help="py-spy on our own processes")
 
 
+def _add_drain(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--held", type=int, default=HELD_MESSAGES, help="messages")
+    command.add_argument("--node", choices=OURS, default=OURS[0], help="whose mail is held")
+
+
+def _add_soak(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--messages", type=int, default=SOAK_MESSAGES)
+    command.add_argument("--node", choices=OURS, default=OURS[0])
+    command.add_argument("--rate", type=float, help="messages a second; left out: measured")
+    command.add_argument("--sample", type=float, default=60.0, help="seconds between samples")
+
+
+def _add_hold(command: argparse.ArgumentParser) -> None:
+    command.add_argument("peer", choices=list(PEERS))
+
+
 def _names(known: Iterable[str]) -> Callable[[str], list[str]]:
     def parse(text: str) -> list[str]:
-        names = text.split(",")
+        names = list(known) if text == "all" else text.split(",")
         if wrong := [name for name in names if name not in known]:
             raise argparse.ArgumentTypeError(f"{wrong[0]}: there are {', '.join(known)}")
         return names

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,19 +43,17 @@ class Generator:
                 timeout=120,
             )
 
-    def command(self, load: Load, *, target: str, sink: str, messages: int) -> list[str]:
-        """Return the command that sends a load.
+    def command(self, load: Load, *, target: str, sink: str) -> list[str]:
+        """Return the command that sends a load, without how much of it.
 
         Args:
             load: what to send.
             target: the gateway, HOST:PORT.
             sink: where the gateway delivers to, HOST:PORT.
-            messages: how many.
         """
         command = [str(self._binary), "--target", target, "--sink", sink]
         command += ["--concurrency", str(load.sessions), "--per-conn", str(load.per_session)]
-        command += ["--messages", str(messages), "--rate", str(load.rate_per_s)]
-        command += ["--idle-timeout", str(IDLE_S)]
+        command += ["--rate", str(load.rate_per_s)]
         for share in templates.MIXES[load.mix]:
             kind = "infected" if share.is_infected else "clean"
             file = self._templates / f"{share.message}.eml"
@@ -71,8 +71,9 @@ class Generator:
         Raises:
             GeneratorFailed: it ended wrongly, or not at all.
         """
-        command = self.command(load, target=target, sink=sink, messages=messages)
-        command += ["--seconds", str(seconds_max)]
+        command = self.command(load, target=target, sink=sink)
+        command += ["--messages", str(messages), "--seconds", str(seconds_max)]
+        command += ["--idle-timeout", str(IDLE_S)]
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, check=False, timeout=seconds_max + 120
@@ -80,6 +81,103 @@ class Generator:
         except subprocess.TimeoutExpired as error:
             raise GeneratorFailed(f"the load did not end within {error.timeout} s") from error
         return parsed(done.returncode, done.stdout, done.stderr)
+
+    def begin(self, command: Sequence[str]) -> Sending:
+        """Start sending, and return at once.
+
+        Args:
+            command: from ``command``, with further options.
+        """
+        return Sending(command)
+
+
+class Sending:
+    """A load that is being sent; a context manager that ends it."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self.progress: dict[str, Any] = {}
+        self._told: list[str] = []
+        self._news = threading.Condition()
+        self._is_over = False  # nothing more will be said
+        self._process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, name="progress", daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Sending:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def start_sink(self) -> None:
+        """Let a sink that waits take mail from now on."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+
+    def wait_for(self, key: str, *, deadline_s: float) -> Any:
+        """Return what the progress says about ``key``, once it says something.
+
+        Raises:
+            GeneratorFailed: it does not in time, or has ended before.
+        """
+        with self._news:
+            told = self._news.wait_for(lambda: key in self.progress or self._is_over, deadline_s)
+        if not told or key not in self.progress:
+            raise GeneratorFailed(f"no word of {key}: {self.progress} {''.join(self._told)}")
+        return self.progress[key]
+
+    def wait(self, *, deadline_s: float) -> dict[str, Any]:
+        """Return what became of the load, when it has ended.
+
+        Raises:
+            GeneratorFailed: it ended wrongly, or not in time.
+        """
+        try:
+            self._process.wait(deadline_s)
+        except subprocess.TimeoutExpired as error:
+            raise GeneratorFailed(f"the load did not end: {self.progress}") from error
+        return self.result()
+
+    def result(self) -> dict[str, Any]:
+        """Return what became of the load, once it has ended.
+
+        Raises:
+            GeneratorFailed: it ended wrongly, or not yet.
+        """
+        if self._process.poll() is None:
+            raise GeneratorFailed("the load has not ended")
+        self._reader.join()
+        assert self._process.stdout is not None
+        return parsed(self._process.returncode, self._process.stdout.read(), "".join(self._told))
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            with self._news:
+                if line.startswith("{"):
+                    self.progress |= json.loads(line)
+                else:
+                    self._told.append(line)
+                self._news.notify_all()
+        with self._news:
+            self._is_over = True
+            self._news.notify_all()
 
 
 def parsed(status: int, printed: str, complaint: str) -> dict[str, Any]:

@@ -71,6 +71,13 @@ LOADS = {
     )
 }
 
+SOAK = Load(
+    name="soak",
+    mix="soak",
+    sessions=20,
+    meaning="97.9 % 4 KiB, 2 % 60 KiB, 0.1 % EICAR, 20 sessions",
+)
+
 
 def warm_up_of(load: Load) -> int:
     """Return how many messages go ahead of a run."""

@@ -42,6 +42,7 @@ class Parts:
         self._name = name
         self._processes: list[subprocess.Popen[bytes]] = []
         self._stops: list[Sequence[str]] = []
+        self._passing: list[Path] = []
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         folder.chmod(0o755)  # the peers' own users read below it
@@ -86,6 +87,14 @@ class Parts:
         """Note a command that ends something which daemonised itself."""
         self._stops.append(command)
 
+    def passing_folder(self, parent: Path) -> Path:
+        """Make a folder elsewhere that goes when the gateway ends."""
+        folder = parent / f"borderscout-bench-{self._name}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        self._passing.append(folder)
+        return folder
+
     def end(self, process: subprocess.Popen[bytes]) -> None:
         """End a process in order, and by force when it does not."""
         process.send_signal(signal.SIGTERM)
@@ -94,18 +103,32 @@ class Parts:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        self._processes.remove(process)
+
+    def kill(self, process: subprocess.Popen[bytes], group: str) -> None:
+        """End a process as a crash does, and return once nothing is left in its group.
+
+        Raises:
+            PeerFailed: what it started lives on.
+        """
+        process.kill()
+        process.wait()
+        self._processes.remove(process)
+        self.wait_for(lambda: not self.groups[group].pids(), f"nothing is left of {group}")
 
     def close(self) -> None:
         """End everything, the youngest first."""
         for command in reversed(self._stops):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 subprocess.run(command, capture_output=True, check=False, timeout=END_S)
-        for process in reversed(self._processes):
+        for process in self._processes[::-1]:
             if process.poll() is None:
                 self.end(process)
         for group in self.groups.values():
             group.remove()
         self.groups.clear()
+        for folder in self._passing:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def wait_for_port(self, port: int, what: str) -> None:
         """Return once something listens on a port of 127.0.0.1."""

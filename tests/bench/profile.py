@@ -1,7 +1,7 @@
 """Where does a node's time go while it is under load?
 
 Touches processes: ``py-spy`` (not among the project's dependencies) looks at each process of the
-node from outside. It takes much of a small machine, so that such a run gives no figures for a table.
+node from outside. It takes much of a small machine: such a run gives no figures for a table.
 """
 
 from __future__ import annotations

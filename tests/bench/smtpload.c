@@ -29,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAXID 4000000L
+#define MAXID 8000000L
 #define MAXTPL 16
 #define TOKEN "BENCHID0"
 
@@ -51,7 +51,7 @@ static int ntpl;
 
 static struct sockaddr_in target, sinkaddr;
 static int use_sink, concurrency = 20, perconn = 1, pipelining, srcaddrs = 16, sink_waits;
-static long nmsg, idbase = -1;   /* numbers differ from run to run: scanners must not know the messages */
+static long nmsg, naccept, idbase = -1;   /* numbers differ from run to run: scanners must not know the messages */
 static double seconds, rate, idle_timeout = 15, linger, every;
 static const char *rcpt = "user@bench.test", *sender = "sender@bench.test";
 
@@ -200,6 +200,7 @@ static int pick(void)
 static long take(double *due)                    /* next message number, -1 none ever, -2 not yet */
 {
     double t = now();
+    if (naccept > 0 && n_accepted >= naccept) return -1;
     if (next_id >= MAXID || (seconds > 0 && t - t0 >= seconds) || (nmsg > 0 && next_id >= nmsg)) return -1;
     if (rate > 0) { *due = t0 + next_id / rate; if (*due > t) return -2; }
     else *due = t;
@@ -387,6 +388,7 @@ int main(int ac, char **av)
         else if (!strcmp(o, "--concurrency")) concurrency = atoi(ARG);
         else if (!strcmp(o, "--per-conn")) perconn = atoi(ARG);
         else if (!strcmp(o, "--messages")) nmsg = atol(ARG);
+        else if (!strcmp(o, "--accepted")) naccept = atol(ARG);
         else if (!strcmp(o, "--seconds")) seconds = atof(ARG);
         else if (!strcmp(o, "--rate")) rate = atof(ARG);
         else if (!strcmp(o, "--idle-timeout")) idle_timeout = atof(ARG);
@@ -401,7 +403,7 @@ int main(int ac, char **av)
         else if (!strcmp(o, "--template")) load_tpl(ARG);
         else { fprintf(stderr, "unknown option %s\n", o); return 2; }
     }
-    if (!nmsg && !seconds) nmsg = 1000;
+    if (!nmsg && !naccept && !seconds) nmsg = 1000;
     if (idbase < 0) idbase = 10000000L + (long)((unsigned long)(now() * 1e6) * 2654435761ul % 80000000ul);
     if (!ntpl || !target.sin_port) { fprintf(stderr, "--target and --template are needed\n"); return 2; }
     if ((ntohl(target.sin_addr.s_addr) >> 24) != 127) srcaddrs = 0;

@@ -8,7 +8,6 @@ gateway that fails is named, and the others go on; what is measured already can 
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +19,9 @@ from tests.bench.loads import LOADS
 from tests.bench.measure import measure
 from tests.bench.parts import PeerFailed
 from tests.bench.peers.catalogue import PEERS
+from tests.bench.peers.peer import Peer
 from tests.bench.profile import profiled
+from tests.bench.results import Results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +34,7 @@ class Plan:
         rounds: how often.
         aim_s: how long one run should take.
         work: folder for everything that is not a result.
-        results: file; a line of JSON is added for each run.
-        is_resumed: whether what stands in ``results`` already is left out.
+        results: where the records go; what is in them already is not measured again.
         profiles: folder for profiles; None: none are made.
     """
 
@@ -43,18 +43,14 @@ class Plan:
     rounds: int
     aim_s: float
     work: Path
-    results: Path
-    is_resumed: bool = False
+    results: Results
     profiles: Path | None = None
 
 
 def run(plan: Plan) -> list[str]:
     """Measure, and return what failed."""
-    plan.results.parent.mkdir(parents=True, exist_ok=True)
-    if not plan.is_resumed:
-        plan.results.unlink(missing_ok=True)
     generator = Generator(plan.work / "load")
-    done = {_key(record) for record in records_in(plan.results)}
+    done = {_key(record) for record in plan.results.speed()[1]}
     failed: list[str] = []
     begun, total = time.monotonic(), plan.rounds * len(plan.peers)
     turns = [(round_, name) for round_ in range(1, plan.rounds + 1) for name in plan.peers]
@@ -76,8 +72,7 @@ def _turn(
         for load in loads:
             with _spy(plan, peer, load):
                 record = measure(peer, LOADS[load], generator, aim_s=plan.aim_s, round_=round_)
-            with plan.results.open("a", encoding="utf-8") as out:
-                out.write(json.dumps(record) + "\n")
+            plan.results.add_speed(record)
             print(line_of(record), flush=True)
     except (PeerFailed, GeneratorFailed, OSError) as error:
         print(f"{name}: {error}", flush=True)
@@ -87,17 +82,10 @@ def _turn(
     return []
 
 
-def _spy(plan: Plan, peer: Any, load: str) -> contextlib.AbstractContextManager[None]:
+def _spy(plan: Plan, peer: Peer, load: str) -> contextlib.AbstractContextManager[None]:
     if plan.profiles is None:
         return contextlib.nullcontext()
     return profiled(peer, plan.profiles, load=load)
-
-
-def records_in(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a results' file; none when there is none."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def line_of(record: dict[str, Any]) -> str:

@@ -5,10 +5,23 @@ Pure.
 
 from __future__ import annotations
 
+from tests.bench.peers.amavis import Amavis
+from tests.bench.peers.haraka import HarakaForward, HarakaQueue
 from tests.bench.peers.peer import Peer
 from tests.bench.peers.postfix import ClamavMilter, Postfix
+from tests.bench.peers.rspamd import Rspamd
 from tests.bench.peers.scout import QuietCoreScout, Scout
 
 PEERS: dict[str, type[Peer]] = {
-    kind.name: kind for kind in (Scout, QuietCoreScout, ClamavMilter, Postfix)
+    kind.name: kind
+    for kind in (
+        Scout,
+        QuietCoreScout,
+        ClamavMilter,
+        Postfix,
+        Rspamd,
+        HarakaForward,
+        HarakaQueue,
+        Amavis,
+    )
 }

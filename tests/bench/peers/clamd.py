@@ -7,13 +7,12 @@ slower, equally for all.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from tests.bench.parts import Parts
 from tests.bench.templates import EICAR
 
-MEMORY = Path("/dev/shm")  # a tmpfs, and a folder of our own in it
+MEMORY = Path("/dev/shm")  # a tmpfs
 GROUP = "clamd"
 
 
@@ -23,9 +22,7 @@ def start(parts: Parts) -> Path:
     database = folder / "database"
     database.mkdir(parents=True)
     (database / "bench.ndb").write_text(f"Bench.Eicar:0:0:{EICAR.hex()}\n")
-    temporary = MEMORY / f"borderscout-bench-{parts.folder.name}"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(mode=0o700)
+    temporary = parts.passing_folder(MEMORY)
     socket = folder / "clamd.sock"
     lines = [
         f"LocalSocket {socket}",

@@ -131,10 +131,10 @@ class Scout(Peer):
         """Return how many records and quarantined messages the core does not have yet."""
         return waiting_in(page(f"{self.node_url}/metrics"))
 
-    def settle(self) -> dict[str, Any]:
+    def settle(self, *, deadline_s: float = SETTLE_S) -> dict[str, Any]:
         left = self.backlog()
         begun = time.monotonic()
-        while self.backlog() and time.monotonic() - begun < SETTLE_S:
+        while self.backlog() and time.monotonic() - begun < deadline_s:
             time.sleep(POLL_S)
         return {"backlog": left, "backlog_s": round(time.monotonic() - begun, 2)}
 

@@ -1,0 +1,170 @@
+"""Which goals are there, and which are reached?
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tests.bench.figures import Figures, Key, ratio
+
+PEER = "clamilter-unix"
+QUICK = "postfix"
+FULL_LOADS = ("i", "ii", "iii", "i200")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Others:
+    """What the measurements beside the loads found; None: not measured.
+
+    Args:
+        drain_ratio: held messages that arrive a second, to those that were accepted a second.
+        ready_s: from the start of a node with a full spool until it takes mail.
+        growth: memory in the last tenth of a long run, to that in the second tenth.
+        unaccounted: messages of a long run whose end is not known.
+    """
+
+    drain_ratio: float | None = None
+    ready_s: float | None = None
+    growth: float | None = None
+    unaccounted: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """One figure that must be at most, or at least, something.
+
+    Args:
+        what: in words.
+        bound: the limit itself reaches the goal.
+        is_floor: whether more is better.
+        unit: after the figure; ``×`` is a ratio.
+        measure: finds the figure for one of our ways to run; None: not measured.
+    """
+
+    what: str
+    bound: float
+    is_floor: bool
+    unit: str
+    measure: Callable[[Mapping[Key, Figures], Others, str], float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A goal, and what was measured."""
+
+    goal: Goal
+    value: float | None
+
+    @property
+    def is_reached(self) -> bool | None:
+        """Whether it is reached; None: not measured."""
+        if self.value is None:
+            return None
+        if self.goal.is_floor:
+            return self.value >= self.goal.bound
+        return self.value <= self.goal.bound
+
+
+def verdicts(figures: Mapping[Key, Figures], others: Others, *, ours: str) -> list[Verdict]:
+    """Return every goal with its figure.
+
+    Args:
+        figures: of all gateways.
+        others: beside the loads.
+        ours: which of our ways to run is judged.
+    """
+    return [Verdict(goal=goal, value=goal.measure(figures, others, ours)) for goal in GOALS]
+
+
+def _against(
+    peer: str, load: str, field: Callable[[Figures], float | None]
+) -> Callable[[Mapping[Key, Figures], Others, str], float | None]:
+    def measure(figures: Mapping[Key, Figures], _others: Others, ours: str) -> float | None:
+        our, their = figures.get((ours, load)), figures.get((peer, load))
+        if our is None or their is None:
+            return None
+        return ratio(field(our), field(their))
+
+    return measure
+
+
+def _rate(peer: str, load: str, bound: float) -> Goal:
+    name = "Postfix + clamav-milter" if peer == PEER else "Postfix that scans nothing"
+    return Goal(
+        what=f"rate on `{load}`, to {name}",
+        bound=bound,
+        is_floor=True,
+        unit="×",
+        measure=_against(peer, load, lambda one: one.rate),
+    )
+
+
+def _at_most(what: str, load: str, bound: float, field: Callable[[Figures], float | None]) -> Goal:
+    return Goal(
+        what=f"{what} on `{load}`, to Postfix + clamav-milter",
+        bound=bound,
+        is_floor=False,
+        unit="×",
+        measure=_against(PEER, load, field),
+    )
+
+
+def _memory(figures: Mapping[Key, Figures], _others: Others, ours: str) -> float | None:
+    return max(
+        (f.pss_mib_max for (peer, _load), f in figures.items() if peer == ours), default=None
+    )
+
+
+GOALS = (
+    _rate(PEER, "i", 2.0),
+    _rate(PEER, "ii", 2.0),
+    _rate(PEER, "i200", 2.0),
+    _rate(PEER, "iii", 1.5),
+    _rate(QUICK, "i", 0.9),
+    _at_most("processor time per message", "i", 0.5, lambda one: one.cpu_s_per_1000),
+    _at_most("processor time per message", "iii", 0.7, lambda one: one.cpu_s_per_1000),
+    _at_most("accept p50", "calm", 1.0, lambda one: one.accept_p50_ms),
+    _at_most("accept p99", "calm", 1.0, lambda one: one.accept_p99_ms),
+    _at_most("end to end p50", "calm", 1.0, lambda one: one.end_p50_ms),
+    *(_at_most("accept p99", load, 0.6, lambda one: one.accept_p99_ms) for load in FULL_LOADS),
+    Goal(
+        what="memory of a node with two workers, the most under any load",
+        bound=200.0,
+        is_floor=False,
+        unit="MiB",
+        measure=_memory,
+    ),
+    Goal(
+        what="held messages drain, to the rate at which they were accepted",
+        bound=0.8,
+        is_floor=True,
+        unit="×",
+        measure=lambda _figures, others, _ours: others.drain_ratio,
+    ),
+    Goal(
+        what="a node with a full spool takes mail after its start",
+        bound=3.0,
+        is_floor=False,
+        unit="s",
+        measure=lambda _figures, others, _ours: others.ready_s,
+    ),
+    Goal(
+        what="memory in the last tenth of a long run, to that in the second tenth",
+        bound=1.1,
+        is_floor=False,
+        unit="×",
+        measure=lambda _figures, others, _ours: others.growth,
+    ),
+    Goal(
+        what="messages of a long run whose end is not known",
+        bound=0.0,
+        is_floor=False,
+        unit="messages",
+        measure=lambda _figures, others, _ours: (
+            None if others.unaccounted is None else float(others.unaccounted)
+        ),
+    ),
+)

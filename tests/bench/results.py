@@ -1,0 +1,84 @@
+"""Where are results kept, and how do they come into the documentation?
+
+Touches the results' folder (git does not hold it) and ``docs/benchmarks.md``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tests.bench import document
+from tests.bench.machine import machine
+from tests.bench.peers.catalogue import PEERS
+from tests.bench.peers.scout import Scout
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / ".bench"
+PAGE = ROOT / "docs" / "benchmarks.md"
+SPEED = "speed.jsonl"
+
+
+class Results:
+    """The results in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def header(self, command: str, work: Path) -> dict[str, Any]:
+        """Return which command is at work, when, and on what."""
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        return {"command": command, "when": when, "machine": machine(work)}
+
+    def begin_speed(self, header: Mapping[str, Any], *, is_resumed: bool) -> None:
+        """Make place for the records of a run, or go on with those that are there."""
+        path = self.folder / SPEED
+        if not is_resumed or not path.exists():
+            path.write_text(json.dumps({"header": header}) + "\n", encoding="utf-8")
+
+    def add_speed(self, record: Mapping[str, Any]) -> None:
+        """Keep the record of one run."""
+        with (self.folder / SPEED).open("a", encoding="utf-8") as out:
+            out.write(json.dumps(record) + "\n")
+
+    def speed(self) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+        """Return the header and the records of the last run."""
+        path = self.folder / SPEED
+        if not path.exists():
+            return None, []
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return lines[0]["header"], lines[1:]
+
+    def keep(self, kind: str, record: Mapping[str, Any]) -> None:
+        """Keep the one record of a ``drain`` or a ``soak``."""
+        text = json.dumps(record, indent=1)
+        (self.folder / f"{kind}.json").write_text(text + "\n", encoding="utf-8")
+
+    def kept(self, kind: str) -> dict[str, Any] | None:
+        """Return what ``keep`` kept."""
+        path = self.folder / f"{kind}.json"
+        if not path.exists():
+            return None
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+
+    def publish(self, page: Path = PAGE) -> None:
+        """Write what there is into the documentation; a section without results stays as it is."""
+        text = page.read_text(encoding="utf-8")
+        header, records = self.speed()
+        drain, soak = self.kept("drain"), self.kept("soak")
+        if header is not None and records:
+            titles = {name: kind.title for name, kind in PEERS.items()}
+            text = document.put(text, "speed", document.speed_text(header, records, titles))
+        if drain is not None:
+            text = document.put(text, "drain", document.drain_text(drain))
+        if soak is not None:
+            text = document.put(text, "soak", document.soak_text(soak))
+        others = document.others_of(drain, soak)
+        ours = {name: kind.title for name, kind in PEERS.items() if issubclass(kind, Scout)}
+        goals = document.goals_text(records, dict.fromkeys(ours, others), ours)
+        page.write_text(document.put(text, "goals", goals), encoding="utf-8")

@@ -1,0 +1,170 @@
+"""What stands in ``docs/benchmarks.md`` between its markers?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bench.document import (
+    MarkerMissing,
+    drain_text,
+    goals_text,
+    others_of,
+    put,
+    soak_text,
+    speed_text,
+)
+from tests.bench.goals import Others
+
+HEADER: dict[str, Any] = {
+    "command": "make bench",
+    "when": "2026-11-24T12:00:00+00:00",
+    "machine": {"processors": "2 × fast"},
+}
+TITLES = {"scout": "Border Scout", "clamilter-unix": "The peer"}
+DRAIN: dict[str, Any] = {
+    **HEADER,
+    "accepted": 100,
+    "accept_rate": 50.0,
+    "judged_s": 1.0,
+    "spool_mib": 3,
+    "pss_mib": 120.0,
+    "backlog": 9,
+    "backlog_s": 0.5,
+    "after_stop": {"ready_s": 2.5, "banner_s": 2.0},
+    "after_kill": {"ready_s": 2.75, "banner_s": 2.25},
+    "first_arrival_s": 12.0,
+    "drain_rate": 45.0,
+    "drain_pss_mib": 130.0,
+    "missing": 0,
+    "duplicates": 0,
+    "bounces": 0,
+}
+
+
+def record(peer: str, *, rate: float) -> dict[str, Any]:
+    return {
+        "peer": peer,
+        "load": "i",
+        "rate": rate,
+        "accept_rate": rate,
+        "accept_ms": {"p50": 10.0, "p99": 20.0},
+        "e2e_ms": {"p50": 30.0, "p99": 40.0},
+        "accepted": 1000,
+        "rejected_5xx": 0,
+        "tempfail_4xx": 0,
+        "errors": 0,
+        "missing": 0,
+        "duplicates": 0,
+        "foreign_cpus": 0.0,
+        "cpu_s": {"all": 2.0},
+        "apart_cpu_s": {},
+        "pss_mib": {"all": 100.0},
+    }
+
+
+def sample(accepted: int) -> dict[str, Any]:
+    return {
+        "accepted": accepted,
+        "arrived": accepted,
+        "pss_mib": {"node": 150.0, "core": 90.0},
+        "files_bytes": {"node1/state/shard-0/spool.db": 2 << 20, "core/state/core.db": 8 << 20},
+        "outbox_records": 0,
+    }
+
+
+def soak(samples: int) -> dict[str, Any]:
+    return {
+        **HEADER,
+        "messages": 1000,
+        "rate_per_s": 100.0,
+        "total_s": 600.0,
+        "accepted": 1000,
+        "tempfail_4xx": 0,
+        "errors": 0,
+        "arrived": 999,
+        "duplicates": 0,
+        "infected_sent": 1,
+        "core": {"accepted": 1000, "delivered": 999, "quarantined": 1, "dropped": 0},
+        "complaints": [],
+        "growth": 1.0,
+        "unaccounted": 0,
+        "samples": [sample(number) for number in range(samples)],
+    }
+
+
+def rows(text: str, start: str) -> list[list[str]]:
+    """Return the cells of the rows that begin with something."""
+    lines = [line for line in text.splitlines() if line.startswith(f"| {start}")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_a_section_is_replaced_and_the_page_around_it_stays() -> None:
+    page = "before\n<!-- bench:speed -->old<!-- bench:speed end -->\nafter\n"
+
+    once = put(page, "speed", "new \\1")
+
+    assert once.startswith("before\n") and once.endswith("\nafter\n")
+    assert "new \\1" in once and "old" not in once
+    assert put(once, "speed", "new \\1") == once
+
+
+def test_a_page_without_the_section_is_refused() -> None:
+    with pytest.raises(MarkerMissing):
+        put("nothing here", "speed", "new")
+
+
+def test_the_documentation_has_a_place_for_each_section() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+
+    for section in ("goals", "speed", "drain", "soak"):
+        assert "new text" in put(page, section, "new text")
+
+
+def test_a_table_has_the_ratios_to_the_peer() -> None:
+    records = [record("clamilter-unix", rate=100), record("scout", rate=250)]
+
+    text = speed_text(HEADER, records, TITLES)
+
+    (ours,) = rows(text, "Border Scout")
+    assert ours[1:4] == ["250 [250–250]", "2.50", "–"]
+    assert "`make bench`" in text and "2 × fast" in text
+    assert "### `i`" in text and "### `ii`" not in text
+
+
+def test_a_goal_stands_with_its_figure_and_whether_it_is_reached() -> None:
+    records = [record("clamilter-unix", rate=100), record("scout", rate=250)]
+
+    text = goals_text(records, {"scout": Others(drain_ratio=0.5)}, {"scout": "Border Scout"})
+
+    assert rows(text, "rate on `i`, to Postfix + clam")[0][1:] == ["≥ 2 ×", "2.50, reached"]
+    assert rows(text, "rate on `ii`")[0][2] == "not measured"
+    assert rows(text, "held messages drain")[0][2] == "0.50, **not reached**"
+
+
+def test_the_slowest_of_both_starts_is_held_against_the_goal() -> None:
+    assert others_of(DRAIN, None) == Others(drain_ratio=0.9, ready_s=2.75)
+
+
+def test_the_long_run_adds_to_what_the_drain_found() -> None:
+    found = others_of(DRAIN, soak(10))
+
+    assert found == Others(drain_ratio=0.9, ready_s=2.75, growth=1.0, unaccounted=0)
+
+
+def test_held_mail_has_its_table() -> None:
+    text = drain_text(DRAIN)
+
+    assert rows(text, "to the accept rate")[0][1] == "0.90"
+    assert rows(text, "started anew after `kill -9`")[0][1] == "2.75 s, 2.25 s"
+
+
+def test_a_long_run_of_hours_is_shown_in_few_rows_with_the_last_one() -> None:
+    text = soak_text(soak(240))
+
+    shown = [cells for cells in rows(text, "") if cells[0].isdigit()]
+    assert len(shown) <= 25
+    assert shown[-1][0] == "239"
+    assert "delivered 999, quarantined 1" in text
