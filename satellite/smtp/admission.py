@@ -5,7 +5,7 @@ A-label, is exactly one that the preferences route, and never because of anythin
 be read as (source routes, ``%``, ``!``, a quoted ``@``). The recipient is passed on as it came.
 
 Source: RFC 5321 sections 3.3, 3.6, 4.1.1 and 4.5.1; RFC 1870; RFC 6152; RFC 6531 section 3.4;
-RFC 2505 section 2.1 (no relaying).
+RFC 3461 section 4; RFC 2505 section 2.1 (no relaying).
 """
 
 from __future__ import annotations
@@ -14,14 +14,24 @@ import re
 from dataclasses import dataclass
 
 from common.address import Address, AddressError, Domain, parse_address
+from common.envelope import NO_WISH, Wish
 from common.preferences import Preferences
 from satellite.smtp import replies
 from satellite.smtp.commands import read_path
 from satellite.smtp.replies import Reply
+from satellite.smtp.wishes import (
+    MAIL_KEYWORDS,
+    NO_MESSAGE_WISH,
+    RCPT_KEYWORDS,
+    MessageWish,
+    message_wish,
+    recipient_wish,
+)
 
 HELLO_NAME_LENGTH_MAX = 255  # RFC 5321 section 4.5.3.1.2
 POSTMASTER = "postmaster"
 
+_MAIL_KEYWORDS = frozenset({"SIZE", "BODY", "SMTPUTF8"}) | MAIL_KEYWORDS
 _SIZE = re.compile(r"[0-9]{1,20}")  # RFC 1870 section 3
 _HELLO_NAME = re.compile(r"[\x21-\x7e]{1,255}")
 # Dots anywhere: some providers give out such mailboxes, against RFC 5321 section 4.1.2.
@@ -40,6 +50,15 @@ class Sender:
     address: str
     smtputf8: bool = False
     eight_bit: bool = False
+    wish: MessageWish = NO_MESSAGE_WISH
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """What RCPT said: a mailbox of ours, and what its sender wants to be told of it."""
+
+    address: Address
+    wish: Wish = NO_WISH
 
 
 def hello_name(argument: str) -> str | None:
@@ -75,7 +94,12 @@ def sender(argument: str, *, extended: bool, message_bytes_max: int) -> Sender |
     address = _sender_address(given.path, smtputf8=wanted.smtputf8)
     if isinstance(address, Reply):
         return address
-    return Sender(address=address, smtputf8=wanted.smtputf8, eight_bit=wanted.eight_bit)
+    return Sender(
+        address=address,
+        smtputf8=wanted.smtputf8,
+        eight_bit=wanted.eight_bit,
+        wish=wanted.wish,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +107,11 @@ class _MailParameters:
     declared_bytes: int
     eight_bit: bool
     smtputf8: bool
+    wish: MessageWish
 
 
 def _mail_parameters(given: dict[str, str | None]) -> _MailParameters | Reply:
-    if given.keys() - {"SIZE", "BODY", "SMTPUTF8"}:
+    if given.keys() - _MAIL_KEYWORDS:
         return replies.UNKNOWN_PARAMETER
     size = given.get("SIZE", "0") or ""
     body = (given.get("BODY", "7BIT") or "").upper()
@@ -94,7 +119,10 @@ def _mail_parameters(given: dict[str, str | None]) -> _MailParameters | Reply:
         return replies.BAD_ARGUMENT
     if given.get("SMTPUTF8") is not None:  # it takes no value
         return replies.BAD_ARGUMENT
-    return _MailParameters(int(size), body == "8BITMIME", "SMTPUTF8" in given)
+    wish = message_wish(given)
+    if wish is None:
+        return replies.BAD_ARGUMENT
+    return _MailParameters(int(size), body == "8BITMIME", "SMTPUTF8" in given, wish)
 
 
 def _sender_address(path: str, *, smtputf8: bool) -> str | Reply:
@@ -107,22 +135,34 @@ def _sender_address(path: str, *, smtputf8: bool) -> str | Reply:
 
 
 def recipient(
-    argument: str, *, smtputf8: bool, preferences: Preferences, mail_domain: str
-) -> Address | Reply:
+    argument: str, *, extended: bool, smtputf8: bool, preferences: Preferences, mail_domain: str
+) -> Recipient | Reply:
     """Return the mailbox that the argument of RCPT names, if it is one of ours, or the refusal.
 
     Args:
         argument: what stands behind the verb.
+        extended: whether the client said EHLO.
         smtputf8: whether MAIL said SMTPUTF8.
         preferences: which domains and mailboxes are ours.
         mail_domain: the domain of our own mail; only its postmaster is a mailbox.
     """
     given = read_path(argument, "TO:")
-    if given is None:
+    if given is None or (given.parameters and not extended):
         return replies.BAD_ARGUMENT
-    if given.parameters:
+    if given.parameters.keys() - RCPT_KEYWORDS:
         return replies.UNKNOWN_PARAMETER
-    path = given.path
+    wish = recipient_wish(given.parameters)
+    if wish is None:
+        return replies.BAD_ARGUMENT
+    address = _recipient_address(
+        given.path, smtputf8=smtputf8, preferences=preferences, mail_domain=mail_domain
+    )
+    return address if isinstance(address, Reply) else Recipient(address, wish)
+
+
+def _recipient_address(
+    path: str, *, smtputf8: bool, preferences: Preferences, mail_domain: str
+) -> Address | Reply:
     if not path.isascii() and not smtputf8:
         return replies.NEEDS_SMTPUTF8
     if path.casefold() == POSTMASTER:

@@ -63,6 +63,7 @@ def capabilities(hostname: str, *, message_bytes_max: int, offers_tls: bool) -> 
         "8BITMIME",
         "SMTPUTF8",
         "ENHANCEDSTATUSCODES",
+        "DSN",
     ]
     if offers_tls:
         keywords.append("STARTTLS")

@@ -16,8 +16,7 @@ from typing import Any
 import structlog
 from aiosmtpd.smtp import TLSSetupException
 
-from common.address import Address
-from common.envelope import Envelope
+from common.envelope import NO_WISH, Envelope
 from common.errors import BorderScoutError
 from common.ids import MessageId
 from common.tasks import outcome_of
@@ -39,7 +38,8 @@ class Transaction:
     """One message's envelope as it grows."""
 
     sender: admission.Sender
-    recipients: dict[str, Address] = field(default_factory=dict)  # folded → as it came first
+    # folded → as it came first
+    recipients: dict[str, admission.Recipient] = field(default_factory=dict)
 
 
 class Session(Connection):
@@ -202,6 +202,7 @@ class Session(Connection):
         reception = self._reception
         found = admission.recipient(
             arg or "",
+            extended=self.session is not None and self.session.extended_smtp,
             smtputf8=transaction.sender.smtputf8,
             preferences=reception.intake.preferences,
             mail_domain=reception.settings.mail_domain,
@@ -209,7 +210,7 @@ class Session(Connection):
         if isinstance(found, Reply):
             await self.push(found)
             return
-        folded = found.folded
+        folded = found.address.folded
         if folded not in transaction.recipients:
             if len(transaction.recipients) >= reception.settings.smtp.recipients_max:
                 await self.push(replies.TOO_MANY_RECIPIENTS)
@@ -279,14 +280,19 @@ class Session(Connection):
 
     def _envelope(self, transaction: Transaction) -> Envelope:
         assert self.session is not None
+        sender, recipients = transaction.sender, transaction.recipients.values()
+        has_wishes = any(recipient.wish is not NO_WISH for recipient in recipients)
         return Envelope(
             client_address=self._client_address,
             helo=self.session.host_name or "",
-            sender=transaction.sender.address,
-            recipients=tuple(str(address) for address in transaction.recipients.values()),
-            smtputf8=transaction.sender.smtputf8,
-            eight_bit=transaction.sender.eight_bit,
+            sender=sender.address,
+            recipients=tuple(str(recipient.address) for recipient in recipients),
+            smtputf8=sender.smtputf8,
+            eight_bit=sender.eight_bit,
             tls=self._tls(),
+            wishes=tuple(recipient.wish for recipient in recipients) if has_wishes else (),
+            returned=sender.wish.returned,
+            envelope_id=sender.wish.envelope_id,
         )
 
     def _committed(self, message: MessageId, octets: int) -> None:

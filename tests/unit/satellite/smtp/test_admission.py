@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.address import Address
+from common.envelope import NO_WISH, Notify, Return, Wish
 from satellite.smtp import admission, replies
 from satellite.smtp.replies import Reply
 from tests.support.front_end import MAIL_DOMAIN, some_preferences
@@ -15,10 +15,20 @@ PREFERENCES = some_preferences()
 
 
 def decide(path: str, *, smtputf8: bool = False) -> str | Reply:
-    found = admission.recipient(
-        f"TO:<{path}>", smtputf8=smtputf8, preferences=PREFERENCES, mail_domain=MAIL_DOMAIN
+    found = rcpt(f"TO:<{path}>", smtputf8=smtputf8)
+    return str(found.address) if isinstance(found, admission.Recipient) else found
+
+
+def rcpt(
+    argument: str, *, smtputf8: bool = False, extended: bool = True
+) -> admission.Recipient | Reply:
+    return admission.recipient(
+        argument,
+        extended=extended,
+        smtputf8=smtputf8,
+        preferences=PREFERENCES,
+        mail_domain=MAIL_DOMAIN,
     )
-    return str(found) if isinstance(found, Address) else found
 
 
 @pytest.mark.parametrize(
@@ -146,3 +156,138 @@ def test_what_cannot_be_a_host_s_name_is_none(name: str) -> None:
 @pytest.mark.parametrize("name", ["a", "my_pc", "[192.0.2.1]", "[IPv6:2001:db8::1]", "x" * 255])
 def test_hosts_that_call_themselves_anything_printable_are_heard(name: str) -> None:
     assert admission.hello_name(name) == name
+
+
+# ---- what a sender wants to be told
+
+
+@pytest.mark.parametrize(
+    ("parameters", "wish"),
+    [
+        ("", NO_WISH),
+        ("NOTIFY=NEVER", Wish(notify=frozenset({Notify.NEVER}))),
+        ("notify=success", Wish(notify=frozenset({Notify.SUCCESS}))),
+        (
+            "NOTIFY=DELAY,FAILURE,SUCCESS",
+            Wish(notify=frozenset({Notify.SUCCESS, Notify.FAILURE, Notify.DELAY})),
+        ),
+        ("ORCPT=rfc822;a+2Bb@old.example", Wish(original="rfc822;a+2Bb@old.example")),
+        (r"ORCPT=utf-8;gr\x{FC}@old.example", Wish(original=r"utf-8;gr\x{FC}@old.example")),
+        ("ORCPT=utf-8;gr\u00fc@old.example", Wish(original=r"utf-8;gr\x{FC}@old.example")),
+        (
+            "NOTIFY=FAILURE ORCPT=x400;/C+3Dde/",
+            Wish(notify=frozenset({Notify.FAILURE}), original="x400;/C+3Dde/"),
+        ),
+    ],
+)
+def test_what_a_sender_wants_to_be_told_of_a_recipient_is_kept(parameters: str, wish: Wish) -> None:
+    found = rcpt(f"TO:<x@acme.example> {parameters}", smtputf8=True)
+
+    assert isinstance(found, admission.Recipient)
+    assert found.wish == wish
+    assert found.wish.original.isascii()
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        "NOTIFY",
+        "NOTIFY=",
+        "NOTIFY=NEVER,FAILURE",
+        "NOTIFY=FAILURE,FAILURE",
+        "NOTIFY=FAILURE,",
+        "NOTIFY=ALWAYS",
+        "NOTIFY=FAILURE NOTIFY=DELAY",
+        "ORCPT",
+        "ORCPT=x@acme.example",
+        "ORCPT=;x@acme.example",
+        "ORCPT=rfc822;",
+        "ORCPT=rfc822;a+2",
+        "ORCPT=rfc822;a+2b",  # lower case is no xtext
+        "ORCPT=rfc822;a+0D+0ABcc:+20z",
+        "ORCPT=rfc822;a+00",
+        "ORCPT=rfc822;a+C3+BC",  # no ASCII when decoded
+        "ORCPT=rfc822;gr\u00fc@old.example",
+        r"ORCPT=utf-8;a\x{A}b",
+        r"ORCPT=utf-8;a\x{0A}b",
+        r"ORCPT=utf-8;a\x{202E}b",
+        r"ORCPT=utf-8;a\x{D800}b",
+        r"ORCPT=utf-8;a\x{FFFFFF}b",
+        "ORCPT=utf-8;a\u202eb",
+        "ORCPT=utf-8;a+2Bb",
+        "ORCPT=utf-8;",
+        "ORCPT=rfc822;" + "a" * 494,
+        "ORCPT=utf-8;" + "\u00fc" * 100,
+        "ORCPT=" + "t" * 33 + ";a",
+    ],
+)
+def test_what_asks_for_it_wrongly_is_refused(parameters: str) -> None:
+    assert rcpt(f"TO:<x@acme.example> {parameters}", smtputf8=True) is replies.BAD_ARGUMENT
+
+
+def test_an_original_recipient_may_have_500_octets() -> None:
+    assert isinstance(rcpt("TO:<x@acme.example> ORCPT=rfc822;" + "a" * 493), admission.Recipient)
+
+
+def test_without_ehlo_nothing_can_be_asked_for() -> None:
+    assert rcpt("TO:<x@acme.example> NOTIFY=NEVER", extended=False) is replies.BAD_ARGUMENT
+
+
+def test_other_parameters_of_rcpt_are_not_recognised() -> None:
+    assert rcpt("TO:<x@acme.example> NOTIFY=NEVER FOO=1") is replies.UNKNOWN_PARAMETER
+    assert rcpt("TO:<x@acme.example> RET=FULL") is replies.UNKNOWN_PARAMETER
+
+
+def mail(parameters: str) -> admission.Sender | Reply:
+    return admission.sender(
+        f"FROM:<a@b.example> {parameters}", extended=True, message_bytes_max=1_000_000
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "returned", "envelope_id"),
+    [
+        ("", None, ""),
+        ("RET=FULL", Return.FULL, ""),
+        ("ret=hdrs ENVID=a+20b", Return.HEADERS, "a+20b"),
+        ("ENVID=" + "q" * 100, None, "q" * 100),
+    ],
+)
+def test_what_a_sender_wants_back_is_kept(
+    parameters: str, returned: Return | None, envelope_id: str
+) -> None:
+    found = mail(parameters)
+
+    assert isinstance(found, admission.Sender)
+    assert (found.wish.returned, found.wish.envelope_id) == (returned, envelope_id)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        "RET",
+        "RET=",
+        "RET=HALF",
+        "RET=FULL RET=HDRS",
+        "ENVID",
+        "ENVID=a+0Ab",
+        "ENVID=a+7Fb",
+        "ENVID=a+",
+        "ENVID=\u00fc",
+        "ENVID=" + "q" * 101,
+    ],
+)
+def test_what_asks_for_it_back_wrongly_is_refused(parameters: str) -> None:
+    assert mail(parameters) is replies.BAD_ARGUMENT
+
+
+@given(value=st.text(max_size=120))
+def test_no_parameter_brings_a_sign_that_cannot_be_shown(value: str) -> None:
+    for found in (mail(f"ENVID={value}"), rcpt(f"TO:<x@acme.example> ORCPT={value}")):
+        match found:
+            case admission.Sender(wish=wish):
+                assert wish.envelope_id.isascii()
+                assert wish.envelope_id.isprintable()
+            case admission.Recipient(wish=Wish(original=original)):
+                assert original.isascii()
+                assert original.isprintable()

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from common.envelope import NO_WISH, Notify, Return, Wish
 from satellite.smtp import replies
 from tests.support.front_end import HOSTNAME, MAIL_DOMAIN, front_end, until
 
@@ -52,8 +53,32 @@ async def test_ehlo_offers_exactly_what_is_kept() -> None:
             "250-SIZE 1000000",
             "250-8BITMIME",
             "250-SMTPUTF8",
-            "250 ENHANCEDSTATUSCODES",
+            "250-ENHANCEDSTATUSCODES",
+            "250 DSN",
         ]
+
+
+async def test_what_the_sender_wants_to_hear_comes_into_the_envelope() -> None:
+    async with front_end() as desk, desk.client() as talk:
+        await talk.greet()
+        await talk.ask("MAIL FROM:<a@b.example> RET=HDRS ENVID=a+2Bb")
+        await talk.ask("RCPT TO:<x@acme.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;z@old.example")
+        await talk.ask("RCPT TO:<y@acme.example>")
+        await talk.ask(
+            "RCPT TO:<X@acme.example> NOTIFY=NEVER"
+        )  # the same mailbox: the first counts
+        assert (await talk.ask("DATA")).startswith("354")
+        await talk.send(MESSAGE + b".\r\n")
+        await talk.reply()
+
+        envelope = desk.intake.taken[0].envelope
+
+    assert (envelope.returned, envelope.envelope_id) == (Return.HEADERS, "a+2Bb")
+    assert envelope.recipients == ("x@acme.example", "y@acme.example")
+    assert envelope.wishes == (
+        Wish(notify=frozenset({Notify.SUCCESS, Notify.DELAY}), original="rfc822;z@old.example"),
+        NO_WISH,
+    )
 
 
 # Each command path: what leads up to it, the command, the code that it must get.
@@ -113,12 +138,17 @@ PATHS: list[tuple[list[str], str | bytes, str]] = [
     ([EHLO], f"{MAIL} SIZE=1 SIZE=2", "501"),
     ([EHLO], f"{MAIL} BODY=8bitmime", "250"),
     ([EHLO], f"{MAIL} BODY=BINARYMIME", "501"),
-    ([EHLO], f"{MAIL} RET=FULL", "555"),
+    ([EHLO], f"{MAIL} RET=FULL", "250"),
     (["HELO a"], f"{MAIL} SIZE=1", "501"),
     ([EHLO, MAIL], MAIL, "503"),
     ([EHLO, MAIL], "DATA", "503"),
     ([EHLO, MAIL], RCPT, "250"),
-    ([EHLO, MAIL], f"{RCPT} NOTIFY=NEVER", "555"),
+    ([EHLO, MAIL], f"{RCPT} NOTIFY=NEVER", "250"),
+    ([EHLO, MAIL], f"{RCPT} NOTIFY=NEVER,DELAY", "501"),
+    ([EHLO, MAIL], f"{RCPT} ORCPT=x@acme.example", "501"),
+    ([EHLO], f"{MAIL} RET=HALF", "501"),
+    ([EHLO], f"{MAIL} ENVID=a+0A", "501"),
+    ([EHLO, MAIL], f"{RCPT} FOO=1", "555"),
     ([EHLO, MAIL], "RCPT TO:<>", "553"),
     ([EHLO, MAIL], "RCPT FROM:<x@acme.example>", "501"),
     ([EHLO, MAIL], "RCPT TO:<x@elsewhere.example>", "550"),
