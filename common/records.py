@@ -32,6 +32,7 @@ class Event(StrEnum):
     POSSIBLY_DELIVERED = "possibly_delivered"  # found after a crash with its sending mark on
     ENDED = "ended"  # the outcome of recipients, with the reason
     BOUNCE_MADE = "bounce_made"
+    BOUNCE_WITHHELD = "bounce_withheld"  # mail failed, and why its sender is not told
     RELEASED = "released"  # a new message made from a quarantined one
     DAMAGED = "damaged"  # its body cannot be read
     STARTED = "started"  # a worker: incarnation, version, what recovery found

@@ -214,6 +214,7 @@ class _Fold:
                 self._message.released_from = self._name("released_from")
             case (
                 Event.BOUNCE_MADE
+                | Event.BOUNCE_WITHHELD
                 | Event.STARTED
                 | Event.STOPPED
                 | Event.PREFERENCES_APPLIED

@@ -22,7 +22,7 @@ from common.preferences import Policy, Preferences
 from common.tasks import keep_running
 from common.verdict import Verdict
 from satellite.app.backlog import Backlog
-from satellite.disposition import Disposed, Done, Finding, Scoring, dispose
+from satellite.disposition import Disposed, Done, Finding, FindingKind, Scoring, dispose
 from satellite.filtering.filter import Mail
 from satellite.filtering.score import score
 from satellite.headers import HEADER_BYTES_MAX, HeaderBlock, render
@@ -271,6 +271,7 @@ class Judging:
             reason=one.reason,
             copy=copy,
             sending=is_delivered and self._starts_at_once(recipient.address),
+            suspect=one.spam or any(f.kind is FindingKind.VIRUS for f in examined.findings),
         )
 
 

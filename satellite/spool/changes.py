@@ -104,13 +104,14 @@ def judged(message: MessageId, judgement: Judgement, drop_body: Callable[[], Non
         for one in judgement.recipients:
             _move(transaction, message, before[one.number], after[one.number])
             transaction.execute(
-                "UPDATE recipient SET disposition=?, decided=?, reason=?, copy=?, next_us=0"
-                " WHERE message=? AND number=?",
+                "UPDATE recipient SET disposition=?, decided=?, reason=?, copy=?, suspect=?,"
+                " next_us=0 WHERE message=? AND number=?",
                 (
                     one.disposition,
                     one.reason,
                     one.reason,
                     copies.index(one.copy),
+                    int(one.suspect),
                     message,
                     one.number,
                 ),

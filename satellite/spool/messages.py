@@ -64,6 +64,7 @@ class Recipient:
     copy: int = -1  # which of the message's copies; -1: none yet
     wish: Wish = NO_WISH  # what the sender wants to be told
     told_us: int = 0  # when the sender was told of the delay; 0: not yet
+    suspect: bool = False  # judged spam or virus: its sender may be forged, and is told nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +139,7 @@ class Judged:
     reason: str  # the rule, threat or list entry that decided
     copy: Copy
     sending: bool = False  # its delivery starts at once: write the sending mark now
+    suspect: bool = False  # judged spam or virus, whatever the policy then does with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ _MESSAGE = (
 )
 _RECIPIENTS = (
     "SELECT number, address, state, disposition, decided, reason, attempts, next_us, reply, copy,"
-    " notify, original, told_us FROM recipient WHERE message=? ORDER BY number"
+    " notify, original, told_us, suspect FROM recipient WHERE message=? ORDER BY number"
 )
 _COPIES = "SELECT head, skip FROM copy WHERE message=? ORDER BY number"
 INSERT_MESSAGE = (
@@ -53,7 +53,7 @@ def read_recipients(select: Select, message: MessageId) -> tuple[Recipient, ...]
 
 def _recipient(row: tuple[Any, ...]) -> Recipient:
     number, address, state, disposition, decided, reason, attempts, next_us, reply, copy = row[:10]
-    notify, original, told_us = row[10:]
+    notify, original, told_us, suspect = row[10:]
     return Recipient(
         number=number,
         address=address,
@@ -67,6 +67,7 @@ def _recipient(row: tuple[Any, ...]) -> Recipient:
         copy=copy,
         wish=_wish(notify, original),
         told_us=told_us,
+        suspect=bool(suspect),
     )
 
 
