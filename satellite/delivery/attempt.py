@@ -121,7 +121,7 @@ class Attempt:
             await room.clock.sleep(FAULT_PAUSE_S)
             return 0
         room.lanes.returned(destination)
-        at = self._settling.circumstances(stored, group, host=str(session.hop), is_away=False)
+        at = self._settling.circumstances(stored, group, is_away=False, session=session)
         records = (self._attempted(stored, group, answers, session),)
         return await self._settling.settle(stored, group, answers, at, records)
 
@@ -154,7 +154,7 @@ class Attempt:
             for r, _ in group
             if r.state is not State.SENDING and r.number not in self._marked
         ]
-        offer = offer_of(stored.envelope, [leg.address for _, leg in group], content)
+        offer = offer_of(stored, [(r, leg.address) for r, leg in group], content)
         if not unmarked:  # the usual first try: the mark came with the judgement
             return await transact(session, offer, before_dot=self._before_dot(stored, group))
         marked: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -190,7 +190,7 @@ class Attempt:
     async def _settle_unreached(
         self, stored: Stored, group: list[Pair], answer: Answer, *, is_away: bool
     ) -> int:
-        at = self._settling.circumstances(stored, group, host="", is_away=is_away)
+        at = self._settling.circumstances(stored, group, is_away=is_away)
         is_news = not (is_away and all(r.state is State.HELD for r, _ in group))
         if not is_news and not at.is_expired:
             return 0  # a probe that failed changes nothing and is not worth a commit

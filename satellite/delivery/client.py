@@ -4,7 +4,8 @@ Touches one session. The content is read in blocks and never held whole. Every r
 an ``Answer``; what breaks is an answer too, and the session is then never used again.
 
 Source: RFC 5321 sections 3.3 and 4.5.2, RFC 2920 (pipelining), RFC 1870 (SIZE), RFC 6152
-(8BITMIME), RFC 6531 (SMTPUTF8), RFC 1047 (why the reply to the dot is waited for so long).
+(8BITMIME), RFC 6531 (SMTPUTF8), RFC 3461 section 5.2 (DSN), RFC 1047 (why the reply to the dot is
+waited for so long).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from common.envelope import NO_WISH, Return, Wish
 from satellite.delivery.outcome import Answer, Stage
 from satellite.delivery.session import Extensions, Session, SessionFailed
 from satellite.delivery.stuffing import Stuffing
@@ -40,8 +42,15 @@ class Offer:
     sender: str
     recipients: tuple[str, ...]
     content: Content
-    eight_bit: bool  # it may hold octets beyond ASCII
+    eight_bit: bool  # it holds octets beyond ASCII
     smtputf8: bool  # an address or a header field is internationalised
+    returned: Return | None = None  # RET as the sender gave it
+    envelope_id: str = ""  # ENVID as the sender gave it
+    wishes: tuple[Wish, ...] = ()  # one for each recipient, or none at all
+
+    def wish(self, number: int) -> Wish:
+        """Return what is asked for the recipient with this place."""
+        return self.wishes[number] if self.wishes else NO_WISH
 
 
 BeforeDot = Callable[[], Awaitable[bool]]
@@ -88,6 +97,21 @@ def mail_command(offer: Offer, extensions: Extensions) -> str:
         words.append("BODY=8BITMIME")
     if offer.smtputf8:
         words.append("SMTPUTF8")
+    if extensions.dsn and offer.returned is not None:
+        words.append(f"RET={offer.returned}")
+    if extensions.dsn and offer.envelope_id:
+        words.append(f"ENVID={offer.envelope_id}")
+    return " ".join(words)
+
+
+def recipient_command(offer: Offer, number: int, extensions: Extensions) -> str:
+    """Return RCPT for one recipient, with what its sender wants to hear if that is understood."""
+    words = [f"RCPT TO:<{offer.recipients[number]}>"]
+    wish = offer.wish(number)
+    if extensions.dsn and wish.notify:
+        words.append(f"NOTIFY={','.join(sorted(wish.notify, reverse=True))}")
+    if extensions.dsn and wish.original:
+        words.append(f"ORCPT={wish.original}")
     return " ".join(words)
 
 
@@ -127,7 +151,10 @@ class _Transaction:
         """Say MAIL and RCPT (and DATA when pipelining); return whether anybody is left."""
         session, offer = self._session, self._offer
         mail = mail_command(offer, session.extensions)
-        recipients = [f"RCPT TO:<{address}>" for address in offer.recipients]
+        recipients = [
+            recipient_command(offer, number, session.extensions)
+            for number in range(len(offer.recipients))
+        ]
         if session.extensions.pipelining:
             session.say(mail, *recipients, "DATA")
         else:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from common.envelope import Envelope
+from common import xtext
+from common.envelope import Wish
 from satellite.delivery.client import Offer
 from satellite.spool.bodies import Body
-from satellite.spool.messages import Copy
+from satellite.spool.messages import Copy, Recipient, Stored
 
 BLOCK_BYTES = 65_536  # what a body in the database has at most: one write for most mail
 
@@ -41,9 +42,13 @@ class CopyContent:
             yield self._body.read(offset, BLOCK_BYTES)
 
     @property
-    def may_be_eight_bit(self) -> bool:
-        """Whether octets beyond ASCII are possible; later blocks are not read for it."""
-        return self.size > len(self.first) or not self.first.isascii()
+    def is_eight_bit(self) -> bool:
+        """Whether there is an octet beyond ASCII. What BODY= said of it does not count.
+
+        Raises:
+            BodyDamaged: the body cannot be read as it was written.
+        """
+        return not all(block.isascii() for block in self.blocks())
 
     @property
     def header_is_ascii(self) -> bool:
@@ -51,18 +56,46 @@ class CopyContent:
         return self.first.partition(b"\r\n\r\n")[0].isascii()
 
 
-def offer_of(envelope: Envelope, recipients: Sequence[str], content: CopyContent) -> Offer:
+def offer_of(stored: Stored, group: Sequence[tuple[Recipient, str]], content: CopyContent) -> Offer:
     """Return the transaction that takes a copy to some recipients.
 
     SMTPUTF8 is asked for when an address needs it, or when the sender asked for it and the header
     uses it (RFC 6531 section 3.4); a header with stray octets goes as it came.
+
+    Args:
+        stored: the message.
+        group: recipients, each with the address that is said to the next hop.
+        content: their copy.
     """
-    addresses_are_ascii = all(address.isascii() for address in (envelope.sender, *recipients))
+    envelope = stored.envelope
+    addresses = tuple(address for _, address in group)
+    addresses_are_ascii = all(address.isascii() for address in (envelope.sender, *addresses))
     wide = not addresses_are_ascii or (envelope.smtputf8 and not content.header_is_ascii)
     return Offer(
         sender=envelope.sender,
-        recipients=tuple(recipients),
+        recipients=addresses,
         content=content,
-        eight_bit=envelope.eight_bit or content.may_be_eight_bit,
+        eight_bit=content.is_eight_bit,
         smtputf8=wide,
+        returned=envelope.returned,
+        envelope_id=envelope.envelope_id,
+        wishes=tuple(wish_of(stored, recipient) for recipient, _ in group),
     )
+
+
+def wish_of(stored: Stored, recipient: Recipient) -> Wish:
+    """Return what the next hop is asked to tell the sender of one recipient.
+
+    An ORCPT that is missing is the address that was named to us: RFC 3461 section 5.2.1 (e). It
+    has no use where nobody is told.
+    """
+    wish = recipient.wish
+    if wish.original or not stored.envelope.sender:
+        return wish
+    return Wish(notify=wish.notify, original=_orcpt(recipient.address))
+
+
+def _orcpt(address: str) -> str:
+    if address.isascii():
+        return f"rfc822;{xtext.encoded(address)}"
+    return f"utf-8;{xtext.embedded(address)}"

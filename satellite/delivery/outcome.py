@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from common.envelope import Notify
+from satellite.delivery.notices import wants
 from satellite.delivery.reply import Reply
 from satellite.delivery.schedule import Schedule
 from satellite.spool.messages import Recipient, Settled
@@ -19,6 +21,8 @@ from satellite.spool.states import State
 
 STATUS_EXPIRED = "4.4.7"  # RFC 3463: delivery time expired
 STATUS_UNREACHABLE = "4.4.1"  # no answer from host
+STATUS_DELAYED = "4.0.0"  # put off, for a reason that has no code
+DIAGNOSTIC_LENGTH_MAX = 600  # characters
 _SECOND_US = 1_000_000
 
 
@@ -109,14 +113,33 @@ def said_too_many(answer: Answer) -> bool:
     return answer.stage is Stage.RCPT and reply is not None and reply.code in (452, 552)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """One recipient whose mail will not arrive, as a DSN tells of it."""
+class Action(StrEnum):
+    """What a DSN says was done with mail for a recipient: RFC 3464 section 2.3.3."""
 
-    address: str
+    FAILED = "failed"
+    DELAYED = "delayed"
+    RELAYED = "relayed"  # to a server that gives no notice of delivery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fate:
+    """What became of the mail for one recipient, as a DSN tells of it.
+
+    Args:
+        recipient: as it was before.
+        action: what was done.
+        status: the enhanced status code.
+        diagnostic: a Diagnostic-Code, its type and text; empty: none.
+        remote_host: the name or IP address of the next hop; empty: none was talked to.
+        retry_until_us: of what is delayed: the wall clock at which we expect to give up.
+    """
+
+    recipient: Recipient
+    action: Action = Action.FAILED
     status: str
-    diagnostic: str
-    remote_host: str
+    diagnostic: str = ""
+    remote_host: str = ""
+    retry_until_us: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +150,8 @@ class Circumstances:
     schedule: Schedule
     spread: float
     host: str  # the next hop that was talked to; empty: none
+    remote_host: str = ""  # its name or IP address alone
+    passes_wishes_on: bool = False  # it offers DSN, so what the sender wants to hear is its affair
     is_away: bool  # no host of the destination can be talked to
     next_probe_us: int  # when an away destination is asked again
     is_expired: bool  # the message's days are over
@@ -137,7 +162,7 @@ class Settlement:
     """What goes into the spool, and what the sender is told."""
 
     results: tuple[Settled, ...]
-    failures: tuple[Failure, ...]
+    fates: tuple[Fate, ...]  # of which a sender may want to hear
     possibly_delivered: tuple[str, ...]  # addresses
 
 
@@ -149,13 +174,13 @@ def settle(
     pairs = list(zip(recipients, answers, strict=True))
     others_went = any(answer.ending is Ending.DELIVERED for answer in answers)
     results = tuple(_settled(r, a, at, others_went=others_went) for r, a in pairs)
-    failures = tuple(
-        _failure(recipient, answer, at, result.state)
+    fates = tuple(
+        fate
         for (recipient, answer), result in zip(pairs, results, strict=True)
-        if result.state in (State.BOUNCED, State.EXPIRED)
+        if (fate := _fate(recipient, answer, at, result.state)) is not None
     )
     possibly = tuple(r.address for r, a in pairs if a.possibly_delivered)
-    return Settlement(results, failures, possibly)
+    return Settlement(results, fates, possibly)
 
 
 def _settled(
@@ -215,11 +240,20 @@ def _next_us(
     return at.now_us + int(wait_s * _SECOND_US)
 
 
-def _failure(recipient: Recipient, answer: Answer, at: Circumstances, state: State) -> Failure:
-    expired = state is State.EXPIRED
-    return Failure(
-        address=recipient.address,
-        status=STATUS_EXPIRED if expired else answer.diagnostic_status,
+def _fate(recipient: Recipient, answer: Answer, at: Circumstances, state: State) -> Fate | None:
+    match state:
+        case State.BOUNCED | State.EXPIRED:
+            action = Action.FAILED
+        case State.DELIVERED if at.passes_wishes_on or not wants(recipient, Notify.SUCCESS):
+            return None
+        case State.DELIVERED:
+            action = Action.RELAYED
+        case _:
+            return None
+    return Fate(
+        recipient=recipient,
+        action=action,
+        status=STATUS_EXPIRED if state is State.EXPIRED else answer.diagnostic_status,
         diagnostic=answer.diagnostic,
-        remote_host=at.host,
+        remote_host=at.remote_host,
     )

@@ -19,7 +19,7 @@ LINES_MAX = 100  # of one reply; the longest EHLO answers have about 20
 TEXT_LENGTH_MAX = 500  # characters that go into records, states and DSNs
 
 _LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
-_ENHANCED = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})(?![0-9.])")
+ENHANCED = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})(?![0-9.])")
 
 
 class BadReply(PeerError):
@@ -46,7 +46,7 @@ class Reply:
     @property
     def enhanced(self) -> str:
         """The enhanced status code of the first line, such as ``5.1.1``, or an empty string."""
-        match = _ENHANCED.match(self.lines[0])
+        match = ENHANCED.match(self.lines[0])
         return match[0] if match else ""
 
     def __str__(self) -> str:

@@ -12,12 +12,12 @@ from typing import Protocol
 from common.clock import Clock
 from common.ids import MessageId
 from common.preferences import Preferences
-from satellite.delivery.bounce import Reporter
 from satellite.delivery.connections import Connections
 from satellite.delivery.lanes import Lanes
 from satellite.delivery.metrics import Metrics
 from satellite.delivery.routing import Own
 from satellite.delivery.schedule import Schedule
+from satellite.delivery.status_part import Reporter
 from satellite.spool.bodies import Body
 from satellite.spool.messages import NewMessage, Outgoing, Settled, Stored
 from satellite.spool.states import State

@@ -4,7 +4,7 @@ Touches one connection through ``Wire``. A session is opened once and used for m
 what goes wrong before MAIL is the host's affair and never a recipient's.
 
 Source: RFC 5321 sections 4.1.1.1 (EHLO, HELO) and 4.5.3.2 (deadlines), RFC 3207 (STARTTLS),
-RFC 1870, RFC 2920, RFC 6152, RFC 6531.
+RFC 1870, RFC 2920, RFC 3461, RFC 6152, RFC 6531.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class Extensions:
     eight_bit: bool = False
     smtputf8: bool = False
     starttls: bool = False
+    dsn: bool = False
     size: bool = False
     size_bytes_max: int = 0  # 0: it names no limit
 
@@ -86,6 +87,7 @@ class Extensions:
             eight_bit="8BITMIME" in offered,
             smtputf8="SMTPUTF8" in offered,
             starttls="STARTTLS" in offered,
+            dsn="DSN" in offered,
             size="SIZE" in offered,
             size_bytes_max=int(size) if size.isdecimal() and len(size) < 20 else 0,
         )

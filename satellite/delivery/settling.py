@@ -15,13 +15,13 @@ from common.errors import EnvironmentFailure, LocalError
 from common.ids import MessageId
 from common.records import Event
 from common.tasks import finish
-from satellite.delivery import bounce as reports
 from satellite.delivery import hold as holds
 from satellite.delivery import outcome
 from satellite.delivery.outcome import Answer, Settlement, Stage
+from satellite.delivery.reporting import told
 from satellite.delivery.room import FAULT_PAUSE_S, Room
 from satellite.delivery.routing import Leg
-from satellite.spool.bodies import BodyDamaged
+from satellite.delivery.session import Session
 from satellite.spool.messages import NewMessage, Outgoing, Recipient, Settled, Stored
 from satellite.spool.states import OUTCOMES
 
@@ -58,15 +58,20 @@ class Settling:
         self.unanswered: tuple[Stored, Sequence[Pair]] | None = None
 
     def circumstances(
-        self, stored: Stored, group: Sequence[Pair], *, host: str, is_away: bool
+        self,
+        stored: Stored,
+        group: Sequence[Pair],
+        *,
+        is_away: bool,
+        session: Session | None = None,
     ) -> outcome.Circumstances:
         """Return what beside the answers decides how recipients go on.
 
         Args:
             stored: the message.
             group: its recipients in one transaction; they have one destination.
-            host: the next hop that was talked to; empty: none.
             is_away: no host of the destination can be talked to.
+            session: with the next hop that was talked to; None: none.
         """
         room = self._room
         now_us = room.clock.now_us()
@@ -74,7 +79,9 @@ class Settling:
             now_us=now_us,
             schedule=room.schedule,
             spread=room.spread(),
-            host=host,
+            host=str(session.hop) if session else "",
+            remote_host=session.hop.target.host if session else "",
+            passes_wishes_on=session is not None and session.extensions.dsn,
             is_away=is_away,
             next_probe_us=now_us + int(holds.PROBE_S_MAX * _SECOND_US),
             is_expired=holds.is_expired(
@@ -99,8 +106,9 @@ class Settling:
             records += (
                 Outgoing(event=Event.POSSIBLY_DELIVERED, message_id=stored.id, fields=fields),
             )
-        bounces = self._bounces(stored, settlement)
-        self._pending = _Pending(stored.id, settlement.results, records, bounces)
+        heard = told(self._room, stored, settlement.fates)
+        records += heard.records
+        self._pending = _Pending(stored.id, settlement.results, records, heard.bounces)
         self.unanswered = None
         await self._commit()
         self._count(settlement)
@@ -118,7 +126,7 @@ class Settling:
             status="4.3.0",
             possibly_delivered=True,
         )
-        at = self.circumstances(stored, group, host="", is_away=False)
+        at = self.circumstances(stored, group, is_away=False)
         await self.settle(stored, group, [answer] * len(group), at)
 
     async def _commit(self) -> None:
@@ -146,27 +154,6 @@ class Settling:
                 for bounce in pending.bounces:
                     self._room.metrics.bounces.inc()
                     self._room.offer(bounce.id)
-
-    def _bounces(self, stored: Stored, settlement: Settlement) -> tuple[NewMessage, ...]:
-        if not settlement.failures or not reports.may_be_told(stored):
-            return ()
-        return (
-            reports.bounce(
-                stored,
-                settlement.failures,
-                header=self._header(stored),
-                report_id=self._room.new_id(),
-                now_us=self._room.clock.now_us(),
-                reporter=self._room.reporter,
-            ),
-        )
-
-    def _header(self, stored: Stored) -> bytes:
-        try:
-            with self._room.spool.open_body(stored) as body:
-                return reports.header_of(body.read(0, reports.HEADER_BYTES_MAX))
-        except BodyDamaged:
-            return b""  # the sender is told all the same
 
     def _count(self, settlement: Settlement) -> None:
         metrics = self._room.metrics

@@ -20,7 +20,6 @@ from common.ids import ULID_RANDOM_BYTES, MessageId, ulid
 from common.preferences.documents import split_target
 from common.tasks import keep_running, spawn
 from satellite.delivery.attempt import Attempt
-from satellite.delivery.bounce import Reporter
 from satellite.delivery.connections import Connections
 from satellite.delivery.hold import HoldInfo, expires_age_us
 from satellite.delivery.lanes import Entry, Lanes
@@ -30,6 +29,7 @@ from satellite.delivery.room import FAULT_PAUSE_S, PENDING, DeliverySpool, Room
 from satellite.delivery.routing import Destination, Leg, Own, leg_of
 from satellite.delivery.schedule import SPREAD_SHARE, Schedule
 from satellite.delivery.session import Deadlines
+from satellite.delivery.status_part import Reporter
 from satellite.settings import SatelliteSettings, split_endpoint
 from satellite.spool.messages import Origin, Recipient, Stored
 from satellite.spool.states import State

@@ -6,10 +6,28 @@ from pathlib import Path
 
 import pytest
 
-from common.envelope import Envelope
+from common.envelope import NO_WISH, Envelope, Notify, Return, Wish
+from common.ids import MessageId
+from satellite.delivery.client import Offer
 from satellite.delivery.copies import BLOCK_BYTES, CopyContent, offer_of
 from satellite.spool.bodies import Body
-from satellite.spool.messages import Copy
+from satellite.spool.messages import Copy, NewMessage, Origin, Recipient
+from satellite.spool.states import State
+
+
+def offered(envelope: Envelope, made: CopyContent, *, wish: Wish = NO_WISH) -> Offer:
+    recipients = [
+        Recipient(number=n, address=address, state=State.QUEUED, wish=wish)
+        for n, address in enumerate(envelope.recipients)
+    ]
+    stored = NewMessage(
+        id=MessageId("01JDQ5W9Y0000000000000000A"),
+        origin=Origin.SMTP,
+        envelope=envelope,
+        body=b"",
+        copy=Copy(head=b""),
+    ).as_stored(received_us=0, age_us=0, recipients=tuple(recipients))
+    return offer_of(stored, [(r, r.address) for r in recipients], made)
 
 
 def content(body: bytes, head: bytes = b"X: 1\r\n", skip: int = 0) -> CopyContent:
@@ -48,10 +66,58 @@ def test_smtputf8_is_asked_for_when_something_needs_it(
         client_address="", helo="", sender=sender, recipients=(recipient,), smtputf8=asked
     )
 
-    assert offer_of(envelope, [recipient], content(body)).smtputf8 is wide
+    assert offered(envelope, content(body)).smtputf8 is wide
 
 
-def test_octets_beyond_ascii_are_noticed_or_assumed() -> None:
-    assert content(b"\xff").may_be_eight_bit
-    assert content(b"a" * (BLOCK_BYTES + 1)).may_be_eight_bit
-    assert not content(b"a" * BLOCK_BYTES).may_be_eight_bit
+@pytest.mark.parametrize("where", [0, BLOCK_BYTES - 1, BLOCK_BYTES, 3 * BLOCK_BYTES])
+def test_octets_beyond_ascii_are_found_wherever_they_stand(where: int, tmp_path: Path) -> None:
+    plain = b"a" * (3 * BLOCK_BYTES + 1)
+    path = tmp_path / "body"
+    for octets, is_eight_bit in [
+        (plain, False),
+        (plain[:where] + b"\xff" + plain[where + 1 :], True),
+    ]:
+        path.write_bytes(octets)
+        with Body(size=len(octets), path=path) as body:
+            assert CopyContent(Copy(head=b"X: 1\r\n"), body).is_eight_bit is is_eight_bit
+
+
+def test_an_octet_of_ours_counts_too() -> None:
+    assert content(b"a", head="X: é\r\n".encode()).is_eight_bit
+
+
+def envelope(sender: str = "a@b.example", *recipients: str, **more: object) -> Envelope:
+    return Envelope(
+        client_address="",
+        helo="",
+        sender=sender,
+        recipients=recipients or ("x@acme.example",),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def test_what_the_sender_wants_to_hear_is_offered_as_it_came() -> None:
+    wish = Wish(notify=frozenset({Notify.SUCCESS}), original="rfc822;first+2Btag@old.example")
+    given = envelope(returned=Return.HEADERS, envelope_id="a+2Bb")
+
+    offer = offered(given, content(b""), wish=wish)
+
+    assert (offer.returned, offer.envelope_id) == (Return.HEADERS, "a+2Bb")
+    assert offer.wishes == (wish,)
+
+
+@pytest.mark.parametrize(
+    ("recipient", "original"),
+    [
+        ("x+y=z@acme.example", "rfc822;x+2By+3Dz@acme.example"),
+        ("gr\u00fc+@acme.example", r"utf-8;gr\x{FC}\x{2B}@acme.example"),
+    ],
+)
+def test_a_missing_orcpt_is_the_address_that_was_named_to_us(recipient: str, original: str) -> None:
+    offer = offered(envelope("a@b.example", recipient), content(b""))
+
+    assert offer.wish(0) == Wish(original=original)
+
+
+def test_for_the_null_sender_no_orcpt_is_made() -> None:
+    assert offered(envelope(""), content(b"")).wish(0) == NO_WISH

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from common.envelope import Notify, Wish
 from satellite.delivery.outcome import (
+    Action,
     Answer,
     Circumstances,
     Ending,
@@ -23,7 +25,9 @@ def said(stage: Stage, text: str) -> Answer:
     return Answer(stage=stage, reply=Reply(int(code), (rest,)))
 
 
-def settled(*answers: Answer, attempts: int = 0, **circumstances: object) -> Settlement:
+def settled(
+    *answers: Answer, attempts: int = 0, notify: str = "", **circumstances: object
+) -> Settlement:
     facts = {
         "now_us": 1_000_000,
         "schedule": Schedule(first_wait_s=60, longest_wait_s=3600),
@@ -34,7 +38,13 @@ def settled(*answers: Answer, attempts: int = 0, **circumstances: object) -> Set
         "is_expired": False,
     } | circumstances
     recipients = [
-        Recipient(number=n, address=f"r{n}@acme.example", state=State.SENDING, attempts=attempts)
+        Recipient(
+            number=n,
+            address=f"r{n}@acme.example",
+            state=State.SENDING,
+            attempts=attempts,
+            wish=Wish(notify=frozenset(Notify(word) for word in notify.split(",") if word)),
+        )
         for n in range(len(answers))
     ]
     return settle(recipients, answers, Circumstances(**facts))  # type: ignore[arg-type]
@@ -83,7 +93,7 @@ def test_what_we_find_ourselves_leads_to(status: str, ending: Ending) -> None:
     ],
 )
 def test_the_status_of_a_dsn(answer: Answer, status: str) -> None:
-    assert settled(answer).failures[0].status == status
+    assert settled(answer).fates[0].status == status
 
 
 def test_each_recipient_has_its_own_end() -> None:
@@ -99,7 +109,7 @@ def test_each_recipient_has_its_own_end() -> None:
         State.BOUNCED,
     ]
     assert [r.next_us for r in settlement.results] == [0, 61_000_000, 0]
-    assert [f.address for f in settlement.failures] == ["r2@acme.example"]
+    assert [f.recipient.address for f in settlement.fates] == ["r2@acme.example"]
     assert settlement.results[0].reason == "accepted by mail.acme.example:25"
 
 
@@ -117,8 +127,8 @@ def test_when_the_days_are_over_a_delay_becomes_an_end() -> None:
     settlement = settled(said(Stage.RCPT, "451 later"), is_expired=True)
 
     assert settlement.results[0].state is State.EXPIRED
-    assert settlement.failures[0].status == "4.4.7"
-    assert settlement.failures[0].diagnostic == "smtp; 451 later"
+    assert settlement.fates[0].status == "4.4.7"
+    assert settlement.fates[0].diagnostic == "smtp; 451 later"
 
 
 def test_a_delivery_is_one_even_when_the_days_are_over() -> None:
@@ -140,3 +150,24 @@ def test_one_too_many_waits_for_nothing_when_others_went() -> None:
 
     assert settled(said(Stage.DOT, "250 ok"), full).results[1].next_us == 1_000_000
     assert settled(full).results[0].next_us == 61_000_000
+
+
+@pytest.mark.parametrize(
+    ("notify", "passes_wishes_on", "actions"),
+    [
+        ("SUCCESS", False, [Action.RELAYED]),
+        ("SUCCESS,FAILURE", False, [Action.RELAYED]),
+        ("SUCCESS", True, []),  # the next hop takes over what the sender wants to hear
+        ("FAILURE", False, []),
+        ("NEVER", False, []),
+        ("", False, []),
+    ],
+)
+def test_success_is_told_where_the_next_hop_will_not(
+    notify: str, passes_wishes_on: bool, actions: list[Action]
+) -> None:
+    settlement = settled(
+        said(Stage.DOT, "250 2.0.0 queued"), notify=notify, passes_wishes_on=passes_wishes_on
+    )
+
+    assert [fate.action for fate in settlement.fates] == actions

@@ -1,0 +1,85 @@
+"""Which DSNs go into the commit of one attempt?
+
+Touches the body of the message, through the spool. What happened to several recipients at once is
+one DSN for each action; why a sender is not told of mail that failed is a record of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from common.envelope import Notify
+from common.records import Event
+from satellite.delivery import bounce
+from satellite.delivery.notices import silence
+from satellite.delivery.outcome import Action, Fate
+from satellite.delivery.returned import returned_bytes
+from satellite.delivery.room import Room
+from satellite.spool.bodies import BodyDamaged
+from satellite.spool.messages import NewMessage, Outgoing, Stored
+
+_ASKED_BY = {
+    Action.FAILED: Notify.FAILURE,
+    Action.DELAYED: Notify.DELAY,
+    Action.RELAYED: Notify.SUCCESS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one commit tells senders, and what it does not."""
+
+    bounces: tuple[NewMessage, ...]
+    records: tuple[Outgoing, ...]
+
+
+def told(room: Room, stored: Stored, fates: Sequence[Fate]) -> Told:
+    """Return the DSNs for what happened to recipients of a message.
+
+    Args:
+        room: gives ids, the time and the body.
+        stored: the message.
+        fates: of recipients that ended, or are late, in this commit.
+    """
+    bounces = []
+    withheld: dict[str, list[str]] = {}
+    for action, notify in _ASKED_BY.items():
+        heard = []
+        for fate in fates:
+            if fate.action is not action:
+                continue
+            why_not = silence(stored, fate.recipient, notify)
+            if why_not is None:
+                heard.append(fate)
+            elif action is Action.FAILED:
+                withheld.setdefault(why_not, []).append(fate.recipient.address)
+        if heard:
+            bounces.append(_report(room, stored, action, heard))
+    records = tuple(_withheld(stored, why, addresses) for why, addresses in withheld.items())
+    return Told(tuple(bounces), records)
+
+
+def start_of(room: Room, stored: Stored, action: Action) -> bytes:
+    """Return as much of a message's body as a DSN is made from; empty when it cannot be read."""
+    try:
+        with room.spool.open_body(stored) as body:
+            return body.read(0, returned_bytes(stored, action))
+    except BodyDamaged:
+        return b""  # the sender is told all the same
+
+
+def _report(room: Room, stored: Stored, action: Action, fates: Sequence[Fate]) -> NewMessage:
+    return bounce.report(
+        stored,
+        fates,
+        start=start_of(room, stored, action),
+        report_id=room.new_id(),
+        now_us=room.clock.now_us(),
+        reporter=room.reporter,
+    )
+
+
+def _withheld(stored: Stored, why: str, addresses: list[str]) -> Outgoing:
+    fields = {"recipients": addresses, "reason": why}
+    return Outgoing(event=Event.BOUNCE_WITHHELD, message_id=stored.id, fields=fields)
