@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from common.address import AddressError, parse_address
+from common.address import AddressError, parse_address, parse_domain
 from common.ids import is_ulid
 from common.preferences.documents import Scope as _Scope
-from common.preferences.documents import canonical_pattern
+from common.preferences.documents import canonical_pattern, split_target
 
 SCOPE_HELP = "cluster, customer/NAME, domain/NAME or recipient/ADDRESS."
 
@@ -42,6 +42,23 @@ def _address(text: str) -> str:
     return _checked(parse_address, text)
 
 
+def _domain(text: str) -> str:
+    return _checked(parse_domain, text)
+
+
+def _domain_or_all(text: str) -> str:
+    return _domain(text) if text else text
+
+
+def _targets(texts: list[str]) -> list[str]:
+    for text in texts:
+        try:
+            split_target(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+    return texts
+
+
 def _id(text: str) -> str:
     if not is_ulid(text.upper()):
         raise typer.BadParameter(f"{text[:80]!r} is no message id of 26 letters and digits")
@@ -61,5 +78,23 @@ Pattern = Annotated[
 ]
 Address = Annotated[
     str, typer.Argument(metavar="ADDRESS", help="One recipient.", callback=_address)
+]
+Domain = Annotated[
+    str, typer.Argument(metavar="DOMAIN", help="A customer's domain.", callback=_domain)
+]
+DomainOrAll = Annotated[
+    str,
+    typer.Argument(
+        metavar="DOMAIN", help="A customer's domain. Left out: all.", callback=_domain_or_all
+    ),
+]
+Targets = Annotated[
+    list[str],
+    typer.Option(
+        "--to",
+        metavar="HOST:PORT",
+        help="The server; again for those to try after it.",
+        callback=_targets,
+    ),
 ]
 MessageId = Annotated[str, typer.Argument(metavar="ID", help="The message's id.", callback=_id)]

@@ -15,6 +15,7 @@ from cli import (
     core,
     demo,
     doctor,
+    hold,
     inventory,
     lists,
     mx,
@@ -53,6 +54,7 @@ for name, group in (
     ("list", lists.app),
     ("quarantine", quarantine.app),
     ("report", report.app),
+    ("hold", hold.app),
     ("spool", spool.app),
 ):
     app.add_typer(group, name=name)

@@ -116,6 +116,26 @@ def clock_time(text: str) -> str:
     return text[:19].replace("T", " ")
 
 
+def octets(count: int) -> str:
+    """Return a size as people read it."""
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024 or unit == "GiB":
+            break
+        size /= 1024
+    return f"{size:.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a number with its noun, such as ``1 message`` and ``2 messages``."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def seconds_since(text: str) -> float:
+    """Return how long ago a time of the API was; below 0 when it is yet to come."""
+    return (datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds()
+
+
 def span(seconds: float | None) -> str:
     """Return a duration as people read it."""
     if seconds is None:

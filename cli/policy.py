@@ -12,6 +12,7 @@ import typer
 
 from cli.arguments import Address, Scope, ScopeOrAll
 from cli.client import Client, TokenFile, Url
+from cli.holds import order_in_words
 from cli.output import AsJson, console, fail, plain, print_json, print_lines, print_table, when
 from common.preferences import POLICY_KEYS
 
@@ -142,6 +143,8 @@ def explain(
     route = found["route"]
     where = ", ".join(route["deliver_to"]) if route else "no route: its mail is refused"
     console.print(f"{plain(recipient)} at revision {found['revision']}: {plain(where)}")
+    if found["hold"] is not None:
+        console.print(f"ordered: {plain(order_in_words(found['hold']))}")
     rows = [
         (key["key"], _shown(key["value"]), key["from"], key["meaning"]) for key in found["policy"]
     ]

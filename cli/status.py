@@ -7,8 +7,20 @@ from typing import Any
 from rich.text import Text
 
 from cli.client import Client, TokenFile, Url
-from cli.output import AsJson, coloured, console, plain, print_json, print_table, span
+from cli.output import (
+    AsJson,
+    coloured,
+    console,
+    counted,
+    octets,
+    plain,
+    print_json,
+    print_table,
+    span,
+    when,
+)
 
+HOLDS_MAX = 20  # shown of one node: a provider with a thousand domains may be away
 EXAMPLE = "Example: borderscout status --url http://127.0.0.1:8080 --token-file out/core/token"
 
 
@@ -29,6 +41,15 @@ def status(url: Url = "", token_file: TokenFile = None, as_json: AsJson = False)
     for node in found["nodes"]:
         for line in remarks(node):
             console.print(Text(f"{node['node']}: {plain(line)}", style="yellow"))
+
+
+def _hold(hold: dict[str, Any]) -> str:
+    whose = f"{hold['customer']} is away at" if hold["customer"] else "away:"
+    return (
+        f"{whose} {hold['destination']} since {when(hold['since_us'])}:"
+        f" {counted(hold['messages'], 'message')} held ({octets(hold['bytes'])}),"
+        f" the first until {when(hold['expires_us'])}; {hold['reason']}"
+    )
 
 
 def _row(node: dict[str, Any]) -> tuple[object, ...]:
@@ -65,11 +86,10 @@ def remarks(node: dict[str, Any]) -> list[str]:
         for engine in node["engines"]
         if not engine["answering"]
     )
-    found.extend(
-        f"{hold['customer']} is away at {hold['destination']}: {hold['messages']} messages held;"
-        f" {hold['reason']}"
-        for hold in node["holds"]
-    )
+    found.extend(_hold(hold) for hold in node["holds"][:HOLDS_MAX])
+    more = len(node["holds"]) - HOLDS_MAX
+    if more > 0:
+        found.append(f"{counted(more, 'further destination')} away; see borderscout hold list")
     if node["state"] == "silent":
         heard = node["heard_s_ago"]
         found.append("was never heard" if heard is None else f"silent for {span(heard)}")

@@ -16,6 +16,7 @@ from common.identity import ShardIdentity
 from common.preferences import Position
 from common.preferences.documents import NOTHING
 from common.reports import EngineReport, HoldReport, NodeReport, PreferenceProblem
+from core.link.holds import left_to_operators, merged_holds
 from core.preferences.session import Standing
 
 SILENT_S = 10.0  # five reports are missing
@@ -184,6 +185,7 @@ class Fleet:
         reports = [s.report for s in shards]
         states = {s.state for s in shards}
         not_accepting = [r.not_accepting_reason for r in reports if not r.accepting]
+        spool = dict(sum((Counter(r.spool) for r in reports), Counter()))
         return NodeStatus(
             node=name,
             site=self._sites[name],
@@ -195,9 +197,9 @@ class Fleet:
             refused=next((s.refused for s in shards if s.refused), None),
             accepting=is_whole and not not_accepting and State.SILENT not in states,
             not_accepting_reason=next((reason for reason in not_accepting if reason), ""),
-            spool=dict(sum((Counter(r.spool) for r in reports), Counter())),
+            spool=spool,
             engines=_engines(reports),
-            holds=tuple(hold for r in reports for hold in r.holds),
+            holds=merged_holds(hold for r in reports for hold in r.holds),
             outbox_records=sum(r.outbox_records for r in reports),
             outbox_quarantine=sum(r.outbox_quarantine for r in reports),
             oldest_us=max((r.oldest_us for r in reports), default=0),
@@ -205,7 +207,7 @@ class Fleet:
                 (s.skew_us for s in shards if s.skew_us is not None), key=abs, default=None
             ),
             versions=tuple(sorted({s.version for s in shards if s.version})),
-            problems=self._problems(name, reports),
+            problems=(*self._problems(name, reports), *left_to_operators(spool)),
             shards=tuple(shards),
         )
 

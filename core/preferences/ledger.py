@@ -198,7 +198,7 @@ def _change(before: Document | None, kind: Kind, wanted: Document) -> Change | N
 
 def _scope(kind: Kind, key: str, body: Any) -> str:
     match kind:
-        case Kind.ROUTE:
+        case Kind.ROUTE | Kind.HOLD:
             return f"domain/{key}"
         case Kind.RECIPIENT:
             return f"recipient/{key}"

@@ -8,11 +8,11 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from core.web import health, problems, reference
-from core.web.api import lists, messages, preferences, quarantine, status
+from core.web.api import holds, lists, messages, preferences, quarantine, status
 from core.web.gate import Gate
 from core.web.services import Services
 
-API = (status, messages, preferences, lists, quarantine)
+API = (status, messages, holds, preferences, lists, quarantine)
 
 
 def application_of(services: Services) -> FastAPI:

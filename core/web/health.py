@@ -43,9 +43,20 @@ def _exposition(core: Services) -> bytes:
     applied = gauge("borderscout_node_applied_revision", "Lowest over its shards")
     lag = gauge("borderscout_node_lag_revisions", "Absent while it is unknown")
     records = gauge("borderscout_node_outbox_records", "Records still to come")
+    away = gauge("borderscout_core_holds", "Destinations that a node holds mail for")
+    held = gauge("borderscout_core_held_messages", "Messages held for them")
+    held_bytes = gauge("borderscout_core_held_bytes", "Octets of these messages")
+    damaged = gauge("borderscout_core_damaged_recipients", "Their mail's body cannot be read")
+    frozen = gauge("borderscout_core_frozen_recipients", "Their mail was stopped by an operator")
     for node in core.link.fleet.nodes(now_s=core.clock.monotonic_s()):
         live.labels(node.node).set(node.state != "silent")
         records.labels(node.node).set(node.outbox_records)
+        # Counts alone: whose mail waits, and for which server, is nobody's who only scrapes.
+        away.labels(node.node).set(len(node.holds))
+        held.labels(node.node).set(sum(hold.messages for hold in node.holds))
+        held_bytes.labels(node.node).set(sum(hold.bytes for hold in node.holds))
+        damaged.labels(node.node).set(node.spool.get("damaged", 0))
+        frozen.labels(node.node).set(node.spool.get("frozen", 0))
         if node.applied is not None:
             applied.labels(node.node).set(node.applied.revision)
         if node.lag is not None:

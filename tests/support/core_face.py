@@ -100,7 +100,7 @@ class Face:
             "holds": (
                 HoldReport(
                     customer="acme",
-                    destination="mail.acme.example:25",
+                    destination="acme.example",
                     since_us=clock.now_us(),
                     messages=3,
                     bytes=1234,

@@ -13,6 +13,7 @@ from common.preferences import POLICY_KEYS, Document, Kind, Position, Scope
 from common.preferences.documents import RouteBody, canonical_json, split_list_key
 from core.preferences.ledger import RevisionConflict, documents_json, read_documents
 from core.web.access import Caller
+from core.web.api.holds import order_json
 from core.web.problems import Problem
 from core.web.services import Core, Services
 
@@ -113,7 +114,8 @@ async def explain(
     current = core.database.preferences.current
     scopes = current.scopes(recipient)
     resolved = current.policy(recipient)
-    route = current.document(Kind.ROUTE, domain_of(recipient))
+    domain = domain_of(recipient)
+    route, order = current.document(Kind.ROUTE, domain), current.hold_order(domain)
     body: RouteBody | None = route.parsed if route is not None else None
     keys = [
         {
@@ -134,6 +136,7 @@ async def explain(
         "revision": current.position.revision,
         "accepted": current.accepts(recipient),
         "route": body.model_dump() if body is not None else None,
+        "hold": order_json(order) if order is not None else None,
         "scopes": [str(scope) for scope in scopes],
         "policy": keys,
         "lists": entries,

@@ -34,8 +34,12 @@ COMMANDS = (
     ("quarantine", "release", ONE),
     ("quarantine", "delete", TWO, "--yes"),
     ("report", "summary"),
+    ("hold", "list"),
+    ("hold", "extend", "acme.example", "--days", "9", "--no-wait"),
+    ("hold", "redirect", "acme.example", "--to", "b.example:25", "--no-wait"),
+    ("hold", "bounce", "acme.example", "--yes", "--no-wait"),
 )
-LINES = {"track", "policy show", "policy history", "list show", "quarantine list"}
+LINES = {"track", "policy show", "policy history", "list show", "quarantine list", "hold list"}
 
 
 async def fill(core: Face) -> None:

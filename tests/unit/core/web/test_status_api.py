@@ -57,6 +57,17 @@ async def test_a_node_is_shown_with_what_it_reports(face: Face) -> None:
     assert node["skew_s"] == 0.0
 
 
+async def test_what_only_an_operator_can_decide_is_said_in_words(face: Face) -> None:
+    face.hear(spool={"queued": 2, "damaged": 1, "frozen": 7})
+
+    problems = (await face.ask("GET", "/api/v1/status"))["nodes"][0]["problems"]
+
+    assert [problem.partition(";")[0] for problem in problems] == [
+        "mail for 1 recipient is damaged: its body cannot be read",
+        "mail for 7 recipients is frozen by an operator",
+    ]
+
+
 @pytest.mark.parametrize(
     ("query", "numbers"),
     [
@@ -141,15 +152,19 @@ async def test_every_change_leaves_an_audit_entry(face: Face) -> None:
         ("PATCH", "/api/v1/policies/cluster", {"json": {"values": {"virus": "drop"}}}),
         ("POST", "/api/v1/documents", {"json": {"documents": [
             {"kind": "policy", "key": "cluster", "removed": True}]}}),
-        ("POST", "/api/v1/rollback", {"json": {"revision": 1}}),
+        ("POST", "/api/v1/rollback", {"json": {"revision": 2}}),
         ("POST", "/api/v1/lists/black", {"json": {"scope": "cluster", "pattern": "a.example"}}),
         ("DELETE", "/api/v1/lists/black", {"params": {"scope": "cluster", "pattern": "a.example"}}),
         ("POST", "/api/v1/flush", {"json": {}}),
+        ("PATCH", "/api/v1/holds/acme.example", {"json": {"hold_days": 9}}),
+        ("DELETE", "/api/v1/holds/acme.example", {}),
         ("POST", f"/api/v1/quarantine/{made_id(1)}/release", {"json": {}}),
         ("DELETE", f"/api/v1/quarantine/{made_id(2)}", {}),
     ]  # fmt: skip
     for number in (1, 2):
         await face.hold(made_id(number), b"x")
+    await face.database.preferences.publish([route()], who="before")
+    known = len((await face.ask("GET", "/api/v1/audit"))["entries"])
     described = face.application.openapi()["paths"]
     mutations = sum(1 for methods in described.values() for m in methods if m != "get")
     assert mutations == len(changes), "a change without a line here"
@@ -157,7 +172,7 @@ async def test_every_change_leaves_an_audit_entry(face: Face) -> None:
     for number, (method, path, more) in enumerate(changes, 1):
         await face.ask(method, path, **more)
         entries = (await face.ask("GET", "/api/v1/audit"))["entries"]
-        assert len(entries) == number, path
+        assert len(entries) == known + number, path
         assert entries[0]["who"] == "admin"
 
 
@@ -194,6 +209,7 @@ BEYOND: tuple[tuple[str, dict[str, Any]], ...] = (
     ("explain", {"recipient": "x" * 321}),
     ("documents", {"kind": "colour"}),
     ("lists/black", {"scope": "x" * 301}),
+    ("holds", {"domain": "x" * 301}),
     ("quarantine", {"limit": 1001}),
     ("quarantine", {"state": "colour"}),
     ("quarantine", {"before_us": 1 << 63}),
@@ -285,6 +301,11 @@ async def test_metrics_show_every_node_and_leave_out_what_is_unknown(
     assert found["borderscout_node_live", "lon1"] == 1
     assert found["borderscout_node_lag_revisions", "lon1"] == 0
     assert found["borderscout_node_live", "par1"] == 0
+    assert found["borderscout_core_holds", "lon1"] == 1
+    assert found["borderscout_core_held_messages", "lon1"] == 3
+    assert found["borderscout_core_held_bytes", "lon1"] == 1234
+    assert found["borderscout_core_damaged_recipients", "lon1"] == 0
+    assert found["borderscout_core_frozen_recipients", "par1"] == 0
     assert ("borderscout_node_lag_revisions", "par1") not in found
 
 

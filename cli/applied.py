@@ -1,0 +1,74 @@
+"""Have all sites applied a change?
+
+Touches the terminal and, through the client, the core. A site that is silent is not waited for: it
+takes the change when it is back, and that is said.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from cli.client import Client
+from cli.output import console, plain
+from cli.progress import progress_bar
+
+WAIT_S = 20.0  # a site that is there has a change within a second or two
+LOOK_S = 0.2
+
+Wait = Annotated[
+    bool, typer.Option("--wait/--no-wait", help="Return once the sites that are there have it.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The nodes that have a change, and those that do not, each with why."""
+
+    nodes: tuple[str, ...]
+    pending: tuple[tuple[str, str], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"applied": list(self.nodes), "pending": dict(self.pending)}
+
+
+def wait_until_applied(client: Client, revision: int) -> Applied:
+    """Return who has a revision, once all have it that are there, or the time is over."""
+    ends_s = time.monotonic() + WAIT_S
+    with progress_bar() as step:
+        while True:
+            nodes = client.ask("GET", "/api/v1/status")["nodes"]
+            done = [node for node in nodes if _has(node, revision)]
+            is_there = [node for node in nodes if node["state"] != "silent"]
+            step("the sites apply it", len(done), len(is_there))
+            if all(node in done for node in is_there) or time.monotonic() >= ends_s:
+                break
+            time.sleep(LOOK_S)
+    return Applied(
+        tuple(node["node"] for node in done),
+        tuple((node["node"], _why(node, revision)) for node in nodes if node not in done),
+    )
+
+
+def say_applied(applied: Applied) -> None:
+    """Print who has the change, and who gets it later."""
+    if applied.nodes:
+        console.print(f"applied at {plain(', '.join(applied.nodes))}")
+    for node, why in applied.pending:
+        console.print(f"not yet at {plain(node)}: {plain(why)}", style="yellow")
+
+
+def _has(node: dict[str, Any], revision: int) -> bool:
+    return node["applied"] is not None and node["applied"] >= revision
+
+
+def _why(node: dict[str, Any], revision: int) -> str:
+    refused = node["refused"]
+    if refused is not None and refused["revision"] >= revision:
+        return f"it refused {refused['kind']} {refused['key']}: {refused['reason']}"
+    if node["state"] == "silent":
+        return "it is silent, and takes it when it is back"
+    return "it has not applied it so far"

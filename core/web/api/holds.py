@@ -1,0 +1,192 @@
+"""Which customers are away, what waits for them, and what was ordered for it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
+
+from common.address import parse_domain
+from common.preferences import Document, Kind
+from common.preferences.documents import TARGETS_MAX, HoldBody
+from common.reports import HoldReport
+from core.link.fleet import NodeStatus, State
+from core.preferences.ledger import RevisionConflict
+from core.preferences.orders import ordered
+from core.records.bounds import TIME_US_MAX
+from core.records.search import iso_time
+from core.web.access import Caller
+from core.web.problems import Problem
+from core.web.services import Core, Services
+
+router = APIRouter(prefix="/api/v1/holds", tags=["holds"])
+
+TRIES_MAX = 8  # of a change to one order, while others publish as well
+Target = Annotated[str, Field(min_length=1, max_length=300)]
+
+
+class Order(BaseModel):
+    """An order for a domain's held mail; what is left out stays as it was ordered before."""
+
+    model_config = ConfigDict(extra="forbid")  # a misspelt order must not be half an order
+
+    hold_days: Annotated[StrictInt, Field(ge=1, le=30)] | None = Field(
+        default=None, description="days in all, from when a message was accepted; null: the route's"
+    )
+    deliver_to: list[Target] | None = Field(
+        default=None, max_length=TARGETS_MAX, description="HOST:PORT, in order; []: the route's"
+    )
+    bounce_before_us: Annotated[StrictInt, Field(ge=0, le=TIME_US_MAX)] | Literal["now"] = Field(
+        default=0,
+        description="held mail accepted before this time (microseconds since 1970 UTC, at the"
+        " latest now) goes back to its senders; 0: none does",
+    )
+    reason: str = Field(default="", max_length=500)
+
+
+@router.get("", summary="Customers that are away, at each node, and the orders that stand")
+async def holds(
+    core: Core, _caller: Caller, domain: Annotated[str | None, Query(max_length=300)] = None
+) -> dict[str, Any]:
+    wanted = parse_domain(domain) if domain else None
+    nodes = core.link.fleet.nodes(now_s=core.clock.monotonic_s())
+    found = (_hold(core, node, hold) for node in nodes for hold in node.holds)
+    return {
+        "holds": sorted(
+            (one for one in found if wanted in (None, one["destination"])),
+            key=lambda one: (one["customer"], one["destination"], one["site"], one["node"]),
+        ),
+        "orders": [one for one in _orders(core) if wanted in (None, one["domain"])],
+        # What these hold is what they held when they were last heard.
+        "silent": [_silent(node) for node in nodes if node.state is State.SILENT],
+        "route": _route(core, wanted) if wanted else None,
+    }
+
+
+@router.patch("/{domain}", summary="Extend, redirect or bounce what is held for a domain")
+async def order(core: Core, who: Caller, domain: str, change: Order) -> dict[str, Any]:
+    name = _of_ours(core, domain)
+    given = _given(core, change)
+    for _ in range(TRIES_MAX - 1):
+        try:
+            return await _publish(core, who, name, given)
+        except RevisionConflict:
+            continue  # somebody published in between: the order goes on top of what is there now
+    return await _publish(core, who, name, given)
+
+
+@router.delete("/{domain}", summary="Take the order for a domain back")
+async def clear(core: Core, who: Caller, domain: str) -> dict[str, Any]:
+    name = parse_domain(domain)
+    preferences = core.database.preferences
+    if preferences.current.hold_order(name) is None:
+        raise Problem(
+            404, f"nothing is ordered for {name}", "see the orders with: borderscout hold list"
+        )
+    removal = Document(Kind.HOLD, name, 0, b"", removed=True)
+    position = await preferences.publish([removal], who=who, comment="hold: taken back")
+    return {"revision": position.revision, "domain": name, "order": None}
+
+
+def _of_ours(core: Services, domain: str) -> str:
+    name = parse_domain(domain)
+    if core.database.preferences.current.document(Kind.ROUTE, name) is None:
+        raise Problem(
+            404,
+            f"{name} has no route: we take no mail for it",
+            "name the domain as borderscout hold list shows it",
+        )
+    return name
+
+
+def _given(core: Services, change: Order) -> dict[str, Any]:
+    """Return the fields that a request names, as they stand in a document."""
+    given = change.model_dump(exclude_unset=True)
+    if not given.keys() - {"reason"}:
+        raise Problem(400, "nothing is ordered", "name hold_days, deliver_to or bounce_before_us")
+    now_us = core.clock.now_us()
+    if given.get("bounce_before_us") == "now":
+        given["bounce_before_us"] = now_us
+    if given.get("bounce_before_us", 0) > now_us:
+        # It would send back what nobody has looked at yet, for as long as the order stands.
+        raise Problem(400, "bounce_before_us is yet to come", "bounce what was accepted before now")
+    return given
+
+
+async def _publish(core: Services, who: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
+    preferences = core.database.preferences
+    base, standing = preferences.position.revision, preferences.current.hold_order(name)
+    document = ordered(name, standing, given)
+    reason = given.get("reason", "")
+    comment = f"hold: {reason}"[:500] if reason else "hold"
+    position = await preferences.publish([document], who=who, comment=comment, base=base)
+    stands = preferences.current.hold_order(name)
+    return {
+        "revision": position.revision,
+        "domain": name,
+        "order": None if stands is None else order_json(stands),
+    }
+
+
+def _hold(core: Services, node: NodeStatus, hold: HoldReport) -> dict[str, Any]:
+    current = core.database.preferences.current
+    route = current.route(hold.destination)
+    standing = current.hold_order(hold.destination)
+    return {
+        # A node says for whom it holds; whose the domain is, the core knows better.
+        "customer": route.customer if route is not None else hold.customer,
+        "destination": hold.destination,
+        "site": node.site,
+        "node": node.node,
+        "heard_s_ago": node.heard_s_ago,
+        "since": iso_time(hold.since_us),
+        "why": hold.reason,
+        "messages": hold.messages,
+        "bytes": hold.bytes,
+        "oldest": iso_time(hold.oldest_us),
+        "expires": iso_time(hold.expires_us),
+        "hold_days": route.hold_days if route is not None else None,
+        "order": None if standing is None else order_json(standing),
+    }
+
+
+def _orders(core: Services) -> Iterator[dict[str, Any]]:
+    current = core.database.preferences.current
+    for document in current.documents(Kind.HOLD):
+        body: HoldBody = document.parsed
+        route = current.route(document.key)
+        yield {
+            "domain": document.key,
+            "customer": route.customer if route is not None else None,
+            "revision": document.revision,
+            **order_json(body),
+        }
+
+
+def order_json(body: HoldBody) -> dict[str, Any]:
+    """Return what stands for a domain, as people read it."""
+    return {
+        "hold_days": body.hold_days,
+        "deliver_to": list(body.deliver_to),
+        "bounce_before": iso_time(body.bounce_before_us) if body.bounce_before_us else None,
+        "reason": body.reason,
+    }
+
+
+def _route(core: Services, domain: str) -> dict[str, Any] | None:
+    """Return where a domain's mail goes now, its order included; None when we take none for it."""
+    route = core.database.preferences.current.route(domain)
+    if route is None:
+        return None
+    return {
+        "domain": route.domain,
+        "customer": route.customer,
+        "deliver_to": list(route.deliver_to),
+        "hold_days": route.hold_days,
+    }
+
+
+def _silent(node: NodeStatus) -> dict[str, Any]:
+    return {"node": node.node, "site": node.site, "heard_s_ago": node.heard_s_ago}
