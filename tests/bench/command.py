@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from tests.bench import drain, groups, soak, speed
+from tests.bench.alone import alone
 from tests.bench.generator import GeneratorFailed
 from tests.bench.loads import LOADS
 from tests.bench.parts import PeerFailed
@@ -23,6 +24,7 @@ from tests.bench.peers.scout import Scout
 from tests.bench.results import FOLDER, PAGE, Results
 
 WORK = Path("/var/tmp/borderscout-bench")  # on a disk, and where the peers' users may read
+LOCK = WORK.with_suffix(".lock")
 DEFAULT_PEERS = ["postfix", "clamilter-unix", "scout", "scout-quiet-core"]
 OURS = [name for name, kind in PEERS.items() if issubclass(kind, Scout)]
 HELD_MESSAGES = 100_000
@@ -41,13 +43,15 @@ def main(arguments: Sequence[str]) -> int:
     if chosen.needs_root and os.geteuid() != 0:
         print("control groups and Postfix need root", file=sys.stderr)
         return 1
-    if chosen.needs_root:
-        chosen.work.mkdir(parents=True, exist_ok=True)
-        groups.remove_leftovers()
     what: Callable[[argparse.Namespace], int] = chosen.what
-    try:
+    if not chosen.needs_root:
         return what(chosen)
-    except (PeerFailed, GeneratorFailed) as error:
+    chosen.work.mkdir(parents=True, exist_ok=True)
+    try:
+        with alone(LOCK):
+            groups.remove_leftovers()
+            return what(chosen)
+    except (PeerFailed, GeneratorFailed, TimeoutError) as error:
         print(error, file=sys.stderr)
         return 1
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.bench.alone import alone
 from tests.bench.generator import GeneratorFailed, parsed
 from tests.bench.loads import LOADS, messages_of, warm_up_of
 from tests.bench.node import metric
@@ -68,3 +71,12 @@ def test_messages_have_the_size_that_their_name_says() -> None:
     assert abs(len(made["plain4k"]) - 4096) < 200
     assert abs(len(made["multi60k"]) - 60 * 1024) < 3000
     assert abs(len(made["multi500k"]) - 500 * 1024) < 10_000
+
+
+def test_two_measurements_do_not_run_at_the_same_time(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+
+    with alone(lock), pytest.raises(TimeoutError), alone(lock, wait_s=0):
+        pass
+    with alone(lock, wait_s=0):
+        pass
