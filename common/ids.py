@@ -32,6 +32,14 @@ def ulid(*, now_us: int, randomness: bytes) -> str:
     return "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -5, -5))
 
 
+def ulid_ms(text: str) -> int:
+    """Return the milliseconds since the epoch (UTC) at which a ULID was made."""
+    value = 0
+    for character in text[:10]:
+        value = value << 5 | _ALPHABET.index(character)
+    return value
+
+
 def is_ulid(text: str) -> bool:
     """Say whether ``text`` has the shape of a ULID; anything else must not name a file or a row."""
     return _SHAPE.fullmatch(text) is not None

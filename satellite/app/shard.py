@@ -90,9 +90,9 @@ class Shard:
             version=version("border-scout"),
             shards=settings.workers,
             report=self.report,
-            on_preferences=self._preferred.set,
+            on_preferences=self._have_preferences,
             on_flush=self.delivery.flush,
-            on_hint=self.delivery.flush,
+            on_hint=self.delivery.hint,
             on_released=self.delivery.offer,
         )
         self.metrics = SpoolMetrics(self.spool, registry)
@@ -104,8 +104,6 @@ class Shard:
         """Work until cancelled."""
         for message, due_us in self.spool.backlog.scan:
             self.judging.add(message, due_us)
-        for message in self.spool.backlog.deliver:
-            self.delivery.offer(message)
         async with asyncio.TaskGroup() as group:
             for name, work in (
                 ("judging", self.judging.run),
@@ -116,6 +114,10 @@ class Shard:
                 ("listening", self._listen),
             ):
                 group.create_task(keep_running(work, name=name, clock=self.clock), name=name)
+
+    def _have_preferences(self) -> None:
+        self._preferred.set()
+        self.delivery.preferences_changed()
 
     async def drain(self) -> None:
         """Take nothing new, and let sessions and delivery transactions in flight end."""
@@ -146,6 +148,7 @@ class Shard:
             accepting=self.listening and not self._accepting_reason,
             not_accepting_reason=self._accepting_reason,
             oldest_us=self.metrics.oldest_us(),
+            reached=self.delivery.reached(),
         )
 
     @property

@@ -19,13 +19,14 @@ from satellite.delivery import outcome
 from satellite.delivery.client import BeforeDot, transact
 from satellite.delivery.connections import Unreachable
 from satellite.delivery.copies import CopyContent, offer_of
+from satellite.delivery.entries import Entry
 from satellite.delivery.hold import Hold
-from satellite.delivery.lanes import Entry
 from satellite.delivery.outcome import Answer, Ending, Stage
-from satellite.delivery.room import FAULT_PAUSE_S, PENDING, Room
-from satellite.delivery.routing import leg_of, targets_of
+from satellite.delivery.pace import is_pushback
+from satellite.delivery.room import FAULT_PAUSE_S, Room
+from satellite.delivery.routing import targets_of
 from satellite.delivery.session import Session
-from satellite.delivery.settling import Pair, Settling
+from satellite.delivery.settling import Pair, Settling, pairs_of
 from satellite.spool.bodies import BodyDamaged
 from satellite.spool.messages import Outgoing, Stored
 from satellite.spool.states import State
@@ -60,23 +61,12 @@ class Attempt:
         if stored is None:
             self.is_unfinished = False
             return
-        pairs = self._pairs(stored)
+        pairs = pairs_of(self._room, stored, self._entry.destination)
         due = [pair for pair in pairs if pair[0].next_us <= self._entry.until_us]
         ended = 0
         for group in _by_copy(due):
             ended += await self._deliver(stored, group)
         self.is_unfinished = ended < len(pairs)
-
-    def _pairs(self, stored: Stored) -> list[Pair]:
-        """Return the recipients of this lane that have not ended, with their ways."""
-        room = self._room
-        preferences = room.spool.preferences
-        pairs = [
-            (r, leg_of(r.address, stored.origin, preferences=preferences, own=room.own))
-            for r in stored.recipients
-            if r.state in PENDING
-        ]
-        return [pair for pair in pairs if pair[1].destination == self._entry.destination]
 
     async def _deliver(self, stored: Stored, group: list[Pair]) -> int:
         """Do one transaction and commit it; return how many recipients ended."""
@@ -85,28 +75,34 @@ class Attempt:
             answer = Answer(
                 stage=Stage.CONNECT, finding=hold.reason, status=outcome.STATUS_UNREACHABLE
             )
-            return await self._settle_unreached(stored, group, answer, is_away=True)
+            return await self._settling.settle_unreached(stored, group, answer, is_away=True)
         try:
             return await self._transact(stored, group)
         except Unreachable as error:
-            if error.is_away and self._room.connections.is_in_use(self._entry.destination):
-                # It takes no more connections, and mail goes through those that it took: not away.
-                self._room.lanes.narrow(self._entry.destination)
-                return 0
-            if error.is_away:
-                self._put_on_hold(error.answer.finding)
-            return await self._settle_unreached(stored, group, error.answer, is_away=error.is_away)
+            return await self._unreachable(stored, group, error)
         except BodyDamaged as error:
             log.error("delivery.body_damaged", message=stored.id, reason=error.what)
             await self._room.spool.damage(stored.id, error.what)
             return len(group)
+
+    async def _unreachable(self, stored: Stored, group: list[Pair], error: Unreachable) -> int:
+        room, destination = self._room, self._entry.destination
+        if error.is_away and room.connections.is_in_use(destination):
+            # It takes no more connections, and mail goes through those that it took: not away.
+            room.lanes.pushed_back(self._entry)
+            return 0
+        # A probe that could not even look up the hosts has not found the destination back.
+        is_still_away = self._entry.is_probe and error.answer.ending is Ending.LATER
+        is_away = error.is_away or is_still_away
+        if is_away:
+            self._put_on_hold(error.answer.finding)
+        return await self._settling.settle_unreached(stored, group, error.answer, is_away=is_away)
 
     def _put_on_hold(self, reason: str) -> None:
         room, destination = self._room, self._entry.destination
         hold = Hold(room.clock.now_us(), reason)
         next_s = self._started_s + holds.probe_wait_s(room.spread())
         room.lanes.away(destination, hold, next_probe_s=max(next_s, room.clock.monotonic_s()))
-        room.lanes.expire(destination, age_us=room.spool.age_us())
 
     async def _transact(self, stored: Stored, group: list[Pair]) -> int:
         room, destination = self._room, self._entry.destination
@@ -121,6 +117,7 @@ class Attempt:
             await room.clock.sleep(FAULT_PAUSE_S)
             return 0
         room.lanes.returned(destination)
+        self._take_note(answers)
         at = self._settling.circumstances(stored, group, is_away=False, session=session)
         records = (self._attempted(stored, group, answers, session),)
         return await self._settling.settle(stored, group, answers, at, records)
@@ -128,14 +125,30 @@ class Attempt:
     async def _open(self, group: list[Pair]) -> Session:
         room, destination = self._room, self._entry.destination
         self._asked = True
-        session = await room.connections.open(
+        opening = room.connections.open(
             destination,
             targets_of(destination, preferences=room.spool.preferences),
             asked_before=any(recipient.attempts for recipient, _ in group),
             is_probe=self._entry.is_probe,
         )
+        # A server may take its time for each step; a probe has a limit for all of them together.
+        deadline_s = holds.PROBE_OPEN_S_MAX if self._entry.is_probe else None
+        try:
+            async with asyncio.timeout(deadline_s):
+                session = await opening
+        except TimeoutError:
+            text = f"no session within {holds.PROBE_OPEN_S_MAX:g} s"
+            answer = Answer(stage=Stage.CONNECT, finding=text, status=outcome.STATUS_UNREACHABLE)
+            raise Unreachable(answer, is_away=True) from None
         room.lanes.returned(destination)
         return session
+
+    def _take_note(self, answers: Sequence[Answer]) -> None:
+        """Let the destination's pace follow its answers."""
+        if any(is_pushback(answer.reply) for answer in answers):
+            self._room.lanes.pushed_back(self._entry)
+        elif any(answer.reply is not None for answer in answers):
+            self._room.lanes.succeeded(self._entry)
 
     async def _use(
         self, session: Session, stored: Stored, group: list[Pair], content: CopyContent
@@ -186,15 +199,6 @@ class Attempt:
         else:
             self._marked.update(numbers)
             marked.set_result(True)
-
-    async def _settle_unreached(
-        self, stored: Stored, group: list[Pair], answer: Answer, *, is_away: bool
-    ) -> int:
-        at = self._settling.circumstances(stored, group, is_away=is_away)
-        is_news = not (is_away and all(r.state is State.HELD for r, _ in group))
-        if not is_news and not at.is_expired:
-            return 0  # a probe that failed changes nothing and is not worth a commit
-        return await self._settling.settle(stored, group, [answer] * len(group), at)
 
     def _attempted(
         self, stored: Stored, group: list[Pair], answers: Sequence[Answer], session: Session

@@ -93,8 +93,9 @@ class Connections:
         self._failed_until: dict[Hop, float] = {}
 
     def is_in_use(self, destination: Destination) -> bool:
-        """Say whether a session with a destination carries mail, or is being opened, now."""
-        return self._in_use[destination] > 0
+        """Say whether a session with a destination carries or awaits mail, or is being opened."""
+        kept = self._idle.get(destination, ())
+        return self._in_use[destination] > 0 or any(session.is_usable for session in kept)
 
     def kept(self, destination: Destination) -> Session | None:
         """Return a kept session that still looks alive, or None; ``give_back`` takes it again."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 PROBE_S_MAX = 45.0  # between the starts of two probes, jitter included (P10)
 PROBE_JITTER_SHARE = 0.2
+PROBE_OPEN_S_MAX = PROBE_S_MAX * (1.0 - PROBE_JITTER_SHARE)  # for all steps of one probe together
 HOLD_DAYS_DEFAULT = 7  # for a destination whose domain has no route: our own DSNs
 
 _DAY_US = 86_400 * 1_000_000
@@ -53,7 +54,7 @@ def probe_wait_s(spread: float) -> float:
 
 def probe_connect_s(configured_s: float, *, hosts: int) -> float:
     """Return the seconds that a probe gives one host, so that all fit between two probes."""
-    share_s = PROBE_S_MAX * (1.0 - PROBE_JITTER_SHARE) / max(hosts, 1)
+    share_s = PROBE_OPEN_S_MAX / max(hosts, 1)
     return max(min(configured_s, share_s), _CONNECT_S_MIN)
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from satellite.delivery.lanes import Lanes
+
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600)
 
 
@@ -15,9 +17,10 @@ class Metrics:
 
     Args:
         registry: where they are; one of our own when left out.
+        lanes: what the gauges read when they are asked for.
     """
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, registry: CollectorRegistry | None = None, *, lanes: Lanes) -> None:
         registry = registry if registry is not None else CollectorRegistry()
         self.attempts = Counter(
             "borderscout_delivery_attempts_total",
@@ -39,13 +42,31 @@ class Metrics:
         self.bounces = Counter(
             "borderscout_delivery_bounces_total", "DSNs that we made", registry=registry
         )
-        self.away = Gauge(
-            "borderscout_delivery_destinations_away",
-            "Destinations on hold, whose hosts cannot be talked to",
+        self.notices = Counter(
+            "borderscout_delivery_notices_total",
+            "Notices of delay that we made",
             registry=registry,
         )
-        self.queued = Gauge(
-            "borderscout_delivery_queued_messages",
-            "Messages waiting for their delivery, one for each destination",
-            registry=registry,
-        )
+        for name, text, value in (
+            (
+                "borderscout_delivery_destinations_away",
+                "Destinations on hold, whose hosts cannot be talked to",
+                lambda: sum(1 for _ in lanes.held()),
+            ),
+            (
+                "borderscout_delivery_held_messages",
+                "Messages that wait for a destination on hold",
+                lambda: sum(held.messages for held in lanes.held()),
+            ),
+            (
+                "borderscout_delivery_held_bytes",
+                "Octets of the bodies that wait for a destination on hold",
+                lambda: sum(held.bytes for held in lanes.held()),
+            ),
+            (
+                "borderscout_delivery_queued_messages",
+                "Messages waiting for their delivery, one for each destination",
+                lambda: len(lanes),
+            ),
+        ):
+            Gauge(name, text, registry=registry).set_function(value)

@@ -15,11 +15,12 @@ from common.preferences import Preferences
 from satellite.delivery.connections import Connections
 from satellite.delivery.lanes import Lanes
 from satellite.delivery.metrics import Metrics
-from satellite.delivery.routing import Own
+from satellite.delivery.routing import Destination, Own
 from satellite.delivery.schedule import Schedule
 from satellite.delivery.status_part import Reporter
+from satellite.delivery.terms import Terms
 from satellite.spool.bodies import Body
-from satellite.spool.messages import NewMessage, Outgoing, Settled, Stored
+from satellite.spool.messages import HoldMark, NewMessage, Outgoing, PendingRow, Settled, Stored
 from satellite.spool.states import State
 
 PENDING = frozenset({State.QUEUED, State.SENDING, State.DEFERRED, State.HELD})
@@ -66,6 +67,22 @@ class DeliverySpool(Protocol):
         """Return the age clock."""
         ...
 
+    def pending(self, *, after: str, limit: int) -> Sequence[PendingRow]:
+        """Return what orders the messages that are to be delivered, in the order of their ids."""
+        ...
+
+    def holds(self) -> Sequence[HoldMark]:
+        """Return the destinations that were away when that was last written."""
+        ...
+
+    async def mark_away(self, mark: HoldMark, /) -> None:
+        """Remember that a destination is away."""
+        ...
+
+    async def mark_back(self, destination: str, /) -> None:
+        """Forget that a destination was away."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
@@ -82,3 +99,4 @@ class Room:
     spread: Callable[[], float]
     new_id: Callable[[], MessageId]
     offer: Callable[[MessageId], None]
+    terms: Callable[[Destination], Terms]

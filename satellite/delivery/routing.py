@@ -43,6 +43,11 @@ class Destination:
     via: Via
     name: str
 
+    @property
+    def mark(self) -> str:
+        """What a hold is remembered by: a domain never holds a colon, so no two are the same."""
+        return self.name if self.via is Via.ROUTE else f"{self.via}:{self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Leg:

@@ -17,13 +17,14 @@ from common.records import Event
 from common.tasks import finish
 from satellite.delivery import hold as holds
 from satellite.delivery import outcome
+from satellite.delivery.late import late, with_notice
 from satellite.delivery.outcome import Answer, Settlement, Stage
 from satellite.delivery.reporting import told
-from satellite.delivery.room import FAULT_PAUSE_S, Room
-from satellite.delivery.routing import Leg
+from satellite.delivery.room import FAULT_PAUSE_S, PENDING, Room
+from satellite.delivery.routing import Destination, Leg, leg_of
 from satellite.delivery.session import Session
 from satellite.spool.messages import NewMessage, Outgoing, Recipient, Settled, Stored
-from satellite.spool.states import OUTCOMES
+from satellite.spool.states import OUTCOMES, State
 
 log = structlog.get_logger()
 
@@ -40,6 +41,17 @@ class _Pending:
     results: tuple[Settled, ...]
     records: tuple[Outgoing, ...]
     bounces: tuple[NewMessage, ...]
+
+
+def pairs_of(room: Room, stored: Stored, destination: Destination) -> list[Pair]:
+    """Return a message's recipients for a destination that have not ended, with their ways."""
+    preferences = room.spool.preferences
+    pairs = [
+        (r, leg_of(r.address, stored.origin, preferences=preferences, own=room.own))
+        for r in stored.recipients
+        if r.state in PENDING
+    ]
+    return [pair for pair in pairs if pair[1].destination == destination]
 
 
 class Settling:
@@ -107,12 +119,32 @@ class Settling:
                 Outgoing(event=Event.POSSIBLY_DELIVERED, message_id=stored.id, fields=fields),
             )
         heard = told(self._room, stored, settlement.fates)
-        records += heard.records
-        self._pending = _Pending(stored.id, settlement.results, records, heard.bounces)
-        self.unanswered = None
-        await self._commit()
+        await self._put(
+            stored, group, settlement.results, records + heard.records, bounces=heard.bounces
+        )
         self._count(settlement)
         return sum(result.state in OUTCOMES for result in settlement.results)
+
+    async def settle_unreached(
+        self, stored: Stored, group: Sequence[Pair], answer: Answer, *, is_away: bool
+    ) -> int:
+        """Commit that no server was talked to, if that is news; return how many ended."""
+        at = self.circumstances(stored, group, is_away=is_away)
+        recipients = [recipient for recipient, _ in group]
+        is_news = not (is_away and all(r.state is State.HELD for r in recipients))
+        destination = group[0][1].destination
+        # A probe that failed changes nothing and is not worth a commit.
+        if not (is_news or at.is_expired or late(self._room, stored, destination, recipients)):
+            return 0
+        return await self.settle(stored, group, [answer] * len(group), at)
+
+    async def tell_of_delay(self, stored: Stored, group: Sequence[Pair]) -> None:
+        """Commit that the sender is told of a delay, if it is; all else stays as it is."""
+        recipients = [recipient for recipient, _ in group]
+        chosen = late(self._room, stored, group[0][1].destination, recipients)
+        results = tuple(_unchanged(recipient) for recipient in chosen)
+        if results:
+            await self._put(stored, group, results, ())
 
     async def finish_what_a_fault_left(self) -> None:
         """Commit what was not; a dot whose answer was lost on the way is possibly delivered."""
@@ -128,6 +160,23 @@ class Settling:
         )
         at = self.circumstances(stored, group, is_away=False)
         await self.settle(stored, group, [answer] * len(group), at)
+
+    async def _put(
+        self,
+        stored: Stored,
+        group: Sequence[Pair],
+        results: tuple[Settled, ...],
+        records: tuple[Outgoing, ...],
+        *,
+        bounces: tuple[NewMessage, ...] = (),
+    ) -> None:
+        """Keep the results and commit them, with the notice of delay that is due by now."""
+        recipients = [recipient for recipient, _ in group]
+        destination = group[0][1].destination
+        results, notices = with_notice(self._room, stored, destination, recipients, results)
+        self._pending = _Pending(stored.id, results, records, bounces + notices)
+        self.unanswered = None
+        await self._commit()
 
     async def _commit(self) -> None:
         """Commit what is pending; return when it is durable, or refused for good."""
@@ -161,3 +210,16 @@ class Settling:
             metrics.attempts.labels(result.state.value).inc()
         metrics.ambiguous.inc(len(settlement.possibly_delivered))
         metrics.duration.observe(self._room.clock.monotonic_s() - self._started_s)
+
+
+def _unchanged(recipient: Recipient) -> Settled:
+    """Return the result that leaves a recipient where it is; what was never tried is put off."""
+    state = State.HELD if recipient.state is State.HELD else State.DEFERRED
+    return Settled(
+        number=recipient.number,
+        state=state,
+        reason=recipient.reason,
+        reply=recipient.reply,
+        next_us=recipient.next_us,
+        attempted=False,
+    )

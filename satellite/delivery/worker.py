@@ -9,33 +9,37 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import deque
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry
 
 from common.clock import Clock
 from common.errors import SettingsError
-from common.ids import ULID_RANDOM_BYTES, MessageId, ulid
+from common.ids import ULID_RANDOM_BYTES, MessageId, ulid, ulid_ms
 from common.preferences.documents import split_target
 from common.tasks import keep_running, spawn
 from satellite.delivery.attempt import Attempt
 from satellite.delivery.connections import Connections
-from satellite.delivery.hold import HoldInfo, expires_age_us
-from satellite.delivery.lanes import Entry, Lanes
+from satellite.delivery.entries import Entry, Turn
+from satellite.delivery.errand import Errand
+from satellite.delivery.hold import HoldInfo
+from satellite.delivery.lanes import Lanes
 from satellite.delivery.lookup import DnsResolver, Resolver
+from satellite.delivery.marks import Marks
 from satellite.delivery.metrics import Metrics
-from satellite.delivery.room import FAULT_PAUSE_S, PENDING, DeliverySpool, Room
-from satellite.delivery.routing import Destination, Leg, Own, leg_of
+from satellite.delivery.placing import Placing
+from satellite.delivery.room import FAULT_PAUSE_S, DeliverySpool, Room
+from satellite.delivery.routing import Destination, Own, leg_of
 from satellite.delivery.schedule import SPREAD_SHARE, Schedule
 from satellite.delivery.session import Deadlines
 from satellite.delivery.status_part import Reporter
+from satellite.delivery.terms import Terms, terms_of
 from satellite.settings import SatelliteSettings, split_endpoint
-from satellite.spool.messages import Origin, Recipient, Stored
-from satellite.spool.states import State
+from satellite.spool.messages import Origin, Stored
 
-PLACED_MAX = 500  # messages read from the spool in one pass, so that others get the loop
-ACTIVE_MAX = 500  # transactions at once of one worker, for file descriptors
+ACTIVE_MAX = 500  # turns at once of one worker, for file descriptors
+ACTIVE_SHARED_MAX = 400  # beyond it only destinations that have none get one: nobody waits behind
+TERMS_MAX = 10_000  # destinations whose terms are remembered
 CLOSE_S = 5.0  # for transactions that are under way; SIGTERM ends within 20 s
 _SECOND_US = 1_000_000
 
@@ -69,12 +73,20 @@ class Delivery:
         self._spool = spool
         self._clock = clock
         self._randomness = randomness
-        self._longest_wait_s = delivery.longest_wait_s * (1.0 + SPREAD_SHARE)
-        self._lanes = Lanes(active_max=delivery.connections_per_destination_max)
+        self._terms: dict[Destination, Terms] = {}
+        self._lanes = Lanes(most=delivery.connections_per_destination_max, terms=self._terms_of)
         self._own = _own(settings)
-        metrics = Metrics(registry)
-        metrics.away.set_function(lambda: sum(1 for _ in self._lanes.held()))
-        metrics.queued.set_function(lambda: len(self._lanes))
+        self._marks = Marks(spool, clock)
+        self._lanes.remember(self._marks.read())
+        self._preferences = spool.preferences
+        self._placing = Placing(
+            spool,
+            self._lanes,
+            clock,
+            own=self._own,
+            longest_wait_s=delivery.longest_wait_s * (1.0 + SPREAD_SHARE),
+        )
+        metrics = Metrics(registry, lanes=self._lanes)
         self._connections = Connections(
             hostname=settings.hostname,
             own=self._own,
@@ -102,21 +114,21 @@ class Delivery:
             spread=self._spread,
             new_id=self._new_id,
             offer=self.offer,
+            terms=self._terms_of,
         )
-        self._offered: deque[MessageId] = deque()
-        self._again: list[MessageId] = []  # had their turn and are not finished
-        self._fresh: dict[MessageId, Stored] = {}  # read in this pass
         self._turns: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._alarm: tuple[float, asyncio.Task[None]] | None = None
+        self._marking: asyncio.Task[None] | None = None
         self._is_closing = False
 
     def offer(self, message: MessageId) -> None:
         """Say that a message has recipients to deliver to; harmless when it has none or is known.
 
-        Called after a judgement, a release, a DSN and for everything that start-up finds.
+        Called after a judgement, a release and a DSN. What was there before the start is found
+        without being offered.
         """
-        self._offered.append(message)
+        self._placing.offer(message)
         self._woken.set()
 
     def starts_at_once(self, address: str) -> bool:
@@ -126,7 +138,7 @@ class Delivery:
         not start after all, a crash counts it as possibly delivered without need, and no more.
         """
         leg = leg_of(address, Origin.SMTP, preferences=self._spool.preferences, own=self._own)
-        if self._offered or len(self._turns) >= ACTIVE_MAX:
+        if self._placing.is_behind or len(self._turns) >= ACTIVE_SHARED_MAX:
             return False
         return self._lanes.is_free(leg.destination)
 
@@ -135,20 +147,36 @@ class Delivery:
         self._lanes.flush(destination)
         self._woken.set()
 
+    def hint(self, destination: str) -> None:
+        """Ask now whether a destination is back: another shard or site has reached it.
+
+        At most once in two seconds for each destination; nothing when it is not away.
+        """
+        self._lanes.hint(destination, now_s=self._clock.monotonic_s())
+        self._woken.set()
+
+    def reached(self) -> tuple[str, ...]:
+        """Return destinations whose servers answered since the last call, at most 500."""
+        return self._lanes.take_reached()
+
+    def preferences_changed(self) -> None:
+        """Go on under the preferences that are applied now: orders take effect at once."""
+        self._woken.set()
+
     def holds(self) -> list[HoldInfo]:
         """Return the destinations that are away and have mail, by name."""
-        age_us, now_us = self._spool.age_us(), self._clock.now_us()
+        now_us, now_s = self._clock.now_us(), self._clock.monotonic_s()
         found = [
             HoldInfo(
-                customer=held.entries[0].customer,
+                customer=held.customer,
                 destination=held.destination.name,
                 since_us=held.hold.since_us,
                 reason=held.hold.reason,
-                messages=len(held.entries),
-                bytes=sum(entry.body_bytes for entry in held.entries),
-                oldest_us=min(entry.received_us for entry in held.entries),
+                messages=held.messages,
+                bytes=held.bytes,
+                oldest_us=ulid_ms(held.oldest.id) * 1000,
                 expires_us=now_us
-                + max(0, min(entry.expires_age_us for entry in held.entries) - age_us),
+                + max(0, round((held.oldest.born_s + held.hold_s - now_s) * _SECOND_US)),
             )
             for held in self._lanes.held()
         ]
@@ -160,14 +188,21 @@ class Delivery:
             try:
                 while not self._is_closing:
                     self._woken.clear()
-                    self._place_offered()
+                    self._review()
+                    self._placing.place()
                     self._start_turns(group)
+                    self._write_marks(group)
                     for session in self._connections.overdue():
                         spawn(group, session.quit(), name="delivery.quit")
                     self._set_alarm(group)
-                    await self._woken.wait()
+                    if self._placing.has_more:
+                        await asyncio.sleep(0)  # others have their turn of the loop
+                    else:
+                        await self._woken.wait()
             finally:
                 self._cancel_alarm()
+                if self._marking is not None:
+                    self._marking.cancel()
 
     async def close(self) -> None:
         """Begin nothing new, let transactions end for ``CLOSE_S``, and end all sessions.
@@ -184,72 +219,52 @@ class Delivery:
 
     # ---- inside
 
-    def _place_offered(self) -> None:
-        again, self._again = self._again, []
-        for message in again:
-            self._place(message)
-        for _ in range(min(PLACED_MAX, len(self._offered))):
-            self._place(self._offered.popleft())
-        if self._offered:
-            self._woken.set()
-
-    def _place(self, message: MessageId) -> None:
-        """Put a message into the lane of each destination that it still has to go to."""
-        stored = self._spool.message(message)
-        if stored is None:
+    def _review(self) -> None:
+        if self._preferences is self._spool.preferences:
             return
-        ways: dict[Destination, list[tuple[Recipient, Leg]]] = {}
-        preferences = self._spool.preferences
-        for recipient in stored.recipients:
-            if recipient.state in PENDING:
-                leg = leg_of(
-                    recipient.address, stored.origin, preferences=preferences, own=self._own
-                )
-                ways.setdefault(leg.destination, []).append((recipient, leg))
-        for pairs in ways.values():
-            self._put(stored, pairs)
-        if ways:
-            self._fresh[message] = stored
+        self._preferences = self._spool.preferences
+        self._terms.clear()
+        self._lanes.review()
 
-    def _put(self, stored: Stored, pairs: list[tuple[Recipient, Leg]]) -> None:
-        leg = pairs[0][1]
-        next_us = min(recipient.next_us for recipient, _ in pairs)
-        wait_s = (next_us - self._clock.now_us()) / _SECOND_US
-        # Bounded, since the wall clock may have jumped; the monotonic one decides from here on.
-        wait_s = min(max(wait_s, 0.0), self._longest_wait_s)
-        entry = Entry(
-            id=stored.id,
-            destination=leg.destination,
-            customer=leg.customer,
-            body_bytes=stored.size,
-            received_us=stored.received_us,
-            expires_age_us=expires_age_us(stored.age_us, hold_days=leg.hold_days),
-            until_us=next_us,
-        )
-        is_held = all(recipient.state is State.HELD for recipient, _ in pairs)
-        self._lanes.put(entry, due_s=self._clock.monotonic_s() + wait_s, is_held=is_held)
+    def _terms_of(self, destination: Destination) -> Terms:
+        terms = self._terms.get(destination)
+        if terms is None:
+            if len(self._terms) >= TERMS_MAX:
+                self._terms.clear()
+            terms = terms_of(destination, self._preferences)
+            self._terms[destination] = terms
+        return terms
+
+    def _write_marks(self, group: asyncio.TaskGroup) -> None:
+        changes = self._lanes.take_marks()
+        if not changes:
+            return
+        self._marks.want(changes)
+        if self._marking is None or self._marking.done():
+            self._marking = spawn(group, self._marks.write(), name="delivery.marks")
 
     def _start_turns(self, group: asyncio.TaskGroup) -> None:
         now_s = self._clock.monotonic_s()
         while len(self._turns) < ACTIVE_MAX:
-            entry = self._lanes.take(now_s=now_s)
+            entry = self._lanes.take(now_s=now_s, idle_only=len(self._turns) >= ACTIVE_SHARED_MAX)
             if entry is None:
                 break
-            turn = self._turn(entry, self._fresh.pop(entry.id, None))
+            turn = self._turn(entry, self._placing.fresh(entry.id))
             task = spawn(group, turn, name=f"delivery {entry.id}")
             self._turns.add(task)
             task.add_done_callback(self._turns.discard)
-        self._fresh.clear()
+        self._placing.end_pass()
 
     async def _turn(self, entry: Entry, fresh: Stored | None) -> None:
-        attempt = Attempt(entry, self._room, fresh=fresh)
+        kind = Errand if entry.turn is Turn.ERRAND else Attempt
+        work = kind(entry, self._room, fresh=fresh)
         try:
             await keep_running(
-                attempt.run, name="delivery.attempt", clock=self._clock, pause_s=FAULT_PAUSE_S
+                work.run, name="delivery.turn", clock=self._clock, pause_s=FAULT_PAUSE_S
             )
         finally:
-            if self._lanes.done(entry) or attempt.is_unfinished:
-                self._again.append(entry.id)
+            if self._lanes.done(entry) or work.is_unfinished:
+                self._placing.again(entry.id)
             self._woken.set()
 
     def _set_alarm(self, group: asyncio.TaskGroup) -> None:

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from common.envelope import NO_WISH, Envelope, Wish
 from common.ids import MessageId
@@ -86,6 +86,19 @@ class Stored:
     copies: tuple[Copy, ...]
     in_file: bool
     released_from: str = ""
+
+
+class PendingRow(NamedTuple):
+    """One recipient that is to be delivered to: no more of its message than orders it."""
+
+    message: MessageId
+    origin: str
+    size: int
+    age_us: int
+    address: str
+    state: str
+    next_us: int
+    may_be_told: bool  # its sender, of a delay: nothing that stands here is against it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from common.envelope import NO_WISH, Envelope, Notify, Return, Wish
 from common.ids import MessageId
-from satellite.spool.messages import Copy, Origin, Recipient, Stored
+from satellite.spool.messages import Copy, Origin, PendingRow, Recipient, Stored
 from satellite.spool.states import State
 
 Select = Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]
@@ -25,6 +25,13 @@ _RECIPIENTS = (
     " notify, original, told_us, suspect FROM recipient WHERE message=? ORDER BY number"
 )
 _COPIES = "SELECT head, skip FROM copy WHERE message=? ORDER BY number"
+_PENDING = (
+    "SELECT r.message, m.origin, m.size, m.age_us, r.address, r.state, r.next_us,"
+    " r.told_us=0 AND m.sender<>'' AND (r.notify='' OR instr(r.notify, 'DELAY')>0)"
+    " FROM recipient r JOIN message m ON m.id=r.message"
+    " WHERE r.message>? AND r.state IN ('queued','sending','deferred','held')"
+    " ORDER BY r.message, r.number LIMIT ?"
+)
 INSERT_MESSAGE = (
     "INSERT INTO message (id, origin, received_us, age_us, client_address, helo, sender, smtputf8,"
     " eight_bit, tls, size, sha256, trace, in_file, subject, released_from, returned, envelope_id)"
@@ -44,6 +51,22 @@ def read_message(select: Select, message: MessageId) -> Stored | None:
     recipients = read_recipients(select, message)
     copies = tuple(Copy(head=head, skip=skip) for head, skip in select(_COPIES, (message,)))
     return _stored(message, rows[0], recipients, copies)
+
+
+def read_pending(select: Select, *, after: str, limit: int) -> list[PendingRow]:
+    """Return recipients that are to be delivered to, those of one message together.
+
+    Args:
+        after: the id of the last message that was read; empty: from the beginning.
+        limit: rows, more than any message has recipients.
+    """
+    rows = [PendingRow(*row) for row in select(_PENDING, (after, limit))]
+    if len(rows) < limit:
+        return rows
+    last = rows[-1].message  # it may go on behind the limit
+    while rows and rows[-1].message == last:
+        rows.pop()
+    return rows
 
 
 def read_recipients(select: Select, message: MessageId) -> tuple[Recipient, ...]:

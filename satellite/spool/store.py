@@ -31,13 +31,14 @@ from satellite.spool.messages import (
     Judgement,
     NewMessage,
     Outgoing,
+    PendingRow,
     Settled,
     Stored,
     Upload,
 )
 from satellite.spool.outbox import Outbox
 from satellite.spool.recovery import DAMAGEABLE, Backlog, recover
-from satellite.spool.rows import read_message
+from satellite.spool.rows import read_message, read_pending
 from satellite.spool.schema import open_reader, open_writer
 from satellite.spool.states import OUTCOMES, State
 
@@ -189,6 +190,10 @@ class Spool:
         rows = self._select("SELECT id FROM message ORDER BY id LIMIT ?", (limit,))
         found = (self.message(MessageId(row[0])) for row in rows)
         return [message for message in found if message is not None]
+
+    def pending(self, *, after: str, limit: int) -> list[PendingRow]:
+        """Return what orders the messages that are to be delivered; see ``read_pending``."""
+        return read_pending(self._select, after=after, limit=limit)
 
     def counts(self) -> dict[State, int]:
         """Return how many recipients are in each state that is no outcome."""

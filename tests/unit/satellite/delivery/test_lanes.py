@@ -2,29 +2,54 @@
 
 from __future__ import annotations
 
-from common.ids import MessageId
+import dataclasses
+import sys
+import time
+from itertools import pairwise
+
+from common.ids import MessageId, ulid
+from satellite.delivery.entries import EVERY_TRY_US, Entry, Turn
 from satellite.delivery.hold import Hold
-from satellite.delivery.lanes import EVERY_TRY_US, Entry, Lanes
+from satellite.delivery.lanes import NARROW_MAX, REACHED_MAX, Lanes
 from satellite.delivery.routing import Destination, Via
+from satellite.delivery.terms import Terms
 
 A, B = Destination(Via.ROUTE, "a.example"), Destination(Via.ROUTE, "b.example")
+DAY_S = 86_400.0
 
 
-def entry(name: str, destination: Destination = A, expires_age_us: int = 1000) -> Entry:
+class House:
+    """Lanes with terms that a test may change."""
+
+    def __init__(self, *, most: int = 10, **terms: object) -> None:
+        self.terms = {A: Terms(**terms), B: Terms()}  # type: ignore[arg-type]
+        self.lanes = Lanes(most=most, terms=lambda destination: self.terms[destination])
+
+    def change(self, **terms: object) -> None:
+        self.terms[A] = dataclasses.replace(self.terms[A], **terms)  # type: ignore[arg-type]
+        self.lanes.review()
+
+
+def lanes_of(most: int = 10, **terms: object) -> Lanes:
+    return House(most=most, **terms).lanes
+
+
+def entry(name: str, destination: Destination = A, *, born_s: float = 0.0) -> Entry:
     return Entry(
         id=MessageId(name),
         destination=destination,
-        customer="acme",
         body_bytes=10,
-        received_us=0,
-        expires_age_us=expires_age_us,
+        born_s=born_s,
         until_us=0,
+        may_be_told=True,
     )
 
 
-def put(lanes: Lanes, *entries: Entry, due_s: float = 0.0, is_held: bool = False) -> None:
+def put(
+    lanes: Lanes, *entries: Entry, due_s: float = 0.0, now_s: float = 0.0, is_held: bool = False
+) -> None:
     for one in entries:
-        lanes.put(one, due_s=due_s, is_held=is_held)
+        lanes.put(one, due_s=due_s, now_s=now_s, is_held=is_held, was_tried=is_held)
 
 
 def taken(lanes: Lanes, now_s: float = 0.0) -> list[Entry]:
@@ -38,25 +63,68 @@ def names(entries: list[Entry]) -> list[str]:
     return [one.id for one in entries]
 
 
-def away(lanes: Lanes, count: int = 3) -> None:
-    """Leave ``count`` parked messages of A behind, the next probe at 45."""
-    lanes_entries = [entry(f"{n}", expires_age_us=1000 + n) for n in range(count)]
-    put(lanes, lanes_entries[0])
+def done(lanes: Lanes, *entries: Entry) -> None:
+    for one in entries:
+        lanes.done(one)
+
+
+def away(lanes: Lanes, count: int = 3, *, next_probe_s: float = 45.0) -> None:
+    """Leave ``count`` parked messages of A behind, born at 0, 1, 2 …"""
+    put(lanes, entry("first"))
     (first,) = taken(lanes)
-    lanes.away(A, Hold(5, "refused"), next_probe_s=45.0)
+    lanes.away(A, Hold(5, "refused"), next_probe_s=next_probe_s)
     lanes.done(first)
-    put(lanes, *lanes_entries, is_held=True)
+    put(lanes, *(entry(f"{n}", born_s=float(n)) for n in range(count)), is_held=True)
 
 
 def test_destinations_take_turns() -> None:
-    lanes = Lanes(active_max=10)
+    lanes = lanes_of()
     put(lanes, *(entry(f"a{n}") for n in range(3)), entry("b0", B), entry("b1", B))
 
     assert names(taken(lanes)) == ["a0", "b0", "a1", "b1", "a2"]
 
 
+def test_a_hundred_thousand_waiting_messages_do_not_delay_anothers_first() -> None:
+    lanes = lanes_of()
+    put(lanes, *(entry(f"{n:06}", born_s=float(n)) for n in range(100_000)))
+    assert lanes.take(now_s=0.0) is not None
+
+    put(lanes, entry("b0", B))
+    next_two = [lanes.take(now_s=0.0), lanes.take(now_s=0.0)]
+
+    assert "b0" in [one.id for one in next_two if one is not None]
+
+
+def test_when_few_turns_are_left_they_are_for_those_that_have_none() -> None:
+    lanes = lanes_of()
+    put(lanes, entry("a0"), entry("a1"), entry("b0", B))
+    (first, second) = lanes.take(now_s=0.0), lanes.take(now_s=0.0)
+    assert first is not None
+    assert second is not None
+    put(lanes, entry("b1", B))
+    lanes.done(second)
+
+    third = lanes.take(now_s=0.0, idle_only=True)
+
+    assert third is not None
+    assert third.id == "b1"
+    assert lanes.take(now_s=0.0, idle_only=True) is None
+    assert names(taken(lanes)) == ["a1"]
+
+
+def test_the_oldest_goes_first_whenever_it_came_in() -> None:
+    lanes = lanes_of(most=1)
+    put(lanes, entry("young", born_s=9.0), entry("old", born_s=-5.0), entry("mid", born_s=3.0))
+    order = []
+    while (one := lanes.take(now_s=0.0)) is not None:
+        order.append(one.id)
+        lanes.done(one)
+
+    assert order == ["old", "mid", "young"]
+
+
 def test_a_destination_has_its_limit_and_goes_on_when_a_turn_ends() -> None:
-    lanes = Lanes(active_max=2)
+    lanes = lanes_of(most=2)
     put(lanes, *(entry(f"a{n}") for n in range(3)), entry("b0", B))
 
     first = taken(lanes)
@@ -66,17 +134,18 @@ def test_a_destination_has_its_limit_and_goes_on_when_a_turn_ends() -> None:
 
 
 def test_a_message_waits_for_its_time() -> None:
-    lanes = Lanes(active_max=2)
+    lanes = lanes_of()
     put(lanes, entry("late"), due_s=60.0)
 
     assert taken(lanes, now_s=59.0) == []
     assert lanes.next_due_s() == 60.0
-    assert names(taken(lanes, now_s=60.0)) == ["late"]
+    (late,) = taken(lanes, now_s=60.0)
+    assert late.until_us == 0
     assert lanes.next_due_s() is None
 
 
 def test_a_message_that_is_put_again_is_there_once() -> None:
-    lanes = Lanes(active_max=2)
+    lanes = lanes_of()
     put(lanes, entry("m"), due_s=60.0)
     put(lanes, entry("m"), due_s=5.0)
 
@@ -85,7 +154,7 @@ def test_a_message_that_is_put_again_is_there_once() -> None:
 
 
 def test_a_message_that_is_offered_while_taken_is_said_to_be() -> None:
-    lanes = Lanes(active_max=2)
+    lanes = lanes_of()
     put(lanes, entry("m"), entry("n"))
     m, n = taken(lanes)
     put(lanes, entry("m"))
@@ -95,24 +164,25 @@ def test_a_message_that_is_offered_while_taken_is_said_to_be() -> None:
     assert len(lanes) == 0
 
 
-def test_an_away_destination_gets_one_probe_at_a_time() -> None:
-    lanes = Lanes(active_max=10)
+def test_an_away_destination_gets_one_probe_at_a_time_with_its_oldest_message() -> None:
+    lanes = lanes_of()
     away(lanes)
 
     assert taken(lanes, now_s=44.0) == []
+    assert lanes.next_due_s() == 45.0
     (probe,) = taken(lanes, now_s=45.0)
-    assert (probe.id, probe.is_probe) == ("0", True)
+    assert (probe.id, probe.is_probe, probe.until_us) == ("0", True, EVERY_TRY_US)
     assert taken(lanes, now_s=300.0) == []
     lanes.away(A, Hold(50, "timed out"), next_probe_s=345.0)
     lanes.done(probe)
     put(lanes, entry("0"), is_held=True)
     assert lanes.hold_of(A) == Hold(5, "timed out")  # since the first time
-    (probe,) = taken(lanes, now_s=345.0)
-    assert probe.id == "1"  # another one: a message that is the matter blocks nobody
+    assert taken(lanes, now_s=344.0) == []
+    assert names(taken(lanes, now_s=345.0)) == ["0"]
 
 
 def test_a_probe_that_asked_nobody_is_followed_by_another() -> None:
-    lanes = Lanes(active_max=10)
+    lanes = lanes_of()
     away(lanes)
     (probe,) = taken(lanes, now_s=45.0)
 
@@ -122,39 +192,187 @@ def test_a_probe_that_asked_nobody_is_followed_by_another() -> None:
 
 
 def test_new_mail_for_an_away_destination_is_given_out_to_be_put_on_hold() -> None:
-    lanes = Lanes(active_max=10)
+    lanes = lanes_of()
     away(lanes)
     put(lanes, entry("new"))
 
     (new,) = taken(lanes)
-    assert (new.id, new.is_probe) == ("new", False)
+    assert (new.id, new.turn) == ("new", Turn.ERRAND)
 
 
-def test_when_it_returns_all_that_was_parked_is_due_whatever_its_time() -> None:
-    lanes = Lanes(active_max=2)
-    away(lanes, count=4)
+def test_errands_of_one_destination_keep_its_limit() -> None:
+    lanes = lanes_of(most=2)
+    away(lanes)
+    put(lanes, *(entry(f"new{n}") for n in range(5)))
+
+    assert len(taken(lanes)) == 2
+    assert lanes.next_due_s() == 45.0  # nothing else comes by waiting
+
+
+def test_a_return_drains_the_oldest_first_and_begins_slowly() -> None:
+    lanes = lanes_of(most=8)
+    away(lanes, count=20)
     (probe,) = taken(lanes, now_s=45.0)
 
     lanes.returned(A)
+
     assert lanes.hold_of(A) is None
-    (second,) = taken(lanes, now_s=45.0)  # flow control: the limit holds
-    assert second.until_us == EVERY_TRY_US
+    waves = []
+    active = [probe, *taken(lanes, now_s=45.0)]
+    while active:
+        waves.append(names(active))
+        for one in active:
+            lanes.succeeded(one)
+            lanes.done(one)
+        active = taken(lanes, now_s=45.0)
+    assert [len(wave) for wave in waves] == [2, 3, 6, 8, 1]
+    assert [int(name) for wave in waves for name in wave] == list(range(20))
+
+
+def test_a_drain_keeps_the_rate_of_the_policy() -> None:
+    lanes = lanes_of(drain_rate=2.0)
+    away(lanes, count=10)
+    (probe,) = taken(lanes, now_s=45.0)
+    lanes.returned(A)
     lanes.done(probe)
-    lanes.done(second)
-    assert names(taken(lanes, now_s=45.0)) == ["2", "3"]
+    given: list[float] = []
+    now_s = 45.0
+    while now_s < 60.0 and len(lanes):
+        while found := taken(lanes, now_s=now_s):
+            for one in found:
+                given.append(now_s)
+                lanes.succeeded(one)
+                lanes.done(one)
+        now_s = lanes.next_due_s() or 60.0
+
+    assert len(given) == 9
+    assert [round(b - a, 6) for a, b in pairwise(given)] == [0.5] * 8
 
 
-def test_parked_messages_whose_days_are_over_are_given_out() -> None:
-    lanes = Lanes(active_max=10)
+def test_the_rate_ends_with_the_backlog() -> None:
+    lanes = lanes_of(drain_rate=1.0)
+    away(lanes, count=1)
+    (probe,) = taken(lanes, now_s=45.0)
+    lanes.returned(A)
+    lanes.succeeded(probe)
+    lanes.done(probe)
+    assert taken(lanes, now_s=45.0) == []
+
+    put(lanes, entry("x"), entry("y"))
+
+    assert len(taken(lanes, now_s=45.0)) == 2
+
+
+def test_parked_messages_whose_days_are_over_are_given_out_at_their_time() -> None:
+    lanes = lanes_of(hold_s=100.0)
+    away(lanes, next_probe_s=1e9)
+
+    assert taken(lanes, now_s=100.5) == []  # never early
+    assert lanes.next_due_s() == 101.0
+    (first,) = taken(lanes, now_s=101.0)
+    assert (first.id, first.turn) == ("0", Turn.ERRAND)
+    lanes.done(first)
+    assert names(taken(lanes, now_s=102.5)) == ["1"]
+
+
+def test_days_that_an_operator_adds_or_takes_count_at_once() -> None:
+    house = House(hold_s=100.0)
+    away(house.lanes, next_probe_s=1e9)
+
+    house.change(hold_s=1000.0)
+    assert taken(house.lanes, now_s=500.0) == []
+    house.change(hold_s=200.0)
+    assert len(taken(house.lanes, now_s=500.0)) == 3
+
+
+def test_a_sender_is_told_of_the_delay_at_its_time_and_once() -> None:
+    lanes = lanes_of(notice_s=14_400.0)
+    away(lanes, next_probe_s=1e9)
+
+    assert taken(lanes, now_s=14_400.0) == []
+    (first,) = taken(lanes, now_s=14_401.0)
+    assert (first.id, first.turn) == ("0", Turn.ERRAND)
+    lanes.done(first)
+    told = entry("0")
+    told.may_be_told = False  # the spool says that it was told
+    put(lanes, told, is_held=True)
+    assert names(taken(lanes, now_s=DAY_S)) == ["1", "2"]
+    assert taken(lanes, now_s=2 * DAY_S) == []
+
+
+def test_a_notice_comes_without_a_try_for_what_waits_and_for_what_is_parked() -> None:
+    house = House()
+    put(house.lanes, entry("deferred"), due_s=1e9)
+    away(house.lanes, count=1, next_probe_s=1e9)
+
+    house.change(notice_s=3600.0)  # the policy may come later than the mail
+
+    found = taken(house.lanes, now_s=3601.0)
+    assert sorted(names(found)) == ["0", "deferred"]
+    assert {one.turn for one in found} == {Turn.ERRAND}
+
+
+def test_an_order_calls_back_what_was_tried_and_came_before_it() -> None:
+    def id_at(second: int) -> str:
+        return ulid(now_us=second * 1_000_000, randomness=bytes(10))
+
+    house = House()
+    away(house.lanes, count=0)
+    put(house.lanes, *(entry(id_at(n), born_s=float(n)) for n in (10, 20, 30)), is_held=True)
+
+    house.change(return_before_us=25_000_000)
+    back = taken(house.lanes)
+    assert names(back) == [id_at(10), id_at(20)]
+    assert {one.turn for one in back} == {Turn.ERRAND}
+
+    done(house.lanes, *back)
+    put(house.lanes, entry(id_at(5)), is_held=True)  # as after a restart
+    assert names(taken(house.lanes)) == [id_at(5)]
+
+
+def test_another_server_is_tried_at_once() -> None:
+    house = House()
+    put(house.lanes, entry("waiting"), due_s=1e9)
+    house.change(deliver_to=("new.a.example:25",))
+    assert names(taken(house.lanes)) == ["waiting"]
+
+    away(house.lanes)
+    house.change(deliver_to=("newer.a.example:25",))
+    assert [(one.id, one.turn) for one in taken(house.lanes)] == [("0", Turn.PROBE)]
+
+
+def test_a_hint_probes_at_once_but_at_most_every_two_seconds() -> None:
+    lanes = lanes_of()
     away(lanes)
 
-    lanes.expire(A, age_us=1001)
+    def hinted(now_s: float) -> list[str]:
+        lanes.hint("a.example", now_s=now_s)
+        found = taken(lanes, now_s=now_s)
+        for one in found:
+            lanes.away(A, Hold(5, "refused"), next_probe_s=1e9)
+            lanes.done(one)
+            put(lanes, entry(one.id, born_s=one.born_s), is_held=True)
+        return names(found)
 
-    assert names(taken(lanes)) == ["0"]
+    assert hinted(1.0) == ["0"]
+    assert hinted(2.9) == []
+    assert hinted(3.0) == ["0"]
+    lanes.hint("b.example", now_s=9.0)
+    assert taken(lanes, now_s=9.0) == []
+
+
+def test_a_hint_does_not_begin_a_second_probe() -> None:
+    lanes = lanes_of()
+    away(lanes)
+    assert len(taken(lanes, now_s=45.0)) == 1
+
+    lanes.hint("a.example", now_s=50.0)
+
+    assert taken(lanes, now_s=50.0) == []
 
 
 def test_a_flush_makes_one_destination_due_and_probes_it() -> None:
-    lanes = Lanes(active_max=10)
+    lanes = lanes_of()
     away(lanes)
     put(lanes, entry("b", B), due_s=60.0)
 
@@ -164,8 +382,47 @@ def test_a_flush_makes_one_destination_due_and_probes_it() -> None:
     assert [(one.id, one.is_probe) for one in taken(lanes)] == [("0", True)]
 
 
+def test_a_hold_from_before_a_restart_begins_with_one_probe() -> None:
+    lanes = lanes_of()
+    lanes.remember({"a.example": Hold(5, "refused"), "gone.example": Hold(6, "x")})
+    assert not lanes.is_free(A)
+    put(lanes, *(entry(f"{n}", born_s=float(n)) for n in range(50)), is_held=True)
+
+    (probe,) = taken(lanes)
+
+    assert (probe.id, probe.turn) == ("0", Turn.PROBE)
+    assert lanes.hold_of(A) == Hold(5, "refused")
+    assert lanes.take_marks() == {}
+    lanes.forget_remembered()
+    assert lanes.take_marks() == {"gone.example": None}
+
+
+def test_a_hold_is_marked_when_it_begins_changes_and_ends_and_not_in_between() -> None:
+    lanes = lanes_of()
+    away(lanes)
+    assert lanes.take_marks() == {"a.example": Hold(5, "refused")}
+    lanes.away(A, Hold(9, "refused"), next_probe_s=90.0)
+    assert lanes.take_marks() == {}
+    lanes.away(A, Hold(9, "timed out"), next_probe_s=90.0)
+    assert lanes.take_marks() == {"a.example": Hold(5, "timed out")}
+    lanes.returned(A)
+    assert lanes.take_marks() == {"a.example": None}
+
+
+def test_a_healthy_destination_marks_nothing() -> None:
+    lanes = lanes_of()
+    put(lanes, entry("m"))
+    (m,) = taken(lanes)
+    lanes.returned(A)
+    lanes.succeeded(m)
+    lanes.done(m)
+
+    assert taken(lanes) == []
+    assert lanes.take_marks() == {}
+
+
 def test_a_destination_without_mail_is_forgotten_with_its_hold() -> None:
-    lanes = Lanes(active_max=10)
+    lanes = lanes_of()
     away(lanes, count=1)
     (probe,) = taken(lanes, now_s=45.0)
     lanes.away(A, Hold(50, "x"), next_probe_s=90.0)
@@ -175,25 +432,74 @@ def test_a_destination_without_mail_is_forgotten_with_its_hold() -> None:
     assert lanes.hold_of(A) is None
     assert list(lanes.held()) == []
     assert lanes.next_due_s() is None
+    assert lanes.take_marks() == {"a.example": None}
 
 
-def test_a_destination_that_takes_no_more_connections_gets_fewer_for_a_while() -> None:
-    lanes = Lanes(active_max=4)
+def test_what_is_held_is_summed_up_without_looking_at_it() -> None:
+    lanes = lanes_of()
+    away(lanes, count=100_000)
+
+    started_s = time.perf_counter()
+    for _ in range(1000):
+        (held,) = lanes.held()
+    passed_s = time.perf_counter() - started_s
+
+    assert (held.messages, held.bytes, held.oldest.id) == (100_000, 1_000_000, "0")
+    assert passed_s < 1.0  # a look at each of them would take minutes
+
+
+def test_an_entry_is_small() -> None:
+    one = entry(ulid(now_us=1, randomness=bytes(10)), born_s=1.5)
+    own = sys.getsizeof(one) + sys.getsizeof(one.id) + sys.getsizeof(one.born_s)
+
+    # Beside it stand its places in three heaps and in the dict of its lane.
+    assert own + 3 * 8 + 110 <= 500
+
+
+def test_a_destination_that_takes_no_more_connections_gets_half_of_them() -> None:
+    lanes = lanes_of(most=4)
     put(lanes, *(entry(f"a{n}") for n in range(8)))
-    first = taken(lanes, now_s=1.0)
-    lanes.narrow(A)
+    first = taken(lanes)
+    assert len(first) == 4
 
-    lanes.done(first[0])
-    assert taken(lanes, now_s=1.0) == []
-    lanes.done(first[1])
-    assert len(taken(lanes, now_s=1.0)) == 1
-    assert len(taken(lanes, now_s=62.0)) == 0  # full until a turn ends
-    lanes.done(first[2])
-    assert len(taken(lanes, now_s=62.0)) == 2
+    lanes.pushed_back(first[1])
+    lanes.pushed_back(first[2])  # the same burst
+    done(lanes, first[1], first[2])
+    assert taken(lanes) == []
+    done(lanes, first[0])
+    assert len(taken(lanes)) == 1
+
+
+def test_a_narrow_pace_outlives_an_empty_lane() -> None:
+    lanes = lanes_of(most=4)
+    put(lanes, entry("m"))
+    (m,) = taken(lanes)
+    lanes.pushed_back(m)
+    lanes.done(m)
+    assert taken(lanes) == []
+
+    put(lanes, *(entry(f"a{n}") for n in range(8)))
+
+    assert len(taken(lanes)) == 2
+    assert NARROW_MAX == 1000
+
+
+def test_reached_destinations_are_told_once_and_bounded() -> None:
+    lanes = Lanes(most=10, terms=lambda _destination: Terms())
+    for number in range(REACHED_MAX + 10):
+        destination = Destination(Via.ROUTE, f"d{number}.example")
+        put(lanes, entry(f"{number}", destination))
+    for one in taken(lanes):
+        lanes.succeeded(one)
+
+    reached = lanes.take_reached()
+    assert len(reached) == REACHED_MAX
+    assert reached[0] == "d0.example"
+    assert lanes.take_reached() == ()
 
 
 def test_a_destination_is_free_while_another_turn_would_begin_at_once() -> None:
-    lanes = Lanes(active_max=2)
+    lanes = lanes_of(most=2)
     assert lanes.is_free(A)
 
     put(lanes, entry("a0"), entry("a1"))
@@ -206,7 +512,7 @@ def test_a_destination_is_free_while_another_turn_would_begin_at_once() -> None:
 
 
 def test_an_away_destination_is_not_free() -> None:
-    lanes = Lanes(active_max=2)
+    lanes = lanes_of()
     away(lanes)
 
     assert not lanes.is_free(A)

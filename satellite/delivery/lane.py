@@ -1,0 +1,287 @@
+"""What is next for one destination?
+
+Pure: monotonic time comes in as an argument. Inside a destination the oldest message goes first,
+when it is delivered, when it is drained after a hold, and after a restart.
+
+While the destination is on hold, no server is asked but by one message at a time, the probe. Others
+get a turn that asks none (an errand): what is not held in the spool yet, what has waited its days,
+of whose delay the sender is to be told, and what an operator sends back.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+
+from common.ids import MessageId
+from satellite.delivery.entries import EVERY_TRY_US, Aged, Entry, Place, Turn
+from satellite.delivery.hold import Hold
+from satellite.delivery.pace import Bucket, Pace
+from satellite.delivery.routing import Destination
+from satellite.delivery.terms import Terms
+
+AT_ONCE_S = 0.0  # a monotonic time that has always passed
+HINT_S_MIN = 2.0  # between two probes that others' success leads to
+SLACK_S = 1.0  # added to what the age clock decides: it must say so too, whatever was rounded
+
+
+class Lane:
+    """The messages of one destination, in the order in which they have their turns.
+
+    Args:
+        destination: where they go.
+        terms: what the preferences say of it.
+        most: turns at once, as configured.
+        pace: how many deliveries at once the server takes.
+    """
+
+    def __init__(self, destination: Destination, terms: Terms, *, most: int, pace: Pace) -> None:
+        self.destination = destination
+        self.terms = terms
+        self.pace = pace
+        self.entries: dict[MessageId, Entry] = {}
+        self.bytes = 0
+        self.active = 0
+        self.hold: Hold | None = None
+        self.in_turn = False
+        self.alarm_s: float | None = None
+        self.bucket: Bucket | None = None  # while it is drained, if there is a rate
+        self._most = most
+        self._probe_s: float | None = None  # when the next probe is due; None: none is planned
+        self._is_probing = False
+        self._hinted_s: float | None = None
+        self._waiting: list[tuple[float, Entry]] = []
+        self._called: deque[Entry] = deque()
+        self._ready = Aged(lambda entry: entry.place is Place.READY)
+        self._parked = Aged(lambda entry: entry.place is Place.PARKED)
+        self._all = Aged(lambda entry: entry.place is not Place.GONE)
+        self._untold = Aged(_is_untold)  # empty while the policy wants no notices
+
+    def put(
+        self, entry: Entry, *, due_s: float, now_s: float, is_held: bool, was_tried: bool
+    ) -> None:
+        """Take in a message, or change when it is due; see ``Lanes.put``."""
+        known = self.entries.get(entry.id)
+        if known is not None:
+            if known.place is Place.ACTIVE:
+                known.offered_again = True
+                return
+            if known.place in (Place.READY, Place.CALLED):
+                return  # no time is nearer
+            self._move(known, Place.GONE)
+        self.entries[entry.id] = entry
+        self.bytes += entry.body_bytes
+        self._all.push(entry)
+        if self.terms.notice_s is not None and entry.may_be_told:
+            self._untold.push(entry)
+        if was_tried and self.terms.returns(entry.id):
+            self._call(entry)
+        elif is_held:  # due together with all others that are, now if the hold has just ended
+            entry.until_us = EVERY_TRY_US
+            self._move(entry, Place.PARKED)
+        elif due_s <= now_s:
+            self._move(entry, Place.READY)
+        else:
+            entry.place = Place.WAITING
+            heapq.heappush(self._waiting, (due_s, entry))
+
+    def next(self, now_s: float) -> Entry | None:
+        """Return the message whose turn it is now, or None; give it back with ``done``."""
+        self._wake(now_s)
+        return self._errand(now_s) or self._probe(now_s) or self._delivery(now_s)
+
+    def done(self, entry: Entry) -> bool:
+        """Forget a taken message; return whether it was offered again meanwhile."""
+        self.active -= 1
+        self._move(entry, Place.GONE)
+        if entry.turn is Turn.PROBE:
+            self._is_probing = False
+            if self.hold is not None and self._probe_s is None:
+                self._probe_s = AT_ONCE_S  # one that asked nobody must not have been the last
+        return entry.offered_again
+
+    def away(self, hold: Hold, *, next_probe_s: float) -> None:
+        """Begin a hold, or go on with it."""
+        since_us = self.hold.since_us if self.hold is not None else hold.since_us
+        self.hold = Hold(since_us, hold.reason)
+        self.bucket = None
+        self._probe_s = next_probe_s
+
+    def returned(self) -> None:
+        """End the hold: what was parked is due, the oldest first, as fast as it is taken."""
+        self.hold = None
+        self._probe_s = None
+        self.pace.restart()
+        self._set_rate()
+
+    def hint(self, now_s: float) -> None:
+        """Probe now, since somebody else has reached the destination; bounded."""
+        if self.hold is None or self._is_probing:
+            return
+        if self._hinted_s is None or now_s - self._hinted_s >= HINT_S_MIN:
+            self._hinted_s = now_s
+            self._probe_s = AT_ONCE_S
+
+    def flush(self) -> None:
+        """Make everything due, and probe at once."""
+        for _, entry in self._waiting:
+            if entry.place is Place.WAITING:
+                entry.until_us = EVERY_TRY_US
+                self._move(entry, Place.READY)
+        self._waiting.clear()
+        if self.hold is not None and not self._is_probing:
+            self._probe_s = AT_ONCE_S
+
+    def review(self, terms: Terms) -> None:
+        """Go on under other terms: what they change for the messages here takes effect now."""
+        before, self.terms = self.terms, terms
+        if terms.deliver_to != before.deliver_to:
+            self.flush()  # another server: it may take what the one before did not
+        if terms.notice_s != before.notice_s:
+            self._untold = Aged(_is_untold)
+            if terms.notice_s is not None:
+                for entry in self.entries.values():
+                    if entry.may_be_told:
+                        self._untold.push(entry)
+        if terms.drain_rate != before.drain_rate and self.bucket is not None:
+            self._set_rate()
+        if terms.return_before_us != before.return_before_us:
+            for entry in self.entries.values():
+                if terms.returns(entry.id) and entry.place is not Place.ACTIVE:
+                    self._call(entry)
+
+    def takes_at_once(self) -> bool:
+        """Say whether one message more would have its turn at once."""
+        if self.hold is not None or self.bucket is not None:
+            return False
+        return self.active + len(self._ready) + len(self._parked) < self.pace.limit
+
+    def next_due_s(self) -> float | None:
+        """Return the monotonic time at which there may be something to take, or None.
+
+        What only the end of a turn makes possible is not counted.
+        """
+        dues = [] if not self._waiting else [self._waiting[0][0]]
+        if self._probe_s is not None and not self._is_probing and len(self._parked):
+            dues.append(self._probe_s)
+        if self.active < self._most:
+            if self.hold is not None and (oldest := self._parked.oldest()) is not None:
+                dues.append(self._expires_s(oldest))
+            if self.terms.notice_s is not None and (untold := self._untold.oldest()) is not None:
+                dues.append(untold.born_s + self.terms.notice_s + SLACK_S)
+        if self.bucket is not None and self.active < self._limit():
+            dues.append(self.bucket.next_s())
+        return min(dues, default=None)
+
+    def oldest(self) -> Entry | None:
+        """Return the oldest message, or None."""
+        return self._all.oldest()
+
+    # ---- inside
+
+    def _errand(self, now_s: float) -> Entry | None:
+        if self.active >= self._most:
+            return None
+        entry = self._next_called()
+        if entry is None and self.hold is not None:
+            entry = self._ready.oldest()
+            if entry is None:
+                oldest = self._parked.oldest()
+                entry = oldest if oldest and now_s >= self._expires_s(oldest) else None
+        if entry is None:
+            entry = self._next_late(now_s)
+        return self._taken(entry, Turn.ERRAND) if entry is not None else None
+
+    def _next_called(self) -> Entry | None:
+        while self._called:
+            entry = self._called.popleft()
+            if entry.place is Place.CALLED:
+                return entry
+        return None
+
+    def _next_late(self, now_s: float) -> Entry | None:
+        """Return the next message of whose delay its sender is to be told."""
+        if self.terms.notice_s is None:
+            return None
+        while (entry := self._untold.oldest()) is not None:
+            if now_s < entry.born_s + self.terms.notice_s + SLACK_S:
+                return None
+            entry.may_be_told = False
+            self._untold.left()
+            if entry.place is not Place.ACTIVE:  # then the turn that it has tells of it too
+                return entry
+        return None
+
+    def _probe(self, now_s: float) -> Entry | None:
+        if self.hold is None or self._is_probing:
+            return None
+        if self._probe_s is None or now_s < self._probe_s:
+            return None
+        entry = self._parked.oldest()
+        if entry is None:
+            return None
+        self._probe_s = None
+        self._is_probing = True
+        return self._taken(entry, Turn.PROBE)
+
+    def _delivery(self, now_s: float) -> Entry | None:
+        if self.hold is not None or self.active >= self._limit():
+            return None
+        ready, parked = self._ready.oldest(), self._parked.oldest()
+        entry = min(ready, parked) if ready and parked else ready or parked
+        if entry is None:
+            self.bucket = None  # all that was held is on its way
+            return None
+        if self.bucket is not None and not self.bucket.take(now_s):
+            return None
+        return self._taken(entry, Turn.DELIVERY)
+
+    def _limit(self) -> int:
+        # The probe that found the server back is one; the slow start is of those beside it.
+        return self.pace.limit + (1 if self._is_probing else 0)
+
+    def _taken(self, entry: Entry, turn: Turn) -> Entry:
+        self._move(entry, Place.ACTIVE)
+        entry.turn = turn
+        entry.round = self.pace.round
+        self.active += 1
+        return entry
+
+    def _wake(self, now_s: float) -> None:
+        while self._waiting and self._waiting[0][0] <= now_s:
+            _, entry = heapq.heappop(self._waiting)
+            if entry.place is Place.WAITING:
+                self._move(entry, Place.READY)
+
+    def _call(self, entry: Entry) -> None:
+        entry.until_us = EVERY_TRY_US
+        self._move(entry, Place.CALLED)
+        self._called.append(entry)
+
+    def _move(self, entry: Entry, place: Place) -> None:
+        before, entry.place = entry.place, place
+        if before is Place.READY:
+            self._ready.left()
+        elif before is Place.PARKED:
+            self._parked.left()
+        if place is Place.READY:
+            self._ready.push(entry)
+        elif place is Place.PARKED:
+            self._parked.push(entry)
+        elif place is Place.GONE:
+            del self.entries[entry.id]
+            self.bytes -= entry.body_bytes
+            self._all.left()
+            if entry.may_be_told and self.terms.notice_s is not None:
+                self._untold.left()
+
+    def _set_rate(self) -> None:
+        rate = self.terms.drain_rate
+        self.bucket = None if rate is None else Bucket(rate)
+
+    def _expires_s(self, entry: Entry) -> float:
+        return entry.born_s + self.terms.hold_s + SLACK_S
+
+
+def _is_untold(entry: Entry) -> bool:
+    return entry.may_be_told and entry.place is not Place.GONE

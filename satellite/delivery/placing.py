@@ -1,0 +1,195 @@
+"""How does a message come into its lanes?
+
+Touches the spool. Fresh messages are offered by id and read whole, since most have their turn at
+once. What was there before a restart is read in rows, a chunk at a time between fresh ones, so that
+a hundred thousand held messages keep nobody waiting.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+
+from common.clock import Clock
+from common.envelope import Notify
+from common.ids import MessageId
+from satellite.delivery.entries import Entry
+from satellite.delivery.hold import Hold
+from satellite.delivery.lanes import Lanes
+from satellite.delivery.room import PENDING, DeliverySpool
+from satellite.delivery.routing import Destination, Own, leg_of
+from satellite.spool.messages import Origin, PendingRow, Recipient, Stored
+from satellite.spool.states import State
+
+PLACED_MAX = 500  # messages read from the spool in one pass, so that others get the loop
+RESTORED_ROWS = 1500  # likewise, of what was there before; more than one message has recipients
+HELD_BEFORE = "held when the satellite stopped"
+_TRIED = frozenset({State.HELD, State.DEFERRED})
+_SECOND_US = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """One recipient, as far as it orders its message."""
+
+    address: str
+    state: State
+    next_us: int
+    may_be_told: bool
+
+
+class Placing:
+    """Messages on their way from the spool into the lanes.
+
+    Args:
+        spool: where they are.
+        lanes: where they go.
+        clock: the time.
+        own: who we are, for their ways.
+        longest_wait_s: no try is planned later, since the wall clock may have jumped.
+    """
+
+    def __init__(
+        self, spool: DeliverySpool, lanes: Lanes, clock: Clock, *, own: Own, longest_wait_s: float
+    ) -> None:
+        self._spool = spool
+        self._lanes = lanes
+        self._clock = clock
+        self._own = own
+        self._longest_wait_s = longest_wait_s
+        self._offered: deque[MessageId] = deque()
+        self._again: list[MessageId] = []
+        self._fresh: dict[MessageId, Stored] = {}
+        self._restored_up_to = ""
+        self._is_restored = False
+
+    @property
+    def has_more(self) -> bool:
+        """Whether another pass would place something."""
+        return bool(self._offered) or not self._is_restored
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether what is offered now is not placed in the next pass as a matter of course."""
+        return bool(self._offered)
+
+    def offer(self, message: MessageId) -> None:
+        """Take in a message that may be new."""
+        self._offered.append(message)
+
+    def again(self, message: MessageId) -> None:
+        """Take in a message that had its turn and is not finished."""
+        self._again.append(message)
+
+    def place(self) -> None:
+        """Do one pass."""
+        again, self._again = self._again, []
+        for message in again:
+            self._place(message)
+        for number in range(min(PLACED_MAX, len(self._offered))):
+            # From both ends: a flood of offers must not keep the latest from its turn, nor the
+            # latest the flood from theirs.
+            self._place(self._offered.pop() if number % 2 else self._offered.popleft())
+        if not self._is_restored:
+            self._restore()
+
+    def fresh(self, message: MessageId) -> Stored | None:
+        """Return a message that was read in this pass."""
+        return self._fresh.pop(message, None)
+
+    def end_pass(self) -> None:
+        """Forget what was read in this pass and had no turn."""
+        self._fresh.clear()
+
+    # ---- inside
+
+    def _place(self, message: MessageId) -> None:
+        """Put a message into the lane of each destination that it still has to go to."""
+        stored = self._spool.message(message)
+        if stored is None:
+            return
+        waits = [
+            _Wait(r.address, r.state, r.next_us, _may_be_told(stored, r))
+            for r in stored.recipients
+            if r.state in PENDING
+        ]
+        if waits:
+            self._put(stored.id, stored.origin, stored.size, stored.age_us, waits)
+            self._fresh[message] = stored
+
+    def _restore(self) -> None:
+        rows = self._spool.pending(after=self._restored_up_to, limit=RESTORED_ROWS)
+        for _, group in groupby(rows, key=attrgetter("message")):
+            self._put_rows(list(group))
+        if rows:
+            self._restored_up_to = rows[-1].message
+        else:
+            self._is_restored = True
+            self._lanes.forget_remembered()
+
+    def _put_rows(self, rows: Sequence[PendingRow]) -> None:
+        first = rows[0]
+        waits = [
+            _Wait(row.address, State(row.state), row.next_us, bool(row.may_be_told)) for row in rows
+        ]
+        origin = Origin(first.origin)
+        for destination in self._put(first.message, origin, first.size, first.age_us, waits):
+            if self._lanes.hold_of(destination) is None:
+                # Its mark was lost. Mail that is held is probed, whatever else is known.
+                hold = Hold(self._clock.now_us(), HELD_BEFORE)
+                self._lanes.away(destination, hold, next_probe_s=self._clock.monotonic_s())
+
+    def _put(
+        self,
+        message: MessageId,
+        origin: Origin,
+        size: int,
+        age_us: int,
+        waits: Iterable[_Wait],
+    ) -> list[Destination]:
+        """Put a message into its lanes; return those in which all of it is held."""
+        ways: dict[Destination, list[_Wait]] = {}
+        preferences = self._spool.preferences
+        for wait in waits:
+            leg = leg_of(wait.address, origin, preferences=preferences, own=self._own)
+            ways.setdefault(leg.destination, []).append(wait)
+        now_s = self._clock.monotonic_s()
+        born_s = now_s - (self._spool.age_us() - age_us) / _SECOND_US
+        held = []
+        for destination, group in ways.items():
+            next_us = min(wait.next_us for wait in group)
+            wait_s = (next_us - self._clock.now_us()) / _SECOND_US
+            # Bounded, since the wall clock may have jumped; the monotonic one decides from here on.
+            wait_s = min(max(wait_s, 0.0), self._longest_wait_s)
+            is_held = all(wait.state is State.HELD for wait in group)
+            entry = Entry(
+                id=message,
+                destination=destination,
+                body_bytes=size,
+                born_s=born_s,
+                until_us=next_us,
+                may_be_told=origin is not Origin.BOUNCE and any(w.may_be_told for w in group),
+            )
+            self._lanes.put(
+                entry,
+                due_s=now_s + wait_s,
+                now_s=now_s,
+                is_held=is_held,
+                was_tried=any(wait.state in _TRIED for wait in group),
+            )
+            if is_held:
+                held.append(destination)
+        return held
+
+
+def _may_be_told(stored: Stored, recipient: Recipient) -> bool:
+    """Say whether nothing that stands in the spool is against a notice of delay.
+
+    What the notice itself looks at, when it is due, has the last word.
+    """
+    if recipient.told_us or not stored.envelope.sender:
+        return False
+    return not recipient.wish.notify or Notify.DELAY in recipient.wish.notify
