@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 FIELDS_BYTES_MAX = 65_536  # one record fits a frame of the link many times over
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 # Items of a list, characters of a text: texts go first, since a list may be of recipients.
 _CUTS = ((2_000, 400), (2_000, 80), (100, 400), (20, 100), (2, 50))
 
@@ -77,7 +78,7 @@ def encoded_parts(fields: Mapping[str, Any]) -> list[bytes]:
     encoded = _json(fields)
     recipients = fields.get("recipients")
     if len(encoded) <= FIELDS_BYTES_MAX or not isinstance(recipients, list) or len(recipients) < 2:
-        return [encode_fields(fields)]
+        return [encoded if len(encoded) <= FIELDS_BYTES_MAX else encode_fields(fields)]
     half = len(recipients) // 2
     parts = (recipients[:half], recipients[half:])
     return [one for part in parts for one in encoded_parts({**fields, "recipients": part})]
@@ -111,4 +112,4 @@ def _cut(value: Any, items_max: int, length_max: int) -> Any:
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+    return _ENCODER.encode(value).encode("utf-8", "replace")

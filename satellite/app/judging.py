@@ -37,6 +37,7 @@ from satellite.spool.store import Spool
 log = structlog.get_logger()
 
 SCANS_AT_ONCE = 4  # for each worker: clamd's own threads are the limit, measured
+JUDGED_AT_ONCE = 64  # those that wait for their commit included, so that many share one
 WAIT_GROWTH_MAX = 20  # a wait is at most this often the first one
 
 DAY_US = 86_400 * 1_000_000
@@ -50,6 +51,9 @@ class ScansMail(Protocol):
 
 class FiltersMail(Protocol):
     """What judging needs of the filtering room."""
+
+    @property
+    def waits(self) -> bool: ...
 
     async def examine(self, mail: Mail) -> tuple[Verdict, ...]: ...
 
@@ -112,6 +116,7 @@ class Judging:
         self._starts_at_once = starts_at_once
         self._engines = [engine.name for engine in settings.engines]
         self._backlog = Backlog(clock)
+        self._scans = asyncio.Semaphore(SCANS_AT_ONCE)
         self.on_done: Callable[[], None] = _nobody
         self.done = 0  # messages so far that were looked at, whatever came of it
 
@@ -129,7 +134,7 @@ class Judging:
         """Judge messages until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._backlog.run(), name="judging later")
-            for number in range(SCANS_AT_ONCE):
+            for number in range(JUDGED_AT_ONCE):
                 name = f"judging {number}"
                 group.create_task(keep_running(self._work, name=name, clock=self._clock), name=name)
 
@@ -153,8 +158,9 @@ class Judging:
         if stored is None or stored.recipients[0].state not in (State.RECEIVED, State.WAITING):
             return  # a repeat: it was judged before
         try:
-            with closing(self._spool.open_body(stored)) as body:
-                examined = await self._examine(stored, body)
+            async with self._scans:
+                with closing(self._spool.open_body(stored)) as body:
+                    examined = await self._examine(stored, body)
         except BodyDamaged as error:
             log.error("judging.damaged", message=message, reason=str(error))
             await self._spool.damage(message, error.what)
@@ -174,19 +180,27 @@ class Judging:
             preferences=preferences,
             now_us=self._clock.now_us(),
         )
-        async with asyncio.TaskGroup() as group:
-            scanning = group.create_task(self._scanner.scan(sample))
-            filtering = group.create_task(self._filters.examine(mail))
+        verdicts, filtered = await self._asked(sample, mail)
         required = {name: preferences.engine_is_required(name) for name in self._engines}
-        verdicts = scanning.result()
         return Examined(
             stored=stored,
             block=block,
             preferences=preferences,
             verdicts=verdicts,
-            filtered=filtering.result(),
+            filtered=filtered,
             findings=findings(verdicts, required=required),
         )
+
+    async def _asked(
+        self, sample: Sample, mail: Mail
+    ) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]:
+        """Return what engines and filters say; at the same time, when both have to wait."""
+        if not self._filters.waits:
+            return await self._scanner.scan(sample), await self._filters.examine(mail)
+        async with asyncio.TaskGroup() as group:
+            scanning = group.create_task(self._scanner.scan(sample))
+            filtering = group.create_task(self._filters.examine(mail))
+        return scanning.result(), filtering.result()
 
     async def _put_back(self, examined: Examined) -> None:
         stored = examined.stored
@@ -196,7 +210,7 @@ class Judging:
             await self._wait(examined, waiting.disposed.reason)
             return
         judgement = self._judgement(examined, weighed)
-        await self._spool.judge(stored.id, judgement)
+        await self._spool.judge(stored.id, judgement, stored=stored)
         if any(one.disposition is Disposition.DELIVER for one in judgement.recipients):
             self._judged(stored.id)
 
@@ -207,7 +221,8 @@ class Judging:
             findings=examined.findings,
             scoring=scoring,
             policy=policy,
-            waited_out=self._has_waited_out(examined, recipient),
+            # Asked only where somebody is silent: without a finding nothing waits.
+            waited_out=bool(examined.findings) and self._has_waited_out(examined, recipient),
             homeless_postmaster=self._is_homeless(examined, recipient.address),
         )
         return Weighed(recipient=recipient, policy=policy, scoring=scoring, disposed=disposed)

@@ -15,11 +15,10 @@ from common.records import Event
 from satellite.spool.bodies import remove_body
 from satellite.spool.chronicle import accepted_record, record_judgement, record_results, why
 from satellite.spool.commits import Operation, Transaction
+from satellite.spool.judged import distinct, state_of
 from satellite.spool.messages import (
     Copy,
-    Disposition,
     HoldMark,
-    Judged,
     Judgement,
     NewMessage,
     Outgoing,
@@ -35,8 +34,22 @@ from satellite.spool.rows import (
     read_recipients,
     recipient_row,
 )
-from satellite.spool.states import OUTCOMES, IllegalTransition, State, check_transition
+from satellite.spool.states import (
+    OUTCOMES,
+    TABLE,
+    IllegalTransition,
+    State,
+    check_transition,
+)
 
+_FORGET = (
+    "DELETE FROM body WHERE message=?",
+    "DELETE FROM copy WHERE message=?",
+    "DELETE FROM recipient WHERE message=?",
+    "DELETE FROM message WHERE id=?",
+)
+_FREEZABLE = frozenset({State.QUEUED, State.DEFERRED, State.HELD})
+DAMAGEABLE = frozenset(state for state, row in TABLE.items() if State.DAMAGED in row.after)
 _SET_STATE = "UPDATE recipient SET state=? WHERE message=? AND number=?"
 
 
@@ -96,17 +109,19 @@ def judged(message: MessageId, judgement: Judgement, drop_body: Callable[[], Non
         before = {recipient.number: recipient for recipient in _open(transaction, message)}
         if set(before) != {one.number for one in judgement.recipients}:
             raise IllegalTransition(f"a judgement of {message} must name each of its recipients")
-        after = {one.number: _state_of(one) for one in judgement.recipients}
+        after = {one.number: state_of(one) for one in judgement.recipients}
         for number, state in after.items():
             check_transition(before[number].state, state)
-        copies = _distinct(one.copy for one in judgement.recipients)
+        copies = distinct(one.copy for one in judgement.recipients)
         _insert_copies(transaction, message, copies)
         for one in judgement.recipients:
-            _move(transaction, message, before[one.number], after[one.number])
+            state = after[one.number]
+            transaction.moved(before[one.number].state, state)
             transaction.execute(
-                "UPDATE recipient SET disposition=?, decided=?, reason=?, copy=?, suspect=?,"
-                " next_us=0 WHERE message=? AND number=?",
+                "UPDATE recipient SET state=?, disposition=?, decided=?, reason=?, copy=?,"
+                " suspect=?, next_us=0 WHERE message=? AND number=?",
                 (
+                    state,
                     one.disposition,
                     one.reason,
                     one.reason,
@@ -130,7 +145,8 @@ def judged(message: MessageId, judgement: Judgement, drop_body: Callable[[], Non
             ),
         )
         record_judgement(transaction, message, judgement, before, after)
-        _finish(transaction, message, drop_body)
+        if OUTCOMES.issuperset(after.values()):
+            _finish(transaction, message, drop_body)
 
     return write
 
@@ -159,34 +175,44 @@ def settled(
     """A delivery transaction ended: outcomes, or states to try again from; and its DSNs."""
 
     def write(transaction: Transaction) -> None:
-        before = {r.number: r for r in _open(transaction, message)}
+        everyone = read_recipients(transaction.execute, message)
+        before = {r.number: r for r in everyone if r.state not in OUTCOMES}
         for result in results:
             if result.number not in before:
                 raise IllegalTransition(f"recipient {result.number} of {message} has ended before")
             check_transition(before[result.number].state, result.state)
         for record in records:
             transaction.record(record)
-        for result in results:
-            _move(transaction, message, before[result.number], result.state)
-            transaction.execute(
-                "UPDATE recipient SET reason=?, reply=?, next_us=?, attempts=attempts+?,"
-                " told_us=max(told_us, ?) WHERE message=? AND number=?",
-                (
-                    why(before[result.number], result),
-                    result.reply,
-                    result.next_us,
-                    int(result.attempted),
-                    transaction.now_us if result.told else 0,
-                    message,
-                    result.number,
-                ),
-            )
         record_results(transaction, message, results, before)
         for bounce in bounces:
             _insert_bounce(transaction, message, *bounce)
-        _finish(transaction, message, drop_body)
+        ended = {result.number for result in results if result.state in OUTCOMES}
+        # When nothing of the message stays, what would be written would be deleted at once.
+        if ended != before.keys() or not _forget(transaction, message, everyone, drop_body):
+            for result in results:
+                _write_result(transaction, message, before[result.number], result)
 
     return write
+
+
+def _write_result(
+    transaction: Transaction, message: MessageId, recipient: Recipient, result: Settled
+) -> None:
+    transaction.moved(recipient.state, result.state)
+    transaction.execute(
+        "UPDATE recipient SET state=?, reason=?, reply=?, next_us=?, attempts=attempts+?,"
+        " told_us=max(told_us, ?) WHERE message=? AND number=?",
+        (
+            result.state,
+            why(recipient, result),
+            result.reply,
+            result.next_us,
+            int(result.attempted),
+            transaction.now_us if result.told else 0,
+            message,
+            result.number,
+        ),
+    )
 
 
 def all_moved(
@@ -209,6 +235,31 @@ def all_moved(
             transaction.record(Outgoing(event=event, message_id=message, fields=fields))
 
     return write
+
+
+def damaged(message: MessageId, reason: str) -> Operation:
+    """A message's body cannot be read."""
+    return all_moved(
+        message, before=DAMAGEABLE, after=State.DAMAGED, event=Event.DAMAGED, reason=reason
+    )
+
+
+def frozen(message: MessageId, reason: str) -> Operation:
+    """An operator stops a message."""
+    return all_moved(
+        message, before=_FREEZABLE, after=State.FROZEN, event=Event.FROZEN, reason=reason
+    )
+
+
+def resumed(message: MessageId) -> Operation:
+    """An operator lets a message go on."""
+    return all_moved(
+        message,
+        before=frozenset({State.FROZEN}),
+        after=State.DEFERRED,
+        event=Event.RESUMED,
+        reason="resumed by an operator",
+    )
 
 
 def upload_taken(message: MessageId, drop_body: Callable[[], None]) -> Operation:
@@ -299,36 +350,30 @@ def _move(transaction: Transaction, message: MessageId, recipient: Recipient, af
     transaction.moved(recipient.state, after)
 
 
-def _state_of(one: Judged) -> State:
-    match one.disposition:
-        case Disposition.DELIVER:
-            return State.SENDING if one.sending else State.QUEUED
-        case Disposition.DROP:
-            return State.DROPPED
-        case Disposition.QUARANTINE | Disposition.REJECT:
-            return State.QUARANTINED  # a rejection exists only before 250; after it, quarantine
-
-
-def _distinct(copies: Any) -> list[Copy]:
-    found: list[Copy] = []
-    for copy in copies:
-        if copy not in found:
-            found.append(copy)
-    return found
-
-
 def _finish(transaction: Transaction, message: MessageId, drop_body: Callable[[], None]) -> None:
     """Forget a message that nothing needs any more; its records stay in the outbox until acked."""
-    if _open(transaction, message):
-        return
-    if transaction.execute("SELECT 1 FROM message WHERE id=? AND quarantined_us>0", (message,)):
-        return
-    for recipient in read_recipients(transaction.execute, message):
+    recipients = read_recipients(transaction.execute, message)
+    if all(recipient.state in OUTCOMES for recipient in recipients):
+        _forget(transaction, message, recipients, drop_body)
+
+
+def _forget(
+    transaction: Transaction,
+    message: MessageId,
+    recipients: Sequence[Recipient],
+    drop_body: Callable[[], None],
+) -> bool:
+    """Delete a message; return False, and do nothing, when the core still has to take it."""
+    rows = transaction.execute("SELECT in_file, quarantined_us FROM message WHERE id=?", (message,))
+    if rows and rows[0][1] > 0:
+        return False
+    for recipient in recipients:
         transaction.moved(recipient.state, None)
-    for table in ("body", "copy", "recipient"):
-        transaction.execute(f"DELETE FROM {table} WHERE message=?", (message,))  # noqa: S608
-    transaction.execute("DELETE FROM message WHERE id=?", (message,))
-    transaction.after.append(drop_body)  # a file goes after the commit; start-up finds leftovers
+    for statement in _FORGET:
+        transaction.execute(statement, (message,))
+    if rows and rows[0][0]:
+        transaction.after.append(drop_body)  # after the commit; start-up finds leftovers
+    return True
 
 
 def body_dropper(folder: Path, message: MessageId) -> Callable[[], None]:

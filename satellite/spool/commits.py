@@ -55,11 +55,14 @@ class Transaction:
             record = LogRecord(
                 self.sequence, self.now_us, outgoing.event, outgoing.message_id, fields
             )
-            self.execute(
-                "INSERT INTO outbox VALUES (?,?,?,?,?)",
-                (record.sequence, record.time_us, record.event, record.message_id, fields),
-            )
             self.records.append(record)
+
+    def write_records(self) -> None:
+        """Write the records of all operations at once, before the commit."""
+        self._cursor.executemany(
+            "INSERT INTO outbox VALUES (?,?,?,?,?)",
+            [(r.sequence, r.time_us, r.event, r.message_id, r.fields) for r in self.records],
+        )
 
     def moved(self, before: State | None, after: State | None) -> None:
         """Count a recipient out of one state and into another."""
@@ -141,6 +144,7 @@ class Commits:
         try:
             self._cursor.execute("BEGIN IMMEDIATE")
             self._running = self._run(transaction, pending)
+            transaction.write_records()
         except apsw.Error as error:
             self._give_up(pending, _failure(error))
             return

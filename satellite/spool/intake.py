@@ -38,7 +38,7 @@ class Entry:
         commits: the group commit.
         age_us: the age clock now.
         now_us: the wall clock now.
-        done: called with the id and the state of its recipients once it is durable.
+        done: called with the message, and its body if that is no file, once it is durable.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Entry:
         commits: Commits,
         age_us: int,
         now_us: int,
-        done: Callable[[MessageId, State], None],
+        done: Callable[[Stored, bytes | None], None],
     ) -> None:
         self.id = message
         self.size = 0
@@ -101,7 +101,8 @@ class Entry:
         stored = self._stored(
             origin=Origin.SMTP, envelope=envelope, trace=trace, recipients=recipients
         )
-        await self._take(stored, changes.accepted(stored, self._inline()))
+        body = self._inline()
+        await self._take(stored, body, changes.accepted(stored, body))
 
     async def commit_release(
         self,
@@ -127,7 +128,8 @@ class Entry:
             subject=subject,
             released_from=released_from,
         )
-        await self._take(stored, changes.released(stored, self._inline(), release_id))
+        body = self._inline()
+        await self._take(stored, body, changes.released(stored, body, release_id))
 
     def abandon(self) -> None:
         """Leave nothing behind; harmless after a commit and while one runs."""
@@ -170,7 +172,7 @@ class Entry:
             released_from=released_from,
         )
 
-    async def _take(self, stored: Stored, operation: Operation) -> None:
+    async def _take(self, stored: Stored, body: bytes | None, operation: Operation) -> None:
         self._committing = True
         try:
             if self._file is not None:
@@ -183,7 +185,7 @@ class Entry:
                 raise disk_failure(error) from error
             raise
         self._memory.clear()
-        self._done(self.id, stored.recipients[0].state)
+        self._done(stored, body)
 
 
 def queued_recipients(envelope: Envelope, *, reason: str) -> tuple[Recipient, ...]:

@@ -10,13 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.ids import MessageId
-from common.records import Event
 from satellite.spool import bodies, changes
 from satellite.spool.commits import Commits
 from satellite.spool.rows import Select
 from satellite.spool.states import OUTCOMES, TABLE, Recovery, State
-
-DAMAGEABLE = frozenset(state for state, row in TABLE.items() if State.DAMAGED in row.after)
 
 
 @dataclass(slots=True)
@@ -39,15 +36,7 @@ async def recover(select: Select, commits: Commits, folder: Path) -> Backlog:
     backlog = Backlog(found=_counts(select))
     rows = select("SELECT id FROM message WHERE in_file=1", ())
     for missing in bodies.sweep(folder, {str(row[0]) for row in rows}):
-        await commits.add(
-            changes.all_moved(
-                MessageId(missing),
-                before=DAMAGEABLE,
-                after=State.DAMAGED,
-                event=Event.DAMAGED,
-                reason="the body file is missing",
-            )
-        )
+        await commits.add(changes.damaged(MessageId(missing), "the body file is missing"))
     for message in _in_state(select, State.SENDING):
         assert TABLE[State.SENDING].recovery is Recovery.COUNT_AS_POSSIBLE
         await commits.add(changes.possibly_delivered(message))

@@ -8,7 +8,6 @@ tell that there is work; losing one costs nothing that a restart does not find.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,13 +17,15 @@ from common.clock import Clock, new_id
 from common.durable import sync_folder
 from common.ids import MessageId
 from common.preferences import Document, Position
-from common.records import Event, LogRecord
+from common.records import LogRecord
 from satellite.spool import applied, changes
 from satellite.spool.age import AgeClock
 from satellite.spool.applied import DigestMismatch
+from satellite.spool.at_hand import AtHand
 from satellite.spool.bodies import Body, BodyDamaged
-from satellite.spool.commits import Commits, Transaction
+from satellite.spool.commits import Commits, Operation, Transaction
 from satellite.spool.intake import Entry, queued_recipients
+from satellite.spool.judged import as_judged
 from satellite.spool.lock import ShardLock
 from satellite.spool.messages import (
     HoldMark,
@@ -37,14 +38,13 @@ from satellite.spool.messages import (
     Upload,
 )
 from satellite.spool.outbox import Outbox
-from satellite.spool.recovery import DAMAGEABLE, Backlog, recover
+from satellite.spool.recovery import Backlog, recover
 from satellite.spool.rows import read_message, read_pending
 from satellite.spool.schema import open_reader, open_writer
+from satellite.spool.space import Space
 from satellite.spool.states import OUTCOMES, State
 
 __all__ = ["DigestMismatch", "Entry", "Spool"]
-
-_FREEZABLE = frozenset({State.QUEUED, State.DEFERRED, State.HELD})
 
 
 def _nothing(*_facts: object) -> None:
@@ -66,7 +66,8 @@ class Spool:
         self._folder = folder
         self._bodies = folder / "bodies"
         self._clock = clock
-        self._reserve_bytes = reserve_bytes
+        self._space = Space(folder, reserve_bytes)
+        self._at_hand = AtHand()
         self._bodies.mkdir(parents=True, exist_ok=True, mode=0o700)
         # A file is as durable as the names of the folders that lead to it.
         sync_folder(folder)
@@ -151,19 +152,13 @@ class Spool:
         """Return why nothing may be accepted now, or None."""
         if self._commits.broken:
             return self._commits.broken
-        status = os.statvfs(self._folder)
-        free = status.f_bavail * status.f_frsize
-        if free < self._reserve_bytes:
-            return f"{free >> 20} MiB of disk free, {self._reserve_bytes >> 20} MiB reserved"
-        if status.f_files and not status.f_favail:
-            return "no inodes free"
-        return None
+        return self._space.refusal(now_s=self._clock.monotonic_s())
 
     # ---- reading
 
     def message(self, message: MessageId) -> Stored | None:
         """Return a message as it is committed, or None when it has gone."""
-        return read_message(self._select, message)
+        return self._at_hand.take(message) or read_message(self._select, message)
 
     def open_body(self, message: Stored) -> Body:
         """Return a message's octets; close it after use.
@@ -172,6 +167,9 @@ class Spool:
             BodyDamaged: there are none, or not as many as were written.
         """
         if not message.in_file:
+            data = self._at_hand.body(message.id)
+            if data is not None:
+                return Body(size=message.size, data=data)
             rows = self._select("SELECT data FROM body WHERE message=?", (message.id,))
             if not rows or len(rows[0][0]) != message.size:
                 raise BodyDamaged(f"the body of {message.id} is not in the spool")
@@ -214,17 +212,29 @@ class Spool:
         verdicts: Sequence[Mapping[str, Any]],
     ) -> None:
         """Let a message wait for an engine until ``next_us``."""
-        await self._commits.add(
-            changes.waits(message, next_us=next_us, reason=reason, verdicts=verdicts)
+        await self._change(
+            message, changes.waits(message, next_us=next_us, reason=reason, verdicts=verdicts)
         )
 
-    async def judge(self, message: MessageId, judgement: Judgement) -> None:
-        """Give every recipient its disposition."""
-        await self._commits.add(changes.judged(message, judgement, self._dropper(message)))
+    async def judge(
+        self, message: MessageId, judgement: Judgement, *, stored: Stored | None = None
+    ) -> None:
+        """Give every recipient its disposition.
+
+        Args:
+            message: which one.
+            judgement: the dispositions.
+            stored: the message as it was read, if its delivery follows at once: then it is not
+                read again.
+        """
+        body = self._at_hand.body(message)
+        await self._change(message, changes.judged(message, judgement, self._dropper(message)))
+        if stored is not None and all(one.sending for one in judgement.recipients):
+            self._at_hand.keep(as_judged(stored, judgement), body)
 
     async def mark_sending(self, message: MessageId, numbers: Sequence[int]) -> None:
         """Make the sending mark durable; the final dot may leave after it."""
-        await self._commits.add(changes.marked_sending(message, tuple(numbers)))
+        await self._change(message, changes.marked_sending(message, tuple(numbers)))
 
     async def settle(
         self,
@@ -235,14 +245,15 @@ class Spool:
         bounces: Sequence[NewMessage] = (),
     ) -> None:
         """Write how recipients left a delivery transaction, with the DSNs that it leads to."""
-        await self._commits.add(
+        await self._change(
+            message,
             changes.settled(
                 message,
                 results,
                 records=records,
                 bounces=[(self._stored_new(bounce), bounce) for bounce in bounces],
                 drop_body=self._dropper(message),
-            )
+            ),
         )
 
     def holds(self) -> list[HoldMark]:
@@ -260,39 +271,15 @@ class Spool:
 
     async def damage(self, message: MessageId, reason: str) -> None:
         """Set a message aside whose body cannot be read."""
-        await self._commits.add(
-            changes.all_moved(
-                message,
-                before=DAMAGEABLE,
-                after=State.DAMAGED,
-                event=Event.DAMAGED,
-                reason=reason,
-            )
-        )
+        await self._change(message, changes.damaged(message, reason))
 
     async def freeze(self, message: MessageId, reason: str) -> None:
         """Stop the delivery of a message until it is resumed."""
-        await self._commits.add(
-            changes.all_moved(
-                message,
-                before=_FREEZABLE,
-                after=State.FROZEN,
-                event=Event.FROZEN,
-                reason=reason,
-            )
-        )
+        await self._change(message, changes.frozen(message, reason))
 
     async def resume(self, message: MessageId) -> None:
         """Let a frozen message be delivered again."""
-        await self._commits.add(
-            changes.all_moved(
-                message,
-                before=frozenset({State.FROZEN}),
-                after=State.DEFERRED,
-                event=Event.RESUMED,
-                reason="resumed by an operator",
-            )
-        )
+        await self._change(message, changes.resumed(message))
         self.on_queued(message)
 
     async def note(self, *records: Outgoing) -> None:
@@ -328,7 +315,7 @@ class Spool:
 
     async def upload_taken(self, message: MessageId) -> None:
         """Delete our copy of a quarantined message: the core has it durably, SHA-256 checked."""
-        await self._commits.add(changes.upload_taken(message, self._dropper(message)))
+        await self._change(message, changes.upload_taken(message, self._dropper(message)))
 
     def backlog_sizes(self) -> tuple[int, int]:
         """Return how many records and how many uploads the core has not acknowledged."""
@@ -360,8 +347,10 @@ class Spool:
 
     # ---- inside
 
-    def _taken(self, message: MessageId, state: State) -> None:
-        (self.on_received if state is State.RECEIVED else self.on_queued)(message)
+    def _taken(self, stored: Stored, body: bytes | None) -> None:
+        self._at_hand.keep(stored, body)
+        is_received = stored.recipients[0].state is State.RECEIVED
+        (self.on_received if is_received else self.on_queued)(stored.id)
 
     def _committed(self, transaction: Transaction) -> None:
         self._counts.update(transaction.moves)
@@ -380,6 +369,10 @@ class Spool:
 
     def _dropper(self, message: MessageId) -> Callable[[], None]:
         return changes.body_dropper(self._bodies, message)
+
+    async def _change(self, message: MessageId, operation: Operation) -> None:
+        self._at_hand.forget(message)
+        await self._commits.add(operation)
 
     def _select(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return self._reader.execute(sql, values).fetchall()

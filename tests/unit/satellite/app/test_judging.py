@@ -68,6 +68,7 @@ class Tests:
     def __init__(self) -> None:
         self.tests: tuple[Test, ...] = ()
         self.seen: list[Mail] = []
+        self.waits = True
 
     async def examine(self, mail: Mail) -> tuple[Verdict, ...]:
         self.seen.append(mail)
@@ -546,11 +547,11 @@ async def test_a_spool_that_cannot_write_does_not_lose_the_message(
     judge = house.spool.judge
     refused: list[MessageId] = []
 
-    async def refuse_once(message: MessageId, judgement: Any) -> None:
+    async def refuse_once(message: MessageId, judgement: Any, **more: Any) -> None:
         if not refused:
             refused.append(message)
             raise EnvironmentFailure("the spool's disk is full")
-        await judge(message, judgement)
+        await judge(message, judgement, **more)
 
     monkeypatch.setattr(house.spool, "judge", refuse_once)
     async with house.at_work():
@@ -661,3 +662,38 @@ async def test_what_waits_is_judged_by_the_revision_of_its_last_scan(house: Hous
 
     assert house.states(message) == {State.QUEUED}
     assert "revision=9;" in house.head(message, "x@acme.example")
+
+
+async def test_filters_that_never_wait_are_asked_without_a_task(house: House) -> None:
+    house.filters.waits = False
+    house.filters.tests = (Test(name="RULE_X", score=1.0),)
+    message = await accept(house.spool)
+
+    await house.judging.judge(message)
+
+    assert house.states(message) == {State.QUEUED}
+    assert len(house.filters.seen) == 1
+
+
+async def test_a_message_is_not_read_again_on_its_way_through(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.free = {"x@acme.example"}
+    reads: list[str] = []
+    select = house.spool._select
+
+    def counted(sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        reads.append(sql)
+        return select(sql, values)
+
+    monkeypatch.setattr(house.spool, "_select", counted)
+    message = await accept(house.spool)
+
+    await house.judging.judge(message)
+    stored = house.spool.message(message)
+
+    assert stored is not None
+    assert stored.recipients[0].state is State.SENDING
+    with house.spool.open_body(stored) as body:
+        assert body.read(0, 1000) == SMALL
+    assert reads == []

@@ -32,6 +32,9 @@ class Cursor:
                 raise failure
         return self._inner.execute(sql, values)
 
+    def executemany(self, sql: str, rows: list[tuple[Any, ...]]) -> apsw.Cursor:
+        return self._inner.executemany(sql, rows)
+
 
 def planted(spool: Spool, failure: apsw.Error | None = None) -> Cursor:
     cursor = Cursor(spool._commits._cursor, failure)

@@ -1,0 +1,51 @@
+"""What of the messages that were just made durable need the next stage not read again?
+
+Pure: a bounded cache; losing it costs a read. A message is lent once, to the stage that comes next,
+and any change of it forgets it, so that nobody sees an older state than the disk has. A body never
+changes, and stays until its message is forgotten.
+"""
+
+from __future__ import annotations
+
+from common.ids import MessageId
+from satellite.spool.messages import Stored
+
+MESSAGES_MAX = 2_000  # of one shard: what a full load takes in within two seconds
+ENTRY_BYTES = 512  # what a body costs beside its octets, so that tiny ones are bounded too
+BODY_BYTES_MAX = 8 * 1024 * 1024  # of all bodies together
+
+
+class AtHand:
+    """The messages and bodies at hand. When it is full, what comes is not kept."""
+
+    __slots__ = ("_bodies", "_body_bytes", "_messages")
+
+    def __init__(self) -> None:
+        self._messages: dict[MessageId, Stored] = {}
+        self._bodies: dict[MessageId, bytes] = {}
+        self._body_bytes = 0
+
+    def keep(self, stored: Stored, body: bytes | None = None) -> None:
+        """Keep a message as it was just committed, and its body if it is no file."""
+        if len(self._messages) >= MESSAGES_MAX:
+            return
+        self.forget(stored.id)
+        self._messages[stored.id] = stored
+        if body is not None and self._body_bytes + len(body) <= BODY_BYTES_MAX:
+            self._bodies[stored.id] = body
+            self._body_bytes += len(body) + ENTRY_BYTES
+
+    def take(self, message: MessageId) -> Stored | None:
+        """Return a message that is at hand, once."""
+        return self._messages.pop(message, None)
+
+    def body(self, message: MessageId) -> bytes | None:
+        """Return a body that is at hand."""
+        return self._bodies.get(message)
+
+    def forget(self, message: MessageId) -> None:
+        """Forget a message and its body."""
+        self._messages.pop(message, None)
+        body = self._bodies.pop(message, None)
+        if body is not None:
+            self._body_bytes -= len(body) + ENTRY_BYTES
