@@ -19,6 +19,7 @@ from tests.bench.alone import alone
 from tests.bench.generator import GeneratorFailed
 from tests.bench.loads import LOADS
 from tests.bench.parts import PeerFailed
+from tests.bench.peers import clamd
 from tests.bench.peers.catalogue import PEERS
 from tests.bench.peers.scout import Scout
 from tests.bench.results import FOLDER, PAGE, Results
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with alone(LOCK):
             groups.remove_leftovers()
+            clamd.remove_leftovers()
             return what(chosen)
     except (PeerFailed, GeneratorFailed, TimeoutError) as error:
         print(error, file=sys.stderr)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.bench.groups import Group
+from tests.bench.groups import PREFIX, Group
 
 START_S = 60.0
 END_S = 20.0
@@ -89,7 +89,7 @@ class Parts:
 
     def passing_folder(self, parent: Path) -> Path:
         """Make a folder elsewhere that goes when the gateway ends."""
-        folder = parent / f"borderscout-bench-{self._name}"
+        folder = parent / f"{PREFIX}{self._name}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
         self._passing.append(folder)

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -380,6 +381,7 @@ static void quant(const char *name, double *v, long n, const char *end)
 
 int main(int ac, char **av)
 {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);            /* whoever measures is gone: nobody wants the answer */
     for (int i = 1; i < ac; i++) {
         const char *o = av[i];
 #define ARG (i + 1 < ac ? av[++i] : (fprintf(stderr, "%s wants a value\n", o), exit(2), ""))

@@ -7,13 +7,21 @@ slower, equally for all.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+from tests.bench.groups import PREFIX
 from tests.bench.parts import Parts
 from tests.bench.templates import EICAR
 
 MEMORY = Path("/dev/shm")  # a tmpfs
 GROUP = "clamd"
+
+
+def remove_leftovers() -> None:
+    """Remove the temporary files of runs that did not end in order."""
+    for folder in MEMORY.glob(f"{PREFIX}*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def start(parts: Parts) -> Path:
