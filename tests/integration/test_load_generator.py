@@ -2,19 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import shutil
+import smtplib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import Envelope
 
 from tests.bench.generator import Generator
-from tests.bench.loads import LOADS
+from tests.bench.loads import LOADS, Load
 from tests.support.ports import free_port
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(shutil.which("cc") is None, reason="a C compiler is missing: gcc"),
 ]
+
+ONE_BY_ONE = Load(name="one", mix="plain4k", sessions=1, meaning="one session")
+
+
+class Careless:
+    """A gateway that repeats one message, loses the next, defers one, and gets one right."""
+
+    def __init__(self, sink: int) -> None:
+        self._sink = sink
+        self._fates = itertools.cycle(("twice", "lost", "deferred", "right"))
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Envelope) -> str:
+        fate = next(self._fates)
+        if fate == "deferred":
+            return "451 4.3.0 later"
+        if fate != "lost":
+            await asyncio.to_thread(self._hand_on, envelope, 2 if fate == "twice" else 1)
+        return "250 2.0.0 taken"
+
+    def _hand_on(self, envelope: Envelope, times: int) -> None:
+        assert isinstance(envelope.original_content, bytes)
+        with smtplib.SMTP("127.0.0.1", self._sink, timeout=10) as client:
+            for _ in range(times):
+                client.sendmail("a@bench.test", ["b@bench.test"], envelope.original_content)
 
 
 @pytest.mark.parametrize("load", ["i", "ii", "iii"])
@@ -49,3 +79,23 @@ def test_a_sink_that_waits_takes_mail_only_when_it_is_told(tmp_path: Path) -> No
     assert loaded >= 40
     assert result["accepted"] == loaded
     assert result["missing"] == loaded
+
+
+def test_a_gateway_that_repeats_and_loses_mail_is_found_out(tmp_path: Path) -> None:
+    port, sink = free_port(), free_port()
+    gateway = Controller(Careless(sink), hostname="127.0.0.1", port=port)
+    generator = Generator(tmp_path)
+    command = generator.command(ONE_BY_ONE, target=f"127.0.0.1:{port}", sink=f"127.0.0.1:{sink}")
+
+    gateway.start()
+    try:
+        with generator.begin([*command, "--accepted", "30", "--idle-timeout", "0.3"]) as sending:
+            result = sending.wait(deadline_s=30)
+    finally:
+        gateway.stop()
+
+    assert result["accepted"] == 30
+    assert result["tempfail_4xx"] == 10  # of forty, one in four
+    assert result["missing"] == 10
+    assert result["duplicates"] == 10
+    assert result["arrived"] == 20
