@@ -77,6 +77,7 @@ class DeliverySettings(Settings):
     first_wait_s: Annotated[float, Field(gt=0)] = 60.0
     longest_wait_s: Annotated[float, Field(gt=0)] = 3600.0
     smarthost: str = ""  # HOST:PORT for our own bounces; empty: the MX of the sender's domain
+    authorities: str = ""  # path of a PEM file, trusted beside the system's for tls=verified
 
 
 class SatelliteSettings(Settings):
@@ -111,6 +112,7 @@ def load_settings(path: Path) -> SatelliteSettings:
     folder = path.resolve().parent
     smtp = settings.smtp
     core = settings.core
+    delivery = settings.delivery
     return settings.model_copy(
         update={
             "state": str(folder / settings.state),
@@ -119,6 +121,9 @@ def load_settings(path: Path) -> SatelliteSettings:
                     "certificate": _below(folder, smtp.certificate),
                     "key": _below(folder, smtp.key),
                 }
+            ),
+            "delivery": delivery.model_copy(
+                update={"authorities": _below(folder, delivery.authorities)}
             ),
             "core": core.model_copy(
                 update={

@@ -43,6 +43,7 @@ class Offer:
     recipients: tuple[str, ...]
     content: Content
     eight_bit: bool  # it holds octets beyond ASCII
+    needs_eight_bit: bool = False  # and then goes only where 8BITMIME is offered
     smtputf8: bool  # an address or a header field is internationalised
     returned: Return | None = None  # RET as the sender gave it
     envelope_id: str = ""  # ENVID as the sender gave it
@@ -78,6 +79,9 @@ def unfit(offer: Offer, extensions: Extensions) -> Answer | None:
     if limit and offer.content.size > limit:
         text = f"a message of {offer.content.size} octets; the next hop takes {limit}"
         return Answer(stage=Stage.MAIL, finding=text, status="5.3.4")
+    if offer.eight_bit and offer.needs_eight_bit and not extensions.eight_bit:
+        text = "8-bit mail, which the next hop does not take, and the policy is eight_bit=refuse"
+        return Answer(stage=Stage.MAIL, finding=text, status="5.6.3")
     if offer.smtputf8 and not extensions.smtputf8:
         text = "internationalised mail, and the next hop does not take it"
         return Answer(stage=Stage.MAIL, finding=text, status="5.6.7")
@@ -87,8 +91,9 @@ def unfit(offer: Offer, extensions: Extensions) -> Answer | None:
 def mail_command(offer: Offer, extensions: Extensions) -> str:
     """Return MAIL with the parameters that are needed and offered.
 
-    Mail beyond 7 bit goes out as it is when 8BITMIME is not offered: re-encoding it would break
-    its signatures, and servers that lack the extension have passed the octets on for decades.
+    Mail beyond 7 bit goes out as it is when 8BITMIME is not offered, unless the policy says
+    otherwise: re-encoding it would break its signatures, and servers that lack the extension have
+    passed the octets on for decades.
     """
     words = [f"MAIL FROM:<{offer.sender}>"]
     if extensions.size:

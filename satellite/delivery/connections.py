@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from common.clock import Clock
+from common.preferences.policy import TlsPolicy
 from satellite.delivery.hold import probe_connect_s
 from satellite.delivery.lookup import Resolver
 from satellite.delivery.outcome import STATUS_UNREACHABLE, Answer, Stage
+from satellite.delivery.protection import Protection, Tls
 from satellite.delivery.reply import TEXT_LENGTH_MAX
 from satellite.delivery.routing import (
     Destination,
@@ -30,7 +32,6 @@ from satellite.delivery.session import (
     HopFailed,
     Session,
     open_session,
-    opportunistic_context,
 )
 
 IDLE_S = 10.0  # a kept session without mail; servers drop idle clients after minutes
@@ -64,6 +65,7 @@ class Connections:
         own: who we are, for the loop guard.
         deadlines: how long next hops may take.
         idle_max: kept sessions of one destination.
+        protection: how TLS is done.
         resolver: DNS.
         clock: for the age of what is kept.
         spread: gives a number from 0 up to 1, drawn anew each time.
@@ -76,6 +78,7 @@ class Connections:
         own: Own,
         deadlines: Deadlines,
         idle_max: int,
+        protection: Protection,
         resolver: Resolver,
         clock: Clock,
         spread: Callable[[], float],
@@ -87,7 +90,7 @@ class Connections:
         self._resolver = resolver
         self._clock = clock
         self._spread = spread
-        self._tls = opportunistic_context()
+        self._protection = protection
         self._idle: dict[Destination, list[Session]] = {}
         self._in_use: Counter[Destination] = Counter()
         self._failed_until: dict[Hop, float] = {}
@@ -97,12 +100,21 @@ class Connections:
         kept = self._idle.get(destination, ())
         return self._in_use[destination] > 0 or any(session.is_usable for session in kept)
 
-    def kept(self, destination: Destination) -> Session | None:
-        """Return a kept session that still looks alive, or None; ``give_back`` takes it again."""
+    def kept(
+        self, destination: Destination, targets: Sequence[Target], *, policy: TlsPolicy
+    ) -> Session | None:
+        """Return a kept session that still looks alive, or None; ``give_back`` takes it again.
+
+        Args:
+            destination: where to.
+            targets: its configured hosts; a session with another one is not gone on with.
+            policy: how mail leaves for it now.
+        """
         sessions = self._idle.get(destination, [])
         while sessions:
             session = sessions.pop()
-            if session.is_usable and not self._is_old(session):
+            is_fit = session.fits(policy) and (not targets or session.hop.target in targets)
+            if is_fit and session.is_usable and not self._is_old(session):
                 self._in_use[destination] += 1
                 return session
             session.abort()
@@ -114,6 +126,7 @@ class Connections:
         destination: Destination,
         targets: Sequence[Target],
         *,
+        policy: TlsPolicy,
         asked_before: bool,
         is_probe: bool,
     ) -> Session:
@@ -122,6 +135,7 @@ class Connections:
         Args:
             destination: where to.
             targets: its configured hosts; not used for one that goes by MX.
+            policy: how mail leaves for it.
             asked_before: this is not the first try for this message.
             is_probe: the destination is away: all hosts must be asked before the next probe.
 
@@ -132,7 +146,8 @@ class Connections:
         self._in_use[destination] += 1
         try:
             hops = await self._hops(destination, targets, asked_before=asked_before)
-            return await self._first_of(hops, is_probe=is_probe)
+            tls = self._protection.tls(policy)
+            return await self._first_of(hops, tls, is_probe=is_probe)
         except BaseException:
             self._no_longer_in_use(destination)
             raise
@@ -178,30 +193,28 @@ class Connections:
         if not self._in_use[destination]:
             del self._in_use[destination]
 
-    async def _first_of(self, hops: Sequence[Hop], *, is_probe: bool) -> Session:
+    async def _first_of(self, hops: Sequence[Hop], tls: Tls, *, is_probe: bool) -> Session:
         deadlines = self._deadlines
         if is_probe:
             deadlines = deadlines.within(probe_connect_s(deadlines.connect_s, hosts=len(hops)))
-        problems: list[str] = []
+        problems: list[HopFailed] = []
         for hop in self._in_order(hops):
             try:
-                session = await self._open(hop, deadlines)
+                session = await self._open(hop, deadlines, tls)
             except HopFailed as error:
-                problems.append(error.what)
+                problems.append(error)
                 self._remember_failed(hop)
                 continue
             self._failed_until.pop(hop, None)
             session.opened_s = self._clock.monotonic_s()
             return session
-        raise Unreachable(_connect("; ".join(problems)[:TEXT_LENGTH_MAX]), is_away=True)
+        raise Unreachable(_failed(problems), is_away=True)
 
-    async def _open(self, hop: Hop, deadlines: Deadlines) -> Session:
+    async def _open(self, hop: Hop, deadlines: Deadlines, tls: Tls) -> Session:
         try:
-            return await open_session(
-                hop, hostname=self._hostname, deadlines=deadlines, tls=self._tls
-            )
+            return await open_session(hop, hostname=self._hostname, deadlines=deadlines, tls=tls)
         except HopFailed as error:
-            if not error.in_tls:
+            if tls.is_required or not error.tls_status:
                 raise
             problem = error.what
         # Opportunistic: mail that cannot go protected goes as it went before TLS, on a connection
@@ -267,6 +280,14 @@ class Connections:
 
     def _is_old(self, session: Session) -> bool:
         return self._clock.monotonic_s() - session.opened_s >= LIFETIME_S
+
+
+def _failed(problems: Sequence[HopFailed]) -> Answer:
+    """Return what it means that no host could be talked to as the policy wants it."""
+    text = "; ".join(problem.what for problem in problems)[:TEXT_LENGTH_MAX]
+    by_tls = [problem.tls_status for problem in problems if problem.tls_status]
+    status = by_tls[0] if len(by_tls) == len(problems) else STATUS_UNREACHABLE
+    return Answer(stage=Stage.CONNECT, finding=text, status=status)
 
 
 def _connect(text: str) -> Answer:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from common import xtext
 from common.envelope import Wish
+from common.preferences.policy import EightBit
 from satellite.delivery.client import Offer
 from satellite.spool.bodies import Body
 from satellite.spool.messages import Copy, Recipient, Stored
@@ -56,7 +57,13 @@ class CopyContent:
         return self.first.partition(b"\r\n\r\n")[0].isascii()
 
 
-def offer_of(stored: Stored, group: Sequence[tuple[Recipient, str]], content: CopyContent) -> Offer:
+def offer_of(
+    stored: Stored,
+    group: Sequence[tuple[Recipient, str]],
+    content: CopyContent,
+    *,
+    eight_bit_policy: EightBit = EightBit.SEND,
+) -> Offer:
     """Return the transaction that takes a copy to some recipients.
 
     SMTPUTF8 is asked for when an address needs it, or when the sender asked for it and the header
@@ -66,6 +73,7 @@ def offer_of(stored: Stored, group: Sequence[tuple[Recipient, str]], content: Co
         stored: the message.
         group: recipients, each with the address that is said to the next hop.
         content: their copy.
+        eight_bit_policy: what becomes of 8-bit content where 8BITMIME is not offered.
     """
     envelope = stored.envelope
     addresses = tuple(address for _, address in group)
@@ -76,6 +84,7 @@ def offer_of(stored: Stored, group: Sequence[tuple[Recipient, str]], content: Co
         recipients=addresses,
         content=content,
         eight_bit=content.is_eight_bit,
+        needs_eight_bit=eight_bit_policy is EightBit.REFUSE,
         smtputf8=wide,
         returned=envelope.returned,
         envelope_id=envelope.envelope_id,

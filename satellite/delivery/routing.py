@@ -16,14 +16,17 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from common.address import domain_of
-from common.preferences import Preferences
+from common.preferences import Policy, Preferences
 from common.preferences.documents import split_target
+from common.preferences.policy import resolve_policy
 from satellite.delivery.hold import HOLD_DAYS_DEFAULT
 from satellite.delivery.outcome import Answer, Stage
 from satellite.spool.messages import Origin
 
 EXCHANGES_MAX = 10  # MX hosts that are tried; a domain may publish hundreds
 ADDRESSES_MAX = 8  # of one host
+
+DEFAULT_POLICY = resolve_policy([])
 
 RecordT = TypeVar("RecordT")
 
@@ -162,6 +165,17 @@ def targets_of(destination: Destination, *, preferences: Preferences) -> tuple[T
         case Via.MX:
             texts = ()
     return tuple(Target(*split_target(text)) for text in texts)
+
+
+def policy_of(destination: Destination, *, preferences: Preferences) -> Policy:
+    """Return the policy by which mail leaves for a destination.
+
+    A customer's servers follow the customer's policy. To strangers and the smart host go only our
+    own DSNs, as the defaults say: a name from DNS without proof cannot be verified.
+    """
+    if destination.via is Via.ROUTE:
+        return preferences.domain_policy(destination.name)
+    return DEFAULT_POLICY
 
 
 def exchanges_of(

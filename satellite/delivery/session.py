@@ -12,9 +12,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, assert_never
 
 from common.errors import PeerError
+from common.preferences.policy import TlsPolicy
+from satellite.delivery.protection import STATUS_NOT_OFFERED, STATUS_TLS_FAILED, Tls
 from satellite.delivery.reply import BadReply, Reply, ReplyLines
 from satellite.delivery.routing import Target
 from satellite.delivery.wire import ConnectionEnded, Wire
@@ -53,9 +55,9 @@ class Deadlines:
 class HopFailed(PeerError):
     """A host could not be talked to, or did not want to talk."""
 
-    def __init__(self, hop: Hop, what: str, *, in_tls: bool = False) -> None:
+    def __init__(self, hop: Hop, what: str, *, tls_status: str = "") -> None:
         super().__init__(f"{hop}: {what}")
-        self.in_tls = in_tls
+        self.tls_status = tls_status  # the enhanced status code when TLS was the reason
 
 
 class SessionFailed(PeerError):
@@ -93,19 +95,6 @@ class Extensions:
         )
 
 
-def opportunistic_context() -> ssl.SSLContext:
-    """Return TLS against listeners, not against impostors: names are not verified by default.
-
-    The address came from the inventory or from DNS without proof; refusing an unknown certificate
-    would only make the mail go in the clear.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
 class Session:
     """One session, from the greeting to QUIT."""
 
@@ -115,6 +104,7 @@ class Session:
         self.deadlines = deadlines
         self.extensions = Extensions()
         self.tls = ""  # protocol and cipher; empty: in the clear
+        self.is_verified = False  # the host has proved to be the one that was asked for
         self.tls_problem = ""  # why it is in the clear although TLS was offered
         self.transactions = 0
         self.opened_s = 0.0  # the pool's clock
@@ -125,6 +115,18 @@ class Session:
     def is_usable(self) -> bool:
         """Whether another transaction may begin: nothing broke and nothing lies unread."""
         return not (self._is_spoilt or self.wire.has_ended or self.wire.has_unread)
+
+    def fits(self, policy: TlsPolicy) -> bool:
+        """Say whether mail that leaves under a policy may go through this session."""
+        match policy:
+            case TlsPolicy.OPPORTUNISTIC:
+                return True
+            case TlsPolicy.REQUIRED:
+                return bool(self.tls)
+            case TlsPolicy.VERIFIED:
+                return self.is_verified
+            case _:
+                assert_never(policy)
 
     def abort(self) -> None:
         """End it now; it is never used again."""
@@ -191,9 +193,9 @@ class Session:
 
 
 async def open_session(
-    hop: Hop, *, hostname: str, deadlines: Deadlines, tls: ssl.SSLContext | None
+    hop: Hop, *, hostname: str, deadlines: Deadlines, tls: Tls | None
 ) -> Session:
-    """Connect, greet, and go over to TLS when it is offered.
+    """Connect, greet, and go over to TLS when it is offered or has to be.
 
     Args:
         hop: where to.
@@ -202,7 +204,8 @@ async def open_session(
         tls: for STARTTLS; None: stay in the clear.
 
     Raises:
-        HopFailed: anything that keeps us from saying MAIL; ``in_tls`` when TLS was the reason.
+        HopFailed: anything that keeps us from saying MAIL; with ``tls_status`` when TLS was the
+            reason.
     """
     try:
         async with asyncio.timeout(deadlines.connect_s):
@@ -216,6 +219,9 @@ async def open_session(
         await _greet(session, hostname)
         if tls is not None and session.extensions.starttls:
             await _secure(session, hostname, tls)
+        elif tls is not None and tls.is_required:
+            what = f"it offers no STARTTLS, and the policy is tls={tls.policy}"
+            raise HopFailed(hop, what, tls_status=STATUS_NOT_OFFERED)
     except SessionFailed as error:
         raise HopFailed(hop, error.what) from None
     except BaseException:
@@ -244,27 +250,32 @@ async def _hello(session: Session, hostname: str) -> None:
         raise HopFailed(session.hop, f"it answered our hello with {reply}")
 
 
-async def _secure(session: Session, hostname: str, context: ssl.SSLContext) -> None:
+async def _secure(session: Session, hostname: str, tls: Tls) -> None:
     reply = await session.command("STARTTLS")
     if reply.code != 220:
-        session.abort()
-        raise HopFailed(session.hop, f"it answered STARTTLS with {reply}", in_tls=True)
+        raise _tls_failed(session, f"it answered STARTTLS with {reply}")
+    name = _server_name(session.hop, tls)
     try:
         async with asyncio.timeout(session.deadlines.connect_s):
-            session.tls = await session.wire.start_tls(context, name=_server_name(session.hop))
+            session.tls = await session.wire.start_tls(tls.context, name=name)
+        session.is_verified = tls.is_verified
         session.extensions = Extensions()  # what was said in the clear does not count
         await _hello(session, hostname)
     except TimeoutError:
-        session.abort()
-        raise HopFailed(session.hop, "the TLS handshake took too long", in_tls=True) from None
+        raise _tls_failed(session, "the TLS handshake took too long") from None
     except (OSError, ConnectionEnded, SessionFailed) as error:
-        session.abort()
-        raise HopFailed(session.hop, f"TLS failed: {_text(error)}", in_tls=True) from None
+        raise _tls_failed(session, f"TLS failed: {_text(error)}") from None
 
 
-def _server_name(hop: Hop) -> str:
+def _tls_failed(session: Session, what: str) -> HopFailed:
+    session.abort()
+    return HopFailed(session.hop, what, tls_status=STATUS_TLS_FAILED)
+
+
+def _server_name(hop: Hop, tls: Tls) -> str:
+    """Return the name for SNI and for the certificate; an address is only ever verified."""
     host = hop.target.host
-    return "" if host == hop.address or "." not in host else host
+    return host if tls.is_verified or (host != hop.address and "." in host) else ""
 
 
 def _text(error: OSError | PeerError) -> str:
@@ -272,6 +283,8 @@ def _text(error: OSError | PeerError) -> str:
 
 
 def _of_os_error(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message.lower()
     if isinstance(error, ssl.SSLError):
         return str(error.reason or "handshake failed").lower().replace("_", " ")
     return (error.strerror or type(error).__name__).lower()

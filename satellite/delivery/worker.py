@@ -28,6 +28,7 @@ from satellite.delivery.lookup import DnsResolver, Resolver
 from satellite.delivery.marks import Marks
 from satellite.delivery.metrics import Metrics
 from satellite.delivery.placing import Placing
+from satellite.delivery.protection import Protection
 from satellite.delivery.room import FAULT_PAUSE_S, DeliverySpool, Room
 from satellite.delivery.routing import Destination, Own, leg_of
 from satellite.delivery.schedule import SPREAD_SHARE, Schedule
@@ -56,7 +57,7 @@ class Delivery:
         randomness: gives that many random octets, for ids and jitter.
 
     Raises:
-        SettingsError: the smart host is none.
+        SettingsError: the smart host or the file of authorities is none.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Delivery:
                 dot_s=delivery.dot_timeout_s,
             ),
             idle_max=delivery.connections_per_destination_max,
+            protection=Protection(delivery.authorities),
             resolver=resolver or _resolver(settings),
             clock=clock,
             spread=self._spread,

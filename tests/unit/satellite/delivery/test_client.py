@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -14,8 +15,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from common.envelope import Notify, Return, Wish
+from common.preferences.policy import TlsPolicy
 from satellite.delivery.client import Offer, transact
 from satellite.delivery.outcome import Answer, Ending, Stage
+from satellite.delivery.protection import Protection, Tls
 from satellite.delivery.routing import Target
 from satellite.delivery.session import (
     Deadlines,
@@ -23,7 +27,6 @@ from satellite.delivery.session import (
     HopFailed,
     Session,
     open_session,
-    opportunistic_context,
 )
 from tests.support.next_hop import CLOSE, STALL, NextHop, Say
 
@@ -51,6 +54,7 @@ def offer(
     sender: str = "a@sender.example",
     eight_bit: bool = False,
     smtputf8: bool = False,
+    **more: Any,
 ) -> Offer:
     return Offer(
         sender=sender,
@@ -58,13 +62,14 @@ def offer(
         content=Blocks(*(blocks or (b"Subject: hi\r\n\r\nhello\r\n",))),
         eight_bit=eight_bit,
         smtputf8=smtputf8,
+        **more,
     )
 
 
 async def opened(
     hop: NextHop,
     *,
-    tls: ssl.SSLContext | None = None,
+    tls: Tls | None = None,
     reply_s: float = 10.0,
     dot_s: float = 10.0,
     connect_s: float = 10.0,
@@ -271,6 +276,53 @@ async def test_eight_bit_mail_goes_as_it_is_when_8bitmime_is_not_offered() -> No
     assert hop.taken[0].data == b"\xff\xfe\r\n"
 
 
+async def test_seven_bit_mail_goes_where_8bitmime_is_not_offered_whatever_the_policy() -> None:
+    async with NextHop(EHLO=b"250 hop\r\n") as hop:
+        answers = await send(await opened(hop), offer(b"a", needs_eight_bit=True))
+
+    assert endings(answers) == [Ending.DELIVERED] * 2
+
+
+WISHES = (
+    Wish(notify=frozenset(Notify) - {Notify.NEVER}, original="rfc822;old+2Bx@acme.example"),
+    Wish(notify=frozenset({Notify.NEVER})),
+)
+
+
+@pytest.mark.parametrize("pipelining", [b"250-PIPELINING\r\n", b""])
+async def test_what_the_sender_wants_to_hear_is_passed_on_where_it_is_understood(
+    pipelining: bytes,
+) -> None:
+    async with NextHop(EHLO=b"250-hop\r\n" + pipelining + b"250 dsn\r\n") as hop:
+        session = await opened(hop)
+        what = offer(returned=Return.HEADERS, envelope_id="q+2B1", wishes=WISHES)
+        await send(session, what)
+        await send(session)
+        await session.quit()
+
+    assert [line for line in hop.lines if line[:4] in ("MAIL", "RCPT")] == [
+        "MAIL FROM:<a@sender.example> RET=HDRS ENVID=q+2B1",
+        "RCPT TO:<x@acme.example> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;old+2Bx@acme.example",
+        "RCPT TO:<y@acme.example> NOTIFY=NEVER",
+        "MAIL FROM:<a@sender.example>",
+        "RCPT TO:<x@acme.example>",
+        "RCPT TO:<y@acme.example>",
+    ]
+
+
+async def test_what_the_sender_wants_to_hear_is_not_said_where_it_is_not_understood() -> None:
+    async with NextHop() as hop:
+        session = await opened(hop)
+        await send(session, offer(returned=Return.FULL, envelope_id="q", wishes=WISHES))
+        await session.quit()
+
+    assert hop.lines[1:4] == [
+        "MAIL FROM:<a@sender.example> SIZE=22",
+        "RCPT TO:<x@acme.example>",
+        "RCPT TO:<y@acme.example>",
+    ]
+
+
 async def test_an_internationalised_address_is_sent_as_utf8() -> None:
     async with NextHop() as hop:
         session = await opened(hop)
@@ -285,6 +337,7 @@ async def test_an_internationalised_address_is_sent_as_utf8() -> None:
     [
         (b"250-hop\r\n250 SIZE 10\r\n", offer(b"x" * 11), "5.3.4"),
         (b"250-hop\r\n250 8BITMIME\r\n", offer(smtputf8=True), "5.6.7"),
+        (b"250 hop\r\n", offer(b"\xff", eight_bit=True, needs_eight_bit=True), "5.6.3"),
     ],
 )
 async def test_what_the_next_hop_cannot_take_is_final_and_not_even_offered(
@@ -335,6 +388,7 @@ async def test_a_host_that_does_not_say_hello_is_left(ehlo: bytes | Say) -> None
 
 # ---- TLS
 
+OPPORTUNISTIC = Protection().tls(TlsPolicy.OPPORTUNISTIC)
 STARTTLS_OFFERED = b"250-hop\r\n250 STARTTLS\r\n"
 
 
@@ -372,7 +426,7 @@ async def test_starttls_is_used_when_offered_whatever_the_certificate(
     server_tls: ssl.SSLContext,
 ) -> None:
     async with NextHop(EHLO=STARTTLS_OFFERED, STARTTLS=b"220 go\r\n", tls=server_tls) as hop:
-        session = await opened(hop, tls=opportunistic_context())
+        session = await opened(hop, tls=OPPORTUNISTIC)
         answers = await send(session)
         await session.quit()
 
@@ -387,9 +441,9 @@ async def test_plain_text_behind_the_220_is_thrown_away() -> None:
     injected = b"220 ok\r\n250-injected\r\n250 SIZE\r\n"
     async with NextHop(EHLO=STARTTLS_OFFERED, STARTTLS=Say(injected, "close")) as hop:
         with pytest.raises(HopFailed) as failure:
-            await opened(hop, tls=opportunistic_context())
+            await opened(hop, tls=OPPORTUNISTIC)
 
-    assert failure.value.in_tls
+    assert failure.value.tls_status == "4.7.5"
 
 
 async def test_injected_plain_text_is_not_taken_for_the_reply_to_ehlo(
@@ -398,7 +452,7 @@ async def test_injected_plain_text_is_not_taken_for_the_reply_to_ehlo(
     async with NextHop(
         EHLO=STARTTLS_OFFERED, STARTTLS=b"220 ok\r\n250-injected\r\n250 SIZE 1\r\n", tls=server_tls
     ) as hop:
-        session = await opened(hop, tls=opportunistic_context())
+        session = await opened(hop, tls=OPPORTUNISTIC)
         answers = await send(session)
         await session.quit()
 
@@ -412,6 +466,6 @@ async def test_injected_plain_text_is_not_taken_for_the_reply_to_ehlo(
 async def test_tls_that_fails_is_said_to_be_the_reason(answer: bytes | Say) -> None:
     async with NextHop(EHLO=STARTTLS_OFFERED, STARTTLS=answer) as hop:
         with pytest.raises(HopFailed) as failure:
-            await opened(hop, tls=opportunistic_context())
+            await opened(hop, tls=OPPORTUNISTIC)
 
-    assert failure.value.in_tls
+    assert failure.value.tls_status == "4.7.5"

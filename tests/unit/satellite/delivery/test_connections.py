@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from common.preferences.policy import TlsPolicy
 from satellite.delivery.connections import FAILED_S, IDLE_S, LIFETIME_S, Connections, Unreachable
 from satellite.delivery.outcome import Ending
+from satellite.delivery.protection import Protection
 from satellite.delivery.routing import Destination, Exchange, Found, Lookup, Own, Target, Via
 from satellite.delivery.session import Deadlines, Session
 from tests.support.clock import FakeClock
@@ -23,6 +25,7 @@ def connections(clock: FakeClock, resolver: TableResolver) -> Connections:
         own=Own(mail_domain="mx.scout.example", hostname="lon1.example"),
         deadlines=Deadlines(connect_s=5, reply_s=5, dot_s=5),
         idle_max=2,
+        protection=Protection(),
         resolver=resolver,
         clock=clock,
         spread=lambda: 0.0,
@@ -33,6 +36,7 @@ async def opened(connections: Connections, *hops: NextHop, destination: Destinat
     return await connections.open(
         destination,
         [Target(hop.host, hop.port) for hop in hops],
+        policy=TlsPolicy.OPPORTUNISTIC,
         asked_before=False,
         is_probe=False,
     )
@@ -58,12 +62,12 @@ async def test_a_kept_session_is_used_again_until_it_is_old(
     async with NextHop() as hop:
         session = await opened(connections, hop)
         connections.give_back(A, session)
-        assert connections.kept(A) is session
-        assert connections.kept(A) is None
+        assert connections.kept(A, (), policy=TlsPolicy.OPPORTUNISTIC) is session
+        assert connections.kept(A, (), policy=TlsPolicy.OPPORTUNISTIC) is None
 
         await clock.advance(LIFETIME_S)
         connections.give_back(A, session)
-        assert connections.kept(A) is None
+        assert connections.kept(A, (), policy=TlsPolicy.OPPORTUNISTIC) is None
         assert not session.is_usable
 
 
@@ -75,7 +79,7 @@ async def test_a_kept_session_that_said_something_is_not_used_again(
         connections.give_back(A, session)
         session.wire.data_received(b"421 4.4.2 Idle\r\n")
 
-        assert connections.kept(A) is None
+        assert connections.kept(A, (), policy=TlsPolicy.OPPORTUNISTIC) is None
 
 
 async def test_no_more_sessions_are_kept_than_allowed(connections: Connections) -> None:
@@ -130,7 +134,11 @@ async def test_a_host_whose_name_is_unknown_is_away_and_never_bounced(
 ) -> None:
     with pytest.raises(Unreachable) as failure:
         await connections.open(
-            A, [Target("gone.acme.example", 25)], asked_before=True, is_probe=False
+            A,
+            [Target("gone.acme.example", 25)],
+            policy=TlsPolicy.OPPORTUNISTIC,
+            asked_before=True,
+            is_probe=False,
         )
 
     assert failure.value.is_away
@@ -158,7 +166,13 @@ async def test_an_mx_that_leads_nowhere(
     destination = Destination(Via.MX, "sender.example")
 
     with pytest.raises(Unreachable) as failure:
-        await connections.open(destination, (), asked_before=asked_before, is_probe=False)
+        await connections.open(
+            destination,
+            (),
+            policy=TlsPolicy.OPPORTUNISTIC,
+            asked_before=asked_before,
+            is_probe=False,
+        )
 
     assert failure.value.answer.ending is ending
     assert not failure.value.is_away
