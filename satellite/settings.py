@@ -77,6 +77,7 @@ class DeliverySettings(Settings):
     first_wait_s: Annotated[float, Field(gt=0)] = 60.0
     longest_wait_s: Annotated[float, Field(gt=0)] = 3600.0
     smarthost: str = ""  # HOST:PORT for our own bounces; empty: the MX of the sender's domain
+    notices_per_domain_hour_max: Annotated[int, Field(ge=1)] = 1000  # DSNs, per worker: backscatter
     authorities: str = ""  # path of a PEM file, trusted beside the system's for tls=verified
 
 

@@ -25,6 +25,7 @@ class Silence(StrEnum):
     BAD_SENDER = "its sender is no address"
     SUSPECT = "it was judged spam or virus, so its sender may be forged"
     NOT_WANTED = "the sender asked for none"
+    TOO_MANY = "its sender's domain has been told of too many"
 
 
 def silence(message: Stored, recipient: Recipient, what: Notify) -> Silence | None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from common.address import domain_of
 from common.envelope import Notify
 from common.records import Event
 from satellite.delivery import bounce
-from satellite.delivery.notices import silence
+from satellite.delivery.notices import Silence, silence
 from satellite.delivery.outcome import Action, Fate
 from satellite.delivery.returned import returned_bytes
 from satellite.delivery.room import Room
@@ -54,7 +55,10 @@ def told(room: Room, stored: Stored, fates: Sequence[Fate]) -> Told:
                 heard.append(fate)
             elif action is Action.FAILED:
                 withheld.setdefault(why_not, []).append(fate.recipient.address)
-        if heard:
+        if heard and not _is_allowed(room, stored):
+            addresses = [fate.recipient.address for fate in heard]
+            withheld.setdefault(Silence.TOO_MANY, []).extend(addresses)
+        elif heard:
             bounces.append(_report(room, stored, action, heard))
     records = tuple(_withheld(stored, why, addresses) for why, addresses in withheld.items())
     return Told(tuple(bounces), records)
@@ -67,6 +71,11 @@ def start_of(room: Room, stored: Stored, action: Action) -> bytes:
             return body.read(0, returned_bytes(stored, action))
     except BodyDamaged:
         return b""  # the sender is told all the same
+
+
+def _is_allowed(room: Room, stored: Stored) -> bool:
+    domain = domain_of(stored.envelope.sender)
+    return room.allowance.take(domain, now_s=room.clock.monotonic_s())
 
 
 def _report(room: Room, stored: Stored, action: Action, fates: Sequence[Fate]) -> NewMessage:

@@ -12,6 +12,7 @@ from typing import Protocol
 from common.clock import Clock
 from common.ids import MessageId
 from common.preferences import Preferences
+from satellite.delivery.allowance import Allowance
 from satellite.delivery.connections import Connections
 from satellite.delivery.lanes import Lanes
 from satellite.delivery.metrics import Metrics
@@ -95,6 +96,7 @@ class Room:
     own: Own
     schedule: Schedule
     reporter: Reporter
+    allowance: Allowance
     metrics: Metrics
     spread: Callable[[], float]
     new_id: Callable[[], MessageId]

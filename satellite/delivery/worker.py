@@ -18,6 +18,7 @@ from common.errors import SettingsError
 from common.ids import ULID_RANDOM_BYTES, MessageId, ulid, ulid_ms
 from common.preferences.documents import split_target
 from common.tasks import keep_running, spawn
+from satellite.delivery.allowance import Allowance
 from satellite.delivery.attempt import Attempt
 from satellite.delivery.connections import Connections
 from satellite.delivery.entries import Entry, Turn
@@ -111,6 +112,7 @@ class Delivery:
             schedule=Schedule(
                 first_wait_s=delivery.first_wait_s, longest_wait_s=delivery.longest_wait_s
             ),
+            allowance=Allowance(delivery.notices_per_domain_hour_max),
             reporter=Reporter(hostname=settings.hostname, mail_domain=settings.mail_domain),
             metrics=metrics,
             spread=self._spread,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from common.envelope import Envelope
-from common.ids import MessageId
+from common.ids import ULID_RANDOM_BYTES, MessageId
 from common.preferences import Document, Epoch, Position, Preferences
 from common.preferences.documents import canonical_json
 from satellite.delivery.routing import Exchange, Found, Lookup
 from satellite.delivery.worker import Delivery
 from satellite.settings import SatelliteSettings
-from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Stored
+from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Origin, Stored
 from satellite.spool.states import State
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
@@ -97,6 +98,7 @@ class House:
         copies: Sequence[Copy] = (),
         sending: bool = True,
         offer: bool = True,
+        suspect: bool = False,
         **envelope: Any,
     ) -> MessageId:
         """Put a judged message into the spool and offer it."""
@@ -117,6 +119,7 @@ class House:
                 reason="clean",
                 copy=copies[number] if copies else Copy(head=HEAD),
                 sending=sending,
+                suspect=suspect,
             )
             for number in range(len(to))
         )
@@ -154,6 +157,15 @@ class House:
     def unfinished(self) -> list[Stored]:
         return self.spool.unfinished(limit=1000)
 
+    def notices(self) -> list[bytes]:
+        """Return the DSNs that are in the spool, the oldest first."""
+        return [self.octets(one) for one in self.unfinished() if one.origin is Origin.BOUNCE]
+
+    def octets(self, stored: Stored) -> bytes:
+        """Return the body of a message."""
+        with self.spool.open_body(stored) as body:
+            return body.read(0, body.size)
+
     async def until(self, claim: Callable[[], object]) -> None:
         """Return once a claim about what is committed holds."""
         async with asyncio.timeout(20):
@@ -174,6 +186,16 @@ class House:
 
     async def until_state(self, message: MessageId, *states: State) -> None:
         await self.until(lambda: self.states(message) == list(states))
+
+
+def _drawn() -> Callable[[int], bytes]:
+    """Return what draws ids that are each their own, and no jitter."""
+    numbers = itertools.count(1)
+
+    def drawn(count: int) -> bytes:
+        return next(numbers).to_bytes(count, "big") if count == ULID_RANDOM_BYTES else bytes(count)
+
+    return drawn
 
 
 OpenHouse = Callable[..., Awaitable[House]]
@@ -214,7 +236,7 @@ async def open_house(
             clock,
             resolver=resolver_,
             registry=CollectorRegistry(),
-            randomness=bytes,
+            randomness=_drawn(),
         )
         house = House(spool, clock, made)
         if routes:

@@ -1,0 +1,35 @@
+"""One domain gets so many DSNs in an hour, whatever others get."""
+
+from __future__ import annotations
+
+from satellite.delivery import allowance
+from satellite.delivery.allowance import Allowance
+
+
+def test_an_allowance_is_used_up_and_grows_back() -> None:
+    made = Allowance(per_hour=4)
+
+    assert [made.take("a.example", now_s=0.0) for _ in range(5)] == [True] * 4 + [False]
+    assert made.take("b.example", now_s=0.0)
+    assert not made.take("a.example", now_s=899.0)
+    assert made.take("a.example", now_s=900.0)
+    assert not made.take("a.example", now_s=900.0)
+
+
+def test_a_quiet_domain_saves_up_no_more_than_an_hour() -> None:
+    made = Allowance(per_hour=2)
+    made.take("a.example", now_s=0.0)
+
+    assert [made.take("a.example", now_s=1e6) for _ in range(3)] == [True, True, False]
+
+
+def test_no_number_of_domains_takes_more_memory() -> None:
+    made = Allowance(per_hour=1)
+    for number in range(allowance.DOMAINS_MAX):
+        assert made.take(f"d{number}.example", now_s=0.0)
+    assert not made.take("d0.example", now_s=0.0)  # and is now the one that was used last
+
+    assert made.take("another.example", now_s=0.0)
+
+    assert made.take("d1.example", now_s=0.0)  # forgotten
+    assert not made.take("d0.example", now_s=0.0)
