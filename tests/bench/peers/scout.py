@@ -127,15 +127,22 @@ class Scout(Peer):
     def node_url(self) -> str:
         return str(self.endpoints["satellites"][NODE]["metrics"]).removesuffix("/metrics")
 
-    def backlog(self) -> int:
-        """Return how many records and quarantined messages the core does not have yet."""
-        return waiting_in(page(f"{self.node_url}/metrics"))
+    def backlog(self) -> int | None:
+        """Return how much the core does not have yet, records and quarantined mail; None: no word.
+
+        Who does not answer has not said that nothing is left.
+        """
+        return waiting_in(page(f"{self.node_url}/metrics"), shards=self.workers)
 
     def settle(self, *, deadline_s: float = SETTLE_S) -> dict[str, Any]:
-        left = self.backlog()
         begun = time.monotonic()
-        while self.backlog() and time.monotonic() - begun < deadline_s:
+        left = now = self.backlog()
+        while now != 0 and time.monotonic() - begun < deadline_s:
             time.sleep(POLL_S)
+            now = self.backlog()
+            left = now if left is None else left
+        if now is None:
+            raise PeerFailed(f"the node does not say what is left\n{self.parts.story()}")
         return {"backlog": left, "backlog_s": round(time.monotonic() - begun, 2)}
 
 
@@ -162,8 +169,15 @@ def is_ready(url: str) -> bool:
     return bool(page(f"{url}/readyz"))
 
 
-def waiting_in(metrics: str) -> int:
-    """Return what the outboxes of all shards hold, from a node's metrics."""
-    names = "borderscout_outbox_records|borderscout_outbox_quarantine"
-    found = re.findall(rf"(?m)^(?:{names})(?:{{[^}}]*}})? ([0-9.e+]+)$", metrics)
-    return int(sum(float(value) for value in found))
+def waiting_in(metrics: str, *, shards: int) -> int | None:
+    """Return what the outboxes of all shards hold, from a node's metrics.
+
+    None when a shard has not answered: the node leaves its metrics out.
+    """
+    total = 0.0
+    for name in ("borderscout_outbox_records", "borderscout_outbox_quarantine"):
+        found = re.findall(rf"(?m)^{name}(?:{{[^}}]*}})? ([0-9.e+]+)$", metrics)
+        if len(found) < shards:
+            return None
+        total += sum(map(float, found))
+    return int(total)

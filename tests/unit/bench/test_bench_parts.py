@@ -19,13 +19,18 @@ METRICS = """
 borderscout_outbox_records{shard="0"} 5.0
 borderscout_outbox_records{shard="1"} 7.0
 borderscout_outbox_quarantine{shard="0"} 1.0
+borderscout_outbox_quarantine{shard="1"} 0.0
 borderscout_outbox_records_total 99.0
 """
 
 
 def test_the_backlog_is_summed_over_shards_and_outboxes() -> None:
-    assert waiting_in(METRICS) == 13
-    assert waiting_in("") == 0
+    assert waiting_in(METRICS, shards=2) == 13
+
+
+def test_a_shard_that_does_not_answer_has_not_said_that_nothing_is_left() -> None:
+    assert waiting_in(METRICS, shards=3) is None
+    assert waiting_in("", shards=2) is None
 
 
 def test_a_metric_is_summed_over_shards_and_no_other_is() -> None:
