@@ -184,7 +184,9 @@ class Fleet:
         is_whole = {s.shard for s in shards} >= set(range(expected))
         reports = [s.report for s in shards]
         states = {s.state for s in shards}
-        not_accepting = [r.not_accepting_reason for r in reports if not r.accepting]
+        # A shard that is one too many takes no mail, and that is as it should be.
+        listening = [s.report for s in shards if s.shard < expected]
+        not_accepting = [r.not_accepting_reason for r in listening if not r.accepting]
         spool = dict(sum((Counter(r.spool) for r in reports), Counter()))
         return NodeStatus(
             node=name,

@@ -211,6 +211,21 @@ def test_a_node_accepts_only_when_all_its_shards_do() -> None:
     assert status.not_accepting_reason == "disk nearly full"
 
 
+def test_a_shard_that_is_one_too_many_and_empties_itself_keeps_no_node_from_accepting() -> None:
+    fleet = fleet_at(5)
+    greet(fleet, shard(0))
+    greet(fleet, shard(1))
+    report(fleet, shard(0), 5)
+    told = NodeReport(applied=at(5), accepting=False, not_accepting_reason="retiring")
+    fleet.reported(shard(1), told, now_s=0.0, now_us=0)
+
+    status = node(fleet)
+
+    assert status.accepting
+    assert status.not_accepting_reason == ""
+    assert len(status.shards) == 2
+
+
 def test_what_shards_and_core_noticed_is_told_once() -> None:
     fleet = fleet_at(5)
     greet(fleet, shard())
