@@ -81,6 +81,18 @@ class DeliverySettings(Settings):
     authorities: str = ""  # path of a PEM file, trusted beside the system's for tls=verified
 
 
+class Limits(Settings):
+    """From where on mail is refused for a while, for each worker; 0 is no limit."""
+
+    messages_max: Annotated[int, Field(ge=0)] = 250_000  # recipients on their way; held ones not
+    bytes_max: Annotated[int, Field(ge=0)] = 0  # of all mail in the spool; 0: the disk decides
+    unjudged_max: Annotated[int, Field(ge=0)] = 20_000  # messages that are to be scanned
+    unjudged_s_max: Annotated[float, Field(ge=0)] = 60.0  # of scanning, at the measured rate
+    memory_bytes_max: Annotated[int, Field(ge=0)] = 1 << 30  # resident; a quiet worker has 80 MiB
+    memory_share_max: Annotated[float, Field(ge=0, le=1)] = 0.9  # of the control group's limit
+    held_share_max: Annotated[float, Field(gt=0, le=1)] = 0.5  # of the disk, for held mail
+
+
 class SatelliteSettings(Settings):
     """One node."""
 
@@ -99,6 +111,7 @@ class SatelliteSettings(Settings):
     engines: list[EngineSettings] = Field(default_factory=list)
     filters: list[FilterSettings] = Field(default_factory=list)
     delivery: DeliverySettings = DeliverySettings()
+    limits: Limits = Limits()
     disk_reserve_bytes: Annotated[int, Field(ge=0)] = 256 * 1024 * 1024  # below it: 452 4.3.1
     waiting_retry_s: Annotated[float, Field(gt=0)] = 15.0  # between tries of a silent engine
 

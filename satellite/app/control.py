@@ -15,10 +15,11 @@ from pathlib import Path
 
 from common.errors import EnvironmentFailure
 from satellite.app.channel import LINE_BYTES_MAX, Answer, Question, answer_lines
+from satellite.app.draining import mark, unmark
 from satellite.app.parent import Workers
 
 NAME = "control.sock"
-KNOWN = frozenset({"status", "list", "show", "flush", "freeze", "resume"})
+KNOWN = frozenset({"status", "list", "show", "flush", "freeze", "resume", "drain", "left"})
 DEADLINE_S = 30.0
 
 
@@ -67,6 +68,12 @@ class Control:
     async def _answer(self, question: Question) -> Answer:
         if question.get("ask") not in KNOWN:
             return {"error": f"there are {', '.join(sorted(KNOWN))}"}
+        if question["ask"] == "drain":
+            try:
+                # Durable before a worker is told: one that starts meanwhile reads the mark.
+                await asyncio.to_thread(mark if question.get("on") is True else unmark, self._state)
+            except OSError as error:
+                return {"error": f"the mark cannot be written: {error}"}
         answers = await self._workers.ask_each(question)
         return {"shards": {str(shard): answer for shard, answer in answers.items()}}
 

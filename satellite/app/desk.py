@@ -12,14 +12,21 @@ from typing import Any, Protocol
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
+from common.clock import Clock
 from common.errors import BorderScoutError
 from common.ids import MessageId, is_ulid
 from satellite.app.channel import Answer, Question
+from satellite.delivery.hold import HOLD_DAYS_DEFAULT, expires_age_us
 from satellite.delivery.worker import Delivery
+from satellite.spool.leftover import Left
 from satellite.spool.messages import Stored
+from satellite.spool.states import State
 from satellite.spool.store import Spool
 
 LIST_MAX = 1000  # messages in one answer
+
+AT_ONCE = (State.RECEIVED, State.QUEUED, State.SENDING)  # somebody works on these
+EXPIRING = frozenset({State.WAITING, State.QUEUED, State.SENDING, State.DEFERRED, State.HELD})
 
 
 class Asked(Protocol):
@@ -29,9 +36,12 @@ class Asked(Protocol):
     delivery: Delivery
     registry: CollectorRegistry
     listening: bool
+    clock: Clock
 
     @property
     def not_accepting_reason(self) -> str: ...
+
+    async def empty(self, on: bool) -> None: ...
 
 
 class Desk:
@@ -60,6 +70,11 @@ class Desk:
             case "flush":
                 self._shard.delivery.flush(str(question.get("destination", "")))
                 answer = {"done": True}
+            case "drain":
+                await self._shard.empty(question.get("on") is True)
+                answer = {"done": True}
+            case "left":
+                answer = self._left()
             case "freeze":
                 message = self._known(question)
                 if message is not None:
@@ -90,6 +105,36 @@ class Desk:
             "outbox_quarantine": uploads,
         }
 
+    def _left(self) -> Answer:
+        spool = self._shard.spool
+        records, uploads = spool.backlog_sizes()
+        counts = spool.counts()
+        return {
+            "left": [self._line(line) for line in spool.left()],
+            "records": records,
+            "quarantine": uploads,
+            "is_idle": self._shard.delivery.is_idle() and not any(counts[one] for one in AT_ONCE),
+        }
+
+    def _line(self, line: Left) -> dict[str, Any]:
+        """Return a line of what is left, with the time at which its first message expires."""
+        spool = self._shard.spool
+        route = spool.preferences.route(line.domain)
+        expires_us = 0
+        if line.state in EXPIRING:
+            days = route.hold_days if route is not None else HOLD_DAYS_DEFAULT
+            left_us = expires_age_us(line.oldest_age_us, hold_days=days) - spool.age_us()
+            expires_us = self._shard.clock.now_us() + max(0, left_us)
+        return {
+            "domain": line.domain,
+            "customer": route.customer if route is not None else "",
+            "state": line.state.value,
+            "recipients": line.recipients,
+            "bytes": line.bytes,
+            "oldest": _iso(line.oldest_us),
+            "expires": _iso(expires_us) if expires_us else "",
+        }
+
     def _list(self, question: Question) -> Answer:
         limit = question.get("limit", LIST_MAX)
         limit = min(limit, LIST_MAX) if isinstance(limit, int) and limit > 0 else LIST_MAX
@@ -108,12 +153,16 @@ def _message(question: Question) -> MessageId:
     return MessageId(text)
 
 
+def _iso(time_us: int) -> str:
+    time = datetime.fromtimestamp(time_us / 1e6, UTC)
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def summary(message: Stored) -> dict[str, Any]:
     """Return a message as ``spool list`` shows it."""
-    received = datetime.fromtimestamp(message.received_us / 1e6, UTC)
     return {
         "id": message.id,
-        "received": received.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "received": _iso(message.received_us),
         "origin": message.origin.value,
         "sender": message.envelope.sender,
         "size": message.size,

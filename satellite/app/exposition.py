@@ -1,8 +1,8 @@
 """What does the node serve over HTTP?
 
 Touches one port. ``/metrics`` are the workers' metrics, told apart by their shard; ``/healthz`` is
-200 while the parent lives; ``/readyz`` is 200 when all shards listen, whether or not the core is
-there.
+200 while the parent lives; ``/readyz`` is 200 when all shards listen and take mail, whether or not
+the core is there.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ class Exposition:
         return {
             shard: "not running" if status is None else str(status["not_accepting_reason"])
             for shard, status in self._ask("status").items()
-            if shard not in retiring and (status is None or not status["listening"])
+            if shard not in retiring
+            and (status is None or not status["listening"] or status["not_accepting_reason"])
         }
 
     def _metrics(self) -> bytes:

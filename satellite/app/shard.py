@@ -14,11 +14,12 @@ from importlib.metadata import version
 import structlog
 from prometheus_client import CollectorRegistry
 
-from common.clock import SystemClock
+from common.clock import Clock, SystemClock
 from common.errors import BorderScoutError, EnvironmentFailure
 from common.records import Event
 from common.reports import EngineReport, HoldReport, NodeReport
 from common.tasks import keep_running
+from satellite.app.gate import Gate
 from satellite.app.judging import Judging
 from satellite.app.measures import SpoolMetrics
 from satellite.delivery.worker import Delivery
@@ -32,6 +33,7 @@ from satellite.scanning.helper import Helper
 from satellite.scanning.run import Scanner
 from satellite.settings import SatelliteSettings
 from satellite.smtp.metrics import SmtpMetrics
+from satellite.smtp.pressure import Cause
 from satellite.smtp.server import FrontEnd
 from satellite.spool.messages import Outgoing
 from satellite.spool.store import Spool
@@ -42,6 +44,7 @@ DRAIN_S = 10.0  # for sessions in flight when it is told to stop
 SAVE_AGE_S = 60.0
 PROBE_S = 10.0  # between looks at the engines
 LOOK_S = 1.0  # between looks at whether mail may be accepted
+RETIRING = "retiring: there are fewer workers now, and this shard only empties itself"
 
 
 class Shard:
@@ -52,11 +55,12 @@ class Shard:
     ) -> None:
         self.spool = spool
         self.settings = settings
-        self.clock = SystemClock()
+        self.clock: Clock = SystemClock()
         self.registry = CollectorRegistry()
         self.listening = False
         self._sockets = sockets
         self._accepting_reason = "starting"
+        self._told_cause: Cause | None = None
         self._engines: tuple[EngineReport, ...] = ()
         self._preferred = asyncio.Event()
         self._build()
@@ -82,7 +86,11 @@ class Shard:
             judged=self.delivery.offer,
             starts_at_once=self.delivery.starts_at_once,
         )
+        self.gate = Gate(self.spool, self.judging, self.delivery, settings=settings, clock=clock)
         self.front_end = FrontEnd(self.spool, settings, clock, SmtpMetrics(registry))
+        self.front_end.turnstile.backlog = self.judging.unjudged
+        self.front_end.refuses_mail_for = self.gate.refuses_mail_for
+        self.judging.on_done = self.front_end.turnstile.judged
         self.link = Link(
             self.spool,
             settings,
@@ -155,11 +163,27 @@ class Shard:
     def not_accepting_reason(self) -> str:
         return self._accepting_reason
 
+    async def empty(self, on: bool) -> None:
+        """Begin to empty this shard, or end it: take no mail, and try now what is to be delivered.
+
+        Args:
+            on: False takes it back.
+        """
+        self.gate.is_draining = on
+        if self.listening:
+            await self._look()
+        if on:
+            self.delivery.flush()
+
     async def _listen(self) -> None:
         """Listen once there are preferences, and say whenever mail may not be accepted."""
         if not self.spool.preferences.position.revision:
             self._accepting_reason = "no preferences yet"
             await self._preferred.wait()
+        if self.spool.shard >= self.settings.workers:
+            self._accepting_reason = RETIRING
+            return
+        self.front_end.refuse(self.gate.look())  # known before the first client comes
         if self._sockets:
             await self.front_end.start(self._sockets)
         self.listening, self._accepting_reason = True, ""
@@ -169,14 +193,18 @@ class Shard:
             await self.clock.sleep(LOOK_S)
 
     async def _look(self) -> None:
-        reason = self.spool.refusal() or ""
-        if bool(reason) == bool(self._accepting_reason):
+        refusal = self.gate.look()
+        self.front_end.refuse(refusal)
+        self._accepting_reason = refusal.detail if refusal is not None else ""
+        cause = refusal.cause if refusal is not None else None
+        if cause is self._told_cause:
             return
-        self._accepting_reason = reason
-        log.warning("shard.accepting", accepting=not reason, reason=reason)
-        event = Event.NOT_ACCEPTING if reason else Event.ACCEPTING
+        self._told_cause = cause
+        log.warning("shard.accepting", accepting=refusal is None, reason=self._accepting_reason)
+        event = Event.ACCEPTING if refusal is None else Event.NOT_ACCEPTING
+        fields = {"reason": self._accepting_reason, "cause": str(cause or "")}
         try:
-            await self.spool.note(Outgoing(event=event, fields={"reason": reason}))
+            await self.spool.note(Outgoing(event=event, fields=fields))
         except BorderScoutError as error:  # the very disk that is full
             log.warning("shard.record_lost", lost=event.value, reason=error.what)
 

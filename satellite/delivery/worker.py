@@ -186,6 +186,19 @@ class Delivery:
         ]
         return sorted(found, key=lambda info: info.destination)
 
+    def is_idle(self) -> bool:
+        """Say whether nothing is under way, and nothing is on its way into a lane."""
+        return not self._turns and not self._placing.is_behind
+
+    def held_bytes(self) -> int:
+        """Return the octets of mail whose destination is away."""
+        return sum(held.bytes for held in self._lanes.held())
+
+    def is_away(self, address: str) -> bool:
+        """Say whether mail for a recipient would be held now."""
+        leg = leg_of(address, Origin.SMTP, preferences=self._spool.preferences, own=self._own)
+        return self._lanes.hold_of(leg.destination) is not None
+
     async def run(self) -> None:
         """Deliver until ``close``; may be started again after a fault."""
         async with asyncio.TaskGroup() as group:

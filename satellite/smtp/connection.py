@@ -109,20 +109,28 @@ class Connection(SMTP):
             transport.abort()
             return False
         address = canonical_ip(str(peer[0]).partition("%")[0])
-        turned = reception.door.enter(address) if not reception.draining else "draining"
-        if turned is not None:
+        turned = reception.door.enter(address) if not reception.is_shut else "draining"
+        if turned is None:
+            self._client_address = address
+            reception.metrics.connection("accepted")
+            reception.enter(self)
+            return True
+        if reception.may_tell(turned):
             log.warning("smtp.turned_away", client=address, reason=str(turned))
-            reply = replies.SHUTTING_DOWN if reception.draining else replies.TOO_MANY_CONNECTIONS
-            reception.metrics.connection(str(turned))
-            reception.metrics.reply("CONNECT", reply.code)
-            self._gone = True
-            transport.write(str(reply).encode("ascii"))
-            transport.close()
-            return False
-        self._client_address = address
-        reception.metrics.connection("accepted")
-        reception.enter(self)
-        return True
+        reply = self._farewell() if reception.is_shut else replies.TOO_MANY_CONNECTIONS
+        reception.metrics.connection(str(turned))
+        reception.metrics.reply("CONNECT", reply.code)
+        self._gone = True
+        transport.write(str(reply).encode("ascii"))
+        transport.close()
+        return False
+
+    def _farewell(self) -> Reply:
+        reception = self._reception
+        if reception.draining or reception.refusal is None:
+            return replies.SHUTTING_DOWN
+        reception.metrics.refused(reception.refusal.cause)
+        return replies.refused(reception.refusal)
 
     def eof_received(self) -> bool:
         """Let the session read to the end: a client that only stops sending gets its replies."""

@@ -40,6 +40,12 @@ class SmtpMetrics:
             ["reason"],
             registry=registry,
         )
+        self._refusals = Counter(
+            "borderscout_smtp_refusals_total",
+            "Times that mail was refused for a while, by what there was too much of.",
+            ["reason"],
+            registry=registry,
+        )
         self._messages = Counter(
             "borderscout_messages_received_total", "Messages accepted.", registry=registry
         )
@@ -69,6 +75,10 @@ class SmtpMetrics:
     def overdue(self, reason: str) -> None:
         """Count a session that we ended."""
         self._timeouts.labels(reason).inc()
+
+    def refused(self, reason: str) -> None:
+        """Count a message or recipient that was to come later; the reason is one of ours."""
+        self._refusals.labels(str(reason)).inc()
 
     def received(self, octets: int) -> None:
         """Count an accepted message."""

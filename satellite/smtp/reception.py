@@ -18,9 +18,13 @@ from satellite.smtp.door import Door
 from satellite.smtp.intake import Intake
 from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.patience import Limits
+from satellite.smtp.pressure import SHUTS, Cause, Refusal
+from satellite.smtp.turnstile import Turnstile
 
 if TYPE_CHECKING:
     from satellite.smtp.connection import Connection
+
+TELL_EVERY_S = 1.0  # the metrics count all of them
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,6 +33,9 @@ class Reception:
 
     Attributes:
         tls: None when STARTTLS is not offered.
+        refuses_mail_for: whether a recipient's mail would be held, and there is too much of that.
+        refusal: why no mail is taken now; set from outside.
+        draining: the worker is being stopped.
         connections: the open ones.
         conversations: a conversation may outlive its connection, while it commits.
         nobody_here: set while no connection is open.
@@ -43,10 +50,34 @@ class Reception:
     patience: Limits
     tls: ssl.SSLContext | None
     on_accepted: Callable[[MessageId], None]
+    turnstile: Turnstile
+    refuses_mail_for: Callable[[str], bool]
+    refusal: Refusal | None = None
     draining: bool = False
     connections: set[Connection] = field(default_factory=set)
     conversations: set[asyncio.Task[None]] = field(default_factory=set)
     nobody_here: asyncio.Event = field(default_factory=asyncio.Event)
+    _told_s: dict[str, float] = field(default_factory=dict)
+
+    def why_not(self) -> Refusal | None:
+        """Return why a message may not come in now, or None."""
+        if self.refusal is not None:
+            return self.refusal
+        reason = self.intake.refusal()  # the disk, a moment ago at most
+        return None if reason is None else Refusal(Cause.DISK, reason)
+
+    def may_tell(self, what: str) -> bool:
+        """Say whether something that may happen a thousand times a second goes to the log now."""
+        now_s = self.clock.monotonic_s()
+        if now_s - self._told_s.get(what, -TELL_EVERY_S) < TELL_EVERY_S:
+            return False
+        self._told_s[what] = now_s
+        return True
+
+    @property
+    def is_shut(self) -> bool:
+        """True while there is no use in letting anybody in at all."""
+        return self.draining or (self.refusal is not None and self.refusal.cause in SHUTS)
 
     def enter(self, connection: Connection) -> None:
         """Note a connection that was let in."""

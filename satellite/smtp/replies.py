@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 
 from common.ids import MessageId
+from satellite.smtp.pressure import OF_ROOM, SHUTS, Refusal
 
 PROTOCOL_ERROR = 10  # weight of what a correct client never does
 REFUSED_RECIPIENT = 1  # old addresses in a long list are no attack; guessing a thousand is
@@ -75,6 +76,13 @@ def queued(message: MessageId) -> Reply:
     return Reply(250, "2.0.0", f"Ok: queued as {message}")
 
 
+def refused(refusal: Refusal) -> Reply:
+    """Return what a client hears while no mail may come in; the details stay with us."""
+    if refusal.cause in SHUTS:
+        return NOT_ACCEPTING
+    return NO_ROOM if refusal.cause in OF_ROOM else TOO_BUSY
+
+
 SENDER_OK = Reply(250, "2.1.0", "Sender ok")
 RECIPIENT_OK = Reply(250, "2.1.5", "Recipient ok")
 SEND_DATA = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
@@ -98,6 +106,9 @@ UNAUTHORISED_PIPELINING = Reply(
 # Our own trouble is always temporary, and its cause stays with us.
 INTERNAL_ERROR = Reply(451, "4.3.0", "Local error; try again later")
 NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage; try again later")
+NO_ROOM_FOR_HELD = Reply(452, "4.3.1", "No room for more mail that has to wait; try again later")
+TOO_BUSY = Reply(451, "4.3.2", "Too busy to take mail now; try again later")
+NOT_ACCEPTING = Reply(421, "4.3.2", "Not taking mail now; try again later", closes=True)
 
 # Command lines.
 LINE_TOO_LONG = Reply(500, "5.5.2", "Command line too long", weight=PROTOCOL_ERROR)

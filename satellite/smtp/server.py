@@ -7,7 +7,6 @@ workers share them, and none of them needs root for it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -24,8 +23,10 @@ from satellite.smtp.door import Door
 from satellite.smtp.intake import Intake
 from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.patience import Limits
+from satellite.smtp.pressure import Refusal
 from satellite.smtp.reception import Reception
 from satellite.smtp.session import Session
+from satellite.smtp.turnstile import Turnstile
 
 log = structlog.get_logger()
 
@@ -44,6 +45,8 @@ class FrontEnd:
 
     Attributes:
         on_accepted: called with the id of each message, after it is durable.
+        turnstile: slows senders down; told of each message that was judged.
+        refuses_mail_for: says of a recipient whether more of its mail would be held, and too much.
     """
 
     def __init__(
@@ -54,13 +57,17 @@ class FrontEnd:
         metrics: SmtpMetrics,
     ) -> None:
         self.on_accepted: Callable[[MessageId], None] = _nobody
+        self.turnstile = Turnstile()
+        self.refuses_mail_for: Callable[[str], bool] = _takes_all
         self._intake = intake
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
         self._reception: Reception | None = None
+        self._refusal: Refusal | None = None
+        self._sockets: Sequence[socket.socket] = ()
         self._servers: list[asyncio.Server] = []
-        self._watch: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def sessions(self) -> int:
@@ -70,7 +77,7 @@ class FrontEnd:
     @property
     def is_listening(self) -> bool:
         """True between ``start`` and ``stop_listening``."""
-        return bool(self._servers)
+        return bool(self._sockets)
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Accept connections on sockets that are bound already; they are ours from now on.
@@ -95,16 +102,25 @@ class FrontEnd:
             ),
             tls=tls_context(smtp),
             on_accepted=self._accepted,
+            turnstile=self.turnstile,
+            refuses_mail_for=self._refuses,
+            refusal=self._refusal,
         )
         self._reception.nobody_here.set()
-        for sock in sockets:
-            self._servers.append(
-                await loop.create_server(self._session, sock=sock, backlog=BACKLOG)
-            )
-        self._watch = loop.create_task(
-            keep_running(self._look_after_sessions, name="smtp.watch", clock=self._clock),
-            name="smtp.watch",
-        )
+        self._sockets = tuple(sockets)
+        await self._open()
+        for work, name in (
+            (self._look_after_sessions, "smtp.watch"),
+            (self._mind_the_door, "smtp.door"),
+        ):
+            task = loop.create_task(keep_running(work, name=name, clock=self._clock), name=name)
+            self._tasks.append(task)
+
+    def refuse(self, refusal: Refusal | None) -> None:
+        """Take no mail from now on, for this reason; None: take it again."""
+        self._refusal = refusal
+        if self._reception is not None:
+            self._reception.refusal = refusal
 
     def renew_certificate(self) -> None:
         """Read the certificate again; sessions from now on use it.
@@ -117,9 +133,10 @@ class FrontEnd:
 
     def stop_listening(self) -> None:
         """Take no further connections; the open ones go on."""
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
+        self._close()
+        for sock in self._sockets:
+            sock.close()
+        self._sockets = ()
 
     async def drain(self, deadline_s: float) -> None:
         """End all sessions: idle ones at once, the others when their message is done.
@@ -144,22 +161,50 @@ class FrontEnd:
             connection.dismiss(replies.SHUTTING_DOWN)
             connection.abort()
         await ended
-        if self._watch is not None:
-            self._watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watch
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _session(self) -> Session:
         assert self._reception is not None
         return Session(self._reception)
 
+    def _refuses(self, address: str) -> bool:
+        return self.refuses_mail_for(address)
+
     def _accepted(self, message: MessageId) -> None:
         self.on_accepted(message)
+
+    async def _open(self) -> None:
+        """Take connections. The server closes what it listens on, so it gets a duplicate."""
+        loop = asyncio.get_running_loop()
+        for sock in self._sockets:
+            self._servers.append(
+                await loop.create_server(self._session, sock=sock.dup(), backlog=BACKLOG)
+            )
+
+    def _close(self) -> None:
+        """Take none; who comes waits in the kernel's queue, where other workers find them too."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    async def _mind_the_door(self) -> None:
+        """Take connections while senders find a turn within a short time."""
+        crossed = self.turnstile.crossed
+        while True:
+            await crossed.wait()
+            crossed.clear()
+            if self.turnstile.is_full:
+                self._close()
+            elif not self._servers:
+                await self._open()
 
     async def _look_after_sessions(self) -> None:
         assert self._reception is not None
         while True:
             await self._clock.sleep(LOOK_EVERY_S)
+            self.turnstile.look(self._clock.monotonic_s())
             for connection in list(self._reception.connections):
                 connection.check_patience()
 
@@ -173,6 +218,11 @@ async def _end_of(reception: Reception) -> None:
 
 def _nobody(message: MessageId) -> None:
     """Nobody wants to know."""
+
+
+def _takes_all(address: str) -> bool:
+    """No recipient is refused."""
+    return False
 
 
 def tls_context(smtp: SmtpSettings) -> ssl.SSLContext | None:

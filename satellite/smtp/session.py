@@ -27,6 +27,7 @@ from satellite.smtp.connection import Connection
 from satellite.smtp.data import DataLimits
 from satellite.smtp.metrics import OTHER_VERB
 from satellite.smtp.patience import Phase
+from satellite.smtp.pressure import Cause, Refusal
 from satellite.smtp.reception import Reception
 from satellite.smtp.replies import Reply
 
@@ -185,13 +186,20 @@ class Session(Connection):
         if isinstance(given, Reply):
             await self.push(given)
             return
-        reason = self._reception.intake.refusal()
-        if reason is not None:
-            log.warning("smtp.not_accepting", client=self._client_address, reason=reason)
-            await self.push(replies.NO_ROOM)
+        refusal = self._reception.why_not()
+        if refusal is not None:
+            await self._refuse(refusal)
             return
         self._transaction = Transaction(given)
         await self.push(replies.SENDER_OK)
+
+    async def _refuse(self, refusal: Refusal) -> None:
+        reception = self._reception
+        if reception.may_tell(refusal.cause):
+            reason, client = refusal.detail, self._client_address
+            log.warning("smtp.not_accepting", client=client, cause=refusal.cause, reason=reason)
+        reception.metrics.refused(refusal.cause)
+        await self.push(replies.refused(refusal))
 
     async def smtp_RCPT(self, arg: str | None) -> None:
         """Add a recipient. The same one twice is one."""
@@ -215,6 +223,10 @@ class Session(Connection):
             if len(transaction.recipients) >= reception.settings.smtp.recipients_max:
                 await self.push(replies.TOO_MANY_RECIPIENTS)
                 return
+            if reception.refuses_mail_for(folded):
+                reception.metrics.refused(Cause.HELD)
+                await self.push(replies.NO_ROOM_FOR_HELD)
+                return
             transaction.recipients[folded] = found
         await self.push(replies.RECIPIENT_OK)
 
@@ -232,6 +244,7 @@ class Session(Connection):
 
     async def _take_message(self, transaction: Transaction) -> None:
         smtp = self._reception.settings.smtp
+        await self._reception.turnstile.turn(self._now_s())
         try:
             arrival = Arrival(
                 self._reception.intake.begin(),

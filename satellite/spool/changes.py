@@ -315,6 +315,7 @@ def possibly_delivered(message: MessageId) -> Operation:
 
 def _insert(transaction: Transaction, stored: Stored, body: bytes | None) -> None:
     transaction.execute(INSERT_MESSAGE, message_row(stored))
+    transaction.stored_bytes += stored.size
     for recipient in stored.recipients:
         transaction.execute(INSERT_RECIPIENT, recipient_row(stored.id, recipient))
         transaction.moved(None, recipient.state)
@@ -364,9 +365,11 @@ def _forget(
     drop_body: Callable[[], None],
 ) -> bool:
     """Delete a message; return False, and do nothing, when the core still has to take it."""
-    rows = transaction.execute("SELECT in_file, quarantined_us FROM message WHERE id=?", (message,))
+    found = "SELECT in_file, quarantined_us, size FROM message WHERE id=?"
+    rows = transaction.execute(found, (message,))
     if rows and rows[0][1] > 0:
         return False
+    transaction.stored_bytes -= rows[0][2] if rows else 0
     for recipient in recipients:
         transaction.moved(recipient.state, None)
     for statement in _FORGET:

@@ -39,6 +39,7 @@ class Transaction:
         self.sequence = sequence
         self.records: list[LogRecord] = []
         self.moves: Counter[State] = Counter()
+        self.stored_bytes = 0  # octets of bodies that came, less those that went
         self.after: list[Callable[[], None]] = []
 
     def execute(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

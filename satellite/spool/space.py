@@ -28,6 +28,11 @@ class Space:
         self._looked_s = float("-inf")
         self._refusal: str | None = None
 
+    def free_bytes(self) -> int:
+        """Return what the disk has for us at this moment."""
+        status = os.statvfs(self._folder)
+        return status.f_bavail * status.f_frsize
+
     def refusal(self, *, now_s: float) -> str | None:
         """Return why nothing may be accepted at a monotonic time, or None."""
         if now_s - self._looked_s >= LOOK_EVERY_S:

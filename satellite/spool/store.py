@@ -26,6 +26,7 @@ from satellite.spool.bodies import Body, BodyDamaged
 from satellite.spool.commits import Commits, Operation, Transaction
 from satellite.spool.intake import Entry, queued_recipients
 from satellite.spool.judged import as_judged
+from satellite.spool.leftover import Left, left
 from satellite.spool.lock import ShardLock
 from satellite.spool.messages import (
     HoldMark,
@@ -66,7 +67,7 @@ class Spool:
         self._folder = folder
         self._bodies = folder / "bodies"
         self._clock = clock
-        self._space = Space(folder, reserve_bytes)
+        self.space = Space(folder, reserve_bytes)
         self._at_hand = AtHand()
         self._bodies.mkdir(parents=True, exist_ok=True, mode=0o700)
         # A file is as durable as the names of the folders that lead to it.
@@ -121,6 +122,7 @@ class Spool:
         )
         self.preferences = applied.read_preferences(self._select)
         self._counts: Counter[State] = Counter()
+        self.stored_bytes = int(self._select("SELECT total(size) FROM message", ())[0][0])
         await self._save(incarnation=self.incarnation)
         self.backlog: Backlog = await recover(self._select, self._commits, self._bodies)
         counted = self._select("SELECT state, count(*) FROM recipient GROUP BY state", ())
@@ -152,7 +154,7 @@ class Spool:
         """Return why nothing may be accepted now, or None."""
         if self._commits.broken:
             return self._commits.broken
-        return self._space.refusal(now_s=self._clock.monotonic_s())
+        return self.space.refusal(now_s=self._clock.monotonic_s())
 
     # ---- reading
 
@@ -192,6 +194,10 @@ class Spool:
     def pending(self, *, after: str, limit: int) -> list[PendingRow]:
         """Return what orders the messages that are to be delivered; see ``read_pending``."""
         return read_pending(self._select, after=after, limit=limit)
+
+    def left(self) -> list[Left]:
+        """Return what has not ended, by the recipients' domain and state."""
+        return left(self._select)
 
     def counts(self) -> dict[State, int]:
         """Return how many recipients are in each state that is no outcome."""
@@ -354,6 +360,7 @@ class Spool:
 
     def _committed(self, transaction: Transaction) -> None:
         self._counts.update(transaction.moves)
+        self.stored_bytes += transaction.stored_bytes
         if transaction.records:
             self.on_outgoing()
 

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from common.errors import EnvironmentFailure
+from satellite.app.channel import Answer, Question
 from satellite.app.control import NAME, Control, ask
+from satellite.app.draining import is_marked
 from tests.unit.satellite.app.conftest import AnsweringWorker, open_descriptors, until, workers_of
 
 
@@ -61,7 +63,43 @@ async def test_an_unknown_question_reaches_no_worker_and_is_told_which_there_are
     async with serving(tmp_path, worker):
         answer = await ask(tmp_path, question)
 
-    assert answer == {"error": "there are flush, freeze, list, resume, show, status"}
+    assert answer == {"error": "there are drain, flush, freeze, left, list, resume, show, status"}
+    assert worker.asked == []
+
+
+async def test_a_node_that_is_to_be_emptied_is_marked_before_any_worker_hears_of_it(
+    tmp_path: Path,
+) -> None:
+    class Looking(AnsweringWorker):
+        marked: list[bool]
+
+        async def ask(self, question: Question) -> Answer | None:
+            self.marked.append(is_marked(tmp_path))
+            return await super().ask(question)
+
+    worker = Looking(0, {"drain": {"done": True}})
+    worker.marked = []
+    async with serving(tmp_path, worker):
+        assert "shards" in await ask(tmp_path, {"ask": "drain", "on": True})
+        assert is_marked(tmp_path)
+        assert "shards" in await ask(tmp_path, {"ask": "drain", "on": False})
+
+    assert worker.marked == [True, False]
+    assert not is_marked(tmp_path)
+
+
+async def test_a_mark_that_the_disk_refuses_is_told_and_no_worker_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(state: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("satellite.app.control.mark", refuse)
+    worker = one_worker()
+    async with serving(tmp_path, worker):
+        answer = await ask(tmp_path, {"ask": "drain", "on": True})
+
+    assert "No space left" in answer["error"]
     assert worker.asked == []
 
 

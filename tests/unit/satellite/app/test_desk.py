@@ -45,6 +45,11 @@ class AskedShard:
         self.registry = CollectorRegistry()
         self.listening = True
         self.not_accepting_reason = ""
+        self.clock = clock
+        self.emptied: list[bool] = []
+
+    async def empty(self, on: bool) -> None:
+        self.emptied.append(on)
 
 
 @pytest.fixture
@@ -90,6 +95,46 @@ async def test_the_status_says_where_the_shard_stands(shard: AskedShard) -> None
     assert status["states"]["held"] == 0
     assert "delivered" not in status["states"], "an outcome is no place to be in"
     assert (status["outbox_records"], status["outbox_quarantine"]) == (2, 0)
+
+
+async def test_what_is_left_is_told_for_whom_in_which_state_and_until_when(
+    shard: AskedShard, clock: FakeClock
+) -> None:
+    await shard.spool.apply_preferences(
+        [route("acme.example", hold_days=2)],
+        position=at(1),
+        digest=preferences(route("acme.example", hold_days=2)).digest,
+        snapshot=True,
+    )
+    frozen = await accept(shard.spool, "x@acme.example")
+    await queue(shard.spool, frozen)
+    await shard.spool.freeze(frozen, "by an operator")
+    await clock.advance(3600)
+    await accept(shard.spool, '"a@b"@Other.Example', "y@other.example")
+    waiting = await accept(shard.spool, "z@acme.example")
+    await shard.spool.wait(waiting, next_us=0, reason="silent", verdicts=())
+
+    answer = await ask(shard, "left")
+
+    assert [
+        (line["domain"], line["customer"], line["state"], line["recipients"], line["expires"])
+        for line in answer["left"]
+    ] == [
+        ("acme.example", "acme", "frozen", 1, ""),
+        ("acme.example", "acme", "waiting", 1, "2026-01-03T01:00:00.000Z"),
+        ("other.example", "", "received", 2, ""),
+    ]
+    assert answer["left"][0]["oldest"] == "2026-01-01T00:00:00.000Z"
+    assert answer["left"][2]["bytes"] == 2 * len(SMALL)
+    assert answer["records"] > 0
+    assert answer["is_idle"] is False, "a received message is worked on"
+
+
+async def test_a_drain_reaches_the_shard_and_only_true_begins_one(shard: AskedShard) -> None:
+    for on in (True, False, "yes", None):
+        assert await ask(shard, "drain", on=on) == {"done": True}
+
+    assert shard.emptied == [True, False, False, False]
 
 
 async def test_the_list_shows_what_has_not_ended_the_oldest_first(

@@ -123,9 +123,42 @@ async def test_what_a_spool_may_not_take_is_told_once_and_so_is_its_end(
         await until(lambda: len(events(shard.spool)) == known + 2, "a record of it")
 
     assert events(shard.spool)[known:] == [
-        ("not_accepting", {"reason": "1 MiB of disk free"}),
-        ("accepting", {"reason": ""}),
+        ("not_accepting", {"reason": "1 MiB of disk free", "cause": "disk"}),
+        ("accepting", {"reason": "", "cause": ""}),
     ]
+
+
+async def test_an_emptying_shard_says_so_tries_all_it_has_and_takes_it_back(
+    open_shard: OpenShard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard = await open_shard()
+    await prefer(shard.spool, "127.0.0.1:9")
+    flushed: list[str] = []
+    monkeypatch.setattr(shard.delivery, "flush", lambda destination="": flushed.append(destination))
+
+    async with at_work(shard):
+        await until(lambda: shard.report().accepting, "it accepts")
+        await shard.empty(True)
+        assert shard.report().not_accepting_reason == "draining"
+        assert not shard.report().accepting
+        assert flushed == [""]
+
+        await shard.empty(False)
+        assert shard.report().accepting
+        assert flushed == [""]
+
+
+async def test_a_shard_that_is_one_too_many_never_says_that_it_accepts(
+    open_shard: OpenShard,
+) -> None:
+    shard = await open_shard()
+    await prefer(shard.spool, "127.0.0.1:9")
+    shard.spool.shard = shard.settings.workers
+
+    async with at_work(shard):
+        await until(lambda: shard.not_accepting_reason.startswith("retiring"), "it says so")
+        assert not shard.report().accepting
+        assert not shard.listening
 
 
 async def test_a_shard_without_preferences_waits_for_them(open_shard: OpenShard) -> None:
