@@ -1,13 +1,24 @@
-"""``borderscout satellite``: run a satellite node."""
+"""``borderscout satellite``: run a satellite node, and empty it."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from cli.node import Config, ask, ask_patiently
+from cli.output import AsJson, clock_time, coloured, complain, console, print_json, print_table
+from cli.progress import progress_bar
+
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Run a satellite node.")
+
+POLL_S = 0.5
+QUIET_S = 3.0  # nothing changes for so long: what can be done now is done
+
+Found = dict[str, Any]
 
 
 @app.callback()
@@ -21,3 +32,126 @@ def serve(config: Annotated[Path, typer.Option("--config", help="Its satellite.y
     from satellite.app.serve import serve as run
 
     run(config)
+
+
+@app.command(epilog="Example: borderscout satellite drain --config out/lon1/satellite.yaml")
+def drain(
+    config: Config,
+    wait: Annotated[
+        bool, typer.Option(help="Wait until all that can be delivered now is delivered.")
+    ] = True,
+    resume: Annotated[bool, typer.Option("--resume", help="Take mail again.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take no more mail, deliver what can be delivered, and say what is left.
+
+    Exit code 0 when the node is empty, 1 when something is left. It goes on draining, over restarts
+    too, until it is told to resume; interrupting this command changes nothing of that.
+    """
+    if resume:
+        ask(config, {"ask": "drain", "on": False})
+        _say({"draining": False}, "takes mail again", as_json)
+        return
+    try:
+        ask(config, {"ask": "drain", "on": True})
+        found = _settled(config) if wait else _left(config)
+    except KeyboardInterrupt:
+        complain("interrupted, and the node goes on draining; take it back with --resume")
+        raise typer.Exit(1) from None
+    _report(found, as_json)
+    if not _is_empty(found):
+        raise typer.Exit(1)
+
+
+def _settled(config: Path) -> Found:
+    """Return what is left once nothing changes any more."""
+    with progress_bar() as step:
+        return _watched(config, step, time.monotonic)
+
+
+def _watched(
+    config: Path, step: Callable[[str, int, int], None], monotonic_s: Callable[[], float]
+) -> Found:
+    before: tuple[object, ...] = ()
+    most = 0
+    changed_s = monotonic_s()
+    while True:
+        found = _left(config)
+        count = _count(found)
+        most = max(most, count)
+        step(f"{count} left", most - count, most or 1)
+        if _shape(found) != before or not found["is_idle"]:
+            before, changed_s = _shape(found), monotonic_s()
+        if _is_empty(found) or monotonic_s() - changed_s >= QUIET_S:
+            return found
+        time.sleep(POLL_S)
+
+
+def _left(config: Path) -> Found:
+    """Return what all shards have left, as one."""
+    shards = ask_patiently(config, {"ask": "left"})
+    answers = [answer for answer in shards.values() if answer is not None]
+    return {
+        "left": [
+            {"shard": int(shard), **line}
+            for shard, answer in shards.items()
+            if answer is not None
+            for line in answer["left"]
+        ],
+        "records": sum(answer["records"] for answer in answers),
+        "quarantine": sum(answer["quarantine"] for answer in answers),
+        "is_idle": len(answers) == len(shards) and all(answer["is_idle"] for answer in answers),
+    }
+
+
+def _count(found: Found) -> int:
+    recipients = sum(line["recipients"] for line in found["left"])
+    return int(recipients + found["quarantine"] + found["records"])
+
+
+def _shape(found: Found) -> tuple[object, ...]:
+    """Return what changes when something happens; the times of expiry move by themselves."""
+    names = ("shard", "domain", "state", "recipients")
+    lines = [tuple(line[name] for name in names) for line in found["left"]]
+    return (lines, found["records"], found["quarantine"])
+
+
+def _is_empty(found: Found) -> bool:
+    return bool(found["is_idle"]) and not _count(found)
+
+
+def _report(found: Found, as_json: bool) -> None:
+    if as_json:
+        facts = {name: found[name] for name in ("left", "records", "quarantine")}
+        print_json({"draining": True, "empty": _is_empty(found), **facts})
+        return
+    if _is_empty(found):
+        console.print("drained: the node is empty, and takes no mail")
+        return
+    if found["left"]:
+        rows = [
+            (
+                line["domain"],
+                line["customer"],
+                coloured(line["state"]),
+                line["recipients"],
+                line["bytes"],
+                clock_time(line["oldest"]),
+                clock_time(line["expires"]) or "-",
+            )
+            for line in found["left"]
+        ]
+        columns = ("Domain", "Customer", "!State", ">Recipients", ">Octets", "!Oldest", "!Until")
+        print_table(columns, rows)
+    if found["quarantine"]:
+        console.print(f"{found['quarantine']} quarantined messages that the core has not taken")
+    if found["records"]:
+        console.print(f"{found['records']} log records that the core has not acknowledged")
+    console.print("the node goes on draining, over restarts too; take it back with --resume")
+
+
+def _say(facts: Found, words: str, as_json: bool) -> None:
+    if as_json:
+        print_json(facts)
+    else:
+        console.print(words)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cli.arguments import MessageId
+from cli.node import Config, ask
 from cli.output import (
     AsJson,
     clock_time,
@@ -27,8 +26,6 @@ app = typer.Typer(
 
 AN_ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
-Config = Annotated[Path, typer.Option("--config", help="The node's satellite.yaml.")]
-
 
 @app.command("list", epilog="Example: borderscout spool list --config out/lon1/satellite.yaml")
 def list_(
@@ -37,13 +34,13 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List messages that have not ended, the oldest first."""
-    _print(_messages(_ask(config, {"ask": "list", "limit": limit})), as_json)
+    _print(_messages(ask(config, {"ask": "list", "limit": limit})), as_json)
 
 
 @app.command(epilog=f"Example: borderscout spool show {AN_ID} --config lon1/satellite.yaml")
 def show(message: MessageId, config: Config, as_json: AsJson = False) -> None:
     """Show one message."""
-    found = _messages(_ask(config, {"ask": "show", "id": message}))
+    found = _messages(ask(config, {"ask": "show", "id": message}))
     if not found:
         fail(f"{message} is not in the spool; it may have ended: borderscout track {message}")
     _print(found, as_json)
@@ -56,35 +53,19 @@ def flush(
     as_json: AsJson = False,
 ) -> None:
     """Try deferred and held mail now."""
-    _done(_ask(config, {"ask": "flush", "destination": destination}), "flushed", as_json)
+    _done(ask(config, {"ask": "flush", "destination": destination}), "flushed", as_json)
 
 
 @app.command(epilog=f"Example: borderscout spool freeze {AN_ID} --config lon1/satellite.yaml")
 def freeze(message: MessageId, config: Config, as_json: AsJson = False) -> None:
     """Stop the delivery of a message until it is resumed."""
-    _done(_ask(config, {"ask": "freeze", "id": message}), "frozen", as_json)
+    _done(ask(config, {"ask": "freeze", "id": message}), "frozen", as_json)
 
 
 @app.command(epilog=f"Example: borderscout spool resume {AN_ID} --config lon1/satellite.yaml")
 def resume(message: MessageId, config: Config, as_json: AsJson = False) -> None:
     """Let a frozen message be delivered again."""
-    _done(_ask(config, {"ask": "resume", "id": message}), "resumed", as_json)
-
-
-def _ask(config: Path, question: dict[str, Any]) -> dict[str, Any]:
-    from satellite.app.control import ask
-    from satellite.settings import load_settings
-
-    answer = asyncio.run(ask(Path(load_settings(config).state), question))
-    if "error" in answer:
-        fail(f"{answer['error']}; see borderscout spool --help")
-    shards: dict[str, Any] = answer["shards"]
-    for shard, found in shards.items():
-        if found is None:
-            fail(f"shard {shard} does not answer; it may be starting")
-        if "error" in found:
-            fail(f"shard {shard}: {found['error']}; see borderscout spool --help")
-    return shards
+    _done(ask(config, {"ask": "resume", "id": message}), "resumed", as_json)
 
 
 def _messages(shards: dict[str, Any]) -> list[dict[str, Any]]:

@@ -218,7 +218,9 @@ async def test_fewer_days_than_before_need_somebody_to_agree_too(core: Face, she
     extend = ("hold", "extend", ACME, "--days")
     await shell(*extend, "14", "--no-wait")
 
-    assert "what is older than 5 goes back to its senders" in (await shell(*extend, "5")).check_failed(2)
+    assert "what is older than 5 goes back to its senders" in (
+        await shell(*extend, "5")
+    ).check_failed(2)
     assert "held for 5 days" in (await shell(*extend, "5", "--yes", "--no-wait")).out
     assert "held for 1 day in all" in (await shell(*extend, "1", "--yes", "--no-wait")).out
 
