@@ -20,14 +20,18 @@ import apsw
 import structlog
 
 from common.clock import Clock
-from common.errors import BorderScoutError, DiskFull, EnvironmentFailure
+from common.errors import BorderScoutError, EnvironmentFailure
 from common.records import LogRecord, encoded_parts
+from satellite.spool import schema
+from satellite.spool.ailments import Ailment, ailment_of, failure_of
 from satellite.spool.messages import Outgoing
 from satellite.spool.states import State
 
 log = structlog.get_logger()
 
 SPACING_S = 0.004  # between the starts of two commits, measured: 4 ms gave the highest rate
+
+REFUSED_MAX = 3  # after so many commits in a row that the disk refused, another process tries
 
 
 class Transaction:
@@ -101,6 +105,9 @@ class Commits:
         self._closing: asyncio.Future[None] | None = None
         self.sequence = sequence
         self.broken: str = ""  # why the file must not be trusted any more
+        self._refused = 0  # commits in a row, by a disk that is not full
+        self.log_pages = 0  # of the write-ahead log; grows while somebody else reads the file
+        connection.set_wal_hook(self._log_has_grown)
         self._jobs: queue.SimpleQueue[Transaction | None] = queue.SimpleQueue()
         self._running: list[asyncio.Future[None]] = []
         self._thread = threading.Thread(target=self._commit_forever, name="commit", daemon=True)
@@ -127,6 +134,23 @@ class Commits:
             await self._closing
         self._jobs.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
+        if self.broken:  # closing must not sync again what could not be synced
+            self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+
+    def give_up(self, reason: str) -> None:
+        """Commit nothing more: the disk failed so that only another process can go on.
+
+        The worker ends; recovery reads what the disk really has.
+        """
+        if not self.broken:
+            self.broken = reason
+            log.error("spool.broken", reason=reason)
+            self._broke()
+
+    def _look_at(self, error: apsw.Error) -> None:
+        self._refused += isinstance(error, apsw.IOError)
+        if ailment_of(error) is not Ailment.PASSING or self._refused >= REFUSED_MAX:
+            self.give_up(failure_of(error).what)
 
     def _kick(self) -> None:
         if self._busy or self._due:
@@ -141,13 +165,18 @@ class Commits:
     def _start(self) -> None:
         self._due, self._last_start = False, self._loop.time()
         pending, self._pending = self._pending, []
+        if self.broken:  # what gathered while the disk failed is not tried on it
+            self._fail([future for _, future in pending], EnvironmentFailure(self.broken))
+            self._next()
+            return
         transaction = Transaction(self._cursor, now_us=self._clock.now_us(), sequence=self.sequence)
         try:
             self._cursor.execute("BEGIN IMMEDIATE")
             self._running = self._run(transaction, pending)
             transaction.write_records()
         except apsw.Error as error:
-            self._give_up(pending, _failure(error))
+            self._look_at(error)
+            self._give_up(pending, failure_of(error))
             return
         except BaseException:
             # A fault of ours, such as text that SQLite cannot hold. Nobody may wait for ever for
@@ -178,29 +207,31 @@ class Commits:
                 written.append(future)
         return written
 
+    def _log_has_grown(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        self.log_pages = pages
+        return apsw.SQLITE_OK
+
     def _commit_forever(self) -> None:
         while (transaction := self._jobs.get()) is not None:
-            error: apsw.Error | None = None
-            try:
-                self._cursor.execute("COMMIT")
-            except apsw.Error as failed:
-                error = failed
-            self._loop.call_soon_threadsafe(self._finished, transaction, error)
+            error = _error_of(self._cursor.execute, "COMMIT")
+            is_due = error is None and self.log_pages >= schema.CHECKPOINT_PAGES
+            self._loop.call_soon_threadsafe(self._finished, transaction, error, is_due)
+            if is_due:
+                # After the acknowledgements, which need not wait for it; and not by SQLite itself,
+                # which would not tell that the disk refused it.
+                error = _error_of(self._connection.wal_checkpoint)
+                self._loop.call_soon_threadsafe(self._checkpointed, error)
 
-    def _finished(self, transaction: Transaction, error: apsw.Error | None) -> None:
-        self._busy = False
+    def _finished(
+        self, transaction: Transaction, error: apsw.Error | None, is_checkpoint_due: bool
+    ) -> None:
         futures, self._running = self._running, []
         if error is not None:
             self._roll_back()
-            failure = _failure(error)
-            if not isinstance(failure, DiskFull):
-                # A failed sync must not be tried again on the same pages: the kernel may have
-                # dropped them. The worker ends; recovery reads what the disk really has.
-                self.broken = failure.what
-                log.error("spool.broken", reason=failure.what)
-                self._broke()
-            self._fail(futures, failure)
+            self._look_at(error)
+            self._fail(futures, failure_of(error))
         else:
+            self._refused = 0
             self.sequence = transaction.sequence
             self._committed(transaction)
             for future in futures:
@@ -208,6 +239,17 @@ class Commits:
                     future.set_result(None)
             for step in transaction.after:
                 step()
+        if not is_checkpoint_due:
+            self._free()
+
+    def _checkpointed(self, error: apsw.Error | None) -> None:
+        if error is not None:
+            log.error("spool.checkpoint_failed", reason=str(error), pages=self.log_pages)
+            self._look_at(error)
+        self._free()
+
+    def _free(self) -> None:
+        self._busy = False
         self._next()
 
     def _next(self) -> None:
@@ -217,8 +259,11 @@ class Commits:
             self._closing.set_result(None)
 
     def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            self._cursor.execute("ROLLBACK")
+        try:
+            if self._connection.in_transaction:
+                self._cursor.execute("ROLLBACK")
+        except apsw.Error as error:
+            self.give_up(failure_of(error).what)
 
     def _fail(self, futures: list[asyncio.Future[None]], error: BorderScoutError) -> None:
         for future in futures:
@@ -226,7 +271,9 @@ class Commits:
                 future.set_exception(error)
 
 
-def _failure(error: apsw.Error) -> BorderScoutError:
-    if isinstance(error, apsw.FullError):
-        return DiskFull("the spool's disk is full", hint="free some space")
-    return EnvironmentFailure(f"the spool could not commit: {error}", hint="check the disk")
+def _error_of(step: Callable[..., object], *values: object) -> apsw.Error | None:
+    try:
+        step(*values)
+    except apsw.Error as error:
+        return error
+    return None

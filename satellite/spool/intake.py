@@ -16,7 +16,7 @@ from common.envelope import Envelope
 from common.errors import BorderScoutError, DiskFull, EnvironmentFailure
 from common.ids import MessageId
 from satellite.spool import changes
-from satellite.spool.bodies import BodyFile
+from satellite.spool.bodies import BodyFile, SyncFailed
 from satellite.spool.commits import Commits, Operation
 from satellite.spool.messages import (
     INLINE_BYTES_MAX,
@@ -179,10 +179,16 @@ class Entry:
                 # Durable under its final name before the row that points to it.
                 await asyncio.get_running_loop().run_in_executor(None, self._file.publish)
             await self._commits.add(operation)
-        except (OSError, BorderScoutError) as error:
+        except OSError as error:
             self._committing = False
-            if isinstance(error, OSError):
-                raise disk_failure(error) from error
+            failure = disk_failure(error)
+            if isinstance(error, SyncFailed) and not isinstance(failure, DiskFull):
+                self._commits.give_up(failure.what)
+            raise failure from error
+        except BorderScoutError:
+            # Whether a commit whose sync failed is there, the next start will see: until then the
+            # file stays, and abandoning the entry does nothing.
+            self._committing = self._commits.broken != ""
             raise
         self._memory.clear()
         self._done(stored, body)

@@ -9,8 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import apsw
+import structlog
 
 from common.errors import EnvironmentFailure, LocalError
+from satellite.spool.ailments import failure_of
+
+log = structlog.get_logger()
 
 VERSION = 2  # PRAGMA user_version; a newer file is refused, an older one migrated
 
@@ -86,16 +90,39 @@ def open_writer(path: Path) -> apsw.Connection:
         EnvironmentFailure: a setting was not taken, or the file cannot be opened.
     """
     connection = _connect(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+    try:
+        _prepare(connection)
+        _empty_log(connection)
+        _migrate(connection, path)
+    except apsw.Error as error:
+        close(connection)
+        raise failure_of(error) from error
+    except BaseException:
+        close(connection)
+        raise
+    return connection
+
+
+def close(connection: apsw.Connection) -> None:
+    """Close a connection; what the disk says meanwhile loses nothing.
+
+    The last one empties the write-ahead log into the file; when that fails, the log stays.
+    """
+    try:
+        connection.close()
+    except apsw.Error as error:
+        log.warning("spool.not_closed", reason=str(error))
+
+
+def _prepare(connection: apsw.Connection) -> None:
+    connection.set_busy_timeout(0)  # nobody else writes; waiting would stop the event loop
     _set(connection, "page_size", PAGE_BYTES)
     _set(connection, "journal_mode", "wal")
     _set(connection, "synchronous", 2)  # FULL
-    _set(connection, "wal_autocheckpoint", CHECKPOINT_PAGES)
+    _set(connection, "wal_autocheckpoint", 0)  # commits do it, and hear of what fails
     _set(connection, "cache_size", -CACHE_KIB)
     # Pages that leave the cache before COMMIT would write in the event loop.
     connection.execute("PRAGMA cache_spill=OFF").fetchall()
-    connection.set_busy_timeout(0)  # nobody else writes; waiting would stop the event loop
-    _migrate(connection, path)
-    return connection
 
 
 def open_reader(path: Path) -> apsw.Connection:
@@ -103,6 +130,21 @@ def open_reader(path: Path) -> apsw.Connection:
     connection = _connect(path, apsw.SQLITE_OPEN_READONLY)
     connection.set_busy_timeout(1000)
     return connection
+
+
+def _empty_log(connection: apsw.Connection) -> None:
+    """Write what an earlier process left in the write-ahead log into the file, and sync it.
+
+    If a sync of that process failed, the kernel shows us pages of the log that are not on the disk
+    and that no further sync would write. What we commit after them would be lost with them in a
+    power cut. Copied into the file they are written anew.
+
+    Raises:
+        EnvironmentFailure: somebody else reads the file, or the disk failed.
+    """
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
+    if busy:
+        raise failure_of(apsw.BusyError("a checkpoint must wait"))
 
 
 def _connect(path: Path, flags: int) -> apsw.Connection:

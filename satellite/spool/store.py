@@ -10,11 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self
 
+import structlog
+
 from common.clock import Clock, new_id
 from common.durable import sync_folder
+from common.errors import EnvironmentFailure
 from common.ids import MessageId
 from common.preferences import Document, Position
 from common.records import LogRecord
@@ -22,9 +26,10 @@ from satellite.spool import applied, changes
 from satellite.spool.age import AgeClock
 from satellite.spool.applied import DigestMismatch
 from satellite.spool.at_hand import AtHand
-from satellite.spool.bodies import Body, BodyDamaged
-from satellite.spool.commits import Commits, Operation, Transaction
-from satellite.spool.intake import Entry, queued_recipients
+from satellite.spool.bodies import FOLDER, Body, open_body
+from satellite.spool.commits import Commits, Transaction
+from satellite.spool.intake import Entry, disk_failure, queued_recipients
+from satellite.spool.interventions import Interventions
 from satellite.spool.judged import as_judged
 from satellite.spool.leftover import Left, left
 from satellite.spool.lock import ShardLock
@@ -39,20 +44,23 @@ from satellite.spool.messages import (
     Upload,
 )
 from satellite.spool.outbox import Outbox
+from satellite.spool.reader import Reader
 from satellite.spool.recovery import Backlog, recover
 from satellite.spool.rows import read_message, read_pending
-from satellite.spool.schema import open_reader, open_writer
+from satellite.spool.schema import close, open_writer
 from satellite.spool.space import Space
 from satellite.spool.states import OUTCOMES, State
 
 __all__ = ["DigestMismatch", "Entry", "Spool"]
+
+log = structlog.get_logger()
 
 
 def _nothing(*_facts: object) -> None:
     """Nobody listens yet."""
 
 
-class Spool:
+class Spool(Interventions):
     """One shard's store, opened with ``await Spool.open(…)``; all of it runs in one event loop."""
 
     def __init__(
@@ -64,16 +72,12 @@ class Spool:
         self.on_queued: Callable[[MessageId], None] = _nothing
         self.on_outgoing: Callable[[], None] = _nothing
         self.on_broken: Callable[[], None] = _nothing
-        self._folder = folder
-        self._bodies = folder / "bodies"
+        self.folder = folder
+        self._bodies = folder / FOLDER
         self._clock = clock
         self.space = Space(folder, reserve_bytes)
         self._at_hand = AtHand()
-        self._bodies.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # A file is as durable as the names of the folders that lead to it.
-        sync_folder(folder)
-        sync_folder(folder.parent)
-        self._lock = ShardLock(folder)
+        self._held = AsyncExitStack()  # files and the thread, let go in reverse
 
     @classmethod
     async def open(
@@ -92,18 +96,29 @@ class Spool:
             EnvironmentFailure: the disk or the file system is not fit for it.
         """
         spool = cls(folder, node=node, shard=shard, clock=clock, reserve_bytes=reserve_bytes)
-        await spool._lock.acquire(clock)
         try:
             await spool._start()
-        except BaseException:
-            spool._lock.release()
+        except BaseException as error:
+            await spool._held.aclose()
+            if isinstance(error, OSError):
+                raise disk_failure(error) from error
             raise
         return spool
 
     async def _start(self) -> None:
-        path = self._folder / "spool.db"
-        self._writer = open_writer(path)
-        self._reader = open_reader(path)
+        self._bodies.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # A file is as durable as the names of the folders that lead to it.
+        sync_folder(self.folder)
+        sync_folder(self.folder.parent)
+        lock = ShardLock(self.folder)
+        self._held.callback(lock.release)
+        await lock.acquire(self._clock)
+        path = self.folder / "spool.db"
+        writer = open_writer(path)
+        self._held.callback(close, writer)
+        reader = Reader(path)
+        self._held.callback(reader.close)
+        self._select = reader.select
         meta = self._meta()
         self._age = AgeClock(
             saved_us=int(meta.get("age_us", 0)),
@@ -114,12 +129,14 @@ class Spool:
         self.incarnation = str(meta.get("incarnation") or new_id(self._clock))
         self._outbox = Outbox(self._select)
         self._commits = Commits(
-            self._writer,
+            writer,
             clock=self._clock,
             sequence=max(int(meta.get("acknowledged", 0)), self._outbox.last_sequence()),
             committed=self._committed,
             broke=self._has_broken,
         )
+        self._held.push_async_callback(self._commits.close)
+        reader.on_damage = self._commits.give_up
         self.preferences = applied.read_preferences(self._select)
         self._counts: Counter[State] = Counter()
         self.stored_bytes = int(self._select("SELECT total(size) FROM message", ())[0][0])
@@ -130,12 +147,18 @@ class Spool:
 
     async def close(self) -> None:
         """Commit what is pending and give the shard back."""
-        if not self._commits.broken:
-            await self.save_age()
-        await self._commits.close()
-        self._reader.close()
-        self._writer.close()
-        self._lock.release()
+        try:
+            if not self.is_broken:
+                await self.save_age()
+        except EnvironmentFailure as error:  # mail lives longer by what was not saved
+            log.warning("spool.age_not_saved", reason=error.what)
+        finally:
+            await self._held.aclose()
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the disk failed so that only another process can go on."""
+        return bool(self._commits.broken)
 
     # ---- the front end
 
@@ -168,22 +191,10 @@ class Spool:
         Raises:
             BodyDamaged: there are none, or not as many as were written.
         """
-        if not message.in_file:
-            data = self._at_hand.body(message.id)
-            if data is not None:
-                return Body(size=message.size, data=data)
-            rows = self._select("SELECT data FROM body WHERE message=?", (message.id,))
-            if not rows or len(rows[0][0]) != message.size:
-                raise BodyDamaged(f"the body of {message.id} is not in the spool")
-            return Body(size=message.size, data=rows[0][0])
-        path = self._bodies / message.id
-        try:
-            size = path.stat(follow_symlinks=False).st_size
-        except OSError as error:
-            raise BodyDamaged(f"the body file {message.id} cannot be read: {error}") from error
-        if size != message.size:
-            raise BodyDamaged(f"the body file {message.id} has {size} octets, not {message.size}")
-        return Body(size=message.size, path=path)
+        data = self._at_hand.body(message.id)
+        if data is not None:
+            return Body(size=message.size, data=data)
+        return open_body(self._select, self._bodies, message)
 
     def unfinished(self, *, limit: int) -> list[Stored]:
         """Return messages that have not ended, the oldest first."""
@@ -275,19 +286,6 @@ class Spool:
         """Forget that a destination's server was away."""
         await self._commits.add(changes.back(destination))
 
-    async def damage(self, message: MessageId, reason: str) -> None:
-        """Set a message aside whose body cannot be read."""
-        await self._change(message, changes.damaged(message, reason))
-
-    async def freeze(self, message: MessageId, reason: str) -> None:
-        """Stop the delivery of a message until it is resumed."""
-        await self._change(message, changes.frozen(message, reason))
-
-    async def resume(self, message: MessageId) -> None:
-        """Let a frozen message be delivered again."""
-        await self._change(message, changes.resumed(message))
-        self.on_queued(message)
-
     async def note(self, *records: Outgoing) -> None:
         """Write log records that come with no change of state."""
 
@@ -376,13 +374,6 @@ class Spool:
 
     def _dropper(self, message: MessageId) -> Callable[[], None]:
         return changes.body_dropper(self._bodies, message)
-
-    async def _change(self, message: MessageId, operation: Operation) -> None:
-        self._at_hand.forget(message)
-        await self._commits.add(operation)
-
-    def _select(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        return self._reader.execute(sql, values).fetchall()
 
     def _meta(self) -> dict[str, Any]:
         return {str(name): value for name, value in self._select("SELECT * FROM meta", ())}

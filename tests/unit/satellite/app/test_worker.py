@@ -20,6 +20,7 @@ from common.preferences.documents import canonical_json
 from common.rpc import TlsFiles
 from satellite.app.parent import RETIRED, Worker, shard_folder
 from satellite.settings import SatelliteSettings
+from satellite.spool.commits import REFUSED_MAX
 from satellite.spool.messages import Copy, Disposition, Judged, Judgement
 from satellite.spool.store import Spool
 from tests.support.core_rooms import route
@@ -206,7 +207,8 @@ async def test_a_worker_whose_spool_breaks_ends_and_the_next_reads_what_the_disk
         limit = (log.stat().st_size, log.stat().st_size)
         resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, limit)
 
-        await worker.ask({"ask": "resume", "id": message})
+        for _ in range(REFUSED_MAX):
+            await worker.ask({"ask": "resume", "id": message})
 
         await until(lambda: worker.statuses == [1], "it ends")
         await until(says(worker, STATUS, listening=False), "the next one runs")

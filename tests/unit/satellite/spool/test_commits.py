@@ -69,7 +69,7 @@ async def test_a_sync_that_fails_is_not_tried_again(open_spool: OpenSpool) -> No
     spool = await open_spool()
     told: list[str] = []
     spool.on_broken = lambda: told.append("broken")
-    planted(spool, apsw.IOError("disk I/O error"))
+    planted(spool, apsw.exception_for(apsw.SQLITE_IOERR_FSYNC))
 
     with pytest.raises(EnvironmentFailure):
         await accept(spool)
