@@ -3,8 +3,7 @@
 A benchmark, run by hand: ``python -m tests.bench.intake_cost``. Messages pass through a real spool
 as the stages of a satellite pass them, so that it writes their five records; a real link sends them
 over gRPC with mutual TLS to a core in a process of its own, which commits them on SQLite with
-``synchronous=FULL``. The node's figure is the CPU of its process less that of a run without a link.
-Then single stages run by themselves over the same records.
+``synchronous=FULL``. Then single stages run by themselves over the same records.
 """
 
 from __future__ import annotations
@@ -41,6 +40,7 @@ from core.quarantine.release import Releases
 from core.settings import CoreSettings
 from core.store.database import Database
 from satellite.link.client import Link
+from satellite.settings import SatelliteSettings
 from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Outgoing, Settled
 from satellite.spool.states import State
 from satellite.spool.store import Spool
@@ -122,9 +122,9 @@ async def pass_all(spool: Spool, count: int, *, rate: float) -> None:
 
 
 async def node_cpu_s(
-    folder: Path, settings: Any, count: int, rate: float, *, linked: bool
+    folder: Path, settings: SatelliteSettings, count: int, *, rate: float, linked: bool
 ) -> float:
-    """Return the CPU seconds of a node that passes ``count`` messages."""
+    """Return the CPU seconds of a node that passes ``count`` messages, and sends what it has."""
     clock = SystemClock()
     spool = await Spool.open(folder, node="lon1", shard=0, clock=clock)
     link = Link(
@@ -139,10 +139,9 @@ async def node_cpu_s(
         on_hint=lambda _: None,
         on_released=lambda _: None,
     )
-    running = asyncio.create_task(link.run() if linked else asyncio.sleep(DEADLINE_S))
     spool.on_outgoing = link.outgoing if linked else lambda: None
-    await asyncio.sleep(1.0)
     before = time.process_time()
+    running = asyncio.create_task(link.run() if linked else asyncio.sleep(DEADLINE_S))
     await pass_all(spool, count, rate=rate)
     while linked and spool.backlog_sizes()[0]:
         await asyncio.sleep(0.05)
@@ -260,28 +259,29 @@ class Core:
 # --- what is measured ---------------------------------------------------------------------------
 
 
-def live(folder: Path, certificates: Certificates, args: argparse.Namespace) -> dict[str, float]:
-    """Return ms of CPU per message at both ends while mail flows."""
+def linked(folder: Path, certificates: Certificates, args: argparse.Namespace) -> dict[str, float]:
+    """Return ms of CPU per message at both ends of a link."""
     port = free_port()
     core = Core(folder, certificates.issue("core", "core"), port, args.already)
-    core.cpu_s()  # it answers once it listens
     settings = satellite_settings(certificates.issue("satellite", "lon1"), port=port)
-
-    def node(name: str, *, linked: bool) -> float:
-        work = node_cpu_s(folder / name, settings, args.messages, args.rate, linked=linked)
-        return uvloop.run(work)
-
-    alone = node("alone", linked=False)
-    before = core.cpu_s()
-    linked = node("linked", linked=True)
-    spent = {name: seconds - before[name] for name, seconds in core.cpu_s().items()}
-    core.stop()
     per_message = 1000.0 / args.messages
+
+    def node(name: str, count: int, *, linked: bool) -> float:
+        work = node_cpu_s(folder / name, settings, count, rate=args.rate, linked=linked)
+        spent_s: float = uvloop.run(work)
+        return spent_s * per_message
+
+    before = core.cpu_s()  # it answers once it listens
+    live = node("live", args.messages, linked=True)
+    spent = {name: (s - before[name]) * per_message for name, s in core.cpu_s().items()}
+    alone = node("alone", args.messages, linked=False)
+    drained = node("alone", 0, linked=True)  # what the node kept while there was no core
+    core.stop()
     return {
-        "node: link": (linked - alone) * per_message,
-        "core: all": spent["total"] * per_message,
-        "core: store's thread": spent["store"] * per_message,
-        "core: gRPC and decoding": (spent["total"] - spent["store"]) * per_message,
+        "node: link, live, less a node without one": live - alone,
+        "node: link, of a full spool": drained,
+        "core: all, live": spent["total"],
+        "core: of it the store's thread": spent["store"],
     }
 
 
@@ -347,11 +347,11 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        found = live(folder, Certificates(folder / "authority"), args)
+        found = linked(folder, Certificates(folder / "authority"), args)
         found |= dict(stages(folder / "stages", args.messages))
     print(f"{args.messages} messages at {args.rate:.0f}/s, {args.already} in the core before")
     for stage, ms in found.items():
-        print(f"{stage:28}{ms:7.3f} ms CPU per message")
+        print(f"{stage:44}{ms:7.3f} ms CPU per message")
 
 
 if __name__ == "__main__":
