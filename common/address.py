@@ -6,6 +6,7 @@ on as it came. Source: RFC 5321 section 4.1.2, RFC 5891 (IDNA), RFC 6531.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 import unicodedata
@@ -92,7 +93,7 @@ def parse_address(text: str) -> Address:
         raise AddressError(f"{text[:80]!r} is no address; it needs a local part, @ and a domain")
     if len(local.encode("utf-8", "replace")) > LOCAL_PART_LENGTH_MAX:
         raise AddressError(f"the local part of {text[:80]!r} is longer than 64 octets")
-    if any(unicodedata.category(c) in ("Cc", "Cs") for c in local):
+    if not local.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in local):
         raise AddressError("an address must not hold control characters")
     if not (_UNQUOTED.fullmatch(local) or _QUOTED.fullmatch(local)):
         raise AddressError(f"the local part of {text[:80]!r} has signs that need quotes")
@@ -112,6 +113,11 @@ def domain_of(text: str) -> Domain:
 
 def canonical_ip(text: str) -> str:
     """Return an IP address in its shortest form; a mapped IPv4 address becomes plain IPv4."""
+    return _canonical_ip(text)
+
+
+@functools.lru_cache(maxsize=4096)
+def _canonical_ip(text: str) -> str:
     address = ipaddress.ip_address(text)
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         return str(address.ipv4_mapped)

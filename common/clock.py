@@ -45,4 +45,17 @@ class SystemClock:
 
 def new_id(clock: Clock) -> str:
     """Return a fresh ULID."""
-    return ulid(now_us=clock.now_us(), randomness=secrets.token_bytes(ULID_RANDOM_BYTES))
+    return ulid(now_us=clock.now_us(), randomness=_randomness())
+
+
+_POOL_BYTES = 64 * ULID_RANDOM_BYTES  # a system call for each id costs more than the id
+_pool = bytearray()
+
+
+def _randomness() -> bytes:
+    """Return random octets that are used once; processes are spawned, so none shares the pool."""
+    if not _pool:
+        _pool.extend(secrets.token_bytes(_POOL_BYTES))
+    taken = bytes(_pool[-ULID_RANDOM_BYTES:])
+    del _pool[-ULID_RANDOM_BYTES:]
+    return taken

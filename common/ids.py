@@ -17,6 +17,8 @@ Incarnation = NewType("Incarnation", str)
 ULID_RANDOM_BYTES = 10
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)  # two digits at a time
+_SHIFTS = range(120, -10, -10)
 _SHAPE = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
@@ -29,7 +31,7 @@ def ulid(*, now_us: int, randomness: bytes) -> str:
     """
     assert len(randomness) == ULID_RANDOM_BYTES
     value = ((now_us // 1000) & ((1 << 48) - 1)) << 80 | int.from_bytes(randomness, "big")
-    return "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -5, -5))
+    return "".join([_PAIRS[(value >> shift) & 1023] for shift in _SHIFTS])
 
 
 def ulid_ms(text: str) -> int:

@@ -82,6 +82,7 @@ class Connection(SMTP):
         self._client_address = ""
         self._verb = "CONNECT"
         self._out = bytearray()
+        self._is_held_up = False  # there is something to drain
         self._errors = 0  # in tenths
         self._leaving = False
         self._gone = False
@@ -121,7 +122,7 @@ class Connection(SMTP):
         reception.metrics.connection(str(turned))
         reception.metrics.reply("CONNECT", reply.code)
         self._gone = True
-        transport.write(str(reply).encode("ascii"))
+        transport.write(reply.octets)
         transport.close()
         return False
 
@@ -175,7 +176,7 @@ class Connection(SMTP):
 
     def _say(self, reply: Reply) -> None:
         self._reception.metrics.reply(self._verb, reply.code)
-        self._out += str(reply).encode("ascii")
+        self._out += reply.octets
         self._leaving = self._leaving or reply.closes
 
     async def _flush(self) -> None:
@@ -183,10 +184,22 @@ class Connection(SMTP):
             raise ClientGone("the client has gone")
         self._writer.write(bytes(self._out))
         self._out.clear()
+        if not self._is_held_up:
+            return
         try:
             await self._writer.drain()
         except OSError as error:
             raise ClientGone("the client has gone") from error
+
+    def pause_writing(self) -> None:
+        """Note that the client reads more slowly than we write."""
+        self._is_held_up = True
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Note that it has caught up."""
+        self._is_held_up = False
+        super().resume_writing()
 
     async def _read(self) -> bytes:
         try:

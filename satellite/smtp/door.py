@@ -7,6 +7,7 @@ take memory.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections import Counter
 from enum import StrEnum
@@ -65,6 +66,7 @@ class Door:
         return len(self._networks)
 
 
+@functools.lru_cache(maxsize=4096)  # a client comes again, and leaves by the network it came by
 def network_of(address: str) -> tuple[int, int]:
     """Return the IP version and the /24 or /64 that an address in canonical text is in."""
     parsed = ipaddress.ip_address(address)

@@ -9,8 +9,9 @@ Source: RFC 5321 section 4.2, RFC 2034, RFC 3463 with the registry of RFC 5248.
 
 from __future__ import annotations
 
+import functools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from common.ids import MessageId
 from satellite.smtp.pressure import OF_ROOM, SHUTS, Refusal
@@ -39,6 +40,10 @@ class Reply:
     closes: bool = False
     weight: int = 0
     more: tuple[str, ...] = ()
+    octets: bytes = field(init=False, repr=False, compare=False)  # as they are sent
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "octets", str(self).encode("ascii"))
 
     def __str__(self) -> str:
         first = f"{self.status} {self.text}" if self.status else self.text
@@ -46,16 +51,19 @@ class Reply:
         return "".join(f"{self.code}-{line}\r\n" for line in before) + f"{self.code} {last}\r\n"
 
 
+@functools.lru_cache(maxsize=8)
 def greeting(hostname: str) -> Reply:
     """Return the first line of a session. The word ESMTP invites EHLO (RFC 5321 section 3.1)."""
     return Reply(220, "", f"{hostname} ESMTP Border Scout")
 
 
+@functools.lru_cache(maxsize=8)
 def hello(hostname: str) -> Reply:
     """Return the answer to HELO."""
     return Reply(250, "", hostname)
 
 
+@functools.lru_cache(maxsize=8)
 def capabilities(hostname: str, *, message_bytes_max: int, offers_tls: bool) -> Reply:
     """Return the answer to EHLO. AUTH is never among them: nobody logs in on port 25 here."""
     keywords = [

@@ -8,6 +8,7 @@ Source: RFC 5321 section 4.4, RFC 3848 and RFC 6531 section 4.3 (``with``), RFC 
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import UTC, datetime
 
@@ -78,7 +79,12 @@ def address_literal(address: str) -> str:
 
 def date_time(now_us: int) -> str:
     """Return the instant as RFC 5322 writes it, in UTC; the names do not depend on the locale."""
-    at = datetime.fromtimestamp(now_us // 1_000_000, UTC)
+    return _second(now_us // 1_000_000)
+
+
+@functools.lru_cache(maxsize=4)  # many messages share a second
+def _second(now_s: int) -> str:
+    at = datetime.fromtimestamp(now_s, UTC)
     day = _DAYS[at.weekday()]
     month = _MONTHS[at.month - 1]
     return f"{day}, {at.day} {month} {at.year} {at:%H:%M:%S} +0000"
