@@ -59,6 +59,10 @@ def _targets(texts: list[str]) -> list[str]:
     return texts
 
 
+def _id_or_none(text: str) -> str:
+    return _id(text) if text else text
+
+
 def _id(text: str) -> str:
     if not is_ulid(text.upper()):
         raise typer.BadParameter(f"{text[:80]!r} is no message id of 26 letters and digits")
@@ -96,5 +100,8 @@ Targets = Annotated[
         help="The server; again for those to try after it.",
         callback=_targets,
     ),
+]
+MessageIdOrNone = Annotated[
+    str, typer.Argument(metavar="ID", help="One message's id.", callback=_id_or_none)
 ]
 MessageId = Annotated[str, typer.Argument(metavar="ID", help="The message's id.", callback=_id)]

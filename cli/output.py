@@ -93,6 +93,18 @@ def print_table(
     wide.print(Padding(table, (0, 0, 0, indent)))
 
 
+def print_facts(facts: Sequence[tuple[str, str]]) -> None:
+    """Print a name and what it is on each line, folded below itself; empty ones are left out."""
+    width = max((len(name) for name, _ in facts), default=0)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim", min_width=width, no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, fact in facts:
+        if fact:
+            table.add_row(_cell(name), _cell(fact))
+    Console(highlight=False, width=_width()).print(Padding(table, (0, 0, 0, 2)))
+
+
 def _cell(value: object) -> Text:
     return value if isinstance(value, Text) else Text(plain(value))
 

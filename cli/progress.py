@@ -16,8 +16,8 @@ PATIENCE_S = 1.0  # what is done sooner needs no bar
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """Give a function that takes what is done, how many are, and of how many."""
+def progress_bar() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Give a function that takes what is done, how many are, and of how many; None: unknown."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
@@ -26,7 +26,7 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
     timer.daemon = True
     timer.start()
 
-    def step(what: str, done: int, total: int) -> None:
+    def step(what: str, done: int, total: int | None) -> None:
         bar.update(task, description=what, completed=done, total=total)
 
     try:

@@ -2,106 +2,271 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
-from cli.arguments import MessageId
+from cli.arguments import MessageId, MessageIdOrNone
+from cli.explanation import next_try, route, time_left, why
 from cli.node import Config, ask
 from cli.output import (
     AsJson,
     clock_time,
     coloured,
     console,
+    counted,
     fail,
+    octets,
     plain,
+    print_facts,
     print_json,
     print_lines,
-    print_table,
+    seconds_since,
+    span,
 )
+from cli.progress import progress_bar
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="A satellite's spool, without the core."
 )
 
 AN_ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+END = "~"  # after every message id
+Page = dict[str, dict[str, Any]]  # by shard
 
 
-@app.command("list", epilog="Example: borderscout spool list --config out/lon1/satellite.yaml")
+class State(StrEnum):
+    """States of a recipient that has not ended, as a satellite names them."""
+
+    RECEIVED = "received"
+    WAITING = "waiting"
+    QUEUED = "queued"
+    SENDING = "sending"
+    DEFERRED = "deferred"
+    HELD = "held"
+    FROZEN = "frozen"
+    DAMAGED = "damaged"
+
+
+Destination = Annotated[
+    str,
+    typer.Option(
+        "--destination",
+        "--domain",
+        metavar="NAME",
+        help="Only what goes there: a domain, or HOST:PORT of the smart host.",
+    ),
+]
+
+
+@app.command("list", epilog="Example: borderscout spool list --state held --config satellite.yaml")
 def list_(
     config: Config,
-    limit: Annotated[int, typer.Option(help="Messages of each shard.", min=1, max=1000)] = 100,
+    state: Annotated[
+        State | None, typer.Option(help="Only in this state.", show_default=False)
+    ] = None,
+    destination: Destination = "",
+    limit: Annotated[int, typer.Option(help="Messages at the most.", min=1, max=1000)] = 100,
     as_json: AsJson = False,
 ) -> None:
     """List messages that have not ended, the oldest first."""
-    _print(_messages(ask(config, {"ask": "list", "limit": limit})), as_json)
-
-
-@app.command(epilog=f"Example: borderscout spool show {AN_ID} --config lon1/satellite.yaml")
-def show(message: MessageId, config: Config, as_json: AsJson = False) -> None:
-    """Show one message."""
-    found = _messages(ask(config, {"ask": "show", "id": message}))
-    if not found:
-        fail(f"{message} is not in the spool; it may have ended: borderscout track {message}")
-    _print(found, as_json)
-
-
-@app.command(epilog="Example: borderscout spool flush --config out/lon1/satellite.yaml")
-def flush(
-    config: Config,
-    destination: Annotated[str, typer.Option(help="HOST:PORT; left out: everything.")] = "",
-    as_json: AsJson = False,
-) -> None:
-    """Try deferred and held mail now."""
-    _done(ask(config, {"ask": "flush", "destination": destination}), "flushed", as_json)
-
-
-@app.command(epilog=f"Example: borderscout spool freeze {AN_ID} --config lon1/satellite.yaml")
-def freeze(message: MessageId, config: Config, as_json: AsJson = False) -> None:
-    """Stop the delivery of a message until it is resumed."""
-    _done(ask(config, {"ask": "freeze", "id": message}), "frozen", as_json)
-
-
-@app.command(epilog=f"Example: borderscout spool resume {AN_ID} --config lon1/satellite.yaml")
-def resume(message: MessageId, config: Config, as_json: AsJson = False) -> None:
-    """Let a frozen message be delivered again."""
-    _done(ask(config, {"ask": "resume", "id": message}), "resumed", as_json)
-
-
-def _messages(shards: dict[str, Any]) -> list[dict[str, Any]]:
-    found = [
-        {"shard": int(shard), **message}
-        for shard, answer in shards.items()
-        for message in answer["messages"]
-    ]
-    return sorted(found, key=lambda message: str(message["id"]))
-
-
-def _print(messages: list[dict[str, Any]], as_json: bool) -> None:
+    question: dict[str, Any] = {"ask": "list", "limit": limit}
+    question |= {"state": state.value} if state is not None else {}
+    question |= {"destination": destination} if destination else {}
+    messages, there_is_more = _oldest(config, question, limit)
     if as_json:
         print_lines(messages)
         return
     for message in messages:
-        console.print(
-            f"{message['id']}  {clock_time(message['received'])}  {message['size']} octets"
-            f"  <{plain(message['sender'])}>"
-        )
-        rows = [
-            (
-                one["address"],
-                coloured(one["state"]),
-                one["attempts"],
-                "; ".join(filter(None, (one["reason"], one["reply"]))),
-            )
-            for one in message["recipients"]
+        _print_short(message, state, destination)
+    if there_is_more:
+        console.print(Text("there are more; see them with --limit, --state, --destination", "dim"))
+
+
+@app.command(epilog=f"Example: borderscout spool show {AN_ID} --config lon1/satellite.yaml")
+def show(message: MessageId, config: Config, as_json: AsJson = False) -> None:
+    """Show one message: why it is where it is, when it is tried next, and how long it is kept."""
+    found = _messages(ask(config, {"ask": "show", "id": message}))
+    if not found:
+        fail(f"{message} is not in the spool; it may have ended: borderscout track {message}")
+    if as_json:
+        print_lines(found)
+    else:
+        _print_whole(found[0])
+
+
+@app.command(epilog="Example: borderscout spool flush --destination acme.example --config …")
+def flush(
+    config: Config,
+    message: MessageIdOrNone = "",
+    destination: Destination = "",
+    as_json: AsJson = False,
+) -> None:
+    """Try deferred and held mail now: one message, what goes to one destination, or everything."""
+    if message and destination:
+        fail("name a message or a destination, not both; see borderscout spool --help", status=2)
+    if not message:
+        answers = ask(config, {"ask": "flush", "destination": destination})
+        _done(answers, f"flushed {destination or 'everything'}", as_json)
+        return
+    answers = ask(config, {"ask": "flush", "id": message})
+    _check_here(answers, message, "it waits for no server")
+    _done(answers, f"flushed {message}", as_json)
+
+
+@app.command(epilog=f"Example: borderscout spool freeze {AN_ID} --config lon1/satellite.yaml")
+def freeze(
+    config: Config,
+    message: MessageIdOrNone = "",
+    destination: Destination = "",
+    as_json: AsJson = False,
+) -> None:
+    """Stop a message, or all that is here for a destination, until it is resumed."""
+    _move(config, "freeze", "frozen", message, destination, as_json)
+
+
+@app.command(epilog=f"Example: borderscout spool resume {AN_ID} --config lon1/satellite.yaml")
+def resume(
+    config: Config,
+    message: MessageIdOrNone = "",
+    destination: Destination = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let frozen mail be delivered again: a message, or all that is here for a destination."""
+    _move(config, "resume", "resumed", message, destination, as_json)
+
+
+def _move(
+    config: Path, verb: str, done: str, message: str, destination: str, as_json: bool
+) -> None:
+    if bool(message) == bool(destination):
+        fail("name a message or a destination; see borderscout spool --help", status=2)
+    if message:
+        answers = ask(config, {"ask": verb, "id": message})
+        _check_here(answers, message, f"nothing of it can be {done} now")
+        _done(answers, f"{done} {message}", as_json)
+        return
+    moved = 0
+    with progress_bar() as step:
+        for answers in _pages(config, {"ask": verb, "destination": destination}):
+            moved += sum(found["moved"] for found in answers.values())
+            step(done, moved, None)
+    if as_json:
+        print_json({"done": True, "shards": len(answers), "messages": moved})
+    else:
+        console.print(f"{done} {counted(moved, 'message')} for {plain(destination)}")
+
+
+def _pages(config: Path, question: dict[str, Any]) -> Iterator[Page]:
+    """Yield the shards' answers until each has come to its end."""
+    cursors: dict[str, str] = {}
+    while True:
+        answers = ask(config, question | ({"after": cursors} if cursors else {}))
+        yield answers
+        cursors = {shard: found.get("after") or END for shard, found in answers.items()}
+        if set(cursors.values()) == {END}:
+            return
+
+
+def _oldest(config: Path, question: dict[str, Any], limit: int) -> tuple[list[Any], bool]:
+    """Return the oldest messages of all shards, and whether there are more."""
+    found: list[dict[str, Any]] = []
+    per_shard: dict[str, int] = {}
+    for answers in _pages(config, question):
+        found += _messages(answers)
+        for shard, answer in answers.items():
+            per_shard[shard] = per_shard.get(shard, 0) + len(answer["messages"])
+        ended = {shard for shard, answer in answers.items() if not answer.get("after")}
+        if all(shard in ended or count >= limit for shard, count in per_shard.items()):
+            there_is_more = len(found) > limit or len(ended) < len(answers)
+            break
+    found.sort(key=lambda message: str(message["id"]))
+    return found[:limit], there_is_more
+
+
+def _messages(shards: Page) -> list[dict[str, Any]]:
+    return [
+        {"shard": int(shard), **message}
+        for shard, answer in shards.items()
+        for message in answer["messages"]
+    ]
+
+
+def _print_short(message: dict[str, Any], state: State | None, destination: str) -> None:
+    """Print a line of the message, and two for each recipient that was asked for."""
+    _print_head(message)
+    meant = [
+        one
+        for one in message["recipients"]
+        if (state is None or one["state"] == state)
+        and destination.lower() in ("", one["destination"])
+    ]
+    now_us = time.time_ns() // 1000
+    for one in meant:
+        then = next_try(one, now_us=now_us)
+        facts = [
+            f"next: {then}" if then else "",
+            f"left: {left}" if (left := time_left(one)) else "",
         ]
-        print_table(("Recipient", "!State", ">Tries", "Why"), rows, indent=2)
+        line = Text.assemble("  ", coloured(one["state"]), f"  {plain(one['address'])}")
+        line.append("".join(f"  {plain(fact)}" for fact in facts if fact))
+        console.print(line)
+        console.print(Text(f"      {plain(why(one))}", style="dim"))
+    hidden = message["recipients_count"] - len(message["recipients"])
+    if hidden:
+        console.print(Text(f"  and {counted(hidden, 'further recipient')}", style="dim"))
 
 
-def _done(shards: dict[str, Any], word: str, as_json: bool) -> None:
+def _print_head(message: dict[str, Any]) -> None:
+    console.print(
+        Text.assemble(
+            (message["id"], "bold"),
+            f"  {clock_time(message['received'])}  {octets(message['size'])}",
+            f"  <{plain(message['sender'])}>",
+        )
+    )
+
+
+def _print_whole(message: dict[str, Any]) -> None:
+    _print_head(message)
+    age = span(max(0.0, seconds_since(message["received"])))
+    subject = plain(message["subject"] or "(no subject yet)")
+    facts = [("received", f"{age} ago, shard {message['shard']}, {message['origin']}")]
+    print_facts([*facts, ("subject", subject)])
+    now_us = time.time_ns() // 1000
+    for one in message["recipients"]:
+        console.print()
+        console.print(Text.assemble((plain(one["address"]), "bold"), "  ", coloured(one["state"])))
+        tries = f"{one['attempts']}, the last answer: {one['reply']}" if one["reply"] else ""
+        print_facts(
+            [
+                ("goes to", route(one)),
+                ("why", why(one)),
+                ("next try", next_try(one, now_us=now_us)),
+                ("time left", time_left(one)),
+                ("tries", tries or str(one["attempts"])),
+            ]
+        )
+    hidden = message["recipients_count"] - len(message["recipients"])
+    if hidden:
+        console.print(Text(f"and {counted(hidden, 'further recipient')}", style="dim"))
+
+
+def _check_here(shards: Page, message: str, nothing: str) -> None:
+    """End the command when no shard has the message, or there is nothing to be done with it."""
     if not any(found["done"] for found in shards.values()):
-        fail("there is no such message in the spool; see it with: borderscout spool list")
+        fail(f"{message} is not in the spool; see what is with: borderscout spool list")
+    if not any(found["moved"] for found in shards.values()):
+        fail(f"{message}: {nothing}; see why with: borderscout spool show {message}")
+
+
+def _done(shards: Page, word: str, as_json: bool) -> None:
     if as_json:
         print_json({"done": True, "shards": len(shards)})
     else:
-        console.print(word)
+        console.print(plain(word))

@@ -14,16 +14,13 @@ from prometheus_client.exposition import generate_latest
 
 from common.clock import Clock
 from common.errors import BorderScoutError
-from common.ids import MessageId, is_ulid
 from satellite.app.channel import Answer, Question
+from satellite.app.inspection import Inspection
 from satellite.delivery.hold import HOLD_DAYS_DEFAULT, expires_age_us
 from satellite.delivery.worker import Delivery
 from satellite.spool.leftover import Left
-from satellite.spool.messages import Stored
 from satellite.spool.states import State
 from satellite.spool.store import Spool
-
-LIST_MAX = 1000  # messages in one answer
 
 AT_ONCE = (State.RECEIVED, State.QUEUED, State.SENDING)  # somebody works on these
 EXPIRING = frozenset({State.WAITING, State.QUEUED, State.SENDING, State.DEFERRED, State.HELD})
@@ -49,6 +46,7 @@ class Desk:
 
     def __init__(self, shard: Asked) -> None:
         self._shard = shard
+        self._inspection = Inspection(shard)
 
     async def answer(self, question: Question) -> Answer:
         """Return the answer, or what is wrong with the question."""
@@ -64,34 +62,23 @@ class Desk:
             case "status":
                 answer = self._status()
             case "list":
-                answer = self._list(question)
+                answer = await self._inspection.look(question)
             case "show":
-                answer = self._show(_message(question))
+                answer = self._inspection.show(question)
             case "flush":
-                self._shard.delivery.flush(str(question.get("destination", "")))
-                answer = {"done": True}
+                answer = self._inspection.flush(question)
             case "drain":
                 await self._shard.empty(question.get("on") is True)
                 answer = {"done": True}
             case "left":
                 answer = self._left()
             case "freeze":
-                message = self._known(question)
-                if message is not None:
-                    await self._shard.spool.freeze(message, "frozen by an operator")
-                answer = {"done": message is not None}
+                answer = await self._inspection.freeze(question)
             case "resume":
-                message = self._known(question)
-                if message is not None:
-                    await self._shard.spool.resume(message)
-                answer = {"done": message is not None}
+                answer = await self._inspection.resume(question)
             case _:
                 answer = {"error": "unknown question"}
         return answer
-
-    def _known(self, question: Question) -> MessageId | None:
-        message = _message(question)
-        return message if self._shard.spool.message(message) is not None else None
 
     def _status(self) -> Answer:
         spool = self._shard.spool
@@ -135,47 +122,7 @@ class Desk:
             "expires": _iso(expires_us) if expires_us else "",
         }
 
-    def _list(self, question: Question) -> Answer:
-        limit = question.get("limit", LIST_MAX)
-        limit = min(limit, LIST_MAX) if isinstance(limit, int) and limit > 0 else LIST_MAX
-        found = self._shard.spool.unfinished(limit=limit)
-        return {"messages": [summary(message) for message in found]}
-
-    def _show(self, message: MessageId) -> Answer:
-        stored = self._shard.spool.message(message)
-        return {"messages": [summary(stored)] if stored is not None else []}
-
-
-def _message(question: Question) -> MessageId:
-    text = str(question.get("id", ""))
-    if not is_ulid(text):
-        raise BorderScoutError(f"{text[:40]!r} is no message id")
-    return MessageId(text)
-
 
 def _iso(time_us: int) -> str:
     time = datetime.fromtimestamp(time_us / 1e6, UTC)
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def summary(message: Stored) -> dict[str, Any]:
-    """Return a message as ``spool list`` shows it."""
-    return {
-        "id": message.id,
-        "received": _iso(message.received_us),
-        "origin": message.origin.value,
-        "sender": message.envelope.sender,
-        "size": message.size,
-        "subject": message.subject,
-        "recipients": [
-            {
-                "address": recipient.address,
-                "state": recipient.state.value,
-                "reason": recipient.reason,
-                "attempts": recipient.attempts,
-                "next_us": recipient.next_us,
-                "reply": recipient.reply,
-            }
-            for recipient in message.recipients
-        ],
-    }

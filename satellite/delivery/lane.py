@@ -122,6 +122,21 @@ class Lane:
             self._hinted_s = now_s
             self._probe_s = AT_ONCE_S
 
+    def hurry(self, message: MessageId) -> bool:
+        """Make one message due, or ask its server at once; False when it does not wait here.
+
+        On hold it stays behind those that are older: the probe takes the oldest.
+        """
+        entry = self.entries.get(message)
+        if entry is None:
+            return False
+        if entry.place is Place.WAITING:
+            entry.until_us = EVERY_TRY_US
+            self._move(entry, Place.READY)
+        if self.hold is not None and not self._is_probing:
+            self._probe_s = AT_ONCE_S
+        return True
+
     def flush(self) -> None:
         """Make everything due, and probe at once."""
         for _, entry in self._waiting:
@@ -172,6 +187,10 @@ class Lane:
         if self.bucket is not None and self.active < self._limit():
             dues.append(self.bucket.next_s())
         return min(dues, default=None)
+
+    def next_probe_s(self) -> float | None:
+        """Return the monotonic time of the next probe; None while one is under way, or no hold."""
+        return self._probe_s
 
     def oldest(self) -> Entry | None:
         """Return the oldest message, or None."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 
+from common.ids import MessageId
 from satellite.delivery.entries import Entry
 from satellite.delivery.hold import Hold
 from satellite.delivery.lane import Lane
@@ -113,6 +114,13 @@ class Lanes:
             self._emptied.add(entry.destination)
         return was_offered
 
+    def hurry(self, message: MessageId) -> bool:
+        """Make one message due wherever it waits; False when it waits nowhere."""
+        found = [lane for lane in self._lanes.values() if lane.hurry(message)]
+        for lane in found:
+            self._enter_turn(lane)
+        return bool(found)
+
     def flush(self, name: str = "") -> None:
         """Make everything due for the destinations of a name, or for all, and probe at once."""
         for lane in self._named(name):
@@ -193,6 +201,11 @@ class Lanes:
         """Return the hold of a destination, or None while it is not away."""
         lane = self._lanes.get(destination)
         return lane.hold if lane is not None else None
+
+    def next_probe_s(self, destination: Destination) -> float | None:
+        """Return when a destination is asked next whether it is back; None: it is not planned."""
+        lane = self._lanes.get(destination)
+        return lane.next_probe_s() if lane is not None else None
 
     def held(self) -> Iterator[Held]:
         """Return the destinations that are away and have mail."""

@@ -34,6 +34,7 @@ from satellite.delivery.room import FAULT_PAUSE_S, DeliverySpool, Room
 from satellite.delivery.routing import Destination, Own, leg_of
 from satellite.delivery.schedule import SPREAD_SHARE, Schedule
 from satellite.delivery.session import Deadlines
+from satellite.delivery.standing import Standing, standing_of
 from satellite.delivery.status_part import Reporter
 from satellite.delivery.terms import Terms, terms_of
 from satellite.settings import SatelliteSettings, split_endpoint
@@ -150,6 +151,28 @@ class Delivery:
         """Try again now, for one destination (a domain) or for all."""
         self._lanes.flush(destination)
         self._woken.set()
+
+    def hurry(self, message: MessageId) -> bool:
+        """Try one message now; False when it waits for nothing here."""
+        is_here = self._lanes.hurry(message)
+        self._woken.set()
+        return is_here
+
+    def destination_of(self, address: str, origin: Origin) -> str:
+        """Return the name of the destination of a recipient's mail."""
+        leg = leg_of(address, origin, preferences=self._spool.preferences, own=self._own)
+        return leg.destination.name
+
+    def standing(self, address: str, origin: Origin) -> Standing:
+        """Return how it is with the mail for a recipient, for an operator who asks."""
+        return standing_of(
+            address,
+            origin,
+            preferences=self._spool.preferences,
+            own=self._own,
+            lanes=self._lanes,
+            now_s=self._clock.monotonic_s(),
+        )
 
     def hint(self, destination: str) -> None:
         """Ask now whether a destination is back: another shard or site has reached it.

@@ -6,7 +6,7 @@ writes the log record of the step in the same transaction (P2).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from satellite.spool.rows import (
     recipient_row,
 )
 from satellite.spool.states import (
+    FREEZABLE,
     OUTCOMES,
     TABLE,
     IllegalTransition,
@@ -48,7 +49,6 @@ _FORGET = (
     "DELETE FROM recipient WHERE message=?",
     "DELETE FROM message WHERE id=?",
 )
-_FREEZABLE = frozenset({State.QUEUED, State.DEFERRED, State.HELD})
 DAMAGEABLE = frozenset(state for state, row in TABLE.items() if State.DAMAGED in row.after)
 _SET_STATE = "UPDATE recipient SET state=? WHERE message=? AND number=?"
 
@@ -216,12 +216,22 @@ def _write_result(
 
 
 def all_moved(
-    message: MessageId, *, before: frozenset[State], after: State, event: Event, reason: str
+    message: MessageId,
+    *,
+    before: frozenset[State],
+    after: State,
+    event: Event,
+    reason: str,
+    numbers: Collection[int] | None = None,  # None: all
 ) -> Operation:
     """Move every recipient that is in one of some states: freeze, resume, damage."""
 
     def write(transaction: Transaction) -> None:
-        recipients = [r for r in _open(transaction, message) if r.state in before]
+        recipients = [
+            recipient
+            for recipient in _open(transaction, message)
+            if recipient.state in before and (numbers is None or recipient.number in numbers)
+        ]
         for recipient in recipients:
             check_transition(recipient.state, after)
         for recipient in recipients:
@@ -244,21 +254,27 @@ def damaged(message: MessageId, reason: str) -> Operation:
     )
 
 
-def frozen(message: MessageId, reason: str) -> Operation:
-    """An operator stops a message."""
+def frozen(message: MessageId, reason: str, numbers: Collection[int] | None = None) -> Operation:
+    """An operator stops a message, or some of its recipients."""
     return all_moved(
-        message, before=_FREEZABLE, after=State.FROZEN, event=Event.FROZEN, reason=reason
+        message,
+        before=FREEZABLE,
+        after=State.FROZEN,
+        event=Event.FROZEN,
+        reason=reason,
+        numbers=numbers,
     )
 
 
-def resumed(message: MessageId) -> Operation:
-    """An operator lets a message go on."""
+def resumed(message: MessageId, numbers: Collection[int] | None = None) -> Operation:
+    """An operator lets a message go on, or some of its recipients."""
     return all_moved(
         message,
         before=frozenset({State.FROZEN}),
         after=State.DEFERRED,
         event=Event.RESUMED,
         reason="resumed by an operator",
+        numbers=numbers,
     )
 
 

@@ -5,7 +5,7 @@ Touches the spool's commits. An operator asks, or a stage that cannot read a bod
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from common.ids import MessageId
 from satellite.spool import changes
@@ -24,13 +24,15 @@ class Interventions:
         """Set a message aside whose body cannot be read."""
         await self._change(message, changes.damaged(message, reason))
 
-    async def freeze(self, message: MessageId, reason: str) -> None:
-        """Stop the delivery of a message until it is resumed."""
-        await self._change(message, changes.frozen(message, reason))
+    async def freeze(
+        self, message: MessageId, reason: str, *, numbers: Collection[int] | None = None
+    ) -> None:
+        """Stop the delivery of a message, or to these of its recipients, until it is resumed."""
+        await self._change(message, changes.frozen(message, reason, numbers))
 
-    async def resume(self, message: MessageId) -> None:
-        """Let a frozen message be delivered again."""
-        await self._change(message, changes.resumed(message))
+    async def resume(self, message: MessageId, *, numbers: Collection[int] | None = None) -> None:
+        """Let a frozen message, or what is frozen for these recipients, be delivered again."""
+        await self._change(message, changes.resumed(message, numbers))
         self.on_queued(message)
 
     async def _change(self, message: MessageId, operation: Operation) -> None:

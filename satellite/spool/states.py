@@ -122,6 +122,7 @@ TABLE: Mapping[State, Row] = {
     _S.EXPIRED: _ENDED,
 }
 
+FREEZABLE = frozenset({State.QUEUED, State.DEFERRED, State.HELD})  # what an operator can stop
 OUTCOMES = frozenset(state for state, row in TABLE.items() if row.recovery is Recovery.NOTHING)
 
 

@@ -28,6 +28,7 @@ from satellite.spool.applied import DigestMismatch
 from satellite.spool.at_hand import AtHand
 from satellite.spool.bodies import FOLDER, Body, open_body
 from satellite.spool.commits import Commits, Transaction
+from satellite.spool.finding import Found, part
 from satellite.spool.intake import Entry, disk_failure, queued_recipients
 from satellite.spool.interventions import Interventions
 from satellite.spool.judged import as_judged
@@ -209,6 +210,10 @@ class Spool(Interventions):
     def left(self) -> list[Left]:
         """Return what has not ended, by the recipients' domain and state."""
         return left(self._select)
+
+    def recipients(self, *, after: str, messages: int) -> list[Found]:
+        """Return the recipients of the next messages after an id, the oldest first."""
+        return part(self._select, after=after, messages=messages)
 
     def counts(self) -> dict[State, int]:
         """Return how many recipients are in each state that is no outcome."""

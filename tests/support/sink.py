@@ -155,6 +155,11 @@ class Sink:
             self._serve, self.host, self.port, limit=LINE_BYTES_MAX, reuse_address=True, backlog=512
         )
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether it is there for its customers now."""
+        return self._server is not None
+
     async def stop(self) -> None:
         """Close the port and every connection, as a server that goes down does."""
         if self._server is None:

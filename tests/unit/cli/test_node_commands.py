@@ -18,7 +18,7 @@ from tests.unit.cli.test_doctor import SETTINGS
 ONE, TWO = made_id(1), made_id(2)
 
 
-def message(name: str, address: str) -> dict[str, Any]:
+def message(name: str, address: str, *, reply: str = "") -> dict[str, Any]:
     return {
         "id": name,
         "received": "2026-01-01T00:00:00.000Z",
@@ -26,6 +26,7 @@ def message(name: str, address: str) -> dict[str, Any]:
         "sender": "a\x1b[2J@sender.example",
         "size": 12,
         "subject": "",
+        "recipients_count": 1,
         "recipients": [
             {
                 "address": address,
@@ -33,7 +34,12 @@ def message(name: str, address: str) -> dict[str, Any]:
                 "reason": "connection refused",
                 "attempts": 3,
                 "next_us": 0,
-                "reply": "",
+                "reply": reply,
+                "destination": "acme.example",
+                "hosts": ["mail.acme.example:25"],
+                "hold": None,
+                "hold_days": 7,
+                "left_s": 500_000.0,
             }
         ],
     }
@@ -44,6 +50,7 @@ class FakeWorkers:
 
     def __init__(self) -> None:
         self.asked: list[Question] = []
+        self.script: list[dict[int, Answer | None]] = []
         self.answers: dict[int, Answer | None] = {
             0: {"messages": [message(TWO, "y@acme.example")]},
             1: {"messages": [message(ONE, "x@acme.example")]},
@@ -51,7 +58,7 @@ class FakeWorkers:
 
     async def ask_each(self, question: Question) -> dict[int, Answer | None]:
         self.asked.append(question)
-        return self.answers
+        return self.script.pop(0) if self.script else self.answers
 
 
 @pytest.fixture
@@ -89,8 +96,11 @@ async def test_messages_of_all_shards_are_listed_the_oldest_first(
     [
         (("flush",), {"ask": "flush", "destination": ""}),
         (("flush", "--destination", "m:25"), {"ask": "flush", "destination": "m:25"}),
+        (("flush", ONE), {"ask": "flush", "id": ONE}),
         (("freeze", ONE), {"ask": "freeze", "id": ONE}),
         (("resume", ONE), {"ask": "resume", "id": ONE}),
+        (("freeze", "--domain", "a.example"), {"ask": "freeze", "destination": "a.example"}),
+        (("resume", "--destination", "a.example"), {"ask": "resume", "destination": "a.example"}),
     ],
 )
 async def test_what_an_operator_wants_reaches_every_shard(
@@ -100,11 +110,86 @@ async def test_what_an_operator_wants_reaches_every_shard(
     command: tuple[str, ...],
     question: Question,
 ) -> None:
-    workers.answers = {0: {"done": True}, 1: {"done": True}}
+    workers.answers = {0: {"done": True, "moved": 2}, 1: {"done": False, "moved": 0}}
+
     (line,) = (await shell("spool", *command, "--config", config, "--json")).lines
 
-    assert line == {"done": True, "shards": 2}
+    assert (line["done"], line["shards"]) == (True, 2)
+    assert line.get("messages", 2) == 2
     assert workers.asked == [question]
+
+
+@pytest.mark.parametrize("verb", ["freeze", "resume"])
+async def test_freezing_goes_on_until_each_shard_has_come_to_its_end(
+    workers: FakeWorkers, shell: Shell, config: Path, verb: str
+) -> None:
+    answers: list[dict[int, Answer | None]] = [
+        {0: {"moved": 5, "after": ONE}, 1: {"moved": 1, "after": None}},
+        {0: {"moved": 2, "after": None}, 1: {"moved": 0, "after": None}},
+    ]
+    workers.script = answers
+
+    out = (await shell("spool", verb, "--destination", "a.example", "--config", config)).out
+
+    assert "8 messages for a.example" in out
+    assert [question.get("after") for question in workers.asked] == [None, {"0": ONE, "1": "~"}]
+
+
+@pytest.mark.parametrize(
+    ("verb", "answer", "said"),
+    [
+        ("freeze", {"done": True, "moved": 0}, "nothing of it can be frozen now"),
+        ("resume", {"done": True, "moved": 0}, "nothing of it can be resumed now"),
+        ("flush", {"done": True, "moved": 0}, "it waits for no server"),
+        ("freeze", {"done": False, "moved": 0}, "is not in the spool"),
+        ("flush", {"done": False, "moved": 0}, "is not in the spool"),
+    ],
+)
+async def test_what_was_not_done_is_not_said_to_be(
+    workers: FakeWorkers, shell: Shell, config: Path, verb: str, answer: Answer, said: str
+) -> None:
+    workers.answers = {0: answer}
+
+    assert said in (await shell("spool", verb, ONE, "--config", config)).check_failed()
+
+
+async def test_a_list_of_what_is_meant_is_the_oldest_of_all_shards(
+    workers: FakeWorkers, shell: Shell, config: Path
+) -> None:
+    command = ("spool", "list", "--config", config, "--state", "held", "--domain", "a.example")
+
+    said = await shell(*command, "--limit", "1", "--json")
+
+    assert [line["id"] for line in said.lines] == [ONE]
+    assert workers.asked == [
+        {"ask": "list", "limit": 1, "state": "held", "destination": "a.example"}
+    ]
+    out = (await shell("spool", "list", "--config", config, "--limit", "1")).out
+    assert "there are more" in out
+    assert "there are more" not in (await shell("spool", "list", "--config", config)).out
+
+
+@pytest.mark.parametrize("columns", ["80", "200", ""])
+async def test_a_message_is_explained_and_nothing_is_cut_off(
+    workers: FakeWorkers,
+    shell: Shell,
+    config: Path,
+    columns: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    workers.answers = {0: {"messages": [message(ONE, "x@acme.example", reply="4" * 300)]}}
+
+    out = (await shell("spool", "show", ONE, "--config", config)).out
+
+    text = "".join(out.split())
+    assert "4" * 300 in text
+    for fact in ("acme.examplebymail.acme.example:25", "now", "6dof7days", "connectionrefused"):
+        assert fact in text
+    assert all(line.isprintable() for line in out.splitlines())
+    if columns:
+        assert all(len(line.rstrip()) <= int(columns) for line in out.splitlines())
 
 
 async def test_a_message_that_is_not_there_points_to_the_core(
@@ -154,5 +239,24 @@ async def test_settings_that_are_missing_or_wrong_are_told_with_their_place(
 
 
 async def test_an_id_that_is_none_is_wrong_usage(shell: Shell, config: Path) -> None:
-    for command in ("show", "freeze", "resume"):
+    for command in ("show", "flush", "freeze", "resume"):
         (await shell("spool", command, "x", "--config", config)).check_failed(2)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("freeze",),
+        ("resume",),
+        ("freeze", ONE, "--destination", "a.example"),
+        ("flush", ONE, "--destination", "a.example"),
+        ("list", "--state", "delivered"),
+        ("list", "--limit", "0"),
+    ],
+    ids=" ".join,
+)
+async def test_what_names_too_little_or_too_much_is_wrong_usage(
+    workers: FakeWorkers, shell: Shell, config: Path, command: tuple[str, ...]
+) -> None:
+    (await shell("spool", *command, "--config", config)).check_failed(2)
+    assert workers.asked == []

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from common.clock import Clock
 from common.errors import EnvironmentFailure
 from common.ids import MessageId
-from satellite.app.desk import LIST_MAX, Desk
+from satellite.app.desk import Desk
 from satellite.app.measures import SpoolMetrics
 from satellite.delivery.worker import Delivery
 from satellite.spool.messages import Copy, Disposition, Judged, Judgement
@@ -43,6 +43,7 @@ class AskedShard:
         self.spool = spool
         self.delivery: Delivery = FlushedDelivery(spool, clock)
         self.registry = CollectorRegistry()
+        self.clock = clock
         self.listening = True
         self.not_accepting_reason = ""
         self.clock = clock
@@ -156,6 +157,7 @@ async def test_the_list_shows_what_has_not_ended_the_oldest_first(
         "sender": "a@sender.example",
         "size": len(SMALL),
         "subject": "",
+        "recipients_count": 2,
         "recipients": [],
     }
     assert found[0]["recipients"][1] == {
@@ -165,28 +167,12 @@ async def test_the_list_shows_what_has_not_ended_the_oldest_first(
         "attempts": 0,
         "next_us": 0,
         "reply": "",
+        "destination": "acme.example",
+        "hosts": [],
+        "hold": None,
+        "hold_days": 7,
+        "left_s": 7 * 86_400 - 1.5,
     }
-
-
-@pytest.mark.parametrize(
-    ("limit", "count"), [(2, 2), (1, 1), (0, 3), (-1, 3), ("2", 3), (None, 3), (10**9, 3)]
-)
-async def test_a_list_is_as_long_as_asked_and_never_without_bounds(
-    shard: AskedShard, monkeypatch: pytest.MonkeyPatch, limit: object, count: int
-) -> None:
-    for _ in range(3):
-        await accept(shard.spool)
-    asked: list[int] = []
-    unfinished = shard.spool.unfinished
-
-    def counted(*, limit: int) -> Any:
-        asked.append(limit)
-        return unfinished(limit=limit)
-
-    monkeypatch.setattr(shard.spool, "unfinished", counted)
-
-    assert len((await ask(shard, "list", limit=limit))["messages"]) == count
-    assert 1 <= asked[0] <= LIST_MAX
 
 
 async def test_one_message_is_shown_and_one_that_is_not_here_is_no_error(
@@ -199,7 +185,7 @@ async def test_one_message_is_shown_and_one_that_is_not_here_is_no_error(
 
 
 @pytest.mark.parametrize("what", ["show", "freeze", "resume"])
-@pytest.mark.parametrize("name", ["", "../../etc/passwd", "1", None, 5, "' OR 1=1 --" * 99])
+@pytest.mark.parametrize("name", ["", "../../etc/passwd", "1", 5, "' OR 1=1 --" * 99])
 async def test_what_is_no_id_is_an_error_and_goes_nowhere(
     shard: AskedShard, what: str, name: object
 ) -> None:
@@ -215,10 +201,10 @@ async def test_a_message_is_frozen_and_goes_on_when_it_is_resumed(shard: AskedSh
     offered: list[MessageId] = []
     shard.spool.on_queued = offered.append
 
-    assert await ask(shard, "freeze", id=message) == {"done": True}
+    assert await ask(shard, "freeze", id=message) == {"done": True, "moved": 1}
     assert shard.spool.counts()[State.FROZEN] == 1
 
-    assert await ask(shard, "resume", id=message) == {"done": True}
+    assert await ask(shard, "resume", id=message) == {"done": True, "moved": 1}
     assert shard.spool.counts()[State.DEFERRED] == 1
     assert offered == [message]
 
@@ -249,10 +235,11 @@ async def test_an_unknown_question_is_told_so(shard: AskedShard, what: object) -
 async def test_what_the_spool_refuses_is_an_answer_and_not_the_end_of_the_worker(
     shard: AskedShard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(*_: object) -> None:
+    async def refuse(*_: object, **_more: object) -> None:
         raise EnvironmentFailure("no disk", hint="check it")
 
     message = await accept(shard.spool)
+    await queue(shard.spool, message)
     monkeypatch.setattr(shard.spool, "freeze", refuse)
 
     assert await ask(shard, "freeze", id=message) == {"error": "no disk; check it"}
@@ -262,4 +249,4 @@ async def test_what_the_spool_refuses_is_an_answer_and_not_the_end_of_the_worker
 async def test_what_is_not_in_the_spool_is_not_said_to_be_done(
     shard: AskedShard, what: str
 ) -> None:
-    assert await ask(shard, what, id=UNKNOWN) == {"done": False}
+    assert await ask(shard, what, id=UNKNOWN) == {"done": False, "moved": 0}

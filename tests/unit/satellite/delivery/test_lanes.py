@@ -516,3 +516,27 @@ def test_an_away_destination_is_not_free() -> None:
     away(lanes)
 
     assert not lanes.is_free(A)
+
+
+def test_one_message_is_hurried_and_the_others_wait_on() -> None:
+    lanes = lanes_of()
+    put(lanes, entry("1"), entry("2"), due_s=60.0)
+
+    assert lanes.hurry(MessageId("2"))
+
+    assert names(taken(lanes, now_s=1.0)) == ["2"]
+    assert not lanes.hurry(MessageId("elsewhere"))
+
+
+def test_hurrying_a_held_message_asks_its_server_now_by_the_oldest() -> None:
+    lanes = lanes_of()
+    away(lanes)
+    assert taken(lanes, now_s=1.0) == []
+    assert lanes.next_probe_s(A) == 45.0
+
+    assert lanes.hurry(MessageId("2"))
+
+    (probe,) = taken(lanes, now_s=1.0)
+    assert (probe.id, probe.turn) == ("0", Turn.PROBE)
+    assert lanes.next_probe_s(A) is None, "one is under way"
+    assert lanes.next_probe_s(B) is None
