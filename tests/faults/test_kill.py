@@ -36,9 +36,10 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.faults, pytest.mark.integration, pytest.mark.slow]
 
 KILLS = 20
+KILLS_THOROUGH = 100
 RELEASES = 40
 LETTERS = 500
-EACH = LETTERS // KILLS
+LETTERS_THOROUGH = 900  # the core tells of a thousand in one answer
 SEED_VARIABLE = "BORDERSCOUT_KILL_SEED"  # draws the same moments again
 PATIENCE = Pace(concurrency=6, letters_per_connection=5, attempts_max=400, retry_wait_s=0.2)
 DOMAINS = ("kill.example", "keep.example", "many.example")
@@ -67,12 +68,22 @@ def mail(chance: random.Random) -> Iterator[bytes]:
 class Run:
     """One run: the letters, and who is killed meanwhile."""
 
-    def __init__(self, running: Cluster, sink: Sink, ledger: CountingLedger, seed: int) -> None:
+    def __init__(
+        self,
+        running: Cluster,
+        sink: Sink,
+        ledger: CountingLedger,
+        *,
+        seed: int,
+        kills: int,
+        letters_max: int,
+    ) -> None:
         self._cluster = running
+        self._each = letters_max // kills
         self._sink = sink
         self._ledger = ledger
         self._chance = random.Random(seed)
-        victims = list(Victim) * (KILLS // len(Victim))
+        victims = list(Victim) * (kills // len(Victim))
         self._chance.shuffle(victims)
         self._victims = victims
         self._pile = letters(mail(self._chance), run="kill", recipients=RECIPIENTS)
@@ -82,7 +93,7 @@ class Run:
     async def play(self) -> None:
         """Send all letters; within each part of them, kill somebody."""
         for victim in self._victims:
-            part = list(itertools.islice(self._pile, EACH))
+            part = list(itertools.islice(self._pile, self._each))
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._send(part))
                 group.create_task(self._kill(victim))
@@ -100,7 +111,7 @@ class Run:
 
     async def _moment(self) -> None:
         """Return after a drawn number of answers or arrivals from now."""
-        count = self._chance.randrange(1, EACH * 2 // 3)
+        count = self._chance.randrange(1, max(2, self._each * 2 // 3))
         if self._chance.random() < 0.5:
             await self._ledger.reaches(self._ledger.answers + count)
         else:
@@ -130,12 +141,22 @@ def seed() -> int:
     return found
 
 
-async def test_every_message_ends_once_whoever_is_killed(tmp_path: Path, seed: int) -> None:
+@pytest.mark.scenario(
+    row=6, checks="kill -9 of parents, workers, helpers, the core at drawn moments under load"
+)
+@pytest.mark.scenario(
+    row=4, checks="a letter that got no answer is sent again; no copy unexplained"
+)
+@pytest.mark.timeout(1800)
+async def test_every_message_ends_once_whoever_is_killed(
+    tmp_path: Path, seed: int, thorough: bool
+) -> None:
+    kills, sent = (KILLS_THOROUGH, LETTERS_THOROUGH) if thorough else (KILLS, LETTERS)
     path = tmp_path / "ledger.jsonl"
     began_s = time.monotonic()
     async with Sink() as sink, two_sites(tmp_path, sink) as running:
         with CountingLedger(path) as ledger:
-            run = Run(running, sink, ledger, seed)
+            run = Run(running, sink, ledger, seed=seed, kills=kills, letters_max=sent)
             await run.play()
         await running.at_rest()
         export = await running.export(*DOMAINS)
@@ -143,10 +164,10 @@ async def test_every_message_ends_once_whoever_is_killed(tmp_path: Path, seed: i
 
     found = check(ledger=read_lines(path), arrived=sink.lines, **export)
     assert found == [], "\n".join(map(str, found))
-    assert len(run.killer.killed) == KILLS
+    assert len(run.killer.killed) == kills
     assert run.unanswered > 0, "nothing was interrupted: such a run proves nothing"
-    assert len(export["messages"]) >= LETTERS
-    assert len(export["quarantine"]) >= LETTERS // 5
+    assert len(export["messages"]) >= sent
+    assert len(export["quarantine"]) >= sent // 5
 
 
 async def test_a_release_is_delivered_once_whoever_is_killed(tmp_path: Path, seed: int) -> None:

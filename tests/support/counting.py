@@ -19,6 +19,7 @@ class CountingLedger(Ledger):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, clock=SystemClock())
+        self.path = path
         self.answers = 0
         self.accepted = 0
         self._news = asyncio.Event()

@@ -6,6 +6,7 @@ Touches a mount of a few mebibytes, which takes root; without it the test is ski
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 SIZE_MIB = 32
+INODES = 2000
 BLOCK_BYTES = 65_536
 
 
@@ -39,6 +41,20 @@ class SmallDisk:
         """Give the room back."""
         self._ballast.unlink(missing_ok=True)
 
+    def use_up_names(self) -> None:
+        """Make files until the disk has no inode left."""
+        for number in itertools.count():
+            try:
+                (self.folder / f"ballast-{number}").touch(exist_ok=False)
+            except OSError as error:
+                assert error.errno == errno.ENOSPC, error
+                return
+
+    def give_names_back(self) -> None:
+        """Take those files away."""
+        for file in self.folder.glob("ballast-*"):
+            file.unlink()
+
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
@@ -53,7 +69,7 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
         "-t",
         "tmpfs",
         "-o",
-        f"size={SIZE_MIB}m,mode=700",
+        f"size={SIZE_MIB}m,nr_inodes={INODES},mode=700",
         "tmpfs",
         folder,
     ]

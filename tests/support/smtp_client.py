@@ -75,7 +75,7 @@ class SmtpClient:
         self.banner = await self._reply()
         if not self.banner.startswith("220"):
             raise Broken(self.banner)
-        answer = await self._ask(f"EHLO {HELO_NAME}")
+        answer = await self.ask(f"EHLO {HELO_NAME}")
         if not answer.startswith("250"):
             raise Broken(answer)
         words = (line[4:].partition(" ")[0].upper() for line in answer.splitlines()[1:])
@@ -87,21 +87,21 @@ class SmtpClient:
         Raises:
             Broken: the connection ended in between.
         """
-        answer = await self._ask(f"MAIL FROM:<{letter.sender}>{self._parameters(letter)}")
+        answer = await self.ask(f"MAIL FROM:<{letter.sender}>{self._parameters(letter)}")
         if not answer.startswith("250"):
             state.reply = answer
             return
         for recipient in letter.recipients:
-            answer = await self._ask(f"RCPT TO:<{recipient}>")
+            answer = await self.ask(f"RCPT TO:<{recipient}>")
             if answer.startswith("25"):
                 state.recipients.append(recipient)
             else:
                 state.refused[recipient] = answer
         if not state.recipients:
             state.reply = answer
-            await self._ask("RSET")
+            await self.ask("RSET")
             return
-        answer = await self._ask("DATA")
+        answer = await self.ask("DATA")
         if not answer.startswith("354"):
             state.reply = answer
             return
@@ -114,7 +114,7 @@ class SmtpClient:
     async def quit(self) -> None:
         """Part in good order, if the server still listens."""
         with contextlib.suppress(Broken):
-            await self._ask("QUIT")
+            await self.ask("QUIT")
         await self.close()
 
     async def close(self) -> None:
@@ -133,7 +133,12 @@ class SmtpClient:
             parameters += " SMTPUTF8"
         return parameters
 
-    async def _ask(self, command: str) -> str:
+    async def ask(self, command: str) -> str:
+        """Say one command and return the whole reply.
+
+        Raises:
+            Broken: the connection ended before it came.
+        """
         await self._send(f"{command}\r\n".encode())
         return await self._reply()
 

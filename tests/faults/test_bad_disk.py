@@ -1,0 +1,137 @@
+"""A disk that fails, lies down, or crawls loses nothing that was acknowledged.
+
+Errors are injected into the system calls of a worker under load; the file system is taken away by
+its own emergency stop. A sender hears 4xx or nothing, and has its answer later.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster import kill
+from tests.support.lossy_disk import FileSystem, lossy_disk
+from tests.support.one_node import NODE, one_node
+from tests.support.smtp_client import SmtpClient
+from tests.support.syscalls import injected
+
+pytestmark = [pytest.mark.faults, pytest.mark.integration]
+
+LETTERS = 60
+ENOUGH = 300  # commands answered while one commit waits; a stopped loop answers a few before it
+
+FAULTS = [
+    pytest.param(
+        "fdatasync,fsync",
+        "error=EIO",
+        id="sync-EIO",
+        marks=pytest.mark.scenario(row=12, checks="no 250 for what was not synced; a new worker"),
+    ),
+    pytest.param(
+        "pwrite64,write",
+        "error=EIO",
+        id="write-EIO",
+        marks=pytest.mark.scenario(row=13, checks="each letter has one outcome"),
+    ),
+    pytest.param(
+        "pwrite64",
+        "error=EINTR",
+        id="write-EINTR",
+        marks=pytest.mark.scenario(row=13, checks="each letter has one outcome"),
+    ),
+    pytest.param(
+        "rename,renameat,renameat2",
+        "error=EIO",
+        id="rename-EIO",
+        marks=pytest.mark.scenario(row=14, checks="each letter has one outcome"),
+    ),
+    pytest.param(
+        "unlink,unlinkat",
+        "error=EIO",
+        id="unlink-EIO",
+        marks=pytest.mark.scenario(row=14, checks="delivered once, though its body stays"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("calls", "error"), FAULTS)
+async def test_nothing_is_lost_when_the_disk_fails(
+    tmp_path: Path, calls: str, error: str, thorough: bool
+) -> None:
+    moments = ("5+9", "2+3", "17+23") if thorough else ("5+9",)
+    async with one_node(tmp_path) as node:
+        touched = 0
+        for number, moment in enumerate(moments):
+            log = tmp_path / f"strace-{number}"
+            async with injected(node.worker(), calls, f"{error}:when={moment}", log=log) as fault:
+                tally = await node.send(LETTERS, run=f"run{number}")
+                touched += fault.count
+            assert tally.accepted == LETTERS
+            await node.cluster.ready(NODE)
+        await node.check()
+
+    assert touched > 0, "no call ever failed: such a run proves nothing"
+
+
+@pytest.mark.scenario(
+    row=16, checks="4xx while it lasts, readiness says so, all is there when the disk is back"
+)
+async def test_nothing_is_lost_when_the_file_system_gives_up(tmp_path: Path) -> None:
+    with lossy_disk(tmp_path, FileSystem.EXT4) as disk:
+        async with one_node(tmp_path, settings={"state": str(disk.folder / "state")}) as node:
+            before = await node.send(LETTERS)
+            disk.cut_power()
+            sending = node.send(LETTERS, run="after")
+            await node.answers(12)
+            refused = node.ledger.answers - node.ledger.accepted
+            await node.cluster.kill(NODE)
+            disk.restore()
+            await node.cluster.restart(NODE)
+            after = await sending
+            await node.check()
+
+    assert refused >= 12
+    assert before.accepted == after.accepted == LETTERS
+
+
+@pytest.mark.scenario(
+    row=17, checks="others are answered while a commit waits for the disk; nothing is lost"
+)
+async def test_a_slow_disk_does_not_stop_the_conversation_with_others(tmp_path: Path) -> None:
+    async with one_node(tmp_path) as node:
+        host, port = node.cluster.smtp(NODE)
+        other = SmtpClient(host, port, deadline_s=30)
+        await other.open()
+        log = tmp_path / "strace"
+        slow = "delay_enter=5000000:when=1"  # microseconds
+        async with injected(node.worker(), "fdatasync", slow, log=log) as fault:
+            sending = node.send(1, names=["plain-text"])
+            heard = 0
+            while heard < ENOUGH and not sending.done():
+                assert (await other.ask("NOOP")).startswith("250")
+                heard += 1
+            is_waiting = not sending.done()
+            await sending
+            assert fault.count == 1
+        await other.quit()
+        await node.send(20, run="after")
+        await node.check()
+
+    assert is_waiting, "nobody was answered while the disk was waited for"
+
+
+@pytest.mark.scenario(row=6, checks="a worker killed in mid-commit, thirty times in a row")
+async def test_a_storm_of_crashes_loses_nothing(tmp_path: Path, thorough: bool) -> None:
+    crashes = 30 if thorough else 3
+    async with one_node(tmp_path) as node:
+        sending = node.send(LETTERS * (4 if thorough else 1))
+        for _ in range(crashes):
+            await node.answers(3)
+            kill(node.worker())
+            await node.cluster.kill(NODE)
+            await node.cluster.restart(NODE)
+            if sending.done():
+                break
+        await sending
+        await node.check()
