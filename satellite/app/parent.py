@@ -10,7 +10,6 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 import structlog
 
 from common.clock import Clock
+from satellite.app import launch
 from satellite.app.channel import Answer, Channel, NoAnswer, Question
 from satellite.settings import SatelliteSettings
 
@@ -31,7 +31,7 @@ STEADY_S = 30.0  # a worker that ran this long is started again at once
 
 RETIRED = 75  # exit status of a shard that was one too many and is empty now
 
-COMMAND = (sys.executable, "-m", "satellite.app.worker")
+COMMAND = launch.command(launch.WORKER)
 
 
 class Worker:
@@ -145,7 +145,12 @@ class Worker:
                     pass_fds=(theirs.fileno(), *descriptors),
                     stdin=asyncio.subprocess.DEVNULL,
                     # Workers spawn helpers and never fork: gRPC's fork handlers would complain.
-                    env={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"},
+                    # Two arenas: its threads allocate little, and each arena keeps what it had.
+                    env={
+                        "MALLOC_ARENA_MAX": "2",
+                        **os.environ,
+                        "GRPC_ENABLE_FORK_SUPPORT": "0",
+                    },
                 )
         except OSError:
             ours.close()

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 
 import structlog
 
 from common.clock import SystemClock
 from common.durable import sync_folder
+from common.errors import BorderScoutError
 from common.telemetry import configure_logging
 from satellite.app.control import Control
 from satellite.app.exposition import Exposition
@@ -22,6 +24,8 @@ from satellite.settings import SatelliteSettings, load_settings
 from satellite.spool.lock import ShardLock
 
 log = structlog.get_logger()
+
+FAILED = 1
 
 
 def serve(config: Path) -> None:
@@ -69,3 +73,19 @@ async def _serve(settings: SatelliteSettings, config: Path) -> None:
         log.info("satellite.stopped")
     finally:
         lock.release()
+
+
+def main(arguments: list[str]) -> int:
+    """Run the parent of a node: CONFIG. What goes wrong becomes lines on stderr."""
+    [config] = arguments
+    try:
+        serve(Path(config))
+    except BorderScoutError as error:
+        sys.stderr.write(f"borderscout: {error}\n")
+        return FAILED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        what = f"{where}{error.strerror or error}"
+        sys.stderr.write(f"borderscout: {what}; check the file and its rights\n")
+        return FAILED
+    return 0

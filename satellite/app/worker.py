@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import sys
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from importlib.metadata import version
@@ -25,6 +24,7 @@ from common.telemetry import configure_logging
 from common.tether import die_with_parent
 from satellite.app.channel import LINE_BYTES_MAX, answer_lines
 from satellite.app.desk import Desk
+from satellite.app.launch import settle_memory
 from satellite.app.parent import RETIRED, shard_folder
 from satellite.app.shard import Shard
 from satellite.app.sockets import inherited
@@ -60,6 +60,7 @@ async def _work(
         stack.push_async_callback(shard.close)
         await spool.note(_started(spool))
         reader, writer = await asyncio.open_connection(sock=channel, limit=LINE_BYTES_MAX)
+        settle_memory()
         running = asyncio.create_task(shard.run(), name="shard")
         ends: dict[asyncio.Task[Any], int] = {
             running: FAILED,
@@ -121,7 +122,3 @@ def main(arguments: list[str]) -> int:
     except BorderScoutError as error:
         log.error("worker.failed", reason=str(error))
         return FAILED
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

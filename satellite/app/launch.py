@@ -1,0 +1,55 @@
+"""How does a process of a node begin with no more in memory than it needs?
+
+Touches the process: what it may import, and, for the parent, what it runs. A node's memory is that
+of its processes together, and each megabyte of an import is paid by all of them.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import sys
+from pathlib import Path
+
+PARENT = "satellite.app.serve"
+WORKER = "satellite.app.worker"
+
+# Objects made since the last look, before another one: a message makes a few hundred that all die
+# by themselves, and the default of 700 looks at them several times for each.
+GC_THRESHOLDS = (20_000, 20, 50)
+
+
+def command(module: str) -> tuple[str, ...]:
+    """Return what runs a module of a node, before its own arguments."""
+    return (sys.executable, "-m", "satellite.app.launch", module)
+
+
+def become_parent(config: Path) -> None:
+    """Go on as the parent of a node, in this process; does not return.
+
+    The command line's own libraries, some ten megabytes, are gone then.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [*command(PARENT), str(config)])  # noqa: S606  no shell is wanted
+
+
+def settle_memory() -> None:
+    """Look no more at what was made at the start; it lives as long as the process."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
+def main(arguments: list[str]) -> int:
+    """Run ``MODULE ARGUMENT…``: its function ``main``."""
+    module, *rest = arguments
+    # structlog's console renderer imports rich wherever it is installed, and rich its highlighters:
+    # four megabytes for colours that no log of a node has. Without rich it does without.
+    sys.modules["rich"] = None  # type: ignore[assignment]  # what makes an import fail
+    return int(importlib.import_module(module).main(rest))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
