@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from tests.bench import drain, groups, soak, speed
+from tests.bench import drain, groups, overload, soak, speed
 from tests.bench.alone import alone
 from tests.bench.generator import GeneratorFailed
 from tests.bench.loads import LOADS
@@ -60,7 +60,12 @@ def main(arguments: Sequence[str]) -> int:
 
 def _all(chosen: argparse.Namespace) -> int:
     status = _speed(chosen)
-    status |= _drain(chosen)
+    begun = str((Results(chosen.results).speed()[0] or {}).get("when", ""))
+    for kind, measure in (("drain", _drain), ("overload", _overload)):
+        kept = Results(chosen.results).kept(kind)
+        # Of the run that is resumed, and not of one before it.
+        if not (chosen.resume and kept is not None and kept["when"] >= begun):
+            status |= measure(chosen)
     return status | _report(chosen)
 
 
@@ -94,6 +99,20 @@ def _drain(chosen: argparse.Namespace) -> int:
         print(f"failed: {error}", file=sys.stderr)
         return 1
     results.keep("drain", header | record)
+    print(f"  {record}", flush=True)
+    return 0
+
+
+def _overload(chosen: argparse.Namespace) -> int:
+    results = Results(chosen.results)
+    header = results.header(chosen.command, chosen.work)
+    print(f"twice the load that {chosen.node} keeps up", flush=True)
+    try:
+        record = overload.run(chosen.work, name=chosen.node)
+    except (PeerFailed, GeneratorFailed) as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 1
+    results.keep("overload", header | record)
     print(f"  {record}", flush=True)
     return 0
 
@@ -137,10 +156,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     commands = parser.add_subparsers(required=True)
     for name, what, options, about in (
-        ("all", _all, (_add_speed, _add_drain), "speed, drain and report"),
+        ("all", _all, (_add_speed, _add_drain, _add_node), "speed, drain, overload, report"),
         ("speed", _speed, (_add_speed,), "alternate gateways under the same loads"),
-        ("drain", _drain, (_add_drain,), "hold mail, start anew, and let it go"),
-        ("soak", _soak, (_add_soak,), "let very many messages pass, and account for each"),
+        ("overload", _overload, (_add_node,), "twice the load that a node keeps up"),
+        ("drain", _drain, (_add_drain, _add_node), "hold mail, start anew, and let it go"),
+        (
+            "soak",
+            _soak,
+            (_add_soak, _add_node),
+            "let very many messages pass, and account for each",
+        ),
         ("hold", _hold, (_add_hold,), "start one gateway and keep it, for a look at it"),
         ("report", _report, (), "write the documentation from the results"),
     ):
@@ -165,14 +190,16 @@ def _add_speed(command: argparse.ArgumentParser) -> None:
 
 def _add_drain(command: argparse.ArgumentParser) -> None:
     command.add_argument("--held", type=int, default=HELD_MESSAGES, help="messages")
-    command.add_argument("--node", choices=OURS, default=OURS[0], help="whose mail is held")
 
 
 def _add_soak(command: argparse.ArgumentParser) -> None:
     command.add_argument("--messages", type=int, default=SOAK_MESSAGES)
-    command.add_argument("--node", choices=OURS, default=OURS[0])
     command.add_argument("--rate", type=float, help="messages a second; left out: measured")
     command.add_argument("--sample", type=float, default=60.0, help="seconds between samples")
+
+
+def _add_node(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--node", choices=OURS, default=OURS[0], help="beside the loads")
 
 
 def _add_hold(command: argparse.ArgumentParser) -> None:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tests.bench.figures import figures_of
 from tests.bench.goals import Others, verdicts
 from tests.bench.loads import LOADS, SOAK
-from tests.bench.table import goal_table, load_table, markdown, number
-
-NOT_MEASURED = "Not measured yet."
+from tests.bench.table import goal_table, load_table, markdown, number, pair
 
 
 class MarkerMissing(Exception):
@@ -83,19 +82,23 @@ def goals_text(
     )
 
 
-def others_of(drain: Mapping[str, Any] | None, soak: Mapping[str, Any] | None) -> Others:
-    """Return what the goals need of the drain and of the long run."""
+def others_of(
+    *,
+    drain: Mapping[str, Any] | None = None,
+    overload: Mapping[str, Any] | None = None,
+    soak: Mapping[str, Any] | None = None,
+) -> Others:
+    """Return what the goals need of the measurements beside the loads; None: not made."""
     found = Others()
     if drain is not None:
-        found = Others(drain_ratio=_drain_ratio(drain), ready_s=_ready_s(drain))
-    if soak is None:
-        return found
-    return Others(
-        drain_ratio=found.drain_ratio,
-        ready_s=found.ready_s,
-        growth=soak["growth"],
-        unaccounted=soak["unaccounted"],
-    )
+        found = replace(found, drain_ratio=_drain_ratio(drain), ready_s=_ready_s(drain))
+    if overload is not None:
+        goodput = overload["goodput"] / overload["peak"]
+        recovery = overload["peak_after"] / overload["peak"]
+        found = replace(found, goodput_ratio=goodput, recovery_ratio=recovery)
+    if soak is not None:
+        found = replace(found, growth=soak["growth"], unaccounted=soak["unaccounted"])
+    return found
 
 
 def _drain_ratio(drain: Mapping[str, Any]) -> float:
@@ -137,6 +140,26 @@ def drain_text(drain: Mapping[str, Any]) -> str:
         ("lost, twice, bounced", f"{drain['missing']}, {drain['duplicates']}, {drain['bounces']}"),
     ]
     return f"{made_by(drain)}\n\n{markdown(('what', 'figure'), rows)}"
+
+
+def overload_text(overload: Mapping[str, Any]) -> str:
+    """Return what became of twice the load that is kept up."""
+    answers = overload["accept_ms"] or {}
+    rows = [
+        ("peak, messages a second", number(overload["peak"], 0)),
+        ("offered", number(overload["offered"], 0)),
+        ("goodput, messages a second", number(overload["goodput"], 0)),
+        ("goodput to the peak", number(overload["goodput"] / overload["peak"], 2)),
+        ("accept p50 / p99 ms", pair(answers.get("p50"), answers.get("p99"))),
+        ("accepted, put off with 4xx, broken", _answers(overload)),
+        ("lost, twice", f"{overload['missing']}, {overload['duplicates']}"),
+        ("peak afterwards", number(overload["peak_after"], 0)),
+    ]
+    return f"{made_by(overload)}\n\n{markdown(('what', 'figure'), rows)}"
+
+
+def _answers(overload: Mapping[str, Any]) -> str:
+    return f"{overload['accepted']}, {overload['tempfail_4xx']}, {overload['errors']}"
 
 
 def _behind(record: Mapping[str, Any]) -> str:

@@ -22,12 +22,16 @@ class Others:
     Args:
         drain_ratio: held messages that arrive a second, to those that were accepted a second.
         ready_s: from the start of a node with a full spool until it takes mail.
+        goodput_ratio: what arrives at twice the load that is kept up, to the peak.
+        recovery_ratio: the peak after such a load, to the one before.
         growth: memory in the last tenth of a long run, to that in the second tenth.
         unaccounted: messages of a long run whose end is not known.
     """
 
     drain_ratio: float | None = None
     ready_s: float | None = None
+    goodput_ratio: float | None = None
+    recovery_ratio: float | None = None
     growth: float | None = None
     unaccounted: int | None = None
 
@@ -150,6 +154,20 @@ GOALS = (
         is_floor=False,
         unit="s",
         measure=lambda _figures, others, _ours: others.ready_s,
+    ),
+    Goal(
+        what="goodput at twice the rate that is kept up, to the peak",
+        bound=0.9,
+        is_floor=True,
+        unit="×",
+        measure=lambda _figures, others, _ours: others.goodput_ratio,
+    ),
+    Goal(
+        what="peak after that, to the peak before",
+        bound=0.9,
+        is_floor=True,
+        unit="×",
+        measure=lambda _figures, others, _ours: others.recovery_ratio,
     ),
     Goal(
         what="memory in the last tenth of a long run, to that in the second tenth",

@@ -54,7 +54,7 @@ class Results:
         return lines[0]["header"], lines[1:]
 
     def keep(self, kind: str, record: Mapping[str, Any]) -> None:
-        """Keep the one record of a ``drain`` or a ``soak``."""
+        """Keep the one record of a ``drain``, an ``overload`` or a ``soak``."""
         text = json.dumps(record, indent=1)
         (self.folder / f"{kind}.json").write_text(text + "\n", encoding="utf-8")
 
@@ -70,15 +70,17 @@ class Results:
         """Write what there is into the documentation; a section without results stays as it is."""
         text = page.read_text(encoding="utf-8")
         header, records = self.speed()
-        drain, soak = self.kept("drain"), self.kept("soak")
+        drain, overload, soak = map(self.kept, ("drain", "overload", "soak"))
         if header is not None and records:
             titles = {name: kind.title for name, kind in PEERS.items()}
             text = document.put(text, "speed", document.speed_text(header, records, titles))
         if drain is not None:
             text = document.put(text, "drain", document.drain_text(drain))
+        if overload is not None:
+            text = document.put(text, "overload", document.overload_text(overload))
         if soak is not None:
             text = document.put(text, "soak", document.soak_text(soak))
-        others = document.others_of(drain, soak)
+        others = document.others_of(drain=drain, overload=overload, soak=soak)
         ours = {name: kind.title for name, kind in PEERS.items() if issubclass(kind, Scout)}
         goals = document.goals_text(records, dict.fromkeys(ours, others), ours)
         page.write_text(document.put(text, "goals", goals), encoding="utf-8")

@@ -281,13 +281,19 @@ static void again(struct cc *c)                  /* message over: next one or QU
     put(c, "QUIT\r\n"); c->st = QUIT;
 }
 
+static int refused(struct cc *c, int code)       /* for now or for good, and the session ends */
+{
+    if (c->id >= 0) finish(c, code >= 500 ? 3 : 4);
+    return 0;
+}
+
 static int reply(struct cc *c, int code)         /* 0: close */
 {
     char b[1024];
     switch (c->st) {
-    case GREET: if (code != 220) return 0;
+    case GREET: if (code != 220) return refused(c, code);
         put(c, "EHLO load.bench.test\r\n"); c->st = EHLO; return 1;
-    case EHLO: if (code != 250) return 0;
+    case EHLO: if (code != 250) return refused(c, code);
         envelope(c); return 1;
     case MAIL: if (code != 250) break;
         if (!pipelining) { snprintf(b, sizeof b, "RCPT TO:<%s>\r\n", rcpt); put(c, b); }
@@ -302,7 +308,7 @@ static int reply(struct cc *c, int code)         /* 0: close */
         again(c); return 1;
     case QUIT: return 0;
     }
-    if (code == 421 || pipelining) return 0;     /* refused at MAIL, RCPT or DATA */
+    if (code == 421 || pipelining) return refused(c, code);
     finish(c, code >= 500 ? 3 : 4);
     put(c, "QUIT\r\n"); c->st = QUIT; return 1;
 }

@@ -22,7 +22,7 @@ from tests.bench.peers.catalogue import PEERS
 from tests.bench.peers.peer import SINK
 from tests.bench.peers.scout import Scout, page
 
-TRIAL_MESSAGES = 3000
+TRIAL_MESSAGES = 10_000
 TRIAL_S = 120.0
 SHARE = 0.8  # of the rate that was kept up in the trial
 SAMPLES_MIN = 10  # a short run is looked at more often than once a minute

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import shutil
 import smtplib
+import socketserver
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +51,28 @@ class Careless:
                 client.sendmail("a@bench.test", ["b@bench.test"], envelope.original_content)
 
 
+@contextlib.contextmanager
+def closed_door(port: int) -> Iterator[None]:
+    """Answer 421 to whoever connects."""
+
+    class Door(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(b"421 4.3.2 too busy\r\n")
+
+    with Listener(("127.0.0.1", port), Door) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class Listener(socketserver.TCPServer):
+    allow_reuse_address = True
+
+
 @pytest.mark.parametrize("load", ["i", "ii", "iii"])
 def test_everything_that_is_sent_arrives_once(tmp_path: Path, load: str) -> None:
     address = f"127.0.0.1:{free_port()}"
@@ -79,6 +105,25 @@ def test_a_sink_that_waits_takes_mail_only_when_it_is_told(tmp_path: Path) -> No
     assert loaded >= 40
     assert result["accepted"] == loaded
     assert result["missing"] == loaded
+
+
+def test_a_gateway_that_closes_its_door_puts_mail_off(tmp_path: Path) -> None:
+    """421 instead of a greeting is an answer; a connection that breaks is none."""
+    port = free_port()
+    generator = Generator(tmp_path)
+    address = f"127.0.0.1:{port}"
+    command = generator.command(ONE_BY_ONE, target=address, sink=f"127.0.0.1:{free_port()}")
+
+    with (
+        closed_door(port),
+        generator.begin([*command, "--messages", "5", "--idle-timeout", "0.1"]) as sending,
+    ):
+        refused = sending.wait(deadline_s=30)
+    with generator.begin([*command, "--messages", "5", "--idle-timeout", "0.1"]) as sending:
+        broken = sending.wait(deadline_s=30)
+
+    assert (refused["tempfail_4xx"], refused["errors"], refused["accepted"]) == (5, 0, 0)
+    assert (broken["tempfail_4xx"], broken["errors"], broken["accepted"]) == (0, 5, 0)
 
 
 def test_a_gateway_that_repeats_and_loses_mail_is_found_out(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tests.bench.document import (
     drain_text,
     goals_text,
     others_of,
+    overload_text,
     put,
     soak_text,
     speed_text,
@@ -41,6 +42,19 @@ DRAIN: dict[str, Any] = {
     "missing": 0,
     "duplicates": 0,
     "bounces": 0,
+}
+OVERLOAD: dict[str, Any] = {
+    **HEADER,
+    "peak": 100.0,
+    "offered": 200.0,
+    "goodput": 95.0,
+    "accept_ms": {"p50": 1.0, "p99": 2.0},
+    "accepted": 90,
+    "tempfail_4xx": 10,
+    "errors": 0,
+    "missing": 0,
+    "duplicates": 0,
+    "peak_after": 101.0,
 }
 
 
@@ -119,7 +133,7 @@ def test_a_page_without_the_section_is_refused() -> None:
 def test_the_documentation_has_a_place_for_each_section() -> None:
     page = (Path(__file__).parents[3] / "docs" / "benchmarks.md").read_text(encoding="utf-8")
 
-    for section in ("goals", "speed", "drain", "soak"):
+    for section in ("goals", "speed", "drain", "overload", "soak"):
         assert "new text" in put(page, section, "new text")
 
 
@@ -145,13 +159,20 @@ def test_a_goal_stands_with_its_figure_and_whether_it_is_reached() -> None:
 
 
 def test_the_slowest_of_both_starts_is_held_against_the_goal() -> None:
-    assert others_of(DRAIN, None) == Others(drain_ratio=0.9, ready_s=2.75)
+    assert others_of(drain=DRAIN) == Others(drain_ratio=0.9, ready_s=2.75)
 
 
 def test_the_long_run_adds_to_what_the_drain_found() -> None:
-    found = others_of(DRAIN, soak(10))
+    found = others_of(drain=DRAIN, soak=soak(10))
 
     assert found == Others(drain_ratio=0.9, ready_s=2.75, growth=1.0, unaccounted=0)
+
+
+def test_too_much_mail_is_held_against_the_peak_before_it() -> None:
+    found = others_of(overload=OVERLOAD)
+
+    assert found == Others(goodput_ratio=0.95, recovery_ratio=1.01)
+    assert rows(overload_text(OVERLOAD), "accepted, put off")[0][1] == "90, 10, 0"
 
 
 def test_held_mail_has_its_table() -> None:

@@ -88,10 +88,31 @@ def test_a_goal_without_a_measurement_is_neither_reached_nor_missed() -> None:
     assert {verdict.is_reached for verdict in given} == {None}
 
 
-def test_the_drain_the_start_and_the_long_run_are_held_against_their_goals() -> None:
-    good = Others(drain_ratio=0.8, ready_s=3.0, growth=1.0, unaccounted=0)
-    bad = Others(drain_ratio=0.79, ready_s=3.1, growth=1.2, unaccounted=1)
+def test_what_is_measured_beside_the_loads_is_held_against_their_goals() -> None:
+    good = Others(
+        drain_ratio=0.8,
+        ready_s=3.0,
+        goodput_ratio=0.9,
+        recovery_ratio=0.9,
+        growth=1.0,
+        unaccounted=0,
+    )
+    bad = Others(
+        drain_ratio=0.79,
+        ready_s=3.1,
+        goodput_ratio=0.89,
+        recovery_ratio=0.89,
+        growth=1.2,
+        unaccounted=1,
+    )
 
-    for words in ("drain", "after its start", "last tenth", "end is not known"):
+    for words in (
+        "drain",
+        "goodput",
+        "peak after",
+        "after its start",
+        "last tenth",
+        "end is not known",
+    ):
         assert [v.is_reached for v in about(words, {}, good)] == [True], words
         assert [v.is_reached for v in about(words, {}, bad)] == [False], words
