@@ -15,6 +15,7 @@ from typing import Protocol
 
 import dns.asyncresolver
 import dns.exception
+import dns.flags
 import dns.rdatatype
 import dns.resolver
 from dns.rdtypes.ANY.MX import MX
@@ -80,14 +81,18 @@ class DnsResolver:
 
     async def _ask(self, name: str, kind: str) -> Lookup[object]:
         try:
-            answer = await self._configured().resolve(name, kind, search=False, lifetime=LOOKUP_S)
+            answer = await self._configured().resolve(
+                name, kind, search=False, lifetime=LOOKUP_S, raise_on_no_answer=False
+            )
         except dns.resolver.NXDOMAIN:
             return Lookup(Found.NO_NAME)
-        except dns.resolver.NoAnswer:
-            return Lookup(Found.NOTHING)
         except (dns.exception.DNSException, OSError):
             return Lookup(Found.FAILED)  # SERVFAIL, no answer in time, a loop of aliases, nonsense
-        return Lookup(Found.RECORDS, tuple(answer))
+        if answer.rrset is not None:
+            return Lookup(Found.RECORDS, tuple(answer))
+        # What is cut off even over TCP says nothing about what is there.
+        is_cut = bool(answer.response.flags & dns.flags.TC)
+        return Lookup(Found.FAILED if is_cut else Found.NOTHING)
 
     def _configured(self) -> dns.asyncresolver.Resolver:
         if self._resolver is None:
@@ -96,7 +101,16 @@ class DnsResolver:
         return self._resolver
 
     def _limit(self, resolver: dns.asyncresolver.Resolver) -> None:
-        resolver.cache = dns.resolver.LRUCache(CACHE_NAMES_MAX)
+        resolver.cache = _Cache(CACHE_NAMES_MAX)
+
+
+class _Cache(dns.resolver.LRUCache):
+    """What was found. What was not is asked again: a name that is missing for a moment would
+    otherwise still be missing when it is asked for the second time, and then it is believed."""
+
+    def put(self, key: dns.resolver.CacheKey, value: dns.resolver.Answer) -> None:
+        if value.rrset is not None:
+            super().put(key, value)
 
 
 async def _system_addresses(host: str) -> Lookup[str]:

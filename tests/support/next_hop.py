@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+DRIP_S = 0.1  # between octets
 READ_BYTES_MAX = 64 * 1024 * 1024
 
 
@@ -22,7 +23,8 @@ READ_BYTES_MAX = 64 * 1024 * 1024
 class Say:
     """Octets to send, and what to do then.
 
-    ``go`` on, ``close``, ``stall`` (read and say nothing) or be ``deaf`` (do not even read).
+    ``go`` on, ``close``, ``stall`` (read and say nothing), be ``deaf`` (do not even read), or
+    ``drip``: the octets come one by one, each long before anybody's patience ends.
     """
 
     data: bytes = b""
@@ -192,6 +194,11 @@ class NextHop:
         reply = self._reply(verb, line)
         if verb == "RCPT" and reply.data.startswith(b"2"):
             talk.recipients.append(line.partition("<")[2].partition(">")[0])
+        if reply.then == "drip":
+            for octet in reply.data:
+                talk.writer.write(bytes([octet]))
+                await asyncio.sleep(DRIP_S)
+            return True
         talk.writer.write(reply.data)
         await talk.writer.drain()
         if reply.then == "deaf":

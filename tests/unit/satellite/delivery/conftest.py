@@ -112,19 +112,33 @@ class House:
             **envelope,
         )
         await entry.commit(envelope=taken, trace=b"")
+        await self.judge(entry.id, *copies, offer=offer, sending=sending, suspect=suspect)
+        return entry.id
+
+    async def judge(
+        self,
+        message: MessageId,
+        *copies: Copy,
+        offer: bool = True,
+        sending: bool = True,
+        suspect: bool = False,
+    ) -> None:
+        """Judge a message in the spool to be delivered, and offer it."""
+        stored = self.spool.message(message)
+        assert stored is not None
         judged = tuple(
             Judged(
-                number=number,
+                number=recipient.number,
                 disposition=Disposition.DELIVER,
                 reason="clean",
-                copy=copies[number] if copies else Copy(head=HEAD),
+                copy=copies[recipient.number] if copies else Copy(head=HEAD),
                 sending=sending,
                 suspect=suspect,
             )
-            for number in range(len(to))
+            for recipient in stored.recipients
         )
         await self.spool.judge(
-            entry.id,
+            message,
             Judgement(
                 revision=1,
                 subject="hi",
@@ -135,8 +149,7 @@ class House:
             ),
         )
         if offer:
-            self.delivery.offer(entry.id)
-        return entry.id
+            self.delivery.offer(message)
 
     def events(self, name: str = "") -> list[tuple[str, dict[str, Any]]]:
         found = [(r.event, r.decoded()) for r in self.spool.records(after=0, limit=10_000)]

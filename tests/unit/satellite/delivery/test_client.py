@@ -146,6 +146,7 @@ async def test_a_354_for_nobody_is_not_answered_with_a_message() -> None:
     assert hop.taken == []
 
 
+@pytest.mark.scenario(row=47, checks="one transaction is put off, its session never used again")
 @pytest.mark.parametrize(
     ("verb", "answer", "stage"),
     [
@@ -198,6 +199,7 @@ async def test_a_refusal_in_the_middle_of_the_data_counts() -> None:
     assert hop.taken == []
 
 
+@pytest.mark.scenario(row=47, checks="a next hop that does not read is given up")
 async def test_a_peer_that_stops_reading_is_given_up() -> None:
     async with NextHop(DATA=Say(b"354 go\r\n", "deaf")) as hop:
         session = await opened(hop, reply_s=SHORT_S)
@@ -422,6 +424,7 @@ def server_tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.scenario(row=48, checks="an expired certificate for another name still encrypts")
 async def test_starttls_is_used_when_offered_whatever_the_certificate(
     server_tls: ssl.SSLContext,
 ) -> None:
@@ -435,6 +438,7 @@ async def test_starttls_is_used_when_offered_whatever_the_certificate(
     assert hop.verbs[:4] == ["EHLO", "STARTTLS", "EHLO", "MAIL"]
 
 
+@pytest.mark.scenario(row=48, checks="replies injected behind the 220 are thrown away")
 async def test_plain_text_behind_the_220_is_thrown_away() -> None:
     # What a listener in the middle injects: replies that would be read as protected ones. There is
     # no TLS behind it here, so all that may happen is that the handshake fails.
@@ -446,6 +450,7 @@ async def test_plain_text_behind_the_220_is_thrown_away() -> None:
     assert failure.value.tls_status == "4.7.5"
 
 
+@pytest.mark.scenario(row=48, checks="nothing said in the clear counts after the handshake")
 async def test_injected_plain_text_is_not_taken_for_the_reply_to_ehlo(
     server_tls: ssl.SSLContext,
 ) -> None:
@@ -460,6 +465,7 @@ async def test_injected_plain_text_is_not_taken_for_the_reply_to_ehlo(
     assert endings(answers) == [Ending.DELIVERED] * 2
 
 
+@pytest.mark.scenario(row=48, checks="a handshake that fails is the reason that is given")
 @pytest.mark.parametrize(
     "answer", [b"454 4.7.0 not now\r\n", Say(b"220 go\r\n" + b"garbage" * 50, "close")]
 )

@@ -1,65 +1,48 @@
-"""Whatever DNS does, delivery gets one of four answers; asked of a real resolver over UDP."""
+"""Whatever DNS does, delivery gets one of four answers; asked of a real server over UDP and TCP."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from typing import cast
 
-import dns.flags
-import dns.message
-import dns.rcode
-import dns.rrset
 import pytest
 
 from satellite.delivery import lookup
 from satellite.delivery.lookup import DnsResolver
 from satellite.delivery.routing import Exchange, Found
+from tests.support.dns_server import DnsServer, Trouble, dns_server
 
 _RECORDS: dict[tuple[str, str], list[str]] = {
     ("two.example.", "MX"): ["20 b.two.example.", "10 A.two.example."],
+    ("cut.example.", "MX"): ["10 mx.cut.example."],
     ("null.example.", "MX"): ["0 ."],
     ("host.example.", "A"): ["192.0.2.1", "192.0.2.2"],
     ("host.example.", "AAAA"): ["2001:db8::1"],
     ("four.example.", "A"): ["192.0.2.4"],
     ("many.example.", "A"): [f"192.0.2.{n}" for n in range(1, 60)],
+    ("bare.example.", "TXT"): ["nothing of use"],
 }
-_NAMES = {name for name, _ in _RECORDS} | {"bare.example."}
-
-
-class _Server(asyncio.DatagramProtocol):
-    """Answers from the table; ``broken`` fails, ``silent`` says nothing, ``loop`` is an alias."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)
-
-    def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
-        question = dns.message.from_wire(data)
-        name = question.question[0].name.to_text()
-        kind = question.question[0].rdtype.name
-        if name == "silent.example.":
-            return
-        answer = dns.message.make_response(question)
-        answer.flags |= dns.flags.RA
-        if name == "broken.example.":
-            answer.set_rcode(dns.rcode.SERVFAIL)
-        elif name == "loop.example.":
-            answer.answer.append(dns.rrset.from_text(name, 60, "IN", "CNAME", name))
-        elif (name, kind) in _RECORDS:
-            rows = _RECORDS[name, kind]
-            answer.answer.append(dns.rrset.from_text(name, 60, "IN", kind, *rows))
-        elif name not in _NAMES:
-            answer.set_rcode(dns.rcode.NXDOMAIN)
-        self._transport.sendto(answer.to_wire(), address)
+_TROUBLE = {
+    "cut.example.": Trouble.TRUNCATED,
+    "short.example.": Trouble.ALWAYS_TRUNCATED,
+    "broken.example.": Trouble.SERVFAIL,
+    "silent.example.": Trouble.SILENT,
+    "loop.example.": Trouble.ALIAS_LOOP,
+    "rubbish.example.": Trouble.RUBBISH,
+}
 
 
 @pytest.fixture
-async def resolver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DnsResolver]:
-    monkeypatch.setattr(lookup, "LOOKUP_S", 0.3)
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(_Server, local_addr=("127.0.0.1", 0))
-    yield DnsResolver("127.0.0.1", transport.get_extra_info("sockname")[1])
-    transport.close()
+async def server() -> AsyncIterator[DnsServer]:
+    async with dns_server() as server:
+        server.records = dict(_RECORDS)
+        server.trouble = dict(_TROUBLE)
+        yield server
+
+
+@pytest.fixture
+def resolver(server: DnsServer, monkeypatch: pytest.MonkeyPatch) -> DnsResolver:
+    monkeypatch.setattr(lookup, "LOOKUP_S", 0.5)
+    return DnsResolver("127.0.0.1", server.port)
 
 
 async def test_exchanges_with_their_preference(resolver: DnsResolver) -> None:
@@ -81,6 +64,8 @@ async def test_a_null_mx_has_an_empty_host(resolver: DnsResolver) -> None:
         ("broken.example", Found.FAILED),
         ("silent.example", Found.FAILED),
         ("loop.example", Found.FAILED),
+        ("short.example", Found.FAILED),
+        ("rubbish.example", Found.FAILED),
         (f"{'x' * 64}.example", Found.FAILED),
     ],
 )
@@ -90,6 +75,21 @@ async def test_what_gives_no_exchange_says_why(
     answer = await resolver.exchanges(domain)
 
     assert (answer.found, answer.records) == (found, ())
+
+
+async def test_an_answer_that_does_not_fit_a_datagram_comes_over_tcp(resolver: DnsResolver) -> None:
+    assert (await resolver.exchanges("cut.example")).records == (Exchange(10, "mx.cut.example"),)
+
+
+async def test_what_was_found_is_kept_and_what_was_not_is_asked_again(
+    resolver: DnsResolver, server: DnsServer
+) -> None:
+    for name in ("two.example", "bare.example", "absent.example"):
+        await resolver.exchanges(name)
+        await resolver.exchanges(name)
+
+    asked = [name for name, _ in server.asked]
+    assert [asked.count(f"{name}.example.") for name in ("two", "bare", "absent")] == [1, 2, 2]
 
 
 async def test_a_host_has_addresses_of_both_kinds(resolver: DnsResolver) -> None:

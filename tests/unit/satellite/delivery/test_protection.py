@@ -81,6 +81,7 @@ async def test_the_host_hears_for_which_name_it_is_asked(
     assert record["tls_verified"] is False  # it was not asked to prove anything
 
 
+@pytest.mark.scenario(row=48, checks="tls=verified: expired, another name, unknown: held, and why")
 @pytest.mark.parametrize(
     ("hosts", "is_expired", "stranger", "said"),
     [
@@ -136,6 +137,7 @@ async def test_a_host_without_a_name_is_verified_by_its_address(
     assert record["tls_verified"] is True
 
 
+@pytest.mark.scenario(row=48, checks="tls=required: nothing in the clear, held, and why")
 @pytest.mark.parametrize("tls", ["required", "verified"])
 @pytest.mark.parametrize(
     ("script", "said"),
@@ -159,6 +161,7 @@ async def test_mail_that_must_be_protected_never_goes_in_the_clear(
     assert "MAIL" not in hop.verbs
 
 
+@pytest.mark.scenario(row=48, checks="the next host takes over from one without TLS")
 @pytest.mark.parametrize("tls", ["required", "verified"])
 async def test_the_next_host_is_tried_when_one_is_not_protected(
     open_house: OpenHouse, authority: Authority, tls: str

@@ -151,6 +151,7 @@ async def test_a_flush_does_not_wait(open_house: OpenHouse) -> None:
         await house.until_ended(message)
 
 
+@pytest.mark.scenario(row=45, checks="the record comes before the deferral")
 async def test_a_drop_after_the_dot_is_possibly_delivered_and_tried_again(
     open_house: OpenHouse,
 ) -> None:
@@ -473,6 +474,7 @@ async def test_recipients_beyond_the_next_hops_limit_follow_at_once(open_house: 
     assert [len(taken.recipients) for taken in hop.taken] == [2, 2]
 
 
+@pytest.mark.scenario(row=44, checks="a stop while the dot is unanswered: recovery says so")
 async def test_what_is_cut_off_after_the_dot_is_recovered_as_possibly_delivered(
     open_house: OpenHouse,
 ) -> None:

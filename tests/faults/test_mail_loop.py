@@ -1,0 +1,124 @@
+"""A mail loop ends, is told of once at most, and never to the null sender (row 50).
+
+Front end, spool and delivery are the real ones; the customer's server sends back what it gets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from common.ids import MessageId
+from common.preferences import Document
+from satellite.delivery.routing import Found, Lookup
+from satellite.smtp.metrics import SmtpMetrics
+from satellite.smtp.server import FrontEnd
+from satellite.spool.messages import Copy
+from tests.support.delivery_status import read_status
+from tests.support.front_end import Talk, some_settings
+from tests.support.next_hop import NextHop
+from tests.unit.satellite.delivery import conftest as delivery
+from tests.unit.satellite.delivery.conftest import BODY, House, OpenHouse, TableResolver, route
+
+# Those of the room's own tests.
+clock = delivery.clock
+resolver = delivery.resolver
+open_house = delivery.open_house
+
+ACME = "x@acme.example"
+
+
+def acme(hop: NextHop) -> Document:
+    return route("acme.example", f"{hop.host}:{hop.port}")
+
+
+HOPS_MAX = 100  # Received fields that a message may have when it comes in
+
+
+@asynccontextmanager
+async def _entrance(house: House) -> AsyncIterator[Talk]:
+    """Open a front end over the house's spool; what comes in is judged clean and delivered."""
+    judging: asyncio.Queue[MessageId] = asyncio.Queue()
+    house.spool.on_received = judging.put_nowait
+
+    async def judge() -> None:
+        while True:
+            message = await judging.get()
+            stored = house.spool.message(message)
+            assert stored is not None
+            await house.judge(message, Copy(head=stored.trace))
+
+    metrics = SmtpMetrics(CollectorRegistry())
+    front = FrontEnd(house.spool, some_settings(), house.clock, metrics)
+    listening = socket.create_server(("127.0.0.1", 0))
+    await front.start([listening])
+    task = asyncio.create_task(judge())
+    talk = await Talk.connect(*listening.getsockname()[:2])
+    try:
+        await talk.greet()
+        yield talk
+    finally:
+        await talk.close()
+        await asyncio.wait_for(front.drain(1.0), 10)
+        task.cancel()
+
+
+def _has(hop: NextHop, count: int) -> bool:
+    return len(hop.taken) == count
+
+
+async def _hand_over(talk: Talk, sender: str, data: bytes) -> str:
+    await talk.ask(f"MAIL FROM:<{sender}>")
+    await talk.ask(f"RCPT TO:<{ACME}>")
+    await talk.ask("DATA")
+    await talk.send(data.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+    return await talk.reply()
+
+
+@pytest.mark.scenario(row=50, checks="a server that sends all back is refused at the hop limit")
+@pytest.mark.parametrize("sender", ["a@sender.example", ""])
+async def test_mail_that_comes_back_for_ever_is_refused_at_the_hop_limit(
+    open_house: OpenHouse, sender: str
+) -> None:
+    async with NextHop() as hop:
+        house = await open_house(acme(hop))
+        async with _entrance(house) as talk:
+            reply = await _hand_over(talk, sender, BODY)
+            rounds = 0
+            while reply.startswith("250"):
+                rounds += 1
+                await hop.until(partial(_has, hop, rounds))
+                assert hop.taken[-1].data.startswith(b"Received: ")
+                again = b"Received: from us by them\r\n" + hop.taken[-1].data
+                reply = await _hand_over(talk, sender, again)
+            await house.until(lambda: not house.unfinished())
+
+    assert reply.startswith("554 5.4.6")
+    assert rounds == HOPS_MAX // 2 + 1  # each round adds our field and theirs
+    assert len(hop.taken) == rounds
+    assert not house.events("bounce_made")  # the refusal is theirs to tell of
+
+
+@pytest.mark.scenario(
+    row=50, checks="a loop that the next hop sees bounces once; for nobody, never"
+)
+@pytest.mark.parametrize(("sender", "notices"), [("a@sender.example", 1), ("", 0)])
+async def test_a_loop_bounces_once_and_never_for_the_null_sender(
+    open_house: OpenHouse, resolver: TableResolver, sender: str, notices: int
+) -> None:
+    resolver.mx["sender.example"] = Lookup(Found.FAILED)
+    async with NextHop(dot=b"554 5.4.6 Too many hops\r\n") as hop:
+        house = await open_house(acme(hop))
+        await house.until_ended(await house.accept(ACME, sender=sender))
+
+        assert len(house.notices()) == notices
+        if notices:
+            (group,) = read_status(house.notices()[0]).recipients
+            assert (group["Action"], group["Status"]) == ("failed", "5.4.6")
+    assert house.results("ended")[ACME]["outcome"] == "bounced"
