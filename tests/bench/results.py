@@ -80,7 +80,18 @@ class Results:
             text = document.put(text, "overload", document.overload_text(overload))
         if soak is not None:
             text = document.put(text, "soak", document.soak_text(soak))
-        others = document.others_of(drain=drain, overload=overload, soak=soak)
         ours = {name: kind.title for name, kind in PEERS.items() if issubclass(kind, Scout)}
-        goals = document.goals_text(records, dict.fromkeys(ours, others), ours)
+        others = {
+            name: document.others_of(
+                drain=_made_with(name, drain),
+                overload=_made_with(name, overload),
+                soak=_made_with(name, soak),
+            )
+            for name in ours
+        }
+        goals = document.goals_text(records, others, ours)
         page.write_text(document.put(text, "goals", goals), encoding="utf-8")
+
+
+def _made_with(name: str, record: dict[str, Any] | None) -> dict[str, Any] | None:
+    return record if record is not None and record["peer"] == name else None
