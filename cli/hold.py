@@ -67,7 +67,7 @@ def extend(
     before = _of_ours(client, domain)["route"]["hold_days"]
     if days < before:
         _confirm(
-            f"{domain} is held for {before} days; what is older than {days} goes back to its"
+            f"{domain} is held for {before} days; what is older than {days} would go back to the"
             " senders at once",
             yes,
         )
@@ -109,7 +109,7 @@ def bounce(
     client = Client(url, token_file)
     found = _of_ours(client, domain)
     accepted = "" if before is None else f", as far as accepted before {before:%Y-%m-%d %H:%M:%S}"
-    _confirm(f"{what_is_held(domain, found)} goes back to its senders{accepted}", yes)
+    _confirm(f"{what_is_held(domain, found)} would go back to the senders{accepted}", yes)
     when: int | str = "now"
     if before is not None:
         when = int(before.replace(tzinfo=UTC).timestamp()) * 1_000_000

@@ -85,7 +85,7 @@ def _row(hold: dict[str, Any]) -> tuple[object, ...]:
         clock_time(hold["since"])[:16],
         hold["messages"],
         octets(hold["bytes"]),
-        span(max(0.0, seconds_since(hold["oldest"]))),
+        f"{span(max(0.0, seconds_since(hold['oldest'])))} ago",
         _expires(hold["expires"]),
     )
 

@@ -37,6 +37,7 @@ app = typer.Typer(
 
 AN_ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 END = "~"  # after every message id
+STATE_WIDTH = 8  # of the longest one
 Page = dict[str, dict[str, Any]]  # by shard
 
 
@@ -213,7 +214,9 @@ def _print_short(message: dict[str, Any], state: State | None, destination: str)
             f"next: {then}" if then else "",
             f"left: {left}" if (left := time_left(one)) else "",
         ]
-        line = Text.assemble("  ", coloured(one["state"]), f"  {plain(one['address'])}")
+        state_name = coloured(one["state"])
+        state_name.pad_right(STATE_WIDTH - state_name.cell_len)
+        line = Text.assemble("  ", state_name, f"  {plain(one['address'])}")
         line.append("".join(f"  {plain(fact)}" for fact in facts if fact))
         console.print(line)
         console.print(Text(f"      {plain(why(one))}", style="dim"))

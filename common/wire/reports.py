@@ -33,7 +33,7 @@ def report_to_wire(report: NodeReport) -> control.Report:
         accepting=report.accepting,
         not_accepting_reason=report.not_accepting_reason[:TEXT_LENGTH_MAX],
         oldest_us=report.oldest_us,
-        problems=[problem[:TEXT_LENGTH_MAX] for problem in report.problems[:PROBLEMS_MAX]],
+        problems=_problems(report),
         engines=[
             control.EngineReport(
                 name=engine.name,
@@ -68,6 +68,14 @@ def report_to_wire(report: NodeReport) -> control.Report:
             )
         )
     return message
+
+
+def _problems(report: NodeReport) -> list[str]:
+    """Return what an operator should know, first of all that this report does not hold all."""
+    cut = len(report.holds) - HOLDS_MAX
+    notes = [f"{cut} destinations are away beyond the {HOLDS_MAX} that are told of"]
+    found = [*(notes if cut > 0 else ()), *report.problems]
+    return [problem[:TEXT_LENGTH_MAX] for problem in found[:PROBLEMS_MAX]]
 
 
 def report_from_wire(message: control.Report) -> NodeReport:

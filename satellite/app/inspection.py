@@ -27,6 +27,7 @@ LIST_MAX = 1000  # messages in one answer
 LISTED_RECIPIENTS_MAX = 20  # of one message in a list; it says how many there are
 SHOWN_RECIPIENTS_MAX = 10_000  # of one message that is shown: a line has 16 MiB
 PART_MESSAGES = 250  # read from the spool at once
+MOVED_AT_ONCE = 100  # they share a commit, and write in the event loop
 BREATH_MESSAGES = 25  # looked at before others have the event loop
 BUDGET_S = 2.0  # for one answer; the parent waits 5 s for it
 REASON = "frozen by an operator"
@@ -98,10 +99,7 @@ class Inspection:
 
     async def freeze(self, question: Question) -> Answer:
         """Stop one message, or all that is here for a destination."""
-        spool = self._shard.spool
-        return await self._move(
-            question, FREEZABLE, lambda one, numbers: spool.freeze(one, REASON, numbers=numbers)
-        )
+        return await self._move(question, FREEZABLE, self._freeze)
 
     async def resume(self, question: Question) -> Answer:
         """Let what is frozen of a message, or for a destination, go on."""
@@ -111,6 +109,10 @@ class Inspection:
         )
 
     # ---- inside
+
+    async def _freeze(self, message: MessageId, numbers: Collection[int]) -> None:
+        await self._shard.spool.freeze(message, REASON, numbers=numbers)
+        self._shard.delivery.stopped(message)
 
     async def _move(self, question: Question, states: Collection[State], move: Move) -> Answer:
         """Return how many messages were moved, and where to go on when there is more."""
@@ -130,7 +132,7 @@ class Inspection:
             if rows:
                 moved += 1
                 pending.append(move(message, [row.number for row in rows]))
-            if len(pending) == PART_MESSAGES:  # they share a few commits
+            if len(pending) == MOVED_AT_ONCE:
                 await asyncio.gather(*pending)
                 pending.clear()
         await asyncio.gather(*pending)

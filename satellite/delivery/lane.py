@@ -122,6 +122,17 @@ class Lane:
             self._hinted_s = now_s
             self._probe_s = AT_ONCE_S
 
+    def withdraw(self, message: MessageId) -> bool:
+        """Forget a message that waits here; one that has its turn is looked at anew after it."""
+        entry = self.entries.get(message)
+        if entry is None:
+            return False
+        if entry.place is Place.ACTIVE:
+            entry.offered_again = True
+        else:
+            self._move(entry, Place.GONE)
+        return True
+
     def hurry(self, message: MessageId) -> bool:
         """Make one message due, or ask its server at once; False when it does not wait here.
 

@@ -114,6 +114,12 @@ class Lanes:
             self._emptied.add(entry.destination)
         return was_offered
 
+    def withdraw(self, message: MessageId) -> None:
+        """Forget a message wherever it waits."""
+        for destination, lane in self._lanes.items():
+            if lane.withdraw(message) and not lane.entries:
+                self._emptied.add(destination)
+
     def hurry(self, message: MessageId) -> bool:
         """Make one message due wherever it waits; False when it waits nowhere."""
         found = [lane for lane in self._lanes.values() if lane.hurry(message)]

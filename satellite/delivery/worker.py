@@ -152,6 +152,14 @@ class Delivery:
         self._lanes.flush(destination)
         self._woken.set()
 
+    def stopped(self, message: MessageId) -> None:
+        """Look at a message anew: an operator has stopped it, or some of its recipients.
+
+        What is stopped must not count as held, nor be the message that finds a server back.
+        """
+        self._lanes.withdraw(message)
+        self.offer(message)
+
     def hurry(self, message: MessageId) -> bool:
         """Try one message now; False when it waits for nothing here."""
         is_here = self._lanes.hurry(message)

@@ -352,6 +352,7 @@ def test_a_report_says_at_most_what_its_reader_takes() -> None:
     assert len(heard.problems) == bounds.PROBLEMS_MAX
     assert len(heard.engines) == bounds.ENGINES_MAX
     assert len(heard.holds) == bounds.HOLDS_MAX
+    assert heard.problems[0] == "1000 destinations are away beyond the 1000 that are told of"
     assert len(heard.reached) == bounds.REACHED_MAX
 
 

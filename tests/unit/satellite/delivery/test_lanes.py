@@ -540,3 +540,38 @@ def test_hurrying_a_held_message_asks_its_server_now_by_the_oldest() -> None:
     assert (probe.id, probe.turn) == ("0", Turn.PROBE)
     assert lanes.next_probe_s(A) is None, "one is under way"
     assert lanes.next_probe_s(B) is None
+
+
+def test_what_is_withdrawn_counts_no_more_and_a_lane_that_is_empty_ends_its_hold() -> None:
+    lanes = lanes_of()
+    away(lanes, 2)
+
+    lanes.withdraw(MessageId("0"))
+    (held,) = lanes.held()
+    assert (held.messages, held.bytes, held.oldest.id) == (1, 10, "1")
+
+    lanes.withdraw(MessageId("1"))
+    assert list(lanes.held()) == []
+    assert taken(lanes, now_s=100.0) == []
+    assert lanes.take_marks()[A.mark] is None
+    assert len(lanes) == 0
+
+
+def test_what_is_withdrawn_during_its_turn_is_looked_at_anew() -> None:
+    lanes = lanes_of()
+    put(lanes, entry("1"))
+    (one,) = taken(lanes)
+
+    lanes.withdraw(MessageId("1"))
+
+    assert lanes.done(one)
+
+
+def test_what_is_withdrawn_while_it_waits_never_has_its_turn() -> None:
+    lanes = lanes_of()
+    put(lanes, entry("1"), due_s=60.0)
+
+    lanes.withdraw(MessageId("1"))
+    put(lanes, entry("2"))
+
+    assert names(taken(lanes, now_s=61.0)) == ["2"]
