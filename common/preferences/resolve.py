@@ -33,6 +33,8 @@ from common.preferences.documents import (
 )
 from common.preferences.policy import Policy, resolve_policy
 
+ROUTES_MAX = 4_096  # kept ready, of a hundred thousand
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -65,12 +67,22 @@ _Entries = dict[str, dict[ListColour, ListBody]]
 class Preferences:
     """All documents at one revision, and the answers that they give."""
 
-    __slots__ = ("_by_kind", "_lists", "_owned", "_prefixes", "_rules", "digest", "position")
+    __slots__ = (
+        "_by_kind",
+        "_lists",
+        "_owned",
+        "_prefixes",
+        "_routes",
+        "_rules",
+        "digest",
+        "position",
+    )
 
     def __init__(self) -> None:
         self.position: Position = NOTHING
         self.digest: bytes = EMPTY_DIGEST
         self._by_kind: dict[str, dict[str, Document]] = {kind: {} for kind in Kind}
+        self._routes: dict[str, Route] = {}  # those asked for last: a message asks many times
         self._rules: dict[str, RuleBody] | None = None  # sorted once: each message asks for them
         self._lists: dict[str, _Entries] = {}
         self._prefixes: dict[str, set[tuple[int, int]]] = {}  # scope → (IP version, prefix length)
@@ -119,18 +131,24 @@ class Preferences:
 
         An operator's order for the domain stands above its route.
         """
+        known = self._routes.get(domain)
+        if known is not None:
+            return known
         document = self._by_kind[Kind.ROUTE].get(domain)
         if document is None:
             return None
         body: RouteBody = document.parsed
         order = self.hold_order(domain) or _NO_ORDER
-        return Route(
+        if len(self._routes) >= ROUTES_MAX:
+            self._routes.clear()
+        route = self._routes[domain] = Route(
             Domain(domain),
             body.customer,
             order.deliver_to or body.deliver_to,
             order.hold_days or body.hold_days,
             body.recipients == "listed",
         )
+        return route
 
     def hold_order(self, domain: str) -> HoldBody | None:
         """Return what an operator ordered for the mail that is held for a domain, or None."""
@@ -248,6 +266,7 @@ class Preferences:
 
     def _put(self, document: Document) -> None:
         self._by_kind[document.kind][document.key] = document
+        self._routes.clear()
         share = document_hash(document.kind, document.key, document.body)
         self.digest = changed(self.digest, added=share)
         if document.kind == Kind.LIST:
@@ -257,6 +276,7 @@ class Preferences:
         document = self._by_kind[kind].pop(key, None)
         if document is None:
             return
+        self._routes.clear()
         share = document_hash(kind, key, document.body)
         self.digest = changed(self.digest, without=share)
         if kind == Kind.LIST:

@@ -48,6 +48,7 @@ class Attempt:
         self._entry = entry
         self._room = room
         self._fresh = fresh
+        self._is_last = False  # no transaction follows in this turn
         self._asked = False  # the destination's hosts, in this turn
         self._marked: set[int] = set()  # recipients whose sending mark was written in this turn
         self._started_s = room.clock.monotonic_s()
@@ -64,7 +65,9 @@ class Attempt:
         pairs = pairs_of(self._room, stored, self._entry.destination)
         due = [pair for pair in pairs if pair[0].next_us <= self._entry.until_us]
         ended = 0
-        for group in _by_copy(due):
+        groups = _by_copy(due)
+        for number, group in enumerate(groups, start=1):
+            self._is_last = number == len(groups)
             ended += await self._deliver(stored, group)
         self.is_unfinished = ended < len(pairs)
 
@@ -123,6 +126,8 @@ class Attempt:
             return 0
         room.lanes.returned(destination)
         self._take_note(answers)
+        if self._is_last and room.lanes.settling(self._entry):
+            room.wake()  # the server takes the next one while this one's result becomes durable
         at = self._settling.circumstances(stored, group, is_away=False, session=session)
         records = (self._attempted(stored, group, answers, session),)
         return await self._settling.settle(stored, group, answers, at, records)

@@ -53,6 +53,7 @@ class Entry:
     turn: Turn = Turn.DELIVERY
     round: int = 0  # of its lane's pace when it was taken
     offered_again: bool = False  # somebody changed it while it was taken
+    is_settling: bool = False  # its server is done with it, and the result waits for its commit
 
     def __lt__(self, other: Entry) -> bool:
         """Say whether it is older."""

@@ -22,6 +22,7 @@ from satellite.delivery.terms import Terms
 
 AT_ONCE_S = 0.0  # a monotonic time that has always passed
 HINT_S_MIN = 2.0  # between two probes that others' success leads to
+SETTLING_MAX = 32  # results that wait for their commit, beside the turns with the server
 SLACK_S = 1.0  # added to what the age clock decides: it must say so too, whatever was rounded
 
 
@@ -42,6 +43,7 @@ class Lane:
         self.entries: dict[MessageId, Entry] = {}
         self.bytes = 0
         self.active = 0
+        self._settling = 0
         self.hold: Hold | None = None
         self.in_turn = False
         self.alarm_s: float | None = None
@@ -92,13 +94,30 @@ class Lane:
 
     def done(self, entry: Entry) -> bool:
         """Forget a taken message; return whether it was offered again meanwhile."""
-        self.active -= 1
+        if entry.is_settling:
+            self._settling -= 1
+        else:
+            self.active -= 1
         self._move(entry, Place.GONE)
         if entry.turn is Turn.PROBE:
             self._is_probing = False
             if self.hold is not None and self._probe_s is None:
                 self._probe_s = AT_ONCE_S  # one that asked nobody must not have been the last
         return entry.offered_again
+
+    def settling(self, entry: Entry) -> bool:
+        """Give a taken message's place with the server to the next one; return whether it is.
+
+        Only few may wait for their commits at once: a crash may deliver each of them again.
+        """
+        if entry.turn is not Turn.DELIVERY or entry.is_settling:
+            return False
+        if self._settling >= SETTLING_MAX:
+            return False
+        entry.is_settling = True
+        self._settling += 1
+        self.active -= 1
+        return True
 
     def away(self, hold: Hold, *, next_probe_s: float) -> None:
         """Begin a hold, or go on with it."""

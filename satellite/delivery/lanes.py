@@ -105,6 +105,14 @@ class Lanes:
             self._set_alarm(lane)
         return None
 
+    def settling(self, entry: Entry) -> bool:
+        """Give a taken message's place with the server to the next one; it is still taken."""
+        lane = self._lanes[entry.destination]
+        if not lane.settling(entry):
+            return False
+        self._enter_turn(lane)
+        return True
+
     def done(self, entry: Entry) -> bool:
         """Forget a taken message; return whether it was offered again meanwhile."""
         lane = self._lanes[entry.destination]

@@ -26,6 +26,7 @@ from satellite.spool.states import State
 
 PLACED_MAX = 500  # messages read from the spool in one pass, so that others get the loop
 RESTORED_ROWS = 1500  # likewise, of what was there before; more than one message has recipients
+MARKED_MAX = 500  # messages kept at hand from one pass to the next
 HELD_BEFORE = "held when the satellite stopped"
 _TRIED = frozenset({State.HELD, State.DEFERRED})
 _SECOND_US = 1_000_000
@@ -63,6 +64,7 @@ class Placing:
         self._offered: deque[MessageId] = deque()
         self._again: list[MessageId] = []
         self._fresh: dict[MessageId, Stored] = {}
+        self._marked: dict[MessageId, Stored] = {}
         self._restored_up_to = ""
         self._is_restored = False
 
@@ -97,8 +99,8 @@ class Placing:
             self._restore()
 
     def fresh(self, message: MessageId) -> Stored | None:
-        """Return a message that was read in this pass."""
-        return self._fresh.pop(message, None)
+        """Return a message that was read in this pass, or that nobody else can have changed."""
+        return self._marked.pop(message, None) or self._fresh.pop(message, None)
 
     def end_pass(self) -> None:
         """Forget what was read in this pass and had no turn."""
@@ -108,6 +110,7 @@ class Placing:
 
     def _place(self, message: MessageId) -> None:
         """Put a message into the lane of each destination that it still has to go to."""
+        self._marked.pop(message, None)
         stored = self._spool.message(message)
         if stored is None:
             return
@@ -118,7 +121,12 @@ class Placing:
         ]
         if waits:
             self._put(stored.id, stored.origin, stored.size, stored.age_us, waits)
-            self._fresh[message] = stored
+            # With the sending mark on, nobody changes it but the turn that it waits for.
+            is_marked = all(wait.state is State.SENDING for wait in waits)
+            if is_marked and len(self._marked) < MARKED_MAX:
+                self._marked[message] = stored
+            else:
+                self._fresh[message] = stored
 
     def _restore(self) -> None:
         rows = self._spool.pending(after=self._restored_up_to, limit=RESTORED_ROWS)

@@ -102,3 +102,4 @@ class Room:
     new_id: Callable[[], MessageId]
     offer: Callable[[MessageId], None]
     terms: Callable[[Destination], Terms]
+    wake: Callable[[], None]  # a turn may begin

@@ -172,12 +172,15 @@ class Session:
             SessionFailed: there is none that counts; the session is spoilt.
         """
         lines = ReplyLines()
+        reply: Reply | None = None
         try:
-            async with asyncio.timeout(deadline_s):
-                while True:
-                    reply = lines.add(await self.wire.line())
-                    if reply is not None:
-                        break
+            # The answers to commands sent in one piece mostly come in one: no timer for those.
+            while reply is None and (line := self.wire.line_at_hand()) is not None:
+                reply = lines.add(line)
+            if reply is None:
+                async with asyncio.timeout(deadline_s):
+                    while reply is None:
+                        reply = lines.add(await self.wire.line())
         except TimeoutError:
             raise self.broken(f"no reply within {deadline_s:g} s") from None
         except (BadReply, ConnectionEnded) as error:

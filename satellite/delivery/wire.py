@@ -109,6 +109,11 @@ class Wire(asyncio.Protocol):
         if self._end:
             raise ConnectionEnded(self._end)
 
+    def line_at_hand(self) -> bytes | None:
+        """Return the next line if all of it is here, else None."""
+        end = self._unread.find(b"\n", 0, LINE_BYTES_MAX)
+        return None if end < 0 else self._taken(end)
+
     async def line(self) -> bytes:
         """Return the next line without its line end.
 
@@ -123,6 +128,9 @@ class Wire(asyncio.Protocol):
                 raise ConnectionEnded(self._end)
             self._reader = self._loop.create_future()
             await self._reader
+        return self._taken(end)
+
+    def _taken(self, end: int) -> bytes:
         line = bytes(self._unread[:end]).removesuffix(b"\r")
         del self._unread[: end + 1]
         self._go_on_reading()

@@ -104,6 +104,7 @@ class Delivery:
             clock=clock,
             spread=self._spread,
         )
+        self._woken = asyncio.Event()
         self._room = Room(
             spool=spool,
             connections=self._connections,
@@ -120,9 +121,9 @@ class Delivery:
             new_id=self._new_id,
             offer=self.offer,
             terms=self._terms_of,
+            wake=self._woken.set,
         )
         self._turns: set[asyncio.Task[None]] = set()
-        self._woken = asyncio.Event()
         self._alarm: tuple[float, asyncio.Task[None]] | None = None
         self._marking: asyncio.Task[None] | None = None
         self._is_closing = False

@@ -10,6 +10,7 @@ from itertools import pairwise
 from common.ids import MessageId, ulid
 from satellite.delivery.entries import EVERY_TRY_US, Entry, Turn
 from satellite.delivery.hold import Hold
+from satellite.delivery.lane import SETTLING_MAX
 from satellite.delivery.lanes import NARROW_MAX, REACHED_MAX, Lanes
 from satellite.delivery.routing import Destination, Via
 from satellite.delivery.terms import Terms
@@ -131,6 +132,35 @@ def test_a_destination_has_its_limit_and_goes_on_when_a_turn_ends() -> None:
     assert names(first) == ["a0", "b0", "a1"]
     lanes.done(first[0])
     assert names(taken(lanes)) == ["a2"]
+
+
+def test_the_next_one_goes_while_a_result_becomes_durable() -> None:
+    lanes = lanes_of(most=1)
+    put(lanes, *(entry(f"a{n}") for n in range(3)))
+    (first,) = taken(lanes)
+
+    assert lanes.settling(first)
+    (second,) = taken(lanes)
+    assert lanes.settling(first) is False  # once is enough
+    assert taken(lanes) == []
+    lanes.done(first)  # its place was given away before
+    assert taken(lanes) == []
+    lanes.done(second)
+    assert names(taken(lanes)) == ["a2"]
+
+
+def test_only_so_many_results_wait_for_their_commit() -> None:
+    lanes = lanes_of(most=1)
+    put(lanes, *(entry(f"a{n}") for n in range(SETTLING_MAX + 5)))
+    settling = []
+
+    for one in iter(lambda: lanes.take(now_s=0.0), None):
+        settling.append(one)
+        lanes.settling(one)
+
+    assert len(settling) == SETTLING_MAX + 1  # the last one kept its place
+    done(lanes, *settling)
+    assert len(taken(lanes)) == 1
 
 
 def test_a_message_waits_for_its_time() -> None:
