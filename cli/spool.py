@@ -138,8 +138,16 @@ def resume(
     destination: Destination = "",
     as_json: AsJson = False,
 ) -> None:
-    """Let frozen mail be delivered again: a message, or all that is here for a destination."""
+    """Let mail go on: what is frozen for a destination; a message, frozen or damaged."""
     _move(config, "resume", "resumed", message, destination, as_json)
+
+
+@app.command(epilog=f"Example: borderscout spool drop {AN_ID} --config lon1/satellite.yaml")
+def drop(message: MessageId, config: Config, as_json: AsJson = False) -> None:
+    """Give up a damaged message, whose body cannot be read: its outcome is dropped."""
+    answers = ask(config, {"ask": "drop", "id": message})
+    _check_here(answers, message, "it is not damaged")
+    _done(answers, f"dropped {message}", as_json)
 
 
 def _move(

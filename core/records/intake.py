@@ -89,6 +89,12 @@ _BEFORE_A_TRY = {
     CopyState.QUEUED,
     CopyState.SENDING,
 }
+_BEFORE_A_VERDICT = {
+    CopyState.RECEIVED,
+    CopyState.SCANNED,
+    CopyState.WAITING,
+    CopyState.DAMAGED,  # an operator let it go on
+}
 _MOVES = {
     Event.DEFERRED: CopyState.DEFERRED,
     Event.HELD: CopyState.HELD,
@@ -215,6 +221,7 @@ class _Fold:
             case (
                 Event.BOUNCE_MADE
                 | Event.BOUNCE_WITHHELD
+                | Event.SPOOL_DAMAGED
                 | Event.STARTED
                 | Event.STOPPED
                 | Event.PREFERENCES_APPLIED
@@ -264,7 +271,7 @@ class _Fold:
     def _waiting(self) -> None:
         self._take_threats()
         for copy in self._message.copies.values():
-            if copy.state in {CopyState.RECEIVED, CopyState.SCANNED, CopyState.WAITING}:
+            if copy.state in _BEFORE_A_VERDICT:
                 copy.state = CopyState.WAITING
                 copy.reason = self._fields.text("reason")
                 copy.next_us = self._fields.time_us("next_us")

@@ -19,7 +19,7 @@ from satellite.app.draining import mark, unmark
 from satellite.app.parent import Workers
 
 NAME = "control.sock"
-KNOWN = frozenset({"status", "list", "show", "flush", "freeze", "resume", "drain", "left"})
+KNOWN = frozenset({"status", "list", "show", "flush", "freeze", "resume", "drop", "drain", "left"})
 DEADLINE_S = 30.0
 
 

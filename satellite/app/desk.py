@@ -76,6 +76,8 @@ class Desk:
                 answer = await self._inspection.freeze(question)
             case "resume":
                 answer = await self._inspection.resume(question)
+            case "drop":
+                answer = await self._inspection.drop(question)
             case _:
                 answer = {"error": "unknown question"}
         return answer
@@ -90,6 +92,7 @@ class Desk:
             "states": {state.value: count for state, count in spool.counts().items()},
             "outbox_records": records,
             "outbox_quarantine": uploads,
+            "problems": list(spool.problems()),
         }
 
     def _left(self) -> Answer:

@@ -102,10 +102,18 @@ class Inspection:
         return await self._move(question, FREEZABLE, self._freeze)
 
     async def resume(self, question: Question) -> Answer:
-        """Let what is frozen of a message, or for a destination, go on."""
+        """Let what is frozen for a destination, or frozen or damaged of a message, go on."""
         spool = self._shard.spool
+        states = {State.FROZEN} if question.get("id") is None else {State.FROZEN, State.DAMAGED}
         return await self._move(
-            question, {State.FROZEN}, lambda one, numbers: spool.resume(one, numbers=numbers)
+            question, states, lambda one, numbers: spool.resume(one, numbers=numbers)
+        )
+
+    async def drop(self, question: Question) -> Answer:
+        """Give up what is damaged of one message."""
+        spool = self._shard.spool
+        return await self._move_one(
+            message_of(question), {State.DAMAGED}, lambda one, numbers: spool.drop(one)
         )
 
     # ---- inside

@@ -160,6 +160,7 @@ class Judging:
         try:
             async with self._scans:
                 with closing(self._spool.open_body(stored)) as body:
+                    await body.verify()  # engines must see what was accepted
                     examined = await self._examine(stored, body)
         except BodyDamaged as error:
             log.error("judging.damaged", message=message, reason=str(error))

@@ -32,6 +32,7 @@ class SpoolMetrics(Collector):
             messages.add_sample(messages.name, {"state": state.value}, count)
         records, uploads = spool.backlog_sizes()
         revision = spool.preferences.position.revision
+        problems = spool.problems()
         accepting = 0 if spool.refusal() else 1
         return [
             messages,
@@ -39,6 +40,7 @@ class SpoolMetrics(Collector):
             _gauge("borderscout_outbox_records", "Records the core does not have yet", records),
             _gauge("borderscout_outbox_quarantine", "Quarantined mail to hand over", uploads),
             _gauge("borderscout_preferences_revision", "Applied revision", revision),
+            _gauge("borderscout_spool_problems", "What waits for an operator", len(problems)),
             _gauge("borderscout_spool_accepting", "Whether the disk lets mail in", accepting),
         ]
 

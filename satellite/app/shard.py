@@ -156,6 +156,7 @@ class Shard:
             accepting=self.listening and not self._accepting_reason,
             not_accepting_reason=self._accepting_reason,
             oldest_us=self.metrics.oldest_us(),
+            problems=self.spool.problems(),
             reached=self.delivery.reached(),
         )
 

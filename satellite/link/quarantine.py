@@ -129,6 +129,8 @@ class QuarantineStream:
             return
         offset = command.offset
         with body:
+            if offset:
+                body.leave_the_check()  # of the whole, which the core has a part of, the core does
             while True:
                 try:
                     data = body.read(offset, CHUNK_BYTES_MAX)

@@ -18,11 +18,12 @@ BODY_BYTES_MAX = 8 * 1024 * 1024  # of all bodies together
 class AtHand:
     """The messages and bodies at hand. When it is full, what comes is not kept."""
 
-    __slots__ = ("_bodies", "_body_bytes", "_messages")
+    __slots__ = ("_bodies", "_body_bytes", "_files", "_messages")
 
     def __init__(self) -> None:
         self._messages: dict[MessageId, Stored] = {}
         self._bodies: dict[MessageId, bytes] = {}
+        self._files: set[MessageId] = set()
         self._body_bytes = 0
 
     def keep(self, stored: Stored, body: bytes | None = None) -> None:
@@ -31,6 +32,8 @@ class AtHand:
             return
         self.forget(stored.id)
         self._messages[stored.id] = stored
+        if stored.in_file and len(self._files) < MESSAGES_MAX:
+            self._files.add(stored.id)
         if body is not None and self._body_bytes + len(body) <= BODY_BYTES_MAX:
             self._bodies[stored.id] = body
             self._body_bytes += len(body) + ENTRY_BYTES
@@ -43,9 +46,14 @@ class AtHand:
         """Return a body that is at hand."""
         return self._bodies.get(message)
 
+    def has_file(self, message: MessageId) -> bool:
+        """Say whether a message's body is a file that was written a moment ago."""
+        return message in self._files
+
     def forget(self, message: MessageId) -> None:
         """Forget a message and its body."""
         self._messages.pop(message, None)
+        self._files.discard(message)
         body = self._bodies.pop(message, None)
         if body is not None:
             self._body_bytes -= len(body) + ENTRY_BYTES

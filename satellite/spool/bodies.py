@@ -6,7 +6,11 @@ by the message's id and nothing else, made durable before the row that points to
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +29,11 @@ log = structlog.get_logger()
 
 FOLDER = "bodies"  # of the shard
 PART = ".part"  # a body that is still being received
+HASH_BYTES = 1 << 18  # read at once where only the hash is wanted
+# What no later try will mend. Want of descriptors, memory or rights is the machine's, and passes.
+_LOST = frozenset(
+    {errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.ENXIO, errno.ENODEV, errno.EIO}
+)
 
 
 class BodyDamaged(EnvironmentFailure):
@@ -38,38 +47,113 @@ class SyncFailed(OSError):
 class Body:
     """The octets of one message, in memory or in a file.
 
+    A file is hashed as it is read: who reads it to its end, in order, has read what was accepted,
+    or was told before the last octets that it is damaged.
+
     Args:
         size: octets.
-        data: the octets of a body in the database.
+        data: the octets of a body that is no file; they are what was accepted.
         path: the file of a larger one.
+        descriptor: that file, open; ``close`` closes it.
+        sha256: of what was accepted.
     """
 
-    def __init__(self, *, size: int, data: bytes | None = None, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        size: int,
+        data: bytes | None = None,
+        path: Path | None = None,
+        descriptor: int = -1,
+        sha256: bytes = b"",
+    ) -> None:
         assert (data is None) != (path is None)
         self.size = size
         self.data = data
         self.path = path
-        self._descriptor = -1
+        self._descriptor = descriptor
+        self._sha256 = sha256
+        self._is_at_hand = False  # written a moment ago, and need not be read twice
+        self._hash = hashlib.sha256()
+        self._hashed = 0  # octets from the first on
+        self._is_checked = data is not None
+
+    @classmethod
+    def of_file(cls, path: Path, *, size: int, sha256: bytes, is_at_hand: bool = False) -> Self:
+        """Open a body that is a file.
+
+        Raises:
+            BodyDamaged: it is no file, or has another size.
+            EnvironmentFailure: it cannot be read now.
+        """
+        descriptor = _opened(path)
+        fault = _fault(os.fstat(descriptor), size)
+        if fault:
+            os.close(descriptor)
+            raise BodyDamaged(f"the body file {path.name} {fault}")
+        body = cls(size=size, path=path, descriptor=descriptor, sha256=sha256)
+        body._is_at_hand = is_at_hand
+        return body
 
     def read(self, offset: int, length: int) -> bytes:
         """Return up to ``length`` octets from ``offset``; fewer only at the end.
 
         Raises:
-            BodyDamaged: the file is gone, shorter than it was, or cannot be read.
+            BodyDamaged: the file is shorter than it was, cannot be read, or is another one than was
+                accepted.
         """
         if self.data is not None:
             return self.data[offset : offset + length]
-        assert self.path is not None
+        found = self._from_file(offset, length)
+        if not self._is_checked:
+            self._check(offset, found)
+        return found
+
+    async def verify(self) -> None:
+        """Read a file to its end, in a thread, before anybody else does, unless it is at hand.
+
+        Raises:
+            BodyDamaged: it is not what was accepted.
+        """
+        if not (self._is_checked or self._is_at_hand):
+            await asyncio.get_running_loop().run_in_executor(None, self._hash_up_to, self.size)
+
+    def leave_the_check(self) -> None:
+        """Hash nothing: who reads it compares the SHA-256 of what arrives."""
+        self._is_checked = True
+
+    def _check(self, offset: int, found: bytes) -> None:
+        self._hash_up_to(offset)  # what is not sent, such as header lines that were replaced
+        if not self._is_checked and offset + len(found) > self._hashed:
+            self._take(found[self._hashed - offset :])
+
+    def _hash_up_to(self, end: int) -> None:
+        while self._hashed < end and not self._is_checked:
+            self._take(self._from_file(self._hashed, min(HASH_BYTES, end - self._hashed)))
+
+    def _take(self, octets: bytes) -> None:
+        self._hash.update(octets)
+        self._hashed += len(octets)
+        if self._hashed < self.size:
+            return
+        if self._hash.digest() != self._sha256:
+            raise BodyDamaged(f"the body file {self._name} is not what was accepted")
+        self._is_checked = True
+
+    def _from_file(self, offset: int, length: int) -> bytes:
         wanted = max(0, min(length, self.size - offset))
         try:
-            if self._descriptor < 0:
-                self._descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             found = os.pread(self._descriptor, wanted, offset)
         except OSError as error:
-            raise BodyDamaged(f"the body file {self.path.name} cannot be read: {error}") from error
+            raise _unreadable(self._name, error) from error
         if len(found) != wanted:
-            raise BodyDamaged(f"the body file {self.path.name} is shorter than {self.size} octets")
+            raise BodyDamaged(f"the body file {self._name} is shorter than {self.size} octets")
         return found
+
+    @property
+    def _name(self) -> str:
+        assert self.path is not None
+        return self.path.name
 
     def close(self) -> None:
         """Give the file back; harmless when there is none."""
@@ -89,30 +173,49 @@ class Body:
         self.close()
 
 
-def open_body(select: Select, folder: Path, message: Stored) -> Body:
+def open_body(select: Select, folder: Path, message: Stored, *, is_at_hand: bool = False) -> Body:
     """Return a message's octets; close it after use.
 
     Args:
         select: runs a SELECT on what is committed.
         folder: the body folder.
         message: whose.
+        is_at_hand: it was written a moment ago.
 
     Raises:
-        BodyDamaged: there are none, or not as many as were written.
+        BodyDamaged: they are not what was accepted, as far as that is seen at once.
+        EnvironmentFailure: they cannot be read now.
     """
     if not message.in_file:
         rows = select("SELECT data FROM body WHERE message=?", (message.id,))
-        if not rows or len(rows[0][0]) != message.size:
-            raise BodyDamaged(f"the body of {message.id} is not in the spool")
+        if not rows or hashlib.sha256(rows[0][0]).digest() != message.sha256:
+            raise BodyDamaged(f"the body of {message.id} is not in the spool as it was accepted")
         return Body(size=message.size, data=rows[0][0])
-    path = folder / message.id
+    return Body.of_file(
+        folder / message.id, size=message.size, sha256=message.sha256, is_at_hand=is_at_hand
+    )
+
+
+def _opened(path: Path) -> int:
+    # Whatever lies there: a link is not followed, and a pipe that nobody writes holds nobody up.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        size = path.stat(follow_symlinks=False).st_size
+        return os.open(path, flags)
     except OSError as error:
-        raise BodyDamaged(f"the body file {message.id} cannot be read: {error}") from error
-    if size != message.size:
-        raise BodyDamaged(f"the body file {message.id} has {size} octets, not {message.size}")
-    return Body(size=message.size, path=path)
+        raise _unreadable(path.name, error) from error
+
+
+def _fault(status: os.stat_result, size: int) -> str:
+    """Return what is wrong with a body file at first sight; empty when nothing is."""
+    if not stat.S_ISREG(status.st_mode):
+        return "is no file any more"
+    return f"has {status.st_size} octets, not {size}" if status.st_size != size else ""
+
+
+def _unreadable(name: str, error: OSError) -> EnvironmentFailure:
+    """Return whether a body is lost, or we merely cannot read it now."""
+    what = f"the body file {name} cannot be read: {error.strerror}"
+    return BodyDamaged(what) if error.errno in _LOST else EnvironmentFailure(what)
 
 
 class BodyFile:
@@ -169,19 +272,3 @@ def remove_body(path: Path) -> None:
         durable.disk.unlink(path)
     except OSError as error:
         log.warning("spool.body_not_removed", file=path.name, reason=error.strerror)
-
-
-def sweep(folder: Path, wanted: set[str]) -> list[str]:
-    """Delete what no message needs, and return the ids whose file is missing.
-
-    Args:
-        folder: the body folder.
-        wanted: ids of messages whose body is a file.
-    """
-    present: set[str] = set()
-    for entry in os.scandir(folder):
-        if entry.is_file(follow_symlinks=False) and entry.name in wanted:
-            present.add(entry.name)
-        elif is_ulid(entry.name.removesuffix(PART)) and not entry.is_dir(follow_symlinks=False):
-            remove_body(Path(entry.path))
-    return sorted(wanted - present)

@@ -6,7 +6,7 @@ writes the log record of the step in the same transaction (P2).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,12 @@ from satellite.spool.messages import (
 from satellite.spool.rows import (
     INSERT_MESSAGE,
     INSERT_RECIPIENT,
-    addresses,
     message_row,
     read_recipients,
     recipient_row,
 )
 from satellite.spool.states import (
-    FREEZABLE,
     OUTCOMES,
-    TABLE,
     IllegalTransition,
     State,
     check_transition,
@@ -49,7 +46,6 @@ _FORGET = (
     "DELETE FROM recipient WHERE message=?",
     "DELETE FROM message WHERE id=?",
 )
-DAMAGEABLE = frozenset(state for state, row in TABLE.items() if State.DAMAGED in row.after)
 _SET_STATE = "UPDATE recipient SET state=? WHERE message=? AND number=?"
 
 
@@ -87,12 +83,12 @@ def waits(
     """An engine that must answer does not: the message is scanned again at its time."""
 
     def write(transaction: Transaction) -> None:
-        recipients = _open(transaction, message)
+        recipients = open_recipients(transaction, message)
         for recipient in recipients:
             check_transition(recipient.state, State.WAITING)
         transaction.execute("UPDATE message SET scans=scans+1 WHERE id=?", (message,))
         for recipient in recipients:
-            _move(transaction, message, recipient, State.WAITING)
+            move(transaction, message, recipient, State.WAITING)
         transaction.execute(
             "UPDATE recipient SET next_us=?, reason=? WHERE message=?", (next_us, reason, message)
         )
@@ -106,7 +102,9 @@ def judged(message: MessageId, judgement: Judgement, drop_body: Callable[[], Non
     """Every recipient gets its disposition, against one preference revision."""
 
     def write(transaction: Transaction) -> None:
-        before = {recipient.number: recipient for recipient in _open(transaction, message)}
+        before = {
+            recipient.number: recipient for recipient in open_recipients(transaction, message)
+        }
         if set(before) != {one.number for one in judgement.recipients}:
             raise IllegalTransition(f"a judgement of {message} must name each of its recipients")
         after = {one.number: state_of(one) for one in judgement.recipients}
@@ -146,7 +144,7 @@ def judged(message: MessageId, judgement: Judgement, drop_body: Callable[[], Non
         )
         record_judgement(transaction, message, judgement, before, after)
         if OUTCOMES.issuperset(after.values()):
-            _finish(transaction, message, drop_body)
+            finish(transaction, message, drop_body)
 
     return write
 
@@ -155,11 +153,11 @@ def marked_sending(message: MessageId, numbers: Sequence[int]) -> Operation:
     """The sending mark: recovery will count these as possibly delivered."""
 
     def write(transaction: Transaction) -> None:
-        recipients = [r for r in _open(transaction, message) if r.number in numbers]
+        recipients = [r for r in open_recipients(transaction, message) if r.number in numbers]
         for recipient in recipients:
             check_transition(recipient.state, State.SENDING)
         for recipient in recipients:
-            _move(transaction, message, recipient, State.SENDING)
+            move(transaction, message, recipient, State.SENDING)
 
     return write
 
@@ -215,75 +213,12 @@ def _write_result(
     )
 
 
-def all_moved(
-    message: MessageId,
-    *,
-    before: frozenset[State],
-    after: State,
-    event: Event,
-    reason: str,
-    numbers: Collection[int] | None = None,  # None: all
-) -> Operation:
-    """Move every recipient that is in one of some states: freeze, resume, damage."""
-
-    def write(transaction: Transaction) -> None:
-        recipients = [
-            recipient
-            for recipient in _open(transaction, message)
-            if recipient.state in before and (numbers is None or recipient.number in numbers)
-        ]
-        for recipient in recipients:
-            check_transition(recipient.state, after)
-        for recipient in recipients:
-            _move(transaction, message, recipient, after)
-            transaction.execute(
-                "UPDATE recipient SET reason=?, next_us=0 WHERE message=? AND number=?",
-                (reason, message, recipient.number),
-            )
-        if recipients:
-            fields = {"reason": reason, "recipients": addresses(recipients)}
-            transaction.record(Outgoing(event=event, message_id=message, fields=fields))
-
-    return write
-
-
-def damaged(message: MessageId, reason: str) -> Operation:
-    """A message's body cannot be read."""
-    return all_moved(
-        message, before=DAMAGEABLE, after=State.DAMAGED, event=Event.DAMAGED, reason=reason
-    )
-
-
-def frozen(message: MessageId, reason: str, numbers: Collection[int] | None = None) -> Operation:
-    """An operator stops a message, or some of its recipients."""
-    return all_moved(
-        message,
-        before=FREEZABLE,
-        after=State.FROZEN,
-        event=Event.FROZEN,
-        reason=reason,
-        numbers=numbers,
-    )
-
-
-def resumed(message: MessageId, numbers: Collection[int] | None = None) -> Operation:
-    """An operator lets a message go on, or some of its recipients."""
-    return all_moved(
-        message,
-        before=frozenset({State.FROZEN}),
-        after=State.DEFERRED,
-        event=Event.RESUMED,
-        reason="resumed by an operator",
-        numbers=numbers,
-    )
-
-
 def upload_taken(message: MessageId, drop_body: Callable[[], None]) -> Operation:
     """The core has the quarantined message durably and its SHA-256 agrees: our copy may go."""
 
     def write(transaction: Transaction) -> None:
         transaction.execute("UPDATE message SET quarantined_us=0 WHERE id=?", (message,))
-        _finish(transaction, message, drop_body)
+        finish(transaction, message, drop_body)
 
     return write
 
@@ -304,27 +239,6 @@ def back(destination: str) -> Operation:
 
     def write(transaction: Transaction) -> None:
         transaction.execute("DELETE FROM hold WHERE destination=?", (destination,))
-
-    return write
-
-
-def possibly_delivered(message: MessageId) -> Operation:
-    """Recovery found the sending mark: the 250 may have come and not been committed."""
-
-    def write(transaction: Transaction) -> None:
-        recipients = [r for r in _open(transaction, message) if r.state is State.SENDING]
-        if not recipients:
-            return
-        for recipient in recipients:
-            _move(transaction, message, recipient, State.DEFERRED)
-            transaction.execute(
-                "UPDATE recipient SET next_us=0 WHERE message=? AND number=?",
-                (message, recipient.number),
-            )
-        fields = {"recipients": addresses(recipients)}
-        transaction.record(
-            Outgoing(event=Event.POSSIBLY_DELIVERED, message_id=message, fields=fields)
-        )
 
     return write
 
@@ -356,18 +270,18 @@ def _insert_bounce(
     transaction.record(Outgoing(event=Event.BOUNCE_MADE, message_id=message, fields=fields))
 
 
-def _open(transaction: Transaction, message: MessageId) -> list[Recipient]:
+def open_recipients(transaction: Transaction, message: MessageId) -> list[Recipient]:
     """Return the recipients that have not ended, as this transaction sees them."""
     recipients = read_recipients(transaction.execute, message)
     return [recipient for recipient in recipients if recipient.state not in OUTCOMES]
 
 
-def _move(transaction: Transaction, message: MessageId, recipient: Recipient, after: State) -> None:
+def move(transaction: Transaction, message: MessageId, recipient: Recipient, after: State) -> None:
     transaction.execute(_SET_STATE, (after, message, recipient.number))
     transaction.moved(recipient.state, after)
 
 
-def _finish(transaction: Transaction, message: MessageId, drop_body: Callable[[], None]) -> None:
+def finish(transaction: Transaction, message: MessageId, drop_body: Callable[[], None]) -> None:
     """Forget a message that nothing needs any more; its records stay in the outbox until acked."""
     recipients = read_recipients(transaction.execute, message)
     if all(recipient.state in OUTCOMES for recipient in recipients):

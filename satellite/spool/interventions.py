@@ -6,11 +6,16 @@ Touches the spool's commits. An operator asks, or a stage that cannot read a bod
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from pathlib import Path
 
 from common.ids import MessageId
-from satellite.spool import changes
+from satellite.spool import changes, moves
 from satellite.spool.at_hand import AtHand
+from satellite.spool.bodies import Body
 from satellite.spool.commits import Commits, Operation
+from satellite.spool.messages import Stored
+from satellite.spool.problems import problems
+from satellite.spool.states import State
 
 
 class Interventions:
@@ -18,22 +23,59 @@ class Interventions:
 
     _at_hand: AtHand
     _commits: Commits
+    _bodies: Path
+    folder: Path
     on_queued: Callable[[MessageId], None]
+    on_received: Callable[[MessageId], None]
+
+    def message(self, message: MessageId) -> Stored | None:
+        """Return a message as it is committed, or None when it has gone."""
+        raise NotImplementedError
+
+    def open_body(self, message: Stored) -> Body:
+        """Return a message's octets; close it after use."""
+        raise NotImplementedError
 
     async def damage(self, message: MessageId, reason: str) -> None:
         """Set a message aside whose body cannot be read."""
-        await self._change(message, changes.damaged(message, reason))
+        await self._change(message, moves.damaged(message, reason))
 
     async def freeze(
         self, message: MessageId, reason: str, *, numbers: Collection[int] | None = None
     ) -> None:
         """Stop the delivery of a message, or to these of its recipients, until it is resumed."""
-        await self._change(message, changes.frozen(message, reason, numbers))
+        await self._change(message, moves.frozen(message, reason, numbers))
 
     async def resume(self, message: MessageId, *, numbers: Collection[int] | None = None) -> None:
-        """Let a frozen message, or what is frozen for these recipients, be delivered again."""
-        await self._change(message, changes.resumed(message, numbers))
-        self.on_queued(message)
+        """Let what is frozen of a message go on, or damaged, if its body can be read again.
+
+        Args:
+            message: which one.
+            numbers: the recipients that are meant; None: all.
+
+        Raises:
+            BodyDamaged: it still cannot be read; nothing has changed.
+        """
+        stored = self.message(message)
+        if stored is None:
+            return
+        if any(recipient.state is State.DAMAGED for recipient in stored.recipients):
+            with self.open_body(stored) as body:
+                await body.verify()
+        await self._change(message, moves.resumed(message, numbers))
+        is_judged = bool(stored.copies)
+        (self.on_queued if is_judged else self.on_received)(message)
+
+    async def drop(self, message: MessageId) -> None:
+        """Give a damaged message up: its outcome is ``dropped``, by an operator."""
+        await self._change(message, moves.dropped(message, self._dropper(message)))
+
+    def problems(self) -> tuple[str, ...]:
+        """Return what an operator should know of the folder, one sentence each."""
+        return problems(self.folder, log_pages=self._commits.log_pages)
+
+    def _dropper(self, message: MessageId) -> Callable[[], None]:
+        return changes.body_dropper(self._bodies, message)
 
     async def _change(self, message: MessageId, operation: Operation) -> None:
         self._at_hand.forget(message)

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.ids import MessageId
-from satellite.spool import bodies, changes
+from satellite.spool import moves
 from satellite.spool.commits import Commits
 from satellite.spool.rows import Select
 from satellite.spool.states import OUTCOMES, TABLE, Recovery, State
+from satellite.spool.sweep import sweep
 
 
 @dataclass(slots=True)
@@ -34,12 +35,15 @@ async def recover(select: Select, commits: Commits, folder: Path) -> Backlog:
         folder: the body folder.
     """
     backlog = Backlog(found=_counts(select))
-    rows = select("SELECT id FROM message WHERE in_file=1", ())
-    for missing in bodies.sweep(folder, {str(row[0]) for row in rows}):
-        await commits.add(changes.damaged(MessageId(missing), "the body file is missing"))
+    rows = select("SELECT id, size FROM message WHERE in_file=1", ())
+    swept = sweep(folder, {str(message): size for message, size in rows})
+    if swept.unknown:
+        await commits.add(moves.unknown_files(swept.unknown))
+    for message, what in sorted(swept.damaged.items()):
+        await commits.add(moves.damaged(MessageId(message), what))
     for message in _in_state(select, State.SENDING):
         assert TABLE[State.SENDING].recovery is Recovery.COUNT_AS_POSSIBLE
-        await commits.add(changes.possibly_delivered(message))
+        await commits.add(moves.possibly_delivered(message))
     _plan(select, backlog)
     return backlog
 

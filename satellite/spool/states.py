@@ -110,7 +110,7 @@ TABLE: Mapping[State, Row] = {
     ),
     _S.DAMAGED: Row(
         "its body cannot be read",
-        frozenset({_S.DEFERRED, _S.DROPPED, _S.BOUNCED}),
+        frozenset({_S.WAITING, _S.DEFERRED, _S.DROPPED, _S.BOUNCED}),
         Recovery.LEAVE,
         Event.DAMAGED,
     ),

@@ -190,12 +190,18 @@ class Spool(Interventions):
         """Return a message's octets; close it after use.
 
         Raises:
-            BodyDamaged: there are none, or not as many as were written.
+            BodyDamaged: they are not what was accepted, as far as that is seen at once: a file is
+                hashed as it is read.
         """
         data = self._at_hand.body(message.id)
         if data is not None:
             return Body(size=message.size, data=data)
-        return open_body(self._select, self._bodies, message)
+        return open_body(
+            self._select,
+            self._bodies,
+            message,
+            is_at_hand=self._at_hand.has_file(message.id),
+        )
 
     def unfinished(self, *, limit: int) -> list[Stored]:
         """Return messages that have not ended, the oldest first."""
@@ -376,9 +382,6 @@ class Spool(Interventions):
             age_us=self.age_us(),
             recipients=queued_recipients(new.envelope, reason=new.origin),
         )
-
-    def _dropper(self, message: MessageId) -> Callable[[], None]:
-        return changes.body_dropper(self._bodies, message)
 
     def _meta(self) -> dict[str, Any]:
         return {str(name): value for name, value in self._select("SELECT * FROM meta", ())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def test_all_octets_are_there_once(size: int, skip: int, tmp_path: Path) -> None
     octets = bytes(n % 251 for n in range(size))
     path = tmp_path / "body"
     path.write_bytes(octets)
-    with Body(size=size, path=path) as body:
+    with Body.of_file(path, size=size, sha256=sha256(octets).digest()) as body:
         made = CopyContent(Copy(head=b"X: 1\r\n", skip=skip), body)
         sent = b"".join(made.blocks())
 
@@ -78,7 +79,7 @@ def test_octets_beyond_ascii_are_found_wherever_they_stand(where: int, tmp_path:
         (plain[:where] + b"\xff" + plain[where + 1 :], True),
     ]:
         path.write_bytes(octets)
-        with Body(size=len(octets), path=path) as body:
+        with Body.of_file(path, size=len(octets), sha256=sha256(octets).digest()) as body:
             assert CopyContent(Copy(head=b"X: 1\r\n"), body).is_eight_bit is is_eight_bit
 
 
