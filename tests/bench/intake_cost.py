@@ -264,7 +264,7 @@ def linked(folder: Path, certificates: Certificates, args: argparse.Namespace) -
     port = free_port()
     core = Core(folder, certificates.issue("core", "core"), port, args.already)
     settings = satellite_settings(certificates.issue("satellite", "lon1"), port=port)
-    per_message = 1000.0 / args.messages
+    per_message: float = 1000.0 / args.messages
 
     def node(name: str, count: int, *, linked: bool) -> float:
         work = node_cpu_s(folder / name, settings, count, rate=args.rate, linked=linked)
