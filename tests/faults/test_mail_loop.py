@@ -5,26 +5,20 @@ Front end, spool and delivery are the real ones; the customer's server sends bac
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from common.ids import MessageId
 from common.preferences import Document
 from satellite.delivery.routing import Found, Lookup
-from satellite.smtp.metrics import SmtpMetrics
-from satellite.smtp.server import FrontEnd
-from satellite.spool.messages import Copy
 from tests.support.delivery_status import read_status
-from tests.support.front_end import Talk, some_settings
+from tests.support.entrance import entrance
+from tests.support.front_end import Talk
 from tests.support.next_hop import NextHop
 from tests.unit.satellite.delivery import conftest as delivery
-from tests.unit.satellite.delivery.conftest import BODY, House, OpenHouse, TableResolver, route
+from tests.unit.satellite.delivery.conftest import BODY, OpenHouse, TableResolver, route
 
 # Those of the room's own tests.
 clock = delivery.clock
@@ -42,31 +36,13 @@ HOPS_MAX = 100  # Received fields that a message may have when it comes in
 
 
 @asynccontextmanager
-async def _entrance(house: House) -> AsyncIterator[Talk]:
-    """Open a front end over the house's spool; what comes in is judged clean and delivered."""
-    judging: asyncio.Queue[MessageId] = asyncio.Queue()
-    house.spool.on_received = judging.put_nowait
-
-    async def judge() -> None:
-        while True:
-            message = await judging.get()
-            stored = house.spool.message(message)
-            assert stored is not None
-            await house.judge(message, Copy(head=stored.trace))
-
-    metrics = SmtpMetrics(CollectorRegistry())
-    front = FrontEnd(house.spool, some_settings(), house.clock, metrics)
-    listening = socket.create_server(("127.0.0.1", 0))
-    await front.start([listening])
-    task = asyncio.create_task(judge())
-    talk = await Talk.connect(*listening.getsockname()[:2])
+async def _talking(host: str, port: int) -> AsyncIterator[Talk]:
+    talk = await Talk.connect(host, port)
     try:
         await talk.greet()
         yield talk
     finally:
         await talk.close()
-        await asyncio.wait_for(front.drain(1.0), 10)
-        task.cancel()
 
 
 def _has(hop: NextHop, count: int) -> bool:
@@ -88,7 +64,7 @@ async def test_mail_that_comes_back_for_ever_is_refused_at_the_hop_limit(
 ) -> None:
     async with NextHop() as hop:
         house = await open_house(acme(hop))
-        async with _entrance(house) as talk:
+        async with entrance(house) as address, _talking(*address) as talk:
             reply = await _hand_over(talk, sender, BODY)
             rounds = 0
             while reply.startswith("250"):

@@ -68,7 +68,7 @@ class TableResolver:
         return self.mx.get(domain, Lookup(Found.NO_NAME))
 
     async def addresses(self, host: str) -> Lookup[str]:
-        if host[0].isdigit():
+        if host[0].isdigit() or ":" in host:
             return Lookup(Found.RECORDS, (host,))
         return self.hosts.get(host, Lookup(Found.NO_NAME))
 

@@ -176,3 +176,31 @@ async def test_an_mx_that_leads_nowhere(
 
     assert failure.value.answer.ending is ending
     assert not failure.value.is_away
+
+
+async def test_ipv6_is_tried_first_and_ipv4_takes_over(
+    connections: Connections, resolver: TableResolver
+) -> None:
+    async with NextHop(host="::1") as wide:
+        async with NextHop(port=wide.port) as narrow:
+            # The resolver gives addresses of both kinds, IPv6 first.
+            resolver.hosts["mail.acme.example"] = Lookup(Found.RECORDS, ("::1", "127.0.0.1"))
+            target = Target("mail.acme.example", wide.port)
+            for _ in range(2):
+                session = await connections.open(
+                    A,
+                    [target],
+                    policy=TlsPolicy.OPPORTUNISTIC,
+                    asked_before=False,
+                    is_probe=False,
+                )
+                await session.quit()
+                await wide.stop()
+        assert (wide.sessions, narrow.sessions) == (1, 1)
+
+
+async def test_an_ipv6_address_in_a_route_is_a_host(connections: Connections) -> None:
+    async with NextHop(host="::1") as hop:
+        session = await opened(connections, hop)
+        assert str(session.hop) == f"[::1]:{hop.port}"
+        await session.quit()
