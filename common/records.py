@@ -22,6 +22,7 @@ class Event(StrEnum):
     """The events that this version writes. A reader keeps and shows others as they came."""
 
     ACCEPTED = "accepted"  # answered 250, or made by us: envelope, size, sha256
+    REJECTED = "rejected"  # answered 550 after a scan, and not taken: envelope, size, sha256
     SCANNED = "scanned"  # verdicts, score, revision
     WAITING = "waiting"  # an engine that must answer does not
     JUDGED = "judged"  # the disposition of each recipient, with what decided

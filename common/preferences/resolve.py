@@ -31,7 +31,7 @@ from common.preferences.documents import (
     check_document,
     split_list_key,
 )
-from common.preferences.policy import Policy, resolve_policy
+from common.preferences.policy import Policy, ScanMoment, resolve_policy
 
 ROUTES_MAX = 4_096  # kept ready, of a hundred thousand
 
@@ -196,6 +196,13 @@ class Preferences:
     def domain_policy(self, domain: str) -> Policy:
         """Return the policy for what holds for a domain as a whole: how its mail leaves."""
         return self._policy(self._outer_scopes(domain))
+
+    def scans_before(self) -> bool:
+        """Say whether any policy asks for a scan before the answer; looks through all policies."""
+        return any(
+            (document.parsed.model_extra or {}).get("scan") == ScanMoment.BEFORE
+            for document in self._by_kind[Kind.POLICY].values()
+        )
 
     def engine_is_required(self, name: str) -> bool:
         """Say whether an engine's silence is weighed by the policy key ``unavailable``."""

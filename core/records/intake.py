@@ -200,7 +200,7 @@ class _Fold:
 
     def apply(self, event: Event) -> str:
         match event:
-            case Event.ACCEPTED:
+            case Event.ACCEPTED | Event.REJECTED:  # what came is told alike
                 self._accepted()
             case Event.SCANNED:
                 self._scanned()

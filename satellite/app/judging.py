@@ -168,6 +168,21 @@ class Judging:
             return
         await self._put_back(examined)
 
+    async def foresee(self, stored: Stored, body: Body) -> Judgement | None:
+        """Return the judgement of a message that is not accepted yet.
+
+        Only here can a message be rejected, when all its recipients end so. None: somebody must
+        wait for an engine, which is what accepted mail does.
+        """
+        async with self._scans:
+            examined = await self._examine(stored, body)
+        weighed = [self._weigh(examined, one, can_reject=True) for one in stored.recipients]
+        if any(one.disposed.disposition is not Done.REJECT for one in weighed):
+            weighed = [self._weigh(examined, one) for one in stored.recipients]
+        if any(one.disposed.disposition is Done.WAIT for one in weighed):
+            return None
+        return self._judgement(examined, weighed)
+
     async def _examine(self, stored: Stored, body: Body) -> Examined:
         preferences = self._spool.preferences  # the one revision that judges this message
         block = HeaderBlock.parse(body.read(0, HEADER_BYTES_MAX + 1))
@@ -215,7 +230,9 @@ class Judging:
         if any(one.disposition is Disposition.DELIVER for one in judgement.recipients):
             self._judged(stored.id)
 
-    def _weigh(self, examined: Examined, recipient: Recipient) -> Weighed:
+    def _weigh(
+        self, examined: Examined, recipient: Recipient, *, can_reject: bool = False
+    ) -> Weighed:
         policy = examined.preferences.policy(recipient.address)
         scoring = score(examined.filtered, recipient.address)
         disposed = dispose(
@@ -224,6 +241,7 @@ class Judging:
             policy=policy,
             # Asked only where somebody is silent: without a finding nothing waits.
             waited_out=bool(examined.findings) and self._has_waited_out(examined, recipient),
+            can_reject=can_reject,
             homeless_postmaster=self._is_homeless(examined, recipient.address),
         )
         return Weighed(recipient=recipient, policy=policy, scoring=scoring, disposed=disposed)
@@ -260,6 +278,7 @@ class Judging:
             score=max(one.score for one in disposed),
             quarantine_reason=quarantined.quarantine_reason if quarantined else "",
             quarantine_detail=quarantined.reason if quarantined else "",
+            rejected_for=disposed[0].cause if disposed[0].disposition is Done.REJECT else "",
         )
 
     def _judged_one(self, examined: Examined, weighed: Weighed) -> Judged:

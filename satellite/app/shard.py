@@ -19,6 +19,7 @@ from common.errors import BorderScoutError, EnvironmentFailure
 from common.records import Event
 from common.reports import EngineReport, HoldReport, NodeReport
 from common.tasks import keep_running
+from satellite.app.foresight import PolicyForesight
 from satellite.app.gate import Gate
 from satellite.app.judging import Judging
 from satellite.app.measures import SpoolMetrics
@@ -90,6 +91,7 @@ class Shard:
         self.front_end = FrontEnd(self.spool, settings, clock, SmtpMetrics(registry))
         self.front_end.turnstile.backlog = self.judging.unjudged
         self.front_end.refuses_mail_for = self.gate.refuses_mail_for
+        self.front_end.foresight = PolicyForesight(self.spool, self.judging)
         self.judging.on_done = self.front_end.turnstile.judged
         self.link = Link(
             self.spool,

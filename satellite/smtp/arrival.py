@@ -9,19 +9,26 @@ Source: RFC 5321 sections 4.1.1.4, 4.2.5 and 6.1.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 
 import structlog
 
+from common.clock import Clock
 from common.envelope import Envelope
-from common.errors import BorderScoutError, DiskFull, PeerError
+from common.errors import BorderScoutError, DiskFull
 from common.ids import MessageId
 from common.tasks import finish
 from satellite.smtp import replies
 from satellite.smtp.data import DataLimits, DataScanner, Fault
-from satellite.smtp.intake import Incoming
+from satellite.smtp.foresight import ClientGone, foreseen
+from satellite.smtp.intake import Foresight, Incoming
 from satellite.smtp.replies import Reply
 from satellite.smtp.trace import received_line
+from satellite.spool.messages import Judgement
+
+__all__ = ["Arrival", "ClientGone", "trouble"]
 
 log = structlog.get_logger()
 
@@ -34,10 +41,6 @@ _FAULT_REPLIES = {
     Fault.LINE_LENGTH: replies.TEXT_LINE_TOO_LONG,
     Fault.LOOP: replies.MAIL_LOOP,
 }
-
-
-class ClientGone(PeerError):
-    """The connection broke, or the client closed it."""
 
 
 class Arrival:
@@ -90,27 +93,18 @@ class Arrival:
             self._entry.abandon()
         return reply
 
-    async def commit(
-        self,
-        envelope: Envelope,
-        *,
-        hostname: str,
-        extended: bool,
-        now_us: int,
-        committed: Callable[[MessageId, int], None],
-    ) -> Reply:
-        """Make the message durable; return the reply to its final dot.
+    def address(self, envelope: Envelope, *, hostname: str, extended: bool, now_us: int) -> None:
+        """Say where it comes from and goes to, once all of it is here.
 
         Args:
             envelope: who sends it to whom.
             hostname: our own name, for the trace field.
             extended: the client said EHLO.
             now_us: the time of acceptance, microseconds since the epoch, UTC.
-            committed: called with id and octets once it is durable.
         """
-        entry = self._entry
-        trace = received_line(
-            message=entry.id,
+        self._envelope = envelope
+        self._trace = received_line(
+            message=self._entry.id,
             helo=envelope.helo,
             client_address=envelope.client_address,
             hostname=hostname,
@@ -121,8 +115,34 @@ class Arrival:
             now_us=now_us,
         )
 
+    async def foresee(
+        self, foresight: Foresight, *, budget_s: float, gone: asyncio.Future[None], clock: Clock
+    ) -> Judgement | None:
+        """Return what a scan before the answer says of it, or None: it is judged later.
+
+        Raises:
+            ClientGone: the client left meanwhile.
+        """
+        stored, body = self._entry.offered(envelope=self._envelope, trace=self._trace)
+        with closing(body):
+            judging = foresight.foresee(stored, body)
+            return await foreseen(judging, budget_s=budget_s, gone=gone, clock=clock)
+
+    async def settle(
+        self, judgement: Judgement | None, *, committed: Callable[[MessageId, int], None]
+    ) -> Reply:
+        """Make durable what becomes of the message; return the reply to its final dot.
+
+        Args:
+            judgement: if it was scanned already; it may say that the message is not taken.
+            committed: called with id and octets once it is durable.
+        """
+        entry, envelope, trace = self._entry, self._envelope, self._trace
+        if judgement is not None and judgement.rejected_for:
+            return await self._reject(judgement)
+
         async def hand_over() -> None:
-            await entry.commit(envelope=envelope, trace=trace)
+            await entry.commit(envelope=envelope, trace=trace, judgement=judgement)
             committed(entry.id, self._scanner.size)
 
         try:
@@ -134,6 +154,19 @@ class Arrival:
             entry.abandon()
             return trouble(error)
         return replies.queued(entry.id)
+
+    async def _reject(self, judgement: Judgement) -> Reply:
+        """Put on record why it is not taken, and say so; without the record, try again later."""
+        entry = self._entry
+        try:
+            await finish(
+                entry.reject(envelope=self._envelope, trace=self._trace, judgement=judgement)
+            )
+        except (BorderScoutError, OSError) as error:
+            return trouble(error)
+        finally:
+            entry.abandon()
+        return replies.rejected(judgement.rejected_for)
 
 
 def trouble(error: Exception) -> Reply:

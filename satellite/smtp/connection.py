@@ -86,6 +86,21 @@ class Connection(SMTP):
         self._errors = 0  # in tenths
         self._leaving = False
         self._gone = False
+        self._has_ended = False  # nothing more will come from the client
+        self._waits_for_end: asyncio.Future[None] | None = None
+
+    def gone(self) -> asyncio.Future[None]:
+        """Return a future that is done as soon as the client has left, or sends no more."""
+        if self._waits_for_end is None:
+            self._waits_for_end = self.loop.create_future()
+            if self._has_ended:
+                self._waits_for_end.set_result(None)
+        return self._waits_for_end
+
+    def _note_end(self) -> None:
+        self._has_ended = True
+        if self._waits_for_end is not None and not self._waits_for_end.done():
+            self._waits_for_end.set_result(None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a new connection, or the same one anew inside TLS."""
@@ -137,6 +152,7 @@ class Connection(SMTP):
         """Let the session read to the end: a client that only stops sending gets its replies."""
         if self._gone or self.session is None:
             return False
+        self._note_end()
         asyncio.StreamReaderProtocol.eof_received(self)
         return self.session.ssl is None  # TLS has no half-closed state here
 
@@ -146,6 +162,7 @@ class Connection(SMTP):
             return
         self._gone = True
         self._leaving = True
+        self._note_end()
         if self._original_transport is not None:
             self._original_transport.close()
         asyncio.StreamReaderProtocol.connection_lost(self, error)

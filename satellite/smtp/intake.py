@@ -1,15 +1,18 @@
 """What does the front end need of the place where mail becomes durable?
 
-Pure: two ports. The spool fits them; tests put a list in its place.
+Pure: three ports. The spool fits two of them, judging the third; tests put a list in their place.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from common.envelope import Envelope
 from common.ids import MessageId
 from common.preferences import Preferences
+from satellite.spool.bodies import Body
+from satellite.spool.messages import Judgement, Stored
 
 
 class Incoming(Protocol):
@@ -29,11 +32,25 @@ class Incoming(Protocol):
         """
         ...
 
-    async def commit(self, *, envelope: Envelope, trace: bytes) -> None:
-        """Return when the message is durable.
+    def offered(self, *, envelope: Envelope, trace: bytes) -> tuple[Stored, Body]:
+        """Return message and body as they came, before anything of them is durable."""
+        ...
+
+    async def commit(
+        self, *, envelope: Envelope, trace: bytes, judgement: Judgement | None = None
+    ) -> None:
+        """Return when the message is durable, with its judgement if it has one already.
 
         Raises:
             DiskFull, EnvironmentFailure: it is not, and nothing was taken.
+        """
+        ...
+
+    async def reject(self, *, envelope: Envelope, trace: bytes, judgement: Judgement) -> None:
+        """Return when it is on record why the message is not taken.
+
+        Raises:
+            DiskFull, EnvironmentFailure: it is not.
         """
         ...
 
@@ -57,3 +74,27 @@ class Intake(Protocol):
     def refusal(self) -> str | None:
         """Say why nothing may be accepted now, or None."""
         ...
+
+
+class Foresight(Protocol):
+    """Who scans a message before it is answered, where a policy asks for it."""
+
+    def budget_s(self, recipients: Sequence[str]) -> float | None:
+        """Return the seconds that a sender may wait for it, or None to answer at once."""
+        ...
+
+    async def foresee(self, stored: Stored, body: Body) -> Judgement | None:
+        """Return the judgement of a message that is not accepted yet, or None: judge it later."""
+        ...
+
+
+class NoForesight:
+    """Every message is answered at once."""
+
+    def budget_s(self, recipients: Sequence[str]) -> float | None:
+        """Nobody waits."""
+        return None
+
+    async def foresee(self, stored: Stored, body: Body) -> Judgement | None:
+        """Nothing is known before."""
+        return None

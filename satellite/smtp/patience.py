@@ -26,6 +26,7 @@ class Phase(StrEnum):
     COMMAND = "command"  # waiting for a whole command, or for the client to read our reply
     HANDSHAKE = "handshake"
     DATA = "data"
+    SCANNING = "scanning"  # before the answer; bounded by its budget
     COMMITTING = "committing"  # ours to do: the client's time stands still
     CLOSING = "closing"
 

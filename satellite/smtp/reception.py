@@ -15,7 +15,7 @@ from common.clock import Clock
 from common.ids import MessageId
 from satellite.settings import SatelliteSettings
 from satellite.smtp.door import Door
-from satellite.smtp.intake import Intake
+from satellite.smtp.intake import Foresight, Intake
 from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.patience import Limits
 from satellite.smtp.pressure import SHUTS, Cause, Refusal
@@ -51,6 +51,7 @@ class Reception:
     tls: ssl.SSLContext | None
     on_accepted: Callable[[MessageId], None]
     turnstile: Turnstile
+    foresight: Foresight
     refuses_mail_for: Callable[[str], bool]
     refusal: Refusal | None = None
     draining: bool = False

@@ -84,6 +84,14 @@ def queued(message: MessageId) -> Reply:
     return Reply(250, "2.0.0", f"Ok: queued as {message}")
 
 
+def rejected(why: str) -> Reply:
+    """Return the reply to a message that is not taken; ``why`` is a cause of a disposition.
+
+    The text is one of ours: a threat's name comes from outside, and stays in the records.
+    """
+    return _REJECTED.get(why, REJECTED_BY_POLICY)
+
+
 def refused(refusal: Refusal) -> Reply:
     """Return what a client hears while no mail may come in; the details stay with us."""
     if refusal.cause in SHUTS:
@@ -150,9 +158,21 @@ TOO_BIG = Reply(552, "5.3.4", "Message exceeds the size limit")
 TOO_BIG_BY_FAR = Reply(552, "5.3.4", "Message exceeds the size limit by far", closes=True)
 BARE_NEWLINE = Reply(550, "5.5.2", "Bare CR, bare LF or NUL in the message")
 TEXT_LINE_TOO_LONG = Reply(554, "5.6.0", "A line of the message is too long")
+REJECTED_VIRUS = Reply(550, "5.7.1", "Message refused: a virus was found in it")
+REJECTED_MACRO = Reply(550, "5.7.1", "Message refused: it holds macros")
+REJECTED_ENCRYPTED = Reply(550, "5.7.1", "Message refused: a part of it is encrypted")
+REJECTED_UNSCANNABLE = Reply(550, "5.7.1", "Message refused: it cannot be scanned")
+REJECTED_BY_POLICY = Reply(550, "5.7.1", "Message refused by policy")
 MAIL_LOOP = Reply(554, "5.4.6", "Too many hops; mail is looping")
 
 ALL = tuple(value for value in list(globals().values()) if isinstance(value, Reply))
+
+_REJECTED = {
+    "virus": REJECTED_VIRUS,
+    "macro": REJECTED_MACRO,
+    "encrypted": REJECTED_ENCRYPTED,
+    "unscannable": REJECTED_UNSCANNABLE,
+}
 
 # For what aiosmtpd says: its code decides.
 _STATUS_OF = {

@@ -20,7 +20,7 @@ from common.tasks import keep_running
 from satellite.settings import SatelliteSettings, SmtpSettings
 from satellite.smtp import replies
 from satellite.smtp.door import Door
-from satellite.smtp.intake import Intake
+from satellite.smtp.intake import Foresight, Intake, NoForesight
 from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.patience import Limits
 from satellite.smtp.pressure import Refusal
@@ -46,6 +46,7 @@ class FrontEnd:
     Attributes:
         on_accepted: called with the id of each message, after it is durable.
         turnstile: slows senders down; told of each message that was judged.
+        foresight: scans before the answer, where a policy asks for it; set before ``start``.
         refuses_mail_for: says of a recipient whether more of its mail would be held, and too much.
     """
 
@@ -58,6 +59,7 @@ class FrontEnd:
     ) -> None:
         self.on_accepted: Callable[[MessageId], None] = _nobody
         self.turnstile = Turnstile()
+        self.foresight: Foresight = NoForesight()
         self.refuses_mail_for: Callable[[str], bool] = _takes_all
         self._intake = intake
         self._settings = settings
@@ -103,6 +105,7 @@ class FrontEnd:
             tls=tls_context(smtp),
             on_accepted=self._accepted,
             turnstile=self.turnstile,
+            foresight=self.foresight,
             refuses_mail_for=self._refuses,
             refusal=self._refusal,
         )

@@ -10,6 +10,7 @@ Source: RFC 5321 section 4.1, RFC 2920 (PIPELINING), RFC 3207 (STARTTLS).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,7 @@ from satellite.smtp.patience import Phase
 from satellite.smtp.pressure import Cause, Refusal
 from satellite.smtp.reception import Reception
 from satellite.smtp.replies import Reply
+from satellite.spool.messages import Judgement
 
 log = structlog.get_logger()
 
@@ -275,13 +277,24 @@ class Session(Connection):
         self._lines.feed(arrival.rest)
         if refusal is not None:
             return refusal
-        self._patience.enter(Phase.COMMITTING, now_s=self._now_s())
-        return await arrival.commit(
+        arrival.address(
             self._envelope(transaction),
             hostname=self.hostname,
             extended=self.session.extended_smtp,
             now_us=self._reception.clock.now_us(),
-            committed=self._committed,
+        )
+        judgement = await self._foreseen(arrival, tuple(transaction.recipients))
+        self._patience.enter(Phase.COMMITTING, now_s=self._now_s())
+        return await arrival.settle(judgement, committed=self._committed)
+
+    async def _foreseen(self, arrival: Arrival, recipients: Sequence[str]) -> Judgement | None:
+        reception = self._reception
+        budget_s = reception.foresight.budget_s(recipients)
+        if budget_s is None:
+            return None
+        self._patience.enter(Phase.SCANNING, now_s=self._now_s())
+        return await arrival.foresee(
+            reception.foresight, budget_s=budget_s, gone=self.gone(), clock=reception.clock
         )
 
     async def _data_block(self) -> bytes:

@@ -224,8 +224,8 @@ class BodyFile:
     def __init__(self, folder: Path, message: MessageId) -> None:
         assert is_ulid(message)
         self.path = folder / message
-        self._part = folder / f"{message}{PART}"
-        self._descriptor = durable.disk.create(self._part, os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        self.part = folder / f"{message}{PART}"
+        self._descriptor = durable.disk.create(self.part, os.O_EXCL | os.O_NOFOLLOW, 0o600)
 
     def write(self, chunk: bytes | memoryview) -> None:
         """Append octets; they are not durable yet."""
@@ -242,7 +242,7 @@ class BodyFile:
             durable.disk.sync(self._descriptor)
         os.close(self._descriptor)
         self._descriptor = -1
-        durable.disk.rename(self._part, self.path)
+        durable.disk.rename(self.part, self.path)
         with _syncing():
             durable.disk.sync_folder(self.path.parent)
 
@@ -251,7 +251,7 @@ class BodyFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-        remove_body(self._part)
+        remove_body(self.part)
         remove_body(self.path)
 
 

@@ -16,6 +16,16 @@ from satellite.spool.states import OUTCOMES, TABLE, State
 
 
 def accepted_record(stored: Stored) -> Outgoing:
+    """Return what tells of a message that is ours from now on."""
+    return _told(Event.ACCEPTED, stored)
+
+
+def rejected_record(stored: Stored) -> Outgoing:
+    """Return what tells of a message that was offered, and is not taken."""
+    return _told(Event.REJECTED, stored)
+
+
+def _told(event: Event, stored: Stored) -> Outgoing:
     envelope = stored.envelope
     fields = {
         "client": envelope.client_address,
@@ -29,7 +39,7 @@ def accepted_record(stored: Stored) -> Outgoing:
         "subject": stored.subject,
         "released_from": stored.released_from,
     }
-    return Outgoing(event=Event.ACCEPTED, message_id=stored.id, fields=fields)
+    return Outgoing(event=event, message_id=stored.id, fields=fields)
 
 
 def record_judgement(

@@ -15,13 +15,15 @@ from pathlib import Path
 from common.envelope import Envelope
 from common.errors import BorderScoutError, DiskFull, EnvironmentFailure
 from common.ids import MessageId
-from satellite.spool import changes
-from satellite.spool.bodies import BodyFile, SyncFailed
+from satellite.spool import changes, foreseen
+from satellite.spool.bodies import Body, BodyFile, SyncFailed
 from satellite.spool.commits import Commits, Operation
+from satellite.spool.judged import as_judged
 from satellite.spool.messages import (
     INLINE_BYTES_MAX,
     Copy,
     Disposition,
+    Judgement,
     Origin,
     Recipient,
     Stored,
@@ -86,23 +88,43 @@ class Entry:
         except OSError as error:
             raise disk_failure(error) from error
 
-    async def commit(self, *, envelope: Envelope, trace: bytes) -> None:
+    def offered(self, *, envelope: Envelope, trace: bytes) -> tuple[Stored, Body]:
+        """Return message and body as they came, before anything of them is durable.
+
+        The body is read before the next step of the entry, and closed by who asked.
+        """
+        stored = self._received(envelope, trace)
+        if self._file is not None:
+            return stored, Body(size=self.size, path=self._file.part)
+        return stored, Body(size=self.size, data=bytes(self._memory))
+
+    async def commit(
+        self, *, envelope: Envelope, trace: bytes, judgement: Judgement | None = None
+    ) -> None:
         """Return once message and envelope are durable. Run it through ``finish``.
+
+        Args:
+            envelope, trace: who sends it to whom, and our Received line.
+            judgement: of a message that was scanned before its answer.
 
         Raises:
             DiskFull, EnvironmentFailure: nothing was taken; the caller abandons the entry.
         """
-        recipients = tuple(
-            Recipient(
-                number=number, address=address, state=State.RECEIVED, wish=envelope.wish(number)
-            )
-            for number, address in enumerate(envelope.recipients)
-        )
-        stored = self._stored(
-            origin=Origin.SMTP, envelope=envelope, trace=trace, recipients=recipients
-        )
-        body = self._inline()
-        await self._take(stored, body, changes.accepted(stored, body))
+        stored, body = self._received(envelope, trace), self._inline()
+        operation = changes.accepted(stored, body)
+        if judgement is not None:
+            drop_body = changes.body_dropper(self._folder, self.id)
+            operation = foreseen.accepted_and_judged(stored, body, judgement, drop_body)
+            stored = as_judged(stored, judgement)
+        await self._take(stored, body, operation)
+
+    async def reject(self, *, envelope: Envelope, trace: bytes, judgement: Judgement) -> None:
+        """Return once it is on record why the message is not taken; then abandon the entry.
+
+        Raises:
+            DiskFull, EnvironmentFailure: it is not.
+        """
+        await self._commits.add(foreseen.rejected(self._received(envelope, trace), judgement))
 
     async def commit_release(
         self,
@@ -139,6 +161,17 @@ class Entry:
             self._file.abandon()
             self._file = None
         self._memory.clear()
+
+    def _received(self, envelope: Envelope, trace: bytes) -> Stored:
+        recipients = tuple(
+            Recipient(
+                number=number, address=address, state=State.RECEIVED, wish=envelope.wish(number)
+            )
+            for number, address in enumerate(envelope.recipients)
+        )
+        return self._stored(
+            origin=Origin.SMTP, envelope=envelope, trace=trace, recipients=recipients
+        )
 
     def _inline(self) -> bytes | None:
         return None if self._file is not None else bytes(self._memory)

@@ -167,6 +167,7 @@ class Judgement:
     score: float
     quarantine_reason: str = ""  # virus, spam, blacklist, policy, unscannable, waited, postmaster
     quarantine_detail: str = ""
+    rejected_for: str = ""  # virus, macro, …: before 250 and all recipients end so; else empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

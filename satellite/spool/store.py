@@ -363,9 +363,11 @@ class Spool(Interventions):
     # ---- inside
 
     def _taken(self, stored: Stored, body: bytes | None) -> None:
+        states = {recipient.state for recipient in stored.recipients}
+        if states <= OUTCOMES:
+            return  # scanned before its answer, and nobody gets it
         self._at_hand.keep(stored, body)
-        is_received = stored.recipients[0].state is State.RECEIVED
-        (self.on_received if is_received else self.on_queued)(stored.id)
+        (self.on_received if State.RECEIVED in states else self.on_queued)(stored.id)
 
     def _committed(self, transaction: Transaction) -> None:
         self._counts.update(transaction.moves)

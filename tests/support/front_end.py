@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import socket
 import ssl
 import struct
@@ -24,8 +25,12 @@ from common.preferences import Document, Kind, Preferences
 from common.preferences.documents import NOTHING, canonical_json
 from satellite.settings import SatelliteSettings
 from satellite.smtp.connection import Connection
+from satellite.smtp.intake import Foresight
 from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.server import FrontEnd
+from satellite.spool.bodies import Body
+from satellite.spool.messages import Judgement, Origin, Recipient, Stored
+from satellite.spool.states import State
 from tests.support.clock import START_US, FakeClock
 
 DEADLINE_S = 20.0  # for anything that a test waits for; never reached when all is well
@@ -41,6 +46,7 @@ class Taken:
     envelope: Envelope
     trace: bytes
     body: bytes
+    judgement: Judgement | None = None
 
 
 class FakeEntry:
@@ -57,12 +63,42 @@ class FakeEntry:
             raise self._intake.write_error
         self._body += chunk
 
-    async def commit(self, *, envelope: Envelope, trace: bytes) -> None:
+    def offered(self, *, envelope: Envelope, trace: bytes) -> tuple[Stored, Body]:
+        recipients = tuple(
+            Recipient(number=number, address=address, state=State.RECEIVED)
+            for number, address in enumerate(envelope.recipients)
+        )
+        stored = Stored(
+            id=self.id,
+            origin=Origin.SMTP,
+            envelope=envelope,
+            received_us=START_US,
+            age_us=0,
+            size=len(self._body),
+            sha256=hashlib.sha256(self._body).digest(),
+            trace=trace,
+            revision=0,
+            subject="",
+            scans=0,
+            recipients=recipients,
+            copies=(),
+            in_file=False,
+        )
+        return stored, Body(size=len(self._body), data=bytes(self._body))
+
+    async def commit(
+        self, *, envelope: Envelope, trace: bytes, judgement: Judgement | None = None
+    ) -> None:
         self._intake.committing.set()
         await self._intake.may_commit.wait()
         if self._intake.commit_error is not None:
             raise self._intake.commit_error
-        self._intake.taken.append(Taken(self.id, envelope, trace, bytes(self._body)))
+        self._intake.taken.append(Taken(self.id, envelope, trace, bytes(self._body), judgement))
+
+    async def reject(self, *, envelope: Envelope, trace: bytes, judgement: Judgement) -> None:
+        if self._intake.commit_error is not None:
+            raise self._intake.commit_error
+        self._intake.rejected.append(Taken(self.id, envelope, trace, bytes(self._body), judgement))
 
     def abandon(self) -> None:
         self.abandoned = True
@@ -75,6 +111,7 @@ class FakeIntake:
     def __init__(self, preferences: Preferences) -> None:
         self.preferences = preferences
         self.taken: list[Taken] = []
+        self.rejected: list[Taken] = []
         self.entries: list[FakeEntry] = []
         self.why_not: str | None = None
         self.begin_error: Exception | None = None
@@ -179,12 +216,17 @@ class Desk:
 
 @asynccontextmanager
 async def front_end(
-    *, host: str = "127.0.0.1", send_buffer: int | None = None, **smtp: Any
+    *,
+    host: str = "127.0.0.1",
+    send_buffer: int | None = None,
+    foresight: Foresight | None = None,
+    **smtp: Any,
 ) -> AsyncIterator[Desk]:
     """Run a front end with a fake intake and a fake clock.
 
     Args:
         send_buffer: how much the kernel holds of what a client does not read, in octets.
+        foresight: scans before the answer.
     """
     intake = FakeIntake(some_preferences())
     clock = FakeClock()
@@ -197,6 +239,8 @@ async def front_end(
     listening.bind((host, 0))
     desk = Desk(front, intake, clock, registry, host, listening.getsockname()[1])
     front.on_accepted = desk.accepted.append
+    if foresight is not None:
+        front.foresight = foresight
     await front.start([listening])
     try:
         yield desk

@@ -91,6 +91,18 @@ def test_acceptance_names_every_recipient_with_its_customer() -> None:
     assert message.sender_domain == "sender.example"
 
 
+def test_what_was_rejected_before_its_answer_is_known_as_if_it_had_come() -> None:
+    told = accepted(1, ID, [X])
+    offered = record(1, "rejected", ID, **told.decoded())
+
+    message, flaws = _told(offered, ended(2, ID, "rejected", X))
+
+    assert flaws == ["", ""]
+    assert message.sender_domain == "sender.example"
+    assert (message.copies[X].state, message.copies[X].customer) == ("rejected", "acme")
+    assert message.copies[X].reason == "because"
+
+
 def test_recipients_part_ways() -> None:
     message, _ = _told(
         accepted(1, ID, [X, Y]),
