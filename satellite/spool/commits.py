@@ -2,7 +2,8 @@
 
 Touches the writing connection and one thread. SQL runs in the event loop, only COMMIT, which waits
 for the disk, runs in the thread; what gathers meanwhile is the next transaction. Under load commits
-start at least 4 ms apart so that more changes share a sync; an idle spool commits at once.
+start at least 4 ms apart so that more changes share a sync; a spool with little to do commits at
+once, since there a message would wait twice for nobody.
 
 While COMMIT runs nothing else touches the connection: a statement would block the event loop.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,12 @@ log = structlog.get_logger()
 SPACING_S = 0.004  # between the starts of two commits, measured: 4 ms gave the highest rate
 
 REFUSED_MAX = 3  # after so many commits in a row that the disk refused, another process tries
+
+
+# This many changes within this time are load: some 130 messages a second. Below it each commit
+# would be of one change whether it waited or not.
+BUSY_CHANGES = 16
+BUSY_S = 0.04
 
 
 class Transaction:
@@ -102,6 +109,7 @@ class Commits:
         self._busy = False
         self._due = False
         self._last_start = 0.0
+        self._added_s: deque[float] = deque(maxlen=BUSY_CHANGES)
         self._closing: asyncio.Future[None] | None = None
         self.sequence = sequence
         self.broken: str = ""  # why the file must not be trusted any more
@@ -124,6 +132,7 @@ class Commits:
             future.set_exception(EnvironmentFailure(self.broken))
             return future
         self._pending.append((operation, future))
+        self._added_s.append(self._loop.time())
         self._kick()
         return future
 
@@ -156,11 +165,17 @@ class Commits:
         if self._busy or self._due:
             return
         self._due = True
-        wait_s = self._last_start + SPACING_S - self._loop.time()
-        if wait_s > 0.0002:
+        now_s = self._loop.time()
+        wait_s = self._last_start + SPACING_S - now_s
+        if wait_s > 0.0002 and self._is_busy(now_s):
             self._loop.call_later(wait_s, self._start)
         else:
             self._loop.call_soon(self._start)  # what else is ready in this turn comes along
+
+    def _is_busy(self, now_s: float) -> bool:
+        """Say whether so much comes in that a commit is worth waiting for more."""
+        added_s = self._added_s
+        return len(added_s) == BUSY_CHANGES and now_s - added_s[0] < BUSY_S
 
     def _start(self) -> None:
         self._due, self._last_start = False, self._loop.time()

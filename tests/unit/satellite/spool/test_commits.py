@@ -9,6 +9,7 @@ import apsw
 import pytest
 
 from common.errors import DiskFull, EnvironmentFailure
+from satellite.spool.commits import BUSY_CHANGES
 from satellite.spool.states import State
 from satellite.spool.store import Spool
 from tests.unit.satellite.spool.conftest import OpenSpool, accept, envelope
@@ -48,6 +49,18 @@ async def test_concurrent_messages_share_commits(spool: Spool) -> None:
     await asyncio.gather(*(accept(spool) for _ in range(50)))
 
     assert cursor.commits < 10
+
+
+async def test_only_a_spool_with_much_to_do_waits_for_more(spool: Spool) -> None:
+    commits = spool._commits
+    commits._added_s.clear()
+
+    commits._added_s.extend(number * 0.1 for number in range(BUSY_CHANGES))  # ten a second
+    assert not commits._is_busy(BUSY_CHANGES * 0.1)
+
+    commits._added_s.extend(10.0 + number * 0.001 for number in range(BUSY_CHANGES))
+    assert commits._is_busy(10.0 + BUSY_CHANGES * 0.001)
+    assert not commits._is_busy(11.0)  # it was a burst, and is over
 
 
 async def test_a_full_disk_takes_nothing_and_the_next_try_is_taken(spool: Spool) -> None:
