@@ -276,6 +276,32 @@ async def test_clean_mail_says_why_it_is_delivered_and_by_whose_policy(house: Ho
     assert recipient.decided == "clean: score 0.0; policy score.mark=7.0 (customer/acme)"
 
 
+@pytest.mark.parametrize(
+    ("engine", "tests", "suspects"),
+    [
+        (CLEAN, (), set()),
+        (CLEAN, (Test(name="WORD", score=4.5),), {"y@acme.example"}),  # who marks from 4.0 on
+        (CLEAN, (Test(name="WORD", score=5.0),), {"x@acme.example", "y@acme.example"}),
+        (INFECTED, (), {"x@acme.example", "y@acme.example"}),
+    ],
+)
+async def test_the_spool_keeps_of_delivered_mail_that_it_was_judged_spam_or_virus(
+    house: House, engine: Verdict, tests: tuple[Test, ...], suspects: set[str]
+) -> None:
+    marking = policy("cluster", virus="mark")
+    sensitive = policy("recipient/y@acme.example", **{"score.mark": 4.0})
+    await house.prefer(route("acme.example"), marking, sensitive)
+    house.engines.verdicts = (engine,)
+    house.filters.tests = tests
+    message = await accept(house.spool, "x@acme.example", "y@acme.example")
+
+    await house.judging.judge(message)
+
+    found = house.recipients(message)
+    assert {one.state for one in found.values()} == {State.QUEUED}
+    assert {address for address, one in found.items() if one.suspect} == suspects
+
+
 async def test_the_sending_mark_comes_with_the_judgement_where_delivery_starts_at_once(
     house: House,
 ) -> None:
