@@ -8,11 +8,12 @@ a hundred thousand held messages keep nobody waiting.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import groupby
-from operator import attrgetter
+from operator import itemgetter
+from typing import NamedTuple
 
+from common.address import domain_of
 from common.clock import Clock
 from common.envelope import Notify
 from common.ids import MessageId
@@ -20,26 +21,33 @@ from satellite.delivery.entries import Entry
 from satellite.delivery.hold import Hold
 from satellite.delivery.lanes import Lanes
 from satellite.delivery.room import PENDING, DeliverySpool
-from satellite.delivery.routing import Destination, Own, leg_of
+from satellite.delivery.routing import Destination, Own, is_postmaster, leg_of
 from satellite.spool.messages import Origin, PendingRow, Recipient, Stored
 from satellite.spool.states import State
 
 PLACED_MAX = 500  # messages read from the spool in one pass, so that others get the loop
-RESTORED_ROWS = 1500  # likewise, of what was there before; more than one message has recipients
+RESTORED_ROWS = 1200  # likewise, of what was there before; more than one message has recipients
 MARKED_MAX = 500  # messages kept at hand from one pass to the next
 HELD_BEFORE = "held when the satellite stopped"
 _TRIED = frozenset({State.HELD, State.DEFERRED})
 _SECOND_US = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Wait:
+class _Wait(NamedTuple):
     """One recipient, as far as it orders its message."""
 
-    address: str
     state: State
     next_us: int
     may_be_told: bool
+
+
+class _Message(NamedTuple):
+    """A message, as far as its recipients are ordered by it."""
+
+    id: MessageId
+    origin: Origin
+    size: int
+    age_us: int
 
 
 class Placing:
@@ -61,12 +69,17 @@ class Placing:
         self._clock = clock
         self._own = own
         self._longest_wait_s = longest_wait_s
+        # The age clock goes with the monotonic one. Fixed, so that one message has one age whenever
+        # it is placed, and the order of two never turns.
+        self._started_s = clock.monotonic_s()
+        self._started_age_us = spool.age_us()
         self._offered: deque[MessageId] = deque()
         self._again: list[MessageId] = []
         self._fresh: dict[MessageId, Stored] = {}
         self._marked: dict[MessageId, Stored] = {}
         self._restored_up_to = ""
         self._is_restored = False
+        self._found_held: set[Destination] = set()  # by what was restored so far
 
     @property
     def has_more(self) -> bool:
@@ -114,83 +127,95 @@ class Placing:
         stored = self._spool.message(message)
         if stored is None:
             return
-        waits = [
-            _Wait(r.address, r.state, r.next_us, _may_be_told(stored, r))
-            for r in stored.recipients
-            if r.state in PENDING
-        ]
-        if waits:
-            self._put(stored.id, stored.origin, stored.size, stored.age_us, waits)
-            # With the sending mark on, nobody changes it but the turn that it waits for.
-            is_marked = all(wait.state is State.SENDING for wait in waits)
-            if is_marked and len(self._marked) < MARKED_MAX:
-                self._marked[message] = stored
-            else:
-                self._fresh[message] = stored
+        groups: dict[Destination, list[_Wait]] = {}
+        is_marked = True
+        for r in stored.recipients:
+            if r.state in PENDING:
+                is_marked = is_marked and r.state is State.SENDING
+                wait = _Wait(r.state, r.next_us, _may_be_told(stored, r))
+                destination = self._destination(r.address, stored.origin)
+                groups.setdefault(destination, []).append(wait)
+        for destination, group in groups.items():
+            placed = _Message(stored.id, stored.origin, stored.size, stored.age_us)
+            self._put(placed, destination, group)
+        if not groups:
+            return
+        # With the sending mark on, nobody changes it but the turn that it waits for.
+        if is_marked and len(self._marked) < MARKED_MAX:
+            self._marked[message] = stored
+        else:
+            self._fresh[message] = stored
 
     def _restore(self) -> None:
         rows = self._spool.pending(after=self._restored_up_to, limit=RESTORED_ROWS)
-        for _, group in groupby(rows, key=attrgetter("message")):
-            self._put_rows(list(group))
+        ways: dict[str, Destination] = {}  # by domain: most mail of a backlog is for a few of them
+        for _, group in groupby(rows, key=itemgetter(0)):
+            self._put_rows(list(group), ways)
         if rows:
             self._restored_up_to = rows[-1].message
         else:
             self._is_restored = True
+            self._found_held.clear()
             self._lanes.forget_remembered()
 
-    def _put_rows(self, rows: Sequence[PendingRow]) -> None:
+    def _put_rows(self, rows: Sequence[PendingRow], ways: dict[str, Destination]) -> None:
         first = rows[0]
-        waits = [
-            _Wait(row.address, State(row.state), row.next_us, bool(row.may_be_told)) for row in rows
-        ]
         origin = Origin(first.origin)
-        for destination in self._put(first.message, origin, first.size, first.age_us, waits):
+        message = _Message(first.message, origin, first.size, first.age_us)
+        groups: dict[Destination, list[_Wait]] = {}
+        for row in rows:
+            wait = _Wait(State(row.state), row.next_us, bool(row.may_be_told))
+            if origin is not Origin.SMTP or is_postmaster(row.address):
+                destination = self._destination(row.address, origin)
+            else:
+                domain = domain_of(row.address)
+                known = ways.get(domain)
+                destination = known or self._destination(row.address, origin)
+                ways[domain] = destination
+            groups.setdefault(destination, []).append(wait)
+        for destination, group in groups.items():
+            is_held = self._put(message, destination, group)
+            if not is_held or destination in self._found_held:
+                continue
+            self._found_held.add(destination)
             if self._lanes.hold_of(destination) is None:
-                # Its mark was lost. Mail that is held is probed, whatever else is known.
+                # Its mark was lost. Mail that is held is probed first, whatever else is known.
                 hold = Hold(self._clock.now_us(), HELD_BEFORE)
                 self._lanes.away(destination, hold, next_probe_s=self._clock.monotonic_s())
 
+    def _destination(self, address: str, origin: Origin) -> Destination:
+        preferences = self._spool.preferences
+        return leg_of(address, origin, preferences=preferences, own=self._own).destination
+
     def _put(
         self,
-        message: MessageId,
-        origin: Origin,
-        size: int,
-        age_us: int,
-        waits: Iterable[_Wait],
-    ) -> list[Destination]:
-        """Put a message into its lanes; return those in which all of it is held."""
-        ways: dict[Destination, list[_Wait]] = {}
-        preferences = self._spool.preferences
-        for wait in waits:
-            leg = leg_of(wait.address, origin, preferences=preferences, own=self._own)
-            ways.setdefault(leg.destination, []).append(wait)
+        message: _Message,
+        destination: Destination,
+        group: Sequence[_Wait],
+    ) -> bool:
+        """Put a message into one of its lanes; return whether all of it there is held."""
         now_s = self._clock.monotonic_s()
-        born_s = now_s - (self._spool.age_us() - age_us) / _SECOND_US
-        held = []
-        for destination, group in ways.items():
-            next_us = min(wait.next_us for wait in group)
-            wait_s = (next_us - self._clock.now_us()) / _SECOND_US
-            # Bounded, since the wall clock may have jumped; the monotonic one decides from here on.
-            wait_s = min(max(wait_s, 0.0), self._longest_wait_s)
-            is_held = all(wait.state is State.HELD for wait in group)
-            entry = Entry(
-                id=message,
-                destination=destination,
-                body_bytes=size,
-                born_s=born_s,
-                until_us=next_us,
-                may_be_told=origin is not Origin.BOUNCE and any(w.may_be_told for w in group),
-            )
-            self._lanes.put(
-                entry,
-                due_s=now_s + wait_s,
-                now_s=now_s,
-                is_held=is_held,
-                was_tried=any(wait.state in _TRIED for wait in group),
-            )
-            if is_held:
-                held.append(destination)
-        return held
+        next_us = min(wait.next_us for wait in group)
+        wait_s = (next_us - self._clock.now_us()) / _SECOND_US if next_us else 0.0
+        # Bounded, since the wall clock may have jumped; the monotonic one decides from here on.
+        wait_s = min(max(wait_s, 0.0), self._longest_wait_s)
+        is_held = all(wait.state is State.HELD for wait in group)
+        entry = Entry(
+            id=message.id,
+            destination=destination,
+            body_bytes=message.size,
+            born_s=self._started_s + (message.age_us - self._started_age_us) / _SECOND_US,
+            until_us=next_us,
+            may_be_told=message.origin is not Origin.BOUNCE and any(w.may_be_told for w in group),
+        )
+        self._lanes.put(
+            entry,
+            due_s=now_s + wait_s,
+            now_s=now_s,
+            is_held=is_held,
+            was_tried=is_held or any(wait.state in _TRIED for wait in group),
+        )
+        return is_held
 
 
 def _may_be_told(stored: Stored, recipient: Recipient) -> bool:

@@ -240,7 +240,12 @@ async def open_house(
             with contextlib.suppress(asyncio.CancelledError):
                 task.result()
 
-    async def again(*routes: Document, resolver_: Any = resolver, **delivery: Any) -> House:
+    async def again(
+        *routes: Document,
+        resolver_: Any = resolver,
+        randomness: Callable[[int], bytes] | None = None,
+        **delivery: Any,
+    ) -> House:
         await shut()
         spool = await Spool.open(tmp_path, node="lon1", shard=0, clock=clock)
         made = Delivery(
@@ -249,7 +254,7 @@ async def open_house(
             clock,
             resolver=resolver_,
             registry=CollectorRegistry(),
-            randomness=_drawn(),
+            randomness=randomness or _drawn(),
         )
         house = House(spool, clock, made)
         if routes:

@@ -1,0 +1,132 @@
+"""Seven days in seconds: a customer returns on the third with all that was held for it, another
+never does. A real spool, the fake clock, and next hops without sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from email import message_from_bytes
+from itertools import pairwise
+
+import pytest
+from flufl.bounce import all_failures
+
+from common.envelope import Notify, Wish
+from common.preferences import Document
+from common.preferences.documents import canonical_json
+from satellite.delivery.hold import PROBE_S_MAX
+from satellite.spool.states import State
+from tests.support.clock import FakeClock
+from tests.support.delivery_status import read_status
+from tests.support.held_mail import fill, number_of
+from tests.support.tireless_hop import TirelessHop
+from tests.unit.satellite.delivery.conftest import House, OpenHouse, route
+
+HOUR_S = 3_600.0
+DAY_S = 86_400.0
+ACME, GLOBEX = "x@acme.example", "y@globex.example"
+QUICK, WHOLE = 2_000, 100_000  # messages held for the one that returns
+DRAIN_S_MAX = 600.0  # of real time, for a hundred thousand on a machine that does more than this
+
+
+def notices_after(hours: float) -> Document:
+    return Document("policy", "cluster", 1, canonical_json({"notice_hours": hours}))
+
+
+async def in_time(house: House, claim: Callable[[], bool]) -> None:
+    """Return once a claim holds; what it waits for is real commits, not the clock."""
+    async with asyncio.timeout(DRAIN_S_MAX):
+        while not claim():
+            await asyncio.sleep(0.01)
+    await house.clock.settle()
+
+
+def held(house: House) -> int:
+    return house.spool.counts()[State.HELD]
+
+
+def failures_in(dsn: bytes) -> tuple[set[bytes], set[bytes]]:
+    """Return what another library reads in a DSN: who failed for now, and who for good."""
+    temporary, final = all_failures(message_from_bytes(dsn))
+    return set(temporary), set(final)
+
+
+def dsns(hop: TirelessHop, action: str) -> list[bytes]:
+    return [copy for copy in hop.taken if f"\r\nAction: {action}\r\n".encode() in copy]
+
+
+@pytest.mark.scenario(row=61, checks="held mail is restored, probed once, and drained in order")
+async def test_seven_days_of_hold(
+    open_house: OpenHouse, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, thorough: bool
+) -> None:
+    count = WHOLE if thorough else QUICK
+    policy = notices_after(4)
+    house = await open_house(route("acme.example", "a:25"), route("globex.example", "g:25"), policy)
+    hop = TirelessHop(clock)
+    hop.away = {"acme.example", "globex.example"}
+    started_s = clock.monotonic_s()
+    await fill(house.spool, clock, ACME, count=count, sender="")
+    await fill(house.spool, clock, GLOBEX, count=1, first=count)
+    never = Wish(notify=frozenset({Notify.FAILURE}))
+    await fill(house.spool, clock, GLOBEX, count=1, first=count + 1, wish=never)
+
+    # A restart finds all of it, and asks each server once.
+    house = await open_house(randomness=random.Random(7).randbytes)  # with jitter
+    hop.replace_connections(house.delivery, monkeypatch)
+    await in_time(house, lambda: not house.delivery._placing.has_more)
+    assert {name: len(asked) for name, asked in hop.asked_s.items()} == {
+        "acme.example": 1,
+        "globex.example": 1,
+    }
+    assert [(h.destination, h.messages) for h in house.delivery.holds()] == [
+        ("acme.example", count),
+        ("globex.example", 2),
+    ]
+
+    # After four hours one sender is told of the delay; the other wants to hear of failure only.
+    await clock.advance(4 * HOUR_S - 60)
+    assert not house.events("bounce_made")
+    await clock.advance(120)
+    await in_time(house, lambda: len(dsns(hop, "delayed")) == 1)
+    (delay,) = dsns(hop, "delayed")
+    (told,) = read_status(delay).recipients
+    assert told["Final-Recipient"] == f"rfc822; {GLOBEX}"
+    assert told["Status"] == "4.4.1"
+    assert "Will-Retry-Until" in told
+    assert failures_in(delay) == ({GLOBEX.encode()}, set())
+
+    # On the third day the one returns: what is held drains at once, the oldest first.
+    await clock.advance(started_s + 3 * DAY_S - clock.monotonic_s())
+    assert held(house) == count + 2
+    hop.away.discard("acme.example")
+    returned_s = clock.monotonic_s()
+    taken_before, probes = len(hop.taken), len(hop.asked_s["acme.example"])
+    await clock.advance(PROBE_S_MAX)
+    await in_time(house, lambda: held(house) == 2)
+    assert hop.asked_s["acme.example"][probes] - returned_s <= PROBE_S_MAX
+    assert [number_of(copy) for copy in hop.taken[taken_before:]] == list(range(count))
+    assert [hold.destination for hold in house.delivery.holds()] == ["globex.example"]
+    assert 1 < hop.most_at_once <= 10
+    await in_time(
+        house, lambda: [mark.destination for mark in house.spool.holds()] == ["globex.example"]
+    )
+
+    # The other never does: not a day too early its senders are told that it failed.
+    await clock.advance(started_s + 7 * DAY_S - 60 - clock.monotonic_s())
+    assert held(house) == 2
+    assert len(dsns(hop, "delayed")) == 1
+    await clock.advance(120)
+    await in_time(house, lambda: len(dsns(hop, "failed")) == 2)
+    for failure in dsns(hop, "failed"):
+        (ended,) = read_status(failure).recipients
+        assert ended["Status"] == "4.4.7"
+        assert failures_in(failure) == (set(), {GLOBEX.encode()})
+    await in_time(house, lambda: not house.spool.unfinished(limit=1))
+    assert house.delivery.holds() == []
+
+    for asked in hop.asked_s["acme.example"][: probes + 1], hop.asked_s["globex.example"]:
+        waits = [later - earlier for earlier, later in pairwise(asked)]
+        assert max(waits) <= PROBE_S_MAX
+        assert min(waits) >= 36.0  # jitter shortens
+        assert len(set(waits)) > 100
