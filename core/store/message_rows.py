@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, delete, select
 
 from core.records.messages import Copy, Message
 from core.store import tables
@@ -56,6 +56,13 @@ _place_copies = updating(
 _move_copies = updating(tables.recipient, _COPY_STATE, key=("message_id", "address"))
 _insert_threats = inserting(tables.threat)
 
+_MESSAGE_COLUMNS = ("id", "node", "shard", *_MESSAGE_FIELDS)
+_COPY_COLUMNS = ("address", *_COPY_FIELDS)
+_SELECT_MESSAGES = select(*(tables.message.c[name] for name in _MESSAGE_COLUMNS))
+_SELECT_COPIES = select(
+    tables.recipient.c.message_id, *(tables.recipient.c[name] for name in _COPY_COLUMNS)
+).order_by(tables.recipient.c.message_id, tables.recipient.c.place)
+
 Values = tuple[Any, ...]
 
 
@@ -89,27 +96,15 @@ def load(connection: Connection, ids: Sequence[str]) -> dict[str, Message]:
     """Return the messages that exist, by id, with their copies in order."""
     found: dict[str, Message] = {}
     for part in in_parts(ids):
-        table = tables.message
-        for row in connection.execute(select(table).where(table.c.id.in_(part))):
-            found[row.id] = _message(row)
+        query = _SELECT_MESSAGES.where(tables.message.c.id.in_(part))
+        for row in connection.execute(query):
+            found[row[0]] = Message(**dict(zip(_MESSAGE_COLUMNS, row, strict=True)))
     for part in in_parts(list(found)):
-        _load_copies(connection, part, found)
+        query = _SELECT_COPIES.where(tables.recipient.c.message_id.in_(part))
+        for identifier, *values in connection.execute(query):
+            copy = Copy(**dict(zip(_COPY_COLUMNS, values, strict=True)))
+            found[identifier].copies[copy.address] = copy
     return found
-
-
-def _load_copies(connection: Connection, ids: Sequence[str], found: dict[str, Message]) -> None:
-    table = tables.recipient
-    query = (
-        select(table).where(table.c.message_id.in_(ids)).order_by(table.c.message_id, table.c.place)
-    )
-    for row in connection.execute(query):
-        values = {name: getattr(row, name) for name in _COPY_FIELDS}
-        found[row.message_id].copies[row.address] = Copy(address=row.address, **values)
-
-
-def _message(row: Row[Any]) -> Message:
-    values = {name: getattr(row, name) for name in _MESSAGE_FIELDS}
-    return Message(id=row.id, node=row.node, shard=row.shard, **values)
 
 
 def save(connection: Connection, messages: Iterable[Message], *, known: Mapping[str, Rows]) -> None:
