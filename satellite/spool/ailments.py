@@ -12,6 +12,10 @@ import apsw
 from common.errors import DiskFull, EnvironmentFailure
 
 
+class SpoolDamaged(EnvironmentFailure):
+    """The database does not hold together."""
+
+
 class Ailment(Enum):
     """What has to be done about an error."""
 
@@ -56,7 +60,10 @@ def failure_of(error: apsw.Error) -> EnvironmentFailure:
             return EnvironmentFailure(what, hint="end what else has opened spool.db")
         case apsw.CorruptError() | apsw.NotADBError():
             what = f"the spool's file is damaged: {error}"
-            return EnvironmentFailure(what, hint="it is mended at the next start")
+            return SpoolDamaged(what, hint="it is mended at the next start")
+        case apsw.CantOpenError() | apsw.PermissionsError() | apsw.ReadOnlyError():
+            what = f"the spool's file cannot be opened: {error}"
+            return EnvironmentFailure(what, hint="check the rights of spool.db and its folder")
         case _:
             what = f"the spool could not be read or written: {error}"
             return EnvironmentFailure(what, hint="check the disk")

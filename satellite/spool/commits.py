@@ -113,6 +113,7 @@ class Commits:
         self._closing: asyncio.Future[None] | None = None
         self.sequence = sequence
         self.broken: str = ""  # why the file must not be trusted any more
+        self.is_damaged = False
         self._refused = 0  # commits in a row, by a disk that is not full
         self.log_pages = 0  # of the write-ahead log; grows while somebody else reads the file
         connection.set_wal_hook(self._log_has_grown)
@@ -146,20 +147,25 @@ class Commits:
         if self.broken:  # closing must not sync again what could not be synced
             self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
 
-    def give_up(self, reason: str) -> None:
+    def give_up(self, reason: str, *, is_damage: bool = False) -> None:
         """Commit nothing more: the disk failed so that only another process can go on.
 
         The worker ends; recovery reads what the disk really has.
+
+        Args:
+            reason: what happened.
+            is_damage: the file does not hold together.
         """
         if not self.broken:
-            self.broken = reason
+            self.broken, self.is_damaged = reason, is_damage
             log.error("spool.broken", reason=reason)
             self._broke()
 
     def _look_at(self, error: apsw.Error) -> None:
         self._refused += isinstance(error, apsw.IOError)
-        if ailment_of(error) is not Ailment.PASSING or self._refused >= REFUSED_MAX:
-            self.give_up(failure_of(error).what)
+        ailment = ailment_of(error)
+        if ailment is not Ailment.PASSING or self._refused >= REFUSED_MAX:
+            self.give_up(failure_of(error).what, is_damage=ailment is Ailment.DAMAGED)
 
     def _kick(self) -> None:
         if self._busy or self._due:

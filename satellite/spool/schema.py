@@ -151,9 +151,7 @@ def _connect(path: Path, flags: int) -> apsw.Connection:
     try:
         return apsw.Connection(str(path), flags=flags)
     except apsw.Error as error:
-        raise EnvironmentFailure(
-            f"the spool {path} cannot be opened: {error}", hint="check the disk and its rights"
-        ) from error
+        raise failure_of(error) from error
 
 
 def _set(connection: apsw.Connection, name: str, value: int | str) -> None:

@@ -11,6 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -44,11 +45,12 @@ from satellite.spool.messages import (
     Stored,
     Upload,
 )
+from satellite.spool.opening import open_sound, suspect
 from satellite.spool.outbox import Outbox
 from satellite.spool.reader import Reader
 from satellite.spool.recovery import Backlog, recover
 from satellite.spool.rows import read_message, read_pending
-from satellite.spool.schema import close, open_writer
+from satellite.spool.schema import close
 from satellite.spool.space import Space
 from satellite.spool.states import OUTCOMES, State
 
@@ -114,10 +116,9 @@ class Spool(Interventions):
         lock = ShardLock(self.folder)
         self._held.callback(lock.release)
         await lock.acquire(self._clock)
-        path = self.folder / "spool.db"
-        writer = open_writer(path)
+        writer = open_sound(self.folder, now_us=self._clock.now_us())
         self._held.callback(close, writer)
-        reader = Reader(path)
+        reader = Reader(self.folder / "spool.db")
         self._held.callback(reader.close)
         self._select = reader.select
         meta = self._meta()
@@ -137,11 +138,11 @@ class Spool(Interventions):
             broke=self._has_broken,
         )
         self._held.push_async_callback(self._commits.close)
-        reader.on_damage = self._commits.give_up
+        reader.on_damage = partial(self._commits.give_up, is_damage=True)
         self.preferences = applied.read_preferences(self._select)
         self._counts: Counter[State] = Counter()
         self.stored_bytes = int(self._select("SELECT total(size) FROM message", ())[0][0])
-        await self._save(incarnation=self.incarnation)
+        await self._save(incarnation=self.incarnation, clean=0)
         self.backlog: Backlog = await recover(self._select, self._commits, self._bodies)
         counted = self._select("SELECT state, count(*) FROM recipient GROUP BY state", ())
         self._counts = Counter({State(state): count for state, count in counted})
@@ -150,7 +151,7 @@ class Spool(Interventions):
         """Commit what is pending and give the shard back."""
         try:
             if not self.is_broken:
-                await self.save_age()
+                await self._save(age_us=self.age_us(), age_wall_us=self._clock.now_us(), clean=1)
         except EnvironmentFailure as error:  # mail lives longer by what was not saved
             log.warning("spool.age_not_saved", reason=error.what)
         finally:
@@ -376,6 +377,8 @@ class Spool(Interventions):
             self.on_outgoing()
 
     def _has_broken(self) -> None:
+        if self._commits.is_damaged:
+            suspect(self.folder)
         self.on_broken()
 
     def _stored_new(self, new: NewMessage) -> Stored:

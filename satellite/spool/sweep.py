@@ -60,7 +60,7 @@ def sweep(folder: Path, wanted: Mapping[str, int], *, keep_strays: bool = False)
             if status.st_size != size:
                 what = f"the body file has {status.st_size} octets, not {size}"
                 found.damaged[entry.name] = what
-        elif is_file and _is_ours(entry.name) and not keep_strays:
+        elif is_file and _is_ours(entry.name) and not (keep_strays and is_ulid(entry.name)):
             remove_body(Path(entry.path))
         else:
             found.unknown.append(_moved_aside(Path(entry.path)))
