@@ -52,8 +52,7 @@ class ScansMail(Protocol):
 class FiltersMail(Protocol):
     """What judging needs of the filtering room."""
 
-    @property
-    def waits(self) -> bool: ...
+    def at_once(self, mail: Mail) -> tuple[Verdict, ...] | None: ...
 
     async def examine(self, mail: Mail) -> tuple[Verdict, ...]: ...
 
@@ -211,8 +210,9 @@ class Judging:
         self, sample: Sample, mail: Mail
     ) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]:
         """Return what engines and filters say; at the same time, when both have to wait."""
-        if not self._filters.waits:
-            return await self._scanner.scan(sample), await self._filters.examine(mail)
+        filtered = self._filters.at_once(mail)
+        if filtered is not None:
+            return await self._scanner.scan(sample), filtered
         async with asyncio.TaskGroup() as group:
             scanning = group.create_task(self._scanner.scan(sample))
             filtering = group.create_task(self._filters.examine(mail))

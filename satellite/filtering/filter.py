@@ -74,13 +74,16 @@ class Filter(Protocol):
 
 @runtime_checkable
 class AnswersAtOnce(Protocol):
-    """What a filter has beside when it only looks and never waits."""
+    """What a filter has beside when it need not wait, for all mail or for some."""
 
     @property
     def name(self) -> str: ...
 
-    def examine_at_once(self, mail: Mail) -> tuple[Verdict, ...]:
-        """Return what ``examine`` would, within a tenth of a millisecond for usual mail."""
+    def examine_at_once(self, mail: Mail) -> tuple[Verdict, ...] | None:
+        """Return what ``examine`` would, or None: it has to be asked.
+
+        It runs in the event loop: within a tenth of a millisecond for usual mail.
+        """
         ...
 
 

@@ -72,20 +72,40 @@ class Filters:
         self._durations: dict[str, Histogram] = {}
         self._counts: dict[tuple[str, Outcome], Counter] = {}
 
-    @property
-    def waits(self) -> bool:
-        """Whether ``examine`` may wait for something."""
-        return bool(self._waiting)
+    def at_once(self, mail: Mail) -> tuple[Verdict, ...] | None:
+        """Return the verdicts of all filters, or None: one of them has to wait for something."""
+        if self._waiting:
+            return None
+        looked: dict[str, tuple[Answer, float]] = {}
+        for name, each in self._at_once.items():
+            began_s = self._clock.monotonic_s()
+            answer = outcome_of_call(each.examine_at_once, mail)
+            if answer is None:
+                return None
+            looked[name] = (answer, self._clock.monotonic_s() - began_s)
+        for name, (_, took_s) in looked.items():
+            self._took(name, took_s)
+        return self._verdicts_of({name: answer for name, (answer, _) in looked.items()})
 
     async def examine(self, mail: Mail) -> tuple[Verdict, ...]:
         """Return the verdicts of all filters, in the order of the filters."""
-        tasks = {
-            each.name: asyncio.create_task(self._heard(each, mail), name=f"filter {each.name}")
-            for each in self._waiting
-        }
-        answers = {name: self._looked(each, mail) for name, each in self._at_once.items()}
+        answers: dict[str, Answer] = {}
+        tasks: dict[str, asyncio.Task[Answer]] = {}
+        for each in self._filters:
+            looks = self._at_once.get(each.name)
+            began_s = self._clock.monotonic_s()
+            answer = outcome_of_call(looks.examine_at_once, mail) if looks is not None else None
+            if answer is not None:
+                self._took(each.name, self._clock.monotonic_s() - began_s)
+                answers[each.name] = answer
+                continue
+            task = asyncio.create_task(self._heard(each, mail), name=f"filter {each.name}")
+            tasks[each.name] = task
         if tasks:
             answers |= await self._answers(tasks)
+        return self._verdicts_of(answers)
+
+    def _verdicts_of(self, answers: dict[str, Answer]) -> tuple[Verdict, ...]:
         return tuple(
             verdict
             for each in self._filters
@@ -112,20 +132,14 @@ class Filters:
     async def _heard(self, each: Filter, mail: Mail) -> Answer:
         began_s = self._clock.monotonic_s()
         answer = await outcome_of(each.examine(mail))
-        self._took(each.name, began_s)
+        self._took(each.name, self._clock.monotonic_s() - began_s)
         return answer
 
-    def _looked(self, each: AnswersAtOnce, mail: Mail) -> Answer:
-        began_s = self._clock.monotonic_s()
-        answer = outcome_of_call(each.examine_at_once, mail)
-        self._took(each.name, began_s)
-        return answer
-
-    def _took(self, name: str, began_s: float) -> None:
+    def _took(self, name: str, seconds: float) -> None:
         child = self._durations.get(name)
         if child is None:
             child = self._durations[name] = self._seconds.labels(name)
-        child.observe(self._clock.monotonic_s() - began_s)
+        child.observe(seconds)
 
     def _counted(self, name: str, answer: Answer) -> tuple[Verdict, ...]:
         verdicts = self._checked(name, answer)

@@ -72,23 +72,28 @@ class Dnsbl:
 
     async def examine(self, mail: Mail) -> tuple[Verdict, ...]:
         """Return one verdict for each list."""
+        at_once = self.examine_at_once(mail)
+        if at_once is not None:
+            return at_once
         lists = mail.preferences.filters(KIND)
-        self._forget_others(lists)
-        if not lists:
-            return ()
-        client = mail.envelope.client_address
-        if not is_public(client):
-            return tuple(
-                Verdict(by=name, outcome=Outcome.SKIPPED, detail="the client is not public")
-                for name in lists
-            )
-        client = canonical_ip(client)
+        client = canonical_ip(mail.envelope.client_address)
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._verdict(name, body, client), name=f"dnsbl {name}")
                 for name, body in lists.items()
             ]
         return tuple(task.result() for task in tasks)
+
+    def examine_at_once(self, mail: Mail) -> tuple[Verdict, ...] | None:
+        """Return the verdicts when there is no list to ask, or nothing to ask them of."""
+        lists = mail.preferences.filters(KIND)
+        self._forget_others(lists)
+        if lists and is_public(mail.envelope.client_address):
+            return None
+        return tuple(
+            Verdict(by=name, outcome=Outcome.SKIPPED, detail="the client is not public")
+            for name in lists
+        )
 
     async def close(self) -> None:
         """Nothing is held open."""

@@ -128,3 +128,45 @@ async def test_closing_closes_every_filter() -> None:
     await filters.close()
 
     assert [each.closed for each in made] == [1, 1]
+
+
+class Looking(Scripted):
+    """One that need not wait, unless it says so."""
+
+    def __init__(self, name: str, answer: object, *, at_once: object) -> None:
+        super().__init__(name, answer)
+        self._at_once = at_once
+
+    def examine_at_once(self, mail: Mail) -> tuple[Verdict, ...] | None:
+        if isinstance(self._at_once, BaseException):
+            raise self._at_once
+        return self._at_once  # type: ignore[return-value]
+
+
+async def test_filters_that_only_look_are_answered_without_waiting() -> None:
+    filters, metrics = running(Looking("good", "hang", at_once=(GOOD,)))
+
+    assert filters.at_once(mail(preferences())) == (GOOD,)
+    assert await filters.examine(mail(preferences())) == (GOOD,)
+    labels = {"filter": "good"}
+    assert metrics.get_sample_value("borderscout_filter_seconds_count", labels) == 2.0
+
+
+async def test_when_one_has_to_wait_all_are_examined() -> None:
+    other = Verdict(by="other", outcome=Outcome.SKIPPED)
+    looking = Looking("good", "hang", at_once=(GOOD,))
+
+    for waiting in (Looking("other", (other,), at_once=None), Scripted("other", (other,))):
+        filters, _ = running(looking, waiting)
+        assert filters.at_once(mail(preferences())) is None
+        assert await filters.examine(mail(preferences())) == (GOOD, other)
+
+
+async def test_one_that_fails_while_it_looks_is_an_error() -> None:
+    filters, _ = running(Looking("good", (GOOD,), at_once=ValueError("a defect")))
+
+    with structlog.testing.capture_logs():
+        verdicts = filters.at_once(mail(preferences()))
+
+    assert verdicts is not None
+    assert [verdict.outcome for verdict in verdicts] == [Outcome.ERROR]
