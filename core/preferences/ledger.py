@@ -111,12 +111,16 @@ def plan(
 def restored(later: Iterable[Change]) -> list[Document]:
     """Return the documents that undo changes.
 
+    Orders for held mail stay as they are: one that is undone may end the days of mail that waits,
+    and one that comes back may return it to its senders. They are taken back by name.
+
     Args:
         later: every change after the revision whose content shall come back, the oldest first.
     """
     then: dict[tuple[Kind, str], bytes | None] = {}
     for change in later:
-        then.setdefault((change.kind, change.key), change.before)
+        if change.kind is not Kind.HOLD:
+            then.setdefault((change.kind, change.key), change.before)
     return [Document(kind, key, 0, body or b"", body is None) for (kind, key), body in then.items()]
 
 

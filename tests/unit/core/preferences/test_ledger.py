@@ -98,6 +98,7 @@ def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
             ),
             "customer/acme",
         ),
+        (document("hold", "acme.example", {"hold_days": 14}), "domain/acme.example"),
     ],
 )
 def test_each_change_says_whom_it_concerns(proposed: Document, scope: str | None) -> None:
@@ -117,6 +118,16 @@ def test_restoring_takes_what_stood_before_the_first_later_change() -> None:
         Document("policy", "cluster", 0, b"1", False),
         Document("route", "new.example", 0, b"", True),
     ]
+
+
+def test_going_back_neither_undoes_nor_brings_back_an_order_for_held_mail() -> None:
+    later = [
+        Change(Kind.HOLD, "acme.example", "domain/acme.example", None, b'{"hold_days":14}'),
+        Change(Kind.HOLD, "b.example", "domain/b.example", b'{"bounce_before_us":1}', None),
+        Change(Kind.POLICY, "cluster", "cluster", b"1", b"2"),
+    ]
+
+    assert restored(later) == [Document("policy", "cluster", 0, b"1", False)]
 
 
 def test_documents_survive_the_way_through_json() -> None:

@@ -248,3 +248,19 @@ async def test_only_what_waits_for_a_server_can_be_hurried(
     assert looking.flush({"id": received}) == {"done": True, "moved": 0}
     assert looking.flush({"id": "01ARZ3NDEKTSV4RRFFQ69G5FAV"}) == {"done": False, "moved": 0}
     assert looking.flush({}) == {"done": True}
+
+
+async def test_what_was_stopped_is_taken_out_of_the_lanes_and_counts_as_held_no_more(
+    shard: InspectedShard, looking: Inspection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = await queued(shard.spool, ACME)
+    stopped: list[tuple[MessageId, list[str]]] = []
+    monkeypatch.setattr(
+        shard.delivery,
+        "stopped",
+        lambda one: stopped.append((one, states(shard.spool, one))),
+    )
+
+    await looking.freeze({"id": message})
+
+    assert stopped == [(message, ["frozen"])], "once it is durable, not before"
