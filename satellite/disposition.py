@@ -92,6 +92,9 @@ class Cause(StrEnum):
     CLEAN = "clean"  # nothing applied
 
 
+_RANKS = {cause: rank for rank, cause in enumerate(Cause)}
+
+
 class Done(StrEnum):
     """What is done for one recipient now. ``wait`` is no disposition: it asks for another scan."""
 
@@ -202,10 +205,7 @@ def dispose(
         claims.append(_Claim(Cause.POSTMASTER, Action.QUARANTINE, reason))
     if not can_reject:
         claims = [_without_reject(claim) for claim in claims]
-    order = list(Cause)
-    decided = max(
-        claims, key=lambda claim: (claim.strength, -order.index(claim.cause)), default=None
-    )
+    decided = max(claims, key=lambda claim: (claim.strength, -_RANKS[claim.cause]), default=None)
     if decided is None or decided.strength is _Strength.DELIVER:
         decided = _nothing(scoring, policy, decided)
     return Disposed(

@@ -295,11 +295,17 @@ def _field(name: str, atoms: Sequence[str]) -> bytes:
 
     The only writer of our lines: an atom with anything but printable ASCII is a defect of ours.
     """
-    lines = [f"{name}:"]
+    pieces = [f"{name}:"]
+    width, is_bare = len(name) + 1, True  # of the last line; nothing stands behind the name yet
     for atom in atoms:
         assert atom.isascii() and atom.isprintable(), atom
-        if len(lines[-1]) + len(atom) <= FOLD_AT or lines[-1] == f"{name}:":
-            lines[-1] += atom
+        if width + len(atom) <= FOLD_AT or is_bare:
+            pieces.append(atom)
+            width += len(atom)
+            is_bare = is_bare and not atom
         else:
-            lines.append(" " + atom.lstrip(" "))
-    return "\r\n".join(lines).encode("ascii") + b"\r\n"
+            folded = " " + atom.lstrip(" ")
+            pieces += ("\r\n", folded)
+            width = len(folded)
+    pieces.append("\r\n")
+    return "".join(pieces).encode("ascii")
