@@ -10,6 +10,7 @@ from typing import Any
 from cli.output import counted, span, when
 
 _ENDED = frozenset({"delivered", "quarantined", "dropped", "rejected", "bounced", "expired"})
+_FOR_A_SERVER = frozenset({"queued", "deferred", "held"})  # what waits for one that is away
 _MEANINGS = {
     "received": "accepted, and not scanned yet",
     "waiting": "an engine that must answer does not",
@@ -25,8 +26,8 @@ _MEANINGS = {
 def why(recipient: dict[str, Any]) -> str:
     """Return why a recipient's copy is where it is."""
     reasons = [_MEANINGS.get(recipient["state"], "")]
-    hold = recipient["hold"]
-    if hold is not None and recipient["state"] != "frozen":
+    hold = _hold(recipient)
+    if hold is not None:
         reasons = [f"the server is away since {when(hold['since_us'])} UTC", hold["reason"]]
     reasons += [recipient["reason"], recipient["reply"]]
     return ": ".join(dict.fromkeys(reason for reason in reasons if reason))
@@ -39,13 +40,13 @@ def next_try(recipient: dict[str, Any], *, now_us: int) -> str:
         recipient: as the satellite described it.
         now_us: the wall clock, microseconds since the epoch, UTC.
     """
-    state, hold = recipient["state"], recipient["hold"]
+    state, hold = recipient["state"], _hold(recipient)
     if state in _ENDED:
         return ""
     if state == "frozen":
         return "none before it is resumed"
     if state == "damaged":
-        return "none: somebody has to decide"
+        return "none before somebody resumes or drops it"
     if state == "sending":
         return "under way"
     if hold is not None:
@@ -71,6 +72,12 @@ def route(recipient: dict[str, Any]) -> str:
     if not hosts or hosts == recipient["destination"]:
         return str(recipient["destination"])
     return f"{recipient['destination']} by {hosts}"
+
+
+def _hold(recipient: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the hold that keeps it here; one of mail that is not so far keeps nothing."""
+    hold: dict[str, Any] | None = recipient["hold"]
+    return hold if recipient["state"] in _FOR_A_SERVER else None
 
 
 def _within(seconds: float) -> str:
