@@ -23,6 +23,7 @@ from common.records import Event
 from common.telemetry import configure_logging
 from common.tether import die_with_parent
 from satellite.app.channel import LINE_BYTES_MAX, answer_lines
+from satellite.app.descriptors import raise_limit, within
 from satellite.app.desk import Desk
 from satellite.app.launch import settle_memory
 from satellite.app.parent import RETIRED, shard_folder
@@ -116,7 +117,7 @@ def main(arguments: list[str]) -> int:
     sockets = inherited([int(descriptor) for descriptor in listening])
     end = socket.socket(fileno=int(channel))
     try:
-        settings = load_settings(Path(config))
+        settings = within(load_settings(Path(config)), descriptors=raise_limit())
         structlog.contextvars.bind_contextvars(node=settings.node)
         return uvloop.run(_work(settings, int(number), end, sockets))
     except BorderScoutError as error:

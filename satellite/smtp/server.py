@@ -144,6 +144,9 @@ class FrontEnd:
     async def drain(self, deadline_s: float) -> None:
         """End all sessions: idle ones at once, the others when their message is done.
 
+        Who comes meanwhile is told to come back: a connection that nobody takes keeps its sender
+        waiting for as long as it is patient.
+
         Args:
             deadline_s: seconds; what is still open then is cut, except that a commit which has
                 begun is awaited.
@@ -151,8 +154,9 @@ class FrontEnd:
         reception = self._reception
         if reception is None:
             return
-        self.stop_listening()
         reception.draining = True
+        if self._sockets and not self._servers:
+            await self._open()
         for connection in list(reception.connections):
             if not connection.is_busy:
                 connection.dismiss(replies.SHUTTING_DOWN)
@@ -164,6 +168,7 @@ class FrontEnd:
             connection.dismiss(replies.SHUTTING_DOWN)
             connection.abort()
         await ended
+        self.stop_listening()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -194,11 +199,12 @@ class FrontEnd:
 
     async def _mind_the_door(self) -> None:
         """Take connections while senders find a turn within a short time."""
+        assert self._reception is not None
         crossed = self.turnstile.crossed
         while True:
             await crossed.wait()
             crossed.clear()
-            if self.turnstile.is_full:
+            if self.turnstile.is_full and not self._reception.draining:
                 self._close()
             elif not self._servers:
                 await self._open()

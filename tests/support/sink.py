@@ -135,6 +135,7 @@ class Sink:
         self.arrivals: list[Arrival] = []
         self.lines: list[dict[str, Any]] = []
         self.sessions = 0
+        self.sessions_at_once = 0  # the most of them at one time
         self.replies: dict[str, list[str]] = {}  # by address: answers to RCPT, used up in order
         self.greeting = "220 sink.example ESMTP"  # another one, such as 421 …, refuses the session
         self._log_path = log
@@ -210,6 +211,7 @@ class Sink:
         assert task is not None
         self._tasks.add(task)
         self.sessions += 1
+        self.sessions_at_once = max(self.sessions_at_once, len(self._tasks))
         session = _Session(self.sessions)
         try:
             await _say(writer, self.greeting)

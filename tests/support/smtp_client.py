@@ -142,6 +142,14 @@ class SmtpClient:
         await self._send(f"{command}\r\n".encode())
         return await self._reply()
 
+    async def heard(self) -> str:
+        """Return what the server says without being asked.
+
+        Raises:
+            Broken: the connection ended before it said anything.
+        """
+        return await self._reply()
+
     async def _send(self, data: bytes) -> None:
         if self._writer is None:
             raise Broken("not connected")

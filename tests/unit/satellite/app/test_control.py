@@ -63,7 +63,9 @@ async def test_an_unknown_question_reaches_no_worker_and_is_told_which_there_are
     async with serving(tmp_path, worker):
         answer = await ask(tmp_path, question)
 
-    assert answer == {"error": "there are drain, drop, flush, freeze, left, list, resume, show, status"}
+    assert answer == {
+        "error": "there are drain, drop, flush, freeze, left, list, resume, show, status"
+    }
     assert worker.asked == []
 
 

@@ -109,6 +109,7 @@ async def reach_commit(desk: Desk, talk: Talk) -> None:
     await desk.intake.committing.wait()
 
 
+@pytest.mark.scenario(row=51, checks="a client that drops while its message is committed")
 async def test_finding_1_a_client_that_drops_does_not_cut_the_commit_short() -> None:
     async with front_end() as desk, desk.client() as talk:
         await reach_commit(desk, talk)
@@ -121,6 +122,7 @@ async def test_finding_1_a_client_that_drops_does_not_cut_the_commit_short() -> 
         assert desk.accepted == [desk.intake.taken[0].id]
 
 
+@pytest.mark.scenario(row=51, checks="a client that half-closes behind its message is answered")
 async def test_finding_1_a_client_that_half_closes_gets_its_reply() -> None:
     async with front_end() as desk, desk.client() as talk:
         await reach_commit(desk, talk)
@@ -154,6 +156,7 @@ async def test_finding_1_a_cancelled_session_still_commits() -> None:
         await until(lambda: len(desk.accepted) == 1)
 
 
+@pytest.mark.scenario(row=51, checks="a client that goes in the middle of its data")
 @pytest.mark.parametrize("how", ["reset", "half_close"])
 async def test_a_client_that_goes_in_the_middle_of_data_leaves_nothing(how: str) -> None:
     async with front_end() as desk, desk.client() as talk:
