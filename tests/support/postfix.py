@@ -55,7 +55,7 @@ async def postfix(*main: str) -> AsyncIterator[int]:
     """
     if os.geteuid() != 0:
         pytest.skip("Postfix starts as root only")
-    command = program("postfix")
+    command = [program("postfix"), "-c"]
     # Not below the test's own folder, which only its owner may enter.
     folder = Path(tempfile.mkdtemp(prefix="postfix-"))
     folder.chmod(0o755)
@@ -66,9 +66,14 @@ async def postfix(*main: str) -> AsyncIterator[int]:
         shutil.chown(folder / "data", "postfix")
         (folder / "conf" / "main.cf").write_text("\n".join([*_main(folder), *main]) + "\n")
         (folder / "conf" / "master.cf").write_text(_MASTER.format(port=port))
-        async with Process([command, "-c", folder / "conf", "start-fg"]) as process:
-            await _greets(port, process)
+        control = [*command, str(folder / "conf")]
+        await _control([*control, "start"])
+        try:
+            await _greets(port)
             yield port
+        finally:
+            # Its master leads a session of its own, so it has to be asked.
+            await _control([*control, "stop"])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -95,9 +100,15 @@ def _main(folder: Path) -> list[str]:
     ]
 
 
-async def _greets(port: int, process: Process) -> None:
+async def _control(command: list[str]) -> None:
+    async with Process(command) as process:
+        returncode = await process.wait(deadline_s=START_S)
+    assert returncode == 0, "\n".join(process.lines)
+
+
+async def _greets(port: int) -> None:
     async with asyncio.timeout(START_S):
-        while process.returncode is None:
+        while True:
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
             except OSError:
@@ -107,4 +118,3 @@ async def _greets(port: int, process: Process) -> None:
             writer.close()
             if greeting.startswith(b"220"):
                 return
-    raise AssertionError("\n".join(["Postfix did not start:", *process.lines]))
