@@ -40,6 +40,9 @@ from satellite.spool.states import (
     check_transition,
 )
 
+# How long a release is known, by the age clock. The core repeats one while our claim of it did not
+# reach it, and after it was restored from a backup; no backup is that old.
+RELEASE_DAYS = 120
 _FORGET = (
     "DELETE FROM body WHERE message=?",
     "DELETE FROM copy WHERE message=?",
@@ -68,7 +71,7 @@ def released(stored: Stored, body: bytes | None, release_id: str) -> Operation:
         _insert(transaction, stored, body)
         _insert_copies(transaction, stored.id, stored.copies)
         transaction.execute(
-            "INSERT INTO release VALUES (?,?,?)", (release_id, stored.id, transaction.now_us)
+            "INSERT INTO release VALUES (?,?,?)", (release_id, stored.id, stored.age_us)
         )
         transaction.record(accepted_record(stored))
         fields = {"release_id": release_id, "released_from": stored.released_from}
@@ -211,6 +214,16 @@ def _write_result(
             result.number,
         ),
     )
+
+
+def releases_forgotten(age_us: int) -> Operation:
+    """Forget releases that were taken so long ago that nobody repeats them."""
+
+    def write(transaction: Transaction) -> None:
+        oldest_us = age_us - RELEASE_DAYS * 86_400 * 1_000_000
+        transaction.execute("DELETE FROM release WHERE taken_us<?", (oldest_us,))
+
+    return write
 
 
 def upload_taken(message: MessageId, drop_body: Callable[[], None]) -> Operation:

@@ -20,6 +20,7 @@ VERSION = 2  # PRAGMA user_version; a newer file is refused, an older one migrat
 
 PAGE_BYTES = 4096
 CHECKPOINT_PAGES = 1000  # the WAL stays near 4 MiB
+LOG_BYTES_MAX = 16 << 20  # of the file, once the log was emptied: one commit may be larger
 CACHE_KIB = 8192  # per connection
 
 _TABLES = """
@@ -120,6 +121,7 @@ def _prepare(connection: apsw.Connection) -> None:
     _set(connection, "journal_mode", "wal")
     _set(connection, "synchronous", 2)  # FULL
     _set(connection, "wal_autocheckpoint", 0)  # commits do it, and hear of what fails
+    _set(connection, "journal_size_limit", LOG_BYTES_MAX)
     _set(connection, "cache_size", -CACHE_KIB)
     # Pages that leave the cache before COMMIT would write in the event loop.
     connection.execute("PRAGMA cache_spill=OFF").fetchall()

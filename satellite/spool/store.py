@@ -7,7 +7,6 @@ tell that there is work; losing one costs nothing that a restart does not find.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -309,6 +308,7 @@ class Spool(Interventions):
 
     async def save_age(self) -> None:
         """Make the age clock durable; what passes until the next time may be lost, never gained."""
+        await self._commits.add(changes.releases_forgotten(self.age_us()))
         await self._save(age_us=self.age_us(), age_wall_us=self._clock.now_us())
 
     # ---- the link
@@ -396,5 +396,4 @@ class Spool(Interventions):
             for name, value in facts.items():
                 transaction.execute("REPLACE INTO meta VALUES (?,?)", (name, value))
 
-        future: asyncio.Future[None] = self._commits.add(write)
-        await future
+        await self._commits.add(write)

@@ -43,6 +43,12 @@ def planted(spool: Spool, failure: apsw.Error | None = None) -> Cursor:
     return cursor
 
 
+def sync_failed() -> apsw.Error:
+    error = apsw.exception_for(apsw.SQLITE_IOERR_FSYNC)
+    assert isinstance(error, apsw.Error)
+    return error
+
+
 async def test_concurrent_messages_share_commits(spool: Spool) -> None:
     cursor = planted(spool)
 
@@ -82,7 +88,7 @@ async def test_a_sync_that_fails_is_not_tried_again(open_spool: OpenSpool) -> No
     spool = await open_spool()
     told: list[str] = []
     spool.on_broken = lambda: told.append("broken")
-    planted(spool, apsw.exception_for(apsw.SQLITE_IOERR_FSYNC))
+    planted(spool, sync_failed())
 
     with pytest.raises(EnvironmentFailure):
         await accept(spool)
