@@ -38,22 +38,21 @@ def number_of(copy: bytes) -> int:
 async def fill(
     spool: Spool,
     clock: Clock,
-    to: str,
-    *,
+    *to: str,
     count: int,
     state: State = State.HELD,
     sender: str = "a@sender.example",
     wish: Wish = NO_WISH,
     first: int = 0,
 ) -> list[MessageId]:
-    """Put messages for one address into a spool, accepted now; return their ids, the oldest first.
+    """Put messages into a spool, accepted now; return their ids, the oldest first.
 
     Args:
         spool: an open one.
         clock: its clock.
-        to: the recipient.
+        to: the recipients of each.
         count: how many.
-        state: of each recipient.
+        state: of each of them.
         sender: the envelope's.
         wish: what the sender wants to be told.
         first: number of the first message, so that two calls make different ids.
@@ -71,23 +70,26 @@ def _messages(
     numbers: range,
     spool: Spool,
     clock: Clock,
-    to: str,
+    to: tuple[str, ...],
     *,
     state: State,
     sender: str,
     wish: Wish,
 ) -> Iterator[tuple[int, Stored]]:
-    recipient = Recipient(
-        number=0,
-        address=to,
-        state=state,
-        disposition="deliver",
-        decided="clean",
-        reason=REASON if state is State.HELD else "clean",
-        copy=0,
-        wish=wish,
+    recipients = tuple(
+        Recipient(
+            number=number,
+            address=address,
+            state=state,
+            disposition="deliver",
+            decided="clean",
+            reason=REASON if state is State.HELD else "clean",
+            copy=0,
+            wish=wish,
+        )
+        for number, address in enumerate(to)
     )
-    envelope = Envelope(client_address="192.0.2.7", helo="h", sender=sender, recipients=(to,))
+    envelope = Envelope(client_address="192.0.2.7", helo="h", sender=sender, recipients=to)
     for number in numbers:
         stored = Stored(
             id=MessageId(ulid(now_us=clock.now_us(), randomness=number.to_bytes(10, "big"))),
@@ -101,7 +103,7 @@ def _messages(
             revision=1,
             subject="held",
             scans=1,
-            recipients=(recipient,),
+            recipients=recipients,
             copies=(Copy(head=HEAD),),
             in_file=False,
         )

@@ -16,7 +16,7 @@ import pytest
 from common.clock import Clock
 from satellite.delivery import attempt
 from satellite.delivery.client import Offer
-from satellite.delivery.connections import Unreachable
+from satellite.delivery.connections import Connections, Unreachable
 from satellite.delivery.outcome import STATUS_UNREACHABLE, Answer, Stage
 from satellite.delivery.reply import Reply
 from satellite.delivery.routing import Destination, Target
@@ -60,8 +60,9 @@ class TirelessHop:
 
     def replace_connections(self, delivery: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
         """Stand in for the connections of a delivery room."""
+        room = replace(delivery._room, connections=cast(Connections, self))
         monkeypatch.setattr(delivery, "_connections", self)
-        monkeypatch.setattr(delivery, "_room", replace(delivery._room, connections=self))
+        monkeypatch.setattr(delivery, "_room", room)
         monkeypatch.setattr(attempt, "transact", self._transact)
 
     def is_in_use(self, _destination: Destination) -> bool:

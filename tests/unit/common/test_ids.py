@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.ids import ULID_RANDOM_BYTES, is_ulid, ulid
+from common.ids import ULID_RANDOM_BYTES, is_ulid, ulid, ulid_ms
 
 times = st.integers(0, (1 << 48) * 1000 - 1)
 randomness = st.binary(min_size=ULID_RANDOM_BYTES, max_size=ULID_RANDOM_BYTES)
@@ -14,6 +14,11 @@ randomness = st.binary(min_size=ULID_RANDOM_BYTES, max_size=ULID_RANDOM_BYTES)
 
 def test_the_example_of_the_specification_comes_out() -> None:
     assert ulid(now_us=1_469_918_176_385_000, randomness=bytes(10)) == "01ARYZ6S41" + "0" * 16
+
+
+@given(st.integers(0, (1 << 48) * 1000 - 1), st.binary(min_size=10, max_size=10))
+def test_an_id_holds_the_time_at_which_it_was_made(now_us: int, octets: bytes) -> None:
+    assert ulid_ms(ulid(now_us=now_us, randomness=octets)) == now_us // 1000
 
 
 @given(times, randomness)

@@ -99,6 +99,24 @@ async def test_mail_goes_from_received_to_the_customer_and_a_restart_loses_none(
     assert ended == {before: State.DELIVERED, after: State.DELIVERED}
 
 
+async def test_other_preferences_reach_mail_that_is_held_and_a_report_names_who_was_reached(
+    open_shard: OpenShard,
+) -> None:
+    shard = await open_shard()
+    await prefer(shard.spool, f"127.0.0.1:{free_port()}")
+    async with Sink() as sink, at_work(shard):
+        await accept(shard.spool, "x@acme.example")
+        await until(lambda: bool(shard.report().holds), "it is on hold")
+        assert [hold.destination for hold in shard.report().holds] == ["acme.example"]
+
+        await prefer(shard.spool, f"127.0.0.1:{sink.port}")
+        shard._have_preferences()  # as the link does after it applied them
+        await until(lambda: not any(shard.spool.counts().values()), "it has left")
+
+        assert shard.report().reached == ("acme.example",)
+        assert shard.report().holds == ()
+
+
 async def test_what_a_spool_may_not_take_is_told_once_and_so_is_its_end(
     open_shard: OpenShard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
