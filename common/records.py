@@ -37,7 +37,7 @@ class Event(StrEnum):
     BOUNCE_WITHHELD = "bounce_withheld"  # mail failed, and why its sender is not told
     RELEASED = "released"  # a new message made from a quarantined one
     DAMAGED = "damaged"  # its body cannot be read
-    SPOOL_DAMAGED = "spool_damaged"  # files or rows that a start could not read: which, and what now
+    SPOOL_DAMAGED = "spool_damaged"  # what a start could not read: which, and what now
     STARTED = "started"  # a worker: incarnation, version, what recovery found
     STOPPED = "stopped"
     PREFERENCES_APPLIED = "preferences_applied"
