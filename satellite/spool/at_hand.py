@@ -12,7 +12,7 @@ from satellite.spool.messages import Stored
 
 MESSAGES_MAX = 2_000  # of one shard: what a full load takes in within two seconds
 ENTRY_BYTES = 512  # what a body costs beside its octets, so that tiny ones are bounded too
-BODY_BYTES_MAX = 8 * 1024 * 1024  # of all bodies together
+BODY_BYTES_MAX = 4 * 1024 * 1024  # of all bodies together; a full backlog of the usual mix
 
 
 class AtHand:
