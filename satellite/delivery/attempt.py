@@ -24,7 +24,6 @@ from satellite.delivery.hold import Hold
 from satellite.delivery.outcome import Answer, Ending, Stage
 from satellite.delivery.pace import is_pushback
 from satellite.delivery.room import FAULT_PAUSE_S, Room
-from satellite.delivery.routing import policy_of, targets_of
 from satellite.delivery.session import Session
 from satellite.delivery.settling import Pair, Settling, pairs_of
 from satellite.spool.bodies import BodyDamaged
@@ -111,12 +110,8 @@ class Attempt:
         room, destination = self._room, self._entry.destination
         with room.spool.open_body(stored) as body:
             content = CopyContent(stored.copies[group[0][0].copy], body)
-            preferences = room.spool.preferences
-            session = room.connections.kept(
-                destination,
-                targets_of(destination, preferences=preferences),
-                policy=policy_of(destination, preferences=preferences).tls,
-            )
+            terms = room.terms(destination)
+            session = room.connections.kept(destination, terms.targets, policy=terms.tls)
             answers = await self._use(session, stored, group, content) if session else None
             if session is None or (answers is not None and _was_closed_meanwhile(answers)):
                 session = await self._open(group)
@@ -135,11 +130,11 @@ class Attempt:
     async def _open(self, group: list[Pair]) -> Session:
         room, destination = self._room, self._entry.destination
         self._asked = True
-        preferences = room.spool.preferences
+        terms = room.terms(destination)
         opening = room.connections.open(
             destination,
-            targets_of(destination, preferences=preferences),
-            policy=policy_of(destination, preferences=preferences).tls,
+            terms.targets,
+            policy=terms.tls,
             asked_before=any(recipient.attempts for recipient, _ in group),
             is_probe=self._entry.is_probe,
         )
@@ -179,9 +174,9 @@ class Attempt:
             for r, _ in group
             if r.state is not State.SENDING and r.number not in self._marked
         ]
-        policy = policy_of(self._entry.destination, preferences=self._room.spool.preferences)
+        policy = self._room.terms(self._entry.destination).eight_bit
         recipients = [(recipient, leg.address) for recipient, leg in group]
-        offer = offer_of(stored, recipients, content, eight_bit_policy=policy.eight_bit)
+        offer = offer_of(stored, recipients, content, eight_bit_policy=policy)
         if not unmarked:  # the usual first try: the mark came with the judgement
             return await transact(session, offer, before_dot=self._before_dot(stored, group))
         marked: asyncio.Future[bool] = asyncio.get_running_loop().create_future()

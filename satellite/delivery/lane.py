@@ -180,7 +180,7 @@ class Lane:
     def review(self, terms: Terms) -> None:
         """Go on under other terms: what they change for the messages here takes effect now."""
         before, self.terms = self.terms, terms
-        if terms.deliver_to != before.deliver_to:
+        if terms.targets != before.targets:
             self.flush()  # another server: it may take what the one before did not
         if terms.notice_s != before.notice_s:
             self._untold = Aged(_is_untold)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from common.ids import MessageId, ulid_ms
 from common.preferences import Preferences
 from common.preferences.documents import HoldBody
+from common.preferences.policy import EightBit, TlsPolicy
 from satellite.delivery.hold import HOLD_DAYS_DEFAULT
-from satellite.delivery.routing import Destination, Via
+from satellite.delivery.routing import Destination, Target, Via, policy_of, targets_of
 
 DAY_S = 86_400.0
 HOUR_S = 3_600.0
@@ -23,7 +24,9 @@ class Terms:
     """How the mail of one destination is kept, told of and let go."""
 
     customer: str = ""
-    deliver_to: tuple[str, ...] = ()
+    targets: tuple[Target, ...] = ()  # its configured hosts; none for one that goes by MX
+    tls: TlsPolicy = TlsPolicy.OPPORTUNISTIC
+    eight_bit: EightBit = EightBit.SEND
     hold_s: float = HOLD_DAYS_DEFAULT * DAY_S
     notice_s: float | None = None  # the age at which a sender is told of the delay; None: never
     drain_rate: float | None = None  # messages per second after a hold; None: no limit
@@ -39,22 +42,23 @@ class Terms:
         return received_us_max < self.return_before_us
 
 
-DEFAULT = Terms()
 _NO_ORDER = HoldBody()
 
 
 def terms_of(destination: Destination, preferences: Preferences) -> Terms:
     """Return what holds for a destination under these preferences."""
+    targets = targets_of(destination, preferences=preferences)
+    policy = policy_of(destination, preferences=preferences)
     if destination.via is not Via.ROUTE:
-        return DEFAULT
-    domain = destination.name
-    route = preferences.route(domain)
-    order = preferences.hold_order(domain) or _NO_ORDER
-    policy = preferences.domain_policy(domain)
+        return Terms(targets=targets, tls=policy.tls, eight_bit=policy.eight_bit)
+    route = preferences.route(destination.name)
+    order = preferences.hold_order(destination.name) or _NO_ORDER
     hours = policy.threshold("notice_hours")
     return Terms(
         customer=route.customer if route is not None else "",
-        deliver_to=tuple(route.deliver_to) if route is not None else (),
+        targets=targets,
+        tls=policy.tls,
+        eight_bit=policy.eight_bit,
         hold_s=(route.hold_days if route is not None else HOLD_DAYS_DEFAULT) * DAY_S,
         notice_s=None if hours is None else hours * HOUR_S,
         drain_rate=policy.threshold("drain_rate"),

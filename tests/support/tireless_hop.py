@@ -7,6 +7,7 @@ transaction began. What real next hops answer is tested with ``NextHop`` over re
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -75,6 +76,7 @@ class TirelessHop:
         self, destination: Destination, _targets: Sequence[Target], **_more: Any
     ) -> Session:
         self.asked_s.setdefault(destination.name, []).append(self._clock.monotonic_s())
+        await asyncio.sleep(0)  # others may ask meanwhile, as they may while a socket connects
         if destination.name in self.away:
             answer = Answer(
                 stage=Stage.CONNECT, finding="connection refused", status=STATUS_UNREACHABLE

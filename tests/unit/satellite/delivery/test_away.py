@@ -11,7 +11,10 @@ from common.envelope import Notify, Wish
 from common.errors import DiskFull
 from common.preferences import Document
 from common.preferences.documents import canonical_json
+from satellite.delivery.hold import Hold
+from satellite.delivery.placing import HELD_BEFORE
 from satellite.delivery.room import FAULT_PAUSE_S
+from satellite.delivery.routing import Destination
 from satellite.spool.messages import Origin, Stored
 from satellite.spool.states import State
 from tests.support.clock import FakeClock
@@ -86,11 +89,18 @@ async def test_a_hold_that_ended_while_the_backlog_was_read_does_not_begin_again
     await fill(house.spool, clock, ACME, count=3000, sender="")
     house = await open_house()
     TirelessHop(clock).replace_connections(house.delivery, monkeypatch)
+    real, begun = house.delivery._lanes.away, []
 
+    def away(destination: Destination, hold: Hold, **more: float) -> None:
+        begun.append(hold.reason)
+        real(destination, hold, **more)
+
+    monkeypatch.setattr(house.delivery._lanes, "away", away)
     async with asyncio.timeout(60):
         while house.spool.counts()[State.HELD]:
             await asyncio.sleep(0.01)  # no clock moves: nothing waits for a second probe
 
+    assert begun == [HELD_BEFORE]
     await house.soon(lambda: not house.spool.holds())
 
 

@@ -12,7 +12,7 @@ from satellite.delivery.entries import EVERY_TRY_US, Entry, Turn
 from satellite.delivery.hold import Hold
 from satellite.delivery.lane import SETTLING_MAX
 from satellite.delivery.lanes import NARROW_MAX, REACHED_MAX, Lanes
-from satellite.delivery.routing import Destination, Via
+from satellite.delivery.routing import Destination, Target, Via
 from satellite.delivery.terms import Terms
 
 A, B = Destination(Via.ROUTE, "a.example"), Destination(Via.ROUTE, "b.example")
@@ -363,11 +363,11 @@ def test_an_order_calls_back_what_was_tried_and_came_before_it() -> None:
 def test_another_server_is_tried_at_once() -> None:
     house = House()
     put(house.lanes, entry("waiting"), due_s=1e9)
-    house.change(deliver_to=("new.a.example:25",))
+    house.change(targets=(Target("new.a.example", 25),))
     assert names(taken(house.lanes)) == ["waiting"]
 
     away(house.lanes)
-    house.change(deliver_to=("newer.a.example:25",))
+    house.change(targets=(Target("newer.a.example", 25),))
     assert [(one.id, one.turn) for one in taken(house.lanes)] == [("0", Turn.PROBE)]
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from common.ids import MessageId, ulid
 from common.preferences import Kind
-from satellite.delivery.routing import Destination, Via
+from common.preferences.policy import TlsPolicy
+from satellite.delivery.routing import Destination, Target, Via
 from satellite.delivery.terms import Terms, terms_of
 from tests.support.preferences import document, preferences, route
 
@@ -16,12 +17,13 @@ def test_a_route_and_its_policy_make_the_terms() -> None:
     made = preferences(
         route("acme.example", hold_days=3),
         document(Kind.POLICY, "cluster", notice_hours=4, drain_rate=10),
-        document(Kind.POLICY, "domain/acme.example", notice_hours=2.5),
+        document(Kind.POLICY, "domain/acme.example", notice_hours=2.5, tls="required"),
     )
 
     assert terms_of(ACME, made) == Terms(
         customer="acme",
-        deliver_to=("mail.acme.example:25",),
+        targets=(Target("mail.acme.example", 25),),
+        tls=TlsPolicy.REQUIRED,
         hold_s=3 * DAY_S,
         notice_s=2.5 * 3600,
         drain_rate=10.0,
@@ -43,7 +45,7 @@ def test_an_order_stands_above_the_route() -> None:
 
     terms = terms_of(ACME, made)
 
-    assert (terms.hold_s, terms.deliver_to) == (20 * DAY_S, ("other.example:25",))
+    assert (terms.hold_s, terms.targets) == (20 * DAY_S, (Target("other.example", 25),))
     assert (terms.return_before_us, terms.return_reason) == (5, "gone")
 
 
@@ -52,7 +54,7 @@ def test_what_has_lost_its_route_can_still_be_sent_back() -> None:
 
     terms = terms_of(ACME, made)
 
-    assert (terms.hold_s, terms.deliver_to, terms.return_before_us) == (7 * DAY_S, (), 5)
+    assert (terms.hold_s, terms.targets, terms.return_before_us) == (7 * DAY_S, (), 5)
 
 
 def test_our_own_mail_to_others_has_the_defaults() -> None:
