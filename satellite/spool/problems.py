@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from satellite.spool.schema import CHECKPOINT_PAGES, PAGE_BYTES
+from satellite.spool.pages import PAGE_BYTES
+from satellite.spool.schema import CHECKPOINT_PAGES
 from satellite.spool.sweep import UNKNOWN
 
 DAMAGED = "spool.db.damaged-"  # and the time at which a start set it aside

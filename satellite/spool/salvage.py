@@ -2,7 +2,7 @@
 
 Touches the set-aside file, which it only reads. A table is read forwards and backwards until a page
 does not hold; what lies between is asked for key by key, with the keys that other tables, their
-indexes and the body files name.
+indexes and the body files name; and where no tree leads there, all pages are looked at.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Any
 
 import apsw
 
-from satellite.spool.schema import PAGE_BYTES, close, open_writer
+from satellite.spool.loose import loose_rows
+from satellite.spool.pages import PAGE_BYTES
+from satellite.spool.schema import close, open_writer
 
 Row = dict[str, Any]
 
@@ -26,7 +28,6 @@ _NAMED = (
     ("body", "message", "message"),
     ("outbox", "message", "sequence"),
 )
-RECIPIENTS_MAX = 1000  # of one message, where they are asked for one by one
 
 
 class Wreck:
@@ -38,17 +39,22 @@ class Wreck:
     """
 
     def __init__(self, path: Path, scratch: Path) -> None:
+        self._path = path
         self._scratch = scratch
         self._connection = _opened(path)
-        if self._rows("SELECT name FROM sqlite_schema") == []:
+        self._loose: apsw.Connection | None = None  # made when a tree does not hold
+        if not self._ask(self._connection, "SELECT name FROM sqlite_schema")[0]:
             close(self._connection)
             self._connection = _opened(_with_a_new_first_page(path, scratch))
 
     def close(self) -> None:
         """Let go of the file."""
         close(self._connection)
-        for suffix in ("", "-wal", "-shm"):
-            self._scratch.with_name(self._scratch.name + suffix).unlink(missing_ok=True)
+        if self._loose is not None:
+            close(self._loose)
+        for path in (self._scratch, self._loose_path):
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
 
     def ids(self) -> set[str]:
         """Return the ids of messages that are named anywhere."""
@@ -67,35 +73,41 @@ class Wreck:
         }
 
     def table(self, table: str, order: str, *, columns: str = "*") -> list[Row]:
-        """Return the rows before the first page that does not hold, and those after the last."""
+        """Return the rows that can be read; some of them perhaps twice.
+
+        Those before the first page that does not hold, those after the last, and those that are
+        found without the tree.
+        """
         sql = f"SELECT {columns} FROM {table} ORDER BY {order}"  # noqa: S608 - names of ours
-        found, is_whole = self._until_damage(sql)
+        found, is_whole = self._ask(self._connection, sql)
         if not is_whole:
             backwards = ", ".join(f"{column} DESC" for column in order.split(", "))
-            rest, _ = self._until_damage(
-                f"SELECT {columns} FROM {table} ORDER BY {backwards}"  # noqa: S608
-            )
-            found += reversed(rest)
+            reverse = f"SELECT {columns} FROM {table} ORDER BY {backwards}"  # noqa: S608
+            found += reversed(self._ask(self._connection, reverse)[0])
+            found += self._ask(self._without_trees(), sql)[0]
         return found
 
     def is_whole(self, table: str) -> bool:
         """Say whether each row of a table can be read."""
-        return self._until_damage(f"SELECT * FROM {table}")[1]  # noqa: S608 - a name of ours
+        return self._ask(self._connection, f"SELECT * FROM {table}")[1]  # noqa: S608
 
     def one(self, sql: str, *values: object) -> Row | None:
         """Return the first row, or None when there is none or it cannot be read."""
-        rows = self._rows(sql, values)
+        rows, is_whole = self._ask(self._connection, sql, values)
+        if not rows and not is_whole:
+            rows, _ = self._ask(self._without_trees(), sql, values)
         return rows[0] if rows else None
 
     def of_message(self, table: str, message: str) -> tuple[list[Row], bool]:
         """Return a message's rows of ``recipient`` or ``copy``, and whether they are all."""
         every = f"SELECT * FROM {table} WHERE message=? ORDER BY number"  # noqa: S608
-        found, is_whole = self._until_damage(every, (message,))
+        found, is_whole = self._ask(self._connection, every, (message,))
         if is_whole:
             return found, True
-        single = f"SELECT * FROM {table} WHERE message=? AND number=?"  # noqa: S608
-        asked = (self.one(single, message, number) for number in range(RECIPIENTS_MAX))
-        return [row for row in asked if row is not None], False
+        loose, _ = self._ask(self._without_trees(), every, (message,))
+        by_number = {row["number"]: row for row in (*found, *loose)}
+        edge, _ = self._ask(self._without_trees(), "SELECT 1 FROM edge WHERE message=?", (message,))
+        return [by_number[number] for number in sorted(by_number)], bool(loose) and not edge
 
     def records(self) -> Iterator[Row]:
         """Yield the records of the outbox that can be read, in order."""
@@ -107,13 +119,22 @@ class Wreck:
             if row is not None:
                 yield row
 
-    def _rows(self, sql: str, values: tuple[object, ...] = ()) -> list[Row]:
-        return self._until_damage(sql, values)[0]
+    @property
+    def _loose_path(self) -> Path:
+        return self._scratch.with_name(f"{self._scratch.name}.loose")
 
-    def _until_damage(self, sql: str, values: tuple[object, ...] = ()) -> tuple[list[Row], bool]:
+    def _without_trees(self) -> apsw.Connection:
+        if self._loose is None:
+            self._loose = loose_rows(self._path, self._loose_path)
+        return self._loose
+
+    @staticmethod
+    def _ask(
+        connection: apsw.Connection, sql: str, values: tuple[object, ...] = ()
+    ) -> tuple[list[Row], bool]:
         found: list[Row] = []
         try:
-            cursor = self._connection.cursor()
+            cursor = connection.cursor()
             for row in cursor.execute(sql, values):
                 found.append(_named(cursor, row))
         except apsw.Error:

@@ -13,12 +13,12 @@ import structlog
 
 from common.errors import EnvironmentFailure, LocalError
 from satellite.spool.ailments import failure_of
+from satellite.spool.pages import PAGE_BYTES
 
 log = structlog.get_logger()
 
 VERSION = 2  # PRAGMA user_version; a newer file is refused, an older one migrated
 
-PAGE_BYTES = 4096
 CHECKPOINT_PAGES = 1000  # the WAL stays near 4 MiB
 LOG_BYTES_MAX = 16 << 20  # of the file, once the log was emptied: one commit may be larger
 CACHE_KIB = 8192  # per connection

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import tempfile
@@ -46,6 +47,12 @@ async def filled(folder: Path) -> dict[MessageId, bytes]:
     made = Preferences.from_documents([ROUTE], position=POSITION)
     await spool.apply_preferences([ROUTE], position=POSITION, digest=made.digest, snapshot=True)
     there: dict[MessageId, bytes] = {}
+    gone = []
+    for _ in range(MESSAGES):
+        entry = spool.begin()
+        entry.write(SMALL)
+        await entry.commit(envelope=envelope("z@acme.example"), trace=b"")
+        gone.append(entry.id)
     for number in range(MESSAGES):
         body = LARGE if number % 5 == 0 else SMALL + b"%d\r\n" % number
         entry = spool.begin()
@@ -66,8 +73,15 @@ async def filled(folder: Path) -> dict[MessageId, bytes]:
                 await spool.judge(entry.id, judgement(*[Disposition.QUARANTINE] * 2))
             case _:
                 pass
+    for message in gone:  # their pages are free, and hold what they held
+        await spool.judge(message, judgement(Disposition.DROP))
     await spool.close()
     with _database(folder) as database:
+        assert database.execute("PRAGMA freelist_count").get
+        database.execute(
+            "DELETE FROM outbox WHERE message IN (SELECT value FROM json_each(?))",
+            (json.dumps(gone),),
+        )
         database.execute("UPDATE meta SET value=0 WHERE name='clean'")
     return there
 
@@ -110,6 +124,7 @@ async def accounted_for(folder: Path, there: dict[MessageId, bytes]) -> Spool:
     """Open a damaged spool; each message is there with its body, or named."""
     spool = await opened(folder)
     names = named(spool)
+    assert {stored.id for stored in spool.unfinished(limit=999)} <= there.keys()
     for message, body in there.items():
         stored = spool.message(message)
         if stored is None:
@@ -187,6 +202,28 @@ async def test_a_ruined_first_page_costs_nothing(tmp_path: Path) -> None:
 
     assert all(spool.message(message) is not None for message in there)
     assert not named(spool) & set(there)
+    await spool.close()
+
+
+@pytest.mark.scenario(row=19, checks="a page that leads to others ruined: its rows are found")
+@pytest.mark.parametrize("table", ["message", "recipient", "body", "outbox"])
+async def test_a_ruined_page_that_leads_to_others_does_not_cost_what_they_hold(
+    tmp_path: Path, table: str
+) -> None:
+    there = await filled(tmp_path)
+    with _database(tmp_path) as database:
+        sql = "SELECT pageno FROM dbstat WHERE name=? AND pagetype='internal'"
+        inner = [int(str(row[0])) - 1 for row in database.execute(sql, (table,))]
+    assert inner, "the test wants a tree"
+    for page in inner:
+        ruin(tmp_path, page)
+    (tmp_path / SUSPECT).touch()
+
+    spool = await accounted_for(tmp_path, there)
+
+    missing = [message for message in there if spool.message(message) is None]
+    assert not missing
+    assert spool.counts()[State.DAMAGED] == 0
     await spool.close()
 
 
