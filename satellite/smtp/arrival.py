@@ -123,7 +123,11 @@ class Arrival:
         Raises:
             ClientGone: the client left meanwhile.
         """
-        stored, body = self._entry.offered(envelope=self._envelope, trace=self._trace)
+        try:
+            stored, body = self._entry.offered(envelope=self._envelope, trace=self._trace)
+        except BorderScoutError as error:  # a disk that is bad is met again at the commit
+            log.error("smtp.cannot_scan", cause=str(error))
+            return None
         with closing(body):
             judging = foresight.foresee(stored, body)
             return await foreseen(judging, budget_s=budget_s, gone=gone, clock=clock)

@@ -92,10 +92,14 @@ class Entry:
         """Return message and body as they came, before anything of them is durable.
 
         The body is read before the next step of the entry, and closed by who asked.
+
+        Raises:
+            EnvironmentFailure: it cannot be read.
         """
         stored = self._received(envelope, trace)
         if self._file is not None:
-            return stored, Body(size=self.size, path=self._file.part)
+            part = self._file.part
+            return stored, Body.of_file(part, size=self.size, sha256=stored.sha256, is_at_hand=True)
         return stored, Body(size=self.size, data=bytes(self._memory))
 
     async def commit(

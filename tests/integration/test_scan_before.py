@@ -106,6 +106,15 @@ async def test_clean_mail_is_accepted_and_delivered_once(house: House) -> None:
     assert [event["event"] for event in known["events"]].count("scanned") == 1
 
 
+async def test_a_large_message_is_scanned_from_its_file(house: House) -> None:
+    sent = await house.send("large@fjord.example", corpus.message("line-of-900-kilobytes"))
+    (known,) = await house.cluster.ended("large@fjord.example")
+
+    assert sent.final_reply.startswith("250 2.0.0")
+    assert known["recipients"][0]["state"] == "delivered"
+    assert [event["event"] for event in known["events"]].count("scanned") == 1
+
+
 async def test_with_clamd_gone_mail_is_accepted_waits_and_is_judged_when_it_is_back(
     house: House,
 ) -> None:
