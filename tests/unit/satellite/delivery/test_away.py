@@ -252,22 +252,3 @@ async def test_who_is_put_off_by_a_server_that_is_there_is_told_too(
     assert b"Status: 4.2.1" in text
     assert b"451 4.2.1 Mailbox busy" in text
     assert hop.verbs.count("MAIL") == 1
-
-
-async def test_a_flood_of_offers_keeps_nobody_from_the_first_turn(
-    open_house: OpenHouse, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    house = await open_house(route("acme.example", "a:25"), route("globex.example", "g:25"))
-    hop = TirelessHop(clock)
-    hop.replace_connections(house.delivery, monkeypatch)
-    ids = await fill(house.spool, clock, ACME, count=3000, state=State.QUEUED, sender="")
-    (other,) = await fill(
-        house.spool, clock, "y@globex.example", count=1, first=3000, state=State.QUEUED, sender=""
-    )
-
-    for message in ids:
-        house.delivery.offer(message)
-    house.delivery.offer(other)
-    await house.until_ended(other)
-
-    assert house.spool.counts()[State.QUEUED] > 2000

@@ -221,6 +221,17 @@ def test_a_probe_that_asked_nobody_is_followed_by_another() -> None:
     assert names(taken(lanes, now_s=45.0)) == ["1"]
 
 
+def test_a_second_probe_waits_for_the_first_however_long_it_takes() -> None:
+    lanes = lanes_of()
+    away(lanes)
+    (probe,) = taken(lanes, now_s=45.0)
+    lanes.away(A, Hold(50, "a delivery from before the hold failed"), next_probe_s=60.0)
+
+    assert taken(lanes, now_s=61.0) == []
+    lanes.done(probe)
+    assert names(taken(lanes, now_s=61.0)) == ["1"]
+
+
 def test_new_mail_for_an_away_destination_is_given_out_to_be_put_on_hold() -> None:
     lanes = lanes_of()
     away(lanes)
