@@ -158,16 +158,18 @@ async def test_a_sender_that_goes_in_mid_scan_was_promised_nothing_and_leaves_no
     async with front_end(foresight=scans) as desk, desk.client() as talk:
         await send(talk)
         await until(lambda: scans.seen)
+        await desk.clock.settle()
         before = desk.clock.sleepers
 
         await leave(talk, how)
 
         await until(lambda: desk.front.sessions == 0)
-        await until(lambda: scans.cancelled == 1)
+        await until(lambda: desk.intake.entries[0].abandoned)
+        assert scans.cancelled == 1
         assert desk.intake.taken == []
-        assert desk.intake.entries[0].abandoned
-        await until(lambda: desk.clock.sleepers < before)
-        assert not [task for task in asyncio.all_tasks() if "foresee" in repr(task)]
+        await until(lambda: desk.clock.sleepers < before)  # the budget's clock has gone too
+        assert desk.front._reception is not None
+        await until(lambda: not desk.front._reception.conversations)
 
 
 async def test_a_drain_cuts_a_scan_at_its_deadline_and_the_message_is_nobody_s() -> None:
