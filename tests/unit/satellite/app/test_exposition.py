@@ -130,6 +130,15 @@ async def test_a_node_that_is_not_ready_names_each_shard_and_why() -> None:
     assert answer.text == "shard 1: no preferences yet\nshard 2: not running\n"
 
 
+async def test_a_node_that_refuses_mail_is_not_ready_though_it_listens() -> None:
+    draining = {"listening": True, "not_accepting_reason": "draining"}
+
+    async with serving(status(AnsweringWorker(0, {}), draining)) as client:
+        answer = await client.get("/readyz")
+
+    assert (answer.status_code, answer.text) == (503, "shard 0: draining\n")
+
+
 @pytest.mark.parametrize("answer", [None, {"listening": False, "not_accepting_reason": "x"}])
 async def test_a_shard_that_retires_does_not_count_for_readiness(
     answer: dict[str, Any] | None,
