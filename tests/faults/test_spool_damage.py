@@ -18,8 +18,6 @@ from satellite.spool.sweep import UNKNOWN
 from tests.support.clock import FakeClock
 from tests.support.spool_story import LARGE, SMALL, envelope, judgement
 
-OUTSIDE = b"root:x:0:0:root:/root:/bin/bash\n"
-
 
 def flip(path: Path) -> None:
     octets = bytearray(path.read_bytes())
@@ -42,7 +40,7 @@ def miss(path: Path) -> None:
 def link(path: Path) -> None:
     path.unlink()
     outside = path.parents[1] / "passwd"
-    outside.write_bytes(OUTSIDE)
+    outside.write_bytes(LARGE)  # right by every measure but what it is
     path.symlink_to(outside)
 
 
@@ -130,7 +128,7 @@ async def test_a_start_sets_a_damaged_message_aside_and_the_rest_goes_on(
     moved = tmp_path / "s" / UNKNOWN / damaged
     assert os.path.lexists(moved) == (damage in NO_FILES)
     if damage is link:
-        assert (tmp_path / "s" / "passwd").read_bytes() == OUTSIDE
+        assert (tmp_path / "s" / "passwd").read_bytes() == LARGE
 
 
 @pytest.mark.scenario(row=18, checks="damage while it runs: the last octets are never given out")

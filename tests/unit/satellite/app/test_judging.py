@@ -546,6 +546,20 @@ async def test_mail_whose_body_is_damaged_is_set_aside_and_told(
     assert house.offered == []
 
 
+async def test_no_engine_is_shown_a_body_that_a_stop_has_changed(
+    open_spool: OpenSpool, clock: FakeClock, tmp_path: Path
+) -> None:
+    message = await accept(await open_spool(), body=LARGE)
+    path = tmp_path / "shard-0" / "bodies" / message
+    path.write_bytes(LARGE[:-3] + b"E" + LARGE[-2:])
+    house = House(await open_spool(), clock)
+
+    await house.judging.judge(message)
+
+    assert house.states(message) == {State.DAMAGED}
+    assert house.engines.seen == []
+
+
 async def test_a_repeat_is_harmless(house: House) -> None:
     message = await accept(house.spool, "x@acme.example", "y@acme.example")
     await house.judging.judge(message)

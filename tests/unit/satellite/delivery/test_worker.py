@@ -353,15 +353,17 @@ async def test_mail_of_a_domain_that_lost_its_route_waits_for_it(open_house: Ope
         await house.until_ended(message)
 
 
+@pytest.mark.parametrize("harm", ["cut", "flipped at its end"])
 async def test_a_damaged_body_is_set_aside_and_never_half_delivered(
-    open_house: OpenHouse, tmp_path: Path
+    open_house: OpenHouse, tmp_path: Path, harm: str
 ) -> None:
     async with NextHop() as hop:
         house = await open_house(route("acme.example", target(hop)))
         large = BODY + b"0123456789abcde\r\n" * 20_000
         message = await house.accept(ACME, body=large, offer=False)
         path = tmp_path / "bodies" / message
-        path.write_bytes(large[: len(large) // 2])
+        is_cut = harm == "cut"
+        path.write_bytes(large[: len(large) // 2] if is_cut else large[:-3] + b"E" + large[-2:])
 
         house.delivery.offer(message)
         await house.until_state(message, State.DAMAGED)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import apsw
 import pytest
 
+from satellite.spool import problems
 from satellite.spool.changes import RELEASE_DAYS
 from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Settled
 from satellite.spool.schema import LOG_BYTES_MAX
@@ -73,6 +75,25 @@ async def test_a_log_that_one_commit_made_long_is_cut_again(spool: Spool, tmp_pa
         await accept(spool)
 
     assert sizes(tmp_path)[1] <= LOG_BYTES_MAX
+
+
+async def test_a_reader_that_stays_is_told_of_and_hinders_nothing_else(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(problems, "LOG_PAGES_MAX", 2000)
+    reader = apsw.Connection(str(tmp_path / "spool.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    reader.execute("BEGIN").fetchall()
+    reader.execute("SELECT count(*) FROM message").fetchall()
+    for _ in range(10):
+        await asyncio.gather(*(accept(spool, b"x" * 60_000) for _ in range(20)))
+    (problem,) = spool.problems()
+    assert "write-ahead log" in problem
+
+    reader.close()
+    for _ in range(3):
+        await asyncio.gather(*(accept(spool, b"x" * 60_000) for _ in range(20)))
+
+    assert spool.problems() == ()
 
 
 async def test_a_release_is_known_for_as_long_as_the_core_could_repeat_it(
