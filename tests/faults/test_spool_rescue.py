@@ -389,3 +389,22 @@ async def test_a_lock_of_somebody_else_is_told_at_once_and_passes(tmp_path: Path
     assert [record.sequence for record in spool.records(after=0, limit=9)] == [1]
     assert [path.name for path in (tmp_path / "bodies").iterdir()] == [entry.id]
     await spool.close()
+
+
+@pytest.mark.scenario(
+    row=19, checks="the file emptied or replaced: bodies are kept, and it is told"
+)
+@pytest.mark.parametrize("octets", [b"", b"short", bytes(3 * PAGE_BYTES), b"text\n" * 9000])
+async def test_a_file_of_which_nothing_is_left_costs_no_body_file(
+    tmp_path: Path, octets: bytes
+) -> None:
+    there = await filled(tmp_path)
+    (tmp_path / "spool.db").write_bytes(octets)
+
+    spool = await opened(tmp_path)
+
+    assert spool.unfinished(limit=9) == []
+    large = {message for message, body in there.items() if len(body) == len(LARGE)}
+    assert large == {path.name for path in (tmp_path / "bodies.unknown").iterdir()}
+    assert large <= named(spool)
+    await spool.close()

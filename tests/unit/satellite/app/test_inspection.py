@@ -216,6 +216,22 @@ async def test_what_cannot_be_stopped_now_is_not_said_to_be_stopped(
     assert states(shard.spool, received) == ["received"]
 
 
+async def test_damaged_mail_is_resumed_by_its_name_alone_and_dropped(
+    shard: InspectedShard, looking: Inspection
+) -> None:
+    back, lost = await queued(shard.spool, ACME), await queued(shard.spool, ACME)
+    for message in (back, lost):
+        await shard.spool.damage(message, "its body cannot be read")
+
+    assert (await looking.resume({"destination": "acme.example"}))["moved"] == 0
+    assert await looking.resume({"id": back}) == {"done": True, "moved": 1}
+    assert await looking.drop({"id": back}) == {"done": True, "moved": 0}
+    assert await looking.drop({"id": lost}) == {"done": True, "moved": 1}
+
+    assert states(shard.spool, back) == ["deferred"]
+    assert shard.spool.message(lost) is None
+
+
 @pytest.mark.parametrize("question", [{}, {"destination": ""}, {"destination": None}])
 async def test_nothing_named_is_not_everything(
     looking: Inspection, question: dict[str, Any]

@@ -19,6 +19,7 @@ from common.records import Event
 from common.verdict import Effect, Outcome, Test, Verdict
 from satellite.app.judging import WAIT_GROWTH_MAX, Judging
 from satellite.filtering.filter import Mail
+from satellite.headers import HEADER_BYTES_MAX
 from satellite.scanning.sample import Sample
 from satellite.spool.messages import Recipient
 from satellite.spool.states import State
@@ -549,9 +550,10 @@ async def test_mail_whose_body_is_damaged_is_set_aside_and_told(
 async def test_no_engine_is_shown_a_body_that_a_stop_has_changed(
     open_spool: OpenSpool, clock: FakeClock, tmp_path: Path
 ) -> None:
-    message = await accept(await open_spool(), body=LARGE)
+    body = LARGE + bytes(HEADER_BYTES_MAX)  # the header alone does not show it
+    message = await accept(await open_spool(), body=body)
     path = tmp_path / "shard-0" / "bodies" / message
-    path.write_bytes(LARGE[:-3] + b"E" + LARGE[-2:])
+    path.write_bytes(body[:-1] + b"\x01")
     house = House(await open_spool(), clock)
 
     await house.judging.judge(message)
