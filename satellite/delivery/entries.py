@@ -26,6 +26,7 @@ class Place(Enum):
     PARKED = auto()  # held in the spool: its destination is away, or was a moment ago
     CALLED = auto()  # something is to be done for it that asks no server
     ACTIVE = auto()  # taken
+    LEAVING = auto()  # it had its turn, and is read from the spool anew
     GONE = auto()
 
 

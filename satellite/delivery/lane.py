@@ -25,6 +25,8 @@ HINT_S_MIN = 2.0  # between two probes that others' success leads to
 SETTLING_MAX = 32  # results that wait for their commit, beside the turns with the server
 SLACK_S = 1.0  # added to what the age clock decides: it must say so too, whatever was rounded
 
+_HAD_ITS_TURN = frozenset({Place.ACTIVE, Place.LEAVING})
+
 
 class Lane:
     """The messages of one destination, in the order in which they have their turns.
@@ -92,18 +94,22 @@ class Lane:
         self._wake(now_s)
         return self._errand(now_s) or self._probe(now_s) or self._delivery(now_s)
 
-    def done(self, entry: Entry) -> bool:
-        """Forget a taken message; return whether it was offered again meanwhile."""
+    def done(self, entry: Entry, *, comes_back: bool) -> None:
+        """End a taken message's turn; see ``Lanes.done``."""
         if entry.is_settling:
             self._settling -= 1
         else:
             self.active -= 1
-        self._move(entry, Place.GONE)
+        self._move(entry, Place.LEAVING if comes_back else Place.GONE)
         if entry.turn is Turn.PROBE:
             self._is_probing = False
             if self.hold is not None and self._probe_s is None:
                 self._probe_s = AT_ONCE_S  # one that asked nobody must not have been the last
-        return entry.offered_again
+
+    def forget(self, entry: Entry) -> None:
+        """Drop a message whose turn is over, unless another has taken its place already."""
+        if entry.place is Place.LEAVING:
+            self._move(entry, Place.GONE)
 
     def settling(self, entry: Entry) -> bool:
         """Give a taken message's place with the server to the next one; return whether it is.
@@ -192,7 +198,7 @@ class Lane:
             self._set_rate()
         if terms.return_before_us != before.return_before_us:
             for entry in self.entries.values():
-                if terms.returns(entry.id) and entry.place is not Place.ACTIVE:
+                if terms.returns(entry.id) and entry.place not in _HAD_ITS_TURN:
                     self._call(entry)
 
     def takes_at_once(self) -> bool:
@@ -257,7 +263,8 @@ class Lane:
                 return None
             entry.may_be_told = False
             self._untold.left()
-            if entry.place is not Place.ACTIVE:  # then the turn that it has tells of it too
+            # The turn that it has tells of it too, and what follows on that is looked at anew.
+            if entry.place not in _HAD_ITS_TURN:
                 return entry
         return None
 

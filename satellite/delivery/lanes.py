@@ -113,14 +113,31 @@ class Lanes:
         self._enter_turn(lane)
         return True
 
-    def done(self, entry: Entry) -> bool:
-        """Forget a taken message; return whether it was offered again meanwhile."""
+    def done(self, entry: Entry, *, is_unfinished: bool = False) -> bool:
+        """End a taken message's turn; return whether it is to be read and put again.
+
+        Then it counts, for whoever asks what is held, until ``forget`` or until it is put. So a
+        hold with one message is there while that one has been probed with.
+
+        Args:
+            entry: from ``take``.
+            is_unfinished: some of its recipients here have not ended.
+        """
         lane = self._lanes[entry.destination]
-        was_offered = lane.done(entry)
+        comes_back = is_unfinished or entry.offered_again
+        lane.done(entry, comes_back=comes_back)
         self._enter_turn(lane)
         if not lane.entries:
             self._emptied.add(entry.destination)
-        return was_offered
+        return comes_back
+
+    def forget(self, entry: Entry) -> None:
+        """Drop a message whose turn is over, since it is read anew now."""
+        lane = self._lanes.get(entry.destination)
+        if lane is not None:
+            lane.forget(entry)
+            if not lane.entries:
+                self._emptied.add(entry.destination)
 
     def withdraw(self, message: MessageId) -> None:
         """Forget a message wherever it waits."""

@@ -74,7 +74,7 @@ class Placing:
         self._started_s = clock.monotonic_s()
         self._started_age_us = spool.age_us()
         self._offered: deque[MessageId] = deque()
-        self._again: list[MessageId] = []
+        self._again: list[Entry] = []
         self._fresh: dict[MessageId, Stored] = {}
         self._marked: dict[MessageId, Stored] = {}
         self._restored_up_to = ""
@@ -95,15 +95,16 @@ class Placing:
         """Take in a message that may be new."""
         self._offered.append(message)
 
-    def again(self, message: MessageId) -> None:
+    def again(self, entry: Entry) -> None:
         """Take in a message that had its turn and is not finished."""
-        self._again.append(message)
+        self._again.append(entry)
 
     def place(self) -> None:
         """Do one pass."""
         again, self._again = self._again, []
-        for message in again:
-            self._place(message)
+        for entry in again:
+            self._lanes.forget(entry)
+            self._place(entry.id)
         for number in range(min(PLACED_MAX, len(self._offered))):
             # From both ends: a flood of offers must not keep the latest from its turn, nor the
             # latest the flood from theirs.

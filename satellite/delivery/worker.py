@@ -312,8 +312,8 @@ class Delivery:
                 work.run, name="delivery.turn", clock=self._clock, pause_s=FAULT_PAUSE_S
             )
         finally:
-            if self._lanes.done(entry) or work.is_unfinished:
-                self._placing.again(entry.id)
+            if self._lanes.done(entry, is_unfinished=work.is_unfinished):
+                self._placing.again(entry)
             self._woken.set()
 
     def _set_alarm(self, group: asyncio.TaskGroup) -> None:

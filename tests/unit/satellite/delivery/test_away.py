@@ -11,6 +11,7 @@ from common.envelope import Notify, Wish
 from common.errors import DiskFull
 from common.preferences import Document
 from common.preferences.documents import canonical_json
+from satellite.delivery import hold as hold_module
 from satellite.delivery.hold import Hold
 from satellite.delivery.placing import HELD_BEFORE
 from satellite.delivery.room import FAULT_PAUSE_S
@@ -252,3 +253,22 @@ async def test_who_is_put_off_by_a_server_that_is_there_is_told_too(
     assert b"Status: 4.2.1" in text
     assert b"451 4.2.1 Mailbox busy" in text
     assert hop.verbs.count("MAIL") == 1
+
+
+async def test_a_probe_of_a_server_that_only_takes_its_time_comes_to_an_end(
+    open_house: OpenHouse, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hold_module, "PROBE_OPEN_S_MAX", 0.05)
+    async with NextHop(greeting=b"421 4.3.2 Closed\r\n") as hop:
+        house = await open_house(route("acme.example", f"{hop.host}:{hop.port}"))
+        message = await house.accept(ACME)
+        await house.until_state(message, State.HELD)
+        # Each step is within its own deadline, and all of them together are not.
+        hop.script["greeting"] = b"220-wait\r\n" * 3
+        await clock.advance(46)
+        await house.soon(lambda: "no session within" in house.delivery.holds()[0].reason)
+
+        hop.script["greeting"] = b"220 back\r\n"
+        monkeypatch.setattr(hold_module, "PROBE_OPEN_S_MAX", 36.0)
+        await clock.advance(46)
+        await house.until_ended(message)

@@ -191,7 +191,25 @@ def test_a_message_that_is_offered_while_taken_is_said_to_be() -> None:
 
     assert lanes.done(m)
     assert not lanes.done(n)
+    assert len(lanes) == 1
+    lanes.forget(m)
     assert len(lanes) == 0
+
+
+def test_a_hold_with_one_message_is_there_while_that_one_is_read_anew() -> None:
+    lanes = lanes_of()
+    away(lanes, count=1)
+    (probe,) = taken(lanes, now_s=45.0)
+    lanes.away(A, Hold(50, "timed out"), next_probe_s=90.0)
+
+    assert lanes.done(probe, is_unfinished=True)
+
+    assert [held.messages for held in lanes.held()] == [1]
+    assert taken(lanes, now_s=1000.0) == []  # it has no turn in that state
+    lanes.forget(probe)
+    put(lanes, entry("0"), is_held=True)
+    lanes.forget(probe)  # another has taken its place
+    assert [held.messages for held in lanes.held()] == [1]
 
 
 def test_an_away_destination_gets_one_probe_at_a_time_with_its_oldest_message() -> None:
