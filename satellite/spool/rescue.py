@@ -61,6 +61,14 @@ def rescue(folder: Path, *, stamp: str, now_us: int, why: str) -> Losses:
     # From here on the new file counts. It is one file: closing it has emptied its log.
     durable.publish(folder / NEW, folder / "spool.db")
     finish(folder)
+    log.error(
+        "spool.rescued",
+        lost=len(losses.lost),
+        without_body=len(losses.without_body),
+        scanned_again=len(losses.scanned_again),
+        records=losses.records,
+        preferences=losses.preferences,
+    )
     return losses
 
 

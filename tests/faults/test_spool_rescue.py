@@ -391,9 +391,7 @@ async def test_a_lock_of_somebody_else_is_told_at_once_and_passes(tmp_path: Path
     await spool.close()
 
 
-@pytest.mark.scenario(
-    row=19, checks="the file emptied or replaced: bodies are kept, and it is told"
-)
+@pytest.mark.scenario(row=19, checks="the file emptied or replaced: bodies are kept and named")
 @pytest.mark.parametrize("octets", [b"", b"short", bytes(3 * PAGE_BYTES), b"text\n" * 9000])
 async def test_a_file_of_which_nothing_is_left_costs_no_body_file(
     tmp_path: Path, octets: bytes
