@@ -97,10 +97,7 @@ def status_of(arrival: Arrival) -> tuple[dict[str, str], list[dict[str, str]]]:
     report = email.message_from_bytes(arrival.data, policy=email.policy.default)
     assert report.get_content_type() == "multipart/report"
     part = list(report.iter_parts())[1]
-    groups = [
-        dict(group.items())
-        for group in cast(list[EmailMessage], part.get_payload())
-    ]
+    groups = [dict(group.items()) for group in cast(list[EmailMessage], part.get_payload())]
     return groups[0], groups[1:]
 
 

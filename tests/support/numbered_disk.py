@@ -122,8 +122,9 @@ class NumberedVFS(apsw.VFS):
             _raise_in_sqlite(self.platter.step(Kind.FOLDER, folder), apsw.SQLITE_IOERR_DIR_FSYNC)
             self.platter.sync_folder(folder)
 
-    def excepthook(self, *_error: Any) -> None:
+    def excepthook(self, *_error: Any) -> bool:
         """What fails while something is closed has nobody to be told."""
+        return True
 
 
 class NumberedFile(apsw.VFSFile):
@@ -168,8 +169,9 @@ class NumberedFile(apsw.VFSFile):
             _raise_in_sqlite(failure, apsw.SQLITE_IOERR_DIR_FSYNC)
             self._platter.sync_folder(folder)
 
-    def excepthook(self, *_error: Any) -> None:
+    def excepthook(self, *_error: Any) -> bool:
         """What fails while something is closed has nobody to be told."""
+        return True
 
 
 def _raise_in_sqlite(failure: Failure | None, code: int) -> None:

@@ -339,8 +339,8 @@ def _holes(records: list[LogRecord]) -> list[str]:
 def _states(spool: Spool, ledger: Ledger, told: dict[tuple[str, str], State]) -> list[str]:
     wrong = []
     there = {stored.id: stored for stored in spool.unfinished(limit=100_000)}
-    for message in there.keys() - {message for message, _ in told}:
-        wrong.append(f"{message} has no record")
+    untold = there.keys() - {message for message, _ in told}
+    wrong += [f"{message} has no record" for message in untold]
     for (message, address), state in told.items():
         stored = there.get(MessageId(message))
         if stored is not None:
