@@ -214,7 +214,7 @@ class Attempt:
     ) -> Outgoing:
         fields: dict[str, Any] = {
             "destination": self._entry.destination.name,
-            "host": str(session.hop),
+            "host": session.host,
             "tls": session.tls,
             "tls_verified": session.is_verified,
             "recipients": [

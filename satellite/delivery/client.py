@@ -208,7 +208,8 @@ class _Transaction:
         stuffing = Stuffing()
         last = b""
         for block in self._offer.content.blocks():
-            await self._send(last)
+            if last:
+                await self._send(last)
             if session.wire.has_unread:
                 return await self._answered_early()
             last = stuffing.feed(block)
@@ -230,7 +231,7 @@ class _Transaction:
 
     async def _send(self, block: bytes) -> None:
         wire, deadline_s = self._session.wire, self._session.deadlines.reply_s
-        if not block or wire.has_unread:
+        if wire.has_unread:
             return
         try:
             wire.write(block)

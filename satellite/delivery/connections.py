@@ -156,7 +156,7 @@ class Connections:
         """Keep a session for the next message, or end it when it is of no more use."""
         self._no_longer_in_use(destination)
         sessions = self._idle.setdefault(destination, [])
-        total = sum(len(kept) for kept in self._idle.values())
+        total = sum(map(len, self._idle.values()))
         room = len(sessions) < self._idle_max and total < IDLE_SESSIONS_MAX
         if not session.is_usable or not room or self._is_old(session):
             session.abort()

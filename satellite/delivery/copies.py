@@ -7,6 +7,7 @@ parsed, never re-written.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from common import xtext
 from common.envelope import Wish
@@ -49,6 +50,8 @@ class CopyContent:
         Raises:
             BodyDamaged: the body cannot be read as it was written.
         """
+        if self.size == len(self.first):  # most mail: no block follows
+            return not self.first.isascii()
         return not all(block.isascii() for block in self.blocks())
 
     @property
@@ -77,7 +80,7 @@ def offer_of(
     """
     envelope = stored.envelope
     addresses = tuple(address for _, address in group)
-    addresses_are_ascii = all(address.isascii() for address in (envelope.sender, *addresses))
+    addresses_are_ascii = envelope.sender.isascii() and "".join(addresses).isascii()
     wide = not addresses_are_ascii or (envelope.smtputf8 and not content.header_is_ascii)
     return Offer(
         sender=envelope.sender,
@@ -104,6 +107,7 @@ def wish_of(stored: Stored, recipient: Recipient) -> Wish:
     return Wish(notify=wish.notify, original=_orcpt(recipient.address))
 
 
+@lru_cache(maxsize=1024)
 def _orcpt(address: str) -> str:
     if address.isascii():
         return f"rfc822;{xtext.encoded(address)}"

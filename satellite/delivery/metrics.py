@@ -8,8 +8,21 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from satellite.delivery.lanes import Lanes
+from satellite.spool.states import State
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600)
+
+
+class _Children(dict[State, Counter]):
+    """The counters of one metric by state, each made when it is first asked for."""
+
+    def __init__(self, parent: Counter) -> None:
+        super().__init__()
+        self._parent = parent
+
+    def __missing__(self, state: State) -> Counter:
+        self[state] = child = self._parent.labels(state.value)
+        return child
 
 
 class Metrics:
@@ -28,6 +41,8 @@ class Metrics:
             ["result"],
             registry=registry,
         )
+        # Looked up once, not for each message; one that never was is no row.
+        self.attempts_to = _Children(self.attempts)
         self.duration = Histogram(
             "borderscout_delivery_duration_seconds",
             "Time of one delivery transaction, connecting included",

@@ -21,7 +21,8 @@ from satellite.delivery.entries import Entry
 from satellite.delivery.hold import Hold
 from satellite.delivery.lanes import Lanes
 from satellite.delivery.room import PENDING, DeliverySpool
-from satellite.delivery.routing import Destination, Own, is_postmaster, leg_of
+from satellite.delivery.routing import Destination, is_postmaster
+from satellite.delivery.ways import Ways
 from satellite.spool.messages import Origin, PendingRow, Recipient, Stored
 from satellite.spool.states import State
 
@@ -57,17 +58,17 @@ class Placing:
         spool: where they are.
         lanes: where they go.
         clock: the time.
-        own: who we are, for their ways.
+        ways: where recipients' mail goes.
         longest_wait_s: no try is planned later, since the wall clock may have jumped.
     """
 
     def __init__(
-        self, spool: DeliverySpool, lanes: Lanes, clock: Clock, *, own: Own, longest_wait_s: float
+        self, spool: DeliverySpool, lanes: Lanes, clock: Clock, *, ways: Ways, longest_wait_s: float
     ) -> None:
         self._spool = spool
         self._lanes = lanes
         self._clock = clock
-        self._own = own
+        self._ways = ways
         self._longest_wait_s = longest_wait_s
         # The age clock goes with the monotonic one. Fixed, so that one message has one age whenever
         # it is placed, and the order of two never turns.
@@ -185,8 +186,7 @@ class Placing:
                 self._lanes.away(destination, hold, next_probe_s=self._clock.monotonic_s())
 
     def _destination(self, address: str, origin: Origin) -> Destination:
-        preferences = self._spool.preferences
-        return leg_of(address, origin, preferences=preferences, own=self._own).destination
+        return self._ways.leg(address, origin, self._spool.preferences).destination
 
     def _put(
         self,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from common.errors import PeerError
 from common.verdict import printable
@@ -52,6 +53,21 @@ class Reply:
     def __str__(self) -> str:
         text = " ".join(line for line in self.lines if line)
         return f"{self.code} {text}".strip()[:TEXT_LENGTH_MAX]
+
+
+@lru_cache(maxsize=512)
+def reply_of(line: bytes) -> Reply | None:
+    """Return the reply that one line is, or None: more lines follow.
+
+    Remembered, since servers say the same few lines all day.
+
+    Args:
+        line: without its line end; at most ``LINE_BYTES_MAX`` octets.
+
+    Raises:
+        BadReply: it is none.
+    """
+    return ReplyLines().add(line)
 
 
 class ReplyLines:

@@ -5,7 +5,7 @@ Pure but for what it holds: the port to the spool, and the parts that the worker
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,10 +16,11 @@ from satellite.delivery.allowance import Allowance
 from satellite.delivery.connections import Connections
 from satellite.delivery.lanes import Lanes
 from satellite.delivery.metrics import Metrics
-from satellite.delivery.routing import Destination, Own
+from satellite.delivery.routing import Destination
 from satellite.delivery.schedule import Schedule
 from satellite.delivery.status_part import Reporter
 from satellite.delivery.terms import Terms
+from satellite.delivery.ways import Ways
 from satellite.spool.bodies import Body
 from satellite.spool.messages import HoldMark, NewMessage, Outgoing, PendingRow, Settled, Stored
 from satellite.spool.states import State
@@ -48,7 +49,7 @@ class DeliverySpool(Protocol):
         """Make the sending mark durable."""
         ...
 
-    async def settle(
+    def settle(
         self,
         message: MessageId,
         results: Sequence[Settled],
@@ -56,7 +57,7 @@ class DeliverySpool(Protocol):
         *,
         records: Sequence[Outgoing] = (),
         bounces: Sequence[NewMessage] = (),
-    ) -> None:
+    ) -> Awaitable[None]:
         """Write how recipients left a transaction."""
         ...
 
@@ -93,7 +94,7 @@ class Room:
     connections: Connections
     lanes: Lanes
     clock: Clock
-    own: Own
+    ways: Ways
     schedule: Schedule
     reporter: Reporter
     allowance: Allowance

@@ -13,7 +13,7 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from common.address import domain_of
 from common.preferences import Policy, Preferences
@@ -39,9 +39,11 @@ class Via(StrEnum):
     MX = "mx"
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """What shares a queue, a hold and connections: a domain, or the smart host."""
+class Destination(NamedTuple):
+    """What shares a queue, a hold and connections: a domain, or the smart host.
+
+    A tuple, since each message looks it up many times.
+    """
 
     via: Via
     name: str

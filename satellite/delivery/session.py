@@ -17,7 +17,7 @@ from typing import Self, assert_never
 from common.errors import PeerError
 from common.preferences.policy import TlsPolicy
 from satellite.delivery.protection import STATUS_NOT_OFFERED, STATUS_TLS_FAILED, Tls
-from satellite.delivery.reply import BadReply, Reply, ReplyLines
+from satellite.delivery.reply import BadReply, Reply, ReplyLines, reply_of
 from satellite.delivery.routing import Target
 from satellite.delivery.wire import ConnectionEnded, Wire
 
@@ -101,6 +101,7 @@ class Session:
     def __init__(self, wire: Wire, hop: Hop, deadlines: Deadlines) -> None:
         self.wire = wire
         self.hop = hop
+        self.host = str(hop)  # as records and reasons name it
         self.deadlines = deadlines
         self.extensions = Extensions()
         self.tls = ""  # protocol and cipher; empty: in the clear
@@ -159,9 +160,10 @@ class Session:
         Raises:
             SessionFailed: the connection is over.
         """
-        assert not any("\r" in command or "\n" in command for command in commands)
+        text = "\r\n".join(commands) + "\r\n"
+        assert text.count("\r") == text.count("\n") == len(commands)
         try:
-            self.wire.write("".join(f"{command}\r\n" for command in commands).encode())
+            self.wire.write(text.encode())
         except ConnectionEnded as error:
             raise self.broken(error.what) from None
 
@@ -171,22 +173,29 @@ class Session:
         Raises:
             SessionFailed: there is none that counts; the session is spoilt.
         """
-        lines = ReplyLines()
-        reply: Reply | None = None
         try:
             # The answers to commands sent in one piece mostly come in one: no timer for those.
-            while reply is None and (line := self.wire.line_at_hand()) is not None:
-                reply = lines.add(line)
+            line = self.wire.line_at_hand()
+            due_s = 0.0 if line is not None else self.wire.due_s(deadline_s)
+            if line is None:
+                line = await self.wire.line(due_s)
+            reply = reply_of(line)
             if reply is None:
-                async with asyncio.timeout(deadline_s):
-                    while reply is None:
-                        reply = lines.add(await self.wire.line())
+                reply = await self._rest(line, due_s or self.wire.due_s(deadline_s))
         except TimeoutError:
             raise self.broken(f"no reply within {deadline_s:g} s") from None
         except (BadReply, ConnectionEnded) as error:
             raise self.broken(error.what) from None
         if reply.code == 421:  # it closes the connection, whatever was asked: RFC 5321 section 3.8
             self._is_spoilt = True
+        return reply
+
+    async def _rest(self, first: bytes, due_s: float) -> Reply:
+        """Return a reply of several lines."""
+        lines = ReplyLines()
+        reply = lines.add(first)
+        while reply is None:
+            reply = lines.add(await self.wire.line(due_s))
         return reply
 
     def broken(self, what: str) -> SessionFailed:

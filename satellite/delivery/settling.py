@@ -21,7 +21,7 @@ from satellite.delivery.late import late, with_notice
 from satellite.delivery.outcome import Answer, Settlement, Stage
 from satellite.delivery.reporting import told
 from satellite.delivery.room import FAULT_PAUSE_S, PENDING, Room
-from satellite.delivery.routing import Destination, Leg, leg_of
+from satellite.delivery.routing import Destination, Leg
 from satellite.delivery.session import Session
 from satellite.spool.messages import NewMessage, Outgoing, Recipient, Settled, Stored
 from satellite.spool.states import OUTCOMES, State
@@ -46,12 +46,13 @@ class _Pending:
 def pairs_of(room: Room, stored: Stored, destination: Destination) -> list[Pair]:
     """Return a message's recipients for a destination that have not ended, with their ways."""
     preferences = room.spool.preferences
-    pairs = [
-        (r, leg_of(r.address, stored.origin, preferences=preferences, own=room.own))
-        for r in stored.recipients
-        if r.state in PENDING
-    ]
-    return [pair for pair in pairs if pair[1].destination == destination]
+    pairs = []
+    for recipient in stored.recipients:
+        if recipient.state in PENDING:
+            leg = room.ways.leg(recipient.address, stored.origin, preferences)
+            if leg.destination == destination:
+                pairs.append((recipient, leg))
+    return pairs
 
 
 class Settling:
@@ -91,7 +92,7 @@ class Settling:
             now_us=now_us,
             schedule=room.schedule,
             spread=room.spread(),
-            host=str(session.hop) if session else "",
+            host=session.host if session else "",
             remote_host=session.hop.target.host if session else "",
             passes_wishes_on=session is not None and session.extensions.dsn,
             is_away=is_away,
@@ -207,8 +208,9 @@ class Settling:
     def _count(self, settlement: Settlement) -> None:
         metrics = self._room.metrics
         for result in settlement.results:
-            metrics.attempts.labels(result.state.value).inc()
-        metrics.ambiguous.inc(len(settlement.possibly_delivered))
+            metrics.attempts_to[result.state].inc()
+        if settlement.possibly_delivered:
+            metrics.ambiguous.inc(len(settlement.possibly_delivered))
         metrics.duration.observe(self._room.clock.monotonic_s() - self._started_s)
 
 

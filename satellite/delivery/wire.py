@@ -114,12 +114,20 @@ class Wire(asyncio.Protocol):
         end = self._unread.find(b"\n", 0, LINE_BYTES_MAX)
         return None if end < 0 else self._taken(end)
 
-    async def line(self) -> bytes:
+    def due_s(self, deadline_s: float) -> float:
+        """Return the loop's time at which a deadline is over that begins now."""
+        return self._loop.time() + deadline_s
+
+    async def line(self, due_s: float) -> bytes:
         """Return the next line without its line end.
+
+        Args:
+            due_s: the loop's time until which it is waited for.
 
         Raises:
             BadReply: it is longer than a reply's line may be.
             ConnectionEnded: there is none.
+            TimeoutError: it did not come in time.
         """
         while (end := self._unread.find(b"\n", 0, LINE_BYTES_MAX)) < 0:
             if len(self._unread) >= LINE_BYTES_MAX:
@@ -127,7 +135,11 @@ class Wire(asyncio.Protocol):
             if self._end:
                 raise ConnectionEnded(self._end)
             self._reader = self._loop.create_future()
-            await self._reader
+            alarm = self._loop.call_at(due_s, _give_up, self._reader)
+            try:
+                await self._reader
+            finally:
+                alarm.cancel()
         return self._taken(end)
 
     def _taken(self, end: int) -> bytes:
@@ -176,6 +188,11 @@ class Wire(asyncio.Protocol):
         self._end = self._end or reason
         _wake(self._reader)
         _wake(self._writer)
+
+
+def _give_up(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())
 
 
 def _wake(future: asyncio.Future[None] | None) -> None:

@@ -31,12 +31,13 @@ from satellite.delivery.metrics import Metrics
 from satellite.delivery.placing import Placing
 from satellite.delivery.protection import Protection
 from satellite.delivery.room import FAULT_PAUSE_S, DeliverySpool, Room
-from satellite.delivery.routing import Destination, Own, leg_of
+from satellite.delivery.routing import Destination, Own
 from satellite.delivery.schedule import SPREAD_SHARE, Schedule
 from satellite.delivery.session import Deadlines
 from satellite.delivery.standing import Standing, standing_of
 from satellite.delivery.status_part import Reporter
 from satellite.delivery.terms import Terms, terms_of
+from satellite.delivery.ways import Ways
 from satellite.settings import SatelliteSettings, split_endpoint
 from satellite.spool.messages import Origin, Stored
 
@@ -79,6 +80,7 @@ class Delivery:
         self._terms: dict[Destination, Terms] = {}
         self._lanes = Lanes(most=delivery.connections_per_destination_max, terms=self._terms_of)
         self._own = _own(settings)
+        self._ways = Ways(self._own)
         self._marks = Marks(spool, clock)
         self._lanes.remember(self._marks.read())
         self._preferences = spool.preferences
@@ -86,7 +88,7 @@ class Delivery:
             spool,
             self._lanes,
             clock,
-            own=self._own,
+            ways=self._ways,
             longest_wait_s=delivery.longest_wait_s * (1.0 + SPREAD_SHARE),
         )
         metrics = Metrics(registry, lanes=self._lanes)
@@ -110,7 +112,7 @@ class Delivery:
             connections=self._connections,
             lanes=self._lanes,
             clock=clock,
-            own=self._own,
+            ways=self._ways,
             schedule=Schedule(
                 first_wait_s=delivery.first_wait_s, longest_wait_s=delivery.longest_wait_s
             ),
@@ -143,7 +145,7 @@ class Delivery:
         Then its sending mark is written with the judgement, which saves a commit. When it does
         not start after all, a crash counts it as possibly delivered without need, and no more.
         """
-        leg = leg_of(address, Origin.SMTP, preferences=self._spool.preferences, own=self._own)
+        leg = self._ways.leg(address, Origin.SMTP, self._spool.preferences)
         if self._placing.is_behind or len(self._turns) >= ACTIVE_SHARED_MAX:
             return False
         return self._lanes.is_free(leg.destination)
@@ -169,7 +171,7 @@ class Delivery:
 
     def destination_of(self, address: str, origin: Origin) -> str:
         """Return the name of the destination of a recipient's mail."""
-        leg = leg_of(address, origin, preferences=self._spool.preferences, own=self._own)
+        leg = self._ways.leg(address, origin, self._spool.preferences)
         return leg.destination.name
 
     def standing(self, address: str, origin: Origin) -> Standing:
@@ -228,7 +230,7 @@ class Delivery:
 
     def is_away(self, address: str) -> bool:
         """Say whether mail for a recipient would be held now."""
-        leg = leg_of(address, Origin.SMTP, preferences=self._spool.preferences, own=self._own)
+        leg = self._ways.leg(address, Origin.SMTP, self._spool.preferences)
         return self._lanes.hold_of(leg.destination) is not None
 
     async def run(self) -> None:

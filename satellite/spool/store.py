@@ -7,6 +7,7 @@ tell that there is work; losing one costs nothing that a restart does not find.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -264,17 +265,17 @@ class Spool(Interventions):
         """Make the sending mark durable; the final dot may leave after it."""
         await self._change(message, changes.marked_sending(message, tuple(numbers)))
 
-    async def settle(
+    def settle(
         self,
         message: MessageId,
         results: Sequence[Settled],
         *,
         records: Sequence[Outgoing] = (),
         bounces: Sequence[NewMessage] = (),
-    ) -> None:
+    ) -> asyncio.Future[None]:
         """Write how recipients left a delivery transaction, with the DSNs that it leads to."""
-        await self._change(
-            message,
+        self._at_hand.forget(message)
+        return self._commits.add(
             changes.settled(
                 message,
                 results,

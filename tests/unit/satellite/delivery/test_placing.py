@@ -11,6 +11,7 @@ from satellite.delivery.lanes import Lanes
 from satellite.delivery.placing import PLACED_MAX, Placing
 from satellite.delivery.routing import Own
 from satellite.delivery.terms import Terms
+from satellite.delivery.ways import Ways
 from satellite.spool.states import State
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
@@ -34,7 +35,7 @@ def lanes() -> Lanes:
 @pytest.fixture
 def placing(spool: Spool, lanes: Lanes, clock: FakeClock) -> Placing:
     own = Own(mail_domain="mx.scout.example", hostname="lon1.mx.scout.example")
-    return Placing(spool, lanes, clock, own=own, longest_wait_s=3600.0)
+    return Placing(spool, lanes, clock, ways=Ways(own), longest_wait_s=3600.0)
 
 
 def first_of(lanes: Lanes, domain: str, within: int) -> bool:
