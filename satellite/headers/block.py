@@ -9,8 +9,10 @@ Source: RFC 5322 sections 2.2 and 4.5 (obsolete syntax: white space before the c
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from common.verdict import printable
 from satellite.headers.encoded_words import decoded_text
@@ -19,16 +21,16 @@ HEADER_BYTES_MAX = 262_144  # of the whole section; no honest program comes near
 MESSAGE_ID_LENGTH_MAX = 998  # one line
 
 _BLANK = re.compile(rb"(?:\A|(?<=\n))\r?\n")
-# A field ends where a line ends and the next one does not begin with white space.
-_FIELD_END = re.compile(rb"\n(?![ \t])")
+# A field ends where a line ends and the next one does not begin with white space. Its name is
+# found on the way, when it is one to every reader, as it nearly always is.
+_FIELD = re.compile(rb"(?:([!-9;-~]+):)?[^\n]*(?:\n[ \t][^\n]*)*\n?")
 _NAME = re.compile(rb"[!-9;-~]+[ \t]*:")
 _CLEAN_NAME = re.compile(rb"([!-9;-~]+):")
 # What some reader may skip inside a name: everything but visible ASCII.
 _INVISIBLE = bytes(c for c in range(256) if not 0x20 < c < 0x7F)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """One field as it stands in the message, with its line break.
 
     Args:
@@ -77,6 +79,12 @@ class HeaderBlock:
             end=blank.end() if blank else section_end,
             oversized=blank is None and len(data) > HEADER_BYTES_MAX,
         )
+
+    @property
+    def has_bare_cr(self) -> bool:
+        """Whether some reader may see more lines than we do."""
+        section = b"".join([span.raw for span in self.spans])
+        return section.count(b"\r") != section.count(b"\r\n")
 
     @property
     def fields(self) -> tuple[tuple[str, bytes], ...]:
@@ -128,16 +136,12 @@ class HeaderBlock:
         return len(self._values("received"))
 
 
-def _spans(section: bytes) -> list[Span]:
-    spans: list[Span] = []
-    start = 0
-    while start < len(section):
-        match = _FIELD_END.search(section, start)
-        end = match.end() if match else len(section)
-        raw = section[start:end]
-        spans.append(Span(start, end, raw, visible_name(raw)))
-        start = end
-    return spans
+def _spans(section: bytes) -> Iterator[Span]:
+    for match in _FIELD.finditer(section):
+        raw, name = match[0], match[1]
+        if raw:  # there is nothing behind the last one
+            key = name.lower() if name is not None else visible_name(raw)
+            yield Span(match.start(), match.end(), raw, key)
 
 
 def visible_name(raw: bytes) -> bytes:

@@ -67,10 +67,13 @@ def render(
         spam: the answer of the spam line.
         subject_tag: put before the subject; empty leaves the subject alone.
     """
+    said = tuple((v.by, v.outcome, v.version, v.ms, v.threats) for v in verdicts[:ENGINES_MAX])
+    outcomes = frozenset([verdict.outcome for verdict in verdicts])
+    shown = tuple((test.name, test.score) for test in tests[:TESTS_MAX])
     lines = [
         _field("X-BorderScout", _facts(id=id, node=node, revision=revision, is_=disposition_word)),
-        _field("X-BorderScout-Virus", _virus(verdicts)),
-        _field("X-BorderScout-Spam", _spam(score, required, tests, spam)),
+        _virus(outcomes, said),
+        _spam(score, required, shown, spam),
     ]
     return _copy(block, trace, lines, mail_domain, subject_tag)
 
@@ -116,10 +119,11 @@ def is_forged(raw: bytes, mail_domain: str) -> bool:
     return any(_is_ours(piece, mail_domain) for piece in _BARE_CR.split(raw))
 
 
-def _bears_our_name(span: Span, mail_domain: str) -> bool:
-    if span.raw.count(b"\r") != span.raw.count(b"\r\n"):
-        return is_forged(span.raw, mail_domain)
-    return _is_ours(span.raw, mail_domain, name=span.key)
+def _kept(block: HeaderBlock, mail_domain: str) -> list[Span]:
+    """Return the fields that do not bear our name."""
+    if block.has_bare_cr:
+        return [span for span in block.spans if not is_forged(span.raw, mail_domain)]
+    return [span for span in block.spans if not _is_ours(span.raw, mail_domain, name=span.key)]
 
 
 def _is_ours(raw: bytes, mail_domain: str, *, name: bytes | None = None) -> bool:
@@ -184,7 +188,7 @@ def _copy(
 ) -> Copy:
     assert not trace or trace.endswith(b"\r\n")
     head = b"".join((trace, *lines, _no_results(mail_domain)))
-    kept = [span for span in block.spans if not _bears_our_name(span, mail_domain)]
+    kept = _kept(block, mail_domain)
     if block.oversized or (kept and not kept[0].is_field):
         # What follows would continue our last line, or holds fields that we have not seen: a
         # blank line makes all of it body, as other servers do with mail that has no header.
@@ -260,25 +264,30 @@ _WEIGHTIEST = (
 _SILENT = (Outcome.UNAVAILABLE, Outcome.SKIPPED)
 
 
-def _virus(verdicts: Sequence[Verdict]) -> list[str]:
-    outcomes = {verdict.outcome for verdict in verdicts}
+_Said = tuple[str, Outcome, str, int, tuple[str, ...]]  # what a line shows of a verdict
+
+
+# What is said of one message is said of many: nearly all are clean, after some milliseconds.
+@functools.lru_cache(maxsize=256)
+def _virus(outcomes: frozenset[Outcome], said: tuple[_Said, ...]) -> bytes:
     summary = next((o for o in _WEIGHTIEST if o in outcomes), None)
     atoms = [f" {summary.value if summary is not None else 'unscanned'}"]
-    for verdict in verdicts[:ENGINES_MAX]:
+    for by, outcome, version, ms, threats in said:
         atoms[-1] += ";"
-        atoms.append(f" {word(verdict.by)}={verdict.outcome.value}")
-        if verdict.outcome in _SILENT:
+        atoms.append(f" {word(by)}={outcome.value}")
+        if outcome in _SILENT:
             continue
-        if verdict.version:
-            atoms.append(f" {word(verdict.version)}")
-        atoms.append(f" {verdict.ms}ms")
-        atoms.extend(f" {word(threat)}" for threat in verdict.threats[:THREATS_MAX])
-    return atoms
+        if version:
+            atoms.append(f" {word(version)}")
+        atoms.append(f" {ms}ms")
+        atoms.extend(f" {word(threat)}" for threat in threats[:THREATS_MAX])
+    return _field("X-BorderScout-Virus", atoms)
 
 
-def _spam(score: float, required: float, tests: Sequence[Test], spam: bool) -> list[str]:
+@functools.lru_cache(maxsize=256)
+def _spam(score: float, required: float, tests: tuple[tuple[str, float], ...], spam: bool) -> bytes:
     answer = "yes" if spam else "no"
-    shown = [f"{word(test.name)}:{points(test.score)}," for test in tests[:TESTS_MAX]]
+    shown = [f"{word(name)}:{points(weight)}," for name, weight in tests]
     first, *others = shown or ["none"]
     atoms = [
         f" {answer};",
@@ -287,7 +296,8 @@ def _spam(score: float, required: float, tests: Sequence[Test], spam: bool) -> l
         f" tests={first}",
         *others,
     ]
-    return [*atoms[:-1], atoms[-1].removesuffix(",")]
+    atoms[-1] = atoms[-1].removesuffix(",")
+    return _field("X-BorderScout-Spam", atoms)
 
 
 def _field(name: str, atoms: Sequence[str]) -> bytes:
@@ -295,10 +305,11 @@ def _field(name: str, atoms: Sequence[str]) -> bytes:
 
     The only writer of our lines: an atom with anything but printable ASCII is a defect of ours.
     """
+    said = "".join(atoms)
+    assert said.isascii() and said.isprintable(), said
     pieces = [f"{name}:"]
     width, is_bare = len(name) + 1, True  # of the last line; nothing stands behind the name yet
     for atom in atoms:
-        assert atom.isascii() and atom.isprintable(), atom
         if width + len(atom) <= FOLD_AT or is_bare:
             pieces.append(atom)
             width += len(atom)
