@@ -40,7 +40,12 @@ SCANS_AT_ONCE = 4  # for each worker: clamd's own threads are the limit, measure
 JUDGED_AT_ONCE = 64  # those that wait for their commit included, so that many share one
 WAIT_GROWTH_MAX = 20  # a wait is at most this often the first one
 
+STANDINGS_MAX = 1_000  # recipients of one revision that are known, some 300 octets each
+
 DAY_US = 86_400 * 1_000_000
+
+
+_NO_TESTS = Scoring()
 
 
 class ScansMail(Protocol):
@@ -58,12 +63,30 @@ class FiltersMail(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What one revision says of a recipient, whatever the message is."""
+
+    policy: Policy
+    is_homeless: bool  # postmaster mail that no customer takes and nobody of ours reads
+    plain: Disposed  # of a message in which nobody found anything
+
+
+class _Revision:
+    """What was looked up in one revision of the preferences; the next one starts afresh."""
+
+    def __init__(self, preferences: Preferences, engines: Sequence[str]) -> None:
+        self.preferences = preferences
+        self.required = {name: preferences.engine_is_required(name) for name in engines}
+        self.standings: dict[str, Standing] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
     """One message with everything that is known of it, against one revision."""
 
     stored: Stored
     block: HeaderBlock
-    preferences: Preferences
+    revision: _Revision
     verdicts: tuple[Verdict, ...]  # of the engines
     filtered: tuple[Verdict, ...]  # of the filters
     findings: tuple[Finding, ...]
@@ -115,6 +138,7 @@ class Judging:
         self._starts_at_once = starts_at_once
         self._engines = [engine.name for engine in settings.engines]
         self._backlog = Backlog(clock)
+        self._revision: _Revision | None = None
         self._scans = asyncio.Semaphore(SCANS_AT_ONCE)
         self.on_done: Callable[[], None] = _nobody
         self.done = 0  # messages so far that were looked at, whatever came of it
@@ -183,7 +207,7 @@ class Judging:
         return self._judgement(examined, weighed)
 
     async def _examine(self, stored: Stored, body: Body) -> Examined:
-        preferences = self._spool.preferences  # the one revision that judges this message
+        revision = self._revision_now()  # the one that judges this message
         block = HeaderBlock.parse(body.read(0, HEADER_BYTES_MAX + 1))
         sample = Sample(
             id=stored.id, size=body.size, sha256=stored.sha256, data=body.data, path=body.path
@@ -192,19 +216,24 @@ class Judging:
             envelope=stored.envelope,
             headers=block,
             size=body.size,
-            preferences=preferences,
+            preferences=revision.preferences,
             now_us=self._clock.now_us(),
         )
         verdicts, filtered = await self._asked(sample, mail)
-        required = {name: preferences.engine_is_required(name) for name in self._engines}
         return Examined(
             stored=stored,
             block=block,
-            preferences=preferences,
+            revision=revision,
             verdicts=verdicts,
             filtered=filtered,
-            findings=findings(verdicts, required=required),
+            findings=findings(verdicts, required=revision.required),
         )
+
+    def _revision_now(self) -> _Revision:
+        preferences = self._spool.preferences
+        if self._revision is None or self._revision.preferences is not preferences:
+            self._revision = _Revision(preferences, self._engines)
+        return self._revision
 
     async def _asked(
         self, sample: Sample, mail: Mail
@@ -233,7 +262,11 @@ class Judging:
     def _weigh(
         self, examined: Examined, recipient: Recipient, *, can_reject: bool = False
     ) -> Weighed:
-        policy = examined.preferences.policy(recipient.address)
+        standing = self._standing(examined.revision, recipient.address)
+        policy = standing.policy
+        if not examined.findings and not any(one.tests for one in examined.filtered):
+            plain = standing.plain
+            return Weighed(recipient=recipient, policy=policy, scoring=_NO_TESTS, disposed=plain)
         scoring = score(examined.filtered, recipient.address)
         disposed = dispose(
             findings=examined.findings,
@@ -242,20 +275,35 @@ class Judging:
             # Asked only where somebody is silent: without a finding nothing waits.
             waited_out=bool(examined.findings) and self._has_waited_out(examined, recipient),
             can_reject=can_reject,
-            homeless_postmaster=self._is_homeless(examined, recipient.address),
+            homeless_postmaster=standing.is_homeless,
         )
         return Weighed(recipient=recipient, policy=policy, scoring=scoring, disposed=disposed)
 
+    def _standing(self, revision: _Revision, address: str) -> Standing:
+        known = revision.standings.get(address)
+        if known is not None:
+            return known
+        policy = revision.preferences.policy(address)
+        is_homeless = self._is_homeless(revision.preferences, address)
+        plain = dispose(
+            findings=(), scoring=_NO_TESTS, policy=policy, homeless_postmaster=is_homeless
+        )
+        if len(revision.standings) >= STANDINGS_MAX:
+            revision.standings.clear()
+        standing = Standing(policy=policy, is_homeless=is_homeless, plain=plain)
+        revision.standings[address] = standing
+        return standing
+
     def _has_waited_out(self, examined: Examined, recipient: Recipient) -> bool:
-        route = examined.preferences.route(domain_of(recipient.address))
+        route = examined.revision.preferences.route(domain_of(recipient.address))
         hold_days = route.hold_days if route is not None else 7
         return self._spool.age_us() - examined.stored.age_us > hold_days * DAY_US
 
-    def _is_homeless(self, examined: Examined, address: str) -> bool:
+    def _is_homeless(self, preferences: Preferences, address: str) -> bool:
         """Say whether this is postmaster mail that no customer takes and nobody of ours reads."""
         if self._settings.postmaster or not fold(address).startswith("postmaster@"):
             return False
-        return not examined.preferences.accepts(address)
+        return not preferences.accepts(address)
 
     async def _wait(self, examined: Examined, reason: str) -> None:
         stored = examined.stored
@@ -270,7 +318,7 @@ class Judging:
         disposed = [one.disposed for one in weighed]
         quarantined = next((one for one in disposed if one.quarantine_reason), None)
         return Judgement(
-            revision=examined.preferences.position.revision,
+            revision=examined.revision.preferences.position.revision,
             subject=block.subject,
             message_id_header=block.message_id,
             recipients=tuple(self._judged_one(examined, one) for one in weighed),
@@ -291,7 +339,7 @@ class Judging:
             id=examined.stored.id,
             node=self._settings.node,
             mail_domain=self._settings.mail_domain,
-            revision=examined.preferences.position.revision,
+            revision=examined.revision.preferences.position.revision,
             disposition_word=one.settled,
             verdicts=examined.verdicts,
             score=one.score,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import pairwise
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -76,16 +77,17 @@ class Filters:
         """Return the verdicts of all filters, or None: one of them has to wait for something."""
         if self._waiting:
             return None
-        looked: dict[str, tuple[Answer, float]] = {}
+        answers: dict[str, Answer] = {}
+        times_s = [self._clock.monotonic_s()]
         for name, each in self._at_once.items():
-            began_s = self._clock.monotonic_s()
             answer = outcome_of_call(each.examine_at_once, mail)
             if answer is None:
                 return None
-            looked[name] = (answer, self._clock.monotonic_s() - began_s)
-        for name, (_, took_s) in looked.items():
-            self._took(name, took_s)
-        return self._verdicts_of({name: answer for name, (answer, _) in looked.items()})
+            answers[name] = answer
+            times_s.append(self._clock.monotonic_s())
+        for name, (began_s, ended_s) in zip(answers, pairwise(times_s), strict=True):
+            self._took(name, ended_s - began_s)
+        return self._verdicts_of(answers)
 
     async def examine(self, mail: Mail) -> tuple[Verdict, ...]:
         """Return the verdicts of all filters, in the order of the filters."""
@@ -106,11 +108,10 @@ class Filters:
         return self._verdicts_of(answers)
 
     def _verdicts_of(self, answers: dict[str, Answer]) -> tuple[Verdict, ...]:
-        return tuple(
-            verdict
-            for each in self._filters
-            for verdict in self._counted(each.name, answers[each.name])
-        )
+        verdicts: list[Verdict] = []
+        for each in self._filters:
+            verdicts += self._counted(each.name, answers[each.name])
+        return tuple(verdicts)
 
     async def _answers(self, tasks: dict[str, asyncio.Task[Answer]]) -> dict[str, Answer]:
         try:

@@ -85,6 +85,19 @@ class AnswersAtOnce(Protocol):
         ...
 
 
+@runtime_checkable
+class KeepsItsTime(Protocol):
+    """A mark that an engine may bear: ``scan`` ends with its deadline and with its cancellation.
+
+    Then it needs no task of its own that could be left behind.
+    """
+
+    @property
+    def keeps_its_time(self) -> bool:
+        """Return whether it does."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineContext:
     """What an engine is given beside its settings.

@@ -49,6 +49,7 @@ _FORGET = (
     "DELETE FROM recipient WHERE message=?",
     "DELETE FROM message WHERE id=?",
 )
+_STATES = "SELECT number, address, state FROM recipient WHERE message=?"
 _SET_STATE = "UPDATE recipient SET state=? WHERE message=? AND number=?"
 
 
@@ -105,19 +106,18 @@ def judged(message: MessageId, judgement: Judgement, drop_body: Callable[[], Non
     """Every recipient gets its disposition, against one preference revision."""
 
     def write(transaction: Transaction) -> None:
-        before = {
-            recipient.number: recipient for recipient in open_recipients(transaction, message)
-        }
-        if set(before) != {one.number for one in judgement.recipients}:
+        rows = transaction.execute(_STATES, (message,))
+        before = {number: State(state) for number, _, state in rows if state not in OUTCOMES}
+        if before.keys() != {one.number for one in judgement.recipients}:
             raise IllegalTransition(f"a judgement of {message} must name each of its recipients")
         after = {one.number: state_of(one) for one in judgement.recipients}
         for number, state in after.items():
-            check_transition(before[number].state, state)
+            check_transition(before[number], state)
         copies = distinct(one.copy for one in judgement.recipients)
         _insert_copies(transaction, message, copies)
         for one in judgement.recipients:
             state = after[one.number]
-            transaction.moved(before[one.number].state, state)
+            transaction.moved(before[one.number], state)
             transaction.execute(
                 "UPDATE recipient SET state=?, disposition=?, decided=?, reason=?, copy=?,"
                 " suspect=?, next_us=0 WHERE message=? AND number=?",
@@ -145,7 +145,8 @@ def judged(message: MessageId, judgement: Judgement, drop_body: Callable[[], Non
                 message,
             ),
         )
-        record_judgement(transaction, message, judgement, before, after)
+        addresses = {number: address for number, address, _ in rows}
+        record_judgement(transaction, message, judgement, addresses, after)
         if OUTCOMES.issuperset(after.values()):
             finish(transaction, message, drop_body)
 

@@ -46,7 +46,7 @@ def record_judgement(
     transaction: Transaction,
     message: MessageId,
     judgement: Judgement,
-    before: Mapping[int, Recipient],
+    addresses: Mapping[int, str],
     after: Mapping[int, State],
 ) -> None:
     scanned = {
@@ -59,7 +59,7 @@ def record_judgement(
     transaction.record(Outgoing(event=Event.SCANNED, message_id=message, fields=scanned))
     dispositions = [
         {
-            "address": before[one.number].address,
+            "address": addresses[one.number],
             "disposition": one.disposition,
             "reason": one.reason,
         }
@@ -72,7 +72,7 @@ def record_judgement(
     }
     transaction.record(Outgoing(event=Event.JUDGED, message_id=message, fields=fields))
     ended = [
-        _result_fields(before[one.number], after[one.number], reason=one.reason)
+        _result_fields(addresses[one.number], after[one.number], reason=one.reason)
         for one in judgement.recipients
         if after[one.number] in OUTCOMES
     ]
@@ -92,7 +92,7 @@ def record_results(
     for result in results:
         recipient = before[result.number]
         fields = _result_fields(
-            recipient,
+            recipient.address,
             result.state,
             reason=why(recipient, result),
             reply=result.reply,
@@ -116,7 +116,7 @@ def _event_of(state: State) -> Event:
 
 
 def _result_fields(
-    recipient: Recipient,
+    address: str,
     state: State,
     *,
     reason: str,
@@ -125,7 +125,7 @@ def _result_fields(
     next_us: int = 0,
 ) -> dict[str, Any]:
     fields: dict[str, Any] = {
-        "address": recipient.address,
+        "address": address,
         "reason": reason,
         "reply": reply,
         "attempts": attempts,

@@ -32,9 +32,9 @@ def rejected(stored: Stored, judgement: Judgement) -> Operation:
     """A message is not taken: nothing of it is kept but what explains it (P12)."""
 
     def write(transaction: Transaction) -> None:
-        before = {recipient.number: recipient for recipient in stored.recipients}
-        after = dict.fromkeys(before, State.REJECTED)
+        addresses = {recipient.number: recipient.address for recipient in stored.recipients}
+        after = dict.fromkeys(addresses, State.REJECTED)
         transaction.record(rejected_record(stored))
-        record_judgement(transaction, stored.id, judgement, before, after)
+        record_judgement(transaction, stored.id, judgement, addresses, after)
 
     return write

@@ -7,8 +7,6 @@ kept: an answer that comes too late would be taken for the answer to another mes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from common.clock import Clock
 from satellite.scanning.clamd.session import Session, connect
@@ -31,9 +29,8 @@ class Pool:
         self._places = asyncio.Semaphore(sessions_max)
         self._idle: list[tuple[float, Session]] = []
 
-    @asynccontextmanager
-    async def session(self, *, fresh: bool = False) -> AsyncIterator[Session]:
-        """Lend a session; afterwards it is kept if it can be used again.
+    async def lend(self, *, fresh: bool = False) -> Session:
+        """Return a session for one exchange; ``take_back`` follows, whatever comes of it.
 
         Args:
             fresh: want a new one, since kept ones have proved dead.
@@ -41,16 +38,23 @@ class Pool:
         Raises:
             Unreachable: a new one was needed, and clamd does not take connections.
         """
-        async with self._places:
-            kept = None if fresh else self._kept()
-            session = kept if kept is not None else await connect(self._address)
-            try:
-                yield session
-            finally:
-                if session.is_usable:
-                    self._idle.append((self._clock.monotonic_s(), session))
-                else:
-                    session.close()
+        await self._places.acquire()
+        kept = None if fresh else self._kept()
+        if kept is not None:
+            return kept
+        try:
+            return await connect(self._address)
+        except BaseException:
+            self._places.release()
+            raise
+
+    def take_back(self, session: Session) -> None:
+        """Keep a session if it can be used again."""
+        self._places.release()
+        if session.is_usable:
+            self._idle.append((self._clock.monotonic_s(), session))
+        else:
+            session.close()
 
     def close(self) -> None:
         """Close what is idle."""

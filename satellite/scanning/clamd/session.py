@@ -73,6 +73,7 @@ class Session:
 
     Attributes:
         is_usable: the last exchange came to its proper end, so that another one may follow.
+        has_ended: nothing more is read, since the peer is gone or talks without end.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -80,6 +81,10 @@ class Session:
         self._connection = connection
         self._loop = asyncio.get_running_loop()
         self._buffer = bytearray()
+        self.has_ended = False
+        self._awaited: asyncio.Future[None] | None = None
+        # For the whole life of the session: to ask for each answer anew costs more than reading it.
+        self._loop.add_reader(connection, self._receive)
         self._number = 0  # of the last command; clamd counts along, from 1
         self._sent_all = True
         self._unreadable = ""
@@ -108,9 +113,9 @@ class Session:
 
     def is_silent(self) -> bool:
         """Say whether nothing has come since the last answer, an end of the session included."""
-        if self._buffer:
+        if self._buffer or self.has_ended:
             return False
-        try:
+        try:  # what has come and was not yet read counts too
             self._connection.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return True
@@ -121,6 +126,7 @@ class Session:
     def close(self) -> None:
         """Close it now; synchronous, and may be repeated."""
         self.is_usable = False
+        self._end()
         self._connection.close()
 
     def _opening(self, name: str) -> bytes:
@@ -134,7 +140,10 @@ class Session:
         self._sent_all = False
         if sample is None or sample.size <= WHOLE_BYTES_MAX:
             # Small enough for the socket's buffer: no task of its own is needed to send it.
-            await self._send(iter([b"".join(_pieces(opening, sample))]))
+            whole = b"".join(_pieces(opening, sample))
+            sent = self._sent_at_once(whole)
+            if sent < len(whole):
+                await self._send(iter([whole[sent:]]))
             reply = await self._reply()
         else:
             async with asyncio.TaskGroup() as group:
@@ -157,6 +166,15 @@ class Session:
             raise Misunderstood(f"clamd answered question {number}, we asked {self._number}")
         self.is_usable = self._sent_all and not self._buffer
         return said
+
+    def _sent_at_once(self, whole: bytes) -> int:
+        """Return how many octets the socket takes without waiting."""
+        try:
+            sent = self._connection.send(whole)
+        except OSError:
+            return 0  # whether it is full or closed shows itself when the rest is sent
+        self._sent_all = sent == len(whole)
+        return sent
 
     async def _send(self, pieces: Iterator[bytes]) -> None:
         try:
@@ -182,16 +200,36 @@ class Session:
         while (end := self._buffer.find(b"\0")) < 0:
             if len(self._buffer) > REPLY_BYTES_MAX:
                 raise Misunderstood("clamd gave an answer without an end")
-            try:
-                received = await self._loop.sock_recv(self._connection, RECEIVE_BYTES)
-            except OSError:
-                received = b""
-            if not received:
+            if self.has_ended:
                 return None
-            self._buffer += received
+            self._awaited = self._loop.create_future()
+            try:
+                await self._awaited
+            finally:
+                self._awaited = None
         reply = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         return reply
+
+    def _receive(self) -> None:
+        """Take what has come, asked for or not; called when there is something."""
+        try:
+            received = self._connection.recv(RECEIVE_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            received = b""
+        self._buffer += received
+        if not received or len(self._buffer) > REPLY_BYTES_MAX + RECEIVE_BYTES:
+            self._end()
+        if self._awaited is not None and not self._awaited.done():
+            self._awaited.set_result(None)
+
+    def _end(self) -> None:
+        """Read nothing more: there is nothing, or more than any answer has."""
+        if not self.has_ended:
+            self.has_ended = True
+            self._loop.remove_reader(self._connection)
 
 
 def _pieces(opening: bytes, sample: Sample | None) -> Iterator[bytes]:

@@ -68,6 +68,8 @@ def build(settings: EngineSettings, context: EngineContext) -> Engine:
 class Clamav:
     """The engine of the kind ``clamd``."""
 
+    keeps_its_time = True  # every wait below is a socket's or a lock's, within the deadline
+
     def __init__(self, name: str, address: str, *, clock: Clock, sessions_max: int) -> None:
         self._name = name
         self._clock = clock
@@ -117,30 +119,36 @@ class Clamav:
             return Meaning(Outcome.ERROR, (), error.what), 1
 
     async def _asked(self, sample: Sample) -> tuple[Meaning, int]:
-        await self._learn_version()
-        async with self._pool.session() as session:
-            was_kept = not session.is_fresh
-            try:
-                return replies.meaning(await session.scan(sample)), 1
-            except SessionEnded:
-                if not was_kept:
-                    raise  # it died of this message, or with it
+        if self._clock.monotonic_s() >= self._version_until_s:
+            await self._learn_version()
+        session = await self._pool.lend()
+        was_kept = not session.is_fresh
+        try:
+            return replies.meaning(await session.scan(sample)), 1
+        except SessionEnded:
+            if not was_kept:
+                raise  # it died of this message, or with it
+        finally:
+            self._pool.take_back(session)
         # clamd had closed the kept session, or was restarted: that says nothing of the message.
-        async with self._pool.session(fresh=True) as session:
+        session = await self._pool.lend(fresh=True)
+        try:
             return replies.meaning(await session.scan(sample)), 2
+        finally:
+            self._pool.take_back(session)
 
     async def _learn_version(self) -> None:
         """Ask for the version when what we know of it is old; it changes with the definitions."""
-        if self._clock.monotonic_s() < self._version_until_s:
-            return
         async with self._asking_version:
             if self._clock.monotonic_s() < self._version_until_s:
                 return
-            async with self._pool.session() as session:
-                try:
-                    self._version = replies.version(await session.command("VERSION"))
-                except (SessionEnded, Misunderstood):
-                    self._version = ""  # it may be forbidden to ask; scanning goes on
+            session = await self._pool.lend()
+            try:
+                self._version = replies.version(await session.command("VERSION"))
+            except (SessionEnded, Misunderstood):
+                self._version = ""  # it may be forbidden to ask; scanning goes on
+            finally:
+                self._pool.take_back(session)
             self._version_until_s = self._clock.monotonic_s() + VERSION_S
 
 

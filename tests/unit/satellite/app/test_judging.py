@@ -745,3 +745,29 @@ async def test_a_message_is_not_read_again_on_its_way_through(
     with house.spool.open_body(stored) as body:
         assert body.read(0, 1000) == SMALL
     assert reads == []
+
+
+async def test_mail_in_which_nothing_was_found_is_judged_by_each_recipients_present_policy(
+    house: House,
+) -> None:
+    heads = []
+    for revision, threshold in ((7, 4.0), (8, 3.0)):
+        own = policy("recipient/y@acme.example", **{"score.mark": threshold})
+        await house.prefer(route("acme.example"), own, revision=revision)
+        message = await accept(house.spool, "x@acme.example", "y@acme.example")
+        await house.judging.judge(message)
+        heads += [house.head(message, f"{name}@acme.example") for name in "xy"]
+
+    required = [head.partition(" required=")[2].partition(";")[0] for head in heads]
+    assert required == ["5.0", "4.0", "5.0", "3.0"]
+
+
+async def test_what_is_found_counts_after_much_mail_in_which_nothing_was(house: House) -> None:
+    for _ in range(3):
+        await house.judging.judge(await accept(house.spool))
+    message = await accept(house.spool)
+    house.filters.tests = (Test(name="LIST_BLACK", effect=Effect.BLOCK, detail="black"),)
+
+    await house.judging.judge(message)
+
+    assert house.states(message) == {State.QUARANTINED}

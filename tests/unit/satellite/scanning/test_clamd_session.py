@@ -11,7 +11,7 @@ import pytest
 from common.verdict import Outcome, Verdict
 from satellite.scanning.clamd.control import Control, Stats
 from satellite.scanning.clamd.pool import IDLE_S_MAX
-from satellite.scanning.clamd.session import SessionEnded, connect
+from satellite.scanning.clamd.session import Misunderstood, SessionEnded, connect
 from satellite.scanning.engines.clamav import VERSION_S, Clamav
 from satellite.scanning.sample import Sample
 from tests.support.clock import FakeClock
@@ -378,3 +378,41 @@ async def test_statistics_that_come_in_many_packets_are_read_to_their_end(tmp_pa
 async def test_where_nobody_listens_pyclamd_knows_nothing(tmp_path: Path) -> None:
     for address in (f"unix:{tmp_path / 'nobody'}", "127.0.0.1:1", "[::1]:1"):
         assert not await Control(address).ping()
+
+
+async def test_what_comes_unasked_without_end_is_not_gathered(tmp_path: Path) -> None:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            try:
+                writer.write(b"1: stream: OK" * 10_000)
+                await writer.drain()
+            except ConnectionError:
+                break
+        writer.close()
+
+    server = await asyncio.start_unix_server(serve, str(tmp_path / "c"))
+    session = await connect(f"unix:{tmp_path / 'c'}")
+    async with asyncio.timeout(10):
+        while not session.has_ended:
+            await asyncio.sleep(0)
+
+    assert not session.is_silent()
+    with pytest.raises((SessionEnded, Misunderstood)):
+        await session.scan(sample_of(b"x"))
+    session.close()
+    server.close()
+
+
+async def test_a_session_that_its_peer_ended_is_not_silent(tmp_path: Path) -> None:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_unix_server(serve, str(tmp_path / "c"))
+    session = await connect(f"unix:{tmp_path / 'c'}")
+    async with asyncio.timeout(10):
+        while not session.has_ended:
+            await asyncio.sleep(0)
+
+    assert not session.is_silent()
+    session.close()
+    server.close()

@@ -293,3 +293,54 @@ async def test_engines_with_different_times_are_each_given_up_in_theirs() -> Non
     verdicts = await scanner.scan(SAMPLE)
 
     assert [v.outcome for v in verdicts] == [Outcome.CLEAN, Outcome.TIMEOUT]
+
+
+class Punctual(Puppet):
+    """An engine that bears the mark."""
+
+    keeps_its_time = True
+
+
+@pytest.mark.parametrize(
+    ("work", "outcome"),
+    [
+        (gives(CLEAN), Outcome.CLEAN),
+        (gives(None), Outcome.ERROR),
+        (gives(Verdict(by="e", outcome=Outcome.CLEAN, threats=cast(Any, None))), Outcome.ERROR),
+        (raises(ValueError("x")), Outcome.ERROR),
+        (raises(TimeoutError()), Outcome.TIMEOUT),
+    ],
+)
+async def test_an_engine_that_keeps_its_time_is_asked_without_a_task(
+    work: Work, outcome: Outcome
+) -> None:
+    tasks: set[asyncio.Task[Any] | None] = set()
+
+    async def looked() -> object:
+        tasks.add(asyncio.current_task())
+        return await work()
+
+    (verdict,) = await scanner_of(Punctual("bears", looked)).scan(SAMPLE)
+
+    assert (verdict.by, verdict.outcome) == ("bears", outcome)
+    assert tasks == {asyncio.current_task()}
+
+
+async def test_mail_beyond_the_smallest_bound_of_the_engines_has_a_plan_of_its_own() -> None:
+    fitted = [
+        Fitted(
+            engine=Puppet(name, gives(CLEAN)),
+            settings=EngineSettings(name=name, kind="puppet", bytes_max=bytes_max),
+        )
+        for name, bytes_max in (("any", 0), ("small", 10), ("large", 1000))
+    ]
+    scanner = Scanner(fitted, SystemClock(), registry=CollectorRegistry())
+
+    for size, skipped in (
+        (10, set()),
+        (11, {"small"}),
+        (1000, {"small"}),
+        (1001, {"small", "large"}),
+    ):
+        verdicts = await scanner.scan(sample_of(b"x" * size))
+        assert {v.by for v in verdicts if v.outcome is Outcome.SKIPPED} == skipped
