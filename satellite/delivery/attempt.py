@@ -152,9 +152,10 @@ class Attempt:
 
     def _take_note(self, answers: Sequence[Answer]) -> None:
         """Let the destination's pace follow its answers."""
-        if any(is_pushback(answer.reply) for answer in answers):
+        replies = [answer.reply for answer in answers if answer.reply is not None]
+        if any(map(is_pushback, replies)):
             self._room.lanes.pushed_back(self._entry)
-        elif any(answer.reply is not None for answer in answers):
+        elif replies:
             self._room.lanes.succeeded(self._entry)
 
     async def _use(
@@ -230,6 +231,8 @@ class Attempt:
 def _by_copy(pairs: Sequence[Pair]) -> list[list[Pair]]:
     """Return the groups that share one transaction: what one recipient's copy says, others with
     another copy never see."""
+    if len(pairs) == 1:  # most mail
+        return [list(pairs)]
     groups: dict[int, list[Pair]] = {}
     for pair in pairs:
         groups.setdefault(pair[0].copy, []).append(pair)
@@ -238,9 +241,9 @@ def _by_copy(pairs: Sequence[Pair]) -> list[list[Pair]]:
 
 def _was_closed_meanwhile(answers: Sequence[Answer]) -> bool:
     """Say whether a kept session had been given up by the other side before we said MAIL."""
-    return all(
-        answer.stage is Stage.MAIL
-        and answer.ending is Ending.LATER
-        and (answer.reply is None or answer.reply.code == 421)
-        for answer in answers
-    )
+    for answer in answers:
+        if answer.stage is not Stage.MAIL or answer.ending is not Ending.LATER:
+            return False
+        if answer.reply is not None and answer.reply.code != 421:
+            return False
+    return True

@@ -110,11 +110,12 @@ class Connections:
             targets: its configured hosts; a session with another one is not gone on with.
             policy: how mail leaves for it now.
         """
-        sessions = self._idle.get(destination, [])
+        sessions = self._idle.get(destination)
+        now_s = self._clock.monotonic_s()
         while sessions:
             session = sessions.pop()
             is_fit = session.fits(policy) and (not targets or session.hop.target in targets)
-            if is_fit and session.is_usable and not self._is_old(session):
+            if is_fit and session.is_usable and not _is_old(session, now_s):
                 self._in_use[destination] += 1
                 return session
             session.abort()
@@ -156,12 +157,13 @@ class Connections:
         """Keep a session for the next message, or end it when it is of no more use."""
         self._no_longer_in_use(destination)
         sessions = self._idle.setdefault(destination, [])
+        now_s = self._clock.monotonic_s()
         total = sum(map(len, self._idle.values()))
         room = len(sessions) < self._idle_max and total < IDLE_SESSIONS_MAX
-        if not session.is_usable or not room or self._is_old(session):
+        if not session.is_usable or not room or _is_old(session, now_s):
             session.abort()
             return
-        session.idle_since_s = self._clock.monotonic_s()
+        session.idle_since_s = now_s
         sessions.append(session)
 
     def overdue(self) -> list[Session]:
@@ -278,8 +280,9 @@ class Connections:
             self._failed_until.clear()  # only an order of preference is lost
         self._failed_until[hop] = self._clock.monotonic_s() + FAILED_S
 
-    def _is_old(self, session: Session) -> bool:
-        return self._clock.monotonic_s() - session.opened_s >= LIFETIME_S
+
+def _is_old(session: Session, now_s: float) -> bool:
+    return now_s - session.opened_s >= LIFETIME_S
 
 
 def _failed(problems: Sequence[HopFailed]) -> Answer:

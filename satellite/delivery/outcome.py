@@ -171,22 +171,23 @@ def settle(
 ) -> Settlement:
     """Return how the recipients of one transaction go on, in their order."""
     assert len(recipients) == len(answers)
-    pairs = list(zip(recipients, answers, strict=True))
-    others_went = any(answer.ending is Ending.DELIVERED for answer in answers)
-    results = tuple(_settled(r, a, at, others_went=others_went) for r, a in pairs)
-    fates = tuple(
-        fate
-        for (recipient, answer), result in zip(pairs, results, strict=True)
-        if (fate := _fate(recipient, answer, at, result.state)) is not None
-    )
-    possibly = tuple(r.address for r, a in pairs if a.possibly_delivered)
-    return Settlement(results, fates, possibly)
+    endings = [answer.ending for answer in answers]
+    others_went = Ending.DELIVERED in endings
+    results, fates, possibly = [], [], []
+    for recipient, answer, ending in zip(recipients, answers, endings, strict=True):
+        result = _settled(recipient, answer, _state(ending, at), at, others_went=others_went)
+        results.append(result)
+        fate = _fate(recipient, answer, at, result.state)
+        if fate is not None:
+            fates.append(fate)
+        if answer.possibly_delivered:
+            possibly.append(recipient.address)
+    return Settlement(tuple(results), tuple(fates), tuple(possibly))
 
 
 def _settled(
-    recipient: Recipient, answer: Answer, at: Circumstances, *, others_went: bool
+    recipient: Recipient, answer: Answer, state: State, at: Circumstances, *, others_went: bool
 ) -> Settled:
-    state = _state(answer, at)
     attempted = answer.stage not in (Stage.ROUTE, Stage.CONNECT)
     # A name that does not exist is believed the second time only, so the first time counts.
     attempted = attempted or (answer.stage is Stage.ROUTE and not at.is_away)
@@ -200,8 +201,8 @@ def _settled(
     )
 
 
-def _state(answer: Answer, at: Circumstances) -> State:
-    match answer.ending:
+def _state(ending: Ending, at: Circumstances) -> State:
+    match ending:
         case Ending.DELIVERED:
             return State.DELIVERED
         case Ending.FAILED:

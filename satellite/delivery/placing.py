@@ -30,6 +30,7 @@ PLACED_MAX = 500  # messages read from the spool in one pass, so that others get
 RESTORED_ROWS = 1200  # likewise, of what was there before; more than one message has recipients
 MARKED_MAX = 500  # messages kept at hand from one pass to the next
 HELD_BEFORE = "held when the satellite stopped"
+_HELD = frozenset({State.HELD})
 _TRIED = frozenset({State.HELD, State.DEFERRED})
 _SECOND_US = 1_000_000
 
@@ -196,25 +197,27 @@ class Placing:
     ) -> bool:
         """Put a message into one of its lanes; return whether all of it there is held."""
         now_s = self._clock.monotonic_s()
-        next_us = min(wait.next_us for wait in group)
+        next_us = min([wait.next_us for wait in group])
         wait_s = (next_us - self._clock.now_us()) / _SECOND_US if next_us else 0.0
         # Bounded, since the wall clock may have jumped; the monotonic one decides from here on.
         wait_s = min(max(wait_s, 0.0), self._longest_wait_s)
-        is_held = all(wait.state is State.HELD for wait in group)
+        states = {wait.state for wait in group}
+        is_held = states == _HELD
         entry = Entry(
             id=message.id,
             destination=destination,
             body_bytes=message.size,
             born_s=self._started_s + (message.age_us - self._started_age_us) / _SECOND_US,
             until_us=next_us,
-            may_be_told=message.origin is not Origin.BOUNCE and any(w.may_be_told for w in group),
+            may_be_told=message.origin is not Origin.BOUNCE
+            and any(wait.may_be_told for wait in group),
         )
         self._lanes.put(
             entry,
             due_s=now_s + wait_s,
             now_s=now_s,
             is_held=is_held,
-            was_tried=is_held or any(wait.state in _TRIED for wait in group),
+            was_tried=not states.isdisjoint(_TRIED),
         )
         return is_held
 

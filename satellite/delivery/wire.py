@@ -58,7 +58,8 @@ class Wire(asyncio.Protocol):
             self._is_paused = True
             self._transport.pause_reading()
         _wake(self._reader)
-        _wake(self._writer)  # who speaks before the end of the data may not be listening
+        if self._writer is not None:  # who speaks before the end of the data may not be listening
+            _wake(self._writer)
 
     def eof_received(self) -> bool:
         self._ended("the next hop closed the connection")
@@ -111,6 +112,8 @@ class Wire(asyncio.Protocol):
 
     def line_at_hand(self) -> bytes | None:
         """Return the next line if all of it is here, else None."""
+        if not self._unread:
+            return None
         end = self._unread.find(b"\n", 0, LINE_BYTES_MAX)
         return None if end < 0 else self._taken(end)
 
@@ -143,9 +146,14 @@ class Wire(asyncio.Protocol):
         return self._taken(end)
 
     def _taken(self, end: int) -> bytes:
-        line = bytes(self._unread[:end]).removesuffix(b"\r")
-        del self._unread[: end + 1]
-        self._go_on_reading()
+        unread = self._unread
+        line = bytes(unread[:end]).removesuffix(b"\r")
+        if end + 1 == len(unread):
+            unread.clear()
+        else:
+            del unread[: end + 1]
+        if self._is_paused:
+            self._go_on_reading()
         return line
 
     async def start_tls(self, context: ssl.SSLContext, *, name: str) -> str:
