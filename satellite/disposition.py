@@ -20,7 +20,7 @@ Source: DESIGN section 3 (P5, P12) and section 5, *Policy keys*.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import assert_never
@@ -130,7 +130,7 @@ class Disposed:
     @property
     def settled(self) -> Disposition | None:
         """The disposition as the spool knows it; None while the message waits."""
-        return None if self.disposition is Done.WAIT else Disposition(self.disposition)
+        return _SETTLED.get(self.disposition)
 
     @property
     def quarantine_reason(self) -> str:
@@ -139,6 +139,10 @@ class Disposed:
             return ""
         return _QUARANTINE_REASONS.get(self.cause, "policy")
 
+
+_SETTLED: Mapping[Done, Disposition] = {
+    done: Disposition(done) for done in Done if done is not Done.WAIT
+}
 
 _QUARANTINE_REASONS = {
     Cause.VIRUS: "virus",

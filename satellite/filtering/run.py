@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter
 
 from common.clock import Clock
 from common.tasks import outcome_of, outcome_of_call
 from common.verdict import Outcome, Verdict, printable
+from satellite.durations import Durations
 from satellite.filtering.filter import AnswersAtOnce, Filter, Mail, NotAVerdict, check_verdicts
 
 log = structlog.get_logger()
@@ -62,15 +63,14 @@ class Filters:
             ["filter", "outcome"],
             registry=metrics,
         )
-        self._seconds = Histogram(
+        self._took = Durations(
             "borderscout_filter_seconds",
             "Time that a filter took for one message",
-            ["filter"],
-            buckets=_BUCKETS,
+            label="filter",
+            bounds_s=_BUCKETS,
             registry=metrics,
-        )
+        ).took
         # Looking a label up costs more than counting: each is looked up once.
-        self._durations: dict[str, Histogram] = {}
         self._counts: dict[tuple[str, Outcome], Counter] = {}
 
     def at_once(self, mail: Mail) -> tuple[Verdict, ...] | None:
@@ -136,12 +136,6 @@ class Filters:
         self._took(each.name, self._clock.monotonic_s() - began_s)
         return answer
 
-    def _took(self, name: str, seconds: float) -> None:
-        child = self._durations.get(name)
-        if child is None:
-            child = self._durations[name] = self._seconds.labels(name)
-        child.observe(seconds)
-
     def _counted(self, name: str, answer: Answer) -> tuple[Verdict, ...]:
         verdicts = self._checked(name, answer)
         for verdict in verdicts:
@@ -153,6 +147,8 @@ class Filters:
         return verdicts
 
     def _checked(self, name: str, answer: Answer) -> tuple[Verdict, ...]:
+        if type(answer) is tuple and not answer:  # nothing was asked of it
+            return ()
         if isinstance(answer, _NoAnswer):
             return (
                 Verdict(

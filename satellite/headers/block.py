@@ -9,9 +9,8 @@ Source: RFC 5322 sections 2.2 and 4.5 (obsolete syntax: white space before the c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 from common.verdict import printable
@@ -46,12 +45,17 @@ class Span(NamedTuple):
     key: bytes
 
     @property
+    def value(self) -> bytes:
+        """What stands behind the first colon, with its folds and line breaks."""
+        return self.raw.partition(b":")[2]
+
+    @property
     def is_field(self) -> bool:
         """Whether it begins with a name and a colon; a continuation of nothing does not."""
         return _NAME.match(self.raw) is not None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class HeaderBlock:
     """The header section of one message.
 
@@ -59,11 +63,15 @@ class HeaderBlock:
         spans: every field and every line that is none, in order.
         end: octet offset of the first octet of the body: behind the blank line.
         oversized: no end was found within ``HEADER_BYTES_MAX``; what was found before is there.
+        has_bare_cr: some reader may see more lines than we do.
+        by_key: the same spans by their keys, in order.
     """
 
     spans: tuple[Span, ...]
     end: int
     oversized: bool
+    has_bare_cr: bool
+    by_key: Mapping[bytes, Sequence[Span]]
 
     @classmethod
     def parse(cls, data: bytes) -> HeaderBlock:
@@ -74,17 +82,18 @@ class HeaderBlock:
         """
         blank = _BLANK.search(data, 0, HEADER_BYTES_MAX)
         section_end = blank.start() if blank else min(len(data), HEADER_BYTES_MAX)
+        section = data[:section_end]
+        spans = _spans(section)
+        by_key: dict[bytes, list[Span]] = {}
+        for span in spans:
+            by_key.setdefault(span.key, []).append(span)
         return cls(
-            spans=tuple(_spans(data[:section_end])),
+            spans=tuple(spans),
             end=blank.end() if blank else section_end,
             oversized=blank is None and len(data) > HEADER_BYTES_MAX,
+            has_bare_cr=section.count(b"\r") != section.count(b"\r\n"),
+            by_key=by_key,
         )
-
-    @property
-    def has_bare_cr(self) -> bool:
-        """Whether some reader may see more lines than we do."""
-        section = b"".join([span.raw for span in self.spans])
-        return section.count(b"\r") != section.count(b"\r\n")
 
     @property
     def fields(self) -> tuple[tuple[str, bytes], ...]:
@@ -95,26 +104,19 @@ class HeaderBlock:
             if colon
         )
 
-    @cached_property
-    def _by_name(self) -> dict[bytes, list[bytes]]:
-        found: dict[bytes, list[bytes]] = {}
-        for span in self.spans:
-            _, colon, value = span.raw.partition(b":")
-            if colon:
-                found.setdefault(span.key, []).append(value)
-        return found
-
-    def _values(self, name: str) -> list[bytes]:
-        return self._by_name.get(name.lower().encode("latin-1", "replace"), [])
+    def _fields(self, name: str) -> list[Span]:
+        """Return the spans of this name that are fields, in order."""
+        found = self.by_key.get(name.lower().encode("latin-1", "replace"), ())
+        return [span for span in found if b":" in span.raw]
 
     def get_all(self, name: str) -> list[str]:
         """Return the decoded texts of all fields of this name, in order; each bounded."""
-        return [decoded_text(value) for value in self._values(name)]
+        return [decoded_text(span.value) for span in self._fields(name)]
 
     def get(self, name: str) -> str | None:
         """Return the decoded text of the first field of this name, or None when there is none."""
-        values = self._values(name)
-        return decoded_text(values[0]) if values else None
+        found = self._fields(name)
+        return decoded_text(found[0].value) if found else None
 
     @property
     def subject(self) -> str:
@@ -124,24 +126,26 @@ class HeaderBlock:
     @property
     def message_id(self) -> str:
         """The Message-ID with its angle brackets, printable ASCII; empty when there is none."""
-        values = self._values("message-id")
-        if not values:
+        found = self._fields("message-id")
+        if not found:
             return ""
-        text = b"".join(values[0][: 2 * MESSAGE_ID_LENGTH_MAX].split())
+        text = b"".join(found[0].value[: 2 * MESSAGE_ID_LENGTH_MAX].split())
         return printable(text.decode("latin-1"), length_max=MESSAGE_ID_LENGTH_MAX)
 
     @property
     def received_count(self) -> int:
         """How many servers say they have passed this message on."""
-        return len(self._values("received"))
+        return len(self._fields("received"))
 
 
-def _spans(section: bytes) -> Iterator[Span]:
+def _spans(section: bytes) -> list[Span]:
+    spans: list[Span] = []
     for match in _FIELD.finditer(section):
-        raw, name = match[0], match[1]
+        raw, name = match.group(0, 1)
         if raw:  # there is nothing behind the last one
             key = name.lower() if name is not None else visible_name(raw)
-            yield Span(match.start(), match.end(), raw, key)
+            spans.append(Span(match.start(), match.end(), raw, key))
+    return spans
 
 
 def visible_name(raw: bytes) -> bytes:

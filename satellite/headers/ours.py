@@ -120,7 +120,10 @@ def is_forged(raw: bytes, mail_domain: str) -> bool:
 
 
 def _kept(block: HeaderBlock, mail_domain: str) -> list[Span]:
-    """Return the fields that do not bear our name."""
+    """Return the fields that do not bear our name; nearly always all of them."""
+    names = b"\n".join([b"", *block.by_key])
+    if not block.has_bare_cr and b"\n" + _OUR_PREFIX not in names and _RESULTS not in names:
+        return list(block.spans)
     if block.has_bare_cr:
         return [span for span in block.spans if not is_forged(span.raw, mail_domain)]
     return [span for span in block.spans if not _is_ours(span.raw, mail_domain, name=span.key)]

@@ -14,11 +14,12 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from common.clock import Clock
 from common.tasks import outcome_of, outcome_of_call
 from common.verdict import DETAIL_LENGTH_MAX, Outcome, Verdict, printable
+from satellite.durations import Durations
 from satellite.scanning.engine import AnswersAtOnce, Engine, EngineHealth, Fitted, KeepsItsTime
 from satellite.scanning.plan import Candidate, plan
 from satellite.scanning.sample import Sample
@@ -41,13 +42,13 @@ class _Metrics:
     """What the operators see of the engines."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.duration = Histogram(
+        self.took = Durations(
             "borderscout_scan_duration_seconds",
             "Time an engine took for one message",
-            ["engine"],
-            buckets=BUCKETS_S,
+            label="engine",
+            bounds_s=BUCKETS_S,
             registry=registry,
-        )
+        ).took
         self.results = Counter(
             "borderscout_scan_results_total",
             "Verdicts of an engine by outcome",
@@ -61,16 +62,8 @@ class _Metrics:
             registry=registry,
         )
         # Looking a label up costs more than counting: each is looked up once.
-        self._durations: dict[str, Histogram] = {}
         self._results: dict[tuple[str, Outcome], Counter] = {}
         self._is_up: dict[str, bool] = {}
-
-    def took(self, engine: str, seconds: float) -> None:
-        """Note how long an engine took."""
-        child = self._durations.get(engine)
-        if child is None:
-            child = self._durations[engine] = self.duration.labels(engine)
-        child.observe(seconds)
 
     def result(self, engine: str, outcome: Outcome) -> None:
         """Count a verdict."""
@@ -200,8 +193,12 @@ class Scanner:
     async def _asked_here(self, name: str, sample: Sample, seconds: float) -> Verdict:
         """Return the verdict of an engine that ends by itself, without a task to watch it."""
         began_s = self._clock.monotonic_s()
-        said = await self._heard(name, sample, seconds)
-        return self._verdict(name, said, sample, seconds, self._clock.monotonic_s() - began_s)
+        try:
+            said = await outcome_of(_asked(name, self._engines[name], sample, seconds))
+        finally:
+            took_s = self._clock.monotonic_s() - began_s
+            self._metrics.took(name, took_s)
+        return self._verdict(name, said, sample, seconds, took_s)
 
     async def _asked_all(
         self, wanted: Sequence[tuple[str, float]], sample: Sample

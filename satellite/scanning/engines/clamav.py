@@ -85,7 +85,16 @@ class Clamav:
 
     async def scan(self, sample: Sample, *, deadline_s: float) -> Verdict:
         began_s = self._clock.monotonic_s()
-        said, tries = await self._bounded(sample, deadline_s)
+        tries = 1
+        try:
+            async with asyncio.timeout(deadline_s):
+                said, tries = await self._asked(sample)
+        except TimeoutError:
+            said = Meaning(Outcome.TIMEOUT, (), f"no answer within {deadline_s:g} s")
+        except Unreachable as error:
+            said = Meaning(Outcome.UNAVAILABLE, (), error.what)
+        except (SessionEnded, Misunderstood, SampleUnreadable) as error:
+            said = Meaning(Outcome.ERROR, (), error.what)
         return Verdict(
             by=self._name,
             outcome=said.outcome,
@@ -106,17 +115,6 @@ class Clamav:
 
     async def close(self) -> None:
         self._pool.close()
-
-    async def _bounded(self, sample: Sample, deadline_s: float) -> tuple[Meaning, int]:
-        try:
-            async with asyncio.timeout(deadline_s):
-                return await self._asked(sample)
-        except TimeoutError:
-            return Meaning(Outcome.TIMEOUT, (), f"no answer within {deadline_s:g} s"), 1
-        except Unreachable as error:
-            return Meaning(Outcome.UNAVAILABLE, (), error.what), 1
-        except (SessionEnded, Misunderstood, SampleUnreadable) as error:
-            return Meaning(Outcome.ERROR, (), error.what), 1
 
     async def _asked(self, sample: Sample) -> tuple[Meaning, int]:
         if self._clock.monotonic_s() >= self._version_until_s:
