@@ -10,7 +10,7 @@ Source: RFC 5321 sections 4.1.1.4, 4.2.5 and 6.1.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import closing
 
 import structlog
@@ -52,6 +52,7 @@ class Arrival:
 
     Attributes:
         rest: what came behind the final dot.
+        refusal: why the message cannot be taken, or None.
     """
 
     def __init__(self, entry: Incoming, limits: DataLimits) -> None:
@@ -59,27 +60,23 @@ class Arrival:
         self._limits = limits
         self._scanner = DataScanner(limits)
         self.rest = b""
+        self.refusal: Reply | None = None
 
     def abandon(self) -> None:
         """Leave nothing of it; harmless after a commit."""
         self._entry.abandon()
 
-    async def receive(self, next_block: Callable[[], Awaitable[bytes]]) -> Reply | None:
-        """Read to the end of the data; return why the message cannot be taken, or None.
-
-        Args:
-            next_block: gives the next octets, at least one, or raises ClientGone.
-        """
+    def take(self, block: bytes) -> bool:
+        """Take the next octets, at least one; return whether the data is over."""
         scanner = self._scanner
-        refusal: Reply | None = None
-        while not scanner.ended:
-            octets = scanner.feed(await next_block())
-            if refusal is None:
-                refusal = self._keep(octets)
-            if scanner.size > DISCARD_FACTOR * self._limits.message_bytes_max:
-                return replies.TOO_BIG_BY_FAR
+        octets = scanner.feed(block)
+        if self.refusal is None:
+            self.refusal = self._keep(octets)
+        if scanner.size > DISCARD_FACTOR * self._limits.message_bytes_max:
+            self.refusal = replies.TOO_BIG_BY_FAR
+            return True
         self.rest = scanner.rest
-        return refusal
+        return scanner.ended
 
     def _keep(self, octets: bytes) -> Reply | None:
         fault = self._scanner.fault

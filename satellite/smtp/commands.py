@@ -42,9 +42,15 @@ class CommandLines:
         return bool(self._octets)
 
     @property
-    def has_line(self) -> bool:
-        """True when ``next_line`` would give one."""
-        return b"\n" in self._octets
+    def size(self) -> int:
+        """How many octets are here."""
+        return len(self._octets)
+
+    def take(self) -> bytes:
+        """Return all octets that are here, as they came; none are left."""
+        octets = bytes(self._octets)
+        self._octets.clear()
+        return octets
 
     def feed(self, block: bytes) -> None:
         """Add octets as they came."""

@@ -2,8 +2,12 @@
 
 Touches one connection. aiosmtpd gives the protocol and its upgrade to TLS. Overridden is what it
 does in a way that port 25 cannot have (docs/smtp.md tells of each): its constructor inspects every
-class member for each connection, it cancels the handler when the client half-closes or a timer
-fires, and it sends replies without enhanced status codes, one packet each.
+class member for each connection, it reads through a task and a stream that cost more than all
+decisions together, it cancels the handler when the client half-closes or a timer fires, and it
+sends replies without enhanced status codes, one packet each.
+
+Octets are looked at in the very call that brings them. Only where something must be awaited is
+there a task; what comes meanwhile is kept, and when that is much, the client has to wait.
 
 Source: RFC 2920 section 3.2, RFC 3207 section 4.2.
 """
@@ -11,14 +15,14 @@ Source: RFC 2920 section 3.2, RFC 3207 section 4.2.
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
 
 import structlog
 from aiosmtpd.smtp import SMTP
 
 from common.address import canonical_ip
 from satellite.smtp import replies
-from satellite.smtp.arrival import ClientGone
 from satellite.smtp.commands import CommandLines
 from satellite.smtp.patience import Overdue, Patience, Phase
 from satellite.smtp.reception import Reception
@@ -26,8 +30,8 @@ from satellite.smtp.replies import Reply
 
 log = structlog.get_logger()
 
-# One read of the event loop brings 256 KiB at most. With this limit a transport is not paused by
-# it, and a client that sends while we commit makes us hold three times as much at most.
+# One read of the event loop brings 256 KiB at most. A client that sends while we commit is paused
+# when twice as much is kept of it, so it makes us hold three times as much at most.
 BLOCK_BYTES = 256 * 1024
 
 GROUP_BYTES_MAX = 4096  # replies kept back for one packet; some sixty commands
@@ -38,12 +42,11 @@ _OVERDUE_REPLIES = {
     Overdue.SLOW: replies.TOO_SLOW,
 }
 
-# What must leave at once: the client changes over to something else then.
-_FLUSHED = frozenset({"STARTTLS", "DATA"})
+Step = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Connection(SMTP):
-    """One client's connection; the conversation is ``_handle_client`` of the class below it.
+    """One client's connection; what is said in it is ``_answer_waiting`` of the class below it.
 
     Args:
         reception: what it shares with the others.
@@ -52,10 +55,10 @@ class Connection(SMTP):
     def __init__(self, reception: Reception) -> None:
         # Not SMTP.__init__: it looks through all members of its class and handler each time.
         # A test holds its attributes against these.
-        reader = asyncio.StreamReader(loop=reception.loop, limit=BLOCK_BYTES)
-        asyncio.StreamReaderProtocol.__init__(
-            self, reader, self._cb_client_connected, loop=reception.loop
-        )
+        # No reader either: nothing is read by waiting for it.
+        asyncio.StreamReaderProtocol.__init__(self, None, loop=reception.loop)  # type: ignore[arg-type]
+        self._source_traceback = None
+        self._strong_reader = None
         smtp = reception.settings.smtp
         self.loop = reception.loop
         self.event_handler = None
@@ -82,7 +85,10 @@ class Connection(SMTP):
         self._client_address = ""
         self._verb = "CONNECT"
         self._out = bytearray()
-        self._is_held_up = False  # there is something to drain
+        self._is_held_up = False  # the client reads more slowly than we write
+        self._is_waiting = False  # a task has the word, or the others of the loop have
+        self._is_reading = True
+        self._step: Step | None = None
         self._errors = 0  # in tenths
         self._leaving = False
         self._gone = False
@@ -105,16 +111,23 @@ class Connection(SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a new connection, or the same one anew inside TLS."""
         # uvloop's transports are no instances of asyncio's classes, so nothing is asserted here.
-        if self._original_transport is None and not self._enter(
-            cast(asyncio.WriteTransport, transport)
-        ):
-            return
-        super().connection_made(transport)
-        if self._original_transport is None:
-            assert self._handler_coroutine is not None
-            self._reception.follow(self._handler_coroutine)
-        # RFC 3207 section 4.2: what came in the clear behind STARTTLS never was. aiosmtpd has
-        # emptied its reader and forgotten the transaction and the HELO name.
+        if self._original_transport is not None:
+            self._begin_anew(transport)
+        elif self._enter(cast(asyncio.WriteTransport, transport)):
+            self._begin_anew(transport)
+            self._reply(replies.greeting(self.hostname))
+            self._flush()
+
+    def _begin_anew(self, transport: asyncio.BaseTransport) -> None:
+        """As aiosmtpd begins, but without a task and, inside TLS, without a reader to empty."""
+        self.transport = transport
+        self._forget_message()
+        self.session = self._create_session()
+        self.session.peer = transport.get_extra_info("peername")
+        if self._tls_protocol is not None:
+            self.session.ssl = self._tls_protocol._extra
+        # RFC 3207 section 4.2: what came in the clear behind STARTTLS never was, and neither were
+        # the transaction and the HELO name.
         self._lines.clear()
 
     def _enter(self, transport: asyncio.WriteTransport) -> bool:
@@ -148,16 +161,77 @@ class Connection(SMTP):
         reception.metrics.refused(reception.refusal.cause)
         return replies.refused(reception.refusal)
 
+    def data_received(self, data: bytes) -> None:
+        """Answer what comes; what cannot be looked at yet is kept."""
+        if self._leaving:
+            return
+        self._take(data)
+        self._proceed()
+
+    def _forget_message(self) -> None:
+        """End the transaction."""
+        self.envelope = None
+
+    def _set_post_data_state(self) -> None:
+        """What aiosmtpd calls so, for RSET too."""
+        self._forget_message()
+
+    def _take(self, block: bytes) -> None:
+        """Put octets to where they belong."""
+        self._lines.feed(block)
+
+    def _answer_waiting(self) -> None:
+        """Answer what has been kept, until it is empty or something must be awaited."""
+        raise NotImplementedError
+
+    def _proceed(self) -> None:
+        """Go on with the conversation as far as it can go now."""
+        if self._gone:
+            return
+        self._answer_waiting()
+        self._flush()
+        if self._leaving or self._has_ended:
+            if not self._is_waiting and not self._is_held_up:
+                self._hang_up()
+        elif self._lines.size > 2 * BLOCK_BYTES or not self._is_reading:
+            self._hold_back()
+
+    def _hold_back(self) -> None:
+        """Let the client wait while much is kept of it."""
+        is_reading = self._lines.size <= (2 * BLOCK_BYTES if self._is_reading else BLOCK_BYTES)
+        transport = cast(asyncio.Transport, self.transport)
+        if is_reading and not self._is_reading:
+            transport.resume_reading()
+        elif self._is_reading and not is_reading:
+            transport.pause_reading()
+        self._is_reading = is_reading
+
+    def _await(self, step: Step) -> None:
+        """Let a task do what must be awaited; nothing is answered before it is done."""
+        self._is_waiting = True
+        self._step = step
+        self._handler_coroutine = self.loop.create_task(self._handle_client())
+        self._reception.follow(self._handler_coroutine)
+
+    def _go_on_later(self) -> None:
+        """Let the others have their turn first."""
+        self._is_waiting = True
+        self.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._is_waiting = False
+        self._proceed()
+
     def eof_received(self) -> bool:
-        """Let the session read to the end: a client that only stops sending gets its replies."""
+        """Answer to the end: a client that only stops sending gets its replies."""
         if self._gone or self.session is None:
             return False
         self._note_end()
-        asyncio.StreamReaderProtocol.eof_received(self)
+        self._proceed()
         return self.session.ssl is None  # TLS has no half-closed state here
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Let the reader end; the session sees it, and nobody cancels what it is committing."""
+        """Note that nobody is there; nobody cancels what is being committed."""
         if self._gone:
             return
         self._gone = True
@@ -172,41 +246,31 @@ class Connection(SMTP):
     def _reset_timeout(self, duration: float | None = None) -> None:
         """Do nothing: the front end looks at all sessions' patience once a second."""
 
-    async def push(self, status: str | bytes | Reply) -> None:
-        """Send a reply, or keep it while more commands of its group wait (RFC 2920 section 3.2).
+    async def push(self, status: str | bytes) -> None:
+        """Say what aiosmtpd says; the only thing of ours that it awaits."""
+        line = status.decode("ascii") if isinstance(status, bytes) else status
+        self._reply(replies.completed(line))
+        if self._is_waiting:  # in a task, and the client goes on only after this
+            self._flush()
 
-        Raises:
-            ClientGone: nobody is there to hear it.
-        """
-        if isinstance(status, bytes):
-            status = status.decode("ascii")
-        reply = status if isinstance(status, Reply) else replies.completed(status)
+    def _reply(self, reply: Reply) -> None:
+        """Keep a reply for the packet that the answers to one read become (RFC 2920, 3.2)."""
         self._say(reply)
+        if not reply.weight:
+            return
         self._errors += reply.weight
         if self._errors >= self._reception.settings.smtp.errors_max * 10 and not reply.closes:
             self._say(replies.TOO_MANY_ERRORS)
-        if self._leaving or not self._lines.has_line or self._verb in _FLUSHED:
-            await self._flush()
-        elif len(self._out) > GROUP_BYTES_MAX:
-            await self._flush()
-            await asyncio.sleep(0)  # a long group must not keep the others waiting
 
     def _say(self, reply: Reply) -> None:
         self._reception.metrics.reply(self._verb, reply.code)
         self._out += reply.octets
         self._leaving = self._leaving or reply.closes
 
-    async def _flush(self) -> None:
-        if self._gone:
-            raise ClientGone("the client has gone")
-        self._writer.write(bytes(self._out))
+    def _flush(self) -> None:
+        if self._out and self.transport is not None:
+            cast(asyncio.WriteTransport, self.transport).write(bytes(self._out))
         self._out.clear()
-        if not self._is_held_up:
-            return
-        try:
-            await self._writer.drain()
-        except OSError as error:
-            raise ClientGone("the client has gone") from error
 
     def pause_writing(self) -> None:
         """Note that the client reads more slowly than we write."""
@@ -214,23 +278,16 @@ class Connection(SMTP):
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """Note that it has caught up."""
+        """Go on: it has caught up."""
         self._is_held_up = False
         super().resume_writing()
-
-    async def _read(self) -> bytes:
-        try:
-            return await self._reader.read(BLOCK_BYTES)
-        except OSError as error:
-            raise ClientGone("the client has gone") from error
+        self._proceed()
 
     def _hang_up(self) -> None:
         if self._gone or self.transport is None:
             return
         self._leaving = True
-        if self._out:
-            self._writer.write(bytes(self._out))
-            self._out.clear()
+        self._flush()
         if self._patience.phase is not Phase.CLOSING:
             self._patience.enter(Phase.CLOSING, now_s=self._now_s())
         self.transport.close()

@@ -37,7 +37,8 @@ class Reception:
         refusal: why no mail is taken now; set from outside.
         draining: the worker is being stopped.
         connections: the open ones.
-        conversations: a conversation may outlive its connection, while it commits.
+        conversations: what is being awaited for a client; it may outlive the connection, while
+            it commits.
         nobody_here: set while no connection is open.
     """
 
@@ -95,6 +96,6 @@ class Reception:
         self.metrics.sessions(len(self.connections))
 
     def follow(self, conversation: asyncio.Task[None]) -> None:
-        """Keep a conversation in mind until it is done."""
+        """Keep in mind what is awaited for a client until it is done."""
         self.conversations.add(conversation)
         conversation.add_done_callback(self.conversations.discard)

@@ -220,9 +220,11 @@ class FrontEnd:
 
 async def _end_of(reception: Reception) -> None:
     """Return when all conversations and connections have ended."""
-    while reception.conversations:
-        await asyncio.wait(reception.conversations)
-    await reception.nobody_here.wait()
+    while reception.conversations or reception.connections:
+        if reception.conversations:
+            await asyncio.wait(reception.conversations)
+        else:
+            await reception.nobody_here.wait()
 
 
 def _nobody(message: MessageId) -> None:

@@ -1,48 +1,41 @@
 """How does one client's conversation go?
 
 Touches one connection and the intake. The decisions are made by the pure files beside this one;
-here commands are read in order, answered, and a message is taken. Each ``smtp_`` method is one
-command; EXPN, NOOP, RSET and half of STARTTLS are aiosmtpd's own.
+here commands are read in order, answered, and a message is taken. EXPN, NOOP, RSET and half of
+STARTTLS are aiosmtpd's own.
+
+All that can be answered at once is, in the call that brought it. Four things are awaited: a turn
+while there is too much to scan, TLS, a scan before the answer, and the commit.
 
 Source: RFC 5321 section 4.1, RFC 2920 (PIPELINING), RFC 3207 (STARTTLS).
 """
-# ruff: noqa: N802  aiosmtpd finds commands by these names
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
 from aiosmtpd.smtp import TLSSetupException
 
-from common.envelope import NO_WISH, Envelope
 from common.errors import BorderScoutError
 from common.ids import MessageId
-from common.tasks import outcome_of
+from common.tasks import outcome_of, outcome_of_call
 from satellite.smtp import admission, replies
 from satellite.smtp.arrival import Arrival, ClientGone, trouble
 from satellite.smtp.commands import read_command
-from satellite.smtp.connection import Connection
+from satellite.smtp.connection import GROUP_BYTES_MAX, Connection
 from satellite.smtp.data import DataLimits
 from satellite.smtp.metrics import OTHER_VERB
 from satellite.smtp.patience import Phase
 from satellite.smtp.pressure import Cause, Refusal
 from satellite.smtp.reception import Reception
 from satellite.smtp.replies import Reply
-from satellite.spool.messages import Judgement
+from satellite.smtp.transaction import Transaction
 
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class Transaction:
-    """One message's envelope as it grows."""
-
-    sender: admission.Sender
-    # folded → as it came first
-    recipients: dict[str, admission.Recipient] = field(default_factory=dict)
 
 
 class Session(Connection):
@@ -51,6 +44,7 @@ class Session(Connection):
     def __init__(self, reception: Reception) -> None:
         super().__init__(reception)
         self._transaction: Transaction | None = None
+        self._arrival: Arrival | None = None  # from 354 to the reply to the final dot
         self._commands = 0
 
     @property
@@ -58,268 +52,291 @@ class Session(Connection):
         """True while a transaction is open or a message is being taken."""
         return self._transaction is not None or super().is_busy
 
-    def _set_post_data_state(self) -> None:
-        self.envelope = None
+    def _forget_message(self) -> None:
+        super()._forget_message()
         self._transaction = None
+        self._arrival = None
 
-    async def _handle_client(self) -> None:
-        try:
-            await self.push(replies.greeting(self.hostname))
-            while not self._leaving:
-                line = await self._next_line()
-                if line is None:
-                    return
-                await self._answer(line)
-                self._patience.enter(Phase.COMMAND, now_s=self._now_s())
-                if self._reception.draining and self._transaction is None and not self._leaving:
-                    await self.push(replies.SHUTTING_DOWN)
-        except ClientGone:
-            log.debug("smtp.client_gone", client=self._client_address)
-        finally:
-            self._hang_up()
-
-    async def _next_line(self) -> bytes | Reply | None:
-        while True:
-            line = self._lines.next_line()
-            if line is not None:
-                return line
-            block = await self._read()
-            if not block or self._leaving:
-                return None
+    def _take(self, block: bytes) -> None:
+        if self._arrival is None or self._is_waiting:
             self._lines.feed(block)
+        else:
+            self._take_data(self._arrival, block)
 
-    async def _answer(self, line: bytes | Reply) -> None:
+    def _answer_waiting(self) -> None:
+        answered = False
+        while not (self._leaving or self._is_waiting):
+            if self._arrival is not None:  # while it waited for its turn, data may have come
+                block = self._lines.take()
+                if not block:
+                    break
+                self._take_data(self._arrival, block)
+                continue
+            if self._is_held_up:
+                break
+            if len(self._out) > GROUP_BYTES_MAX:
+                self._go_on_later()  # a long group must not keep the others waiting
+                break
+            line = self._lines.next_line()
+            if line is None:
+                break
+            self._answer(line)
+            answered = True
+            if not self._is_waiting:
+                self._part_if_draining()
+        if answered and self._patience.phase is Phase.COMMAND:
+            self._patience.enter(Phase.COMMAND, now_s=self._now_s())
+
+    def _part_if_draining(self) -> None:
+        if self._reception.draining and self._transaction is None and not self._leaving:
+            self._reply(replies.SHUTTING_DOWN)
+
+    def _answer(self, line: bytes | Reply) -> None:
         self._verb = OTHER_VERB
         self._commands += 1
         if self._commands > self._reception.settings.smtp.commands_max:
-            await self.push(replies.TOO_MANY_COMMANDS)
+            self._reply(replies.TOO_MANY_COMMANDS)
             return
         command = read_command(line) if isinstance(line, bytes) else line
         if isinstance(command, Reply):
-            await self.push(command)
+            self._reply(command)
             return
-        if command.verb not in _VERBS:
-            await self.push(replies.UNRECOGNISED)
+        answer = _ANSWERS.get(command.verb)
+        if answer is None:
+            self._reply(replies.UNRECOGNISED)
             return
         self._verb = command.verb
         extended = self.session is not None and self.session.extended_smtp
         if self._lines.waiting and not admission.may_have_followers(
             command.verb, extended=extended
         ):
-            await self.push(replies.UNAUTHORISED_PIPELINING)
+            self._reply(replies.UNAUTHORISED_PIPELINING)
             return
-        method = getattr(self, f"smtp_{command.verb}")
-        failure = await outcome_of(method(command.argument))
-        if isinstance(failure, ClientGone):
-            raise failure
-        if isinstance(failure, Exception):
-            log.error("smtp.command_failed", command=command.verb, exc_info=failure)
-            await self._apologise()
+        reply = outcome_of_call(answer, self, command.argument)
+        if isinstance(reply, Exception):
+            self._apologise(reply)
+        elif reply is not None:
+            self._reply(reply)
 
-    async def _apologise(self) -> None:
+    async def _handle_client(self) -> None:
+        """Take the one step that must be awaited, then go on."""
+        assert self._step is not None
+        try:
+            failure = await outcome_of(self._step())
+        except asyncio.CancelledError:
+            self._drop_message()
+            self._hang_up()
+            raise
+        if isinstance(failure, ClientGone):
+            log.debug("smtp.client_gone", client=self._client_address)
+            self._drop_message()
+            self._hang_up()
+        elif isinstance(failure, Exception):
+            self._apologise(failure)
+        self._part_if_draining()
+        self._go_on()
+
+    def _apologise(self, failure: Exception) -> None:
         """Answer for a defect of ours. In the middle of data the place is lost: hang up, then."""
+        log.error("smtp.command_failed", command=self._verb, exc_info=failure)
         in_data = self._patience.phase is Phase.DATA
-        self._set_post_data_state()
-        await self.push(replies.INTERNAL_ERROR)
+        self._drop_message()
+        self._patience.enter(Phase.COMMAND, now_s=self._now_s())
+        self._reply(replies.INTERNAL_ERROR)
         self._leaving = self._leaving or in_data
 
-    async def smtp_HELO(self, hostname: str) -> None:
-        """Begin a session without extensions."""
-        await self._hello(hostname, extended=False)
+    def _drop_message(self) -> None:
+        if self._arrival is not None:
+            self._arrival.abandon()
+        self._forget_message()
 
-    async def smtp_EHLO(self, hostname: str) -> None:
-        """Begin a session with extensions."""
-        await self._hello(hostname, extended=True)
+    def connection_lost(self, error: Exception | None) -> None:
+        """Leave nothing of a message that was not all there; what is being committed goes on."""
+        super().connection_lost(error)
+        if not self._is_waiting:
+            self._drop_message()
 
-    async def _hello(self, argument: str, *, extended: bool) -> None:
+    def _helo(self, argument: str) -> Reply:
+        return self._hello(argument, extended=False)
+
+    def _ehlo(self, argument: str) -> Reply:
+        return self._hello(argument, extended=True)
+
+    def _hello(self, argument: str, *, extended: bool) -> Reply:
         name = admission.hello_name(argument)
         if name is None:
-            await self.push(replies.BAD_ARGUMENT)
-            return
-        self._set_post_data_state()
+            return replies.BAD_ARGUMENT
+        self._forget_message()
         assert self.session is not None
         self.session.extended_smtp = extended
         self.session.host_name = name
         if not extended:
-            await self.push(replies.hello(self.hostname))
-            return
-        await self.push(
-            replies.capabilities(
-                self.hostname,
-                message_bytes_max=self._reception.settings.smtp.message_bytes_max,
-                offers_tls=self.tls_context is not None and self._tls_protocol is None,
-            )
+            return replies.hello(self.hostname)
+        return replies.capabilities(
+            self.hostname,
+            message_bytes_max=self._reception.settings.smtp.message_bytes_max,
+            offers_tls=self.tls_context is not None and self._tls_protocol is None,
         )
 
-    async def smtp_STARTTLS(self, arg: str) -> None:
-        """Go on inside TLS."""
+    def _starttls(self, argument: str) -> Reply | None:
         if self._tls_protocol is not None:
-            await self.push(replies.TLS_ACTIVE)
-            return
+            return replies.TLS_ACTIVE
         if self.tls_context is None:
-            await self.push(replies.TLS_UNAVAILABLE)
-            return
-        if not arg:
-            self._patience.enter(Phase.HANDSHAKE, now_s=self._now_s())
+            return replies.TLS_UNAVAILABLE
+        if argument:
+            _at_once(self.smtp_STARTTLS(argument))
+            return None
+        self._patience.enter(Phase.HANDSHAKE, now_s=self._now_s())
+        self._await(self._start_tls)
+        return None
+
+    async def _start_tls(self) -> None:
+        """Go on inside TLS."""
         try:
-            await super().smtp_STARTTLS(arg)
+            await self.smtp_STARTTLS("")
         except TLSSetupException as error:
             log.info("smtp.tls_failed", client=self._client_address, cause=str(error.__cause__))
-        if not arg and (self.session is None or self.session.ssl is None):
+        if self.session is None or self.session.ssl is None:
             # asyncio tells the layer above TLS nothing of a handshake that did not end well.
             self.abort()
             self.connection_lost(None)
             raise ClientGone("TLS was not agreed on")
+        self._patience.enter(Phase.COMMAND, now_s=self._now_s())
 
-    async def smtp_MAIL(self, arg: str | None) -> None:
+    def _mail(self, argument: str) -> Reply:
         """Begin a transaction."""
         assert self.session is not None
         if not self.session.host_name:
-            await self.push(replies.HELLO_FIRST)
-            return
+            return replies.HELLO_FIRST
         if self._transaction is not None:
-            await self.push(replies.NESTED_MAIL)
-            return
+            return replies.NESTED_MAIL
         given = admission.sender(
-            arg or "",
+            argument,
             extended=self.session.extended_smtp,
             message_bytes_max=self._reception.settings.smtp.message_bytes_max,
         )
         if isinstance(given, Reply):
-            await self.push(given)
-            return
+            return given
         refusal = self._reception.why_not()
         if refusal is not None:
-            await self._refuse(refusal)
-            return
+            return self._refused(refusal)
         self._transaction = Transaction(given)
-        await self.push(replies.SENDER_OK)
+        return replies.SENDER_OK
 
-    async def _refuse(self, refusal: Refusal) -> None:
+    def _refused(self, refusal: Refusal) -> Reply:
         reception = self._reception
         if reception.may_tell(refusal.cause):
             reason, client = refusal.detail, self._client_address
             log.warning("smtp.not_accepting", client=client, cause=refusal.cause, reason=reason)
         reception.metrics.refused(refusal.cause)
-        await self.push(replies.refused(refusal))
+        return replies.refused(refusal)
 
-    async def smtp_RCPT(self, arg: str | None) -> None:
+    def _rcpt(self, argument: str) -> Reply:
         """Add a recipient. The same one twice is one."""
         transaction = self._transaction
         if transaction is None:
-            await self.push(replies.MAIL_FIRST)
-            return
+            return replies.MAIL_FIRST
         reception = self._reception
         found = admission.recipient(
-            arg or "",
+            argument,
             extended=self.session is not None and self.session.extended_smtp,
             smtputf8=transaction.sender.smtputf8,
             preferences=reception.intake.preferences,
             mail_domain=reception.settings.mail_domain,
         )
         if isinstance(found, Reply):
-            await self.push(found)
-            return
+            return found
         folded = found.address.folded
         if folded not in transaction.recipients:
             if len(transaction.recipients) >= reception.settings.smtp.recipients_max:
-                await self.push(replies.TOO_MANY_RECIPIENTS)
-                return
+                return replies.TOO_MANY_RECIPIENTS
             if reception.refuses_mail_for(folded):
                 reception.metrics.refused(Cause.HELD)
-                await self.push(replies.NO_ROOM_FOR_HELD)
-                return
+                return replies.NO_ROOM_FOR_HELD
             transaction.recipients[folded] = found
-        await self.push(replies.RECIPIENT_OK)
+        return replies.RECIPIENT_OK
 
-    async def smtp_DATA(self, arg: str) -> None:
-        """Take the message."""
-        transaction = self._transaction
-        if arg:
-            await self.push(replies.BAD_ARGUMENT)
-        elif transaction is None:
-            await self.push(replies.MAIL_FIRST)
-        elif not transaction.recipients:
-            await self.push(replies.RECIPIENT_FIRST)
-        else:
-            await self._take_message(transaction)
+    def _data(self, argument: str) -> Reply | None:
+        if argument:
+            return replies.BAD_ARGUMENT
+        if self._transaction is None:
+            return replies.MAIL_FIRST
+        if not self._transaction.recipients:
+            return replies.RECIPIENT_FIRST
+        if self._reception.turnstile.is_open:
+            return self._begin_message()
+        self._await(self._turn)
+        return None
 
-    async def _take_message(self, transaction: Transaction) -> None:
-        smtp = self._reception.settings.smtp
+    async def _turn(self) -> None:
+        """Begin the message when there are fewer to scan."""
         await self._reception.turnstile.turn(self._now_s())
-        try:
-            arrival = Arrival(
-                self._reception.intake.begin(),
-                DataLimits(
-                    message_bytes_max=smtp.message_bytes_max, line_bytes_max=smtp.line_bytes_max
-                ),
-            )
-        except (BorderScoutError, OSError) as error:
-            self._set_post_data_state()
-            await self.push(trouble(error))
-            return
-        try:
-            reply = await self._converse(arrival, transaction)
-        except BaseException:
-            arrival.abandon()
-            raise
-        self._set_post_data_state()
-        self._patience.enter(Phase.COMMAND, now_s=self._now_s())
-        await self.push(reply)
+        if self._leaving:
+            raise ClientGone("the client left while it waited for its turn")
+        self._reply(self._begin_message())
 
-    async def _converse(self, arrival: Arrival, transaction: Transaction) -> Reply:
-        assert self.session is not None
+    def _begin_message(self) -> Reply:
+        smtp = self._reception.settings.smtp
+        try:
+            entry = self._reception.intake.begin()
+        except (BorderScoutError, OSError) as error:
+            self._forget_message()
+            return trouble(error)
+        limits = DataLimits(
+            message_bytes_max=smtp.message_bytes_max, line_bytes_max=smtp.line_bytes_max
+        )
+        self._arrival = Arrival(entry, limits)
         self._patience.enter(Phase.DATA, now_s=self._now_s())
-        await self.push(replies.SEND_DATA)
-        refusal = await arrival.receive(self._data_block)
-        if arrival.rest and not self.session.extended_smtp:
-            return replies.UNAUTHORISED_PIPELINING  # it was never agreed on
+        return replies.SEND_DATA
+
+    def _take_data(self, arrival: Arrival, block: bytes) -> None:
+        self._patience.received(len(block))
+        failure = outcome_of_call(self._take_block, arrival, block)
+        if isinstance(failure, Exception):
+            self._apologise(failure)
+
+    def _take_block(self, arrival: Arrival, block: bytes) -> None:
+        if not arrival.take(block):
+            return
+        transaction, session = self._transaction, self.session
+        assert transaction is not None and session is not None
+        refusal = arrival.refusal
+        if arrival.rest and not session.extended_smtp:
+            refusal = replies.UNAUTHORISED_PIPELINING  # it was never agreed on
         self._lines.feed(arrival.rest)
         if refusal is not None:
-            return refusal
+            arrival.abandon()
+            self._end_message(refusal)
+            self._part_if_draining()
+            return
         arrival.address(
-            self._envelope(transaction),
+            transaction.envelope(
+                client_address=self._client_address, helo=session.host_name or "", tls=self._tls()
+            ),
             hostname=self.hostname,
-            extended=self.session.extended_smtp,
+            extended=session.extended_smtp,
             now_us=self._reception.clock.now_us(),
         )
-        judgement = await self._foreseen(arrival, tuple(transaction.recipients))
-        self._patience.enter(Phase.COMMITTING, now_s=self._now_s())
-        return await arrival.settle(judgement, committed=self._committed)
+        budget_s = self._reception.foresight.budget_s(tuple(transaction.recipients))
+        # From now on the time is ours.
+        phase = Phase.COMMITTING if budget_s is None else Phase.SCANNING
+        self._patience.enter(phase, now_s=self._now_s())
+        self._await(functools.partial(self._settle, arrival, budget_s))
 
-    async def _foreseen(self, arrival: Arrival, recipients: Sequence[str]) -> Judgement | None:
-        reception = self._reception
-        budget_s = reception.foresight.budget_s(recipients)
-        if budget_s is None:
-            return None
-        self._patience.enter(Phase.SCANNING, now_s=self._now_s())
-        return await arrival.foresee(
-            reception.foresight, budget_s=budget_s, gone=self.gone(), clock=reception.clock
-        )
+    async def _settle(self, arrival: Arrival, budget_s: float | None) -> None:
+        """Make the message ours, or say why it is not taken."""
+        reception, judgement = self._reception, None
+        if budget_s is not None:
+            judgement = await arrival.foresee(
+                reception.foresight, budget_s=budget_s, gone=self.gone(), clock=reception.clock
+            )
+            self._patience.enter(Phase.COMMITTING, now_s=self._now_s())
+        self._end_message(await arrival.settle(judgement, committed=self._committed))
 
-    async def _data_block(self) -> bytes:
-        block = await self._read()
-        if not block or self._leaving:
-            raise ClientGone("the client left in the middle of its message")
-        self._patience.received(len(block))
-        return block
-
-    def _envelope(self, transaction: Transaction) -> Envelope:
-        assert self.session is not None
-        sender, recipients = transaction.sender, transaction.recipients.values()
-        has_wishes = any(recipient.wish is not NO_WISH for recipient in recipients)
-        return Envelope(
-            client_address=self._client_address,
-            helo=self.session.host_name or "",
-            sender=sender.address,
-            recipients=tuple(str(recipient.address) for recipient in recipients),
-            smtputf8=sender.smtputf8,
-            eight_bit=sender.eight_bit,
-            tls=self._tls(),
-            wishes=tuple(recipient.wish for recipient in recipients) if has_wishes else (),
-            returned=sender.wish.returned,
-            envelope_id=sender.wish.envelope_id,
-        )
+    def _end_message(self, reply: Reply) -> None:
+        self._forget_message()
+        self._patience.enter(Phase.COMMAND, now_s=self._now_s())
+        self._reply(reply)
 
     def _committed(self, message: MessageId, octets: int) -> None:
         self._reception.metrics.received(octets)
@@ -333,27 +350,31 @@ class Session(Connection):
         version = details["ssl_object"].version()
         return f"{version} {details['cipher'][0]}"
 
-    async def smtp_AUTH(self, arg: str) -> None:
-        """Refuse: nobody logs in here."""
-        await self.push(replies.NOT_IMPLEMENTED)
 
-    async def smtp_HELP(self, arg: str) -> None:
-        """Say who we are, not what we understand."""
-        await self.push(replies.HELP)
-
-    async def smtp_VRFY(self, arg: str) -> None:
-        """Give the same answer for every mailbox."""
-        await self.push(replies.CANNOT_VERIFY)
-
-    async def smtp_QUIT(self, arg: str) -> None:
-        """End the session."""
-        await self.push(replies.BAD_ARGUMENT if arg else replies.GOODBYE)
+def _at_once(said: Coroutine[Any, Any, None]) -> None:
+    """Run a command of aiosmtpd's that awaits nothing but ``push``, which does not wait."""
+    try:
+        said.send(None)
+    except StopIteration:
+        return
+    said.close()
+    raise AssertionError("aiosmtpd waits where it did not")
 
 
-def _verbs(of: type) -> frozenset[str]:
-    prefix = "smtp_"
-    return frozenset(name.removeprefix(prefix) for name in dir(of) if name.startswith(prefix))
+Answer = Callable[[Session, str], Reply | None]
 
-
-# Found once, not for each connection.
-_VERBS = _verbs(Session)
+_ANSWERS: dict[str, Answer] = {
+    "HELO": Session._helo,
+    "EHLO": Session._ehlo,
+    "STARTTLS": Session._starttls,
+    "MAIL": Session._mail,
+    "RCPT": Session._rcpt,
+    "DATA": Session._data,
+    "NOOP": lambda session, argument: _at_once(session.smtp_NOOP(argument)),
+    "RSET": lambda session, argument: _at_once(session.smtp_RSET(argument)),
+    "EXPN": lambda session, argument: _at_once(session.smtp_EXPN(argument)),
+    "AUTH": lambda session, argument: replies.NOT_IMPLEMENTED,  # nobody logs in here
+    "HELP": lambda session, argument: replies.HELP,  # who we are, not what we understand
+    "VRFY": lambda session, argument: replies.CANNOT_VERIFY,  # the same for every mailbox
+    "QUIT": lambda session, argument: replies.BAD_ARGUMENT if argument else replies.GOODBYE,
+}

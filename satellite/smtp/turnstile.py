@@ -42,9 +42,14 @@ class Turnstile:
         """Return how many wait."""
         return len(self._waiting)
 
+    @property
+    def is_open(self) -> bool:
+        """True when one more message may come in at once."""
+        return self._stands_open or (not self._waiting and self.backlog() < OPEN_BELOW)
+
     async def turn(self, now_s: float) -> None:
         """Return when one more message may come in."""
-        if self._stands_open or (not self._waiting and self.backlog() < OPEN_BELOW):
+        if self.is_open:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entry = (now_s, future)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from aiosmtpd.smtp import SMTP
 
-from satellite.smtp.connection import Connection
+from satellite.smtp.connection import BLOCK_BYTES, Connection
 from satellite.smtp.patience import FAREWELL_S, WINDOW_S
 from tests.support.front_end import Talk, front_end, until
 
@@ -155,6 +155,30 @@ async def test_b3_row_3_a_slow_upload_beyond_every_other_deadline_is_taken() -> 
 
         assert (await talk.reply()).startswith("250 2.0.0 ")
         assert len(desk.intake.taken[0].body) == 5_000_000
+
+
+async def test_b3_row_3_a_client_that_sends_on_during_a_commit_is_held_back() -> None:
+    async with front_end(commands_max=1_000_000) as desk, desk.client() as talk:
+        desk.intake.may_commit.clear()
+        await talk.greet()
+        await talk.open_data()
+        await talk.send(b"a\r\n.\r\n")
+        await desk.intake.committing.wait()
+        noops = 2_000_000  # far more than the kernel holds for us
+        flood = asyncio.ensure_future(talk.send(b"NOOP\r\n" * noops))
+        await until(lambda: desk.command_octets > 2 * BLOCK_BYTES)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert desk.command_octets <= 3 * BLOCK_BYTES
+        assert not flood.done()
+        desk.intake.may_commit.set()
+
+        assert (await talk.reply()).startswith("250 2.0.0 Ok: queued")
+        for _ in range(1000):
+            assert await talk.reply() == "250 2.0.0 OK"
+        await until(lambda: desk.command_octets < 2 * BLOCK_BYTES)
+        flood.cancel()
+        talk.reset()
 
 
 @pytest.mark.parametrize("told_to_go", [False, True])

@@ -68,6 +68,25 @@ async def test_a_drain_awaits_a_commit_beyond_its_deadline_even_without_a_client
         assert len(desk.intake.taken) == 1
 
 
+async def test_a_drain_awaits_a_commit_that_begins_after_it_and_whose_client_goes() -> None:
+    async with front_end() as desk, desk.client() as talk:
+        desk.intake.may_commit.clear()
+        await talk.greet()
+        await talk.open_data()
+        drained = asyncio.ensure_future(desk.front.drain(20.0))
+        await desk.clock.settle()
+        await talk.send(b"a\r\n.\r\n")
+        await desk.intake.committing.wait()
+        talk.reset()
+        await until(lambda: desk.front.sessions == 0)
+        await desk.clock.settle()
+        assert not drained.done()
+        desk.intake.may_commit.set()
+
+        await asyncio.wait_for(drained, 10)
+        assert len(desk.intake.taken) == 1
+
+
 async def test_a_connection_that_comes_during_a_drain_is_told_to_come_back() -> None:
     async with front_end() as desk, desk.client() as talk:
         await talk.greet()

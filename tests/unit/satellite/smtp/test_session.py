@@ -8,6 +8,7 @@ import pytest
 
 from common.envelope import NO_WISH, Notify, Return, Wish
 from satellite.smtp import replies
+from satellite.smtp.turnstile import OPEN_BELOW
 from tests.support.front_end import HOSTNAME, MAIL_DOMAIN, front_end, until
 
 MESSAGE = b"Subject: hello\r\n\r\nbody\r\n"
@@ -307,3 +308,39 @@ async def test_mail_for_postmaster_is_taken_without_a_domain() -> None:
         await talk.reply()
 
         assert desk.intake.taken[0].envelope.recipients == (f"PostMaster@{MAIL_DOMAIN}",)
+
+
+async def test_data_that_comes_while_its_message_waits_for_a_turn_is_its_data() -> None:
+    async with front_end() as desk, desk.client() as talk:
+        desk.front.turnstile.backlog = lambda: OPEN_BELOW
+        await talk.greet()
+        await talk.ask(MAIL)
+        await talk.ask(RCPT)
+        await talk.send(b"DATA\r\n")
+        await until(lambda: len(desk.front.turnstile) == 1)
+        await talk.send(MESSAGE + b".\r\nNOOP\r\n")
+        await until(lambda: desk.command_octets > 0)
+        assert desk.intake.entries == []
+        desk.front.turnstile.backlog = lambda: 0
+        desk.front.turnstile.judged()
+
+        answers = [await talk.reply() for _ in range(3)]
+        assert [answer[:3] for answer in answers] == ["354", "250", "250"]
+        assert desk.intake.taken[0].body == MESSAGE
+
+
+async def test_a_client_that_goes_while_it_waits_for_a_turn_leaves_nothing() -> None:
+    async with front_end() as desk, desk.client() as talk:
+        desk.front.turnstile.backlog = lambda: OPEN_BELOW
+        await talk.greet()
+        await talk.ask(MAIL)
+        await talk.ask(RCPT)
+        await talk.send(b"DATA\r\n")
+        await until(lambda: len(desk.front.turnstile) == 1)
+        talk.reset()
+        await until(lambda: desk.front.sessions == 0)
+        desk.front.turnstile.backlog = lambda: 0
+        desk.front.turnstile.judged()
+        await until(lambda: not desk.front._reception.conversations)  # type: ignore[union-attr]
+
+        assert desk.intake.entries == []
