@@ -36,8 +36,7 @@ class SystemClock:
     def now_us(self) -> int:
         return time.time_ns() // 1000
 
-    def monotonic_s(self) -> float:
-        return time.monotonic()
+    monotonic_s = staticmethod(time.monotonic)  # as it is: asked many times for each message
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

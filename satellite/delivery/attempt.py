@@ -16,7 +16,7 @@ from common.errors import BorderScoutError
 from common.records import Event
 from satellite.delivery import hold as holds
 from satellite.delivery import outcome
-from satellite.delivery.client import BeforeDot, transact
+from satellite.delivery.client import BeforeDot, Offer, transact
 from satellite.delivery.connections import Unreachable
 from satellite.delivery.copies import CopyContent, offer_of
 from satellite.delivery.entries import Entry
@@ -161,25 +161,30 @@ class Attempt:
     async def _use(
         self, session: Session, stored: Stored, group: list[Pair], content: CopyContent
     ) -> list[Answer] | None:
+        """Do the transaction; None: the sending mark could not be written."""
         try:
-            return await self._send(session, stored, group, content)
+            unmarked = [
+                r.number
+                for r, _ in group
+                if r.state is not State.SENDING and r.number not in self._marked
+            ]
+            policy = self._room.terms(self._entry.destination).eight_bit
+            recipients = [(recipient, leg.address) for recipient, leg in group]
+            offer = offer_of(stored, recipients, content, eight_bit_policy=policy)
+            if not unmarked:  # the usual first try: the mark came with the judgement
+                return await transact(session, offer, before_dot=self._before_dot(stored, group))
+            return await self._send_marking(session, offer, stored, group, unmarked)
         finally:
             self._room.connections.give_back(self._entry.destination, session)
 
-    async def _send(
-        self, session: Session, stored: Stored, group: list[Pair], content: CopyContent
+    async def _send_marking(
+        self,
+        session: Session,
+        offer: Offer,
+        stored: Stored,
+        group: list[Pair],
+        unmarked: list[int],
     ) -> list[Answer] | None:
-        """Do the transaction; None: the sending mark could not be written."""
-        unmarked = [
-            r.number
-            for r, _ in group
-            if r.state is not State.SENDING and r.number not in self._marked
-        ]
-        policy = self._room.terms(self._entry.destination).eight_bit
-        recipients = [(recipient, leg.address) for recipient, leg in group]
-        offer = offer_of(stored, recipients, content, eight_bit_policy=policy)
-        if not unmarked:  # the usual first try: the mark came with the judgement
-            return await transact(session, offer, before_dot=self._before_dot(stored, group))
         marked: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         before_dot = self._before_dot(stored, group, marked)
         # The mark becomes durable while MAIL and RCPT are on their way, and before the dot is.

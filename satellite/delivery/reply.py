@@ -51,7 +51,7 @@ class Reply:
         return match[0] if match else ""
 
     def __str__(self) -> str:
-        text = " ".join(line for line in self.lines if line)
+        text = self.lines[0] if len(self.lines) == 1 else " ".join(filter(None, self.lines))
         return f"{self.code} {text}".strip()[:TEXT_LENGTH_MAX]
 
 

@@ -35,6 +35,9 @@ class Told:
     records: tuple[Outgoing, ...]
 
 
+_NOTHING_TOLD = Told((), ())
+
+
 def told(room: Room, stored: Stored, fates: Sequence[Fate]) -> Told:
     """Return the DSNs for what happened to recipients of a message.
 
@@ -43,6 +46,8 @@ def told(room: Room, stored: Stored, fates: Sequence[Fate]) -> Told:
         stored: the message.
         fates: of recipients that ended, or are late, in this commit.
     """
+    if not fates:  # most mail
+        return _NOTHING_TOLD
     bounces = []
     withheld: dict[str, list[str]] = {}
     for action, notify in _ASKED_BY.items():

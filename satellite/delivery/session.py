@@ -115,7 +115,7 @@ class Session:
     @property
     def is_usable(self) -> bool:
         """Whether another transaction may begin: nothing broke and nothing lies unread."""
-        return not (self._is_spoilt or self.wire.has_ended or self.wire.has_unread)
+        return not self._is_spoilt and self.wire.is_quiet
 
     def fits(self, policy: TlsPolicy) -> bool:
         """Say whether mail that leaves under a policy may go through this session."""

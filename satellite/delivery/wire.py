@@ -83,9 +83,9 @@ class Wire(asyncio.Protocol):
         return bool(self._unread)
 
     @property
-    def has_ended(self) -> bool:
-        """Whether the connection is over."""
-        return bool(self._end)
+    def is_quiet(self) -> bool:
+        """Whether the connection is there and nothing lies unread."""
+        return not self._end and not self._unread
 
     def write(self, data: bytes) -> None:
         """Send octets; ``drain`` says when more may follow.
