@@ -58,14 +58,17 @@ class CommandLines:
 
     def next_line(self) -> bytes | Reply | None:
         """Return a line without its CR LF, the reply to a line that is none, or None so far."""
-        end = self._octets.find(b"\n")
-        if end < 0:
-            if len(self._octets) > COMMAND_BYTES_MAX:
-                self._overlong = True
-                self._octets.clear()
+        octets = self._octets
+        if not octets:
             return None
-        line = bytes(self._octets[: end + 1])
-        del self._octets[: end + 1]
+        end = octets.find(b"\n")
+        if end < 0:
+            if len(octets) > COMMAND_BYTES_MAX:
+                self._overlong = True
+                octets.clear()
+            return None
+        line = bytes(octets[: end + 1])
+        del octets[: end + 1]
         if self._overlong or len(line) > COMMAND_BYTES_MAX:
             self._overlong = False
             return replies.LINE_TOO_LONG

@@ -193,7 +193,7 @@ class Connection(SMTP):
         if self._leaving or self._has_ended:
             if not self._is_waiting and not self._is_held_up:
                 self._hang_up()
-        elif self._lines.size > 2 * BLOCK_BYTES or not self._is_reading:
+        elif self._lines.waiting or not self._is_reading:
             self._hold_back()
 
     def _hold_back(self) -> None:
@@ -220,6 +220,7 @@ class Connection(SMTP):
 
     def _go_on(self) -> None:
         self._is_waiting = False
+        self._step = self._handler_coroutine = None  # both know us: nobody else need find the ring
         self._proceed()
 
     def eof_received(self) -> bool:
@@ -268,7 +269,9 @@ class Connection(SMTP):
         self._leaving = self._leaving or reply.closes
 
     def _flush(self) -> None:
-        if self._out and self.transport is not None:
+        if not self._out:
+            return
+        if self.transport is not None:
             cast(asyncio.WriteTransport, self.transport).write(bytes(self._out))
         self._out.clear()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+import weakref
 
 import pytest
 from aiosmtpd.smtp import SMTP
@@ -103,6 +105,23 @@ async def test_a_connection_that_comes_during_a_drain_is_told_to_come_back() -> 
         await late.close()
         await talk.ask("RSET")
         await asyncio.wait_for(drained, 10)
+
+
+async def test_a_connection_that_is_over_needs_no_collector_to_be_forgotten() -> None:
+    async with front_end() as desk:
+        gc.collect()
+        gc.disable()
+        try:
+            async with desk.client() as talk:
+                await talk.greet()
+                await talk.open_data()
+                await talk.send(b"a\r\n.\r\n")
+                assert (await talk.reply()).startswith("250 2.0.0 ")
+                left = weakref.ref(desk.connection)
+                assert (await talk.ask("QUIT")).startswith("221 ")
+            await until(lambda: left() is None)
+        finally:
+            gc.enable()
 
 
 async def test_several_sockets_are_served() -> None:
