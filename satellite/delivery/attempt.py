@@ -16,15 +16,15 @@ from common.errors import BorderScoutError
 from common.records import Event
 from satellite.delivery import hold as holds
 from satellite.delivery import outcome
-from satellite.delivery.client import BeforeDot, Offer, transact
-from satellite.delivery.connections import Unreachable
-from satellite.delivery.copies import CopyContent, offer_of
-from satellite.delivery.entries import Entry
 from satellite.delivery.hold import Hold
+from satellite.delivery.hop.client import BeforeDot, Offer, transact
+from satellite.delivery.hop.connections import Unreachable
+from satellite.delivery.hop.copies import CopyContent, offer_of
+from satellite.delivery.hop.session import Session
 from satellite.delivery.outcome import Answer, Ending, Stage
-from satellite.delivery.pace import is_pushback
+from satellite.delivery.queue.entries import Entry
+from satellite.delivery.queue.pace import is_pushback
 from satellite.delivery.room import FAULT_PAUSE_S, Room
-from satellite.delivery.session import Session
 from satellite.delivery.settling import Pair, Settling, pairs_of
 from satellite.spool.bodies import BodyDamaged
 from satellite.spool.messages import Outgoing, Stored

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from satellite.delivery.entries import Entry
 from satellite.delivery.outcome import STATUS_UNREACHABLE, Answer, Stage
+from satellite.delivery.queue.entries import Entry
 from satellite.delivery.room import Room
 from satellite.delivery.settling import Pair, Settling, pairs_of
 from satellite.spool.messages import Stored

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from common.envelope import Notify
-from satellite.delivery.notices import wants
-from satellite.delivery.reply import Reply
+from satellite.delivery.dsn.notices import wants
+from satellite.delivery.hop.reply import Reply
 from satellite.delivery.schedule import Schedule
 from satellite.spool.messages import Recipient, Settled
 from satellite.spool.states import State

@@ -17,9 +17,9 @@ from common.address import domain_of
 from common.clock import Clock
 from common.envelope import Notify
 from common.ids import MessageId
-from satellite.delivery.entries import Entry
 from satellite.delivery.hold import Hold
-from satellite.delivery.lanes import Lanes
+from satellite.delivery.queue.entries import Entry
+from satellite.delivery.queue.lanes import Lanes
 from satellite.delivery.room import PENDING, DeliverySpool
 from satellite.delivery.routing import Destination, is_postmaster
 from satellite.delivery.ways import Ways

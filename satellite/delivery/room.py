@@ -12,13 +12,13 @@ from typing import Protocol
 from common.clock import Clock
 from common.ids import MessageId
 from common.preferences import Preferences
-from satellite.delivery.allowance import Allowance
-from satellite.delivery.connections import Connections
-from satellite.delivery.lanes import Lanes
+from satellite.delivery.dsn.allowance import Allowance
+from satellite.delivery.dsn.status_part import Reporter
+from satellite.delivery.hop.connections import Connections
 from satellite.delivery.metrics import Metrics
+from satellite.delivery.queue.lanes import Lanes
 from satellite.delivery.routing import Destination
 from satellite.delivery.schedule import Schedule
-from satellite.delivery.status_part import Reporter
 from satellite.delivery.terms import Terms
 from satellite.delivery.ways import Ways
 from satellite.spool.bodies import Body

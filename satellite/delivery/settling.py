@@ -17,12 +17,12 @@ from common.records import Event
 from common.tasks import finish
 from satellite.delivery import hold as holds
 from satellite.delivery import outcome
-from satellite.delivery.late import late, with_notice
+from satellite.delivery.dsn.late import late, with_notice
+from satellite.delivery.dsn.reporting import told
+from satellite.delivery.hop.session import Session
 from satellite.delivery.outcome import Answer, Settlement, Stage
-from satellite.delivery.reporting import told
 from satellite.delivery.room import FAULT_PAUSE_S, PENDING, Room
 from satellite.delivery.routing import Destination, Leg
-from satellite.delivery.session import Session
 from satellite.spool.messages import NewMessage, Outgoing, Recipient, Settled, Stored
 from satellite.spool.states import OUTCOMES, State
 

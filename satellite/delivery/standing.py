@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from common.preferences import Preferences
 from satellite.delivery.hold import Hold
-from satellite.delivery.lanes import Lanes
+from satellite.delivery.queue.lanes import Lanes
 from satellite.delivery.routing import Own, leg_of, targets_of
 from satellite.spool.messages import Origin
 

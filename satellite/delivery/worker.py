@@ -18,24 +18,24 @@ from common.errors import SettingsError
 from common.ids import ULID_RANDOM_BYTES, MessageId, ulid, ulid_ms
 from common.preferences.documents import split_target
 from common.tasks import keep_running, spawn
-from satellite.delivery.allowance import Allowance
 from satellite.delivery.attempt import Attempt
-from satellite.delivery.connections import Connections
-from satellite.delivery.entries import Entry, Turn
+from satellite.delivery.dsn.allowance import Allowance
+from satellite.delivery.dsn.status_part import Reporter
 from satellite.delivery.errand import Errand
 from satellite.delivery.hold import HoldInfo
-from satellite.delivery.lanes import Lanes
-from satellite.delivery.lookup import DnsResolver, Resolver
+from satellite.delivery.hop.connections import Connections
+from satellite.delivery.hop.lookup import DnsResolver, Resolver
+from satellite.delivery.hop.protection import Protection
+from satellite.delivery.hop.session import Deadlines
 from satellite.delivery.marks import Marks
 from satellite.delivery.metrics import Metrics
 from satellite.delivery.placing import Placing
-from satellite.delivery.protection import Protection
+from satellite.delivery.queue.entries import Entry, Turn
+from satellite.delivery.queue.lanes import Lanes
 from satellite.delivery.room import FAULT_PAUSE_S, DeliverySpool, Room
 from satellite.delivery.routing import Destination, Own
 from satellite.delivery.schedule import SPREAD_SHARE, Schedule
-from satellite.delivery.session import Deadlines
 from satellite.delivery.standing import Standing, standing_of
-from satellite.delivery.status_part import Reporter
 from satellite.delivery.terms import Terms, terms_of
 from satellite.delivery.ways import Ways
 from satellite.settings import SatelliteSettings, split_endpoint

@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 
 from common.preferences import Document
-from satellite.delivery import connections, lookup
-from satellite.delivery.lookup import DnsResolver
+from satellite.delivery.hop import connections, lookup
+from satellite.delivery.hop.lookup import DnsResolver
 from satellite.spool.states import State
 from tests.support.dns_server import DnsServer, Trouble, dns_server
 from tests.support.next_hop import NextHop

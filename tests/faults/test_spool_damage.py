@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.ids import MessageId
-from satellite.delivery.copies import BLOCK_BYTES, CopyContent
+from satellite.delivery.hop.copies import BLOCK_BYTES, CopyContent
 from satellite.spool.bodies import BodyDamaged
 from satellite.spool.messages import Copy, Disposition, Settled
 from satellite.spool.states import IllegalTransition, State

@@ -16,13 +16,13 @@ import pytest
 
 from common.clock import Clock
 from satellite.delivery import attempt
-from satellite.delivery.client import Offer
-from satellite.delivery.connections import Connections, Unreachable
+from satellite.delivery.hop.client import Offer
+from satellite.delivery.hop.connections import Connections, Unreachable
+from satellite.delivery.hop.reply import Reply
+from satellite.delivery.hop.session import Deadlines, Extensions, Hop, Session
+from satellite.delivery.hop.wire import Wire
 from satellite.delivery.outcome import STATUS_UNREACHABLE, Answer, Stage
-from satellite.delivery.reply import Reply
 from satellite.delivery.routing import Destination, Target
-from satellite.delivery.session import Deadlines, Extensions, Hop, Session
-from satellite.delivery.wire import Wire
 from satellite.delivery.worker import Delivery
 
 TAKEN = Answer(stage=Stage.DOT, reply=Reply(250, ("2.0.0 Taken",)))

@@ -9,7 +9,7 @@ import pytest
 
 from common.errors import DiskFull
 from satellite.delivery import attempt
-from satellite.delivery.client import transact
+from satellite.delivery.hop.client import transact
 from satellite.delivery.room import FAULT_PAUSE_S
 from satellite.delivery.routing import Found, Lookup
 from satellite.spool.states import State

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common.envelope import Notify, Wish
+from satellite.delivery.hop.reply import Reply
 from satellite.delivery.outcome import (
     Action,
     Answer,
@@ -14,7 +15,6 @@ from satellite.delivery.outcome import (
     Stage,
     settle,
 )
-from satellite.delivery.reply import Reply
 from satellite.delivery.schedule import Schedule
 from satellite.spool.messages import Recipient
 from satellite.spool.states import State

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from satellite.delivery.lanes import Lanes
 from satellite.delivery.placing import PLACED_MAX, Placing
+from satellite.delivery.queue.lanes import Lanes
 from satellite.delivery.routing import Own
 from satellite.delivery.terms import Terms
 from satellite.delivery.ways import Ways

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from common.ids import MessageId
 from common.preferences import Kind
-from satellite.delivery.entries import Entry
 from satellite.delivery.hold import Hold
-from satellite.delivery.lanes import Lanes
+from satellite.delivery.queue.entries import Entry
+from satellite.delivery.queue.lanes import Lanes
 from satellite.delivery.routing import Destination, Own, Via
 from satellite.delivery.standing import Standing, standing_of
 from satellite.delivery.terms import Terms

@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from common.envelope import Envelope, Notify, Return, Wish
 from common.ids import MessageId
-from satellite.delivery.bounce import delayed, report
-from satellite.delivery.outcome import Action, Fate
-from satellite.delivery.returned import (
+from satellite.delivery.dsn.bounce import delayed, report
+from satellite.delivery.dsn.returned import (
     HEADER_BYTES_MAX,
     WHOLE_BYTES_MAX,
     header_of,
     returned_bytes,
 )
-from satellite.delivery.status_part import Reporter
+from satellite.delivery.dsn.status_part import Reporter
+from satellite.delivery.outcome import Action, Fate
 from satellite.spool.messages import NewMessage, Origin, Recipient, Stored
 from satellite.spool.states import State
 from tests.support.delivery_status import read_status

@@ -17,17 +17,17 @@ from cryptography.x509.oid import NameOID
 
 from common.envelope import Notify, Return, Wish
 from common.preferences.policy import TlsPolicy
-from satellite.delivery.client import Offer, transact
-from satellite.delivery.outcome import Answer, Ending, Stage
-from satellite.delivery.protection import Protection, Tls
-from satellite.delivery.routing import Target
-from satellite.delivery.session import (
+from satellite.delivery.hop.client import Offer, transact
+from satellite.delivery.hop.protection import Protection, Tls
+from satellite.delivery.hop.session import (
     Deadlines,
     Hop,
     HopFailed,
     Session,
     open_session,
 )
+from satellite.delivery.outcome import Answer, Ending, Stage
+from satellite.delivery.routing import Target
 from tests.support.next_hop import CLOSE, STALL, NextHop, Say
 
 RECIPIENTS = ("x@acme.example", "y@acme.example")

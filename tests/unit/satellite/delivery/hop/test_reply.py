@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satellite.delivery.reply import LINES_MAX, TEXT_LENGTH_MAX, BadReply, Reply, ReplyLines
+from satellite.delivery.hop.reply import LINES_MAX, TEXT_LENGTH_MAX, BadReply, Reply, ReplyLines
 
 
 def read(*lines: bytes) -> Reply | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from satellite.delivery import allowance
-from satellite.delivery.allowance import Allowance
+from satellite.delivery.dsn import allowance
+from satellite.delivery.dsn.allowance import Allowance
 
 
 def test_an_allowance_is_used_up_and_grows_back() -> None:

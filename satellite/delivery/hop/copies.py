@@ -12,7 +12,7 @@ from functools import lru_cache
 from common import xtext
 from common.envelope import Wish
 from common.preferences.policy import EightBit
-from satellite.delivery.client import Offer
+from satellite.delivery.hop.client import Offer
 from satellite.spool.bodies import Body
 from satellite.spool.messages import Copy, Recipient, Stored
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import pytest
 
 from common.preferences.policy import TlsPolicy
-from satellite.delivery.connections import FAILED_S, IDLE_S, LIFETIME_S, Connections, Unreachable
+from satellite.delivery.hop.connections import (
+    FAILED_S,
+    IDLE_S,
+    LIFETIME_S,
+    Connections,
+    Unreachable,
+)
+from satellite.delivery.hop.protection import Protection
+from satellite.delivery.hop.session import Deadlines, Session
 from satellite.delivery.outcome import Ending
-from satellite.delivery.protection import Protection
 from satellite.delivery.routing import Destination, Exchange, Found, Lookup, Own, Target, Via
-from satellite.delivery.session import Deadlines, Session
 from tests.support.clock import FakeClock
 from tests.support.next_hop import NextHop
 from tests.unit.satellite.delivery.conftest import TableResolver

@@ -14,9 +14,9 @@ import heapq
 from collections import deque
 
 from common.ids import MessageId
-from satellite.delivery.entries import EVERY_TRY_US, Aged, Entry, Place, Turn
 from satellite.delivery.hold import Hold
-from satellite.delivery.pace import Bucket, Pace
+from satellite.delivery.queue.entries import EVERY_TRY_US, Aged, Entry, Place, Turn
+from satellite.delivery.queue.pace import Bucket, Pace
 from satellite.delivery.routing import Destination
 from satellite.delivery.terms import Terms
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from satellite.delivery.stuffing import Stuffing
+from satellite.delivery.hop.stuffing import Stuffing
 
 TRICKY = st.text(alphabet="\r\n.ax\0", max_size=60).map(str.encode)
 

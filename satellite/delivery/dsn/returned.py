@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass
 
 from common.envelope import Return
+from satellite.delivery.dsn.status_part import lines
 from satellite.delivery.outcome import Action
-from satellite.delivery.status_part import lines
 from satellite.spool.messages import Stored
 
 HEADER_BYTES_MAX = 16_384  # of the message's header that goes back

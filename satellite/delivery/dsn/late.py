@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from common.envelope import Notify
-from satellite.delivery import notices
-from satellite.delivery.bounce import delayed
+from satellite.delivery.dsn import notices
+from satellite.delivery.dsn.bounce import delayed
+from satellite.delivery.dsn.reporting import start_of
 from satellite.delivery.outcome import Action
-from satellite.delivery.reporting import start_of
 from satellite.delivery.room import Room
 from satellite.delivery.routing import Destination
 from satellite.spool.messages import NewMessage, Recipient, Settled, Stored

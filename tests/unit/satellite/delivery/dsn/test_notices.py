@@ -6,7 +6,7 @@ import pytest
 
 from common.envelope import Envelope, Notify, Wish
 from common.ids import MessageId
-from satellite.delivery.notices import Silence, silence, told
+from satellite.delivery.dsn.notices import Silence, silence, told
 from satellite.spool.messages import Copy, NewMessage, Origin, Recipient, Stored
 from satellite.spool.states import State
 

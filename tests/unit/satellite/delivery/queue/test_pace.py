@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satellite.delivery.pace import GROWTH_SUCCESSES, Bucket, Pace, is_pushback
-from satellite.delivery.reply import Reply
+from satellite.delivery.hop.reply import Reply
+from satellite.delivery.queue.pace import GROWTH_SUCCESSES, Bucket, Pace, is_pushback
 
 
 def test_a_refusal_halves_and_successes_bring_one_back_at_a_time() -> None:

@@ -16,6 +16,9 @@ from collections.abc import Sequence
 from common.envelope import Envelope, Notify, Wish
 from common.ids import MessageId
 from common.verdict import printable
+from satellite.delivery.dsn.returned import Part, returned_part
+from satellite.delivery.dsn.status_part import Reporter, field_date, lines, status_groups
+from satellite.delivery.hop.reply import ENHANCED, TEXT_LENGTH_MAX
 from satellite.delivery.outcome import (
     STATUS_DELAYED,
     STATUS_EXPIRED,
@@ -23,9 +26,6 @@ from satellite.delivery.outcome import (
     Action,
     Fate,
 )
-from satellite.delivery.reply import ENHANCED, TEXT_LENGTH_MAX
-from satellite.delivery.returned import Part, returned_part
-from satellite.delivery.status_part import Reporter, field_date, lines, status_groups
 from satellite.spool.messages import Copy, NewMessage, Origin, Recipient, Stored
 from satellite.spool.states import State
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from itertools import count
 
 from common.ids import MessageId
-from satellite.delivery.entries import Entry
 from satellite.delivery.hold import Hold
-from satellite.delivery.lane import Lane
-from satellite.delivery.pace import Pace
+from satellite.delivery.queue.entries import Entry
+from satellite.delivery.queue.lane import Lane
+from satellite.delivery.queue.pace import Pace
 from satellite.delivery.routing import Destination
 from satellite.delivery.terms import Terms
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.ids import MessageId
-from satellite.delivery.entries import Aged, Entry, Place
+from satellite.delivery.queue.entries import Aged, Entry, Place
 from satellite.delivery.routing import Destination, Via
 
 A = Destination(Via.ROUTE, "a.example")

@@ -11,7 +11,7 @@ import pytest
 from common.errors import SettingsError
 from common.preferences import Document
 from common.preferences.documents import canonical_json
-from satellite.delivery.protection import Protection
+from satellite.delivery.hop.protection import Protection
 from satellite.delivery.routing import Found, Lookup
 from satellite.spool.states import State
 from tests.support.authority import Authority

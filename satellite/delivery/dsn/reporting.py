@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from common.address import domain_of
 from common.envelope import Notify
 from common.records import Event
-from satellite.delivery import bounce
-from satellite.delivery.notices import Silence, silence
+from satellite.delivery.dsn import bounce
+from satellite.delivery.dsn.notices import Silence, silence
+from satellite.delivery.dsn.returned import returned_bytes
 from satellite.delivery.outcome import Action, Fate
-from satellite.delivery.returned import returned_bytes
 from satellite.delivery.room import Room
 from satellite.spool.bodies import BodyDamaged
 from satellite.spool.messages import NewMessage, Outgoing, Stored

@@ -12,10 +12,17 @@ from collections.abc import Callable, Sequence
 from common.clock import Clock
 from common.preferences.policy import TlsPolicy
 from satellite.delivery.hold import probe_connect_s
-from satellite.delivery.lookup import Resolver
+from satellite.delivery.hop.lookup import Resolver
+from satellite.delivery.hop.protection import Protection, Tls
+from satellite.delivery.hop.reply import TEXT_LENGTH_MAX
+from satellite.delivery.hop.session import (
+    Deadlines,
+    Hop,
+    HopFailed,
+    Session,
+    open_session,
+)
 from satellite.delivery.outcome import STATUS_UNREACHABLE, Answer, Stage
-from satellite.delivery.protection import Protection, Tls
-from satellite.delivery.reply import TEXT_LENGTH_MAX
 from satellite.delivery.routing import (
     Destination,
     Found,
@@ -25,13 +32,6 @@ from satellite.delivery.routing import (
     exchanges_of,
     nowhere,
     public_addresses,
-)
-from satellite.delivery.session import (
-    Deadlines,
-    Hop,
-    HopFailed,
-    Session,
-    open_session,
 )
 
 IDLE_S = 10.0  # a kept session without mail; servers drop idle clients after minutes

@@ -8,10 +8,10 @@ import time
 from itertools import pairwise
 
 from common.ids import MessageId, ulid
-from satellite.delivery.entries import EVERY_TRY_US, Entry, Turn
 from satellite.delivery.hold import Hold
-from satellite.delivery.lane import SETTLING_MAX
-from satellite.delivery.lanes import NARROW_MAX, REACHED_MAX, Lanes
+from satellite.delivery.queue.entries import EVERY_TRY_US, Entry, Turn
+from satellite.delivery.queue.lane import SETTLING_MAX
+from satellite.delivery.queue.lanes import NARROW_MAX, REACHED_MAX, Lanes
 from satellite.delivery.routing import Destination, Target, Via
 from satellite.delivery.terms import Terms
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from satellite.delivery import lookup
-from satellite.delivery.lookup import DnsResolver
+from satellite.delivery.hop import lookup
+from satellite.delivery.hop.lookup import DnsResolver
 from satellite.delivery.routing import Exchange, Found
 from tests.support.dns_server import DnsServer, Trouble, dns_server
 

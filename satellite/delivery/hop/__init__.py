@@ -1,0 +1,1 @@
+"""Talking to the next hop: connections, sessions, transactions."""

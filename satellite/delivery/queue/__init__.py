@@ -1,0 +1,1 @@
+"""Which mail is next, for which destination, and how fast?"""
