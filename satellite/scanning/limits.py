@@ -23,7 +23,7 @@ class LimitExceeded(Exception):
 class Limits:
     """The bounds of one message."""
 
-    lines_max: int = 1_000_000  # 50 MB of base64 are 650 000; the stdlib takes 1 µs for each
+    lines_max: int = 1_000_000  # 50 MB of base64 are 650 000; the stdlib takes 1 µs for others
     mime_parts_max: int = 1_000
     mime_depth_max: int = 20  # each level is one more pattern tried on each line
     header_bytes_max: int = MEBIBYTE  # of all parts together
