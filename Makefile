@@ -47,7 +47,7 @@ test: $(DEV_STAMP)
 
 faults: $(DEV_STAMP)
 	@./.ci/system-packages test
-	@$(BIN)/python -m pytest -m scenario --thorough --scenario-report docs/faults.md $(ARGS)
+	@$(BIN)/python -m pytest -m scenario --thorough --scenario-report=docs/faults.md $(ARGS)
 
 # What the measurement was called with stands in its report.
 bench soak: export BENCH_COMMAND = make $@$(if $(ARGS), ARGS="$(ARGS)")

@@ -1,7 +1,7 @@
 """What was broken in this run, and what held?
 
 A plugin of the test runner. Tests marked ``scenario`` are gathered by the row of the fault table
-that they stand for; with ``--scenario-report FILE`` the table is written there, with each test's
+that they stand for; with ``--scenario-report=FILE`` the table is written there, with each test's
 result, and a row without a test that passed fails the run.
 """
 
@@ -66,7 +66,7 @@ class Scenarios:
 
     def table(self, *, thorough: bool) -> str:
         """Return the report as Markdown."""
-        command = "make faults" if thorough else f"pytest -m scenario {OPTION} FILE"
+        command = "make faults" if thorough else f"pytest -m scenario {OPTION}=FILE"
         lines = [
             "# What was broken, and what held",
             "",
