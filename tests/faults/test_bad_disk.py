@@ -86,7 +86,7 @@ async def test_nothing_is_lost_when_the_file_system_gives_up(tmp_path: Path) -> 
             await node.answers(12)
             refused = node.ledger.answers - node.ledger.accepted
             await node.cluster.kill(NODE)
-            disk.restore()
+            await disk.restore()
             await node.cluster.restart(NODE)
             after = await sending
             await node.check(syncs_failed=True)

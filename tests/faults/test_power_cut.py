@@ -38,7 +38,7 @@ async def _work_until_cut(disk: LossyDisk, program: str, lines: int) -> list[str
         said = list(writer.lines)
         disk.cut_power()
         await writer.kill()
-    disk.restore()
+    await disk.restore()
     return said
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import until
+
 SIZE_MIB = 512  # sparse; xfs makes none below 300
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 TOOLS = ("mount", "umount", "xfs_io", "mkfs.ext4", "mkfs.xfs")
@@ -46,16 +48,25 @@ class LossyDisk:
         """Let the disk be there; after a cut, its journal is replayed."""
         _run("mount", "-o", "loop", self._image, self.folder)
 
-    def unmount(self) -> None:
-        _run("umount", self.folder)
-
     def cut_power(self) -> None:
         """Lose all that is not on the disk; every access fails from now on, until ``restore``."""
         _run("xfs_io", "-x", "-c", "shutdown", self.folder)
 
-    def restore(self) -> None:
-        """Let the disk come back after a cut; whoever used it must have ended."""
-        self.unmount()
+    async def restore(self) -> None:
+        """Let the disk come back after a cut.
+
+        Whoever used it must have ended; the kernel may close the files of a process that is gone
+        a moment later.
+        """
+
+        async def look() -> bool:
+            try:
+                _run("umount", self.folder)
+            except subprocess.CalledProcessError:
+                return False
+            return True
+
+        await until(look, f"{self.folder} is in nobody's use")
         self.mount()
 
 
