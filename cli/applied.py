@@ -46,7 +46,7 @@ def wait_until_applied(client: Client, revision: int) -> Applied:
             step("the sites apply it", len(done), len(is_there))
             if all(node in done for node in is_there) or time.monotonic() >= ends_s:
                 break
-            time.sleep(LOOK_S)
+            time.sleep(LOOK_S)  # the core has no call that waits for sites; a person watches
     return Applied(
         tuple(node["node"] for node in done),
         tuple((node["node"], _why(node, revision)) for node in nodes if node not in done),

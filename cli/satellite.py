@@ -86,7 +86,7 @@ def _watched(
             before, changed_s = _shape(found), monotonic_s()
         if _is_empty(found) or monotonic_s() - changed_s >= QUIET_S:
             return found
-        time.sleep(POLL_S)
+        time.sleep(POLL_S)  # a node tells only when asked; a person watches
 
 
 def _left(config: Path) -> Found:

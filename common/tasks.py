@@ -33,7 +33,7 @@ async def finish(awaitable: Awaitable[T]) -> T:
             if task.cancelled():
                 raise
             cancelled = True
-        except BaseException:
+        except BaseException:  # of the task's own: it is raised below, once
             if not cancelled:
                 raise
     if cancelled:

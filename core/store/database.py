@@ -74,7 +74,7 @@ class Database:
         lock = await asyncio.to_thread(_take_lock, file) if file else None
         try:
             return await cls._open(url, clock=clock, lock=lock)
-        except BaseException:
+        except BaseException:  # cancelled too: what was begun is undone
             _give_up_lock(lock)
             raise
 
@@ -83,7 +83,7 @@ class Database:
         writer = Writer(writing_engine(url))
         try:
             preferences = await writer.run(lambda c: _prepare(c, now_us=clock.now_us()))
-        except BaseException:
+        except BaseException:  # cancelled too: what was begun is undone
             await writer.close()
             raise
         return cls(

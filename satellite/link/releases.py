@@ -116,7 +116,7 @@ class ReleaseTaker:
             await self._fetch(offer, claim, _Fetch(entry))
             # From here on the copy is ours to deliver.
             await finish(self._commit(offer, claim, entry))
-        except BaseException:
+        except BaseException:  # cancelled too: what was begun is undone
             entry.abandon()
             raise
         log.info("release.taken", release=offer.release_id, message=entry.id)

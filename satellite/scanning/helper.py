@@ -272,7 +272,7 @@ class Helper:
                     env={k: os.environ[k] for k in KEPT_ENVIRONMENT if k in os.environ},
                 )
             reader, writer = await asyncio.open_unix_connection(sock=ours)
-        except BaseException:
+        except BaseException:  # cancelled too: what was begun is undone
             ours.close()
             raise
         process = _Process(child, reader, writer)

@@ -107,9 +107,8 @@ def judged(platter: Platter, ledger: Ledger, *, ended: bool) -> Iterator[str]:
 @pytest.mark.scenario(row=13, checks="EIO and short writes at each step: told, not lost")
 @pytest.mark.scenario(row=14, checks="rename and unlink fail: nothing is delivered twice or left")
 async def test_a_disk_that_fails_at_any_step_loses_nothing_that_was_acknowledged(
-    tmp_path: Path, request: pytest.FixtureRequest
+    tmp_path: Path, thorough: bool
 ) -> None:
-    thorough = bool(request.config.getoption("--thorough"))
     with hurried():
         steps = await steps_of_a_life(tmp_path / "whole")
         number, reached = 0, True

@@ -38,9 +38,8 @@ async def cut_at(number: int, keep: Keep, seed: int, scratch: Path) -> tuple[boo
 @pytest.mark.scenario(row=3, checks="power cut between a rename and the sync of its folder")
 @pytest.mark.scenario(row=4, checks="power cut after each commit: states and records agree, once")
 async def test_a_power_cut_at_any_step_loses_nothing_that_was_acknowledged(
-    tmp_path: Path, request: pytest.FixtureRequest
+    tmp_path: Path, thorough: bool
 ) -> None:
-    thorough = bool(request.config.getoption("--thorough"))
     with hurried():
         steps = await steps_of_a_life(tmp_path / "whole")
         number, reached = 0, True

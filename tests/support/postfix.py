@@ -22,7 +22,7 @@ from tests.support.senders import program
 
 START_S = 60.0
 
-_MASTER = """
+MASTER = """
 127.0.0.1:{port} inet n - n - - smtpd
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
@@ -65,7 +65,7 @@ async def postfix(*main: str) -> AsyncIterator[int]:
             (folder / name).mkdir()
         shutil.chown(folder / "data", "postfix")
         (folder / "conf" / "main.cf").write_text("\n".join([*_main(folder), *main]) + "\n")
-        (folder / "conf" / "master.cf").write_text(_MASTER.format(port=port))
+        (folder / "conf" / "master.cf").write_text(MASTER.format(port=port))
         control = [*command, str(folder / "conf")]
         await _control([*control, "start"])
         try:

@@ -147,7 +147,7 @@ class _Transaction:
                     possibly_delivered=self._dot_has_left,
                 )
             )
-        except BaseException:
+        except BaseException:  # cancelled too: what was begun is undone
             self._session.abort()
             raise
         return [answer for answer in self._answers if answer is not None]

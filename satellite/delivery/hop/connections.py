@@ -149,7 +149,7 @@ class Connections:
             hops = await self._hops(destination, targets, asked_before=asked_before)
             tls = self._protection.tls(policy)
             return await self._first_of(hops, tls, is_probe=is_probe)
-        except BaseException:
+        except BaseException:  # cancelled too: what was begun is undone
             self._no_longer_in_use(destination)
             raise
 

@@ -236,7 +236,7 @@ async def open_session(
             raise HopFailed(hop, what, tls_status=STATUS_NOT_OFFERED)
     except SessionFailed as error:
         raise HopFailed(hop, error.what) from None
-    except BaseException:
+    except BaseException:  # cancelled too: what was begun is undone
         session.abort()
         raise
     return session

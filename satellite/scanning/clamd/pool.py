@@ -44,7 +44,7 @@ class Pool:
             return kept
         try:
             return await connect(self._address)
-        except BaseException:
+        except BaseException:  # cancelled too: what was begun is undone
             self._places.release()
             raise
 

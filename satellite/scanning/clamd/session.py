@@ -268,7 +268,7 @@ async def _connected(address: str) -> socket.socket:
         except OSError as error:
             connection.close()
             failure = error
-        except BaseException:
+        except BaseException:  # cancelled too: what was begun is undone
             connection.close()
             raise
         else:
