@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +29,7 @@ from cli.output import (
     span,
 )
 from cli.progress import progress_bar
+from common.states import UNFINISHED, State
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="A satellite's spool, without the core."
@@ -37,21 +37,14 @@ app = typer.Typer(
 
 AN_ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 END = "~"  # after every message id
-STATE_WIDTH = 8  # of the longest one
+STATE_WIDTH = max(map(len, UNFINISHED))
 Page = dict[str, dict[str, Any]]  # by shard
 
 
-class State(StrEnum):
-    """States of a recipient that has not ended, as a satellite names them."""
-
-    RECEIVED = "received"
-    WAITING = "waiting"
-    QUEUED = "queued"
-    SENDING = "sending"
-    DEFERRED = "deferred"
-    HELD = "held"
-    FROZEN = "frozen"
-    DAMAGED = "damaged"
+def _unfinished(name: str) -> State:
+    if name not in UNFINISHED:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(UNFINISHED)}.")
+    return State(name)
 
 
 Destination = Annotated[
@@ -69,7 +62,13 @@ Destination = Annotated[
 def list_(
     config: Config,
     state: Annotated[
-        State | None, typer.Option(help="Only in this state.", show_default=False)
+        State | None,
+        typer.Option(
+            parser=_unfinished,
+            metavar=f"<{'|'.join(UNFINISHED)}>",
+            help="Only in this state.",
+            show_default=False,
+        ),
     ] = None,
     destination: Destination = "",
     limit: Annotated[int, typer.Option(help="Messages at the most.", min=1, max=1000)] = 100,

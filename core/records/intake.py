@@ -8,7 +8,6 @@ its sender's to say changes nothing and gets a flaw. Source: SYNC.md 4.3, DESIGN
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from enum import StrEnum
 from typing import assert_never
 
 from common.address import domain_of, fold
@@ -16,6 +15,7 @@ from common.errors import PeerError
 from common.identity import ShardIdentity
 from common.ids import is_ulid
 from common.records import FIELDS_BYTES_MAX, Event, LogRecord
+from common.states import OUTCOMES, State
 from core.records.bounds import (
     LABEL_LENGTH_MAX,
     NAME_LENGTH_MAX,
@@ -27,6 +27,23 @@ from core.records.fields import Fields
 from core.records.messages import Copy, Message
 
 THREATS_MAX = 32  # names of one message that reports count
+
+SCANNED = "scanned"  # no state of the spool, which judges in the step that scans
+
+_BEFORE_A_TRY = {State.RECEIVED, SCANNED, State.QUEUED, State.SENDING}
+_BEFORE_A_VERDICT = {
+    State.RECEIVED,
+    SCANNED,
+    State.WAITING,
+    State.DAMAGED,  # an operator let it go on
+}
+_MOVES = {
+    Event.DEFERRED: State.DEFERRED,
+    Event.HELD: State.HELD,
+    Event.FROZEN: State.FROZEN,
+    Event.RESUMED: State.DEFERRED,
+    Event.DAMAGED: State.DAMAGED,
+}
 
 CustomerOf = Callable[[str], str]
 
@@ -51,57 +68,6 @@ class SequenceGap(PeerError):
         self.identity = identity
         self.expected = expected
         self.found = found
-
-
-class CopyState(StrEnum):
-    """States of a recipient that the core shows; the last six are outcomes."""
-
-    RECEIVED = "received"
-    WAITING = "waiting"
-    SCANNED = "scanned"
-    QUEUED = "queued"
-    SENDING = "sending"
-    DEFERRED = "deferred"
-    HELD = "held"
-    FROZEN = "frozen"
-    DAMAGED = "damaged"
-    DELIVERED = "delivered"
-    QUARANTINED = "quarantined"
-    DROPPED = "dropped"
-    REJECTED = "rejected"
-    BOUNCED = "bounced"
-    EXPIRED = "expired"
-
-
-OUTCOMES = (
-    CopyState.DELIVERED,
-    CopyState.QUARANTINED,
-    CopyState.DROPPED,
-    CopyState.REJECTED,
-    CopyState.BOUNCED,
-    CopyState.EXPIRED,
-)
-
-
-_BEFORE_A_TRY = {
-    CopyState.RECEIVED,
-    CopyState.SCANNED,
-    CopyState.QUEUED,
-    CopyState.SENDING,
-}
-_BEFORE_A_VERDICT = {
-    CopyState.RECEIVED,
-    CopyState.SCANNED,
-    CopyState.WAITING,
-    CopyState.DAMAGED,  # an operator let it go on
-}
-_MOVES = {
-    Event.DEFERRED: CopyState.DEFERRED,
-    Event.HELD: CopyState.HELD,
-    Event.FROZEN: CopyState.FROZEN,
-    Event.RESUMED: CopyState.DEFERRED,
-    Event.DAMAGED: CopyState.DAMAGED,
-}
 
 
 def check_life(identity: ShardIdentity, *, newest: str) -> None:
@@ -254,8 +220,8 @@ class _Fold:
         message.subject = fields.text("subject") or message.subject
         message.released_from = self._name("released_from") or message.released_from
         for _, copy in self._named():
-            if message.origin != "smtp" and copy.state == CopyState.RECEIVED:
-                copy.state = CopyState.QUEUED  # what we made ourselves is not scanned
+            if message.origin != "smtp" and copy.state == State.RECEIVED:
+                copy.state = State.QUEUED  # what we made ourselves is not scanned
 
     def _scanned(self) -> None:
         message, fields = self._message, self._fields
@@ -265,14 +231,14 @@ class _Fold:
         message.message_id_header = fields.text("message_id") or message.message_id_header
         self._take_threats()
         for copy in message.copies.values():
-            if copy.state in {CopyState.RECEIVED, CopyState.WAITING}:
-                copy.state = CopyState.SCANNED
+            if copy.state in {State.RECEIVED, State.WAITING}:
+                copy.state = SCANNED
 
     def _waiting(self) -> None:
         self._take_threats()
         for copy in self._message.copies.values():
             if copy.state in _BEFORE_A_VERDICT:
-                copy.state = CopyState.WAITING
+                copy.state = State.WAITING
                 copy.reason = self._fields.text("reason")
                 copy.next_us = self._fields.time_us("next_us")
 
@@ -293,14 +259,14 @@ class _Fold:
             copy.disposition = item.text("disposition", length_max=LABEL_LENGTH_MAX)
             copy.reason = item.text("reason")
             if copy.disposition == "deliver" and not copy.ended_us:
-                copy.state = CopyState.QUEUED
+                copy.state = State.QUEUED
                 copy.next_us = 0
 
     def _attempted(self) -> None:
         for item, copy in self._named():
             copy.reply = item.text("reply")
 
-    def _move(self, state: CopyState) -> None:
+    def _move(self, state: State) -> None:
         """Move the copies that a record names; all that have not ended when it names none."""
         named = self._named()
         if not named:
@@ -317,13 +283,13 @@ class _Fold:
     def _possibly_delivered(self) -> None:
         for _, copy in self._named():
             if copy.state in _BEFORE_A_TRY:
-                copy.state = CopyState.DEFERRED
+                copy.state = State.DEFERRED
 
     def _ended(self) -> str:
         flaw = ""
         for item, copy in self._named():
             outcome = item.text("outcome", length_max=LABEL_LENGTH_MAX)
-            if outcome not in tuple(OUTCOMES):
+            if outcome not in OUTCOMES:
                 flaw = f"{outcome[:40]!r} is no outcome"
             elif copy.ended_us:
                 # Exactly one outcome: a second one is a fault to look at, not a new state.

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from common.states import OUTCOMES, State
 from core.records.bounds import TIME_US_MAX
-from core.records.intake import OUTCOMES
 from core.records.search import iso_time
 
 DAY_US = 86_400_000_000
@@ -48,7 +48,9 @@ class Tally:
     accepted: int = 0
     in_progress: int = 0
     released: int = 0
-    outcomes: dict[str, int] = field(default_factory=lambda: {str(o): 0 for o in OUTCOMES})
+    outcomes: dict[str, int] = field(
+        default_factory=lambda: {str(state): 0 for state in State if state in OUTCOMES}
+    )
 
     def add(self, counted: Counted) -> None:
         """Add what was counted."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from common.states import OUTCOMES
 from satellite.delivery.hold import expires_age_us
 from satellite.delivery.standing import Standing
 from satellite.spool.messages import Origin, Recipient, Stored
-from satellite.spool.states import OUTCOMES
 
 _SECOND_US = 1_000_000
 

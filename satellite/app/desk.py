@@ -14,12 +14,12 @@ from prometheus_client.exposition import generate_latest
 
 from common.clock import Clock
 from common.errors import BorderScoutError
+from common.states import State
 from satellite.app.channel import Answer, Question
 from satellite.app.inspection import Inspection
 from satellite.delivery.hold import HOLD_DAYS_DEFAULT, expires_age_us
 from satellite.delivery.worker import Delivery
 from satellite.spool.leftover import Left
-from satellite.spool.states import State
 from satellite.spool.store import Spool
 
 AT_ONCE = (State.RECEIVED, State.QUEUED, State.SENDING)  # somebody works on these

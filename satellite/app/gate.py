@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from common.clock import Clock
+from common.states import State
 from satellite.app.draining import is_marked
 from satellite.app.memory import control_group, resident_bytes
 from satellite.settings import SatelliteSettings
@@ -21,7 +22,6 @@ from satellite.smtp.pressure import (
     Refusal,
     held_takes_too_much,
 )
-from satellite.spool.states import State
 from satellite.spool.store import Spool
 
 WORK = (State.RECEIVED, State.WAITING, State.QUEUED, State.SENDING, State.DEFERRED)

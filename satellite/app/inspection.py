@@ -16,11 +16,12 @@ from typing import Protocol
 from common.clock import Clock
 from common.errors import LocalError
 from common.ids import MessageId, is_ulid
+from common.states import State
 from satellite.app.channel import Answer, Question
 from satellite.app.description import describe
 from satellite.delivery.worker import Delivery
 from satellite.spool.finding import Found
-from satellite.spool.states import FREEZABLE, State
+from satellite.spool.states import FREEZABLE
 from satellite.spool.store import Spool
 
 LIST_MAX = 1000  # messages in one answer

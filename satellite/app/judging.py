@@ -19,6 +19,7 @@ from common.address import domain_of, fold
 from common.clock import Clock
 from common.ids import MessageId
 from common.preferences import Policy, Preferences
+from common.states import State
 from common.tasks import keep_running
 from common.verdict import Verdict
 from satellite.app.backlog import Backlog
@@ -31,7 +32,6 @@ from satellite.scanning.sample import Sample
 from satellite.settings import SatelliteSettings
 from satellite.spool.bodies import Body, BodyDamaged
 from satellite.spool.messages import Disposition, Judged, Judgement, Recipient, Stored
-from satellite.spool.states import State
 from satellite.spool.store import Spool
 
 log = structlog.get_logger()

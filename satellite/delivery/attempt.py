@@ -14,6 +14,7 @@ import structlog
 
 from common.errors import BorderScoutError
 from common.records import Event
+from common.states import State
 from satellite.delivery import hold as holds
 from satellite.delivery import outcome
 from satellite.delivery.hold import Hold
@@ -28,7 +29,6 @@ from satellite.delivery.room import FAULT_PAUSE_S, Room
 from satellite.delivery.settling import Pair, Settling, pairs_of
 from satellite.spool.bodies import BodyDamaged
 from satellite.spool.messages import Outgoing, Stored
-from satellite.spool.states import State
 
 log = structlog.get_logger()
 

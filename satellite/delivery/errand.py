@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from common.states import State
 from satellite.delivery.outcome import STATUS_UNREACHABLE, Answer, Stage
 from satellite.delivery.queue.entries import Entry
 from satellite.delivery.room import Room
 from satellite.delivery.settling import Pair, Settling, pairs_of
 from satellite.spool.messages import Stored
-from satellite.spool.states import State
 
 # RFC 3463: the host that has the mailbox is not accepting messages. Not 5.4.7, delivery time
 # expired: of that code the RFC says to name the actual problem instead where it is known.

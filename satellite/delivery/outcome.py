@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from common.envelope import Notify
+from common.states import State
 from satellite.delivery.dsn.notices import wants
 from satellite.delivery.hop.reply import Reply
 from satellite.delivery.schedule import Schedule
 from satellite.spool.messages import Recipient, Settled
-from satellite.spool.states import State
 
 STATUS_EXPIRED = "4.4.7"  # RFC 3463: delivery time expired
 STATUS_UNREACHABLE = "4.4.1"  # no answer from host

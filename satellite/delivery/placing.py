@@ -17,6 +17,7 @@ from common.address import domain_of
 from common.clock import Clock
 from common.envelope import Notify
 from common.ids import MessageId
+from common.states import State
 from satellite.delivery.hold import Hold
 from satellite.delivery.queue.entries import Entry
 from satellite.delivery.queue.lanes import Lanes
@@ -24,7 +25,6 @@ from satellite.delivery.room import PENDING, DeliverySpool
 from satellite.delivery.routing import Destination, is_postmaster
 from satellite.delivery.ways import Ways
 from satellite.spool.messages import Origin, PendingRow, Recipient, Stored
-from satellite.spool.states import State
 
 PLACED_MAX = 500  # messages read from the spool in one pass, so that others get the loop
 RESTORED_ROWS = 1200  # likewise, of what was there before; more than one message has recipients

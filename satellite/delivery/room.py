@@ -12,6 +12,7 @@ from typing import Protocol
 from common.clock import Clock
 from common.ids import MessageId
 from common.preferences import Preferences
+from common.states import State
 from satellite.delivery.dsn.allowance import Allowance
 from satellite.delivery.dsn.status_part import Reporter
 from satellite.delivery.hop.connections import Connections
@@ -23,7 +24,6 @@ from satellite.delivery.terms import Terms
 from satellite.delivery.ways import Ways
 from satellite.spool.bodies import Body
 from satellite.spool.messages import HoldMark, NewMessage, Outgoing, PendingRow, Settled, Stored
-from satellite.spool.states import State
 
 PENDING = frozenset({State.QUEUED, State.SENDING, State.DEFERRED, State.HELD})
 FAULT_PAUSE_S = 15.0  # before the spool is asked again that could not write

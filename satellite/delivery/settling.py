@@ -14,6 +14,7 @@ import structlog
 from common.errors import EnvironmentFailure, LocalError
 from common.ids import MessageId
 from common.records import Event
+from common.states import OUTCOMES, State
 from common.tasks import finish
 from satellite.delivery import hold as holds
 from satellite.delivery import outcome
@@ -24,7 +25,6 @@ from satellite.delivery.outcome import Answer, Settlement, Stage
 from satellite.delivery.room import FAULT_PAUSE_S, PENDING, Room
 from satellite.delivery.routing import Destination, Leg
 from satellite.spool.messages import NewMessage, Outgoing, Recipient, Settled, Stored
-from satellite.spool.states import OUTCOMES, State
 
 log = structlog.get_logger()
 

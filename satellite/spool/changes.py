@@ -12,6 +12,7 @@ from typing import Any
 
 from common.ids import MessageId
 from common.records import Event
+from common.states import OUTCOMES, State
 from satellite.spool.bodies import remove_body
 from satellite.spool.chronicle import accepted_record, record_judgement, record_results, why
 from satellite.spool.commits import Operation, Transaction
@@ -33,12 +34,7 @@ from satellite.spool.rows import (
     read_recipients,
     recipient_row,
 )
-from satellite.spool.states import (
-    OUTCOMES,
-    IllegalTransition,
-    State,
-    check_transition,
-)
+from satellite.spool.states import IllegalTransition, check_transition
 
 # How long a release is known, by the age clock. The core repeats one while our claim of it did not
 # reach it, and after it was restored from a backup; no backup is that old.

@@ -10,9 +10,10 @@ from typing import Any
 
 from common.ids import MessageId
 from common.records import Event
+from common.states import OUTCOMES, State
 from satellite.spool.commits import Transaction
 from satellite.spool.messages import Judgement, Outgoing, Recipient, Settled, Stored
-from satellite.spool.states import OUTCOMES, TABLE, State
+from satellite.spool.states import TABLE
 
 
 def accepted_record(stored: Stored) -> Outgoing:

@@ -23,10 +23,10 @@ import structlog
 from common.clock import Clock
 from common.errors import BorderScoutError, EnvironmentFailure
 from common.records import LogRecord, encoded_parts
+from common.states import State
 from satellite.spool import schema
 from satellite.spool.ailments import Ailment, ailment_of, failure_of
 from satellite.spool.messages import Outgoing
-from satellite.spool.states import State
 
 log = structlog.get_logger()
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from common.ids import MessageId
+from common.states import State
 from satellite.spool.messages import Origin
 from satellite.spool.rows import Select
-from satellite.spool.states import State
 
 _PART = """
 SELECT id, number, origin, address, state

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from common.states import State
 from satellite.spool.changes import accepted, judged
 from satellite.spool.chronicle import record_judgement, rejected_record
 from satellite.spool.commits import Operation, Transaction
 from satellite.spool.messages import Judgement, Stored
-from satellite.spool.states import State
 
 
 def accepted_and_judged(

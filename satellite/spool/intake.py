@@ -15,6 +15,7 @@ from pathlib import Path
 from common.envelope import Envelope
 from common.errors import BorderScoutError, DiskFull, EnvironmentFailure
 from common.ids import MessageId
+from common.states import State
 from satellite.spool import changes, foreseen
 from satellite.spool.bodies import Body, BodyFile, SyncFailed
 from satellite.spool.commits import Commits, Operation
@@ -28,7 +29,6 @@ from satellite.spool.messages import (
     Recipient,
     Stored,
 )
-from satellite.spool.states import State
 
 
 class Entry:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from common.ids import MessageId
+from common.states import State
 from satellite.spool import changes, moves
 from satellite.spool.at_hand import AtHand
 from satellite.spool.bodies import Body
 from satellite.spool.commits import Commits, Operation
 from satellite.spool.messages import Stored
 from satellite.spool.problems import problems
-from satellite.spool.states import State
 
 
 class Interventions:

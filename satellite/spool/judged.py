@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from common.states import State
 from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Recipient, Stored
-from satellite.spool.states import State
 
 
 def state_of(one: Judged) -> State:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from common.envelope import NO_WISH, Envelope, Wish
 from common.ids import MessageId
 from common.records import Event
-from satellite.spool.states import State
+from common.states import State
 
 INLINE_BYTES_MAX = 65_536  # larger bodies are files: measured, a table row is cheaper below
 

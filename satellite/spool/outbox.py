@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from common.ids import MessageId
 from common.records import LogRecord
+from common.states import State
 from satellite.spool.commits import Operation, Transaction
 from satellite.spool.messages import Copy, Upload
 from satellite.spool.rows import Select, read_message
-from satellite.spool.states import State
 
 
 class Outbox:

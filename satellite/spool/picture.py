@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from satellite.spool.states import OUTCOMES, TABLE, State
+from common.states import OUTCOMES, State
+from satellite.spool.states import TABLE
 
 
 def table() -> str:

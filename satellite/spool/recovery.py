@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.ids import MessageId
+from common.states import OUTCOMES, State
 from satellite.spool import moves
 from satellite.spool.commits import Commits
 from satellite.spool.rows import Select
-from satellite.spool.states import OUTCOMES, TABLE, Recovery, State
+from satellite.spool.states import TABLE, Recovery
 from satellite.spool.sweep import sweep
 
 

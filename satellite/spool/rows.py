@@ -10,8 +10,8 @@ from typing import Any
 
 from common.envelope import NO_WISH, Envelope, Notify, Return, Wish
 from common.ids import MessageId
+from common.states import State
 from satellite.spool.messages import Copy, Origin, PendingRow, Recipient, Stored
-from satellite.spool.states import State
 
 Select = Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]
 

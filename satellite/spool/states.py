@@ -1,4 +1,4 @@
-"""Which states can a recipient of a message be in, and what does recovery do with each?
+"""What may follow each state of a recipient, and what does recovery do with it?
 
 Pure. This table is the design of the spool: the store refuses every transition that does not stand
 here, start-up reads its recovery column, and ``docs/spool.md`` is drawn from it.
@@ -12,25 +12,7 @@ from enum import StrEnum
 
 from common.errors import LocalError
 from common.records import Event
-
-
-class State(StrEnum):
-    """Where a recipient's copy is. The last six are outcomes."""
-
-    RECEIVED = "received"
-    WAITING = "waiting"
-    QUEUED = "queued"
-    SENDING = "sending"
-    DEFERRED = "deferred"
-    HELD = "held"
-    FROZEN = "frozen"
-    DAMAGED = "damaged"
-    DELIVERED = "delivered"
-    QUARANTINED = "quarantined"
-    DROPPED = "dropped"
-    REJECTED = "rejected"
-    BOUNCED = "bounced"
-    EXPIRED = "expired"
+from common.states import State
 
 
 class Recovery(StrEnum):
@@ -123,7 +105,6 @@ TABLE: Mapping[State, Row] = {
 }
 
 FREEZABLE = frozenset({State.QUEUED, State.DEFERRED, State.HELD})  # what an operator can stop
-OUTCOMES = frozenset(state for state, row in TABLE.items() if row.recovery is Recovery.NOTHING)
 
 
 class IllegalTransition(LocalError):

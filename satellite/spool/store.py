@@ -23,6 +23,7 @@ from common.errors import EnvironmentFailure
 from common.ids import MessageId
 from common.preferences import Document, Position
 from common.records import LogRecord
+from common.states import OUTCOMES, UNFINISHED, State
 from satellite.spool import applied, changes
 from satellite.spool.age import AgeClock
 from satellite.spool.applied import DigestMismatch
@@ -52,7 +53,6 @@ from satellite.spool.recovery import Backlog, recover
 from satellite.spool.rows import read_message, read_pending
 from satellite.spool.schema import close
 from satellite.spool.space import Space
-from satellite.spool.states import OUTCOMES, State
 
 __all__ = ["DigestMismatch", "Entry", "Spool"]
 
@@ -224,7 +224,7 @@ class Spool(Interventions):
 
     def counts(self) -> dict[State, int]:
         """Return how many recipients are in each state that is no outcome."""
-        return {state: self._counts[state] for state in State if state not in OUTCOMES}
+        return {state: self._counts[state] for state in UNFINISHED}
 
     def age_us(self) -> int:
         """Return the age clock."""

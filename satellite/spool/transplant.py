@@ -18,8 +18,9 @@ import apsw
 
 from common.ids import is_ulid
 from common.records import Event, encoded_parts
+from common.states import OUTCOMES, State
 from satellite.spool.salvage import Row, Wreck
-from satellite.spool.states import OUTCOMES, TABLE, State
+from satellite.spool.states import TABLE
 
 MESSAGES_AT_ONCE = 500  # in one transaction
 NAMES_AT_ONCE = 1000  # in one record

@@ -33,6 +33,7 @@ from common.link import Records
 from common.records import Event, LogRecord
 from common.reports import NodeReport
 from common.rpc import TlsFiles
+from common.states import State
 from core.link.service import LinkService
 from core.quarantine.arrivals import Arrivals
 from core.quarantine.bodies import BodyFolder
@@ -42,7 +43,6 @@ from core.store.database import Database
 from satellite.link.client import Link
 from satellite.settings import SatelliteSettings
 from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Outgoing, Settled
-from satellite.spool.states import State
 from satellite.spool.store import Spool
 from tests.support.core_rooms import route
 from tests.support.link import CLUSTER, Certificates, satellite_settings

@@ -8,9 +8,9 @@ from __future__ import annotations
 import pytest
 
 from common.preferences import Document
+from common.states import State
 from satellite.delivery.hop import connections, lookup
 from satellite.delivery.hop.lookup import DnsResolver
-from satellite.spool.states import State
 from tests.support.dns_server import DnsServer, Trouble, dns_server
 from tests.support.next_hop import NextHop
 from tests.unit.satellite.delivery import conftest as delivery

@@ -11,10 +11,10 @@ import pytest
 from common.clock import SystemClock, new_id
 from common.envelope import Envelope
 from common.ids import MessageId
+from common.states import State
 from satellite.spool.messages import Origin, Recipient, Stored
 from satellite.spool.rows import INSERT_MESSAGE, INSERT_RECIPIENT, message_row, recipient_row
 from satellite.spool.schema import open_writer
-from satellite.spool.states import State
 from tests.support.cluster import cluster
 from tests.support.inventories import customer, inventory, site
 from tests.support.sink import Sink

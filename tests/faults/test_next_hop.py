@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from common.preferences import Document
-from satellite.spool.states import State
+from common.states import State
 from tests.support.delivery_status import read_status
 from tests.support.next_hop import CLOSE, STALL, NextHop, Say
 from tests.unit.satellite.delivery import conftest as delivery

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from common.ids import MessageId
+from common.states import State
 from satellite.delivery.hop.copies import BLOCK_BYTES, CopyContent
 from satellite.spool.bodies import BodyDamaged
 from satellite.spool.messages import Copy, Disposition, Settled
-from satellite.spool.states import IllegalTransition, State
+from satellite.spool.states import IllegalTransition
 from satellite.spool.store import Spool
 from satellite.spool.sweep import UNKNOWN
 from tests.support.clock import FakeClock

@@ -18,9 +18,9 @@ from common import durable
 from common.errors import EnvironmentFailure
 from common.ids import MessageId
 from common.preferences import Preferences
+from common.states import State
 from satellite.spool.messages import Disposition, Settled
 from satellite.spool.opening import SUSPECT
-from satellite.spool.states import State
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.spool_story import (

@@ -9,10 +9,10 @@ import apsw
 import pytest
 
 from common.ids import MessageId
+from common.states import State
 from satellite.spool import schema
 from satellite.spool.messages import Settled
 from satellite.spool.schema import VERSION, SpoolTooNew
-from satellite.spool.states import State
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.spool_story import SMALL, envelope

@@ -19,9 +19,9 @@ from common.clock import SystemClock
 from common.envelope import Notify, Return, Wish
 from common.preferences import Document
 from common.preferences.documents import canonical_json
+from common.states import State
 from satellite.delivery.routing import Found, Lookup
 from satellite.delivery.worker import Delivery
-from satellite.spool.states import State
 from satellite.spool.store import Spool
 from tests.support.authority import Authority
 from tests.support.delivery_status import read_status

@@ -23,6 +23,7 @@ from common.envelope import Envelope
 from common.ids import MessageId, ulid
 from common.preferences import Document, Kind, Preferences
 from common.preferences.documents import NOTHING, canonical_json
+from common.states import State
 from satellite.settings import SatelliteSettings
 from satellite.smtp.connection import Connection
 from satellite.smtp.intake import Foresight
@@ -30,7 +31,6 @@ from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.server import FrontEnd
 from satellite.spool.bodies import Body
 from satellite.spool.messages import Judgement, Origin, Recipient, Stored
-from satellite.spool.states import State
 from tests.support.clock import START_US, FakeClock
 
 DEADLINE_S = 20.0  # for anything that a test waits for; never reached when all is well

@@ -13,10 +13,10 @@ from functools import partial
 from common.clock import Clock
 from common.envelope import NO_WISH, Envelope, Wish
 from common.ids import MessageId, ulid
+from common.states import State
 from satellite.spool.commits import Transaction
 from satellite.spool.messages import Copy, Origin, Recipient, Stored
 from satellite.spool.rows import INSERT_MESSAGE, INSERT_RECIPIENT, message_row, recipient_row
-from satellite.spool.states import State
 from satellite.spool.store import Spool
 
 PER_COMMIT = 1000

@@ -16,6 +16,7 @@ from common.errors import EnvironmentFailure
 from common.ids import MessageId
 from common.preferences import Document, Epoch, Position, Preferences
 from common.records import Event, LogRecord
+from common.states import OUTCOMES, State
 from satellite.spool.messages import (
     Copy,
     Disposition,
@@ -26,7 +27,6 @@ from satellite.spool.messages import (
     Origin,
     Settled,
 )
-from satellite.spool.states import OUTCOMES, State
 from satellite.spool.store import Spool
 
 SMALL = b"Subject: small\r\n\r\n" + b"x" * 1500 + b"\r\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from common.clock import SystemClock
 from common.ids import MessageId
-from satellite.spool.states import State
+from common.states import State
 from satellite.spool.store import Spool
 
 

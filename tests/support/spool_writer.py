@@ -13,8 +13,8 @@ from pathlib import Path
 
 from common.clock import SystemClock
 from common.envelope import Envelope
+from common.states import State
 from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Settled
-from satellite.spool.states import State
 from satellite.spool.store import Spool
 
 AT_ONCE = 8

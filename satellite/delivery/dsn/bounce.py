@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from common.envelope import Envelope, Notify, Wish
 from common.ids import MessageId
+from common.states import State
 from common.verdict import printable
 from satellite.delivery.dsn.returned import Part, returned_part
 from satellite.delivery.dsn.status_part import Reporter, field_date, lines, status_groups
@@ -27,7 +28,6 @@ from satellite.delivery.outcome import (
     Fate,
 )
 from satellite.spool.messages import Copy, NewMessage, Origin, Recipient, Stored
-from satellite.spool.states import State
 
 SUBJECTS = {
     Action.FAILED: "Mail could not be delivered",

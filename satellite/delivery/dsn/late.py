@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from common.envelope import Notify
+from common.states import OUTCOMES
 from satellite.delivery.dsn import notices
 from satellite.delivery.dsn.bounce import delayed
 from satellite.delivery.dsn.reporting import start_of
@@ -19,7 +20,6 @@ from satellite.delivery.outcome import Action
 from satellite.delivery.room import Room
 from satellite.delivery.routing import Destination
 from satellite.spool.messages import NewMessage, Recipient, Settled, Stored
-from satellite.spool.states import OUTCOMES
 
 _SECOND_US = 1_000_000
 

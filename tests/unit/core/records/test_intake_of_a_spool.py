@@ -7,9 +7,9 @@ from pathlib import Path
 from common.envelope import Envelope
 from common.identity import ShardIdentity
 from common.ids import MessageId
+from common.states import State
 from core.store.database import Database
 from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Settled
-from satellite.spool.states import State
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 

@@ -11,11 +11,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from common.clock import Clock
 from common.errors import EnvironmentFailure
 from common.ids import MessageId
+from common.states import State
 from satellite.app.desk import Desk
 from satellite.app.measures import SpoolMetrics
 from satellite.delivery.worker import Delivery
 from satellite.spool.messages import Copy, Disposition, Judged, Judgement
-from satellite.spool.states import State
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.preferences import at, preferences, route

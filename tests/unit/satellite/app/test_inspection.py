@@ -9,11 +9,11 @@ from prometheus_client import CollectorRegistry
 
 from common.clock import Clock
 from common.ids import MessageId
+from common.states import State
 from satellite.app import inspection
 from satellite.app.inspection import LIST_MAX, LISTED_RECIPIENTS_MAX, Inspection, NotUnderstood
 from satellite.delivery.worker import Delivery
 from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Settled
-from satellite.spool.states import State
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.preferences import at, preferences, route

@@ -16,13 +16,13 @@ from common.errors import EnvironmentFailure
 from common.ids import MessageId
 from common.preferences import Document, Kind
 from common.records import Event
+from common.states import State
 from common.verdict import Effect, Outcome, Test, Verdict
 from satellite.app.judging import WAIT_GROWTH_MAX, Judging
 from satellite.filtering.filter import Mail
 from satellite.headers import HEADER_BYTES_MAX
 from satellite.scanning.sample import Sample
 from satellite.spool.messages import Recipient
-from satellite.spool.states import State
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.preferences import at, document, preferences, route

@@ -10,10 +10,10 @@ from common.envelope import Envelope
 from common.ids import MessageId
 from common.preferences import Document, Kind
 from common.records import Event
+from common.states import State
 from common.verdict import Outcome, Verdict
 from satellite.spool.intake import Entry
 from satellite.spool.messages import Judgement
-from satellite.spool.states import State
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.preferences import document, route

@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from common.states import UNFINISHED
 from satellite.app.measures import SpoolMetrics
-from satellite.spool.states import OUTCOMES, State
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.preferences import at, preferences, route
@@ -34,9 +34,8 @@ def registry(spool: Spool) -> CollectorRegistry:
 def test_an_empty_spool_has_every_gauge_and_each_is_nothing(registry: CollectorRegistry) -> None:
     found = read(registry)
 
-    states = [state for state in State if state not in OUTCOMES]
     assert {name for name in found if "[" in name} == {
-        f"borderscout_spool_recipients[{state}]" for state in states
+        f"borderscout_spool_recipients[{state}]" for state in UNFINISHED
     }
     assert found.pop("borderscout_spool_accepting") == 1
     assert set(found.values()) == {0}

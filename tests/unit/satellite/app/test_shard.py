@@ -13,9 +13,9 @@ import pytest
 from common.clock import SystemClock
 from common.errors import DiskFull
 from common.records import Event
+from common.states import State
 from satellite.app.shard import Shard
 from satellite.spool.messages import Outgoing
-from satellite.spool.states import State
 from satellite.spool.store import Spool
 from tests.support.link import Certificates, satellite_settings
 from tests.support.ports import free_port

@@ -11,13 +11,13 @@ from common.envelope import Notify, Wish
 from common.errors import DiskFull
 from common.preferences import Document
 from common.preferences.documents import canonical_json
+from common.states import State
 from satellite.delivery import hold as hold_module
 from satellite.delivery.hold import Hold
 from satellite.delivery.placing import HELD_BEFORE
 from satellite.delivery.room import FAULT_PAUSE_S
 from satellite.delivery.routing import Destination
 from satellite.spool.messages import Origin, Stored
-from satellite.spool.states import State
 from tests.support.clock import FakeClock
 from tests.support.held_mail import fill
 from tests.support.next_hop import NextHop

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from common.errors import DiskFull
+from common.states import State
 from satellite.delivery import attempt
 from satellite.delivery.hop.client import transact
 from satellite.delivery.room import FAULT_PAUSE_S
 from satellite.delivery.routing import Found, Lookup
-from satellite.spool.states import State
 from tests.support.next_hop import NextHop
 from tests.unit.satellite.delivery.conftest import OpenHouse, TableResolver, route
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from common.preferences import Document
 from common.preferences.documents import canonical_json
+from common.states import State
 from satellite.spool.messages import Origin
-from satellite.spool.states import State
 from tests.support.clock import FakeClock
 from tests.support.delivery_status import read_status
 from tests.support.held_mail import fill

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common.envelope import Notify, Wish
+from common.states import State
 from satellite.delivery.hop.reply import Reply
 from satellite.delivery.outcome import (
     Action,
@@ -17,7 +18,6 @@ from satellite.delivery.outcome import (
 )
 from satellite.delivery.schedule import Schedule
 from satellite.spool.messages import Recipient
-from satellite.spool.states import State
 
 
 def said(stage: Stage, text: str) -> Answer:

@@ -15,8 +15,8 @@ from flufl.bounce import all_failures
 from common.envelope import Notify, Wish
 from common.preferences import Document
 from common.preferences.documents import canonical_json
+from common.states import State
 from satellite.delivery.hold import PROBE_S_MAX
-from satellite.spool.states import State
 from tests.support.clock import FakeClock
 from tests.support.delivery_status import read_status
 from tests.support.held_mail import fill, number_of

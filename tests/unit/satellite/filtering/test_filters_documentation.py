@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from common.states import State
 from common.verdict import Outcome
 from satellite.disposition import Cause
 from satellite.filtering.catalogue import BUILT_IN
-from satellite.spool.states import State
 
 DOCS = Path(__file__).parents[4] / "docs"
 

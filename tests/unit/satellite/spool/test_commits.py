@@ -9,8 +9,8 @@ import apsw
 import pytest
 
 from common.errors import DiskFull, EnvironmentFailure
+from common.states import State
 from satellite.spool.commits import BUSY_CHANGES
-from satellite.spool.states import State
 from satellite.spool.store import Spool
 from tests.unit.satellite.spool.conftest import OpenSpool, accept, envelope
 

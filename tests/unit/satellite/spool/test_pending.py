@@ -6,8 +6,8 @@ from typing import Any
 
 from common.envelope import Notify, Wish
 from common.ids import MessageId
+from common.states import State
 from satellite.spool.messages import PendingRow
-from satellite.spool.states import State
 from satellite.spool.store import Spool
 from tests.support.held_mail import fill
 from tests.unit.satellite.spool.conftest import TestClock

@@ -8,11 +8,12 @@ from pathlib import Path
 import apsw
 import pytest
 
+from common.states import State
 from satellite.spool import problems
 from satellite.spool.changes import RELEASE_DAYS
 from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Settled
 from satellite.spool.schema import LOG_BYTES_MAX
-from satellite.spool.states import IllegalTransition, State
+from satellite.spool.states import IllegalTransition
 from satellite.spool.store import Spool
 from tests.unit.satellite.spool.conftest import OpenSpool, TestClock, accept, envelope
 

@@ -8,16 +8,10 @@ from pathlib import Path
 import pytest
 
 from common.records import Event
+from common.states import OUTCOMES, State
 from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Settled
 from satellite.spool.picture import diagram, table
-from satellite.spool.states import (
-    OUTCOMES,
-    TABLE,
-    IllegalTransition,
-    Recovery,
-    State,
-    check_transition,
-)
+from satellite.spool.states import TABLE, IllegalTransition, Recovery, check_transition
 from satellite.spool.store import Spool
 from tests.unit.satellite.spool.conftest import accept
 

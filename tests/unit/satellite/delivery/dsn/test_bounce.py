@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from common.envelope import Envelope, Notify, Return, Wish
 from common.ids import MessageId
+from common.states import State
 from satellite.delivery.dsn.bounce import delayed, report
 from satellite.delivery.dsn.returned import (
     HEADER_BYTES_MAX,
@@ -25,7 +26,6 @@ from satellite.delivery.dsn.returned import (
 from satellite.delivery.dsn.status_part import Reporter
 from satellite.delivery.outcome import Action, Fate
 from satellite.spool.messages import NewMessage, Origin, Recipient, Stored
-from satellite.spool.states import State
 from tests.support.delivery_status import read_status
 
 REPORTER = Reporter(hostname="lon1.mx.scout.example", mail_domain="mx.scout.example")

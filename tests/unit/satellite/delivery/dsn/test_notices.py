@@ -6,9 +6,9 @@ import pytest
 
 from common.envelope import Envelope, Notify, Wish
 from common.ids import MessageId
+from common.states import State
 from satellite.delivery.dsn.notices import Silence, silence, told
 from satellite.spool.messages import Copy, NewMessage, Origin, Recipient, Stored
-from satellite.spool.states import State
 
 FAILURE, DELAY, SUCCESS = Notify.FAILURE, Notify.DELAY, Notify.SUCCESS
 

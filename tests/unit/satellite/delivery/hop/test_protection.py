@@ -11,9 +11,9 @@ import pytest
 from common.errors import SettingsError
 from common.preferences import Document
 from common.preferences.documents import canonical_json
+from common.states import State
 from satellite.delivery.hop.protection import Protection
 from satellite.delivery.routing import Found, Lookup
-from satellite.spool.states import State
 from tests.support.authority import Authority
 from tests.support.next_hop import NextHop, Say
 from tests.unit.satellite.delivery.conftest import House, OpenHouse, TableResolver, route
