@@ -26,49 +26,31 @@ from satellite.delivery.outcome import Answer, Ending, Stage
 from satellite.delivery.queue.entries import Entry
 from satellite.delivery.queue.pace import is_pushback
 from satellite.delivery.room import FAULT_PAUSE_S, Room
-from satellite.delivery.settling import Pair, Settling, pairs_of
+from satellite.delivery.settling import Pair
+from satellite.delivery.turn import MessageTurn
 from satellite.spool.bodies import BodyDamaged
 from satellite.spool.messages import Outgoing, Stored
 
 log = structlog.get_logger()
 
 
-class Attempt:
-    """One message's turn with one destination. ``run`` goes on where a fault stopped it.
-
-    Args:
-        entry: the message's place in its lane.
-        room: what all attempts share.
-        fresh: the message, when it was read just now.
-    """
+class Attempt(MessageTurn):
+    """One message's turn with its server."""
 
     def __init__(self, entry: Entry, room: Room, *, fresh: Stored | None = None) -> None:
-        self.is_unfinished = True  # recipients of this destination may need another turn
-        self._entry = entry
-        self._room = room
-        self._fresh = fresh
+        super().__init__(entry, room, fresh=fresh)
         self._is_last = False  # no transaction follows in this turn
         self._asked = False  # the destination's hosts, in this turn
         self._marked: set[int] = set()  # recipients whose sending mark was written in this turn
-        self._started_s = room.clock.monotonic_s()
-        self._settling = Settling(room, started_s=self._started_s)
 
-    async def run(self) -> None:
-        """Deliver what is due; return when all of it is committed."""
-        await self._settling.finish_what_a_fault_left()
-        stored = self._fresh or self._room.spool.message(self._entry.id)
-        self._fresh = None
-        if stored is None:
-            self.is_unfinished = False
-            return
-        pairs = pairs_of(self._room, stored, self._entry.destination)
+    async def _take(self, stored: Stored, pairs: Sequence[Pair]) -> int:
         due = [pair for pair in pairs if pair[0].next_us <= self._entry.until_us]
         ended = 0
         groups = _by_copy(due)
         for number, group in enumerate(groups, start=1):
             self._is_last = number == len(groups)
             ended += await self._deliver(stored, group)
-        self.is_unfinished = ended < len(pairs)
+        return ended
 
     async def _deliver(self, stored: Stored, group: list[Pair]) -> int:
         """Do one transaction and commit it; return how many recipients ended."""

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 from common.states import State
 from satellite.delivery.outcome import STATUS_UNREACHABLE, Answer, Stage
-from satellite.delivery.queue.entries import Entry
-from satellite.delivery.room import Room
-from satellite.delivery.settling import Pair, Settling, pairs_of
+from satellite.delivery.settling import Pair
+from satellite.delivery.turn import MessageTurn
 from satellite.spool.messages import Stored
 
 # RFC 3463: the host that has the mailbox is not accepting messages. Not 5.4.7, delivery time
@@ -22,36 +21,14 @@ STATUS_RETURNED = "5.3.2"
 _TRIED = frozenset({State.HELD, State.DEFERRED})
 
 
-class Errand:
-    """One message's turn without its server. ``run`` goes on where a fault stopped it.
+class Errand(MessageTurn):
+    """One message's turn without its server."""
 
-    Args:
-        entry: the message's place in its lane.
-        room: what all turns share.
-        fresh: the message, when it was read just now.
-    """
-
-    def __init__(self, entry: Entry, room: Room, *, fresh: Stored | None = None) -> None:
-        self.is_unfinished = True  # recipients of this destination need another turn
-        self._entry = entry
-        self._room = room
-        self._fresh = fresh
-        self._settling = Settling(room, started_s=room.clock.monotonic_s())
-
-    async def run(self) -> None:
-        """Do what is due; return when all of it is committed."""
-        await self._settling.finish_what_a_fault_left()
-        stored = self._fresh or self._room.spool.message(self._entry.id)
-        self._fresh = None
-        if stored is None:
-            self.is_unfinished = False
-            return
-        pairs = pairs_of(self._room, stored, self._entry.destination)
+    async def _take(self, stored: Stored, pairs: Sequence[Pair]) -> int:
         back = [pair for pair in pairs if self._goes_back(pair)]
         rest = [pair for pair in pairs if pair not in back]
         ended = await self._return(stored, back) if back else 0
-        ended += await self._keep(stored, rest) if rest else 0
-        self.is_unfinished = ended < len(pairs)
+        return ended + (await self._keep(stored, rest) if rest else 0)
 
     def _goes_back(self, pair: Pair) -> bool:
         terms = self._room.terms(self._entry.destination)

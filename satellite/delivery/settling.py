@@ -22,8 +22,8 @@ from satellite.delivery.dsn.late import late, with_notice
 from satellite.delivery.dsn.reporting import told
 from satellite.delivery.hop.session import Session
 from satellite.delivery.outcome import Answer, Settlement, Stage
-from satellite.delivery.room import FAULT_PAUSE_S, PENDING, Room
-from satellite.delivery.routing import Destination, Leg
+from satellite.delivery.room import FAULT_PAUSE_S, Room
+from satellite.delivery.routing import Leg
 from satellite.spool.messages import NewMessage, Outgoing, Recipient, Settled, Stored
 
 log = structlog.get_logger()
@@ -41,18 +41,6 @@ class _Pending:
     results: tuple[Settled, ...]
     records: tuple[Outgoing, ...]
     bounces: tuple[NewMessage, ...]
-
-
-def pairs_of(room: Room, stored: Stored, destination: Destination) -> list[Pair]:
-    """Return a message's recipients for a destination that have not ended, with their ways."""
-    preferences = room.spool.preferences
-    pairs = []
-    for recipient in stored.recipients:
-        if recipient.state in PENDING:
-            leg = room.ways.leg(recipient.address, stored.origin, preferences)
-            if leg.destination == destination:
-                pairs.append((recipient, leg))
-    return pairs
 
 
 class Settling:
