@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,18 +14,12 @@ from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.numbered_disk import numbered
 from tests.support.platter import Failure, Keep, Kind, Plan, Platter
-from tests.support.spool_lives import (
-    hurried,
-    is_chosen,
-    lived,
-    opened,
-    recovered,
-    shard,
-    steps_of_a_life,
-)
+from tests.support.spool_lives import each_step_meets, lived, opened, recovered, shard
 from tests.support.spool_story import SMALL, Ledger, envelope, findings
 
 PERSISTENT_STEPS = 15  # a trouble that lasts goes on for so many steps
+
+Plans = Callable[[int, Failure], Plan]  # from the step at which it begins
 
 
 def once(number: int, failure: Failure) -> Plan:
@@ -36,7 +30,7 @@ def for_a_while(number: int, failure: Failure) -> Plan:
     return lambda step: failure if 0 <= step.number - number < PERSISTENT_STEPS else None
 
 
-TROUBLES = [
+TROUBLES: list[tuple[Plans, Failure]] = [
     (plan, failure)
     for failure in (Failure.BROKEN, Failure.NO_ROOM, Failure.SHORT)
     for plan in (once, for_a_while)
@@ -51,13 +45,16 @@ async def accept_one(spool: Spool, ledger: Ledger) -> None:
     ledger.accepted[entry.id] = ledger.step()
 
 
-async def fail(plan: Plan, scratch: Path) -> tuple[bool, list[str]]:
-    """Let a life meet a failure; return whether it did, and what was wrong.
+async def fail(
+    number: int, trouble: tuple[Plans, Failure], scratch: Path
+) -> tuple[bool, list[str]]:
+    """Let a life meet a failure at a step; return whether it did, and what was wrong.
 
     After it the disk is well. Another process opens the same files, which the kernel shows as they
     were written, synced or not; it accepts one message more, and the power goes.
     """
-    ledger = Ledger()
+    plans, failure = trouble
+    plan, ledger = plans(number, failure), Ledger()
     with tempfile.TemporaryDirectory(dir=scratch) as name:
         folder, after = shard(Path(name) / "before"), shard(Path(name) / "after")
         is_well = False
@@ -71,7 +68,7 @@ async def fail(plan: Plan, scratch: Path) -> tuple[bool, list[str]]:
             platter.left(after, Keep.NOTHING, random.Random(1))
             await spool.close()
         wrong += [f"after a power cut: {one}" for one in await recovered(after, ledger)]
-    return platter.failed, wrong
+    return platter.failed, [f"{failure}, {plans.__name__}: {one}" for one in wrong]
 
 
 def judged(platter: Platter, ledger: Ledger, *, ended: bool) -> Iterator[str]:
@@ -109,16 +106,4 @@ def judged(platter: Platter, ledger: Ledger, *, ended: bool) -> Iterator[str]:
 async def test_a_disk_that_fails_at_any_step_loses_nothing_that_was_acknowledged(
     tmp_path: Path, thorough: bool
 ) -> None:
-    with hurried():
-        steps = await steps_of_a_life(tmp_path / "whole")
-        number, reached = 0, True
-        while reached:  # stop when no fault fired
-            number += 1
-            if number <= len(steps) and not is_chosen(steps[number - 1], thorough=thorough):
-                continue
-            where = steps[number - 1] if number <= len(steps) else "the end"
-            troubles = TROUBLES if thorough else [TROUBLES[number % len(TROUBLES)]]
-            for plan, failure in troubles:
-                reached, wrong = await fail(plan(number, failure), tmp_path)
-                assert not wrong, "\n".join([f"{where}, {failure}, {plan.__name__}:", *wrong[:20]])
-    assert number >= len(steps)
+    await each_step_meets(TROUBLES, fail, tmp_path, thorough=thorough)

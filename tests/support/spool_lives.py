@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 from unittest import mock
 
 from common.errors import EnvironmentFailure
@@ -17,6 +18,8 @@ from tests.support.spool_story import Ledger, Story, findings
 
 CHECKPOINT_PAGES = 25  # so that a short life has several checkpoints in it
 STRIDE = 5  # in the quick form, of the writes; all other steps are taken
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -73,13 +76,42 @@ async def recovered(folder: Path, ledger: Ledger) -> list[str]:
     return wrong
 
 
-async def steps_of_a_life(folder: Path) -> list[Step]:
+async def each_step_meets(
+    troubles: Sequence[T],
+    trial: Callable[[int, T, Path], Awaitable[tuple[bool, list[str]]]],
+    scratch: Path,
+    *,
+    thorough: bool,
+) -> None:
+    """Let trouble come at each step of a life, up to one that no life reaches.
+
+    Args:
+        troubles: the thorough form has all of them at each step, the quick one in turn.
+        trial: lets one come at a step; returns whether it came, and what was wrong after it.
+        scratch: a folder for trials.
+        thorough: which form it is.
+    """
+    with hurried():
+        steps = await _steps_of_a_life(scratch / "whole")
+        number, came = 0, True
+        while came:
+            number += 1
+            step = steps[number - 1] if number <= len(steps) else None
+            if step is not None and not _is_chosen(step, thorough=thorough):
+                continue
+            for trouble in troubles if thorough else [troubles[number % len(troubles)]]:
+                came, wrong = await trial(number, trouble, scratch)
+                assert not wrong, "\n".join([f"{step or 'the end'}:", *wrong[:20]])
+    assert number >= len(steps)
+
+
+async def _steps_of_a_life(folder: Path) -> list[Step]:
     """Return what a life asks of a disk that does not fail."""
     with numbered(shard(folder)) as platter:
         assert await lived(folder, platter, Ledger())
         return platter.steps
 
 
-def is_chosen(step: Step, *, thorough: bool) -> bool:
+def _is_chosen(step: Step, *, thorough: bool) -> bool:
     """Say whether something is to happen at this step."""
     return thorough or step.kind is not Kind.WRITE or step.number % STRIDE == 0
