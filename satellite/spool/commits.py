@@ -197,18 +197,18 @@ class Commits:
             transaction.write_records()
         except apsw.Error as error:
             self._look_at(error)
-            self._give_up(pending, failure_of(error))
+            self._take_back(pending, failure_of(error))
             return
         except BaseException:
             # A fault of ours, such as text that SQLite cannot hold. Nobody may wait for ever for
             # a commit that does not come, and half an operation must not be committed.
             what = "a step of the spool failed, and nothing of it was written"
-            self._give_up(pending, EnvironmentFailure(what, hint="look at the log"))
+            self._take_back(pending, EnvironmentFailure(what, hint="look at the log"))
             raise
         self._busy = True
         self._jobs.put(transaction)
 
-    def _give_up(
+    def _take_back(
         self, pending: list[tuple[Operation, asyncio.Future[None]]], failure: BorderScoutError
     ) -> None:
         self._roll_back()
