@@ -105,3 +105,4 @@ MessageIdOrNone = Annotated[
     str, typer.Argument(metavar="ID", help="One message's id.", callback=_id_or_none)
 ]
 MessageId = Annotated[str, typer.Argument(metavar="ID", help="The message's id.", callback=_id)]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import typer
 
 from cli.applied import Wait, say_applied, wait_until_applied
-from cli.arguments import Domain, DomainOrAll, Targets
+from cli.arguments import Domain, DomainOrAll, Targets, Yes
 from cli.client import Client, TokenFile, Url
 from cli.holds import order_in_words, print_holds, print_orders, what_is_held
 from cli.output import AsJson, console, fail, plain, print_json, print_lines
@@ -25,7 +25,6 @@ DAYS_MAX = 30
 TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"]
 
 Reason = Annotated[str, typer.Option(help="Why; it stands beside the order, and in the history.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 @app.command("list", epilog="Example: borderscout hold list")

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from cli.inventory import File, fail, read, say
+from cli.inventory import File, Json, fail, read, say
 from cli.progress import progress_bar
 from inventory.mx.formats.bind import bind_text
 from inventory.mx.names import Naming
@@ -44,7 +44,7 @@ NamingOption = Annotated[
 @app.command(epilog="Example: borderscout mx plan inventory/example.yaml --json > plan.json")
 def plan(
     file: File,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
     against: Annotated[
         Path | None,
         typer.Option("--against", metavar="PLAN", help="An earlier plan, as --json printed it."),

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cli.arguments import MessageId
+from cli.arguments import MessageId, Yes
 from cli.client import Client, TokenFile, Url
 from cli.output import (
     AsJson,
@@ -132,7 +132,7 @@ def release(
 @app.command(epilog="Example: borderscout quarantine delete 01ARZ3NDEKTSV4RRFFQ69G5FAV --yes")
 def delete(
     message: MessageId,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     url: Url = "",
     token_file: TokenFile = None,
     as_json: AsJson = False,
