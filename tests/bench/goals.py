@@ -36,6 +36,9 @@ class Others:
     unaccounted: int | None = None
 
 
+Measure = Callable[[Mapping[Key, Figures], Others, str], float | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
     """One figure that must be at most, or at least, something.
@@ -52,7 +55,7 @@ class Goal:
     bound: float
     is_floor: bool
     unit: str
-    measure: Callable[[Mapping[Key, Figures], Others, str], float | None]
+    measure: Measure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +86,7 @@ def verdicts(figures: Mapping[Key, Figures], others: Others, *, ours: str) -> li
     return [Verdict(goal=goal, value=goal.measure(figures, others, ours)) for goal in GOALS]
 
 
-def _against(
-    peer: str, load: str, field: Callable[[Figures], float | None]
-) -> Callable[[Mapping[Key, Figures], Others, str], float | None]:
+def _against(peer: str, load: str, field: Callable[[Figures], float | None]) -> Measure:
     def measure(figures: Mapping[Key, Figures], _others: Others, ours: str) -> float | None:
         our, their = figures.get((ours, load)), figures.get((peer, load))
         if our is None or their is None:
@@ -122,6 +123,18 @@ def _memory(figures: Mapping[Key, Figures], _others: Others, ours: str) -> float
     )
 
 
+def _floor(what: str, bound: float, field: Callable[[Others], float | None]) -> Goal:
+    return Goal(what=what, bound=bound, is_floor=True, unit="×", measure=_beside(field))
+
+
+def _ceiling(what: str, bound: float, unit: str, field: Callable[[Others], float | None]) -> Goal:
+    return Goal(what=what, bound=bound, is_floor=False, unit=unit, measure=_beside(field))
+
+
+def _beside(field: Callable[[Others], float | None]) -> Measure:
+    return lambda _figures, others, _ours: field(others)
+
+
 GOALS = (
     _rate(PEER, "i", 2.0),
     _rate(PEER, "ii", 2.0),
@@ -141,48 +154,28 @@ GOALS = (
         unit="MiB",
         measure=_memory,
     ),
-    Goal(
-        what="held messages drain, to the rate at which they were accepted",
-        bound=0.8,
-        is_floor=True,
-        unit="×",
-        measure=lambda _figures, others, _ours: others.drain_ratio,
+    _floor(
+        "held messages drain, to the rate at which they were accepted",
+        0.8,
+        lambda one: one.drain_ratio,
     ),
-    Goal(
-        what="a node with a full spool takes mail after its start",
-        bound=3.0,
-        is_floor=False,
-        unit="s",
-        measure=lambda _figures, others, _ours: others.ready_s,
+    _ceiling(
+        "a node with a full spool takes mail after its start", 3.0, "s", lambda one: one.ready_s
     ),
-    Goal(
-        what="goodput at twice the rate that is kept up, to the peak",
-        bound=0.9,
-        is_floor=True,
-        unit="×",
-        measure=lambda _figures, others, _ours: others.goodput_ratio,
+    _floor(
+        "goodput at twice the rate that is kept up, to the peak", 0.9, lambda one: one.goodput_ratio
     ),
-    Goal(
-        what="peak after that, to the peak before",
-        bound=0.9,
-        is_floor=True,
-        unit="×",
-        measure=lambda _figures, others, _ours: others.recovery_ratio,
+    _floor("peak after that, to the peak before", 0.9, lambda one: one.recovery_ratio),
+    _ceiling(
+        "memory in the last tenth of a long run, to that in the second tenth",
+        1.1,
+        "×",
+        lambda one: one.growth,
     ),
-    Goal(
-        what="memory in the last tenth of a long run, to that in the second tenth",
-        bound=1.1,
-        is_floor=False,
-        unit="×",
-        measure=lambda _figures, others, _ours: others.growth,
-    ),
-    Goal(
-        what="messages of a long run whose end is not known",
-        bound=0.0,
-        is_floor=False,
-        unit="messages",
-        measure=lambda _figures, others, _ours: (
-            None if others.unaccounted is None else float(others.unaccounted)
-        ),
+    _ceiling(
+        "messages of a long run whose end is not known",
+        0.0,
+        "messages",
+        lambda one: one.unaccounted,
     ),
 )
