@@ -12,8 +12,9 @@ import typer
 
 from common.address import AddressError, parse_address, parse_domain
 from common.ids import is_ulid
-from common.preferences.documents import Scope as _Scope
-from common.preferences.documents import canonical_pattern, split_target
+from common.preferences.bodies import split_target
+from common.preferences.documents import canonical_pattern
+from common.preferences.scopes import Scope as _Scope
 
 SCOPE_HELP = "cluster, customer/NAME, domain/NAME or recipient/ADDRESS."
 

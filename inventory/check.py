@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from common.preferences.documents import split_target
+from common.preferences.bodies import split_target
 from inventory.model import CORE_FOLDER
 from inventory.raw import IpAddress, IpNetwork, Raw, nodes_of
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from common.address import AddressError, parse_address, parse_domain
-from common.preferences.documents import TARGETS_MAX, split_target
+from common.preferences.bodies import TARGETS_MAX, split_target
 from common.settings import Settings
 
 CORE_FOLDER = "core"  # of the rendered ones; satellites' folders have their names

@@ -1,7 +1,7 @@
 """Everything the core pushes, and how it resolves into one answer for one recipient.
 
-Pure. ``documents`` says what there is and its bounds, ``policy`` the policy keys, ``resolve`` the
-answer, ``digest`` how two sets are compared.
+Pure. ``documents`` says what there is, ``bodies`` what may stand in it, ``scopes`` to whom it
+applies, ``policy`` the policy keys, ``resolve`` the answer, ``digest`` how two sets are compared.
 """
 
 from common.preferences.documents import (
@@ -11,11 +11,10 @@ from common.preferences.documents import (
     Kind,
     ListColour,
     Position,
-    Scope,
-    ScopeLevel,
 )
 from common.preferences.policy import POLICY_KEYS, Action, Policy
 from common.preferences.resolve import ListHit, Preferences, Route
+from common.preferences.scopes import Scope, ScopeLevel
 
 __all__ = [
     "POLICY_KEYS",

@@ -12,26 +12,27 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from common.address import Domain, domain_of, fold
+from common.preferences.bodies import (
+    EngineBody,
+    FilterBody,
+    HoldBody,
+    ListBody,
+    PolicyBody,
+    RouteBody,
+    RuleBody,
+)
 from common.preferences.digest import EMPTY_DIGEST, changed, document_hash
 from common.preferences.documents import (
     NOTHING,
     Document,
-    EngineBody,
-    FilterBody,
-    HoldBody,
     Kind,
-    ListBody,
     ListColour,
-    PolicyBody,
     Position,
-    RouteBody,
-    RuleBody,
-    Scope,
-    ScopeLevel,
     check_document,
     split_list_key,
 )
 from common.preferences.policy import Policy, ScanMoment, resolve_policy
+from common.preferences.scopes import Scope, ScopeLevel
 
 ROUTES_MAX = 4_096  # kept ready, of a hundred thousand
 

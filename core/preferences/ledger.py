@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.errors import LocalError
+from common.preferences.bodies import RuleBody
 from common.preferences.documents import (
     Document,
     DocumentRefused,
     Epoch,
     Kind,
     Position,
-    RuleBody,
     canonical_json,
     check_document,
     split_list_key,

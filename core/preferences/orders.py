@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.preferences import Document, Kind
-from common.preferences.documents import HoldBody, canonical_json
+from common.preferences.bodies import HoldBody
+from common.preferences.documents import canonical_json
 
 
 def ordered(domain: str, standing: HoldBody | None, given: Mapping[str, Any]) -> Document:

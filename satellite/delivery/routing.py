@@ -17,7 +17,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from common.address import domain_of
 from common.preferences import Policy, Preferences
-from common.preferences.documents import split_target
+from common.preferences.bodies import split_target
 from common.preferences.policy import resolve_policy
 from satellite.delivery.hold import HOLD_DAYS_DEFAULT
 from satellite.delivery.outcome import Answer, Stage

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from common.ids import MessageId, ulid_ms
 from common.preferences import Preferences
-from common.preferences.documents import HoldBody
+from common.preferences.bodies import HoldBody
 from common.preferences.policy import EightBit, TlsPolicy
 from satellite.delivery.hold import HOLD_DAYS_DEFAULT
 from satellite.delivery.routing import Destination, Target, Via, policy_of, targets_of

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from common.clock import Clock
 from common.errors import SettingsError
 from common.ids import ULID_RANDOM_BYTES, MessageId, ulid, ulid_ms
-from common.preferences.documents import split_target
+from common.preferences.bodies import split_target
 from common.tasks import keep_running, spawn
 from satellite.delivery.attempt import Attempt
 from satellite.delivery.dsn.allowance import Allowance

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from common.address import parse_domain
 from common.preferences import Document, Kind
-from common.preferences.documents import TARGETS_MAX, HoldBody
+from common.preferences.bodies import TARGETS_MAX, HoldBody
 from common.reports import HoldReport
 from core.link.fleet import NodeStatus, State
 from core.preferences.ledger import RevisionConflict

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr
 
 from common.address import domain_of, parse_address
 from common.preferences import POLICY_KEYS, Document, Kind, Position, Scope
-from common.preferences.documents import RouteBody, canonical_json, split_list_key
+from common.preferences.bodies import RouteBody
+from common.preferences.documents import canonical_json, split_list_key
 from core.preferences.ledger import RevisionConflict, documents_json, read_documents
 from core.web.access import Caller
 from core.web.api.holds import order_json

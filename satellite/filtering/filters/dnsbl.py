@@ -15,7 +15,7 @@ import structlog
 from prometheus_client import Gauge
 
 from common.address import canonical_ip
-from common.preferences.documents import FilterBody
+from common.preferences.bodies import FilterBody
 from common.verdict import Outcome, Test, Verdict, printable
 from satellite.filtering.answers import Answers
 from satellite.filtering.filter import Filter, FilterContext, Mail, name_of_test

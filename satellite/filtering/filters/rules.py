@@ -10,7 +10,7 @@ import functools
 from collections.abc import Iterator, Sequence
 
 from common.address import fold
-from common.preferences.documents import RuleBody
+from common.preferences.bodies import RuleBody
 from common.preferences.patterns import compile_pattern
 from common.verdict import Outcome, Test, Verdict, printable
 from satellite.filtering.filter import Filter, FilterContext, Mail, name_of_test

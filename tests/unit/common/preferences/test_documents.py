@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from common.address import AddressError
 from common.preferences import Document, DocumentRefused, Epoch, Kind, Scope, ScopeLevel
+from common.preferences.bodies import split_target
 from common.preferences.documents import (
     BODY_BYTES_MAX,
     ListColour,
@@ -17,7 +18,6 @@ from common.preferences.documents import (
     check_document,
     list_key,
     split_list_key,
-    split_target,
 )
 from tests.support.preferences import document, tombstone
 

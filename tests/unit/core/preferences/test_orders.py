@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from common.preferences import Document, Kind
-from common.preferences.documents import HoldBody, check_document
+from common.preferences.bodies import HoldBody
+from common.preferences.documents import check_document
 from core.preferences.orders import ordered
 
 STANDING = HoldBody(hold_days=14, deliver_to=("backup.example:25",), reason="moved house")
