@@ -12,6 +12,7 @@ from typing import Any
 
 from common.clock import SystemClock
 from tests.support.ledger import Ledger
+from tests.support.waiting import SETTLE_S
 
 
 class CountingLedger(Ledger):
@@ -32,7 +33,15 @@ class CountingLedger(Ledger):
         self._news.set()
 
     async def reaches(self, count: int) -> None:
-        """Return at the answer with this number."""
+        """Return at the answer with this number.
+
+        Raises:
+            AssertionError: a minute goes by without any answer.
+        """
         while self.answers < count:
             self._news.clear()
-            await self._news.wait()
+            try:
+                async with asyncio.timeout(SETTLE_S):
+                    await self._news.wait()
+            except TimeoutError:
+                raise AssertionError(f"{self.answers} answers, and no {count}th comes") from None
