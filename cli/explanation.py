@@ -46,7 +46,7 @@ def next_try(recipient: dict[str, Any], *, now_us: int) -> str:
     if state == "frozen":
         return "none before it is resumed"
     if state == "damaged":
-        return "none before somebody resumes or drops it"
+        return "none before somebody resumes, bounces or drops it"
     if state == "sending":
         return "under way"
     if hold is not None:

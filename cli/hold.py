@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -12,6 +11,7 @@ import typer
 from cli.applied import Wait, say_applied, wait_until_applied
 from cli.arguments import Domain, DomainOrAll, Targets, Yes
 from cli.client import Client, TokenFile, Url
+from cli.consent import confirm
 from cli.holds import order_in_words, print_holds, print_orders, what_is_held
 from cli.output import AsJson, console, fail, plain, print_json, print_lines
 
@@ -65,10 +65,10 @@ def extend(
     client = Client(url, token_file)
     before = _of_ours(client, domain)["route"]["hold_days"]
     if days < before:
-        _confirm(
+        confirm(
             f"{domain} is held for {before} days; what is older than {days} would go back to the"
             " senders at once",
-            yes,
+            yes=yes,
         )
     _order(client, domain, {"hold_days": days}, reason=reason, wait=wait, as_json=as_json)
 
@@ -108,7 +108,7 @@ def bounce(
     client = Client(url, token_file)
     found = _of_ours(client, domain)
     accepted = "" if before is None else f", as far as accepted before {before:%Y-%m-%d %H:%M:%S}"
-    _confirm(f"{what_is_held(domain, found)} would go back to the senders{accepted}", yes)
+    confirm(f"{what_is_held(domain, found)} would go back to the senders{accepted}", yes=yes)
     when: int | str = "now"
     if before is not None:
         when = int(before.replace(tzinfo=UTC).timestamp()) * 1_000_000
@@ -143,15 +143,6 @@ def _of_ours(client: Client, domain: str) -> dict[str, Any]:
             " name the domain as borderscout hold list shows it"
         )
     return found
-
-
-def _confirm(what: str, yes: bool) -> None:
-    """Go on only when somebody has agreed: what goes back to its senders never returns."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        fail(f"{what}; say --yes when this is wanted", status=2)
-    typer.confirm(f"{plain(what)}. Go on?", abort=True, err=True)
 
 
 def _order(

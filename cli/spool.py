@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cli.arguments import MessageId, MessageIdOrNone
+from cli.arguments import MessageId, MessageIdOrNone, Yes
+from cli.consent import confirm
 from cli.explanation import next_try, route, time_left, why
 from cli.node import Config, ask
 from cli.output import (
@@ -36,6 +37,9 @@ app = typer.Typer(
 )
 
 AN_ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+NOT_HERE = "{message} is not in the spool; it may have ended: borderscout track {message}"
+NOT_STOPPED = "nothing of it is damaged or frozen"
+STOPPED = (State.DAMAGED, State.FROZEN)  # what ends only when an operator says so
 END = "~"  # after every message id
 STATE_WIDTH = max(map(len, UNFINISHED))
 Page = dict[str, dict[str, Any]]  # by shard
@@ -93,7 +97,7 @@ def show(message: MessageId, config: Config, as_json: AsJson = False) -> None:
     """Show one message: why it is where it is, when it is tried next, and how long it is kept."""
     found = _messages(ask(config, {"ask": "show", "id": message}))
     if not found:
-        fail(f"{message} is not in the spool; it may have ended: borderscout track {message}")
+        fail(NOT_HERE.format(message=message))
     if as_json:
         print_lines(found)
     else:
@@ -141,12 +145,59 @@ def resume(
     _move(config, "resume", "resumed", message, destination, as_json)
 
 
-@app.command(epilog=f"Example: borderscout spool drop {AN_ID} --config lon1/satellite.yaml")
-def drop(message: MessageId, config: Config, as_json: AsJson = False) -> None:
+@app.command(epilog=f"Example: borderscout spool drop {AN_ID} --config lon1/satellite.yaml --yes")
+def drop(message: MessageId, config: Config, yes: Yes = False, as_json: AsJson = False) -> None:
     """Give up a damaged message, whose body cannot be read: its outcome is dropped."""
+    confirm(f"{message} would be given up for good, and its sender told nothing", yes=yes)
     answers = ask(config, {"ask": "drop", "id": message})
     _check_here(answers, message, "it is not damaged")
     _done(answers, f"dropped {message}", as_json)
+
+
+@app.command(epilog=f"Example: borderscout spool bounce {AN_ID} --config lon1/satellite.yaml --yes")
+def bounce(
+    message: MessageId,
+    config: Config,
+    reason: Annotated[
+        str, typer.Option(help="Why; the sender reads it, and it stands in the records.")
+    ] = "",
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """End what is damaged or frozen of a message, and tell its sender: the outcome is bounced."""
+    confirm(_what_goes_back(config, message), yes=yes)
+    answers = ask(config, {"ask": "bounce", "id": message, "reason": reason})
+    _check_here(answers, message, NOT_STOPPED)
+    (found,) = (answer for answer in answers.values() if answer["moved"])
+    if as_json:
+        names = ("recipients", "told", "silent", "content_lost")
+        print_json({"done": True, "shards": len(answers)} | {name: found[name] for name in names})
+        return
+    console.print(plain(f"bounced {message}: {_heard(found)}"))
+
+
+def _what_goes_back(config: Path, message: str) -> str:
+    """Return in words what would end, once there is something."""
+    shown = _messages(ask(config, {"ask": "show", "id": message}))
+    if not shown:
+        fail(NOT_HERE.format(message=message))
+    count = sum(one["state"] in STOPPED for one in shown[0]["recipients"])
+    if not count:
+        fail(f"{message}: {NOT_STOPPED}; see why with: borderscout spool show {message}")
+    sender = shown[0]["sender"] or "nobody, since it has no sender"
+    return f"{message}, for {counted(count, 'recipient')}, would end and go back to {sender}"
+
+
+def _heard(found: dict[str, Any]) -> str:
+    """Return in words what a sender hears of mail that went back."""
+    parts = [counted(found["recipients"], "recipient")]
+    if found["told"]:
+        parts.append("its sender is told")
+    nobody = "of others it is told nothing" if found["told"] else "its sender is told nothing"
+    parts += [f"{nobody}: {why}" for why in found["silent"]]
+    if found["content_lost"]:
+        parts.append("nothing of the content is returned: it was lost")
+    return "; ".join(parts)
 
 
 def _move(
@@ -270,7 +321,7 @@ def _print_whole(message: dict[str, Any]) -> None:
 def _check_here(shards: Page, message: str, nothing: str) -> None:
     """End the command when no shard has the message, or there is nothing to be done with it."""
     if not any(found["done"] for found in shards.values()):
-        fail(f"{message} is not in the spool; see what is with: borderscout spool list")
+        fail(NOT_HERE.format(message=message))
     if not any(found["moved"] for found in shards.values()):
         fail(f"{message}: {nothing}; see why with: borderscout spool show {message}")
 

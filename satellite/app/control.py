@@ -19,7 +19,8 @@ from satellite.app.draining import mark, unmark
 from satellite.app.parent import Workers
 
 NAME = "control.sock"
-KNOWN = frozenset({"status", "list", "show", "flush", "freeze", "resume", "drop", "drain", "left"})
+LOOKING = ("status", "holds", "left", "list", "show")
+KNOWN = frozenset({*LOOKING, "flush", "freeze", "resume", "drop", "bounce", "drain"})
 DEADLINE_S = 30.0
 
 

@@ -6,6 +6,8 @@ an operator on the node.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -22,6 +24,7 @@ from satellite.delivery.worker import Delivery
 from satellite.spool.leftover import Left
 from satellite.spool.store import Spool
 
+HOLDS_MAX = 1000  # in one answer
 AT_ONCE = (State.RECEIVED, State.QUEUED, State.SENDING)  # somebody works on these
 EXPIRING = frozenset({State.WAITING, State.QUEUED, State.SENDING, State.DEFERRED, State.HELD})
 
@@ -47,6 +50,14 @@ class Desk:
     def __init__(self, shard: Asked) -> None:
         self._shard = shard
         self._inspection = Inspection(shard)
+        # What may take a while: of these the event loop goes on with other work.
+        self._patient: Mapping[str, Callable[[Question], Awaitable[Answer]]] = {
+            "list": self._inspection.look,
+            "freeze": self._inspection.freeze,
+            "resume": self._inspection.resume,
+            "drop": self._inspection.drop,
+            "bounce": self._inspection.bounce,
+        }
 
     async def answer(self, question: Question) -> Answer:
         """Return the answer, or what is wrong with the question."""
@@ -56,13 +67,14 @@ class Desk:
             return {"error": str(error)}
 
     async def _answer(self, question: Question) -> Answer:
-        match question.get("ask"):
+        ask = question.get("ask")
+        if isinstance(ask, str) and ask in self._patient:
+            return await self._patient[ask](question)
+        match ask:
             case "metrics":
                 answer: Answer = {"text": generate_latest(self._shard.registry).decode()}
             case "status":
                 answer = self._status()
-            case "list":
-                answer = await self._inspection.look(question)
             case "show":
                 answer = self._inspection.show(question)
             case "flush":
@@ -72,12 +84,8 @@ class Desk:
                 answer = {"done": True}
             case "left":
                 answer = self._left()
-            case "freeze":
-                answer = await self._inspection.freeze(question)
-            case "resume":
-                answer = await self._inspection.resume(question)
-            case "drop":
-                answer = await self._inspection.drop(question)
+            case "holds":
+                answer = self._holds()
             case _:
                 answer = {"error": "unknown question"}
         return answer
@@ -94,6 +102,10 @@ class Desk:
             "outbox_quarantine": uploads,
             "problems": list(spool.problems()),
         }
+
+    def _holds(self) -> Answer:
+        holds = self._shard.delivery.holds()
+        return {"holds": [asdict(hold) for hold in holds[:HOLDS_MAX]]}
 
     def _left(self) -> Answer:
         spool = self._shard.spool

@@ -21,7 +21,7 @@ from satellite.app.channel import Answer, Question
 from satellite.app.description import describe
 from satellite.delivery.worker import Delivery
 from satellite.spool.finding import Found
-from satellite.spool.states import FREEZABLE
+from satellite.spool.states import FREEZABLE, STOPPED
 from satellite.spool.store import Spool
 
 LIST_MAX = 1000  # messages in one answer
@@ -105,7 +105,7 @@ class Inspection:
     async def resume(self, question: Question) -> Answer:
         """Let what is frozen for a destination, or frozen or damaged of a message, go on."""
         spool = self._shard.spool
-        states = {State.FROZEN} if question.get("id") is None else {State.FROZEN, State.DAMAGED}
+        states = {State.FROZEN} if question.get("id") is None else STOPPED
         return await self._move(
             question, states, lambda one, numbers: spool.resume(one, numbers=numbers)
         )
@@ -116,6 +116,27 @@ class Inspection:
         return await self._move_one(
             message_of(question), {State.DAMAGED}, lambda one, numbers: spool.drop(one)
         )
+
+    async def bounce(self, question: Question) -> Answer:
+        """Send what is frozen or damaged of one message back to its sender."""
+        message = message_of(question)
+        is_here = self._shard.spool.message(message) is not None
+        reason = question.get("reason")
+        given = None
+        if is_here:
+            given = await self._shard.delivery.give_back(
+                message, reason=reason if isinstance(reason, str) else ""
+            )
+        if given is None:
+            return {"done": is_here, "moved": 0}
+        return {
+            "done": True,
+            "moved": 1,
+            "recipients": given.recipients,
+            "told": given.is_told,
+            "silent": list(given.silent),
+            "content_lost": given.is_content_lost,
+        }
 
     # ---- inside
 

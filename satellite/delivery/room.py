@@ -5,7 +5,7 @@ Pure but for what it holds: the port to the spool, and the parts that the worker
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -63,6 +63,19 @@ class DeliverySpool(Protocol):
 
     async def damage(self, message: MessageId, reason: str, /) -> None:
         """Set a message aside whose body cannot be read."""
+        ...
+
+    async def bounce(
+        self,
+        message: MessageId,
+        numbers: Collection[int],
+        reason: str,
+        /,
+        *,
+        records: Sequence[Outgoing] = (),
+        bounces: Sequence[NewMessage] = (),
+    ) -> None:
+        """Send what is frozen or damaged of a message back; raises IllegalTransition."""
         ...
 
     def age_us(self) -> int:

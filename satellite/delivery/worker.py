@@ -22,6 +22,7 @@ from satellite.delivery.attempt import Attempt
 from satellite.delivery.dsn.allowance import Allowance
 from satellite.delivery.dsn.status_part import Reporter
 from satellite.delivery.errand import Errand
+from satellite.delivery.giving_back import GivenBack, give_back
 from satellite.delivery.hold import HoldInfo
 from satellite.delivery.hop.connections import Connections
 from satellite.delivery.hop.lookup import DnsResolver, Resolver
@@ -168,6 +169,10 @@ class Delivery:
         is_here = self._lanes.hurry(message)
         self._woken.set()
         return is_here
+
+    async def give_back(self, message: MessageId, *, reason: str = "") -> GivenBack | None:
+        """Send what is frozen or damaged of a message back to its sender; see ``give_back``."""
+        return await give_back(self._room, message, reason=reason)
 
     def destination_of(self, address: str, origin: Origin) -> str:
         """Return the name of the destination of a recipient's mail."""

@@ -5,7 +5,7 @@ Touches the spool's commits. An operator asks, or a stage that cannot read a bod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from common.ids import MessageId
@@ -14,7 +14,7 @@ from satellite.spool import changes, moves
 from satellite.spool.at_hand import AtHand
 from satellite.spool.bodies import Body
 from satellite.spool.commits import Commits, Operation
-from satellite.spool.messages import Stored
+from satellite.spool.messages import NewMessage, Outgoing, Stored
 from satellite.spool.problems import problems
 
 
@@ -34,6 +34,10 @@ class Interventions:
 
     def open_body(self, message: Stored) -> Body:
         """Return a message's octets; close it after use."""
+        raise NotImplementedError
+
+    def _stored_new(self, new: NewMessage) -> Stored:
+        """Return a message of our own as the spool will hold it."""
         raise NotImplementedError
 
     async def damage(self, message: MessageId, reason: str) -> None:
@@ -69,6 +73,38 @@ class Interventions:
     async def drop(self, message: MessageId) -> None:
         """Give a damaged message up: its outcome is ``dropped``, by an operator."""
         await self._change(message, moves.dropped(message, self._dropper(message)))
+
+    async def bounce(
+        self,
+        message: MessageId,
+        numbers: Collection[int],
+        reason: str,
+        *,
+        records: Sequence[Outgoing] = (),
+        bounces: Sequence[NewMessage] = (),
+    ) -> None:
+        """Send what is frozen or damaged of a message back: outcome, records and DSN in one commit.
+
+        Args:
+            message: which one.
+            numbers: the recipients that end so.
+            reason: why, for the record.
+            records: what else is to be told.
+            bounces: the DSNs; none when nobody is told.
+
+        Raises:
+            IllegalTransition: one of them is neither any more; nothing has changed.
+        """
+        made = [(self._stored_new(bounce), bounce) for bounce in bounces]
+        operation = moves.bounced(
+            message,
+            numbers,
+            reason,
+            records=records,
+            bounces=made,
+            drop_body=self._dropper(message),
+        )
+        await self._change(message, operation)
 
     def problems(self) -> tuple[str, ...]:
         """Return what an operator should know of the folder, one sentence each."""

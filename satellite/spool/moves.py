@@ -10,12 +10,18 @@ from collections.abc import Callable, Collection, Sequence
 from common.ids import MessageId
 from common.records import Event
 from common.states import State
-from satellite.spool.changes import finish, move, open_recipients
+from satellite.spool.changes import finish, move, open_recipients, settled
 from satellite.spool.chronicle import record_results
 from satellite.spool.commits import Operation, Transaction
-from satellite.spool.messages import Outgoing, Recipient, Settled
+from satellite.spool.messages import NewMessage, Outgoing, Recipient, Settled, Stored
 from satellite.spool.rows import addresses
-from satellite.spool.states import FREEZABLE, TABLE, IllegalTransition, check_transition
+from satellite.spool.states import (
+    FREEZABLE,
+    STOPPED,
+    TABLE,
+    IllegalTransition,
+    check_transition,
+)
 
 _DAMAGEABLE = frozenset(state for state, row in TABLE.items() if State.DAMAGED in row.after)
 _RESUMED = "resumed by an operator"
@@ -46,7 +52,7 @@ def resumed(message: MessageId, numbers: Collection[int] | None = None) -> Opera
     """An operator lets a message go on: to delivery, or to scanning if it was never judged."""
 
     def write(transaction: Transaction) -> None:
-        stopped = _in(transaction, message, {State.FROZEN, State.DAMAGED}, numbers)
+        stopped = _in(transaction, message, STOPPED, numbers)
         judged = [recipient for recipient in stopped if recipient.copy >= 0]
         fresh = [recipient for recipient in stopped if recipient.copy < 0]
         _all_moved(
@@ -79,6 +85,33 @@ def dropped(message: MessageId, drop_body: Callable[[], None]) -> Operation:
             move(transaction, message, recipient, State.DROPPED)
         record_results(transaction, message, results, before)
         finish(transaction, message, drop_body)
+
+    return write
+
+
+def bounced(
+    message: MessageId,
+    numbers: Collection[int],
+    reason: str,
+    *,
+    records: Sequence[Outgoing],
+    bounces: Sequence[tuple[Stored, NewMessage]],
+    drop_body: Callable[[], None],
+) -> Operation:
+    """An operator sends what is frozen or damaged of a message back to its sender."""
+    results = [
+        Settled(number=number, state=State.BOUNCED, reason=reason, attempted=False)
+        for number in numbers
+    ]
+    settle = settled(message, results, records=records, bounces=bounces, drop_body=drop_body)
+
+    def write(transaction: Transaction) -> None:
+        # The DSN was made from what was read before. Who was let go since may be on the way to the
+        # customer, and must not go back to the sender as well.
+        stopped = {recipient.number for recipient in _in(transaction, message, STOPPED)}
+        if not stopped.issuperset(numbers):
+            raise IllegalTransition(f"{message} has gone on or ended meanwhile; nothing was done")
+        settle(transaction)
 
     return write
 

@@ -86,7 +86,7 @@ TABLE: Mapping[State, Row] = {
     ),
     _S.FROZEN: Row(
         "stopped by an operator",
-        frozenset({_S.DEFERRED, _S.DAMAGED, _S.EXPIRED}),
+        frozenset({_S.DEFERRED, _S.DAMAGED, _S.BOUNCED, _S.EXPIRED}),
         Recovery.LEAVE,
         Event.FROZEN,
     ),
@@ -105,6 +105,8 @@ TABLE: Mapping[State, Row] = {
 }
 
 FREEZABLE = frozenset({State.QUEUED, State.DEFERRED, State.HELD})  # what an operator can stop
+# What goes on, or ends, only when an operator says so.
+STOPPED = frozenset(state for state, row in TABLE.items() if row.recovery is Recovery.LEAVE)
 
 
 class IllegalTransition(LocalError):

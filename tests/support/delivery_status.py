@@ -71,7 +71,8 @@ def _content(dsn: bytes) -> str:
     if boundary is None:
         raise NotByTheGrammar("no boundary")
     parts = dsn.split(b"\r\n--" + boundary[1])
-    if len(parts) != 5 or not parts[4].startswith(b"--\r\n"):
+    # The third part may be missing: RFC 3464 section 2, RFC 6522 section 3.
+    if len(parts) not in (4, 5) or not parts[-1].startswith(b"--\r\n"):
         raise NotByTheGrammar(f"{len(parts) - 2} parts")
     head, _, content = parts[2].partition(b"\r\n\r\n")
     if b"Content-Type: message/delivery-status" not in head:

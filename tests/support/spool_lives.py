@@ -14,7 +14,8 @@ from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.numbered_disk import numbered
 from tests.support.platter import Kind, Platter, Step
-from tests.support.spool_story import Ledger, Story, findings
+from tests.support.spool_findings import findings
+from tests.support.spool_story import Ledger, Story
 
 CHECKPOINT_PAGES = 25  # so that a short life has several checkpoints in it
 STRIDE = 5  # in the quick form, of the writes; all other steps are taken

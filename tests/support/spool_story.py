@@ -1,13 +1,12 @@
 """What happens to a spool in its life, and what was said meanwhile?
 
 One message goes each of the ways that there are. The ledger holds what was acknowledged, and what
-was merely begun; ``findings`` holds a recovered spool against it. Times stand still, so that each
-run asks the same of the disk.
+was merely begun; ``spool_findings`` holds a recovered spool against it. Times stand still, so that
+each run asks the same of the disk.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -15,7 +14,7 @@ from common.envelope import Envelope
 from common.errors import EnvironmentFailure
 from common.ids import MessageId
 from common.preferences import Document, Epoch, Position, Preferences
-from common.records import Event, LogRecord
+from common.records import LogRecord
 from common.states import OUTCOMES, State
 from satellite.spool.messages import (
     Copy,
@@ -48,6 +47,7 @@ class Ledger:
     accepted: dict[MessageId, int] = field(default_factory=dict)  # and at which step
     ended: dict[tuple[str, str], State] = field(default_factory=dict)
     marked: set[str] = field(default_factory=set)
+    notices: dict[str, str] = field(default_factory=dict)  # of what was sent back
     uploads: set[str] = field(default_factory=set)  # begun
     preferences: bool = False
     released: bool = False
@@ -109,6 +109,7 @@ class Story:
         await self._released()
         await self._held_and_frozen()
         await self._damaged()
+        await self._given_back()
         await self._accepted(LARGE)
         await self._accepted(SMALL)
 
@@ -226,19 +227,23 @@ class Story:
         message = await self._accepted(SMALL)
         if message is None or not await self._judged(message, judgement(Disposition.DELIVER)):
             return
+        bounce = self._notice("01ARZ3NDEKTSV4RRFFQ69G5FAW")
+        result = Settled(number=0, state=State.BOUNCED, reason="550")
+        if await self._do(lambda: self._spool.settle(message, [result], bounces=[bounce])) and (
+            self._ledger.say("settled", message)
+        ):
+            self._ledger.ended[message, "x@acme.example"] = State.BOUNCED
+
+    def _notice(self, name: str) -> NewMessage:
         bounce = NewMessage(
-            id=MessageId("01ARZ3NDEKTSV4RRFFQ69G5FAW"),
+            id=MessageId(name),
             origin=Origin.BOUNCE,
             envelope=envelope("a@sender.example", sender=""),
             body=b"Subject: failed\r\n\r\n",
             copy=Copy(head=b""),
         )
         self._ledger.begun[bounce.id] = bounce.body
-        result = Settled(number=0, state=State.BOUNCED, reason="550")
-        if await self._do(lambda: self._spool.settle(message, [result], bounces=[bounce])) and (
-            self._ledger.say("settled", message)
-        ):
-            self._ledger.ended[message, "x@acme.example"] = State.BOUNCED
+        return bounce
 
     async def _released(self) -> None:
         async def take() -> None:
@@ -280,116 +285,16 @@ class Story:
         if message is not None:
             await self._do(lambda: self._spool.damage(message, "its file cannot be read"))
 
-
-def findings(spool: Spool, ledger: Ledger) -> list[str]:
-    """Return what is wrong with a spool that was recovered; nothing is wrong when it is empty."""
-    kept = spool.records(after=len(ledger.records), limit=100_000)
-    records = [*ledger.records, *kept]
-    told = replayed(records)
-    return [
-        *_holes(records),
-        *_states(spool, ledger, told),
-        *_acknowledged(spool, ledger, told),
-        *_bodies(spool, ledger),
-    ]
-
-
-def replayed(records: list[LogRecord]) -> dict[tuple[str, str], State]:
-    """Return the state of each recipient as the records alone tell it."""
-    told: dict[tuple[str, str], State] = {}
-    simple = {
-        Event.DEFERRED: State.DEFERRED,
-        Event.HELD: State.HELD,
-        Event.FROZEN: State.FROZEN,
-        Event.RESUMED: State.DEFERRED,
-        Event.POSSIBLY_DELIVERED: State.DEFERRED,
-        Event.DAMAGED: State.DAMAGED,
-    }
-    disposed = {"deliver": State.QUEUED, "drop": State.DROPPED, "quarantine": State.QUARANTINED}
-    for record in records:
-        fields = record.decoded()
-        message = record.message_id
-        match record.event:
-            case Event.ACCEPTED:
-                first = State.RECEIVED if fields["origin"] == "smtp" else State.QUEUED
-                told.update({(message, one): first for one in fields["recipients"]})
-            case Event.WAITING:
-                told.update({key: State.WAITING for key in told if key[0] == message})
-            case Event.JUDGED:
-                for one in fields["recipients"]:
-                    told[message, one["address"]] = disposed[one["disposition"]]
-            case Event.ENDED:
-                for one in fields["recipients"]:
-                    told[message, one["address"]] = State(one["outcome"])
-            case event if event in simple:
-                for one in fields["recipients"]:
-                    address = one if isinstance(one, str) else one["address"]
-                    told[message, address] = simple[Event(event)]
-            case _:
-                pass
-    return told
-
-
-def _holes(records: list[LogRecord]) -> list[str]:
-    found = [record.sequence for record in records]
-    wanted = list(range(1, len(records) + 1))
-    return [] if found == wanted else [f"the records are numbered {found}"]
-
-
-def _states(spool: Spool, ledger: Ledger, told: dict[tuple[str, str], State]) -> list[str]:
-    wrong = []
-    there = {stored.id: stored for stored in spool.unfinished(limit=100_000)}
-    untold = there.keys() - {message for message, _ in told}
-    wrong += [f"{message} has no record" for message in untold]
-    for (message, address), state in told.items():
-        stored = there.get(MessageId(message))
-        if stored is not None:
-            found = [r.state for r in stored.recipients if r.address == address]
-            if found != [state]:
-                wrong.append(f"{message} {address} is {found}, its records say {state}")
-        elif state not in OUTCOMES:
-            wrong.append(f"{message} {address} is gone, its records say {state}")
-        elif state is State.QUARANTINED and message not in ledger.uploads:
-            wrong.append(f"{message} is quarantined and gone, and nobody has it")
-    for stored in there.values():
-        states = {recipient.state for recipient in stored.recipients}
-        if states <= OUTCOMES - {State.QUARANTINED}:
-            wrong.append(f"{stored.id} has ended and is still there")
-    return wrong
-
-
-def _acknowledged(spool: Spool, ledger: Ledger, told: dict[tuple[str, str], State]) -> list[str]:
-    known = {message for message, _ in told}
-    wrong = [f"{message} was accepted and is lost" for message in ledger.accepted.keys() - known]
-    wrong += [f"{message} was never sent to us" for message in known - ledger.begun.keys()]
-    wrong += [
-        f"{key} had ended as {state}, and is {told.get(key)}"
-        for key, state in ledger.ended.items()
-        if told.get(key) is not state
-    ]
-    wrong += [
-        f"{message} had its sending mark, and is {state}"
-        for (message, _), state in told.items()
-        if message in ledger.marked and state in {State.RECEIVED, State.QUEUED}
-    ]
-    if spool.preferences.position.revision != 1 and ledger.preferences:
-        wrong.append("the preferences were applied and are lost")
-    if ledger.released and not spool.release_is_known(RELEASE):
-        wrong.append("the release was taken and is not known")
-    return wrong
-
-
-def _bodies(spool: Spool, ledger: Ledger) -> list[str]:
-    wrong = []
-    files = set()
-    for stored in spool.unfinished(limit=100_000):
-        body = ledger.begun.get(stored.id, b"")
-        files |= {stored.id} if stored.in_file else set()
-        with spool.open_body(stored) as opened:
-            found = opened.read(0, stored.size)
-        if found != body or hashlib.sha256(body).digest() != stored.sha256:
-            wrong.append(f"{stored.id} has another body")
-    there = {path.name for path in (spool.folder / "bodies").iterdir()}
-    if there != files:
-        wrong.append(f"body files that nobody needs: {sorted(there - files)}")
-    return wrong
+    async def _given_back(self) -> None:
+        """An operator sends back what is damaged of a message, and in a file."""
+        message = await self._accepted(LARGE)
+        if message is None or not await self._do(
+            lambda: self._spool.damage(message, "its file cannot be read")
+        ):
+            return
+        bounce = self._notice("01ARZ3NDEKTSV4RRFFQ69G5FAX")
+        self._ledger.notices[message] = bounce.id
+        if await self._do(
+            lambda: self._spool.bounce(message, [0], "by an operator", bounces=[bounce])
+        ) and self._ledger.say("settled", message):
+            self._ledger.ended[message, "x@acme.example"] = State.BOUNCED

@@ -1,8 +1,9 @@
 """What does the sender read of mail that failed, is late, or went where nobody confirms?
 
 Pure: ids and the time come in as arguments. A DSN has three parts: words for people, fields for
-programs, and what is returned of the message: its header, or on RET=FULL all of it. It goes to the
-envelope sender, from nobody, so that it cannot be answered.
+programs, and what is returned of the message: its header, or on RET=FULL all of it. The third is
+left out when the content was lost. It goes to the envelope sender, from nobody, so that it cannot
+be answered.
 
 Source: RFC 3461 section 6, RFC 3464 (delivery status), RFC 6522 (multipart/report), RFC 6533
 (addresses beyond ASCII), RFC 3834 (automatic mail).
@@ -29,6 +30,7 @@ from satellite.delivery.outcome import (
 )
 from satellite.spool.messages import Copy, NewMessage, Origin, Recipient, Stored
 
+SUBJECT_LENGTH_MAX = 200  # characters, of a message whose content was lost
 SUBJECTS = {
     Action.FAILED: "Mail could not be delivered",
     Action.DELAYED: "Mail has not been delivered yet",
@@ -45,12 +47,14 @@ _AFTER = {
     Action.RELAYED: "The next mail server took it, and gives no notice of delivery.",
 }
 
+_ATTACHED = ("What is returned of it is attached.",)
+
 
 def report(
     message: Stored,
     fates: Sequence[Fate],
     *,
-    start: bytes,
+    start: bytes | None,
     report_id: MessageId,
     now_us: int,
     reporter: Reporter,
@@ -60,7 +64,7 @@ def report(
     Args:
         message: the message.
         fates: one or more, all of one action, of recipients about whom there is no ``silence``.
-        start: the first ``returned_bytes`` of its body; empty when it cannot be read.
+        start: the first ``returned_bytes`` of its body; None when it cannot be read.
         report_id: the DSN's own.
         now_us: microseconds since the epoch, UTC.
         reporter: who we are.
@@ -71,11 +75,10 @@ def report(
     wide = not sender.isascii()  # only then can it go out as an internationalised message
     groups = status_groups(message, fates, reporter, now_us=now_us, wide=wide)
     kind = "message/global-delivery-status" if wide else "message/delivery-status"
-    parts = [
-        _words(action, fates, reporter),
-        Part(kind, groups),
-        returned_part(message, action, start, wide=wide),
-    ]
+    returning = _ATTACHED if start is not None else _lost(message)
+    parts = [_words(action, fates, reporter, returning), Part(kind, groups)]
+    if start is not None:
+        parts.append(returned_part(message, action, start, wide=wide))
     boundary = f"=_{report_id}"
     head = _head(action, sender, boundary, report_id=report_id, now_us=now_us, reporter=reporter)
     body = head.encode()
@@ -104,7 +107,7 @@ def delayed(
     message: Stored,
     recipients: Sequence[Recipient],
     *,
-    start: bytes,
+    start: bytes | None,
     report_id: MessageId,
     now_us: int,
     retry_until_us: int,
@@ -175,16 +178,26 @@ def _head(
     )
 
 
-def _words(action: Action, fates: Sequence[Fate], reporter: Reporter) -> Part:
+def _words(
+    action: Action, fates: Sequence[Fate], reporter: Reporter, returning: Sequence[str]
+) -> Part:
     said = [f"This is the mail gateway {reporter.hostname}.", "", _BEFORE[action], ""]
     for fate in fates:
         said += [f"<{fate.recipient.address}>", f"    {_why(fate)}", ""]
-    said += [_AFTER[action], "What is returned of it is attached.", ""]
+    said += [_AFTER[action], *returning, ""]
     text = "\r\n".join(said).encode()
     if text.isascii():
         return Part("text/plain; charset=us-ascii", text)
     quoted = quopri.encodestring(text).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     return Part("text/plain; charset=utf-8", quoted, encoding="quoted-printable")
+
+
+def _lost(message: Stored) -> tuple[str, ...]:
+    """Return what tells which message it was, when nothing of it can be returned."""
+    known = f"It came on {field_date(message.received_us)} and had {message.size} octets."
+    subject = printable(message.subject, length_max=SUBJECT_LENGTH_MAX)
+    about = (f"Its subject was: {subject}",) if subject else ()
+    return ("Its content was lost here, so nothing of it is returned.", known, *about)
 
 
 def _why(fate: Fate) -> str:

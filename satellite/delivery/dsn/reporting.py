@@ -38,13 +38,16 @@ class Told:
 _NOTHING_TOLD = Told((), ())
 
 
-def told(room: Room, stored: Stored, fates: Sequence[Fate]) -> Told:
+def told(
+    room: Room, stored: Stored, fates: Sequence[Fate], *, is_content_lost: bool = False
+) -> Told:
     """Return the DSNs for what happened to recipients of a message.
 
     Args:
         room: gives ids, the time and the body.
         stored: the message.
         fates: of recipients that ended, or are late, in this commit.
+        is_content_lost: its body is known not to be what was accepted: nothing of it is returned.
     """
     if not fates:  # most mail
         return _NOTHING_TOLD
@@ -64,18 +67,19 @@ def told(room: Room, stored: Stored, fates: Sequence[Fate]) -> Told:
             addresses = [fate.recipient.address for fate in heard]
             withheld.setdefault(Silence.TOO_MANY, []).extend(addresses)
         elif heard:
-            bounces.append(_report(room, stored, action, heard))
+            start = None if is_content_lost else start_of(room, stored, action)
+            bounces.append(_report(room, stored, heard, start))
     records = tuple(_withheld(stored, why, addresses) for why, addresses in withheld.items())
     return Told(tuple(bounces), records)
 
 
-def start_of(room: Room, stored: Stored, action: Action) -> bytes:
-    """Return as much of a message's body as a DSN is made from; empty when it cannot be read."""
+def start_of(room: Room, stored: Stored, action: Action) -> bytes | None:
+    """Return as much of a message's body as a DSN is made from; None when it cannot be read."""
     try:
         with room.spool.open_body(stored) as body:
             return body.read(0, returned_bytes(stored, action))
     except BodyDamaged:
-        return b""  # the sender is told all the same
+        return None  # the sender is told all the same
 
 
 def _is_allowed(room: Room, stored: Stored) -> bool:
@@ -83,11 +87,11 @@ def _is_allowed(room: Room, stored: Stored) -> bool:
     return room.allowance.take(domain, now_s=room.clock.monotonic_s())
 
 
-def _report(room: Room, stored: Stored, action: Action, fates: Sequence[Fate]) -> NewMessage:
+def _report(room: Room, stored: Stored, fates: Sequence[Fate], start: bytes | None) -> NewMessage:
     return bounce.report(
         stored,
         fates,
-        start=start_of(room, stored, action),
+        start=start,
         report_id=room.new_id(),
         now_us=room.clock.now_us(),
         reporter=room.reporter,

@@ -73,7 +73,7 @@ def test_it_says_why(state: str, more: dict[str, Any], said: str) -> None:
         ("held", {"hold": HOLD | {"probe_in_s": 0.0}}, "probe now"),
         ("held", {"hold": HOLD | {"probe_in_s": None}}, "a probe is under way"),
         ("frozen", {"hold": HOLD}, "none before it is resumed"),
-        ("damaged", {"hold": HOLD}, "none before somebody resumes or drops it"),
+        ("damaged", {"hold": HOLD}, "none before somebody resumes, bounces or drops it"),
         ("received", {"hold": HOLD}, "now"),
         ("waiting", {"hold": HOLD, "next_us": NOW_US + 60_000_000}, "in 60 s"),
         ("sending", {}, "under way"),

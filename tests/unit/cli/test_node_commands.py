@@ -119,6 +119,120 @@ async def test_what_an_operator_wants_reaches_every_shard(
     assert workers.asked == [question]
 
 
+@pytest.fixture
+def stopped(workers: FakeWorkers) -> FakeWorkers:
+    """A node that has one message, damaged for one recipient, and what it then says of it."""
+    shown = message(ONE, "x@acme.example")
+    shown["recipients"][0]["state"] = "damaged"
+    nothing: Answer = {"done": False, "moved": 0}
+    given: Answer = {
+        "done": True,
+        "moved": 1,
+        "recipients": 1,
+        "told": True,
+        "silent": [],
+        "content_lost": True,
+    }
+    workers.script = [{0: {"messages": []}, 1: {"messages": [shown]}}]
+    workers.answers = {0: nothing, 1: given}
+    return workers
+
+
+async def test_what_is_damaged_goes_back_once_somebody_has_agreed(
+    stopped: FakeWorkers, shell: Shell, config: Path
+) -> None:
+    command = ("spool", "bounce", ONE, "--config", config, "--reason", "closed")
+
+    line = (await shell(*command)).check_failed(2)
+
+    assert "for 1 recipient, would end and go back to a" in line
+    assert "--yes" in line
+    assert [question["ask"] for question in stopped.asked] == ["show"]
+
+    stopped.script = [{0: {"messages": [message(ONE, "x@acme.example") | _damaged()]}}]
+    (found,) = (await shell(*command, "--yes", "--json")).lines
+    assert found == {
+        "done": True,
+        "shards": 2,
+        "recipients": 1,
+        "told": True,
+        "silent": [],
+        "content_lost": True,
+    }
+    assert stopped.asked[-1] == {"ask": "bounce", "id": ONE, "reason": "closed"}
+
+
+def _damaged() -> dict[str, Any]:
+    recipient = message(ONE, "x@acme.example")["recipients"][0]
+    return {"recipients": [recipient | {"state": "damaged"}]}
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({}, "1 recipient; its sender is told; nothing of the content is returned"),
+        (
+            {"told": False, "silent": ["it has no sender"], "content_lost": False},
+            "1 recipient; its sender is told nothing: it has no sender",
+        ),
+        (
+            {"recipients": 2, "silent": ["the sender asked for none"], "content_lost": False},
+            "2 recipients; its sender is told; of others it is told nothing: the sender asked",
+        ),
+    ],
+)
+async def test_it_is_said_what_the_sender_hears(
+    stopped: FakeWorkers, shell: Shell, config: Path, more: dict[str, Any], words: str
+) -> None:
+    given = stopped.answers[1]
+    assert given is not None
+    stopped.answers = {0: {"done": False, "moved": 0}, 1: given | more}
+
+    out = (await shell("spool", "bounce", ONE, "--config", config, "--yes")).out
+
+    assert f"bounced {ONE}: {words}" in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    ("shown", "said"),
+    [
+        ({"messages": []}, f"is not in the spool; it may have ended: borderscout track {ONE}"),
+        ({"messages": [message(ONE, "x@acme.example")]}, "nothing of it is damaged or frozen"),
+    ],
+)
+async def test_what_is_not_stopped_is_not_sent_back_and_the_node_is_not_asked_to(
+    workers: FakeWorkers, shell: Shell, config: Path, shown: Answer, said: str
+) -> None:
+    workers.answers = {0: shown}
+
+    assert said in (await shell("spool", "bounce", ONE, "--config", config, "--yes")).check_failed()
+    assert [question["ask"] for question in workers.asked] == ["show"]
+
+
+async def test_what_went_on_while_somebody_thought_about_it_is_not_said_to_have_gone_back(
+    stopped: FakeWorkers, shell: Shell, config: Path
+) -> None:
+    stopped.answers = {1: {"error": f"{ONE} has gone on or ended meanwhile; nothing was done"}}
+
+    line = (await shell("spool", "bounce", ONE, "--config", config, "--yes")).check_failed()
+
+    assert "meanwhile" in line
+
+
+async def test_a_damaged_message_is_given_up_once_somebody_has_agreed(
+    workers: FakeWorkers, shell: Shell, config: Path
+) -> None:
+    workers.answers = {0: {"done": True, "moved": 1}}
+    command = ("spool", "drop", ONE, "--config", config)
+
+    assert "--yes" in (await shell(*command)).check_failed(2)
+    assert workers.asked == []
+
+    assert f"dropped {ONE}" in (await shell(*command, "--yes")).out
+    workers.answers = {0: {"done": True, "moved": 0}}
+    assert "it is not damaged" in (await shell(*command, "--yes")).check_failed()
+
+
 @pytest.mark.parametrize("verb", ["freeze", "resume"])
 async def test_freezing_goes_on_until_each_shard_has_come_to_its_end(
     workers: FakeWorkers, shell: Shell, config: Path, verb: str
@@ -239,7 +353,7 @@ async def test_settings_that_are_missing_or_wrong_are_told_with_their_place(
 
 
 async def test_an_id_that_is_none_is_wrong_usage(shell: Shell, config: Path) -> None:
-    for command in ("show", "flush", "freeze", "resume"):
+    for command in ("show", "flush", "freeze", "resume", "drop", "bounce"):
         (await shell("spool", command, "x", "--config", config)).check_failed(2)
 
 

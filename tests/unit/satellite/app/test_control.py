@@ -64,7 +64,8 @@ async def test_an_unknown_question_reaches_no_worker_and_is_told_which_there_are
         answer = await ask(tmp_path, question)
 
     assert answer == {
-        "error": "there are drain, drop, flush, freeze, left, list, resume, show, status"
+        "error": "there are bounce, drain, drop, flush, freeze, holds, left, list, resume, show,"
+        " status"
     }
     assert worker.asked == []
 

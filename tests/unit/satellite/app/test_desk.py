@@ -11,9 +11,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from common.clock import Clock
 from common.errors import EnvironmentFailure
 from common.ids import MessageId
+from common.reports import HoldReport
 from common.states import State
-from satellite.app.desk import Desk
+from satellite.app.desk import HOLDS_MAX, Desk
 from satellite.app.measures import SpoolMetrics
+from satellite.delivery.hold import HoldInfo
 from satellite.delivery.worker import Delivery
 from satellite.spool.messages import Copy, Disposition, Judged, Judgement
 from satellite.spool.store import Spool
@@ -131,6 +133,28 @@ async def test_what_is_left_is_told_for_whom_in_which_state_and_until_when(
     assert answer["is_idle"] is False, "a received message is worked on"
 
 
+async def test_the_holds_are_those_of_the_delivery_room_and_no_more_than_are_read(
+    shard: AskedShard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = HoldInfo(
+        customer="acme",
+        destination="acme.example",
+        since_us=1,
+        reason="timed out",
+        messages=2,
+        bytes=3,
+        oldest_us=4,
+        expires_us=5,
+    )
+    assert await ask(shard, "holds") == {"holds": []}
+    monkeypatch.setattr(shard.delivery, "holds", lambda: [hold] * (HOLDS_MAX + 1))
+
+    holds = (await ask(shard, "holds"))["holds"]
+
+    assert len(holds) == HOLDS_MAX
+    assert HoldReport(**holds[0]).destination == "acme.example"
+
+
 async def test_a_drain_reaches_the_shard_and_only_true_begins_one(shard: AskedShard) -> None:
     for on in (True, False, "yes", None):
         assert await ask(shard, "drain", on=on) == {"done": True}
@@ -184,7 +208,7 @@ async def test_one_message_is_shown_and_one_that_is_not_here_is_no_error(
     assert await ask(shard, "show", id=UNKNOWN) == {"messages": []}
 
 
-@pytest.mark.parametrize("what", ["show", "freeze", "resume"])
+@pytest.mark.parametrize("what", ["show", "freeze", "resume", "drop", "bounce"])
 @pytest.mark.parametrize("name", ["", "../../etc/passwd", "1", 5, "' OR 1=1 --" * 99])
 async def test_what_is_no_id_is_an_error_and_goes_nowhere(
     shard: AskedShard, what: str, name: object
@@ -245,7 +269,7 @@ async def test_what_the_spool_refuses_is_an_answer_and_not_the_end_of_the_worker
     assert await ask(shard, "freeze", id=message) == {"error": "no disk; check it"}
 
 
-@pytest.mark.parametrize("what", ["freeze", "resume"])
+@pytest.mark.parametrize("what", ["freeze", "resume", "drop", "bounce"])
 async def test_what_is_not_in_the_spool_is_not_said_to_be_done(
     shard: AskedShard, what: str
 ) -> None:

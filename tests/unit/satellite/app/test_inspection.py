@@ -232,6 +232,34 @@ async def test_damaged_mail_is_resumed_by_its_name_alone_and_dropped(
     assert shard.spool.message(lost) is None
 
 
+async def test_what_is_frozen_or_damaged_goes_back_to_its_sender_once(
+    shard: InspectedShard, looking: Inspection
+) -> None:
+    frozen, damaged = await queued(shard.spool, ACME, BETA), await queued(shard.spool, ACME)
+    await shard.spool.freeze(frozen, "an operator asked")
+    await shard.spool.damage(damaged, "its body cannot be read")
+    waiting = await queued(shard.spool, ACME)
+
+    answers = [
+        await looking.bounce({"id": one, "reason": reason})
+        for one, reason in ((frozen, "closed"), (damaged, 5))
+    ]
+
+    for answer, recipients in zip(answers, (2, 1), strict=True):
+        assert answer == {
+            "done": True,
+            "moved": 1,
+            "recipients": recipients,
+            "told": True,
+            "silent": [],
+            "content_lost": False,
+        }
+    assert await looking.bounce({"id": frozen}) == {"done": False, "moved": 0}
+    assert await looking.bounce({"id": waiting}) == {"done": True, "moved": 0}
+    assert states(shard.spool, waiting) == ["queued"]
+    assert shard.spool.counts()[State.FROZEN] == shard.spool.counts()[State.DAMAGED] == 0
+
+
 @pytest.mark.parametrize("question", [{}, {"destination": ""}, {"destination": None}])
 async def test_nothing_named_is_not_everything(
     looking: Inspection, question: dict[str, Any]

@@ -81,6 +81,10 @@ async def drop(spool: Spool, message: MessageId) -> None:
     await spool.drop(message)
 
 
+async def bounce(spool: Spool, message: MessageId) -> None:
+    await spool.bounce(message, [0], "an operator sent it back")
+
+
 # What may bring a recipient to a state.
 WAYS: dict[State, tuple[Step, ...]] = {
     State.RECEIVED: (),  # only by being accepted
@@ -95,7 +99,7 @@ WAYS: dict[State, tuple[Step, ...]] = {
     State.QUARANTINED: (judging(Disposition.QUARANTINE), judging(Disposition.REJECT)),
     State.DROPPED: (judging(Disposition.DROP), drop, settling(State.DROPPED)),
     State.REJECTED: (settling(State.REJECTED),),
-    State.BOUNCED: (settling(State.BOUNCED),),
+    State.BOUNCED: (settling(State.BOUNCED), bounce),
     State.EXPIRED: (settling(State.EXPIRED),),
 }
 
@@ -206,6 +210,23 @@ async def test_a_start_does_what_the_table_says(open_spool: OpenSpool, state: St
             assert first_state(spool, message) is state
             assert scanned == []
             assert told == []
+
+
+@pytest.mark.parametrize("state", [state for state in WALKED if state not in OUTCOMES])
+async def test_an_operator_sends_back_what_is_stopped_and_nothing_that_is_on_its_way(
+    spool: Spool, state: State
+) -> None:
+    message = await at(spool, state)
+    sequence = spool.last_sequence()
+
+    if TABLE[state].recovery is Recovery.LEAVE:
+        await bounce(spool, message)
+        assert first_state(spool, message) is State.BOUNCED
+    with pytest.raises(IllegalTransition):
+        await bounce(spool, message)
+
+    told = [record.event for record in spool.records(after=sequence, limit=9)]
+    assert told == ([Event.ENDED] if TABLE[state].recovery is Recovery.LEAVE else [])
 
 
 def test_what_an_operator_can_stop_is_what_the_table_lets_become_frozen() -> None:

@@ -303,17 +303,25 @@ def test_of_a_message_that_would_not_come_through_only_the_header_goes_back(body
     assert b"secret" not in dsn.body
 
 
-def test_a_body_that_cannot_be_read_leaves_the_third_part_empty() -> None:
-    dsn = report(
-        stored(returned=Return.FULL),
-        [failed()],
-        start=b"",
-        report_id=ID,
-        now_us=NOW_US,
-        reporter=REPORTER,
-    )
+@pytest.mark.parametrize(
+    ("subject", "line"),
+    [("Täglicher\r\nBcc: x" + "y" * 400, "T?glicher??Bcc: x" + "y" * 183), ("", None)],
+)
+def test_a_body_that_cannot_be_read_leaves_no_third_part_and_the_words_say_so(
+    subject: str, line: str | None
+) -> None:
+    lost = replace(stored(returned=Return.FULL), subject=subject)
 
-    assert parts(dsn)[2].get_content().strip() == ""
+    dsn = report(lost, [failed()], start=None, report_id=ID, now_us=NOW_US, reporter=REPORTER)
+
+    assert kinds(dsn) == ["text/plain", "message/delivery-status"]
+    assert len(read_status(dsn.body).recipients) == 1
+    words = parts(dsn)[0].get_content()
+    assert "Its content was lost here" in words
+    assert f"had {lost.size} octets" in words
+    assert "attached" not in words
+    told = [one for one in words.splitlines() if one.startswith("Its subject was: ")]
+    assert told == ([f"Its subject was: {line}"] if line else [])
 
 
 def test_a_header_without_end_is_cut_at_a_line() -> None:
