@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from cli.checks import Check, judged
 from cli.client import Client, CoreFailure, TokenFile, Url
 from cli.output import AsJson, console, plain, print_lines
+from cli.spool_checks import mail_of_a_node, mail_of_the_node
 from common.errors import SettingsError
 
 EXAMPLE = "Example: borderscout doctor --config out/lon1/satellite.yaml"
@@ -31,16 +33,6 @@ CERTIFICATE_DAYS_MIN = 10
 SKEW_S_MAX = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing that was looked at."""
-
-    name: str
-    ok: bool
-    found: str
-    remedy: str = ""
-
-
 def doctor(
     config: Annotated[
         Path | None, typer.Option("--config", help="A satellite.yaml to look at.")
@@ -49,7 +41,7 @@ def doctor(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look at this machine, a satellite's settings and the core; exit 1 when one is unfit."""
+    """Look at this machine, a satellite's settings and mail, and the core; exit 1 for a fault."""
     checks = list(_machine())
     if config is not None:
         checks.extend(_satellite(config))
@@ -59,13 +51,18 @@ def doctor(
         print_lines(asdict(check) for check in checks)
     else:
         for check in checks:
-            mark = Text("✔ ", style="green") if check.ok else Text("✘ ", style="red")
-            line = Text.assemble(mark, f"{check.name}: {plain(check.found)}")
+            line = Text.assemble(_mark(check), f"{check.name}: {plain(check.found)}")
             if not check.ok:
                 line.append(f"; {plain(check.remedy)}")
             console.print(line)
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
+
+
+def _mark(check: Check) -> tuple[str, str]:
+    if not check.ok:
+        return ("✘ ", "red")
+    return ("• ", "yellow") if check.note else ("✔ ", "green")
 
 
 def _machine() -> Iterator[Check]:
@@ -111,6 +108,7 @@ def _satellite(config: Path) -> Iterator[Check]:
     yield _certificate("link certificate", Path(settings.core.certificate))
     if settings.smtp.certificate:
         yield _certificate("SMTP certificate", Path(settings.smtp.certificate))
+    yield from mail_of_the_node(state)
 
 
 def _disk(folder: Path, reserve_bytes: int) -> Check:
@@ -169,7 +167,7 @@ def _core(client: Client) -> Iterator[Check]:
     yield Check(name="core", ok=True, found=f"{client.url}, revision {found['revision']}")
     for node in found["nodes"]:
         lag, why = node["lag"], node["not_accepting_reason"]
-        yield _judged(
+        yield judged(
             f"node {node['node']}",
             (
                 (node["state"] != "live", f"is {node['state']}"),
@@ -180,19 +178,15 @@ def _core(client: Client) -> Iterator[Check]:
         )
         skew = node["skew_s"]
         if skew is not None:
-            yield _judged(
+            yield judged(
                 f"clock of {node['node']}",
                 ((abs(skew) > SKEW_S_MAX, f"is {skew:+.1f} s off"),),
                 "run an NTP client; nothing is ordered by this clock, but screens are",
             )
         for engine in node["engines"]:
-            yield _judged(
+            yield judged(
                 f"engine {engine['name']} at {node['node']}",
                 ((not engine["answering"], f"does not answer: {engine['detail']}"),),
                 "start it; until then mail waits, or does what `unavailable` says",
             )
-
-
-def _judged(name: str, faults: tuple[tuple[bool, str], ...], remedy: str) -> Check:
-    found = [what for applies, what in faults if applies]
-    return Check(name=name, ok=not found, found="; ".join(found) or "well", remedy=remedy)
+        yield from mail_of_a_node(node)

@@ -20,6 +20,7 @@ from cli.output import (
     print_table,
     seconds_since,
     span,
+    when,
 )
 
 COLUMNS = ("!Site", "!Node", "!Since (UTC)", ">Messages", ">Size", ">Oldest", "!Expires")
@@ -109,6 +110,16 @@ def order_in_words(order: dict[str, Any] | None) -> str:
         parts.append(f"back to its senders if accepted before {until} UTC")
     words = "; ".join(parts)
     return f"{words} ({order['reason']})" if order["reason"] else words
+
+
+def hold_in_words(hold: dict[str, Any]) -> str:
+    """Return in a line who is away, since when and why, and what is held."""
+    whose = f"{hold['customer']} is away at" if hold["customer"] else "away:"
+    return (
+        f"{whose} {hold['destination']} since {when(hold['since_us'])}:"
+        f" {counted(hold['messages'], 'message')} held ({octets(hold['bytes'])}),"
+        f" the first until {when(hold['expires_us'])}; {hold['reason']}"
+    )
 
 
 def what_is_held(domain: str, found: dict[str, Any]) -> str:

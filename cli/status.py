@@ -7,17 +7,16 @@ from typing import Any
 from rich.text import Text
 
 from cli.client import Client, TokenFile, Url
+from cli.holds import hold_in_words
 from cli.output import (
     AsJson,
     coloured,
     console,
     counted,
-    octets,
     plain,
     print_json,
     print_table,
     span,
-    when,
 )
 
 HOLDS_MAX = 20  # shown of one node: a provider with a thousand domains may be away
@@ -41,15 +40,6 @@ def status(url: Url = "", token_file: TokenFile = None, as_json: AsJson = False)
     for node in found["nodes"]:
         for line in remarks(node):
             console.print(Text(f"{node['node']}: {plain(line)}", style="yellow"))
-
-
-def _hold(hold: dict[str, Any]) -> str:
-    whose = f"{hold['customer']} is away at" if hold["customer"] else "away:"
-    return (
-        f"{whose} {hold['destination']} since {when(hold['since_us'])}:"
-        f" {counted(hold['messages'], 'message')} held ({octets(hold['bytes'])}),"
-        f" the first until {when(hold['expires_us'])}; {hold['reason']}"
-    )
 
 
 def _row(node: dict[str, Any]) -> tuple[object, ...]:
@@ -86,7 +76,7 @@ def remarks(node: dict[str, Any]) -> list[str]:
         for engine in node["engines"]
         if not engine["answering"]
     )
-    found.extend(_hold(hold) for hold in node["holds"][:HOLDS_MAX])
+    found.extend(hold_in_words(hold) for hold in node["holds"][:HOLDS_MAX])
     more = len(node["holds"]) - HOLDS_MAX
     if more > 0:
         found.append(f"{counted(more, 'further destination')} away; see borderscout hold list")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support import corpus
 from tests.support.cluster import CORE
 from tests.support.commands import run
+from tests.support.delivery_status import read_status
 from tests.support.ports import free_port
 from tests.support.processes import Process
 from tests.support.town import NODES, Town, header_of, message, queued_as
@@ -209,6 +210,65 @@ async def test_the_spool_shows_what_waits_for_a_customer_and_tries_it_when_told(
     assert [one["id"] for one in listed] == [message_id]
     assert flushed.status == 0
     assert (gone.status, "track" in gone.err) == (1, True)
+
+
+async def test_a_body_that_was_lost_on_a_node_is_found_and_its_sender_is_told_to_send_again(
+    town: Town,
+) -> None:
+    config = town.cluster.config("cph1")
+    sender = "lost@sender.example"
+    await town.sink.stop()
+    try:
+        heard = await town.send(
+            "cph1", "lost@tiber.example", data=message(text="x\r\n" * 30_000), sender=sender
+        )
+        message_id = queued_as(heard)
+
+        async def state() -> str:
+            found = (await run("spool", "show", message_id, "--config", config, "--json")).lines()
+            return str(found[0]["recipients"][0]["state"])
+
+        await until(state_is(state, "held", "deferred"), "the delivery was tried in vain")
+        (body,) = town.cluster.state("cph1").glob(f"shard-*/bodies/{message_id}")
+        body.unlink()
+    finally:
+        await town.sink.start()
+    await run("spool", "flush", message_id, "--config", config)
+    await until(state_is(state, "damaged"), "the delivery finds that the body is gone")
+
+    doctor = await run("doctor", "--config", config, "--json")
+    unasked = await run("spool", "bounce", message_id, "--config", config)
+    bounce = ("spool", "bounce", message_id, "--config", config, "--reason", "disk", "--yes")
+    bounced = await run(*bounce, "--json")
+    again = await run(*bounce)
+    notice = await town.arrival(sender)
+    (known,) = await town.cluster.ended(message_id)
+    healed = await run("doctor", "--config", config, "--json")
+
+    checks = [
+        {one["name"]: one for one in map(json.loads, said.out.splitlines())}
+        for said in (doctor, healed)
+    ]
+    assert not checks[0]["damaged mail"]["ok"]
+    assert message_id in checks[0]["damaged mail"]["found"]
+    assert checks[1]["damaged mail"]["ok"]
+    assert (unasked.status, "--yes" in unasked.err) == (2, True)
+    assert bounced.json()["told"]
+    assert bounced.json()["content_lost"]
+    assert (again.status, "track" in again.err) == (1, True)
+    (group,) = read_status(notice.data).recipients
+    assert (group["Final-Recipient"], group["Status"]) == ("rfc822; lost@tiber.example", "5.3.0")
+    assert known["recipients"][0]["state"] == "bounced"
+    assert "operator: disk" in known["recipients"][0]["reason"]
+
+
+def state_is(look: Callable[[], Awaitable[str]], *wanted: str) -> Callable[[], Awaitable[bool]]:
+    """Return the question whether a message is in one of these states."""
+
+    async def is_there() -> bool:
+        return await look() in wanted
+
+    return is_there
 
 
 async def test_the_doctor_looks_at_this_machine_a_node_and_the_core(town: Town) -> None:
