@@ -7,18 +7,17 @@ starts it again when it ends, answers for all of them, and stops them within 20 
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
 from common.clock import Clock
-from satellite.app import launch
 from satellite.app.channel import Answer, Channel, NoAnswer, Question
+from satellite.app.fork_server import Process
 from satellite.settings import SatelliteSettings
 
 log = structlog.get_logger()
@@ -31,7 +30,8 @@ STEADY_S = 30.0  # a worker that ran this long is started again at once
 
 RETIRED = 75  # exit status of a shard that was one too many and is empty now
 
-COMMAND = launch.command(launch.WORKER)
+# Starts a process with a worker's arguments and, after them, the numbers of these descriptors.
+Start = Callable[[Sequence[str], Sequence[int]], Awaitable[Process]]
 
 
 class Worker:
@@ -43,7 +43,7 @@ class Worker:
         sockets: those that it inherits to listen on.
         retiring: it is one too many and does not listen.
         clock: the time.
-        command: what is run, before the worker's own arguments.
+        start: what makes its process.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Worker:
         sockets: Sequence[socket.socket],
         retiring: bool,
         clock: Clock,
-        command: Sequence[str] = COMMAND,
+        start: Start,
     ) -> None:
         self.shard = shard
         self.retiring = retiring
@@ -62,9 +62,9 @@ class Worker:
         self._config = config
         self._sockets = sockets
         self._clock = clock
-        self._command = command
+        self._start_process = start
         self._channel: Channel | None = None
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Process | None = None
         self._told_to_stop = asyncio.Event()
         self.has_retired = False
 
@@ -126,33 +126,16 @@ class Worker:
         finally:
             self._close_channel()
 
-    async def _start(self) -> asyncio.subprocess.Process:
+    async def _start(self) -> Process:
         self.starts += 1
         ours, theirs = socket.socketpair()
-        descriptors = [one.fileno() for one in self._sockets] if not self.retiring else []
-        command = [
-            *self._command,
-            str(self._config),
-            str(self.shard),
-            str(os.getpid()),
-            str(theirs.fileno()),
-            *map(str, descriptors),
-        ]
+        listening = [one.fileno() for one in self._sockets] if not self.retiring else []
         try:
             with theirs:
-                process = await asyncio.create_subprocess_exec(
-                    *command,
-                    pass_fds=(theirs.fileno(), *descriptors),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    # Workers spawn helpers and never fork: gRPC's fork handlers would complain.
-                    # Two arenas: its threads allocate little, and each arena keeps what it had.
-                    env={
-                        "MALLOC_ARENA_MAX": "2",
-                        **os.environ,
-                        "GRPC_ENABLE_FORK_SUPPORT": "0",
-                    },
+                process = await self._start_process(
+                    (str(self._config), str(self.shard)), (theirs.fileno(), *listening)
                 )
-        except OSError:
+        except BaseException:  # cancelled too
             ours.close()
             raise
         self._process = process
@@ -175,7 +158,7 @@ class Workers:
         settings, config: the node's, and the file that they stand in.
         sockets: those that the workers listen on.
         clock: the time.
-        command: what runs a worker, before its own arguments.
+        start: what makes a worker's process.
         stop_s: seconds that workers have to finish what is in flight.
     """
 
@@ -186,7 +169,7 @@ class Workers:
         config: Path,
         sockets: Sequence[socket.socket],
         clock: Clock,
-        command: Sequence[str] = COMMAND,
+        start: Start,
         stop_s: float = STOP_S,
     ) -> None:
         self._stop_s = stop_s
@@ -198,7 +181,7 @@ class Workers:
                 sockets=sockets,
                 retiring=shard >= settings.workers,
                 clock=clock,
-                command=command,
+                start=start,
             )
             for shard in sorted(shards)
         ]
@@ -212,15 +195,19 @@ class Workers:
         runs = [
             asyncio.create_task(worker.run(), name=f"shard {worker.shard}") for worker in self.all
         ]
-        await stop.wait()
-        for worker in self.all:
-            worker.stop()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._stop_s):
-                await asyncio.gather(*(asyncio.shield(run) for run in runs))
-        for worker in self.all:
-            worker.kill()
-        await asyncio.gather(*runs)
+        try:
+            await stop.wait()
+            for worker in self.all:
+                worker.stop()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._stop_s):
+                    await asyncio.gather(*(asyncio.shield(run) for run in runs))
+            for worker in self.all:
+                worker.kill()
+            await asyncio.gather(*runs)
+        finally:
+            for run in runs:
+                run.cancel()
 
     async def ask_each(self, question: Question) -> dict[int, Answer | None]:
         """Return every worker's answer by shard; None from one that does not answer.

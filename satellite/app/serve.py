@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -16,8 +18,11 @@ from common.clock import SystemClock
 from common.durable import sync_folder
 from common.errors import BorderScoutError
 from common.telemetry import configure_logging
+from satellite.app import worker
 from satellite.app.control import Control
 from satellite.app.exposition import Exposition
+from satellite.app.fork_server import ForkServer
+from satellite.app.launch import become_parent
 from satellite.app.parent import Workers
 from satellite.app.sockets import listening_sockets
 from satellite.settings import SatelliteSettings, load_settings
@@ -28,8 +33,8 @@ log = structlog.get_logger()
 FAILED = 1
 
 
-def serve(config: Path) -> None:
-    """Run a node until SIGTERM or SIGINT.
+def serve(config: Path) -> bool:
+    """Run a node until SIGTERM or SIGINT; say whether it has to begin anew.
 
     Raises:
         SettingsError: the settings are wrong; every complaint is in it.
@@ -40,7 +45,8 @@ def serve(config: Path) -> None:
     if os.geteuid() == 0:
         log.warning("satellite.root", hint="nothing here needs root once the port is bound")
     _make(Path(settings.state))
-    asyncio.run(_serve(settings, config.resolve()))
+    forks = ForkServer.begin(worker.main)  # before anything else is open
+    return asyncio.run(_serve(settings, config.resolve(), forks))
 
 
 def _make(state: Path) -> None:
@@ -50,21 +56,22 @@ def _make(state: Path) -> None:
         sync_folder(state.parent)
 
 
-async def _serve(settings: SatelliteSettings, config: Path) -> None:
+async def _serve(settings: SatelliteSettings, config: Path, forks: ForkServer) -> bool:
     state = Path(settings.state)
     clock = SystemClock()
     lock = ShardLock(state)
+    forks.attend()
     await lock.acquire(clock)  # who comes second waits for the first to be gone, and says so
     try:
         sockets = listening_sockets(settings.smtp.listen)
-        workers = Workers(settings, config=config, sockets=sockets, clock=clock)
+        workers = Workers(settings, config=config, sockets=sockets, clock=clock, start=forks.start)
         control = Control(workers, state)
         exposition = Exposition(workers, settings.metrics, asyncio.get_running_loop())
         await control.start()
         exposition.start()
         log.info("satellite.started", listen=settings.smtp.listen, workers=settings.workers)
         try:
-            await workers.run()
+            is_done = await _unless(forks.died, workers.run())
         finally:
             await asyncio.to_thread(exposition.stop)
             await control.stop()
@@ -73,13 +80,33 @@ async def _serve(settings: SatelliteSettings, config: Path) -> None:
         log.info("satellite.stopped")
     finally:
         lock.release()
+        await forks.close()
+    if not is_done:
+        log.error("satellite.fork_server_died", hint="the node begins anew")
+    return not is_done
+
+
+async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Do the work, and say yes; or stop doing it when the event comes first, and say no."""
+    working, coming = asyncio.create_task(work), asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait({working, coming}, return_when=asyncio.FIRST_COMPLETED)
+        is_done = working.done()
+    finally:
+        working.cancel()
+        coming.cancel()
+        await asyncio.gather(working, coming, return_exceptions=True)
+    if is_done:
+        working.result()  # which may be an error
+    return is_done
 
 
 def main(arguments: list[str]) -> int:
     """Run the parent of a node: CONFIG. What goes wrong becomes lines on stderr."""
     [config] = arguments
     try:
-        serve(Path(config))
+        if serve(Path(config)):
+            become_parent(Path(config))
     except BorderScoutError as error:
         sys.stderr.write(f"borderscout: {error}\n")
         return FAILED

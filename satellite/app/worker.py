@@ -1,6 +1,7 @@
 """How does a worker's process run its shard?
 
-Touches the process: signals, the channel to its parent, its end. Run by the parent, never by hand.
+Touches the process: signals, the channel to its parent, its end. Forked for the parent, never run
+by hand.
 """
 
 from __future__ import annotations
@@ -21,11 +22,10 @@ from common.clock import SystemClock
 from common.errors import BorderScoutError
 from common.records import Event
 from common.telemetry import configure_logging
-from common.tether import die_with_parent
 from satellite.app.channel import LINE_BYTES_MAX, answer_lines
 from satellite.app.descriptors import raise_limit, within
 from satellite.app.desk import Desk
-from satellite.app.launch import settle_memory
+from satellite.app.launch import be_named, settle_memory
 from satellite.app.parent import RETIRED, shard_folder
 from satellite.app.shard import Shard
 from satellite.app.sockets import inherited
@@ -35,6 +35,7 @@ from satellite.spool.store import Spool
 
 log = structlog.get_logger()
 
+NAME = "worker-"  # and the shard's number
 FAILED = 1
 RETIRE_LOOK_S = 1.0
 
@@ -110,9 +111,9 @@ async def _nothing_left(shard: Shard) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run a worker: CONFIG SHARD PARENT_PID CHANNEL_FD [LISTENING_FD …]."""
-    config, number, parent, channel, *listening = arguments
-    die_with_parent(int(parent))
+    """Run a worker: CONFIG SHARD CHANNEL_FD [LISTENING_FD …]."""
+    config, number, channel, *listening = arguments
+    be_named(f"{NAME}{number}")
     configure_logging(shard=int(number), process="worker")
     sockets = inherited([int(descriptor) for descriptor in listening])
     end = socket.socket(fileno=int(channel))

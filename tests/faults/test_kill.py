@@ -1,8 +1,8 @@
 """Nothing is lost, doubled or unexplained when any part is killed at any instant.
 
-Five hundred letters go in while parents, workers and helpers of satellites and the core are killed,
-at moments that are drawn by counting answers and arrivals. Afterwards the three witnesses are held
-against each other.
+Five hundred letters go in while parents, fork servers, workers and helpers of satellites and the
+core are killed, at moments that are drawn by counting answers and arrivals. Afterwards the three
+witnesses are held against each other.
 """
 
 from __future__ import annotations
@@ -142,7 +142,8 @@ def seed() -> int:
 
 
 @pytest.mark.scenario(
-    row=6, checks="kill -9 of parents, workers, helpers, the core at drawn moments under load"
+    row=6,
+    checks="kill -9 of parents, fork servers, workers, helpers, the core at drawn moments, in load",
 )
 @pytest.mark.scenario(
     row=4, checks="a letter that got no answer is sent again; no copy unexplained"

@@ -209,6 +209,10 @@ class Cluster:
         """Return the process id of each shard's worker at a node."""
         return family.workers(self.processes[node].pid)
 
+    def fork_server(self, node: str) -> int | None:
+        """Return the process id of a node's fork server."""
+        return family.fork_server(self.processes[node].pid)
+
     def helper(self, node: str) -> int | None:
         """Return the process id of a helper of one of a node's workers."""
         return next(iter(family.helpers(self.processes[node].pid)), None)

@@ -1,7 +1,7 @@
 """Which processes did a process start?
 
 Touches ``/proc``. A killed worker is a real one: it is found the way an operator finds it, by who
-its parent is and what its command line says.
+its parent is, what it is called and what its command line says.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-WORKER = "satellite.app.worker"
+WORKER = "worker-"
+FORK_SERVER = "fork-server"
 HELPER = "satellite.scanning.helper_process"
 
 _PROC = Path("/proc")
@@ -21,6 +22,7 @@ class Member:
 
     pid: int
     parent: int
+    name: str
     command: tuple[str, ...]
 
     def runs(self, module: str) -> bool:
@@ -42,10 +44,16 @@ def descendants(pid: int) -> list[Member]:
 def workers(pid: int) -> dict[int, int]:
     """Return the process id of each shard's worker below a satellite's parent."""
     return {
-        int(one.command[one.command.index(WORKER) + 2]): one.pid
+        int(one.name.removeprefix(WORKER)): one.pid
         for one in descendants(pid)
-        if one.runs(WORKER)
+        if one.name.startswith(WORKER)
     }
+
+
+def fork_server(pid: int) -> int | None:
+    """Return the process id of a satellite's fork server, None while it has none."""
+    mine = (one for one in descendants(pid) if one.parent == pid and one.name == FORK_SERVER)
+    return next((one.pid for one in mine), None)
 
 
 def helpers(pid: int) -> list[int]:
@@ -64,13 +72,14 @@ def is_alive(pid: int) -> bool:
 def _member(path: Path) -> Member | None:
     try:
         state, parent = _state(path)
+        name = (path / "comm").read_text().strip()
         command = (path / "cmdline").read_bytes()
     except OSError:
         return None  # it ended while we looked
     if state in ("Z", "X"):
         return None
     words = tuple(word.decode("utf-8", "replace") for word in command.split(b"\0"))
-    return Member(int(path.name), parent, words)
+    return Member(int(path.name), parent, name, words)
 
 
 def _state(path: Path) -> tuple[str, int]:

@@ -19,6 +19,7 @@ class Victim(StrEnum):
     """What is killed."""
 
     PARENT = "a satellite's parent"
+    FORK_SERVER = "a fork server"
     WORKER = "a worker"
     HELPER = "a helper"
     CORE = "the core"
@@ -48,6 +49,8 @@ class Killer:
             case Victim.PARENT:
                 await self._cluster.kill(node)
                 await self._cluster.restart(node)
+            case Victim.FORK_SERVER:
+                await self._kill_child(node, self._cluster.fork_server)
             case Victim.WORKER:
                 await self._kill_child(node, self._some_worker)
             case Victim.HELPER:

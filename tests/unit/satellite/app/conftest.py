@@ -17,6 +17,7 @@ from satellite.app.parent import Worker, Workers
 from satellite.settings import SatelliteSettings
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
+from tests.support.spawning import nobody
 
 DEADLINE_S = 20.0  # for anything that a test waits for; never reached when all is well
 TRACE = b"Received: from client.example by mx1.scout.example\r\n"
@@ -64,7 +65,12 @@ class AnsweringWorker(Worker):
         self, shard: int, answers: dict[str, Answer | None], *, retiring: bool = False
     ) -> None:
         super().__init__(
-            shard, config=Path("none"), sockets=[], retiring=retiring, clock=FakeClock()
+            shard,
+            config=Path("none"),
+            sockets=[],
+            retiring=retiring,
+            clock=FakeClock(),
+            start=nobody,
         )
         self.answers = answers
         self.asked: list[Question] = []
@@ -76,7 +82,13 @@ class AnsweringWorker(Worker):
 
 def workers_of(*answering: AnsweringWorker, state: Path = Path("none")) -> Workers:
     """Return a node's workers that are these, without any process."""
-    made = Workers(settings(state=str(state)), config=Path("none"), sockets=[], clock=FakeClock())
+    made = Workers(
+        settings(state=str(state)),
+        config=Path("none"),
+        sockets=[],
+        clock=FakeClock(),
+        start=nobody,
+    )
     made.all = list(answering)
     return made
 

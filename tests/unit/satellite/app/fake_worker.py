@@ -17,7 +17,7 @@ from pathlib import Path
 
 
 def main(arguments: list[str]) -> int:
-    config, shard, parent, channel, *listening = arguments
+    config, shard, channel, *listening = arguments
     behaviour = json.loads(Path(config).read_text())
     if "exit" in behaviour:
         return int(behaviour["exit"])
@@ -27,7 +27,6 @@ def main(arguments: list[str]) -> int:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     known = {
         "shard": int(shard),
-        "is_child": os.getppid() == int(parent),
         "pid": os.getpid(),
         "listens": [socket.socket(fileno=int(one)).getsockname()[1] for one in listening],
     }

@@ -39,12 +39,18 @@ def test_a_module_runs_with_its_arguments_and_without_colours(tmp_path: Path) ->
 def test_the_command_becomes_the_parent_in_the_same_process(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    ran: list[tuple[str, list[str]]] = []
-    monkeypatch.setattr(os, "execv", lambda path, arguments: ran.append((path, arguments)))
+    ran: list[tuple[str, list[str], dict[str, str]]] = []
+    monkeypatch.setattr(os, "execve", lambda *how: ran.append(how))
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "5")
+    monkeypatch.setenv("GRPC_ENABLE_FORK_SUPPORT", "1")
 
     launch.become_parent(tmp_path)
 
-    assert ran == [(sys.executable, [*launch.command("satellite.app.serve"), str(tmp_path)])]
+    [(program, arguments, environment)] = ran
+    assert program == sys.executable
+    assert arguments == [*launch.command("satellite.app.serve"), str(tmp_path)]
+    # The operator may want other arenas; gRPC's handlers would wait for threads that a fork lacks.
+    assert environment == {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"}
 
 
 def test_what_was_made_at_the_start_is_not_looked_at_again() -> None:

@@ -29,6 +29,7 @@ from satellite.app.parent import (
 )
 from tests.support.clock import FakeClock
 from tests.support.family import is_alive
+from tests.support.spawning import spawning
 from tests.unit.satellite.app.conftest import DEADLINE_S, open_descriptors, settings, until
 
 FAKE_WORKER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("fake_worker.py")))
@@ -65,7 +66,12 @@ def worker(
     retiring: bool = False,
 ) -> Worker:
     return Worker(
-        0, config=config, clock=clock, command=command, sockets=sockets, retiring=retiring
+        0,
+        config=config,
+        clock=clock,
+        start=spawning(command),
+        sockets=sockets,
+        retiring=retiring,
     )
 
 
@@ -171,7 +177,7 @@ async def test_a_worker_told_to_stop_between_two_starts_ends_at_once(tmp_path: P
     assert made.starts == 1
 
 
-async def test_a_worker_gets_its_shard_its_parent_and_the_very_sockets(tmp_path: Path) -> None:
+async def test_a_worker_gets_its_shard_and_the_very_sockets(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as one:
         for retiring, ports in ((False, [one.getsockname()[1]]), (True, [])):
             made = worker(behaviour(tmp_path), clock=FakeClock(), sockets=[one], retiring=retiring)
@@ -180,7 +186,6 @@ async def test_a_worker_gets_its_shard_its_parent_and_the_very_sockets(tmp_path:
             answer = await answer_of(made)
 
             assert answer["shard"] == 0
-            assert answer["is_child"] is True
             assert answer["listens"] == ports
             made.stop()
             await end(run)
@@ -239,7 +244,7 @@ def node_of(tmp_path: Path, config: Path, *, workers: int = 2, **more: Any) -> W
         config=config,
         sockets=[],
         clock=FakeClock(),
-        command=FAKE_WORKER,
+        start=spawning(FAKE_WORKER),
         **more,
     )
 

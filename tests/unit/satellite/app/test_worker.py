@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import signal
 import socket
@@ -27,6 +28,7 @@ from tests.support.core_rooms import route
 from tests.support.family import is_alive
 from tests.support.link import Certificates, Core, satellite_settings
 from tests.support.ports import free_port
+from tests.support.spawning import spawning
 from tests.unit.satellite.app.conftest import DEADLINE_S, accept, until
 
 pytestmark = pytest.mark.integration
@@ -96,7 +98,12 @@ class Node:
     ) -> AsyncIterator[WatchedWorker]:
         self.state.mkdir(exist_ok=True)
         worker = WatchedWorker(
-            shard, config=self.config, sockets=sockets, retiring=retiring, clock=SystemClock()
+            shard,
+            config=self.config,
+            sockets=sockets,
+            retiring=retiring,
+            clock=SystemClock(),
+            start=spawning(),
         )
         worker.statuses = []
         run = asyncio.create_task(worker.run())
@@ -242,9 +249,7 @@ async def test_an_interrupt_from_the_terminal_is_left_to_the_parent(node: Node) 
     async with node.worker() as worker:
         await until(says(worker, STATUS, listening=False), "it runs")
 
-        process = worker._process
-        assert process is not None
-        process.send_signal(signal.SIGINT)
+        os.kill(worker.pid, signal.SIGINT)
 
         await until(says(worker, STATUS, listening=False), "it still answers")
         assert is_alive(worker.pid)
