@@ -11,34 +11,20 @@ from pathlib import Path
 from common.ids import MessageId
 from common.states import State
 from satellite.spool import changes, moves
-from satellite.spool.at_hand import AtHand
-from satellite.spool.bodies import Body
 from satellite.spool.commits import Commits, Operation
+from satellite.spool.contents import Contents
+from satellite.spool.intake import queued_recipients
 from satellite.spool.messages import NewMessage, Outgoing, Stored
 from satellite.spool.problems import problems
 
 
-class Interventions:
+class Interventions(Contents):
     """The part of the spool that operators and damage meet."""
 
-    _at_hand: AtHand
     _commits: Commits
-    _bodies: Path
     folder: Path
     on_queued: Callable[[MessageId], None]
     on_received: Callable[[MessageId], None]
-
-    def message(self, message: MessageId) -> Stored | None:
-        """Return a message as it is committed, or None when it has gone."""
-        raise NotImplementedError
-
-    def open_body(self, message: Stored) -> Body:
-        """Return a message's octets; close it after use."""
-        raise NotImplementedError
-
-    def _stored_new(self, new: NewMessage) -> Stored:
-        """Return a message of our own as the spool will hold it."""
-        raise NotImplementedError
 
     async def damage(self, message: MessageId, reason: str) -> None:
         """Set a message aside whose body cannot be read."""
@@ -112,6 +98,13 @@ class Interventions:
 
     def _dropper(self, message: MessageId) -> Callable[[], None]:
         return changes.body_dropper(self._bodies, message)
+
+    def _stored_new(self, new: NewMessage) -> Stored:
+        return new.as_stored(
+            received_us=self._clock.now_us(),
+            age_us=self.age_us(),
+            recipients=queued_recipients(new.envelope, reason=new.origin),
+        )
 
     async def _change(self, message: MessageId, operation: Operation) -> None:
         self._at_hand.forget(message)

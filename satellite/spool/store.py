@@ -22,35 +22,29 @@ from common.durable import sync_folder
 from common.errors import EnvironmentFailure
 from common.ids import MessageId
 from common.preferences import Document, Position
-from common.records import LogRecord
-from common.states import OUTCOMES, UNFINISHED, State
+from common.states import OUTCOMES, State
 from satellite.spool import applied, changes
 from satellite.spool.age import AgeClock
 from satellite.spool.applied import DigestMismatch
 from satellite.spool.at_hand import AtHand
-from satellite.spool.bodies import FOLDER, Body, open_body
+from satellite.spool.bodies import FOLDER
 from satellite.spool.commits import Commits, Transaction
-from satellite.spool.finding import Found, part
-from satellite.spool.intake import Entry, disk_failure, queued_recipients
+from satellite.spool.intake import Entry, disk_failure
 from satellite.spool.interventions import Interventions
 from satellite.spool.judged import as_judged
-from satellite.spool.leftover import Left, left
 from satellite.spool.lock import ShardLock
 from satellite.spool.messages import (
     HoldMark,
     Judgement,
     NewMessage,
     Outgoing,
-    PendingRow,
     Settled,
     Stored,
-    Upload,
 )
 from satellite.spool.opening import open_sound, suspect
 from satellite.spool.outbox import Outbox
 from satellite.spool.reader import Reader
 from satellite.spool.recovery import Backlog, recover
-from satellite.spool.rows import read_message, read_pending
 from satellite.spool.schema import close
 from satellite.spool.space import Space
 
@@ -181,55 +175,6 @@ class Spool(Interventions):
             return self._commits.broken
         return self.space.refusal(now_s=self._clock.monotonic_s())
 
-    # ---- reading
-
-    def message(self, message: MessageId) -> Stored | None:
-        """Return a message as it is committed, or None when it has gone."""
-        return self._at_hand.take(message) or read_message(self._select, message)
-
-    def open_body(self, message: Stored) -> Body:
-        """Return a message's octets; close it after use.
-
-        Raises:
-            BodyDamaged: they are not what was accepted, as far as that is seen at once: a file is
-                hashed as it is read.
-        """
-        data = self._at_hand.body(message.id)
-        if data is not None:
-            return Body(size=message.size, data=data)
-        return open_body(
-            self._select,
-            self._bodies,
-            message,
-            is_at_hand=self._at_hand.has_file(message.id),
-        )
-
-    def unfinished(self, *, limit: int) -> list[Stored]:
-        """Return messages that have not ended, the oldest first."""
-        rows = self._select("SELECT id FROM message ORDER BY id LIMIT ?", (limit,))
-        found = (self.message(MessageId(row[0])) for row in rows)
-        return [message for message in found if message is not None]
-
-    def pending(self, *, after: str, limit: int) -> list[PendingRow]:
-        """Return what orders the messages that are to be delivered; see ``read_pending``."""
-        return read_pending(self._select, after=after, limit=limit)
-
-    def left(self) -> list[Left]:
-        """Return what has not ended, by the recipients' domain and state."""
-        return left(self._select)
-
-    def recipients(self, *, after: str, messages: int) -> list[Found]:
-        """Return the recipients of the next messages after an id, the oldest first."""
-        return part(self._select, after=after, messages=messages)
-
-    def counts(self) -> dict[State, int]:
-        """Return how many recipients are in each state that is no outcome."""
-        return {state: self._counts[state] for state in UNFINISHED}
-
-    def age_us(self) -> int:
-        """Return the age clock."""
-        return self._age.age_us(monotonic_s=self._clock.monotonic_s())
-
     # ---- what the stages put back
 
     async def wait(
@@ -285,11 +230,6 @@ class Spool(Interventions):
             ),
         )
 
-    def holds(self) -> list[HoldMark]:
-        """Return the destinations that were away when that was last written, by name."""
-        rows = self._select("SELECT * FROM hold ORDER BY destination", ())
-        return [HoldMark(destination=name, since_us=us, reason=why) for name, us, why in rows]
-
     async def mark_away(self, mark: HoldMark) -> None:
         """Remember since when a destination's server is away, and why."""
         await self._commits.add(changes.away(mark))
@@ -314,10 +254,6 @@ class Spool(Interventions):
 
     # ---- the link
 
-    def records(self, *, after: int, limit: int) -> list[LogRecord]:
-        """Return durable records in order, from the first after a sequence number."""
-        return self._outbox.records(after=after, limit=limit)
-
     def last_sequence(self) -> int:
         """Return the highest sequence that was ever given out and is durable; 0 for none."""
         return self._commits.sequence
@@ -326,17 +262,9 @@ class Spool(Interventions):
         """Forget records that are durable at the core."""
         await self._commits.add(self._outbox.acknowledged(up_to))
 
-    def uploads(self, *, limit: int) -> list[Upload]:
-        """Return quarantined messages that the core has not taken yet, the oldest first."""
-        return self._outbox.uploads(limit=limit)
-
     async def upload_taken(self, message: MessageId) -> None:
         """Delete our copy of a quarantined message: the core has it durably, SHA-256 checked."""
         await self._change(message, changes.upload_taken(message, self._dropper(message)))
-
-    def backlog_sizes(self) -> tuple[int, int]:
-        """Return how many records and how many uploads the core has not acknowledged."""
-        return self._outbox.sizes()
 
     async def apply_preferences(
         self,
@@ -358,10 +286,6 @@ class Spool(Interventions):
         await self._commits.add(applied.written(documents, position, snapshot=snapshot))
         self.preferences = made
 
-    def release_is_known(self, release_id: str) -> bool:
-        """Say whether a release was taken before."""
-        return bool(self._select("SELECT 1 FROM release WHERE id=?", (release_id,)))
-
     # ---- inside
 
     def _taken(self, stored: Stored, body: bytes | None) -> None:
@@ -381,16 +305,6 @@ class Spool(Interventions):
         if self._commits.is_damaged:
             suspect(self.folder)
         self.on_broken()
-
-    def _stored_new(self, new: NewMessage) -> Stored:
-        return new.as_stored(
-            received_us=self._clock.now_us(),
-            age_us=self.age_us(),
-            recipients=queued_recipients(new.envelope, reason=new.origin),
-        )
-
-    def _meta(self) -> dict[str, Any]:
-        return {str(name): value for name, value in self._select("SELECT * FROM meta", ())}
 
     async def _save(self, **facts: int | str) -> None:
         def write(transaction: Transaction) -> None:
