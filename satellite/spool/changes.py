@@ -18,7 +18,6 @@ from satellite.spool.chronicle import accepted_record, record_judgement, record_
 from satellite.spool.commits import Operation, Transaction
 from satellite.spool.judged import distinct, state_of
 from satellite.spool.messages import (
-    Copy,
     HoldMark,
     Judgement,
     NewMessage,
@@ -27,33 +26,21 @@ from satellite.spool.messages import (
     Settled,
     Stored,
 )
-from satellite.spool.rows import (
-    INSERT_MESSAGE,
-    INSERT_RECIPIENT,
-    message_row,
-    read_recipients,
-    recipient_row,
-)
+from satellite.spool.rows import read_recipients
 from satellite.spool.states import IllegalTransition, check_transition
+from satellite.spool.writes import finish, forget, insert, insert_copies, move, open_recipients
 
 # How long a release is known, by the age clock. The core repeats one while our claim of it did not
 # reach it, and after it was restored from a backup; no backup is that old.
 RELEASE_DAYS = 120
-_FORGET = (
-    "DELETE FROM body WHERE message=?",
-    "DELETE FROM copy WHERE message=?",
-    "DELETE FROM recipient WHERE message=?",
-    "DELETE FROM message WHERE id=?",
-)
 _STATES = "SELECT number, address, state FROM recipient WHERE message=?"
-_SET_STATE = "UPDATE recipient SET state=? WHERE message=? AND number=?"
 
 
 def accepted(stored: Stored, body: bytes | None) -> Operation:
     """A message came in: from here on, once committed, it is ours (RFC 5321 section 6.1)."""
 
     def write(transaction: Transaction) -> None:
-        _insert(transaction, stored, body)
+        insert(transaction, stored, body)
         transaction.record(accepted_record(stored))
 
     return write
@@ -65,8 +52,8 @@ def released(stored: Stored, body: bytes | None, release_id: str) -> Operation:
     def write(transaction: Transaction) -> None:
         if transaction.execute("SELECT 1 FROM release WHERE id=?", (release_id,)):
             raise IllegalTransition(f"the release {release_id} was taken before")
-        _insert(transaction, stored, body)
-        _insert_copies(transaction, stored.id, stored.copies)
+        insert(transaction, stored, body)
+        insert_copies(transaction, stored.id, stored.copies)
         transaction.execute(
             "INSERT INTO release VALUES (?,?,?)", (release_id, stored.id, stored.age_us)
         )
@@ -110,7 +97,7 @@ def judged(message: MessageId, judgement: Judgement, drop_body: Callable[[], Non
         for number, state in after.items():
             check_transition(before[number], state)
         copies = distinct(one.copy for one in judgement.recipients)
-        _insert_copies(transaction, message, copies)
+        insert_copies(transaction, message, copies)
         for one in judgement.recipients:
             state = after[one.number]
             transaction.moved(before[one.number], state)
@@ -186,7 +173,7 @@ def settled(
             _insert_bounce(transaction, message, *bounce)
         ended = {result.number for result in results if result.state in OUTCOMES}
         # When nothing of the message stays, what would be written would be deleted at once.
-        if ended != before.keys() or not _forget(transaction, message, everyone, drop_body):
+        if ended != before.keys() or not forget(transaction, message, everyone, drop_body):
             for result in results:
                 _write_result(transaction, message, before[result.number], result)
 
@@ -253,70 +240,14 @@ def back(destination: str) -> Operation:
     return write
 
 
-def _insert(transaction: Transaction, stored: Stored, body: bytes | None) -> None:
-    transaction.execute(INSERT_MESSAGE, message_row(stored))
-    transaction.stored_bytes += stored.size
-    for recipient in stored.recipients:
-        transaction.execute(INSERT_RECIPIENT, recipient_row(stored.id, recipient))
-        transaction.moved(None, recipient.state)
-    if body is not None:
-        transaction.execute("INSERT INTO body VALUES (?,?)", (stored.id, body))
-
-
-def _insert_copies(transaction: Transaction, message: MessageId, copies: Sequence[Copy]) -> None:
-    for number, copy in enumerate(copies):
-        transaction.execute(
-            "INSERT INTO copy VALUES (?,?,?,?)", (message, number, copy.head, copy.skip)
-        )
-
-
 def _insert_bounce(
     transaction: Transaction, message: MessageId, stored: Stored, new: NewMessage
 ) -> None:
-    _insert(transaction, stored, new.body)
-    _insert_copies(transaction, stored.id, stored.copies)
+    insert(transaction, stored, new.body)
+    insert_copies(transaction, stored.id, stored.copies)
     transaction.record(accepted_record(stored))
     fields = {"bounce_id": stored.id, "sender": stored.envelope.recipients[0]}
     transaction.record(Outgoing(event=Event.BOUNCE_MADE, message_id=message, fields=fields))
-
-
-def open_recipients(transaction: Transaction, message: MessageId) -> list[Recipient]:
-    """Return the recipients that have not ended, as this transaction sees them."""
-    recipients = read_recipients(transaction.execute, message)
-    return [recipient for recipient in recipients if recipient.state not in OUTCOMES]
-
-
-def move(transaction: Transaction, message: MessageId, recipient: Recipient, after: State) -> None:
-    transaction.execute(_SET_STATE, (after, message, recipient.number))
-    transaction.moved(recipient.state, after)
-
-
-def finish(transaction: Transaction, message: MessageId, drop_body: Callable[[], None]) -> None:
-    """Forget a message that nothing needs any more; its records stay in the outbox until acked."""
-    recipients = read_recipients(transaction.execute, message)
-    if all(recipient.state in OUTCOMES for recipient in recipients):
-        _forget(transaction, message, recipients, drop_body)
-
-
-def _forget(
-    transaction: Transaction,
-    message: MessageId,
-    recipients: Sequence[Recipient],
-    drop_body: Callable[[], None],
-) -> bool:
-    """Delete a message; return False, and do nothing, when the core still has to take it."""
-    found = "SELECT in_file, quarantined_us, size FROM message WHERE id=?"
-    rows = transaction.execute(found, (message,))
-    if rows and rows[0][1] > 0:
-        return False
-    transaction.stored_bytes -= rows[0][2] if rows else 0
-    for recipient in recipients:
-        transaction.moved(recipient.state, None)
-    for statement in _FORGET:
-        transaction.execute(statement, (message,))
-    if rows and rows[0][0]:
-        transaction.after.append(drop_body)  # after the commit; start-up finds leftovers
-    return True
 
 
 def body_dropper(folder: Path, message: MessageId) -> Callable[[], None]:

@@ -10,18 +10,13 @@ from collections.abc import Callable, Collection, Sequence
 from common.ids import MessageId
 from common.records import Event
 from common.states import State
-from satellite.spool.changes import finish, move, open_recipients, settled
+from satellite.spool.changes import settled
 from satellite.spool.chronicle import record_results
 from satellite.spool.commits import Operation, Transaction
 from satellite.spool.messages import NewMessage, Outgoing, Recipient, Settled, Stored
 from satellite.spool.rows import addresses
-from satellite.spool.states import (
-    FREEZABLE,
-    STOPPED,
-    TABLE,
-    IllegalTransition,
-    check_transition,
-)
+from satellite.spool.states import FREEZABLE, STOPPED, TABLE, IllegalTransition, check_transition
+from satellite.spool.writes import finish, move, open_recipients
 
 _DAMAGEABLE = frozenset(state for state, row in TABLE.items() if State.DAMAGED in row.after)
 _RESUMED = "resumed by an operator"
