@@ -12,7 +12,7 @@ from common.envelope import Notify, Return, Wish
 from common.errors import DiskFull, EnvironmentFailure
 from common.ids import MessageId
 from common.states import State
-from satellite.delivery.giving_back import GivenBack
+from satellite.delivery.giving_back import REASON_LENGTH_MAX, GivenBack
 from satellite.delivery.routing import Found, Lookup
 from satellite.spool.messages import Origin
 from satellite.spool.states import IllegalTransition
@@ -68,11 +68,12 @@ async def give_back(house: House, message: MessageId, reason: str = "") -> Given
     return await house.delivery.give_back(message, reason=reason)
 
 
+@pytest.mark.parametrize("returned", [Return.FULL, Return.HEADERS])
 @pytest.mark.parametrize("damage", ["flipped", "cut", "missing"])
 async def test_of_a_body_that_is_lost_the_sender_hears_and_gets_nothing(
-    house: House, tmp_path: Path, damage: str
+    house: House, tmp_path: Path, damage: str, returned: Return
 ) -> None:
-    message = await damaged(house, tmp_path, damage, returned=Return.FULL, envelope_id="q+2B1")
+    message = await damaged(house, tmp_path, damage, returned=returned, envelope_id="q+2B1")
 
     given = await give_back(house, message)
 
@@ -117,13 +118,14 @@ async def test_outcome_record_and_notice_are_one_commit_and_known_to_the_core(
     message = await frozen(house)
     before = house.spool.last_sequence()
 
-    await give_back(house, message, "closed")
+    await give_back(house, message, "closed\x1b[2J" + "x" * 9_000)
 
     told = house.spool.records(after=before, limit=9)
     assert [one.event for one in told] == ["ended", "accepted", "bounce_made"]
     ended = told[0].decoded()["recipients"][0]
     assert (ended["address"], ended["outcome"]) == (X, "bounced")
-    assert ended["reason"] == "returned by order of an operator: closed"
+    reason = ("closed?[2J" + "x" * 9_000)[:REASON_LENGTH_MAX]
+    assert ended["reason"] == f"returned by order of an operator: {reason}"
 
 
 async def test_a_second_time_changes_nothing(house: House) -> None:
