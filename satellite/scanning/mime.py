@@ -121,9 +121,10 @@ def _without_runs(message: bytes, runs: list[str]) -> bytes:
         return message  # somebody knows how this is done
 
     def place(found: re.Match[bytes]) -> bytes:
-        run = found[0].removesuffix(b"\n").removesuffix(b"\r")
-        runs.append(run.decode("ascii"))
-        return f"{_PLACE}{len(runs) - 1}".encode() + found[0][len(run) :]
+        start, stop = found.span()
+        end = b"\r\n" if message.endswith(b"\r\n", start, stop) else b"\n"
+        runs.append(message[start : stop - len(end)].decode("ascii"))
+        return f"{_PLACE}{len(runs) - 1}".encode() + end
 
     return _RUN.sub(place, message)
 

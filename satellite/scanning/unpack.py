@@ -43,10 +43,10 @@ class Unpacking:
     def units(self, message: bytes) -> Iterator[Unit]:
         """Yield everything that is to be scanned; equal contents come once."""
         yield Unit(message)
-        self._seen.add(sha256(message).digest())
         try:
             for content in mime.contents(message, self._limits):
-                yield from self._unfold(Unit(content), 0)
+                if content != message:  # text without a header section
+                    yield from self._unfold(Unit(content), 0)
         except LimitExceeded as error:
             self._note(self.limits_met, error.what)
 

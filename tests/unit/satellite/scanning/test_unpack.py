@@ -30,6 +30,12 @@ def test_the_raw_message_comes_first() -> None:
     assert unpacked(message)[0][0] == Unit(message)
 
 
+def test_text_without_a_header_section_is_scanned_once() -> None:
+    message = b"text\r\nand nothing before it\r\n"
+
+    assert unpacked(message)[0] == [Unit(message)]
+
+
 @pytest.mark.parametrize(
     "encoded",
     [
