@@ -303,7 +303,10 @@ class Spool(Interventions):
 
     def _has_broken(self) -> None:
         if self._commits.is_damaged:
-            suspect(self.folder)
+            try:
+                suspect(self.folder)
+            except OSError as error:  # a disk that is gone altogether: ending matters more
+                log.error("spool.not_marked", reason=error.strerror)
         self.on_broken()
 
     async def _save(self, **facts: int | str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import apsw
@@ -10,6 +11,7 @@ import pytest
 
 from common.errors import DiskFull, EnvironmentFailure
 from common.states import State
+from satellite.spool.ailments import SpoolDamaged
 from satellite.spool.commits import BUSY_CHANGES
 from satellite.spool.store import Spool
 from tests.unit.satellite.spool.conftest import OpenSpool, accept, envelope
@@ -43,8 +45,8 @@ def planted(spool: Spool, failure: apsw.Error | None = None) -> Cursor:
     return cursor
 
 
-def sync_failed() -> apsw.Error:
-    error = apsw.exception_for(apsw.SQLITE_IOERR_FSYNC)
+def failure(code: int) -> apsw.Error:
+    error = apsw.exception_for(code)
     assert isinstance(error, apsw.Error)
     return error
 
@@ -88,7 +90,7 @@ async def test_a_sync_that_fails_is_not_tried_again(open_spool: OpenSpool) -> No
     spool = await open_spool()
     told: list[str] = []
     spool.on_broken = lambda: told.append("broken")
-    planted(spool, sync_failed())
+    planted(spool, failure(apsw.SQLITE_IOERR_FSYNC))
 
     with pytest.raises(EnvironmentFailure):
         await accept(spool)
@@ -100,6 +102,26 @@ async def test_a_sync_that_fails_is_not_tried_again(open_spool: OpenSpool) -> No
     spool = await open_spool()  # another process reads what the disk really has
     assert spool.refusal() is None
     await accept(spool)
+
+
+async def test_damage_on_a_disk_that_is_gone_ends_the_process_and_answers_everybody(
+    open_spool: OpenSpool, tmp_path: Path
+) -> None:
+    spool = await open_spool()
+    told: list[str] = []
+    spool.on_broken = lambda: told.append("broken")
+    planted(spool, failure(apsw.SQLITE_CORRUPT))
+    away = tmp_path.with_name("away")
+    tmp_path.rename(away)  # the mark for the next start cannot be written
+
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            results = await asyncio.gather(accept(spool), accept(spool), return_exceptions=True)
+    finally:
+        away.rename(tmp_path)
+
+    assert [type(result) for result in results] == [SpoolDamaged] * 2
+    assert told == ["broken"]
 
 
 async def test_a_fault_in_one_step_leaves_nobody_waiting_and_nothing_half_written(
