@@ -17,6 +17,7 @@ import structlog
 from common.clock import SystemClock
 from common.durable import sync_folder
 from common.errors import BorderScoutError
+from common.tasks import keep_running
 from common.telemetry import configure_logging
 from satellite.app import worker
 from satellite.app.control import Control
@@ -24,6 +25,7 @@ from satellite.app.exposition import Exposition
 from satellite.app.fork_server import ForkServer
 from satellite.app.launch import become_parent
 from satellite.app.parent import Workers
+from satellite.app.porter import Porter
 from satellite.app.sockets import listening_sockets
 from satellite.settings import SatelliteSettings, load_settings
 from satellite.spool.lock import ShardLock
@@ -65,14 +67,18 @@ async def _serve(settings: SatelliteSettings, config: Path, forks: ForkServer) -
     try:
         sockets = listening_sockets(settings.smtp.listen)
         workers = Workers(settings, config=config, sockets=sockets, clock=clock, start=forks.start)
+        porter = Porter(workers, sockets=sockets, clock=clock)
         control = Control(workers, state)
         exposition = Exposition(workers, settings.metrics, asyncio.get_running_loop())
         await control.start()
         exposition.start()
+        at_the_door = asyncio.create_task(keep_running(porter.run, name="porter", clock=clock))
         log.info("satellite.started", listen=settings.smtp.listen, workers=settings.workers)
         try:
             is_done = await _unless(forks.died, workers.run())
         finally:
+            at_the_door.cancel()
+            await asyncio.gather(at_the_door, return_exceptions=True)
             await asyncio.to_thread(exposition.stop)
             await control.stop()
             for one in sockets:
