@@ -9,7 +9,6 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +69,6 @@ def run(
         account = _account(scout, result, since(before, totals(scout)))
         return {
             "peer": name,
-            "when": datetime.now(UTC).isoformat(timespec="seconds"),
             "messages": messages,
             "rate_per_s": rate,
             "kept_up_per_s": trial,
