@@ -60,10 +60,10 @@ class Desk:
         }
 
     async def answer(self, question: Question) -> Answer:
-        """Return the answer, or what is wrong with the question."""
+        """Return the answer, or why there is none; a question never ends the worker."""
         try:
             return await self._answer(question)
-        except BorderScoutError as error:
+        except (BorderScoutError, OSError) as error:
             return {"error": str(error)}
 
     async def _answer(self, question: Question) -> Answer:
@@ -73,6 +73,8 @@ class Desk:
         match ask:
             case "metrics":
                 answer: Answer = {"text": generate_latest(self._shard.registry).decode()}
+            case "listening":  # asked every second: nothing but memory is looked at
+                answer = {"listening": self._shard.listening}
             case "status":
                 answer = self._status()
             case "show":

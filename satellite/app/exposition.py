@@ -22,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from common.errors import EnvironmentFailure
+from satellite.app.channel import Answer
 from satellite.app.parent import Workers
 from satellite.settings import split_endpoint
 
@@ -109,10 +110,9 @@ class Exposition:
     def _not_listening(self) -> dict[int, str]:
         retiring = {worker.shard for worker in self._workers.all if worker.retiring}
         return {
-            shard: "not running" if status is None else str(status["not_accepting_reason"])
+            shard: why
             for shard, status in self._ask("status").items()
-            if shard not in retiring
-            and (status is None or not status["listening"] or status["not_accepting_reason"])
+            if shard not in retiring and (why := _why_not(status)) is not None
         }
 
     def _metrics(self) -> bytes:
@@ -120,11 +120,22 @@ class Exposition:
         texts = {
             shard: str(answer["text"])
             for shard, answer in self._ask("metrics").items()
-            if answer is not None
+            if answer is not None and "text" in answer
         }
         starts = {worker.shard: worker.starts for worker in self._workers.all}
         registry.register(_Shards(texts, starts))
         return generate_latest(registry)
+
+
+def _why_not(status: Answer | None) -> str | None:
+    """Return why a worker takes no mail, None when it does."""
+    if status is None:
+        return "not running"
+    if "error" in status:
+        return str(status["error"])
+    if status["listening"] and not status["not_accepting_reason"]:
+        return None
+    return str(status["not_accepting_reason"])
 
 
 class _Shards(Collector):

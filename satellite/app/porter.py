@@ -61,7 +61,7 @@ class Porter:
             self._be_at_the_door(False)
 
     async def _somebody_listens(self) -> bool:
-        answers = (await self._workers.ask_each({"ask": "status"})).values()
+        answers = (await self._workers.ask_each({"ask": "listening"})).values()
         return any(answer is not None and answer["listening"] for answer in answers)
 
     def _be_at_the_door(self, wanted: bool) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -74,6 +74,7 @@ async def _work(
         if number >= settings.workers:
             ends[_task(_emptied(shard), "retiring")] = RETIRED
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        _say_why(done)
         status = min(ends[task] for task in done)
         if not running.done() and not broken.is_set():
             await shard.drain()
@@ -83,6 +84,14 @@ async def _work(
             task.cancel()
         await asyncio.gather(*ends, return_exceptions=True)
         return status
+
+
+def _say_why(done: Iterable[asyncio.Task[Any]]) -> None:
+    """Log what ended a task that should have gone on."""
+    for task in done:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("worker.task_failed", task=task.get_name(), exc_info=error)
 
 
 def _task(work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:

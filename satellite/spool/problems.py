@@ -23,6 +23,18 @@ def problems(folder: Path, *, log_pages: int) -> tuple[str, ...]:
         folder: the shard's.
         log_pages: the length of the write-ahead log.
     """
+    try:
+        found = _left_behind(folder)
+    except OSError as error:  # a disk that is gone, no descriptor: that is one more of them
+        found = [f"{folder.name} cannot be looked at: {error.strerror}"]
+    if log_pages > LOG_PAGES_MAX:
+        size = log_pages * PAGE_BYTES >> 20
+        what = f"the spool's write-ahead log has {size} MiB and cannot be emptied"
+        found.append(f"{what}; end what else has opened {folder.name}/spool.db")
+    return tuple(found)
+
+
+def _left_behind(folder: Path) -> list[str]:
     found = []
     unknown = names_in(folder / UNKNOWN)
     if unknown:
@@ -34,11 +46,7 @@ def problems(folder: Path, *, log_pages: int) -> tuple[str, ...]:
     if aside:
         what = f"the spool was damaged and mended; what it was is kept as {folder.name}/{aside[-1]}"
         found.append(f"{what}; its losses are in the spool_damaged record; delete it when done")
-    if log_pages > LOG_PAGES_MAX:
-        size = log_pages * PAGE_BYTES >> 20
-        what = f"the spool's write-ahead log has {size} MiB and cannot be emptied"
-        found.append(f"{what}; end what else has opened {folder.name}/spool.db")
-    return tuple(found)
+    return found
 
 
 def names_in(folder: Path) -> list[str]:

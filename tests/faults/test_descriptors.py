@@ -129,7 +129,10 @@ async def test_a_worker_that_runs_out_in_the_middle_spins_nowhere_and_recovers(
 
         clients = await knock(running, CONNECTIONS)
         share = await processor_share(worker)
+        await running.get(NODE, "/readyz")
+        page, _ = await running.get(NODE, "/metrics")
 
+        assert page == 200, "who watches a node must not harm it"
         assert share < SPIN_SHARE, "the accept loop spins"
         replies = {client.banner[:1] for client in clients} - {""}
         assert replies <= {"2", "4"}, replies

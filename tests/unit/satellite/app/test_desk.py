@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,6 +101,31 @@ async def test_the_status_says_where_the_shard_stands(shard: AskedShard) -> None
     assert status["states"]["held"] == 0
     assert "delivered" not in status["states"], "an outcome is no place to be in"
     assert (status["outbox_records"], status["outbox_quarantine"]) == (2, 0)
+
+
+async def test_a_folder_that_cannot_be_looked_at_is_a_problem_and_no_answer_less(
+    shard: AskedShard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_folder: Path) -> Iterator[Path]:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Path, "iterdir", fails)
+
+    status = await ask(shard, "status")
+
+    assert status["problems"] == ["shard-0 cannot be looked at: Too many open files"]
+    assert await ask(shard, "listening") == {"listening": True}
+
+
+async def test_a_question_that_the_disk_does_not_let_us_answer_ends_nobody(
+    shard: AskedShard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails() -> tuple[int, int]:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(shard.spool, "backlog_sizes", fails)
+
+    assert await ask(shard, "status") == {"error": "[Errno 5] Input/output error"}
 
 
 async def test_what_is_left_is_told_for_whom_in_which_state_and_until_when(

@@ -92,8 +92,9 @@ async def test_two_shards_metrics_become_one_text_with_the_shard_as_a_label() ->
 async def test_a_shard_that_does_not_answer_is_left_out_and_its_starts_are_not() -> None:
     gone = AnsweringWorker(1, {})
     gone.starts = 7
+    ill = AnsweringWorker(2, {"metrics": {"error": "no descriptor"}})
 
-    async with serving(AnsweringWorker(0, {"metrics": metrics_of(1)}), gone) as client:
+    async with serving(AnsweringWorker(0, {"metrics": metrics_of(1)}), gone, ill) as client:
         answer = await client.get("/metrics")
 
     assert answer.status_code == 200
@@ -121,13 +122,16 @@ async def test_a_node_that_is_not_ready_names_each_shard_and_why() -> None:
         status(AnsweringWorker(0, {}), LISTENING),
         status(AnsweringWorker(1, {}), waiting),
         status(AnsweringWorker(2, {}), None),
+        status(AnsweringWorker(3, {}), {"error": "the spool cannot be read"}),
     ]
 
     async with serving(*workers) as client:
         answer = await client.get("/readyz")
 
     assert answer.status_code == 503
-    assert answer.text == "shard 1: no preferences yet\nshard 2: not running\n"
+    assert answer.text == (
+        "shard 1: no preferences yet\nshard 2: not running\nshard 3: the spool cannot be read\n"
+    )
 
 
 async def test_a_node_that_refuses_mail_is_not_ready_though_it_listens() -> None:

@@ -14,8 +14,8 @@ from satellite.app.porter import LOOK_EVERY_S, PATIENCE_S, TURNED_AWAY_MAX, Port
 from tests.support.clock import FakeClock
 from tests.unit.satellite.app.conftest import DEADLINE_S, AnsweringWorker, until, workers_of
 
-LISTENING: dict[str, Answer | None] = {"status": {"listening": True}}
-NOT_LISTENING: dict[str, Answer | None] = {"status": {"listening": False}}
+LISTENING: dict[str, Answer | None] = {"listening": {"listening": True}}
+NOT_LISTENING: dict[str, Answer | None] = {"listening": {"listening": False}}
 PATIENCE_LOOKS = round(PATIENCE_S / LOOK_EVERY_S)
 
 
