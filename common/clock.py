@@ -7,6 +7,7 @@ let seven days pass in a second.
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import time
 from typing import Protocol
@@ -49,10 +50,12 @@ def new_id(clock: Clock) -> str:
 
 _POOL_BYTES = 64 * ULID_RANDOM_BYTES  # a system call for each id costs more than the id
 _pool = bytearray()
+# A forked process must not make the ids that its parent, or its sibling, is going to make.
+os.register_at_fork(after_in_child=_pool.clear)
 
 
 def _randomness() -> bytes:
-    """Return random octets that are used once; processes are spawned, so none shares the pool."""
+    """Return random octets that are used once."""
     if not _pool:
         _pool.extend(secrets.token_bytes(_POOL_BYTES))
     taken = bytes(_pool[-ULID_RANDOM_BYTES:])
