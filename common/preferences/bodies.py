@@ -21,6 +21,12 @@ TARGETS_MAX = 16  # deliver_to hosts of one domain
 Points = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]  # of one test
 
 
+def _each_is_a_target(targets: tuple[str, ...]) -> tuple[str, ...]:
+    for target in targets:
+        split_target(target)
+    return targets
+
+
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,12 +39,7 @@ class RouteBody(_Body):
     hold_days: Annotated[int, Field(ge=1, le=30)] = 7
     recipients: Literal["any", "listed"] = "any"
 
-    @field_validator("deliver_to")
-    @classmethod
-    def _targets(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
-        for target in targets:
-            split_target(target)
-        return targets
+    _targets = field_validator("deliver_to")(_each_is_a_target)
 
 
 class RecipientBody(_Body):
@@ -119,12 +120,7 @@ class HoldBody(_Body):
     bounce_before_us: Annotated[int, Field(ge=0)] = 0
     reason: Annotated[str, Field(max_length=500)] = ""
 
-    @field_validator("deliver_to")
-    @classmethod
-    def _targets(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
-        for target in targets:
-            split_target(target)
-        return targets
+    _targets = field_validator("deliver_to")(_each_is_a_target)
 
 
 Body = (

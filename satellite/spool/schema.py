@@ -98,7 +98,7 @@ def open_writer(path: Path) -> apsw.Connection:
     except apsw.Error as error:
         close(connection)
         raise failure_of(error) from error
-    except BaseException:
+    except BaseException:  # a file of a later version, a fault of ours: no file stays open
         close(connection)
         raise
     return connection

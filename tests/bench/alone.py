@@ -30,7 +30,7 @@ def alone(path: Path, *, wait_s: float = WAIT_S) -> Iterator[None]:
             if not is_told:
                 print("another measurement is running; waiting for its end", flush=True)
                 is_told = True
-            time.sleep(POLL_S)
+            time.sleep(POLL_S)  # whoever has it tells nobody when it ends
         yield
 
 

@@ -114,7 +114,7 @@ def _let_go(node: Group, sending: Sending, messages: int) -> dict[str, Any]:
         if time.monotonic() - shown > 10:
             shown = time.monotonic()
             print(f"  arrived: {sending.progress.get('arrived')}", flush=True)
-        time.sleep(POLL_S)
+        time.sleep(POLL_S)  # so often is its memory looked at
     result = sending.result()
     arrivals_s = result.get("arrivals_s") or 0.0
     return {
@@ -136,4 +136,4 @@ def _until(look: Callable[[], bool], sending: Sending, deadline: float, what: st
             raise PeerFailed(f"{what}: {sending.result()}")
         if time.monotonic() > deadline:
             raise PeerFailed(f"{what}: not in time; {sending.progress}")
-        time.sleep(POLL_S)
+        time.sleep(POLL_S)  # a gateway tells only who asks

@@ -126,4 +126,4 @@ def _remove(folder: Path) -> None:
         except OSError as error:
             if error.errno != errno.EBUSY or time.monotonic() > deadline:
                 raise
-            time.sleep(POLL_S)
+            time.sleep(POLL_S)  # the kernel tells nobody when it is empty

@@ -86,7 +86,7 @@ def time_to_ready(scout: Scout) -> dict[str, Any]:
             times["ready_s"] = round(time.monotonic() - begun, 2)
         if passed_s > START_S or process.poll() is not None:
             raise PeerFailed(f"the node is not ready\n{scout.parts.story()}")
-        time.sleep(POLL_S)
+        time.sleep(POLL_S)  # so exactly is the start measured
     return times
 
 

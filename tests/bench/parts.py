@@ -149,7 +149,7 @@ class Parts:
             ended = [p.args for p in self._processes if p.poll() not in (None, 0)]
             if ended or time.monotonic() > deadline:
                 raise PeerFailed(f"{what}: not within {deadline_s:.0f} s\n{self.story()}")
-            time.sleep(POLL_S)
+            time.sleep(POLL_S)  # a program tells nobody when it is ready
 
     def story(self) -> str:
         """Return the end of every log in the folder."""

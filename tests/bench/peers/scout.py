@@ -138,7 +138,7 @@ class Scout(Peer):
         begun = time.monotonic()
         left = now = self.backlog()
         while now != 0 and time.monotonic() - begun < deadline_s:
-            time.sleep(POLL_S)
+            time.sleep(POLL_S)  # a page tells only who asks
             now = self.backlog()
             left = now if left is None else left
         if now is None:

@@ -49,13 +49,18 @@ def certificate(path: Path, *, days: float) -> None:
     path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
 
+def sound_node(folder: Path) -> Path:
+    """Return the settings file of a node in which the doctor finds no fault."""
+    file = folder / "satellite.yaml"
+    file.write_text(SETTINGS)
+    certificate(folder / "link.pem", days=90)
+    (folder / "state").mkdir()
+    return file
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    file = tmp_path / "satellite.yaml"
-    file.write_text(SETTINGS)
-    certificate(tmp_path / "link.pem", days=90)
-    (tmp_path / "state").mkdir()
-    return file
+    return sound_node(tmp_path)
 
 
 def faults(said: Said) -> dict[str, str]:

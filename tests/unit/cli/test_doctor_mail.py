@@ -24,7 +24,7 @@ from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.core_face import Face
 from tests.unit.cli.conftest import Said, Shell
-from tests.unit.cli.test_doctor import SETTINGS, certificate
+from tests.unit.cli.test_doctor import sound_node
 from tests.unit.satellite.delivery.conftest import House, TableResolver, route, settings
 
 X = "x@acme.example"
@@ -53,11 +53,7 @@ class OneShard:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    file = tmp_path / "satellite.yaml"
-    file.write_text(SETTINGS)
-    certificate(tmp_path / "link.pem", days=90)
-    (tmp_path / "state").mkdir()
-    return file
+    return sound_node(tmp_path)
 
 
 @pytest.fixture

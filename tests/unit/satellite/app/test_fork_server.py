@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -49,6 +50,7 @@ async def forking(run: Callable[[list[str]], int]) -> AsyncIterator[ForkServer]:
         yield server
     finally:
         await server.close()
+        gc.unfreeze()  # what this process made is still of interest to the tests after this one
 
 
 class Told:
