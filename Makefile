@@ -1,6 +1,6 @@
 # Every target works as the first thing typed on a clean clone: it makes .venv itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test faults bench soak lint format proto clean
+.PHONY: help setup setup-dev demo test faults bench soak lint format proto docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,6 +18,7 @@ help:
 	@echo "make soak                  a million messages through one node; docs/benchmarks.md (root)"
 	@echo "make lint                  style, types, architecture, generated code"
 	@echo "make proto                 regenerate the wire's code"
+	@echo "make docs                  draw the pages anew that are made from the code"
 	@echo "make setup                 only the virtual environment"
 
 $(BIN)/python:
@@ -66,6 +67,7 @@ lint: $(DEV_STAMP)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@./.ci/proto --check
+	@$(BIN)/python -m docs.generate --check
 
 format: $(DEV_STAMP)
 	@$(BIN)/ruff check --fix .
@@ -73,6 +75,9 @@ format: $(DEV_STAMP)
 
 proto: $(DEV_STAMP)
 	@./.ci/proto
+
+docs: $(DEV_STAMP)
+	@$(BIN)/python -m docs.generate
 
 clean:
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from cli.main import app
-from cli.reference import Command, commands, reference
+from docs.generate.commands import Command, commands, reference
 from tests.unit.cli.conftest import Shell
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "cli.md"
@@ -87,7 +87,7 @@ def test_the_reference_names_every_command_and_option() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
 
     for command in leaves():
-        assert f"### `borderscout {command.name}`" in text, "run: python -m cli.reference"
+        assert f"### `borderscout {command.name}`" in text, "run: make docs"
         section = text.split(f"### `borderscout {command.name}`")[1].split("\n### ")[0]
         assert command.example.removeprefix("Example: ") in section
         for one in (*command.options, *command.arguments):

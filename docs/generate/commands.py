@@ -1,7 +1,6 @@
 """What does the page of all commands say?
 
-Pure, but for printing: ``python -m cli.reference > docs/cli.md`` writes the page anew from the
-commands themselves, and a test finds what is missing there.
+Pure. It is made from the commands themselves, and a test finds what is missing there.
 """
 
 from __future__ import annotations
@@ -9,6 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from typer.main import get_command
+
+from cli.main import app
+
+PAGE = "cli.md"
 
 HEAD = """# The command line
 
@@ -29,7 +34,7 @@ from `--token-file` or `BORDERSCOUT_TOKEN`. The token file is `token` in the cor
 `PATTERN` is an address, a domain, `.domain` for it and all below, or a network. `ID` is the id that
 `track`, `quarantine list` and `spool list` show.
 
-This page is made by `python -m cli.reference > docs/cli.md`.
+This page is drawn from the commands by `make docs`.
 """
 
 
@@ -118,9 +123,6 @@ def _section(command: Command) -> str:
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
-    from typer.main import get_command
-
-    from cli.main import app
-
-    print(reference(get_command(app)), end="")
+def text() -> str:
+    """Return the page."""
+    return reference(get_command(app))
