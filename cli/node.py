@@ -27,7 +27,7 @@ def ask(config: Path, question: dict[str, Any]) -> dict[str, Any]:
 
 def ask_patiently(config: Path, question: dict[str, Any]) -> dict[str, Any]:
     """Return each shard's answer, None from one that has none now."""
-    from satellite.app.control import ask as asked
+    from satellite.console.control_socket import ask as asked
     from satellite.settings import load_settings
 
     answer = asyncio.run(asked(Path(load_settings(config).state), question))

@@ -29,7 +29,7 @@ def _group() -> None:
 @app.command(epilog="Example: borderscout satellite serve --config out/lon1/satellite.yaml")
 def serve(config: Annotated[Path, typer.Option("--config", help="Its satellite.yaml.")]) -> None:
     """Accept, scan and deliver mail until SIGTERM."""
-    from satellite.app.launch import become_parent
+    from satellite.node.launch import become_parent
     from satellite.settings import load_settings
 
     load_settings(config)  # what is wrong in them is said here, with each complaint

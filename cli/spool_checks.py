@@ -81,7 +81,7 @@ def _asked(state: Path, question: dict[str, Any]) -> Shards:
     Raises:
         EnvironmentFailure: the node does not run, or does not understand.
     """
-    from satellite.app.control import ask
+    from satellite.console.control_socket import ask
 
     answer = asyncio.run(ask(state, question))
     if "error" in answer:

@@ -20,15 +20,15 @@ from common.errors import BorderScoutError
 from common.tasks import keep_running
 from common.telemetry import configure_logging
 from satellite.app import worker
-from satellite.app.control import Control
-from satellite.app.exposition import Exposition
-from satellite.app.fork_server import ForkServer
-from satellite.app.launch import become_parent
-from satellite.app.parent import Workers
-from satellite.app.porter import Porter
-from satellite.app.sockets import listening_sockets
+from satellite.console.control_socket import Control
+from satellite.node.fork_server import ForkServer
+from satellite.node.http_server import Exposition
+from satellite.node.launch import become_parent
+from satellite.node.parent import Workers
+from satellite.node.service_unavailable import Porter
+from satellite.node.sockets import listening_sockets
 from satellite.settings import SatelliteSettings, load_settings
-from satellite.spool.lock import ShardLock
+from satellite.spool.disk.lock import ShardLock
 
 log = structlog.get_logger()
 

@@ -19,24 +19,24 @@ from common.errors import BorderScoutError, EnvironmentFailure
 from common.records import Event
 from common.reports import EngineReport, HoldReport, NodeReport
 from common.tasks import keep_running
-from satellite.app.foresight import PolicyForesight
-from satellite.app.gate import Gate
-from satellite.app.judging import Judging
-from satellite.app.measures import SpoolMetrics
 from satellite.delivery.worker import Delivery
 from satellite.filtering.catalogue import build_filters
 from satellite.filtering.filter import FilterContext
 from satellite.filtering.resolver import DnsResolver
 from satellite.filtering.run import Filters
+from satellite.judging.scan_before_answer import PolicyForesight
+from satellite.judging.stage import Judging
 from satellite.link.client import Link
+from satellite.overload.acceptance import Gate
+from satellite.overload.pressure import Cause
 from satellite.scanning.engine import EngineContext, build_engines
 from satellite.scanning.helper import Helper
 from satellite.scanning.run import Scanner
 from satellite.settings import SatelliteSettings
 from satellite.smtp.metrics import SmtpMetrics
-from satellite.smtp.pressure import Cause
 from satellite.smtp.server import FrontEnd
-from satellite.spool.messages import Outgoing
+from satellite.spool.metrics import SpoolMetrics
+from satellite.spool.model.messages import Outgoing
 from satellite.spool.store import Spool
 
 log = structlog.get_logger()

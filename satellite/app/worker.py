@@ -22,15 +22,15 @@ from common.clock import SystemClock
 from common.errors import BorderScoutError
 from common.records import Event
 from common.telemetry import configure_logging
-from satellite.app.channel import LINE_BYTES_MAX, answer_lines
-from satellite.app.descriptors import raise_limit, within
-from satellite.app.desk import Desk
-from satellite.app.launch import be_named, settle_memory
-from satellite.app.parent import RETIRED, shard_folder
 from satellite.app.shard import Shard
-from satellite.app.sockets import inherited
+from satellite.console.shard_console import Desk
+from satellite.node.channel import LINE_BYTES_MAX, answer_lines
+from satellite.node.launch import be_named, settle_memory
+from satellite.node.parent import RETIRED, shard_folder
+from satellite.node.sockets import inherited
+from satellite.overload.descriptors import raise_limit, within
 from satellite.settings import SatelliteSettings, load_settings
-from satellite.spool.messages import Outgoing
+from satellite.spool.model.messages import Outgoing
 from satellite.spool.store import Spool
 
 log = structlog.get_logger()

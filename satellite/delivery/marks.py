@@ -12,9 +12,9 @@ import structlog
 
 from common.clock import Clock
 from common.errors import EnvironmentFailure
-from satellite.delivery.hold import Hold
-from satellite.delivery.room import FAULT_PAUSE_S, DeliverySpool
-from satellite.spool.messages import HoldMark
+from satellite.delivery.decisions.hold import Hold
+from satellite.delivery.turns.context import FAULT_PAUSE_S, DeliverySpool
+from satellite.spool.model.messages import HoldMark
 
 log = structlog.get_logger()
 

@@ -18,13 +18,13 @@ from common.clock import Clock
 from common.envelope import Notify
 from common.ids import MessageId
 from common.states import State
-from satellite.delivery.hold import Hold
+from satellite.delivery.decisions.hold import Hold
+from satellite.delivery.decisions.routing import Destination, is_postmaster
+from satellite.delivery.decisions.ways import Ways
 from satellite.delivery.queue.entries import Entry
 from satellite.delivery.queue.lanes import Lanes
-from satellite.delivery.room import PENDING, DeliverySpool
-from satellite.delivery.routing import Destination, is_postmaster
-from satellite.delivery.ways import Ways
-from satellite.spool.messages import Origin, PendingRow, Recipient, Stored
+from satellite.delivery.turns.context import PENDING, DeliverySpool
+from satellite.spool.model.messages import Origin, PendingRow, Recipient, Stored
 
 PLACED_MAX = 500  # messages read from the spool in one pass, so that others get the loop
 RESTORED_ROWS = 1200  # likewise, of what was there before; more than one message has recipients

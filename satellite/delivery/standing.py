@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from common.preferences import Preferences
-from satellite.delivery.hold import Hold
+from satellite.delivery.decisions.hold import Hold
+from satellite.delivery.decisions.routing import Own, leg_of, targets_of
 from satellite.delivery.queue.lanes import Lanes
-from satellite.delivery.routing import Own, leg_of, targets_of
-from satellite.spool.messages import Origin
+from satellite.spool.model.messages import Origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,29 +18,29 @@ from common.errors import SettingsError
 from common.ids import ULID_RANDOM_BYTES, MessageId, ulid, ulid_ms
 from common.preferences.bodies import split_target
 from common.tasks import keep_running, spawn
-from satellite.delivery.attempt import Attempt
+from satellite.delivery.decisions.hold import HoldInfo
+from satellite.delivery.decisions.routing import Destination, Own
+from satellite.delivery.decisions.schedule import SPREAD_SHARE, Schedule
+from satellite.delivery.decisions.terms import Terms, terms_of
+from satellite.delivery.decisions.ways import Ways
 from satellite.delivery.dsn.allowance import Allowance
 from satellite.delivery.dsn.status_part import Reporter
-from satellite.delivery.errand import Errand
-from satellite.delivery.giving_back import GivenBack, give_back
-from satellite.delivery.hold import HoldInfo
 from satellite.delivery.hop.connections import Connections
 from satellite.delivery.hop.lookup import DnsResolver, Resolver
 from satellite.delivery.hop.protection import Protection
 from satellite.delivery.hop.session import Deadlines
 from satellite.delivery.marks import Marks
-from satellite.delivery.metrics import Metrics
 from satellite.delivery.placing import Placing
 from satellite.delivery.queue.entries import Entry, Turn
 from satellite.delivery.queue.lanes import Lanes
-from satellite.delivery.room import FAULT_PAUSE_S, DeliverySpool, Room
-from satellite.delivery.routing import Destination, Own
-from satellite.delivery.schedule import SPREAD_SHARE, Schedule
 from satellite.delivery.standing import Standing, standing_of
-from satellite.delivery.terms import Terms, terms_of
-from satellite.delivery.ways import Ways
+from satellite.delivery.turns.attempt import Attempt
+from satellite.delivery.turns.context import FAULT_PAUSE_S, DeliverySpool, Room
+from satellite.delivery.turns.giving_back import GivenBack, give_back
+from satellite.delivery.turns.metrics import Metrics
+from satellite.delivery.turns.without_server import Errand
 from satellite.settings import SatelliteSettings, split_endpoint
-from satellite.spool.messages import Origin, Stored
+from satellite.spool.model.messages import Origin, Stored
 
 ACTIVE_MAX = 500  # turns at once of one worker, for file descriptors
 ACTIVE_SHARED_MAX = 400  # beyond it only destinations that have none get one: nobody waits behind

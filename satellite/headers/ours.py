@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from common.address import AddressError, parse_domain
 from common.verdict import Outcome, Test, Verdict, points
 from satellite.headers.block import HeaderBlock, Span, visible_name
-from satellite.spool.messages import Copy
+from satellite.spool.model.messages import Copy
 
 FOLD_AT = 78  # characters; RFC 5322 section 2.1.1
 WORD_LENGTH_MAX = 200  # characters of one value; a line of one word stays far below 998

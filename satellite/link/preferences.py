@@ -37,7 +37,7 @@ from satellite.link.follower import (
 )
 from satellite.link.spool import LinkSpool
 from satellite.link.streams import converse
-from satellite.spool.messages import Outgoing
+from satellite.spool.model.messages import Outgoing
 from satellite.spool.store import DigestMismatch
 
 log = structlog.get_logger()

@@ -35,7 +35,7 @@ from satellite.link.uplink import (
     Unsendable,
     case_of,
 )
-from satellite.spool.bodies import BodyDamaged
+from satellite.spool.disk.bodies import BodyDamaged
 
 log = structlog.get_logger()
 

@@ -29,8 +29,8 @@ from common.link import Claim, ReleaseOffer
 from common.tasks import finish
 from satellite.link.spool import LinkSpool, ReleaseEntry
 from satellite.link.streams import FAILURES, reason_of
-from satellite.spool.messages import Copy
-from satellite.spool.states import IllegalTransition
+from satellite.spool.model.messages import Copy
+from satellite.spool.model.states import IllegalTransition
 
 log = structlog.get_logger()
 

@@ -12,8 +12,8 @@ from common.envelope import Envelope
 from common.ids import MessageId
 from common.preferences import Document, Position, Preferences
 from common.records import LogRecord
-from satellite.spool.bodies import Body
-from satellite.spool.messages import Copy, Outgoing, Stored, Upload
+from satellite.spool.disk.bodies import Body
+from satellite.spool.model.messages import Copy, Outgoing, Stored, Upload
 
 
 class ReleaseEntry(Protocol):

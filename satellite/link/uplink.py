@@ -16,7 +16,7 @@ from typing import assert_never
 from common.ids import MessageId
 from common.link import Case, NotTaken, Taken, Unreadable, Wanted
 from common.records import LogRecord
-from satellite.spool.messages import Upload
+from satellite.spool.model.messages import Upload
 
 BATCH_RECORDS_MAX = 500
 BATCH_BYTES_MAX = 262_144  # of fields: one batch never holds the path for long

@@ -17,8 +17,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from common.die_with_parent import die_with_parent, gain_no_privileges
 from common.errors import LocalError
-from common.tether import die_with_parent, gain_no_privileges
 from satellite.scanning.frames import head_of, receive
 
 Job = Callable[[bytes], Mapping[str, Any]]

@@ -18,8 +18,7 @@ from common.envelope import NO_WISH, Wish
 from common.preferences import Preferences
 from satellite.smtp import replies
 from satellite.smtp.commands import read_path
-from satellite.smtp.replies import Reply
-from satellite.smtp.wishes import (
+from satellite.smtp.dsn_parameters import (
     MAIL_KEYWORDS,
     NO_MESSAGE_WISH,
     RCPT_KEYWORDS,
@@ -27,6 +26,7 @@ from satellite.smtp.wishes import (
     message_wish,
     recipient_wish,
 )
+from satellite.smtp.replies import Reply
 
 HELLO_NAME_LENGTH_MAX = 255  # RFC 5321 section 4.5.3.1.2
 POSTMASTER = "postmaster"

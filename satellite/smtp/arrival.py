@@ -22,11 +22,11 @@ from common.ids import MessageId
 from common.tasks import finish
 from satellite.smtp import replies
 from satellite.smtp.data import DataLimits, DataScanner, Fault
-from satellite.smtp.foresight import ClientGone, foreseen
 from satellite.smtp.intake import Foresight, Incoming
 from satellite.smtp.replies import Reply
+from satellite.smtp.scan_before_answer import ClientGone, foreseen
 from satellite.smtp.trace import received_line
-from satellite.spool.messages import Judgement
+from satellite.spool.model.messages import Judgement
 
 __all__ = ["Arrival", "ClientGone", "trouble"]
 

@@ -24,9 +24,9 @@ from aiosmtpd.smtp import SMTP
 from common.address import canonical_ip
 from satellite.smtp import replies
 from satellite.smtp.commands import CommandLines
-from satellite.smtp.patience import Overdue, Patience, Phase
-from satellite.smtp.reception import Reception
 from satellite.smtp.replies import Reply
+from satellite.smtp.sessions import Reception
+from satellite.smtp.timeouts import Overdue, Patience, Phase
 
 log = structlog.get_logger()
 

@@ -11,8 +11,8 @@ from typing import Protocol
 from common.envelope import Envelope
 from common.ids import MessageId
 from common.preferences import Preferences
-from satellite.spool.bodies import Body
-from satellite.spool.messages import Judgement, Stored
+from satellite.spool.disk.bodies import Body
+from satellite.spool.model.messages import Judgement, Stored
 
 
 class Incoming(Protocol):

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass, field
 
 from common.ids import MessageId
-from satellite.smtp.pressure import OF_ROOM, SHUTS, Refusal
+from satellite.overload.pressure import OF_ROOM, SHUTS, Refusal
 
 PROTOCOL_ERROR = 10  # weight of what a correct client never does
 REFUSED_RECIPIENT = 1  # old addresses in a long list are no attack; guessing a thousand is

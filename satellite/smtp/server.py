@@ -17,16 +17,16 @@ from common.clock import Clock
 from common.errors import SettingsError
 from common.ids import MessageId
 from common.tasks import keep_running
+from satellite.overload.pressure import Refusal
 from satellite.settings import SatelliteSettings, SmtpSettings
 from satellite.smtp import replies
-from satellite.smtp.door import Door
+from satellite.smtp.backpressure import Turnstile
+from satellite.smtp.connection_limits import Door
 from satellite.smtp.intake import Foresight, Intake, NoForesight
 from satellite.smtp.metrics import SmtpMetrics
-from satellite.smtp.patience import Limits
-from satellite.smtp.pressure import Refusal
-from satellite.smtp.reception import Reception
 from satellite.smtp.session import Session
-from satellite.smtp.turnstile import Turnstile
+from satellite.smtp.sessions import Reception
+from satellite.smtp.timeouts import Limits
 
 log = structlog.get_logger()
 

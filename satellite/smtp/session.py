@@ -23,16 +23,16 @@ from aiosmtpd.smtp import TLSSetupException
 from common.errors import BorderScoutError
 from common.ids import MessageId
 from common.tasks import outcome_of, outcome_of_call
+from satellite.overload.pressure import Cause, Refusal
 from satellite.smtp import admission, replies
 from satellite.smtp.arrival import Arrival, ClientGone, trouble
 from satellite.smtp.commands import read_command
 from satellite.smtp.connection import GROUP_BYTES_MAX, Connection
 from satellite.smtp.data import DataLimits
 from satellite.smtp.metrics import OTHER_VERB
-from satellite.smtp.patience import Phase
-from satellite.smtp.pressure import Cause, Refusal
-from satellite.smtp.reception import Reception
 from satellite.smtp.replies import Reply
+from satellite.smtp.sessions import Reception
+from satellite.smtp.timeouts import Phase
 from satellite.smtp.transaction import Transaction
 
 log = structlog.get_logger()

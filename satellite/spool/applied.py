@@ -13,8 +13,8 @@ from common.preferences import Document, Epoch, Position, Preferences
 from common.preferences.documents import check_document
 from common.records import Event
 from satellite.spool.commits import Operation, Transaction
-from satellite.spool.messages import Outgoing
-from satellite.spool.rows import Select
+from satellite.spool.disk.rows import Select
+from satellite.spool.model.messages import Outgoing
 
 
 class DigestMismatch(PeerError):

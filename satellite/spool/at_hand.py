@@ -8,7 +8,7 @@ changes, and stays until its message is forgotten.
 from __future__ import annotations
 
 from common.ids import MessageId
-from satellite.spool.messages import Stored
+from satellite.spool.model.messages import Stored
 
 MESSAGES_MAX = 2_000  # of one shard: what a full load takes in within two seconds
 ENTRY_BYTES = 512  # what a body costs beside its octets, so that tiny ones are bounded too

@@ -13,11 +13,12 @@ from typing import Any
 from common.ids import MessageId
 from common.records import Event
 from common.states import OUTCOMES, State
-from satellite.spool.bodies import remove_body
-from satellite.spool.chronicle import accepted_record, record_judgement, record_results, why
 from satellite.spool.commits import Operation, Transaction
-from satellite.spool.judged import distinct, state_of
-from satellite.spool.messages import (
+from satellite.spool.disk.bodies import remove_body
+from satellite.spool.disk.rows import read_recipients
+from satellite.spool.log_records import accepted_record, record_judgement, record_results, why
+from satellite.spool.model.judged import distinct, state_of
+from satellite.spool.model.messages import (
     HoldMark,
     Judgement,
     NewMessage,
@@ -26,8 +27,7 @@ from satellite.spool.messages import (
     Settled,
     Stored,
 )
-from satellite.spool.rows import read_recipients
-from satellite.spool.states import IllegalTransition, check_transition
+from satellite.spool.model.states import IllegalTransition, check_transition
 from satellite.spool.writes import finish, forget, insert, insert_copies, move, open_recipients
 
 # How long a release is known, by the age clock. The core repeats one while our claim of it did not

@@ -24,9 +24,9 @@ from common.clock import Clock
 from common.errors import BorderScoutError, EnvironmentFailure
 from common.records import LogRecord, encoded_parts
 from common.states import State
-from satellite.spool import schema
-from satellite.spool.ailments import Ailment, ailment_of, failure_of
-from satellite.spool.messages import Outgoing
+from satellite.spool.disk import schema
+from satellite.spool.disk.sqlite_failures import Ailment, ailment_of, failure_of
+from satellite.spool.model.messages import Outgoing
 
 log = structlog.get_logger()
 

@@ -13,14 +13,14 @@ from common.clock import Clock
 from common.ids import MessageId
 from common.records import LogRecord
 from common.states import UNFINISHED, State
-from satellite.spool.age import AgeClock
 from satellite.spool.at_hand import AtHand
-from satellite.spool.bodies import Body, open_body
+from satellite.spool.disk.bodies import Body, open_body
+from satellite.spool.disk.rows import Select, read_message, read_pending
 from satellite.spool.finding import Found, part
 from satellite.spool.leftover import Left, left
-from satellite.spool.messages import HoldMark, PendingRow, Stored, Upload
+from satellite.spool.model.age import AgeClock
+from satellite.spool.model.messages import HoldMark, PendingRow, Stored, Upload
 from satellite.spool.outbox import Outbox
-from satellite.spool.rows import Select, read_message, read_pending
 
 
 class Contents:

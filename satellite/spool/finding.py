@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from common.ids import MessageId
 from common.states import State
-from satellite.spool.messages import Origin
-from satellite.spool.rows import Select
+from satellite.spool.disk.rows import Select
+from satellite.spool.model.messages import Origin
 
 _PART = """
 SELECT id, number, origin, address, state

@@ -16,11 +16,12 @@ from common.envelope import Envelope
 from common.errors import BorderScoutError, DiskFull, EnvironmentFailure
 from common.ids import MessageId
 from common.states import State
-from satellite.spool import changes, foreseen
-from satellite.spool.bodies import Body, BodyFile, SyncFailed
+from satellite.spool import changes
+from satellite.spool import scan_before_answer as foreseen
 from satellite.spool.commits import Commits, Operation
-from satellite.spool.judged import as_judged
-from satellite.spool.messages import (
+from satellite.spool.disk.bodies import Body, BodyFile, SyncFailed
+from satellite.spool.model.judged import as_judged
+from satellite.spool.model.messages import (
     INLINE_BYTES_MAX,
     Copy,
     Disposition,

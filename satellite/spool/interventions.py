@@ -10,12 +10,13 @@ from pathlib import Path
 
 from common.ids import MessageId
 from common.states import State
-from satellite.spool import changes, moves
+from satellite.spool import changes
+from satellite.spool import operator_steps as moves
 from satellite.spool.commits import Commits, Operation
 from satellite.spool.contents import Contents
+from satellite.spool.disk.problems import problems
 from satellite.spool.intake import queued_recipients
-from satellite.spool.messages import NewMessage, Outgoing, Stored
-from satellite.spool.problems import problems
+from satellite.spool.model.messages import NewMessage, Outgoing, Stored
 
 
 class Interventions(Contents):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from common.states import OUTCOMES, State
-from satellite.spool.rows import Select
+from satellite.spool.disk.rows import Select
 
 _LEFT = """
 SELECT lower(substr(address, length(rtrim(address, replace(address, '@', ''))) + 1)) AS domain,

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import apsw
 
-from satellite.spool.ailments import SpoolDamaged, failure_of
-from satellite.spool.bodies import FOLDER as BODIES
-from satellite.spool.rescue import finish, is_due, rescue
-from satellite.spool.schema import close, open_writer
+from satellite.spool.disk.bodies import FOLDER as BODIES
+from satellite.spool.disk.schema import close, open_writer
+from satellite.spool.disk.sqlite_failures import SpoolDamaged, failure_of
+from satellite.spool.mending.rescue import finish, is_due, rescue
 
 SUSPECT = "spool.db.suspect"  # damage showed while it was used: the next start checks all of it
 _CHECKED = ("meta", "message", "recipient", "copy", "outbox", "document", "release", "hold")

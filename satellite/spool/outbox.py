@@ -10,8 +10,8 @@ from common.ids import MessageId
 from common.records import LogRecord
 from common.states import State
 from satellite.spool.commits import Operation, Transaction
-from satellite.spool.messages import Copy, Upload
-from satellite.spool.rows import Select, read_message
+from satellite.spool.disk.rows import Select, read_message
+from satellite.spool.model.messages import Copy, Upload
 
 
 class Outbox:

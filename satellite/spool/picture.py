@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from common.states import OUTCOMES, State
-from satellite.spool.states import TABLE
+from satellite.spool.model.states import TABLE
 
 
 def table() -> str:

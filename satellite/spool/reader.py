@@ -11,8 +11,8 @@ from typing import Any
 
 import apsw
 
-from satellite.spool.ailments import Ailment, ailment_of, failure_of
-from satellite.spool.schema import close, open_reader
+from satellite.spool.disk.schema import close, open_reader
+from satellite.spool.disk.sqlite_failures import Ailment, ailment_of, failure_of
 
 
 class Reader:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from common.ids import MessageId
 from common.states import OUTCOMES, State
-from satellite.spool import moves
+from satellite.spool import operator_steps as moves
 from satellite.spool.commits import Commits
-from satellite.spool.rows import Select
-from satellite.spool.states import TABLE, Recovery
-from satellite.spool.sweep import sweep
+from satellite.spool.disk.rows import Select
+from satellite.spool.disk.sweep import sweep
+from satellite.spool.model.states import TABLE, Recovery
 
 
 @dataclass(slots=True)

@@ -24,16 +24,18 @@ from common.ids import MessageId
 from common.preferences import Document, Position
 from common.states import OUTCOMES, State
 from satellite.spool import applied, changes
-from satellite.spool.age import AgeClock
 from satellite.spool.applied import DigestMismatch
 from satellite.spool.at_hand import AtHand
-from satellite.spool.bodies import FOLDER
 from satellite.spool.commits import Commits, Transaction
+from satellite.spool.disk.bodies import FOLDER
+from satellite.spool.disk.lock import ShardLock
+from satellite.spool.disk.schema import close
+from satellite.spool.disk.space import Space
 from satellite.spool.intake import Entry, disk_failure
 from satellite.spool.interventions import Interventions
-from satellite.spool.judged import as_judged
-from satellite.spool.lock import ShardLock
-from satellite.spool.messages import (
+from satellite.spool.model.age import AgeClock
+from satellite.spool.model.judged import as_judged
+from satellite.spool.model.messages import (
     HoldMark,
     Judgement,
     NewMessage,
@@ -45,8 +47,6 @@ from satellite.spool.opening import open_sound, suspect
 from satellite.spool.outbox import Outbox
 from satellite.spool.reader import Reader
 from satellite.spool.recovery import Backlog, recover
-from satellite.spool.schema import close
-from satellite.spool.space import Space
 
 __all__ = ["DigestMismatch", "Entry", "Spool"]
 

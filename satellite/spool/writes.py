@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from common.ids import MessageId
 from common.states import OUTCOMES, State
 from satellite.spool.commits import Transaction
-from satellite.spool.messages import Copy, Recipient, Stored
-from satellite.spool.rows import (
+from satellite.spool.disk.rows import (
     INSERT_MESSAGE,
     INSERT_RECIPIENT,
     message_row,
     read_recipients,
     recipient_row,
 )
+from satellite.spool.model.messages import Copy, Recipient, Stored
 
 _FORGET = (
     "DELETE FROM body WHERE message=?",

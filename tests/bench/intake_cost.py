@@ -42,11 +42,11 @@ from core.settings import CoreSettings
 from core.store.database import Database
 from satellite.link.client import Link
 from satellite.settings import SatelliteSettings
-from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Outgoing, Settled
+from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Outgoing, Settled
 from satellite.spool.store import Spool
-from tests.support.core_rooms import route
-from tests.support.link import CLUSTER, Certificates, satellite_settings
-from tests.support.ports import free_port
+from tests.support.core.rooms import route
+from tests.support.network.link import CLUSTER, Certificates, satellite_settings
+from tests.support.network.ports import free_port
 
 BODY = b"Subject: Minutes of Tuesday\r\n\r\n" + b"The minutes are attached as text.\r\n" * 110
 SESSIONS = 40  # messages that are on their way through the node at once

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.support.cluster import cluster
-from tests.support.sink import Sink
-from tests.support.town import Town, tree
+from tests.support.cluster.cluster import cluster
+from tests.support.cluster.town import Town, tree
+from tests.support.smtp.sink import Sink
 
 QUICK = {"waiting_retry_s": 0.5}  # the delivery's waits stay as they are: a flush must do its part
 

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.support import corpus
-from tests.support.checker import check
-from tests.support.clamd import Clamd, clamd_binary
-from tests.support.cluster import CORE, Cluster, cluster
-from tests.support.inventories import YARA, customer, inventory, site
-from tests.support.ledger import read_lines
-from tests.support.load import letters
-from tests.support.sink import Sink
-from tests.support.small_disk import SmallDisk, small_disk
-from tests.support.town import Town, header_of, message, queued_as
+from tests.support.cluster.cluster import CORE, Cluster, cluster
+from tests.support.cluster.inventories import YARA, customer, inventory, site
+from tests.support.cluster.town import Town, header_of, message, queued_as
+from tests.support.disks.small_disk import SmallDisk, small_disk
+from tests.support.scanning.clamd import Clamd, clamd_binary
+from tests.support.smtp import corpus
+from tests.support.smtp.sink import Sink
 from tests.support.waiting import until
+from tests.support.witnesses.checker import check
+from tests.support.witnesses.ledger import read_lines
+from tests.support.witnesses.load import letters
 
 __all__ = ["small_disk"]  # a fixture
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.support.cluster import CORE, cluster
-from tests.support.inventories import customer, inventory, site
-from tests.support.ports import free_port
-from tests.support.sink import Sink
-from tests.support.smtp_client import Broken, SmtpClient
-from tests.support.town import REPLY_S, Town
+from tests.support.cluster.cluster import CORE, cluster
+from tests.support.cluster.inventories import customer, inventory, site
+from tests.support.cluster.town import REPLY_S, Town
+from tests.support.network.ports import free_port
+from tests.support.smtp.sink import Sink
+from tests.support.smtp.smtp_client import Broken, SmtpClient
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.integration]

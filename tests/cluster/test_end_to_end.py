@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import corpus
-from tests.support.anatomy import gid_of
-from tests.support.checker import check
-from tests.support.corpus import Expectation
-from tests.support.ledger import read_lines
-from tests.support.load import letters, marked
-from tests.support.senders import smtp_source, swaks
-from tests.support.town import NODES, SENDER, Town, header_of, message
+from tests.support.cluster.town import NODES, SENDER, Town, header_of, message
+from tests.support.smtp import corpus
+from tests.support.smtp.anatomy import gid_of
+from tests.support.smtp.corpus import Expectation
+from tests.support.smtp.senders import smtp_source, swaks
+from tests.support.witnesses.checker import check
+from tests.support.witnesses.ledger import read_lines
+from tests.support.witnesses.load import letters, marked
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.integration]
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from satellite.app.control import ask as ask_node
-from tests.support.cluster import CORE, cluster
-from tests.support.commands import Said
-from tests.support.inventories import customer, inventory, site
-from tests.support.sink import Arrival, Sink
-from tests.support.town import SENDER, Town, queued_as
+from satellite.console.control_socket import ask as ask_node
+from tests.support.cluster.cluster import CORE, cluster
+from tests.support.cluster.commands import Said
+from tests.support.cluster.inventories import customer, inventory, site
+from tests.support.cluster.town import SENDER, Town, queued_as
+from tests.support.smtp.sink import Arrival, Sink
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.integration]

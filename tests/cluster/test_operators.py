@@ -13,13 +13,13 @@ import pytest
 import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support import corpus
-from tests.support.cluster import CORE
-from tests.support.commands import run
-from tests.support.delivery_status import read_status
-from tests.support.ports import free_port
-from tests.support.processes import Process
-from tests.support.town import NODES, Town, header_of, message, queued_as
+from tests.support.cluster.cluster import CORE
+from tests.support.cluster.commands import run
+from tests.support.cluster.town import NODES, Town, header_of, message, queued_as
+from tests.support.network.ports import free_port
+from tests.support.node.processes import Process
+from tests.support.smtp import corpus
+from tests.support.smtp.delivery_status import read_status
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.integration]
@@ -377,7 +377,7 @@ async def careless(town: Town) -> AsyncIterator[Town]:
     command: list[str | Path] = [
         sys.executable,
         "-m",
-        "tests.support.careless_core",
+        "tests.support.core.careless_core",
         town.cluster.config(CORE),
     ]
     process = Process(command, cwd=Path(__file__).parents[2])

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster import kill
-from tests.support.lossy_disk import FileSystem, lossy_disk
-from tests.support.one_node import NODE, one_node
-from tests.support.smtp_client import SmtpClient
-from tests.support.syscalls import injected
+from tests.support.cluster.cluster import kill
+from tests.support.disks.lossy_disk import FileSystem, lossy_disk
+from tests.support.disks.syscalls import injected
+from tests.support.node.one_node import NODE, one_node
+from tests.support.smtp.smtp_client import SmtpClient
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.integration]

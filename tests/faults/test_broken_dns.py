@@ -11,8 +11,8 @@ from common.preferences import Document
 from common.states import State
 from satellite.delivery.hop import connections, lookup
 from satellite.delivery.hop.lookup import DnsResolver
-from tests.support.dns_server import DnsServer, Trouble, dns_server
-from tests.support.next_hop import NextHop
+from tests.support.network.dns_server import DnsServer, Trouble, dns_server
+from tests.support.smtp.next_hop import NextHop
 from tests.unit.satellite.delivery import conftest as delivery
 from tests.unit.satellite.delivery.conftest import House, OpenHouse, route
 

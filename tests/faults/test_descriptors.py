@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster import Cluster, cluster
-from tests.support.commands import COMMAND
-from tests.support.inventories import customer, inventory, site
-from tests.support.processes import Process
-from tests.support.senders import program
-from tests.support.sink import Sink
-from tests.support.smtp_client import Broken, SmtpClient
-from tests.support.town import Town
+from tests.support.cluster.cluster import Cluster, cluster
+from tests.support.cluster.commands import COMMAND
+from tests.support.cluster.inventories import customer, inventory, site
+from tests.support.cluster.town import Town
+from tests.support.node.processes import Process
+from tests.support.smtp.senders import program
+from tests.support.smtp.sink import Sink
+from tests.support.smtp.smtp_client import Broken, SmtpClient
 
 pytestmark = [
     pytest.mark.faults,

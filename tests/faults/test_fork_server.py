@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster import kill
-from tests.support.one_node import NODE, one_node
+from tests.support.cluster.cluster import kill
+from tests.support.node.one_node import NODE, one_node
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.integration]

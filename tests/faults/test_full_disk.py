@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.one_node import one_node
-from tests.support.small_disk import SmallDisk, small_disk
+from tests.support.disks.small_disk import SmallDisk, small_disk
+from tests.support.node.one_node import one_node
 
 __all__ = ["small_disk"]  # a fixture
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import corpus
-from tests.support.cluster import Cluster
-from tests.support.one_node import NODE, one_node
+from tests.support.cluster.cluster import Cluster
+from tests.support.node.one_node import NODE, one_node
+from tests.support.smtp import corpus
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.integration]

@@ -21,17 +21,17 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support import corpus
-from tests.support.checker import check
-from tests.support.cluster import CORE, Cluster, cluster
-from tests.support.counting import CountingLedger
-from tests.support.inventories import customer, inventory, site
-from tests.support.killing import Killer, Victim
-from tests.support.ledger import read_lines
-from tests.support.load import Pace, letters, send_all
-from tests.support.sink import Sink
-from tests.support.smtp_client import Letter
+from tests.support.cluster.cluster import CORE, Cluster, cluster
+from tests.support.cluster.inventories import customer, inventory, site
+from tests.support.node.killing import Killer, Victim
+from tests.support.smtp import corpus
+from tests.support.smtp.sink import Sink
+from tests.support.smtp.smtp_client import Letter
 from tests.support.waiting import until
+from tests.support.witnesses.checker import check
+from tests.support.witnesses.counting import CountingLedger
+from tests.support.witnesses.ledger import read_lines
+from tests.support.witnesses.load import Pace, letters, send_all
 
 pytestmark = [pytest.mark.faults, pytest.mark.integration, pytest.mark.slow]
 

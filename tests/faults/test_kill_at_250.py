@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from common.clock import SystemClock
-from tests.support import corpus
-from tests.support.checker import check
-from tests.support.cluster import Cluster, cluster, kill
-from tests.support.inventories import customer, inventory, site
-from tests.support.ledger import Ledger, read_lines
-from tests.support.load import letters
-from tests.support.sink import Sink
-from tests.support.smtp_client import Letter, SmtpClient, Transaction
+from tests.support.cluster.cluster import Cluster, cluster, kill
+from tests.support.cluster.inventories import customer, inventory, site
+from tests.support.smtp import corpus
+from tests.support.smtp.sink import Sink
+from tests.support.smtp.smtp_client import Letter, SmtpClient, Transaction
+from tests.support.witnesses.checker import check
+from tests.support.witnesses.ledger import Ledger, read_lines
+from tests.support.witnesses.load import letters
 
 pytestmark = [pytest.mark.faults, pytest.mark.integration]
 

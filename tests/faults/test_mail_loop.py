@@ -12,11 +12,11 @@ from functools import partial
 import pytest
 
 from common.preferences import Document
-from satellite.delivery.routing import Found, Lookup
-from tests.support.delivery_status import read_status
-from tests.support.entrance import entrance
-from tests.support.front_end import Talk
-from tests.support.next_hop import NextHop
+from satellite.delivery.decisions.routing import Found, Lookup
+from tests.support.smtp.delivery_status import read_status
+from tests.support.smtp.entrance import entrance
+from tests.support.smtp.front_end import Talk
+from tests.support.smtp.next_hop import NextHop
 from tests.unit.satellite.delivery import conftest as delivery
 from tests.unit.satellite.delivery.conftest import BODY, OpenHouse, TableResolver, route
 

@@ -12,13 +12,13 @@ from common.clock import SystemClock, new_id
 from common.envelope import Envelope
 from common.ids import MessageId
 from common.states import State
-from satellite.spool.messages import Origin, Recipient, Stored
-from satellite.spool.rows import INSERT_MESSAGE, INSERT_RECIPIENT, message_row, recipient_row
-from satellite.spool.schema import open_writer
-from tests.support.cluster import cluster
-from tests.support.inventories import customer, inventory, site
-from tests.support.sink import Sink
-from tests.support.town import Town
+from satellite.spool.disk.rows import INSERT_MESSAGE, INSERT_RECIPIENT, message_row, recipient_row
+from satellite.spool.disk.schema import open_writer
+from satellite.spool.model.messages import Origin, Recipient, Stored
+from tests.support.cluster.cluster import cluster
+from tests.support.cluster.inventories import customer, inventory, site
+from tests.support.cluster.town import Town
+from tests.support.smtp.sink import Sink
 
 pytestmark = [pytest.mark.faults, pytest.mark.integration]
 

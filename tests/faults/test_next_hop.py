@@ -14,8 +14,8 @@ import pytest
 
 from common.preferences import Document
 from common.states import State
-from tests.support.delivery_status import read_status
-from tests.support.next_hop import CLOSE, STALL, NextHop, Say
+from tests.support.smtp.delivery_status import read_status
+from tests.support.smtp.next_hop import CLOSE, STALL, NextHop, Say
 from tests.unit.satellite.delivery import conftest as delivery
 from tests.unit.satellite.delivery.conftest import BODY, HEAD, House, OpenHouse, route
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import core_vouched, spool_vouched
-from tests.support.lossy_disk import FileSystem, LossyDisk, lossy_disk
-from tests.support.processes import Process
+from tests.support.core import vouched as core_vouched
+from tests.support.disks.lossy_disk import FileSystem, LossyDisk, lossy_disk
+from tests.support.node.processes import Process
+from tests.support.spool import vouched as spool_vouched
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 

@@ -11,13 +11,13 @@ import pytest
 from common.ids import MessageId
 from common.states import State
 from satellite.delivery.hop.copies import BLOCK_BYTES, CopyContent
-from satellite.spool.bodies import BodyDamaged
-from satellite.spool.messages import Copy, Disposition, Settled
-from satellite.spool.states import IllegalTransition
+from satellite.spool.disk.bodies import BodyDamaged
+from satellite.spool.disk.sweep import UNKNOWN
+from satellite.spool.model.messages import Copy, Disposition, Settled
+from satellite.spool.model.states import IllegalTransition
 from satellite.spool.store import Spool
-from satellite.spool.sweep import UNKNOWN
 from tests.support.clock import FakeClock
-from tests.support.spool_story import LARGE, SMALL, envelope, judgement
+from tests.support.spool.story import LARGE, SMALL, envelope, judgement
 
 
 def flip(path: Path) -> None:

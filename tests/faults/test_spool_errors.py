@@ -12,11 +12,11 @@ import pytest
 from satellite.spool.commits import REFUSED_MAX
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
-from tests.support.numbered_disk import numbered
-from tests.support.platter import Failure, Keep, Kind, Plan, Platter
-from tests.support.spool_findings import findings
-from tests.support.spool_lives import each_step_meets, lived, opened, recovered, shard
-from tests.support.spool_story import SMALL, Ledger, envelope
+from tests.support.disks.numbered_disk import numbered
+from tests.support.disks.platter import Failure, Keep, Kind, Plan, Platter
+from tests.support.spool.findings import findings
+from tests.support.spool.lives import each_step_meets, lived, opened, recovered, shard
+from tests.support.spool.story import SMALL, Ledger, envelope
 
 PERSISTENT_STEPS = 15  # a trouble that lasts goes on for so many steps
 

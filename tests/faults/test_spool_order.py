@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.numbered_disk import numbered
-from tests.support.platter import Kind, Step
-from tests.support.spool_lives import hurried, lived, shard
-from tests.support.spool_story import LARGE, Ledger
+from tests.support.disks.numbered_disk import numbered
+from tests.support.disks.platter import Kind, Step
+from tests.support.spool.lives import hurried, lived, shard
+from tests.support.spool.story import LARGE, Ledger
 
 LOG = "spool.db-wal"
 

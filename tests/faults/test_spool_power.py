@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.numbered_disk import numbered
-from tests.support.platter import Failure, Keep
-from tests.support.spool_lives import each_step_meets, lived, recovered, shard
-from tests.support.spool_story import Ledger
+from tests.support.disks.numbered_disk import numbered
+from tests.support.disks.platter import Failure, Keep
+from tests.support.spool.lives import each_step_meets, lived, recovered, shard
+from tests.support.spool.story import Ledger
 
 SEEDS = 4  # of the thorough form, for each step
 

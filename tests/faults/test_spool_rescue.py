@@ -19,11 +19,11 @@ from common.errors import EnvironmentFailure
 from common.ids import MessageId
 from common.preferences import Preferences
 from common.states import State
-from satellite.spool.messages import Disposition, Settled
+from satellite.spool.model.messages import Disposition, Settled
 from satellite.spool.opening import SUSPECT
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
-from tests.support.spool_story import (
+from tests.support.spool.story import (
     LARGE,
     POSITION,
     ROUTE,
@@ -301,7 +301,7 @@ async def test_a_rescue_that_was_cut_short_goes_on(
 
     with monkeypatch.context() as patch:
         if step == "new":
-            patch.setattr("satellite.spool.transplant.Transplant.run", fail)
+            patch.setattr("satellite.spool.mending.transplant.Transplant.run", fail)
         else:
             calls = iter(range(100))
             real = getattr(durable.disk, step)

@@ -10,12 +10,12 @@ import pytest
 
 from common.ids import MessageId
 from common.states import State
-from satellite.spool import schema
-from satellite.spool.messages import Settled
-from satellite.spool.schema import VERSION, SpoolTooNew
+from satellite.spool.disk import schema
+from satellite.spool.disk.schema import VERSION, SpoolTooNew
+from satellite.spool.model.messages import Settled
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
-from tests.support.spool_story import SMALL, envelope
+from tests.support.spool.story import SMALL, envelope
 
 DEFERRED = 10_000
 

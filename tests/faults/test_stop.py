@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import corpus
-from tests.support.checker import check
-from tests.support.cluster import Cluster, cluster
-from tests.support.counting import CountingLedger
-from tests.support.inventories import customer, inventory, site
-from tests.support.ledger import read_lines
-from tests.support.load import Pace, letters, send_all
-from tests.support.sink import Sink
-from tests.support.smtp_client import Broken, Letter, SmtpClient, Transaction, stuffed
+from tests.support.cluster.cluster import Cluster, cluster
+from tests.support.cluster.inventories import customer, inventory, site
+from tests.support.smtp import corpus
+from tests.support.smtp.sink import Sink
+from tests.support.smtp.smtp_client import Broken, Letter, SmtpClient, Transaction, stuffed
+from tests.support.witnesses.checker import check
+from tests.support.witnesses.counting import CountingLedger
+from tests.support.witnesses.ledger import read_lines
+from tests.support.witnesses.load import Pace, letters, send_all
 
 pytestmark = [pytest.mark.faults, pytest.mark.integration]
 

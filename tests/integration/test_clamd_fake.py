@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clamd import EICAR, Clamd, clamd_binary
-from tests.support.scripted_clamd import ScriptedClamd
+from tests.support.scanning.clamd import EICAR, Clamd, clamd_binary
+from tests.support.scanning.scripted_clamd import ScriptedClamd
 
 pytestmark = [
     pytest.mark.integration,

@@ -12,8 +12,8 @@ import pytest
 from common.clock import SystemClock
 from common.verdict import Outcome
 from satellite.scanning.engines.clamav import Clamav
-from tests.support.clamd import EICAR, Clamd, clamd_binary
-from tests.support.scanning import plain, sample_of, watched
+from tests.support.scanning.clamd import EICAR, Clamd, clamd_binary
+from tests.support.scanning.messages import plain, sample_of, watched
 
 pytestmark = [
     pytest.mark.integration,

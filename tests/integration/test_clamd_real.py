@@ -16,9 +16,9 @@ from satellite.scanning.clamd.control import Control
 from satellite.scanning.conformance import CHECKS, Arranged, Check, Condition, NotApplicable
 from satellite.scanning.engines.clamav import Clamav
 from satellite.scanning.sample import Sample
-from tests.support.clamd import EICAR, SIGNATURE_NAME, Clamd, clamd_binary
-from tests.support.ports import free_port
-from tests.support.scanning import (
+from tests.support.network.ports import free_port
+from tests.support.scanning.clamd import EICAR, SIGNATURE_NAME, Clamd, clamd_binary
+from tests.support.scanning.messages import (
     file_sample,
     locked,
     numbered_sample,

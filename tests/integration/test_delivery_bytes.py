@@ -25,8 +25,8 @@ from common.clock import SystemClock
 from common.ids import MessageId
 from satellite.delivery.worker import Delivery
 from satellite.spool.store import Spool
-from tests.support.next_hop import NextHop
-from tests.support.ports import free_port
+from tests.support.network.ports import free_port
+from tests.support.smtp.next_hop import NextHop
 from tests.unit.satellite.delivery.conftest import HEAD, House, route, settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.interop]

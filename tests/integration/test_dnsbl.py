@@ -12,11 +12,11 @@ from common.preferences import Kind, Preferences
 from common.verdict import Outcome, Verdict
 from satellite.filtering.filters.dnsbl import Dnsbl
 from satellite.filtering.resolver import DnsResolver, NoAnswer
-from tests.support.filtering import context, mail
-from tests.support.named import NAMED, NamedServer, named
-from tests.support.ports import free_port
-from tests.support.preferences import document, preferences
-from tests.support.resolvers import FakeResolver
+from tests.support.core.preferences import document, preferences
+from tests.support.network.named import NAMED, NamedServer, named
+from tests.support.network.ports import free_port
+from tests.support.network.resolvers import FakeResolver
+from tests.support.scanning.filtering import context, mail
 
 pytestmark = [
     pytest.mark.integration,

@@ -14,11 +14,18 @@ from common.envelope import Envelope
 from common.preferences import Kind
 from common.records import Event
 from common.reports import HoldReport, NodeReport
-from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Outgoing
+from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Outgoing
 from satellite.spool.store import Spool
-from tests.support.core_rooms import route
-from tests.support.link import Certificates, Core, MemorySpool, Shard, satellite_settings, until
-from tests.support.preferences import document, tombstone
+from tests.support.core.preferences import document, tombstone
+from tests.support.core.rooms import route
+from tests.support.network.link import (
+    Certificates,
+    Core,
+    MemorySpool,
+    Shard,
+    satellite_settings,
+    until,
+)
 
 pytestmark = pytest.mark.integration
 

@@ -22,8 +22,8 @@ from common.reports import NodeReport
 from common.rpc import TlsFiles
 from inventory.certificates import Identity
 from satellite.link.streams import let_in
-from tests.support.core_rooms import case_fields, identity, made_id
-from tests.support.link import CLUSTER, Certificates, Core, until
+from tests.support.core.rooms import case_fields, identity, made_id
+from tests.support.network.link import CLUSTER, Certificates, Core, until
 
 pytestmark = pytest.mark.integration
 

@@ -44,7 +44,7 @@ from satellite.link.follower import (
 )
 from satellite.link.follower import Command as ShardCommand
 from satellite.spool.applied import prepared
-from tests.support.preferences import EPOCH, route, tombstone
+from tests.support.core.preferences import EPOCH, route, tombstone
 
 WHO = ShardIdentity("lon1", 0, "01KDVDNA000000000000000001")
 KEYS = ("a.example", "b.example", "c.example")

@@ -19,7 +19,7 @@ from aiosmtpd.smtp import Envelope
 
 from tests.bench.generator import Generator
 from tests.bench.loads import LOADS, Load
-from tests.support.ports import free_port
+from tests.support.network.ports import free_port
 
 pytestmark = [
     pytest.mark.integration,

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.support import corpus
-from tests.support.clamd import Clamd, clamd_binary
-from tests.support.cluster import Cluster, cluster
-from tests.support.inventories import customer, inventory, site
-from tests.support.senders import Sent, swaks
-from tests.support.sink import Sink
-from tests.support.town import message
+from tests.support.cluster.cluster import Cluster, cluster
+from tests.support.cluster.inventories import customer, inventory, site
+from tests.support.cluster.town import message
+from tests.support.scanning.clamd import Clamd, clamd_binary
+from tests.support.smtp import corpus
+from tests.support.smtp.senders import Sent, swaks
+from tests.support.smtp.sink import Sink
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

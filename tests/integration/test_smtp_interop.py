@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from tests.support.certificate import self_signed
-from tests.support.front_end import HOSTNAME, front_end
-from tests.support.senders import program, smtp_source, swaks
+from tests.support.smtp.certificate import self_signed
+from tests.support.smtp.front_end import HOSTNAME, front_end
+from tests.support.smtp.senders import program, smtp_source, swaks
 
 pytestmark = [pytest.mark.integration]
 

@@ -15,9 +15,9 @@ from common.clock import SystemClock
 from satellite.smtp.intake import Intake
 from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.server import FrontEnd
-from satellite.spool.messages import INLINE_BYTES_MAX
+from satellite.spool.model.messages import INLINE_BYTES_MAX
 from satellite.spool.store import Spool
-from tests.support.front_end import DEADLINE_S, Talk, some_preferences, some_settings, until
+from tests.support.smtp.front_end import DEADLINE_S, Talk, some_preferences, some_settings, until
 
 pytestmark = [pytest.mark.integration]
 

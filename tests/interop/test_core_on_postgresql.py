@@ -16,9 +16,9 @@ from core.records.reports import By
 from core.store.database import Database
 from core.store.dialect import database_url, writing_engine
 from core.store.tables import metadata
-from tests.support import postgresql
 from tests.support.clock import FakeClock
-from tests.support.core_rooms import accepted, ended, identity, made_id, record, route
+from tests.support.core import postgresql
+from tests.support.core.rooms import accepted, ended, identity, made_id, record, route
 
 pytestmark = pytest.mark.interop
 pytest.importorskip("psycopg", reason="psycopg is not installed: pip install '.[postgresql]'")

@@ -20,15 +20,15 @@ from common.envelope import Notify, Return, Wish
 from common.preferences import Document
 from common.preferences.documents import canonical_json
 from common.states import State
-from satellite.delivery.routing import Found, Lookup
+from satellite.delivery.decisions.routing import Found, Lookup
 from satellite.delivery.worker import Delivery
 from satellite.spool.store import Spool
-from tests.support.authority import Authority
-from tests.support.delivery_status import read_status
-from tests.support.entrance import entrance
-from tests.support.next_hop import NextHop
-from tests.support.postfix import postfix
-from tests.support.sink import Arrival, Sink
+from tests.support.network.authority import Authority
+from tests.support.smtp.delivery_status import read_status
+from tests.support.smtp.entrance import entrance
+from tests.support.smtp.next_hop import NextHop
+from tests.support.smtp.postfix import postfix
+from tests.support.smtp.sink import Arrival, Sink
 from tests.unit.satellite.delivery.conftest import House, TableResolver, route, settings
 
 pytestmark = [pytest.mark.interop, pytest.mark.integration]

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from common.clock import SystemClock
-from tests.support import corpus
-from tests.support.ledger import Ledger
-from tests.support.load import letters, send_all
-from tests.support.ports import free_port
-from tests.support.processes import Process
-from tests.support.senders import program, smtp_source, swaks
-from tests.support.sink import Sink
+from tests.support.network.ports import free_port
+from tests.support.node.processes import Process
+from tests.support.smtp import corpus
+from tests.support.smtp.senders import program, smtp_source, swaks
+from tests.support.smtp.sink import Sink
+from tests.support.witnesses.ledger import Ledger
+from tests.support.witnesses.load import letters, send_all
 
 pytestmark = pytest.mark.interop
 

@@ -14,23 +14,23 @@ import pytest
 from common.clock import SystemClock
 from common.ids import MessageId
 from common.preferences.policy import resolve_policy
-from satellite.disposition import Done, Scoring, dispose
 from satellite.headers import HeaderBlock, render
+from satellite.judging.disposition import Done, Scoring, dispose
+from satellite.judging.findings import findings
 from satellite.scanning.engine import Engine, EngineContext
 from satellite.scanning.engines import yara
 from satellite.scanning.helper import Helper
-from satellite.scanning.judge import findings
 from satellite.scanning.sample import Sample
 from satellite.settings import EngineSettings
 from satellite.smtp.data import DataLimits, DataScanner
-from tests.support import corpus, octets
-from tests.support.anatomy import digest, take_apart
-from tests.support.corpus import Expectation
-from tests.support.history import arrivals
-from tests.support.ledger import Sending
-from tests.support.load import marked
-from tests.support.sink import Arrival
-from tests.support.smtp_client import stuffed
+from tests.support.smtp import corpus, octets
+from tests.support.smtp.anatomy import digest, take_apart
+from tests.support.smtp.corpus import Expectation
+from tests.support.smtp.sink import Arrival
+from tests.support.smtp.smtp_client import stuffed
+from tests.support.witnesses.history import arrivals
+from tests.support.witnesses.ledger import Sending
+from tests.support.witnesses.load import marked
 
 LIMITS = DataLimits(message_bytes_max=50 * 1024 * 1024, line_bytes_max=1024 * 1024)
 

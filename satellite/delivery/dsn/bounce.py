@@ -18,17 +18,17 @@ from common.envelope import Envelope, Notify, Wish
 from common.ids import MessageId
 from common.states import State
 from common.verdict import printable
-from satellite.delivery.dsn.returned import Part, returned_part
-from satellite.delivery.dsn.status_part import Reporter, field_date, lines, status_groups
-from satellite.delivery.hop.reply import ENHANCED, TEXT_LENGTH_MAX
-from satellite.delivery.outcome import (
+from satellite.delivery.decisions.outcome import (
     STATUS_DELAYED,
     STATUS_EXPIRED,
     STATUS_UNREACHABLE,
     Action,
     Fate,
 )
-from satellite.spool.messages import Copy, NewMessage, Origin, Recipient, Stored
+from satellite.delivery.decisions.reply import ENHANCED, TEXT_LENGTH_MAX
+from satellite.delivery.dsn.returned import Part, returned_part
+from satellite.delivery.dsn.status_part import Reporter, field_date, lines, status_groups
+from satellite.spool.model.messages import Copy, NewMessage, Origin, Recipient, Stored
 
 SUBJECT_LENGTH_MAX = 200  # characters, of a message whose content was lost
 SUBJECTS = {

@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass
 
 from common.envelope import Return
+from satellite.delivery.decisions.outcome import Action
 from satellite.delivery.dsn.status_part import lines
-from satellite.delivery.outcome import Action
-from satellite.spool.messages import Stored
+from satellite.spool.model.messages import Stored
 
 HEADER_BYTES_MAX = 16_384  # of the message's header that goes back
 WHOLE_BYTES_MAX = 1_048_576  # a message that goes back whole; of a larger one the header does

@@ -16,8 +16,8 @@ from ipaddress import ip_address
 
 from common import xtext
 from common.verdict import printable
-from satellite.delivery.outcome import DIAGNOSTIC_LENGTH_MAX, Action, Fate
-from satellite.spool.messages import Stored
+from satellite.delivery.decisions.outcome import DIAGNOSTIC_LENGTH_MAX, Action, Fate
+from satellite.spool.model.messages import Stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

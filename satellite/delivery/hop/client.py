@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from common.envelope import NO_WISH, Return, Wish
+from satellite.delivery.decisions.outcome import Answer, Stage
 from satellite.delivery.hop.session import Extensions, Session, SessionFailed
 from satellite.delivery.hop.stuffing import Stuffing
 from satellite.delivery.hop.wire import ConnectionEnded
-from satellite.delivery.outcome import Answer, Stage
 
 
 class Content(Protocol):

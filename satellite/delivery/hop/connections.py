@@ -11,19 +11,10 @@ from collections.abc import Callable, Sequence
 
 from common.clock import Clock
 from common.preferences.policy import TlsPolicy
-from satellite.delivery.hold import probe_connect_s
-from satellite.delivery.hop.lookup import Resolver
-from satellite.delivery.hop.protection import Protection, Tls
-from satellite.delivery.hop.reply import TEXT_LENGTH_MAX
-from satellite.delivery.hop.session import (
-    Deadlines,
-    Hop,
-    HopFailed,
-    Session,
-    open_session,
-)
-from satellite.delivery.outcome import STATUS_UNREACHABLE, Answer, Stage
-from satellite.delivery.routing import (
+from satellite.delivery.decisions.hold import probe_connect_s
+from satellite.delivery.decisions.outcome import STATUS_UNREACHABLE, Answer, Stage
+from satellite.delivery.decisions.reply import TEXT_LENGTH_MAX
+from satellite.delivery.decisions.routing import (
     Destination,
     Found,
     Own,
@@ -32,6 +23,15 @@ from satellite.delivery.routing import (
     exchanges_of,
     nowhere,
     public_addresses,
+)
+from satellite.delivery.hop.lookup import Resolver
+from satellite.delivery.hop.protection import Protection, Tls
+from satellite.delivery.hop.session import (
+    Deadlines,
+    Hop,
+    HopFailed,
+    Session,
+    open_session,
 )
 
 IDLE_S = 10.0  # a kept session without mail; servers drop idle clients after minutes

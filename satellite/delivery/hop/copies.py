@@ -13,8 +13,8 @@ from common import xtext
 from common.envelope import Wish
 from common.preferences.policy import EightBit
 from satellite.delivery.hop.client import Offer
-from satellite.spool.bodies import Body
-from satellite.spool.messages import Copy, Recipient, Stored
+from satellite.spool.disk.bodies import Body
+from satellite.spool.model.messages import Copy, Recipient, Stored
 
 BLOCK_BYTES = 65_536  # what a body in the database has at most: one write for most mail
 

@@ -20,7 +20,7 @@ import dns.rdatatype
 import dns.resolver
 from dns.rdtypes.ANY.MX import MX
 
-from satellite.delivery.routing import ADDRESSES_MAX, Exchange, Found, Lookup
+from satellite.delivery.decisions.routing import ADDRESSES_MAX, Exchange, Found, Lookup
 
 LOOKUP_S = 15.0  # for one question, all tries together
 CACHE_NAMES_MAX = 10_000

@@ -16,10 +16,10 @@ from typing import Self, assert_never
 
 from common.errors import PeerError
 from common.preferences.policy import TlsPolicy
+from satellite.delivery.decisions.reply import BadReply, Reply, ReplyLines, reply_of
+from satellite.delivery.decisions.routing import Target
 from satellite.delivery.hop.protection import STATUS_NOT_OFFERED, STATUS_TLS_FAILED, Tls
-from satellite.delivery.hop.reply import BadReply, Reply, ReplyLines, reply_of
 from satellite.delivery.hop.wire import ConnectionEnded, Wire
-from satellite.delivery.routing import Target
 
 QUIT_S = 2.0  # politeness has a limit
 

@@ -14,7 +14,7 @@ import ssl
 from typing import cast
 
 from common.errors import PeerError
-from satellite.delivery.hop.reply import LINE_BYTES_MAX, BadReply
+from satellite.delivery.decisions.reply import LINE_BYTES_MAX, BadReply
 
 UNREAD_BYTES_MAX = 65_536  # beyond it the peer has to wait: replies are small
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from common.ids import MessageId
-from satellite.delivery.routing import Destination
+from satellite.delivery.decisions.routing import Destination
 
 EVERY_TRY_US = 1 << 62  # recipients take part whatever their next try says
 _STALE_MIN = 64  # below it a heap is not worth tidying

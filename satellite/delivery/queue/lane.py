@@ -14,11 +14,11 @@ import heapq
 from collections import deque
 
 from common.ids import MessageId
-from satellite.delivery.hold import Hold
+from satellite.delivery.decisions.hold import Hold
+from satellite.delivery.decisions.routing import Destination
+from satellite.delivery.decisions.terms import Terms
 from satellite.delivery.queue.entries import EVERY_TRY_US, Aged, Entry, Place, Turn
 from satellite.delivery.queue.pace import Bucket, Pace
-from satellite.delivery.routing import Destination
-from satellite.delivery.terms import Terms
 
 AT_ONCE_S = 0.0  # a monotonic time that has always passed
 HINT_S_MIN = 2.0  # between two probes that others' success leads to

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from itertools import count
 
 from common.ids import MessageId
-from satellite.delivery.hold import Hold
+from satellite.delivery.decisions.hold import Hold
+from satellite.delivery.decisions.routing import Destination
+from satellite.delivery.decisions.terms import Terms
 from satellite.delivery.queue.entries import Entry
 from satellite.delivery.queue.lane import Lane
 from satellite.delivery.queue.pace import Pace
-from satellite.delivery.routing import Destination
-from satellite.delivery.terms import Terms
 
 NARROW_MAX = 1000  # destinations without mail whose narrow pace is remembered
 REACHED_MAX = 500  # destinations that are told of between two reports

@@ -9,7 +9,7 @@ Source: the shape is TCP's congestion control (RFC 5681 section 3.1), with trans
 
 from __future__ import annotations
 
-from satellite.delivery.hop.reply import Reply
+from satellite.delivery.decisions.reply import Reply
 
 GROWTH_SUCCESSES = 20  # transactions between two widenings, once a server has refused more
 BURST_S = 0.1  # of a rate that may be used at once, so that a high one is not bound to the alarm

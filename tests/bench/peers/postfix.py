@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.bench.parts import PeerFailed
 from tests.bench.peers import clamd
 from tests.bench.peers.peer import SINK, TARGET_PORT, Peer
-from tests.support.postfix import MASTER
+from tests.support.smtp.postfix import MASTER
 
 MESSAGE_BYTES_MAX = 60_000_000
 

@@ -14,7 +14,7 @@ import uvicorn
 
 from cli.main import run
 from tests.support.clock import FakeClock
-from tests.support.core_face import Face, open_face
+from tests.support.core.face import Face, open_face
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import typer
 
-from tests.support.core_face import Face
-from tests.support.core_rooms import accepted, document, ended, identity, made_id, record, route
+from tests.support.core.face import Face
+from tests.support.core.rooms import accepted, document, ended, identity, made_id, record, route
 from tests.unit.cli.conftest import Shell
 
 HOSTILE = "Hi \x1b[2J\x9b31m\u202e\r\n[red]x[/red] :smile:"

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from cli import doctor
-from tests.support.core_face import Face
+from tests.support.core.face import Face
 from tests.unit.cli.conftest import Said, Shell
 
 SETTINGS = """\

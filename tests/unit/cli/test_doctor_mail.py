@@ -14,15 +14,15 @@ from cli import spool_checks
 from common.clock import Clock
 from common.ids import MessageId
 from common.states import State
-from satellite.app import inspection
-from satellite.app.channel import Answer, Question
-from satellite.app.control import Control
-from satellite.app.desk import Desk
-from satellite.app.parent import Workers
+from satellite.console import inspection
+from satellite.console.control_socket import Control
+from satellite.console.shard_console import Desk
 from satellite.delivery.worker import Delivery
+from satellite.node.channel import Answer, Question
+from satellite.node.parent import Workers
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
-from tests.support.core_face import Face
+from tests.support.core.face import Face
 from tests.unit.cli.conftest import Said, Shell
 from tests.unit.cli.test_doctor import sound_node
 from tests.unit.satellite.delivery.conftest import House, TableResolver, route, settings

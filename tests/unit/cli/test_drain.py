@@ -9,10 +9,10 @@ from typing import Any, cast
 import pytest
 
 from cli import satellite
-from satellite.app.channel import Answer, Question
-from satellite.app.control import Control
-from satellite.app.draining import is_marked
-from satellite.app.parent import Workers
+from satellite.console.control_socket import Control
+from satellite.node.channel import Answer, Question
+from satellite.node.parent import Workers
+from satellite.overload.draining import is_marked
 from tests.unit.cli.conftest import Shell
 from tests.unit.cli.test_doctor import SETTINGS
 

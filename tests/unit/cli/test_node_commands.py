@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from satellite.app.channel import Answer, Question
-from satellite.app.control import Control
-from satellite.app.parent import Workers
-from tests.support.core_rooms import made_id
+from satellite.console.control_socket import Control
+from satellite.node.channel import Answer, Question
+from satellite.node.parent import Workers
+from tests.support.core.rooms import made_id
 from tests.unit.cli.conftest import Shell
 from tests.unit.cli.test_doctor import SETTINGS
 

@@ -8,8 +8,8 @@ import pytest
 
 from common.errors import EnvironmentFailure, PeerError
 from common.rpc import Peer, Role, TlsFiles, core_host, open_server, peer_of
-from tests.support.link import Certificates
-from tests.support.ports import free_port
+from tests.support.network.link import Certificates
+from tests.support.network.ports import free_port
 
 
 def test_the_one_name_of_ours_says_who_it_is() -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.link import Certificates
-from tests.support.ports import free_port
-from tests.support.processes import Process
+from tests.support.network.link import Certificates
+from tests.support.network.ports import free_port
+from tests.support.node.processes import Process
 
 DOCUMENTS = [
     {

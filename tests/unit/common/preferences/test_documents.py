@@ -19,7 +19,7 @@ from common.preferences.documents import (
     list_key,
     split_list_key,
 )
-from tests.support.preferences import document, tombstone
+from tests.support.core.preferences import document, tombstone
 
 ROUTE: dict[str, Any] = {"customer": "acme", "deliver_to": ["mail.acme.example:25"]}
 RULE: dict[str, Any] = {"field": "subject", "pattern": "x", "score": 1}

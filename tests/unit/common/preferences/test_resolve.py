@@ -15,7 +15,7 @@ from common.preferences import (
 )
 from common.preferences.digest import EMPTY_DIGEST, changed, document_hash
 from common.preferences.documents import NOTHING
-from tests.support.preferences import at, document, preferences, route, tombstone
+from tests.support.core.preferences import at, document, preferences, route, tombstone
 
 NOW = 1_000_000
 X = "X@Acme.example"

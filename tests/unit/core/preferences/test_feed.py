@@ -17,7 +17,7 @@ from core.preferences.ledger import Published
 from core.preferences.session import Standing
 from core.store.database import Database
 from tests.support.clock import FakeClock
-from tests.support.core_rooms import document, made_id, route
+from tests.support.core.rooms import document, made_id, route
 
 WHO = ShardIdentity("lon1", 0, made_id(1))
 BOOKMARK_S = 5.0

@@ -14,7 +14,7 @@ from core.preferences.ledger import (
     read_documents,
     restored,
 )
-from tests.support.core_rooms import document, route
+from tests.support.core.rooms import document, route
 
 EPOCH = Epoch(1, "e")
 

@@ -17,7 +17,7 @@ from core.quarantine.custody import Custody
 from core.records.intake import Fenced
 from core.store.database import Database
 from tests.support.clock import FakeClock
-from tests.support.core_rooms import case_fields, identity, made_id
+from tests.support.core.rooms import case_fields, identity, made_id
 
 LON = identity()
 ID = made_id(77)

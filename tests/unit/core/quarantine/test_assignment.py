@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.quarantine.assignment import Place, Release, ReleaseState, assign, refusal
-from tests.support.core_rooms import made_id
+from tests.support.core.rooms import made_id
 
 WAIT_US = 30_000_000
 LON: Place = ("lon1", 0)

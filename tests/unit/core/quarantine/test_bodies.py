@@ -12,7 +12,7 @@ from common.errors import DiskFull, EnvironmentFailure
 from common.identity import IdentityRefused, ShardIdentity
 from core.quarantine.bodies import BodyFolder, Partial
 from core.quarantine.cases import BodyMismatch, CaseRefused
-from tests.support.core_rooms import identity, made_id
+from tests.support.core.rooms import identity, made_id
 
 BODY = b"0123456789" * 100
 SHA256 = hashlib.sha256(BODY).digest()

@@ -14,7 +14,7 @@ from core.quarantine.cases import (
     check_step,
 )
 from core.quarantine.retention import DAY_US, kept_since_us
-from tests.support.core_rooms import case_fields, made_id
+from tests.support.core.rooms import case_fields, made_id
 
 
 @pytest.mark.parametrize(

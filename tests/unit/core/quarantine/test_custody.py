@@ -16,7 +16,7 @@ from core.quarantine.release import Releases
 from core.quarantine.retention import DAY_US
 from core.store.database import Database
 from tests.support.clock import FakeClock
-from tests.support.core_rooms import START_US, case_fields, identity, made_id, route
+from tests.support.core.rooms import START_US, case_fields, identity, made_id, route
 
 LON = identity()
 BODY = b"evil"

@@ -14,7 +14,7 @@ from core.quarantine.release import ClaimGrant, ClaimRefused, FetchRefused, Rele
 from core.records.intake import Fenced
 from core.store.database import Database
 from tests.support.clock import FakeClock
-from tests.support.core_rooms import case_fields, identity, made_id, record
+from tests.support.core.rooms import case_fields, identity, made_id, record
 
 LON, PAR = identity("lon1"), identity("par1", life=2)
 ID, NEW = made_id(77), made_id(78)

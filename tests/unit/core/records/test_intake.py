@@ -20,7 +20,7 @@ from core.records.intake import (
     unseen,
 )
 from core.records.messages import Message
-from tests.support.core_rooms import START_US, accepted, ended, identity, made_id, record
+from tests.support.core.rooms import START_US, accepted, ended, identity, made_id, record
 
 ID = made_id(500)
 LON = identity()

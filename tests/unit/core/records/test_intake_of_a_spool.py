@@ -9,7 +9,7 @@ from common.identity import ShardIdentity
 from common.ids import MessageId
 from common.states import State
 from core.store.database import Database
-from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Settled
+from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Settled
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 

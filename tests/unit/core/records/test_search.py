@@ -18,7 +18,7 @@ from core.records.search import (
     message_json,
     parse_query,
 )
-from tests.support.core_rooms import made_id
+from tests.support.core.rooms import made_id
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.core_vouched import Vouched
-from tests.support.processes import Process
+from tests.support.core.vouched import Vouched
+from tests.support.node.processes import Process
 
 MOMENTS = (1, 2, 3, 5, 8, 13, 21, 4, 6, 7, 9, 30)  # the n-th acknowledgement after each start
 
@@ -20,7 +20,7 @@ async def test_whatever_was_vouched_for_is_there_after_a_kill_at_any_moment(
     vouched = Vouched()
 
     for moment in MOMENTS:
-        command = [sys.executable, "-m", "tests.support.core_crash_writer", str(tmp_path)]
+        command = [sys.executable, "-m", "tests.support.core.crash_writer", str(tmp_path)]
         async with Process(command) as writer:
             await writer.says(moment)
             await writer.kill()

@@ -19,7 +19,7 @@ from core.store.dialect import database_url, writing_engine
 from core.store.errors import StoreFailure
 from core.store.tables import metadata
 from tests.support.clock import FakeClock
-from tests.support.core_rooms import route
+from tests.support.core.rooms import route
 
 
 async def test_an_epoch_is_made_once(tmp_path: Path, fake_clock: FakeClock) -> None:

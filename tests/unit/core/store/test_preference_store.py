@@ -11,7 +11,7 @@ from common.preferences import DocumentRefused, Kind, Preferences
 from core.preferences.ledger import RevisionConflict, UnknownRevision
 from core.store.database import Database
 from tests.support.clock import FakeClock
-from tests.support.core_rooms import document, route
+from tests.support.core.rooms import document, route
 
 
 async def test_one_change_set_is_one_revision(store: Database) -> None:

@@ -14,7 +14,7 @@ from core.records.intake import Fenced, SequenceGap
 from core.records.reports import By
 from core.store.database import Database
 from tests.support.clock import FakeClock
-from tests.support.core_rooms import START_US, accepted, ended, identity, made_id, record, route
+from tests.support.core.rooms import START_US, accepted, ended, identity, made_id, record, route
 
 LON, PAR = identity("lon1"), identity("par1")
 A, B = made_id(501), made_id(502)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.clock import FakeClock
-from tests.support.core_face import Face, open_face
+from tests.support.core.face import Face, open_face
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from core.web.gate import BODY_BYTES_MAX, PUBLIC
-from tests.support.core_face import Face, problem_of
+from tests.support.core.face import Face, problem_of
 
 TOKENS = (None, "", "Bearer", "Bearer wrong", "Basic {}", "Bearer {}x", "{}", "Bearer x{}")
 

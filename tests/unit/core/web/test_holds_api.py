@@ -11,8 +11,8 @@ from common.preferences import Position
 from common.reports import HoldReport
 from core.preferences.ledger import RevisionConflict
 from tests.support.clock import FakeClock
-from tests.support.core_face import Face
-from tests.support.core_rooms import START_US, route
+from tests.support.core.face import Face
+from tests.support.core.rooms import START_US, route
 
 PATH = "/api/v1/holds/acme.example"
 SECOND_US = 1_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.core_face import Face
+from tests.support.core.face import Face
 
 PATTERNS = {
     "Partner.example": "partner.example",

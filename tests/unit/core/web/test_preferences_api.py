@@ -11,8 +11,8 @@ import pytest
 
 from common.preferences import POLICY_KEYS, Document, Position
 from core.preferences.ledger import RevisionConflict
-from tests.support.core_face import Face, problem_of
-from tests.support.core_rooms import document, route
+from tests.support.core.face import Face, problem_of
+from tests.support.core.rooms import document, route
 
 ROUTE = {"customer": "a", "deliver_to": ["m:25"]}
 RULE = {"field": "subject", "pattern": "(", "score": 1}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from core.web.api.quarantine import BLOCK_BYTES
-from tests.support.core_face import Face, problem_of
-from tests.support.core_rooms import made_id, route
+from tests.support.core.face import Face, problem_of
+from tests.support.core.rooms import made_id, route
 
 BODY = b"Subject: <script>alert(1)</script>\r\nContent-Type: text/html\r\n\r\n<b>hi</b>\r\n"
 ONE = made_id(1)

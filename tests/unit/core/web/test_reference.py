@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from core.web.reference import operations
-from tests.support.core_face import BASE, Face
+from tests.support.core.face import BASE, Face
 
 
 async def page_of(face: Face) -> str:

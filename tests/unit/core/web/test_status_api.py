@@ -12,8 +12,8 @@ from common.identity import ShardIdentity
 from core.records.reports import EVER_US
 from core.store.errors import StoreFailure
 from tests.support.clock import FakeClock
-from tests.support.core_face import Face, problem_of
-from tests.support.core_rooms import START_US, accepted, ended, identity, made_id, record, route
+from tests.support.core.face import Face, problem_of
+from tests.support.core.rooms import START_US, accepted, ended, identity, made_id, record, route
 
 DAY_US = 86_400_000_000
 

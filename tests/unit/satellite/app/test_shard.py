@@ -15,13 +15,13 @@ from common.errors import DiskFull
 from common.records import Event
 from common.states import State
 from satellite.app.shard import Shard
-from satellite.spool.messages import Outgoing
+from satellite.spool.model.messages import Outgoing
 from satellite.spool.store import Spool
-from tests.support.link import Certificates, satellite_settings
-from tests.support.ports import free_port
-from tests.support.preferences import at, preferences, route
-from tests.support.sink import Sink
-from tests.unit.satellite.app.conftest import accept, until
+from tests.support.core.preferences import at, preferences, route
+from tests.support.network.link import Certificates, satellite_settings
+from tests.support.network.ports import free_port
+from tests.support.node.shard import accept, until
+from tests.support.smtp.sink import Sink
 
 OpenShard = Callable[[], Awaitable[Shard]]
 

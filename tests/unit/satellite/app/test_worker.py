@@ -19,17 +19,17 @@ from common.durable import write_file
 from common.ids import MessageId
 from common.preferences.documents import canonical_json
 from common.rpc import TlsFiles
-from satellite.app.parent import RETIRED, Worker, shard_folder
+from satellite.node.parent import RETIRED, Worker, shard_folder
 from satellite.settings import SatelliteSettings
 from satellite.spool.commits import REFUSED_MAX
-from satellite.spool.messages import Copy, Disposition, Judged, Judgement
+from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement
 from satellite.spool.store import Spool
-from tests.support.core_rooms import route
-from tests.support.family import is_alive
-from tests.support.link import Certificates, Core, satellite_settings
-from tests.support.ports import free_port
-from tests.support.spawning import spawning
-from tests.unit.satellite.app.conftest import DEADLINE_S, accept, until
+from tests.support.core.rooms import route
+from tests.support.network.link import Certificates, Core, satellite_settings
+from tests.support.network.ports import free_port
+from tests.support.node.family import is_alive
+from tests.support.node.shard import DEADLINE_S, accept, until
+from tests.support.node.spawning import spawning
 
 pytestmark = pytest.mark.integration
 

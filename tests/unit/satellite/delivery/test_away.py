@@ -12,16 +12,16 @@ from common.errors import DiskFull
 from common.preferences import Document
 from common.preferences.documents import canonical_json
 from common.states import State
-from satellite.delivery import hold as hold_module
-from satellite.delivery.hold import Hold
+from satellite.delivery.decisions import hold as hold_module
+from satellite.delivery.decisions.hold import Hold
+from satellite.delivery.decisions.routing import Destination
 from satellite.delivery.placing import HELD_BEFORE
-from satellite.delivery.room import FAULT_PAUSE_S
-from satellite.delivery.routing import Destination
-from satellite.spool.messages import Origin, Stored
+from satellite.delivery.turns.context import FAULT_PAUSE_S
+from satellite.spool.model.messages import Origin, Stored
 from tests.support.clock import FakeClock
-from tests.support.held_mail import fill
-from tests.support.next_hop import NextHop
-from tests.support.tireless_hop import TirelessHop
+from tests.support.smtp.next_hop import NextHop
+from tests.support.smtp.tireless_hop import TirelessHop
+from tests.support.spool.held_mail import fill
 from tests.unit.satellite.delivery.conftest import House, OpenHouse, route
 
 HOUR_S = 3_600.0

@@ -9,11 +9,11 @@ import pytest
 
 from common.errors import DiskFull
 from common.states import State
-from satellite.delivery import attempt
+from satellite.delivery.decisions.routing import Found, Lookup
 from satellite.delivery.hop.client import transact
-from satellite.delivery.room import FAULT_PAUSE_S
-from satellite.delivery.routing import Found, Lookup
-from tests.support.next_hop import NextHop
+from satellite.delivery.turns import attempt
+from satellite.delivery.turns.context import FAULT_PAUSE_S
+from tests.support.smtp.next_hop import NextHop
 from tests.unit.satellite.delivery.conftest import OpenHouse, TableResolver, route
 
 ACME = "x@acme.example"

@@ -7,11 +7,11 @@ from typing import Any
 from common.preferences import Document
 from common.preferences.documents import canonical_json
 from common.states import State
-from satellite.spool.messages import Origin
+from satellite.spool.model.messages import Origin
 from tests.support.clock import FakeClock
-from tests.support.delivery_status import read_status
-from tests.support.held_mail import fill
-from tests.support.next_hop import NextHop
+from tests.support.smtp.delivery_status import read_status
+from tests.support.smtp.next_hop import NextHop
+from tests.support.spool.held_mail import fill
 from tests.unit.satellite.delivery.conftest import House, OpenHouse, route
 
 DAY_S = 86_400.0

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from common.states import State
+from satellite.delivery.decisions.routing import Own
+from satellite.delivery.decisions.terms import Terms
+from satellite.delivery.decisions.ways import Ways
 from satellite.delivery.placing import PLACED_MAX, Placing
 from satellite.delivery.queue.lanes import Lanes
-from satellite.delivery.routing import Own
-from satellite.delivery.terms import Terms
-from satellite.delivery.ways import Ways
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
-from tests.support.held_mail import fill
+from tests.support.spool.held_mail import fill
 
 ACME, GLOBEX = "x@acme.example", "y@globex.example"
 

@@ -16,11 +16,11 @@ from common.envelope import Notify, Wish
 from common.preferences import Document
 from common.preferences.documents import canonical_json
 from common.states import State
-from satellite.delivery.hold import PROBE_S_MAX
+from satellite.delivery.decisions.hold import PROBE_S_MAX
 from tests.support.clock import FakeClock
-from tests.support.delivery_status import read_status
-from tests.support.held_mail import fill, number_of
-from tests.support.tireless_hop import TirelessHop
+from tests.support.smtp.delivery_status import read_status
+from tests.support.smtp.tireless_hop import TirelessHop
+from tests.support.spool.held_mail import fill, number_of
 from tests.unit.satellite.delivery.conftest import House, OpenHouse, route
 
 HOUR_S = 3_600.0

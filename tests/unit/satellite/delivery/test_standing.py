@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from common.ids import MessageId
 from common.preferences import Kind
-from satellite.delivery.hold import Hold
+from satellite.delivery.decisions.hold import Hold
+from satellite.delivery.decisions.routing import Destination, Own, Via
+from satellite.delivery.decisions.terms import Terms
 from satellite.delivery.queue.entries import Entry
 from satellite.delivery.queue.lanes import Lanes
-from satellite.delivery.routing import Destination, Own, Via
 from satellite.delivery.standing import Standing, standing_of
-from satellite.delivery.terms import Terms
-from satellite.spool.messages import Origin
-from tests.support.core_rooms import made_id
-from tests.support.preferences import document, preferences, route
+from satellite.spool.model.messages import Origin
+from tests.support.core.preferences import document, preferences, route
+from tests.support.core.rooms import made_id
 
 ACME = Destination(Via.ROUTE, "acme.example")
 OWN = Own(mail_domain="mx.example", hostname="lon1.mx.example", smarthost="smart.example:26")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from common.states import State
-from satellite.delivery.routing import Exchange, Found, Lookup
-from satellite.spool.messages import Copy, Origin
+from satellite.delivery.decisions.routing import Exchange, Found, Lookup
+from satellite.spool.model.messages import Copy, Origin
 from tests.support.clock import FakeClock
-from tests.support.next_hop import CLOSE, STALL, NextHop, Say
+from tests.support.smtp.next_hop import CLOSE, STALL, NextHop, Say
 from tests.unit.satellite.delivery.conftest import (
     BODY,
     HEAD,

@@ -13,8 +13,8 @@ from satellite.filtering.catalogue import build_filters
 from satellite.filtering.conformance import Scene, check_filter, plain_mail
 from satellite.filtering.filters.dnsbl import Dnsbl
 from satellite.settings import FilterSettings
-from tests.support.filtering import context, mail
-from tests.support.preferences import preferences
+from tests.support.core.preferences import preferences
+from tests.support.scanning.filtering import context, mail
 
 OUTSIDE = """
 from common.verdict import Outcome, Test, Verdict

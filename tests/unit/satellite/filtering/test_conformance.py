@@ -13,9 +13,9 @@ from common.verdict import Outcome, Test, Verdict
 from satellite.filtering.conformance import Nonconforming, Scene, check_filter, plain_mail
 from satellite.filtering.filter import Filter, Mail, NotAVerdict
 from satellite.filtering.filters import dnsbl, lists, rules
-from tests.support.filtering import context
-from tests.support.preferences import document, preferences, route
-from tests.support.resolvers import FakeResolver, with_test_entry
+from tests.support.core.preferences import document, preferences, route
+from tests.support.network.resolvers import FakeResolver, with_test_entry
+from tests.support.scanning.filtering import context
 
 ZONE = "zen.example"
 DNSBL = preferences(document(Kind.FILTER, "zen", kind="dnsbl", zone=ZONE, codes={"127.0.0.2": 4.0}))

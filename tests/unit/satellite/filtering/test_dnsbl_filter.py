@@ -13,9 +13,9 @@ from common.verdict import Outcome, Verdict
 from satellite.filtering.filters.dnsbl import Dnsbl
 from satellite.filtering.standing import DISABLED_S, SILENT_S, TEST_EVERY_S
 from tests.support.clock import FakeClock
-from tests.support.filtering import context, mail
-from tests.support.preferences import document, preferences
-from tests.support.resolvers import FakeResolver, with_test_entry
+from tests.support.core.preferences import document, preferences
+from tests.support.network.resolvers import FakeResolver, with_test_entry
+from tests.support.scanning.filtering import context, mail
 
 ZONE = "zen.example"
 CLIENT = "192.0.2.7"

@@ -8,8 +8,8 @@ import pytest
 
 from common.states import State
 from common.verdict import Outcome
-from satellite.disposition import Cause
 from satellite.filtering.catalogue import BUILT_IN
+from satellite.judging.disposition import Cause
 
 DOCS = Path(__file__).parents[4] / "docs"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from common.preferences import Kind, Preferences
 from common.verdict import Effect, Test
 from satellite.filtering.filters.lists import Lists
-from tests.support.filtering import NOW_US, mail
-from tests.support.preferences import document, preferences, route
+from tests.support.core.preferences import document, preferences, route
+from tests.support.scanning.filtering import NOW_US, mail
 
 
 async def found(

@@ -7,8 +7,8 @@ import pytest
 from common.preferences import Kind, Preferences
 from common.verdict import Test
 from satellite.filtering.filters.rules import Rules
-from tests.support.filtering import mail
-from tests.support.preferences import document, preferences, route
+from tests.support.core.preferences import document, preferences, route
+from tests.support.scanning.filtering import mail
 
 
 def ruled(field: str, pattern: str, score: float = 2.5, scope: str = "cluster") -> Preferences:

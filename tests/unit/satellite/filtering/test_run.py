@@ -12,8 +12,8 @@ from common.verdict import Outcome, Test, Verdict
 from satellite.filtering.filter import Mail
 from satellite.filtering.run import Filters
 from tests.support.clock import FakeClock
-from tests.support.filtering import mail
-from tests.support.preferences import preferences
+from tests.support.core.preferences import preferences
+from tests.support.scanning.filtering import mail
 
 GOOD = Verdict(by="good", outcome=Outcome.SCORED, tests=(Test(name="GOOD", score=1.0),))
 

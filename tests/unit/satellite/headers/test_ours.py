@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from common.verdict import Outcome, Test, Verdict
 from satellite.headers import HEADER_BYTES_MAX, HeaderBlock, render, render_released
 from satellite.headers.ours import is_forged
-from satellite.spool.messages import Copy
+from satellite.spool.model.messages import Copy
 
 US = "mx.scout.example"
 ID = "01JDZ0000000000000000000AB"

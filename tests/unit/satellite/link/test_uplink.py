@@ -24,7 +24,7 @@ from satellite.link.uplink import (
     batches,
     case_of,
 )
-from satellite.spool.messages import Copy, Origin, Stored, Upload
+from satellite.spool.model.messages import Copy, Origin, Stored, Upload
 
 AGAIN = ListUploads(OPEN_CASES_MAX)
 

@@ -17,9 +17,9 @@ from satellite.scanning.engines import clamav
 from satellite.scanning.helper import Helper
 from satellite.scanning.sample import Sample
 from satellite.settings import EngineSettings
-from tests.support.clamd import EICAR
-from tests.support.scanning import numbered_sample, plain, sample_of
-from tests.support.scripted_clamd import Close, Hang, ScriptedClamd
+from tests.support.scanning.clamd import EICAR
+from tests.support.scanning.messages import numbered_sample, plain, sample_of
+from tests.support.scanning.scripted_clamd import Close, Hang, ScriptedClamd
 
 SAYS: dict[Condition, bytes] = {
     Condition.CLEAN: b"stream: OK",

@@ -15,8 +15,8 @@ from satellite.scanning.clamd.session import Misunderstood, SessionEnded, connec
 from satellite.scanning.engines.clamav import VERSION_S, Clamav
 from satellite.scanning.sample import Sample
 from tests.support.clock import FakeClock
-from tests.support.scanning import file_sample, numbered_sample, plain, sample_of
-from tests.support.scripted_clamd import VERSION, Close, ScriptedClamd, number_in
+from tests.support.scanning.messages import file_sample, numbered_sample, plain, sample_of
+from tests.support.scanning.scripted_clamd import VERSION, Close, ScriptedClamd, number_in
 
 OK = b"stream: OK"
 FOUND = b"stream: Eicar FOUND"
@@ -317,7 +317,8 @@ async def test_the_version_in_a_verdict_follows_new_definitions(
         engine = engine_of(peer, clock)
         before = await scan(engine)
         monkeypatch.setattr(
-            "tests.support.scripted_clamd.VERSION", VERSION.replace(b"27807", b"27808")
+            "tests.support.scanning.scripted_clamd.VERSION",
+            VERSION.replace(b"27807", b"27808"),
         )
         cached = await scan(engine)
         await clock.advance(VERSION_S)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-import tests.support.scripted_helper as scripted_helper
+import tests.support.scanning.scripted_helper as scripted_helper
 from common.clock import SystemClock
 from satellite.scanning.helper import (
     RESTART_PAUSE_S,
@@ -22,7 +22,7 @@ from satellite.scanning.helper import (
     Unscannable,
 )
 from tests.support.clock import FakeClock
-from tests.support.scanning import file_sample, sample_of
+from tests.support.scanning.messages import file_sample, sample_of
 
 JOBS = "scanning_jobs:crashing"
 WAIT_S = 30.0
@@ -251,7 +251,7 @@ import asyncio, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from common.clock import SystemClock
 from satellite.scanning.helper import Helper
-from tests.support.scanning import sample_of
+from tests.support.scanning.messages import sample_of
 
 async def main():
     helper = Helper(clock=SystemClock())

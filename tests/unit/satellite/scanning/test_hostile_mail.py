@@ -14,8 +14,8 @@ from satellite.scanning.engine import Engine, EngineContext
 from satellite.scanning.engines import yara
 from satellite.scanning.helper import TRY_S, Helper
 from satellite.settings import EngineSettings
-from tests.support.clamd import EICAR
-from tests.support.scanning import plain, sample_of, with_attachment, zipped
+from tests.support.scanning.clamd import EICAR
+from tests.support.scanning.messages import plain, sample_of, with_attachment, zipped
 
 MIXED = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n"
 

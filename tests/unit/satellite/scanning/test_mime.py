@@ -12,7 +12,7 @@ import pytest
 
 from satellite.scanning import mime
 from satellite.scanning.limits import Limits
-from tests.support.corpus import everyday_names, message
+from tests.support.smtp.corpus import everyday_names, message
 
 RUN = base64.encodebytes(bytes(range(256)) * 8)
 PIECES = (

@@ -9,9 +9,9 @@ import pytest
 from satellite.scanning.limits import Limits
 from satellite.scanning.plain import PLAIN_BYTES_MAX, body_of_plain
 from satellite.scanning.unpack import Unpacking
-from tests.support import corpus
-from tests.support.clamd import EICAR
-from tests.support.scanning import with_attachment, zipped
+from tests.support.scanning.clamd import EICAR
+from tests.support.scanning.messages import with_attachment, zipped
+from tests.support.smtp import corpus
 
 HEADERS = (
     b"From: a@b.example\r\n",

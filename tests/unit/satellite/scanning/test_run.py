@@ -14,7 +14,7 @@ from common.verdict import Outcome, Verdict
 from satellite.scanning.engine import Engine, EngineHealth, Fitted
 from satellite.scanning.run import Scanner
 from satellite.settings import EngineSettings
-from tests.support.scanning import sample_of
+from tests.support.scanning.messages import sample_of
 
 SAMPLE = sample_of(b"Subject: x\r\n\r\nhello\r\n")
 Work = Callable[[], Awaitable[Any]]

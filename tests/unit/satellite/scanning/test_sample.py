@@ -6,7 +6,7 @@ import pytest
 
 from common.ids import MessageId
 from satellite.scanning.sample import Sample
-from tests.support.scanning import file_sample, sample_of
+from tests.support.scanning.messages import file_sample, sample_of
 
 
 @pytest.mark.parametrize("in_file", [False, True])

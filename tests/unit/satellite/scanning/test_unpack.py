@@ -10,7 +10,7 @@ import pytest
 from satellite.scanning import mime
 from satellite.scanning.limits import LimitExceeded, Limits
 from satellite.scanning.unpack import Unit, Unpacking
-from tests.support.scanning import locked, plain, with_attachment, zipped
+from tests.support.scanning.messages import locked, plain, with_attachment, zipped
 
 SECRET = b"the content that matters"
 

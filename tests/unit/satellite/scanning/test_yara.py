@@ -16,8 +16,8 @@ from satellite.scanning.engines import yara
 from satellite.scanning.helper import Helper
 from satellite.scanning.matching import compiled
 from satellite.settings import EngineSettings
-from tests.support.clamd import EICAR
-from tests.support.scanning import (
+from tests.support.scanning.clamd import EICAR
+from tests.support.scanning.messages import (
     MACRO_DOCUMENT,
     WINDOWS_PROGRAM,
     file_sample,

@@ -12,7 +12,7 @@ from typing import ClassVar
 import pytest
 import uvloop
 
-import tests.support.scripted_helper as scripted_helper
+import tests.support.scanning.scripted_helper as scripted_helper
 from common.clock import SystemClock
 from satellite.scanning.conformance import CHECKS, Arranged, Check, Condition, NotApplicable
 from satellite.scanning.engine import EngineContext
@@ -20,8 +20,8 @@ from satellite.scanning.engines import yara
 from satellite.scanning.helper import Helper
 from satellite.scanning.sample import Sample
 from satellite.settings import EngineSettings
-from tests.support.clamd import EICAR
-from tests.support.scanning import (
+from tests.support.scanning.clamd import EICAR
+from tests.support.scanning.messages import (
     MACRO_DOCUMENT,
     locked,
     numbered_sample,

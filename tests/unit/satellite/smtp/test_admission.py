@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from common.envelope import NO_WISH, Notify, Return, Wish
 from satellite.smtp import admission, replies
 from satellite.smtp.replies import Reply
-from tests.support.front_end import MAIL_DOMAIN, some_preferences
+from tests.support.smtp.front_end import MAIL_DOMAIN, some_preferences
 
 PREFERENCES = some_preferences()
 

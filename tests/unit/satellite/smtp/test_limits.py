@@ -8,8 +8,8 @@ import pytest
 from aiosmtpd.smtp import SMTP
 
 from satellite.smtp.connection import BLOCK_BYTES, Connection
-from satellite.smtp.patience import FAREWELL_S, WINDOW_S
-from tests.support.front_end import Talk, front_end, until
+from satellite.smtp.timeouts import FAREWELL_S, WINDOW_S
+from tests.support.smtp.front_end import Talk, front_end, until
 
 
 async def test_b3_row_2_the_recipient_after_the_last_is_put_off_and_the_others_proceed() -> None:

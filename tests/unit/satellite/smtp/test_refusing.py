@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from satellite.smtp.pressure import Cause, Refusal
-from satellite.smtp.turnstile import OPEN_BELOW, WAITING_MAX
-from tests.support.front_end import Talk, front_end, until
+from satellite.overload.pressure import Cause, Refusal
+from satellite.smtp.backpressure import OPEN_BELOW, WAITING_MAX
+from tests.support.smtp.front_end import Talk, front_end, until
 
 MAIL = "MAIL FROM:<a@b.example>"
 

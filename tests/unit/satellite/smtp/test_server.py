@@ -11,7 +11,7 @@ import pytest
 from aiosmtpd.smtp import SMTP
 
 from satellite.smtp.session import Session
-from tests.support.front_end import Talk, front_end, until
+from tests.support.smtp.front_end import Talk, front_end, until
 
 
 async def test_a_drain_ends_idle_sessions_at_once_and_says_why() -> None:

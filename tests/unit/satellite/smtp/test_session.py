@@ -8,8 +8,8 @@ import pytest
 
 from common.envelope import NO_WISH, Notify, Return, Wish
 from satellite.smtp import replies
-from satellite.smtp.turnstile import OPEN_BELOW
-from tests.support.front_end import HOSTNAME, MAIL_DOMAIN, front_end, until
+from satellite.smtp.backpressure import OPEN_BELOW
+from tests.support.smtp.front_end import HOSTNAME, MAIL_DOMAIN, front_end, until
 
 MESSAGE = b"Subject: hello\r\n\r\nbody\r\n"
 BIG = "SIZE=99999999999"

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from satellite.smtp.arrival import DISCARD_FACTOR
-from tests.support.front_end import Talk, front_end
+from tests.support.smtp.front_end import Talk, front_end
 
 SEQUENCES = [
     b"\n.\n",

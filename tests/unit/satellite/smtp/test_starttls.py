@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from common.errors import SettingsError
-from satellite.smtp.patience import HANDSHAKE_S
 from satellite.smtp.server import tls_context
-from tests.support.certificate import self_signed
-from tests.support.front_end import HOSTNAME, Desk, Talk, front_end, some_settings, until
+from satellite.smtp.timeouts import HANDSHAKE_S
+from tests.support.smtp.certificate import self_signed
+from tests.support.smtp.front_end import HOSTNAME, Desk, Talk, front_end, some_settings, until
 
 
 @pytest.fixture(scope="module")

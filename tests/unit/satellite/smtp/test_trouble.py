@@ -8,7 +8,7 @@ import pytest
 
 from common.errors import DiskFull, EnvironmentFailure
 from common.preferences import Preferences
-from tests.support.front_end import Desk, Talk, front_end, until
+from tests.support.smtp.front_end import Desk, Talk, front_end, until
 
 SECRET = "/var/spool/x said ENOSPC"
 ERRORS = [

@@ -10,8 +10,8 @@ import pytest
 from common.ids import MessageId
 from common.states import State
 from satellite.spool.at_hand import BODY_BYTES_MAX, MESSAGES_MAX, AtHand
-from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Settled, Stored
-from satellite.spool.rows import read_message
+from satellite.spool.disk.rows import read_message
+from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Settled, Stored
 from satellite.spool.store import Spool
 from tests.unit.satellite.spool.conftest import accept
 

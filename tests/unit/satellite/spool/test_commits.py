@@ -11,8 +11,8 @@ import pytest
 
 from common.errors import DiskFull, EnvironmentFailure
 from common.states import State
-from satellite.spool.ailments import SpoolDamaged
 from satellite.spool.commits import BUSY_CHANGES
+from satellite.spool.disk.sqlite_failures import SpoolDamaged
 from satellite.spool.store import Spool
 from tests.unit.satellite.spool.conftest import OpenSpool, accept, envelope
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import Process
-from tests.support.spool_vouched import Vouched
+from tests.support.node.processes import Process
+from tests.support.spool.vouched import Vouched
 
 DEADLINE_S = 60.0
 MOMENTS = (1, 2, 3, 7, 20, 41, 80, 133, 250, 400)
@@ -18,7 +18,7 @@ MOMENTS = (1, 2, 3, 7, 20, 41, 80, 133, 250, 400)
 @pytest.mark.scenario(row=5, checks="what was acknowledged and taken up by nobody is found")
 @pytest.mark.parametrize("lines", MOMENTS)
 async def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path, lines: int) -> None:
-    command = [sys.executable, "-m", "tests.support.spool_writer", str(tmp_path)]
+    command = [sys.executable, "-m", "tests.support.spool.writer", str(tmp_path)]
     vouched = Vouched()
 
     async with Process(command) as writer:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from satellite.spool.schema import open_writer
+from satellite.spool.disk.schema import open_writer
 from satellite.spool.store import Spool
 from tests.unit.satellite.spool.conftest import TestClock, accept
 

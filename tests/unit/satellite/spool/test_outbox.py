@@ -11,9 +11,9 @@ import apsw
 import pytest
 
 from common.records import Event
-from satellite.spool.messages import Outgoing
+from satellite.spool.disk.schema import open_writer
+from satellite.spool.model.messages import Outgoing
 from satellite.spool.outbox import Outbox
-from satellite.spool.schema import open_writer
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 

@@ -7,9 +7,9 @@ from typing import Any
 from common.envelope import Notify, Wish
 from common.ids import MessageId
 from common.states import State
-from satellite.spool.messages import PendingRow
+from satellite.spool.model.messages import PendingRow
 from satellite.spool.store import Spool
-from tests.support.held_mail import fill
+from tests.support.spool.held_mail import fill
 from tests.unit.satellite.spool.conftest import TestClock
 
 TO = "x@acme.example"

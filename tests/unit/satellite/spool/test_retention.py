@@ -9,11 +9,11 @@ import apsw
 import pytest
 
 from common.states import State
-from satellite.spool import problems
 from satellite.spool.changes import RELEASE_DAYS
-from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Settled
-from satellite.spool.schema import LOG_BYTES_MAX
-from satellite.spool.states import IllegalTransition
+from satellite.spool.disk import problems
+from satellite.spool.disk.schema import LOG_BYTES_MAX
+from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Settled
+from satellite.spool.model.states import IllegalTransition
 from satellite.spool.store import Spool
 from tests.unit.satellite.spool.conftest import OpenSpool, TestClock, accept, envelope
 

@@ -13,8 +13,8 @@ from common.ids import MessageId
 from common.preferences import Document, DocumentRefused, Epoch, Position, Preferences
 from common.records import FIELDS_BYTES_MAX, Event
 from common.states import State
-from satellite.spool.bodies import BodyDamaged
-from satellite.spool.messages import (
+from satellite.spool.disk.bodies import BodyDamaged
+from satellite.spool.model.messages import (
     Copy,
     Disposition,
     Judged,
@@ -23,7 +23,7 @@ from satellite.spool.messages import (
     Origin,
     Settled,
 )
-from satellite.spool.states import IllegalTransition
+from satellite.spool.model.states import IllegalTransition
 from satellite.spool.store import DigestMismatch, Spool
 from tests.unit.satellite.spool.conftest import OpenSpool, TestClock, accept, envelope
 

@@ -16,8 +16,8 @@ import pytest
 from common.ids import MessageId
 from common.records import Event
 from common.states import OUTCOMES, State
-from satellite.spool.messages import Copy, Disposition, Judged, Judgement, Settled
-from satellite.spool.states import FREEZABLE, TABLE, IllegalTransition, Recovery
+from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Settled
+from satellite.spool.model.states import FREEZABLE, TABLE, IllegalTransition, Recovery
 from satellite.spool.store import Spool
 from tests.unit.satellite.spool.conftest import OpenSpool, accept
 

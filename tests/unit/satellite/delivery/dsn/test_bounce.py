@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from common.envelope import Envelope, Notify, Return, Wish
 from common.ids import MessageId
 from common.states import State
+from satellite.delivery.decisions.outcome import Action, Fate
 from satellite.delivery.dsn.bounce import delayed, report
 from satellite.delivery.dsn.returned import (
     HEADER_BYTES_MAX,
@@ -24,9 +25,8 @@ from satellite.delivery.dsn.returned import (
     returned_bytes,
 )
 from satellite.delivery.dsn.status_part import Reporter
-from satellite.delivery.outcome import Action, Fate
-from satellite.spool.messages import NewMessage, Origin, Recipient, Stored
-from tests.support.delivery_status import read_status
+from satellite.spool.model.messages import NewMessage, Origin, Recipient, Stored
+from tests.support.smtp.delivery_status import read_status
 
 REPORTER = Reporter(hostname="lon1.mx.scout.example", mail_domain="mx.scout.example")
 ID = MessageId("01JDQ5W9Y0ABCDEFGHJKMNPQRS")

@@ -17,6 +17,8 @@ from cryptography.x509.oid import NameOID
 
 from common.envelope import Notify, Return, Wish
 from common.preferences.policy import TlsPolicy
+from satellite.delivery.decisions.outcome import Answer, Ending, Stage
+from satellite.delivery.decisions.routing import Target
 from satellite.delivery.hop.client import Offer, transact
 from satellite.delivery.hop.protection import Protection, Tls
 from satellite.delivery.hop.session import (
@@ -26,9 +28,7 @@ from satellite.delivery.hop.session import (
     Session,
     open_session,
 )
-from satellite.delivery.outcome import Answer, Ending, Stage
-from satellite.delivery.routing import Target
-from tests.support.next_hop import CLOSE, STALL, NextHop, Say
+from tests.support.smtp.next_hop import CLOSE, STALL, NextHop, Say
 
 RECIPIENTS = ("x@acme.example", "y@acme.example")
 SHORT_S = 0.2  # for a peer that never answers

@@ -5,6 +5,16 @@ from __future__ import annotations
 import pytest
 
 from common.preferences.policy import TlsPolicy
+from satellite.delivery.decisions.outcome import Ending
+from satellite.delivery.decisions.routing import (
+    Destination,
+    Exchange,
+    Found,
+    Lookup,
+    Own,
+    Target,
+    Via,
+)
 from satellite.delivery.hop.connections import (
     FAILED_S,
     IDLE_S,
@@ -14,10 +24,8 @@ from satellite.delivery.hop.connections import (
 )
 from satellite.delivery.hop.protection import Protection
 from satellite.delivery.hop.session import Deadlines, Session
-from satellite.delivery.outcome import Ending
-from satellite.delivery.routing import Destination, Exchange, Found, Lookup, Own, Target, Via
 from tests.support.clock import FakeClock
-from tests.support.next_hop import NextHop
+from tests.support.smtp.next_hop import NextHop
 from tests.unit.satellite.delivery.conftest import TableResolver
 
 A = Destination(Via.ROUTE, "acme.example")

@@ -12,8 +12,8 @@ from common.ids import MessageId
 from common.states import State
 from satellite.delivery.hop.client import Offer
 from satellite.delivery.hop.copies import BLOCK_BYTES, CopyContent, offer_of
-from satellite.spool.bodies import Body
-from satellite.spool.messages import Copy, NewMessage, Origin, Recipient
+from satellite.spool.disk.bodies import Body
+from satellite.spool.model.messages import Copy, NewMessage, Origin, Recipient
 
 
 def offered(envelope: Envelope, made: CopyContent, *, wish: Wish = NO_WISH) -> Offer:

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from satellite.delivery.decisions.routing import Exchange, Found
 from satellite.delivery.hop import lookup
 from satellite.delivery.hop.lookup import DnsResolver
-from satellite.delivery.routing import Exchange, Found
-from tests.support.dns_server import DnsServer, Trouble, dns_server
+from tests.support.network.dns_server import DnsServer, Trouble, dns_server
 
 _RECORDS: dict[tuple[str, str], list[str]] = {
     ("two.example.", "MX"): ["20 b.two.example.", "10 A.two.example."],

@@ -12,10 +12,10 @@ from common.errors import SettingsError
 from common.preferences import Document
 from common.preferences.documents import canonical_json
 from common.states import State
+from satellite.delivery.decisions.routing import Found, Lookup
 from satellite.delivery.hop.protection import Protection
-from satellite.delivery.routing import Found, Lookup
-from tests.support.authority import Authority
-from tests.support.next_hop import NextHop, Say
+from tests.support.network.authority import Authority
+from tests.support.smtp.next_hop import NextHop, Say
 from tests.unit.satellite.delivery.conftest import House, OpenHouse, TableResolver, route
 
 ACME = "x@acme.example"

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.ids import MessageId
+from satellite.delivery.decisions.routing import Destination, Via
 from satellite.delivery.queue.entries import Aged, Entry, Place
-from satellite.delivery.routing import Destination, Via
 
 A = Destination(Via.ROUTE, "a.example")
 

@@ -8,12 +8,12 @@ import time
 from itertools import pairwise
 
 from common.ids import MessageId, ulid
-from satellite.delivery.hold import Hold
+from satellite.delivery.decisions.hold import Hold
+from satellite.delivery.decisions.routing import Destination, Target, Via
+from satellite.delivery.decisions.terms import Terms
 from satellite.delivery.queue.entries import EVERY_TRY_US, Entry, Turn
 from satellite.delivery.queue.lane import SETTLING_MAX
 from satellite.delivery.queue.lanes import NARROW_MAX, REACHED_MAX, Lanes
-from satellite.delivery.routing import Destination, Target, Via
-from satellite.delivery.terms import Terms
 
 A, B = Destination(Via.ROUTE, "a.example"), Destination(Via.ROUTE, "b.example")
 DAY_S = 86_400.0

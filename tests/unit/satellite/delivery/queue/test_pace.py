@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satellite.delivery.hop.reply import Reply
+from satellite.delivery.decisions.reply import Reply
 from satellite.delivery.queue.pace import GROWTH_SUCCESSES, Bucket, Pace, is_pushback
 
 

@@ -1,0 +1,1 @@
+"""What an operator on the node asks, and what is answered."""

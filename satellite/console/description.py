@@ -1,0 +1,97 @@
+"""What is said of one message to an operator on the node?
+
+Pure, over what a shard answers.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from common.states import OUTCOMES
+from satellite.delivery.decisions.hold import expires_age_us
+from satellite.delivery.standing import Standing
+from satellite.spool.model.messages import Origin, Recipient, Stored
+
+_SECOND_US = 1_000_000
+
+
+class Ages(Protocol):
+    """The spool's clock."""
+
+    def age_us(self) -> int: ...
+
+
+class Ways(Protocol):
+    """The delivery room."""
+
+    def standing(self, address: str, origin: Origin) -> Standing: ...
+
+
+class Told(Protocol):
+    """Whoever knows how it is with the mail."""
+
+    @property
+    def spool(self) -> Ages: ...
+
+    @property
+    def delivery(self) -> Ways: ...
+
+
+def describe(shard: Told, message: Stored, *, recipients_max: int) -> dict[str, Any]:
+    """Return a message as ``spool list`` and ``spool show`` know it.
+
+    Args:
+        shard: asked where its recipients' mail goes, and for the age of the spool.
+        message: as it is committed.
+        recipients_max: at most so many of them are described.
+    """
+    received = datetime.fromtimestamp(message.received_us / 1e6, UTC)
+    age_us = shard.spool.age_us()
+    return {
+        "id": message.id,
+        "received": received.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "origin": message.origin.value,
+        "sender": message.envelope.sender,
+        "size": message.size,
+        "subject": message.subject,
+        "recipients_count": len(message.recipients),
+        "recipients": [
+            _recipient(message, one, shard.delivery.standing(one.address, message.origin), age_us)
+            for one in _pending_first(message.recipients)[:recipients_max]
+        ],
+    }
+
+
+def _pending_first(recipients: tuple[Recipient, ...]) -> list[Recipient]:
+    return sorted(recipients, key=lambda one: one.state in OUTCOMES)
+
+
+def _recipient(
+    message: Stored, recipient: Recipient, standing: Standing, age_us: int
+) -> dict[str, Any]:
+    has_ended = recipient.state in OUTCOMES
+    expires_us = expires_age_us(message.age_us, hold_days=standing.hold_days)
+    return {
+        "address": recipient.address,
+        "state": recipient.state.value,
+        "reason": recipient.reason,
+        "attempts": recipient.attempts,
+        "next_us": recipient.next_us,
+        "reply": recipient.reply,
+        "destination": standing.destination,
+        "hosts": list(standing.hosts),
+        "hold": None if has_ended else _hold(standing),
+        "hold_days": standing.hold_days,
+        "left_s": None if has_ended else (expires_us - age_us) / _SECOND_US,
+    }
+
+
+def _hold(standing: Standing) -> dict[str, Any] | None:
+    if standing.hold is None:
+        return None
+    return {
+        "since_us": standing.hold.since_us,
+        "reason": standing.hold.reason,
+        "probe_in_s": standing.probe_in_s,
+    }

@@ -1,0 +1,1 @@
+"""Where mail goes, until when, and what a reply means: decided without asking anybody."""

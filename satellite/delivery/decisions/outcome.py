@@ -1,0 +1,260 @@
+"""What does a delivery transaction mean for each of its recipients?
+
+Pure. Only our own 250 to the final dot is a delivery. What the next hop refuses for good is
+bounced; everything else, nonsense included, is tried again.
+
+Source: RFC 5321 sections 4.2.1 and 4.5.3.1.10, RFC 3463, RFC 7504.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from common.envelope import Notify
+from common.states import State
+from satellite.delivery.decisions.notices import wants
+from satellite.delivery.decisions.reply import Reply
+from satellite.delivery.decisions.schedule import Schedule
+from satellite.spool.model.messages import Recipient, Settled
+
+STATUS_EXPIRED = "4.4.7"  # RFC 3463: delivery time expired
+STATUS_UNREACHABLE = "4.4.1"  # no answer from host
+STATUS_DELAYED = "4.0.0"  # put off, for a reason that has no code
+DIAGNOSTIC_LENGTH_MAX = 600  # characters
+_SECOND_US = 1_000_000
+
+
+class Stage(StrEnum):
+    """How far a recipient got."""
+
+    ROUTE = "route"  # where to, and is there an address
+    CONNECT = "connect"  # up to and including the greeting, EHLO and STARTTLS
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+    DOT = "dot"  # the final dot has left
+
+
+class Ending(StrEnum):
+    """What an answer leads to."""
+
+    DELIVERED = "delivered"
+    LATER = "later"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What became of one recipient.
+
+    Args:
+        stage: how far it got.
+        reply: the reply that decided, or None.
+        finding: without a reply: what we found ourselves.
+        status: the enhanced status code of the finding; ``5.…`` makes it final.
+        possibly_delivered: the final dot left and no reply came that counts.
+    """
+
+    stage: Stage
+    reply: Reply | None = None
+    finding: str = ""
+    status: str = ""
+    possibly_delivered: bool = False
+
+    @property
+    def ending(self) -> Ending:
+        """What this answer leads to."""
+        if self.reply is None:
+            return Ending.FAILED if self.status.startswith("5") else Ending.LATER
+        if self.stage is Stage.DOT and self.reply.severity == 2:
+            return Ending.DELIVERED
+        return Ending.FAILED if _is_final(self.stage, self.reply) else Ending.LATER
+
+    @property
+    def text(self) -> str:
+        """One line for states and records."""
+        return str(self.reply) if self.reply is not None else self.finding
+
+    @property
+    def diagnostic(self) -> str:
+        """The Diagnostic-Code of a DSN: its type and the text, RFC 3464 section 2.3.6."""
+        kind = "smtp" if self.reply is not None else "X-BorderScout"
+        return f"{kind}; {self.text}"
+
+    @property
+    def diagnostic_status(self) -> str:
+        """The enhanced status code for a DSN."""
+        if self.reply is None:
+            return self.status or STATUS_UNREACHABLE
+        if self.reply.enhanced.startswith(f"{self.reply.severity}."):
+            return self.reply.enhanced
+        if self.reply.code == 552 and self.stage is not Stage.RCPT:
+            return "5.3.4"  # the message is too big for the system
+        return f"{self.reply.severity}.0.0"
+
+
+def _is_final(stage: Stage, reply: Reply) -> bool:
+    if reply.severity != 5 or stage in (Stage.ROUTE, Stage.CONNECT):
+        return False  # a host that greets us with 5xx may do otherwise tomorrow: RFC 7504, 521
+    if reply.enhanced.startswith("4."):
+        return False  # code and enhanced code disagree: the milder one loses no mail
+    if reply.code == 530:
+        return False  # it wants TLS or a login: a matter between hosts, not of this message
+    # Too many recipients, said the old way: RFC 5321 section 4.5.3.1.10.
+    too_many = stage is Stage.RCPT and reply.code == 552 and reply.enhanced in ("", "5.5.3")
+    return not too_many
+
+
+def said_too_many(answer: Answer) -> bool:
+    """Say whether a recipient was one too many for a transaction that took others."""
+    reply = answer.reply
+    return answer.stage is Stage.RCPT and reply is not None and reply.code in (452, 552)
+
+
+class Action(StrEnum):
+    """What a DSN says was done with mail for a recipient: RFC 3464 section 2.3.3."""
+
+    FAILED = "failed"
+    DELAYED = "delayed"
+    RELAYED = "relayed"  # to a server that gives no notice of delivery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fate:
+    """What became of the mail for one recipient, as a DSN tells of it.
+
+    Args:
+        recipient: as it was before.
+        action: what was done.
+        status: the enhanced status code.
+        diagnostic: a Diagnostic-Code, its type and text; empty: none.
+        remote_host: the name or IP address of the next hop; empty: none was talked to.
+        retry_until_us: of what is delayed: the wall clock at which we expect to give up.
+    """
+
+    recipient: Recipient
+    action: Action = Action.FAILED
+    status: str
+    diagnostic: str = ""
+    remote_host: str = ""
+    retry_until_us: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What beside the answers decides how recipients go on."""
+
+    now_us: int
+    schedule: Schedule
+    spread: float
+    host: str  # the next hop that was talked to; empty: none
+    remote_host: str = ""  # its name or IP address alone
+    passes_wishes_on: bool = False  # it offers DSN, so what the sender wants to hear is its affair
+    is_away: bool  # no host of the destination can be talked to
+    next_probe_us: int  # when an away destination is asked again
+    is_expired: bool  # the message's days are over
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What goes into the spool, and what the sender is told."""
+
+    results: tuple[Settled, ...]
+    fates: tuple[Fate, ...]  # of which a sender may want to hear
+    possibly_delivered: tuple[str, ...]  # addresses
+
+
+def settle(
+    recipients: Sequence[Recipient], answers: Sequence[Answer], at: Circumstances
+) -> Settlement:
+    """Return how the recipients of one transaction go on, in their order."""
+    assert len(recipients) == len(answers)
+    endings = [answer.ending for answer in answers]
+    others_went = Ending.DELIVERED in endings
+    results, fates, possibly = [], [], []
+    for recipient, answer, ending in zip(recipients, answers, endings, strict=True):
+        result = _settled(recipient, answer, _state(ending, at), at, others_went=others_went)
+        results.append(result)
+        fate = _fate(recipient, answer, at, result.state)
+        if fate is not None:
+            fates.append(fate)
+        if answer.possibly_delivered:
+            possibly.append(recipient.address)
+    return Settlement(tuple(results), tuple(fates), tuple(possibly))
+
+
+def _settled(
+    recipient: Recipient, answer: Answer, state: State, at: Circumstances, *, others_went: bool
+) -> Settled:
+    attempted = answer.stage not in (Stage.ROUTE, Stage.CONNECT)
+    # A name that does not exist is believed the second time only, so the first time counts.
+    attempted = attempted or (answer.stage is Stage.ROUTE and not at.is_away)
+    return Settled(
+        number=recipient.number,
+        state=state,
+        reason=_reason(state, answer, at),
+        reply=str(answer.reply) if answer.reply is not None else "",
+        next_us=_next_us(state, recipient, answer, at, others_went=others_went),
+        attempted=attempted,
+    )
+
+
+def _state(ending: Ending, at: Circumstances) -> State:
+    match ending:
+        case Ending.DELIVERED:
+            return State.DELIVERED
+        case Ending.FAILED:
+            return State.BOUNCED
+        case Ending.LATER if at.is_expired:
+            return State.EXPIRED
+        case Ending.LATER:
+            return State.HELD if at.is_away else State.DEFERRED
+
+
+def _reason(state: State, answer: Answer, at: Circumstances) -> str:
+    where = f" by {at.host}" if at.host else ""
+    match state:
+        case State.DELIVERED:
+            return f"accepted{where}"
+        case State.BOUNCED if answer.reply is not None:
+            return f"refused{where} at {answer.stage}"
+        case State.EXPIRED:
+            return f"not delivered within its days: {answer.text}"
+        case _ if answer.reply is not None:
+            return f"put off{where} at {answer.stage}"
+        case _:
+            return answer.finding
+
+
+def _next_us(
+    state: State, recipient: Recipient, answer: Answer, at: Circumstances, *, others_went: bool
+) -> int:
+    if state is State.HELD:
+        return at.next_probe_us
+    if state is not State.DEFERRED:
+        return 0
+    if others_went and said_too_many(answer):
+        return at.now_us  # the rest goes in the next transaction: RFC 5321 section 4.5.3.1.10
+    wait_s = at.schedule.wait_s(failures=recipient.attempts + 1, spread=at.spread)
+    return at.now_us + int(wait_s * _SECOND_US)
+
+
+def _fate(recipient: Recipient, answer: Answer, at: Circumstances, state: State) -> Fate | None:
+    match state:
+        case State.BOUNCED | State.EXPIRED:
+            action = Action.FAILED
+        case State.DELIVERED if at.passes_wishes_on or not wants(recipient, Notify.SUCCESS):
+            return None
+        case State.DELIVERED:
+            action = Action.RELAYED
+        case _:
+            return None
+    return Fate(
+        recipient=recipient,
+        action=action,
+        status=STATUS_EXPIRED if state is State.EXPIRED else answer.diagnostic_status,
+        diagnostic=answer.diagnostic,
+        remote_host=at.remote_host,
+    )

@@ -1,0 +1,103 @@
+"""Which DSNs go into the commit of one attempt?
+
+Touches the body of the message, through the spool. What happened to several recipients at once is
+one DSN for each action; why a sender is not told of mail that failed is a record of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from common.address import domain_of
+from common.envelope import Notify
+from common.records import Event
+from satellite.delivery.decisions.notices import Silence, silence
+from satellite.delivery.decisions.outcome import Action, Fate
+from satellite.delivery.dsn import bounce
+from satellite.delivery.dsn.returned import returned_bytes
+from satellite.delivery.turns.context import Room
+from satellite.spool.disk.bodies import BodyDamaged
+from satellite.spool.model.messages import NewMessage, Outgoing, Stored
+
+_ASKED_BY = {
+    Action.FAILED: Notify.FAILURE,
+    Action.DELAYED: Notify.DELAY,
+    Action.RELAYED: Notify.SUCCESS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one commit tells senders, and what it does not."""
+
+    bounces: tuple[NewMessage, ...]
+    records: tuple[Outgoing, ...]
+
+
+_NOTHING_TOLD = Told((), ())
+
+
+def told(
+    room: Room, stored: Stored, fates: Sequence[Fate], *, is_content_lost: bool = False
+) -> Told:
+    """Return the DSNs for what happened to recipients of a message.
+
+    Args:
+        room: gives ids, the time and the body.
+        stored: the message.
+        fates: of recipients that ended, or are late, in this commit.
+        is_content_lost: its body is known not to be what was accepted: nothing of it is returned.
+    """
+    if not fates:  # most mail
+        return _NOTHING_TOLD
+    bounces = []
+    withheld: dict[str, list[str]] = {}
+    for action, notify in _ASKED_BY.items():
+        heard = []
+        for fate in fates:
+            if fate.action is not action:
+                continue
+            why_not = silence(stored, fate.recipient, notify)
+            if why_not is None:
+                heard.append(fate)
+            elif action is Action.FAILED:
+                withheld.setdefault(why_not, []).append(fate.recipient.address)
+        if heard and not _is_allowed(room, stored):
+            addresses = [fate.recipient.address for fate in heard]
+            withheld.setdefault(Silence.TOO_MANY, []).extend(addresses)
+        elif heard:
+            start = None if is_content_lost else start_of(room, stored, action)
+            bounces.append(_report(room, stored, heard, start))
+    records = tuple(_withheld(stored, why, addresses) for why, addresses in withheld.items())
+    return Told(tuple(bounces), records)
+
+
+def start_of(room: Room, stored: Stored, action: Action) -> bytes | None:
+    """Return as much of a message's body as a DSN is made from; None when it cannot be read."""
+    try:
+        with room.spool.open_body(stored) as body:
+            return body.read(0, returned_bytes(stored, action))
+    except BodyDamaged:
+        return None  # the sender is told all the same
+
+
+def _is_allowed(room: Room, stored: Stored) -> bool:
+    domain = domain_of(stored.envelope.sender)
+    return room.allowance.take(domain, now_s=room.clock.monotonic_s())
+
+
+def _report(room: Room, stored: Stored, fates: Sequence[Fate], start: bytes | None) -> NewMessage:
+    return bounce.report(
+        stored,
+        fates,
+        start=start,
+        report_id=room.new_id(),
+        now_us=room.clock.now_us(),
+        reporter=room.reporter,
+    )
+
+
+def _withheld(stored: Stored, why: str, addresses: list[str]) -> Outgoing:
+    fields = {"recipients": addresses, "reason": why}
+    return Outgoing(event=Event.BOUNCE_WITHHELD, message_id=stored.id, fields=fields)

@@ -1,0 +1,1 @@
+"""The processes of a node, the sockets that they share, and how the parent talks to workers."""

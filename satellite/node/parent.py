@@ -1,0 +1,230 @@
+"""How is a node kept running?
+
+Touches processes, sockets and signals. The parent binds the port, starts one worker for each shard,
+starts it again when it ends, answers for all of them, and stops them within 20 seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from common.clock import Clock
+from satellite.node.channel import Answer, Channel, NoAnswer, Question
+from satellite.node.fork_server import Process
+from satellite.settings import SatelliteSettings
+
+log = structlog.get_logger()
+
+STOP_S = 17.0  # for workers to finish what is in flight; the service manager waits 20 s
+ANSWER_S = 5.0
+FIRST_PAUSE_S = 0.2  # before a worker is started again
+LONGEST_PAUSE_S = 10.0
+STEADY_S = 30.0  # a worker that ran this long is started again at once
+
+RETIRED = 75  # exit status of a shard that was one too many and is empty now
+
+# Starts a process with a worker's arguments and, after them, the numbers of these descriptors.
+Start = Callable[[Sequence[str], Sequence[int]], Awaitable[Process]]
+
+
+class Worker:
+    """One shard's process, started again whenever it ends.
+
+    Args:
+        shard: its number.
+        config: the node's settings file.
+        sockets: those that it inherits to listen on.
+        retiring: it is one too many and does not listen.
+        clock: the time.
+        start: what makes its process.
+    """
+
+    def __init__(
+        self,
+        shard: int,
+        *,
+        config: Path,
+        sockets: Sequence[socket.socket],
+        retiring: bool,
+        clock: Clock,
+        start: Start,
+    ) -> None:
+        self.shard = shard
+        self.retiring = retiring
+        self.starts = 0
+        self._config = config
+        self._sockets = sockets
+        self._clock = clock
+        self._start_process = start
+        self._channel: Channel | None = None
+        self._process: Process | None = None
+        self._told_to_stop = asyncio.Event()
+        self.has_retired = False
+
+    async def run(self) -> None:
+        """Keep the worker running until ``stop``; return early when its shard has retired."""
+        pause_s = FIRST_PAUSE_S
+        while not self._told_to_stop.is_set():
+            began_s = self._clock.monotonic_s()
+            status = await self._run_once()
+            self.has_retired = status == RETIRED
+            if self._told_to_stop.is_set() or self.has_retired:
+                break
+            log.warning("worker.ended", shard=self.shard, status=status)
+            if self._clock.monotonic_s() - began_s > STEADY_S:
+                pause_s = FIRST_PAUSE_S
+            await self._pause(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    async def ask(self, question: Question) -> Answer | None:
+        """Return the worker's answer, or None while it has none."""
+        if self._channel is None:
+            return None
+        try:
+            return await self._channel.ask(question, deadline_s=ANSWER_S)
+        except NoAnswer:
+            return None
+
+    def stop(self) -> None:
+        """Let it finish what is in flight, and not start again."""
+        self._told_to_stop.set()
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
+
+    def kill(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
+    async def _pause(self, pause_s: float) -> None:
+        """Let time pass, or be told to stop: the node's end does not wait for a next start."""
+        waits = [
+            asyncio.ensure_future(self._clock.sleep(pause_s)),
+            asyncio.ensure_future(self._told_to_stop.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+
+    async def _run_once(self) -> int | None:
+        """Return the exit status of one process; None when it could not even be started."""
+        try:
+            process = await self._start()
+        except OSError as error:  # no memory or no descriptors now: the shard is not given up
+            log.error("worker.not_started", shard=self.shard, reason=error.strerror)
+            return None
+        try:
+            return await process.wait()
+        finally:
+            self._close_channel()
+
+    async def _start(self) -> Process:
+        self.starts += 1
+        ours, theirs = socket.socketpair()
+        listening = [one.fileno() for one in self._sockets] if not self.retiring else []
+        try:
+            with theirs:
+                process = await self._start_process(
+                    (str(self._config), str(self.shard)), (theirs.fileno(), *listening)
+                )
+        except BaseException:  # cancelled too
+            ours.close()
+            raise
+        self._process = process
+        if self._told_to_stop.is_set():  # told to stop while the process came into being
+            process.terminate()
+        self._channel = await Channel.over(ours)
+        log.info("worker.started", shard=self.shard, worker_pid=process.pid)
+        return process
+
+    def _close_channel(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+
+class Workers:
+    """All shards of the node: those that the settings ask for, and older ones until empty.
+
+    Args:
+        settings, config: the node's, and the file that they stand in.
+        sockets: those that the workers listen on.
+        clock: the time.
+        start: what makes a worker's process.
+        stop_s: seconds that workers have to finish what is in flight.
+    """
+
+    def __init__(
+        self,
+        settings: SatelliteSettings,
+        *,
+        config: Path,
+        sockets: Sequence[socket.socket],
+        clock: Clock,
+        start: Start,
+        stop_s: float = STOP_S,
+    ) -> None:
+        self._stop_s = stop_s
+        shards = set(range(settings.workers)) | shards_on_disk(Path(settings.state))
+        self.all = [
+            Worker(
+                shard,
+                config=config,
+                sockets=sockets,
+                retiring=shard >= settings.workers,
+                clock=clock,
+                start=start,
+            )
+            for shard in sorted(shards)
+        ]
+
+    async def run(self) -> None:
+        """Keep all workers running until SIGTERM or SIGINT."""
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        runs = [
+            asyncio.create_task(worker.run(), name=f"shard {worker.shard}") for worker in self.all
+        ]
+        try:
+            await stop.wait()
+            for worker in self.all:
+                worker.stop()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._stop_s):
+                    await asyncio.gather(*(asyncio.shield(run) for run in runs))
+            for worker in self.all:
+                worker.kill()
+            await asyncio.gather(*runs)
+        finally:
+            for run in runs:
+                run.cancel()
+
+    async def ask_each(self, question: Question) -> dict[int, Answer | None]:
+        """Return every worker's answer by shard; None from one that does not answer.
+
+        A shard that has retired is empty, and nobody expects an answer of it.
+        """
+        asked = [worker for worker in self.all if not worker.has_retired]
+        answers = await asyncio.gather(*(worker.ask(question) for worker in asked))
+        return {worker.shard: answer for worker, answer in zip(asked, answers, strict=True)}
+
+
+def shard_folder(state: Path, shard: int) -> Path:
+    """Return the folder of a shard."""
+    return state / f"shard-{shard}"
+
+
+def shards_on_disk(state: Path) -> set[int]:
+    """Return the shards that have a spool."""
+    names = (path.parent.name.removeprefix("shard-") for path in state.glob("shard-*/spool.db"))
+    return {int(name) for name in names if name.isdigit()}

@@ -1,0 +1,1 @@
+"""May more mail come in? What the node has on its hands, measured and weighed."""

@@ -1,0 +1,122 @@
+"""May mail come into this shard now?
+
+Touches the spool, the disk and ``/proc``: it measures, and ``satellite.overload.pressure`` decides.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from common.clock import Clock
+from common.states import State
+from satellite.overload.draining import is_marked
+from satellite.overload.memory import control_group, resident_bytes
+from satellite.overload.pressure import (
+    Cause,
+    Load,
+    Marks,
+    Pace,
+    Pressure,
+    Refusal,
+    held_takes_too_much,
+)
+from satellite.settings import SatelliteSettings
+from satellite.spool.store import Spool
+
+WORK = (State.RECEIVED, State.WAITING, State.QUEUED, State.SENDING, State.DEFERRED)
+
+
+class Judges(Protocol):
+    """What is measured of judging."""
+
+    done: int
+
+    def unjudged(self) -> int: ...
+
+
+class Delivers(Protocol):
+    """What is measured of delivery."""
+
+    def held_bytes(self) -> int: ...
+
+    def is_away(self, address: str) -> bool: ...
+
+
+class Gate:
+    """Looks at the load about once a second.
+
+    Args:
+        spool, judging, delivery: what is measured.
+        settings: the marks, and where the node's state is.
+        clock: for the rate of scanning.
+
+    Attributes:
+        is_draining: an operator empties the node.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        judging: Judges,
+        delivery: Delivers,
+        *,
+        settings: SatelliteSettings,
+        clock: Clock,
+    ) -> None:
+        self._spool = spool
+        self._judging = judging
+        self._delivery = delivery
+        self._clock = clock
+        self._reserve_bytes = settings.disk_reserve_bytes
+        limits = settings.limits
+        self._held_share_max = limits.held_share_max
+        self._pressure = Pressure(
+            Marks(
+                reserve_bytes=settings.disk_reserve_bytes,
+                messages_max=limits.messages_max,
+                bytes_max=limits.bytes_max,
+                unjudged_max=limits.unjudged_max,
+                unjudged_s_max=limits.unjudged_s_max,
+                memory_bytes_max=limits.memory_bytes_max,
+                memory_share_max=limits.memory_share_max,
+            )
+        )
+        self._pace = Pace()
+        self._group = control_group()
+        self._holds_too_much = False
+        self.is_draining = is_marked(Path(settings.state))
+
+    def look(self) -> Refusal | None:
+        """Return why no mail may come in from now on, or None."""
+        load = self._load()
+        weighed = self._pressure.weigh(load)
+        reason = self._spool.refusal()
+        self._holds_too_much = held_takes_too_much(
+            held_bytes=self._delivery.held_bytes(),
+            free_bytes=load.free_bytes,
+            reserve_bytes=self._reserve_bytes,
+            share=self._held_share_max,
+        )
+        if self.is_draining:
+            return Refusal(Cause.DRAINING, "draining")
+        return Refusal(Cause.DISK, reason) if reason is not None else weighed
+
+    def refuses_mail_for(self, address: str) -> bool:
+        """Say whether mail for a recipient would be held, and held mail has its share already."""
+        return self._holds_too_much and self._delivery.is_away(address)
+
+    def _load(self) -> Load:
+        counts = self._spool.counts()
+        unjudged = self._judging.unjudged()
+        now_s = self._clock.monotonic_s()
+        self._pace.look(judged=self._judging.done, unjudged=unjudged, now_s=now_s)
+        return Load(
+            messages=sum(counts[state] for state in WORK),
+            stored_bytes=self._spool.stored_bytes,
+            free_bytes=self._spool.space.free_bytes(),
+            unjudged=unjudged,
+            judged_per_s=self._pace.per_s,
+            memory_bytes=resident_bytes(),
+            memory_share=self._group.share() if self._group is not None else 0.0,
+        )

@@ -1,0 +1,189 @@
+"""How does a row become a message, and a message a row?
+
+Pure over a function that runs one SELECT. Nobody else reads the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from common.envelope import NO_WISH, Envelope, Notify, Return, Wish
+from common.ids import MessageId
+from common.states import State
+from satellite.spool.model.messages import Copy, Origin, PendingRow, Recipient, Stored
+
+Select = Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]
+
+_MESSAGE = (
+    "SELECT origin, received_us, age_us, client_address, helo, sender, smtputf8, eight_bit, tls,"
+    " size, sha256, trace, in_file, revision, subject, scans, released_from, returned, envelope_id"
+    " FROM message WHERE id=?"
+)
+_RECIPIENTS = (
+    "SELECT number, address, state, disposition, decided, reason, attempts, next_us, reply, copy,"
+    " notify, original, told_us, suspect FROM recipient WHERE message=? ORDER BY number"
+)
+_COPIES = "SELECT head, skip FROM copy WHERE message=? ORDER BY number"
+_PENDING = (
+    "SELECT r.message, m.origin, m.size, m.age_us, r.address, r.state, r.next_us,"
+    " r.told_us=0 AND m.sender<>'' AND (r.notify='' OR instr(r.notify, 'DELAY')>0)"
+    " FROM recipient r JOIN message m ON m.id=r.message"
+    " WHERE r.message>? AND r.state IN ('queued','sending','deferred','held')"
+    " ORDER BY r.message, r.number LIMIT ?"
+)
+INSERT_MESSAGE = (
+    "INSERT INTO message (id, origin, received_us, age_us, client_address, helo, sender, smtputf8,"
+    " eight_bit, tls, size, sha256, trace, in_file, subject, released_from, returned, envelope_id)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+)
+INSERT_RECIPIENT = (
+    "INSERT INTO recipient (message, number, address, state, disposition, decided, reason, copy,"
+    " notify, original) VALUES (?,?,?,?,?,?,?,?,?,?)"
+)
+
+
+def read_message(select: Select, message: MessageId) -> Stored | None:
+    """Return one message with its recipients and copies, or None."""
+    rows = select(_MESSAGE, (message,))
+    if not rows:
+        return None
+    recipients = read_recipients(select, message)
+    copies = tuple(Copy(head=head, skip=skip) for head, skip in select(_COPIES, (message,)))
+    return _stored(message, rows[0], recipients, copies)
+
+
+def read_pending(select: Select, *, after: str, limit: int) -> list[PendingRow]:
+    """Return recipients that are to be delivered to, those of one message together.
+
+    Args:
+        after: the id of the last message that was read; empty: from the beginning.
+        limit: rows, more than any message has recipients.
+    """
+    rows = [PendingRow(*row) for row in select(_PENDING, (after, limit))]
+    if len(rows) < limit:
+        return rows
+    last = rows[-1].message  # it may go on behind the limit
+    while rows and rows[-1].message == last:
+        rows.pop()
+    return rows
+
+
+def read_recipients(select: Select, message: MessageId) -> tuple[Recipient, ...]:
+    """Return the recipients of one message, by number."""
+    return tuple(_recipient(row) for row in select(_RECIPIENTS, (message,)))
+
+
+def _recipient(row: tuple[Any, ...]) -> Recipient:
+    number, address, state, disposition, decided, reason, attempts, next_us, reply, copy = row[:10]
+    notify, original, told_us, suspect = row[10:]
+    return Recipient(
+        number=number,
+        address=address,
+        state=State(state),
+        disposition=disposition,
+        decided=decided,
+        reason=reason,
+        attempts=attempts,
+        next_us=next_us,
+        reply=reply,
+        copy=copy,
+        wish=_wish(notify, original),
+        told_us=told_us,
+        suspect=bool(suspect),
+    )
+
+
+def _wish(notify: str, original: str) -> Wish:
+    if not notify and not original:
+        return NO_WISH
+    return Wish(
+        notify=frozenset(Notify(word) for word in notify.split(",") if word), original=original
+    )
+
+
+def _stored(
+    message: MessageId,
+    row: tuple[Any, ...],
+    recipients: tuple[Recipient, ...],
+    copies: tuple[Copy, ...],
+) -> Stored:
+    (origin, received_us, age_us, client, helo, sender, smtputf8, eight_bit, tls) = row[:9]
+    (size, sha256, trace, in_file, revision, subject, scans, released_from) = row[9:17]
+    returned, envelope_id = row[17:]
+    wishes = tuple(recipient.wish for recipient in recipients)
+    envelope = Envelope(
+        client_address=client,
+        helo=helo,
+        sender=sender,
+        recipients=tuple(recipient.address for recipient in recipients),
+        smtputf8=bool(smtputf8),
+        eight_bit=bool(eight_bit),
+        tls=tls,
+        wishes=wishes if any(wish is not NO_WISH for wish in wishes) else (),
+        returned=Return(returned) if returned else None,
+        envelope_id=envelope_id,
+    )
+    return Stored(
+        id=message,
+        origin=Origin(origin),
+        envelope=envelope,
+        received_us=received_us,
+        age_us=age_us,
+        size=size,
+        sha256=sha256,
+        trace=trace,
+        revision=revision,
+        subject=subject,
+        scans=scans,
+        recipients=recipients,
+        copies=copies,
+        in_file=bool(in_file),
+        released_from=released_from,
+    )
+
+
+def message_row(stored: Stored) -> tuple[Any, ...]:
+    """Return the values of ``INSERT_MESSAGE``."""
+    envelope = stored.envelope
+    return (
+        stored.id,
+        stored.origin,
+        stored.received_us,
+        stored.age_us,
+        envelope.client_address,
+        envelope.helo,
+        envelope.sender,
+        int(envelope.smtputf8),
+        int(envelope.eight_bit),
+        envelope.tls,
+        stored.size,
+        stored.sha256,
+        stored.trace,
+        int(stored.in_file),
+        stored.subject,
+        stored.released_from,
+        envelope.returned or "",
+        envelope.envelope_id,
+    )
+
+
+def recipient_row(message: MessageId, recipient: Recipient) -> tuple[Any, ...]:
+    """Return the values of ``INSERT_RECIPIENT``."""
+    return (
+        message,
+        recipient.number,
+        recipient.address,
+        recipient.state,
+        recipient.disposition,
+        recipient.decided,
+        recipient.reason,
+        recipient.copy,
+        ",".join(sorted(recipient.wish.notify)),
+        recipient.wish.original,
+    )
+
+
+def addresses(recipients: Iterable[Recipient]) -> list[str]:
+    """Return the recipients' addresses."""
+    return [recipient.address for recipient in recipients]

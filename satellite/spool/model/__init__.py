@@ -1,0 +1,1 @@
+"""What a message is to the spool, and which states its recipients go through."""

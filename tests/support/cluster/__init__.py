@@ -1,0 +1,1 @@
+"""A whole cluster, and the command line that its people type."""

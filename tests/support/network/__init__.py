@@ -1,0 +1,1 @@
+"""Name servers, ports, certificates and the link."""

@@ -1,0 +1,1 @@
+"""Engines, filters and mail for them."""

@@ -1,0 +1,1 @@
+"""Senders, next hops and messages, of ours and of other people's."""

@@ -1,0 +1,113 @@
+"""How do a hundred thousand messages leave in a test without a socket?
+
+Touches nothing. ``TirelessHop`` stands in for the sessions of a delivery room: it is away or back
+as the test says, notes at what time it was asked, and takes every message in the order in which its
+transaction began. What real next hops answer is tested with ``NextHop`` over real sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from common.clock import Clock
+from satellite.delivery.decisions.outcome import STATUS_UNREACHABLE, Answer, Stage
+from satellite.delivery.decisions.reply import Reply
+from satellite.delivery.decisions.routing import Destination, Target
+from satellite.delivery.hop.client import Offer
+from satellite.delivery.hop.connections import Connections, Unreachable
+from satellite.delivery.hop.session import Deadlines, Extensions, Hop, Session
+from satellite.delivery.hop.wire import Wire
+from satellite.delivery.turns import attempt
+from satellite.delivery.worker import Delivery
+
+TAKEN = Answer(stage=Stage.DOT, reply=Reply(250, ("2.0.0 Taken",)))
+
+
+class _NoWire:
+    """A connection that nothing is said over."""
+
+    has_ended = False
+    has_unread = False
+
+
+def _session() -> Session:
+    """Return a real session, so that it has all that one has, over no connection."""
+    deadlines = Deadlines(connect_s=1.0, reply_s=1.0, dot_s=1.0)
+    hop = Hop(Target("hop.example", 25), "192.0.2.25")
+    session = Session(cast(Wire, _NoWire()), hop, deadlines)
+    session.extensions = Extensions(pipelining=True, eight_bit=True)
+    return session
+
+
+class TirelessHop:
+    """The next hop of every destination.
+
+    Args:
+        clock: for the times at which it is asked.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.away: set[str] = set()  # names of destinations
+        self.asked_s: dict[str, list[float]] = {}
+        self.taken: list[bytes] = []  # copies, as they began
+        self.at_once = 0
+        self.most_at_once = 0
+        self._clock = clock
+
+    def replace_connections(self, delivery: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Stand in for the connections of a delivery room."""
+        room = replace(delivery._room, connections=cast(Connections, self))
+        monkeypatch.setattr(delivery, "_connections", self)
+        monkeypatch.setattr(delivery, "_room", room)
+        monkeypatch.setattr(attempt, "transact", self._transact)
+
+    def is_in_use(self, _destination: Destination) -> bool:
+        return False
+
+    def kept(self, *_facts: Any, **_more: Any) -> Session | None:
+        return None
+
+    async def open(
+        self, destination: Destination, _targets: Sequence[Target], **_more: Any
+    ) -> Session:
+        self.asked_s.setdefault(destination.name, []).append(self._clock.monotonic_s())
+        await asyncio.sleep(0)  # others may ask meanwhile, as they may while a socket connects
+        if destination.name in self.away:
+            answer = Answer(
+                stage=Stage.CONNECT, finding="connection refused", status=STATUS_UNREACHABLE
+            )
+            raise Unreachable(answer, is_away=True)
+        return _session()
+
+    def give_back(self, _destination: Destination, _session: Session) -> None:
+        return None
+
+    def overdue(self) -> list[Session]:
+        return []
+
+    def next_overdue_s(self) -> float | None:
+        return None
+
+    def close(self) -> list[Session]:
+        return []
+
+    async def _transact(
+        self,
+        _session: Session,
+        offer: Offer,
+        *,
+        before_dot: Callable[[], Awaitable[bool]],
+    ) -> list[Answer]:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        self.taken.append(b"".join(offer.content.blocks()))
+        try:
+            await before_dot()
+        finally:
+            self.at_once -= 1
+        return [TAKEN] * len(offer.recipients)

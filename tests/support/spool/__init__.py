@@ -1,0 +1,1 @@
+"""A spool's life, and what must be left of it."""

@@ -1,0 +1,1 @@
+"""Who tells what became of mail, and whether their stories agree."""

@@ -1,0 +1,191 @@
+"""The node answers over HTTP for all of its shards, and leaves out who does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from common.errors import EnvironmentFailure
+from satellite.node.http_server import Exposition
+from tests.support.network.ports import free_port
+from tests.support.node.shard import AnsweringWorker, workers_of
+
+LISTENING = {"listening": True, "not_accepting_reason": ""}
+
+
+@asynccontextmanager
+async def serving(
+    *workers: AnsweringWorker, host: str = "127.0.0.1"
+) -> AsyncIterator[httpx.AsyncClient]:
+    endpoint = f"{host}:{free_port(host.strip('[]'))}"
+    served = Exposition(workers_of(*workers), endpoint, asyncio.get_running_loop())
+    served.start()
+    try:
+        async with httpx.AsyncClient(base_url=f"http://{endpoint}", trust_env=False) as client:
+            yield client
+    finally:
+        await asyncio.to_thread(served.stop)
+
+
+def metrics_of(factor: float) -> dict[str, Any]:
+    """Return a worker's answer with one metric of each kind, its values times ``factor``."""
+    registry = CollectorRegistry()
+    seen = Counter("borderscout_seen", "Messages seen", ["result"], registry=registry)
+    seen.labels("clean").inc(10 * factor)
+    seen.labels('odd "name"\\with\nall').inc(factor)
+    Gauge("borderscout_open", "Connections open", registry=registry).set(2 * factor)
+    took = Histogram("borderscout_took_seconds", "Time", buckets=(0.1, 1.0), registry=registry)
+    for _ in range(int(factor)):
+        took.observe(0.5)
+    return {"text": generate_latest(registry).decode()}
+
+
+def status(worker: AnsweringWorker, answer: dict[str, Any] | None) -> AnsweringWorker:
+    worker.answers["status"] = answer
+    return worker
+
+
+async def test_two_shards_metrics_become_one_text_with_the_shard_as_a_label() -> None:
+    workers = [AnsweringWorker(n, {"metrics": metrics_of(n + 1)}) for n in range(2)]
+
+    async with serving(*workers) as client:
+        answer = await client.get("/metrics")
+
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    families = list(text_string_to_metric_families(answer.text))
+    names = [family.name for family in families]
+    assert len(names) == len(set(names)), "each family stands once, else Prometheus refuses all"
+    kinds = {family.name: family.type for family in families}
+    assert kinds["borderscout_seen"] == "counter"
+    assert kinds["borderscout_open"] == "gauge"
+    assert kinds["borderscout_took_seconds"] == "histogram"
+    values = {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+    }
+    for shard, factor in (("0", 1), ("1", 2)):
+        mine = ("shard", shard)
+        clean, odd = ("result", "clean"), ("result", 'odd "name"\\with\nall')
+        assert values["borderscout_seen_total", (clean, mine)] == 10 * factor
+        assert values["borderscout_seen_total", (odd, mine)] == factor
+        assert values["borderscout_open", (mine,)] == 2 * factor
+        assert values["borderscout_took_seconds_bucket", (("le", "0.1"), mine)] == 0
+        assert values["borderscout_took_seconds_bucket", (("le", "1.0"), mine)] == factor
+        assert values["borderscout_took_seconds_bucket", (("le", "+Inf"), mine)] == factor
+        assert values["borderscout_took_seconds_count", (mine,)] == factor
+        assert values["borderscout_took_seconds_sum", (mine,)] == 0.5 * factor
+        assert values["borderscout_worker_starts_total", (mine,)] == 0
+    helps = {family.name: family.documentation for family in families}
+    assert helps["borderscout_seen"] == "Messages seen"
+
+
+async def test_a_shard_that_does_not_answer_is_left_out_and_its_starts_are_not() -> None:
+    gone = AnsweringWorker(1, {})
+    gone.starts = 7
+    ill = AnsweringWorker(2, {"metrics": {"error": "no descriptor"}})
+
+    async with serving(AnsweringWorker(0, {"metrics": metrics_of(1)}), gone, ill) as client:
+        answer = await client.get("/metrics")
+
+    assert answer.status_code == 200
+    found = {
+        (sample.name, sample.labels["shard"]): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+    assert {shard for name, shard in found if name != "borderscout_worker_starts_total"} == {"0"}
+    assert found["borderscout_worker_starts_total", "1"] == 7
+
+
+async def test_a_node_is_ready_when_all_its_shards_listen() -> None:
+    workers = [status(AnsweringWorker(n, {}), LISTENING) for n in range(2)]
+
+    async with serving(*workers) as client:
+        answer = await client.get("/readyz")
+
+    assert (answer.status_code, answer.text) == (200, "ready\n")
+
+
+async def test_a_node_that_is_not_ready_names_each_shard_and_why() -> None:
+    waiting = {"listening": False, "not_accepting_reason": "no preferences yet"}
+    workers = [
+        status(AnsweringWorker(0, {}), LISTENING),
+        status(AnsweringWorker(1, {}), waiting),
+        status(AnsweringWorker(2, {}), None),
+        status(AnsweringWorker(3, {}), {"error": "the spool cannot be read"}),
+    ]
+
+    async with serving(*workers) as client:
+        answer = await client.get("/readyz")
+
+    assert answer.status_code == 503
+    assert answer.text == (
+        "shard 1: no preferences yet\nshard 2: not running\nshard 3: the spool cannot be read\n"
+    )
+
+
+async def test_a_node_that_refuses_mail_is_not_ready_though_it_listens() -> None:
+    draining = {"listening": True, "not_accepting_reason": "draining"}
+
+    async with serving(status(AnsweringWorker(0, {}), draining)) as client:
+        answer = await client.get("/readyz")
+
+    assert (answer.status_code, answer.text) == (503, "shard 0: draining\n")
+
+
+@pytest.mark.parametrize("answer", [None, {"listening": False, "not_accepting_reason": "x"}])
+async def test_a_shard_that_retires_does_not_count_for_readiness(
+    answer: dict[str, Any] | None,
+) -> None:
+    retiring = status(AnsweringWorker(1, {}, retiring=True), answer)
+
+    async with serving(status(AnsweringWorker(0, {}), LISTENING), retiring) as client:
+        assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_the_parent_is_alive_whatever_its_shards_do() -> None:
+    async with serving(AnsweringWorker(0, {})) as client:
+        answer = await client.get("/healthz")
+
+    assert (answer.status_code, answer.text) == (200, "alive\n")
+
+
+async def test_another_path_is_told_which_there_are() -> None:
+    async with serving(AnsweringWorker(0, {})) as client:
+        answer = await client.get("/metrics/../../etc/passwd")
+
+    assert answer.status_code == 404
+    assert answer.text == "there are /metrics, /healthz and /readyz\n"
+
+
+async def test_it_serves_over_ipv6_as_well() -> None:
+    async with serving(AnsweringWorker(0, {}), host="[::1]") as client:
+        assert (await client.get("/healthz")).text == "alive\n"
+
+
+async def test_starting_asks_dns_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(*_: object) -> str:
+        raise AssertionError("a node starts with DNS away")
+
+    monkeypatch.setattr(socket, "getfqdn", asked)
+
+    async with serving(AnsweringWorker(0, {})) as client:
+        assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_a_port_in_use_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        endpoint = f"127.0.0.1:{other.getsockname()[1]}"
+
+        with pytest.raises(EnvironmentFailure, match=f"cannot serve metrics on {endpoint}"):
+            Exposition(workers_of(), endpoint, asyncio.get_running_loop())

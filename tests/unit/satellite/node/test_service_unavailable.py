@@ -1,0 +1,116 @@
+"""Senders that no worker can talk to are sent to the next MX, and only then."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from satellite.node.channel import Answer
+from satellite.node.service_unavailable import LOOK_EVERY_S, PATIENCE_S, TURNED_AWAY_MAX, Porter
+from tests.support.clock import FakeClock
+from tests.support.node.shard import DEADLINE_S, AnsweringWorker, until, workers_of
+
+LISTENING: dict[str, Answer | None] = {"listening": {"listening": True}}
+NOT_LISTENING: dict[str, Answer | None] = {"listening": {"listening": False}}
+PATIENCE_LOOKS = round(PATIENCE_S / LOOK_EVERY_S)
+
+
+class Place:
+    """A porter, the workers beside it, and the time."""
+
+    def __init__(self, listening: socket.socket, *workers: AnsweringWorker) -> None:
+        self.listening = listening
+        self.workers = workers
+        self.clock = FakeClock()
+        self.porter = Porter(workers_of(*workers), sockets=[listening], clock=self.clock)
+
+    async def looks(self, count: int) -> None:
+        """Return when the porter has looked so many times."""
+        for _ in range(count):
+            await until(lambda: self.clock.sleepers == 1, "the porter waits")
+            await self.clock.advance(LOOK_EVERY_S)
+        await until(lambda: self.clock.sleepers == 1, "it has looked")
+
+    def connect(self) -> socket.socket:
+        made = socket.create_connection(self.listening.getsockname())
+        made.setblocking(False)
+        return made
+
+
+@asynccontextmanager
+async def place(*workers: AnsweringWorker) -> AsyncIterator[Place]:
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as listening:
+        listening.setblocking(False)
+        made = Place(listening, *workers)
+        running = asyncio.create_task(made.porter.run())
+        try:
+            yield made
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+async def heard(client: socket.socket) -> bytes:
+    async with asyncio.timeout(DEADLINE_S):
+        return await asyncio.get_running_loop().sock_recv(client, 1000)
+
+
+def is_waiting(client: socket.socket) -> bool:
+    """Say whether nobody has spoken to a client yet."""
+    try:
+        client.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("answers", [NOT_LISTENING, {}], ids=["not listening", "not running"])
+async def test_senders_are_turned_away_when_nobody_listens_for_long(
+    answers: dict[str, Answer | None],
+) -> None:
+    async with place(AnsweringWorker(0, answers), AnsweringWorker(1, {})) as here:
+        with here.connect() as client:
+            await here.looks(PATIENCE_LOOKS - 1)
+            assert is_waiting(client), "a worker that starts would serve it"
+
+            await here.looks(1)
+
+            assert await heard(client) == b"421 4.3.2 Not taking mail now; try again later\r\n"
+            assert await heard(client) == b""
+
+
+async def test_a_worker_that_listens_is_enough_and_ends_the_turning_away() -> None:
+    one = AnsweringWorker(0, {})
+    async with place(one, AnsweringWorker(1, NOT_LISTENING)) as here:
+        await here.looks(PATIENCE_LOOKS)
+        with here.connect() as client:
+            assert (await heard(client)).startswith(b"421 ")
+
+        one.answers.update(LISTENING)
+        await here.looks(1)
+
+        with here.connect() as client:
+            await here.looks(PATIENCE_LOOKS * 2)
+            assert is_waiting(client), "it is the worker's"
+            one.answers.clear()
+            await here.looks(PATIENCE_LOOKS - 1)
+            assert is_waiting(client), "and patience begins anew"
+    assert here.porter.turned_away == 1
+
+
+async def test_a_crowd_is_turned_away_whoever_of_it_has_gone() -> None:
+    async with place(AnsweringWorker(0, {})) as here:
+        crowd = [here.connect() for _ in range(TURNED_AWAY_MAX + 20)]
+        for gone in crowd[::7]:
+            gone.close()
+
+        await here.looks(PATIENCE_LOOKS)
+
+        for client in crowd:
+            if client.fileno() != -1:
+                assert (await heard(client)).startswith(b"421 ")
+                client.close()

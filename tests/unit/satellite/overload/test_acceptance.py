@@ -1,0 +1,152 @@
+"""What a shard has on its hands is measured of the real things, and decides who may come in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from satellite.overload import draining
+from satellite.overload.acceptance import Gate
+from satellite.overload.pressure import BUSY_MESSAGES_MIN, Cause, Refusal
+from satellite.spool.disk.space import Space
+from satellite.spool.store import Spool
+from tests.support.clock import FakeClock
+from tests.support.node.shard import SMALL, accept, settings
+
+
+class Judging:
+    """Judging, as far as it is measured."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.backlog = 0
+
+    def unjudged(self) -> int:
+        return self.backlog
+
+
+class Delivery:
+    """Delivery, as far as it is measured."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self.away = {"x@acme.example"}
+
+    def held_bytes(self) -> int:
+        return self.held
+
+    def is_away(self, address: str) -> bool:
+        return address in self.away
+
+
+class House:
+    """A gate and what it measures."""
+
+    def __init__(self, spool: Spool, clock: FakeClock, state: Path, **limits: Any) -> None:
+        self.spool = spool
+        self.clock = clock
+        self.judging = Judging()
+        self.delivery = Delivery()
+        self.gate = Gate(
+            spool,
+            self.judging,
+            self.delivery,
+            settings=settings(state=str(state), disk_reserve_bytes=0, limits=limits),
+            clock=clock,
+        )
+
+    def cause(self) -> Cause | None:
+        found = self.gate.look()
+        return found.cause if found is not None else None
+
+
+async def test_a_quiet_shard_takes_mail(spool: Spool, clock: FakeClock, tmp_path: Path) -> None:
+    assert House(spool, clock, tmp_path).gate.look() is None
+
+
+async def test_messages_and_octets_are_those_of_the_spool(
+    spool: Spool, clock: FakeClock, tmp_path: Path
+) -> None:
+    by_number = House(spool, clock, tmp_path, messages_max=3)
+    by_bytes = House(spool, clock, tmp_path, bytes_max=2 * len(SMALL))
+    await accept(spool, "x@acme.example", "y@acme.example")
+    assert by_number.gate.look() is None
+    assert by_bytes.gate.look() is None
+
+    await accept(spool)
+
+    assert by_number.gate.look() == Refusal(Cause.MESSAGES, "3 recipients on their way, 3 at most")
+    assert by_bytes.cause() is Cause.BYTES
+
+
+async def test_frozen_mail_is_no_work_and_stops_nobody(
+    spool: Spool, clock: FakeClock, tmp_path: Path
+) -> None:
+    house = House(spool, clock, tmp_path, messages_max=1)
+    message = await accept(spool)
+    assert house.cause() is Cause.MESSAGES
+
+    await spool.damage(message, "unreadable")
+
+    assert house.gate.look() is None
+
+
+async def test_octets_are_counted_anew_after_a_restart_and_go_with_their_message(
+    open_spool: Any,
+) -> None:
+    spool = await open_spool()
+    await accept(spool)
+    spool = await open_spool()
+    assert spool.stored_bytes == len(SMALL)
+    await accept(spool)
+    assert spool.stored_bytes == 2 * len(SMALL)
+
+
+async def test_a_backlog_of_scanning_refuses_by_the_rate_that_was_measured(
+    spool: Spool, clock: FakeClock, tmp_path: Path
+) -> None:
+    house = House(spool, clock, tmp_path, unjudged_s_max=60.0)
+    house.judging.backlog = 50 * BUSY_MESSAGES_MIN
+    assert house.gate.look() is None, "nobody knows the rate yet"
+
+    await clock.advance(1.0)
+    house.judging.done += 50
+
+    assert house.cause() is Cause.SCANNING
+
+
+async def test_an_operator_s_mark_refuses_from_the_first_look_on(
+    spool: Spool, clock: FakeClock, tmp_path: Path
+) -> None:
+    draining.mark(tmp_path)
+    assert House(spool, clock, tmp_path).gate.look() == Refusal(Cause.DRAINING, "draining")
+
+    draining.unmark(tmp_path)
+    assert House(spool, clock, tmp_path).gate.look() is None
+    draining.unmark(tmp_path)  # again is harmless
+
+
+async def test_what_the_spool_says_of_its_disk_counts_at_once(
+    spool: Spool, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(spool, clock, tmp_path)
+    monkeypatch.setattr(spool, "refusal", lambda: "no inodes free")
+
+    assert house.gate.look() == Refusal(Cause.DISK, "no inodes free")
+
+
+async def test_held_mail_that_has_its_share_is_refused_and_other_mail_is_not(
+    spool: Spool, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(spool, clock, tmp_path, held_share_max=0.5)
+    monkeypatch.setattr(Space, "free_bytes", lambda space: 1000)
+    house.gate.look()
+    assert not house.gate.refuses_mail_for("x@acme.example")
+
+    house.delivery.held = 1000
+    assert house.gate.look() is None, "mail as such is taken"
+
+    assert house.gate.refuses_mail_for("x@acme.example")
+    assert not house.gate.refuses_mail_for("y@other.example")
