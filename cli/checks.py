@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class DoctorCheck:
     """One thing that was looked at."""
 
     name: str
@@ -19,7 +19,7 @@ class Check:
     note: bool = False  # no fault, and worth knowing
 
 
-def judged(name: str, faults: tuple[tuple[bool, str], ...], remedy: str) -> Check:
+def judged(name: str, faults: tuple[tuple[bool, str], ...], remedy: str) -> DoctorCheck:
     """Return the check that names the faults which apply."""
     found = [what for applies, what in faults if applies]
-    return Check(name=name, ok=not found, found="; ".join(found) or "well", remedy=remedy)
+    return DoctorCheck(name=name, ok=not found, found="; ".join(found) or "well", remedy=remedy)

@@ -19,7 +19,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from cli.checks import Check, judged
+from cli.checks import DoctorCheck, judged
 from cli.client import Client, CoreFailure, TokenFile, Url
 from cli.output import AsJson, console, plain, print_lines
 from cli.spool_checks import mail_of_a_node, mail_of_the_node
@@ -59,17 +59,17 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _mark(check: Check) -> tuple[str, str]:
+def _mark(check: DoctorCheck) -> tuple[str, str]:
     if not check.ok:
         return ("✘ ", "red")
     return ("• ", "yellow") if check.note else ("✔ ", "green")
 
 
-def _machine() -> Iterator[Check]:
+def _machine() -> Iterator[DoctorCheck]:
     import apsw
 
     version = apsw.sqlite_lib_version()
-    yield Check(
+    yield DoctorCheck(
         name="sqlite",
         ok=tuple(int(part) for part in version.split(".")) >= SQLITE_FLOOR,
         found=version,
@@ -77,14 +77,14 @@ def _machine() -> Iterator[Check]:
     )
     for program, use in (("wg", "wireguard-tools"), ("clamd", "clamav-daemon")):
         path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-        yield Check(
+        yield DoctorCheck(
             name=program,
             ok=True,  # neither is needed on every machine
             found=path or f"not here; where it is needed: apt-get install {use}",
         )
 
 
-def _satellite(config: Path) -> Iterator[Check]:
+def _satellite(config: Path) -> Iterator[DoctorCheck]:
     from satellite.settings import load_settings
 
     try:
@@ -92,9 +92,9 @@ def _satellite(config: Path) -> Iterator[Check]:
     except SettingsError as error:
         for complaint in error.complaints:
             what, _, remedy = complaint.rpartition("; ")
-            yield Check(name="settings", ok=False, found=what or complaint, remedy=remedy)
+            yield DoctorCheck(name="settings", ok=False, found=what or complaint, remedy=remedy)
         return
-    yield Check(name="settings", ok=True, found=str(config))
+    yield DoctorCheck(name="settings", ok=True, found=str(config))
     state = Path(settings.state)
     folder = state if state.exists() else config.resolve().parent
     for look in (partial(_disk, folder, settings.disk_reserve_bytes), partial(_sync, folder)):
@@ -102,7 +102,7 @@ def _satellite(config: Path) -> Iterator[Check]:
             yield look()
         except OSError as error:
             what = f"{error.filename or folder}: {error.strerror}"
-            yield Check(
+            yield DoctorCheck(
                 name="disk", ok=False, found=what, remedy="give us the right to write there"
             )
     yield _certificate("link certificate", Path(settings.core.certificate))
@@ -111,9 +111,9 @@ def _satellite(config: Path) -> Iterator[Check]:
     yield from mail_of_the_node(state)
 
 
-def _disk(folder: Path, reserve_bytes: int) -> Check:
+def _disk(folder: Path, reserve_bytes: int) -> DoctorCheck:
     free = shutil.disk_usage(folder).free
-    return Check(
+    return DoctorCheck(
         name="disk",
         ok=free > 2 * reserve_bytes,
         found=f"{free >> 20} MiB free at {folder}, {reserve_bytes >> 20} MiB reserved",
@@ -121,7 +121,7 @@ def _disk(folder: Path, reserve_bytes: int) -> Check:
     )
 
 
-def _sync(folder: Path, tries: int = 20) -> Check:
+def _sync(folder: Path, tries: int = 20) -> DoctorCheck:
     spent = []
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as file:
         for _ in range(tries):
@@ -131,7 +131,7 @@ def _sync(folder: Path, tries: int = 20) -> Check:
             os.fdatasync(file.fileno())
             spent.append((time.perf_counter() - began) * 1000)
     median = sorted(spent)[tries // 2]
-    return Check(
+    return DoctorCheck(
         name="disk sync",
         ok=median <= SYNC_MS_MAX,
         found=f"{median:.1f} ms, the median of {tries}",
@@ -139,15 +139,17 @@ def _sync(folder: Path, tries: int = 20) -> Check:
     )
 
 
-def _certificate(name: str, path: Path) -> Check:
+def _certificate(name: str, path: Path) -> DoctorCheck:
     from cryptography import x509
 
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as error:
-        return Check(name=name, ok=False, found=f"{path}: {error}", remedy="render the node again")
+        return DoctorCheck(
+            name=name, ok=False, found=f"{path}: {error}", remedy="render the node again"
+        )
     days = (certificate.not_valid_after_utc - datetime.now(UTC)).days
-    return Check(
+    return DoctorCheck(
         name=name,
         ok=days >= CERTIFICATE_DAYS_MIN,
         found=f"{days} days left",
@@ -155,16 +157,16 @@ def _certificate(name: str, path: Path) -> Check:
     )
 
 
-def _reached_core(client: Client) -> Iterator[Check]:
+def _reached_core(client: Client) -> Iterator[DoctorCheck]:
     try:
         yield from _core(client)
     except CoreFailure as error:
-        yield Check(name="core", ok=False, found=error.what, remedy=error.hint)
+        yield DoctorCheck(name="core", ok=False, found=error.what, remedy=error.hint)
 
 
-def _core(client: Client) -> Iterator[Check]:
+def _core(client: Client) -> Iterator[DoctorCheck]:
     found = client.ask("GET", "/api/v1/status")
-    yield Check(name="core", ok=True, found=f"{client.url}, revision {found['revision']}")
+    yield DoctorCheck(name="core", ok=True, found=f"{client.url}, revision {found['revision']}")
     for node in found["nodes"]:
         lag, why = node["lag"], node["not_accepting_reason"]
         yield judged(

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cli.checks import Check, judged
+from cli.checks import DoctorCheck, judged
 from cli.holds import hold_in_words
 from cli.output import counted
 from common.errors import EnvironmentFailure
@@ -30,7 +30,7 @@ LET_GO = "let it go on: borderscout spool resume ID, or send it back: borderscou
 Shards = Mapping[str, dict[str, Any] | None]
 
 
-def mail_of_the_node(state: Path) -> Iterator[Check]:
+def mail_of_the_node(state: Path) -> Iterator[DoctorCheck]:
     """Yield what is known of a running node's mail; a note when it does not run.
 
     Args:
@@ -39,10 +39,10 @@ def mail_of_the_node(state: Path) -> Iterator[Check]:
     try:
         yield from _mail(state)
     except EnvironmentFailure as error:
-        yield Check(name="spool", ok=True, note=True, found=f"not looked at: {error.what}")
+        yield DoctorCheck(name="spool", ok=True, note=True, found=f"not looked at: {error.what}")
 
 
-def mail_of_a_node(node: Mapping[str, Any]) -> Iterator[Check]:
+def mail_of_a_node(node: Mapping[str, Any]) -> Iterator[DoctorCheck]:
     """Yield the same of a node of which the core tells."""
     name, spool = node["node"], node["spool"]
     damaged, frozen = spool.get("damaged", 0), spool.get("frozen", 0)
@@ -51,11 +51,11 @@ def mail_of_a_node(node: Mapping[str, Any]) -> Iterator[Check]:
     yield judged(f"damaged mail at {name}", ((damaged > 0, what),), f"see it {where} damaged")
     if frozen:
         what = f"mail for {counted(frozen, 'recipient')} is stopped; see it {where} frozen"
-        yield Check(name=f"frozen mail at {name}", ok=True, note=True, found=what)
+        yield DoctorCheck(name=f"frozen mail at {name}", ok=True, note=True, found=what)
     yield from _away(f"held mail at {name}", node["holds"])
 
 
-def _mail(state: Path) -> Iterator[Check]:
+def _mail(state: Path) -> Iterator[DoctorCheck]:
     shards = _asked(state, {"ask": "status"})
     silent = [shard for shard, answer in shards.items() if answer is None]
     yield judged(
@@ -66,12 +66,12 @@ def _mail(state: Path) -> Iterator[Check]:
     damaged, frozen = _count(shards, "damaged"), _count(shards, "frozen")
     if damaged:
         found = f"mail for {counted(damaged, 'recipient')} cannot be read: {_ids(state, 'damaged')}"
-        yield Check(name="damaged mail", ok=False, found=found, remedy=MEND)
+        yield DoctorCheck(name="damaged mail", ok=False, found=found, remedy=MEND)
     else:
-        yield Check(name="damaged mail", ok=True, found="none")
+        yield DoctorCheck(name="damaged mail", ok=True, found="none")
     if frozen:
         found = f"mail for {counted(frozen, 'recipient')} is stopped: {_ids(state, 'frozen')}"
-        yield Check(name="frozen mail", ok=True, note=True, found=f"{found}; {LET_GO}")
+        yield DoctorCheck(name="frozen mail", ok=True, note=True, found=f"{found}; {LET_GO}")
     yield from _away("held mail", _holds(_asked(state, {"ask": "holds"})))
 
 
@@ -126,9 +126,9 @@ def _holds(shards: Shards) -> list[dict[str, Any]]:
     ]
 
 
-def _away(name: str, holds: Sequence[dict[str, Any]]) -> Iterator[Check]:
+def _away(name: str, holds: Sequence[dict[str, Any]]) -> Iterator[DoctorCheck]:
     for hold in holds[:HOLDS_MAX]:
-        yield Check(name=name, ok=True, note=True, found=hold_in_words(hold))
+        yield DoctorCheck(name=name, ok=True, note=True, found=hold_in_words(hold))
     if len(holds) > HOLDS_MAX:
         found = "further destinations are away; see all at the core: borderscout hold list"
-        yield Check(name=name, ok=True, note=True, found=found)
+        yield DoctorCheck(name=name, ok=True, note=True, found=found)

@@ -27,7 +27,7 @@ class Return(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class DsnParameters:
     """What the sender wants to be told of one recipient.
 
     Args:
@@ -40,7 +40,7 @@ class Wish:
     original: str = ""
 
 
-NO_WISH = Wish()
+NO_DSN_PARAMETERS = DsnParameters()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +58,10 @@ class Envelope:
     smtputf8: bool = False
     eight_bit: bool = False  # BODY=8BITMIME was said
     tls: str = ""  # protocol and cipher, for example "TLSv1.3 TLS_AES_256_GCM_SHA384"
-    wishes: tuple[Wish, ...] = ()  # one for each recipient, or none at all
+    dsn_parameters: tuple[DsnParameters, ...] = ()  # one for each recipient, or none at all
     returned: Return | None = None  # RET; None: not given, and we return the header
     envelope_id: str = ""  # ENVID in xtext as it came, at most 100 octets; empty: not given
 
-    def wish(self, number: int) -> Wish:
+    def dsn(self, number: int) -> DsnParameters:
         """Return what the sender wants to be told of the recipient with this number."""
-        return self.wishes[number] if self.wishes else NO_WISH
+        return self.dsn_parameters[number] if self.dsn_parameters else NO_DSN_PARAMETERS

@@ -16,7 +16,7 @@ from typing import assert_never
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class StreamOpened:
     """A new connection; we hold the items from ``first`` to ``last`` (last = first - 1: none).
 
     ``last`` is the highest number ever given, held or not.
@@ -27,7 +27,7 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class Grown:
+class StreamGrown:
     """There are items up to ``last``."""
 
     last: int
@@ -40,7 +40,7 @@ class Confirmed:
     durable: int
 
 
-SenderEvent = Opened | Grown | Confirmed
+SenderEvent = StreamOpened | StreamGrown | Confirmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Ahead:
 SenderCommand = Send | Forget | Ahead
 
 
-class Sender:
+class StreamSender:
     """The sending side of one stream.
 
     Args:
@@ -91,12 +91,12 @@ class Sender:
     def handle(self, event: SenderEvent) -> list[SenderCommand]:
         """Return what to do about ``event``, in the order in which to do it."""
         match event:
-            case Opened(first=first, last=last):
+            case StreamOpened(first=first, last=last):
                 self._first, self._last = first, last
                 self._sent = None
                 self.is_stranded = False
                 return []
-            case Grown(last=last):
+            case StreamGrown(last=last):
                 self._last = max(self._last, last)
                 return self._sends()
             case Confirmed(durable=durable):
@@ -145,13 +145,13 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StreamStored:
     """All up to here is durable now."""
 
     durable: int
 
 
-ReceiverEvent = Arrived | Stored
+ReceiverEvent = Arrived | StreamStored
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ class Receiver:
         match event:
             case Arrived(first=first, last=last):
                 return self._arrive(first, last)
-            case Stored(durable=durable):
+            case StreamStored(durable=durable):
                 self._durable = max(self._durable, durable)
                 return [Confirm(self._durable)]
             case _:

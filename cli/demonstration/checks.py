@@ -14,8 +14,8 @@ from typing import Any
 from cli.demonstration import scene
 from cli.demonstration.cast import Cast, until
 from cli.demonstration.customer import Received
-from cli.demonstration.post import Sent
-from cli.demonstration.scene import Fate
+from cli.demonstration.post import SentMail
+from cli.demonstration.scene import ExpectedFate
 
 SETTLE_S = 30.0
 
@@ -23,7 +23,7 @@ _ENDED = frozenset({"delivered", "quarantined", "dropped", "rejected", "bounced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class DemoCheck:
     """One thing that must hold."""
 
     name: str
@@ -31,19 +31,19 @@ class Check:
     found: str
 
 
-async def fates(cast: Cast, sent: Sequence[Sent]) -> list[Check]:
+async def fates(cast: Cast, sent: Sequence[SentMail]) -> list[DemoCheck]:
     """Check every message that was sent."""
     return list(await asyncio.gather(*(_fate(cast, one) for one in sent)))
 
 
-async def _fate(cast: Cast, sent: Sent) -> Check:
+async def _fate(cast: Cast, sent: SentMail) -> DemoCheck:
     act = sent.act
     name = f"{act.name} at {sent.node} is {act.fate}"
-    if act.fate is Fate.REFUSED:
-        return Check(name=name, ok=act.decided in sent.reply, found=sent.reply)
+    if act.fate is ExpectedFate.REFUSED:
+        return DemoCheck(name=name, ok=act.decided in sent.reply, found=sent.reply)
     tracked = await _tracked(cast, sent)
     if tracked is None:
-        return Check(name=name, ok=False, found=f"no outcome after {SETTLE_S:.0f} s")
+        return DemoCheck(name=name, ok=False, found=f"no outcome after {SETTLE_S:.0f} s")
     recipient = tracked["recipients"][0]
     copies = cast.mailbox.copies.get(sent.message_id, [])
     # A 250 that came back but was not committed when its worker was killed: the one case in which
@@ -57,10 +57,12 @@ async def _fate(cast: Cast, sent: Sent) -> Check:
         *await _wrong_quarantine(cast, act.fate, tracked["id"]),
     ]
     found = f"{recipient['state']}: {recipient['reason']}"
-    return Check(name=name, ok=not faults, found=f"wrong {faults}; {found}" if faults else found)
+    return DemoCheck(
+        name=name, ok=not faults, found=f"wrong {faults}; {found}" if faults else found
+    )
 
 
-async def _tracked(cast: Cast, sent: Sent) -> dict[str, Any] | None:
+async def _tracked(cast: Cast, sent: SentMail) -> dict[str, Any] | None:
     found: list[dict[str, Any]] = []
 
     async def has_ended() -> bool:
@@ -73,13 +75,13 @@ async def _tracked(cast: Cast, sent: Sent) -> dict[str, Any] | None:
     return found[0] if await until(has_ended, SETTLE_S) else None
 
 
-def _wrong_outcome(fate: Fate, recipient: dict[str, Any]) -> list[str]:
-    wanted = "delivered" if fate is Fate.MARKED else fate.value
+def _wrong_outcome(fate: ExpectedFate, recipient: dict[str, Any]) -> list[str]:
+    wanted = "delivered" if fate is ExpectedFate.MARKED else fate.value
     return [] if recipient["state"] == wanted else ["outcome"]
 
 
-def _wrong_copies(sent: Sent, copies: Sequence[Received], *, repeats_max: int) -> list[str]:
-    if sent.act.fate not in (Fate.DELIVERED, Fate.MARKED):
+def _wrong_copies(sent: SentMail, copies: Sequence[Received], *, repeats_max: int) -> list[str]:
+    if sent.act.fate not in (ExpectedFate.DELIVERED, ExpectedFate.MARKED):
         return ["copies"] if copies else []
     if not 1 <= len(copies) <= 1 + repeats_max:
         return [f"{len(copies)} copies"]
@@ -90,13 +92,13 @@ def _wrong_copies(sent: Sent, copies: Sequence[Received], *, repeats_max: int) -
     if b"\r\nX-BorderScout: id=" not in content:
         wrong.append("header")
     marked = f"Subject: {scene.MARK}{sent.act.subject}".encode() in content
-    if marked is not (sent.act.fate is Fate.MARKED):
+    if marked is not (sent.act.fate is ExpectedFate.MARKED):
         wrong.append("mark")
     return wrong
 
 
-async def _wrong_quarantine(cast: Cast, fate: Fate, message: str) -> list[str]:
-    if fate is not Fate.QUARANTINED:
+async def _wrong_quarantine(cast: Cast, fate: ExpectedFate, message: str) -> list[str]:
+    if fate is not ExpectedFate.QUARANTINED:
         return []
 
     async def is_held() -> bool:
@@ -106,7 +108,7 @@ async def _wrong_quarantine(cast: Cast, fate: Fate, message: str) -> list[str]:
     return [] if await until(is_held, SETTLE_S) else ["quarantine"]
 
 
-async def policy_reaches_every_site(cast: Cast, revision: int) -> Check:
+async def policy_reaches_every_site(cast: Cast, revision: int) -> DemoCheck:
     """Check that every node has applied a revision."""
     found: dict[str, Any] = {}
 
@@ -116,15 +118,15 @@ async def policy_reaches_every_site(cast: Cast, revision: int) -> Check:
         return all(node["applied"] == revision and node["lag"] == 0 for node in nodes)
 
     ok = await until(is_applied, SETTLE_S)
-    return Check(name=f"revision {revision} is applied everywhere", ok=ok, found=str(found))
+    return DemoCheck(name=f"revision {revision} is applied everywhere", ok=ok, found=str(found))
 
 
-async def release_delivers_once(cast: Cast, sent: Sent) -> Check:
+async def release_delivers_once(cast: Cast, sent: SentMail) -> DemoCheck:
     """Check that a quarantined message, released twice, arrives once."""
     name = f"{sent.act.name} is released once"
     tracked = await _tracked(cast, sent)
     if tracked is None:
-        return Check(name=name, ok=False, found="it has no outcome")
+        return DemoCheck(name=name, ok=False, found="it has no outcome")
     path = f"/api/v1/quarantine/{tracked['id']}/release"
     first = await cast.ask("POST", path, body={})
     second = await cast.ask("POST", path, body={})
@@ -136,4 +138,4 @@ async def release_delivers_once(cast: Cast, sent: Sent) -> Check:
     copies = cast.mailbox.copies.get(sent.message_id, [])
     ok = len(copies) == 1 and first["id"] == second["id"]
     ok = ok and copies[0].body == sent.content.partition(b"\r\n\r\n")[2]
-    return Check(name=name, ok=ok, found=f"{len(copies)} copies, release {first['id']}")
+    return DemoCheck(name=name, ok=ok, found=f"{len(copies)} copies, release {first['id']}")

@@ -16,8 +16,8 @@ from rich.live import Live
 
 from cli.demonstration import checks, scene
 from cli.demonstration.cast import Cast
-from cli.demonstration.checks import Check
-from cli.demonstration.post import Sent, send
+from cli.demonstration.checks import DemoCheck
+from cli.demonstration.post import SentMail, send
 from cli.demonstration.screen import picture
 from cli.output import console
 
@@ -32,7 +32,7 @@ async def publish(cast: Cast) -> int:
     return int((await cast.ask("POST", "/api/v1/documents", body=body))["revision"])
 
 
-async def check_once(cast: Cast, told: Callable[[str], None]) -> list[Check]:
+async def check_once(cast: Cast, told: Callable[[str], None]) -> list[DemoCheck]:
     """Play everything once and check every outcome."""
     told("pushing policies")
     found = [await checks.policy_reaches_every_site(cast, await publish(cast))]
@@ -48,7 +48,7 @@ async def check_once(cast: Cast, told: Callable[[str], None]) -> list[Check]:
     return found
 
 
-async def _send_all(cast: Cast, numbers: Any) -> list[Sent]:
+async def _send_all(cast: Cast, numbers: Any) -> list[SentMail]:
     return list(
         await asyncio.gather(
             *(
@@ -60,7 +60,7 @@ async def _send_all(cast: Cast, numbers: Any) -> list[Sent]:
     )
 
 
-async def _interrupted(cast: Cast, numbers: Any) -> list[Check]:
+async def _interrupted(cast: Cast, numbers: Any) -> list[DemoCheck]:
     """Accept mail while the core is away and a satellite is killed, and check it afterwards."""
     core, first = cast.players["core"], cast.satellites[0]
     await core.end(gently=False)
@@ -71,7 +71,9 @@ async def _interrupted(cast: Cast, numbers: Any) -> list[Check]:
     await cast.ready("core", cast.url)
     await cast.ready(first, cast.metrics_url(first))
     found = await checks.fates(cast, sent)
-    return [Check(name=f"after kill -9: {one.name}", ok=one.ok, found=one.found) for one in found]
+    return [
+        DemoCheck(name=f"after kill -9: {one.name}", ok=one.ok, found=one.found) for one in found
+    ]
 
 
 async def play_on(cast: Cast) -> None:

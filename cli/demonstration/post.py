@@ -17,7 +17,7 @@ TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class SentMail:
     """One message that was sent, and what was answered."""
 
     act: Act
@@ -27,7 +27,7 @@ class Sent:
     reply: str
 
 
-async def send(cast: Cast, node: str, act: Act, *, number: int) -> Sent:
+async def send(cast: Cast, node: str, act: Act, *, number: int) -> SentMail:
     """Send one message to one satellite; a refusal is an answer like another."""
     content = scene.message(act, number=number)
     host, port = cast.smtp(node)
@@ -46,7 +46,7 @@ async def send(cast: Cast, node: str, act: Act, *, number: int) -> Sent:
         answer = f"{refused.recipients[0].code} {refused.recipients[0].message}"
     except (aiosmtplib.SMTPException, OSError) as failure:
         answer = f"none: {failure}"
-    return Sent(
+    return SentMail(
         act=act,
         node=node,
         message_id=scene.message_id(act, number=number),

@@ -20,7 +20,7 @@ SITES = (
 _EICAR = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR" + "-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 
 
-class Fate(StrEnum):
+class ExpectedFate(StrEnum):
     """What must become of a message."""
 
     DELIVERED = "delivered"
@@ -46,7 +46,7 @@ class Act:
     recipient: str
     subject: str
     text: str
-    fate: Fate
+    fate: ExpectedFate
     decided: str
 
 
@@ -56,7 +56,7 @@ ACTS = (
         recipient="anna@acme.example",
         subject="Minutes of Tuesday",
         text="As agreed, here they are.",
-        fate=Fate.DELIVERED,
+        fate=ExpectedFate.DELIVERED,
         decided="clean",
     ),
     Act(
@@ -64,7 +64,7 @@ ACTS = (
         recipient="anna@acme.example",
         subject="You won the lottery",
         text="Send us your bank details.",
-        fate=Fate.MARKED,
+        fate=ExpectedFate.MARKED,
         decided="LOTTERY",
     ),
     Act(
@@ -72,7 +72,7 @@ ACTS = (
         recipient="ben@bolt.example",
         subject="cheap pills",
         text="Buy now.",
-        fate=Fate.QUARANTINED,
+        fate=ExpectedFate.QUARANTINED,
         decided="PILLS",
     ),
     Act(
@@ -80,7 +80,7 @@ ACTS = (
         recipient="ben@bolt.example",
         subject="Your invoice",
         text=_EICAR,
-        fate=Fate.QUARANTINED,
+        fate=ExpectedFate.QUARANTINED,
         decided="Eicar",
     ),
     Act(
@@ -88,7 +88,7 @@ ACTS = (
         recipient="anna@acme.example",
         subject="FLOOD FLOOD FLOOD",
         text="Nobody wants this.",
-        fate=Fate.DROPPED,
+        fate=ExpectedFate.DROPPED,
         decided="FLOOD",
     ),
     Act(
@@ -96,7 +96,7 @@ ACTS = (
         recipient="cleo@acme.example",
         subject="cheap pills",
         text="The leaflet of your pharmacy.",
-        fate=Fate.DELIVERED,
+        fate=ExpectedFate.DELIVERED,
         decided="white",
     ),
     Act(
@@ -104,7 +104,7 @@ ACTS = (
         recipient="cleo@acme.example",
         subject="Hello again",
         text="We met before.",
-        fate=Fate.QUARANTINED,
+        fate=ExpectedFate.QUARANTINED,
         decided="black",
     ),
     Act(
@@ -112,7 +112,7 @@ ACTS = (
         recipient="x@elsewhere.example",
         subject="Relay this",
         text="Please.",
-        fate=Fate.REFUSED,
+        fate=ExpectedFate.REFUSED,
         decided="550 5.7.1",
     ),
 )

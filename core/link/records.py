@@ -19,7 +19,16 @@ from common.errors import PeerError
 from common.identity import ShardIdentity
 from common.link import Records as RecordsMessage
 from common.records import Event, LogRecord, encode_fields
-from common.stream import Arrived, Break, Confirm, Keep, Missed, Receiver, ReceiverCommand, Stored
+from common.stream import (
+    Arrived,
+    Break,
+    Confirm,
+    Keep,
+    Missed,
+    Receiver,
+    ReceiverCommand,
+    StreamStored,
+)
 from common.tasks import finish
 from core.link.calls import Access, Context, Streams, first_message, until_first
 from core.link.fleet import Fleet
@@ -91,7 +100,7 @@ class Records:
                 case Keep(first=first):
                     fresh = [record for record in records if record.sequence >= first]
                     durable = await finish(self._sink.take(identity, fresh))
-                    commands.extend(receiver.handle(Stored(durable)))
+                    commands.extend(receiver.handle(StreamStored(durable)))
                 case Confirm(durable=durable):
                     await context.write(wire.sequence_to_wire(durable))
                 case Missed(first=first, last=last):

@@ -20,12 +20,12 @@ from common.errors import BorderScoutError
 from common.tasks import keep_running
 from common.telemetry import configure_logging
 from satellite.app import worker
-from satellite.console.control_socket import Control
+from satellite.console.control_socket import ControlSocket
 from satellite.node.fork_server import ForkServer
-from satellite.node.http_server import Exposition
+from satellite.node.http_server import HttpServer
 from satellite.node.launch import become_parent
 from satellite.node.parent import Workers
-from satellite.node.service_unavailable import Porter
+from satellite.node.service_unavailable import ServiceUnavailable
 from satellite.node.sockets import listening_sockets
 from satellite.settings import SatelliteSettings, load_settings
 from satellite.spool.disk.lock import ShardLock
@@ -67,18 +67,20 @@ async def _serve(settings: SatelliteSettings, config: Path, forks: ForkServer) -
     try:
         sockets = listening_sockets(settings.smtp.listen)
         workers = Workers(settings, config=config, sockets=sockets, clock=clock, start=forks.start)
-        porter = Porter(workers, sockets=sockets, clock=clock)
-        control = Control(workers, state)
-        exposition = Exposition(workers, settings.metrics, asyncio.get_running_loop())
+        service_unavailable = ServiceUnavailable(workers, sockets=sockets, clock=clock)
+        control = ControlSocket(workers, state)
+        exposition = HttpServer(workers, settings.metrics, asyncio.get_running_loop())
         await control.start()
         exposition.start()
-        at_the_door = asyncio.create_task(keep_running(porter.run, name="porter", clock=clock))
+        answering = asyncio.create_task(
+            keep_running(service_unavailable.run, name="service unavailable", clock=clock)
+        )
         log.info("satellite.started", listen=settings.smtp.listen, workers=settings.workers)
         try:
             is_done = await _unless(forks.died, workers.run())
         finally:
-            at_the_door.cancel()
-            await asyncio.gather(at_the_door, return_exceptions=True)
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
             await asyncio.to_thread(exposition.stop)
             await control.stop()
             for one in sockets:

@@ -24,11 +24,11 @@ from satellite.filtering.catalogue import build_filters
 from satellite.filtering.filter import FilterContext
 from satellite.filtering.resolver import DnsResolver
 from satellite.filtering.run import Filters
-from satellite.judging.scan_before_answer import PolicyForesight
-from satellite.judging.stage import Judging
+from satellite.judging.scan_before_answer import PolicyScanBeforeAnswer
+from satellite.judging.stage import JudgingStage
 from satellite.link.client import Link
-from satellite.overload.acceptance import Gate
-from satellite.overload.pressure import Cause
+from satellite.overload.acceptance import Acceptance
+from satellite.overload.pressure import RefusalCause
 from satellite.scanning.engine import EngineContext, build_engines
 from satellite.scanning.helper import Helper
 from satellite.scanning.run import Scanner
@@ -61,7 +61,7 @@ class Shard:
         self.listening = False
         self._sockets = sockets
         self._accepting_reason = "starting"
-        self._told_cause: Cause | None = None
+        self._told_cause: RefusalCause | None = None
         self._engines: tuple[EngineReport, ...] = ()
         self._preferred = asyncio.Event()
         self._build()
@@ -78,7 +78,7 @@ class Shard:
             build_filters(settings.filters, filter_context), clock=clock, metrics=registry
         )
         self.delivery = Delivery(self.spool, settings, clock, registry=registry)
-        self.judging = Judging(
+        self.judging = JudgingStage(
             spool=self.spool,
             scanner=self.scanner,
             filters=self.filters,
@@ -87,12 +87,14 @@ class Shard:
             judged=self.delivery.offer,
             starts_at_once=self.delivery.starts_at_once,
         )
-        self.gate = Gate(self.spool, self.judging, self.delivery, settings=settings, clock=clock)
+        self.acceptance = Acceptance(
+            self.spool, self.judging, self.delivery, settings=settings, clock=clock
+        )
         self.front_end = FrontEnd(self.spool, settings, clock, SmtpMetrics(registry))
-        self.front_end.turnstile.backlog = self.judging.unjudged
-        self.front_end.refuses_mail_for = self.gate.refuses_mail_for
-        self.front_end.foresight = PolicyForesight(self.spool, self.judging)
-        self.judging.on_done = self.front_end.turnstile.judged
+        self.front_end.backpressure.backlog = self.judging.unjudged
+        self.front_end.refuses_mail_for = self.acceptance.refuses_mail_for
+        self.front_end.scan_before_answer = PolicyScanBeforeAnswer(self.spool, self.judging)
+        self.judging.on_done = self.front_end.backpressure.judged
         self.link = Link(
             self.spool,
             settings,
@@ -172,7 +174,7 @@ class Shard:
         Args:
             on: False takes it back.
         """
-        self.gate.is_draining = on
+        self.acceptance.is_draining = on
         if self.listening:
             await self._look()
         if on:
@@ -186,7 +188,7 @@ class Shard:
         if self.spool.shard >= self.settings.workers:
             self._accepting_reason = RETIRING
             return
-        self.front_end.refuse(self.gate.look())  # known before the first client comes
+        self.front_end.refuse(self.acceptance.look())  # known before the first client comes
         if self._sockets:
             await self.front_end.start(self._sockets)
         self.listening, self._accepting_reason = True, ""
@@ -196,7 +198,7 @@ class Shard:
             await self.clock.sleep(LOOK_S)
 
     async def _look(self) -> None:
-        refusal = self.gate.look()
+        refusal = self.acceptance.look()
         self.front_end.refuse(refusal)
         self._accepting_reason = refusal.detail if refusal is not None else ""
         cause = refusal.cause if refusal is not None else None

@@ -23,7 +23,7 @@ from common.errors import BorderScoutError
 from common.records import Event
 from common.telemetry import configure_logging
 from satellite.app.shard import Shard
-from satellite.console.shard_console import Desk
+from satellite.console.shard_console import ShardConsole
 from satellite.node.channel import LINE_BYTES_MAX, answer_lines
 from satellite.node.launch import be_named, settle_memory
 from satellite.node.parent import RETIRED, shard_folder
@@ -66,7 +66,7 @@ async def _work(
         running = asyncio.create_task(shard.run(), name="shard")
         ends: dict[asyncio.Task[Any], int] = {
             running: FAILED,
-            _task(answer_lines(reader, writer, Desk(shard).answer), "desk"): FAILED,
+            _task(answer_lines(reader, writer, ShardConsole(shard).answer), "desk"): FAILED,
             _task(stop.wait(), "told to stop"): 0,
             # A spool that must not be trusted: the next process reads what the disk really has.
             _task(broken.wait(), "broken spool"): FAILED,

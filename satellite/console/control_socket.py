@@ -24,7 +24,7 @@ KNOWN = frozenset({*LOOKING, "flush", "freeze", "resume", "drop", "bounce", "dra
 DEADLINE_S = 30.0
 
 
-class Control:
+class ControlSocket:
     """The parent's end."""
 
     def __init__(self, workers: Workers, state: Path) -> None:

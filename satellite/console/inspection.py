@@ -20,7 +20,7 @@ from common.states import State
 from satellite.console.description import describe
 from satellite.delivery.worker import Delivery
 from satellite.node.channel import Answer, Question
-from satellite.spool.finding import Found
+from satellite.spool.finding import FoundRecipient
 from satellite.spool.model.states import FREEZABLE, STOPPED
 from satellite.spool.store import Spool
 
@@ -177,14 +177,16 @@ class Inspection:
             await move(message, numbers)
         return {"done": True, "moved": int(bool(numbers))}
 
-    def _messages(self, where: Where, after: str) -> Iterator[tuple[MessageId, list[Found]]]:
+    def _messages(
+        self, where: Where, after: str
+    ) -> Iterator[tuple[MessageId, list[FoundRecipient]]]:
         """Yield every message after one, with the recipients that are meant, perhaps none."""
         while rows := self._shard.spool.recipients(after=after, messages=PART_MESSAGES):
             for message, group in groupby(rows, key=attrgetter("message")):
                 after = message
                 yield message, [row for row in group if self._is_meant(where, row)]
 
-    def _is_meant(self, where: Where, row: Found) -> bool:
+    def _is_meant(self, where: Where, row: FoundRecipient) -> bool:
         if where.states is not None and row.state not in where.states:
             return False
         if not where.destination:

@@ -44,7 +44,7 @@ class Asked(Protocol):
     async def empty(self, on: bool) -> None: ...
 
 
-class Desk:
+class ShardConsole:
     """Answers the parent's questions."""
 
     def __init__(self, shard: Asked) -> None:

@@ -19,7 +19,7 @@ from satellite.spool.model.messages import HoldMark
 log = structlog.get_logger()
 
 
-class Marks:
+class HoldMarks:
     """Holds on their way into the spool; the last word on each destination is written.
 
     Args:

@@ -21,7 +21,7 @@ from common.states import State
 from satellite.delivery.decisions.hold import Hold
 from satellite.delivery.decisions.routing import Destination, is_postmaster
 from satellite.delivery.decisions.ways import Ways
-from satellite.delivery.queue.entries import Entry
+from satellite.delivery.queue.entries import QueueEntry
 from satellite.delivery.queue.lanes import Lanes
 from satellite.delivery.turns.context import PENDING, DeliverySpool
 from satellite.spool.model.messages import Origin, PendingRow, Recipient, Stored
@@ -76,7 +76,7 @@ class Placing:
         self._started_s = clock.monotonic_s()
         self._started_age_us = spool.age_us()
         self._offered: deque[MessageId] = deque()
-        self._again: list[Entry] = []
+        self._again: list[QueueEntry] = []
         self._fresh: dict[MessageId, Stored] = {}
         self._marked: dict[MessageId, Stored] = {}
         self._restored_up_to = ""
@@ -97,7 +97,7 @@ class Placing:
         """Take in a message that may be new."""
         self._offered.append(message)
 
-    def again(self, entry: Entry) -> None:
+    def again(self, entry: QueueEntry) -> None:
         """Take in a message that had its turn and is not finished."""
         self._again.append(entry)
 
@@ -203,7 +203,7 @@ class Placing:
         wait_s = min(max(wait_s, 0.0), self._longest_wait_s)
         states = {wait.state for wait in group}
         is_held = states == _HELD
-        entry = Entry(
+        entry = QueueEntry(
             id=message.id,
             destination=destination,
             body_bytes=message.size,
@@ -229,4 +229,4 @@ def _may_be_told(stored: Stored, recipient: Recipient) -> bool:
     """
     if recipient.told_us or not stored.envelope.sender:
         return False
-    return not recipient.wish.notify or Notify.DELAY in recipient.wish.notify
+    return not recipient.dsn.notify or Notify.DELAY in recipient.dsn.notify

@@ -15,7 +15,7 @@ from satellite.spool.model.messages import Origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class DestinationStanding:
     """Where a recipient's mail goes, and how that destination is."""
 
     destination: str  # a domain, or HOST:PORT of the smart host
@@ -27,7 +27,7 @@ class Standing:
 
 def standing_of(
     address: str, origin: Origin, *, preferences: Preferences, own: Own, lanes: Lanes, now_s: float
-) -> Standing:
+) -> DestinationStanding:
     """Return how it is with the mail for a recipient.
 
     Args:
@@ -40,7 +40,7 @@ def standing_of(
     """
     leg = leg_of(address, origin, preferences=preferences, own=own)
     probe_s = lanes.next_probe_s(leg.destination)
-    return Standing(
+    return DestinationStanding(
         destination=leg.destination.name,
         hosts=tuple(map(str, targets_of(leg.destination, preferences=preferences))),
         hold_days=leg.hold_days,

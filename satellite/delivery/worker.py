@@ -26,19 +26,19 @@ from satellite.delivery.decisions.ways import Ways
 from satellite.delivery.dsn.allowance import Allowance
 from satellite.delivery.dsn.status_part import Reporter
 from satellite.delivery.hop.connections import Connections
-from satellite.delivery.hop.lookup import DnsResolver, Resolver
+from satellite.delivery.hop.lookup import DnsMxResolver, MxResolver
 from satellite.delivery.hop.protection import Protection
 from satellite.delivery.hop.session import Deadlines
-from satellite.delivery.marks import Marks
+from satellite.delivery.marks import HoldMarks
 from satellite.delivery.placing import Placing
-from satellite.delivery.queue.entries import Entry, Turn
+from satellite.delivery.queue.entries import QueueEntry, Turn
 from satellite.delivery.queue.lanes import Lanes
-from satellite.delivery.standing import Standing, standing_of
+from satellite.delivery.standing import DestinationStanding, standing_of
 from satellite.delivery.turns.attempt import Attempt
-from satellite.delivery.turns.context import FAULT_PAUSE_S, DeliverySpool, Room
+from satellite.delivery.turns.context import FAULT_PAUSE_S, DeliverySpool, TurnContext
 from satellite.delivery.turns.giving_back import GivenBack, give_back
 from satellite.delivery.turns.metrics import Metrics
-from satellite.delivery.turns.without_server import Errand
+from satellite.delivery.turns.without_server import TurnWithoutServer
 from satellite.settings import SatelliteSettings, split_endpoint
 from satellite.spool.model.messages import Origin, Stored
 
@@ -70,7 +70,7 @@ class Delivery:
         settings: SatelliteSettings,
         clock: Clock,
         *,
-        resolver: Resolver | None = None,
+        resolver: MxResolver | None = None,
         registry: CollectorRegistry | None = None,
         randomness: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
@@ -82,7 +82,7 @@ class Delivery:
         self._lanes = Lanes(most=delivery.connections_per_destination_max, terms=self._terms_of)
         self._own = _own(settings)
         self._ways = Ways(self._own)
-        self._marks = Marks(spool, clock)
+        self._marks = HoldMarks(spool, clock)
         self._lanes.remember(self._marks.read())
         self._preferences = spool.preferences
         self._placing = Placing(
@@ -108,7 +108,7 @@ class Delivery:
             spread=self._spread,
         )
         self._woken = asyncio.Event()
-        self._room = Room(
+        self._context = TurnContext(
             spool=spool,
             connections=self._connections,
             lanes=self._lanes,
@@ -172,14 +172,14 @@ class Delivery:
 
     async def give_back(self, message: MessageId, *, reason: str = "") -> GivenBack | None:
         """Send what is frozen or damaged of a message back to its sender; see ``give_back``."""
-        return await give_back(self._room, message, reason=reason)
+        return await give_back(self._context, message, reason=reason)
 
     def destination_of(self, address: str, origin: Origin) -> str:
         """Return the name of the destination of a recipient's mail."""
         leg = self._ways.leg(address, origin, self._spool.preferences)
         return leg.destination.name
 
-    def standing(self, address: str, origin: Origin) -> Standing:
+    def standing(self, address: str, origin: Origin) -> DestinationStanding:
         """Return how it is with the mail for a recipient, for an operator who asks."""
         return standing_of(
             address,
@@ -311,9 +311,9 @@ class Delivery:
             task.add_done_callback(self._turns.discard)
         self._placing.end_pass()
 
-    async def _turn(self, entry: Entry, fresh: Stored | None) -> None:
-        kind = Errand if entry.turn is Turn.ERRAND else Attempt
-        work = kind(entry, self._room, fresh=fresh)
+    async def _turn(self, entry: QueueEntry, fresh: Stored | None) -> None:
+        kind = TurnWithoutServer if entry.turn is Turn.WITHOUT_SERVER else Attempt
+        work = kind(entry, self._context, fresh=fresh)
         try:
             await keep_running(
                 work.run, name="delivery.turn", clock=self._clock, pause_s=FAULT_PAUSE_S
@@ -373,5 +373,7 @@ def _own(settings: SatelliteSettings) -> Own:
     )
 
 
-def _resolver(settings: SatelliteSettings) -> Resolver:
-    return DnsResolver(*split_endpoint(settings.resolver)) if settings.resolver else DnsResolver()
+def _resolver(settings: SatelliteSettings) -> MxResolver:
+    return (
+        DnsMxResolver(*split_endpoint(settings.resolver)) if settings.resolver else DnsMxResolver()
+    )

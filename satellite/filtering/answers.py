@@ -5,7 +5,7 @@ Pure: a bounded memory without a clock.
 
 from __future__ import annotations
 
-from satellite.filtering.resolver import Answer
+from satellite.filtering.resolver import DnsAnswer
 
 ANSWERS_MAX = 50_000  # some ten megabytes
 TTL_S_MIN = 30.0  # a list that says 0 would be asked for each message of a burst
@@ -17,12 +17,12 @@ class Answers:
 
     def __init__(self, *, answers_max: int = ANSWERS_MAX) -> None:
         self._answers_max = answers_max
-        self._known: dict[str, tuple[float, Answer]] = {}
+        self._known: dict[str, tuple[float, DnsAnswer]] = {}
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def get(self, name: str, *, now_s: float) -> Answer | None:
+    def get(self, name: str, *, now_s: float) -> DnsAnswer | None:
         """Return what was answered for a name, while it may be believed."""
         known = self._known.get(name)
         if known is None:
@@ -33,7 +33,7 @@ class Answers:
             return None
         return answer
 
-    def keep(self, name: str, answer: Answer, *, now_s: float) -> None:
+    def keep(self, name: str, answer: DnsAnswer, *, now_s: float) -> None:
         """Remember an answer for as long as it says, within our bounds."""
         self._known.pop(name, None)
         if len(self._known) >= self._answers_max:

@@ -24,7 +24,7 @@ NEGATIVE_TTL_S = 300.0  # when an answer of *none* does not say how long it may 
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DnsAnswer:
     """The addresses of a name, and how long they may be believed.
 
     Args:
@@ -36,14 +36,14 @@ class Answer:
     ttl_s: float
 
 
-class NoAnswer(EnvironmentFailure):
+class NoDnsAnswer(EnvironmentFailure):
     """DNS did not say whether the name exists: no server answered, or it failed (SERVFAIL)."""
 
 
 class Resolver(Protocol):
     """DNS, as the filters see it."""
 
-    async def addresses(self, name: str, *, timeout_s: float) -> Answer:
+    async def addresses(self, name: str, *, timeout_s: float) -> DnsAnswer:
         """Return the IPv4 addresses of an absolute name.
 
         Raises:
@@ -63,20 +63,20 @@ class DnsResolver:
         self._endpoint = endpoint
         self._resolver: dns.asyncresolver.Resolver | None = None
 
-    async def addresses(self, name: str, *, timeout_s: float) -> Answer:
+    async def addresses(self, name: str, *, timeout_s: float) -> DnsAnswer:
         try:
             answer = await self._connected().resolve(
                 name + ".", "A", lifetime=timeout_s, search=False, raise_on_no_answer=False
             )
         except dns.resolver.NXDOMAIN as error:
-            return Answer((), _negative_ttl(error))
+            return DnsAnswer((), _negative_ttl(error))
         except (dns.exception.DNSException, OSError) as error:
-            raise NoAnswer(
+            raise NoDnsAnswer(
                 f"no answer for {name}: {type(error).__name__}", hint="check the node's resolver"
             ) from error
         found = () if answer.rrset is None else tuple(record.to_text() for record in answer.rrset)
         ttl_s = NEGATIVE_TTL_S if answer.rrset is None else float(answer.rrset.ttl)
-        return Answer(found, ttl_s)
+        return DnsAnswer(found, ttl_s)
 
     def _connected(self) -> dns.asyncresolver.Resolver:
         """Return the resolver; made at first use, since a node may start before its network."""

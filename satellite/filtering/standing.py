@@ -20,7 +20,7 @@ SILENCES_MAX = 3  # in a row; single packets do get lost
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ListRefusal:
     """Why a list is not asked."""
 
     outcome: Outcome  # error: it is disabled; unavailable: it keeps silent
@@ -29,14 +29,14 @@ class Refusal:
 
 
 @dataclass(slots=True)
-class Standing:
+class ListStanding:
     """What is known of one list; all times are seconds of a clock that only grows."""
 
     tested_until_s: float | None = None  # None: never tested, or disabled since
     silences: int = 0
-    refused: Refusal | None = None
+    refused: ListRefusal | None = None
 
-    def refusal(self, now_s: float) -> Refusal | None:
+    def refusal(self, now_s: float) -> ListRefusal | None:
         """Return why the list may not be asked now, or None."""
         if self.refused is not None and now_s >= self.refused.until_s:
             self.refused = None
@@ -56,7 +56,7 @@ class Standing:
     def broke(self, now_s: float, reason: str) -> None:
         """It failed its self-test, or answered what no list should."""
         self.tested_until_s = None
-        self.refused = Refusal(Outcome.ERROR, reason, now_s + DISABLED_S)
+        self.refused = ListRefusal(Outcome.ERROR, reason, now_s + DISABLED_S)
 
     def answered(self) -> None:
         """It said something that can be used."""
@@ -67,4 +67,4 @@ class Standing:
         self.silences += 1
         if self.silences >= SILENCES_MAX or self.tested_until_s is None:
             self.silences = 0
-            self.refused = Refusal(Outcome.UNAVAILABLE, reason, now_s + SILENT_S)
+            self.refused = ListRefusal(Outcome.UNAVAILABLE, reason, now_s + SILENT_S)

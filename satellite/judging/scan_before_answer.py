@@ -23,13 +23,13 @@ class HasPreferences(Protocol):
     preferences: Preferences
 
 
-class Judges(Protocol):
+class JudgesBeforeAnswer(Protocol):
     """Judging, as far as it is asked."""
 
-    async def foresee(self, stored: Stored, body: Body) -> Judgement | None: ...
+    async def judge_before_answer(self, stored: Stored, body: Body) -> Judgement | None: ...
 
 
-class PolicyForesight:
+class PolicyScanBeforeAnswer:
     """Scans before the answer where the policy of a recipient says so.
 
     Args:
@@ -37,7 +37,7 @@ class PolicyForesight:
         judging: does the scan.
     """
 
-    def __init__(self, spool: HasPreferences, judging: Judges) -> None:
+    def __init__(self, spool: HasPreferences, judging: JudgesBeforeAnswer) -> None:
         self._spool = spool
         self._judging = judging
         self._at_once = 0
@@ -59,10 +59,10 @@ class PolicyForesight:
         ]
         return min((budget for budget in budgets if budget is not None), default=None)
 
-    async def foresee(self, stored: Stored, body: Body) -> Judgement | None:
+    async def judge_before_answer(self, stored: Stored, body: Body) -> Judgement | None:
         """Return the judgement of a message that is not accepted yet, or None: judge it later."""
         self._at_once += 1
         try:
-            return await self._judging.foresee(stored, body)
+            return await self._judging.judge_before_answer(stored, body)
         finally:
             self._at_once -= 1

@@ -63,7 +63,7 @@ class FiltersMail(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class RecipientStanding:
     """What one revision says of a recipient, whatever the message is."""
 
     policy: Policy
@@ -77,11 +77,11 @@ class _Revision:
     def __init__(self, preferences: Preferences, engines: Sequence[str]) -> None:
         self.preferences = preferences
         self.required = {name: preferences.engine_is_required(name) for name in engines}
-        self.standings: dict[str, Standing] = {}
+        self.standings: dict[str, RecipientStanding] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
+class ExaminedMessage:
     """One message with everything that is known of it, against one revision."""
 
     stored: Stored
@@ -102,7 +102,7 @@ class Weighed:
     disposed: Disposed
 
 
-class Judging:
+class JudgingStage:
     """The stage between the spool's intake and its delivery.
 
     Args:
@@ -191,7 +191,7 @@ class Judging:
             return
         await self._put_back(examined)
 
-    async def foresee(self, stored: Stored, body: Body) -> Judgement | None:
+    async def judge_before_answer(self, stored: Stored, body: Body) -> Judgement | None:
         """Return the judgement of a message that is not accepted yet.
 
         Only here can a message be rejected, when all its recipients end so. None: somebody must
@@ -206,7 +206,7 @@ class Judging:
             return None
         return self._judgement(examined, weighed)
 
-    async def _examine(self, stored: Stored, body: Body) -> Examined:
+    async def _examine(self, stored: Stored, body: Body) -> ExaminedMessage:
         revision = self._revision_now()  # the one that judges this message
         block = HeaderBlock.parse(body.read(0, HEADER_BYTES_MAX + 1))
         sample = Sample(
@@ -220,7 +220,7 @@ class Judging:
             now_us=self._clock.now_us(),
         )
         verdicts, filtered = await self._asked(sample, mail)
-        return Examined(
+        return ExaminedMessage(
             stored=stored,
             block=block,
             revision=revision,
@@ -247,7 +247,7 @@ class Judging:
             filtering = group.create_task(self._filters.examine(mail))
         return scanning.result(), filtering.result()
 
-    async def _put_back(self, examined: Examined) -> None:
+    async def _put_back(self, examined: ExaminedMessage) -> None:
         stored = examined.stored
         weighed = [self._weigh(examined, recipient) for recipient in stored.recipients]
         waiting = next((one for one in weighed if one.disposed.disposition is Done.WAIT), None)
@@ -260,7 +260,7 @@ class Judging:
             self._judged(stored.id)
 
     def _weigh(
-        self, examined: Examined, recipient: Recipient, *, can_reject: bool = False
+        self, examined: ExaminedMessage, recipient: Recipient, *, can_reject: bool = False
     ) -> Weighed:
         standing = self._standing(examined.revision, recipient.address)
         policy = standing.policy
@@ -279,7 +279,7 @@ class Judging:
         )
         return Weighed(recipient=recipient, policy=policy, scoring=scoring, disposed=disposed)
 
-    def _standing(self, revision: _Revision, address: str) -> Standing:
+    def _standing(self, revision: _Revision, address: str) -> RecipientStanding:
         known = revision.standings.get(address)
         if known is not None:
             return known
@@ -290,11 +290,11 @@ class Judging:
         )
         if len(revision.standings) >= STANDINGS_MAX:
             revision.standings.clear()
-        standing = Standing(policy=policy, is_homeless=is_homeless, plain=plain)
+        standing = RecipientStanding(policy=policy, is_homeless=is_homeless, plain=plain)
         revision.standings[address] = standing
         return standing
 
-    def _has_waited_out(self, examined: Examined, recipient: Recipient) -> bool:
+    def _has_waited_out(self, examined: ExaminedMessage, recipient: Recipient) -> bool:
         route = examined.revision.preferences.route(domain_of(recipient.address))
         hold_days = route.hold_days if route is not None else 7
         return self._spool.age_us() - examined.stored.age_us > hold_days * DAY_US
@@ -305,7 +305,7 @@ class Judging:
             return False
         return not preferences.accepts(address)
 
-    async def _wait(self, examined: Examined, reason: str) -> None:
+    async def _wait(self, examined: ExaminedMessage, reason: str) -> None:
         stored = examined.stored
         growth = min(1 + stored.scans, WAIT_GROWTH_MAX)
         due_us = self._clock.now_us() + int(self._settings.waiting_retry_s * growth * 1e6)
@@ -313,7 +313,7 @@ class Judging:
         await self._spool.wait(stored.id, next_us=due_us, reason=reason, verdicts=verdicts)
         self.add(stored.id, due_us)
 
-    def _judgement(self, examined: Examined, weighed: Sequence[Weighed]) -> Judgement:
+    def _judgement(self, examined: ExaminedMessage, weighed: Sequence[Weighed]) -> Judgement:
         block = examined.block
         disposed = [one.disposed for one in weighed]
         quarantined = next((one for one in disposed if one.quarantine_reason), None)
@@ -329,7 +329,7 @@ class Judging:
             rejected_for=disposed[0].cause if disposed[0].disposition is Done.REJECT else "",
         )
 
-    def _judged_one(self, examined: Examined, weighed: Weighed) -> Judged:
+    def _judged_one(self, examined: ExaminedMessage, weighed: Weighed) -> Judged:
         recipient, one = weighed.recipient, weighed.disposed
         assert one.settled is not None
         is_delivered = one.settled is Disposition.DELIVER

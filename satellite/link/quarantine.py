@@ -25,14 +25,14 @@ from satellite.link.uplink import (
     Complain,
     Discard,
     Event,
-    Grown,
-    Listed,
     ListUploads,
-    Opened,
     QuarantineUplink,
     SendBody,
     SendCase,
     Unsendable,
+    UploadsGrown,
+    UploadsListed,
+    UploadsOpened,
     case_of,
 )
 from satellite.spool.disk.bodies import BodyDamaged
@@ -86,19 +86,19 @@ class QuarantineStream:
             await call.write(wire.quarantine_request_to_wire(self._identity))
             await let_in(call)
             self._heard()
-            await self._run(Opened())
+            await self._run(UploadsOpened())
             await converse(
                 call,
                 hear=wire.quarantine_response_from_wire,
                 perform=self._hear,
-                sources=[kicked(self.kick, Grown(), clock=self._clock)],
+                sources=[kicked(self.kick, UploadsGrown(), clock=self._clock)],
             )
         finally:
             call.cancel()
             self._call = None
 
     async def _hear(self, event: Event) -> None:
-        if not isinstance(event, Grown):
+        if not isinstance(event, UploadsGrown):
             self._heard()
         await self._run(event)
 
@@ -106,7 +106,7 @@ class QuarantineStream:
         for command in self._uplink.handle(event):
             match command:
                 case ListUploads(limit=limit):
-                    await self._run(Listed(tuple(self._spool.uploads(limit=limit))))
+                    await self._run(UploadsListed(tuple(self._spool.uploads(limit=limit))))
                 case SendCase(upload=upload):
                     assert self._call is not None
                     await self._call.write(wire.quarantine_request_to_wire(case_of(upload)))

@@ -25,11 +25,11 @@ from common.stream import (
     Ahead,
     Confirmed,
     Forget,
-    Grown,
-    Opened,
     Send,
-    Sender,
     SenderEvent,
+    StreamGrown,
+    StreamOpened,
+    StreamSender,
 )
 from satellite.link.spool import LinkSpool
 from satellite.link.streams import converse, kicked
@@ -69,7 +69,7 @@ class RecordStream:
         self._identity = identity
         self._clock = clock
         self._heard = heard
-        self._sender = Sender(window=WINDOW_RECORDS)
+        self._sender = StreamSender(window=WINDOW_RECORDS)
         self._call: RecordsCall | None = None
 
     async def once(self, stub: LinkStub, *, wait: bool) -> None:
@@ -79,7 +79,7 @@ class RecordStream:
         oldest = self._spool.records(after=0, limit=1)
         last = self._spool.last_sequence()
         try:
-            self._sender.handle(Opened(oldest[0].sequence if oldest else last + 1, last))
+            self._sender.handle(StreamOpened(oldest[0].sequence if oldest else last + 1, last))
             await call.write(wire.records_to_wire(Records((), self._identity)))
             await converse(
                 call,
@@ -110,7 +110,7 @@ class RecordStream:
         if isinstance(event, Confirmed):
             self._heard()
             return event
-        return Grown(self._spool.last_sequence())
+        return StreamGrown(self._spool.last_sequence())
 
     async def _send(self, after: int, up_to: int) -> None:
         assert self._call is not None

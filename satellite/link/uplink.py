@@ -69,17 +69,17 @@ def case_of(upload: Upload) -> Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class UploadsOpened:
     """A quarantine stream is open, and the core knows who we are."""
 
 
 @dataclass(frozen=True, slots=True)
-class Grown:
+class UploadsGrown:
     """There may be more to upload."""
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class UploadsListed:
     """What the spool has to upload, the oldest first."""
 
     uploads: tuple[Upload, ...]
@@ -93,14 +93,23 @@ class Unsendable:
     reason: str
 
 
-Event = Opened | Grown | Listed | Unsendable | Wanted | Taken | NotTaken | Unreadable
+Event = (
+    UploadsOpened
+    | UploadsGrown
+    | UploadsListed
+    | Unsendable
+    | Wanted
+    | Taken
+    | NotTaken
+    | Unreadable
+)
 
 # --- commands -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class ListUploads:
-    """Ask the spool for uploads, then come back with ``Listed``."""
+    """Ask the spool for uploads, then come back with ``UploadsListed``."""
 
     limit: int
 
@@ -149,13 +158,13 @@ class QuarantineUplink:
     def handle(self, event: Event) -> list[Command]:  # noqa: PLR0911 - one for each event
         """Return what to do about ``event``, in the order in which to do it."""
         match event:
-            case Opened():
+            case UploadsOpened():
                 self._open.clear()
                 self._tries.clear()
                 return self._more()
-            case Grown():
+            case UploadsGrown():
                 return self._more()
-            case Listed(uploads=uploads):
+            case UploadsListed(uploads=uploads):
                 return self._begin(uploads)
             case Wanted(message_id=message_id, offset=offset):
                 return self._send(message_id, offset)

@@ -52,7 +52,7 @@ class _QuietHandler(WSGIRequestHandler):
         """Requests for metrics are no diagnostics."""
 
 
-class Exposition:
+class HttpServer:
     """The node's HTTP face, served from threads beside the parent's event loop."""
 
     def __init__(self, workers: Workers, endpoint: str, loop: asyncio.AbstractEventLoop) -> None:

@@ -23,11 +23,13 @@ from satellite.smtp import replies
 log = structlog.get_logger()
 
 LOOK_EVERY_S = 1.0
-PATIENCE_S = 5.0  # without a worker that listens; a start takes one, with a full spool two
+WITHOUT_WORKER_S_MAX = (
+    5.0  # without a worker that listens; a start takes one, with a full spool two
+)
 TURNED_AWAY_MAX = 64  # in one go: the parent has other duties
 
 
-class Porter:
+class ServiceUnavailable:
     """Turns senders away while no worker listens.
 
     Args:
@@ -44,7 +46,7 @@ class Porter:
         self._workers = workers
         self._sockets = sockets
         self._clock = clock
-        self._is_at_the_door = False
+        self._is_answering = False
 
     async def run(self) -> None:
         """Look every second whether somebody listens, for ever."""
@@ -56,18 +58,18 @@ class Porter:
                 now_s = self._clock.monotonic_s()
                 if is_listening:
                     listened_s = now_s
-                self._be_at_the_door(now_s - listened_s >= PATIENCE_S)
+                self._answer(now_s - listened_s >= WITHOUT_WORKER_S_MAX)
         finally:
-            self._be_at_the_door(False)
+            self._answer(False)
 
     async def _somebody_listens(self) -> bool:
         answers = (await self._workers.ask_each({"ask": "listening"})).values()
         return any(answer is not None and answer["listening"] for answer in answers)
 
-    def _be_at_the_door(self, wanted: bool) -> None:
-        if wanted == self._is_at_the_door:
+    def _answer(self, wanted: bool) -> None:
+        if wanted == self._is_answering:
             return
-        self._is_at_the_door = wanted
+        self._is_answering = wanted
         loop = asyncio.get_running_loop()
         for one in self._sockets:
             if wanted:
@@ -75,9 +77,9 @@ class Porter:
             else:
                 loop.remove_reader(one)
         if wanted:
-            log.warning("porter.nobody_listens", hint="/readyz says why; senders hear 421")
+            log.warning("node.nobody_listens", hint="/readyz says why; senders hear 421")
         else:
-            log.info("porter.somebody_listens", turned_away=self.turned_away)
+            log.info("node.somebody_listens", turned_away=self.turned_away)
 
     def _turn_away(self, listening: socket.socket) -> None:
         for _ in range(TURNED_AWAY_MAX):

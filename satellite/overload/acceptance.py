@@ -13,12 +13,12 @@ from common.states import State
 from satellite.overload.draining import is_marked
 from satellite.overload.memory import control_group, resident_bytes
 from satellite.overload.pressure import (
-    Cause,
+    JudgingPace,
     Load,
-    Marks,
-    Pace,
     Pressure,
+    PressureMarks,
     Refusal,
+    RefusalCause,
     held_takes_too_much,
 )
 from satellite.settings import SatelliteSettings
@@ -27,7 +27,7 @@ from satellite.spool.store import Spool
 WORK = (State.RECEIVED, State.WAITING, State.QUEUED, State.SENDING, State.DEFERRED)
 
 
-class Judges(Protocol):
+class MeasuredJudging(Protocol):
     """What is measured of judging."""
 
     done: int
@@ -35,7 +35,7 @@ class Judges(Protocol):
     def unjudged(self) -> int: ...
 
 
-class Delivers(Protocol):
+class MeasuredDelivery(Protocol):
     """What is measured of delivery."""
 
     def held_bytes(self) -> int: ...
@@ -43,7 +43,7 @@ class Delivers(Protocol):
     def is_away(self, address: str) -> bool: ...
 
 
-class Gate:
+class Acceptance:
     """Looks at the load about once a second.
 
     Args:
@@ -58,8 +58,8 @@ class Gate:
     def __init__(
         self,
         spool: Spool,
-        judging: Judges,
-        delivery: Delivers,
+        judging: MeasuredJudging,
+        delivery: MeasuredDelivery,
         *,
         settings: SatelliteSettings,
         clock: Clock,
@@ -72,7 +72,7 @@ class Gate:
         limits = settings.limits
         self._held_share_max = limits.held_share_max
         self._pressure = Pressure(
-            Marks(
+            PressureMarks(
                 reserve_bytes=settings.disk_reserve_bytes,
                 messages_max=limits.messages_max,
                 bytes_max=limits.bytes_max,
@@ -82,7 +82,7 @@ class Gate:
                 memory_share_max=limits.memory_share_max,
             )
         )
-        self._pace = Pace()
+        self._pace = JudgingPace()
         self._group = control_group()
         self._holds_too_much = False
         self.is_draining = is_marked(Path(settings.state))
@@ -99,8 +99,8 @@ class Gate:
             share=self._held_share_max,
         )
         if self.is_draining:
-            return Refusal(Cause.DRAINING, "draining")
-        return Refusal(Cause.DISK, reason) if reason is not None else weighed
+            return Refusal(RefusalCause.DRAINING, "draining")
+        return Refusal(RefusalCause.DISK, reason) if reason is not None else weighed
 
     def refuses_mail_for(self, address: str) -> bool:
         """Say whether mail for a recipient would be held, and held mail has its share already."""

@@ -34,7 +34,7 @@ SLOWEST_PER_S = 0.01
 _MIB = 1 << 20
 
 
-class Cause(StrEnum):
+class RefusalCause(StrEnum):
     """Why mail is refused: a label of the metric, and a word of the record."""
 
     DISK = "disk"  # full, or not to be trusted
@@ -47,16 +47,16 @@ class Cause(StrEnum):
 
 
 # What more room would cure: 452 4.3.1. All else is 4.3.2, the node is too busy.
-OF_ROOM = frozenset({Cause.DISK, Cause.BYTES, Cause.HELD})
+OF_ROOM = frozenset({RefusalCause.DISK, RefusalCause.BYTES, RefusalCause.HELD})
 # Nothing that a client could say changes this: it hears 421 instead of a greeting.
-SHUTS = frozenset({Cause.DRAINING})
+SHUTS = frozenset({RefusalCause.DRAINING})
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why mail may not come in now; ``detail`` is for operators, never for a client."""
 
-    cause: Cause
+    cause: RefusalCause
     detail: str
 
 
@@ -84,7 +84,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Marks:
+class PressureMarks:
     """The high marks of one shard; 0 is no limit."""
 
     reserve_bytes: int
@@ -100,11 +100,11 @@ class Marks:
 class _Measure:
     """One thing that is compared with a high mark."""
 
-    cause: Cause
+    cause: RefusalCause
     unit: float
     what: str  # with its unit
     of: Callable[[Load], float]
-    high: Callable[[Marks], float]
+    high: Callable[[PressureMarks], float]
 
     def detail(self, value: float, high: float) -> str:
         """Return both for an operator."""
@@ -121,41 +121,43 @@ def _work_s(load: Load) -> float:
 # In the order in which a reason is told when several apply.
 _MEASURES = (
     _Measure(
-        Cause.MEMORY,
+        RefusalCause.MEMORY,
         _MIB,
         "MiB of memory",
         lambda load: load.memory_bytes,
         lambda marks: marks.memory_bytes_max,
     ),
     _Measure(
-        Cause.MEMORY,
+        RefusalCause.MEMORY,
         0.01,
         "% of the control group's memory",
         lambda load: load.memory_share,
         lambda marks: marks.memory_share_max,
     ),
     _Measure(
-        Cause.BYTES,
+        RefusalCause.BYTES,
         _MIB,
         "MiB of mail",
         lambda load: load.stored_bytes,
         lambda marks: marks.bytes_max,
     ),
     _Measure(
-        Cause.MESSAGES,
+        RefusalCause.MESSAGES,
         1,
         "recipients on their way",
         lambda load: load.messages,
         lambda marks: marks.messages_max,
     ),
     _Measure(
-        Cause.SCANNING,
+        RefusalCause.SCANNING,
         1,
         "messages to scan",
         lambda load: load.unjudged,
         lambda marks: marks.unjudged_max,
     ),
-    _Measure(Cause.SCANNING, 1, "s of scanning", _work_s, lambda marks: marks.unjudged_s_max),
+    _Measure(
+        RefusalCause.SCANNING, 1, "s of scanning", _work_s, lambda marks: marks.unjudged_s_max
+    ),
 )
 
 
@@ -168,7 +170,7 @@ class Pressure:
 
     __slots__ = ("_is_disk_full", "_marks", "_over")
 
-    def __init__(self, marks: Marks) -> None:
+    def __init__(self, marks: PressureMarks) -> None:
         self._marks = marks
         self._is_disk_full = False
         self._over: frozenset[_Measure] = frozenset()
@@ -181,7 +183,7 @@ class Pressure:
         self._is_disk_full = load.free_bytes < wanted_bytes
         if self._is_disk_full:
             free, reserve = load.free_bytes // _MIB, reserve_bytes // _MIB
-            return Refusal(Cause.DISK, f"{free} MiB of disk free, {reserve} MiB reserved")
+            return Refusal(RefusalCause.DISK, f"{free} MiB of disk free, {reserve} MiB reserved")
         for measure in _MEASURES:
             if measure in self._over:
                 value, high = measure.of(load), measure.high(self._marks)
@@ -194,7 +196,7 @@ class Pressure:
         return bool(high) and measure.of(load) >= mark
 
 
-class Pace:
+class JudgingPace:
     """How fast is mail scanned when there is enough to scan?
 
     Idle stretches say nothing of it: a rate is measured only between two looks that both found a

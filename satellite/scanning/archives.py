@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from common.verdict import printable
-from satellite.scanning.limits import LimitExceeded, Limits
+from satellite.scanning.limits import LimitExceeded, UnfoldingLimits
 
 MEMBER_SIGNATURE = b"PK\x03\x04"
 DIRECTORY_SIGNATURE = b"PK\x01\x02"
@@ -55,7 +55,7 @@ class Member:
 class Budget:
     """What the archives of one message have come to so far."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: UnfoldingLimits) -> None:
         self.limits = limits
         self._files = 0
         self._bytes = 0

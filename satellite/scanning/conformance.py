@@ -133,7 +133,7 @@ Work = Callable[[Bench], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ConformanceCheck:
     """One check of the suite.
 
     Args:
@@ -161,7 +161,7 @@ async def _arranged(bench: Bench, condition: Condition) -> AsyncIterator[Arrange
             await arranged.engine.close()
 
 
-def _outcome_check(condition: Condition) -> Check:
+def _outcome_check(condition: Condition) -> ConformanceCheck:
     async def run(bench: Bench) -> None:
         deadline_s = SHORT_S if condition is Condition.SILENT else DEADLINE_S
         async with _arranged(bench, condition) as arranged:
@@ -178,7 +178,7 @@ def _outcome_check(condition: Condition) -> Check:
                 f" not as {verdict.outcome}: {verdict}",
             )
 
-    return Check(f"a peer that {condition} is understood", run)
+    return ConformanceCheck(f"a peer that {condition} is understood", run)
 
 
 async def _answers_do_not_mix(bench: Bench) -> None:
@@ -249,14 +249,16 @@ async def _probe_tells_death(bench: Bench) -> None:
         _demand(health.detail != "", "it does not say why it does not answer")
 
 
-CHECKS: tuple[Check, ...] = (
+CHECKS: tuple[ConformanceCheck, ...] = (
     *(_outcome_check(condition) for condition in ALLOWED),
-    Check("scans at once do not mix up their answers", _answers_do_not_mix),
-    Check("a cancelled scan leaves no answer to the next one", _cancellation_leaves_no_answer),
-    Check("a cancelled scan leaves nothing behind", _leaves_nothing(_one_cancelled)),
-    Check("scans leave nothing behind", _leaves_nothing(_a_few)),
-    Check("a probe tells that the engine lives", _probe_tells_life),
-    Check("a probe tells that the engine is dead", _probe_tells_death),
+    ConformanceCheck("scans at once do not mix up their answers", _answers_do_not_mix),
+    ConformanceCheck(
+        "a cancelled scan leaves no answer to the next one", _cancellation_leaves_no_answer
+    ),
+    ConformanceCheck("a cancelled scan leaves nothing behind", _leaves_nothing(_one_cancelled)),
+    ConformanceCheck("scans leave nothing behind", _leaves_nothing(_a_few)),
+    ConformanceCheck("a probe tells that the engine lives", _probe_tells_life),
+    ConformanceCheck("a probe tells that the engine is dead", _probe_tells_death),
 )
 
 

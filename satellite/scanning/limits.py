@@ -20,7 +20,7 @@ class LimitExceeded(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class UnfoldingLimits:
     """The bounds of one message."""
 
     lines_max: int = 1_000_000  # 50 MB of base64 are 650 000; the stdlib takes 1 µs for others

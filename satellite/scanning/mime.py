@@ -18,7 +18,7 @@ from typing import Any
 
 import fast_mail_parser
 
-from satellite.scanning.limits import LimitExceeded, Limits
+from satellite.scanning.limits import LimitExceeded, UnfoldingLimits
 
 # Lines as an encoded file has them. None can be a header field, a fold or a boundary, whatever the
 # message says; so the parser does with a run of them what it would do with one.
@@ -31,7 +31,7 @@ _MIME_FIELDS = frozenset(
 )
 
 
-def contents(message: bytes, limits: Limits) -> Iterator[bytes]:
+def contents(message: bytes, limits: UnfoldingLimits) -> Iterator[bytes]:
     """Yield each decoded part of both readings; many come twice.
 
     Raises:
@@ -50,7 +50,7 @@ def contents(message: bytes, limits: Limits) -> Iterator[bytes]:
 class _Counts:
     """What one reading has come to so far."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: UnfoldingLimits) -> None:
         self.limits = limits
         self.parts = 0
         self.header_bytes = 0
@@ -90,7 +90,7 @@ class _Part(Message):
         super().set_raw(name, value)
 
 
-def by_standard_library(message: bytes, limits: Limits) -> Iterator[bytes]:
+def by_standard_library(message: bytes, limits: UnfoldingLimits) -> Iterator[bytes]:
     """Yield the decoded contents as the stdlib reads them."""
     if len(message) > limits.lines_max and _lines(message) > limits.lines_max:
         raise LimitExceeded("too many lines")
@@ -129,7 +129,7 @@ def _without_runs(message: bytes, runs: list[str]) -> bytes:
     return _RUN.sub(place, message)
 
 
-def by_fast_mail_parser(message: bytes, limits: Limits) -> Iterator[bytes]:
+def by_fast_mail_parser(message: bytes, limits: UnfoldingLimits) -> Iterator[bytes]:
     """Yield the decoded contents as fast-mail-parser reads them."""
     try:
         root = fast_mail_parser.parse_email_tree(message, mode="lazy")

@@ -13,7 +13,7 @@ from common.verdict import Outcome, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class EngineCandidate:
     """What the plan needs to know of an engine.
 
     Args:
@@ -28,7 +28,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ScanPlan:
     """What to do with one message.
 
     Args:
@@ -44,7 +44,7 @@ class Plan:
     total_s: float
 
 
-def plan(candidates: Sequence[Candidate], *, size: int, total_s: float) -> Plan:
+def plan(candidates: Sequence[EngineCandidate], *, size: int, total_s: float) -> ScanPlan:
     """Return the plan for a message of ``size`` octets.
 
     Args:
@@ -53,7 +53,7 @@ def plan(candidates: Sequence[Candidate], *, size: int, total_s: float) -> Plan:
         total_s: seconds for all engines together; an engine's own time ends with it.
     """
     fitting = [item for item in candidates if not _is_too_large(item, size)]
-    return Plan(
+    return ScanPlan(
         order=tuple(item.name for item in candidates),
         ask=tuple((item.name, min(item.timeout_s, total_s)) for item in fitting),
         skipped=tuple(
@@ -69,5 +69,5 @@ def plan(candidates: Sequence[Candidate], *, size: int, total_s: float) -> Plan:
     )
 
 
-def _is_too_large(candidate: Candidate, size: int) -> bool:
+def _is_too_large(candidate: EngineCandidate, size: int) -> bool:
     return 0 < candidate.bytes_max < size

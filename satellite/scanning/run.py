@@ -21,7 +21,7 @@ from common.tasks import outcome_of, outcome_of_call
 from common.verdict import DETAIL_LENGTH_MAX, Outcome, Verdict, printable
 from satellite.durations import Durations
 from satellite.scanning.engine import AnswersAtOnce, Engine, EngineHealth, Fitted, KeepsItsTime
-from satellite.scanning.plan import Candidate, plan
+from satellite.scanning.plan import EngineCandidate, plan
 from satellite.scanning.sample import Sample
 
 log = structlog.get_logger()
@@ -111,7 +111,7 @@ class Scanner:
             if isinstance(engine, KeepsItsTime) and engine.keeps_its_time
         )
         self._candidates = tuple(
-            Candidate(
+            EngineCandidate(
                 name=item.settings.name,
                 bytes_max=item.settings.bytes_max,
                 timeout_s=item.settings.timeout_s,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from satellite.scanning import archives, mime
-from satellite.scanning.limits import LimitExceeded, Limits
+from satellite.scanning.limits import LimitExceeded, UnfoldingLimits
 
 NOTES_MAX = 8  # reasons; a bomb has thousands, and they are all alike
 
@@ -33,7 +33,7 @@ class Unpacking:
         encrypted: names of members that need a password.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: UnfoldingLimits) -> None:
         self.limits_met: list[str] = []
         self.encrypted: list[str] = []
         self._limits = limits

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from satellite.scanning.limits import Limits
+from satellite.scanning.limits import UnfoldingLimits
 from satellite.scanning.matching import Matcher, nothing_found
 from satellite.scanning.unpack import Unpacking
 
@@ -23,7 +23,7 @@ def prepare(options: Mapping[str, Any]) -> Callable[[bytes], dict[str, Any]]:
         LocalError: a rule does not compile.
     """
     matcher = Matcher(options["sources"])
-    limits = Limits()
+    limits = UnfoldingLimits()
 
     def scan(message: bytes) -> dict[str, Any]:
         return _scanned(message, matcher, limits)
@@ -32,7 +32,7 @@ def prepare(options: Mapping[str, Any]) -> Callable[[bytes], dict[str, Any]]:
     return scan
 
 
-def _scanned(message: bytes, matcher: Matcher, limits: Limits) -> dict[str, Any]:
+def _scanned(message: bytes, matcher: Matcher, limits: UnfoldingLimits) -> dict[str, Any]:
     unpacking = Unpacking(limits)
     found = nothing_found()
     late = False

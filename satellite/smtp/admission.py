@@ -14,17 +14,17 @@ import re
 from dataclasses import dataclass
 
 from common.address import Address, AddressError, Domain, parse_address
-from common.envelope import NO_WISH, Wish
+from common.envelope import NO_DSN_PARAMETERS, DsnParameters
 from common.preferences import Preferences
 from satellite.smtp import replies
 from satellite.smtp.commands import read_path
 from satellite.smtp.dsn_parameters import (
     MAIL_KEYWORDS,
-    NO_MESSAGE_WISH,
+    NO_MESSAGE_DSN_PARAMETERS,
     RCPT_KEYWORDS,
-    MessageWish,
-    message_wish,
-    recipient_wish,
+    MessageDsnParameters,
+    message_parameters,
+    recipient_parameters,
 )
 from satellite.smtp.replies import Reply
 
@@ -44,21 +44,21 @@ _ENDS_A_GROUP = frozenset({"EHLO", "HELO", "DATA"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sender:
+class AdmittedSender:
     """What MAIL said. ``address`` is empty for the null reverse-path."""
 
     address: str
     smtputf8: bool = False
     eight_bit: bool = False
-    wish: MessageWish = NO_MESSAGE_WISH
+    dsn: MessageDsnParameters = NO_MESSAGE_DSN_PARAMETERS
 
 
 @dataclass(frozen=True, slots=True)
-class Recipient:
+class AdmittedRecipient:
     """What RCPT said: a mailbox of ours, and what its sender wants to be told of it."""
 
     address: Address
-    wish: Wish = NO_WISH
+    dsn: DsnParameters = NO_DSN_PARAMETERS
 
 
 def hello_name(argument: str) -> str | None:
@@ -81,7 +81,7 @@ def may_have_followers(verb: str, *, extended: bool) -> bool:
     return extended and verb not in _ENDS_A_GROUP
 
 
-def sender(argument: str, *, extended: bool, message_bytes_max: int) -> Sender | Reply:
+def sender(argument: str, *, extended: bool, message_bytes_max: int) -> AdmittedSender | Reply:
     """Return what the argument of MAIL says, or why it is refused."""
     given = read_path(argument, "FROM:")
     if given is None or (given.parameters and not extended):
@@ -94,11 +94,11 @@ def sender(argument: str, *, extended: bool, message_bytes_max: int) -> Sender |
     address = _sender_address(given.path, smtputf8=wanted.smtputf8)
     if isinstance(address, Reply):
         return address
-    return Sender(
+    return AdmittedSender(
         address=address,
         smtputf8=wanted.smtputf8,
         eight_bit=wanted.eight_bit,
-        wish=wanted.wish,
+        dsn=wanted.dsn,
     )
 
 
@@ -107,7 +107,7 @@ class _MailParameters:
     declared_bytes: int
     eight_bit: bool
     smtputf8: bool
-    wish: MessageWish
+    dsn: MessageDsnParameters
 
 
 def _mail_parameters(given: dict[str, str | None]) -> _MailParameters | Reply:
@@ -119,10 +119,10 @@ def _mail_parameters(given: dict[str, str | None]) -> _MailParameters | Reply:
         return replies.BAD_ARGUMENT
     if given.get("SMTPUTF8") is not None:  # it takes no value
         return replies.BAD_ARGUMENT
-    wish = message_wish(given)
-    if wish is None:
+    dsn = message_parameters(given)
+    if dsn is None:
         return replies.BAD_ARGUMENT
-    return _MailParameters(int(size), body == "8BITMIME", "SMTPUTF8" in given, wish)
+    return _MailParameters(int(size), body == "8BITMIME", "SMTPUTF8" in given, dsn)
 
 
 def _sender_address(path: str, *, smtputf8: bool) -> str | Reply:
@@ -136,7 +136,7 @@ def _sender_address(path: str, *, smtputf8: bool) -> str | Reply:
 
 def recipient(
     argument: str, *, extended: bool, smtputf8: bool, preferences: Preferences, mail_domain: str
-) -> Recipient | Reply:
+) -> AdmittedRecipient | Reply:
     """Return the mailbox that the argument of RCPT names, if it is one of ours, or the refusal.
 
     Args:
@@ -151,13 +151,13 @@ def recipient(
         return replies.BAD_ARGUMENT
     if given.parameters.keys() - RCPT_KEYWORDS:
         return replies.UNKNOWN_PARAMETER
-    wish = recipient_wish(given.parameters)
-    if wish is None:
+    dsn = recipient_parameters(given.parameters)
+    if dsn is None:
         return replies.BAD_ARGUMENT
     address = _recipient_address(
         given.path, smtputf8=smtputf8, preferences=preferences, mail_domain=mail_domain
     )
-    return address if isinstance(address, Reply) else Recipient(address, wish)
+    return address if isinstance(address, Reply) else AdmittedRecipient(address, dsn)
 
 
 def _recipient_address(

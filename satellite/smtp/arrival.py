@@ -22,9 +22,9 @@ from common.ids import MessageId
 from common.tasks import finish
 from satellite.smtp import replies
 from satellite.smtp.data import DataLimits, DataScanner, Fault
-from satellite.smtp.intake import Foresight, Incoming
+from satellite.smtp.intake import Incoming, ScanBeforeAnswer
 from satellite.smtp.replies import Reply
-from satellite.smtp.scan_before_answer import ClientGone, foreseen
+from satellite.smtp.scan_before_answer import ClientGone, judged_in_time
 from satellite.smtp.trace import received_line
 from satellite.spool.model.messages import Judgement
 
@@ -112,8 +112,13 @@ class Arrival:
             now_us=now_us,
         )
 
-    async def foresee(
-        self, foresight: Foresight, *, budget_s: float, gone: asyncio.Future[None], clock: Clock
+    async def judge_before_answer(
+        self,
+        scan_before_answer: ScanBeforeAnswer,
+        *,
+        budget_s: float,
+        gone: asyncio.Future[None],
+        clock: Clock,
     ) -> Judgement | None:
         """Return what a scan before the answer says of it, or None: it is judged later.
 
@@ -126,8 +131,8 @@ class Arrival:
             log.error("smtp.cannot_scan", cause=str(error))
             return None
         with closing(body):
-            judging = foresight.foresee(stored, body)
-            return await foreseen(judging, budget_s=budget_s, gone=gone, clock=clock)
+            judging = scan_before_answer.judge_before_answer(stored, body)
+            return await judged_in_time(judging, budget_s=budget_s, gone=gone, clock=clock)
 
     async def settle(
         self, judgement: Judgement | None, *, committed: Callable[[MessageId, int], None]

@@ -23,7 +23,7 @@ WAITING_MAX = 64  # sessions; with more of them no further connections are taken
 WAIT_S_MAX = 5.0
 
 
-class Turnstile:
+class Backpressure:
     """Lets messages in one by one while there are too many inside.
 
     Attributes:

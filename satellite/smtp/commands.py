@@ -83,14 +83,14 @@ class CommandLines:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class SmtpCommand:
     """A command: its verb in capitals, and the rest of the line without outer blanks."""
 
     verb: str
     argument: str
 
 
-def read_command(line: bytes) -> Command | Reply:
+def read_command(line: bytes) -> SmtpCommand | Reply:
     """Return what a clean line says, or the reply to one that says nothing.
 
     Only MAIL and RCPT may hold octets above 0x7f, and then valid UTF-8.
@@ -102,7 +102,7 @@ def read_command(line: bytes) -> Command | Reply:
     if not line.isascii() and verb not in _UTF8_VERBS:
         return replies.NOT_ASCII
     try:
-        return Command(verb, rest.decode("utf-8").strip(" "))
+        return SmtpCommand(verb, rest.decode("utf-8").strip(" "))
     except UnicodeDecodeError:
         return replies.NOT_ASCII
 

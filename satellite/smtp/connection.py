@@ -25,8 +25,8 @@ from common.address import canonical_ip
 from satellite.smtp import replies
 from satellite.smtp.commands import CommandLines
 from satellite.smtp.replies import Reply
-from satellite.smtp.sessions import Reception
-from satellite.smtp.timeouts import Overdue, Patience, Phase
+from satellite.smtp.sessions import Sessions
+from satellite.smtp.timeouts import Overdue, Phase, Timeouts
 
 log = structlog.get_logger()
 
@@ -49,23 +49,23 @@ class Connection(SMTP):
     """One client's connection; what is said in it is ``_answer_waiting`` of the class below it.
 
     Args:
-        reception: what it shares with the others.
+        sessions: what it shares with the others.
     """
 
-    def __init__(self, reception: Reception) -> None:
+    def __init__(self, sessions: Sessions) -> None:
         # Not SMTP.__init__: it looks through all members of its class and handler each time.
         # A test holds its attributes against these.
         # No reader either: nothing is read by waiting for it.
-        asyncio.StreamReaderProtocol.__init__(self, None, loop=reception.loop)  # type: ignore[arg-type]
+        asyncio.StreamReaderProtocol.__init__(self, None, loop=sessions.loop)  # type: ignore[arg-type]
         self._source_traceback = None
         self._strong_reader = None
-        smtp = reception.settings.smtp
-        self.loop = reception.loop
+        smtp = sessions.settings.smtp
+        self.loop = sessions.loop
         self.event_handler = None
         self.data_size_limit = smtp.message_bytes_max
         self.enable_SMTPUTF8 = True
-        self.hostname = reception.settings.hostname
-        self.tls_context = reception.tls
+        self.hostname = sessions.settings.hostname
+        self.tls_context = sessions.tls
         self.require_starttls = False
         self.session = None
         self.envelope = None
@@ -79,9 +79,9 @@ class Connection(SMTP):
         self._auth_required = False
         self._handle_hooks = {}
         # Ours.
-        self._reception = reception
+        self._sessions = sessions
         self._lines = CommandLines()
-        self._patience = Patience(reception.patience, now_s=reception.clock.monotonic_s())
+        self._timeouts = Timeouts(sessions.timeouts, now_s=sessions.clock.monotonic_s())
         self._client_address = ""
         self._verb = "CONNECT"
         self._out = bytearray()
@@ -131,35 +131,35 @@ class Connection(SMTP):
         self._lines.clear()
 
     def _enter(self, transport: asyncio.WriteTransport) -> bool:
-        reception = self._reception
+        sessions = self._sessions
         peer = transport.get_extra_info("peername")
         if not peer:  # it has gone again already
             self._gone = True
             transport.abort()
             return False
         address = canonical_ip(str(peer[0]).partition("%")[0])
-        turned = reception.door.enter(address) if not reception.is_shut else "draining"
-        if turned is None:
+        too_many = sessions.connection_limits.enter(address) if not sessions.is_shut else "draining"
+        if too_many is None:
             self._client_address = address
-            reception.metrics.connection("accepted")
-            reception.enter(self)
+            sessions.metrics.connection("accepted")
+            sessions.enter(self)
             return True
-        if reception.may_tell(turned):
-            log.warning("smtp.turned_away", client=address, reason=str(turned))
-        reply = self._farewell() if reception.is_shut else replies.TOO_MANY_CONNECTIONS
-        reception.metrics.connection(str(turned))
-        reception.metrics.reply("CONNECT", reply.code)
+        if sessions.may_tell(too_many):
+            log.warning("smtp.turned_away", client=address, reason=str(too_many))
+        reply = self._farewell() if sessions.is_shut else replies.TOO_MANY_CONNECTIONS
+        sessions.metrics.connection(str(too_many))
+        sessions.metrics.reply("CONNECT", reply.code)
         self._gone = True
         transport.write(reply.octets)
         transport.close()
         return False
 
     def _farewell(self) -> Reply:
-        reception = self._reception
-        if reception.draining or reception.refusal is None:
+        sessions = self._sessions
+        if sessions.draining or sessions.refusal is None:
             return replies.SHUTTING_DOWN
-        reception.metrics.refused(reception.refusal.cause)
-        return replies.refused(reception.refusal)
+        sessions.metrics.refused(sessions.refusal.cause)
+        return replies.refused(sessions.refusal)
 
     def data_received(self, data: bytes) -> None:
         """Answer what comes; what cannot be looked at yet is kept."""
@@ -211,7 +211,7 @@ class Connection(SMTP):
         self._is_waiting = True
         self._step = step
         self._handler_coroutine = self.loop.create_task(self._handle_client())
-        self._reception.follow(self._handler_coroutine)
+        self._sessions.follow(self._handler_coroutine)
 
     def _go_on_later(self) -> None:
         """Let the others have their turn first."""
@@ -242,7 +242,7 @@ class Connection(SMTP):
             self._original_transport.close()
         asyncio.StreamReaderProtocol.connection_lost(self, error)
         self.transport = None
-        self._reception.leave(self, self._client_address)
+        self._sessions.leave(self, self._client_address)
 
     def _reset_timeout(self, duration: float | None = None) -> None:
         """Do nothing: the front end looks at all sessions' patience once a second."""
@@ -260,11 +260,11 @@ class Connection(SMTP):
         if not reply.weight:
             return
         self._errors += reply.weight
-        if self._errors >= self._reception.settings.smtp.errors_max * 10 and not reply.closes:
+        if self._errors >= self._sessions.settings.smtp.errors_max * 10 and not reply.closes:
             self._say(replies.TOO_MANY_ERRORS)
 
     def _say(self, reply: Reply) -> None:
-        self._reception.metrics.reply(self._verb, reply.code)
+        self._sessions.metrics.reply(self._verb, reply.code)
         self._out += reply.octets
         self._leaving = self._leaving or reply.closes
 
@@ -291,21 +291,21 @@ class Connection(SMTP):
             return
         self._leaving = True
         self._flush()
-        if self._patience.phase is not Phase.CLOSING:
-            self._patience.enter(Phase.CLOSING, now_s=self._now_s())
+        if self._timeouts.phase is not Phase.CLOSING:
+            self._timeouts.enter(Phase.CLOSING, now_s=self._now_s())
         self.transport.close()
 
     def _now_s(self) -> float:
-        return self._reception.clock.monotonic_s()
+        return self._sessions.clock.monotonic_s()
 
     @property
     def is_busy(self) -> bool:
         """True while more is going on than waiting for a command."""
-        return self._patience.phase is not Phase.COMMAND
+        return self._timeouts.phase is not Phase.COMMAND
 
     def dismiss(self, reply: Reply) -> None:
         """Say a last word and hang up; not while a message is being committed."""
-        if self._patience.phase is Phase.COMMITTING:
+        if self._timeouts.phase is Phase.COMMITTING:
             return
         if not self._leaving:
             self._say(reply)
@@ -317,13 +317,13 @@ class Connection(SMTP):
         if transport is not None:
             cast(asyncio.WriteTransport, transport).abort()
 
-    def check_patience(self) -> None:
+    def check_timeouts(self) -> None:
         """End the session if something in it has taken too long."""
-        overdue = self._patience.overdue(now_s=self._now_s())
+        overdue = self._timeouts.overdue(now_s=self._now_s())
         if overdue is None:
             return
         log.info("smtp.overdue", client=self._client_address, reason=str(overdue))
-        self._reception.metrics.overdue(str(overdue))
+        self._sessions.metrics.overdue(str(overdue))
         reply = _OVERDUE_REPLIES.get(overdue)
         if reply is None:
             self.abort()

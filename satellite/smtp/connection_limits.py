@@ -13,14 +13,14 @@ from collections import Counter
 from enum import StrEnum
 
 
-class Turned(StrEnum):
+class TooMany(StrEnum):
     """Why a client was turned away at the door."""
 
     FULL = "full"
     NETWORK_FULL = "network_full"
 
 
-class Door:
+class ConnectionLimits:
     """Counts who is inside.
 
     Args:
@@ -41,13 +41,13 @@ class Door:
         """Connections that came in and did not leave."""
         return self._inside
 
-    def enter(self, address: str) -> Turned | None:
+    def enter(self, address: str) -> TooMany | None:
         """Let a client in and return None, or say why not; only who came in may leave."""
         if self._inside >= self._total_max:
-            return Turned.FULL
+            return TooMany.FULL
         network = network_of(address)
         if self._networks[network] >= self._network_max:
-            return Turned.NETWORK_FULL
+            return TooMany.NETWORK_FULL
         self._inside += 1
         self._networks[network] += 1
         return None

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from common import xtext
-from common.envelope import NO_WISH, Notify, Return, Wish
+from common.envelope import NO_DSN_PARAMETERS, DsnParameters, Notify, Return
 
 ENVELOPE_ID_LENGTH_MAX = 100  # RFC 3461 section 4.4
 ORIGINAL_LENGTH_MAX = 500  # RFC 3461 section 4.2
@@ -28,20 +28,20 @@ Parameters = Mapping[str, str | None]  # keyword in capitals → value, or None 
 
 
 @dataclass(frozen=True, slots=True)
-class MessageWish:
+class MessageDsnParameters:
     """What is asked for the message as a whole."""
 
     returned: Return | None = None
     envelope_id: str = ""
 
 
-NO_MESSAGE_WISH = MessageWish()
+NO_MESSAGE_DSN_PARAMETERS = MessageDsnParameters()
 
 
-def message_wish(given: Parameters) -> MessageWish | None:
+def message_parameters(given: Parameters) -> MessageDsnParameters | None:
     """Return what the parameters of MAIL ask for, or None when they ask for it wrongly."""
     if not given.keys() & MAIL_KEYWORDS:
-        return NO_MESSAGE_WISH
+        return NO_MESSAGE_DSN_PARAMETERS
     returned = None
     if "RET" in given:
         returned = _return(given["RET"] or "")
@@ -52,13 +52,13 @@ def message_wish(given: Parameters) -> MessageWish | None:
         envelope_id = given["ENVID"] or ""
         if len(envelope_id) > ENVELOPE_ID_LENGTH_MAX or xtext.decoded(envelope_id) is None:
             return None
-    return MessageWish(returned, envelope_id)
+    return MessageDsnParameters(returned, envelope_id)
 
 
-def recipient_wish(given: Parameters) -> Wish | None:
+def recipient_parameters(given: Parameters) -> DsnParameters | None:
     """Return what the parameters of RCPT ask for, or None when they ask for it wrongly."""
     if not given.keys() & RCPT_KEYWORDS:
-        return NO_WISH
+        return NO_DSN_PARAMETERS
     notify: frozenset[Notify] = frozenset()
     if "NOTIFY" in given:
         found = _notify(given["NOTIFY"] or "")
@@ -70,7 +70,7 @@ def recipient_wish(given: Parameters) -> Wish | None:
         original = _original(given["ORCPT"] or "")
         if not original:
             return None
-    return Wish(notify=notify, original=original)
+    return DsnParameters(notify=notify, original=original)
 
 
 def _return(value: str) -> Return | None:

@@ -76,25 +76,25 @@ class Intake(Protocol):
         ...
 
 
-class Foresight(Protocol):
+class ScanBeforeAnswer(Protocol):
     """Who scans a message before it is answered, where a policy asks for it."""
 
     def budget_s(self, recipients: Sequence[str]) -> float | None:
         """Return the seconds that a sender may wait for it, or None to answer at once."""
         ...
 
-    async def foresee(self, stored: Stored, body: Body) -> Judgement | None:
+    async def judge_before_answer(self, stored: Stored, body: Body) -> Judgement | None:
         """Return the judgement of a message that is not accepted yet, or None: judge it later."""
         ...
 
 
-class NoForesight:
+class NoScanBeforeAnswer:
     """Every message is answered at once."""
 
     def budget_s(self, recipients: Sequence[str]) -> float | None:
         """Nobody waits."""
         return None
 
-    async def foresee(self, stored: Stored, body: Body) -> Judgement | None:
+    async def judge_before_answer(self, stored: Stored, body: Body) -> Judgement | None:
         """Nothing is known before."""
         return None

@@ -61,7 +61,7 @@ class SmtpMetrics(Collector):
         """Return the numbers as they are now."""
         connections = _counter(
             "borderscout_smtp_connections_total",
-            "Connections by what became of them at the door.",
+            "Connections by what became of them when they came.",
             "result",
         )
         replies = _counter(

@@ -31,7 +31,7 @@ class ClientGone(PeerError):
     """The connection broke, or the client closed it."""
 
 
-async def foreseen(
+async def judged_in_time(
     judging: Coroutine[Any, Any, Judgement | None],
     *,
     budget_s: float,

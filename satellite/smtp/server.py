@@ -20,13 +20,13 @@ from common.tasks import keep_running
 from satellite.overload.pressure import Refusal
 from satellite.settings import SatelliteSettings, SmtpSettings
 from satellite.smtp import replies
-from satellite.smtp.backpressure import Turnstile
-from satellite.smtp.connection_limits import Door
-from satellite.smtp.intake import Foresight, Intake, NoForesight
+from satellite.smtp.backpressure import Backpressure
+from satellite.smtp.connection_limits import ConnectionLimits
+from satellite.smtp.intake import Intake, NoScanBeforeAnswer, ScanBeforeAnswer
 from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.session import Session
-from satellite.smtp.sessions import Reception
-from satellite.smtp.timeouts import Limits
+from satellite.smtp.sessions import Sessions
+from satellite.smtp.timeouts import TimeoutLimits
 
 log = structlog.get_logger()
 
@@ -45,8 +45,8 @@ class FrontEnd:
 
     Attributes:
         on_accepted: called with the id of each message, after it is durable.
-        turnstile: slows senders down; told of each message that was judged.
-        foresight: scans before the answer, where a policy asks for it; set before ``start``.
+        backpressure: slows senders down; told of each message that was judged.
+        scan_before_answer: who does so, where a policy asks for it; set before ``start``.
         refuses_mail_for: says of a recipient whether more of its mail would be held, and too much.
     """
 
@@ -58,14 +58,14 @@ class FrontEnd:
         metrics: SmtpMetrics,
     ) -> None:
         self.on_accepted: Callable[[MessageId], None] = _nobody
-        self.turnstile = Turnstile()
-        self.foresight: Foresight = NoForesight()
+        self.backpressure = Backpressure()
+        self.scan_before_answer: ScanBeforeAnswer = NoScanBeforeAnswer()
         self.refuses_mail_for: Callable[[str], bool] = _takes_all
         self._intake = intake
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
-        self._reception: Reception | None = None
+        self._sessions: Sessions | None = None
         self._refusal: Refusal | None = None
         self._sockets: Sequence[socket.socket] = ()
         self._servers: list[asyncio.Server] = []
@@ -74,7 +74,7 @@ class FrontEnd:
     @property
     def sessions(self) -> int:
         """How many sessions are open."""
-        return len(self._reception.connections) if self._reception is not None else 0
+        return len(self._sessions.connections) if self._sessions is not None else 0
 
     @property
     def is_listening(self) -> bool:
@@ -87,34 +87,36 @@ class FrontEnd:
         Raises:
             SettingsError: the certificate cannot be used.
         """
-        assert self._reception is None
+        assert self._sessions is None
         smtp = self._settings.smtp
         loop = asyncio.get_running_loop()
-        self._reception = Reception(
+        self._sessions = Sessions(
             loop=loop,
             intake=self._intake,
             settings=self._settings,
             clock=self._clock,
             metrics=self._metrics,
-            door=Door(total_max=smtp.connections_max, network_max=smtp.connections_per_network_max),
-            patience=Limits(
+            connection_limits=ConnectionLimits(
+                total_max=smtp.connections_max, network_max=smtp.connections_per_network_max
+            ),
+            timeouts=TimeoutLimits(
                 command_s=smtp.command_timeout_s,
                 session_s=smtp.session_s_max,
                 data_bytes_per_s=smtp.data_bytes_per_s_min,
             ),
             tls=tls_context(smtp),
             on_accepted=self._accepted,
-            turnstile=self.turnstile,
-            foresight=self.foresight,
+            backpressure=self.backpressure,
+            scan_before_answer=self.scan_before_answer,
             refuses_mail_for=self._refuses,
             refusal=self._refusal,
         )
-        self._reception.nobody_here.set()
+        self._sessions.nobody_here.set()
         self._sockets = tuple(sockets)
         await self._open()
         for work, name in (
             (self._look_after_sessions, "smtp.watch"),
-            (self._mind_the_door, "smtp.door"),
+            (self._watch_backpressure, "smtp.backpressure"),
         ):
             task = loop.create_task(keep_running(work, name=name, clock=self._clock), name=name)
             self._tasks.append(task)
@@ -122,8 +124,8 @@ class FrontEnd:
     def refuse(self, refusal: Refusal | None) -> None:
         """Take no mail from now on, for this reason; None: take it again."""
         self._refusal = refusal
-        if self._reception is not None:
-            self._reception.refusal = refusal
+        if self._sessions is not None:
+            self._sessions.refusal = refusal
 
     def renew_certificate(self) -> None:
         """Read the certificate again; sessions from now on use it.
@@ -131,8 +133,8 @@ class FrontEnd:
         Raises:
             SettingsError: it cannot be used; the one before stays.
         """
-        assert self._reception is not None
-        self._reception.tls = tls_context(self._settings.smtp)
+        assert self._sessions is not None
+        self._sessions.tls = tls_context(self._settings.smtp)
 
     def stop_listening(self) -> None:
         """Take no further connections; the open ones go on."""
@@ -151,20 +153,20 @@ class FrontEnd:
             deadline_s: seconds; what is still open then is cut, except that a commit which has
                 begun is awaited.
         """
-        reception = self._reception
-        if reception is None:
+        sessions = self._sessions
+        if sessions is None:
             return
-        reception.draining = True
+        sessions.draining = True
         if self._sockets and not self._servers:
             await self._open()
-        for connection in list(reception.connections):
+        for connection in list(sessions.connections):
             if not connection.is_busy:
                 connection.dismiss(replies.SHUTTING_DOWN)
-        ended = asyncio.ensure_future(_end_of(reception))
+        ended = asyncio.ensure_future(_end_of(sessions))
         deadline = asyncio.ensure_future(self._clock.sleep(deadline_s))
         await asyncio.wait([ended, deadline], return_when=asyncio.FIRST_COMPLETED)
         deadline.cancel()
-        for connection in list(reception.connections):
+        for connection in list(sessions.connections):
             connection.dismiss(replies.SHUTTING_DOWN)
             connection.abort()
         await ended
@@ -174,8 +176,8 @@ class FrontEnd:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _session(self) -> Session:
-        assert self._reception is not None
-        return Session(self._reception)
+        assert self._sessions is not None
+        return Session(self._sessions)
 
     def _refuses(self, address: str) -> bool:
         return self.refuses_mail_for(address)
@@ -197,34 +199,34 @@ class FrontEnd:
             server.close()
         self._servers.clear()
 
-    async def _mind_the_door(self) -> None:
+    async def _watch_backpressure(self) -> None:
         """Take connections while senders find a turn within a short time."""
-        assert self._reception is not None
-        crossed = self.turnstile.crossed
+        assert self._sessions is not None
+        crossed = self.backpressure.crossed
         while True:
             await crossed.wait()
             crossed.clear()
-            if self.turnstile.is_full and not self._reception.draining:
+            if self.backpressure.is_full and not self._sessions.draining:
                 self._close()
             elif not self._servers:
                 await self._open()
 
     async def _look_after_sessions(self) -> None:
-        assert self._reception is not None
+        assert self._sessions is not None
         while True:
             await self._clock.sleep(LOOK_EVERY_S)
-            self.turnstile.look(self._clock.monotonic_s())
-            for connection in list(self._reception.connections):
-                connection.check_patience()
+            self.backpressure.look(self._clock.monotonic_s())
+            for connection in list(self._sessions.connections):
+                connection.check_timeouts()
 
 
-async def _end_of(reception: Reception) -> None:
+async def _end_of(sessions: Sessions) -> None:
     """Return when all conversations and connections have ended."""
-    while reception.conversations or reception.connections:
-        if reception.conversations:
-            await asyncio.wait(reception.conversations)
+    while sessions.conversations or sessions.connections:
+        if sessions.conversations:
+            await asyncio.wait(sessions.conversations)
         else:
-            await reception.nobody_here.wait()
+            await sessions.nobody_here.wait()
 
 
 def _nobody(message: MessageId) -> None:

@@ -23,7 +23,7 @@ from aiosmtpd.smtp import TLSSetupException
 from common.errors import BorderScoutError
 from common.ids import MessageId
 from common.tasks import outcome_of, outcome_of_call
-from satellite.overload.pressure import Cause, Refusal
+from satellite.overload.pressure import Refusal, RefusalCause
 from satellite.smtp import admission, replies
 from satellite.smtp.arrival import Arrival, ClientGone, trouble
 from satellite.smtp.commands import read_command
@@ -31,9 +31,9 @@ from satellite.smtp.connection import GROUP_BYTES_MAX, Connection
 from satellite.smtp.data import DataLimits
 from satellite.smtp.metrics import OTHER_VERB
 from satellite.smtp.replies import Reply
-from satellite.smtp.sessions import Reception
+from satellite.smtp.sessions import Sessions
 from satellite.smtp.timeouts import Phase
-from satellite.smtp.transaction import Transaction
+from satellite.smtp.transaction import MailTransaction
 
 log = structlog.get_logger()
 
@@ -41,9 +41,9 @@ log = structlog.get_logger()
 class Session(Connection):
     """One client, from greeting to goodbye."""
 
-    def __init__(self, reception: Reception) -> None:
-        super().__init__(reception)
-        self._transaction: Transaction | None = None
+    def __init__(self, sessions: Sessions) -> None:
+        super().__init__(sessions)
+        self._transaction: MailTransaction | None = None
         self._arrival: Arrival | None = None  # from 354 to the reply to the final dot
         self._commands = 0
 
@@ -84,17 +84,17 @@ class Session(Connection):
             answered = True
             if not self._is_waiting:
                 self._part_if_draining()
-        if answered and self._patience.phase is Phase.COMMAND:
-            self._patience.enter(Phase.COMMAND, now_s=self._now_s())
+        if answered and self._timeouts.phase is Phase.COMMAND:
+            self._timeouts.enter(Phase.COMMAND, now_s=self._now_s())
 
     def _part_if_draining(self) -> None:
-        if self._reception.draining and self._transaction is None and not self._leaving:
+        if self._sessions.draining and self._transaction is None and not self._leaving:
             self._reply(replies.SHUTTING_DOWN)
 
     def _answer(self, line: bytes | Reply) -> None:
         self._verb = OTHER_VERB
         self._commands += 1
-        if self._commands > self._reception.settings.smtp.commands_max:
+        if self._commands > self._sessions.settings.smtp.commands_max:
             self._reply(replies.TOO_MANY_COMMANDS)
             return
         command = read_command(line) if isinstance(line, bytes) else line
@@ -139,9 +139,9 @@ class Session(Connection):
     def _apologise(self, failure: Exception) -> None:
         """Answer for a defect of ours. In the middle of data the place is lost: hang up, then."""
         log.error("smtp.command_failed", command=self._verb, exc_info=failure)
-        in_data = self._patience.phase is Phase.DATA
+        in_data = self._timeouts.phase is Phase.DATA
         self._drop_message()
-        self._patience.enter(Phase.COMMAND, now_s=self._now_s())
+        self._timeouts.enter(Phase.COMMAND, now_s=self._now_s())
         self._reply(replies.INTERNAL_ERROR)
         self._leaving = self._leaving or in_data
 
@@ -174,7 +174,7 @@ class Session(Connection):
             return replies.hello(self.hostname)
         return replies.capabilities(
             self.hostname,
-            message_bytes_max=self._reception.settings.smtp.message_bytes_max,
+            message_bytes_max=self._sessions.settings.smtp.message_bytes_max,
             offers_tls=self.tls_context is not None and self._tls_protocol is None,
         )
 
@@ -186,7 +186,7 @@ class Session(Connection):
         if argument:
             _at_once(self.smtp_STARTTLS(argument))
             return None
-        self._patience.enter(Phase.HANDSHAKE, now_s=self._now_s())
+        self._timeouts.enter(Phase.HANDSHAKE, now_s=self._now_s())
         self._await(self._start_tls)
         return None
 
@@ -201,7 +201,7 @@ class Session(Connection):
             self.abort()
             self.connection_lost(None)
             raise ClientGone("TLS was not agreed on")
-        self._patience.enter(Phase.COMMAND, now_s=self._now_s())
+        self._timeouts.enter(Phase.COMMAND, now_s=self._now_s())
 
     def _mail(self, argument: str) -> Reply:
         """Begin a transaction."""
@@ -213,22 +213,22 @@ class Session(Connection):
         given = admission.sender(
             argument,
             extended=self.session.extended_smtp,
-            message_bytes_max=self._reception.settings.smtp.message_bytes_max,
+            message_bytes_max=self._sessions.settings.smtp.message_bytes_max,
         )
         if isinstance(given, Reply):
             return given
-        refusal = self._reception.why_not()
+        refusal = self._sessions.why_not()
         if refusal is not None:
             return self._refused(refusal)
-        self._transaction = Transaction(given)
+        self._transaction = MailTransaction(given)
         return replies.SENDER_OK
 
     def _refused(self, refusal: Refusal) -> Reply:
-        reception = self._reception
-        if reception.may_tell(refusal.cause):
+        sessions = self._sessions
+        if sessions.may_tell(refusal.cause):
             reason, client = refusal.detail, self._client_address
             log.warning("smtp.not_accepting", client=client, cause=refusal.cause, reason=reason)
-        reception.metrics.refused(refusal.cause)
+        sessions.metrics.refused(refusal.cause)
         return replies.refused(refusal)
 
     def _rcpt(self, argument: str) -> Reply:
@@ -236,22 +236,22 @@ class Session(Connection):
         transaction = self._transaction
         if transaction is None:
             return replies.MAIL_FIRST
-        reception = self._reception
+        sessions = self._sessions
         found = admission.recipient(
             argument,
             extended=self.session is not None and self.session.extended_smtp,
             smtputf8=transaction.sender.smtputf8,
-            preferences=reception.intake.preferences,
-            mail_domain=reception.settings.mail_domain,
+            preferences=sessions.intake.preferences,
+            mail_domain=sessions.settings.mail_domain,
         )
         if isinstance(found, Reply):
             return found
         folded = found.address.folded
         if folded not in transaction.recipients:
-            if len(transaction.recipients) >= reception.settings.smtp.recipients_max:
+            if len(transaction.recipients) >= sessions.settings.smtp.recipients_max:
                 return replies.TOO_MANY_RECIPIENTS
-            if reception.refuses_mail_for(folded):
-                reception.metrics.refused(Cause.HELD)
+            if sessions.refuses_mail_for(folded):
+                sessions.metrics.refused(RefusalCause.HELD)
                 return replies.NO_ROOM_FOR_HELD
             transaction.recipients[folded] = found
         return replies.RECIPIENT_OK
@@ -263,22 +263,22 @@ class Session(Connection):
             return replies.MAIL_FIRST
         if not self._transaction.recipients:
             return replies.RECIPIENT_FIRST
-        if self._reception.turnstile.is_open:
+        if self._sessions.backpressure.is_open:
             return self._begin_message()
         self._await(self._turn)
         return None
 
     async def _turn(self) -> None:
         """Begin the message when there are fewer to scan."""
-        await self._reception.turnstile.turn(self._now_s())
+        await self._sessions.backpressure.turn(self._now_s())
         if self._leaving:
             raise ClientGone("the client left while it waited for its turn")
         self._reply(self._begin_message())
 
     def _begin_message(self) -> Reply:
-        smtp = self._reception.settings.smtp
+        smtp = self._sessions.settings.smtp
         try:
-            entry = self._reception.intake.begin()
+            entry = self._sessions.intake.begin()
         except (BorderScoutError, OSError) as error:
             self._forget_message()
             return trouble(error)
@@ -286,11 +286,11 @@ class Session(Connection):
             message_bytes_max=smtp.message_bytes_max, line_bytes_max=smtp.line_bytes_max
         )
         self._arrival = Arrival(entry, limits)
-        self._patience.enter(Phase.DATA, now_s=self._now_s())
+        self._timeouts.enter(Phase.DATA, now_s=self._now_s())
         return replies.SEND_DATA
 
     def _take_data(self, arrival: Arrival, block: bytes) -> None:
-        self._patience.received(len(block))
+        self._timeouts.received(len(block))
         failure = outcome_of_call(self._take_block, arrival, block)
         if isinstance(failure, Exception):
             self._apologise(failure)
@@ -315,33 +315,36 @@ class Session(Connection):
             ),
             hostname=self.hostname,
             extended=session.extended_smtp,
-            now_us=self._reception.clock.now_us(),
+            now_us=self._sessions.clock.now_us(),
         )
-        budget_s = self._reception.foresight.budget_s(tuple(transaction.recipients))
+        budget_s = self._sessions.scan_before_answer.budget_s(tuple(transaction.recipients))
         # From now on the time is ours.
         phase = Phase.COMMITTING if budget_s is None else Phase.SCANNING
-        self._patience.enter(phase, now_s=self._now_s())
+        self._timeouts.enter(phase, now_s=self._now_s())
         self._await(functools.partial(self._settle, arrival, budget_s))
 
     async def _settle(self, arrival: Arrival, budget_s: float | None) -> None:
         """Make the message ours, or say why it is not taken."""
-        reception, judgement = self._reception, None
+        sessions, judgement = self._sessions, None
         if budget_s is not None:
-            judgement = await arrival.foresee(
-                reception.foresight, budget_s=budget_s, gone=self.gone(), clock=reception.clock
+            judgement = await arrival.judge_before_answer(
+                sessions.scan_before_answer,
+                budget_s=budget_s,
+                gone=self.gone(),
+                clock=sessions.clock,
             )
-            self._patience.enter(Phase.COMMITTING, now_s=self._now_s())
+            self._timeouts.enter(Phase.COMMITTING, now_s=self._now_s())
         self._end_message(await arrival.settle(judgement, committed=self._committed))
 
     def _end_message(self, reply: Reply) -> None:
         self._forget_message()
-        self._patience.enter(Phase.COMMAND, now_s=self._now_s())
+        self._timeouts.enter(Phase.COMMAND, now_s=self._now_s())
         self._reply(reply)
 
     def _committed(self, message: MessageId, octets: int) -> None:
-        self._reception.metrics.received(octets)
+        self._sessions.metrics.received(octets)
         # In a turn of its own: whatever befalls the listener, this message was accepted.
-        self.loop.call_soon(self._reception.on_accepted, message)
+        self.loop.call_soon(self._sessions.on_accepted, message)
 
     def _tls(self) -> str:
         details: dict[str, Any] | None = self.session.ssl if self.session else None

@@ -1,4 +1,4 @@
-"""What do all sessions of one front end share?
+"""Which sessions are open, and what do they share?
 
 Pure: a place to look things up in, filled by the front end.
 """
@@ -9,26 +9,45 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from common.clock import Clock
 from common.ids import MessageId
-from satellite.overload.pressure import SHUTS, Cause, Refusal
+from satellite.overload.pressure import SHUTS, Refusal, RefusalCause
 from satellite.settings import SatelliteSettings
-from satellite.smtp.backpressure import Turnstile
-from satellite.smtp.connection_limits import Door
-from satellite.smtp.intake import Foresight, Intake
+from satellite.smtp.backpressure import Backpressure
+from satellite.smtp.connection_limits import ConnectionLimits
+from satellite.smtp.intake import Intake, ScanBeforeAnswer
 from satellite.smtp.metrics import SmtpMetrics
-from satellite.smtp.timeouts import Limits
-
-if TYPE_CHECKING:
-    from satellite.smtp.connection import Connection
+from satellite.smtp.replies import Reply
+from satellite.smtp.timeouts import TimeoutLimits
 
 TELL_EVERY_S = 1.0  # the metrics count all of them
 
 
+class OpenConnection(Protocol):
+    """One of them, as the front end handles it."""
+
+    @property
+    def is_busy(self) -> bool:
+        """True while more is going on than waiting for a command."""
+        ...
+
+    def dismiss(self, reply: Reply) -> None:
+        """Say a last word and hang up; not while a message is being committed."""
+        ...
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        ...
+
+    def check_timeouts(self) -> None:
+        """End the session if something in it has taken too long."""
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
-class Reception:
+class Sessions:
     """The front end as its sessions see it.
 
     Attributes:
@@ -47,16 +66,16 @@ class Reception:
     settings: SatelliteSettings
     clock: Clock
     metrics: SmtpMetrics
-    door: Door
-    patience: Limits
+    connection_limits: ConnectionLimits
+    timeouts: TimeoutLimits
     tls: ssl.SSLContext | None
     on_accepted: Callable[[MessageId], None]
-    turnstile: Turnstile
-    foresight: Foresight
+    backpressure: Backpressure
+    scan_before_answer: ScanBeforeAnswer
     refuses_mail_for: Callable[[str], bool]
     refusal: Refusal | None = None
     draining: bool = False
-    connections: set[Connection] = field(default_factory=set)
+    connections: set[OpenConnection] = field(default_factory=set)
     conversations: set[asyncio.Task[None]] = field(default_factory=set)
     nobody_here: asyncio.Event = field(default_factory=asyncio.Event)
     _told_s: dict[str, float] = field(default_factory=dict)
@@ -66,7 +85,7 @@ class Reception:
         if self.refusal is not None:
             return self.refusal
         reason = self.intake.refusal()  # the disk, a moment ago at most
-        return None if reason is None else Refusal(Cause.DISK, reason)
+        return None if reason is None else Refusal(RefusalCause.DISK, reason)
 
     def may_tell(self, what: str) -> bool:
         """Say whether something that may happen a thousand times a second goes to the log now."""
@@ -81,15 +100,15 @@ class Reception:
         """True while there is no use in letting anybody in at all."""
         return self.draining or (self.refusal is not None and self.refusal.cause in SHUTS)
 
-    def enter(self, connection: Connection) -> None:
+    def enter(self, connection: OpenConnection) -> None:
         """Note a connection that was let in."""
         self.connections.add(connection)
         self.nobody_here.clear()
         self.metrics.sessions(len(self.connections))
 
-    def leave(self, connection: Connection, address: str) -> None:
+    def leave(self, connection: OpenConnection, address: str) -> None:
         """Note that it is gone."""
-        self.door.leave(address)
+        self.connection_limits.leave(address)
         self.connections.discard(connection)
         if not self.connections:
             self.nobody_here.set()

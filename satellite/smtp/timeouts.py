@@ -42,7 +42,7 @@ class Overdue(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class TimeoutLimits:
     """Seconds, and octets for each second."""
 
     command_s: float
@@ -50,12 +50,12 @@ class Limits:
     data_bytes_per_s: int
 
 
-class Patience:
+class Timeouts:
     """The watch over one session."""
 
     __slots__ = ("_limits", "_octets", "_since_s", "_started_s", "phase")
 
-    def __init__(self, limits: Limits, *, now_s: float) -> None:
+    def __init__(self, limits: TimeoutLimits, *, now_s: float) -> None:
         self._limits = limits
         self._started_s = now_s
         self._since_s = now_s

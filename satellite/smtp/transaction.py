@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from common.envelope import NO_WISH, Envelope
-from satellite.smtp.admission import Recipient, Sender
+from common.envelope import NO_DSN_PARAMETERS, Envelope
+from satellite.smtp.admission import AdmittedRecipient, AdmittedSender
 
 
 @dataclass(slots=True)
-class Transaction:
+class MailTransaction:
     """One message's envelope as it grows."""
 
-    sender: Sender
+    sender: AdmittedSender
     # folded → as it came first
-    recipients: dict[str, Recipient] = field(default_factory=dict)
+    recipients: dict[str, AdmittedRecipient] = field(default_factory=dict)
 
     def envelope(self, *, client_address: str, helo: str, tls: str) -> Envelope:
         """Return the envelope as it is stored.
@@ -30,7 +30,7 @@ class Transaction:
             tls: protocol and cipher, or empty.
         """
         sender, recipients = self.sender, self.recipients.values()
-        has_wishes = any(recipient.wish is not NO_WISH for recipient in recipients)
+        has_dsn_parameters = any(recipient.dsn is not NO_DSN_PARAMETERS for recipient in recipients)
         return Envelope(
             client_address=client_address,
             helo=helo,
@@ -39,7 +39,9 @@ class Transaction:
             smtputf8=sender.smtputf8,
             eight_bit=sender.eight_bit,
             tls=tls,
-            wishes=tuple(recipient.wish for recipient in recipients) if has_wishes else (),
-            returned=sender.wish.returned,
-            envelope_id=sender.wish.envelope_id,
+            dsn_parameters=tuple(recipient.dsn for recipient in recipients)
+            if has_dsn_parameters
+            else (),
+            returned=sender.dsn.returned,
+            envelope_id=sender.dsn.envelope_id,
         )

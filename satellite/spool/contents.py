@@ -16,7 +16,7 @@ from common.states import UNFINISHED, State
 from satellite.spool.at_hand import AtHand
 from satellite.spool.disk.bodies import Body, open_body
 from satellite.spool.disk.rows import Select, read_message, read_pending
-from satellite.spool.finding import Found, part
+from satellite.spool.finding import FoundRecipient, part
 from satellite.spool.leftover import Left, left
 from satellite.spool.model.age import AgeClock
 from satellite.spool.model.messages import HoldMark, PendingRow, Stored, Upload
@@ -69,7 +69,7 @@ class Contents:
         """Return what has not ended, by the recipients' domain and state."""
         return left(self._select)
 
-    def recipients(self, *, after: str, messages: int) -> list[Found]:
+    def recipients(self, *, after: str, messages: int) -> list[FoundRecipient]:
         """Return the recipients of the next messages after an id, the oldest first."""
         return part(self._select, after=after, messages=messages)
 

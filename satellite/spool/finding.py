@@ -21,7 +21,7 @@ JOIN recipient ON message = id ORDER BY id, number
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundRecipient:
     """One recipient of one message."""
 
     message: MessageId
@@ -31,7 +31,7 @@ class Found:
     state: State
 
 
-def part(select: Select, *, after: str, messages: int) -> list[Found]:
+def part(select: Select, *, after: str, messages: int) -> list[FoundRecipient]:
     """Return all recipients of the next messages, the oldest first.
 
     Args:
@@ -40,6 +40,6 @@ def part(select: Select, *, after: str, messages: int) -> list[Found]:
         messages: at most so many.
     """
     return [
-        Found(MessageId(message), number, Origin(origin), address, State(state))
+        FoundRecipient(MessageId(message), number, Origin(origin), address, State(state))
         for message, number, origin, address, state in select(_PART, (after, messages))
     ]

@@ -16,8 +16,7 @@ from common.envelope import Envelope
 from common.errors import BorderScoutError, DiskFull, EnvironmentFailure
 from common.ids import MessageId
 from common.states import State
-from satellite.spool import changes
-from satellite.spool import scan_before_answer as foreseen
+from satellite.spool import changes, scan_before_answer
 from satellite.spool.commits import Commits, Operation
 from satellite.spool.disk.bodies import Body, BodyFile, SyncFailed
 from satellite.spool.model.judged import as_judged
@@ -32,7 +31,7 @@ from satellite.spool.model.messages import (
 )
 
 
-class Entry:
+class SpoolEntry:
     """One message that is being received.
 
     Args:
@@ -119,7 +118,7 @@ class Entry:
         operation = changes.accepted(stored, body)
         if judgement is not None:
             drop_body = changes.body_dropper(self._folder, self.id)
-            operation = foreseen.accepted_and_judged(stored, body, judgement, drop_body)
+            operation = scan_before_answer.accepted_and_judged(stored, body, judgement, drop_body)
             stored = as_judged(stored, judgement)
         await self._take(stored, body, operation)
 
@@ -129,7 +128,9 @@ class Entry:
         Raises:
             DiskFull, EnvironmentFailure: it is not.
         """
-        await self._commits.add(foreseen.rejected(self._received(envelope, trace), judgement))
+        await self._commits.add(
+            scan_before_answer.rejected(self._received(envelope, trace), judgement)
+        )
 
     async def commit_release(
         self,
@@ -170,7 +171,7 @@ class Entry:
     def _received(self, envelope: Envelope, trace: bytes) -> Stored:
         recipients = tuple(
             Recipient(
-                number=number, address=address, state=State.RECEIVED, wish=envelope.wish(number)
+                number=number, address=address, state=State.RECEIVED, dsn=envelope.dsn(number)
             )
             for number, address in enumerate(envelope.recipients)
         )

@@ -19,7 +19,7 @@ from satellite.spool.model.states import TABLE, Recovery
 
 
 @dataclass(slots=True)
-class Backlog:
+class Recovered:
     """What the stages have to do first."""
 
     scan: list[tuple[MessageId, int]] = field(default_factory=list)  # and when it is due, us
@@ -27,7 +27,7 @@ class Backlog:
     found: dict[State, int] = field(default_factory=dict)  # recipients by state, before recovery
 
 
-async def recover(select: Select, commits: Commits, folder: Path) -> Backlog:
+async def recover(select: Select, commits: Commits, folder: Path) -> Recovered:
     """Bring every message to a state from which its stage goes on, and return the work.
 
     Args:
@@ -35,7 +35,7 @@ async def recover(select: Select, commits: Commits, folder: Path) -> Backlog:
         commits: the group commit.
         folder: the body folder.
     """
-    backlog = Backlog(found=_counts(select))
+    backlog = Recovered(found=_counts(select))
     rows = select("SELECT id, size FROM message WHERE in_file=1", ())
     swept = sweep(folder, {str(message): size for message, size in rows})
     if swept.unknown:
@@ -49,7 +49,7 @@ async def recover(select: Select, commits: Commits, folder: Path) -> Backlog:
     return backlog
 
 
-def _plan(select: Select, backlog: Backlog) -> None:
+def _plan(select: Select, backlog: Recovered) -> None:
     rows = select("SELECT message, state, max(next_us) FROM recipient GROUP BY message, state", ())
     deliver: dict[MessageId, None] = {}
     for message, state, next_us in rows:

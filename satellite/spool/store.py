@@ -31,7 +31,7 @@ from satellite.spool.disk.bodies import FOLDER
 from satellite.spool.disk.lock import ShardLock
 from satellite.spool.disk.schema import close
 from satellite.spool.disk.space import Space
-from satellite.spool.intake import Entry, disk_failure
+from satellite.spool.intake import SpoolEntry, disk_failure
 from satellite.spool.interventions import Interventions
 from satellite.spool.model.age import AgeClock
 from satellite.spool.model.judged import as_judged
@@ -46,9 +46,9 @@ from satellite.spool.model.messages import (
 from satellite.spool.opening import open_sound, suspect
 from satellite.spool.outbox import Outbox
 from satellite.spool.reader import Reader
-from satellite.spool.recovery import Backlog, recover
+from satellite.spool.recovery import Recovered, recover
 
-__all__ = ["DigestMismatch", "Entry", "Spool"]
+__all__ = ["DigestMismatch", "Spool", "SpoolEntry"]
 
 log = structlog.get_logger()
 
@@ -137,7 +137,7 @@ class Spool(Interventions):
         self._counts: Counter[State] = Counter()
         self.stored_bytes = int(self._select("SELECT total(size) FROM message", ())[0][0])
         await self._save(incarnation=self.incarnation, clean=0)
-        self.backlog: Backlog = await recover(self._select, self._commits, self._bodies)
+        self.backlog: Recovered = await recover(self._select, self._commits, self._bodies)
         counted = self._select("SELECT state, count(*) FROM recipient GROUP BY state", ())
         self._counts = Counter({State(state): count for state, count in counted})
 
@@ -158,9 +158,9 @@ class Spool(Interventions):
 
     # ---- the front end
 
-    def begin(self) -> Entry:
+    def begin(self) -> SpoolEntry:
         """Return a place for a new message; nothing is durable before its commit."""
-        return Entry(
+        return SpoolEntry(
             MessageId(new_id(self._clock)),
             folder=self._bodies,
             commits=self._commits,

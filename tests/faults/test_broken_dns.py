@@ -10,7 +10,7 @@ import pytest
 from common.preferences import Document
 from common.states import State
 from satellite.delivery.hop import connections, lookup
-from satellite.delivery.hop.lookup import DnsResolver
+from satellite.delivery.hop.lookup import DnsMxResolver
 from tests.support.network.dns_server import DnsServer, Trouble, dns_server
 from tests.support.smtp.next_hop import NextHop
 from tests.unit.satellite.delivery import conftest as delivery
@@ -42,7 +42,7 @@ async def _house(
 ) -> House:
     """Return a house that asks a real name server, which may say nothing for 0.3 s."""
     monkeypatch.setattr(lookup, "LOOKUP_S", 0.3)
-    return await open_house(acme(hop), resolver_=DnsResolver("127.0.0.1", server.port))
+    return await open_house(acme(hop), resolver_=DnsMxResolver("127.0.0.1", server.port))
 
 
 @pytest.mark.scenario(row=49, checks="DNS that fails delays a DSN, and ends none")

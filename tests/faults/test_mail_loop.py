@@ -12,7 +12,7 @@ from functools import partial
 import pytest
 
 from common.preferences import Document
-from satellite.delivery.decisions.routing import Found, Lookup
+from satellite.delivery.decisions.routing import Lookup, LookupResult
 from tests.support.smtp.delivery_status import read_status
 from tests.support.smtp.entrance import entrance
 from tests.support.smtp.front_end import Talk
@@ -88,7 +88,7 @@ async def test_mail_that_comes_back_for_ever_is_refused_at_the_hop_limit(
 async def test_a_loop_bounces_once_and_never_for_the_null_sender(
     open_house: OpenHouse, resolver: TableResolver, sender: str, notices: int
 ) -> None:
-    resolver.mx["sender.example"] = Lookup(Found.FAILED)
+    resolver.mx["sender.example"] = Lookup(LookupResult.FAILED)
     async with NextHop(dot=b"554 5.4.6 Too many hops\r\n") as hop:
         house = await open_house(acme(hop))
         await house.until_ended(await house.accept(ACME, sender=sender))

@@ -12,8 +12,14 @@ import pytest
 
 from common.clock import SystemClock
 from common.verdict import Outcome
-from satellite.scanning.clamd.control import Control
-from satellite.scanning.conformance import CHECKS, Arranged, Check, Condition, NotApplicable
+from satellite.scanning.clamd.control import ClamdControl
+from satellite.scanning.conformance import (
+    CHECKS,
+    Arranged,
+    Condition,
+    ConformanceCheck,
+    NotApplicable,
+)
 from satellite.scanning.engines.clamav import Clamav
 from satellite.scanning.sample import Sample
 from tests.support.network.ports import free_port
@@ -122,7 +128,7 @@ async def test_messages_at_once_do_not_mix_up_their_answers(engine: Clamav) -> N
 
 async def test_pyclamd_controls_it(clamd: Clamd) -> None:
     for address in (clamd.address, f"127.0.0.1:{clamd.port}"):
-        control = Control(address)
+        control = ClamdControl(address)
         stats = await control.stats()
 
         assert await control.ping()
@@ -201,7 +207,9 @@ class RealBench:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=str)
-async def test_with_a_real_clamd_the_engine_passes_the_suite(check: Check, tmp_path: Path) -> None:
+async def test_with_a_real_clamd_the_engine_passes_the_suite(
+    check: ConformanceCheck, tmp_path: Path
+) -> None:
     try:
         await check.run(RealBench(tmp_path))
     except NotApplicable as reason:

@@ -11,7 +11,7 @@ import structlog
 from common.preferences import Kind, Preferences
 from common.verdict import Outcome, Verdict
 from satellite.filtering.filters.dnsbl import Dnsbl
-from satellite.filtering.resolver import DnsResolver, NoAnswer
+from satellite.filtering.resolver import DnsResolver, NoDnsAnswer
 from tests.support.core.preferences import document, preferences
 from tests.support.network.named import NAMED, NamedServer, named
 from tests.support.network.ports import free_port
@@ -112,7 +112,7 @@ async def test_a_broken_list_takes_nothing_from_a_good_one(server: NamedServer) 
 async def test_nobody_at_the_resolvers_port_is_no_answer() -> None:
     resolver = DnsResolver(f"127.0.0.1:{free_port()}")
 
-    with pytest.raises(NoAnswer):
+    with pytest.raises(NoDnsAnswer):
         await resolver.addresses("7.2.0.192.zen.test", timeout_s=0.3)
 
 

@@ -38,15 +38,15 @@ def test_swaks_hands_over_a_message_octet_by_octet(
     path.write_bytes(MESSAGE)
 
     async def scenario() -> None:
-        async with front_end() as desk:
+        async with front_end() as front:
             sent = await swaks(
-                (desk.host, desk.port),
+                (front.host, front.port),
                 sender="a@sender.example",
                 recipients=["x@acme.example", "x@listed.example"],
                 data=path,
                 options=options,
             )
-            [taken] = desk.intake.taken
+            [taken] = front.intake.taken
         assert sent.returncode == 0, sent.output
         assert sent.final_reply == f"250 2.0.0 Ok: queued as {taken.id}"
         assert taken.envelope.recipients == ("x@acme.example", "x@listed.example")
@@ -60,9 +60,9 @@ def test_swaks_hands_over_a_message_inside_tls(
     loop: Callable[[], asyncio.AbstractEventLoop], tmp_path: Path
 ) -> None:
     async def scenario() -> None:
-        async with front_end(**self_signed(tmp_path, HOSTNAME)) as desk:
+        async with front_end(**self_signed(tmp_path, HOSTNAME)) as front:
             sent = await swaks(
-                (desk.host, desk.port),
+                (front.host, front.port),
                 sender="",
                 recipients=["x@acme.example"],
                 options=["--tls"],
@@ -70,7 +70,7 @@ def test_swaks_hands_over_a_message_inside_tls(
             if any("requires Net::SSLeay" in line for line in sent.output):
                 pytest.skip("swaks speaks TLS only with libnet-ssleay-perl, which is not installed")
             assert sent.returncode == 0, sent.output
-            [taken] = desk.intake.taken
+            [taken] = front.intake.taken
             assert taken.envelope.tls.startswith("TLSv1.")
 
     run(loop, scenario)
@@ -85,10 +85,10 @@ def test_openssl_agrees_on_tls_1_2_and_above_only(
     openssl = program("openssl")
 
     async def scenario() -> None:
-        async with front_end(**self_signed(tmp_path, HOSTNAME)) as desk:
+        async with front_end(**self_signed(tmp_path, HOSTNAME)) as front:
             process = await asyncio.create_subprocess_exec(
                 *(openssl, "s_client", "-starttls", "smtp", "-crlf", "-brief", version),
-                *("-cipher", "ALL:@SECLEVEL=0", "-connect", f"{desk.host}:{desk.port}"),
+                *("-cipher", "ALL:@SECLEVEL=0", "-connect", f"{front.host}:{front.port}"),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
@@ -103,13 +103,15 @@ def test_openssl_agrees_on_tls_1_2_and_above_only(
 
 def test_swaks_is_told_that_we_do_not_relay() -> None:
     async def scenario() -> None:
-        async with front_end() as desk:
+        async with front_end() as front:
             sent = await swaks(
-                (desk.host, desk.port), sender="a@b.example", recipients=["x@elsewhere.example"]
+                (front.host, front.port),
+                sender="a@b.example",
+                recipients=["x@elsewhere.example"],
             )
             assert sent.returncode == 24  # no recipient was taken
             assert "550 5.7.1 Relaying denied" in sent.replies
-            assert desk.intake.entries == []
+            assert front.intake.entries == []
 
     run(uvloop.new_event_loop, scenario)
 
@@ -119,9 +121,9 @@ def test_smtp_source_hands_over_every_message_of_many_sessions(
     loop: Callable[[], asyncio.AbstractEventLoop],
 ) -> None:
     async def scenario() -> None:
-        async with front_end() as desk:
+        async with front_end() as front:
             sent = await smtp_source(
-                (desk.host, desk.port),
+                (front.host, front.port),
                 sender="a@sender.example",
                 recipient="x@acme.example",
                 messages=200,
@@ -129,9 +131,9 @@ def test_smtp_source_hands_over_every_message_of_many_sessions(
                 message_bytes=4000,
             )
             assert sent.returncode == 0, sent.output
-            assert len(desk.intake.taken) == 200
-            assert len({taken.envelope.recipients for taken in desk.intake.taken}) == 1
-            assert not [entry for entry in desk.intake.entries if entry.abandoned]
+            assert len(front.intake.taken) == 200
+            assert len({taken.envelope.recipients for taken in front.intake.taken}) == 1
+            assert not [entry for entry in front.intake.entries if entry.abandoned]
 
     run(loop, scenario)
 
@@ -140,22 +142,22 @@ def test_b3_row_1_nmap_finds_no_open_relay(tmp_path: Path) -> None:
     nmap = program("nmap")
 
     async def scenario() -> None:
-        async with front_end(errors_max=1000) as desk:
+        async with front_end(errors_max=1000) as front:
             process = await asyncio.create_subprocess_exec(
                 nmap,
                 "-Pn",
                 "-n",
                 "-p",
-                str(desk.port),
+                str(front.port),
                 "--script",
                 "+smtp-open-relay",
-                desk.host,
+                front.host,
                 stdout=asyncio.subprocess.PIPE,
                 cwd=tmp_path,
             )
             said, _ = await process.communicate()
             assert process.returncode == 0
             assert b"doesn't seem to be an open relay" in said, said
-            assert desk.intake.taken == []
+            assert front.intake.taken == []
 
     run(uvloop.new_event_loop, scenario)

@@ -16,11 +16,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from common.clock import SystemClock
-from common.envelope import Notify, Return, Wish
+from common.envelope import DsnParameters, Notify, Return
 from common.preferences import Document
 from common.preferences.documents import canonical_json
 from common.states import State
-from satellite.delivery.decisions.routing import Found, Lookup
+from satellite.delivery.decisions.routing import Lookup, LookupResult
 from satellite.delivery.worker import Delivery
 from satellite.spool.store import Spool
 from tests.support.network.authority import Authority
@@ -46,7 +46,7 @@ async def house_with(
     clock: Any = SystemClock()
     spool = await Spool.open(folder / "spool", node="lon1", shard=0, clock=clock)
     resolver = TableResolver()
-    resolver.hosts["mail.acme.example"] = Lookup(Found.RECORDS, ("127.0.0.1",))
+    resolver.hosts["mail.acme.example"] = Lookup(LookupResult.RECORDS, ("127.0.0.1",))
     delivery = Delivery(
         spool,
         settings(smarthost=smarthost, authorities=authorities),
@@ -177,18 +177,20 @@ async def test_what_postfix_passes_on_to_us_comes_into_the_envelope(tmp_path: Pa
     ):
         asked = ["NOTIFY=SUCCESS,DELAY", "ORCPT=rfc822;first+2Btag@old.example"]
         recipients = [(X, asked), (Y, [])]
-        gate = ("127.0.0.1", theirs)
-        await asyncio.to_thread(hand_over, gate, recipients, "RET=FULL", "ENVID=QQ+2B314")
+        acceptance = ("127.0.0.1", theirs)
+        await asyncio.to_thread(hand_over, acceptance, recipients, "RET=FULL", "ENVID=QQ+2B314")
         await until(house, lambda: len(house.results("deferred")) == 2)
         (stored,) = house.unfinished()
 
     envelope = stored.envelope
     assert (envelope.returned, envelope.envelope_id) == (Return.FULL, "QQ+2B314")
-    wishes = dict(zip(envelope.recipients, envelope.wishes, strict=True))
-    assert wishes[X] == Wish(
+    dsn_parameters = dict(zip(envelope.recipients, envelope.dsn_parameters, strict=True))
+    assert dsn_parameters[X] == DsnParameters(
         notify=frozenset({Notify.SUCCESS, Notify.DELAY}), original="rfc822;first+2Btag@old.example"
     )
-    assert wishes[Y] == Wish(original=f"rfc822;{Y}")  # Postfix adds what was named to it
+    assert dsn_parameters[Y] == DsnParameters(
+        original=f"rfc822;{Y}"
+    )  # Postfix adds what was named to it
 
 
 @pytest.mark.parametrize(

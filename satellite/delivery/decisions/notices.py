@@ -47,7 +47,7 @@ def wants(recipient: Recipient, what: Notify) -> bool:
     Without NOTIFY a sender hears of failure, and of delay where the policy says so; never of
     success: RFC 3461 section 4.1.
     """
-    notify = recipient.wish.notify
+    notify = recipient.dsn.notify
     if not notify:
         return what in (Notify.FAILURE, Notify.DELAY)
     return what in notify

@@ -15,7 +15,7 @@ from enum import StrEnum
 from common.envelope import Notify
 from common.states import State
 from satellite.delivery.decisions.notices import wants
-from satellite.delivery.decisions.reply import Reply
+from satellite.delivery.decisions.reply import HopReply
 from satellite.delivery.decisions.schedule import Schedule
 from satellite.spool.model.messages import Recipient, Settled
 
@@ -46,7 +46,7 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class RecipientResult:
     """What became of one recipient.
 
     Args:
@@ -58,7 +58,7 @@ class Answer:
     """
 
     stage: Stage
-    reply: Reply | None = None
+    reply: HopReply | None = None
     finding: str = ""
     status: str = ""
     possibly_delivered: bool = False
@@ -95,7 +95,7 @@ class Answer:
         return f"{self.reply.severity}.0.0"
 
 
-def _is_final(stage: Stage, reply: Reply) -> bool:
+def _is_final(stage: Stage, reply: HopReply) -> bool:
     if reply.severity != 5 or stage in (Stage.ROUTE, Stage.CONNECT):
         return False  # a host that greets us with 5xx may do otherwise tomorrow: RFC 7504, 521
     if reply.enhanced.startswith("4."):
@@ -107,13 +107,13 @@ def _is_final(stage: Stage, reply: Reply) -> bool:
     return not too_many
 
 
-def said_too_many(answer: Answer) -> bool:
+def said_too_many(answer: RecipientResult) -> bool:
     """Say whether a recipient was one too many for a transaction that took others."""
     reply = answer.reply
     return answer.stage is Stage.RCPT and reply is not None and reply.code in (452, 552)
 
 
-class Action(StrEnum):
+class DsnAction(StrEnum):
     """What a DSN says was done with mail for a recipient: RFC 3464 section 2.3.3."""
 
     FAILED = "failed"
@@ -135,7 +135,7 @@ class Fate:
     """
 
     recipient: Recipient
-    action: Action = Action.FAILED
+    action: DsnAction = DsnAction.FAILED
     status: str
     diagnostic: str = ""
     remote_host: str = ""
@@ -151,7 +151,7 @@ class Circumstances:
     spread: float
     host: str  # the next hop that was talked to; empty: none
     remote_host: str = ""  # its name or IP address alone
-    passes_wishes_on: bool = False  # it offers DSN, so what the sender wants to hear is its affair
+    relays_dsn: bool = False  # it offers DSN, so what the sender wants to hear is its affair
     is_away: bool  # no host of the destination can be talked to
     next_probe_us: int  # when an away destination is asked again
     is_expired: bool  # the message's days are over
@@ -167,7 +167,7 @@ class Settlement:
 
 
 def settle(
-    recipients: Sequence[Recipient], answers: Sequence[Answer], at: Circumstances
+    recipients: Sequence[Recipient], answers: Sequence[RecipientResult], at: Circumstances
 ) -> Settlement:
     """Return how the recipients of one transaction go on, in their order."""
     assert len(recipients) == len(answers)
@@ -186,7 +186,12 @@ def settle(
 
 
 def _settled(
-    recipient: Recipient, answer: Answer, state: State, at: Circumstances, *, others_went: bool
+    recipient: Recipient,
+    answer: RecipientResult,
+    state: State,
+    at: Circumstances,
+    *,
+    others_went: bool,
 ) -> Settled:
     attempted = answer.stage not in (Stage.ROUTE, Stage.CONNECT)
     # A name that does not exist is believed the second time only, so the first time counts.
@@ -213,7 +218,7 @@ def _state(ending: Ending, at: Circumstances) -> State:
             return State.HELD if at.is_away else State.DEFERRED
 
 
-def _reason(state: State, answer: Answer, at: Circumstances) -> str:
+def _reason(state: State, answer: RecipientResult, at: Circumstances) -> str:
     where = f" by {at.host}" if at.host else ""
     match state:
         case State.DELIVERED:
@@ -229,7 +234,12 @@ def _reason(state: State, answer: Answer, at: Circumstances) -> str:
 
 
 def _next_us(
-    state: State, recipient: Recipient, answer: Answer, at: Circumstances, *, others_went: bool
+    state: State,
+    recipient: Recipient,
+    answer: RecipientResult,
+    at: Circumstances,
+    *,
+    others_went: bool,
 ) -> int:
     if state is State.HELD:
         return at.next_probe_us
@@ -241,14 +251,16 @@ def _next_us(
     return at.now_us + int(wait_s * _SECOND_US)
 
 
-def _fate(recipient: Recipient, answer: Answer, at: Circumstances, state: State) -> Fate | None:
+def _fate(
+    recipient: Recipient, answer: RecipientResult, at: Circumstances, state: State
+) -> Fate | None:
     match state:
         case State.BOUNCED | State.EXPIRED:
-            action = Action.FAILED
-        case State.DELIVERED if at.passes_wishes_on or not wants(recipient, Notify.SUCCESS):
+            action = DsnAction.FAILED
+        case State.DELIVERED if at.relays_dsn or not wants(recipient, Notify.SUCCESS):
             return None
         case State.DELIVERED:
-            action = Action.RELAYED
+            action = DsnAction.RELAYED
         case _:
             return None
     return Fate(

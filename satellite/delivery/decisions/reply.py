@@ -28,7 +28,7 @@ class BadReply(PeerError):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HopReply:
     """One reply.
 
     Args:
@@ -56,7 +56,7 @@ class Reply:
 
 
 @lru_cache(maxsize=512)
-def reply_of(line: bytes) -> Reply | None:
+def reply_of(line: bytes) -> HopReply | None:
     """Return the reply that one line is, or None: more lines follow.
 
     Remembered, since servers say the same few lines all day.
@@ -77,7 +77,7 @@ class ReplyLines:
         self._code = 0
         self._lines: list[str] = []
 
-    def add(self, line: bytes) -> Reply | None:
+    def add(self, line: bytes) -> HopReply | None:
         """Take one line without its line end; return the reply once it is whole.
 
         Raises:
@@ -93,7 +93,7 @@ class ReplyLines:
             raise BadReply(f"a reply of more than {LINES_MAX} lines")
         self._code = code
         self._lines.append(_shown(match[3] or b""))
-        return None if match[2] == b"-" else Reply(code, tuple(self._lines))
+        return None if match[2] == b"-" else HopReply(code, tuple(self._lines))
 
 
 def _shown(text: bytes) -> str:

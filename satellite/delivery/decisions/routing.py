@@ -20,7 +20,7 @@ from common.preferences import Policy, Preferences
 from common.preferences.bodies import split_target
 from common.preferences.policy import resolve_policy
 from satellite.delivery.decisions.hold import HOLD_DAYS_DEFAULT
-from satellite.delivery.decisions.outcome import Answer, Stage
+from satellite.delivery.decisions.outcome import RecipientResult, Stage
 from satellite.spool.model.messages import Origin
 
 EXCHANGES_MAX = 10  # MX hosts that are tried; a domain may publish hundreds
@@ -91,7 +91,7 @@ class Own:
         return name in (self.hostname, self.mail_domain) or name.endswith(f".{self.mail_domain}")
 
 
-class Found(StrEnum):
+class LookupResult(StrEnum):
     """How a DNS lookup ended."""
 
     RECORDS = "records"
@@ -104,7 +104,7 @@ class Found(StrEnum):
 class Lookup(Generic[RecordT]):
     """The answer of one DNS lookup."""
 
-    found: Found
+    found: LookupResult
     records: tuple[RecordT, ...] = ()
 
 
@@ -182,7 +182,7 @@ def policy_of(destination: Destination, *, preferences: Preferences) -> Policy:
 
 def exchanges_of(
     domain: str, lookup: Lookup[Exchange], *, own: Own, asked_before: bool, spread: float
-) -> tuple[str, ...] | Answer:
+) -> tuple[str, ...] | RecipientResult:
     """Return the hosts that take a domain's mail, the preferred first, or what stands against it.
 
     Args:
@@ -193,14 +193,14 @@ def exchanges_of(
         spread: from 0 up to 1; turns the order of hosts of the same preference.
     """
     match lookup.found:
-        case Found.FAILED:
+        case LookupResult.FAILED:
             return _later(f"the MX of {domain} could not be looked up")
-        case Found.NO_NAME:
+        case LookupResult.NO_NAME:
             text = f"the domain {domain} does not exist"
             return _never(text, "5.1.2") if asked_before else _later(text)
-        case Found.NOTHING:
+        case LookupResult.NOTHING:
             records: tuple[Exchange, ...] = (Exchange(0, domain),)  # the implicit MX
-        case Found.RECORDS:
+        case LookupResult.RECORDS:
             records = lookup.records
     named = sorted(record for record in records if record.host)
     if not named:
@@ -242,7 +242,9 @@ def public_addresses(addresses: Iterable[str], *, own: Own) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def nowhere(domain: str, founds: Iterable[Found], *, asked_before: bool, refused: bool) -> Answer:
+def nowhere(
+    domain: str, founds: Iterable[LookupResult], *, asked_before: bool, refused: bool
+) -> RecipientResult:
     """Return what it means that no host of a domain has an address to go to.
 
     Args:
@@ -251,7 +253,7 @@ def nowhere(domain: str, founds: Iterable[Found], *, asked_before: bool, refused
         asked_before: whether this is at least the second time.
         refused: there were addresses, and we must not go to them.
     """
-    if Found.FAILED in founds:
+    if LookupResult.FAILED in founds:
         return _later(f"the mail hosts of {domain} could not be looked up")
     if refused:
         return _never(f"the mail hosts of {domain} are not on the public network", "5.4.4")
@@ -259,9 +261,9 @@ def nowhere(domain: str, founds: Iterable[Found], *, asked_before: bool, refused
     return _never(text, "5.4.4") if asked_before else _later(text)
 
 
-def _later(text: str) -> Answer:
-    return Answer(stage=Stage.ROUTE, finding=text, status="4.4.3")
+def _later(text: str) -> RecipientResult:
+    return RecipientResult(stage=Stage.ROUTE, finding=text, status="4.4.3")
 
 
-def _never(text: str, status: str) -> Answer:
-    return Answer(stage=Stage.ROUTE, finding=text, status=status)
+def _never(text: str, status: str) -> RecipientResult:
+    return RecipientResult(stage=Stage.ROUTE, finding=text, status=status)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import quopri
 from collections.abc import Sequence
 
-from common.envelope import Envelope, Notify, Wish
+from common.envelope import DsnParameters, Envelope, Notify
 from common.ids import MessageId
 from common.states import State
 from common.verdict import printable
@@ -22,7 +22,7 @@ from satellite.delivery.decisions.outcome import (
     STATUS_DELAYED,
     STATUS_EXPIRED,
     STATUS_UNREACHABLE,
-    Action,
+    DsnAction,
     Fate,
 )
 from satellite.delivery.decisions.reply import ENHANCED, TEXT_LENGTH_MAX
@@ -32,19 +32,19 @@ from satellite.spool.model.messages import Copy, NewMessage, Origin, Recipient, 
 
 SUBJECT_LENGTH_MAX = 200  # characters, of a message whose content was lost
 SUBJECTS = {
-    Action.FAILED: "Mail could not be delivered",
-    Action.DELAYED: "Mail has not been delivered yet",
-    Action.RELAYED: "Mail was passed on",
+    DsnAction.FAILED: "Mail could not be delivered",
+    DsnAction.DELAYED: "Mail has not been delivered yet",
+    DsnAction.RELAYED: "Mail was passed on",
 }
 _BEFORE = {
-    Action.FAILED: "Your message could not be delivered to:",
-    Action.DELAYED: "Your message has not been delivered yet to:",
-    Action.RELAYED: "Your message was passed on, and no more will be heard of it, for:",
+    DsnAction.FAILED: "Your message could not be delivered to:",
+    DsnAction.DELAYED: "Your message has not been delivered yet to:",
+    DsnAction.RELAYED: "Your message was passed on, and no more will be heard of it, for:",
 }
 _AFTER = {
-    Action.FAILED: "It will not be tried again.",
-    Action.DELAYED: "It will be tried again; nothing needs to be done.",
-    Action.RELAYED: "The next mail server took it, and gives no notice of delivery.",
+    DsnAction.FAILED: "It will not be tried again.",
+    DsnAction.DELAYED: "It will be tried again; nothing needs to be done.",
+    DsnAction.RELAYED: "The next mail server took it, and gives no notice of delivery.",
 }
 
 _ATTACHED = ("What is returned of it is attached.",)
@@ -91,7 +91,9 @@ def report(
         recipients=(sender,),
         smtputf8=wide,
         eight_bit=not body.isascii(),
-        wishes=(Wish(notify=frozenset({Notify.NEVER})),),  # nobody is told of a DSN's fate
+        dsn_parameters=(
+            DsnParameters(notify=frozenset({Notify.NEVER})),
+        ),  # nobody is told of a DSN's fate
     )
     return NewMessage(
         id=report_id,
@@ -129,7 +131,7 @@ def delayed(
     fates = [
         Fate(
             recipient=recipient,
-            action=Action.DELAYED,
+            action=DsnAction.DELAYED,
             status=_status_late(recipient),
             diagnostic=_why_late(recipient, diagnostic),
             retry_until_us=retry_until_us,
@@ -156,7 +158,7 @@ def _why_late(recipient: Recipient, diagnostic: str) -> str:
 
 
 def _head(
-    action: Action,
+    action: DsnAction,
     sender: str,
     boundary: str,
     *,
@@ -179,7 +181,7 @@ def _head(
 
 
 def _words(
-    action: Action, fates: Sequence[Fate], reporter: Reporter, returning: Sequence[str]
+    action: DsnAction, fates: Sequence[Fate], reporter: Reporter, returning: Sequence[str]
 ) -> Part:
     said = [f"This is the mail gateway {reporter.hostname}.", "", _BEFORE[action], ""]
     for fate in fates:
@@ -203,10 +205,10 @@ def _lost(message: Stored) -> tuple[str, ...]:
 def _why(fate: Fate) -> str:
     text = printable(fate.diagnostic.partition("; ")[2], length_max=TEXT_LENGTH_MAX)
     match fate.action:
-        case Action.DELAYED if fate.retry_until_us:
+        case DsnAction.DELAYED if fate.retry_until_us:
             until = f"it will be tried until {field_date(fate.retry_until_us)}"
             return f"{until}; the last answer was: {text}" if text else until
-        case Action.FAILED if fate.status == STATUS_EXPIRED:
+        case DsnAction.FAILED if fate.status == STATUS_EXPIRED:
             return f"it could not be delivered in time; the last answer was: {text}"
         case _:
             host = printable(fate.remote_host)

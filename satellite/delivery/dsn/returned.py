@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from common.envelope import Return
-from satellite.delivery.decisions.outcome import Action
+from satellite.delivery.decisions.outcome import DsnAction
 from satellite.delivery.dsn.status_part import lines
 from satellite.spool.model.messages import Stored
 
@@ -40,12 +40,12 @@ class Part:
         return head.encode() + self.content + b"\r\n"
 
 
-def returned_bytes(message: Stored, action: Action) -> int:
+def returned_bytes(message: Stored, action: DsnAction) -> int:
     """Return how many octets of the start of a message's body a DSN is made from."""
     return message.size if _asks_for_all(message, action) else HEADER_BYTES_MAX
 
 
-def returned_part(message: Stored, action: Action, start: bytes, *, wide: bool) -> Part:
+def returned_part(message: Stored, action: DsnAction, start: bytes, *, wide: bool) -> Part:
     """Return the third part of a DSN.
 
     Args:
@@ -83,9 +83,9 @@ def header_of(start: bytes) -> bytes:
     return b"".join(line + b"\r\n" for line in kept)
 
 
-def _asks_for_all(message: Stored, action: Action) -> bool:
+def _asks_for_all(message: Stored, action: DsnAction) -> bool:
     # Of success and delay only the header goes back: RFC 3461 section 4.3.
-    wanted = action is Action.FAILED and message.envelope.returned is Return.FULL
+    wanted = action is DsnAction.FAILED and message.envelope.returned is Return.FULL
     return wanted and message.size <= WHOLE_BYTES_MAX
 
 

@@ -16,7 +16,7 @@ from ipaddress import ip_address
 
 from common import xtext
 from common.verdict import printable
-from satellite.delivery.decisions.outcome import DIAGNOSTIC_LENGTH_MAX, Action, Fate
+from satellite.delivery.decisions.outcome import DIAGNOSTIC_LENGTH_MAX, DsnAction, Fate
 from satellite.spool.model.messages import Stored
 
 
@@ -67,7 +67,7 @@ def _of_message(message: Stored, reporter: Reporter) -> str:
 
 def _of_recipient(fate: Fate, *, now_us: int, wide: bool) -> str:
     fields = []
-    original = _original(fate.recipient.wish.original)
+    original = _original(fate.recipient.dsn.original)
     if original:
         fields.append(f"Original-Recipient: {original}")
     fields += [
@@ -81,7 +81,7 @@ def _of_recipient(fate: Fate, *, now_us: int, wide: bool) -> str:
         diagnostic = printable(fate.diagnostic, length_max=DIAGNOSTIC_LENGTH_MAX)
         fields.append(f"Diagnostic-Code: {diagnostic}")
     fields.append(f"Last-Attempt-Date: {field_date(now_us)}")
-    if fate.action is Action.DELAYED and fate.retry_until_us:
+    if fate.action is DsnAction.DELAYED and fate.retry_until_us:
         fields.append(f"Will-Retry-Until: {field_date(fate.retry_until_us)}")
     return lines(*fields)
 

@@ -1,7 +1,7 @@
 """How does one message go to the recipients of one transaction?
 
 Touches one session. The content is read in blocks and never held whole. Every recipient ends with
-an ``Answer``; what breaks is an answer too, and the session is then never used again.
+an ``RecipientResult``; what breaks is an answer too, and the session is then never used again.
 
 Source: RFC 5321 sections 3.3 and 4.5.2, RFC 2920 (pipelining), RFC 1870 (SIZE), RFC 6152
 (8BITMIME), RFC 6531 (SMTPUTF8), RFC 3461 section 5.2 (DSN), RFC 1047 (why the reply to the dot is
@@ -15,9 +15,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from common.envelope import NO_WISH, Return, Wish
-from satellite.delivery.decisions.outcome import Answer, Stage
-from satellite.delivery.hop.session import Extensions, Session, SessionFailed
+from common.envelope import NO_DSN_PARAMETERS, DsnParameters, Return
+from satellite.delivery.decisions.outcome import RecipientResult, Stage
+from satellite.delivery.hop.session import Extensions, HopSession, SessionFailed
 from satellite.delivery.hop.stuffing import Stuffing
 from satellite.delivery.hop.wire import ConnectionEnded
 
@@ -47,17 +47,19 @@ class Offer:
     smtputf8: bool  # an address or a header field is internationalised
     returned: Return | None = None  # RET as the sender gave it
     envelope_id: str = ""  # ENVID as the sender gave it
-    wishes: tuple[Wish, ...] = ()  # one for each recipient, or none at all
+    dsn_parameters: tuple[DsnParameters, ...] = ()  # one for each recipient, or none at all
 
-    def wish(self, number: int) -> Wish:
+    def dsn(self, number: int) -> DsnParameters:
         """Return what is asked for the recipient with this place."""
-        return self.wishes[number] if self.wishes else NO_WISH
+        return self.dsn_parameters[number] if self.dsn_parameters else NO_DSN_PARAMETERS
 
 
 BeforeDot = Callable[[], Awaitable[bool]]
 
 
-async def transact(session: Session, offer: Offer, *, before_dot: BeforeDot) -> list[Answer]:
+async def transact(
+    session: HopSession, offer: Offer, *, before_dot: BeforeDot
+) -> list[RecipientResult]:
     """Send one message and return what became of each recipient, in order.
 
     Args:
@@ -73,18 +75,18 @@ async def transact(session: Session, offer: Offer, *, before_dot: BeforeDot) -> 
     return await _Transaction(session, offer, before_dot).run()
 
 
-def unfit(offer: Offer, extensions: Extensions) -> Answer | None:
+def unfit(offer: Offer, extensions: Extensions) -> RecipientResult | None:
     """Return why a message cannot go to this next hop at all, or None."""
     limit = extensions.size_bytes_max
     if limit and offer.content.size > limit:
         text = f"a message of {offer.content.size} octets; the next hop takes {limit}"
-        return Answer(stage=Stage.MAIL, finding=text, status="5.3.4")
+        return RecipientResult(stage=Stage.MAIL, finding=text, status="5.3.4")
     if offer.eight_bit and offer.needs_eight_bit and not extensions.eight_bit:
         text = "8-bit mail, which the next hop does not take, and the policy is eight_bit=refuse"
-        return Answer(stage=Stage.MAIL, finding=text, status="5.6.3")
+        return RecipientResult(stage=Stage.MAIL, finding=text, status="5.6.3")
     if offer.smtputf8 and not extensions.smtputf8:
         text = "internationalised mail, and the next hop does not take it"
-        return Answer(stage=Stage.MAIL, finding=text, status="5.6.7")
+        return RecipientResult(stage=Stage.MAIL, finding=text, status="5.6.7")
     return None
 
 
@@ -112,26 +114,26 @@ def mail_command(offer: Offer, extensions: Extensions) -> str:
 def recipient_command(offer: Offer, number: int, extensions: Extensions) -> str:
     """Return RCPT for one recipient, with what its sender wants to hear if that is understood."""
     words = [f"RCPT TO:<{offer.recipients[number]}>"]
-    wish = offer.wish(number)
-    if extensions.dsn and wish.notify:
-        words.append(f"NOTIFY={','.join(sorted(wish.notify, reverse=True))}")
-    if extensions.dsn and wish.original:
-        words.append(f"ORCPT={wish.original}")
+    dsn = offer.dsn(number)
+    if extensions.dsn and dsn.notify:
+        words.append(f"NOTIFY={','.join(sorted(dsn.notify, reverse=True))}")
+    if extensions.dsn and dsn.original:
+        words.append(f"ORCPT={dsn.original}")
     return " ".join(words)
 
 
 class _Transaction:
     """The answers as they come."""
 
-    def __init__(self, session: Session, offer: Offer, before_dot: BeforeDot) -> None:
+    def __init__(self, session: HopSession, offer: Offer, before_dot: BeforeDot) -> None:
         self._session = session
         self._offer = offer
         self._before_dot = before_dot
-        self._answers: list[Answer | None] = [None] * len(offer.recipients)
+        self._answers: list[RecipientResult | None] = [None] * len(offer.recipients)
         self._stage = Stage.MAIL
         self._dot_has_left = False
 
-    async def run(self) -> list[Answer]:
+    async def run(self) -> list[RecipientResult]:
         try:
             if await self._envelope() and await self._data():
                 await self._dot()
@@ -140,7 +142,7 @@ class _Transaction:
         except SessionFailed as error:
             # After the dot we cannot know: the next hop may have the message and its 250 be lost.
             self._answer_rest(
-                Answer(
+                RecipientResult(
                     stage=self._stage,
                     finding=f"{self._session.hop}: {error.what}",
                     status="4.4.2",
@@ -167,7 +169,7 @@ class _Transaction:
         reply = await session.reply(session.deadlines.reply_s)
         if reply.severity != 2:
             # What was pipelined behind it was refused too, but with 503, which says nothing.
-            self._answer_rest(Answer(stage=Stage.MAIL, reply=reply))
+            self._answer_rest(RecipientResult(stage=Stage.MAIL, reply=reply))
             if session.extensions.pipelining:
                 session.abort()
             return False
@@ -177,9 +179,9 @@ class _Transaction:
                 session.say(command)
             reply = await session.reply(session.deadlines.reply_s)
             if reply.severity != 2:
-                self._answers[number] = Answer(stage=Stage.RCPT, reply=reply)
+                self._answers[number] = RecipientResult(stage=Stage.RCPT, reply=reply)
             if reply.code == 421:
-                self._answer_rest(Answer(stage=Stage.RCPT, reply=reply))
+                self._answer_rest(RecipientResult(stage=Stage.RCPT, reply=reply))
                 session.abort()
                 return False
         return session.extensions.pipelining or None in self._answers
@@ -199,7 +201,7 @@ class _Transaction:
             return True
         if reply.severity in (2, 3):
             raise session.broken(f"it answered DATA with {reply}")
-        self._answer_rest(Answer(stage=Stage.DATA, reply=reply))
+        self._answer_rest(RecipientResult(stage=Stage.DATA, reply=reply))
         return False
 
     async def _dot(self) -> None:
@@ -226,7 +228,7 @@ class _Transaction:
         if reply.severity == 3:
             raise session.broken(f"it answered the final dot with {reply}")
         # With a 250 the message is theirs (RFC 5321 section 6.1); with anything else still ours.
-        self._answer_rest(Answer(stage=Stage.DOT, reply=reply))
+        self._answer_rest(RecipientResult(stage=Stage.DOT, reply=reply))
         return None
 
     async def _send(self, block: bytes) -> None:
@@ -255,11 +257,11 @@ class _Transaction:
         failure = self._session.broken(f"it said {reply} before the final dot")
         if reply.severity not in (4, 5):
             raise failure
-        self._answer_rest(Answer(stage=Stage.DATA, reply=reply))
+        self._answer_rest(RecipientResult(stage=Stage.DATA, reply=reply))
 
     async def _reset(self) -> None:
         if (await self._session.command("RSET")).severity != 2:
             self._session.abort()
 
-    def _answer_rest(self, answer: Answer) -> None:
+    def _answer_rest(self, answer: RecipientResult) -> None:
         self._answers = [answer if known is None else known for known in self._answers]

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from common.clock import Clock
 from common.preferences.policy import TlsPolicy
 from satellite.delivery.decisions.hold import probe_connect_s
-from satellite.delivery.decisions.outcome import STATUS_UNREACHABLE, Answer, Stage
+from satellite.delivery.decisions.outcome import STATUS_UNREACHABLE, RecipientResult, Stage
 from satellite.delivery.decisions.reply import TEXT_LENGTH_MAX
 from satellite.delivery.decisions.routing import (
     Destination,
-    Found,
+    LookupResult,
     Own,
     Target,
     Via,
@@ -24,13 +24,13 @@ from satellite.delivery.decisions.routing import (
     nowhere,
     public_addresses,
 )
-from satellite.delivery.hop.lookup import Resolver
+from satellite.delivery.hop.lookup import MxResolver
 from satellite.delivery.hop.protection import Protection, Tls
 from satellite.delivery.hop.session import (
     Deadlines,
     Hop,
     HopFailed,
-    Session,
+    HopSession,
     open_session,
 )
 
@@ -43,7 +43,7 @@ FAILED_MAX = 10_000  # hosts that are remembered as failed
 SMTP_PORT = 25
 
 
-class Unreachable(Exception):
+class HopUnreachable(Exception):
     """No session could be had.
 
     Args:
@@ -51,7 +51,7 @@ class Unreachable(Exception):
         is_away: hosts are known, and none could be talked to.
     """
 
-    def __init__(self, answer: Answer, *, is_away: bool) -> None:
+    def __init__(self, answer: RecipientResult, *, is_away: bool) -> None:
         super().__init__(answer.finding)
         self.answer = answer
         self.is_away = is_away
@@ -79,7 +79,7 @@ class Connections:
         deadlines: Deadlines,
         idle_max: int,
         protection: Protection,
-        resolver: Resolver,
+        resolver: MxResolver,
         clock: Clock,
         spread: Callable[[], float],
     ) -> None:
@@ -91,7 +91,7 @@ class Connections:
         self._clock = clock
         self._spread = spread
         self._protection = protection
-        self._idle: dict[Destination, list[Session]] = {}
+        self._idle: dict[Destination, list[HopSession]] = {}
         self._in_use: Counter[Destination] = Counter()
         self._failed_until: dict[Hop, float] = {}
 
@@ -102,7 +102,7 @@ class Connections:
 
     def kept(
         self, destination: Destination, targets: Sequence[Target], *, policy: TlsPolicy
-    ) -> Session | None:
+    ) -> HopSession | None:
         """Return a kept session that still looks alive, or None; ``give_back`` takes it again.
 
         Args:
@@ -130,7 +130,7 @@ class Connections:
         policy: TlsPolicy,
         asked_before: bool,
         is_probe: bool,
-    ) -> Session:
+    ) -> HopSession:
         """Return a new session with the first host of a destination that can be talked to.
 
         Args:
@@ -153,23 +153,23 @@ class Connections:
             self._no_longer_in_use(destination)
             raise
 
-    def give_back(self, destination: Destination, session: Session) -> None:
+    def give_back(self, destination: Destination, session: HopSession) -> None:
         """Keep a session for the next message, or end it when it is of no more use."""
         self._no_longer_in_use(destination)
         sessions = self._idle.setdefault(destination, [])
         now_s = self._clock.monotonic_s()
         total = sum(map(len, self._idle.values()))
-        room = len(sessions) < self._idle_max and total < IDLE_SESSIONS_MAX
-        if not session.is_usable or not room or _is_old(session, now_s):
+        context = len(sessions) < self._idle_max and total < IDLE_SESSIONS_MAX
+        if not session.is_usable or not context or _is_old(session, now_s):
             session.abort()
             return
         session.idle_since_s = now_s
         sessions.append(session)
 
-    def overdue(self) -> list[Session]:
+    def overdue(self) -> list[HopSession]:
         """Return sessions that were idle for too long; they are not kept any more."""
         now_s = self._clock.monotonic_s()
-        found: list[Session] = []
+        found: list[HopSession] = []
         for destination, sessions in list(self._idle.items()):
             found += [s for s in sessions if now_s - s.idle_since_s >= IDLE_S or not s.is_usable]
             rest = [s for s in sessions if s not in found]
@@ -184,7 +184,7 @@ class Connections:
         since = [s.idle_since_s for sessions in self._idle.values() for s in sessions]
         return min(since) + IDLE_S if since else None
 
-    def close(self) -> list[Session]:
+    def close(self) -> list[HopSession]:
         """Keep nothing any more; return what was kept."""
         found = [session for sessions in self._idle.values() for session in sessions]
         self._idle.clear()
@@ -195,7 +195,7 @@ class Connections:
         if not self._in_use[destination]:
             del self._in_use[destination]
 
-    async def _first_of(self, hops: Sequence[Hop], tls: Tls, *, is_probe: bool) -> Session:
+    async def _first_of(self, hops: Sequence[Hop], tls: Tls, *, is_probe: bool) -> HopSession:
         deadlines = self._deadlines
         if is_probe:
             deadlines = deadlines.within(probe_connect_s(deadlines.connect_s, hosts=len(hops)))
@@ -210,9 +210,9 @@ class Connections:
             self._failed_until.pop(hop, None)
             session.opened_s = self._clock.monotonic_s()
             return session
-        raise Unreachable(_failed(problems), is_away=True)
+        raise HopUnreachable(_failed(problems), is_away=True)
 
-    async def _open(self, hop: Hop, deadlines: Deadlines, tls: Tls) -> Session:
+    async def _open(self, hop: Hop, deadlines: Deadlines, tls: Tls) -> HopSession:
         try:
             return await open_session(hop, hostname=self._hostname, deadlines=deadlines, tls=tls)
         except HopFailed as error:
@@ -238,10 +238,10 @@ class Connections:
             asked_before=asked_before,
             spread=self._spread(),
         )
-        if isinstance(hosts, Answer):
-            raise Unreachable(hosts, is_away=False)
+        if isinstance(hosts, RecipientResult):
+            raise HopUnreachable(hosts, is_away=False)
         hops: list[Hop] = []
-        founds: list[Found] = []
+        founds: list[LookupResult] = []
         refused = False
         for host in hosts:
             found = await self._resolver.addresses(host)
@@ -251,7 +251,7 @@ class Connections:
             hops += [Hop(Target(host, SMTP_PORT), address) for address in usable]
         if not hops:
             answer = nowhere(destination.name, founds, asked_before=asked_before, refused=refused)
-            raise Unreachable(answer, is_away=False)
+            raise HopUnreachable(answer, is_away=False)
         return hops[:HOPS_MAX]
 
     async def _configured_hops(
@@ -259,8 +259,8 @@ class Connections:
     ) -> list[Hop]:
         if not targets:
             text = f"the domain {destination.name} has no route"
-            answer = Answer(stage=Stage.ROUTE, finding=text, status="4.3.5")
-            raise Unreachable(answer, is_away=False)
+            answer = RecipientResult(stage=Stage.ROUTE, finding=text, status="4.3.5")
+            raise HopUnreachable(answer, is_away=False)
         hops: list[Hop] = []
         problem = ""
         for target in targets:
@@ -268,7 +268,7 @@ class Connections:
             hops += [Hop(target, address) for address in found.records]
             problem = problem or f"{target}: {found.found}"
         if not hops:
-            raise Unreachable(_connect(problem), is_away=True)
+            raise HopUnreachable(_connect(problem), is_away=True)
         return hops[:HOPS_MAX]
 
     def _in_order(self, hops: Sequence[Hop]) -> list[Hop]:
@@ -281,17 +281,17 @@ class Connections:
         self._failed_until[hop] = self._clock.monotonic_s() + FAILED_S
 
 
-def _is_old(session: Session, now_s: float) -> bool:
+def _is_old(session: HopSession, now_s: float) -> bool:
     return now_s - session.opened_s >= LIFETIME_S
 
 
-def _failed(problems: Sequence[HopFailed]) -> Answer:
+def _failed(problems: Sequence[HopFailed]) -> RecipientResult:
     """Return what it means that no host could be talked to as the policy wants it."""
     text = "; ".join(problem.what for problem in problems)[:TEXT_LENGTH_MAX]
     by_tls = [problem.tls_status for problem in problems if problem.tls_status]
     status = by_tls[0] if len(by_tls) == len(problems) else STATUS_UNREACHABLE
-    return Answer(stage=Stage.CONNECT, finding=text, status=status)
+    return RecipientResult(stage=Stage.CONNECT, finding=text, status=status)
 
 
-def _connect(text: str) -> Answer:
-    return Answer(stage=Stage.CONNECT, finding=text, status=STATUS_UNREACHABLE)
+def _connect(text: str) -> RecipientResult:
+    return RecipientResult(stage=Stage.CONNECT, finding=text, status=STATUS_UNREACHABLE)

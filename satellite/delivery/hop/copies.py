@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from common import xtext
-from common.envelope import Wish
+from common.envelope import DsnParameters
 from common.preferences.policy import EightBit
 from satellite.delivery.hop.client import Offer
 from satellite.spool.disk.bodies import Body
@@ -91,20 +91,20 @@ def offer_of(
         smtputf8=wide,
         returned=envelope.returned,
         envelope_id=envelope.envelope_id,
-        wishes=tuple(wish_of(stored, recipient) for recipient, _ in group),
+        dsn_parameters=tuple(dsn_parameters_of(stored, recipient) for recipient, _ in group),
     )
 
 
-def wish_of(stored: Stored, recipient: Recipient) -> Wish:
+def dsn_parameters_of(stored: Stored, recipient: Recipient) -> DsnParameters:
     """Return what the next hop is asked to tell the sender of one recipient.
 
     An ORCPT that is missing is the address that was named to us: RFC 3461 section 5.2.1 (e). It
     has no use where nobody is told.
     """
-    wish = recipient.wish
-    if wish.original or not stored.envelope.sender:
-        return wish
-    return Wish(notify=wish.notify, original=_orcpt(recipient.address))
+    dsn = recipient.dsn
+    if dsn.original or not stored.envelope.sender:
+        return dsn
+    return DsnParameters(notify=dsn.notify, original=_orcpt(recipient.address))
 
 
 @lru_cache(maxsize=1024)

@@ -20,13 +20,13 @@ import dns.rdatatype
 import dns.resolver
 from dns.rdtypes.ANY.MX import MX
 
-from satellite.delivery.decisions.routing import ADDRESSES_MAX, Exchange, Found, Lookup
+from satellite.delivery.decisions.routing import ADDRESSES_MAX, Exchange, Lookup, LookupResult
 
 LOOKUP_S = 15.0  # for one question, all tries together
 CACHE_NAMES_MAX = 10_000
 
 
-class Resolver(Protocol):
+class MxResolver(Protocol):
     """DNS, as delivery needs it. An answer is never an exception."""
 
     async def exchanges(self, domain: str) -> Lookup[Exchange]:
@@ -38,7 +38,7 @@ class Resolver(Protocol):
         ...
 
 
-class DnsResolver:
+class DnsMxResolver:
     """DNS by dnspython.
 
     Args:
@@ -68,15 +68,15 @@ class DnsResolver:
 
     async def addresses(self, host: str) -> Lookup[str]:
         if _is_address(host):
-            return Lookup(Found.RECORDS, (host,))
+            return Lookup(LookupResult.RECORDS, (host,))
         if self._is_systems or "." not in host:
             return await _system_addresses(host)
         wide, narrow = await asyncio.gather(self._ask(host, "AAAA"), self._ask(host, "A"))
         records = [str(record) for record in (*wide.records, *narrow.records)]
         if records:
-            return Lookup(Found.RECORDS, tuple(records[:ADDRESSES_MAX]))
-        if Found.FAILED in (wide.found, narrow.found):
-            return Lookup(Found.FAILED)
+            return Lookup(LookupResult.RECORDS, tuple(records[:ADDRESSES_MAX]))
+        if LookupResult.FAILED in (wide.found, narrow.found):
+            return Lookup(LookupResult.FAILED)
         return Lookup(narrow.found)
 
     async def _ask(self, name: str, kind: str) -> Lookup[object]:
@@ -85,14 +85,16 @@ class DnsResolver:
                 name, kind, search=False, lifetime=LOOKUP_S, raise_on_no_answer=False
             )
         except dns.resolver.NXDOMAIN:
-            return Lookup(Found.NO_NAME)
+            return Lookup(LookupResult.NO_NAME)
         except (dns.exception.DNSException, OSError):
-            return Lookup(Found.FAILED)  # SERVFAIL, no answer in time, a loop of aliases, nonsense
+            return Lookup(
+                LookupResult.FAILED
+            )  # SERVFAIL, no answer in time, a loop of aliases, nonsense
         if answer.rrset is not None:
-            return Lookup(Found.RECORDS, tuple(answer))
+            return Lookup(LookupResult.RECORDS, tuple(answer))
         # What is cut off even over TCP says nothing about what is there.
         is_cut = bool(answer.response.flags & dns.flags.TC)
-        return Lookup(Found.FAILED if is_cut else Found.NOTHING)
+        return Lookup(LookupResult.FAILED if is_cut else LookupResult.NOTHING)
 
     def _configured(self) -> dns.asyncresolver.Resolver:
         if self._resolver is None:
@@ -119,11 +121,11 @@ async def _system_addresses(host: str) -> Lookup[str]:
             found = await asyncio.get_running_loop().getaddrinfo(host, 0, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         no_name = error.errno in (socket.EAI_NONAME, socket.EAI_NODATA)
-        return Lookup(Found.NO_NAME if no_name else Found.FAILED)
+        return Lookup(LookupResult.NO_NAME if no_name else LookupResult.FAILED)
     except (TimeoutError, OSError, UnicodeError):
-        return Lookup(Found.FAILED)
+        return Lookup(LookupResult.FAILED)
     addresses = dict.fromkeys(str(entry[4][0]) for entry in found)
-    return Lookup(Found.RECORDS, tuple(addresses)[:ADDRESSES_MAX])
+    return Lookup(LookupResult.RECORDS, tuple(addresses)[:ADDRESSES_MAX])
 
 
 def _is_address(host: str) -> bool:

@@ -16,7 +16,7 @@ from typing import Self, assert_never
 
 from common.errors import PeerError
 from common.preferences.policy import TlsPolicy
-from satellite.delivery.decisions.reply import BadReply, Reply, ReplyLines, reply_of
+from satellite.delivery.decisions.reply import BadReply, HopReply, ReplyLines, reply_of
 from satellite.delivery.decisions.routing import Target
 from satellite.delivery.hop.protection import STATUS_NOT_OFFERED, STATUS_TLS_FAILED, Tls
 from satellite.delivery.hop.wire import ConnectionEnded, Wire
@@ -77,7 +77,7 @@ class Extensions:
     size_bytes_max: int = 0  # 0: it names no limit
 
     @classmethod
-    def of(cls, reply: Reply) -> Self:
+    def of(cls, reply: HopReply) -> Self:
         """Return what the reply to EHLO offers; its first line is a greeting."""
         offered: dict[str, str] = {}
         for line in reply.lines[1:]:
@@ -95,7 +95,7 @@ class Extensions:
         )
 
 
-class Session:
+class HopSession:
     """One session, from the greeting to QUIT."""
 
     def __init__(self, wire: Wire, hop: Hop, deadlines: Deadlines) -> None:
@@ -145,7 +145,7 @@ class Session:
         finally:
             self.abort()
 
-    async def command(self, text: str) -> Reply:
+    async def command(self, text: str) -> HopReply:
         """Say one command and return the reply.
 
         Raises:
@@ -167,7 +167,7 @@ class Session:
         except ConnectionEnded as error:
             raise self.broken(error.what) from None
 
-    async def reply(self, deadline_s: float) -> Reply:
+    async def reply(self, deadline_s: float) -> HopReply:
         """Return the next reply; the deadline is for all of its lines together.
 
         Raises:
@@ -190,7 +190,7 @@ class Session:
             self._is_spoilt = True
         return reply
 
-    async def _rest(self, first: bytes, due_s: float) -> Reply:
+    async def _rest(self, first: bytes, due_s: float) -> HopReply:
         """Return a reply of several lines."""
         lines = ReplyLines()
         reply = lines.add(first)
@@ -206,7 +206,7 @@ class Session:
 
 async def open_session(
     hop: Hop, *, hostname: str, deadlines: Deadlines, tls: Tls | None
-) -> Session:
+) -> HopSession:
     """Connect, greet, and go over to TLS when it is offered or has to be.
 
     Args:
@@ -226,7 +226,7 @@ async def open_session(
         raise HopFailed(hop, f"no connection within {deadlines.connect_s:g} s") from None
     except OSError as error:
         raise HopFailed(hop, _of_os_error(error)) from None
-    session = Session(wire, hop, deadlines)
+    session = HopSession(wire, hop, deadlines)
     try:
         await _greet(session, hostname)
         if tls is not None and session.extensions.starttls:
@@ -242,7 +242,7 @@ async def open_session(
     return session
 
 
-async def _greet(session: Session, hostname: str) -> None:
+async def _greet(session: HopSession, hostname: str) -> None:
     greeting = await session.reply(session.deadlines.reply_s)
     if greeting.code != 220:
         session.abort()
@@ -250,7 +250,7 @@ async def _greet(session: Session, hostname: str) -> None:
     await _hello(session, hostname)
 
 
-async def _hello(session: Session, hostname: str) -> None:
+async def _hello(session: HopSession, hostname: str) -> None:
     reply = await session.command(f"EHLO {hostname}")
     if reply.severity == 2:
         session.extensions = Extensions.of(reply)
@@ -262,7 +262,7 @@ async def _hello(session: Session, hostname: str) -> None:
         raise HopFailed(session.hop, f"it answered our hello with {reply}")
 
 
-async def _secure(session: Session, hostname: str, tls: Tls) -> None:
+async def _secure(session: HopSession, hostname: str, tls: Tls) -> None:
     reply = await session.command("STARTTLS")
     if reply.code != 220:
         raise _tls_failed(session, f"it answered STARTTLS with {reply}")
@@ -279,7 +279,7 @@ async def _secure(session: Session, hostname: str, tls: Tls) -> None:
         raise _tls_failed(session, f"TLS failed: {_text(error)}") from None
 
 
-def _tls_failed(session: Session, what: str) -> HopFailed:
+def _tls_failed(session: HopSession, what: str) -> HopFailed:
     session.abort()
     return HopFailed(session.hop, what, tls_status=STATUS_TLS_FAILED)
 

@@ -35,11 +35,11 @@ class Turn(Enum):
 
     DELIVERY = auto()
     PROBE = auto()  # a delivery that finds out whether the destination is back
-    ERRAND = auto()  # no server is asked: hold it, tell of the delay, expire it, return it
+    WITHOUT_SERVER = auto()  # no server is asked: hold it, tell of the delay, expire it, return it
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
+class QueueEntry:
     """One message in the lane of one destination."""
 
     id: MessageId
@@ -56,7 +56,7 @@ class Entry:
     offered_again: bool = False  # somebody changed it while it was taken
     is_settling: bool = False  # its server is done with it, and the result waits for its commit
 
-    def __lt__(self, other: Entry) -> bool:
+    def __lt__(self, other: QueueEntry) -> bool:
         """Say whether it is older."""
         if self.born_s != other.born_s:
             return self.born_s < other.born_s
@@ -77,12 +77,12 @@ class Aged:
 
     __slots__ = ("_belongs", "_heap", "_live")
 
-    def __init__(self, belongs: Callable[[Entry], bool]) -> None:
+    def __init__(self, belongs: Callable[[QueueEntry], bool]) -> None:
         self._belongs = belongs
-        self._heap: list[Entry] = []
+        self._heap: list[QueueEntry] = []
         self._live = 0
 
-    def push(self, entry: Entry) -> None:
+    def push(self, entry: QueueEntry) -> None:
         """Take in an entry that belongs."""
         heapq.heappush(self._heap, entry)
         self._live += 1
@@ -94,7 +94,7 @@ class Aged:
             self._heap = [entry for entry in self._heap if self._belongs(entry)]
             heapq.heapify(self._heap)
 
-    def oldest(self) -> Entry | None:
+    def oldest(self) -> QueueEntry | None:
         """Return the oldest entry that belongs, or None."""
         heap = self._heap
         while heap and not self._belongs(heap[0]):

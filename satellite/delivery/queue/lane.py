@@ -17,7 +17,7 @@ from common.ids import MessageId
 from satellite.delivery.decisions.hold import Hold
 from satellite.delivery.decisions.routing import Destination
 from satellite.delivery.decisions.terms import Terms
-from satellite.delivery.queue.entries import EVERY_TRY_US, Aged, Entry, Place, Turn
+from satellite.delivery.queue.entries import EVERY_TRY_US, Aged, Place, QueueEntry, Turn
 from satellite.delivery.queue.pace import Bucket, Pace
 
 AT_ONCE_S = 0.0  # a monotonic time that has always passed
@@ -42,7 +42,7 @@ class Lane:
         self.destination = destination
         self.terms = terms
         self.pace = pace
-        self.entries: dict[MessageId, Entry] = {}
+        self.entries: dict[MessageId, QueueEntry] = {}
         self.bytes = 0
         self.active = 0
         self._settling = 0
@@ -54,15 +54,15 @@ class Lane:
         self._probe_s: float | None = None  # when the next probe is due; None: none is planned
         self._is_probing = False
         self._hinted_s: float | None = None
-        self._waiting: list[tuple[float, Entry]] = []
-        self._called: deque[Entry] = deque()
+        self._waiting: list[tuple[float, QueueEntry]] = []
+        self._called: deque[QueueEntry] = deque()
         self._ready = Aged(lambda entry: entry.place is Place.READY)
         self._parked = Aged(lambda entry: entry.place is Place.PARKED)
         self._all = Aged(lambda entry: entry.place is not Place.GONE)
         self._untold = Aged(_is_untold)  # empty while the policy wants no notices
 
     def put(
-        self, entry: Entry, *, due_s: float, now_s: float, is_held: bool, was_tried: bool
+        self, entry: QueueEntry, *, due_s: float, now_s: float, is_held: bool, was_tried: bool
     ) -> None:
         """Take in a message, or change when it is due; see ``Lanes.put``."""
         known = self.entries.get(entry.id)
@@ -89,12 +89,12 @@ class Lane:
             entry.place = Place.WAITING
             heapq.heappush(self._waiting, (due_s, entry))
 
-    def next(self, now_s: float) -> Entry | None:
+    def next(self, now_s: float) -> QueueEntry | None:
         """Return the message whose turn it is now, or None; give it back with ``done``."""
         self._wake(now_s)
-        return self._errand(now_s) or self._probe(now_s) or self._delivery(now_s)
+        return self._without_server(now_s) or self._probe(now_s) or self._delivery(now_s)
 
-    def done(self, entry: Entry, *, comes_back: bool) -> None:
+    def done(self, entry: QueueEntry, *, comes_back: bool) -> None:
         """End a taken message's turn; see ``Lanes.done``."""
         if entry.is_settling:
             self._settling -= 1
@@ -106,12 +106,12 @@ class Lane:
             if self.hold is not None and self._probe_s is None:
                 self._probe_s = AT_ONCE_S  # one that asked nobody must not have been the last
 
-    def forget(self, entry: Entry) -> None:
+    def forget(self, entry: QueueEntry) -> None:
         """Drop a message whose turn is over, unless another has taken its place already."""
         if entry.place is Place.LEAVING:
             self._move(entry, Place.GONE)
 
-    def settling(self, entry: Entry) -> bool:
+    def settling(self, entry: QueueEntry) -> bool:
         """Give a taken message's place with the server to the next one; return whether it is.
 
         Only few may wait for their commits at once: a crash may deliver each of them again.
@@ -228,13 +228,13 @@ class Lane:
         """Return the monotonic time of the next probe; None while one is under way, or no hold."""
         return self._probe_s
 
-    def oldest(self) -> Entry | None:
+    def oldest(self) -> QueueEntry | None:
         """Return the oldest message, or None."""
         return self._all.oldest()
 
     # ---- inside
 
-    def _errand(self, now_s: float) -> Entry | None:
+    def _without_server(self, now_s: float) -> QueueEntry | None:
         if self.active >= self._most:
             return None
         entry = self._next_called()
@@ -245,16 +245,16 @@ class Lane:
                 entry = oldest if oldest and now_s >= self._expires_s(oldest) else None
         if entry is None:
             entry = self._next_late(now_s)
-        return self._taken(entry, Turn.ERRAND) if entry is not None else None
+        return self._taken(entry, Turn.WITHOUT_SERVER) if entry is not None else None
 
-    def _next_called(self) -> Entry | None:
+    def _next_called(self) -> QueueEntry | None:
         while self._called:
             entry = self._called.popleft()
             if entry.place is Place.CALLED:
                 return entry
         return None
 
-    def _next_late(self, now_s: float) -> Entry | None:
+    def _next_late(self, now_s: float) -> QueueEntry | None:
         """Return the next message of whose delay its sender is to be told."""
         if self.terms.notice_s is None:
             return None
@@ -268,7 +268,7 @@ class Lane:
                 return entry
         return None
 
-    def _probe(self, now_s: float) -> Entry | None:
+    def _probe(self, now_s: float) -> QueueEntry | None:
         if self.hold is None or self._is_probing:
             return None
         if self._probe_s is None or now_s < self._probe_s:
@@ -280,7 +280,7 @@ class Lane:
         self._is_probing = True
         return self._taken(entry, Turn.PROBE)
 
-    def _delivery(self, now_s: float) -> Entry | None:
+    def _delivery(self, now_s: float) -> QueueEntry | None:
         if self.hold is not None or self.active >= self._limit():
             return None
         ready, parked = self._ready.oldest(), self._parked.oldest()
@@ -296,7 +296,7 @@ class Lane:
         # The probe that found the server back is one; the slow start is of those beside it.
         return self.pace.limit + (1 if self._is_probing else 0)
 
-    def _taken(self, entry: Entry, turn: Turn) -> Entry:
+    def _taken(self, entry: QueueEntry, turn: Turn) -> QueueEntry:
         self._move(entry, Place.ACTIVE)
         entry.turn = turn
         entry.round = self.pace.round
@@ -309,12 +309,12 @@ class Lane:
             if entry.place is Place.WAITING:
                 self._move(entry, Place.READY)
 
-    def _call(self, entry: Entry) -> None:
+    def _call(self, entry: QueueEntry) -> None:
         entry.until_us = EVERY_TRY_US
         self._move(entry, Place.CALLED)
         self._called.append(entry)
 
-    def _move(self, entry: Entry, place: Place) -> None:
+    def _move(self, entry: QueueEntry, place: Place) -> None:
         before, entry.place = entry.place, place
         if before is Place.READY:
             self._ready.left()
@@ -335,9 +335,9 @@ class Lane:
         rate = self.terms.drain_rate
         self.bucket = None if rate is None else Bucket(rate)
 
-    def _expires_s(self, entry: Entry) -> float:
+    def _expires_s(self, entry: QueueEntry) -> float:
         return entry.born_s + self.terms.hold_s + SLACK_S
 
 
-def _is_untold(entry: Entry) -> bool:
+def _is_untold(entry: QueueEntry) -> bool:
     return entry.may_be_told and entry.place is not Place.GONE

@@ -17,7 +17,7 @@ from common.ids import MessageId
 from satellite.delivery.decisions.hold import Hold
 from satellite.delivery.decisions.routing import Destination
 from satellite.delivery.decisions.terms import Terms
-from satellite.delivery.queue.entries import Entry
+from satellite.delivery.queue.entries import QueueEntry
 from satellite.delivery.queue.lane import Lane
 from satellite.delivery.queue.pace import Pace
 
@@ -34,7 +34,7 @@ class Held:
     hold: Hold
     messages: int
     bytes: int
-    oldest: Entry
+    oldest: QueueEntry
     hold_s: float
 
 
@@ -63,7 +63,7 @@ class Lanes:
 
     def put(
         self,
-        entry: Entry,
+        entry: QueueEntry,
         *,
         due_s: float,
         now_s: float,
@@ -83,7 +83,7 @@ class Lanes:
         lane.put(entry, due_s=due_s, now_s=now_s, is_held=is_held, was_tried=was_tried)
         self._enter_turn(lane)
 
-    def take(self, *, now_s: float, idle_only: bool = False) -> Entry | None:
+    def take(self, *, now_s: float, idle_only: bool = False) -> QueueEntry | None:
         """Return the next message whose turn it is, or None; give it back with ``done``.
 
         Args:
@@ -105,7 +105,7 @@ class Lanes:
             self._set_alarm(lane)
         return None
 
-    def settling(self, entry: Entry) -> bool:
+    def settling(self, entry: QueueEntry) -> bool:
         """Give a taken message's place with the server to the next one; it is still taken."""
         lane = self._lanes[entry.destination]
         if not lane.settling(entry):
@@ -113,7 +113,7 @@ class Lanes:
         self._enter_turn(lane)
         return True
 
-    def done(self, entry: Entry, *, is_unfinished: bool = False) -> bool:
+    def done(self, entry: QueueEntry, *, is_unfinished: bool = False) -> bool:
         """End a taken message's turn; return whether it is to be read and put again.
 
         Then it counts, for whoever asks what is held, until ``forget`` or until it is put. So a
@@ -131,7 +131,7 @@ class Lanes:
             self._emptied.add(entry.destination)
         return comes_back
 
-    def forget(self, entry: Entry) -> None:
+    def forget(self, entry: QueueEntry) -> None:
         """Drop a message whose turn is over, since it is read anew now."""
         lane = self._lanes.get(entry.destination)
         if lane is not None:
@@ -184,7 +184,7 @@ class Lanes:
 
     # ---- how servers answer
 
-    def succeeded(self, entry: Entry) -> None:
+    def succeeded(self, entry: QueueEntry) -> None:
         """Take note that a server took part in a turn's transaction to its end."""
         lane = self._lanes[entry.destination]
         lane.pace.succeeded()
@@ -192,7 +192,7 @@ class Lanes:
             self._reached[entry.destination.name] = None
         self._enter_turn(lane)
 
-    def pushed_back(self, entry: Entry) -> None:
+    def pushed_back(self, entry: QueueEntry) -> None:
         """Take note that a server wants fewer connections than it had when a turn began."""
         self._lanes[entry.destination].pace.pushed_back(entry.round)
 

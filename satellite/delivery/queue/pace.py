@@ -9,7 +9,7 @@ Source: the shape is TCP's congestion control (RFC 5681 section 3.1), with trans
 
 from __future__ import annotations
 
-from satellite.delivery.decisions.reply import Reply
+from satellite.delivery.decisions.reply import HopReply
 
 GROWTH_SUCCESSES = 20  # transactions between two widenings, once a server has refused more
 BURST_S = 0.1  # of a rate that may be used at once, so that a high one is not bound to the alarm
@@ -104,7 +104,7 @@ class Bucket:
         return since_s + max(0.0, 1.0 - self._tokens) / self.rate_per_s
 
 
-def is_pushback(reply: Reply | None) -> bool:
+def is_pushback(reply: HopReply | None) -> bool:
     """Say whether a reply asks for fewer connections, and not for another message or recipient."""
     if reply is None or reply.severity != 4:
         return False

@@ -18,14 +18,14 @@ from common.states import State
 from satellite.delivery.decisions import hold as holds
 from satellite.delivery.decisions import outcome
 from satellite.delivery.decisions.hold import Hold
-from satellite.delivery.decisions.outcome import Answer, Ending, Stage
+from satellite.delivery.decisions.outcome import Ending, RecipientResult, Stage
 from satellite.delivery.hop.client import BeforeDot, Offer, transact
-from satellite.delivery.hop.connections import Unreachable
+from satellite.delivery.hop.connections import HopUnreachable
 from satellite.delivery.hop.copies import CopyContent, offer_of
-from satellite.delivery.hop.session import Session
-from satellite.delivery.queue.entries import Entry
+from satellite.delivery.hop.session import HopSession
+from satellite.delivery.queue.entries import QueueEntry
 from satellite.delivery.queue.pace import is_pushback
-from satellite.delivery.turns.context import FAULT_PAUSE_S, Room
+from satellite.delivery.turns.context import FAULT_PAUSE_S, TurnContext
 from satellite.delivery.turns.settling import Pair
 from satellite.delivery.turns.turn import MessageTurn
 from satellite.spool.disk.bodies import BodyDamaged
@@ -37,8 +37,10 @@ log = structlog.get_logger()
 class Attempt(MessageTurn):
     """One message's turn with its server."""
 
-    def __init__(self, entry: Entry, room: Room, *, fresh: Stored | None = None) -> None:
-        super().__init__(entry, room, fresh=fresh)
+    def __init__(
+        self, entry: QueueEntry, context: TurnContext, *, fresh: Stored | None = None
+    ) -> None:
+        super().__init__(entry, context, fresh=fresh)
         self._is_last = False  # no transaction follows in this turn
         self._asked = False  # the destination's hosts, in this turn
         self._marked: set[int] = set()  # recipients whose sending mark was written in this turn
@@ -54,26 +56,26 @@ class Attempt(MessageTurn):
 
     async def _deliver(self, stored: Stored, group: list[Pair]) -> int:
         """Do one transaction and commit it; return how many recipients ended."""
-        hold = self._room.lanes.hold_of(self._entry.destination)
+        hold = self._context.lanes.hold_of(self._entry.destination)
         if hold is not None and (self._asked or not self._entry.is_probe):
-            answer = Answer(
+            answer = RecipientResult(
                 stage=Stage.CONNECT, finding=hold.reason, status=outcome.STATUS_UNREACHABLE
             )
             return await self._settling.settle_unreached(stored, group, answer, is_away=True)
         try:
             return await self._transact(stored, group)
-        except Unreachable as error:
+        except HopUnreachable as error:
             return await self._unreachable(stored, group, error)
         except BodyDamaged as error:
             log.error("delivery.body_damaged", message=stored.id, reason=error.what)
-            await self._room.spool.damage(stored.id, error.what)
+            await self._context.spool.damage(stored.id, error.what)
             return len(group)
 
-    async def _unreachable(self, stored: Stored, group: list[Pair], error: Unreachable) -> int:
-        room, destination = self._room, self._entry.destination
-        if error.is_away and room.connections.is_in_use(destination):
+    async def _unreachable(self, stored: Stored, group: list[Pair], error: HopUnreachable) -> int:
+        context, destination = self._context, self._entry.destination
+        if error.is_away and context.connections.is_in_use(destination):
             # It takes no more connections, and mail goes through those that it took: not away.
-            room.lanes.pushed_back(self._entry)
+            context.lanes.pushed_back(self._entry)
             return 0
         # A probe that could not even look up the hosts has not found the destination back.
         is_still_away = self._entry.is_probe and error.answer.ending is Ending.LATER
@@ -83,37 +85,37 @@ class Attempt(MessageTurn):
         return await self._settling.settle_unreached(stored, group, error.answer, is_away=is_away)
 
     def _put_on_hold(self, reason: str) -> None:
-        room, destination = self._room, self._entry.destination
-        hold = Hold(room.clock.now_us(), reason)
-        next_s = self._started_s + holds.probe_wait_s(room.spread())
-        room.lanes.away(destination, hold, next_probe_s=max(next_s, room.clock.monotonic_s()))
+        context, destination = self._context, self._entry.destination
+        hold = Hold(context.clock.now_us(), reason)
+        next_s = self._started_s + holds.probe_wait_s(context.spread())
+        context.lanes.away(destination, hold, next_probe_s=max(next_s, context.clock.monotonic_s()))
 
     async def _transact(self, stored: Stored, group: list[Pair]) -> int:
-        room, destination = self._room, self._entry.destination
-        with room.spool.open_body(stored) as body:
+        context, destination = self._context, self._entry.destination
+        with context.spool.open_body(stored) as body:
             content = CopyContent(stored.copies[group[0][0].copy], body)
-            terms = room.terms(destination)
-            session = room.connections.kept(destination, terms.targets, policy=terms.tls)
+            terms = context.terms(destination)
+            session = context.connections.kept(destination, terms.targets, policy=terms.tls)
             answers = await self._use(session, stored, group, content) if session else None
             if session is None or (answers is not None and _was_closed_meanwhile(answers)):
                 session = await self._open(group)
                 answers = await self._use(session, stored, group, content)
         if answers is None:  # the sending mark could not be written: nothing left, nothing changed
-            await room.clock.sleep(FAULT_PAUSE_S)
+            await context.clock.sleep(FAULT_PAUSE_S)
             return 0
-        room.lanes.returned(destination)
+        context.lanes.returned(destination)
         self._take_note(answers)
-        if self._is_last and room.lanes.settling(self._entry):
-            room.wake()  # the server takes the next one while this one's result becomes durable
+        if self._is_last and context.lanes.settling(self._entry):
+            context.wake()  # the server takes the next one while this one's result becomes durable
         at = self._settling.circumstances(stored, group, is_away=False, session=session)
         records = (self._attempted(stored, group, answers, session),)
         return await self._settling.settle(stored, group, answers, at, records)
 
-    async def _open(self, group: list[Pair]) -> Session:
-        room, destination = self._room, self._entry.destination
+    async def _open(self, group: list[Pair]) -> HopSession:
+        context, destination = self._context, self._entry.destination
         self._asked = True
-        terms = room.terms(destination)
-        opening = room.connections.open(
+        terms = context.terms(destination)
+        opening = context.connections.open(
             destination,
             terms.targets,
             policy=terms.tls,
@@ -127,22 +129,24 @@ class Attempt(MessageTurn):
                 session = await opening
         except TimeoutError:
             text = f"no session within {holds.PROBE_OPEN_S_MAX:g} s"
-            answer = Answer(stage=Stage.CONNECT, finding=text, status=outcome.STATUS_UNREACHABLE)
-            raise Unreachable(answer, is_away=True) from None
-        room.lanes.returned(destination)
+            answer = RecipientResult(
+                stage=Stage.CONNECT, finding=text, status=outcome.STATUS_UNREACHABLE
+            )
+            raise HopUnreachable(answer, is_away=True) from None
+        context.lanes.returned(destination)
         return session
 
-    def _take_note(self, answers: Sequence[Answer]) -> None:
+    def _take_note(self, answers: Sequence[RecipientResult]) -> None:
         """Let the destination's pace follow its answers."""
         replies = [answer.reply for answer in answers if answer.reply is not None]
         if any(map(is_pushback, replies)):
-            self._room.lanes.pushed_back(self._entry)
+            self._context.lanes.pushed_back(self._entry)
         elif replies:
-            self._room.lanes.succeeded(self._entry)
+            self._context.lanes.succeeded(self._entry)
 
     async def _use(
-        self, session: Session, stored: Stored, group: list[Pair], content: CopyContent
-    ) -> list[Answer] | None:
+        self, session: HopSession, stored: Stored, group: list[Pair], content: CopyContent
+    ) -> list[RecipientResult] | None:
         """Do the transaction; None: the sending mark could not be written."""
         try:
             unmarked = [
@@ -150,23 +154,23 @@ class Attempt(MessageTurn):
                 for r, _ in group
                 if r.state is not State.SENDING and r.number not in self._marked
             ]
-            policy = self._room.terms(self._entry.destination).eight_bit
+            policy = self._context.terms(self._entry.destination).eight_bit
             recipients = [(recipient, leg.address) for recipient, leg in group]
             offer = offer_of(stored, recipients, content, eight_bit_policy=policy)
             if not unmarked:  # the usual first try: the mark came with the judgement
                 return await transact(session, offer, before_dot=self._before_dot(stored, group))
             return await self._send_marking(session, offer, stored, group, unmarked)
         finally:
-            self._room.connections.give_back(self._entry.destination, session)
+            self._context.connections.give_back(self._entry.destination, session)
 
     async def _send_marking(
         self,
-        session: Session,
+        session: HopSession,
         offer: Offer,
         stored: Stored,
         group: list[Pair],
         unmarked: list[int],
-    ) -> list[Answer] | None:
+    ) -> list[RecipientResult] | None:
         marked: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         before_dot = self._before_dot(stored, group, marked)
         # The mark becomes durable while MAIL and RCPT are on their way, and before the dot is.
@@ -188,7 +192,7 @@ class Attempt(MessageTurn):
 
     async def _mark(self, stored: Stored, numbers: list[int], marked: asyncio.Future[bool]) -> None:
         try:
-            await self._room.spool.mark_sending(stored.id, numbers)
+            await self._context.spool.mark_sending(stored.id, numbers)
         except BorderScoutError as error:
             # The disk refused it, or an operator froze the message a moment ago.
             log.warning("delivery.not_marked", message=stored.id, reason=error.what)
@@ -198,7 +202,11 @@ class Attempt(MessageTurn):
             marked.set_result(True)
 
     def _attempted(
-        self, stored: Stored, group: list[Pair], answers: Sequence[Answer], session: Session
+        self,
+        stored: Stored,
+        group: list[Pair],
+        answers: Sequence[RecipientResult],
+        session: HopSession,
     ) -> Outgoing:
         fields: dict[str, Any] = {
             "destination": self._entry.destination.name,
@@ -226,7 +234,7 @@ def _by_copy(pairs: Sequence[Pair]) -> list[list[Pair]]:
     return list(groups.values())
 
 
-def _was_closed_meanwhile(answers: Sequence[Answer]) -> bool:
+def _was_closed_meanwhile(answers: Sequence[RecipientResult]) -> bool:
     """Say whether a kept session had been given up by the other side before we said MAIL."""
     for answer in answers:
         if answer.stage is not Stage.MAIL or answer.ending is not Ending.LATER:

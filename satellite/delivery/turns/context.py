@@ -107,7 +107,7 @@ class DeliverySpool(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+class TurnContext:
     """What all attempts share."""
 
     spool: DeliverySpool

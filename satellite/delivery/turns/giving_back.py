@@ -14,7 +14,7 @@ from common.ids import MessageId
 from common.tasks import finish
 from common.verdict import printable
 from satellite.delivery.decisions.outcome import Fate
-from satellite.delivery.turns.context import Room
+from satellite.delivery.turns.context import TurnContext
 from satellite.delivery.turns.reporting import told
 from satellite.spool.disk.bodies import BodyDamaged
 from satellite.spool.model.messages import Stored
@@ -39,11 +39,11 @@ class GivenBack:
     is_content_lost: bool
 
 
-async def give_back(room: Room, message: MessageId, *, reason: str) -> GivenBack | None:
+async def give_back(context: TurnContext, message: MessageId, *, reason: str) -> GivenBack | None:
     """End what is frozen or damaged of a message with a DSN to its sender, as NOTIFY wants it.
 
     Args:
-        room: what all turns share.
+        context: what all turns share.
         message: which one.
         reason: the operator's, for the sender; empty: none.
 
@@ -54,20 +54,20 @@ async def give_back(room: Room, message: MessageId, *, reason: str) -> GivenBack
         IllegalTransition: some of it has gone on or ended meanwhile; nothing has changed.
         EnvironmentFailure: the body cannot be read now, or nothing written; it may work later.
     """
-    stored = room.spool.message(message)
+    stored = context.spool.message(message)
     chosen = [one for one in stored.recipients if one.state in STOPPED] if stored else []
     if stored is None or not chosen:
         return None
-    is_lost = not await _is_whole(room, stored)
+    is_lost = not await _is_whole(context, stored)
     words = RETURNED + (f": {printable(reason, length_max=REASON_LENGTH_MAX)}" if reason else "")
     finding = f"{LOST}; {words}" if is_lost else words
     fates = [
         Fate(recipient=one, status=STATUS_GIVEN_BACK, diagnostic=f"X-BorderScout; {finding}")
         for one in chosen
     ]
-    heard = told(room, stored, fates, is_content_lost=is_lost)
+    heard = told(context, stored, fates, is_content_lost=is_lost)
     await finish(
-        room.spool.bounce(
+        context.spool.bounce(
             message,
             [one.number for one in chosen],
             finding,
@@ -76,8 +76,8 @@ async def give_back(room: Room, message: MessageId, *, reason: str) -> GivenBack
         )
     )
     for bounce in heard.bounces:
-        room.metrics.bounces.inc()
-        room.offer(bounce.id)
+        context.metrics.bounces.inc()
+        context.offer(bounce.id)
     return GivenBack(
         recipients=len(chosen),
         is_told=bool(heard.bounces),
@@ -86,10 +86,10 @@ async def give_back(room: Room, message: MessageId, *, reason: str) -> GivenBack
     )
 
 
-async def _is_whole(room: Room, stored: Stored) -> bool:
+async def _is_whole(context: TurnContext, stored: Stored) -> bool:
     """Say whether a body is what was accepted, to its last octet."""
     try:
-        with room.spool.open_body(stored) as body:
+        with context.spool.open_body(stored) as body:
             await body.verify()
     except BodyDamaged:
         return False

@@ -14,10 +14,10 @@ from dataclasses import replace
 from common.envelope import Notify
 from common.states import OUTCOMES
 from satellite.delivery.decisions import notices
-from satellite.delivery.decisions.outcome import Action
+from satellite.delivery.decisions.outcome import DsnAction
 from satellite.delivery.decisions.routing import Destination
 from satellite.delivery.dsn.bounce import delayed
-from satellite.delivery.turns.context import Room
+from satellite.delivery.turns.context import TurnContext
 from satellite.delivery.turns.reporting import start_of
 from satellite.spool.model.messages import NewMessage, Recipient, Settled, Stored
 
@@ -25,18 +25,18 @@ _SECOND_US = 1_000_000
 
 
 def late(
-    room: Room, stored: Stored, destination: Destination, recipients: Iterable[Recipient]
+    context: TurnContext, stored: Stored, destination: Destination, recipients: Iterable[Recipient]
 ) -> tuple[Recipient, ...]:
     """Return those of a message's recipients of whose delay its sender is to be told now."""
-    notice_s = room.terms(destination).notice_s
-    if notice_s is None or room.spool.age_us() - stored.age_us < notice_s * _SECOND_US:
+    notice_s = context.terms(destination).notice_s
+    if notice_s is None or context.spool.age_us() - stored.age_us < notice_s * _SECOND_US:
         return ()
     untold = [recipient for recipient in recipients if not recipient.told_us]
     return notices.told(stored, untold, Notify.DELAY)
 
 
 def with_notice(
-    room: Room,
+    context: TurnContext,
     stored: Stored,
     destination: Destination,
     recipients: Iterable[Recipient],
@@ -45,7 +45,7 @@ def with_notice(
     """Return results with those marked of whom the sender is told now, and what it is told.
 
     Args:
-        room: gives ids, the time and the body.
+        context: gives ids, the time and the body.
         stored: the message.
         destination: of these recipients.
         recipients: as they were before.
@@ -54,12 +54,12 @@ def with_notice(
     staying = {result.number: result for result in results if result.state not in OUTCOMES}
     if not staying:
         return tuple(results), ()
-    chosen = late(room, stored, destination, (r for r in recipients if r.number in staying))
+    chosen = late(context, stored, destination, (r for r in recipients if r.number in staying))
     if not chosen:
         return tuple(results), ()
     numbers = {recipient.number for recipient in chosen}
     told = tuple(replace(r, told=True) if r.number in numbers else r for r in results)
-    return told, (_notice(room, stored, destination, [_after(r, staying) for r in chosen]),)
+    return told, (_notice(context, stored, destination, [_after(r, staying) for r in chosen]),)
 
 
 def _after(recipient: Recipient, results: dict[int, Settled]) -> Recipient:
@@ -68,18 +68,18 @@ def _after(recipient: Recipient, results: dict[int, Settled]) -> Recipient:
 
 
 def _notice(
-    room: Room, stored: Stored, destination: Destination, recipients: Sequence[Recipient]
+    context: TurnContext, stored: Stored, destination: Destination, recipients: Sequence[Recipient]
 ) -> NewMessage:
-    now_us = room.clock.now_us()
-    passed_us = room.spool.age_us() - stored.age_us
-    left_us = int(room.terms(destination).hold_s * _SECOND_US) - passed_us
-    room.metrics.notices.inc()
+    now_us = context.clock.now_us()
+    passed_us = context.spool.age_us() - stored.age_us
+    left_us = int(context.terms(destination).hold_s * _SECOND_US) - passed_us
+    context.metrics.notices.inc()
     return delayed(
         stored,
         recipients,
-        start=start_of(room, stored, Action.DELAYED),
-        report_id=room.new_id(),
+        start=start_of(context, stored, DsnAction.DELAYED),
+        report_id=context.new_id(),
         now_us=now_us,
         retry_until_us=now_us + max(0, left_us),
-        reporter=room.reporter,
+        reporter=context.reporter,
     )

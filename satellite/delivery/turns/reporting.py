@@ -13,38 +13,38 @@ from common.address import domain_of
 from common.envelope import Notify
 from common.records import Event
 from satellite.delivery.decisions.notices import Silence, silence
-from satellite.delivery.decisions.outcome import Action, Fate
+from satellite.delivery.decisions.outcome import DsnAction, Fate
 from satellite.delivery.dsn import bounce
 from satellite.delivery.dsn.returned import returned_bytes
-from satellite.delivery.turns.context import Room
+from satellite.delivery.turns.context import TurnContext
 from satellite.spool.disk.bodies import BodyDamaged
 from satellite.spool.model.messages import NewMessage, Outgoing, Stored
 
 _ASKED_BY = {
-    Action.FAILED: Notify.FAILURE,
-    Action.DELAYED: Notify.DELAY,
-    Action.RELAYED: Notify.SUCCESS,
+    DsnAction.FAILED: Notify.FAILURE,
+    DsnAction.DELAYED: Notify.DELAY,
+    DsnAction.RELAYED: Notify.SUCCESS,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ToldSenders:
     """What one commit tells senders, and what it does not."""
 
     bounces: tuple[NewMessage, ...]
     records: tuple[Outgoing, ...]
 
 
-_NOTHING_TOLD = Told((), ())
+_NOTHING_TOLD = ToldSenders((), ())
 
 
 def told(
-    room: Room, stored: Stored, fates: Sequence[Fate], *, is_content_lost: bool = False
-) -> Told:
+    context: TurnContext, stored: Stored, fates: Sequence[Fate], *, is_content_lost: bool = False
+) -> ToldSenders:
     """Return the DSNs for what happened to recipients of a message.
 
     Args:
-        room: gives ids, the time and the body.
+        context: gives ids, the time and the body.
         stored: the message.
         fates: of recipients that ended, or are late, in this commit.
         is_content_lost: its body is known not to be what was accepted: nothing of it is returned.
@@ -61,40 +61,42 @@ def told(
             why_not = silence(stored, fate.recipient, notify)
             if why_not is None:
                 heard.append(fate)
-            elif action is Action.FAILED:
+            elif action is DsnAction.FAILED:
                 withheld.setdefault(why_not, []).append(fate.recipient.address)
-        if heard and not _is_allowed(room, stored):
+        if heard and not _is_allowed(context, stored):
             addresses = [fate.recipient.address for fate in heard]
             withheld.setdefault(Silence.TOO_MANY, []).extend(addresses)
         elif heard:
-            start = None if is_content_lost else start_of(room, stored, action)
-            bounces.append(_report(room, stored, heard, start))
+            start = None if is_content_lost else start_of(context, stored, action)
+            bounces.append(_report(context, stored, heard, start))
     records = tuple(_withheld(stored, why, addresses) for why, addresses in withheld.items())
-    return Told(tuple(bounces), records)
+    return ToldSenders(tuple(bounces), records)
 
 
-def start_of(room: Room, stored: Stored, action: Action) -> bytes | None:
+def start_of(context: TurnContext, stored: Stored, action: DsnAction) -> bytes | None:
     """Return as much of a message's body as a DSN is made from; None when it cannot be read."""
     try:
-        with room.spool.open_body(stored) as body:
+        with context.spool.open_body(stored) as body:
             return body.read(0, returned_bytes(stored, action))
     except BodyDamaged:
         return None  # the sender is told all the same
 
 
-def _is_allowed(room: Room, stored: Stored) -> bool:
+def _is_allowed(context: TurnContext, stored: Stored) -> bool:
     domain = domain_of(stored.envelope.sender)
-    return room.allowance.take(domain, now_s=room.clock.monotonic_s())
+    return context.allowance.take(domain, now_s=context.clock.monotonic_s())
 
 
-def _report(room: Room, stored: Stored, fates: Sequence[Fate], start: bytes | None) -> NewMessage:
+def _report(
+    context: TurnContext, stored: Stored, fates: Sequence[Fate], start: bytes | None
+) -> NewMessage:
     return bounce.report(
         stored,
         fates,
         start=start,
-        report_id=room.new_id(),
-        now_us=room.clock.now_us(),
-        reporter=room.reporter,
+        report_id=context.new_id(),
+        now_us=context.clock.now_us(),
+        reporter=context.reporter,
     )
 
 

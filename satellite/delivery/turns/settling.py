@@ -18,10 +18,10 @@ from common.states import OUTCOMES, State
 from common.tasks import finish
 from satellite.delivery.decisions import hold as holds
 from satellite.delivery.decisions import outcome
-from satellite.delivery.decisions.outcome import Answer, Settlement, Stage
+from satellite.delivery.decisions.outcome import RecipientResult, Settlement, Stage
 from satellite.delivery.decisions.routing import Leg
-from satellite.delivery.hop.session import Session
-from satellite.delivery.turns.context import FAULT_PAUSE_S, Room
+from satellite.delivery.hop.session import HopSession
+from satellite.delivery.turns.context import FAULT_PAUSE_S, TurnContext
 from satellite.delivery.turns.late import late, with_notice
 from satellite.delivery.turns.reporting import told
 from satellite.spool.model.messages import NewMessage, Outgoing, Recipient, Settled, Stored
@@ -47,12 +47,12 @@ class Settling:
     """The results of one message's turn.
 
     Args:
-        room: what all turns share.
+        context: what all turns share.
         started_s: when the turn began, monotonic.
     """
 
-    def __init__(self, room: Room, *, started_s: float) -> None:
-        self._room = room
+    def __init__(self, context: TurnContext, *, started_s: float) -> None:
+        self._context = context
         self._started_s = started_s
         self._pending: _Pending | None = None
         # Whose final dot has left without a result that is kept here.
@@ -64,7 +64,7 @@ class Settling:
         group: Sequence[Pair],
         *,
         is_away: bool,
-        session: Session | None = None,
+        session: HopSession | None = None,
     ) -> outcome.Circumstances:
         """Return what beside the answers decides how recipients go on.
 
@@ -74,19 +74,19 @@ class Settling:
             is_away: no host of the destination can be talked to.
             session: with the next hop that was talked to; None: none.
         """
-        room = self._room
-        now_us = room.clock.now_us()
+        context = self._context
+        now_us = context.clock.now_us()
         return outcome.Circumstances(
             now_us=now_us,
-            schedule=room.schedule,
-            spread=room.spread(),
+            schedule=context.schedule,
+            spread=context.spread(),
             host=session.host if session else "",
             remote_host=session.hop.target.host if session else "",
-            passes_wishes_on=session is not None and session.extensions.dsn,
+            relays_dsn=session is not None and session.extensions.dsn,
             is_away=is_away,
             next_probe_us=now_us + int(holds.PROBE_S_MAX * _SECOND_US),
             is_expired=holds.is_expired(
-                age_us=room.spool.age_us(),
+                age_us=context.spool.age_us(),
                 accepted_age_us=stored.age_us,
                 hold_days=group[0][1].hold_days,
             ),
@@ -96,7 +96,7 @@ class Settling:
         self,
         stored: Stored,
         group: Sequence[Pair],
-        answers: Sequence[Answer],
+        answers: Sequence[RecipientResult],
         at: outcome.Circumstances,
         records: tuple[Outgoing, ...] = (),
     ) -> int:
@@ -107,7 +107,7 @@ class Settling:
             records += (
                 Outgoing(event=Event.POSSIBLY_DELIVERED, message_id=stored.id, fields=fields),
             )
-        heard = told(self._room, stored, settlement.fates)
+        heard = told(self._context, stored, settlement.fates)
         await self._put(
             stored, group, settlement.results, records + heard.records, bounces=heard.bounces
         )
@@ -115,7 +115,7 @@ class Settling:
         return sum(result.state in OUTCOMES for result in settlement.results)
 
     async def settle_unreached(
-        self, stored: Stored, group: Sequence[Pair], answer: Answer, *, is_away: bool
+        self, stored: Stored, group: Sequence[Pair], answer: RecipientResult, *, is_away: bool
     ) -> int:
         """Commit that no server was talked to, if that is news; return how many ended."""
         at = self.circumstances(stored, group, is_away=is_away)
@@ -123,14 +123,14 @@ class Settling:
         is_news = not (is_away and all(r.state is State.HELD for r in recipients))
         destination = group[0][1].destination
         # A probe that failed changes nothing and is not worth a commit.
-        if not (is_news or at.is_expired or late(self._room, stored, destination, recipients)):
+        if not (is_news or at.is_expired or late(self._context, stored, destination, recipients)):
             return 0
         return await self.settle(stored, group, [answer] * len(group), at)
 
     async def tell_of_delay(self, stored: Stored, group: Sequence[Pair]) -> None:
         """Commit that the sender is told of a delay, if it is; all else stays as it is."""
         recipients = [recipient for recipient, _ in group]
-        chosen = late(self._room, stored, group[0][1].destination, recipients)
+        chosen = late(self._context, stored, group[0][1].destination, recipients)
         results = tuple(_unchanged(recipient) for recipient in chosen)
         if results:
             await self._put(stored, group, results, ())
@@ -141,7 +141,7 @@ class Settling:
         if self.unanswered is None:
             return
         stored, group = self.unanswered
-        answer = Answer(
+        answer = RecipientResult(
             stage=Stage.DOT,
             finding="a fault of ours after the final dot",
             status="4.3.0",
@@ -162,7 +162,7 @@ class Settling:
         """Keep the results and commit them, with the notice of delay that is due by now."""
         recipients = [recipient for recipient, _ in group]
         destination = group[0][1].destination
-        results, notices = with_notice(self._room, stored, destination, recipients, results)
+        results, notices = with_notice(self._context, stored, destination, recipients, results)
         self._pending = _Pending(stored.id, results, records, bounces + notices)
         self.unanswered = None
         await self._commit()
@@ -173,7 +173,7 @@ class Settling:
         while pending is not None and self._pending is pending:
             try:
                 await finish(
-                    self._room.spool.settle(
+                    self._context.spool.settle(
                         pending.message,
                         pending.results,
                         records=pending.records,
@@ -182,7 +182,7 @@ class Settling:
                 )
             except EnvironmentFailure as error:
                 log.error("delivery.not_settled", message=pending.message, reason=error.what)
-                await self._room.clock.sleep(FAULT_PAUSE_S)
+                await self._context.clock.sleep(FAULT_PAUSE_S)
             except LocalError as error:
                 # Somebody moved these recipients meanwhile; the table of states has the last word.
                 log.error("delivery.result_refused", message=pending.message, reason=error.what)
@@ -190,16 +190,16 @@ class Settling:
             else:
                 self._pending = None
                 for bounce in pending.bounces:
-                    self._room.metrics.bounces.inc()
-                    self._room.offer(bounce.id)
+                    self._context.metrics.bounces.inc()
+                    self._context.offer(bounce.id)
 
     def _count(self, settlement: Settlement) -> None:
-        metrics = self._room.metrics
+        metrics = self._context.metrics
         for result in settlement.results:
             metrics.attempts_to[result.state].inc()
         if settlement.possibly_delivered:
             metrics.ambiguous.inc(len(settlement.possibly_delivered))
-        metrics.duration.observe(self._room.clock.monotonic_s() - self._started_s)
+        metrics.duration.observe(self._context.clock.monotonic_s() - self._started_s)
 
 
 def _unchanged(recipient: Recipient) -> Settled:

@@ -9,8 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from satellite.delivery.decisions.routing import Destination
-from satellite.delivery.queue.entries import Entry
-from satellite.delivery.turns.context import PENDING, Room
+from satellite.delivery.queue.entries import QueueEntry
+from satellite.delivery.turns.context import PENDING, TurnContext
 from satellite.delivery.turns.settling import Pair, Settling
 from satellite.spool.model.messages import Stored
 
@@ -20,27 +20,29 @@ class MessageTurn(ABC):
 
     Args:
         entry: the message's place in its lane.
-        room: what all turns share.
+        context: what all turns share.
         fresh: the message, when it was read just now.
     """
 
-    def __init__(self, entry: Entry, room: Room, *, fresh: Stored | None = None) -> None:
+    def __init__(
+        self, entry: QueueEntry, context: TurnContext, *, fresh: Stored | None = None
+    ) -> None:
         self.is_unfinished = True  # recipients of this destination may need another turn
         self._entry = entry
-        self._room = room
+        self._context = context
         self._fresh = fresh
-        self._started_s = room.clock.monotonic_s()
-        self._settling = Settling(room, started_s=self._started_s)
+        self._started_s = context.clock.monotonic_s()
+        self._settling = Settling(context, started_s=self._started_s)
 
     async def run(self) -> None:
         """Do what is due; return when all of it is committed."""
         await self._settling.finish_what_a_fault_left()
-        stored = self._fresh or self._room.spool.message(self._entry.id)
+        stored = self._fresh or self._context.spool.message(self._entry.id)
         self._fresh = None
         if stored is None:
             self.is_unfinished = False
             return
-        pairs = _pairs_of(self._room, stored, self._entry.destination)
+        pairs = _pairs_of(self._context, stored, self._entry.destination)
         self.is_unfinished = await self._take(stored, pairs) < len(pairs)
 
     @abstractmethod
@@ -48,13 +50,13 @@ class MessageTurn(ABC):
         """Do what is due for the recipients that have not ended; return how many ended."""
 
 
-def _pairs_of(room: Room, stored: Stored, destination: Destination) -> list[Pair]:
+def _pairs_of(context: TurnContext, stored: Stored, destination: Destination) -> list[Pair]:
     """Return a message's recipients for a destination that have not ended, with their ways."""
-    preferences = room.spool.preferences
+    preferences = context.spool.preferences
     pairs = []
     for recipient in stored.recipients:
         if recipient.state in PENDING:
-            leg = room.ways.leg(recipient.address, stored.origin, preferences)
+            leg = context.ways.leg(recipient.address, stored.origin, preferences)
             if leg.destination == destination:
                 pairs.append((recipient, leg))
     return pairs

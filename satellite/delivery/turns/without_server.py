@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from common.states import State
-from satellite.delivery.decisions.outcome import STATUS_UNREACHABLE, Answer, Stage
+from satellite.delivery.decisions.outcome import STATUS_UNREACHABLE, RecipientResult, Stage
 from satellite.delivery.turns.settling import Pair
 from satellite.delivery.turns.turn import MessageTurn
 from satellite.spool.model.messages import Stored
@@ -21,7 +21,7 @@ STATUS_RETURNED = "5.3.2"
 _TRIED = frozenset({State.HELD, State.DEFERRED})
 
 
-class Errand(MessageTurn):
+class TurnWithoutServer(MessageTurn):
     """One message's turn without its server."""
 
     async def _take(self, stored: Stored, pairs: Sequence[Pair]) -> int:
@@ -31,20 +31,22 @@ class Errand(MessageTurn):
         return ended + (await self._keep(stored, rest) if rest else 0)
 
     def _goes_back(self, pair: Pair) -> bool:
-        terms = self._room.terms(self._entry.destination)
+        terms = self._context.terms(self._entry.destination)
         return pair[0].state in _TRIED and terms.returns(self._entry.id)
 
     async def _return(self, stored: Stored, pairs: Sequence[Pair]) -> int:
-        reason = self._room.terms(self._entry.destination).return_reason
+        reason = self._context.terms(self._entry.destination).return_reason
         finding = "returned by order of an operator" + (f": {reason}" if reason else "")
-        answer = Answer(stage=Stage.CONNECT, finding=finding, status=STATUS_RETURNED)
+        answer = RecipientResult(stage=Stage.CONNECT, finding=finding, status=STATUS_RETURNED)
         at = self._settling.circumstances(stored, pairs, is_away=False)
         return await self._settling.settle(stored, pairs, [answer] * len(pairs), at)
 
     async def _keep(self, stored: Stored, pairs: Sequence[Pair]) -> int:
-        hold = self._room.lanes.hold_of(self._entry.destination)
+        hold = self._context.lanes.hold_of(self._entry.destination)
         if hold is None:
             await self._settling.tell_of_delay(stored, pairs)
             return 0
-        answer = Answer(stage=Stage.CONNECT, finding=hold.reason, status=STATUS_UNREACHABLE)
+        answer = RecipientResult(
+            stage=Stage.CONNECT, finding=hold.reason, status=STATUS_UNREACHABLE
+        )
         return await self._settling.settle_unreached(stored, pairs, answer, is_away=True)

@@ -29,8 +29,8 @@ from satellite.filtering.listing import (
     query_name,
     read_answer,
 )
-from satellite.filtering.resolver import Answer, NoAnswer
-from satellite.filtering.standing import Standing
+from satellite.filtering.resolver import DnsAnswer, NoDnsAnswer
+from satellite.filtering.standing import ListStanding
 from satellite.settings import FilterSettings
 
 log = structlog.get_logger()
@@ -43,7 +43,7 @@ KIND = "dnsbl"
 class _List:
     """One zone: what is known of it, and a lock so that one message tests it for all."""
 
-    standing: Standing = field(default_factory=Standing)
+    standing: ListStanding = field(default_factory=ListStanding)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -128,7 +128,7 @@ class Dnsbl:
                 if refusal is not None:
                     return refusal.outcome, 0.0, refusal.reason
                 answer = await self._ask(query_name(client, body.zone))
-        except (NoAnswer, TimeoutError) as error:
+        except (NoDnsAnswer, TimeoutError) as error:
             reason = str(error) or f"no answer within {self.budget_s:g} s"
             standing.was_silent(self._clock.monotonic_s(), reason)
             return Outcome.UNAVAILABLE, 0.0, reason
@@ -136,7 +136,7 @@ class Dnsbl:
         return self._read(standing, name, body, client, answer)
 
     def _read(
-        self, standing: Standing, name: str, body: FilterBody, client: str, answer: Answer
+        self, standing: ListStanding, name: str, body: FilterBody, client: str, answer: DnsAnswer
     ) -> tuple[Outcome, float, str]:
         match read_answer(answer.addresses, body.codes):
             case Listed(codes, points):
@@ -147,7 +147,7 @@ class Dnsbl:
                 self._disable(standing, name, f"{body.zone} {reason}")
                 return Outcome.ERROR, 0.0, f"{body.zone} {reason}"
 
-    async def _test(self, standing: Standing, name: str, body: FilterBody) -> None:
+    async def _test(self, standing: ListStanding, name: str, body: FilterBody) -> None:
         """Ask for the entry that must be there and the one that must not.
 
         Raises:
@@ -167,11 +167,11 @@ class Dnsbl:
                 return self._disable(standing, name, reason)
         return standing.passed(self._clock.monotonic_s())
 
-    def _disable(self, standing: Standing, name: str, reason: str) -> None:
+    def _disable(self, standing: ListStanding, name: str, reason: str) -> None:
         log.warning("dnsbl.disabled", list=name, reason=printable(reason))
         standing.broke(self._clock.monotonic_s(), reason)
 
-    async def _ask(self, query: str) -> Answer:
+    async def _ask(self, query: str) -> DnsAnswer:
         known = self._answers.get(query, now_s=self._clock.monotonic_s())
         if known is not None:
             return known
@@ -179,7 +179,7 @@ class Dnsbl:
         self._answers.keep(query, answer, now_s=self._clock.monotonic_s())
         return answer
 
-    def _show(self, name: str, standing: Standing) -> None:
+    def _show(self, name: str, standing: ListStanding) -> None:
         refused = standing.refusal(self._clock.monotonic_s()) is not None
         self._disabled.labels(name).set(float(refused))
         self._shown.add(name)

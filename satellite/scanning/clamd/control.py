@@ -39,7 +39,7 @@ class Stats:
     queued: int | None
 
 
-class Control:
+class ClamdControl:
     """The control commands of one clamd.
 
     Args:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from common.clock import Clock
-from satellite.scanning.clamd.session import Session, connect
+from satellite.scanning.clamd.session import ClamdSession, connect
 
 IDLE_S_MAX = 20.0  # clamd closes after 30 s (IdleTimeout); ours go first
 
@@ -27,9 +27,9 @@ class Pool:
         self._address = address
         self._clock = clock
         self._places = asyncio.Semaphore(sessions_max)
-        self._idle: list[tuple[float, Session]] = []
+        self._idle: list[tuple[float, ClamdSession]] = []
 
-    async def lend(self, *, fresh: bool = False) -> Session:
+    async def lend(self, *, fresh: bool = False) -> ClamdSession:
         """Return a session for one exchange; ``take_back`` follows, whatever comes of it.
 
         Args:
@@ -48,7 +48,7 @@ class Pool:
             self._places.release()
             raise
 
-    def take_back(self, session: Session) -> None:
+    def take_back(self, session: ClamdSession) -> None:
         """Keep a session if it can be used again."""
         self._places.release()
         if session.is_usable:
@@ -62,7 +62,7 @@ class Pool:
             session.close()
         self._idle.clear()
 
-    def _kept(self) -> Session | None:
+    def _kept(self) -> ClamdSession | None:
         while self._idle:
             since_s, session = self._idle.pop()
             if self._clock.monotonic_s() - since_s < IDLE_S_MAX and session.is_silent():

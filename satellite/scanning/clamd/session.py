@@ -34,7 +34,7 @@ _LENGTH = struct.Struct("!I")
 _END = _LENGTH.pack(0)
 
 
-class Unreachable(EnvironmentFailure):
+class ClamdUnreachable(EnvironmentFailure):
     """clamd does not take connections."""
 
 
@@ -50,7 +50,7 @@ class SampleUnreadable(EnvironmentFailure):
     """The message itself cannot be read."""
 
 
-async def connect(address: str) -> Session:
+async def connect(address: str) -> ClamdSession:
     """Return a new session.
 
     Args:
@@ -61,14 +61,14 @@ async def connect(address: str) -> Session:
     """
     try:
         async with asyncio.timeout(CONNECT_S):
-            return Session(await _connected(address))
+            return ClamdSession(await _connected(address))
     except TimeoutError:
-        raise Unreachable(f"no connection to {address} within {CONNECT_S:g} s") from None
+        raise ClamdUnreachable(f"no connection to {address} within {CONNECT_S:g} s") from None
     except OSError as error:
-        raise Unreachable(f"no connection to {address}: {error.strerror or error}") from None
+        raise ClamdUnreachable(f"no connection to {address}: {error.strerror or error}") from None
 
 
-class Session:
+class ClamdSession:
     """One connection in clamd's session mode, for one command at a time.
 
     Attributes:

@@ -17,14 +17,14 @@ from common.clock import Clock
 from common.errors import LocalError
 from common.verdict import Outcome, Verdict
 from satellite.scanning.clamd import replies
-from satellite.scanning.clamd.control import Control, Stats
+from satellite.scanning.clamd.control import ClamdControl, Stats
 from satellite.scanning.clamd.pool import Pool
 from satellite.scanning.clamd.replies import Meaning
 from satellite.scanning.clamd.session import (
+    ClamdUnreachable,
     Misunderstood,
     SampleUnreadable,
     SessionEnded,
-    Unreachable,
 )
 from satellite.scanning.engine import Engine, EngineContext, EngineHealth, options_of
 from satellite.scanning.sample import Sample
@@ -74,7 +74,7 @@ class Clamav:
         self._name = name
         self._clock = clock
         self._pool = Pool(address, clock=clock, sessions_max=sessions_max)
-        self._control = Control(address)
+        self._control = ClamdControl(address)
         self._version = ""
         self._version_until_s = float("-inf")
         self._asking_version = asyncio.Lock()
@@ -91,7 +91,7 @@ class Clamav:
                 said, tries = await self._asked(sample)
         except TimeoutError:
             said = Meaning(Outcome.TIMEOUT, (), f"no answer within {deadline_s:g} s")
-        except Unreachable as error:
+        except ClamdUnreachable as error:
             said = Meaning(Outcome.UNAVAILABLE, (), error.what)
         except (SessionEnded, Misunderstood, SampleUnreadable) as error:
             said = Meaning(Outcome.ERROR, (), error.what)

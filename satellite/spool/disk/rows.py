@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from common.envelope import NO_WISH, Envelope, Notify, Return, Wish
+from common.envelope import NO_DSN_PARAMETERS, DsnParameters, Envelope, Notify, Return
 from common.ids import MessageId
 from common.states import State
 from satellite.spool.model.messages import Copy, Origin, PendingRow, Recipient, Stored
@@ -88,16 +88,16 @@ def _recipient(row: tuple[Any, ...]) -> Recipient:
         next_us=next_us,
         reply=reply,
         copy=copy,
-        wish=_wish(notify, original),
+        dsn=_dsn(notify, original),
         told_us=told_us,
         suspect=bool(suspect),
     )
 
 
-def _wish(notify: str, original: str) -> Wish:
+def _dsn(notify: str, original: str) -> DsnParameters:
     if not notify and not original:
-        return NO_WISH
-    return Wish(
+        return NO_DSN_PARAMETERS
+    return DsnParameters(
         notify=frozenset(Notify(word) for word in notify.split(",") if word), original=original
     )
 
@@ -111,7 +111,7 @@ def _stored(
     (origin, received_us, age_us, client, helo, sender, smtputf8, eight_bit, tls) = row[:9]
     (size, sha256, trace, in_file, revision, subject, scans, released_from) = row[9:17]
     returned, envelope_id = row[17:]
-    wishes = tuple(recipient.wish for recipient in recipients)
+    dsn_parameters = tuple(recipient.dsn for recipient in recipients)
     envelope = Envelope(
         client_address=client,
         helo=helo,
@@ -120,7 +120,9 @@ def _stored(
         smtputf8=bool(smtputf8),
         eight_bit=bool(eight_bit),
         tls=tls,
-        wishes=wishes if any(wish is not NO_WISH for wish in wishes) else (),
+        dsn_parameters=dsn_parameters
+        if any(dsn is not NO_DSN_PARAMETERS for dsn in dsn_parameters)
+        else (),
         returned=Return(returned) if returned else None,
         envelope_id=envelope_id,
     )
@@ -179,8 +181,8 @@ def recipient_row(message: MessageId, recipient: Recipient) -> tuple[Any, ...]:
         recipient.decided,
         recipient.reason,
         recipient.copy,
-        ",".join(sorted(recipient.wish.notify)),
-        recipient.wish.original,
+        ",".join(sorted(recipient.dsn.notify)),
+        recipient.dsn.original,
     )
 
 

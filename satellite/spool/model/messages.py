@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from common.envelope import NO_WISH, Envelope, Wish
+from common.envelope import NO_DSN_PARAMETERS, DsnParameters, Envelope
 from common.ids import MessageId
 from common.records import Event
 from common.states import State
@@ -62,7 +62,7 @@ class Recipient:
     next_us: int = 0  # wall clock, when to try again; 0: now
     reply: str = ""  # the last reply of the customer's server
     copy: int = -1  # which of the message's copies; -1: none yet
-    wish: Wish = NO_WISH  # what the sender wants to be told
+    dsn: DsnParameters = NO_DSN_PARAMETERS  # what the sender wants to be told
     told_us: int = 0  # when the sender was told of the delay; 0: not yet
     suspect: bool = False  # judged spam or virus: its sender may be forged, and is told nothing
 

@@ -28,7 +28,7 @@ class Recovery(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StateRow:
     """One state: its meaning, what may follow, what recovery does, and which record tells of it.
 
     ``record`` is None for the sending mark alone: what became of it is in the records of the
@@ -42,55 +42,55 @@ class Row:
 
 
 _S = State
-_ENDED = Row("", frozenset(), Recovery.NOTHING, Event.ENDED)
+_ENDED = StateRow("", frozenset(), Recovery.NOTHING, Event.ENDED)
 
 _DISPOSED = frozenset({_S.QUEUED, _S.SENDING, _S.QUARANTINED, _S.DROPPED})
 _NOT_DELIVERED = frozenset({_S.DEFERRED, _S.HELD, _S.BOUNCED, _S.EXPIRED, _S.FROZEN, _S.DAMAGED})
 
-TABLE: Mapping[State, Row] = {
-    _S.RECEIVED: Row(
+TABLE: Mapping[State, StateRow] = {
+    _S.RECEIVED: StateRow(
         "message and envelope are durable; answered 250",
         _DISPOSED | {_S.WAITING, _S.DAMAGED},
         Recovery.SCAN,
         Event.ACCEPTED,
     ),
-    _S.WAITING: Row(
+    _S.WAITING: StateRow(
         "an engine that must answer does not",
         _DISPOSED | {_S.WAITING, _S.DAMAGED},
         Recovery.SCAN_WHEN_DUE,
         Event.WAITING,
     ),
-    _S.QUEUED: Row(
+    _S.QUEUED: StateRow(
         "judged deliver; not tried yet",
         _NOT_DELIVERED | {_S.SENDING},
         Recovery.DELIVER,
         Event.JUDGED,
     ),
-    _S.SENDING: Row(
+    _S.SENDING: StateRow(
         "the sending mark: the final dot may leave at any moment",
         _NOT_DELIVERED | {_S.DELIVERED},  # and from nowhere else: no dot leaves unmarked
         Recovery.COUNT_AS_POSSIBLE,
         None,
     ),
-    _S.DEFERRED: Row(
+    _S.DEFERRED: StateRow(
         "tried; to be tried again at its time",
         _NOT_DELIVERED | {_S.SENDING},
         Recovery.DELIVER_WHEN_DUE,
         Event.DEFERRED,
     ),
-    _S.HELD: Row(
+    _S.HELD: StateRow(
         "the customer's server is away",
         _NOT_DELIVERED | {_S.SENDING},
         Recovery.DELIVER_WHEN_DUE,
         Event.HELD,
     ),
-    _S.FROZEN: Row(
+    _S.FROZEN: StateRow(
         "stopped by an operator",
         frozenset({_S.DEFERRED, _S.DAMAGED, _S.BOUNCED, _S.EXPIRED}),
         Recovery.LEAVE,
         Event.FROZEN,
     ),
-    _S.DAMAGED: Row(
+    _S.DAMAGED: StateRow(
         "its body cannot be read",
         frozenset({_S.WAITING, _S.DEFERRED, _S.DROPPED, _S.BOUNCED}),
         Recovery.LEAVE,

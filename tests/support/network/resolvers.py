@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping
 
 from satellite.filtering.listing import query_name
-from satellite.filtering.resolver import Answer, NoAnswer
+from satellite.filtering.resolver import DnsAnswer, NoDnsAnswer
 
 
 class FakeResolver:
@@ -26,14 +26,14 @@ class FakeResolver:
         self.is_silent = False  # no answer ever comes
         self.ttl_s = 300.0
 
-    async def addresses(self, name: str, *, timeout_s: float) -> Answer:
+    async def addresses(self, name: str, *, timeout_s: float) -> DnsAnswer:
         self.asked.append(name)
         if self.is_silent:
             await asyncio.get_running_loop().create_future()
         addresses = self.names.get(name, ())
         if addresses is None:
-            raise NoAnswer(f"no answer for {name}: SERVFAIL")
-        return Answer(addresses, self.ttl_s)
+            raise NoDnsAnswer(f"no answer for {name}: SERVFAIL")
+        return DnsAnswer(addresses, self.ttl_s)
 
     def put(self, zone: str, address: str, *codes: str) -> None:
         """List an address in a zone."""

@@ -26,7 +26,7 @@ from common.preferences.documents import NOTHING, canonical_json
 from common.states import State
 from satellite.settings import SatelliteSettings
 from satellite.smtp.connection import Connection
-from satellite.smtp.intake import Foresight
+from satellite.smtp.intake import ScanBeforeAnswer
 from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.server import FrontEnd
 from satellite.spool.disk.bodies import Body
@@ -167,7 +167,7 @@ def some_settings(**smtp: Any) -> SatelliteSettings:
 
 
 @dataclass
-class Desk:
+class RunningFrontEnd:
     """A front end that listens, and everything around it."""
 
     front: FrontEnd
@@ -185,14 +185,15 @@ class Desk:
     @property
     def connection(self) -> Connection:
         """The one that is open."""
-        assert self.front._reception is not None
-        (connection,) = self.front._reception.connections
+        assert self.front._sessions is not None
+        (connection,) = self.front._sessions.connections
+        assert isinstance(connection, Connection)
         return connection
 
     @property
     def data_octets(self) -> int:
         """How much message data the front end has read in the open window."""
-        return self.connection._patience._octets
+        return self.connection._timeouts._octets
 
     @property
     def command_octets(self) -> int:
@@ -219,34 +220,34 @@ async def front_end(
     *,
     host: str = "127.0.0.1",
     send_buffer: int | None = None,
-    foresight: Foresight | None = None,
+    scan_before_answer: ScanBeforeAnswer | None = None,
     **smtp: Any,
-) -> AsyncIterator[Desk]:
+) -> AsyncIterator[RunningFrontEnd]:
     """Run a front end with a fake intake and a fake clock.
 
     Args:
         send_buffer: how much the kernel holds of what a client does not read, in octets.
-        foresight: scans before the answer.
+        scan_before_answer: scans before the answer.
     """
     intake = FakeIntake(some_preferences())
     clock = FakeClock()
     registry = CollectorRegistry()
-    front = FrontEnd(intake, some_settings(**smtp), clock, SmtpMetrics(registry))
+    server = FrontEnd(intake, some_settings(**smtp), clock, SmtpMetrics(registry))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     if send_buffer is not None:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     listening.bind((host, 0))
-    desk = Desk(front, intake, clock, registry, host, listening.getsockname()[1])
-    front.on_accepted = desk.accepted.append
-    if foresight is not None:
-        front.foresight = foresight
-    await front.start([listening])
+    front = RunningFrontEnd(server, intake, clock, registry, host, listening.getsockname()[1])
+    server.on_accepted = front.accepted.append
+    if scan_before_answer is not None:
+        server.scan_before_answer = scan_before_answer
+    await server.start([listening])
     try:
-        yield desk
+        yield front
     finally:
         intake.may_commit.set()
-        drained = asyncio.ensure_future(front.drain(0.0))
+        drained = asyncio.ensure_future(server.drain(0.0))
         await asyncio.wait_for(drained, DEADLINE_S)
 
 

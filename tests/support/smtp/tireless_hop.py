@@ -15,17 +15,17 @@ from typing import Any, cast
 import pytest
 
 from common.clock import Clock
-from satellite.delivery.decisions.outcome import STATUS_UNREACHABLE, Answer, Stage
-from satellite.delivery.decisions.reply import Reply
+from satellite.delivery.decisions.outcome import STATUS_UNREACHABLE, RecipientResult, Stage
+from satellite.delivery.decisions.reply import HopReply
 from satellite.delivery.decisions.routing import Destination, Target
 from satellite.delivery.hop.client import Offer
-from satellite.delivery.hop.connections import Connections, Unreachable
-from satellite.delivery.hop.session import Deadlines, Extensions, Hop, Session
+from satellite.delivery.hop.connections import Connections, HopUnreachable
+from satellite.delivery.hop.session import Deadlines, Extensions, Hop, HopSession
 from satellite.delivery.hop.wire import Wire
 from satellite.delivery.turns import attempt
 from satellite.delivery.worker import Delivery
 
-TAKEN = Answer(stage=Stage.DOT, reply=Reply(250, ("2.0.0 Taken",)))
+TAKEN = RecipientResult(stage=Stage.DOT, reply=HopReply(250, ("2.0.0 Taken",)))
 
 
 class _NoWire:
@@ -35,11 +35,11 @@ class _NoWire:
     has_unread = False
 
 
-def _session() -> Session:
+def _session() -> HopSession:
     """Return a real session, so that it has all that one has, over no connection."""
     deadlines = Deadlines(connect_s=1.0, reply_s=1.0, dot_s=1.0)
     hop = Hop(Target("hop.example", 25), "192.0.2.25")
-    session = Session(cast(Wire, _NoWire()), hop, deadlines)
+    session = HopSession(cast(Wire, _NoWire()), hop, deadlines)
     session.extensions = Extensions(pipelining=True, eight_bit=True)
     return session
 
@@ -61,48 +61,48 @@ class TirelessHop:
 
     def replace_connections(self, delivery: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
         """Stand in for the connections of a delivery room."""
-        room = replace(delivery._room, connections=cast(Connections, self))
+        context = replace(delivery._context, connections=cast(Connections, self))
         monkeypatch.setattr(delivery, "_connections", self)
-        monkeypatch.setattr(delivery, "_room", room)
+        monkeypatch.setattr(delivery, "_context", context)
         monkeypatch.setattr(attempt, "transact", self._transact)
 
     def is_in_use(self, _destination: Destination) -> bool:
         return False
 
-    def kept(self, *_facts: Any, **_more: Any) -> Session | None:
+    def kept(self, *_facts: Any, **_more: Any) -> HopSession | None:
         return None
 
     async def open(
         self, destination: Destination, _targets: Sequence[Target], **_more: Any
-    ) -> Session:
+    ) -> HopSession:
         self.asked_s.setdefault(destination.name, []).append(self._clock.monotonic_s())
         await asyncio.sleep(0)  # others may ask meanwhile, as they may while a socket connects
         if destination.name in self.away:
-            answer = Answer(
+            answer = RecipientResult(
                 stage=Stage.CONNECT, finding="connection refused", status=STATUS_UNREACHABLE
             )
-            raise Unreachable(answer, is_away=True)
+            raise HopUnreachable(answer, is_away=True)
         return _session()
 
-    def give_back(self, _destination: Destination, _session: Session) -> None:
+    def give_back(self, _destination: Destination, _session: HopSession) -> None:
         return None
 
-    def overdue(self) -> list[Session]:
+    def overdue(self) -> list[HopSession]:
         return []
 
     def next_overdue_s(self) -> float | None:
         return None
 
-    def close(self) -> list[Session]:
+    def close(self) -> list[HopSession]:
         return []
 
     async def _transact(
         self,
-        _session: Session,
+        _session: HopSession,
         offer: Offer,
         *,
         before_dot: Callable[[], Awaitable[bool]],
-    ) -> list[Answer]:
+    ) -> list[RecipientResult]:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         self.taken.append(b"".join(offer.content.blocks()))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from common.clock import Clock
-from common.envelope import NO_WISH, Envelope, Wish
+from common.envelope import NO_DSN_PARAMETERS, DsnParameters, Envelope
 from common.ids import MessageId, ulid
 from common.states import State
 from satellite.spool.commits import Transaction
@@ -42,7 +42,7 @@ async def fill(
     count: int,
     state: State = State.HELD,
     sender: str = "a@sender.example",
-    wish: Wish = NO_WISH,
+    dsn: DsnParameters = NO_DSN_PARAMETERS,
     first: int = 0,
 ) -> list[MessageId]:
     """Put messages into a spool, accepted now; return their ids, the oldest first.
@@ -54,13 +54,13 @@ async def fill(
         count: how many.
         state: of each of them.
         sender: the envelope's.
-        wish: what the sender wants to be told.
+        dsn: what the sender wants to be told.
         first: number of the first message, so that two calls make different ids.
     """
     ids: list[MessageId] = []
     for start in range(0, count, PER_COMMIT):
         numbers = range(first + start, first + min(start + PER_COMMIT, count))
-        made = list(_messages(numbers, spool, clock, to, state=state, sender=sender, wish=wish))
+        made = list(_messages(numbers, spool, clock, to, state=state, sender=sender, dsn=dsn))
         await spool._commits.add(partial(_write, messages=made))
         ids += [stored.id for _, stored in made]
     return ids
@@ -74,7 +74,7 @@ def _messages(
     *,
     state: State,
     sender: str,
-    wish: Wish,
+    dsn: DsnParameters,
 ) -> Iterator[tuple[int, Stored]]:
     recipients = tuple(
         Recipient(
@@ -85,7 +85,7 @@ def _messages(
             decided="clean",
             reason=REASON if state is State.HELD else "clean",
             copy=0,
-            wish=wish,
+            dsn=dsn,
         )
         for number, address in enumerate(to)
     )

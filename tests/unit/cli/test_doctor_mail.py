@@ -15,8 +15,8 @@ from common.clock import Clock
 from common.ids import MessageId
 from common.states import State
 from satellite.console import inspection
-from satellite.console.control_socket import Control
-from satellite.console.shard_console import Desk
+from satellite.console.control_socket import ControlSocket
+from satellite.console.shard_console import ShardConsole
 from satellite.delivery.worker import Delivery
 from satellite.node.channel import Answer, Question
 from satellite.node.parent import Workers
@@ -48,7 +48,7 @@ class OneShard:
 
     async def ask_each(self, question: Question) -> dict[int, Answer | None]:
         scripted = self.script.get(str(question["ask"]))
-        return scripted or {0: await Desk(self).answer(question)}
+        return scripted or {0: await ShardConsole(self).answer(question)}
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 @pytest.fixture
 async def shard(house: House, config: Path) -> AsyncIterator[OneShard]:
     made = OneShard(house.spool, house.clock, house.delivery)
-    control = Control(cast("Workers", made), config.parent / "state")
+    control = ControlSocket(cast("Workers", made), config.parent / "state")
     await control.start()
     yield made
     await control.stop()
@@ -222,7 +222,7 @@ async def test_the_shards_holds_are_told_as_one_and_only_so_many_of_them(
 async def test_a_shard_that_does_not_answer_is_a_fault(
     shard: OneShard, shell: Shell, config: Path
 ) -> None:
-    answer = await Desk(shard).answer({"ask": "status"})
+    answer = await ShardConsole(shard).answer({"ask": "status"})
     shard.script["status"] = {0: answer, 3: None}
 
     found = await examined(shell, config)

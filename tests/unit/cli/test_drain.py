@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from cli import satellite
-from satellite.console.control_socket import Control
+from satellite.console.control_socket import ControlSocket
 from satellite.node.channel import Answer, Question
 from satellite.node.parent import Workers
 from satellite.overload.draining import is_marked
@@ -59,7 +59,7 @@ async def workers(config: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setattr(satellite, "POLL_S", 0.0)
     monkeypatch.setattr(satellite, "QUIET_S", 0.02)
     fake = DrainingWorkers()
-    control = Control(cast("Workers", fake), config.parent / "state")
+    control = ControlSocket(cast("Workers", fake), config.parent / "state")
     await control.start()
     yield fake
     await control.stop()

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from satellite.console.control_socket import Control
+from satellite.console.control_socket import ControlSocket
 from satellite.node.channel import Answer, Question
 from satellite.node.parent import Workers
 from tests.support.core.rooms import made_id
@@ -72,7 +72,7 @@ def config(tmp_path: Path) -> Path:
 @pytest.fixture
 async def workers(config: Path) -> AsyncIterator[FakeWorkers]:
     fake = FakeWorkers()
-    control = Control(cast("Workers", fake), config.parent / "state")
+    control = ControlSocket(cast("Workers", fake), config.parent / "state")
     await control.start()
     yield fake
     await control.stop()

@@ -14,27 +14,27 @@ from common.stream import (
     Confirm,
     Confirmed,
     Forget,
-    Grown,
     Keep,
     Missed,
-    Opened,
     Receiver,
     Send,
-    Sender,
-    Stored,
+    StreamGrown,
+    StreamOpened,
+    StreamSender,
+    StreamStored,
 )
 
 
-def opened_sender(*, first: int = 1, last: int = 10, window: int = 4) -> Sender:
-    sender = Sender(window=window)
-    assert sender.handle(Opened(first, last)) == []
+def opened_sender(*, first: int = 1, last: int = 10, window: int = 4) -> StreamSender:
+    sender = StreamSender(window=window)
+    assert sender.handle(StreamOpened(first, last)) == []
     return sender
 
 
 def test_nothing_is_sent_before_the_receiver_said_where_to_go_on() -> None:
     sender = opened_sender()
 
-    assert sender.handle(Grown(20)) == []
+    assert sender.handle(StreamGrown(20)) == []
 
 
 def test_sending_goes_on_after_what_the_receiver_has() -> None:
@@ -47,7 +47,7 @@ def test_no_more_than_the_window_is_on_the_way() -> None:
     sender = opened_sender(window=4)
     sender.handle(Confirmed(0))
 
-    assert sender.handle(Grown(100)) == []
+    assert sender.handle(StreamGrown(100)) == []
     assert sender.handle(Confirmed(2)) == [Forget(2), Send(4, 6)]
 
 
@@ -70,7 +70,7 @@ def test_a_receiver_that_has_more_than_was_given_stops_everything() -> None:
     sender = opened_sender(last=10)
 
     assert sender.handle(Confirmed(11)) == [Ahead(11, 10)]
-    assert sender.handle(Grown(30)) == []
+    assert sender.handle(StreamGrown(30)) == []
     assert sender.is_stranded
 
 
@@ -85,7 +85,7 @@ def test_the_receiver_confirms_only_what_is_stored() -> None:
     receiver = Receiver(durable=3)
 
     assert receiver.handle(Arrived(4, 6)) == [Keep(4)]
-    assert receiver.handle(Stored(6)) == [Confirm(6)]
+    assert receiver.handle(StreamStored(6)) == [Confirm(6)]
 
 
 def test_a_repeat_is_confirmed_and_not_kept_again() -> None:
@@ -114,7 +114,7 @@ class Wire:
     """A sender's store and a receiver's store, and a connection that a test cuts."""
 
     def __init__(self, window: int) -> None:
-        self.sender = Sender(window=window)
+        self.sender = StreamSender(window=window)
         self.held: list[int] = []
         self.last = 0
         self.stored: list[int] = []
@@ -125,7 +125,7 @@ class Wire:
     def connect(self) -> None:
         self.up.clear()
         self.down.clear()
-        self.sender.handle(Opened(self.held[0] if self.held else self.last + 1, self.last))
+        self.sender.handle(StreamOpened(self.held[0] if self.held else self.last + 1, self.last))
         durable = self.stored[-1] if self.stored else 0
         self.receiver = Receiver(durable=durable)
         self.down.append(durable)
@@ -133,7 +133,7 @@ class Wire:
     def grow(self) -> None:
         self.last += 1
         self.held.append(self.last)
-        self.send(self.sender.handle(Grown(self.last)))
+        self.send(self.sender.handle(StreamGrown(self.last)))
 
     def send(self, commands: list[Send | Forget | Ahead]) -> None:
         for command in commands:
@@ -161,7 +161,7 @@ class Wire:
             match command:
                 case Keep(first=keep):
                     self.stored.extend(range(keep, last + 1))
-                    for answer in self.receiver.handle(Stored(last)):
+                    for answer in self.receiver.handle(StreamStored(last)):
                         assert isinstance(answer, Confirm)
                         self.down.append(answer.durable)
                 case Confirm(durable=durable):

@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 
 from common.errors import EnvironmentFailure
-from satellite.console.control_socket import NAME, Control, ask
+from satellite.console.control_socket import NAME, ControlSocket, ask
 from satellite.node.channel import Answer, Question
 from satellite.overload.draining import is_marked
 from tests.support.node.shard import AnsweringWorker, open_descriptors, until, workers_of
 
 
 @asynccontextmanager
-async def serving(state: Path, *workers: AnsweringWorker) -> AsyncIterator[Control]:
-    control = Control(workers_of(*workers), state)
+async def serving(state: Path, *workers: AnsweringWorker) -> AsyncIterator[ControlSocket]:
+    control = ControlSocket(workers_of(*workers), state)
     await control.start()
     try:
         yield control
@@ -149,7 +149,7 @@ async def test_a_node_that_does_not_run_is_named_with_the_way_to_start_it(tmp_pa
 
 
 async def test_a_state_folder_that_is_gone_is_named(tmp_path: Path) -> None:
-    control = Control(workers_of(), tmp_path / "gone")
+    control = ControlSocket(workers_of(), tmp_path / "gone")
 
     with pytest.raises(EnvironmentFailure, match=r"cannot make .*control\.sock"):
         await control.start()

@@ -16,7 +16,7 @@ from common.errors import EnvironmentFailure
 from common.ids import MessageId
 from common.reports import HoldReport
 from common.states import State
-from satellite.console.shard_console import HOLDS_MAX, Desk
+from satellite.console.shard_console import HOLDS_MAX, ShardConsole
 from satellite.delivery.decisions.hold import HoldInfo
 from satellite.delivery.worker import Delivery
 from satellite.spool.metrics import SpoolMetrics
@@ -64,7 +64,7 @@ def shard(spool: Spool, clock: FakeClock) -> AskedShard:
 
 
 async def ask(shard: AskedShard, what: object, **more: object) -> dict[str, Any]:
-    return await Desk(shard).answer({"ask": what, **more})
+    return await ShardConsole(shard).answer({"ask": what, **more})
 
 
 async def queue(spool: Spool, message: MessageId) -> None:

@@ -17,7 +17,7 @@ from common.ids import ULID_RANDOM_BYTES, MessageId
 from common.preferences import Document, Epoch, Position, Preferences
 from common.preferences.documents import canonical_json
 from common.states import State
-from satellite.delivery.decisions.routing import Exchange, Found, Lookup
+from satellite.delivery.decisions.routing import Exchange, Lookup, LookupResult
 from satellite.delivery.worker import Delivery
 from satellite.settings import SatelliteSettings
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Origin, Stored
@@ -65,12 +65,12 @@ class TableResolver:
         self.hosts: dict[str, Lookup[str]] = {}
 
     async def exchanges(self, domain: str) -> Lookup[Exchange]:
-        return self.mx.get(domain, Lookup(Found.NO_NAME))
+        return self.mx.get(domain, Lookup(LookupResult.NO_NAME))
 
     async def addresses(self, host: str) -> Lookup[str]:
         if host[0].isdigit() or ":" in host:
-            return Lookup(Found.RECORDS, (host,))
-        return self.hosts.get(host, Lookup(Found.NO_NAME))
+            return Lookup(LookupResult.RECORDS, (host,))
+        return self.hosts.get(host, Lookup(LookupResult.NO_NAME))
 
 
 class House:

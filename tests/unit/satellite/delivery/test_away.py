@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from common.envelope import Notify, Wish
+from common.envelope import DsnParameters, Notify
 from common.errors import DiskFull
 from common.preferences import Document
 from common.preferences.documents import canonical_json
@@ -180,9 +180,15 @@ async def test_a_sender_is_told_once_of_a_delay_and_never_against_its_wish(
         route("acme.example", NOBODY), policy(notice_hours=4), smarthost="127.0.0.1:2"
     )
     plain = await house.accept(ACME)
-    wanted = await house.accept(ACME, wishes=(Wish(notify=frozenset({Notify.DELAY})),))
-    failure = await house.accept(ACME, wishes=(Wish(notify=frozenset({Notify.FAILURE})),))
-    never = await house.accept(ACME, wishes=(Wish(notify=frozenset({Notify.NEVER})),))
+    wanted = await house.accept(
+        ACME, dsn_parameters=(DsnParameters(notify=frozenset({Notify.DELAY})),)
+    )
+    failure = await house.accept(
+        ACME, dsn_parameters=(DsnParameters(notify=frozenset({Notify.FAILURE})),)
+    )
+    never = await house.accept(
+        ACME, dsn_parameters=(DsnParameters(notify=frozenset({Notify.NEVER})),)
+    )
     nobody = await house.accept(ACME, sender="")
     for message in (plain, wanted, failure, never, nobody):
         await house.until_state(message, State.HELD)

@@ -9,7 +9,7 @@ import pytest
 
 from common.errors import DiskFull
 from common.states import State
-from satellite.delivery.decisions.routing import Found, Lookup
+from satellite.delivery.decisions.routing import Lookup, LookupResult
 from satellite.delivery.hop.client import transact
 from satellite.delivery.turns import attempt
 from satellite.delivery.turns.context import FAULT_PAUSE_S
@@ -101,7 +101,7 @@ async def test_a_fault_after_the_dot_is_possibly_delivered(
 async def test_one_customers_dead_server_does_not_hold_up_another(
     open_house: OpenHouse, resolver: TableResolver
 ) -> None:
-    resolver.hosts["slow.acme.example"] = Lookup(Found.FAILED)
+    resolver.hosts["slow.acme.example"] = Lookup(LookupResult.FAILED)
     async with NextHop() as hop:
         house = await open_house(
             route("acme.example", "slow.acme.example:25"), route("globex.example", target(hop))

@@ -12,7 +12,7 @@ from itertools import pairwise
 import pytest
 from flufl.bounce import all_failures
 
-from common.envelope import Notify, Wish
+from common.envelope import DsnParameters, Notify
 from common.preferences import Document
 from common.preferences.documents import canonical_json
 from common.states import State
@@ -68,8 +68,8 @@ async def test_seven_days_of_hold(
     started_s = clock.monotonic_s()
     await fill(house.spool, clock, ACME, count=count, sender="")
     await fill(house.spool, clock, GLOBEX, count=1, first=count)
-    never = Wish(notify=frozenset({Notify.FAILURE}))
-    await fill(house.spool, clock, GLOBEX, count=1, first=count + 1, wish=never)
+    never = DsnParameters(notify=frozenset({Notify.FAILURE}))
+    await fill(house.spool, clock, GLOBEX, count=1, first=count + 1, dsn=never)
 
     # A restart finds all of it, and asks each server once.
     house = await open_house(randomness=random.Random(7).randbytes)  # with jitter

@@ -7,9 +7,9 @@ from common.preferences import Kind
 from satellite.delivery.decisions.hold import Hold
 from satellite.delivery.decisions.routing import Destination, Own, Via
 from satellite.delivery.decisions.terms import Terms
-from satellite.delivery.queue.entries import Entry
+from satellite.delivery.queue.entries import QueueEntry
 from satellite.delivery.queue.lanes import Lanes
-from satellite.delivery.standing import Standing, standing_of
+from satellite.delivery.standing import DestinationStanding, standing_of
 from satellite.spool.model.messages import Origin
 from tests.support.core.preferences import document, preferences, route
 from tests.support.core.rooms import made_id
@@ -18,7 +18,7 @@ ACME = Destination(Via.ROUTE, "acme.example")
 OWN = Own(mail_domain="mx.example", hostname="lon1.mx.example", smarthost="smart.example:26")
 
 
-def standing(address: str, lanes: Lanes, *, origin: Origin = Origin.SMTP) -> Standing:
+def standing(address: str, lanes: Lanes, *, origin: Origin = Origin.SMTP) -> DestinationStanding:
     known = preferences(
         route(deliver_to=["a.example:25", "b.example:26"]),
         document(Kind.HOLD, "acme.example", hold_days=14),
@@ -46,7 +46,7 @@ def test_a_report_of_ours_goes_by_the_smart_host() -> None:
 def test_while_a_server_is_away_the_next_probe_is_told() -> None:
     away = lanes()
     message = MessageId(made_id(1))
-    one = Entry(id=message, destination=ACME, body_bytes=1, born_s=0.0, until_us=0)
+    one = QueueEntry(id=message, destination=ACME, body_bytes=1, born_s=0.0, until_us=0)
     away.put(one, due_s=0.0, now_s=0.0)
     away.take(now_s=0.0)
     away.away(ACME, Hold(5, "refused"), next_probe_s=45.0)

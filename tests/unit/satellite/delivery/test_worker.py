@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.states import State
-from satellite.delivery.decisions.routing import Exchange, Found, Lookup
+from satellite.delivery.decisions.routing import Exchange, Lookup, LookupResult
 from satellite.spool.model.messages import Copy, Origin
 from tests.support.clock import FakeClock
 from tests.support.smtp.next_hop import CLOSE, STALL, NextHop, Say
@@ -251,7 +251,7 @@ async def test_new_mail_for_an_away_server_is_held_without_a_connection(
 async def test_what_was_held_for_its_days_expires_and_the_sender_is_told(
     open_house: OpenHouse, clock: FakeClock, resolver: TableResolver
 ) -> None:
-    resolver.mx["sender.example"] = Lookup(Found.FAILED)
+    resolver.mx["sender.example"] = Lookup(LookupResult.FAILED)
     async with NextHop(greeting=b"421 4.3.2 Closed\r\n") as hop:
         house = await open_house(route("acme.example", target(hop), hold_days=1))
         message = await house.accept(ACME)
@@ -305,7 +305,7 @@ async def test_a_bounce_leaves_through_the_smart_host(open_house: OpenHouse) -> 
 async def test_a_bounce_that_cannot_be_delivered_ends_with_a_record(
     open_house: OpenHouse, resolver: TableResolver
 ) -> None:
-    resolver.mx["sender.example"] = Lookup(Found.RECORDS, (Exchange(0, ""),))
+    resolver.mx["sender.example"] = Lookup(LookupResult.RECORDS, (Exchange(0, ""),))
     async with NextHop(RCPT=b"550 5.1.1 No user\r\n") as hop:
         house = await open_house(route("acme.example", target(hop)))
         await house.accept(ACME)
@@ -501,6 +501,6 @@ async def test_metrics_count_recipients_by_result(open_house: OpenHouse) -> None
         house = await open_house(route("acme.example", target(hop)))
         message = await house.accept(ACME)
         await house.until_state(message, State.DEFERRED)
-    metrics = house.delivery._room.metrics
+    metrics = house.delivery._context.metrics
     assert metrics.ambiguous._value.get() == 1
     assert metrics.attempts.labels("deferred")._value.get() == 1

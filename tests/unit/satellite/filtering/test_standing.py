@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from common.verdict import Outcome
-from satellite.filtering.standing import DISABLED_S, SILENT_S, TEST_EVERY_S, Standing
+from satellite.filtering.standing import DISABLED_S, SILENT_S, TEST_EVERY_S, ListStanding
 
 
 def test_a_list_is_tested_at_first_and_again_each_hour() -> None:
-    standing = Standing()
+    standing = ListStanding()
 
     assert standing.needs_test(0.0)
     standing.passed(0.0)
@@ -16,7 +16,7 @@ def test_a_list_is_tested_at_first_and_again_each_hour() -> None:
 
 
 def test_a_broken_list_is_left_alone_and_then_has_to_pass_its_test() -> None:
-    standing = Standing()
+    standing = ListStanding()
     standing.passed(0.0)
 
     standing.broke(10.0, "answers 10.0.0.1")
@@ -30,7 +30,7 @@ def test_a_broken_list_is_left_alone_and_then_has_to_pass_its_test() -> None:
 
 
 def test_one_lost_packet_does_not_silence_a_list() -> None:
-    standing = Standing()
+    standing = ListStanding()
     standing.passed(0.0)
 
     standing.was_silent(1.0, "lost")
@@ -42,7 +42,7 @@ def test_one_lost_packet_does_not_silence_a_list() -> None:
 
 
 def test_three_silences_in_a_row_leave_a_list_alone_for_a_minute() -> None:
-    standing = Standing()
+    standing = ListStanding()
     standing.passed(0.0)
 
     for second in (1.0, 2.0, 3.0):
@@ -56,7 +56,7 @@ def test_three_silences_in_a_row_leave_a_list_alone_for_a_minute() -> None:
 
 
 def test_a_list_that_is_silent_in_its_first_test_is_left_alone_at_once() -> None:
-    standing = Standing()
+    standing = ListStanding()
 
     standing.was_silent(0.0, "no answer")
 

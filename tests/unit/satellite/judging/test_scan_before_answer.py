@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from common.preferences import Document, Kind, Preferences
-from satellite.judging.scan_before_answer import AT_ONCE_MAX, PolicyForesight
+from satellite.judging.scan_before_answer import AT_ONCE_MAX, PolicyScanBeforeAnswer
 from satellite.spool.disk.bodies import Body
 from satellite.spool.model.messages import Judgement, Stored
 from satellite.spool.store import Spool
@@ -26,7 +26,7 @@ class Judging:
     def __init__(self) -> None:
         self.may_end = asyncio.Event()
 
-    async def foresee(self, stored: Stored, body: Body) -> Judgement | None:
+    async def judge_before_answer(self, stored: Stored, body: Body) -> Judgement | None:
         await self.may_end.wait()
         return None
 
@@ -37,7 +37,7 @@ def policy(scope: str, budget_s: float | None = None) -> Document:
 
 
 def budget_s(has: Has, *recipients: str) -> float | None:
-    return PolicyForesight(has, Judging()).budget_s(recipients)
+    return PolicyScanBeforeAnswer(has, Judging()).budget_s(recipients)
 
 
 def test_without_such_a_policy_everybody_is_answered_at_once() -> None:
@@ -57,28 +57,31 @@ def test_one_recipient_that_wants_it_is_enough_and_the_shortest_budget_counts() 
 
 def test_a_policy_counts_from_the_revision_that_brings_it() -> None:
     has = Has()
-    foresight = PolicyForesight(has, Judging())
-    assert foresight.budget_s(["x@acme.example"]) is None
+    scan_before_answer = PolicyScanBeforeAnswer(has, Judging())
+    assert scan_before_answer.budget_s(["x@acme.example"]) is None
 
     has.preferences = Has(policy("domain/acme.example")).preferences
 
-    assert foresight.budget_s(["x@acme.example"]) == 20.0
+    assert scan_before_answer.budget_s(["x@acme.example"]) == 20.0
 
 
 async def test_with_all_places_taken_the_next_is_answered_at_once(spool: Spool) -> None:
     message = spool.message(await accept(spool))
     assert message is not None
     judging = Judging()
-    foresight = PolicyForesight(Has(policy("cluster")), judging)
+    scan_before_answer = PolicyScanBeforeAnswer(Has(policy("cluster")), judging)
     body = Body(size=len(SMALL), data=SMALL)
-    scans = [asyncio.create_task(foresight.foresee(message, body)) for _ in range(AT_ONCE_MAX)]
+    scans = [
+        asyncio.create_task(scan_before_answer.judge_before_answer(message, body))
+        for _ in range(AT_ONCE_MAX)
+    ]
     await asyncio.sleep(0)
 
-    assert foresight.budget_s(["x@acme.example"]) is None
+    assert scan_before_answer.budget_s(["x@acme.example"]) is None
     scans.pop().cancel()
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert foresight.budget_s(["x@acme.example"]) == 20.0
+    assert scan_before_answer.budget_s(["x@acme.example"]) == 20.0
 
     judging.may_end.set()
     assert await asyncio.gather(*scans) == [None] * (AT_ONCE_MAX - 1)

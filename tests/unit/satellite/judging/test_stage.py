@@ -20,7 +20,7 @@ from common.states import State
 from common.verdict import Effect, Outcome, Test, Verdict
 from satellite.filtering.filter import Mail
 from satellite.headers import HEADER_BYTES_MAX
-from satellite.judging.stage import WAIT_GROWTH_MAX, Judging
+from satellite.judging.stage import WAIT_GROWTH_MAX, JudgingStage
 from satellite.scanning.sample import Sample
 from satellite.spool.model.messages import Recipient
 from satellite.spool.store import Spool
@@ -92,7 +92,7 @@ class House:
         self.filters = Tests()
         self.offered: list[MessageId] = []
         self.free: set[str] = set()  # recipients whose delivery would start at once
-        self.judging = Judging(
+        self.judging = JudgingStage(
             spool=spool,
             scanner=self.engines,
             filters=self.filters,

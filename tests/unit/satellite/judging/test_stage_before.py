@@ -12,7 +12,7 @@ from common.preferences import Document, Kind
 from common.records import Event
 from common.states import State
 from common.verdict import Outcome, Verdict
-from satellite.spool.intake import Entry
+from satellite.spool.intake import SpoolEntry
 from satellite.spool.model.messages import Judgement
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
@@ -47,7 +47,7 @@ class Offer:
 
     def __init__(self, house: House, *recipients: str, body: bytes = SMALL) -> None:
         self._house = house
-        self.entry: Entry = house.spool.begin()
+        self.entry: SpoolEntry = house.spool.begin()
         self.entry.write(body)
         self.envelope = Envelope(
             client_address="192.0.2.7",
@@ -56,10 +56,10 @@ class Offer:
             recipients=recipients or (X,),
         )
 
-    async def foreseen(self) -> Judgement | None:
+    async def judged_before(self) -> Judgement | None:
         stored, body = self.entry.offered(envelope=self.envelope, trace=TRACE)
         with body:
-            return await self._house.judging.foresee(stored, body)
+            return await self._house.judging.judge_before_answer(stored, body)
 
     async def taken(self, judgement: Judgement | None) -> MessageId:
         await self.entry.commit(envelope=self.envelope, trace=TRACE, judgement=judgement)
@@ -78,7 +78,7 @@ async def test_a_virus_that_all_reject_is_rejected_and_nothing_stays_but_its_rec
     offer = Offer(house, X, Y, body=body)
     house.engines.verdicts = (INFECTED,)
 
-    judgement = await offer.foreseen()
+    judgement = await offer.judged_before()
     assert judgement is not None
     assert judgement.rejected_for == "virus"
     assert house.engines.seen == [(offer.entry.id, body)]
@@ -108,7 +108,7 @@ async def test_one_recipient_that_does_not_reject_makes_it_a_quarantine_for_the_
     house.free = {Y}
     offer = Offer(house, X, Y)
 
-    judgement = await offer.foreseen()
+    judgement = await offer.judged_before()
     assert judgement is not None
     assert judgement.rejected_for == ""
     offered: list[MessageId] = []
@@ -131,7 +131,7 @@ async def test_clean_mail_is_accepted_and_judged_in_one_commit_and_not_scanned_a
     received: list[MessageId] = []
     house.spool.on_received = received.append
 
-    message = await offer.taken(await offer.foreseen())
+    message = await offer.taken(await offer.judged_before())
 
     assert house.states(message) == {State.QUEUED}
     assert "disposition=deliver" in house.head(message, X)
@@ -152,7 +152,7 @@ async def test_what_is_dropped_for_all_leaves_nothing_behind(house: House) -> No
     queued: list[MessageId] = []
     house.spool.on_queued = house.spool.on_received = queued.append
 
-    message = await offer.taken(await offer.foreseen())
+    message = await offer.taken(await offer.judged_before())
 
     assert house.spool.message(message) is None
     assert house.spool.stored_bytes == 0
@@ -167,7 +167,7 @@ async def test_a_silent_engine_rejects_nothing_and_the_message_is_judged_later(
     house.engines.verdicts = (silent,)
     offer = Offer(house)
 
-    assert await offer.foreseen() is None
+    assert await offer.judged_before() is None
     message = await offer.taken(None)
 
     assert house.states(message) == {State.RECEIVED}
@@ -194,10 +194,10 @@ async def test_a_scan_that_nobody_waits_for_leaves_its_place_to_others(house: Ho
     house.engines.meanwhile = hold
     for _ in range(20):
         holding.clear()
-        scan = asyncio.create_task(Offer(house).foreseen())
+        scan = asyncio.create_task(Offer(house).judged_before())
         await holding.wait()
         scan.cancel()
         await asyncio.gather(scan, return_exceptions=True)
     house.engines.meanwhile = None
 
-    assert await Offer(house).foreseen() is not None
+    assert await Offer(house).judged_before() is not None

@@ -13,14 +13,14 @@ from satellite.link.uplink import (
     OPEN_CASES_MAX,
     Complain,
     Discard,
-    Grown,
-    Listed,
     ListUploads,
-    Opened,
     QuarantineUplink,
     SendBody,
     SendCase,
     Unsendable,
+    UploadsGrown,
+    UploadsListed,
+    UploadsOpened,
     batches,
     case_of,
 )
@@ -94,8 +94,8 @@ def test_a_message_is_discarded_only_when_the_core_has_it() -> None:
     uplink = QuarantineUplink()
     one = upload(1)
 
-    assert uplink.handle(Opened()) == [AGAIN]
-    assert uplink.handle(Listed((one,))) == [SendCase(one)]
+    assert uplink.handle(UploadsOpened()) == [AGAIN]
+    assert uplink.handle(UploadsListed((one,))) == [SendCase(one)]
     assert uplink.handle(Wanted(one.message.id, 4)) == [SendBody(one, 4)]
     assert uplink.handle(Taken(one.message.id)) == [Discard(one.message.id), AGAIN]
 
@@ -103,16 +103,16 @@ def test_a_message_is_discarded_only_when_the_core_has_it() -> None:
 def test_a_cut_begins_anew_with_the_case() -> None:
     uplink = QuarantineUplink()
     one = upload(1)
-    uplink.handle(Opened())
-    uplink.handle(Listed((one,)))
+    uplink.handle(UploadsOpened())
+    uplink.handle(UploadsListed((one,)))
 
-    assert uplink.handle(Opened()) == [AGAIN]
-    assert uplink.handle(Listed((one,))) == [SendCase(one)]
+    assert uplink.handle(UploadsOpened()) == [AGAIN]
+    assert uplink.handle(UploadsListed((one,))) == [SendCase(one)]
 
 
 def test_a_word_about_a_message_that_was_not_offered_deletes_nothing() -> None:
     uplink = QuarantineUplink()
-    uplink.handle(Opened())
+    uplink.handle(UploadsOpened())
 
     assert uplink.handle(Taken(message_id(9))) == []
     assert uplink.handle(Wanted(message_id(9), 0)) == []
@@ -122,21 +122,21 @@ def test_a_word_about_a_message_that_was_not_offered_deletes_nothing() -> None:
 def test_a_refused_message_stays_here_and_the_next_one_goes_up() -> None:
     uplink = QuarantineUplink()
     one, two = upload(1), upload(2)
-    uplink.handle(Opened())
-    uplink.handle(Listed((one,)))
+    uplink.handle(UploadsOpened())
+    uplink.handle(UploadsListed((one,)))
 
     commands = uplink.handle(NotTaken(one.message.id, "too large"))
 
     assert commands == [Complain(one.message.id, "too large"), ListUploads(OPEN_CASES_MAX + 1)]
-    assert uplink.handle(Listed((one, two))) == [SendCase(two)]
+    assert uplink.handle(UploadsListed((one, two))) == [SendCase(two)]
     assert uplink.refused == {one.message.id: "too large"}
 
 
 def test_a_body_that_cannot_be_read_stays_here() -> None:
     uplink = QuarantineUplink()
     one = upload(1)
-    uplink.handle(Opened())
-    uplink.handle(Listed((one,)))
+    uplink.handle(UploadsOpened())
+    uplink.handle(UploadsListed((one,)))
 
     commands = uplink.handle(Unsendable(one.message.id, "gone"))
 
@@ -146,19 +146,19 @@ def test_a_body_that_cannot_be_read_stays_here() -> None:
 
 def test_only_so_many_are_under_way() -> None:
     uplink = QuarantineUplink()
-    uplink.handle(Opened())
+    uplink.handle(UploadsOpened())
 
-    commands = uplink.handle(Listed(tuple(upload(n) for n in range(1, 20))))
+    commands = uplink.handle(UploadsListed(tuple(upload(n) for n in range(1, 20))))
 
     assert len(commands) == OPEN_CASES_MAX
-    assert uplink.handle(Grown()) == []
+    assert uplink.handle(UploadsGrown()) == []
 
 
 def test_a_core_that_wants_the_same_body_for_ever_gets_an_end() -> None:
     uplink = QuarantineUplink()
     one = upload(1)
-    uplink.handle(Opened())
-    uplink.handle(Listed((one,)))
+    uplink.handle(UploadsOpened())
+    uplink.handle(UploadsListed((one,)))
     for _ in range(BODY_TRIES_MAX):
         assert uplink.handle(Wanted(one.message.id, 0)) == [SendBody(one, 0)]
 
@@ -170,8 +170,8 @@ def test_a_core_that_wants_the_same_body_for_ever_gets_an_end() -> None:
 def test_an_offset_beyond_the_end_is_not_sent() -> None:
     uplink = QuarantineUplink()
     one = upload(1, size=10)
-    uplink.handle(Opened())
-    uplink.handle(Listed((one,)))
+    uplink.handle(UploadsOpened())
+    uplink.handle(UploadsListed((one,)))
 
     assert uplink.handle(Wanted(one.message.id, 10)) == [SendBody(one, 10)]
     (complaint, *_) = uplink.handle(Wanted(one.message.id, 11))

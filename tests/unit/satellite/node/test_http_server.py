@@ -15,7 +15,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from common.errors import EnvironmentFailure
-from satellite.node.http_server import Exposition
+from satellite.node.http_server import HttpServer
 from tests.support.network.ports import free_port
 from tests.support.node.shard import AnsweringWorker, workers_of
 
@@ -27,7 +27,7 @@ async def serving(
     *workers: AnsweringWorker, host: str = "127.0.0.1"
 ) -> AsyncIterator[httpx.AsyncClient]:
     endpoint = f"{host}:{free_port(host.strip('[]'))}"
-    served = Exposition(workers_of(*workers), endpoint, asyncio.get_running_loop())
+    served = HttpServer(workers_of(*workers), endpoint, asyncio.get_running_loop())
     served.start()
     try:
         async with httpx.AsyncClient(base_url=f"http://{endpoint}", trust_env=False) as client:
@@ -188,4 +188,4 @@ async def test_a_port_in_use_is_named() -> None:
         endpoint = f"127.0.0.1:{other.getsockname()[1]}"
 
         with pytest.raises(EnvironmentFailure, match=f"cannot serve metrics on {endpoint}"):
-            Exposition(workers_of(), endpoint, asyncio.get_running_loop())
+            HttpServer(workers_of(), endpoint, asyncio.get_running_loop())

@@ -10,28 +10,35 @@ from contextlib import asynccontextmanager
 import pytest
 
 from satellite.node.channel import Answer
-from satellite.node.service_unavailable import LOOK_EVERY_S, PATIENCE_S, TURNED_AWAY_MAX, Porter
+from satellite.node.service_unavailable import (
+    LOOK_EVERY_S,
+    TURNED_AWAY_MAX,
+    WITHOUT_WORKER_S_MAX,
+    ServiceUnavailable,
+)
 from tests.support.clock import FakeClock
 from tests.support.node.shard import DEADLINE_S, AnsweringWorker, until, workers_of
 
 LISTENING: dict[str, Answer | None] = {"listening": {"listening": True}}
 NOT_LISTENING: dict[str, Answer | None] = {"listening": {"listening": False}}
-PATIENCE_LOOKS = round(PATIENCE_S / LOOK_EVERY_S)
+TIMEOUT_LOOKS = round(WITHOUT_WORKER_S_MAX / LOOK_EVERY_S)
 
 
 class Place:
-    """A porter, the workers beside it, and the time."""
+    """The answer to senders, the workers beside it, and the time."""
 
     def __init__(self, listening: socket.socket, *workers: AnsweringWorker) -> None:
         self.listening = listening
         self.workers = workers
         self.clock = FakeClock()
-        self.porter = Porter(workers_of(*workers), sockets=[listening], clock=self.clock)
+        self.service_unavailable = ServiceUnavailable(
+            workers_of(*workers), sockets=[listening], clock=self.clock
+        )
 
     async def looks(self, count: int) -> None:
-        """Return when the porter has looked so many times."""
+        """Return when it has looked so many times."""
         for _ in range(count):
-            await until(lambda: self.clock.sleepers == 1, "the porter waits")
+            await until(lambda: self.clock.sleepers == 1, "it waits")
             await self.clock.advance(LOOK_EVERY_S)
         await until(lambda: self.clock.sleepers == 1, "it has looked")
 
@@ -46,7 +53,7 @@ async def place(*workers: AnsweringWorker) -> AsyncIterator[Place]:
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listening:
         listening.setblocking(False)
         made = Place(listening, *workers)
-        running = asyncio.create_task(made.porter.run())
+        running = asyncio.create_task(made.service_unavailable.run())
         try:
             yield made
         finally:
@@ -74,7 +81,7 @@ async def test_senders_are_turned_away_when_nobody_listens_for_long(
 ) -> None:
     async with place(AnsweringWorker(0, answers), AnsweringWorker(1, {})) as here:
         with here.connect() as client:
-            await here.looks(PATIENCE_LOOKS - 1)
+            await here.looks(TIMEOUT_LOOKS - 1)
             assert is_waiting(client), "a worker that starts would serve it"
 
             await here.looks(1)
@@ -86,7 +93,7 @@ async def test_senders_are_turned_away_when_nobody_listens_for_long(
 async def test_a_worker_that_listens_is_enough_and_ends_the_turning_away() -> None:
     one = AnsweringWorker(0, {})
     async with place(one, AnsweringWorker(1, NOT_LISTENING)) as here:
-        await here.looks(PATIENCE_LOOKS)
+        await here.looks(TIMEOUT_LOOKS)
         with here.connect() as client:
             assert (await heard(client)).startswith(b"421 ")
 
@@ -94,12 +101,12 @@ async def test_a_worker_that_listens_is_enough_and_ends_the_turning_away() -> No
         await here.looks(1)
 
         with here.connect() as client:
-            await here.looks(PATIENCE_LOOKS * 2)
+            await here.looks(TIMEOUT_LOOKS * 2)
             assert is_waiting(client), "it is the worker's"
             one.answers.clear()
-            await here.looks(PATIENCE_LOOKS - 1)
+            await here.looks(TIMEOUT_LOOKS - 1)
             assert is_waiting(client), "and patience begins anew"
-    assert here.porter.turned_away == 1
+    assert here.service_unavailable.turned_away == 1
 
 
 async def test_a_crowd_is_turned_away_whoever_of_it_has_gone() -> None:
@@ -108,7 +115,7 @@ async def test_a_crowd_is_turned_away_whoever_of_it_has_gone() -> None:
         for gone in crowd[::7]:
             gone.close()
 
-        await here.looks(PATIENCE_LOOKS)
+        await here.looks(TIMEOUT_LOOKS)
 
         for client in crowd:
             if client.fileno() != -1:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from satellite.overload import draining
-from satellite.overload.acceptance import Gate
-from satellite.overload.pressure import BUSY_MESSAGES_MIN, Cause, Refusal
+from satellite.overload.acceptance import Acceptance
+from satellite.overload.pressure import BUSY_MESSAGES_MIN, Refusal, RefusalCause
 from satellite.spool.disk.space import Space
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
@@ -49,7 +49,7 @@ class House:
         self.clock = clock
         self.judging = Judging()
         self.delivery = Delivery()
-        self.gate = Gate(
+        self.acceptance = Acceptance(
             spool,
             self.judging,
             self.delivery,
@@ -57,13 +57,13 @@ class House:
             clock=clock,
         )
 
-    def cause(self) -> Cause | None:
-        found = self.gate.look()
+    def cause(self) -> RefusalCause | None:
+        found = self.acceptance.look()
         return found.cause if found is not None else None
 
 
 async def test_a_quiet_shard_takes_mail(spool: Spool, clock: FakeClock, tmp_path: Path) -> None:
-    assert House(spool, clock, tmp_path).gate.look() is None
+    assert House(spool, clock, tmp_path).acceptance.look() is None
 
 
 async def test_messages_and_octets_are_those_of_the_spool(
@@ -72,13 +72,15 @@ async def test_messages_and_octets_are_those_of_the_spool(
     by_number = House(spool, clock, tmp_path, messages_max=3)
     by_bytes = House(spool, clock, tmp_path, bytes_max=2 * len(SMALL))
     await accept(spool, "x@acme.example", "y@acme.example")
-    assert by_number.gate.look() is None
-    assert by_bytes.gate.look() is None
+    assert by_number.acceptance.look() is None
+    assert by_bytes.acceptance.look() is None
 
     await accept(spool)
 
-    assert by_number.gate.look() == Refusal(Cause.MESSAGES, "3 recipients on their way, 3 at most")
-    assert by_bytes.cause() is Cause.BYTES
+    assert by_number.acceptance.look() == Refusal(
+        RefusalCause.MESSAGES, "3 recipients on their way, 3 at most"
+    )
+    assert by_bytes.cause() is RefusalCause.BYTES
 
 
 async def test_frozen_mail_is_no_work_and_stops_nobody(
@@ -86,11 +88,11 @@ async def test_frozen_mail_is_no_work_and_stops_nobody(
 ) -> None:
     house = House(spool, clock, tmp_path, messages_max=1)
     message = await accept(spool)
-    assert house.cause() is Cause.MESSAGES
+    assert house.cause() is RefusalCause.MESSAGES
 
     await spool.damage(message, "unreadable")
 
-    assert house.gate.look() is None
+    assert house.acceptance.look() is None
 
 
 async def test_octets_are_counted_anew_after_a_restart_and_go_with_their_message(
@@ -109,22 +111,24 @@ async def test_a_backlog_of_scanning_refuses_by_the_rate_that_was_measured(
 ) -> None:
     house = House(spool, clock, tmp_path, unjudged_s_max=60.0)
     house.judging.backlog = 50 * BUSY_MESSAGES_MIN
-    assert house.gate.look() is None, "nobody knows the rate yet"
+    assert house.acceptance.look() is None, "nobody knows the rate yet"
 
     await clock.advance(1.0)
     house.judging.done += 50
 
-    assert house.cause() is Cause.SCANNING
+    assert house.cause() is RefusalCause.SCANNING
 
 
 async def test_an_operator_s_mark_refuses_from_the_first_look_on(
     spool: Spool, clock: FakeClock, tmp_path: Path
 ) -> None:
     draining.mark(tmp_path)
-    assert House(spool, clock, tmp_path).gate.look() == Refusal(Cause.DRAINING, "draining")
+    assert House(spool, clock, tmp_path).acceptance.look() == Refusal(
+        RefusalCause.DRAINING, "draining"
+    )
 
     draining.unmark(tmp_path)
-    assert House(spool, clock, tmp_path).gate.look() is None
+    assert House(spool, clock, tmp_path).acceptance.look() is None
     draining.unmark(tmp_path)  # again is harmless
 
 
@@ -134,7 +138,7 @@ async def test_what_the_spool_says_of_its_disk_counts_at_once(
     house = House(spool, clock, tmp_path)
     monkeypatch.setattr(spool, "refusal", lambda: "no inodes free")
 
-    assert house.gate.look() == Refusal(Cause.DISK, "no inodes free")
+    assert house.acceptance.look() == Refusal(RefusalCause.DISK, "no inodes free")
 
 
 async def test_held_mail_that_has_its_share_is_refused_and_other_mail_is_not(
@@ -142,11 +146,11 @@ async def test_held_mail_that_has_its_share_is_refused_and_other_mail_is_not(
 ) -> None:
     house = House(spool, clock, tmp_path, held_share_max=0.5)
     monkeypatch.setattr(Space, "free_bytes", lambda space: 1000)
-    house.gate.look()
-    assert not house.gate.refuses_mail_for("x@acme.example")
+    house.acceptance.look()
+    assert not house.acceptance.refuses_mail_for("x@acme.example")
 
     house.delivery.held = 1000
-    assert house.gate.look() is None, "mail as such is taken"
+    assert house.acceptance.look() is None, "mail as such is taken"
 
-    assert house.gate.refuses_mail_for("x@acme.example")
-    assert not house.gate.refuses_mail_for("y@other.example")
+    assert house.acceptance.refuses_mail_for("x@acme.example")
+    assert not house.acceptance.refuses_mail_for("y@other.example")

@@ -9,18 +9,18 @@ import pytest
 
 from satellite.overload.pressure import (
     BUSY_MESSAGES_MIN,
-    Cause,
+    JudgingPace,
     Load,
-    Marks,
-    Pace,
     Pressure,
+    PressureMarks,
     Refusal,
+    RefusalCause,
     held_takes_too_much,
 )
 from satellite.smtp.replies import refused
 
 MIB = 1 << 20
-MARKS = Marks(
+MARKS = PressureMarks(
     reserve_bytes=100 * MIB,
     messages_max=1000,
     bytes_max=500 * MIB,
@@ -32,7 +32,7 @@ MARKS = Marks(
 QUIET = Load(free_bytes=10_000 * MIB)
 
 
-def cause(refusal: Refusal | None) -> Cause | None:
+def cause(refusal: Refusal | None) -> RefusalCause | None:
     return refusal.cause if refusal is not None else None
 
 
@@ -43,20 +43,20 @@ def test_a_quiet_node_takes_mail() -> None:
 @pytest.mark.parametrize(
     ("name", "high", "still", "again", "expected"),
     [
-        ("messages", 1000, 801, 799, Cause.MESSAGES),
-        ("stored_bytes", 500 * MIB, 401 * MIB, 399 * MIB, Cause.BYTES),
-        ("unjudged", 2000, 1601, 1599, Cause.SCANNING),
-        ("memory_bytes", 1000 * MIB, 801 * MIB, 799 * MIB, Cause.MEMORY),
-        ("memory_share", 0.9, 0.73, 0.71, Cause.MEMORY),
-        ("free_bytes", 99 * MIB, 124 * MIB, 126 * MIB, Cause.DISK),
+        ("messages", 1000, 801, 799, RefusalCause.MESSAGES),
+        ("stored_bytes", 500 * MIB, 401 * MIB, 399 * MIB, RefusalCause.BYTES),
+        ("unjudged", 2000, 1601, 1599, RefusalCause.SCANNING),
+        ("memory_bytes", 1000 * MIB, 801 * MIB, 799 * MIB, RefusalCause.MEMORY),
+        ("memory_share", 0.9, 0.73, 0.71, RefusalCause.MEMORY),
+        ("free_bytes", 99 * MIB, 124 * MIB, 126 * MIB, RefusalCause.DISK),
     ],
 )
 def test_each_measure_refuses_from_its_mark_on_and_takes_mail_again_well_below_it(
-    name: str, high: float, still: float, again: float, expected: Cause
+    name: str, high: float, still: float, again: float, expected: RefusalCause
 ) -> None:
     pressure = Pressure(MARKS)
 
-    def weighed(value: float) -> Cause | None:
+    def weighed(value: float) -> RefusalCause | None:
         changed: dict[str, Any] = {name: value}
         return cause(pressure.weigh(replace(QUIET, **changed)))
 
@@ -71,7 +71,7 @@ def test_a_backlog_counts_in_seconds_of_work_at_the_measured_rate() -> None:
     pressure = Pressure(MARKS)
 
     slow = pressure.weigh(replace(QUIET, unjudged=650, judged_per_s=10.0))
-    assert slow == Refusal(Cause.SCANNING, "65 s of scanning, 60 at most")
+    assert slow == Refusal(RefusalCause.SCANNING, "65 s of scanning, 60 at most")
     fast = Pressure(MARKS).weigh(replace(QUIET, unjudged=650, judged_per_s=100.0))
     assert fast is None
     few = replace(QUIET, unjudged=BUSY_MESSAGES_MIN - 1, judged_per_s=0.01)
@@ -83,12 +83,12 @@ def test_one_cause_by_two_measures_ends_when_both_have() -> None:
     assert cause(pressure.weigh(replace(QUIET, unjudged=2000, judged_per_s=10.0)))
 
     by_time = replace(QUIET, unjudged=1000, judged_per_s=10.0)  # 100 s of work
-    assert cause(pressure.weigh(by_time)) is Cause.SCANNING
+    assert cause(pressure.weigh(by_time)) is RefusalCause.SCANNING
     assert pressure.weigh(replace(QUIET, unjudged=300, judged_per_s=10.0)) is None
 
 
 def test_a_mark_of_nothing_is_no_limit() -> None:
-    none = Marks(
+    none = PressureMarks(
         reserve_bytes=0,
         messages_max=0,
         bytes_max=0,
@@ -109,7 +109,7 @@ def test_a_mark_of_nothing_is_no_limit() -> None:
 
 
 def test_the_pace_is_measured_only_while_there_is_enough_to_do() -> None:
-    pace = Pace()
+    pace = JudgingPace()
     pace.look(judged=0, unjudged=5, now_s=0.0)
     pace.look(judged=3, unjudged=5, now_s=1.0)
     assert pace.per_s == 0.0, "an idle second says nothing"
@@ -135,8 +135,8 @@ def test_held_mail_takes_its_share_of_the_disk_and_no_more(
     assert not held_takes_too_much(held_bytes=held, free_bytes=free, reserve_bytes=100, share=1.0)
 
 
-@pytest.mark.parametrize("cause", list(Cause))
-def test_whatever_there_is_too_much_of_the_sender_may_come_again(cause: Cause) -> None:
+@pytest.mark.parametrize("cause", list(RefusalCause))
+def test_whatever_there_is_too_much_of_the_sender_may_come_again(cause: RefusalCause) -> None:
     reply = refused(Refusal(cause, "SECRET 12 MiB"))
 
     assert 400 <= reply.code < 500

@@ -11,7 +11,7 @@ import pytest
 import uvloop
 
 from common.clock import SystemClock
-from satellite.scanning.conformance import CHECKS, Arranged, Check, Condition
+from satellite.scanning.conformance import CHECKS, Arranged, Condition, ConformanceCheck
 from satellite.scanning.engine import EngineContext
 from satellite.scanning.engines import clamav
 from satellite.scanning.helper import Helper
@@ -99,10 +99,12 @@ class ClamavBench:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=str)
-async def test_the_clamd_engine_passes(check: Check, tmp_path: Path) -> None:
+async def test_the_clamd_engine_passes(check: ConformanceCheck, tmp_path: Path) -> None:
     await check.run(ClamavBench(tmp_path))
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=str)
-def test_it_passes_on_the_event_loop_of_production_too(check: Check, tmp_path: Path) -> None:
+def test_it_passes_on_the_event_loop_of_production_too(
+    check: ConformanceCheck, tmp_path: Path
+) -> None:
     uvloop.run(check.run(ClamavBench(tmp_path)))

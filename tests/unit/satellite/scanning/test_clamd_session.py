@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.verdict import Outcome, Verdict
-from satellite.scanning.clamd.control import Control, Stats
+from satellite.scanning.clamd.control import ClamdControl, Stats
 from satellite.scanning.clamd.pool import IDLE_S_MAX
 from satellite.scanning.clamd.session import Misunderstood, SessionEnded, connect
 from satellite.scanning.engines.clamav import VERSION_S, Clamav
@@ -334,7 +334,7 @@ async def test_the_version_in_a_verdict_follows_new_definitions(
 
 async def test_pyclamd_tells_how_clamd_is(tmp_path: Path) -> None:
     async with ScriptedClamd(tmp_path / "c", says(OK)) as peer:
-        control = Control(peer.address)
+        control = ClamdControl(peer.address)
 
         assert await control.ping()
         assert await control.version() == VERSION.decode()
@@ -350,7 +350,7 @@ async def test_what_pyclamd_does_not_understand_is_unknown(tmp_path: Path, reply
         writer.close()
 
     server = await asyncio.start_unix_server(serve, str(tmp_path / "c"))
-    control = Control(f"unix:{tmp_path / 'c'}", call_s=0.2)
+    control = ClamdControl(f"unix:{tmp_path / 'c'}", call_s=0.2)
     answers: list[Awaitable[object]] = [control.version(), control.stats()]
 
     assert not await control.ping()
@@ -372,13 +372,13 @@ async def test_statistics_that_come_in_many_packets_are_read_to_their_end(tmp_pa
 
     server = await asyncio.start_unix_server(serve, str(tmp_path / "c"))
 
-    assert await Control(f"unix:{tmp_path / 'c'}").stats() == Stats(threads=12, queued=3)
+    assert await ClamdControl(f"unix:{tmp_path / 'c'}").stats() == Stats(threads=12, queued=3)
     server.close()
 
 
 async def test_where_nobody_listens_pyclamd_knows_nothing(tmp_path: Path) -> None:
     for address in (f"unix:{tmp_path / 'nobody'}", "127.0.0.1:1", "[::1]:1"):
-        assert not await Control(address).ping()
+        assert not await ClamdControl(address).ping()
 
 
 async def test_what_comes_unasked_without_end_is_not_gathered(tmp_path: Path) -> None:

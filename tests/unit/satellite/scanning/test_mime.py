@@ -11,7 +11,7 @@ import re
 import pytest
 
 from satellite.scanning import mime
-from satellite.scanning.limits import Limits
+from satellite.scanning.limits import UnfoldingLimits
 from tests.support.smtp.corpus import everyday_names, message
 
 RUN = base64.encodebytes(bytes(range(256)) * 8)
@@ -50,7 +50,7 @@ def every_line_read(octets: bytes) -> list[bytes]:
 
 
 def read(octets: bytes) -> list[bytes]:
-    return list(mime.by_standard_library(octets, Limits()))
+    return list(mime.by_standard_library(octets, UnfoldingLimits()))
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -17,8 +17,8 @@ from satellite.scanning.conformance import (
     CHECKS,
     INDISPENSABLE,
     Arranged,
-    Check,
     Condition,
+    ConformanceCheck,
     Nonconformity,
     NotApplicable,
 )
@@ -125,7 +125,7 @@ class OutsideBench:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=str)
-async def test_an_engine_of_somebody_else_passes(check: Check) -> None:
+async def test_an_engine_of_somebody_else_passes(check: ConformanceCheck) -> None:
     try:
         await check.run(OutsideBench())
     except NotApplicable as reason:

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from satellite.scanning.limits import Limits
+from satellite.scanning.limits import UnfoldingLimits
 from satellite.scanning.plain import PLAIN_BYTES_MAX, body_of_plain
 from satellite.scanning.unpack import Unpacking
 from tests.support.scanning.clamd import EICAR
@@ -63,7 +63,7 @@ def made(dice: random.Random) -> bytes:
 
 
 def taken_apart(message: bytes) -> tuple[set[bytes], list[str]]:
-    unpacking = Unpacking(Limits())
+    unpacking = Unpacking(UnfoldingLimits())
     units = {unit.content for unit in unpacking.units(message)}
     return units, [*unpacking.limits_met, *unpacking.encrypted]
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from common.verdict import Outcome
-from satellite.scanning.plan import Candidate, plan
+from satellite.scanning.plan import EngineCandidate, plan
 
-SMALL = Candidate(name="small", bytes_max=100, timeout_s=60)
-ANY = Candidate(name="any", bytes_max=0, timeout_s=10)
+SMALL = EngineCandidate(name="small", bytes_max=100, timeout_s=60)
+ANY = EngineCandidate(name="any", bytes_max=0, timeout_s=10)
 
 
 def test_an_engine_with_a_limit_is_not_shown_larger_mail_and_says_so() -> None:

@@ -8,15 +8,15 @@ from dataclasses import replace
 import pytest
 
 from satellite.scanning import mime
-from satellite.scanning.limits import LimitExceeded, Limits
+from satellite.scanning.limits import LimitExceeded, UnfoldingLimits
 from satellite.scanning.unpack import Unit, Unpacking
 from tests.support.scanning.messages import locked, plain, with_attachment, zipped
 
 SECRET = b"the content that matters"
 
 
-def unpacked(message: bytes, limits: Limits | None = None) -> tuple[list[Unit], Unpacking]:
-    unpacking = Unpacking(limits or Limits())
+def unpacked(message: bytes, limits: UnfoldingLimits | None = None) -> tuple[list[Unit], Unpacking]:
+    unpacking = Unpacking(limits or UnfoldingLimits())
     return list(unpacking.units(message)), unpacking
 
 
@@ -72,7 +72,7 @@ def test_what_only_one_reading_decodes_is_scanned() -> None:
         [
             reading
             for reading in (mime.by_standard_library, mime.by_fast_mail_parser)
-            if SECRET in list(reading(message, Limits()))
+            if SECRET in list(reading(message, UnfoldingLimits()))
         ]
     ]
 
@@ -153,7 +153,7 @@ def test_a_member_that_needs_a_password_is_noted() -> None:
 def test_each_limit_is_said_when_it_is_met(
     changed: dict[str, int], message: bytes, why: str
 ) -> None:
-    _, unpacking = unpacked(message, replace(Limits(), **changed))
+    _, unpacking = unpacked(message, replace(UnfoldingLimits(), **changed))
 
     assert any(why in reason for reason in unpacking.limits_met)
 
@@ -164,7 +164,7 @@ def test_two_archives_share_one_budget() -> None:
     )
     message = with_attachment(zipped(("a", b"1" * 600), ("b.zip", zipped(("c", b"2" * 600)))))
 
-    _, unpacking = unpacked(message, replace(Limits(), unpacked_bytes_max=1000))
+    _, unpacking = unpacked(message, replace(UnfoldingLimits(), unpacked_bytes_max=1000))
 
     assert unpacking.limits_met == ["archives unfold to too many octets"]
 
@@ -186,7 +186,7 @@ def test_one_reading_that_is_given_up_does_not_end_the_other() -> None:
     )
 
     with pytest.raises(LimitExceeded):
-        list(mime.by_standard_library(message, Limits()))
+        list(mime.by_standard_library(message, UnfoldingLimits()))
     units, unpacking = unpacked(message)
 
     assert SECRET in [unit.content for unit in units]

@@ -14,7 +14,13 @@ import uvloop
 
 import tests.support.scanning.scripted_helper as scripted_helper
 from common.clock import SystemClock
-from satellite.scanning.conformance import CHECKS, Arranged, Check, Condition, NotApplicable
+from satellite.scanning.conformance import (
+    CHECKS,
+    Arranged,
+    Condition,
+    ConformanceCheck,
+    NotApplicable,
+)
 from satellite.scanning.engine import EngineContext
 from satellite.scanning.engines import yara
 from satellite.scanning.helper import Helper
@@ -84,7 +90,7 @@ class YaraBench:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=str)
-async def test_the_yara_engine_passes(check: Check) -> None:
+async def test_the_yara_engine_passes(check: ConformanceCheck) -> None:
     try:
         await check.run(YaraBench())
     except NotApplicable as reason:
@@ -92,7 +98,7 @@ async def test_the_yara_engine_passes(check: Check) -> None:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=str)
-def test_it_passes_on_the_event_loop_of_production_too(check: Check) -> None:
+def test_it_passes_on_the_event_loop_of_production_too(check: ConformanceCheck) -> None:
     try:
         uvloop.run(check.run(YaraBench()))
     except NotApplicable as reason:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.envelope import NO_WISH, Notify, Return, Wish
+from common.envelope import NO_DSN_PARAMETERS, DsnParameters, Notify, Return
 from satellite.smtp import admission, replies
 from satellite.smtp.replies import Reply
 from tests.support.smtp.front_end import MAIL_DOMAIN, some_preferences
@@ -16,12 +16,12 @@ PREFERENCES = some_preferences()
 
 def decide(path: str, *, smtputf8: bool = False) -> str | Reply:
     found = rcpt(f"TO:<{path}>", smtputf8=smtputf8)
-    return str(found.address) if isinstance(found, admission.Recipient) else found
+    return str(found.address) if isinstance(found, admission.AdmittedRecipient) else found
 
 
 def rcpt(
     argument: str, *, smtputf8: bool = False, extended: bool = True
-) -> admission.Recipient | Reply:
+) -> admission.AdmittedRecipient | Reply:
     return admission.recipient(
         argument,
         extended=extended,
@@ -128,12 +128,12 @@ def test_whatever_is_named_only_our_domains_come_out(path: str) -> None:
         assert decided.isprintable()
 
 
-def sender(argument: str, *, extended: bool = True) -> admission.Sender | Reply:
+def sender(argument: str, *, extended: bool = True) -> admission.AdmittedSender | Reply:
     return admission.sender(argument, extended=extended, message_bytes_max=1000)
 
 
 def test_a_declared_size_is_held_against_the_limit() -> None:
-    assert isinstance(sender("FROM:<a@b.example> SIZE=1000"), admission.Sender)
+    assert isinstance(sender("FROM:<a@b.example> SIZE=1000"), admission.AdmittedSender)
     assert sender("FROM:<a@b.example> SIZE=1001") == replies.TOO_BIG
     assert sender("FROM:<a@b.example> SIZE=" + "9" * 20) == replies.TOO_BIG
     assert sender("FROM:<a@b.example> SIZE=" + "9" * 21) == replies.BAD_ARGUMENT
@@ -142,8 +142,8 @@ def test_a_declared_size_is_held_against_the_limit() -> None:
 
 
 def test_a_sender_s_domain_is_an_a_label_in_lower_case() -> None:
-    assert sender("FROM:<A@B.Example>") == admission.Sender(address="A@b.example")
-    assert sender("FROM:<a@BÜCHER.example> SMTPUTF8") == admission.Sender(
+    assert sender("FROM:<A@B.Example>") == admission.AdmittedSender(address="A@b.example")
+    assert sender("FROM:<a@BÜCHER.example> SMTPUTF8") == admission.AdmittedSender(
         address="a@xn--bcher-kva.example", smtputf8=True
     )
 
@@ -162,30 +162,35 @@ def test_hosts_that_call_themselves_anything_printable_are_heard(name: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("parameters", "wish"),
+    ("parameters", "dsn"),
     [
-        ("", NO_WISH),
-        ("NOTIFY=NEVER", Wish(notify=frozenset({Notify.NEVER}))),
-        ("notify=success", Wish(notify=frozenset({Notify.SUCCESS}))),
+        ("", NO_DSN_PARAMETERS),
+        ("NOTIFY=NEVER", DsnParameters(notify=frozenset({Notify.NEVER}))),
+        ("notify=success", DsnParameters(notify=frozenset({Notify.SUCCESS}))),
         (
             "NOTIFY=DELAY,FAILURE,SUCCESS",
-            Wish(notify=frozenset({Notify.SUCCESS, Notify.FAILURE, Notify.DELAY})),
+            DsnParameters(notify=frozenset({Notify.SUCCESS, Notify.FAILURE, Notify.DELAY})),
         ),
-        ("ORCPT=rfc822;a+2Bb@old.example", Wish(original="rfc822;a+2Bb@old.example")),
-        (r"ORCPT=utf-8;gr\x{FC}@old.example", Wish(original=r"utf-8;gr\x{FC}@old.example")),
-        ("ORCPT=utf-8;gr\u00fc@old.example", Wish(original=r"utf-8;gr\x{FC}@old.example")),
+        ("ORCPT=rfc822;a+2Bb@old.example", DsnParameters(original="rfc822;a+2Bb@old.example")),
+        (
+            r"ORCPT=utf-8;gr\x{FC}@old.example",
+            DsnParameters(original=r"utf-8;gr\x{FC}@old.example"),
+        ),
+        ("ORCPT=utf-8;gr\u00fc@old.example", DsnParameters(original=r"utf-8;gr\x{FC}@old.example")),
         (
             "NOTIFY=FAILURE ORCPT=x400;/C+3Dde/",
-            Wish(notify=frozenset({Notify.FAILURE}), original="x400;/C+3Dde/"),
+            DsnParameters(notify=frozenset({Notify.FAILURE}), original="x400;/C+3Dde/"),
         ),
     ],
 )
-def test_what_a_sender_wants_to_be_told_of_a_recipient_is_kept(parameters: str, wish: Wish) -> None:
+def test_what_a_sender_wants_to_be_told_of_a_recipient_is_kept(
+    parameters: str, dsn: DsnParameters
+) -> None:
     found = rcpt(f"TO:<x@acme.example> {parameters}", smtputf8=True)
 
-    assert isinstance(found, admission.Recipient)
-    assert found.wish == wish
-    assert found.wish.original.isascii()
+    assert isinstance(found, admission.AdmittedRecipient)
+    assert found.dsn == dsn
+    assert found.dsn.original.isascii()
 
 
 @pytest.mark.parametrize(
@@ -226,7 +231,9 @@ def test_what_asks_for_it_wrongly_is_refused(parameters: str) -> None:
 
 
 def test_an_original_recipient_may_have_500_octets() -> None:
-    assert isinstance(rcpt("TO:<x@acme.example> ORCPT=rfc822;" + "a" * 493), admission.Recipient)
+    assert isinstance(
+        rcpt("TO:<x@acme.example> ORCPT=rfc822;" + "a" * 493), admission.AdmittedRecipient
+    )
 
 
 def test_without_ehlo_nothing_can_be_asked_for() -> None:
@@ -238,7 +245,7 @@ def test_other_parameters_of_rcpt_are_not_recognised() -> None:
     assert rcpt("TO:<x@acme.example> RET=FULL") is replies.UNKNOWN_PARAMETER
 
 
-def mail(parameters: str) -> admission.Sender | Reply:
+def mail(parameters: str) -> admission.AdmittedSender | Reply:
     return admission.sender(
         f"FROM:<a@b.example> {parameters}", extended=True, message_bytes_max=1_000_000
     )
@@ -258,8 +265,8 @@ def test_what_a_sender_wants_back_is_kept(
 ) -> None:
     found = mail(parameters)
 
-    assert isinstance(found, admission.Sender)
-    assert (found.wish.returned, found.wish.envelope_id) == (returned, envelope_id)
+    assert isinstance(found, admission.AdmittedSender)
+    assert (found.dsn.returned, found.dsn.envelope_id) == (returned, envelope_id)
 
 
 @pytest.mark.parametrize(
@@ -285,9 +292,9 @@ def test_what_asks_for_it_back_wrongly_is_refused(parameters: str) -> None:
 def test_no_parameter_brings_a_sign_that_cannot_be_shown(value: str) -> None:
     for found in (mail(f"ENVID={value}"), rcpt(f"TO:<x@acme.example> ORCPT={value}")):
         match found:
-            case admission.Sender(wish=wish):
-                assert wish.envelope_id.isascii()
-                assert wish.envelope_id.isprintable()
-            case admission.Recipient(wish=Wish(original=original)):
+            case admission.AdmittedSender(dsn=dsn):
+                assert dsn.envelope_id.isascii()
+                assert dsn.envelope_id.isprintable()
+            case admission.AdmittedRecipient(dsn=DsnParameters(original=original)):
                 assert original.isascii()
                 assert original.isprintable()

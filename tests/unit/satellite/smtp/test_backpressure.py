@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from satellite.smtp.backpressure import OPEN_BELOW, WAIT_S_MAX, WAITING_MAX, Turnstile
+from satellite.smtp.backpressure import OPEN_BELOW, WAIT_S_MAX, WAITING_MAX, Backpressure
 
 
 class Inside:
@@ -13,8 +13,8 @@ class Inside:
     def __init__(self, backlog: int) -> None:
         self.backlog = backlog
         self.through: list[int] = []
-        self.turnstile = Turnstile()
-        self.turnstile.backlog = lambda: self.backlog
+        self.backpressure = Backpressure()
+        self.backpressure.backlog = lambda: self.backlog
         self._tasks: list[asyncio.Task[None]] = []
 
     async def come(self, *numbers: int, now_s: float = 0.0) -> None:
@@ -31,7 +31,7 @@ class Inside:
             await asyncio.sleep(0)
 
     async def _come(self, number: int, now_s: float) -> None:
-        await self.turnstile.turn(now_s)
+        await self.backpressure.turn(now_s)
         self.through.append(number)
 
 
@@ -48,17 +48,17 @@ async def test_each_message_that_was_judged_lets_one_in_who_waited_longest() -> 
     await inside.come(1, 2, 3)
     assert inside.through == []
 
-    inside.turnstile.judged()
-    assert len(inside.turnstile) == 3, "there are still too many inside"
+    inside.backpressure.judged()
+    assert len(inside.backpressure) == 3, "there are still too many inside"
     inside.backlog = OPEN_BELOW - 1
-    inside.turnstile.judged()
+    inside.backpressure.judged()
     await inside.turns()
     assert inside.through == [1]
 
     await inside.come(4)
     assert inside.through == [1], "nobody comes before those who wait"
     inside.backlog = OPEN_BELOW - 2
-    inside.turnstile.judged()
+    inside.backpressure.judged()
     await inside.turns()
     assert inside.through == [1, 2, 3]
 
@@ -66,33 +66,33 @@ async def test_each_message_that_was_judged_lets_one_in_who_waited_longest() -> 
 async def test_with_many_waiting_no_more_connections_are_taken_until_half_are_gone() -> None:
     inside = Inside(OPEN_BELOW)
     await inside.come(*range(WAITING_MAX - 1))
-    assert not inside.turnstile.is_full
+    assert not inside.backpressure.is_full
 
     await inside.come(WAITING_MAX)
-    assert inside.turnstile.is_full
-    assert inside.turnstile.crossed.is_set()
-    inside.turnstile.crossed.clear()
+    assert inside.backpressure.is_full
+    assert inside.backpressure.crossed.is_set()
+    inside.backpressure.crossed.clear()
 
     inside.backlog = OPEN_BELOW - 1
-    while inside.turnstile.is_full:
-        inside.turnstile.judged()
-    assert len(inside.turnstile) == WAITING_MAX // 2 - 1
-    assert inside.turnstile.crossed.is_set()
+    while inside.backpressure.is_full:
+        inside.backpressure.judged()
+    assert len(inside.backpressure) == WAITING_MAX // 2 - 1
+    assert inside.backpressure.crossed.is_set()
 
 
 async def test_when_nothing_moves_it_stands_open_until_the_backlog_is_gone() -> None:
     inside = Inside(OPEN_BELOW)
     await inside.come(1, 2, now_s=100.0)
-    inside.turnstile.look(100.0 + WAIT_S_MAX - 0.1)
+    inside.backpressure.look(100.0 + WAIT_S_MAX - 0.1)
     await inside.turns()
     assert inside.through == []
 
-    inside.turnstile.look(100.0 + WAIT_S_MAX)
+    inside.backpressure.look(100.0 + WAIT_S_MAX)
     await inside.come(3)
     assert inside.through == [1, 2, 3]
 
     inside.backlog = 0
-    inside.turnstile.look(200.0)
+    inside.backpressure.look(200.0)
     inside.backlog = OPEN_BELOW
     await inside.come(4, now_s=201.0)
     assert inside.through == [1, 2, 3], "and then it works as before"
@@ -103,7 +103,7 @@ async def test_who_was_let_in_and_went_away_does_not_leave_the_others_waiting() 
     await inside.come(1, 2)
     inside.backlog = 0  # nothing is judged any more, so nobody is called
 
-    inside.turnstile.look(1.0)
+    inside.backpressure.look(1.0)
     await inside.turns()
 
     assert inside.through == [1, 2]
@@ -113,10 +113,10 @@ async def test_a_session_that_ends_while_it_waits_is_forgotten() -> None:
     inside = Inside(OPEN_BELOW)
     await inside.come(*range(WAITING_MAX))
     await inside.leave(0)
-    assert len(inside.turnstile) == WAITING_MAX - 1
+    assert len(inside.backpressure) == WAITING_MAX - 1
 
     inside.backlog = OPEN_BELOW - 1
-    inside.turnstile.judged()
+    inside.backpressure.judged()
     await inside.turns()
 
     assert inside.through == [1]

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from satellite.smtp import replies
 from satellite.smtp.commands import (
     COMMAND_BYTES_MAX,
-    Command,
     CommandLines,
     PathArgument,
+    SmtpCommand,
     read_command,
     read_path,
 )
@@ -73,9 +73,9 @@ def test_an_endless_line_is_not_kept() -> None:
 @pytest.mark.parametrize(
     ("line", "command"),
     [
-        (b"NOOP", Command("NOOP", "")),
-        (b"noop  x ", Command("NOOP", "x")),
-        ("MAIL FROM:<ä@b>".encode(), Command("MAIL", "FROM:<ä@b>")),
+        (b"NOOP", SmtpCommand("NOOP", "")),
+        (b"noop  x ", SmtpCommand("NOOP", "x")),
+        ("MAIL FROM:<ä@b>".encode(), SmtpCommand("MAIL", "FROM:<ä@b>")),
         ("EHLO ä".encode(), replies.NOT_ASCII),
         (b"RCPT TO:<\xff@b>", replies.NOT_ASCII),
         (b"", replies.UNRECOGNISED),
@@ -84,7 +84,7 @@ def test_an_endless_line_is_not_kept() -> None:
         (b"NO-OP", replies.UNRECOGNISED),
     ],
 )
-def test_a_line_is_a_verb_and_an_argument(line: bytes, command: Command | Reply) -> None:
+def test_a_line_is_a_verb_and_an_argument(line: bytes, command: SmtpCommand | Reply) -> None:
     assert read_command(line) == command
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from satellite.overload.pressure import Cause, Refusal
+from satellite.overload.pressure import Refusal, RefusalCause
 from satellite.smtp.backpressure import OPEN_BELOW, WAITING_MAX
 from tests.support.smtp.front_end import Talk, front_end, until
 
@@ -16,102 +16,102 @@ MAIL = "MAIL FROM:<a@b.example>"
 @pytest.mark.parametrize(
     ("cause", "expected"),
     [
-        (Cause.DISK, "452 4.3.1 "),
-        (Cause.BYTES, "452 4.3.1 "),
-        (Cause.MESSAGES, "451 4.3.2 "),
-        (Cause.SCANNING, "451 4.3.2 "),
-        (Cause.MEMORY, "451 4.3.2 "),
+        (RefusalCause.DISK, "452 4.3.1 "),
+        (RefusalCause.BYTES, "452 4.3.1 "),
+        (RefusalCause.MESSAGES, "451 4.3.2 "),
+        (RefusalCause.SCANNING, "451 4.3.2 "),
+        (RefusalCause.MEMORY, "451 4.3.2 "),
     ],
 )
 async def test_mail_is_put_off_and_taken_again_on_the_same_connection(
-    cause: Cause, expected: str
+    cause: RefusalCause, expected: str
 ) -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.greet()
-        desk.front.refuse(Refusal(cause, "SECRET"))
+        front.front.refuse(Refusal(cause, "SECRET"))
         answer = await talk.ask(MAIL)
         assert answer.startswith(expected), answer
         assert "SECRET" not in answer
-        assert desk.count("borderscout_smtp_refusals_total", reason=cause.value) == 1
+        assert front.count("borderscout_smtp_refusals_total", reason=cause.value) == 1
 
-        desk.front.refuse(None)
+        front.front.refuse(None)
         assert (await talk.ask(MAIL)).startswith("250 ")
 
 
 async def test_where_nothing_fits_a_client_is_sent_away_at_the_door() -> None:
-    cause = Cause.DRAINING
-    async with front_end() as desk, desk.client() as inside:
+    cause = RefusalCause.DRAINING
+    async with front_end() as front, front.client() as inside:
         await inside.greet()
-        desk.front.refuse(Refusal(cause, "SECRET"))
+        front.front.refuse(Refusal(cause, "SECRET"))
 
-        async with desk.client() as outside:
+        async with front.client() as outside:
             assert await outside.reply() == "421 4.3.2 Not taking mail now; try again later"
             assert await outside.is_closed()
         assert (await inside.ask(MAIL)).startswith("421 4.3.2 ")
         assert await inside.is_closed()
-        assert desk.count("borderscout_smtp_refusals_total", reason=cause.value) == 2
+        assert front.count("borderscout_smtp_refusals_total", reason=cause.value) == 2
 
 
 async def test_a_transaction_that_was_open_is_taken_to_its_end() -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.greet()
         await talk.open_data()
-        desk.front.refuse(Refusal(Cause.DRAINING, "draining"))
+        front.front.refuse(Refusal(RefusalCause.DRAINING, "draining"))
         await talk.send(b"a\r\n.\r\n")
 
         assert (await talk.reply()).startswith("250 2.0.0 ")
-        assert len(desk.intake.taken) == 1
+        assert len(front.intake.taken) == 1
 
 
 async def test_only_mail_that_would_be_held_is_refused_when_too_much_is() -> None:
-    async with front_end() as desk, desk.client() as talk:
-        desk.front.refuses_mail_for = lambda address: address.endswith("@acme.example")
+    async with front_end() as front, front.client() as talk:
+        front.front.refuses_mail_for = lambda address: address.endswith("@acme.example")
         await talk.greet()
         await talk.ask(MAIL)
 
         assert (await talk.ask("RCPT TO:<x@acme.example>")).startswith("452 4.3.1 ")
         assert (await talk.ask("RCPT TO:<x@listed.example>")).startswith("250 ")
-        assert desk.count("borderscout_smtp_refusals_total", reason="held") == 1
+        assert front.count("borderscout_smtp_refusals_total", reason="held") == 1
 
 
 async def test_before_354_a_message_waits_for_its_turn() -> None:
     backlog = OPEN_BELOW
-    async with front_end() as desk, desk.client() as talk:
-        desk.front.turnstile.backlog = lambda: backlog
+    async with front_end() as front, front.client() as talk:
+        front.front.backpressure.backlog = lambda: backlog
         await talk.greet()
         await talk.ask(MAIL)
         await talk.ask("RCPT TO:<x@acme.example>")
         await talk.send(b"DATA\r\n")
-        await until(lambda: len(desk.front.turnstile) == 1)
+        await until(lambda: len(front.front.backpressure) == 1)
 
         backlog -= 1
-        desk.front.turnstile.judged()
+        front.front.backpressure.judged()
 
         assert (await talk.reply()).startswith("354 ")
 
 
 async def test_while_many_wait_connections_stay_with_the_kernel_and_none_is_lost() -> None:
     backlog = OPEN_BELOW
-    async with front_end() as desk:
-        turnstile = desk.front.turnstile
-        turnstile.backlog = lambda: backlog
-        waiting = [await Talk.connect(desk.host, desk.port) for _ in range(WAITING_MAX)]
+    async with front_end() as front:
+        backpressure = front.front.backpressure
+        backpressure.backlog = lambda: backlog
+        waiting = [await Talk.connect(front.host, front.port) for _ in range(WAITING_MAX)]
         for talk in waiting:
             await talk.greet()
             await talk.ask(MAIL)
             await talk.ask("RCPT TO:<x@acme.example>")
             await talk.send(b"DATA\r\n")
-        await until(lambda: turnstile.is_full)
-        await until(lambda: not desk.front._servers)
+        await until(lambda: backpressure.is_full)
+        await until(lambda: not front.front._servers)
 
-        late = await Talk.connect(desk.host, desk.port)
+        late = await Talk.connect(front.host, front.port)
         banner = asyncio.ensure_future(late.reply())
         await asyncio.sleep(0)
-        assert desk.front.sessions == WAITING_MAX
+        assert front.front.sessions == WAITING_MAX
         assert not banner.done()
 
         backlog = 0
-        turnstile.judged()
+        backpressure.judged()
         assert (await banner).startswith("220 ")
         for talk in (*waiting, late):
             await talk.close()

@@ -15,21 +15,21 @@ from tests.support.smtp.front_end import Talk, front_end, until
 
 
 async def test_a_drain_ends_idle_sessions_at_once_and_says_why() -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.greet()
-        await asyncio.wait_for(desk.front.drain(20.0), 10)
+        await asyncio.wait_for(front.front.drain(20.0), 10)
 
         assert (await talk.reply()).startswith("421 4.3.2 ")
         assert await talk.is_closed()
-        assert not desk.front.is_listening
+        assert not front.front.is_listening
 
 
 async def test_a_drain_lets_a_message_finish() -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.greet()
         await talk.open_data()
-        drained = asyncio.ensure_future(desk.front.drain(20.0))
-        await desk.clock.settle()
+        drained = asyncio.ensure_future(front.front.drain(20.0))
+        await front.clock.settle()
         assert not drained.done()
         await talk.send(b"a\r\n.\r\nMAIL FROM:<b@c.example>\r\n")
 
@@ -37,69 +37,69 @@ async def test_a_drain_lets_a_message_finish() -> None:
         assert (await talk.reply()).startswith("421 4.3.2 ")
         assert await talk.is_closed()
         await asyncio.wait_for(drained, 10)
-        assert len(desk.accepted) == 1
+        assert len(front.accepted) == 1
 
 
 async def test_a_drain_cuts_what_is_still_open_at_its_deadline() -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.greet()
         await talk.open_data()
-        drained = asyncio.ensure_future(desk.front.drain(20.0))
-        await desk.clock.advance(21)
+        drained = asyncio.ensure_future(front.front.drain(20.0))
+        await front.clock.advance(21)
         await asyncio.wait_for(drained, 10)
 
-        assert desk.intake.entries[0].abandoned
-        assert desk.intake.taken == []
+        assert front.intake.entries[0].abandoned
+        assert front.intake.taken == []
 
 
 async def test_a_drain_awaits_a_commit_beyond_its_deadline_even_without_a_client() -> None:
-    async with front_end() as desk, desk.client() as talk:
-        desk.intake.may_commit.clear()
+    async with front_end() as front, front.client() as talk:
+        front.intake.may_commit.clear()
         await talk.greet()
         await talk.open_data()
         await talk.send(b"a\r\n.\r\n")
-        await desk.intake.committing.wait()
+        await front.intake.committing.wait()
         talk.reset()
-        await until(lambda: desk.front.sessions == 0)
-        drained = asyncio.ensure_future(desk.front.drain(1.0))
-        await desk.clock.advance(5)
+        await until(lambda: front.front.sessions == 0)
+        drained = asyncio.ensure_future(front.front.drain(1.0))
+        await front.clock.advance(5)
         assert not drained.done()
-        desk.intake.may_commit.set()
+        front.intake.may_commit.set()
 
         await asyncio.wait_for(drained, 10)
-        assert len(desk.intake.taken) == 1
+        assert len(front.intake.taken) == 1
 
 
 async def test_a_drain_awaits_a_commit_that_begins_after_it_and_whose_client_goes() -> None:
-    async with front_end() as desk, desk.client() as talk:
-        desk.intake.may_commit.clear()
+    async with front_end() as front, front.client() as talk:
+        front.intake.may_commit.clear()
         await talk.greet()
         await talk.open_data()
-        drained = asyncio.ensure_future(desk.front.drain(20.0))
-        await desk.clock.settle()
+        drained = asyncio.ensure_future(front.front.drain(20.0))
+        await front.clock.settle()
         await talk.send(b"a\r\n.\r\n")
-        await desk.intake.committing.wait()
+        await front.intake.committing.wait()
         talk.reset()
-        await until(lambda: desk.front.sessions == 0)
-        await desk.clock.settle()
+        await until(lambda: front.front.sessions == 0)
+        await front.clock.settle()
         assert not drained.done()
-        desk.intake.may_commit.set()
+        front.intake.may_commit.set()
 
         await asyncio.wait_for(drained, 10)
-        assert len(desk.intake.taken) == 1
+        assert len(front.intake.taken) == 1
 
 
 async def test_a_connection_that_comes_during_a_drain_is_told_to_come_back() -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.greet()
         await talk.ask("MAIL FROM:<a@b.example>")
-        drained = asyncio.ensure_future(desk.front.drain(20.0))
-        await desk.clock.settle()
-        with socket.create_server(("127.0.0.1", 0)) as door:
-            late = await Talk.connect("127.0.0.1", door.getsockname()[1])
-            accepted, _ = door.accept()
+        drained = asyncio.ensure_future(front.front.drain(20.0))
+        await front.clock.settle()
+        with socket.create_server(("127.0.0.1", 0)) as connection_limits:
+            late = await Talk.connect("127.0.0.1", connection_limits.getsockname()[1])
+            accepted, _ = connection_limits.accept()
         # As if the kernel had accepted it before the listening socket closed.
-        await asyncio.get_running_loop().connect_accepted_socket(desk.front._session, accepted)
+        await asyncio.get_running_loop().connect_accepted_socket(front.front._session, accepted)
         assert (await late.reply()).startswith("421 4.3.2 ")
         assert await late.is_closed()
         await late.close()
@@ -108,16 +108,16 @@ async def test_a_connection_that_comes_during_a_drain_is_told_to_come_back() -> 
 
 
 async def test_a_connection_that_is_over_needs_no_collector_to_be_forgotten() -> None:
-    async with front_end() as desk:
+    async with front_end() as front:
         gc.collect()
         gc.disable()
         try:
-            async with desk.client() as talk:
+            async with front.client() as talk:
                 await talk.greet()
                 await talk.open_data()
                 await talk.send(b"a\r\n.\r\n")
                 assert (await talk.reply()).startswith("250 2.0.0 ")
-                left = weakref.ref(desk.connection)
+                left = weakref.ref(front.connection)
                 assert (await talk.ask("QUIT")).startswith("221 ")
             await until(lambda: left() is None)
         finally:
@@ -125,16 +125,16 @@ async def test_a_connection_that_is_over_needs_no_collector_to_be_forgotten() ->
 
 
 async def test_several_sockets_are_served() -> None:
-    async with front_end() as desk, desk.client() as first, desk.client() as second:
+    async with front_end() as front, front.client() as first, front.client() as second:
         assert (await first.reply()).startswith("220 ")
         assert (await second.reply()).startswith("220 ")
-        assert desk.front.sessions == 2
+        assert front.front.sessions == 2
 
 
 async def test_what_aiosmtpd_s_constructor_sets_ours_sets_too() -> None:
-    async with front_end() as desk:
+    async with front_end() as front:
         theirs = SMTP(object(), loop=asyncio.get_running_loop(), hostname="mx")
-        ours = Session(desk.front._reception)  # type: ignore[arg-type]
+        ours = Session(front.front._sessions)  # type: ignore[arg-type]
         # What only its own loop, HELP, AUTH, EHLO and PROXY read: all of these are ours or absent.
         unused = {
             "__ident__",

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from common.envelope import NO_WISH, Notify, Return, Wish
+from common.envelope import NO_DSN_PARAMETERS, DsnParameters, Notify, Return
 from satellite.smtp import replies
 from satellite.smtp.backpressure import OPEN_BELOW
 from tests.support.smtp.front_end import HOSTNAME, MAIL_DOMAIN, front_end, until
@@ -16,38 +16,38 @@ BIG = "SIZE=99999999999"
 
 
 async def test_a_message_is_taken_and_its_id_is_in_the_reply() -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.greet()
         await talk.open_data()
 
         await talk.send(MESSAGE + b".\r\n")
         reply = await talk.reply()
 
-        [taken] = desk.intake.taken
+        [taken] = front.intake.taken
         assert reply == f"250 2.0.0 Ok: queued as {taken.id}"
         assert taken.body == MESSAGE
         assert taken.envelope.sender == "s@sender.example"
         assert taken.envelope.recipients == ("x@acme.example",)
         assert taken.envelope.client_address == "127.0.0.1"
         assert taken.envelope.helo == "client.example"
-        await until(lambda: desk.accepted == [taken.id])
+        await until(lambda: front.accepted == [taken.id])
         assert taken.trace.startswith(b"Received: from client.example ([127.0.0.1])\r\n\tby mx1.")
         assert b" with ESMTP id " + taken.id.encode() in taken.trace
 
 
 async def test_a_session_over_ipv6_is_named_so_in_the_trace() -> None:
-    async with front_end(host="::1") as desk, desk.client() as talk:
+    async with front_end(host="::1") as front, front.client() as talk:
         await talk.greet()
         await talk.open_data()
         await talk.send(MESSAGE + b".\r\n")
         await talk.reply()
 
-        assert desk.intake.taken[0].envelope.client_address == "::1"
-        assert b"([IPv6:::1])" in desk.intake.taken[0].trace
+        assert front.intake.taken[0].envelope.client_address == "::1"
+        assert b"([IPv6:::1])" in front.intake.taken[0].trace
 
 
 async def test_ehlo_offers_exactly_what_is_kept() -> None:
-    async with front_end(message_bytes_max=1_000_000) as desk, desk.client() as talk:
+    async with front_end(message_bytes_max=1_000_000) as front, front.client() as talk:
         assert (await talk.greet()).split("\n") == [
             f"250-{HOSTNAME}",
             "250-PIPELINING",
@@ -60,7 +60,7 @@ async def test_ehlo_offers_exactly_what_is_kept() -> None:
 
 
 async def test_what_the_sender_wants_to_hear_comes_into_the_envelope() -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.greet()
         await talk.ask("MAIL FROM:<a@b.example> RET=HDRS ENVID=a+2Bb")
         await talk.ask("RCPT TO:<x@acme.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;z@old.example")
@@ -72,13 +72,15 @@ async def test_what_the_sender_wants_to_hear_comes_into_the_envelope() -> None:
         await talk.send(MESSAGE + b".\r\n")
         await talk.reply()
 
-        envelope = desk.intake.taken[0].envelope
+        envelope = front.intake.taken[0].envelope
 
     assert (envelope.returned, envelope.envelope_id) == (Return.HEADERS, "a+2Bb")
     assert envelope.recipients == ("x@acme.example", "y@acme.example")
-    assert envelope.wishes == (
-        Wish(notify=frozenset({Notify.SUCCESS, Notify.DELAY}), original="rfc822;z@old.example"),
-        NO_WISH,
+    assert envelope.dsn_parameters == (
+        DsnParameters(
+            notify=frozenset({Notify.SUCCESS, Notify.DELAY}), original="rfc822;z@old.example"
+        ),
+        NO_DSN_PARAMETERS,
     )
 
 
@@ -167,7 +169,7 @@ PATHS: list[tuple[list[str], str | bytes, str]] = [
 async def test_every_command_path_is_answered_with_an_enhanced_code_of_its_class(
     before: list[str], command: str | bytes, code: str
 ) -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.reply()
         for line in before:
             assert (await talk.ask(line))[0] == "2"
@@ -203,17 +205,17 @@ def test_what_aiosmtpd_says_gets_its_code(said: str, completed: str) -> None:
 
 
 async def test_the_null_sender_is_the_empty_string() -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.greet()
         await talk.open_data(sender="")
         await talk.send(MESSAGE + b".\r\n")
         await talk.reply()
 
-        assert desk.intake.taken[0].envelope.sender == ""
+        assert front.intake.taken[0].envelope.sender == ""
 
 
 async def test_a_recipient_named_twice_is_one_and_keeps_its_first_spelling() -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.greet()
         await talk.ask(MAIL)
         for spelling in ("Jane@Acme.Example", "jane@acme.example", "JANE@ACME.EXAMPLE."):
@@ -222,11 +224,11 @@ async def test_a_recipient_named_twice_is_one_and_keeps_its_first_spelling() -> 
         await talk.send(MESSAGE + b".\r\n")
         await talk.reply()
 
-        assert desk.intake.taken[0].envelope.recipients == ("Jane@acme.example",)
+        assert front.intake.taken[0].envelope.recipients == ("Jane@acme.example",)
 
 
 async def test_the_flags_of_mail_are_in_the_envelope() -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.greet()
         await talk.ask("MAIL FROM:<jürgen@bücher.example> BODY=8BITMIME SMTPUTF8")
         assert (await talk.ask("RCPT TO:<bücher@bücher.example>")).startswith("250")
@@ -234,7 +236,7 @@ async def test_the_flags_of_mail_are_in_the_envelope() -> None:
         await talk.send("Subject: ä\r\n\r\nö\r\n.\r\n".encode())
         await talk.reply()
 
-        [taken] = desk.intake.taken
+        [taken] = front.intake.taken
         assert taken.envelope.smtputf8
         assert taken.envelope.eight_bit
         assert taken.envelope.sender == "jürgen@xn--bcher-kva.example"
@@ -244,18 +246,18 @@ async def test_the_flags_of_mail_are_in_the_envelope() -> None:
 
 
 async def test_a_helo_session_is_traced_as_smtp() -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.reply()
         await talk.ask("HELO old.example")
         await talk.open_data()
         await talk.send(MESSAGE + b".\r\n")
         await talk.reply()
 
-        assert b" with SMTP id " in desk.intake.taken[0].trace
+        assert b" with SMTP id " in front.intake.taken[0].trace
 
 
 async def test_a_group_is_answered_in_order() -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.greet()
         await talk.send(
             b"MAIL FROM:<a@b.example>\r\nRCPT TO:<x@acme.example>\r\n"
@@ -269,78 +271,78 @@ async def test_a_group_is_answered_in_order() -> None:
         codes = [(await talk.reply())[:3] for _ in range(4)]
         assert codes == ["250", "250", "250", "221"]
         assert await talk.is_closed()
-        assert len(desk.intake.taken) == 1
+        assert len(front.intake.taken) == 1
 
 
 async def test_a_pipelined_data_behind_refused_recipients_is_answered_503() -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.greet()
         await talk.send(b"MAIL FROM:<>\r\nRCPT TO:<x@elsewhere.example>\r\nDATA\r\n")
 
         codes = [(await talk.reply())[:3] for _ in range(3)]
 
         assert codes == ["250", "550", "503"]
-        assert not desk.intake.entries
+        assert not front.intake.entries
 
 
 async def test_two_messages_go_through_one_session() -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.greet()
         for number in range(2):
             await talk.open_data()
             await talk.send(b"%d\r\n.\r\n" % number)
             assert (await talk.reply()).startswith("250 2.0.0 Ok: queued as ")
 
-        assert [taken.body for taken in desk.intake.taken] == [b"0\r\n", b"1\r\n"]
-        assert len({taken.id for taken in desk.intake.taken}) == 2
-        assert desk.count("borderscout_messages_received_total") == 2
-        assert desk.count("borderscout_messages_bytes_total") == 6
-        assert desk.count("borderscout_smtp_replies_total", verb="DATA", code="354") == 2
-        assert desk.count("borderscout_smtp_connections_total", result="accepted") == 1
-        assert desk.count("borderscout_smtp_sessions") == 1
+        assert [taken.body for taken in front.intake.taken] == [b"0\r\n", b"1\r\n"]
+        assert len({taken.id for taken in front.intake.taken}) == 2
+        assert front.count("borderscout_messages_received_total") == 2
+        assert front.count("borderscout_messages_bytes_total") == 6
+        assert front.count("borderscout_smtp_replies_total", verb="DATA", code="354") == 2
+        assert front.count("borderscout_smtp_connections_total", result="accepted") == 1
+        assert front.count("borderscout_smtp_sessions") == 1
 
 
 async def test_mail_for_postmaster_is_taken_without_a_domain() -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.greet()
         await talk.open_data(recipient="PostMaster")
         await talk.send(MESSAGE + b".\r\n")
         await talk.reply()
 
-        assert desk.intake.taken[0].envelope.recipients == (f"PostMaster@{MAIL_DOMAIN}",)
+        assert front.intake.taken[0].envelope.recipients == (f"PostMaster@{MAIL_DOMAIN}",)
 
 
 async def test_data_that_comes_while_its_message_waits_for_a_turn_is_its_data() -> None:
-    async with front_end() as desk, desk.client() as talk:
-        desk.front.turnstile.backlog = lambda: OPEN_BELOW
+    async with front_end() as front, front.client() as talk:
+        front.front.backpressure.backlog = lambda: OPEN_BELOW
         await talk.greet()
         await talk.ask(MAIL)
         await talk.ask(RCPT)
         await talk.send(b"DATA\r\n")
-        await until(lambda: len(desk.front.turnstile) == 1)
+        await until(lambda: len(front.front.backpressure) == 1)
         await talk.send(MESSAGE + b".\r\nNOOP\r\n")
-        await until(lambda: desk.command_octets > 0)
-        assert desk.intake.entries == []
-        desk.front.turnstile.backlog = lambda: 0
-        desk.front.turnstile.judged()
+        await until(lambda: front.command_octets > 0)
+        assert front.intake.entries == []
+        front.front.backpressure.backlog = lambda: 0
+        front.front.backpressure.judged()
 
         answers = [await talk.reply() for _ in range(3)]
         assert [answer[:3] for answer in answers] == ["354", "250", "250"]
-        assert desk.intake.taken[0].body == MESSAGE
+        assert front.intake.taken[0].body == MESSAGE
 
 
 async def test_a_client_that_goes_while_it_waits_for_a_turn_leaves_nothing() -> None:
-    async with front_end() as desk, desk.client() as talk:
-        desk.front.turnstile.backlog = lambda: OPEN_BELOW
+    async with front_end() as front, front.client() as talk:
+        front.front.backpressure.backlog = lambda: OPEN_BELOW
         await talk.greet()
         await talk.ask(MAIL)
         await talk.ask(RCPT)
         await talk.send(b"DATA\r\n")
-        await until(lambda: len(desk.front.turnstile) == 1)
+        await until(lambda: len(front.front.backpressure) == 1)
         talk.reset()
-        await until(lambda: desk.front.sessions == 0)
-        desk.front.turnstile.backlog = lambda: 0
-        desk.front.turnstile.judged()
-        await until(lambda: not desk.front._reception.conversations)  # type: ignore[union-attr]
+        await until(lambda: front.front.sessions == 0)
+        front.front.backpressure.backlog = lambda: 0
+        front.front.backpressure.judged()
+        await until(lambda: not front.front._sessions.conversations)  # type: ignore[union-attr]
 
-        assert desk.intake.entries == []
+        assert front.intake.entries == []

@@ -40,7 +40,7 @@ async def send_apart(talk: Talk, parts: list[bytes]) -> None:
 @pytest.mark.parametrize("sequence", SEQUENCES, ids=repr)
 async def test_b1_each_sequence_is_one_message_and_refused(sequence: bytes) -> None:
     cuts = range(len(sequence) + 1)
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.greet()
         for cut in cuts:
             await talk.open_data()
@@ -55,13 +55,13 @@ async def test_b1_each_sequence_is_one_message_and_refused(sequence: bytes) -> N
             assert (await talk.reply()).startswith("550 5.5.2 ")
             assert (await talk.ask("NOOP")).startswith("250 ")
 
-        assert desk.intake.taken == []
-        assert len(desk.intake.entries) == len(cuts)
-        assert all(entry.abandoned for entry in desk.intake.entries)
+        assert front.intake.taken == []
+        assert len(front.intake.entries) == len(cuts)
+        assert all(entry.abandoned for entry in front.intake.entries)
 
 
 async def test_b1_a_line_that_ends_in_a_bare_lf_is_no_command() -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.greet()
         await talk.send(b"NOOP\n")
         assert (await talk.reply()).startswith("500 5.5.2 ")
@@ -69,7 +69,7 @@ async def test_b1_a_line_that_ends_in_a_bare_lf_is_no_command() -> None:
 
 @pytest.mark.parametrize("verb", ["EHLO client.example", "HELO client.example"])
 async def test_b1_octets_behind_a_greeting_are_unauthorised_pipelining(verb: str) -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.reply()
         await talk.send(f"{verb}\r\nMAIL FROM:<a@b.example>\r\n".encode())
         assert (await talk.reply()).startswith("554 5.5.0 ")
@@ -77,78 +77,78 @@ async def test_b1_octets_behind_a_greeting_are_unauthorised_pipelining(verb: str
 
 
 async def test_b1_octets_before_354_are_unauthorised_pipelining() -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.greet()
         await talk.ask("MAIL FROM:<a@b.example>")
         await talk.ask("RCPT TO:<x@acme.example>")
         await talk.send(b"DATA\r\nSubject: early\r\n\r\n.\r\n")
         assert (await talk.reply()).startswith("554 5.5.0 ")
         assert await talk.is_closed()
-        assert desk.intake.entries == []
+        assert front.intake.entries == []
 
 
 async def test_b1_octets_behind_the_dot_of_a_helo_session_are_unauthorised() -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.reply()
         await talk.ask("HELO client.example")
         await talk.open_data()
         await talk.send(b"one\r\n.\r\n" + SMUGGLED)
         assert (await talk.reply()).startswith("554 5.5.0 ")
         assert await talk.is_closed()
-        assert desk.intake.taken == []
+        assert front.intake.taken == []
 
 
 async def test_b1_bdat_is_unknown_and_its_octets_are_no_message() -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         assert "CHUNKING" not in await talk.greet()
         await talk.ask("MAIL FROM:<a@b.example>")
         await talk.ask("RCPT TO:<x@acme.example>")
         for size in ("0 LAST", "10", "99999999999999999999 LAST", "-1"):
             assert (await talk.ask(f"BDAT {size}")).startswith("500 5.5.2 ")
-        assert desk.intake.entries == []
+        assert front.intake.entries == []
 
 
 async def test_finding_2_millions_of_empty_lines_are_one_message() -> None:
     body = b"\r\n" * 2_000_000
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.greet()
         await talk.open_data()
         await talk.send(body + b".\r\n")
         assert (await talk.reply()).startswith("250 2.0.0 ")
-        assert desk.intake.taken[0].body == body
+        assert front.intake.taken[0].body == body
 
 
 async def test_a_message_that_is_too_big_is_refused_at_mail_when_it_says_so() -> None:
-    async with front_end(message_bytes_max=65_536) as desk, desk.client() as talk:
+    async with front_end(message_bytes_max=65_536) as front, front.client() as talk:
         await talk.greet()
         answer = await talk.ask("MAIL FROM:<a@b.example> SIZE=65537")
         assert answer.startswith("552 5.3.4 ")
-        assert desk.intake.entries == []
+        assert front.intake.entries == []
 
 
 async def test_a_message_that_is_too_big_is_read_to_its_end_and_not_kept() -> None:
-    async with front_end(message_bytes_max=65_536) as desk, desk.client() as talk:
+    async with front_end(message_bytes_max=65_536) as front, front.client() as talk:
         await talk.greet()
         await talk.open_data()
         await talk.send((b"x" * 98 + b"\r\n") * 700 + b".\r\n")
         assert (await talk.reply()).startswith("552 5.3.4 ")
         assert (await talk.ask("NOOP")).startswith("250 ")
-        assert desk.intake.taken == []
-        assert desk.intake.entries[0].abandoned
+        assert front.intake.taken == []
+        assert front.intake.entries[0].abandoned
 
 
 async def test_a_sender_that_does_not_stop_is_cut_off() -> None:
-    async with front_end(message_bytes_max=65_536) as desk, desk.client() as talk:
+    async with front_end(message_bytes_max=65_536) as front, front.client() as talk:
         await talk.greet()
         await talk.open_data()
         await talk.send(b"x" * (65_536 * DISCARD_FACTOR + 1))
         assert (await talk.reply()).startswith("552 5.3.4 ")
         assert await talk.is_closed()
-        assert desk.intake.taken == []
+        assert front.intake.taken == []
 
 
 async def test_a_line_beyond_the_limit_refuses_the_message() -> None:
-    async with front_end(line_bytes_max=1000) as desk, desk.client() as talk:
+    async with front_end(line_bytes_max=1000) as front, front.client() as talk:
         await talk.greet()
         await talk.open_data()
         await talk.send(b"x" * 999 + b"\r\n.\r\n")
@@ -156,11 +156,11 @@ async def test_a_line_beyond_the_limit_refuses_the_message() -> None:
         await talk.open_data()
         await talk.send(b"x" * 998 + b"\r\n.\r\n")
         assert (await talk.reply()).startswith("250 2.0.0 ")
-        assert len(desk.intake.taken) == 1
+        assert len(front.intake.taken) == 1
 
 
 async def test_a_message_with_more_than_a_hundred_hops_is_looping() -> None:
-    async with front_end() as desk, desk.client() as talk:
+    async with front_end() as front, front.client() as talk:
         await talk.greet()
         await talk.open_data()
         await talk.send(b"Received: from a\r\n" * 101 + b"\r\nbody\r\n.\r\n")
@@ -168,4 +168,4 @@ async def test_a_message_with_more_than_a_hundred_hops_is_looping() -> None:
         await talk.open_data()
         await talk.send(b"Received: from a\r\n" * 100 + b"\r\nbody\r\n.\r\n")
         assert (await talk.reply()).startswith("250 2.0.0 ")
-        assert len(desk.intake.taken) == 1
+        assert len(front.intake.taken) == 1

@@ -12,7 +12,14 @@ from common.errors import SettingsError
 from satellite.smtp.server import tls_context
 from satellite.smtp.timeouts import HANDSHAKE_S
 from tests.support.smtp.certificate import self_signed
-from tests.support.smtp.front_end import HOSTNAME, Desk, Talk, front_end, some_settings, until
+from tests.support.smtp.front_end import (
+    HOSTNAME,
+    RunningFrontEnd,
+    Talk,
+    front_end,
+    some_settings,
+    until,
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +41,14 @@ async def change_over(talk: Talk, certificate: dict[str, Any]) -> None:
 async def test_a_message_inside_tls_says_so_in_envelope_and_trace(
     certificate: dict[str, Any],
 ) -> None:
-    async with front_end(**certificate) as desk, desk.client() as talk:
+    async with front_end(**certificate) as front, front.client() as talk:
         await change_over(talk, certificate)
         assert "STARTTLS" not in await talk.ask("EHLO client.example")
         await talk.open_data()
         await talk.send(b"secret\r\n.\r\n")
         assert (await talk.reply()).startswith("250 2.0.0 ")
 
-        [taken] = desk.intake.taken
+        [taken] = front.intake.taken
         assert taken.envelope.tls.startswith("TLSv1.3 TLS_")
         assert b" with ESMTPS id " in taken.trace
         assert f"(using {taken.envelope.tls})".encode() in taken.trace
@@ -50,7 +57,7 @@ async def test_a_message_inside_tls_says_so_in_envelope_and_trace(
 async def test_b2_commands_injected_behind_starttls_are_thrown_away(
     certificate: dict[str, Any],
 ) -> None:
-    async with front_end(**certificate) as desk, desk.client() as talk:
+    async with front_end(**certificate) as front, front.client() as talk:
         await talk.greet()
         await talk.send(
             b"STARTTLS\r\nEHLO evil\r\nMAIL FROM:<evil@x.example>\r\n"
@@ -65,7 +72,7 @@ async def test_b2_commands_injected_behind_starttls_are_thrown_away(
 
 
 async def test_b2_state_from_before_tls_is_forgotten(certificate: dict[str, Any]) -> None:
-    async with front_end(**certificate) as desk, desk.client() as talk:
+    async with front_end(**certificate) as front, front.client() as talk:
         await talk.greet()
         await talk.ask("MAIL FROM:<evil@x.example>")
         await talk.ask("RCPT TO:<x@acme.example>")
@@ -78,7 +85,7 @@ async def test_b2_state_from_before_tls_is_forgotten(certificate: dict[str, Any]
 
 
 async def test_b2_a_second_starttls_is_refused(certificate: dict[str, Any]) -> None:
-    async with front_end(**certificate) as desk, desk.client() as talk:
+    async with front_end(**certificate) as front, front.client() as talk:
         await change_over(talk, certificate)
         await talk.ask("EHLO client.example")
         assert (await talk.ask("STARTTLS")).startswith("503 5.5.1 ")
@@ -86,7 +93,7 @@ async def test_b2_a_second_starttls_is_refused(certificate: dict[str, Any]) -> N
 
 
 async def test_b2_auth_is_never_offered_and_never_done(certificate: dict[str, Any]) -> None:
-    async with front_end(**certificate) as desk, desk.client() as talk:
+    async with front_end(**certificate) as front, front.client() as talk:
         await change_over(talk, certificate)
         assert "AUTH" not in await talk.ask("EHLO client.example")
         assert (await talk.ask("AUTH PLAIN AGEAYg==")).startswith("502 5.5.1 ")
@@ -95,61 +102,61 @@ async def test_b2_auth_is_never_offered_and_never_done(certificate: dict[str, An
 
 
 async def test_starttls_takes_no_argument(certificate: dict[str, Any]) -> None:
-    async with front_end(**certificate) as desk, desk.client() as talk:
+    async with front_end(**certificate) as front, front.client() as talk:
         await talk.greet()
         assert (await talk.ask("STARTTLS now")).startswith("501 5.5.4 ")
         assert (await talk.ask("NOOP")).startswith("250 ")
 
 
-async def everyone_left(desk: Desk) -> None:
-    await until(lambda: desk.front.sessions == 0)
+async def everyone_left(front: RunningFrontEnd) -> None:
+    await until(lambda: front.front.sessions == 0)
 
 
 async def test_b3_row_3_a_handshake_that_stalls_is_cut(certificate: dict[str, Any]) -> None:
-    async with front_end(**certificate) as desk, desk.client() as talk:
+    async with front_end(**certificate) as front, front.client() as talk:
         await talk.greet()
         assert (await talk.ask("STARTTLS")).startswith("220 ")
-        await desk.clock.advance(HANDSHAKE_S + 2)
+        await front.clock.advance(HANDSHAKE_S + 2)
 
         assert await talk.is_closed()
-        await everyone_left(desk)
+        await everyone_left(front)
         labels = {"reason": "handshake"}
-        assert desk.count("borderscout_smtp_overdue_total", **labels) == 1
+        assert front.count("borderscout_smtp_overdue_total", **labels) == 1
 
 
 async def test_a_handshake_with_nonsense_ends_the_session(certificate: dict[str, Any]) -> None:
-    async with front_end(**certificate) as desk, desk.client() as talk:
+    async with front_end(**certificate) as front, front.client() as talk:
         await talk.greet()
         assert (await talk.ask("STARTTLS")).startswith("220 ")
         await talk.send(b"GET / HTTP/1.0\r\n\r\n" * 10)
 
-        await everyone_left(desk)
+        await everyone_left(front)
 
 
 async def test_a_client_that_vanishes_in_the_handshake_leaves_nothing(
     certificate: dict[str, Any],
 ) -> None:
-    async with front_end(**certificate) as desk, desk.client() as talk:
+    async with front_end(**certificate) as front, front.client() as talk:
         await talk.greet()
         assert (await talk.ask("STARTTLS")).startswith("220 ")
         talk.reset()
 
-        await everyone_left(desk)
+        await everyone_left(front)
 
 
 async def test_a_client_that_vanishes_inside_tls_leaves_nothing(
     certificate: dict[str, Any],
 ) -> None:
-    async with front_end(**certificate) as desk, desk.client() as talk:
+    async with front_end(**certificate) as front, front.client() as talk:
         await change_over(talk, certificate)
         await talk.ask("EHLO client.example")
         await talk.open_data()
         await talk.send(b"half a mess")
         talk.reset()
 
-        await everyone_left(desk)
-        await until(lambda: desk.intake.entries[0].abandoned)
-        assert desk.intake.taken == []
+        await everyone_left(front)
+        await until(lambda: front.intake.entries[0].abandoned)
+        assert front.intake.taken == []
 
 
 def test_tls_below_1_2_is_not_spoken(certificate: dict[str, Any]) -> None:
@@ -166,8 +173,8 @@ def test_a_certificate_that_cannot_be_used_stops_the_start(tmp_path: Path) -> No
 
 
 async def test_a_renewed_certificate_serves_new_sessions(certificate: dict[str, Any]) -> None:
-    async with front_end(**certificate) as desk:
-        desk.front.renew_certificate()
-        async with desk.client() as talk:
+    async with front_end(**certificate) as front:
+        front.front.renew_certificate()
+        async with front.client() as talk:
             await change_over(talk, certificate)
             assert talk.tls_version == "TLSv1.3"

@@ -6,76 +6,76 @@ from satellite.smtp.timeouts import (
     FAREWELL_S,
     HANDSHAKE_S,
     WINDOW_S,
-    Limits,
     Overdue,
-    Patience,
     Phase,
+    TimeoutLimits,
+    Timeouts,
 )
 
-LIMITS = Limits(command_s=300, session_s=3600, data_bytes_per_s=500)
+LIMITS = TimeoutLimits(command_s=300, session_s=3600, data_bytes_per_s=500)
 
 
 def test_the_wait_for_a_command_counts_from_the_answer_before() -> None:
-    patience = Patience(LIMITS, now_s=0)
-    assert patience.overdue(now_s=299) is None
-    patience.enter(Phase.COMMAND, now_s=299)
-    assert patience.overdue(now_s=598) is None
-    assert patience.overdue(now_s=599) is Overdue.IDLE
+    timeouts = Timeouts(LIMITS, now_s=0)
+    assert timeouts.overdue(now_s=299) is None
+    timeouts.enter(Phase.COMMAND, now_s=299)
+    assert timeouts.overdue(now_s=598) is None
+    assert timeouts.overdue(now_s=599) is Overdue.IDLE
 
 
 def test_b3_row_3_a_noop_every_299_seconds_does_not_keep_a_session_for_ever() -> None:
-    patience = Patience(LIMITS, now_s=0)
+    timeouts = Timeouts(LIMITS, now_s=0)
     for now_s in range(299, 3600, 299):
-        assert patience.overdue(now_s=now_s) is None
-        patience.enter(Phase.COMMAND, now_s=now_s)
-    assert patience.overdue(now_s=3600) is Overdue.SESSION
+        assert timeouts.overdue(now_s=now_s) is None
+        timeouts.enter(Phase.COMMAND, now_s=now_s)
+    assert timeouts.overdue(now_s=3600) is Overdue.SESSION
 
 
 def test_b3_row_3_data_below_the_minimum_rate_ends_with_its_window() -> None:
-    patience = Patience(LIMITS, now_s=0)
-    patience.enter(Phase.DATA, now_s=0)
+    timeouts = Timeouts(LIMITS, now_s=0)
+    timeouts.enter(Phase.DATA, now_s=0)
     for now_s in range(0, int(WINDOW_S), 10):
-        patience.received(1)
-        assert patience.overdue(now_s=now_s) is None
-    assert patience.overdue(now_s=WINDOW_S) is Overdue.SLOW
+        timeouts.received(1)
+        assert timeouts.overdue(now_s=now_s) is None
+    assert timeouts.overdue(now_s=WINDOW_S) is Overdue.SLOW
 
 
 def test_b3_row_3_a_slow_upload_of_25_megabytes_survives() -> None:
-    patience = Patience(LIMITS, now_s=0)
-    patience.enter(Phase.DATA, now_s=0)
+    timeouts = Timeouts(LIMITS, now_s=0)
+    timeouts.enter(Phase.DATA, now_s=0)
     sent, now_s = 0, 0.0
     while sent < 25_000_000:
         now_s += 1
         sent += 600
-        patience.received(600)
-        assert patience.overdue(now_s=now_s) is None
+        timeouts.received(600)
+        assert timeouts.overdue(now_s=now_s) is None
     assert now_s > 40_000
 
 
 def test_b3_row_3_a_fast_beginning_does_not_pay_for_a_stalled_rest() -> None:
-    patience = Patience(LIMITS, now_s=0)
-    patience.enter(Phase.DATA, now_s=0)
-    patience.received(10_000_000)
-    assert patience.overdue(now_s=WINDOW_S) is None
-    assert patience.overdue(now_s=2 * WINDOW_S) is Overdue.SLOW
+    timeouts = Timeouts(LIMITS, now_s=0)
+    timeouts.enter(Phase.DATA, now_s=0)
+    timeouts.received(10_000_000)
+    assert timeouts.overdue(now_s=WINDOW_S) is None
+    assert timeouts.overdue(now_s=2 * WINDOW_S) is Overdue.SLOW
 
 
 def test_without_a_minimum_rate_a_silent_sender_still_ends() -> None:
-    patience = Patience(Limits(command_s=300, session_s=3600, data_bytes_per_s=0), now_s=0)
-    patience.enter(Phase.DATA, now_s=0)
-    assert patience.overdue(now_s=WINDOW_S) is Overdue.SLOW
+    timeouts = Timeouts(TimeoutLimits(command_s=300, session_s=3600, data_bytes_per_s=0), now_s=0)
+    timeouts.enter(Phase.DATA, now_s=0)
+    assert timeouts.overdue(now_s=WINDOW_S) is Overdue.SLOW
 
 
 def test_our_own_time_is_not_the_client_s() -> None:
-    patience = Patience(LIMITS, now_s=0)
-    patience.enter(Phase.COMMITTING, now_s=0)
-    assert patience.overdue(now_s=1_000_000) is None
+    timeouts = Timeouts(LIMITS, now_s=0)
+    timeouts.enter(Phase.COMMITTING, now_s=0)
+    assert timeouts.overdue(now_s=1_000_000) is None
 
 
 def test_handshakes_and_farewells_have_their_own_deadlines() -> None:
-    patience = Patience(LIMITS, now_s=0)
-    patience.enter(Phase.HANDSHAKE, now_s=0)
-    assert patience.overdue(now_s=HANDSHAKE_S) is Overdue.HANDSHAKE
-    patience.enter(Phase.CLOSING, now_s=0)
-    assert patience.overdue(now_s=FAREWELL_S - 1) is None
-    assert patience.overdue(now_s=FAREWELL_S) is Overdue.FAREWELL
+    timeouts = Timeouts(LIMITS, now_s=0)
+    timeouts.enter(Phase.HANDSHAKE, now_s=0)
+    assert timeouts.overdue(now_s=HANDSHAKE_S) is Overdue.HANDSHAKE
+    timeouts.enter(Phase.CLOSING, now_s=0)
+    assert timeouts.overdue(now_s=FAREWELL_S - 1) is None
+    assert timeouts.overdue(now_s=FAREWELL_S) is Overdue.FAREWELL

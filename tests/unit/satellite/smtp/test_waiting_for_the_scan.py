@@ -11,7 +11,7 @@ from common.errors import DiskFull
 from satellite.smtp.replies import ALL, rejected
 from satellite.spool.disk.bodies import Body
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Stored
-from tests.support.smtp.front_end import Desk, Talk, front_end, until
+from tests.support.smtp.front_end import RunningFrontEnd, Talk, front_end, until
 
 BUDGET_S = 20.0
 
@@ -45,7 +45,7 @@ class Scans:
     def budget_s(self, recipients: Sequence[str]) -> float | None:
         return self.budget if "x@acme.example" in recipients else None
 
-    async def foresee(self, stored: Stored, body: Body) -> Judgement | None:
+    async def judge_before_answer(self, stored: Stored, body: Body) -> Judgement | None:
         self.seen.append((stored, body.read(0, body.size)))
         try:
             await self.may_end.wait()
@@ -65,12 +65,12 @@ async def send(talk: Talk, recipient: str = "x@acme.example") -> None:
 
 async def test_the_scan_sees_the_message_as_it_would_be_accepted() -> None:
     scans = Scans(judgement())
-    async with front_end(foresight=scans) as desk, desk.client() as talk:
+    async with front_end(scan_before_answer=scans) as front, front.client() as talk:
         await send(talk)
         assert (await talk.reply()).startswith("250 2.0.0 ")
 
         ((stored, body),) = scans.seen
-        (taken,) = desk.intake.taken
+        (taken,) = front.intake.taken
         assert body == b"Subject: a\r\n\r\n.b\r\n" == taken.body
         assert (stored.id, stored.envelope) == (taken.id, taken.envelope)
         assert stored.trace == taken.trace
@@ -81,56 +81,62 @@ async def test_the_scan_sees_the_message_as_it_would_be_accepted() -> None:
 async def test_what_all_recipients_reject_is_refused_and_on_record_and_nothing_is_taken(
     why: str,
 ) -> None:
-    async with front_end(foresight=Scans(judgement(why))) as desk, desk.client() as talk:
+    async with (
+        front_end(scan_before_answer=Scans(judgement(why))) as front,
+        front.client() as talk,
+    ):
         await send(talk)
         answer = await talk.reply()
 
         assert answer.startswith("550 5.7.1 Message refused"), answer
         assert rejected(why) in ALL
-        assert desk.intake.taken == []
-        assert len(desk.intake.rejected) == 1
-        assert desk.intake.entries[0].abandoned
+        assert front.intake.taken == []
+        assert len(front.intake.rejected) == 1
+        assert front.intake.entries[0].abandoned
         assert (await talk.ask("MAIL FROM:<a@b.example>")).startswith("250 ")
 
 
 async def test_a_refusal_that_cannot_be_recorded_is_none() -> None:
-    async with front_end(foresight=Scans(judgement("virus"))) as desk, desk.client() as talk:
-        desk.intake.commit_error = DiskFull("full")
+    async with (
+        front_end(scan_before_answer=Scans(judgement("virus"))) as front,
+        front.client() as talk,
+    ):
+        front.intake.commit_error = DiskFull("full")
         await send(talk)
 
         assert (await talk.reply()).startswith("452 4.3.1 ")
-        assert desk.intake.entries[0].abandoned
+        assert front.intake.entries[0].abandoned
 
 
 @pytest.mark.parametrize("found", [None, RuntimeError("the engine fell over")])
 async def test_a_scan_without_a_judgement_accepts_and_leaves_it_for_later(
     found: Exception | None,
 ) -> None:
-    async with front_end(foresight=Scans(found)) as desk, desk.client() as talk:
+    async with front_end(scan_before_answer=Scans(found)) as front, front.client() as talk:
         await send(talk)
 
         assert (await talk.reply()).startswith("250 2.0.0 ")
-        assert desk.intake.taken[0].judgement is None
+        assert front.intake.taken[0].judgement is None
 
 
 async def test_when_the_budget_is_over_the_message_is_accepted_and_the_scan_stopped() -> None:
     scans = Scans(judgement("virus"), ends=False)
-    async with front_end(foresight=scans) as desk, desk.client() as talk:
+    async with front_end(scan_before_answer=scans) as front, front.client() as talk:
         await send(talk)
         await until(lambda: scans.seen)
-        await desk.clock.advance(BUDGET_S - 0.1)
-        assert desk.intake.taken == []
+        await front.clock.advance(BUDGET_S - 0.1)
+        assert front.intake.taken == []
 
-        await desk.clock.advance(0.2)
+        await front.clock.advance(0.2)
 
         assert (await talk.reply()).startswith("250 2.0.0 ")
-        assert desk.intake.taken[0].judgement is None
+        assert front.intake.taken[0].judgement is None
         assert scans.cancelled == 1
 
 
 async def test_recipients_without_such_a_policy_are_answered_at_once() -> None:
     scans = Scans(judgement("virus"), ends=False)
-    async with front_end(foresight=scans) as desk, desk.client() as talk:
+    async with front_end(scan_before_answer=scans) as front, front.client() as talk:
         await send(talk, "y@acme.example")
 
         assert (await talk.reply()).startswith("250 2.0.0 ")
@@ -155,38 +161,38 @@ async def test_a_sender_that_goes_in_mid_scan_was_promised_nothing_and_leaves_no
     how: str,
 ) -> None:
     scans = Scans(judgement(), ends=False)
-    async with front_end(foresight=scans) as desk, desk.client() as talk:
+    async with front_end(scan_before_answer=scans) as front, front.client() as talk:
         await send(talk)
         await until(lambda: scans.seen)
-        await desk.clock.settle()
-        before = desk.clock.sleepers
+        await front.clock.settle()
+        before = front.clock.sleepers
 
         await leave(talk, how)
 
-        await until(lambda: desk.front.sessions == 0)
-        await until(lambda: desk.intake.entries[0].abandoned)
+        await until(lambda: front.front.sessions == 0)
+        await until(lambda: front.intake.entries[0].abandoned)
         assert scans.cancelled == 1
-        assert desk.intake.taken == []
-        await until(lambda: desk.clock.sleepers < before)  # the budget's clock has gone too
-        assert desk.front._reception is not None
-        await until(lambda: not desk.front._reception.conversations)
+        assert front.intake.taken == []
+        await until(lambda: front.clock.sleepers < before)  # the budget's clock has gone too
+        assert front.front._sessions is not None
+        await until(lambda: not front.front._sessions.conversations)
 
 
 async def test_a_drain_cuts_a_scan_at_its_deadline_and_the_message_is_nobody_s() -> None:
     scans = Scans(judgement(), ends=False)
-    async with front_end(foresight=scans) as desk, desk.client() as talk:
+    async with front_end(scan_before_answer=scans) as front, front.client() as talk:
         await send(talk)
         await until(lambda: scans.seen)
 
-        await stopped(desk)
+        await stopped(front)
 
         assert (await talk.reply()).startswith("421 4.3.2 ")
-        assert desk.intake.taken == []
+        assert front.intake.taken == []
 
 
-async def stopped(desk: Desk) -> None:
-    drain = asyncio.ensure_future(desk.front.drain(10.0))
-    await desk.clock.settle()
+async def stopped(front: RunningFrontEnd) -> None:
+    drain = asyncio.ensure_future(front.front.drain(10.0))
+    await front.clock.settle()
     assert not drain.done(), "a scan has the time of the drain"
-    await desk.clock.advance(10.0)
+    await front.clock.advance(10.0)
     await drain

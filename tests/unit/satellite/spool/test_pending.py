@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from common.envelope import Notify, Wish
+from common.envelope import DsnParameters, Notify
 from common.ids import MessageId
 from common.states import State
 from satellite.spool.model.messages import PendingRow
@@ -62,15 +62,15 @@ async def test_only_what_delivery_may_touch_is_pending(spool: Spool, clock: Test
 async def test_a_row_says_whether_a_sender_may_hear_of_a_delay(
     spool: Spool, clock: TestClock
 ) -> None:
-    def wish(*notify: Notify) -> Wish:
-        return Wish(notify=frozenset(notify))
+    def dsn(*notify: Notify) -> DsnParameters:
+        return DsnParameters(notify=frozenset(notify))
 
     cases: list[tuple[dict[str, Any], bool]] = [
         ({}, True),
         ({"sender": ""}, False),
-        ({"wish": wish(Notify.DELAY, Notify.FAILURE)}, True),
-        ({"wish": wish(Notify.FAILURE)}, False),
-        ({"wish": wish(Notify.NEVER)}, False),
+        ({"dsn": dsn(Notify.DELAY, Notify.FAILURE)}, True),
+        ({"dsn": dsn(Notify.FAILURE)}, False),
+        ({"dsn": dsn(Notify.NEVER)}, False),
     ]
     for number, (facts, _) in enumerate(cases):
         await fill(spool, clock, TO, count=1, first=number, **facts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from common.envelope import Envelope, Notify, Wish
+from common.envelope import DsnParameters, Envelope, Notify
 from common.ids import MessageId
 from common.states import State
 from satellite.delivery.decisions.notices import Silence, silence, told
@@ -18,7 +18,7 @@ def recipient(*notify: Notify, suspect: bool = False) -> Recipient:
         number=0,
         address="x@acme.example",
         state=State.DEFERRED,
-        wish=Wish(notify=frozenset(notify)),
+        dsn=DsnParameters(notify=frozenset(notify)),
         suspect=suspect,
     )
 

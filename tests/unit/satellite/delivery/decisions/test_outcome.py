@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import pytest
 
-from common.envelope import Notify, Wish
+from common.envelope import DsnParameters, Notify
 from common.states import State
 from satellite.delivery.decisions.outcome import (
-    Action,
-    Answer,
     Circumstances,
+    DsnAction,
     Ending,
+    RecipientResult,
     Settlement,
     Stage,
     settle,
 )
-from satellite.delivery.decisions.reply import Reply
+from satellite.delivery.decisions.reply import HopReply
 from satellite.delivery.decisions.schedule import Schedule
 from satellite.spool.model.messages import Recipient
 
 
-def said(stage: Stage, text: str) -> Answer:
+def said(stage: Stage, text: str) -> RecipientResult:
     code, _, rest = text.partition(" ")
-    return Answer(stage=stage, reply=Reply(int(code), (rest,)))
+    return RecipientResult(stage=stage, reply=HopReply(int(code), (rest,)))
 
 
 def settled(
-    *answers: Answer, attempts: int = 0, notify: str = "", **circumstances: object
+    *answers: RecipientResult, attempts: int = 0, notify: str = "", **circumstances: object
 ) -> Settlement:
     facts = {
         "now_us": 1_000_000,
@@ -43,7 +43,7 @@ def settled(
             address=f"r{n}@acme.example",
             state=State.SENDING,
             attempts=attempts,
-            wish=Wish(notify=frozenset(Notify(word) for word in notify.split(",") if word)),
+            dsn=DsnParameters(notify=frozenset(Notify(word) for word in notify.split(",") if word)),
         )
         for n in range(len(answers))
     ]
@@ -79,7 +79,7 @@ def test_what_a_reply_leads_to(stage: Stage, reply: str, ending: Ending) -> None
     ("status", "ending"), [("5.3.4", Ending.FAILED), ("4.4.1", Ending.LATER), ("", Ending.LATER)]
 )
 def test_what_we_find_ourselves_leads_to(status: str, ending: Ending) -> None:
-    assert Answer(stage=Stage.MAIL, finding="x", status=status).ending is ending
+    assert RecipientResult(stage=Stage.MAIL, finding="x", status=status).ending is ending
 
 
 @pytest.mark.parametrize(
@@ -89,10 +89,10 @@ def test_what_we_find_ourselves_leads_to(status: str, ending: Ending) -> None:
         (said(Stage.RCPT, "550 no"), "5.0.0"),
         (said(Stage.RCPT, "550 2.1.1 nonsense"), "5.0.0"),
         (said(Stage.MAIL, "552 too big"), "5.3.4"),
-        (Answer(stage=Stage.ROUTE, finding="null MX", status="5.1.10"), "5.1.10"),
+        (RecipientResult(stage=Stage.ROUTE, finding="null MX", status="5.1.10"), "5.1.10"),
     ],
 )
-def test_the_status_of_a_dsn(answer: Answer, status: str) -> None:
+def test_the_status_of_a_dsn(answer: RecipientResult, status: str) -> None:
     assert settled(answer).fates[0].status == status
 
 
@@ -114,7 +114,7 @@ def test_each_recipient_has_its_own_end() -> None:
 
 
 def test_a_connection_that_failed_is_no_attempt_and_the_mail_is_held() -> None:
-    answer = Answer(stage=Stage.CONNECT, finding="mail: refused", status="4.4.1")
+    answer = RecipientResult(stage=Stage.CONNECT, finding="mail: refused", status="4.4.1")
 
     (result,) = settled(answer, is_away=True, host="").results
 
@@ -136,7 +136,7 @@ def test_a_delivery_is_one_even_when_the_days_are_over() -> None:
 
 
 def test_an_unanswered_dot_is_possibly_delivered() -> None:
-    lost = Answer(stage=Stage.DOT, finding="gone", status="4.4.2", possibly_delivered=True)
+    lost = RecipientResult(stage=Stage.DOT, finding="gone", status="4.4.2", possibly_delivered=True)
 
     settlement = settled(lost, attempts=3)
 
@@ -153,10 +153,10 @@ def test_one_too_many_waits_for_nothing_when_others_went() -> None:
 
 
 @pytest.mark.parametrize(
-    ("notify", "passes_wishes_on", "actions"),
+    ("notify", "relays_dsn", "actions"),
     [
-        ("SUCCESS", False, [Action.RELAYED]),
-        ("SUCCESS,FAILURE", False, [Action.RELAYED]),
+        ("SUCCESS", False, [DsnAction.RELAYED]),
+        ("SUCCESS,FAILURE", False, [DsnAction.RELAYED]),
         ("SUCCESS", True, []),  # the next hop takes over what the sender wants to hear
         ("FAILURE", False, []),
         ("NEVER", False, []),
@@ -164,10 +164,12 @@ def test_one_too_many_waits_for_nothing_when_others_went() -> None:
     ],
 )
 def test_success_is_told_where_the_next_hop_will_not(
-    notify: str, passes_wishes_on: bool, actions: list[Action]
+    notify: str, relays_dsn: bool, actions: list[DsnAction]
 ) -> None:
     settlement = settled(
-        said(Stage.DOT, "250 2.0.0 queued"), notify=notify, passes_wishes_on=passes_wishes_on
+        said(Stage.DOT, "250 2.0.0 queued"),
+        notify=notify,
+        relays_dsn=relays_dsn,
     )
 
     assert [fate.action for fate in settlement.fates] == actions

@@ -10,12 +10,12 @@ from satellite.delivery.decisions.reply import (
     LINES_MAX,
     TEXT_LENGTH_MAX,
     BadReply,
-    Reply,
+    HopReply,
     ReplyLines,
 )
 
 
-def read(*lines: bytes) -> Reply | None:
+def read(*lines: bytes) -> HopReply | None:
     reader = ReplyLines()
     reply = None
     for line in lines:
@@ -27,7 +27,7 @@ def read(*lines: bytes) -> Reply | None:
 def test_a_reply_of_several_lines_is_one_reply() -> None:
     reply = read(b"550-5.1.1 No such", b"550 user")
 
-    assert reply == Reply(550, ("5.1.1 No such", "user"))
+    assert reply == HopReply(550, ("5.1.1 No such", "user"))
     assert str(reply) == "550 5.1.1 No such user"
     assert reply.enhanced == "5.1.1"
 
@@ -75,4 +75,4 @@ def test_whatever_comes_is_printable_and_bounded_afterwards(text: bytes) -> None
 
 @pytest.mark.parametrize("text", ["5.1", "3.1.1 x", "5.1.1.1 x", "5.1111.1", "x 5.1.1"])
 def test_only_a_real_enhanced_code_counts(text: str) -> None:
-    assert Reply(550, (text,)).enhanced == ""
+    assert HopReply(550, (text,)).enhanced == ""

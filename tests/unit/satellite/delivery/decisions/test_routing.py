@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from satellite.delivery.decisions.outcome import Answer
+from satellite.delivery.decisions.outcome import RecipientResult
 from satellite.delivery.decisions.routing import (
     Destination,
     Exchange,
-    Found,
     Lookup,
+    LookupResult,
     Own,
     Target,
     Via,
@@ -41,10 +41,10 @@ def leg(address: str, origin: Origin = Origin.SMTP, own: Own = OWN) -> tuple[Via
 
 def exchanges(
     *records: Exchange,
-    found: Found = Found.RECORDS,
+    found: LookupResult = LookupResult.RECORDS,
     asked_before: bool = False,
     spread: float = 0.0,
-) -> tuple[str, ...] | Answer:
+) -> tuple[str, ...] | RecipientResult:
     return exchanges_of(
         "sender.example",
         Lookup(found, records),
@@ -54,8 +54,8 @@ def exchanges(
     )
 
 
-def status(answer: tuple[str, ...] | Answer) -> str:
-    assert isinstance(answer, Answer)
+def status(answer: tuple[str, ...] | RecipientResult) -> str:
+    assert isinstance(answer, RecipientResult)
     return answer.status
 
 
@@ -123,7 +123,7 @@ def test_exchanges_come_in_order_and_equal_ones_take_turns() -> None:
 
 
 def test_a_domain_without_mx_is_its_own_exchange() -> None:
-    assert exchanges(found=Found.NOTHING) == ("sender.example",)
+    assert exchanges(found=LookupResult.NOTHING) == ("sender.example",)
 
 
 def test_a_null_mx_is_final() -> None:
@@ -131,12 +131,12 @@ def test_a_null_mx_is_final() -> None:
 
 
 def test_a_name_that_does_not_exist_is_believed_the_second_time() -> None:
-    assert status(exchanges(found=Found.NO_NAME)) == "4.4.3"
-    assert status(exchanges(found=Found.NO_NAME, asked_before=True)) == "5.1.2"
+    assert status(exchanges(found=LookupResult.NO_NAME)) == "4.4.3"
+    assert status(exchanges(found=LookupResult.NO_NAME, asked_before=True)) == "5.1.2"
 
 
 def test_a_failed_lookup_is_never_final() -> None:
-    assert status(exchanges(found=Found.FAILED, asked_before=True)) == "4.4.3"
+    assert status(exchanges(found=LookupResult.FAILED, asked_before=True)) == "4.4.3"
 
 
 def test_our_own_exchange_and_all_behind_it_are_left_out() -> None:
@@ -176,10 +176,10 @@ def test_a_strangers_mx_never_leads_to_ourselves_or_our_network(address: str) ->
 
 
 def test_hosts_without_an_address() -> None:
-    def of(*founds: Found, asked_before: bool = False, refused: bool = False) -> str:
+    def of(*founds: LookupResult, asked_before: bool = False, refused: bool = False) -> str:
         return nowhere("d.example", founds, asked_before=asked_before, refused=refused).status
 
-    assert of(Found.NO_NAME) == "4.4.3"
-    assert of(Found.NO_NAME, asked_before=True) == "5.4.4"
-    assert of(Found.NO_NAME, Found.FAILED, asked_before=True) == "4.4.3"
-    assert of(Found.RECORDS, refused=True) == "5.4.4"
+    assert of(LookupResult.NO_NAME) == "4.4.3"
+    assert of(LookupResult.NO_NAME, asked_before=True) == "5.4.4"
+    assert of(LookupResult.NO_NAME, LookupResult.FAILED, asked_before=True) == "4.4.3"
+    assert of(LookupResult.RECORDS, refused=True) == "5.4.4"

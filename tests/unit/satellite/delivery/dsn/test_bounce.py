@@ -13,10 +13,10 @@ from flufl.bounce import all_failures
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.envelope import Envelope, Notify, Return, Wish
+from common.envelope import DsnParameters, Envelope, Notify, Return
 from common.ids import MessageId
 from common.states import State
-from satellite.delivery.decisions.outcome import Action, Fate
+from satellite.delivery.decisions.outcome import DsnAction, Fate
 from satellite.delivery.dsn.bounce import delayed, report
 from satellite.delivery.dsn.returned import (
     HEADER_BYTES_MAX,
@@ -122,12 +122,12 @@ def test_its_head_is_that_of_automatic_mail() -> None:
     assert message["Date"] == "Thu, 01 Jan 2026 01:00:00 +0000"
     assert dsn.envelope.sender == ""
     assert dsn.envelope.recipients == ("a@sender.example",)
-    assert dsn.envelope.wish(0).notify == {Notify.NEVER}
+    assert dsn.envelope.dsn(0).notify == {Notify.NEVER}
     assert dsn.origin is Origin.BOUNCE
 
 
 def test_the_status_names_the_message_and_each_failed_recipient() -> None:
-    asked = recipient(wish=Wish(original="rfc822;first+2Btag@old.example"))
+    asked = recipient(dsn=DsnParameters(original="rfc822;first+2Btag@old.example"))
     other = failed(
         recipient("y@acme.example"),
         status="4.4.7",
@@ -245,14 +245,14 @@ def test_a_delay_without_a_reply_has_our_words(
 def test_a_notice_of_delay_returns_the_header_whatever_was_asked() -> None:
     assert b"secret" not in late().body
     message = stored(returned=Return.FULL)
-    assert returned_bytes(message, Action.DELAYED) == HEADER_BYTES_MAX
-    assert returned_bytes(message, Action.RELAYED) == HEADER_BYTES_MAX
+    assert returned_bytes(message, DsnAction.DELAYED) == HEADER_BYTES_MAX
+    assert returned_bytes(message, DsnAction.RELAYED) == HEADER_BYTES_MAX
 
 
 def test_a_report_of_passing_on_is_no_failure() -> None:
     fate = Fate(
         recipient=recipient(),
-        action=Action.RELAYED,
+        action=DsnAction.RELAYED,
         status="2.0.0",
         diagnostic="smtp; 250 2.0.0 Taken",
         remote_host="mail.acme.example",
@@ -351,7 +351,7 @@ def test_an_ascii_report_needs_nothing_of_the_way_back() -> None:
 
 
 def test_an_internationalised_original_recipient_is_shown_in_ascii() -> None:
-    asked = recipient(wish=Wish(original=r"utf-8;gr\x{FC}\x{2B}e@old.example"))
+    asked = recipient(dsn=DsnParameters(original=r"utf-8;gr\x{FC}\x{2B}e@old.example"))
     (group,) = read_status(made(failed(asked)).body).recipients
 
     assert group["Original-Recipient"] == r"utf-8; gr\x{FC}\x{2B}e@old.example"
@@ -394,7 +394,7 @@ def test_a_header_that_is_no_utf8_is_shown_without_its_octets() -> None:
 def test_hostile_octets_break_no_line_of_the_report(
     start: bytes, said: str, original: str, envelope_id: str
 ) -> None:
-    asked = recipient(wish=Wish(original=f"rfc822;{original}"))
+    asked = recipient(dsn=DsnParameters(original=f"rfc822;{original}"))
     fate = failed(asked, status="5.0.0", diagnostic=f"smtp; 550 {said}", remote_host=said)
     dsn = made(fate, body=start, envelope_id=envelope_id)
 

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from common.envelope import Notify, Return, Wish
+from common.envelope import DsnParameters, Notify, Return
 from common.preferences.policy import TlsPolicy
-from satellite.delivery.decisions.outcome import Answer, Ending, Stage
+from satellite.delivery.decisions.outcome import Ending, RecipientResult, Stage
 from satellite.delivery.decisions.routing import Target
 from satellite.delivery.hop.client import Offer, transact
 from satellite.delivery.hop.protection import Protection, Tls
@@ -25,7 +25,7 @@ from satellite.delivery.hop.session import (
     Deadlines,
     Hop,
     HopFailed,
-    Session,
+    HopSession,
     open_session,
 )
 from tests.support.smtp.next_hop import CLOSE, STALL, NextHop, Say
@@ -73,7 +73,7 @@ async def opened(
     reply_s: float = 10.0,
     dot_s: float = 10.0,
     connect_s: float = 10.0,
-) -> Session:
+) -> HopSession:
     return await open_session(
         Hop(Target(hop.host, hop.port), hop.host),
         hostname="lon1.example",
@@ -82,7 +82,9 @@ async def opened(
     )
 
 
-async def send(session: Session, what: Offer | None = None, *, mark: bool = True) -> list[Answer]:
+async def send(
+    session: HopSession, what: Offer | None = None, *, mark: bool = True
+) -> list[RecipientResult]:
     async def before_dot() -> bool:
         return mark
 
@@ -92,7 +94,7 @@ async def send(session: Session, what: Offer | None = None, *, mark: bool = True
         await asyncio.sleep(0)
 
 
-def endings(answers: list[Answer]) -> list[Ending]:
+def endings(answers: list[RecipientResult]) -> list[Ending]:
     return [answer.ending for answer in answers]
 
 
@@ -285,9 +287,11 @@ async def test_seven_bit_mail_goes_where_8bitmime_is_not_offered_whatever_the_po
     assert endings(answers) == [Ending.DELIVERED] * 2
 
 
-WISHES = (
-    Wish(notify=frozenset(Notify) - {Notify.NEVER}, original="rfc822;old+2Bx@acme.example"),
-    Wish(notify=frozenset({Notify.NEVER})),
+DSN_PARAMETERS = (
+    DsnParameters(
+        notify=frozenset(Notify) - {Notify.NEVER}, original="rfc822;old+2Bx@acme.example"
+    ),
+    DsnParameters(notify=frozenset({Notify.NEVER})),
 )
 
 
@@ -297,7 +301,7 @@ async def test_what_the_sender_wants_to_hear_is_passed_on_where_it_is_understood
 ) -> None:
     async with NextHop(EHLO=b"250-hop\r\n" + pipelining + b"250 dsn\r\n") as hop:
         session = await opened(hop)
-        what = offer(returned=Return.HEADERS, envelope_id="q+2B1", wishes=WISHES)
+        what = offer(returned=Return.HEADERS, envelope_id="q+2B1", dsn_parameters=DSN_PARAMETERS)
         await send(session, what)
         await send(session)
         await session.quit()
@@ -315,7 +319,9 @@ async def test_what_the_sender_wants_to_hear_is_passed_on_where_it_is_understood
 async def test_what_the_sender_wants_to_hear_is_not_said_where_it_is_not_understood() -> None:
     async with NextHop() as hop:
         session = await opened(hop)
-        await send(session, offer(returned=Return.FULL, envelope_id="q", wishes=WISHES))
+        await send(
+            session, offer(returned=Return.FULL, envelope_id="q", dsn_parameters=DSN_PARAMETERS)
+        )
         await session.quit()
 
     assert hop.lines[1:4] == [

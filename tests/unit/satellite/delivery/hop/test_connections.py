@@ -9,8 +9,8 @@ from satellite.delivery.decisions.outcome import Ending
 from satellite.delivery.decisions.routing import (
     Destination,
     Exchange,
-    Found,
     Lookup,
+    LookupResult,
     Own,
     Target,
     Via,
@@ -20,10 +20,10 @@ from satellite.delivery.hop.connections import (
     IDLE_S,
     LIFETIME_S,
     Connections,
-    Unreachable,
+    HopUnreachable,
 )
 from satellite.delivery.hop.protection import Protection
-from satellite.delivery.hop.session import Deadlines, Session
+from satellite.delivery.hop.session import Deadlines, HopSession
 from tests.support.clock import FakeClock
 from tests.support.smtp.next_hop import NextHop
 from tests.unit.satellite.delivery.conftest import TableResolver
@@ -46,7 +46,9 @@ def connections(clock: FakeClock, resolver: TableResolver) -> Connections:
     )
 
 
-async def opened(connections: Connections, *hops: NextHop, destination: Destination = A) -> Session:
+async def opened(
+    connections: Connections, *hops: NextHop, destination: Destination = A
+) -> HopSession:
     return await connections.open(
         destination,
         [Target(hop.host, hop.port) for hop in hops],
@@ -134,7 +136,7 @@ async def test_after_failed_tls_mail_goes_in_the_clear_on_a_new_connection(
 
 async def test_a_destination_without_hosts_that_answer_is_away(connections: Connections) -> None:
     async with NextHop(greeting=b"554 no\r\n") as hop:
-        with pytest.raises(Unreachable) as failure:
+        with pytest.raises(HopUnreachable) as failure:
             await opened(connections, hop)
 
     assert failure.value.is_away
@@ -146,7 +148,7 @@ async def test_a_destination_without_hosts_that_answer_is_away(connections: Conn
 async def test_a_host_whose_name_is_unknown_is_away_and_never_bounced(
     connections: Connections,
 ) -> None:
-    with pytest.raises(Unreachable) as failure:
+    with pytest.raises(HopUnreachable) as failure:
         await connections.open(
             A,
             [Target("gone.acme.example", 25)],
@@ -162,10 +164,10 @@ async def test_a_host_whose_name_is_unknown_is_away_and_never_bounced(
 @pytest.mark.parametrize(
     ("addresses", "asked_before", "ending"),
     [
-        (Lookup(Found.RECORDS, ("127.0.0.1",)), False, Ending.FAILED),
-        (Lookup(Found.FAILED), True, Ending.LATER),
-        (Lookup(Found.NO_NAME), False, Ending.LATER),
-        (Lookup(Found.NO_NAME), True, Ending.FAILED),
+        (Lookup(LookupResult.RECORDS, ("127.0.0.1",)), False, Ending.FAILED),
+        (Lookup(LookupResult.FAILED), True, Ending.LATER),
+        (Lookup(LookupResult.NO_NAME), False, Ending.LATER),
+        (Lookup(LookupResult.NO_NAME), True, Ending.FAILED),
     ],
 )
 async def test_an_mx_that_leads_nowhere(
@@ -175,11 +177,13 @@ async def test_an_mx_that_leads_nowhere(
     asked_before: bool,
     ending: Ending,
 ) -> None:
-    resolver.mx["sender.example"] = Lookup(Found.RECORDS, (Exchange(1, "mx.sender.example"),))
+    resolver.mx["sender.example"] = Lookup(
+        LookupResult.RECORDS, (Exchange(1, "mx.sender.example"),)
+    )
     resolver.hosts["mx.sender.example"] = addresses
     destination = Destination(Via.MX, "sender.example")
 
-    with pytest.raises(Unreachable) as failure:
+    with pytest.raises(HopUnreachable) as failure:
         await connections.open(
             destination,
             (),
@@ -198,7 +202,7 @@ async def test_ipv6_is_tried_first_and_ipv4_takes_over(
     async with NextHop(host="::1") as wide:
         async with NextHop(port=wide.port) as narrow:
             # The resolver gives addresses of both kinds, IPv6 first.
-            resolver.hosts["mail.acme.example"] = Lookup(Found.RECORDS, ("::1", "127.0.0.1"))
+            resolver.hosts["mail.acme.example"] = Lookup(LookupResult.RECORDS, ("::1", "127.0.0.1"))
             target = Target("mail.acme.example", wide.port)
             for _ in range(2):
                 session = await connections.open(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from common.envelope import NO_WISH, Envelope, Notify, Return, Wish
+from common.envelope import NO_DSN_PARAMETERS, DsnParameters, Envelope, Notify, Return
 from common.ids import MessageId
 from common.states import State
 from satellite.delivery.hop.client import Offer
@@ -16,9 +16,11 @@ from satellite.spool.disk.bodies import Body
 from satellite.spool.model.messages import Copy, NewMessage, Origin, Recipient
 
 
-def offered(envelope: Envelope, made: CopyContent, *, wish: Wish = NO_WISH) -> Offer:
+def offered(
+    envelope: Envelope, made: CopyContent, *, dsn: DsnParameters = NO_DSN_PARAMETERS
+) -> Offer:
     recipients = [
-        Recipient(number=n, address=address, state=State.QUEUED, wish=wish)
+        Recipient(number=n, address=address, state=State.QUEUED, dsn=dsn)
         for n, address in enumerate(envelope.recipients)
     ]
     stored = NewMessage(
@@ -98,13 +100,15 @@ def envelope(sender: str = "a@b.example", *recipients: str, **more: object) -> E
 
 
 def test_what_the_sender_wants_to_hear_is_offered_as_it_came() -> None:
-    wish = Wish(notify=frozenset({Notify.SUCCESS}), original="rfc822;first+2Btag@old.example")
+    dsn = DsnParameters(
+        notify=frozenset({Notify.SUCCESS}), original="rfc822;first+2Btag@old.example"
+    )
     given = envelope(returned=Return.HEADERS, envelope_id="a+2Bb")
 
-    offer = offered(given, content(b""), wish=wish)
+    offer = offered(given, content(b""), dsn=dsn)
 
     assert (offer.returned, offer.envelope_id) == (Return.HEADERS, "a+2Bb")
-    assert offer.wishes == (wish,)
+    assert offer.dsn_parameters == (dsn,)
 
 
 @pytest.mark.parametrize(
@@ -117,8 +121,8 @@ def test_what_the_sender_wants_to_hear_is_offered_as_it_came() -> None:
 def test_a_missing_orcpt_is_the_address_that_was_named_to_us(recipient: str, original: str) -> None:
     offer = offered(envelope("a@b.example", recipient), content(b""))
 
-    assert offer.wish(0) == Wish(original=original)
+    assert offer.dsn(0) == DsnParameters(original=original)
 
 
 def test_for_the_null_sender_no_orcpt_is_made() -> None:
-    assert offered(envelope(""), content(b"")).wish(0) == NO_WISH
+    assert offered(envelope(""), content(b"")).dsn(0) == NO_DSN_PARAMETERS

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from satellite.delivery.decisions.routing import Exchange, Found
+from satellite.delivery.decisions.routing import Exchange, LookupResult
 from satellite.delivery.hop import lookup
-from satellite.delivery.hop.lookup import DnsResolver
+from satellite.delivery.hop.lookup import DnsMxResolver
 from tests.support.network.dns_server import DnsServer, Trouble, dns_server
 
 _RECORDS: dict[tuple[str, str], list[str]] = {
@@ -40,49 +40,51 @@ async def server() -> AsyncIterator[DnsServer]:
 
 
 @pytest.fixture
-def resolver(server: DnsServer, monkeypatch: pytest.MonkeyPatch) -> DnsResolver:
+def resolver(server: DnsServer, monkeypatch: pytest.MonkeyPatch) -> DnsMxResolver:
     monkeypatch.setattr(lookup, "LOOKUP_S", 0.5)
-    return DnsResolver("127.0.0.1", server.port)
+    return DnsMxResolver("127.0.0.1", server.port)
 
 
-async def test_exchanges_with_their_preference(resolver: DnsResolver) -> None:
+async def test_exchanges_with_their_preference(resolver: DnsMxResolver) -> None:
     found = await resolver.exchanges("two.example")
 
-    assert found.found is Found.RECORDS
+    assert found.found is LookupResult.RECORDS
     assert sorted(found.records) == [Exchange(10, "a.two.example"), Exchange(20, "b.two.example")]
 
 
-async def test_a_null_mx_has_an_empty_host(resolver: DnsResolver) -> None:
+async def test_a_null_mx_has_an_empty_host(resolver: DnsMxResolver) -> None:
     assert (await resolver.exchanges("null.example")).records == (Exchange(0, ""),)
 
 
 @pytest.mark.parametrize(
     ("domain", "found"),
     [
-        ("bare.example", Found.NOTHING),
-        ("absent.example", Found.NO_NAME),
-        ("broken.example", Found.FAILED),
-        ("silent.example", Found.FAILED),
-        ("loop.example", Found.FAILED),
-        ("short.example", Found.FAILED),
-        ("rubbish.example", Found.FAILED),
-        (f"{'x' * 64}.example", Found.FAILED),
+        ("bare.example", LookupResult.NOTHING),
+        ("absent.example", LookupResult.NO_NAME),
+        ("broken.example", LookupResult.FAILED),
+        ("silent.example", LookupResult.FAILED),
+        ("loop.example", LookupResult.FAILED),
+        ("short.example", LookupResult.FAILED),
+        ("rubbish.example", LookupResult.FAILED),
+        (f"{'x' * 64}.example", LookupResult.FAILED),
     ],
 )
 async def test_what_gives_no_exchange_says_why(
-    resolver: DnsResolver, domain: str, found: Found
+    resolver: DnsMxResolver, domain: str, found: LookupResult
 ) -> None:
     answer = await resolver.exchanges(domain)
 
     assert (answer.found, answer.records) == (found, ())
 
 
-async def test_an_answer_that_does_not_fit_a_datagram_comes_over_tcp(resolver: DnsResolver) -> None:
+async def test_an_answer_that_does_not_fit_a_datagram_comes_over_tcp(
+    resolver: DnsMxResolver,
+) -> None:
     assert (await resolver.exchanges("cut.example")).records == (Exchange(10, "mx.cut.example"),)
 
 
 async def test_what_was_found_is_kept_and_what_was_not_is_asked_again(
-    resolver: DnsResolver, server: DnsServer
+    resolver: DnsMxResolver, server: DnsServer
 ) -> None:
     for name in ("two.example", "bare.example", "absent.example"):
         await resolver.exchanges(name)
@@ -92,7 +94,7 @@ async def test_what_was_found_is_kept_and_what_was_not_is_asked_again(
     assert [asked.count(f"{name}.example.") for name in ("two", "bare", "absent")] == [1, 2, 2]
 
 
-async def test_a_host_has_addresses_of_both_kinds(resolver: DnsResolver) -> None:
+async def test_a_host_has_addresses_of_both_kinds(resolver: DnsMxResolver) -> None:
     found = await resolver.addresses("host.example")
 
     assert sorted(found.records) == ["192.0.2.1", "192.0.2.2", "2001:db8::1"]
@@ -101,23 +103,25 @@ async def test_a_host_has_addresses_of_both_kinds(resolver: DnsResolver) -> None
 @pytest.mark.parametrize(
     ("host", "found"),
     [
-        ("four.example", Found.RECORDS),
-        ("bare.example", Found.NOTHING),
-        ("absent.example", Found.NO_NAME),
-        ("broken.example", Found.FAILED),
-        ("silent.example", Found.FAILED),
+        ("four.example", LookupResult.RECORDS),
+        ("bare.example", LookupResult.NOTHING),
+        ("absent.example", LookupResult.NO_NAME),
+        ("broken.example", LookupResult.FAILED),
+        ("silent.example", LookupResult.FAILED),
     ],
 )
-async def test_a_host_of_one_kind_or_none(resolver: DnsResolver, host: str, found: Found) -> None:
+async def test_a_host_of_one_kind_or_none(
+    resolver: DnsMxResolver, host: str, found: LookupResult
+) -> None:
     assert (await resolver.addresses(host)).found is found
 
 
-async def test_a_host_with_many_addresses_is_cut(resolver: DnsResolver) -> None:
+async def test_a_host_with_many_addresses_is_cut(resolver: DnsMxResolver) -> None:
     assert len((await resolver.addresses("many.example")).records) == 8
 
 
 async def test_an_address_is_its_own_answer_and_localhost_is_the_systems() -> None:
-    resolver = DnsResolver()
+    resolver = DnsMxResolver()
 
     assert (await resolver.addresses("2001:db8::1")).records == ("2001:db8::1",)
     assert "127.0.0.1" in (await resolver.addresses("localhost")).records

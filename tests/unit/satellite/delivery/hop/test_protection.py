@@ -12,7 +12,7 @@ from common.errors import SettingsError
 from common.preferences import Document
 from common.preferences.documents import canonical_json
 from common.states import State
-from satellite.delivery.decisions.routing import Found, Lookup
+from satellite.delivery.decisions.routing import Lookup, LookupResult
 from satellite.delivery.hop.protection import Protection
 from tests.support.network.authority import Authority
 from tests.support.smtp.next_hop import NextHop, Say
@@ -32,7 +32,7 @@ def authority(tmp_path: Path) -> Authority:
 @pytest.fixture(autouse=True)
 def _names(resolver: TableResolver) -> None:
     for host in (HOST, "second.acme.example"):
-        resolver.hosts[host] = Lookup(Found.RECORDS, ("127.0.0.1",))
+        resolver.hosts[host] = Lookup(LookupResult.RECORDS, ("127.0.0.1",))
 
 
 def policy(tls: str, domain: str = "acme.example") -> Document:

@@ -7,20 +7,20 @@ from hypothesis import strategies as st
 
 from common.ids import MessageId
 from satellite.delivery.decisions.routing import Destination, Via
-from satellite.delivery.queue.entries import Aged, Entry, Place
+from satellite.delivery.queue.entries import Aged, Place, QueueEntry
 
 A = Destination(Via.ROUTE, "a.example")
 
 
-def entry(number: int, born_s: float) -> Entry:
+def entry(number: int, born_s: float) -> QueueEntry:
     name = MessageId(f"{number:06}")
-    return Entry(id=name, destination=A, body_bytes=1, born_s=born_s, until_us=0)
+    return QueueEntry(id=name, destination=A, body_bytes=1, born_s=born_s, until_us=0)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["push", "leave", "oldest"]), st.integers(0, 9))))
 def test_the_oldest_is_that_of_a_sorted_list(steps: list[tuple[str, int]]) -> None:
     aged = Aged(lambda one: one.place is Place.READY)
-    model: list[Entry] = []
+    model: list[QueueEntry] = []
     for number, (step, born) in enumerate(steps):
         if step == "push":
             made = entry(number, float(born))

@@ -11,7 +11,7 @@ from common.ids import MessageId, ulid
 from satellite.delivery.decisions.hold import Hold
 from satellite.delivery.decisions.routing import Destination, Target, Via
 from satellite.delivery.decisions.terms import Terms
-from satellite.delivery.queue.entries import EVERY_TRY_US, Entry, Turn
+from satellite.delivery.queue.entries import EVERY_TRY_US, QueueEntry, Turn
 from satellite.delivery.queue.lane import SETTLING_MAX
 from satellite.delivery.queue.lanes import NARROW_MAX, REACHED_MAX, Lanes
 
@@ -35,8 +35,8 @@ def lanes_of(most: int = 10, **terms: object) -> Lanes:
     return House(most=most, **terms).lanes
 
 
-def entry(name: str, destination: Destination = A, *, born_s: float = 0.0) -> Entry:
-    return Entry(
+def entry(name: str, destination: Destination = A, *, born_s: float = 0.0) -> QueueEntry:
+    return QueueEntry(
         id=MessageId(name),
         destination=destination,
         body_bytes=10,
@@ -47,24 +47,28 @@ def entry(name: str, destination: Destination = A, *, born_s: float = 0.0) -> En
 
 
 def put(
-    lanes: Lanes, *entries: Entry, due_s: float = 0.0, now_s: float = 0.0, is_held: bool = False
+    lanes: Lanes,
+    *entries: QueueEntry,
+    due_s: float = 0.0,
+    now_s: float = 0.0,
+    is_held: bool = False,
 ) -> None:
     for one in entries:
         lanes.put(one, due_s=due_s, now_s=now_s, is_held=is_held, was_tried=is_held)
 
 
-def taken(lanes: Lanes, now_s: float = 0.0) -> list[Entry]:
+def taken(lanes: Lanes, now_s: float = 0.0) -> list[QueueEntry]:
     found = []
     while (one := lanes.take(now_s=now_s)) is not None:
         found.append(one)
     return found
 
 
-def names(entries: list[Entry]) -> list[str]:
+def names(entries: list[QueueEntry]) -> list[str]:
     return [one.id for one in entries]
 
 
-def done(lanes: Lanes, *entries: Entry) -> None:
+def done(lanes: Lanes, *entries: QueueEntry) -> None:
     for one in entries:
         lanes.done(one)
 
@@ -256,7 +260,7 @@ def test_new_mail_for_an_away_destination_is_given_out_to_be_put_on_hold() -> No
     put(lanes, entry("new"))
 
     (new,) = taken(lanes)
-    assert (new.id, new.turn) == ("new", Turn.ERRAND)
+    assert (new.id, new.turn) == ("new", Turn.WITHOUT_SERVER)
 
 
 def test_errands_of_one_destination_keep_its_limit() -> None:
@@ -329,7 +333,7 @@ def test_parked_messages_whose_days_are_over_are_given_out_at_their_time() -> No
     assert taken(lanes, now_s=100.5) == []  # never early
     assert lanes.next_due_s() == 101.0
     (first,) = taken(lanes, now_s=101.0)
-    assert (first.id, first.turn) == ("0", Turn.ERRAND)
+    assert (first.id, first.turn) == ("0", Turn.WITHOUT_SERVER)
     lanes.done(first)
     assert names(taken(lanes, now_s=102.5)) == ["1"]
 
@@ -350,7 +354,7 @@ def test_a_sender_is_told_of_the_delay_at_its_time_and_once() -> None:
 
     assert taken(lanes, now_s=14_400.0) == []
     (first,) = taken(lanes, now_s=14_401.0)
-    assert (first.id, first.turn) == ("0", Turn.ERRAND)
+    assert (first.id, first.turn) == ("0", Turn.WITHOUT_SERVER)
     lanes.done(first)
     told = entry("0")
     told.may_be_told = False  # the spool says that it was told
@@ -368,7 +372,7 @@ def test_a_notice_comes_without_a_try_for_what_waits_and_for_what_is_parked() ->
 
     found = taken(house.lanes, now_s=3601.0)
     assert sorted(names(found)) == ["0", "deferred"]
-    assert {one.turn for one in found} == {Turn.ERRAND}
+    assert {one.turn for one in found} == {Turn.WITHOUT_SERVER}
 
 
 def test_an_order_calls_back_what_was_tried_and_came_before_it() -> None:
@@ -382,7 +386,7 @@ def test_an_order_calls_back_what_was_tried_and_came_before_it() -> None:
     house.change(return_before_us=25_000_000)
     back = taken(house.lanes)
     assert names(back) == [id_at(10), id_at(20)]
-    assert {one.turn for one in back} == {Turn.ERRAND}
+    assert {one.turn for one in back} == {Turn.WITHOUT_SERVER}
 
     done(house.lanes, *back)
     put(house.lanes, entry(id_at(5)), is_held=True)  # as after a restart

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satellite.delivery.decisions.reply import Reply
+from satellite.delivery.decisions.reply import HopReply
 from satellite.delivery.queue.pace import GROWTH_SUCCESSES, Bucket, Pace, is_pushback
 
 
@@ -106,7 +106,7 @@ def test_an_idle_rate_saves_up_no_more_than_its_burst() -> None:
     ],
 )
 def test_what_asks_for_fewer_connections(text: str, expected: bool) -> None:
-    reply = Reply(code=int(text[:3]), lines=(text[4:],))
+    reply = HopReply(code=int(text[:3]), lines=(text[4:],))
 
     assert is_pushback(reply) is expected
     assert not is_pushback(None)

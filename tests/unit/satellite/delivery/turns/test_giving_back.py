@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from common.envelope import Notify, Return, Wish
+from common.envelope import DsnParameters, Notify, Return
 from common.errors import DiskFull, EnvironmentFailure
 from common.ids import MessageId
 from common.states import State
-from satellite.delivery.decisions.routing import Found, Lookup
+from satellite.delivery.decisions.routing import Lookup, LookupResult
 from satellite.delivery.turns.giving_back import REASON_LENGTH_MAX, GivenBack
 from satellite.spool.model.messages import Origin
 from satellite.spool.model.states import IllegalTransition
@@ -32,7 +32,7 @@ LARGE = BODY + b"0123456789abcde\r\n" * 8_000  # a file
 
 @pytest.fixture(autouse=True)
 def _notices_stay(resolver: TableResolver) -> None:
-    resolver.mx["sender.example"] = Lookup(Found.FAILED)
+    resolver.mx["sender.example"] = Lookup(LookupResult.FAILED)
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ async def test_what_is_not_stopped_is_left_alone(house: House) -> None:
     [
         ({"sender": ""}, "no sender"),
         ({"suspect": True}, "forged"),
-        ({"wishes": (Wish(notify=frozenset({Notify.NEVER})),)}, "asked for none"),
+        ({"dsn_parameters": (DsnParameters(notify=frozenset({Notify.NEVER})),)}, "asked for none"),
     ],
 )
 async def test_whoever_is_told_nothing_else_is_told_nothing_of_this(

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from common.envelope import NO_WISH, Notify, Return, Wish
+from common.envelope import NO_DSN_PARAMETERS, DsnParameters, Notify, Return
 from common.preferences import Document
 from common.preferences.documents import canonical_json
-from satellite.delivery.decisions.routing import Found, Lookup
+from satellite.delivery.decisions.routing import Lookup, LookupResult
 from tests.support.smtp.delivery_status import read_status
 from tests.support.smtp.next_hop import NextHop
 from tests.unit.satellite.delivery.conftest import (
@@ -28,11 +28,11 @@ NO_USER = b"550 5.1.1 No user\r\n"
 
 @pytest.fixture(autouse=True)
 def _notices_stay(resolver: TableResolver) -> None:
-    resolver.mx["sender.example"] = Lookup(Found.FAILED)
+    resolver.mx["sender.example"] = Lookup(LookupResult.FAILED)
 
 
-def wish(*words: str, original: str = "") -> Wish:
-    return Wish(notify=frozenset(map(Notify, words)), original=original)
+def dsn(*words: str, original: str = "") -> DsnParameters:
+    return DsnParameters(notify=frozenset(map(Notify, words)), original=original)
 
 
 def acme(hop: NextHop) -> Document:
@@ -54,8 +54,14 @@ async def ended(house: House, *to: str, **what: Any) -> None:
 async def test_success_is_told_once_and_only_of_those_who_asked(open_house: OpenHouse) -> None:
     async with NextHop() as hop:
         house = await open_house(acme(hop))
-        wishes = (wish("SUCCESS", original="rfc822;old@acme.example"), NO_WISH, wish("FAILURE"))
-        await ended(house, X, Y, Z, wishes=wishes, envelope_id="q+2B1", returned=Return.FULL)
+        dsn_parameters = (
+            dsn("SUCCESS", original="rfc822;old@acme.example"),
+            NO_DSN_PARAMETERS,
+            dsn("FAILURE"),
+        )
+        await ended(
+            house, X, Y, Z, dsn_parameters=dsn_parameters, envelope_id="q+2B1", returned=Return.FULL
+        )
 
         (notice,) = house.notices()
 
@@ -74,7 +80,9 @@ async def test_success_is_told_once_and_only_of_those_who_asked(open_house: Open
 async def test_what_a_next_hop_takes_over_is_its_own_affair(open_house: OpenHouse) -> None:
     async with NextHop(EHLO=DSN_OFFERED) as hop:
         house = await open_house(acme(hop))
-        await ended(house, X, Y, wishes=(wish("SUCCESS"), NO_WISH), returned=Return.HEADERS)
+        await ended(
+            house, X, Y, dsn_parameters=(dsn("SUCCESS"), NO_DSN_PARAMETERS), returned=Return.HEADERS
+        )
 
         assert house.notices() == []
     assert hop.lines[1:4] == [
@@ -89,7 +97,7 @@ async def test_what_a_next_hop_refuses_is_told_of_here_even_if_it_offers_dsn(
 ) -> None:
     async with NextHop(EHLO=DSN_OFFERED, RCPT=NO_USER) as hop:
         house = await open_house(acme(hop))
-        await ended(house, X, wishes=(wish("SUCCESS", "FAILURE"),))
+        await ended(house, X, dsn_parameters=(dsn("SUCCESS", "FAILURE"),))
 
         (notice,) = house.notices()
     assert groups(notice) == [(X, "failed", "5.1.1")]
@@ -101,7 +109,7 @@ async def test_success_and_failure_in_one_commit_are_two_notices(open_house: Ope
 
     async with NextHop(RCPT=answer) as hop:
         house = await open_house(acme(hop))
-        await ended(house, X, Y, wishes=(NO_WISH, wish("SUCCESS")))
+        await ended(house, X, Y, dsn_parameters=(NO_DSN_PARAMETERS, dsn("SUCCESS")))
 
         assert [groups(notice) for notice in house.notices()] == [
             [(X, "failed", "5.1.1")],
@@ -115,7 +123,7 @@ async def test_a_failure_that_nobody_wants_to_hear_of_is_a_record(
 ) -> None:
     async with NextHop(RCPT=NO_USER) as hop:
         house = await open_house(acme(hop))
-        await ended(house, X, wishes=(wish(*words),))
+        await ended(house, X, dsn_parameters=(dsn(*words),))
 
         assert house.notices() == []
     assert house.events("bounce_withheld") == [
@@ -126,9 +134,9 @@ async def test_a_failure_that_nobody_wants_to_hear_of_is_a_record(
 async def test_the_sender_of_spam_or_a_virus_is_told_nothing(open_house: OpenHouse) -> None:
     async with NextHop(RCPT=NO_USER) as hop:
         house = await open_house(acme(hop))
-        await ended(house, X, suspect=True, wishes=(wish("FAILURE"),))
+        await ended(house, X, suspect=True, dsn_parameters=(dsn("FAILURE"),))
         hop.script["RCPT"] = b"250 Ok\r\n"
-        await ended(house, Y, suspect=True, wishes=(wish("SUCCESS"),))
+        await ended(house, Y, suspect=True, dsn_parameters=(dsn("SUCCESS"),))
 
         assert house.notices() == []
     assert "forged" in house.events("bounce_withheld")[0][1]["reason"]
@@ -152,7 +160,7 @@ async def test_that_mail_is_suspect_outlives_a_restart(open_house: OpenHouse) ->
 async def test_no_more_go_to_one_domain_than_its_allowance(
     open_house: OpenHouse, resolver: TableResolver
 ) -> None:
-    resolver.mx["other.example"] = Lookup(Found.FAILED)
+    resolver.mx["other.example"] = Lookup(LookupResult.FAILED)
     async with NextHop(RCPT=NO_USER) as hop:
         house = await open_house(acme(hop), notices_per_domain_hour_max=2)
         for number in range(4):
