@@ -54,39 +54,39 @@ def demo(
 
 
 async def _play(folder: Path, *, quiet: bool) -> None:
-    from cli.demonstration.cast import Cast
-    from cli.demonstration.play import play_on
+    from cli.demonstration.cluster import DemoCluster
+    from cli.demonstration.run import keep_running_mail
 
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    cast = Cast(folder)
+    cluster = DemoCluster(folder)
     try:
-        await cast.start(_teller(quiet))
-        await play_on(cast)
+        await cluster.start(_teller(quiet))
+        await keep_running_mail(cluster)
     finally:
-        await cast.end()
+        await cluster.end()
 
 
 async def _check(folder: Path, *, quiet: bool) -> dict[str, Any]:
-    from cli.demonstration.cast import Cast
-    from cli.demonstration.play import check_once
+    from cli.demonstration.cluster import DemoCluster
+    from cli.demonstration.run import check_once
 
     began_s = time.monotonic()
-    cast = Cast(folder)
+    cluster = DemoCluster(folder)
     try:
-        await cast.start(_teller(quiet))
-        found = await check_once(cast, _teller(quiet))
+        await cluster.start(_teller(quiet))
+        found = await check_once(cluster, _teller(quiet))
     except OSError as error:
         fail(f"demo: {error}")
     finally:
-        await cast.end()
+        await cluster.end()
     return {
         "ok": all(one.ok for one in found),
         "passed": sum(one.ok for one in found),
         "failed": sum(not one.ok for one in found),
         "seconds": round(time.monotonic() - began_s, 1),
-        "delivered": cast.mailbox.total,
+        "delivered": cluster.mailbox.total,
         "checks": [asdict(one) for one in found],
     }
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from cli.demonstration.scene import MARK
+from cli.demonstration.mail import MARK
 
 _MESSAGE_ID = re.compile(rb"^Message-ID: *(<[^>\r\n]*>)", re.IGNORECASE | re.MULTILINE)
 _NODE = re.compile(rb"^X-BorderScout: [^\r\n]*node=([a-z0-9-]+)", re.MULTILINE)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from common.states import OUTCOMES
 from satellite.delivery.decisions.hold import expires_age_us
-from satellite.delivery.standing import DestinationStanding
+from satellite.delivery.destination_status import DestinationStatus
 from satellite.spool.model.messages import Origin, Recipient, Stored
 
 _SECOND_US = 1_000_000
@@ -25,7 +25,7 @@ class Ages(Protocol):
 class Ways(Protocol):
     """The delivery room."""
 
-    def standing(self, address: str, origin: Origin) -> DestinationStanding: ...
+    def standing(self, address: str, origin: Origin) -> DestinationStatus: ...
 
 
 class Told(Protocol):
@@ -68,7 +68,7 @@ def _pending_first(recipients: tuple[Recipient, ...]) -> list[Recipient]:
 
 
 def _recipient(
-    message: Stored, recipient: Recipient, standing: DestinationStanding, age_us: int
+    message: Stored, recipient: Recipient, standing: DestinationStatus, age_us: int
 ) -> dict[str, Any]:
     has_ended = recipient.state in OUTCOMES
     expires_us = expires_age_us(message.age_us, hold_days=standing.hold_days)
@@ -87,7 +87,7 @@ def _recipient(
     }
 
 
-def _hold(standing: DestinationStanding) -> dict[str, Any] | None:
+def _hold(standing: DestinationStatus) -> dict[str, Any] | None:
     if standing.hold is None:
         return None
     return {

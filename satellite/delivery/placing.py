@@ -19,8 +19,8 @@ from common.envelope import Notify
 from common.ids import MessageId
 from common.states import State
 from satellite.delivery.decisions.hold import Hold
+from satellite.delivery.decisions.route_cache import RouteCache
 from satellite.delivery.decisions.routing import Destination, is_postmaster
-from satellite.delivery.decisions.ways import Ways
 from satellite.delivery.queue.entries import QueueEntry
 from satellite.delivery.queue.lanes import Lanes
 from satellite.delivery.turns.context import PENDING, DeliverySpool
@@ -59,17 +59,23 @@ class Placing:
         spool: where they are.
         lanes: where they go.
         clock: the time.
-        ways: where recipients' mail goes.
+        routes: where recipients' mail goes.
         longest_wait_s: no try is planned later, since the wall clock may have jumped.
     """
 
     def __init__(
-        self, spool: DeliverySpool, lanes: Lanes, clock: Clock, *, ways: Ways, longest_wait_s: float
+        self,
+        spool: DeliverySpool,
+        lanes: Lanes,
+        clock: Clock,
+        *,
+        routes: RouteCache,
+        longest_wait_s: float,
     ) -> None:
         self._spool = spool
         self._lanes = lanes
         self._clock = clock
-        self._ways = ways
+        self._routes = routes
         self._longest_wait_s = longest_wait_s
         # The age clock goes with the monotonic one. Fixed, so that one message has one age whenever
         # it is placed, and the order of two never turns.
@@ -151,9 +157,11 @@ class Placing:
 
     def _restore(self) -> None:
         rows = self._spool.pending(after=self._restored_up_to, limit=RESTORED_ROWS)
-        ways: dict[str, Destination] = {}  # by domain: most mail of a backlog is for a few of them
+        routes: dict[
+            str, Destination
+        ] = {}  # by domain: most mail of a backlog is for a few of them
         for _, group in groupby(rows, key=itemgetter(0)):
-            self._put_rows(list(group), ways)
+            self._put_rows(list(group), routes)
         if rows:
             self._restored_up_to = rows[-1].message
         else:
@@ -161,7 +169,7 @@ class Placing:
             self._found_held.clear()
             self._lanes.forget_remembered()
 
-    def _put_rows(self, rows: Sequence[PendingRow], ways: dict[str, Destination]) -> None:
+    def _put_rows(self, rows: Sequence[PendingRow], routes: dict[str, Destination]) -> None:
         first = rows[0]
         origin = Origin(first.origin)
         message = _Message(first.message, origin, first.size, first.age_us)
@@ -172,9 +180,9 @@ class Placing:
                 destination = self._destination(row.address, origin)
             else:
                 domain = domain_of(row.address)
-                known = ways.get(domain)
+                known = routes.get(domain)
                 destination = known or self._destination(row.address, origin)
-                ways[domain] = destination
+                routes[domain] = destination
             groups.setdefault(destination, []).append(wait)
         for destination, group in groups.items():
             is_held = self._put(message, destination, group)
@@ -187,7 +195,7 @@ class Placing:
                 self._lanes.away(destination, hold, next_probe_s=self._clock.monotonic_s())
 
     def _destination(self, address: str, origin: Origin) -> Destination:
-        return self._ways.leg(address, origin, self._spool.preferences).destination
+        return self._routes.leg(address, origin, self._spool.preferences).destination
 
     def _put(
         self,

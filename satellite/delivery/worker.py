@@ -19,10 +19,11 @@ from common.ids import ULID_RANDOM_BYTES, MessageId, ulid, ulid_ms
 from common.preferences.bodies import split_target
 from common.tasks import keep_running, spawn
 from satellite.delivery.decisions.hold import HoldInfo
+from satellite.delivery.decisions.route_cache import RouteCache
 from satellite.delivery.decisions.routing import Destination, Own
 from satellite.delivery.decisions.schedule import SPREAD_SHARE, Schedule
 from satellite.delivery.decisions.terms import Terms, terms_of
-from satellite.delivery.decisions.ways import Ways
+from satellite.delivery.destination_status import DestinationStatus, status_of
 from satellite.delivery.dsn.allowance import Allowance
 from satellite.delivery.dsn.status_part import Reporter
 from satellite.delivery.hop.connections import Connections
@@ -33,7 +34,6 @@ from satellite.delivery.marks import HoldMarks
 from satellite.delivery.placing import Placing
 from satellite.delivery.queue.entries import QueueEntry, Turn
 from satellite.delivery.queue.lanes import Lanes
-from satellite.delivery.standing import DestinationStanding, standing_of
 from satellite.delivery.turns.attempt import Attempt
 from satellite.delivery.turns.context import FAULT_PAUSE_S, DeliverySpool, TurnContext
 from satellite.delivery.turns.giving_back import GivenBack, give_back
@@ -81,7 +81,7 @@ class Delivery:
         self._terms: dict[Destination, Terms] = {}
         self._lanes = Lanes(most=delivery.connections_per_destination_max, terms=self._terms_of)
         self._own = _own(settings)
-        self._ways = Ways(self._own)
+        self._routes = RouteCache(self._own)
         self._marks = HoldMarks(spool, clock)
         self._lanes.remember(self._marks.read())
         self._preferences = spool.preferences
@@ -89,7 +89,7 @@ class Delivery:
             spool,
             self._lanes,
             clock,
-            ways=self._ways,
+            routes=self._routes,
             longest_wait_s=delivery.longest_wait_s * (1.0 + SPREAD_SHARE),
         )
         metrics = Metrics(registry, lanes=self._lanes)
@@ -113,7 +113,7 @@ class Delivery:
             connections=self._connections,
             lanes=self._lanes,
             clock=clock,
-            ways=self._ways,
+            routes=self._routes,
             schedule=Schedule(
                 first_wait_s=delivery.first_wait_s, longest_wait_s=delivery.longest_wait_s
             ),
@@ -146,7 +146,7 @@ class Delivery:
         Then its sending mark is written with the judgement, which saves a commit. When it does
         not start after all, a crash counts it as possibly delivered without need, and no more.
         """
-        leg = self._ways.leg(address, Origin.SMTP, self._spool.preferences)
+        leg = self._routes.leg(address, Origin.SMTP, self._spool.preferences)
         if self._placing.is_behind or len(self._turns) >= ACTIVE_SHARED_MAX:
             return False
         return self._lanes.is_free(leg.destination)
@@ -176,12 +176,12 @@ class Delivery:
 
     def destination_of(self, address: str, origin: Origin) -> str:
         """Return the name of the destination of a recipient's mail."""
-        leg = self._ways.leg(address, origin, self._spool.preferences)
+        leg = self._routes.leg(address, origin, self._spool.preferences)
         return leg.destination.name
 
-    def standing(self, address: str, origin: Origin) -> DestinationStanding:
+    def standing(self, address: str, origin: Origin) -> DestinationStatus:
         """Return how it is with the mail for a recipient, for an operator who asks."""
-        return standing_of(
+        return status_of(
             address,
             origin,
             preferences=self._spool.preferences,
@@ -235,7 +235,7 @@ class Delivery:
 
     def is_away(self, address: str) -> bool:
         """Say whether mail for a recipient would be held now."""
-        leg = self._ways.leg(address, Origin.SMTP, self._spool.preferences)
+        leg = self._routes.leg(address, Origin.SMTP, self._spool.preferences)
         return self._lanes.hold_of(leg.destination) is not None
 
     async def run(self) -> None:

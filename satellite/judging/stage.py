@@ -40,7 +40,7 @@ SCANS_AT_ONCE = 4  # for each worker: clamd's own threads are the limit, measure
 JUDGED_AT_ONCE = 64  # those that wait for their commit included, so that many share one
 WAIT_GROWTH_MAX = 20  # a wait is at most this often the first one
 
-STANDINGS_MAX = 1_000  # recipients of one revision that are known, some 300 octets each
+RECIPIENT_RULES_MAX = 1_000  # recipients of one revision that are known, some 300 octets each
 
 DAY_US = 86_400 * 1_000_000
 
@@ -63,7 +63,7 @@ class FiltersMail(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecipientStanding:
+class RecipientRules:
     """What one revision says of a recipient, whatever the message is."""
 
     policy: Policy
@@ -77,7 +77,7 @@ class _Revision:
     def __init__(self, preferences: Preferences, engines: Sequence[str]) -> None:
         self.preferences = preferences
         self.required = {name: preferences.engine_is_required(name) for name in engines}
-        self.standings: dict[str, RecipientStanding] = {}
+        self.rules: dict[str, RecipientRules] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,10 +262,10 @@ class JudgingStage:
     def _weigh(
         self, examined: ExaminedMessage, recipient: Recipient, *, can_reject: bool = False
     ) -> Weighed:
-        standing = self._standing(examined.revision, recipient.address)
-        policy = standing.policy
+        rules = self._rules_of(examined.revision, recipient.address)
+        policy = rules.policy
         if not examined.findings and not any(one.tests for one in examined.filtered):
-            plain = standing.plain
+            plain = rules.plain
             return Weighed(recipient=recipient, policy=policy, scoring=_NO_TESTS, disposed=plain)
         scoring = score(examined.filtered, recipient.address)
         disposed = dispose(
@@ -275,12 +275,12 @@ class JudgingStage:
             # Asked only where somebody is silent: without a finding nothing waits.
             waited_out=bool(examined.findings) and self._has_waited_out(examined, recipient),
             can_reject=can_reject,
-            homeless_postmaster=standing.is_homeless,
+            homeless_postmaster=rules.is_homeless,
         )
         return Weighed(recipient=recipient, policy=policy, scoring=scoring, disposed=disposed)
 
-    def _standing(self, revision: _Revision, address: str) -> RecipientStanding:
-        known = revision.standings.get(address)
+    def _rules_of(self, revision: _Revision, address: str) -> RecipientRules:
+        known = revision.rules.get(address)
         if known is not None:
             return known
         policy = revision.preferences.policy(address)
@@ -288,11 +288,11 @@ class JudgingStage:
         plain = dispose(
             findings=(), scoring=_NO_TESTS, policy=policy, homeless_postmaster=is_homeless
         )
-        if len(revision.standings) >= STANDINGS_MAX:
-            revision.standings.clear()
-        standing = RecipientStanding(policy=policy, is_homeless=is_homeless, plain=plain)
-        revision.standings[address] = standing
-        return standing
+        if len(revision.rules) >= RECIPIENT_RULES_MAX:
+            revision.rules.clear()
+        rules = RecipientRules(policy=policy, is_homeless=is_homeless, plain=plain)
+        revision.rules[address] = rules
+        return rules
 
     def _has_waited_out(self, examined: ExaminedMessage, recipient: Recipient) -> bool:
         route = examined.revision.preferences.route(domain_of(recipient.address))

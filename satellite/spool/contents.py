@@ -13,11 +13,11 @@ from common.clock import Clock
 from common.ids import MessageId
 from common.records import LogRecord
 from common.states import UNFINISHED, State
-from satellite.spool.at_hand import AtHand
 from satellite.spool.disk.bodies import Body, open_body
 from satellite.spool.disk.rows import Select, read_message, read_pending
 from satellite.spool.finding import FoundRecipient, part
 from satellite.spool.leftover import Left, left
+from satellite.spool.message_cache import MessageCache
 from satellite.spool.model.age import AgeClock
 from satellite.spool.model.messages import HoldMark, PendingRow, Stored, Upload
 from satellite.spool.outbox import Outbox
@@ -27,7 +27,7 @@ class Contents:
     """The part of the spool that reads."""
 
     _age: AgeClock
-    _at_hand: AtHand
+    _cache: MessageCache
     _bodies: Path
     _clock: Clock
     _counts: Counter[State]
@@ -36,7 +36,7 @@ class Contents:
 
     def message(self, message: MessageId) -> Stored | None:
         """Return a message as it is committed, or None when it has gone."""
-        return self._at_hand.take(message) or read_message(self._select, message)
+        return self._cache.take(message) or read_message(self._select, message)
 
     def open_body(self, message: Stored) -> Body:
         """Return a message's octets; close it after use.
@@ -45,14 +45,14 @@ class Contents:
             BodyDamaged: they are not what was accepted, as far as that is seen at once: a file is
                 hashed as it is read.
         """
-        data = self._at_hand.body(message.id)
+        data = self._cache.body(message.id)
         if data is not None:
             return Body(size=message.size, data=data)
         return open_body(
             self._select,
             self._bodies,
             message,
-            is_at_hand=self._at_hand.has_file(message.id),
+            is_at_hand=self._cache.has_file(message.id),
         )
 
     def unfinished(self, *, limit: int) -> list[Stored]:

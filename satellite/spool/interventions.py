@@ -108,5 +108,5 @@ class Interventions(Contents):
         )
 
     async def _change(self, message: MessageId, operation: Operation) -> None:
-        self._at_hand.forget(message)
+        self._cache.forget(message)
         await self._commits.add(operation)

@@ -25,7 +25,6 @@ from common.preferences import Document, Position
 from common.states import OUTCOMES, State
 from satellite.spool import applied, changes
 from satellite.spool.applied import DigestMismatch
-from satellite.spool.at_hand import AtHand
 from satellite.spool.commits import Commits, Transaction
 from satellite.spool.disk.bodies import FOLDER
 from satellite.spool.disk.lock import ShardLock
@@ -33,6 +32,7 @@ from satellite.spool.disk.schema import close
 from satellite.spool.disk.space import Space
 from satellite.spool.intake import SpoolEntry, disk_failure
 from satellite.spool.interventions import Interventions
+from satellite.spool.message_cache import MessageCache
 from satellite.spool.model.age import AgeClock
 from satellite.spool.model.judged import as_judged
 from satellite.spool.model.messages import (
@@ -73,7 +73,7 @@ class Spool(Interventions):
         self._bodies = folder / FOLDER
         self._clock = clock
         self.space = Space(folder, reserve_bytes)
-        self._at_hand = AtHand()
+        self._cache = MessageCache()
         self._held = AsyncExitStack()  # files and the thread, let go in reverse
 
     @classmethod
@@ -201,10 +201,10 @@ class Spool(Interventions):
             stored: the message as it was read, if its delivery follows at once: then it is not
                 read again.
         """
-        body = self._at_hand.body(message)
+        body = self._cache.body(message)
         await self._change(message, changes.judged(message, judgement, self._dropper(message)))
         if stored is not None and all(one.sending for one in judgement.recipients):
-            self._at_hand.keep(as_judged(stored, judgement), body)
+            self._cache.keep(as_judged(stored, judgement), body)
 
     async def mark_sending(self, message: MessageId, numbers: Sequence[int]) -> None:
         """Make the sending mark durable; the final dot may leave after it."""
@@ -219,7 +219,7 @@ class Spool(Interventions):
         bounces: Sequence[NewMessage] = (),
     ) -> asyncio.Future[None]:
         """Write how recipients left a delivery transaction, with the DSNs that it leads to."""
-        self._at_hand.forget(message)
+        self._cache.forget(message)
         return self._commits.add(
             changes.settled(
                 message,
@@ -292,7 +292,7 @@ class Spool(Interventions):
         states = {recipient.state for recipient in stored.recipients}
         if states <= OUTCOMES:
             return  # scanned before its answer, and nobody gets it
-        self._at_hand.keep(stored, body)
+        self._cache.keep(stored, body)
         (self.on_received if State.RECEIVED in states else self.on_queued)(stored.id)
 
     def _committed(self, transaction: Transaction) -> None:

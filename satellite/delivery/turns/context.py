@@ -13,10 +13,10 @@ from common.clock import Clock
 from common.ids import MessageId
 from common.preferences import Preferences
 from common.states import State
+from satellite.delivery.decisions.route_cache import RouteCache
 from satellite.delivery.decisions.routing import Destination
 from satellite.delivery.decisions.schedule import Schedule
 from satellite.delivery.decisions.terms import Terms
-from satellite.delivery.decisions.ways import Ways
 from satellite.delivery.dsn.allowance import Allowance
 from satellite.delivery.dsn.status_part import Reporter
 from satellite.delivery.hop.connections import Connections
@@ -114,7 +114,7 @@ class TurnContext:
     connections: Connections
     lanes: Lanes
     clock: Clock
-    ways: Ways
+    routes: RouteCache
     schedule: Schedule
     reporter: Reporter
     allowance: Allowance

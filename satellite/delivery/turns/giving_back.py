@@ -15,7 +15,7 @@ from common.tasks import finish
 from common.verdict import printable
 from satellite.delivery.decisions.outcome import Fate
 from satellite.delivery.turns.context import TurnContext
-from satellite.delivery.turns.reporting import told
+from satellite.delivery.turns.dsns import told
 from satellite.spool.disk.bodies import BodyDamaged
 from satellite.spool.model.messages import Stored
 from satellite.spool.model.states import STOPPED

@@ -22,8 +22,8 @@ from satellite.delivery.decisions.outcome import RecipientResult, Settlement, St
 from satellite.delivery.decisions.routing import Leg
 from satellite.delivery.hop.session import HopSession
 from satellite.delivery.turns.context import FAULT_PAUSE_S, TurnContext
-from satellite.delivery.turns.late import late, with_notice
-from satellite.delivery.turns.reporting import told
+from satellite.delivery.turns.delay_notices import late, with_notice
+from satellite.delivery.turns.dsns import told
 from satellite.spool.model.messages import NewMessage, Outgoing, Recipient, Settled, Stored
 
 log = structlog.get_logger()

@@ -56,7 +56,7 @@ def _pairs_of(context: TurnContext, stored: Stored, destination: Destination) ->
     pairs = []
     for recipient in stored.recipients:
         if recipient.state in PENDING:
-            leg = context.ways.leg(recipient.address, stored.origin, preferences)
+            leg = context.routes.leg(recipient.address, stored.origin, preferences)
             if leg.destination == destination:
                 pairs.append((recipient, leg))
     return pairs

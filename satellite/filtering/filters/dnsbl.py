@@ -2,7 +2,7 @@
 
 Touches DNS through the resolver that it is given. Each enabled filter document of kind ``dnsbl`` is
 one list with a verdict of its own; lists are asked in parallel, each within the same budget. What a
-list's answer means is decided in ``listing``, whether it may be asked in ``standing``.
+list's answer means is decided in ``listing``, whether it may be asked in ``health``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from common.preferences.bodies import FilterBody
 from common.verdict import Outcome, Test, Verdict, printable
 from satellite.filtering.answers import Answers
 from satellite.filtering.filter import Filter, FilterContext, Mail, name_of_test
+from satellite.filtering.list_health import ListHealth
 from satellite.filtering.listing import (
     LISTED_TEST,
     UNLISTED_TEST,
@@ -30,7 +31,6 @@ from satellite.filtering.listing import (
     read_answer,
 )
 from satellite.filtering.resolver import DnsAnswer, NoDnsAnswer
-from satellite.filtering.standing import ListStanding
 from satellite.settings import FilterSettings
 
 log = structlog.get_logger()
@@ -43,7 +43,7 @@ KIND = "dnsbl"
 class _List:
     """One zone: what is known of it, and a lock so that one message tests it for all."""
 
-    standing: ListStanding = field(default_factory=ListStanding)
+    health: ListHealth = field(default_factory=ListHealth)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -102,7 +102,7 @@ class Dnsbl:
         began_s = self._clock.monotonic_s()
         entry = self._lists.setdefault(body.zone, _List())
         outcome, points, detail = await self._outcome(entry, name, body, client)
-        self._show(name, entry.standing)
+        self._show(name, entry.health)
         # A failure counts nothing and stands among the tests, so that nobody takes it for a pass.
         is_told = points != 0 or outcome is not Outcome.SCORED
         test = Test(name=name_of_test("DNSBL", name), score=points, detail=printable(detail))
@@ -118,25 +118,25 @@ class Dnsbl:
         self, entry: _List, name: str, body: FilterBody, client: str
     ) -> tuple[Outcome, float, str]:
         """Return outcome, points and evidence of one list."""
-        standing = entry.standing
+        health = entry.health
         try:
             async with asyncio.timeout(self.budget_s):
                 async with entry.lock:
-                    if standing.needs_test(self._clock.monotonic_s()):
-                        await self._test(standing, name, body)
-                refusal = standing.refusal(self._clock.monotonic_s())
+                    if health.needs_test(self._clock.monotonic_s()):
+                        await self._test(health, name, body)
+                refusal = health.refusal(self._clock.monotonic_s())
                 if refusal is not None:
                     return refusal.outcome, 0.0, refusal.reason
                 answer = await self._ask(query_name(client, body.zone))
         except (NoDnsAnswer, TimeoutError) as error:
             reason = str(error) or f"no answer within {self.budget_s:g} s"
-            standing.was_silent(self._clock.monotonic_s(), reason)
+            health.was_silent(self._clock.monotonic_s(), reason)
             return Outcome.UNAVAILABLE, 0.0, reason
-        standing.answered()
-        return self._read(standing, name, body, client, answer)
+        health.answered()
+        return self._read(health, name, body, client, answer)
 
     def _read(
-        self, standing: ListStanding, name: str, body: FilterBody, client: str, answer: DnsAnswer
+        self, health: ListHealth, name: str, body: FilterBody, client: str, answer: DnsAnswer
     ) -> tuple[Outcome, float, str]:
         match read_answer(answer.addresses, body.codes):
             case Listed(codes, points):
@@ -144,10 +144,10 @@ class Dnsbl:
             case NotListed():
                 return Outcome.SCORED, 0.0, f"{client} not in {body.zone}"
             case Broken(reason):
-                self._disable(standing, name, f"{body.zone} {reason}")
+                self._disable(health, name, f"{body.zone} {reason}")
                 return Outcome.ERROR, 0.0, f"{body.zone} {reason}"
 
-    async def _test(self, standing: ListStanding, name: str, body: FilterBody) -> None:
+    async def _test(self, health: ListHealth, name: str, body: FilterBody) -> None:
         """Ask for the entry that must be there and the one that must not.
 
         Raises:
@@ -160,16 +160,16 @@ class Dnsbl:
             # Any code will do: a list need not keep its test entry under a code that counts.
             reading = read_answer(answer.addresses, dict.fromkeys(answer.addresses, 0.0))
             if isinstance(reading, Broken):
-                return self._disable(standing, name, f"{body.zone} {reading.reason}")
+                return self._disable(health, name, f"{body.zone} {reading.reason}")
             if isinstance(reading, Listed) is not must_list:
                 fault = "does not list" if must_list else "lists"
                 reason = f"{body.zone} {fault} the test address {address}"
-                return self._disable(standing, name, reason)
-        return standing.passed(self._clock.monotonic_s())
+                return self._disable(health, name, reason)
+        return health.passed(self._clock.monotonic_s())
 
-    def _disable(self, standing: ListStanding, name: str, reason: str) -> None:
+    def _disable(self, health: ListHealth, name: str, reason: str) -> None:
         log.warning("dnsbl.disabled", list=name, reason=printable(reason))
-        standing.broke(self._clock.monotonic_s(), reason)
+        health.broke(self._clock.monotonic_s(), reason)
 
     async def _ask(self, query: str) -> DnsAnswer:
         known = self._answers.get(query, now_s=self._clock.monotonic_s())
@@ -179,8 +179,8 @@ class Dnsbl:
         self._answers.keep(query, answer, now_s=self._clock.monotonic_s())
         return answer
 
-    def _show(self, name: str, standing: ListStanding) -> None:
-        refused = standing.refusal(self._clock.monotonic_s()) is not None
+    def _show(self, name: str, health: ListHealth) -> None:
+        refused = health.refusal(self._clock.monotonic_s()) is not None
         self._disabled.labels(name).set(float(refused))
         self._shown.add(name)
 

@@ -16,7 +16,7 @@ import apsw
 
 from satellite.spool.disk.pages import PAGE_BYTES
 from satellite.spool.disk.schema import close, open_writer
-from satellite.spool.mending.loose import loose_rows
+from satellite.spool.mending.orphan_rows import orphan_rows
 
 Row = dict[str, Any]
 
@@ -125,7 +125,7 @@ class Wreck:
 
     def _without_trees(self) -> apsw.Connection:
         if self._loose is None:
-            self._loose = loose_rows(self._path, self._loose_path)
+            self._loose = orphan_rows(self._path, self._loose_path)
         return self._loose
 
     @staticmethod

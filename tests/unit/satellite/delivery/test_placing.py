@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from common.states import State
+from satellite.delivery.decisions.route_cache import RouteCache
 from satellite.delivery.decisions.routing import Own
 from satellite.delivery.decisions.terms import Terms
-from satellite.delivery.decisions.ways import Ways
 from satellite.delivery.placing import PLACED_MAX, Placing
 from satellite.delivery.queue.lanes import Lanes
 from satellite.spool.store import Spool
@@ -35,7 +35,7 @@ def lanes() -> Lanes:
 @pytest.fixture
 def placing(spool: Spool, lanes: Lanes, clock: FakeClock) -> Placing:
     own = Own(mail_domain="mx.scout.example", hostname="lon1.mx.scout.example")
-    return Placing(spool, lanes, clock, ways=Ways(own), longest_wait_s=3600.0)
+    return Placing(spool, lanes, clock, routes=RouteCache(own), longest_wait_s=3600.0)
 
 
 def first_of(lanes: Lanes, domain: str, within: int) -> bool:

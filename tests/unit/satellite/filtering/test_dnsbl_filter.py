@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from common.preferences import Kind, Preferences
 from common.verdict import Outcome, Verdict
 from satellite.filtering.filters.dnsbl import Dnsbl
-from satellite.filtering.standing import DISABLED_S, SILENT_S, TEST_EVERY_S
+from satellite.filtering.list_health import DISABLED_S, SILENT_S, TEST_EVERY_S
 from tests.support.clock import FakeClock
 from tests.support.core.preferences import document, preferences
 from tests.support.network.resolvers import FakeResolver, with_test_entry

@@ -13,7 +13,7 @@ from satellite.spool.model.messages import Origin
 WAYS_MAX = 4096  # remembered; strangers choose the addresses
 
 
-class Ways:
+class RouteCache:
     """The ways of recipients, each worked out once for each set of preferences.
 
     Args:

@@ -29,7 +29,7 @@ class ListRefusal:
 
 
 @dataclass(slots=True)
-class ListStanding:
+class ListHealth:
     """What is known of one list; all times are seconds of a clock that only grows."""
 
     tested_until_s: float | None = None  # None: never tested, or disabled since

@@ -7,9 +7,9 @@ from common.preferences import Kind
 from satellite.delivery.decisions.hold import Hold
 from satellite.delivery.decisions.routing import Destination, Own, Via
 from satellite.delivery.decisions.terms import Terms
+from satellite.delivery.destination_status import DestinationStatus, status_of
 from satellite.delivery.queue.entries import QueueEntry
 from satellite.delivery.queue.lanes import Lanes
-from satellite.delivery.standing import DestinationStanding, standing_of
 from satellite.spool.model.messages import Origin
 from tests.support.core.preferences import document, preferences, route
 from tests.support.core.rooms import made_id
@@ -18,12 +18,12 @@ ACME = Destination(Via.ROUTE, "acme.example")
 OWN = Own(mail_domain="mx.example", hostname="lon1.mx.example", smarthost="smart.example:26")
 
 
-def standing(address: str, lanes: Lanes, *, origin: Origin = Origin.SMTP) -> DestinationStanding:
+def standing(address: str, lanes: Lanes, *, origin: Origin = Origin.SMTP) -> DestinationStatus:
     known = preferences(
         route(deliver_to=["a.example:25", "b.example:26"]),
         document(Kind.HOLD, "acme.example", hold_days=14),
     )
-    return standing_of(address, origin, preferences=known, own=OWN, lanes=lanes, now_s=10.0)
+    return status_of(address, origin, preferences=known, own=OWN, lanes=lanes, now_s=10.0)
 
 
 def lanes() -> Lanes:

@@ -18,7 +18,7 @@ from satellite.delivery.decisions.outcome import DsnAction
 from satellite.delivery.decisions.routing import Destination
 from satellite.delivery.dsn.bounce import delayed
 from satellite.delivery.turns.context import TurnContext
-from satellite.delivery.turns.reporting import start_of
+from satellite.delivery.turns.dsns import start_of
 from satellite.spool.model.messages import NewMessage, Recipient, Settled, Stored
 
 _SECOND_US = 1_000_000

@@ -1,4 +1,4 @@
-"""Who sends the mail?
+"""How is the mail of the demonstration sent?
 
 Touches SMTP, with aiosmtplib: a client that knows nothing of us.
 """
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import aiosmtplib
 
-from cli.demonstration import scene
-from cli.demonstration.cast import Cast
-from cli.demonstration.scene import Act
+from cli.demonstration import mail
+from cli.demonstration.cluster import DemoCluster
+from cli.demonstration.mail import DemoMessage
 
 TIMEOUT_S = 30.0
 
@@ -20,22 +20,22 @@ TIMEOUT_S = 30.0
 class SentMail:
     """One message that was sent, and what was answered."""
 
-    act: Act
+    planned: DemoMessage
     node: str
     message_id: str
     content: bytes
     reply: str
 
 
-async def send(cast: Cast, node: str, act: Act, *, number: int) -> SentMail:
+async def send(cluster: DemoCluster, node: str, planned: DemoMessage, *, number: int) -> SentMail:
     """Send one message to one satellite; a refusal is an answer like another."""
-    content = scene.message(act, number=number)
-    host, port = cast.smtp(node)
+    content = mail.message(planned, number=number)
+    host, port = cluster.smtp(node)
     try:
         _, reply = await aiosmtplib.send(
             content,
-            sender=scene.sender_of(act),
-            recipients=[act.recipient],
+            sender=mail.sender_of(planned),
+            recipients=[planned.recipient],
             hostname=host,
             port=port,
             timeout=TIMEOUT_S,
@@ -47,9 +47,9 @@ async def send(cast: Cast, node: str, act: Act, *, number: int) -> SentMail:
     except (aiosmtplib.SMTPException, OSError) as failure:
         answer = f"none: {failure}"
     return SentMail(
-        act=act,
+        planned=planned,
         node=node,
-        message_id=scene.message_id(act, number=number),
+        message_id=mail.message_id(planned, number=number),
         content=content,
         reply=answer,
     )

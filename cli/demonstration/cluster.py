@@ -1,4 +1,4 @@
-"""Which processes play in the demonstration, and how are they started and ended?
+"""Which processes does the demonstration consist of, and how are they started and ended?
 
 Touches processes, files and loopback. They are the very programs that run in a cluster, started
 from the folders that ``inventory render --loopback`` writes.
@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 
-from cli.demonstration import scene
+from cli.demonstration import mail
 from cli.demonstration.customer import Mailbox, serve
 from common.errors import EnvironmentFailure
 from inventory.load import load_inventory
@@ -31,7 +31,7 @@ POLL_S = 0.1
 
 
 @dataclass(slots=True)
-class Player:
+class DemoProcess:
     """One process."""
 
     name: str
@@ -66,13 +66,13 @@ class Player:
 
 
 @dataclass(slots=True)
-class Cast:
+class DemoCluster:
     """A core, three satellites and the customers' mail server."""
 
     folder: Path
     mailbox: Mailbox = field(default_factory=Mailbox)
     endpoints: dict[str, Any] = field(default_factory=dict)
-    players: dict[str, Player] = field(default_factory=dict)
+    players: dict[str, DemoProcess] = field(default_factory=dict)
     _customer: asyncio.Server | None = None
     _http: httpx.AsyncClient | None = None
 
@@ -85,7 +85,7 @@ class Cast:
         port = free_port()
         self._customer = await serve(self.mailbox, port)
         file = self.folder / "inventory.yaml"
-        file.write_text(json.dumps(scene.inventory(f"127.0.0.1:{port}"), indent=2))
+        file.write_text(json.dumps(mail.inventory(f"127.0.0.1:{port}"), indent=2))
         told("rendering the inventory: certificates, settings, WireGuard")
         self.endpoints = await asyncio.to_thread(
             lambda: render_folder(
@@ -113,7 +113,7 @@ class Cast:
     def _add(self, name: str, what: str, config: str) -> None:
         path = self.folder / "cluster" / config
         command = [sys.executable, "-m", "cli", what, "serve", "--config", str(path)]
-        self.players[name] = Player(name, command, self.folder / f"{name}.log")
+        self.players[name] = DemoProcess(name, command, self.folder / f"{name}.log")
 
     @property
     def url(self) -> str:

@@ -20,7 +20,7 @@ RECIPIENT_COLUMNS_MIN = 11
 ROWS_AT_ONCE = 2_000  # in one transaction
 
 
-def loose_rows(path: Path, scratch: Path) -> apsw.Connection:
+def orphan_rows(path: Path, scratch: Path) -> apsw.Connection:
     """Return a database with the rows that stand on the pages of another.
 
     The table ``edge`` has the ids of messages of which other pages may have had rows too.

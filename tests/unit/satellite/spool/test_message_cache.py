@@ -9,8 +9,8 @@ import pytest
 
 from common.ids import MessageId
 from common.states import State
-from satellite.spool.at_hand import BODY_BYTES_MAX, MESSAGES_MAX, AtHand
 from satellite.spool.disk.rows import read_message
+from satellite.spool.message_cache import BODY_BYTES_MAX, MESSAGES_MAX, MessageCache
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Settled, Stored
 from satellite.spool.store import Spool
 from tests.unit.satellite.spool.conftest import accept
@@ -43,15 +43,15 @@ def on_disk(spool: Spool, message: MessageId) -> Stored | None:
     return read_message(spool._select, message)
 
 
-def at_hand(spool: Spool, message: MessageId) -> Stored | None:
-    return spool._at_hand.take(message)
+def cache(spool: Spool, message: MessageId) -> Stored | None:
+    return spool._cache.take(message)
 
 
 async def test_a_message_just_accepted_is_at_hand_as_the_disk_has_it(spool: Spool) -> None:
     message = await accept(spool, b"body", *TO)
 
-    assert at_hand(spool, message) == on_disk(spool, message) is not None
-    assert at_hand(spool, message) is None  # it is lent once
+    assert cache(spool, message) == on_disk(spool, message) is not None
+    assert cache(spool, message) is None  # it is lent once
 
 
 async def test_a_message_whose_delivery_begins_is_at_hand_as_the_disk_has_it(spool: Spool) -> None:
@@ -60,7 +60,7 @@ async def test_a_message_whose_delivery_begins_is_at_hand_as_the_disk_has_it(spo
 
     await spool.judge(message, judgement(sending=True), stored=stored)
 
-    assert at_hand(spool, message) == on_disk(spool, message) is not None
+    assert cache(spool, message) == on_disk(spool, message) is not None
 
 
 Change = Callable[[Spool, MessageId], Awaitable[None]]
@@ -79,7 +79,7 @@ async def test_a_change_forgets_what_was_at_hand(spool: Spool, change: Change) -
     await change(spool, message)
 
     assert spool.message(message) == on_disk(spool, message) is not None
-    assert spool._at_hand.body(message) is None
+    assert spool._cache.body(message) is None
 
 
 async def test_a_result_forgets_what_was_at_hand(spool: Spool) -> None:
@@ -90,20 +90,20 @@ async def test_a_result_forgets_what_was_at_hand(spool: Spool) -> None:
     await spool.settle(message, later)
 
     assert spool.message(message) == on_disk(spool, message) is not None
-    assert spool._at_hand.body(message) is None
+    assert spool._cache.body(message) is None
 
 
 async def test_what_is_too_much_is_not_kept(spool: Spool) -> None:
     message = await accept(spool, b"body", *TO)
     stored = on_disk(spool, message)
     assert stored is not None
-    cache = AtHand()
+    cache = MessageCache()
 
     for number in range(MESSAGES_MAX + 1):
         cache.keep(replace(stored, id=MessageId(str(number))))
     assert cache.take(MessageId(str(MESSAGES_MAX))) is None
 
-    cache = AtHand()
+    cache = MessageCache()
     for number in range(3):
         cache.keep(replace(stored, id=MessageId(str(number))), bytes(BODY_BYTES_MAX // 2 - 1000))
     assert cache.body(MessageId("1")) is not None

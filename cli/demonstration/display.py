@@ -1,4 +1,4 @@
-"""What does the demonstration show?
+"""What does the demonstration show on the terminal?
 
 Touches the core's API, for the numbers.
 """
@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from cli.demonstration.cast import Cast
+from cli.demonstration.cluster import DemoCluster
 from cli.output import coloured, plain, span
 
 COLUMNS = (
@@ -27,10 +27,12 @@ COLUMNS = (
 OUTCOMES = ("quarantined", "dropped", "in_progress")
 
 
-async def picture(cast: Cast, counts: dict[tuple[str, str], int], *, seconds: float) -> Group:
+async def display(
+    cluster: DemoCluster, counts: dict[tuple[str, str], int], *, seconds: float
+) -> Group:
     """Return the live picture: a row for each satellite, and where to look next."""
-    status = await cast.ask("GET", "/api/v1/status")
-    report = await cast.ask("GET", "/api/v1/reports/summary", query={"by": "site"})
+    status = await cluster.ask("GET", "/api/v1/status")
+    report = await cluster.ask("GET", "/api/v1/reports/summary", query={"by": "site"})
     by_site = {group["name"]: group for group in report["groups"]}
     table = Table(box=None, pad_edge=False)
     for column in ("Satellite", "Site", "State"):
@@ -47,16 +49,16 @@ async def picture(cast: Cast, counts: dict[tuple[str, str], int], *, seconds: fl
         table.add_column(column, justify="right")
     table.add_column("Lag", justify="right")
     for node in status["nodes"]:
-        table.add_row(*_row(cast, node, by_site.get(node["site"], {}), counts))
+        table.add_row(*_row(cluster, node, by_site.get(node["site"], {}), counts))
     title = Text(
         f"Border Scout, revision {status['revision']}, {span(seconds)};"
-        f" the customers' server has {cast.mailbox.total} messages"
+        f" the customers' server has {cluster.mailbox.total} messages"
     )
-    return Group(title, Text(), table, Text(), _hints(cast))
+    return Group(title, Text(), table, Text(), _hints(cluster))
 
 
 def _row(
-    cast: Cast,
+    cluster: DemoCluster,
     node: dict[str, Any],
     group: dict[str, Any],
     counts: dict[tuple[str, str], int],
@@ -66,7 +68,7 @@ def _row(
         counts.get((name, "accepted"), 0),
         counts.get((name, "refused"), 0),
         group.get("delivered", 0),
-        cast.mailbox.marked[name],
+        cluster.mailbox.marked[name],
         *(group.get(outcome, 0) for outcome in OUTCOMES),
     ]
     lag = "unknown" if node["lag"] is None else str(node["lag"])
@@ -79,14 +81,14 @@ def _row(
     ]
 
 
-def _hints(cast: Cast) -> Text:
+def _hints(cluster: DemoCluster) -> Text:
     lines = (
-        f"API       {cast.url}/docs",
-        f"export    BORDERSCOUT_URL={cast.url} BORDERSCOUT_TOKEN=$(cat {cast.token_file})",
+        f"API       {cluster.url}/docs",
+        f"export    BORDERSCOUT_URL={cluster.url} BORDERSCOUT_TOKEN=$(cat {cluster.token_file})",
         "then      .venv/bin/borderscout status",
         "          .venv/bin/borderscout track anna@acme.example",
         "          .venv/bin/borderscout quarantine list",
-        f"send      swaks --server {cast.endpoints['satellites'][cast.satellites[0]]['smtp']}"
+        f"send      swaks --server {cluster.endpoints['satellites'][cluster.satellites[0]]['smtp']}"
         " --to anna@acme.example",
         "stop      Ctrl-C",
     )

@@ -15,7 +15,7 @@ from satellite.spool.model.messages import Origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DestinationStanding:
+class DestinationStatus:
     """Where a recipient's mail goes, and how that destination is."""
 
     destination: str  # a domain, or HOST:PORT of the smart host
@@ -25,9 +25,9 @@ class DestinationStanding:
     probe_in_s: float | None  # until its server is asked again; None: no probe is planned
 
 
-def standing_of(
+def status_of(
     address: str, origin: Origin, *, preferences: Preferences, own: Own, lanes: Lanes, now_s: float
-) -> DestinationStanding:
+) -> DestinationStatus:
     """Return how it is with the mail for a recipient.
 
     Args:
@@ -40,7 +40,7 @@ def standing_of(
     """
     leg = leg_of(address, origin, preferences=preferences, own=own)
     probe_s = lanes.next_probe_s(leg.destination)
-    return DestinationStanding(
+    return DestinationStatus(
         destination=leg.destination.name,
         hosts=tuple(map(str, targets_of(leg.destination, preferences=preferences))),
         hold_days=leg.hold_days,

@@ -1,4 +1,4 @@
-"""What does the demonstration play?
+"""Which mail does the demonstration send, under which policies, and what must become of it?
 
 Pure: the inventory, the policies, and the mail that is sent, each with what must become of it.
 """
@@ -20,7 +20,7 @@ SITES = (
 _EICAR = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR" + "-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 
 
-class ExpectedFate(StrEnum):
+class ExpectedOutcome(StrEnum):
     """What must become of a message."""
 
     DELIVERED = "delivered"
@@ -31,7 +31,7 @@ class ExpectedFate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
+class DemoMessage:
     """One kind of message.
 
     Args:
@@ -46,73 +46,73 @@ class Act:
     recipient: str
     subject: str
     text: str
-    fate: ExpectedFate
+    fate: ExpectedOutcome
     decided: str
 
 
-ACTS = (
-    Act(
+MESSAGES = (
+    DemoMessage(
         name="plain",
         recipient="anna@acme.example",
         subject="Minutes of Tuesday",
         text="As agreed, here they are.",
-        fate=ExpectedFate.DELIVERED,
+        fate=ExpectedOutcome.DELIVERED,
         decided="clean",
     ),
-    Act(
+    DemoMessage(
         name="lottery",
         recipient="anna@acme.example",
         subject="You won the lottery",
         text="Send us your bank details.",
-        fate=ExpectedFate.MARKED,
+        fate=ExpectedOutcome.MARKED,
         decided="LOTTERY",
     ),
-    Act(
+    DemoMessage(
         name="pills",
         recipient="ben@bolt.example",
         subject="cheap pills",
         text="Buy now.",
-        fate=ExpectedFate.QUARANTINED,
+        fate=ExpectedOutcome.QUARANTINED,
         decided="PILLS",
     ),
-    Act(
+    DemoMessage(
         name="virus",
         recipient="ben@bolt.example",
         subject="Your invoice",
         text=_EICAR,
-        fate=ExpectedFate.QUARANTINED,
+        fate=ExpectedOutcome.QUARANTINED,
         decided="Eicar",
     ),
-    Act(
+    DemoMessage(
         name="flood",
         recipient="anna@acme.example",
         subject="FLOOD FLOOD FLOOD",
         text="Nobody wants this.",
-        fate=ExpectedFate.DROPPED,
+        fate=ExpectedOutcome.DROPPED,
         decided="FLOOD",
     ),
-    Act(
+    DemoMessage(
         name="friend",
         recipient="cleo@acme.example",
         subject="cheap pills",
         text="The leaflet of your pharmacy.",
-        fate=ExpectedFate.DELIVERED,
+        fate=ExpectedOutcome.DELIVERED,
         decided="white",
     ),
-    Act(
+    DemoMessage(
         name="enemy",
         recipient="cleo@acme.example",
         subject="Hello again",
         text="We met before.",
-        fate=ExpectedFate.QUARANTINED,
+        fate=ExpectedOutcome.QUARANTINED,
         decided="black",
     ),
-    Act(
+    DemoMessage(
         name="stranger",
         recipient="x@elsewhere.example",
         subject="Relay this",
         text="Please.",
-        fate=ExpectedFate.REFUSED,
+        fate=ExpectedOutcome.REFUSED,
         decided="550 5.7.1",
     ),
 )
@@ -120,9 +120,9 @@ ACTS = (
 MARK = "[spam?] "
 
 
-def sender_of(act: Act) -> str:
+def sender_of(planned: DemoMessage) -> str:
     """Return the sender of an act; lists go by it."""
-    return f"{act.name}@sender.example"
+    return f"{planned.name}@sender.example"
 
 
 def inventory(deliver_to: str) -> dict[str, Any]:
@@ -193,27 +193,27 @@ def documents() -> list[dict[str, Any]]:
     ]
 
 
-def message(act: Act, *, number: int) -> bytes:
+def message(planned: DemoMessage, *, number: int) -> bytes:
     """Return the octets of one message, with a Message-ID that tells it from all others."""
     lines = (
-        f"From: <{sender_of(act)}>",
-        f"To: <{act.recipient}>",
-        f"Subject: {act.subject}",
-        f"Message-ID: {message_id(act, number=number)}",
+        f"From: <{sender_of(planned)}>",
+        f"To: <{planned.recipient}>",
+        f"Subject: {planned.subject}",
+        f"Message-ID: {message_id(planned, number=number)}",
         "Date: Tue, 24 Nov 2026 09:00:00 +0000",
         "",
-        act.text,
+        planned.text,
         "",
     )
     return "\r\n".join(lines).encode("ascii")
 
 
-def message_id(act: Act, *, number: int) -> str:
+def message_id(planned: DemoMessage, *, number: int) -> str:
     """Return the Message-ID of one message."""
-    return f"<{act.name}.{number}@sender.example>"
+    return f"<{planned.name}.{number}@sender.example>"
 
 
-def picked(numbers: Sequence[int]) -> list[Act]:
+def picked(numbers: Sequence[int]) -> list[DemoMessage]:
     """Return an act for each number, the plain one most often: as mail comes in the world."""
-    weighted = [ACTS[0]] * 6 + list(ACTS)
+    weighted = [MESSAGES[0]] * 6 + list(MESSAGES)
     return [weighted[number % len(weighted)] for number in numbers]

@@ -1,4 +1,4 @@
-"""What of the messages that were just made durable need the next stage not read again?
+"""Which messages that were just made durable need not be read again by the next stage?
 
 Pure: a bounded cache; losing it costs a read. A message is lent once, to the stage that comes next,
 and any change of it forgets it, so that nobody sees an older state than the disk has. A body never
@@ -15,7 +15,7 @@ ENTRY_BYTES = 512  # what a body costs beside its octets, so that tiny ones are 
 BODY_BYTES_MAX = 4 * 1024 * 1024  # of all bodies together; a full backlog of the usual mix
 
 
-class AtHand:
+class MessageCache:
     """The messages and bodies at hand. When it is full, what comes is not kept."""
 
     __slots__ = ("_bodies", "_body_bytes", "_files", "_messages")
