@@ -16,14 +16,13 @@ from rich.table import Table
 
 from cli.inventory import File, Json, fail, read, say
 from cli.progress import progress_bar
-from inventory.mx.formats.bind import bind_text
+from inventory.mx.formats.catalogue import FORMATS, TO_COME
 from inventory.mx.names import Naming
 from inventory.mx.plan import Difference, MxPlan, differences, make_plan, shares
 
 DIFFERENT = 2
 WRONG_USAGE = 2
 SHOWN_DOMAINS_MAX = 200  # more is a file's size, not a screen's
-FORMATS_TO_COME = ("octodns", "dnscontrol", "terraform", "external-dns", "nsupdate")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -76,18 +75,21 @@ def plan(
 @app.command(epilog="Example: borderscout mx render inventory/example.yaml --format bind")
 def render(
     file: File,
-    output_format: Annotated[str, typer.Option("--format", metavar="FORMAT", help="bind.")],
+    output_format: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help=f"{', '.join(FORMATS)}.")
+    ],
     naming: NamingOption = Naming.FIXED,
 ) -> None:
     """Print what stands in DNS: the records of our own zone, and each customer's as comments."""
-    if output_format != "bind":
-        what = "is not available yet" if output_format in FORMATS_TO_COME else "is no format"
-        say(f"--format {output_format!r} {what}; write --format bind")
+    if output_format not in FORMATS:
+        what = "is not available yet" if output_format in TO_COME else "is no format"
+        remedy = " or ".join(f"--format {name}" for name in FORMATS)
+        say(f"--format {output_format!r} {what}; write {remedy}")
         raise typer.Exit(WRONG_USAGE)
     inventory = read(file)
     with progress_bar() as progress:
         made = make_plan(inventory, naming=naming, progress=progress)
-        text = bind_text(inventory, made, naming=naming)
+        text = FORMATS[output_format](inventory, made, naming=naming)
     print(text, end="")
 
 
