@@ -117,7 +117,7 @@ def _ids(state: Path, name: str) -> str:
 def _holds(shards: Shards) -> list[dict[str, Any]]:
     """Return one hold for each destination, of all shards."""
     from common.reports import HoldReport
-    from core.link.holds import merged_holds
+    from core.fleet.holds import merged_holds
 
     answers = [answer for answer in shards.values() if answer is not None]
     return [

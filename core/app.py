@@ -22,17 +22,17 @@ from common.clock import Clock, SystemClock
 from common.errors import EnvironmentFailure
 from common.tasks import keep_running
 from common.telemetry import configure_logging
+from core.custody.arrivals import Arrivals
+from core.custody.bodies import BodyFolder
+from core.custody.custody import Custody
+from core.custody.release import Releases
 from core.link.service import LinkService
 from core.people.tokens import Token
 from core.preferences.ledger import read_documents
-from core.quarantine.arrivals import Arrivals
-from core.quarantine.bodies import BodyFolder
-from core.quarantine.custody import Custody
-from core.quarantine.release import Releases
 from core.settings import CoreSettings, load_settings
 from core.store.database import Database
 from core.web.application import application_of
-from core.web.services import Services
+from core.web.request.services import Services
 
 log = structlog.get_logger()
 

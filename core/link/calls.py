@@ -19,8 +19,8 @@ import structlog
 from common.errors import DiskFull, EnvironmentFailure, LocalError, PeerError
 from common.identity import ShardIdentity
 from common.rpc import Role, peer_of
-from core.preferences.feed import FeedEnded
-from core.quarantine.release import FetchRefused
+from core.custody.release import FetchRefused
+from core.feed.feed import FeedEnded
 from core.records.intake import Fenced
 
 log = structlog.get_logger()

@@ -20,9 +20,9 @@ from common.errors import EnvironmentFailure, PeerError
 from common.identity import ShardIdentity
 from common.link import Command, Hello, Hint, Unreadable, Welcome
 from common.reports import NodeReport
+from core.fleet.fleet import Fleet
+from core.fleet.hints import Hints
 from core.link.calls import Access, Context, Streams, first_message, until_first
-from core.link.fleet import Fleet
-from core.link.hints import Hints
 from core.link.ports import FleetTable
 
 log = structlog.get_logger()

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 
 from common.identity import ShardIdentity
 from common.records import LogRecord
-from core.preferences.feed import PreferenceSource
-from core.quarantine.arrivals import Wanted
+from core.custody.arrivals import Wanted
+from core.custody.release import ClaimGrant, ClaimRefused, Offer
+from core.feed.feed import PreferenceSource
 from core.quarantine.assignment import Release
 from core.quarantine.cases import CaseFields
-from core.quarantine.release import ClaimGrant, ClaimRefused, Offer
 
 
 class RecordSink(Protocol):

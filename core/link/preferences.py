@@ -1,6 +1,6 @@
 """How does a shard's preference stream reach the feed?
 
-Touches preference streams; ``core.preferences.feed`` does the work.
+Touches preference streams; ``core.feed.feed`` does the work.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from common.clock import Clock
 from common.errors import PeerError
 from common.identity import ShardIdentity
 from common.link import Answer, Batch, Bookmark, PreferencesHello, Unreadable
+from core.feed.feed import ANSWERS_MAX, Feed
+from core.feed.session import Standing
+from core.fleet.fleet import Fleet
 from core.link.calls import Access, Context, Streams, first_message, until_first
-from core.link.fleet import Fleet
 from core.link.ports import RecordSink
-from core.preferences.feed import ANSWERS_MAX, Feed
-from core.preferences.session import Standing
 
 log = structlog.get_logger()
 

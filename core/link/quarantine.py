@@ -21,9 +21,9 @@ from common.link import Case, Chunk, NotTaken, Taken, Unreadable, Wanted
 from common.rpc import LET_IN
 from common.tasks import finish
 from common.wire import WireError
+from core.custody import arrivals
 from core.link.calls import Access, Context, Streams, first_message, until_first
 from core.link.ports import CaseSink
-from core.quarantine import arrivals
 from core.quarantine.cases import BodyMismatch, CaseFields, CaseRefused
 
 log = structlog.get_logger()

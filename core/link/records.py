@@ -30,8 +30,8 @@ from common.stream import (
     StreamStored,
 )
 from common.tasks import finish
+from core.fleet.fleet import Fleet
 from core.link.calls import Access, Context, Streams, first_message, until_first
-from core.link.fleet import Fleet
 from core.link.ports import RecordSink
 
 log = structlog.get_logger()

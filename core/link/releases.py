@@ -18,9 +18,9 @@ from common.clock import Clock
 from common.errors import EnvironmentFailure
 from common.ids import is_ulid
 from common.link import CHUNK_BYTES_MAX, Chunk, Claim, ReleaseOffer
+from core.custody.release import ClaimGrant, ClaimRefused, FetchRefused
 from core.link.calls import Access, Context
 from core.link.ports import ReleaseDesk
-from core.quarantine.release import ClaimGrant, ClaimRefused, FetchRefused
 
 log = structlog.get_logger()
 

@@ -22,15 +22,15 @@ from common import rpc
 from common.clock import Clock
 from common.link import Flush
 from common.tasks import keep_running
+from core.feed.feed import Feed
+from core.fleet.fleet import Fleet
 from core.link.calls import Access, Streams, guarded
 from core.link.control import Control
-from core.link.fleet import Fleet
 from core.link.ports import CaseSink, ReleaseDesk, Store
 from core.link.preferences import Preferences
 from core.link.quarantine import Quarantine
 from core.link.records import Records
 from core.link.releases import Releases
-from core.preferences.feed import Feed
 from core.settings import CoreSettings
 
 log = structlog.get_logger()

@@ -1,1 +1,1 @@
-"""Preference documents: publishing, history, and the feed to the satellites."""
+"""What publishing and rolling back make of the preferences."""

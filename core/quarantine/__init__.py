@@ -1,1 +1,1 @@
-"""Quarantined mail: cases, bodies, release."""
+"""What a quarantined message and its release may be, and what may follow."""

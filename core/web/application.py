@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from core.web import health, problems, reference
+from core.web import health, reference
 from core.web.api import holds, lists, messages, preferences, quarantine, status
-from core.web.gate import Gate
-from core.web.services import Services
+from core.web.request import problems
+from core.web.request.authentication import Gate
+from core.web.request.services import Services
 
 API = (status, messages, holds, preferences, lists, quarantine)
 

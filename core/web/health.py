@@ -10,7 +10,7 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from core.web.services import Core, Services
+from core.web.request.services import Core, Services
 
 router = APIRouter(tags=["health"])
 

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader
 
-from core.web.services import Core
+from core.web.request.services import Core
 
 router = APIRouter(include_in_schema=False)
 

@@ -57,7 +57,7 @@ PURE = (
     "satellite.link.uplink",
     "core.preferences.ledger",
     "core.preferences.rollout",
-    "core.link.fleet",
+    "core.fleet.fleet",
     "core.records.intake",
     "core.records.search",
     "core.records.reports",

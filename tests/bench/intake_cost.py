@@ -34,10 +34,10 @@ from common.records import Event, LogRecord
 from common.reports import NodeReport
 from common.rpc import TlsFiles
 from common.states import State
+from core.custody.arrivals import Arrivals
+from core.custody.bodies import BodyFolder
+from core.custody.release import Releases
 from core.link.service import LinkService
-from core.quarantine.arrivals import Arrivals
-from core.quarantine.bodies import BodyFolder
-from core.quarantine.release import Releases
 from core.settings import CoreSettings
 from core.store.database import Database
 from satellite.link.client import Link

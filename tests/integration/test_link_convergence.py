@@ -17,10 +17,9 @@ from common import wire
 from common.identity import ShardIdentity
 from common.link import Answer, Batch, Bookmark, PreferencesHello
 from common.preferences import Document, DocumentRefused, Kind, Position, Preferences
-from core.preferences.feed import latest, parts
-from core.preferences.ledger import Published
-from core.preferences.session import Command as CoreCommand
-from core.preferences.session import (
+from core.feed.feed import latest, parts
+from core.feed.session import Command as CoreCommand
+from core.feed.session import (
     End,
     Greeted,
     Moved,
@@ -32,6 +31,7 @@ from core.preferences.session import (
     Session,
     Standing,
 )
+from core.preferences.ledger import Published
 from satellite.link.follower import (
     Announce,
     Applied,

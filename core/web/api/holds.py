@@ -12,14 +12,14 @@ from common.address import parse_domain
 from common.preferences import Document, Kind
 from common.preferences.bodies import TARGETS_MAX, HoldBody
 from common.reports import HoldReport
-from core.link.fleet import NodeStatus, State
+from core.fleet.fleet import NodeStatus, State
 from core.preferences.ledger import RevisionConflict
 from core.preferences.orders import ordered
 from core.records.bounds import TIME_US_MAX
 from core.records.search import iso_time
-from core.web.access import Caller
-from core.web.problems import Problem
-from core.web.services import Core, Services
+from core.web.request.caller import Caller
+from core.web.request.problems import Problem
+from core.web.request.services import Core, Services
 
 router = APIRouter(prefix="/api/v1/holds", tags=["holds"])
 

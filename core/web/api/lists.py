@@ -11,9 +11,9 @@ from common.address import AddressError
 from common.preferences import Document, Kind, ListColour, Scope
 from common.preferences.documents import canonical_json, list_key, split_list_key
 from core.records.bounds import TIME_US_MAX
-from core.web.access import Caller
-from core.web.problems import Problem
-from core.web.services import Core
+from core.web.request.caller import Caller
+from core.web.request.problems import Problem
+from core.web.request.services import Core
 
 router = APIRouter(prefix="/api/v1/lists", tags=["lists"])
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from core.records.reports import EVER_US, By
-from core.web.access import Caller
-from core.web.services import Core
+from core.web.request.caller import Caller
+from core.web.request.services import Core
 
 router = APIRouter(prefix="/api/v1", tags=["messages"])
 

@@ -13,10 +13,10 @@ from common.preferences import POLICY_KEYS, Document, Kind, Position, Scope
 from common.preferences.bodies import RouteBody
 from common.preferences.documents import canonical_json, split_list_key
 from core.preferences.ledger import RevisionConflict, documents_json, read_documents
-from core.web.access import Caller
 from core.web.api.holds import order_json
-from core.web.problems import Problem
-from core.web.services import Core, Services
+from core.web.request.caller import Caller
+from core.web.request.problems import Problem
+from core.web.request.services import Core, Services
 
 router = APIRouter(prefix="/api/v1", tags=["preferences"])
 

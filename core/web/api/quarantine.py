@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from core.quarantine.cases import Case, CaseState, UnknownCase
 from core.records.bounds import TIME_US_MAX
-from core.web.access import Caller
-from core.web.services import Core, Services
+from core.web.request.caller import Caller
+from core.web.request.services import Core, Services
 
 router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"])
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from core.link.fleet import NodeStatus
-from core.web.access import Caller
-from core.web.services import Core
+from core.fleet.fleet import NodeStatus
+from core.web.request.caller import Caller
+from core.web.request.services import Core
 
 router = APIRouter(prefix="/api/v1", tags=["status"])
 

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from common.clock import SystemClock
-from core.quarantine.arrivals import Arrivals
-from core.quarantine.bodies import BodyFolder
+from core.custody.arrivals import Arrivals
+from core.custody.bodies import BodyFolder
 from core.store.database import Database
 from tests.support.core.rooms import accepted, case_fields, document, ended, identity, made_id
 

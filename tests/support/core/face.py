@@ -17,16 +17,16 @@ from common.clock import Clock
 from common.identity import ShardIdentity
 from common.preferences import Position
 from common.reports import EngineReport, HoldReport, NodeReport
+from core.custody.arrivals import Arrivals
+from core.custody.bodies import BodyFolder
+from core.custody.custody import Custody
+from core.custody.release import Releases
 from core.link.service import LinkService
 from core.people.tokens import Token
-from core.quarantine.arrivals import Arrivals
-from core.quarantine.bodies import BodyFolder
-from core.quarantine.custody import Custody
-from core.quarantine.release import Releases
 from core.settings import CoreSettings, NodeEntry, TlsFiles
 from core.store.database import Database
 from core.web.application import application_of
-from core.web.services import Services
+from core.web.request.services import Services
 from tests.support.core.rooms import case_fields, identity
 
 BASE = "http://core.test"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.preferences import Kind, Preferences
-from core.quarantine.bodies import BodyFolder
+from core.custody.bodies import BodyFolder
+from core.custody.custody import Custody
 from core.quarantine.cases import CaseState
-from core.quarantine.custody import Custody
 from core.records.reports import By
 from core.store.database import Database
 from tests.support.clock import FakeClock

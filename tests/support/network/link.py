@@ -23,11 +23,11 @@ from common.preferences import Document, DocumentRefused, Position, Preferences
 from common.records import LogRecord, encode_fields
 from common.reports import HoldReport, NodeReport
 from common.rpc import TlsFiles
+from core.custody.arrivals import Arrivals
+from core.custody.bodies import BodyFolder
+from core.custody.custody import Custody
+from core.custody.release import Releases
 from core.link.service import LinkService
-from core.quarantine.arrivals import Arrivals
-from core.quarantine.bodies import BodyFolder
-from core.quarantine.custody import Custody
-from core.quarantine.release import Releases
 from core.settings import CoreSettings
 from core.store.database import Database
 from inventory.certificates import Identity, authority, credential

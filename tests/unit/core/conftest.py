@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from core.quarantine.arrivals import Arrivals
-from core.quarantine.bodies import BodyFolder
-from core.quarantine.custody import Custody
-from core.quarantine.release import Releases
+from core.custody.arrivals import Arrivals
+from core.custody.bodies import BodyFolder
+from core.custody.custody import Custody
+from core.custody.release import Releases
 from core.store.database import Database
 from tests.support.clock import FakeClock
 

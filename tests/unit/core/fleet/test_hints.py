@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from core.link.hints import HINT_S, HINT_S_MAX, Hints
+from core.fleet.hints import HINT_S, HINT_S_MAX, Hints
 
 LON, FRA, PAR = ("lon1", 0), ("fra1", 0), ("par1", 1)
 ACME = "acme.example"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from core.web.gate import BODY_BYTES_MAX, PUBLIC
+from core.web.request.authentication import BODY_BYTES_MAX, PUBLIC
 from tests.support.core.face import Face, problem_of
 
 TOKENS = (None, "", "Bearer", "Bearer wrong", "Basic {}", "Bearer {}x", "{}", "Bearer x{}")

@@ -12,10 +12,10 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from common.clock import Clock
+from core.custody.custody import Custody
+from core.custody.release import Releases
 from core.link.service import LinkService
 from core.people.tokens import Token
-from core.quarantine.custody import Custody
-from core.quarantine.release import Releases
 from core.settings import CoreSettings
 from core.store.database import Database
 

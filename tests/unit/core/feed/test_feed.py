@@ -12,9 +12,9 @@ from common.link import PART_BYTES_MAX, Answer, Batch, Bookmark, PreferencesHell
 from common.preferences import Document, Epoch, Kind, Position
 from common.preferences.digest import EMPTY_DIGEST
 from common.preferences.documents import NOTHING
-from core.preferences.feed import Feed, FeedEnded, latest, parts
+from core.feed.feed import Feed, FeedEnded, latest, parts
+from core.feed.session import Standing
 from core.preferences.ledger import Published
-from core.preferences.session import Standing
 from core.store.database import Database
 from tests.support.clock import FakeClock
 from tests.support.core.rooms import document, made_id, route

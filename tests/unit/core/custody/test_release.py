@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from core.quarantine.arrivals import Arrivals
+from core.custody.arrivals import Arrivals
+from core.custody.custody import Custody
+from core.custody.release import ClaimGrant, ClaimRefused, FetchRefused, Releases
 from core.quarantine.assignment import ReleaseState
 from core.quarantine.cases import CaseNotHeld, CaseState, UnknownCase
-from core.quarantine.custody import Custody
-from core.quarantine.release import ClaimGrant, ClaimRefused, FetchRefused, Releases
 from core.records.intake import Fenced
 from core.store.database import Database
 from tests.support.clock import FakeClock

@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
-from core.web.gate import CALLER
+from core.web.request.authentication import CALLER
 
 _bearer = HTTPBearer(auto_error=False, description="The core's token, from its 0600 token file")
 

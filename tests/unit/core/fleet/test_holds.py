@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from common.reports import HoldReport
-from core.link.holds import left_to_operators, merged_holds
+from core.fleet.holds import left_to_operators, merged_holds
 
 
 def hold(destination: str, **more: object) -> HoldReport:

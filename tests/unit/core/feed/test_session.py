@@ -8,7 +8,7 @@ from common.identity import ShardIdentity
 from common.link import Answer, PreferencesHello, Refusal
 from common.preferences import Epoch, Position
 from common.preferences.documents import NOTHING
-from core.preferences.session import (
+from core.feed.session import (
     BookmarkDue,
     Command,
     End,

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.people.tokens import Token
-from core.web.problems import answer
+from core.web.request.problems import answer
 
 PUBLIC = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"})
 ADMIN = "admin"  # whoever has the token; accounts and roles stand beside it later

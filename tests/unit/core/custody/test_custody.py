@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from core.quarantine.arrivals import Arrivals
-from core.quarantine.bodies import BodyFolder, Partial
+from core.custody.arrivals import Arrivals
+from core.custody.bodies import BodyFolder, Partial
+from core.custody.custody import Custody, Swept
+from core.custody.release import Releases
 from core.quarantine.cases import CaseNotHeld, CaseState, UnknownCase
-from core.quarantine.custody import Custody, Swept
-from core.quarantine.release import Releases
 from core.quarantine.retention import DAY_US
 from core.store.database import Database
 from tests.support.clock import FakeClock

@@ -6,8 +6,8 @@ from common.identity import ShardIdentity
 from common.ids import ulid
 from common.preferences import Epoch, Position
 from common.reports import EngineReport, NodeReport, PreferenceProblem
-from core.link.fleet import SILENT_S, Fleet, NodeStatus, State
-from core.preferences.session import Standing
+from core.feed.session import Standing
+from core.fleet.fleet import SILENT_S, Fleet, NodeStatus, State
 
 EPOCH = Epoch(1, "11111111-1111-4111-8111-111111111111")
 OTHER = Epoch(2, "22222222-2222-4222-8222-222222222222")

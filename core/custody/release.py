@@ -16,8 +16,8 @@ from common.clock import Clock, new_id
 from common.errors import PeerError
 from common.identity import ShardIdentity, check_identity
 from common.ids import is_ulid
+from core.custody.bodies import BodyFolder
 from core.quarantine.assignment import Place, Release
-from core.quarantine.bodies import BodyFolder
 from core.quarantine.cases import UnknownCase
 from core.store.database import Database
 from core.store.subscribers import Subscribers

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from common.errors import EnvironmentFailure
-from core.quarantine.arrivals import Arrivals, Wanted
-from core.quarantine.bodies import BodyFolder
+from core.custody.arrivals import Arrivals, Wanted
+from core.custody.bodies import BodyFolder
+from core.custody.custody import Custody
 from core.quarantine.cases import BodyMismatch, CaseRefused, CaseState
-from core.quarantine.custody import Custody
 from core.records.intake import Fenced
 from core.store.database import Database
 from tests.support.clock import FakeClock

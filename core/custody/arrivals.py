@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from common.clock import Clock
 from common.identity import ShardIdentity
-from core.quarantine.bodies import BodyFolder, Partial
+from core.custody.bodies import BodyFolder, Partial
 from core.quarantine.cases import Case, CaseFields, CaseRefused, CaseState
 from core.store.database import Database
 

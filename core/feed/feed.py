@@ -18,8 +18,7 @@ from common.clock import Clock
 from common.link import PART_BYTES_MAX, Answer, Batch, Bookmark, PreferencesHello
 from common.preferences import Document, Position
 from common.preferences.digest import EMPTY_DIGEST
-from core.preferences.ledger import Published, Snapshot
-from core.preferences.session import (
+from core.feed.session import (
     BookmarkDue,
     Command,
     End,
@@ -34,6 +33,7 @@ from core.preferences.session import (
     Session,
     Standing,
 )
+from core.preferences.ledger import Published, Snapshot
 
 CHANGES_DOCUMENTS_MAX = 20_000  # in one delta; a satellite farther back takes several
 DOCUMENT_OVERHEAD_BYTES = 32  # of the wire, beside kind, key and body

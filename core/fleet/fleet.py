@@ -16,8 +16,8 @@ from common.identity import ShardIdentity
 from common.preferences import Position
 from common.preferences.documents import NOTHING
 from common.reports import EngineReport, HoldReport, NodeReport, PreferenceProblem
-from core.link.holds import left_to_operators, merged_holds
-from core.preferences.session import Standing
+from core.feed.session import Standing
+from core.fleet.holds import left_to_operators, merged_holds
 
 SILENT_S = 10.0  # five reports are missing
 

@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import DiskFull, EnvironmentFailure
 from common.identity import IdentityRefused, ShardIdentity
-from core.quarantine.bodies import BodyFolder, Partial
+from core.custody.bodies import BodyFolder, Partial
 from core.quarantine.cases import BodyMismatch, CaseRefused
 from tests.support.core.rooms import identity, made_id
 

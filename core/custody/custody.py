@@ -13,7 +13,7 @@ from common.clock import Clock
 from common.identity import ShardIdentity
 from common.ids import is_ulid
 from common.tasks import finish
-from core.quarantine.bodies import BodyFolder, Partial
+from core.custody.bodies import BodyFolder, Partial
 from core.quarantine.cases import TABLE, Case, CaseNotHeld, CaseState, UnknownCase
 from core.quarantine.retention import kept_since_us
 from core.store.cases import CaseFilter

@@ -1,0 +1,1 @@
+"""The satellites as the core sees them: what each one said, and what it is told."""
