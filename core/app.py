@@ -82,9 +82,9 @@ async def _serve(settings: CoreSettings) -> None:
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_bound(settings.http))  # before anything is written
-        services = await _open(settings, clock, stack)
-        await services.link.start()
-        stack.push_async_callback(services.link.stop, grace_s=1.0)
+        services, link = await _open(settings, clock, stack)
+        await link.start()
+        stack.push_async_callback(link.stop, grace_s=1.0)
         server = _Server(services)
         sweeping = asyncio.create_task(
             keep_running(lambda: _sweep(services), name="sweep", clock=clock)
@@ -94,7 +94,9 @@ async def _serve(settings: CoreSettings) -> None:
         log.info("core.stopped")
 
 
-async def _open(settings: CoreSettings, clock: Clock, stack: AsyncExitStack) -> Services:
+async def _open(
+    settings: CoreSettings, clock: Clock, stack: AsyncExitStack
+) -> tuple[Services, LinkService]:
     state = Path(settings.state)
     await asyncio.to_thread(state.mkdir, parents=True, exist_ok=True, mode=0o700)
     database = await Database.open(settings.database or state / "core.db", clock=clock)
@@ -106,22 +108,24 @@ async def _open(settings: CoreSettings, clock: Clock, stack: AsyncExitStack) -> 
         database=database, bodies=bodies, clock=clock, claim_wait_s=settings.claim_wait_s
     )
     arrivals = Arrivals(database=database, bodies=bodies, clock=clock)
-    return Services(
+    link = LinkService(
+        settings=settings,
+        database=database,
+        arrivals=arrivals,
+        releases=releases,
+        clock=clock,
+    )
+    services = Services(
         settings=settings,
         clock=clock,
         database=database,
         custody=Custody(database=database, bodies=bodies, clock=clock),
         releases=releases,
-        link=LinkService(
-            settings=settings,
-            database=database,
-            arrivals=arrivals,
-            releases=releases,
-            clock=clock,
-        ),
+        link=link,
         token=Token.load_or_make(Path(settings.token_file)),
         version=version("border-scout"),
     )
+    return services, link
 
 
 async def _adopt_first(database: Database, file: Path) -> None:

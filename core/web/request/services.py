@@ -7,17 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import Annotated, Protocol, cast
 
 from fastapi import Depends, Request
 
 from common.clock import Clock
 from core.custody.custody import Custody
 from core.custody.release import Releases
-from core.link.service import LinkService
+from core.fleet.fleet import Fleet
 from core.people.tokens import Token
 from core.settings import CoreSettings
 from core.store.database import Database
+
+
+class SatelliteLink(Protocol):
+    """The link to all satellites, as far as people ask for it."""
+
+    @property
+    def fleet(self) -> Fleet: ...
+
+    def flush(self, destination: str = "", *, node: str | None = None) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +38,7 @@ class Services:
     database: Database
     custody: Custody
     releases: Releases
-    link: LinkService
+    link: SatelliteLink
     token: Token
     version: str
 
