@@ -24,7 +24,7 @@ PAGE = 200  # cases that are deleted between two looks at the table
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweptFiles:
     """How many files nobody stood on any more."""
 
     partials: int
@@ -122,7 +122,7 @@ class Custody:
                 deleted += len(found)
         return deleted
 
-    async def sweep(self, *, grace_s: float = GRACE_S) -> Swept:
+    async def sweep(self, *, grace_s: float = GRACE_S) -> SweptFiles:
         """Remove files that no case stands on and that are older than ``grace_s`` seconds.
 
         They are left by a crash between a file and its row, and by shards that never came back.
@@ -139,7 +139,7 @@ class Custody:
                 if not await self._cases.body_is_needed(sha256):
                     await self._bodies.remove(sha256)
                     bodies += 1
-        return Swept(partials, bodies)
+        return SweptFiles(partials, bodies)
 
     async def _delete(self, case: Case, who: str) -> Case:
         async with self._bodies.lock(case.told.sha256):

@@ -19,19 +19,19 @@ from common.link import PART_BYTES_MAX, Answer, Batch, Bookmark, PreferencesHell
 from common.preferences import Document, Position
 from common.preferences.digest import EMPTY_DIGEST
 from core.feed.session import (
+    BatchSent,
     BookmarkDue,
     Command,
     End,
     Event,
+    FeedSession,
     Greeted,
     Moved,
     NoHistory,
+    PreferenceStanding,
     SendAll,
     SendBookmark,
     SendChanges,
-    Sent,
-    Session,
-    Standing,
 )
 from core.preferences.ledger import Published, Snapshot
 
@@ -80,8 +80,8 @@ class Feed:
         answers: asyncio.Queue[Answer],
         *,
         write: Write,
-        standing: Callable[[Standing], None],
-        before: Standing | None = None,
+        standing: Callable[[PreferenceStanding], None],
+        before: PreferenceStanding | None = None,
     ) -> None:
         """Feed one stream until it is cancelled.
 
@@ -96,7 +96,7 @@ class Feed:
             FeedEnded: the stream must not go on.
         """
         with self._source.subscribe() as changed:
-            session = Session(
+            session = FeedSession(
                 head=self._source.position,
                 refused=before.refused if before else None,
                 refused_target=before.refused_target if before else None,
@@ -118,11 +118,11 @@ class Feed:
 
     async def _settle(
         self,
-        session: Session,
+        session: FeedSession,
         event: Event,
         *,
         write: Write,
-        standing: Callable[[Standing], None],
+        standing: Callable[[PreferenceStanding], None],
     ) -> None:
         """Perform what an event asks for, and what follows from that."""
         commands: deque[Command] = deque(session.handle(event))
@@ -134,14 +134,16 @@ class Feed:
                     commands.extend(session.handle(await self._send_all(nonce, write)))
                 case SendBookmark(position=position):
                     await write(Bookmark(position=position, time_us=self._clock.now_us()))
-                case Standing() as now:
+                case PreferenceStanding() as now:
                     standing(now)
                 case End(reason=reason):
                     raise FeedEnded(reason)
                 case _ as never:
                     assert_never(never)
 
-    async def _send_changes(self, nonce: str, base: Position, write: Write) -> Sent | NoHistory:
+    async def _send_changes(
+        self, nonce: str, base: Position, write: Write
+    ) -> BatchSent | NoHistory:
         published = await self._source.documents_after(base.revision, limit=CHANGES_DOCUMENTS_MAX)
         if not published or published[0].position.revision != base.revision + 1:
             return NoHistory()
@@ -160,9 +162,9 @@ class Feed:
                     digest=last.digest,
                 )
             )
-        return Sent(last.position, last.digest)
+        return BatchSent(last.position, last.digest)
 
-    async def _send_all(self, nonce: str, write: Write) -> Sent:
+    async def _send_all(self, nonce: str, write: Write) -> BatchSent:
         if self._snapshot is None or self._snapshot.position != self._source.position:
             self._snapshot = await self._source.snapshot()
         snapshot = self._snapshot
@@ -178,7 +180,7 @@ class Feed:
                     digest=snapshot.digest,
                 )
             )
-        return Sent(snapshot.position, snapshot.digest)
+        return BatchSent(snapshot.position, snapshot.digest)
 
     async def _digest_at(self, position: Position) -> bytes | None:
         """Return the digest of our set at a revision of this epoch, or None when unknown."""

@@ -40,7 +40,7 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class BatchSent:
     """A batch was sent whole.
 
     Args:
@@ -62,14 +62,14 @@ class BookmarkDue:
     """It is time to say where we are."""
 
 
-Event = Greeted | Moved | Sent | NoHistory | Answer | BookmarkDue
+Event = Greeted | Moved | BatchSent | NoHistory | Answer | BookmarkDue
 
 # --- commands -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class SendChanges:
-    """Send the changes after ``base``, then come back with ``Sent`` or ``NoHistory``."""
+    """Send the changes after ``base``, then come back with ``BatchSent`` or ``NoHistory``."""
 
     nonce: str
     base: Position
@@ -77,7 +77,7 @@ class SendChanges:
 
 @dataclass(frozen=True, slots=True)
 class SendAll:
-    """Send the whole set, then come back with ``Sent``."""
+    """Send the whole set, then come back with ``BatchSent``."""
 
     nonce: str
 
@@ -90,7 +90,7 @@ class SendBookmark:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PreferenceStanding:
     """Where the satellite stands now; tell the fleet.
 
     Args:
@@ -111,7 +111,7 @@ class End:
     reason: str
 
 
-Command = SendChanges | SendAll | SendBookmark | Standing | End
+Command = SendChanges | SendAll | SendBookmark | PreferenceStanding | End
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class _Outstanding:
     digest: bytes = b""
 
 
-class Session:
+class FeedSession:
     """One preference stream.
 
     Args:
@@ -156,7 +156,7 @@ class Session:
             case Moved(head=head):
                 self._head = head
                 return self._next() if self._outstanding is None else []
-            case Sent(target=target, digest=digest):
+            case BatchSent(target=target, digest=digest):
                 assert self._outstanding is not None
                 self._outstanding = _Outstanding(
                     self._outstanding.nonce, self._outstanding.is_snapshot, target, digest
@@ -236,6 +236,6 @@ class Session:
     def _bookmark(self) -> list[Command]:
         return [] if self._outstanding is not None else [SendBookmark(self._head)]
 
-    def _standing(self) -> Standing:
+    def _standing(self) -> PreferenceStanding:
         assert self._applied is not None
-        return Standing(self._applied, self._refused, self._refused_target)
+        return PreferenceStanding(self._applied, self._refused, self._refused_target)

@@ -16,7 +16,7 @@ from common.identity import ShardIdentity
 from common.preferences import Position
 from common.preferences.documents import NOTHING
 from common.reports import EngineReport, HoldReport, NodeReport, PreferenceProblem
-from core.feed.session import Standing
+from core.feed.session import PreferenceStanding
 from core.fleet.holds import left_to_operators, merged_holds
 
 SILENT_S = 10.0  # five reports are missing
@@ -24,7 +24,7 @@ SILENT_S = 10.0  # five reports are missing
 Place = tuple[str, int]  # node, shard
 
 
-class State(StrEnum):
+class SatelliteState(StrEnum):
     """How a shard or a node is, seen from here."""
 
     LIVE = "live"  # it has all that there is
@@ -37,7 +37,7 @@ class ShardStatus:
     """One shard."""
 
     shard: int
-    state: State
+    state: SatelliteState
     incarnation: str
     version: str
     applied: Position | None
@@ -54,7 +54,7 @@ class NodeStatus:
 
     node: str
     site: str
-    state: State
+    state: SatelliteState
     applied: Position | None  # the lowest; None: some shard never said
     lag: int | None  # the largest; None: unknown for some shard
     heard_s_ago: float | None  # the longest; None: some shard was never heard
@@ -84,7 +84,7 @@ class _Shard:
     shards: int = 1
     is_connected: bool = False
     applied: Position | None = None
-    standing: Standing | None = None
+    standing: PreferenceStanding | None = None
     report: NodeReport = field(default_factory=NodeReport)
     skew_us: int | None = None
     problem: str = ""  # what the core itself noticed
@@ -119,7 +119,9 @@ class Fleet:
             return
         if shard.version != version and shard.standing is not None:
             # Another program may understand what this one refused.
-            shard.standing = Standing(shard.standing.applied, shard.standing.refused, None)
+            shard.standing = PreferenceStanding(
+                shard.standing.applied, shard.standing.refused, None
+            )
         shard.version, shard.shards = version, shards
         shard.is_connected = True
 
@@ -133,7 +135,7 @@ class Fleet:
             shard.applied = _later(shard.applied, report.applied)
             shard.skew_us = report.time_us - now_us
 
-    def stood(self, identity: ShardIdentity, standing: Standing, *, now_s: float) -> None:
+    def stood(self, identity: ShardIdentity, standing: PreferenceStanding, *, now_s: float) -> None:
         """A preference stream said where the shard stands."""
         shard = self._heard(identity, now_s)
         if shard is not None:
@@ -154,7 +156,7 @@ class Fleet:
 
     # ---- what is asked
 
-    def standing(self, identity: ShardIdentity) -> Standing | None:
+    def standing(self, identity: ShardIdentity) -> PreferenceStanding | None:
         """Return where a shard stood when it last said so, in this life of it."""
         shard = self._shards.get(identity.place)
         if shard is None or shard.incarnation != identity.incarnation:
@@ -191,13 +193,13 @@ class Fleet:
         return NodeStatus(
             node=name,
             site=self._sites[name],
-            state=_worst(states) if is_whole else State.SILENT,
+            state=_worst(states) if is_whole else SatelliteState.SILENT,
             applied=_lowest(s.applied for s in shards) if is_whole else None,
             lag=_largest(s.lag for s in shards) if is_whole else None,
             heard_s_ago=max(s.heard_s_ago for s in shards) if is_whole else None,
             shards_expected=expected,
             refused=next((s.refused for s in shards if s.refused), None),
-            accepting=is_whole and not not_accepting and State.SILENT not in states,
+            accepting=is_whole and not not_accepting and SatelliteState.SILENT not in states,
             not_accepting_reason=next((reason for reason in not_accepting if reason), ""),
             spool=spool,
             engines=_engines(reports),
@@ -231,7 +233,13 @@ class Fleet:
     def _status(self, place: Place, shard: _Shard, now_s: float) -> ShardStatus:
         silent = self._is_silent(shard, now_s)
         lag = None if silent else self._lag(shard.applied)
-        state = State.SILENT if silent else State.LIVE if lag == 0 else State.CATCHING_UP
+        state = (
+            SatelliteState.SILENT
+            if silent
+            else SatelliteState.LIVE
+            if lag == 0
+            else SatelliteState.CATCHING_UP
+        )
         standing = shard.standing
         return ShardStatus(
             shard=place[1],
@@ -274,11 +282,11 @@ def _reported_refusal(shard: _Shard) -> PreferenceProblem | None:
     return shard.report.refused if shard.report.applied == shard.applied else None
 
 
-def _worst(states: set[State]) -> State:
-    for state in (State.SILENT, State.CATCHING_UP, State.LIVE):
+def _worst(states: set[SatelliteState]) -> SatelliteState:
+    for state in (SatelliteState.SILENT, SatelliteState.CATCHING_UP, SatelliteState.LIVE):
         if state in states:
             return state
-    return State.SILENT
+    return SatelliteState.SILENT
 
 
 def _lowest(positions: Iterable[Position | None]) -> Position | None:

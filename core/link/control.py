@@ -33,7 +33,7 @@ KEEP_REPORT_S = 15.0  # between reports of a shard that are written to the store
 CommandQueue = asyncio.Queue[Command]
 
 
-class Control:
+class ControlStreams:
     """The control streams of all shards.
 
     Args:

@@ -60,7 +60,7 @@ class CaseSink(Protocol):
     async def complete(self, identity: ShardIdentity, message_id: str) -> Wanted: ...
 
 
-class ReleaseDesk(Protocol):
+class ReleaseSource(Protocol):
     """Who may deliver a released message."""
 
     async def offers(self, connected: Collection[tuple[str, int]]) -> list[Offer]: ...

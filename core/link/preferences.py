@@ -18,7 +18,7 @@ from common.errors import PeerError
 from common.identity import ShardIdentity
 from common.link import Answer, Batch, Bookmark, PreferencesHello, Unreadable
 from core.feed.feed import ANSWERS_MAX, Feed
-from core.feed.session import Standing
+from core.feed.session import PreferenceStanding
 from core.fleet.fleet import Fleet
 from core.link.calls import Access, Context, Streams, first_message, until_first
 from core.link.ports import RecordSink
@@ -26,7 +26,7 @@ from core.link.ports import RecordSink
 log = structlog.get_logger()
 
 
-class Preferences:
+class PreferenceStreams:
     """The preference streams of all shards.
 
     Args:
@@ -71,7 +71,7 @@ class Preferences:
         async def write(message: Batch | Bookmark) -> None:
             await context.write(wire.preferences_response_to_wire(message))
 
-        def standing(now: Standing) -> None:
+        def standing(now: PreferenceStanding) -> None:
             if now.refused is not None:
                 log.warning(
                     "preferences.refused_by_satellite",

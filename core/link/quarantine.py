@@ -33,7 +33,7 @@ OPEN_MAX = 64  # bodies under way on one stream; a satellite of this version has
 Reply = Wanted | Taken | NotTaken
 
 
-class Quarantine:
+class QuarantineStreams:
     """The quarantine streams of all shards.
 
     Args:
@@ -66,13 +66,13 @@ class Quarantine:
         messages: AsyncIterator[quarantine_pb2.QuarantineRequest],
         context: Context,
     ) -> None:
-        upload = Upload(identity, self._sink)
+        bodies = IncomingBodies(identity, self._sink)
         async for message in messages:
-            for reply in await self._replies(upload, message):
+            for reply in await self._replies(bodies, message):
                 await context.write(wire.quarantine_response_to_wire(reply))
 
     async def _replies(
-        self, upload: Upload, message: quarantine_pb2.QuarantineRequest
+        self, bodies: IncomingBodies, message: quarantine_pb2.QuarantineRequest
     ) -> list[Reply]:
         try:
             request = wire.quarantine_request_from_wire(message)
@@ -83,11 +83,11 @@ class Quarantine:
             raise
         match request:
             case Case():
-                return await upload.open(request)
+                return await bodies.open(request)
             case Chunk():
-                return await finish(upload.take(request))
+                return await finish(bodies.take(request))
             case Unreadable(reason=reason):
-                log.warning("link.message_unknown", shard=str(upload.identity), reason=reason)
+                log.warning("link.message_unknown", shard=str(bodies.identity), reason=reason)
                 return []  # nothing is confirmed, so the satellite keeps what it has
             case ShardIdentity():
                 raise PeerError("a second identity on one quarantine stream")
@@ -95,7 +95,7 @@ class Quarantine:
                 assert_never(request)
 
 
-class Upload:
+class IncomingBodies:
     """The bodies that one stream brings: from where on each is wanted.
 
     Args:

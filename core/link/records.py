@@ -40,7 +40,7 @@ GAP_RECORDS_MAX = 10_000  # lost records that are filled in; more is for a perso
 GAP_BATCH = 500
 
 
-class Records:
+class RecordStreams:
     """The record streams of all shards.
 
     Args:

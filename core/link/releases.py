@@ -1,6 +1,6 @@
 """How does a released message get back to a shard?
 
-Touches unary and fetching calls, and the desk of releases. A release is offered to the one shard it
+Touches unary and fetching calls, and the releases. A release is offered to the one shard that it
 is assigned to, again and again until its ``released`` record is here; what decides who gets it is
 ``core.quarantine`` (P8, P9).
 """
@@ -20,19 +20,19 @@ from common.ids import is_ulid
 from common.link import CHUNK_BYTES_MAX, Chunk, Claim, ReleaseOffer
 from core.custody.release import ClaimGrant, ClaimRefused, FetchRefused
 from core.link.calls import Access, Context
-from core.link.ports import ReleaseDesk
+from core.link.ports import ReleaseSource
 
 log = structlog.get_logger()
 
 OFFER_S = 5.0  # between offers: an unclaimed release passes on, a claimed one is reminded of
 
 
-class Releases:
+class ReleaseCalls:
     """Offers, claims and fetches.
 
     Args:
         access: who may speak for which node.
-        desk: who gets which release.
+        source: who gets which release.
         clock: for the time between offers.
         due: set when it is time to look what there is to offer, such as when a shard came.
         connected: returns the shards that an offer would reach.
@@ -43,14 +43,14 @@ class Releases:
         self,
         *,
         access: Access,
-        desk: ReleaseDesk,
+        source: ReleaseSource,
         clock: Clock,
         due: asyncio.Event,
         connected: Callable[[], list[tuple[str, int]]],
         tell: Callable[[str, int, ReleaseOffer], bool],
     ) -> None:
         self._access = access
-        self._desk = desk
+        self._source = source
         self._clock = clock
         self._connected = connected
         self._tell = tell
@@ -58,7 +58,7 @@ class Releases:
 
     async def offer(self) -> None:
         """Offer releases until cancelled."""
-        with self._desk.subscribe() as requested:
+        with self._source.subscribe() as requested:
             tasks = [
                 asyncio.create_task(_forward(requested, self._due), name="releases.requested"),
                 asyncio.create_task(self._tick(), name="releases.tick"),
@@ -78,7 +78,7 @@ class Releases:
         if not connected:
             return
         try:
-            offers = await self._desk.offers(connected)
+            offers = await self._source.offers(connected)
         except EnvironmentFailure as error:
             log.error("releases.not_offered", reason=error.what)
             return
@@ -99,7 +99,7 @@ class Releases:
         self._access.check(context, identity)
         if not is_ulid(request.release_id):
             return wire.claim_to_wire(Claim(granted=False, reason="no such release"))
-        found = await self._desk.claim(identity, request.release_id)
+        found = await self._source.claim(identity, request.release_id)
         match found:
             case ClaimRefused(reason=reason):
                 log.info("release.not_granted", release=request.release_id, reason=reason)
@@ -117,7 +117,7 @@ class Releases:
         offset, is_last = request.offset, False
         message_id = ""
         while not is_last:
-            data = await self._desk.read(identity, request.release_id, offset, CHUNK_BYTES_MAX)
+            data = await self._source.read(identity, request.release_id, offset, CHUNK_BYTES_MAX)
             message_id = message_id or await self._message_of(request.release_id)
             is_last = len(data) < CHUNK_BYTES_MAX
             chunk = Chunk(message_id=message_id, offset=offset, data=data, last=is_last)
@@ -125,7 +125,7 @@ class Releases:
             offset += len(data)
 
     async def _message_of(self, release_id: str) -> str:
-        release = await self._desk.release(release_id)
+        release = await self._source.release(release_id)
         if release is None:
             raise FetchRefused("no such release")
         return release.message_id

@@ -25,12 +25,12 @@ from common.tasks import keep_running
 from core.feed.feed import Feed
 from core.fleet.fleet import Fleet
 from core.link.calls import Access, Streams, guarded
-from core.link.control import Control
-from core.link.ports import CaseSink, ReleaseDesk, Store
-from core.link.preferences import Preferences
-from core.link.quarantine import Quarantine
-from core.link.records import Records
-from core.link.releases import Releases
+from core.link.control import ControlStreams
+from core.link.ports import CaseSink, ReleaseSource, Store
+from core.link.preferences import PreferenceStreams
+from core.link.quarantine import QuarantineStreams
+from core.link.records import RecordStreams
+from core.link.releases import ReleaseCalls
 from core.settings import CoreSettings
 
 log = structlog.get_logger()
@@ -63,7 +63,7 @@ class LinkService:
         settings: CoreSettings,
         database: Store,
         arrivals: CaseSink,
-        releases: ReleaseDesk,
+        releases: ReleaseSource,
         clock: Clock,
     ) -> None:
         self.port = 0  # once started
@@ -77,7 +77,7 @@ class LinkService:
         self._offering: asyncio.Task[None] | None = None
         offers_due = asyncio.Event()
         access = Access(cluster=settings.cluster, knows=self._fleet.knows)
-        self._control = Control(
+        self._control = ControlStreams(
             core=settings.name,
             access=access,
             streams=self._streams,
@@ -86,15 +86,15 @@ class LinkService:
             clock=clock,
             on_connected=offers_due.set,
         )
-        self._releases = Releases(
+        self._releases = ReleaseCalls(
             access=access,
-            desk=releases,
+            source=releases,
             clock=clock,
             due=offers_due,
             connected=self._control.connected,
             tell=self._control.tell,
         )
-        preferences = Preferences(
+        preferences = PreferenceStreams(
             access=access,
             streams=self._streams,
             fleet=self._fleet,
@@ -102,14 +102,14 @@ class LinkService:
             feed=Feed(database.preferences, clock=clock, bookmark_s=settings.bookmark_s),
             clock=clock,
         )
-        records = Records(
+        records = RecordStreams(
             access=access,
             streams=self._streams,
             fleet=self._fleet,
             sink=database.records,
             clock=clock,
         )
-        quarantine = Quarantine(access=access, streams=self._streams, sink=arrivals)
+        quarantine = QuarantineStreams(access=access, streams=self._streams, sink=arrivals)
         self._handlers = _Handlers(
             Control=self._control.serve,
             Preferences=preferences.serve,

@@ -32,7 +32,7 @@ class CaseState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StateRule:
     """One state: what may follow, and whether its body must stay."""
 
     after: frozenset[CaseState]
@@ -41,12 +41,12 @@ class Row:
 
 _S = CaseState
 
-TABLE: Mapping[CaseState, Row] = {
-    _S.ARRIVING: Row(frozenset({_S.ARRIVING, _S.HELD}), keeps_body=False),
-    _S.HELD: Row(frozenset({_S.RELEASING, _S.DELETED}), keeps_body=True),
-    _S.RELEASING: Row(frozenset({_S.RELEASED, _S.RELEASING}), keeps_body=True),
-    _S.RELEASED: Row(frozenset({_S.RELEASING, _S.DELETED}), keeps_body=True),
-    _S.DELETED: Row(frozenset(), keeps_body=False),
+TABLE: Mapping[CaseState, StateRule] = {
+    _S.ARRIVING: StateRule(frozenset({_S.ARRIVING, _S.HELD}), keeps_body=False),
+    _S.HELD: StateRule(frozenset({_S.RELEASING, _S.DELETED}), keeps_body=True),
+    _S.RELEASING: StateRule(frozenset({_S.RELEASED, _S.RELEASING}), keeps_body=True),
+    _S.RELEASED: StateRule(frozenset({_S.RELEASING, _S.DELETED}), keeps_body=True),
+    _S.DELETED: StateRule(frozenset(), keeps_body=False),
 }
 
 KEEPING_BODY = tuple(state for state, row in TABLE.items() if row.keeps_body)

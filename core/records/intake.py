@@ -24,7 +24,7 @@ from core.records.bounds import (
     whole_number,
 )
 from core.records.fields import Fields
-from core.records.messages import Copy, Message
+from core.records.messages import Message, RecipientCopy
 
 THREATS_MAX = 32  # names of one message that reports count
 
@@ -298,7 +298,7 @@ class _Fold:
                 self._end(copy, item, outcome)
         return flaw
 
-    def _end(self, copy: Copy, item: Fields, outcome: str) -> None:
+    def _end(self, copy: RecipientCopy, item: Fields, outcome: str) -> None:
         copy.state = outcome
         copy.reason = item.text("reason") or copy.reason
         copy.reply = item.text("reply") or copy.reply
@@ -306,7 +306,7 @@ class _Fold:
         copy.next_us = 0
         copy.ended_us = max(self._time_us, 1)
 
-    def _named(self) -> list[tuple[Fields, Copy]]:
+    def _named(self) -> list[tuple[Fields, RecipientCopy]]:
         """Return the recipients that a record names, with what it says of each, and its copy."""
         bare = self._fields.texts("recipients", length_max=NAME_LENGTH_MAX)
         told = [(item, self._address(item)) for item in self._fields.items("recipients")]
@@ -316,12 +316,12 @@ class _Fold:
     def _address(self, item: Fields) -> str:
         return item.text("address", length_max=NAME_LENGTH_MAX)
 
-    def _copy(self, address: str) -> Copy:
+    def _copy(self, address: str) -> RecipientCopy:
         """Return a recipient's copy; one that no earlier record named begins here."""
         copies = self._message.copies
         if address not in copies:
             domain = domain_of(address) if "@" in address else ""
-            copies[address] = Copy(
+            copies[address] = RecipientCopy(
                 address=address,
                 place=len(copies),
                 folded=fold(address) if "@" in address else address.casefold(),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True, kw_only=True)
-class Copy:
+class RecipientCopy:
     """One recipient of a message and how far its copy has come."""
 
     address: str  # as it came
@@ -49,5 +49,5 @@ class Message:
     score: float = 0.0
     released_from: str = ""
     quarantine_reason: str = ""
-    copies: dict[str, Copy] = field(default_factory=dict)  # by address
+    copies: dict[str, RecipientCopy] = field(default_factory=dict)  # by address
     threats: set[tuple[str, str]] | None = None  # engine, name; None: as they are stored

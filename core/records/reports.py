@@ -22,7 +22,7 @@ TOP_MAX = 20  # threats and senders shown
 UNKNOWN_CUSTOMER = "unknown"  # mail for a domain whose route was gone when its record arrived
 
 
-class By(StrEnum):
+class ReportGroup(StrEnum):
     """What the groups of a report are."""
 
     DAY = "day"  # UTC
@@ -80,7 +80,7 @@ class Tally:
 class Report:
     """How mail ended, in groups, and what stands out."""
 
-    by: By
+    by: ReportGroup
     since_us: int
     until_us: int
     groups: Mapping[str, Tally]
@@ -107,7 +107,7 @@ class Report:
 
 
 def grouped(
-    counted: Iterable[Counted], by: By, *, sites: Mapping[str, str], limit: int
+    counted: Iterable[Counted], by: ReportGroup, *, sites: Mapping[str, str], limit: int
 ) -> tuple[dict[str, Tally], Tally]:
     """Return the groups and the totals of all, shown or not.
 
@@ -122,20 +122,20 @@ def grouped(
     for one in counted:
         groups.setdefault(_name(one.key, by, sites), Tally()).add(one)
         totals.add(one)
-    if by is By.DAY:
+    if by is ReportGroup.DAY:
         ordered = sorted(groups.items(), reverse=True)
     else:
         ordered = sorted(groups.items(), key=lambda item: (-item[1].accepted, item[0]))
     return dict(ordered[:limit]), totals
 
 
-def _name(key: str | int, by: By, sites: Mapping[str, str]) -> str:
+def _name(key: str | int, by: ReportGroup, sites: Mapping[str, str]) -> str:
     match by:
-        case By.DAY:
+        case ReportGroup.DAY:
             return iso_time(int(key) * DAY_US)[:10]
-        case By.SITE:
+        case ReportGroup.SITE:
             return sites.get(str(key), str(key))
-        case By.CUSTOMER:
+        case ReportGroup.CUSTOMER:
             return str(key) or UNKNOWN_CUSTOMER
-        case By.DOMAIN:
+        case ReportGroup.DOMAIN:
             return str(key)

@@ -17,7 +17,7 @@ from common.ids import is_ulid
 from common.records import Event
 from core.records.bounds import LINE_LENGTH_MAX, VERDICTS_MAX, storable
 from core.records.fields import Fields, FieldsUnreadable, parse_object
-from core.records.messages import Copy, Message
+from core.records.messages import Message, RecipientCopy
 
 QUERY_LENGTH_MAX = 1_000  # characters; a Message-ID of RFC 5322's longest line
 VERDICT_JSON_LENGTH_MAX = 16_384  # characters of one verdict that a search shows
@@ -42,7 +42,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class FoundRecord:
     """One record of a message, or of a node, as a search reads it."""
 
     time_us: int
@@ -75,7 +75,7 @@ def iso_time(time_us: int) -> str:
     return whole.isoformat(timespec="microseconds") + "Z"
 
 
-def message_json(message: Message, told: Iterable[Told]) -> dict[str, Any]:
+def message_json(message: Message, told: Iterable[FoundRecord]) -> dict[str, Any]:
     """Return one message with everything that is known of it.
 
     Args:
@@ -105,7 +105,7 @@ def message_json(message: Message, told: Iterable[Told]) -> dict[str, Any]:
     }
 
 
-def event_json(told: Told) -> dict[str, Any]:
+def event_json(told: FoundRecord) -> dict[str, Any]:
     """Return one record; its own fields cannot replace its time or name."""
     shown: dict[str, Any] = {"time": iso_time(told.time_us), "event": told.event}
     if told.flaw:
@@ -117,7 +117,7 @@ def event_json(told: Told) -> dict[str, Any]:
     return shown | {name: value for name, value in fields.items() if name not in shown}
 
 
-def _copy_json(copy: Copy) -> dict[str, Any]:
+def _copy_json(copy: RecipientCopy) -> dict[str, Any]:
     shown = {
         "address": copy.address,
         "state": copy.state,
@@ -134,7 +134,7 @@ def _copy_json(copy: Copy) -> dict[str, Any]:
     return shown
 
 
-def _verdicts(told: Sequence[Told]) -> list[dict[str, Any]]:
+def _verdicts(told: Sequence[FoundRecord]) -> list[dict[str, Any]]:
     """Return what each engine and filter said when the message was last looked at."""
     for one in reversed(told):
         if one.event in _LOOKS and not one.flaw:

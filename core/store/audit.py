@@ -11,7 +11,7 @@ from common.clock import Clock
 from core.people.audit import AuditEntry
 from core.records.bounds import LABEL_LENGTH_MAX, NAME_LENGTH_MAX, storable
 from core.store import tables
-from core.store.writer import Reader, Writer
+from core.store.writer import StoreReader, StoreWriter
 
 ENTRIES_MAX = 1_000  # in one answer
 
@@ -34,7 +34,7 @@ def write_entry(
 class AuditStore:
     """The audit table."""
 
-    def __init__(self, writer: Writer, reader: Reader, clock: Clock) -> None:
+    def __init__(self, writer: StoreWriter, reader: StoreReader, clock: Clock) -> None:
         self._writer = writer
         self._reader = reader
         self._clock = clock

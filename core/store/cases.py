@@ -21,10 +21,10 @@ from core.quarantine.cases import (
     check_fields,
     check_step,
 )
-from core.store import case_rows, lives, tables
+from core.store import case_rows, incarnations, tables
 from core.store.audit import write_entry
 from core.store.preferences import PreferenceStore
-from core.store.writer import Reader, Writer
+from core.store.writer import StoreReader, StoreWriter
 
 CASES_MAX = 1_000  # in one answer
 
@@ -54,7 +54,7 @@ class CaseStore:
     """The rows of the quarantine."""
 
     def __init__(
-        self, writer: Writer, reader: Reader, clock: Clock, preferences: PreferenceStore
+        self, writer: StoreWriter, reader: StoreReader, clock: Clock, preferences: PreferenceStore
     ) -> None:
         self._writer = writer
         self._reader = reader
@@ -79,7 +79,7 @@ class CaseStore:
             return route.customer if route else ""
 
         def work(connection: Connection) -> tuple[Case, bool]:
-            lives.enter(connection, identity, now_us=now_us)
+            incarnations.enter(connection, identity, now_us=now_us)
             case = case_rows.find(connection, told.message_id)
             if case is not None:
                 _check_owner(case, identity)
@@ -102,7 +102,7 @@ class CaseStore:
         """
 
         def read(connection: Connection) -> Case:
-            lives.check(connection, identity)
+            incarnations.check(connection, identity)
             case = case_rows.find(connection, message_id)
             if case is None:
                 raise CaseRefused(message_id, "it was not opened")
@@ -123,7 +123,7 @@ class CaseStore:
         now_us = self._clock.now_us()
 
         def work(connection: Connection) -> Case:
-            lives.enter(connection, identity, now_us=now_us)
+            incarnations.enter(connection, identity, now_us=now_us)
             case = case_rows.get(connection, message_id)
             _check_owner(case, identity)
             check_step(message_id, case.state, CaseState.HELD, wish="held")

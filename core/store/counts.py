@@ -10,7 +10,7 @@ from typing import Any, assert_never
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from core.records.reports import DAY_US, TOP_MAX, By, Counted, Report, grouped
+from core.records.reports import DAY_US, TOP_MAX, Counted, Report, ReportGroup, grouped
 from core.store import tables
 
 GROUPS_MAX = 100_000  # in one answer
@@ -18,7 +18,7 @@ GROUPS_MAX = 100_000  # in one answer
 
 def report(
     connection: Connection,
-    by: By,
+    by: ReportGroup,
     *,
     sites: Mapping[str, str],
     since_us: int,
@@ -43,16 +43,16 @@ def report(
     )
 
 
-def _key(by: By) -> ColumnElement[Any]:
+def _key(by: ReportGroup) -> ColumnElement[Any]:
     table = tables.recipient
     match by:
-        case By.DAY:
+        case ReportGroup.DAY:
             return table.c.received_us // DAY_US
-        case By.SITE:
+        case ReportGroup.SITE:
             return table.c.node
-        case By.CUSTOMER:
+        case ReportGroup.CUSTOMER:
             return table.c.customer
-        case By.DOMAIN:
+        case ReportGroup.DOMAIN:
             return table.c.domain
         case _:
             assert_never(by)

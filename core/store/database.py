@@ -33,7 +33,7 @@ from core.store.preferences import PreferenceStore, load
 from core.store.records import RecordStore
 from core.store.releases import ReleaseStore
 from core.store.schema import bring_up
-from core.store.writer import Reader, Writer
+from core.store.writer import StoreReader, StoreWriter
 
 
 class Database:
@@ -42,8 +42,8 @@ class Database:
     def __init__(
         self,
         *,
-        writer: Writer,
-        reader: Reader,
+        writer: StoreWriter,
+        reader: StoreReader,
         clock: Clock,
         preferences: Preferences,
         lock: int | None,
@@ -80,7 +80,7 @@ class Database:
 
     @classmethod
     async def _open(cls, url: URL, *, clock: Clock, lock: int | None) -> Self:
-        writer = Writer(writing_engine(url))
+        writer = StoreWriter(writing_engine(url))
         try:
             preferences = await writer.run(lambda c: _prepare(c, now_us=clock.now_us()))
         except BaseException:  # cancelled too: what was begun is undone
@@ -88,7 +88,7 @@ class Database:
             raise
         return cls(
             writer=writer,
-            reader=Reader(reading_engine(url)),
+            reader=StoreReader(reading_engine(url)),
             clock=clock,
             preferences=preferences,
             lock=lock,

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, select, update
 
 from common.clock import Clock
 from common.identity import ShardIdentity, check_identity
-from core.store import lives, tables
-from core.store.writer import Reader, Writer
+from core.store import incarnations, tables
+from core.store.writer import StoreReader, StoreWriter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class ShardRow:
 class FleetStore:
     """The table of shards."""
 
-    def __init__(self, writer: Writer, reader: Reader, clock: Clock) -> None:
+    def __init__(self, writer: StoreWriter, reader: StoreReader, clock: Clock) -> None:
         self._writer = writer
         self._reader = reader
         self._clock = clock
@@ -95,7 +95,7 @@ class FleetStore:
         table = tables.shard
 
         def work(connection: Connection) -> None:
-            lives.enter(connection, identity, now_us=now_us)
+            incarnations.enter(connection, identity, now_us=now_us)
             connection.execute(
                 update(table)
                 .where(table.c.node == identity.node, table.c.shard == identity.shard)

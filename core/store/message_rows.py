@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
-from core.records.messages import Copy, Message
+from core.records.messages import Message, RecipientCopy
 from core.store import tables
 from core.store.bulk import inserting, updating
 
@@ -102,7 +102,7 @@ def load(connection: Connection, ids: Sequence[str]) -> dict[str, Message]:
     for part in in_parts(list(found)):
         query = _SELECT_COPIES.where(tables.recipient.c.message_id.in_(part))
         for identifier, *values in connection.execute(query):
-            copy = Copy(**dict(zip(_COPY_COLUMNS, values, strict=True)))
+            copy = RecipientCopy(**dict(zip(_COPY_COLUMNS, values, strict=True)))
             found[identifier].copies[copy.address] = copy
     return found
 
@@ -147,7 +147,7 @@ class _Writes:
             self._add_threats(message, message.threats, is_new=there is None)
 
     def _add_copy(
-        self, identifier: str, copy: Copy, of_message: Values, there: Rows | None
+        self, identifier: str, copy: RecipientCopy, of_message: Values, there: Rows | None
     ) -> None:
         address, states = copy.address, _state_values(copy)
         place, folded, domain, customer = _place_values(copy)

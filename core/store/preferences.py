@@ -29,7 +29,7 @@ from core.records.bounds import NAME_LENGTH_MAX, storable
 from core.store import history, tables
 from core.store.audit import write_entry
 from core.store.subscribers import Subscribers
-from core.store.writer import Reader, Writer
+from core.store.writer import StoreReader, StoreWriter
 
 _Proposal = Callable[[Connection, Preferences], Sequence[Document]]
 
@@ -37,7 +37,9 @@ _Proposal = Callable[[Connection, Preferences], Sequence[Document]]
 class PreferenceStore:
     """The documents, their history, and what is in force."""
 
-    def __init__(self, writer: Writer, reader: Reader, clock: Clock, current: Preferences) -> None:
+    def __init__(
+        self, writer: StoreWriter, reader: StoreReader, clock: Clock, current: Preferences
+    ) -> None:
         self._writer = writer
         self._reader = reader
         self._clock = clock

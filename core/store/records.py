@@ -19,11 +19,11 @@ from core.records import intake
 from core.records.bounds import LABEL_LENGTH_MAX, storable
 from core.records.fields import Fields, FieldsUnreadable
 from core.records.messages import Message
-from core.records.reports import EVER_US, By, Report
-from core.store import counts, lives, message_rows, release_rows, searches, tables
+from core.records.reports import EVER_US, Report, ReportGroup
+from core.store import counts, incarnations, message_rows, release_rows, searches, tables
 from core.store.bulk import inserting
 from core.store.preferences import PreferenceStore
-from core.store.writer import Reader, Writer
+from core.store.writer import StoreReader, StoreWriter
 
 _insert_records = inserting(tables.log_record)
 
@@ -32,7 +32,7 @@ class RecordStore:
     """The records, what follows from them, and the questions about them."""
 
     def __init__(
-        self, writer: Writer, reader: Reader, clock: Clock, preferences: PreferenceStore
+        self, writer: StoreWriter, reader: StoreReader, clock: Clock, preferences: PreferenceStore
     ) -> None:
         self._writer = writer
         self._reader = reader
@@ -50,7 +50,7 @@ class RecordStore:
         now_us = self._clock.now_us()
 
         def work(connection: Connection) -> int:
-            lives.enter(connection, identity, now_us=now_us)
+            incarnations.enter(connection, identity, now_us=now_us)
             return _last_sequence(connection, identity) or 0
 
         return await self._writer.run(work)
@@ -76,7 +76,7 @@ class RecordStore:
             return route.customer if route else ""
 
         def work(connection: Connection) -> int:
-            lives.enter(connection, identity, now_us=now_us)
+            incarnations.enter(connection, identity, now_us=now_us)
             last = _last_sequence(connection, identity)
             fresh = intake.unseen(identity, records, last_sequence=last or 0)
             if not fresh:
@@ -105,7 +105,7 @@ class RecordStore:
 
     async def report(
         self,
-        by: By,
+        by: ReportGroup,
         *,
         sites: Mapping[str, str],
         since_us: int = 0,

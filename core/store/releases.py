@@ -14,9 +14,9 @@ from common.clock import Clock
 from common.identity import ShardIdentity
 from core.quarantine.assignment import Place, Release, ReleaseState, assign, refusal
 from core.quarantine.cases import Case, CaseNotHeld, CaseState, check_step
-from core.store import case_rows, lives, release_rows, tables
+from core.store import case_rows, incarnations, release_rows, tables
 from core.store.audit import write_entry
-from core.store.writer import Reader, Writer
+from core.store.writer import StoreReader, StoreWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Claimed:
 class ReleaseStore:
     """The rows of releases."""
 
-    def __init__(self, writer: Writer, reader: Reader, clock: Clock) -> None:
+    def __init__(self, writer: StoreWriter, reader: StoreReader, clock: Clock) -> None:
         self._writer = writer
         self._reader = reader
         self._clock = clock
@@ -115,7 +115,7 @@ class ReleaseStore:
         now_us = self._clock.now_us()
 
         def work(connection: Connection) -> Claimed:
-            lives.enter(connection, identity, now_us=now_us)
+            incarnations.enter(connection, identity, now_us=now_us)
             claimed = _look(connection, identity, release_id)
             if claimed.reason or claimed.release is None:
                 return claimed
@@ -135,7 +135,7 @@ class ReleaseStore:
         """Return a release that this shard has claimed; otherwise say why it may not read it."""
 
         def read(connection: Connection) -> Claimed:
-            lives.check(connection, identity)
+            incarnations.check(connection, identity)
             claimed = _look(connection, identity, release_id)
             if claimed.release and claimed.release.state is ReleaseState.WAITING:
                 return Claimed(claimed.release, None, "it was not claimed")

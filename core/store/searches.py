@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Select, select, union
 
 from core.records.messages import Message
 from core.records.search import (
+    FoundRecord,
     Query,
-    Told,
     What,
     event_json,
     iso_time,
@@ -120,7 +120,7 @@ def _newest(connection: Connection, queries: Sequence[Select[Any]], limit: int) 
     return [row.id for row in connection.execute(ordered)]
 
 
-def _told(connection: Connection, message: Message) -> list[Told]:
+def _told(connection: Connection, message: Message) -> list[FoundRecord]:
     """Return a message's records as its own shard sent them, in their order."""
     table = tables.log_record
     query = (
@@ -136,5 +136,5 @@ def _told(connection: Connection, message: Message) -> list[Told]:
     return [_as_told(row) for row in connection.execute(query)]
 
 
-def _as_told(row: Any) -> Told:
-    return Told(time_us=row.time_us, event=row.event, fields=row.fields, flaw=row.flaw)
+def _as_told(row: Any) -> FoundRecord:
+    return FoundRecord(time_us=row.time_us, event=row.event, fields=row.fields, flaw=row.flaw)

@@ -35,7 +35,7 @@ class _Job:
         self.future: Future[Any] = Future()
 
 
-class Writer:
+class StoreWriter:
     """The one thread and connection that write."""
 
     def __init__(self, engine: Engine) -> None:
@@ -129,7 +129,7 @@ def _deliver(job: _Job, outcome: Any) -> None:
         job.future.set_result(outcome)
 
 
-class Reader:
+class StoreReader:
     """A few threads and connections that read."""
 
     def __init__(self, engine: Engine) -> None:

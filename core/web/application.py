@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from core.web import health, reference
 from core.web.api import holds, lists, messages, preferences, quarantine, status
 from core.web.request import problems
-from core.web.request.authentication import Gate
+from core.web.request.authentication import Authentication
 from core.web.request.services import Services
 
 API = (status, messages, holds, preferences, lists, quarantine)
@@ -28,5 +28,5 @@ def application_of(services: Services) -> FastAPI:
     problems.install(application)
     for room in (*API, health, reference):
         application.include_router(room.router)
-    application.add_middleware(Gate, token=services.token)
+    application.add_middleware(Authentication, token=services.token)
     return application

@@ -18,19 +18,19 @@ from common.identity import ShardIdentity
 from common.link import Answer, Batch, Bookmark, PreferencesHello
 from common.preferences import Document, DocumentRefused, Kind, Position, Preferences
 from core.feed.feed import latest, parts
-from core.feed.session import Command as CoreCommand
 from core.feed.session import (
+    BatchSent,
     End,
+    FeedSession,
     Greeted,
     Moved,
     NoHistory,
+    PreferenceStanding,
     SendAll,
     SendBookmark,
     SendChanges,
-    Sent,
-    Session,
-    Standing,
 )
+from core.feed.session import Command as CoreCommand
 from core.preferences.ledger import Published
 from satellite.link.follower import (
     Announce,
@@ -65,7 +65,7 @@ class World:
         )
         self.revisions: list[int] = []
         self.batches_sent = 0
-        self.standing: Standing | None = None
+        self.standing: PreferenceStanding | None = None
         self.down: deque[bytes] = deque()
         self.up: deque[bytes] = deque()
         self.connect()
@@ -108,7 +108,7 @@ class World:
                     )
                 case SendBookmark(position=position):
                     self.say(Bookmark(position=position, time_us=0))
-                case Standing():
+                case PreferenceStanding():
                     self.standing = command
                 case End(reason=reason):
                     raise AssertionError(reason)
@@ -134,7 +134,7 @@ class World:
                     digest=digest,
                 )
             )
-        self.core_does(self.session.handle(Sent(target, digest)))
+        self.core_does(self.session.handle(BatchSent(target, digest)))
 
     def say(self, message: Batch | Bookmark) -> None:
         self.down.append(wire.preferences_response_to_wire(message).SerializeToString())
@@ -175,7 +175,7 @@ class World:
     def connect(self) -> None:
         self.down.clear()
         self.up.clear()
-        self.session = Session(
+        self.session = FeedSession(
             head=self.core.position,
             refused_target=self.standing.refused_target if self.standing else None,
         )

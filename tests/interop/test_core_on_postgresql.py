@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
 from core.records.intake import Fenced, SequenceGap
-from core.records.reports import By
+from core.records.reports import ReportGroup
 from core.store.database import Database
 from core.store.dialect import database_url, writing_engine
 from core.store.tables import metadata
@@ -81,7 +81,7 @@ async def test_each_record_counts_once_whatever_the_stream_does(store: Database)
     (message,) = await store.records.track("x@acme.example")
     assert [event["event"] for event in message["events"]] == ["accepted", "scanned", "ended"]
     assert message["recipients"][0]["customer"] == "acme"
-    report = await store.records.report(By.DAY, sites={})
+    report = await store.records.report(ReportGroup.DAY, sites={})
     assert (report["totals"]["accepted"], report["totals"]["dropped"]) == (1, 1)
     assert report["threats"] == [{"name": "Eicar", "by": "clamav", "messages": 1}]
 
@@ -102,7 +102,7 @@ async def test_shards_at_once_lose_nothing(store: Database) -> None:
 
     await asyncio.gather(*(stream(shard) for shard in range(4)))
 
-    report = await store.records.report(By.DAY, sites={})
+    report = await store.records.report(ReportGroup.DAY, sites={})
     assert report["totals"]["delivered"] == 40
 
 

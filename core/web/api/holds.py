@@ -12,7 +12,7 @@ from common.address import parse_domain
 from common.preferences import Document, Kind
 from common.preferences.bodies import TARGETS_MAX, HoldBody
 from common.reports import HoldReport
-from core.fleet.fleet import NodeStatus, State
+from core.fleet.fleet import NodeStatus, SatelliteState
 from core.preferences.ledger import RevisionConflict
 from core.preferences.orders import ordered
 from core.records.bounds import TIME_US_MAX
@@ -27,7 +27,7 @@ TRIES_MAX = 8  # of a change to one order, while others publish as well
 Target = Annotated[str, Field(min_length=1, max_length=300)]
 
 
-class Order(BaseModel):
+class HoldRequest(BaseModel):
     """An order for a domain's held mail; what is left out stays as it was ordered before."""
 
     model_config = ConfigDict(extra="forbid")  # a misspelt order must not be half an order
@@ -60,13 +60,13 @@ async def holds(
         ),
         "orders": [one for one in _orders(core) if wanted in (None, one["domain"])],
         # What these hold is what they held when they were last heard.
-        "silent": [_silent(node) for node in nodes if node.state is State.SILENT],
+        "silent": [_silent(node) for node in nodes if node.state is SatelliteState.SILENT],
         "route": _route(core, wanted) if wanted else None,
     }
 
 
 @router.patch("/{domain}", summary="Extend, redirect or bounce what is held for a domain")
-async def order(core: Core, who: Caller, domain: str, change: Order) -> dict[str, Any]:
+async def order(core: Core, who: Caller, domain: str, change: HoldRequest) -> dict[str, Any]:
     name = _of_ours(core, domain)
     given = _given(core, change)
     for _ in range(TRIES_MAX - 1):
@@ -101,7 +101,7 @@ def _of_ours(core: Services, domain: str) -> str:
     return name
 
 
-def _given(core: Services, change: Order) -> dict[str, Any]:
+def _given(core: Services, change: HoldRequest) -> dict[str, Any]:
     """Return the fields that a request names, as they stand in a document."""
     given = change.model_dump(exclude_unset=True)
     if not given.keys() - {"reason"}:

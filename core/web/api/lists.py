@@ -18,7 +18,7 @@ from core.web.request.services import Core
 router = APIRouter(prefix="/api/v1/lists", tags=["lists"])
 
 
-class Entry(BaseModel):
+class ListEntryRequest(BaseModel):
     """One list entry."""
 
     scope: str = Field(max_length=300)
@@ -55,7 +55,9 @@ async def show(
 
 
 @router.post("/{colour}", summary="Add or replace an entry")
-async def add(core: Core, who: Caller, colour: ListColour, entry: Entry) -> dict[str, Any]:
+async def add(
+    core: Core, who: Caller, colour: ListColour, entry: ListEntryRequest
+) -> dict[str, Any]:
     body = canonical_json({"reason": entry.reason, "until_us": entry.until_us})
     document = Document(Kind.LIST, _key(colour, entry.scope, entry.pattern), 0, body)
     position = await core.database.preferences.publish([document], who=who)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from core.records.reports import EVER_US, By
+from core.records.reports import EVER_US, ReportGroup
 from core.web.request.caller import Caller
 from core.web.request.services import Core
 
@@ -27,7 +27,7 @@ async def track(
 async def summary(
     core: Core,
     _caller: Caller,
-    by: By = By.DAY,
+    by: ReportGroup = ReportGroup.DAY,
     since_us: Annotated[int, Query(ge=0, le=EVER_US)] = 0,
     until_us: Annotated[int, Query(ge=0, le=EVER_US)] = EVER_US,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,

@@ -25,7 +25,7 @@ TRIES_MAX = 8  # of a change to one policy, while others publish as well
 DOCUMENTS_MAX = 200_000  # in one change: an inventory of a hundred thousand domains
 
 
-class Values(BaseModel):
+class PolicyRequest(BaseModel):
     """Policy keys to set, and those to take out, so that the next scope outwards says them."""
 
     values: dict[str, StrictInt | StrictFloat | StrictStr | None] = Field(
@@ -35,7 +35,7 @@ class Values(BaseModel):
     comment: str = Field(default="", max_length=500)
 
 
-class Change(BaseModel):
+class PublishRequest(BaseModel):
     """Documents to set or remove, all in one revision."""
 
     documents: Annotated[list[dict[str, Any]], Field(max_length=DOCUMENTS_MAX)]
@@ -45,7 +45,7 @@ class Change(BaseModel):
     )
 
 
-class Rollback(BaseModel):
+class RollbackRequest(BaseModel):
     """Make the content of an older revision the newest one."""
 
     revision: int = Field(ge=0, le=NUMBER_MAX)
@@ -62,7 +62,7 @@ async def documents(core: Core, _caller: Caller, kind: Kind | None = None) -> di
 
 
 @router.post("/documents", summary="Publish documents as one revision")
-async def publish(core: Core, who: Caller, change: Change) -> dict[str, Any]:
+async def publish(core: Core, who: Caller, change: PublishRequest) -> dict[str, Any]:
     found = read_documents(json.dumps(change.documents).encode())
     position = await core.database.preferences.publish(
         found, who=who, comment=change.comment, base=change.base
@@ -79,7 +79,7 @@ async def policy(core: Core, _caller: Caller, scope: str) -> dict[str, Any]:
 
 
 @router.patch("/policies/{scope:path}", summary="Set policy keys of one scope")
-async def set_policy(core: Core, who: Caller, scope: str, change: Values) -> dict[str, Any]:
+async def set_policy(core: Core, who: Caller, scope: str, change: PolicyRequest) -> dict[str, Any]:
     key = str(Scope.parse(scope))
     for name in change.unset:
         if name not in POLICY_KEYS:
@@ -92,7 +92,7 @@ async def set_policy(core: Core, who: Caller, scope: str, change: Values) -> dic
     return await _set_keys(core, who, key, change)
 
 
-async def _set_keys(core: Services, who: str, key: str, change: Values) -> dict[str, Any]:
+async def _set_keys(core: Services, who: str, key: str, change: PolicyRequest) -> dict[str, Any]:
     preferences = core.database.preferences
     document = preferences.current.document(Kind.POLICY, key)
     values: dict[str, Any] = json.loads(document.body) if document is not None else {}
@@ -180,7 +180,7 @@ async def history(
 
 
 @router.post("/rollback", summary="Publish the content of an older revision as a new one")
-async def rollback(core: Core, who: Caller, request: Rollback) -> dict[str, Any]:
+async def rollback(core: Core, who: Caller, request: RollbackRequest) -> dict[str, Any]:
     position = await core.database.preferences.rollback(
         request.revision, who=who, comment=request.comment
     )

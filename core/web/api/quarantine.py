@@ -22,7 +22,7 @@ Text = Annotated[str | None, Query(max_length=320)]
 BLOCK_BYTES = 262_144
 
 
-class Release(BaseModel):
+class ReleaseRequest(BaseModel):
     """How to release."""
 
     again: bool = False  # release anew although it was claimed: it may be delivered twice
@@ -92,7 +92,7 @@ async def body(core: Core, who: Caller, message_id: MessageId) -> StreamingRespo
     "/{message_id}/release", summary="Deliver it after all; twice clicked is once released"
 )
 async def release(
-    core: Core, who: Caller, message_id: MessageId, request: Release
+    core: Core, who: Caller, message_id: MessageId, request: ReleaseRequest
 ) -> dict[str, Any]:
     made = await core.releases.request(message_id, who=who, again=request.again)
     return asdict(made)

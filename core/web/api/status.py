@@ -66,7 +66,7 @@ def _revision(position: Any) -> int | None:
     return None if position is None else position.revision
 
 
-class Flush(BaseModel):
+class FlushRequest(BaseModel):
     """Which deferred and held mail to try now."""
 
     destination: str = Field(default="", max_length=300, description="empty: everything")
@@ -74,7 +74,7 @@ class Flush(BaseModel):
 
 
 @router.post("/flush", summary="Try deferred and held mail now")
-async def flush(core: Core, who: Caller, request: Flush) -> dict[str, int]:
+async def flush(core: Core, who: Caller, request: FlushRequest) -> dict[str, int]:
     told = core.link.flush(request.destination, node=request.node)
     subject = " at ".join(filter(None, (request.destination or "everything", request.node)))
     await core.database.audit.note(who=who, what="flush", subject=subject)

@@ -24,12 +24,12 @@ DOCUMENTS_PATH = "/api/v1/documents"
 CALLER = "borderscout.caller"  # in the scope of a request that was let in
 
 
-class Gate:
-    """The application behind a door.
+class Authentication:
+    """Lets requests through to the application once they have proved who sends them.
 
     Args:
-        application: what is behind it.
-        token: what opens it.
+        application: what they are for.
+        token: what they must bring.
     """
 
     def __init__(self, application: ASGIApp, token: Token) -> None:

@@ -1,7 +1,7 @@
 """Who is asking?
 
-Pure: the gate has looked at the token; here a handler learns whom it let in, and the API's own
-description that a token is needed.
+Pure: authentication has looked at the token; here a handler learns whom it let in, and the API's
+own description that a token is needed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _bearer = HTTPBearer(auto_error=False, description="The core's token, from its 0
 
 
 def caller(request: Request, _described: Annotated[object, Depends(_bearer)]) -> str:
-    """Return who asks. Without the gate in front there is nobody, and the request fails."""
+    """Return who asks. Without authentication in front there is nobody, and the request fails."""
     return str(request.scope[CALLER])
 
 

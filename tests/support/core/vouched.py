@@ -10,7 +10,7 @@ from common.preferences import Kind, Preferences
 from core.custody.bodies import BodyFolder
 from core.custody.custody import Custody
 from core.quarantine.cases import CaseState
-from core.records.reports import By
+from core.records.reports import ReportGroup
 from core.store.database import Database
 from tests.support.clock import FakeClock
 from tests.support.core.crash_writer import LON, body_of, entry_keys
@@ -60,7 +60,7 @@ class Vouched:
         last = await store.records.last_sequence(LON)
         assert last >= self.sequence
         assert last % 2 == 0  # batches of two are whole
-        totals = (await store.records.report(By.DAY, sites={}))["totals"]
+        totals = (await store.records.report(ReportGroup.DAY, sites={}))["totals"]
         assert totals["delivered"] == totals["accepted"] == last // 2
         if last:
             (newest,) = await store.records.track(made_id(100_000 + last - 2))

@@ -10,7 +10,7 @@ import pytest
 
 from core.custody.arrivals import Arrivals
 from core.custody.bodies import BodyFolder, Partial
-from core.custody.custody import Custody, Swept
+from core.custody.custody import Custody, SweptFiles
 from core.custody.release import Releases
 from core.quarantine.cases import CaseNotHeld, CaseState, UnknownCase
 from core.quarantine.retention import DAY_US
@@ -156,10 +156,10 @@ async def test_only_files_that_nobody_stands_on_are_swept(
 
     for path in files:
         _age(path, fake_clock, seconds=99)
-    assert await custody.sweep(grace_s=100) == Swept(0, 0)
+    assert await custody.sweep(grace_s=100) == SweptFiles(0, 0)
     for path in files:
         _age(path, fake_clock, seconds=101)
-    assert await custody.sweep(grace_s=100) == Swept(1, 1)
+    assert await custody.sweep(grace_s=100) == SweptFiles(1, 1)
 
     left = {p.name for p in root.rglob("*") if p.is_file()}
     assert left == {DIGEST, Partial(LON, made_id(2)).file_name}

@@ -13,7 +13,7 @@ from common.preferences import Document, Epoch, Kind, Position
 from common.preferences.digest import EMPTY_DIGEST
 from common.preferences.documents import NOTHING
 from core.feed.feed import Feed, FeedEnded, latest, parts
-from core.feed.session import Standing
+from core.feed.session import PreferenceStanding
 from core.preferences.ledger import Published
 from core.store.database import Database
 from tests.support.clock import FakeClock
@@ -30,7 +30,7 @@ class Reader:
         self.feed = Feed(store.preferences, clock=clock, bookmark_s=BOOKMARK_S)
         self.answers: asyncio.Queue[Answer] = asyncio.Queue()
         self.heard: asyncio.Queue[Batch | Bookmark] = asyncio.Queue()
-        self.standings: list[Standing] = []
+        self.standings: list[PreferenceStanding] = []
         self.task: asyncio.Task[None] | None = None
 
     def open(self, applied: Position, digest: bytes) -> None:

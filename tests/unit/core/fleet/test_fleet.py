@@ -6,8 +6,8 @@ from common.identity import ShardIdentity
 from common.ids import ulid
 from common.preferences import Epoch, Position
 from common.reports import EngineReport, NodeReport, PreferenceProblem
-from core.feed.session import Standing
-from core.fleet.fleet import SILENT_S, Fleet, NodeStatus, State
+from core.feed.session import PreferenceStanding
+from core.fleet.fleet import SILENT_S, Fleet, NodeStatus, SatelliteState
 
 EPOCH = Epoch(1, "11111111-1111-4111-8111-111111111111")
 OTHER = Epoch(2, "22222222-2222-4222-8222-222222222222")
@@ -44,7 +44,7 @@ def node(fleet: Fleet, now_s: float = 1.0) -> NodeStatus:
 def test_a_node_that_never_came_is_silent_and_its_lag_is_unknown() -> None:
     status = node(fleet_at())
 
-    assert (status.state, status.lag, status.applied) == (State.SILENT, None, None)
+    assert (status.state, status.lag, status.applied) == (SatelliteState.SILENT, None, None)
     assert status.heard_s_ago is None
     assert not status.accepting
 
@@ -60,7 +60,7 @@ def test_a_shard_that_has_all_is_live() -> None:
 
     status = node(fleet)
 
-    assert (status.state, status.lag, status.applied) == (State.LIVE, 0, at(5))
+    assert (status.state, status.lag, status.applied) == (SatelliteState.LIVE, 0, at(5))
     assert status.skew_us == 600
 
 
@@ -71,7 +71,7 @@ def test_a_new_revision_makes_all_catch_up() -> None:
 
     fleet.moved(at(8))
 
-    assert (node(fleet).state, node(fleet).lag) == (State.CATCHING_UP, 3)
+    assert (node(fleet).state, node(fleet).lag) == (SatelliteState.CATCHING_UP, 3)
 
 
 def test_a_node_is_as_far_as_its_slowest_shard() -> None:
@@ -93,7 +93,7 @@ def test_a_node_with_a_shard_that_never_came_is_not_known_to_have_anything() -> 
 
     status = node(fleet)
 
-    assert (status.state, status.applied, status.lag) == (State.SILENT, None, None)
+    assert (status.state, status.applied, status.lag) == (SatelliteState.SILENT, None, None)
 
 
 def test_a_shard_that_is_not_heard_is_silent_and_its_lag_unknown() -> None:
@@ -103,7 +103,7 @@ def test_a_shard_that_is_not_heard_is_silent_and_its_lag_unknown() -> None:
 
     status = node(fleet, now_s=1.0 + SILENT_S + 0.1)
 
-    assert (status.state, status.lag) == (State.SILENT, None)
+    assert (status.state, status.lag) == (SatelliteState.SILENT, None)
     assert status.applied == at(5)  # the last that is known of it
 
 
@@ -114,7 +114,7 @@ def test_a_shard_of_another_epoch_lags_by_an_unknown_number() -> None:
 
     fleet.moved(at(5, OTHER))
 
-    assert (node(fleet).state, node(fleet).lag) == (State.CATCHING_UP, None)
+    assert (node(fleet).state, node(fleet).lag) == (SatelliteState.CATCHING_UP, None)
 
 
 def test_a_shard_beyond_the_number_that_its_node_has_counts_only_while_it_speaks() -> None:
@@ -144,7 +144,7 @@ def test_a_refusal_is_shown_with_what_was_refused() -> None:
     fleet = fleet_at(6)
     greet(fleet, shard())
 
-    fleet.stood(shard(), Standing(at(5), PROBLEM, at(6)), now_s=0.0)
+    fleet.stood(shard(), PreferenceStanding(at(5), PROBLEM, at(6)), now_s=0.0)
 
     assert node(fleet).refused == PROBLEM
     assert node(fleet).lag == 1
@@ -157,7 +157,7 @@ def test_a_refusal_is_over_once_a_later_revision_is_applied_whatever_the_last_re
     fleet.reported(shard(), told, now_s=0.0, now_us=0)
     before = node(fleet).refused
 
-    fleet.stood(shard(), Standing(at(7), None, None), now_s=1.0)
+    fleet.stood(shard(), PreferenceStanding(at(7), None, None), now_s=1.0)
 
     assert (before, node(fleet).refused) == (PROBLEM, None)
 
@@ -165,7 +165,7 @@ def test_a_refusal_is_over_once_a_later_revision_is_applied_whatever_the_last_re
 def test_a_report_that_was_overtaken_by_the_other_stream_takes_nothing_back() -> None:
     fleet = fleet_at(7)
     greet(fleet, shard())
-    fleet.stood(shard(), Standing(at(7), None, None), now_s=0.0)
+    fleet.stood(shard(), PreferenceStanding(at(7), None, None), now_s=0.0)
 
     report(fleet, shard(), 5)
 
@@ -175,7 +175,7 @@ def test_a_report_that_was_overtaken_by_the_other_stream_takes_nothing_back() ->
 def test_another_program_gets_a_refused_revision_again() -> None:
     fleet = fleet_at(6)
     greet(fleet, shard(), version="1")
-    fleet.stood(shard(), Standing(at(5), PROBLEM, at(6)), now_s=0.0)
+    fleet.stood(shard(), PreferenceStanding(at(5), PROBLEM, at(6)), now_s=0.0)
 
     greet(fleet, shard(), version="1")
     before = fleet.standing(shard())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.records.reports import By, Counted, grouped
+from core.records.reports import Counted, ReportGroup, grouped
 
 
 def _counted(key: str | int, state: str, recipients: int, origin: str = "smtp") -> Counted:
@@ -16,7 +16,7 @@ def test_what_was_accepted_is_what_ended_and_what_is_on_its_way() -> None:
             _counted("lon2", "quarantined", 2),
             _counted("par1", "held", 1),
         ],
-        By.SITE,
+        ReportGroup.SITE,
         sites={"lon1": "london", "lon2": "london", "par1": "paris"},
         limit=10,
     )
@@ -30,7 +30,7 @@ def test_what_was_accepted_is_what_ended_and_what_is_on_its_way() -> None:
 def test_released_copies_and_notices_are_not_accepted_mail() -> None:
     _, totals = grouped(
         [_counted("a", "delivered", 1, "release"), _counted("a", "delivered", 1, "bounce")],
-        By.CUSTOMER,
+        ReportGroup.CUSTOMER,
         sites={},
         limit=10,
     )
@@ -41,7 +41,7 @@ def test_released_copies_and_notices_are_not_accepted_mail() -> None:
 def test_days_are_named_and_the_newest_comes_first() -> None:
     groups, _ = grouped(
         [_counted(20_454, "delivered", 1), _counted(20_455, "delivered", 1)],
-        By.DAY,
+        ReportGroup.DAY,
         sites={},
         limit=1,
     )
@@ -51,7 +51,10 @@ def test_days_are_named_and_the_newest_comes_first() -> None:
 
 def test_totals_count_groups_that_are_not_shown() -> None:
     groups, totals = grouped(
-        [_counted(f"{n}.example", "dropped", n) for n in (1, 2, 3)], By.DOMAIN, sites={}, limit=2
+        [_counted(f"{n}.example", "dropped", n) for n in (1, 2, 3)],
+        ReportGroup.DOMAIN,
+        sites={},
+        limit=2,
     )
 
     assert list(groups) == ["3.example", "2.example"]

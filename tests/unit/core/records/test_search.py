@@ -10,8 +10,8 @@ from common.records import encode_fields
 from core.records.messages import Message
 from core.records.search import (
     VERDICT_JSON_LENGTH_MAX,
+    FoundRecord,
     Query,
-    Told,
     What,
     event_json,
     iso_time,
@@ -45,26 +45,28 @@ def test_times_are_utc() -> None:
 
 
 def test_a_records_fields_cannot_replace_its_name() -> None:
-    told = Told(time_us=0, event="ended", fields=b'{"event":"x","time":"y","a":1}', flaw="")
+    told = FoundRecord(time_us=0, event="ended", fields=b'{"event":"x","time":"y","a":1}', flaw="")
 
     assert event_json(told) == {"time": "1970-01-01T00:00:00.000000Z", "event": "ended", "a": 1}
 
 
 def test_an_unreadable_record_is_shown_with_its_flaw() -> None:
-    told = Told(time_us=0, event="ended", fields=b"\xff", flaw="the fields are not valid JSON")
+    told = FoundRecord(
+        time_us=0, event="ended", fields=b"\xff", flaw="the fields are not valid JSON"
+    )
 
     assert event_json(told)["flaw"] == "the fields are not valid JSON"
 
 
-def _verdicts_of(*told: Told) -> list[dict[str, Any]]:
+def _verdicts_of(*told: FoundRecord) -> list[dict[str, Any]]:
     message = Message(id=made_id(1), node="lon1", shard=0, received_us=0)
     found: list[dict[str, Any]] = message_json(message, told)["verdicts"]
     return found
 
 
-def _looked(event: str, *verdicts: object, flaw: str = "") -> Told:
+def _looked(event: str, *verdicts: object, flaw: str = "") -> FoundRecord:
     fields = encode_fields({"verdicts": list(verdicts)})
-    return Told(time_us=0, event=event, fields=fields, flaw=flaw)
+    return FoundRecord(time_us=0, event=event, fields=fields, flaw=flaw)
 
 
 def test_the_verdicts_are_those_of_the_last_look() -> None:

@@ -11,7 +11,7 @@ import pytest
 from common.identity import IdentityRefused, ShardIdentity
 from common.records import LogRecord
 from core.records.intake import Fenced, SequenceGap
-from core.records.reports import By
+from core.records.reports import ReportGroup
 from core.store.database import Database
 from tests.support.clock import FakeClock
 from tests.support.core.rooms import START_US, accepted, ended, identity, made_id, record, route
@@ -208,7 +208,7 @@ async def test_mail_belongs_to_the_customer_that_the_route_names(store: Database
     await store.preferences.publish([route("acme.example", "acme")], who="t")
     await store.records.take(LON, [accepted(1, A), accepted(2, B, ["x@unrouted.example"])])
 
-    report = await store.records.report(By.CUSTOMER, sites={})
+    report = await store.records.report(ReportGroup.CUSTOMER, sites={})
 
     assert [(g["name"], g["accepted"]) for g in report["groups"]] == [("acme", 1), ("unknown", 1)]
 
@@ -227,7 +227,7 @@ async def test_a_report_adds_up(store: Database) -> None:
     )
     await store.records.take(PAR, [accepted(1, made_id(503), origin="release")])
 
-    report = await store.records.report(By.SITE, sites={"lon1": "london"})
+    report = await store.records.report(ReportGroup.SITE, sites={"lon1": "london"})
 
     totals = report["totals"]
     outcomes = ("delivered", "quarantined", "dropped", "rejected", "bounced", "expired")
@@ -241,7 +241,7 @@ async def test_a_report_counts_only_its_time(store: Database) -> None:
     await store.records.take(LON, [accepted(1, A), accepted(2, B)])
     times = {"since_us": START_US + 2_000, "until_us": START_US + 3_000}
 
-    for by in By:
+    for by in ReportGroup:
         report = await store.records.report(by, sites={}, **times)
         assert report["totals"]["accepted"] == 1
 
@@ -257,7 +257,7 @@ async def test_six_shards_at_once_lose_nothing(store: Database) -> None:
 
     await asyncio.gather(*(stream(shard) for shard in range(6)))
 
-    report = await store.records.report(By.DAY, sites={})
+    report = await store.records.report(ReportGroup.DAY, sites={})
     assert report["totals"]["delivered"] == 120
 
 
@@ -304,7 +304,7 @@ async def test_records_of_one_message_in_many_batches_come_to_the_same_as_in_one
     }
     for one, other in zip(in_one["recipients"], in_many["recipients"], strict=True):
         assert one | {"ended": ""} == other | {"ended": ""}
-    assert (await store.records.report(By.DAY, sites={}))["threats"] == []
+    assert (await store.records.report(ReportGroup.DAY, sites={}))["threats"] == []
 
 
 async def test_a_first_record_that_comes_late_puts_its_copies_where_they_belong(
@@ -313,6 +313,6 @@ async def test_a_first_record_that_comes_late_puts_its_copies_where_they_belong(
     await store.records.take(LON, [ended(1, A, "delivered")])
     await store.records.take(LON, [accepted(2, A, origin="release")])
 
-    report = await store.records.report(By.DAY, sites={})
+    report = await store.records.report(ReportGroup.DAY, sites={})
 
     assert (report["totals"]["accepted"], report["totals"]["released"]) == (0, 1)

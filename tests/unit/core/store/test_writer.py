@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event, text
 from common.errors import LocalError
 from core.store.dialect import database_url, reading_engine, writing_engine
 from core.store.errors import StoreFailure
-from core.store.writer import Reader, Writer
+from core.store.writer import StoreReader, StoreWriter
 
 
 class Bench:
@@ -23,8 +23,8 @@ class Bench:
         engine = writing_engine(database_url(path))
         self.commits = 0
         event.listen(engine, "commit", self._committed)
-        self.writer = Writer(engine)
-        self.reader = Reader(reading_engine(database_url(path)))
+        self.writer = StoreWriter(engine)
+        self.reader = StoreReader(reading_engine(database_url(path)))
         self.gate = threading.Event()
 
     def _committed(self, _connection: Connection) -> None:

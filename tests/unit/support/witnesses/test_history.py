@@ -12,7 +12,7 @@ from common.identity import ShardIdentity
 from common.records import Event, LogRecord, encode_fields
 from core.records import intake
 from core.records.fields import Fields
-from core.records.search import Told, message_json
+from core.records.search import FoundRecord, message_json
 from tests.support.witnesses.checker import Kind, check
 from tests.support.witnesses.history import folded, known_messages
 
@@ -50,7 +50,7 @@ def _track(*records: Record) -> dict[str, Any]:
         record = LogRecord(sequence, sequence * 1000, event, ID, encode_fields(fields))
         message = message or intake.new_message(record, SHARD)
         intake.apply(message, record, Fields(fields), identity=SHARD, customer_of=lambda _: "acme")
-        told.append(Told(time_us=record.time_us, event=event, fields=record.fields, flaw=""))
+        told.append(FoundRecord(time_us=record.time_us, event=event, fields=record.fields, flaw=""))
     assert message is not None
     return message_json(message, told)
 

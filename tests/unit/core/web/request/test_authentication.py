@@ -24,7 +24,7 @@ def every_route(routes: list[BaseRoute]) -> Iterator[tuple[str, str]]:
         if inner:
             yield from every_route(list(inner))
             continue
-        assert isinstance(route, Route), f"{route} speaks no HTTP and passes no gate"
+        assert isinstance(route, Route), f"{route} speaks no HTTP and needs no token"
         assert not isinstance(route, WebSocketRoute)
         for method in sorted(route.methods or ()):
             yield method, re.sub(r"\{[^}]+\}", "01ARZ3NDEKTSV4RRFFQ69G5FAV", route.path)

@@ -1,4 +1,4 @@
-"""Which life of a shard is the newest, and when was it heard of?
+"""Which incarnation of a shard is the newest, and may this one still speak?
 
 Touches the database, in the transaction of what the shard asked for.
 """
@@ -13,7 +13,7 @@ from core.store import tables
 
 
 def enter(connection: Connection, identity: ShardIdentity, *, now_us: int) -> None:
-    """Take note of a shard's life; what it asks for may go on in this transaction.
+    """Take note of a shard's incarnation; what it asks for may go on in this transaction.
 
     Raises:
         Fenced: a later life of the same shard has spoken.
@@ -41,7 +41,7 @@ def enter(connection: Connection, identity: ShardIdentity, *, now_us: int) -> No
 
 
 def check(connection: Connection, identity: ShardIdentity) -> None:
-    """Accept a shard's life without writing anything.
+    """Accept a shard's incarnation without writing anything.
 
     Raises:
         Fenced: a later life of the same shard has spoken.
