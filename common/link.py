@@ -7,7 +7,20 @@ protobuf and back; ``Unreadable`` is what it makes of a message from another ver
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
+from common.field_kinds import (
+    Address,
+    Addresses,
+    Digest,
+    Flag,
+    Head,
+    Label,
+    Number,
+    Shown,
+    TimeUs,
+    Ulid,
+)
 from common.identity import ShardIdentity
 from common.preferences import Document, Position
 from common.records import LogRecord
@@ -72,24 +85,6 @@ class Hint:
 Command = ReleaseOffer | Flush | Hint
 ControlRequest = Hello | NodeReport | Unreadable
 ControlResponse = Welcome | Command | Unreadable
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """The answer to a claim: what to deliver, to whom, and how the copy begins."""
-
-    granted: bool
-    reason: str = ""  # when not granted
-    message_id: str = ""
-    sender: str = ""
-    recipients: tuple[str, ...] = ()
-    sha256: bytes = b""
-    size: int = 0
-    head: bytes = b""
-    skip: int = 0
-    smtputf8: bool = False
-    eight_bit: bool = False
-    subject: str = ""
 
 
 # --- preferences --------------------------------------------------------------------------------
@@ -163,22 +158,77 @@ class Records:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """What is known of a quarantined message before its body arrives."""
+    """What is known of a quarantined message before its body arrives.
 
-    message_id: str
-    quarantined_us: int
-    sender: str
-    recipients: tuple[str, ...]
-    reason: str
-    detail: str
-    sha256: bytes
-    size: int
-    subject: str
-    client_address: str
-    head: bytes
-    skip: int
-    smtputf8: bool
-    eight_bit: bool
+    Args:
+        message_id: the message.
+        quarantined_us: when.
+        sender: the envelope's.
+        recipients: those whose copy is quarantined.
+        reason: virus, spam, blacklist, policy, unscannable, waited or postmaster.
+        detail: the threat, rule or entry that decided.
+        sha256: of the body.
+        size: of the body, octets.
+        subject: for lists.
+        client_address: who brought it.
+        head: what a delivered copy begins with, our lines included.
+        skip: octets of the body that ``head`` replaces in a delivered copy.
+        smtputf8: whether the envelope needs SMTPUTF8.
+        eight_bit: whether BODY=8BITMIME was said.
+    """
+
+    message_id: Ulid
+    quarantined_us: TimeUs
+    sender: Address
+    recipients: Addresses
+    reason: Label
+    detail: Shown
+    sha256: Digest
+    size: Number
+    subject: Shown
+    client_address: Label
+    head: Head
+    skip: Number
+    smtputf8: Flag
+    eight_bit: Flag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The answer to a claim: what to deliver, to whom, and how the copy begins.
+
+    ``reason`` says why it is not granted; all else is as in the ``Case``.
+    """
+
+    granted: bool
+    reason: str = ""
+    message_id: Ulid = ""
+    sender: Address = ""
+    recipients: Addresses = ()
+    sha256: Digest = b""
+    size: Number = 0
+    head: Head = b""
+    skip: Number = 0
+    smtputf8: Flag = False
+    eight_bit: Flag = False
+    subject: Shown = ""
+
+    @classmethod
+    def granted_for(cls, case: Case) -> Self:
+        """Return the answer that gives a quarantined message to a shard."""
+        return cls(
+            granted=True,
+            message_id=case.message_id,
+            sender=case.sender,
+            recipients=case.recipients,
+            sha256=case.sha256,
+            size=case.size,
+            head=case.head,
+            skip=case.skip,
+            smtputf8=case.smtputf8,
+            eight_bit=case.eight_bit,
+            subject=case.subject,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

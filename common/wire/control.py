@@ -14,6 +14,7 @@ from common.identity import SHARDS_MAX
 from common.reports import NodeReport
 from common.wire import bounds
 from common.wire.bounds import NAME_LENGTH_MAX, TEXT_LENGTH_MAX, WireError
+from common.wire.fields import fields_from_wire, fields_to_wire
 from common.wire.positions import identity_from_wire, identity_to_wire
 from common.wire.reports import report_from_wire, report_to_wire
 
@@ -107,18 +108,7 @@ def control_response_from_wire(message: control.ControlResponse) -> link.Control
 def claim_to_wire(claim: link.Claim) -> control.ClaimResponse:
     """Return the answer to a claim as protobuf."""
     return control.ClaimResponse(
-        granted=claim.granted,
-        reason=claim.reason[:TEXT_LENGTH_MAX],
-        message_id=claim.message_id,
-        sender=claim.sender,
-        recipients=claim.recipients,
-        sha256=claim.sha256,
-        size=claim.size,
-        head=claim.head,
-        smtputf8=claim.smtputf8,
-        skip=claim.skip,
-        eight_bit=claim.eight_bit,
-        subject=claim.subject,
+        granted=claim.granted, reason=claim.reason[:TEXT_LENGTH_MAX], **fields_to_wire(claim)
     )
 
 
@@ -130,16 +120,4 @@ def claim_from_wire(message: control.ClaimResponse) -> link.Claim:
     """
     if not message.granted:
         return link.Claim(granted=False, reason=bounds.text(message.reason))
-    return link.Claim(
-        granted=True,
-        message_id=bounds.ulid(message.message_id),
-        sender=bounds.address(message.sender),
-        recipients=bounds.addresses(message.recipients),
-        sha256=bounds.digest(message.sha256),
-        size=bounds.number(message.size),
-        head=bounds.head(message.head),
-        skip=bounds.number(message.skip),
-        smtputf8=message.smtputf8,
-        eight_bit=message.eight_bit,
-        subject=bounds.shown(message.subject),
-    )
+    return link.Claim(granted=True, **fields_from_wire(message, link.Claim))

@@ -12,7 +12,8 @@ from borderscout.v1 import quarantine_pb2 as quarantine
 from common import link
 from common.identity import ShardIdentity
 from common.wire import bounds
-from common.wire.bounds import NAME_LENGTH_MAX, TEXT_LENGTH_MAX
+from common.wire.bounds import TEXT_LENGTH_MAX
+from common.wire.fields import fields_from_wire, fields_to_wire
 from common.wire.positions import identity_from_wire, identity_to_wire
 
 
@@ -24,7 +25,9 @@ def quarantine_request_to_wire(
         case ShardIdentity():
             return quarantine.QuarantineRequest(identity=identity_to_wire(request))
         case link.Case():
-            return quarantine.QuarantineRequest(opened=_case_to_wire(request))
+            return quarantine.QuarantineRequest(
+                opened=quarantine.QuarantineCase(**fields_to_wire(request))
+            )
         case link.Chunk():
             return quarantine.QuarantineRequest(chunk=chunk_to_wire(request))
         case _:
@@ -41,49 +44,11 @@ def quarantine_request_from_wire(message: quarantine.QuarantineRequest) -> link.
         case "identity":
             return identity_from_wire(message.identity)
         case "opened":
-            return _case_from_wire(message.opened)
+            return link.Case(**fields_from_wire(message.opened, link.Case))
         case "chunk":
             return chunk_from_wire(message.chunk)
         case _:
             return link.Unreadable(reason="a message that only a later version knows")
-
-
-def _case_to_wire(case: link.Case) -> quarantine.QuarantineCase:
-    return quarantine.QuarantineCase(
-        message_id=case.message_id,
-        quarantined_us=case.quarantined_us,
-        sender=case.sender,
-        recipients=case.recipients,
-        reason=case.reason,
-        detail=case.detail[:TEXT_LENGTH_MAX],
-        sha256=case.sha256,
-        size=case.size,
-        subject=case.subject[:TEXT_LENGTH_MAX],
-        client_address=case.client_address,
-        head=case.head,
-        smtputf8=case.smtputf8,
-        skip=case.skip,
-        eight_bit=case.eight_bit,
-    )
-
-
-def _case_from_wire(message: quarantine.QuarantineCase) -> link.Case:
-    return link.Case(
-        message_id=bounds.ulid(message.message_id),
-        quarantined_us=message.quarantined_us,
-        sender=bounds.address(message.sender),
-        recipients=bounds.addresses(message.recipients),
-        reason=bounds.text(message.reason, length_max=NAME_LENGTH_MAX),
-        detail=bounds.shown(message.detail),
-        sha256=bounds.digest(message.sha256),
-        size=bounds.number(message.size),
-        subject=bounds.shown(message.subject),
-        client_address=bounds.text(message.client_address, length_max=NAME_LENGTH_MAX),
-        head=bounds.head(message.head),
-        skip=bounds.number(message.skip),
-        smtputf8=message.smtputf8,
-        eight_bit=message.eight_bit,
-    )
 
 
 def chunk_to_wire(chunk: link.Chunk) -> quarantine.BodyChunk:

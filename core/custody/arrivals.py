@@ -6,30 +6,17 @@ says ``held``, and only then is a satellite told that it may let go of its copy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from common.clock import Clock
 from common.identity import ShardIdentity
+from common.link import Case, Taken, Wanted
 from core.custody.bodies import BodyFolder, Partial
-from core.quarantine.cases import Case, CaseFields, CaseRefused, CaseState
+from core.quarantine.cases import CaseRefused, CaseState
 from core.store.database import Database
 
 CHUNK_BYTES_MAX = 1_048_576  # four times what the link sends
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a satellite is told of one message.
-
-    Args:
-        message_id: the message.
-        offset: where to go on; without meaning when it is durable.
-        durable: body and case are on disk and the SHA-256 agrees.
-    """
-
-    message_id: str
-    offset: int
-    durable: bool
+Arrival = Wanted | Taken  # from where on the body is wanted, or that it is durable
 
 
 class Arrivals:
@@ -40,7 +27,7 @@ class Arrivals:
         self._bodies = bodies
         self._clock = clock
 
-    async def open_case(self, identity: ShardIdentity, fields: CaseFields) -> Wanted:
+    async def open_case(self, identity: ShardIdentity, told: Case) -> Arrival:
         """Keep what is said of a message, and tell from where on its body is wanted.
 
         Raises:
@@ -48,18 +35,18 @@ class Arrivals:
             CaseRefused: the message can never be taken.
             Fenced: a later life of the shard has spoken.
         """
-        case, is_new = await self._cases.open_case(identity, fields)
+        case, is_new = await self._cases.open_case(identity, told)
         if case.state is not CaseState.ARRIVING:
-            return _durable(case)
+            return Taken(case.message_id)
         partial = Partial(identity, case.message_id)
         async with self._bodies.lock(case.told.sha256):
             if is_new or await self._bodies.partial_size(partial) > case.told.size:
                 await self._bodies.discard(partial)
-            return Wanted(case.message_id, await self._bodies.partial_size(partial), False)
+            return Wanted(case.message_id, await self._bodies.partial_size(partial))
 
     async def append(
         self, identity: ShardIdentity, message_id: str, offset: int, data: bytes
-    ) -> Wanted:
+    ) -> Arrival:
         """Add octets to a body and tell from where on more is wanted.
 
         A repeat does no harm, and after a hole nothing is written.
@@ -71,14 +58,14 @@ class Arrivals:
         """
         case = await self._cases.arriving(identity, message_id)
         if case.state is not CaseState.ARRIVING:
-            return _durable(case)
+            return Taken(case.message_id)
         if offset < 0 or len(data) > CHUNK_BYTES_MAX or offset + len(data) > case.told.size:
             raise CaseRefused(message_id, "a chunk goes beyond the size that was announced")
         async with self._bodies.lock(case.told.sha256):
             size = await self._bodies.append(Partial(identity, message_id), offset, data)
-        return Wanted(message_id, size, False)
+        return Wanted(message_id, size)
 
-    async def complete(self, identity: ShardIdentity, message_id: str) -> Wanted:
+    async def complete(self, identity: ShardIdentity, message_id: str) -> Arrival:
         """Take a body that has arrived, durably; when octets are missing, tell from where on.
 
         Raises:
@@ -93,15 +80,12 @@ class Arrivals:
             # Another stream of the same shard may have been quicker: look again, under the lock.
             case = await self._cases.arriving(identity, message_id)
             if case.state is not CaseState.ARRIVING:
-                return _durable(case)
+                return Taken(case.message_id)
             told = case.told
             size = await self._bodies.partial_size(partial)
             if size < told.size:
-                return Wanted(message_id, size, False)
+                return Wanted(message_id, size)
             await self._bodies.complete(partial, sha256=told.sha256, size=told.size)
             # The body is ours. The satellite may let go of its own only after this commit.
-            return _durable(await self._cases.hold(identity, message_id))
-
-
-def _durable(case: Case) -> Wanted:
-    return Wanted(case.message_id, case.told.size, True)
+            await self._cases.hold(identity, message_id)
+            return Taken(message_id)

@@ -14,7 +14,7 @@ from common.identity import ShardIdentity
 from common.ids import is_ulid
 from common.tasks import finish
 from core.custody.bodies import BodyFolder, Partial
-from core.quarantine.cases import TABLE, Case, CaseNotHeld, CaseState, UnknownCase
+from core.quarantine.cases import TABLE, CaseNotHeld, CaseState, KeptCase, UnknownCase
 from core.quarantine.retention import kept_since_us
 from core.store.cases import CaseFilter
 from core.store.database import Database
@@ -49,7 +49,7 @@ class Custody:
         node: str | None = None,
         before: tuple[int, str] | None = None,
         limit: int = 50,
-    ) -> list[Case]:
+    ) -> list[KeptCase]:
         """Return cases, the newest first.
 
         Args:
@@ -76,7 +76,7 @@ class Custody:
             limit=limit,
         )
 
-    async def case(self, message_id: str) -> Case | None:
+    async def case(self, message_id: str) -> KeptCase | None:
         """Return one case, or None when there is none."""
         return await self._cases.case(message_id) if is_ulid(message_id) else None
 
@@ -95,7 +95,7 @@ class Custody:
             raise CaseNotHeld(message_id, case.state, "read")
         return await self._bodies.read(case.told.sha256, offset, length)
 
-    async def delete(self, message_id: str, *, who: str) -> Case:
+    async def delete(self, message_id: str, *, who: str) -> KeptCase:
         """Delete a message's body for good; its row stays. A second time changes nothing.
 
         Raises:
@@ -141,7 +141,7 @@ class Custody:
                     bodies += 1
         return SweptFiles(partials, bodies)
 
-    async def _delete(self, case: Case, who: str) -> Case:
+    async def _delete(self, case: KeptCase, who: str) -> KeptCase:
         async with self._bodies.lock(case.told.sha256):
             deleted = await self._cases.delete(case.message_id, who=who)
             if deleted.body_is_free:

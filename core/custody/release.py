@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 
 from common.clock import Clock, new_id
 from common.errors import PeerError
 from common.identity import ShardIdentity, check_identity
 from common.ids import is_ulid
+from common.link import Claim
 from core.custody.bodies import BodyFolder
 from core.quarantine.assignment import Place, Release
 from core.quarantine.cases import UnknownCase
@@ -27,40 +27,6 @@ FETCH_BYTES_MAX = 1_048_576  # of a body at a time
 
 class FetchRefused(PeerError):
     """A shard asked for a body that no release gives it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A release that a connected shard may claim."""
-
-    release_id: str
-    message_id: str
-    node: str
-    shard: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimGrant:
-    """What a shard needs to deliver a release, but for the body."""
-
-    release_id: str
-    message_id: str
-    sender: str
-    recipients: tuple[str, ...]
-    sha256: bytes
-    size: int
-    head: bytes
-    skip: int
-    smtputf8: bool
-    eight_bit: bool
-    subject: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimRefused:
-    """Why a shard may not deliver a release."""
-
-    reason: str
 
 
 class Releases:
@@ -98,17 +64,16 @@ class Releases:
             self._subscribers.wake()
         return release
 
-    async def offers(self, connected: Collection[Place]) -> list[Offer]:
+    async def offers(self, connected: Collection[Place]) -> list[Release]:
         """Return what the connected shards should be offered now, assigning what nobody has.
 
         Call it when a shard comes, when a release is new, and every few seconds: a release that
         its shard did not claim in time passes to another. What was claimed is offered to its
         holder until it is done, since the answer to a claim may be lost.
         """
-        found = await self._releases.assigned(connected, claim_wait_us=self._claim_wait_us)
-        return [Offer(one.id, one.message_id, one.node, one.shard) for one in found]
+        return await self._releases.assigned(connected, claim_wait_us=self._claim_wait_us)
 
-    async def claim(self, identity: ShardIdentity, release_id: str) -> ClaimGrant | ClaimRefused:
+    async def claim(self, identity: ShardIdentity, release_id: str) -> Claim:
         """Give a release to the shard that it is assigned to, durably; a repeat is granted too.
 
         Raises:
@@ -118,21 +83,8 @@ class Releases:
         check_identity(identity)
         claimed = await self._releases.claim(identity, release_id)
         if claimed.case is None:
-            return ClaimRefused(claimed.reason)
-        told = claimed.case.told
-        return ClaimGrant(
-            release_id=release_id,
-            message_id=told.message_id,
-            sender=told.sender,
-            recipients=told.recipients,
-            sha256=told.sha256,
-            size=told.size,
-            head=told.head,
-            skip=told.skip,
-            smtputf8=told.smtputf8,
-            eight_bit=told.eight_bit,
-            subject=told.subject,
-        )
+            return Claim(granted=False, reason=claimed.reason)
+        return Claim.granted_for(claimed.case.told)
 
     async def read(
         self, identity: ShardIdentity, release_id: str, offset: int, length: int

@@ -11,12 +11,11 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from common.identity import ShardIdentity
+from common.link import Case, Claim
 from common.records import LogRecord
-from core.custody.arrivals import Wanted
-from core.custody.release import ClaimGrant, ClaimRefused, Offer
+from core.custody.arrivals import Arrival
 from core.feed.feed import PreferenceSource
 from core.quarantine.assignment import Release
-from core.quarantine.cases import CaseFields
 
 
 class RecordSink(Protocol):
@@ -51,23 +50,21 @@ class Store(Protocol):
 class CaseSink(Protocol):
     """Where quarantined mail becomes durable."""
 
-    async def open_case(self, identity: ShardIdentity, fields: CaseFields) -> Wanted: ...
+    async def open_case(self, identity: ShardIdentity, told: Case) -> Arrival: ...
 
     async def append(
         self, identity: ShardIdentity, message_id: str, offset: int, data: bytes
-    ) -> Wanted: ...
+    ) -> Arrival: ...
 
-    async def complete(self, identity: ShardIdentity, message_id: str) -> Wanted: ...
+    async def complete(self, identity: ShardIdentity, message_id: str) -> Arrival: ...
 
 
 class ReleaseSource(Protocol):
     """Who may deliver a released message."""
 
-    async def offers(self, connected: Collection[tuple[str, int]]) -> list[Offer]: ...
+    async def offers(self, connected: Collection[tuple[str, int]]) -> list[Release]: ...
 
-    async def claim(
-        self, identity: ShardIdentity, release_id: str
-    ) -> ClaimGrant | ClaimRefused: ...
+    async def claim(self, identity: ShardIdentity, release_id: str) -> Claim: ...
 
     async def read(
         self, identity: ShardIdentity, release_id: str, offset: int, length: int

@@ -6,7 +6,6 @@ case are on disk and the SHA-256 agrees: from then on the core answers for the m
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import AsyncIterator
 from typing import assert_never
 
@@ -21,10 +20,10 @@ from common.link import Case, Chunk, NotTaken, Taken, Unreadable, Wanted
 from common.rpc import LET_IN
 from common.tasks import finish
 from common.wire import WireError
-from core.custody import arrivals
+from core.custody.arrivals import Arrival
 from core.link.calls import Access, Context, Streams, first_message, until_first
 from core.link.ports import CaseSink
-from core.quarantine.cases import BodyMismatch, CaseFields, CaseRefused
+from core.quarantine.cases import BodyMismatch, CaseRefused
 
 log = structlog.get_logger()
 
@@ -112,11 +111,8 @@ class IncomingBodies:
         """Take note of a case, and say from where on its body is wanted."""
         if len(self._wanted) >= OPEN_MAX and case.message_id not in self._wanted:
             raise PeerError(f"more than {OPEN_MAX} bodies under way on one stream")
-        fields = CaseFields(
-            **{item.name: getattr(case, item.name) for item in dataclasses.fields(case)}
-        )
         try:
-            wanted = await self._sink.open_case(self.identity, fields)
+            wanted = await self._sink.open_case(self.identity, case)
         except CaseRefused as error:
             return self._refused(error)
         return self._told(wanted)
@@ -129,26 +125,27 @@ class IncomingBodies:
             return await self._take(chunk)
         except BodyMismatch as error:
             log.error("quarantine.body_differs", message=error.message_id, reason=error.reason)
-            return self._told(arrivals.Wanted(chunk.message_id, 0, False))
+            return self._told(Wanted(chunk.message_id, 0))
         except CaseRefused as error:
             return self._refused(error)
 
     async def _take(self, chunk: Chunk) -> list[Reply]:
         end = chunk.offset + len(chunk.data)
         wanted = await self._sink.append(self.identity, chunk.message_id, chunk.offset, chunk.data)
-        if wanted.durable or wanted.offset != end:
+        if wanted != Wanted(chunk.message_id, end):
             return self._told(wanted)
         self._wanted[chunk.message_id] = end
         if not chunk.last:
             return []
         return self._told(await self._sink.complete(self.identity, chunk.message_id))
 
-    def _told(self, wanted: arrivals.Wanted) -> list[Reply]:
-        if wanted.durable:
-            self._wanted.pop(wanted.message_id, None)
-            return [Taken(wanted.message_id)]
-        self._wanted[wanted.message_id] = wanted.offset
-        return [Wanted(wanted.message_id, wanted.offset)]
+    def _told(self, arrival: Arrival) -> list[Reply]:
+        match arrival:
+            case Taken(message_id=message_id):
+                self._wanted.pop(message_id, None)
+            case Wanted(message_id=message_id, offset=offset):
+                self._wanted[message_id] = offset
+        return [arrival]
 
     def _refused(self, error: CaseRefused) -> list[Reply]:
         log.error("quarantine.refused", message=error.message_id, reason=error.reason)

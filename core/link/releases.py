@@ -18,7 +18,7 @@ from common.clock import Clock
 from common.errors import EnvironmentFailure
 from common.ids import is_ulid
 from common.link import CHUNK_BYTES_MAX, Chunk, Claim, ReleaseOffer
-from core.custody.release import ClaimGrant, ClaimRefused, FetchRefused
+from core.custody.release import FetchRefused
 from core.link.calls import Access, Context
 from core.link.ports import ReleaseSource
 
@@ -82,9 +82,9 @@ class ReleaseCalls:
         except EnvironmentFailure as error:
             log.error("releases.not_offered", reason=error.what)
             return
-        for offer in offers:
+        for due in offers:
             # One that finds no room comes again with the next look.
-            self._tell(offer.node, offer.shard, ReleaseOffer(offer.release_id, offer.message_id))
+            self._tell(due.node, due.shard, ReleaseOffer(due.id, due.message_id))
 
     async def _tick(self) -> None:
         while True:
@@ -99,14 +99,12 @@ class ReleaseCalls:
         self._access.check(context, identity)
         if not is_ulid(request.release_id):
             return wire.claim_to_wire(Claim(granted=False, reason="no such release"))
-        found = await self._source.claim(identity, request.release_id)
-        match found:
-            case ClaimRefused(reason=reason):
-                log.info("release.not_granted", release=request.release_id, reason=reason)
-                return wire.claim_to_wire(Claim(granted=False, reason=reason))
-            case ClaimGrant():
-                log.info("release.claimed", release=found.release_id, shard=str(identity))
-                return wire.claim_to_wire(_claim(found))
+        claim = await self._source.claim(identity, request.release_id)
+        if claim.granted:
+            log.info("release.claimed", release=request.release_id, shard=str(identity))
+        else:
+            log.info("release.not_granted", release=request.release_id, reason=claim.reason)
+        return wire.claim_to_wire(claim)
 
     async def fetch(self, request: control_pb2.FetchRequest, context: Context) -> None:
         """Serve the body of a claimed release from any offset to its end."""
@@ -136,19 +134,3 @@ async def _forward(event: asyncio.Event, due: asyncio.Event) -> None:
         await event.wait()
         event.clear()
         due.set()
-
-
-def _claim(grant: ClaimGrant) -> Claim:
-    return Claim(
-        granted=True,
-        message_id=grant.message_id,
-        sender=grant.sender,
-        recipients=grant.recipients,
-        sha256=grant.sha256,
-        size=grant.size,
-        head=grant.head,
-        skip=grant.skip,
-        smtputf8=grant.smtputf8,
-        eight_bit=grant.eight_bit,
-        subject=grant.subject,
-    )

@@ -7,12 +7,14 @@ the satellite may let go of its own. Source: DESIGN P8; SYNC.md 4.3.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from common.errors import LocalError, PeerError
+from common.field_kinds import FieldKind, field_kinds
 from common.ids import is_ulid
+from common.link import Case
 from core.records.search import iso_time
 
 BODY_BYTES_MAX = 256 * 1024 * 1024  # no satellite accepts a larger message
@@ -100,47 +102,7 @@ def check_step(message_id: str, before: CaseState, after: CaseState, *, wish: st
         raise CaseNotHeld(message_id, before, wish)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseFields:
-    """What a satellite says of a message that it quarantined.
-
-    Args:
-        message_id: the message, a ULID.
-        quarantined_us: when, microseconds since the epoch, UTC.
-        sender: the envelope's; empty for the null reverse-path.
-        recipients: those whose copy is quarantined.
-        reason: virus, spam, blacklist, policy, unscannable, waited or postmaster.
-        detail: the threat, rule or entry that decided.
-        sha256: of the body, 32 octets.
-        size: of the body, octets.
-        subject: for lists.
-        client_address: who brought it.
-        head: what a delivered copy begins with.
-        skip: octets of the body that ``head`` replaces in a delivered copy.
-        smtputf8: whether the envelope needs SMTPUTF8.
-        eight_bit: whether BODY=8BITMIME was said.
-    """
-
-    message_id: str
-    quarantined_us: int
-    sender: str
-    recipients: tuple[str, ...]
-    reason: str
-    detail: str
-    sha256: bytes
-    size: int
-    subject: str
-    client_address: str
-    head: bytes
-    skip: int
-    smtputf8: bool
-    eight_bit: bool
-
-
-FIELD_NAMES = tuple(item.name for item in fields(CaseFields))
-
-
-def check_fields(given: CaseFields) -> CaseFields:
+def check_case(given: Case) -> Case:
     """Return what a satellite said, once it may stand in a row and name a file.
 
     Raises:
@@ -152,7 +114,7 @@ def check_fields(given: CaseFields) -> CaseFields:
     return given
 
 
-def _complaint(given: CaseFields) -> str:
+def _complaint(given: Case) -> str:
     checks = {
         "its message id is no ULID": is_ulid(given.message_id),
         "its SHA-256 is not 32 octets": len(given.sha256) == SHA256_BYTES,
@@ -168,8 +130,8 @@ def _complaint(given: CaseFields) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One quarantined message as the core knows it.
+class KeptCase:
+    """One quarantined message as the core keeps it.
 
     Args:
         told: what its satellite said of it.
@@ -182,7 +144,7 @@ class Case:
         deleted_by: by whom.
     """
 
-    told: CaseFields
+    told: Case
     node: str
     shard: int
     incarnation: str
@@ -200,23 +162,33 @@ class Case:
         return self.told.quarantined_us
 
     def as_json(self) -> dict[str, Any]:
-        """Return the case as it is shown."""
-        told = self.told
-        return {
-            "message_id": told.message_id,
+        """Return the case as it is shown: what its satellite said of it, and what became of it."""
+        shown = {
+            _SHOWN_AS.get(name, name): _shown(kind, getattr(self.told, name))
+            for name, kind in field_kinds(Case).items()
+            if name not in _FOR_DELIVERY
+        }
+        return shown | {
             "state": str(self.state),
             "node": self.node,
             "shard": self.shard,
-            "quarantined": iso_time(told.quarantined_us),
-            "sender": told.sender,
-            "recipients": list(told.recipients),
-            "reason": told.reason,
-            "detail": told.detail,
-            "subject": told.subject,
-            "client": told.client_address,
-            "size": told.size,
-            "sha256": told.sha256.hex(),
             "held": iso_time(self.held_us) if self.held_us else None,
             "deleted": iso_time(self.deleted_us) if self.deleted_us else None,
             "deleted_by": self.deleted_by,
         }
+
+
+_SHOWN_AS = {"quarantined_us": "quarantined", "client_address": "client"}
+_FOR_DELIVERY = {"head", "skip", "smtputf8", "eight_bit"}  # of a copy; they tell people nothing
+
+
+def _shown(kind: FieldKind, value: Any) -> Any:
+    match kind:
+        case FieldKind.TIME:
+            return iso_time(value)
+        case FieldKind.ADDRESSES:
+            return list(value)
+        case FieldKind.DIGEST:
+            return value.hex()
+        case _:
+            return value

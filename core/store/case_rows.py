@@ -12,8 +12,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from common.address import domain_of, fold
+from common.field_kinds import FieldKind, field_kinds
 from common.identity import ShardIdentity
-from core.quarantine.cases import Case, CaseFields, CaseState, UnknownCase
+from common.link import Case
+from core.quarantine.cases import CaseState, KeptCase, UnknownCase
 from core.records.bounds import (
     LABEL_LENGTH_MAX,
     NAME_LENGTH_MAX,
@@ -24,7 +26,7 @@ from core.records.bounds import (
 from core.store import tables
 
 
-def find(connection: Connection, message_id: str) -> Case | None:
+def find(connection: Connection, message_id: str) -> KeptCase | None:
     """Return one case, locked on a server until the transaction ends."""
     table = tables.quarantine_case
     query = select(table).where(table.c.message_id == message_id).with_for_update()
@@ -32,7 +34,7 @@ def find(connection: Connection, message_id: str) -> Case | None:
     return as_case(row) if row is not None else None
 
 
-def get(connection: Connection, message_id: str) -> Case:
+def get(connection: Connection, message_id: str) -> KeptCase:
     """Return one case.
 
     Raises:
@@ -44,25 +46,11 @@ def get(connection: Connection, message_id: str) -> Case:
     return case
 
 
-def as_case(row: Row[Any]) -> Case:
+def as_case(row: Row[Any]) -> KeptCase:
     """Return the case of a row."""
-    return Case(
-        told=CaseFields(
-            message_id=row.message_id,
-            quarantined_us=row.quarantined_us,
-            sender=row.sender,
-            recipients=tuple(json.loads(row.recipients)),
-            reason=row.reason,
-            detail=row.detail,
-            sha256=row.sha256,
-            size=row.size,
-            subject=row.subject,
-            client_address=row.client_address,
-            head=row.head,
-            skip=row.skip,
-            smtputf8=row.smtputf8,
-            eight_bit=row.eight_bit,
-        ),
+    told = {name: getattr(row, name) for name in field_kinds(Case)}
+    return KeptCase(
+        told=Case(**told | {"recipients": tuple(json.loads(row.recipients))}),
         node=row.node,
         shard=row.shard,
         incarnation=row.incarnation,
@@ -73,30 +61,32 @@ def as_case(row: Row[Any]) -> Case:
     )
 
 
-def tidy(told: CaseFields) -> CaseFields:
+def tidy(told: Case) -> Case:
     """Return what a satellite said, with every text such that it can be stored."""
-    return CaseFields(
-        message_id=told.message_id,
-        quarantined_us=whole_number(told.quarantined_us, highest=TIME_US_MAX),
-        sender=storable(told.sender, length_max=NAME_LENGTH_MAX),
-        recipients=tuple(storable(r, length_max=NAME_LENGTH_MAX) for r in told.recipients),
-        reason=storable(told.reason, length_max=LABEL_LENGTH_MAX),
-        detail=storable(told.detail),
-        sha256=told.sha256,
-        size=told.size,
-        subject=storable(told.subject),
-        client_address=storable(told.client_address, length_max=LABEL_LENGTH_MAX),
-        head=told.head,
-        skip=told.skip,
-        smtputf8=told.smtputf8,
-        eight_bit=told.eight_bit,
-    )
+    kinds = field_kinds(Case)
+    return Case(**{name: _tidied(kind, getattr(told, name)) for name, kind in kinds.items()})
+
+
+def _tidied(kind: FieldKind, value: Any) -> Any:
+    match kind:
+        case FieldKind.TIME:
+            return whole_number(value, highest=TIME_US_MAX)
+        case FieldKind.ADDRESS:
+            return storable(value, length_max=NAME_LENGTH_MAX)
+        case FieldKind.ADDRESSES:
+            return tuple(storable(one, length_max=NAME_LENGTH_MAX) for one in value)
+        case FieldKind.LABEL:
+            return storable(value, length_max=LABEL_LENGTH_MAX)
+        case FieldKind.SHOWN:
+            return storable(value)
+        case _:
+            return value  # it was checked, and is no text
 
 
 def put(
     connection: Connection,
     identity: ShardIdentity,
-    told: CaseFields,
+    told: Case,
     *,
     customer_of: Callable[[str], str],
 ) -> None:
@@ -105,24 +95,12 @@ def put(
         connection.execute(delete(table).where(table.c.message_id == told.message_id))
     connection.execute(
         insert(tables.quarantine_case).values(
-            message_id=told.message_id,
+            **{name: getattr(told, name) for name in field_kinds(Case)}
+            | {"recipients": json.dumps(told.recipients)},
             node=identity.node,
             shard=identity.shard,
             incarnation=identity.incarnation,
             state=str(CaseState.ARRIVING),
-            quarantined_us=told.quarantined_us,
-            sender=told.sender,
-            recipients=json.dumps(told.recipients),
-            reason=told.reason,
-            detail=told.detail,
-            sha256=told.sha256,
-            size=told.size,
-            subject=told.subject,
-            client_address=told.client_address,
-            head=told.head,
-            skip=told.skip,
-            smtputf8=told.smtputf8,
-            eight_bit=told.eight_bit,
             held_us=0,
             deleted_us=0,
             deleted_by="",
@@ -131,7 +109,7 @@ def put(
     connection.execute(insert(tables.case_recipient), _recipients(told, customer_of))
 
 
-def _recipients(told: CaseFields, customer_of: Callable[[str], str]) -> list[dict[str, str]]:
+def _recipients(told: Case, customer_of: Callable[[str], str]) -> list[dict[str, str]]:
     rows: dict[str, dict[str, str]] = {}
     for address in told.recipients:
         folded, domain = fold(address), domain_of(address)

@@ -12,13 +12,13 @@ from sqlalchemy import Connection, and_, exists, or_, select
 
 from common.clock import Clock
 from common.identity import ShardIdentity, check_identity
+from common.link import Case
 from core.quarantine.cases import (
     KEEPING_BODY,
-    Case,
-    CaseFields,
     CaseRefused,
     CaseState,
-    check_fields,
+    KeptCase,
+    check_case,
     check_step,
 )
 from core.store import case_rows, incarnations, tables
@@ -46,7 +46,7 @@ class CaseFilter:
 class Deleted:
     """A case that is gone, and whether its body may go too."""
 
-    case: Case
+    case: KeptCase
     body_is_free: bool
 
 
@@ -61,7 +61,7 @@ class CaseStore:
         self._clock = clock
         self._preferences = preferences
 
-    async def open_case(self, identity: ShardIdentity, told: CaseFields) -> tuple[Case, bool]:
+    async def open_case(self, identity: ShardIdentity, told: Case) -> tuple[KeptCase, bool]:
         """Keep what a satellite says of a message; return the case and whether it is begun anew.
 
         Raises:
@@ -70,7 +70,7 @@ class CaseStore:
             Fenced: a later life of the shard has spoken.
         """
         check_identity(identity)
-        told = case_rows.tidy(check_fields(told))
+        told = case_rows.tidy(check_case(told))
         preferences = self._preferences.current
         now_us = self._clock.now_us()
 
@@ -78,7 +78,7 @@ class CaseStore:
             route = preferences.route(domain)
             return route.customer if route else ""
 
-        def work(connection: Connection) -> tuple[Case, bool]:
+        def work(connection: Connection) -> tuple[KeptCase, bool]:
             incarnations.enter(connection, identity, now_us=now_us)
             case = case_rows.find(connection, told.message_id)
             if case is not None:
@@ -93,7 +93,7 @@ class CaseStore:
 
         return await self._writer.run(work)
 
-    async def arriving(self, identity: ShardIdentity, message_id: str) -> Case:
+    async def arriving(self, identity: ShardIdentity, message_id: str) -> KeptCase:
         """Return a case of this shard that its body may be written for.
 
         Raises:
@@ -101,7 +101,7 @@ class CaseStore:
             Fenced: a later life of the shard has spoken.
         """
 
-        def read(connection: Connection) -> Case:
+        def read(connection: Connection) -> KeptCase:
             incarnations.check(connection, identity)
             case = case_rows.find(connection, message_id)
             if case is None:
@@ -113,7 +113,7 @@ class CaseStore:
 
         return await self._reader.run(read)
 
-    async def hold(self, identity: ShardIdentity, message_id: str) -> Case:
+    async def hold(self, identity: ShardIdentity, message_id: str) -> KeptCase:
         """Write that a body is durable and right; after this the satellite may let go of its own.
 
         Raises:
@@ -122,7 +122,7 @@ class CaseStore:
         """
         now_us = self._clock.now_us()
 
-        def work(connection: Connection) -> Case:
+        def work(connection: Connection) -> KeptCase:
             incarnations.enter(connection, identity, now_us=now_us)
             case = case_rows.get(connection, message_id)
             _check_owner(case, identity)
@@ -132,11 +132,11 @@ class CaseStore:
 
         return await self._writer.run(work)
 
-    async def case(self, message_id: str) -> Case | None:
+    async def case(self, message_id: str) -> KeptCase | None:
         """Return one case, or None when there is none."""
         return await self._reader.run(lambda connection: case_rows.find(connection, message_id))
 
-    async def cases(self, wanted: CaseFilter, *, limit: int) -> list[Case]:
+    async def cases(self, wanted: CaseFilter, *, limit: int) -> list[KeptCase]:
         """Return cases, the newest first."""
         table, of = tables.quarantine_case, tables.case_recipient
         query = select(table).order_by(table.c.quarantined_us.desc(), table.c.message_id.desc())
@@ -205,13 +205,13 @@ class CaseStore:
         return await self._reader.run(lambda connection: _is_needed(connection, sha256))
 
 
-def _check_owner(case: Case, identity: ShardIdentity) -> None:
+def _check_owner(case: KeptCase, identity: ShardIdentity) -> None:
     if (case.node, case.shard) != identity.place:
         # P9: a stolen certificate must not reach another node's mail.
         raise CaseRefused(case.message_id, "it belongs to another shard")
 
 
-def _check_same_body(case: Case, told: CaseFields) -> None:
+def _check_same_body(case: KeptCase, told: Case) -> None:
     if (case.told.sha256, case.told.size) != (told.sha256, told.size):
         # To say `durable` would let the satellite delete a body that nobody else has.
         raise CaseRefused(case.message_id, "another body was taken for it before")

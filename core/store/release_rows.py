@@ -17,21 +17,7 @@ from core.store import case_rows, tables
 
 def as_release(row: Row[Any]) -> Release:
     """Return the release of a row."""
-    return Release(
-        id=row.id,
-        message_id=row.message_id,
-        requested_us=row.requested_us,
-        requested_by=row.requested_by,
-        again=row.again,
-        state=ReleaseState(row.state),
-        node=row.node,
-        shard=row.shard,
-        incarnation=row.incarnation,
-        assigned_us=row.assigned_us,
-        claimed_us=row.claimed_us,
-        done_us=row.done_us,
-        released_as=row.released_as,
-    )
+    return Release(**{**row._mapping, "state": ReleaseState(row.state)})
 
 
 def find(connection: Connection, release_id: str) -> Release | None:

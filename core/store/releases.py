@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, select
 from common.clock import Clock
 from common.identity import ShardIdentity
 from core.quarantine.assignment import Place, Release, ReleaseState, assign, refusal
-from core.quarantine.cases import Case, CaseNotHeld, CaseState, check_step
+from core.quarantine.cases import CaseNotHeld, CaseState, KeptCase, check_step
 from core.store import case_rows, incarnations, release_rows, tables
 from core.store.audit import write_entry
 from core.store.writer import StoreReader, StoreWriter
@@ -24,7 +24,7 @@ class Claimed:
     """A release and its case; ``reason`` says why it is not granted, empty when it is."""
 
     release: Release | None
-    case: Case | None
+    case: KeptCase | None
     reason: str
 
 
@@ -169,7 +169,7 @@ def _is_due(release: Release, newest: str) -> bool:
     return release.state is ReleaseState.WAITING or release.incarnation == newest
 
 
-def _open(connection: Connection) -> list[tuple[Release, Case, str]]:
+def _open(connection: Connection) -> list[tuple[Release, KeptCase, str]]:
     """Return releases that are not done, each with its case and its shard's newest life."""
     table, shard = tables.release, tables.shard
     query = select(table).where(table.c.state != str(ReleaseState.DONE)).order_by(table.c.id)
@@ -177,7 +177,7 @@ def _open(connection: Connection) -> list[tuple[Release, Case, str]]:
         (row.node, row.shard): row.incarnation
         for row in connection.execute(select(shard.c.node, shard.c.shard, shard.c.incarnation))
     }
-    found: list[tuple[Release, Case, str]] = []
+    found: list[tuple[Release, KeptCase, str]] = []
     for row in connection.execute(query).all():
         release = release_rows.as_release(row)
         case = case_rows.find(connection, release.message_id)

@@ -15,14 +15,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from common import rpc, wire
 from common.identity import ShardIdentity
-from common.link import Case, Hello, PreferencesHello, Records
+from common.link import Hello, PreferencesHello, Records
 from common.preferences.documents import NOTHING
 from common.records import LogRecord
 from common.reports import NodeReport
 from common.rpc import TlsFiles
 from inventory.certificates import Identity
 from satellite.link.streams import let_in
-from tests.support.core.rooms import case_fields, identity, made_id
+from tests.support.core.rooms import identity, made_id, told_case
 from tests.support.network.link import CLUSTER, Certificates, Core, until
 
 pytestmark = pytest.mark.integration
@@ -71,8 +71,7 @@ class Intruder:
         call = self.stub.Quarantine(timeout=CALL_S)
         await call.write(wire.quarantine_request_to_wire(who))
         await let_in(call)
-        case = Case(**{name: getattr(CASE, name) for name in CASE.__dataclass_fields__})
-        await self.first_answer(call, wire.quarantine_request_to_wire(case))
+        await self.first_answer(call, wire.quarantine_request_to_wire(CASE))
 
     async def claim(self, who: ShardIdentity) -> None:
         request = control_pb2.ClaimRequest(
@@ -97,7 +96,7 @@ class Intruder:
             call.cancel()
 
 
-CASE = case_fields(made_id(9), b"hello")
+CASE = told_case(made_id(9), b"hello")
 CALLS = ["control", "preferences", "records", "quarantine", "claim", "fetch"]
 
 

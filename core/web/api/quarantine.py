@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from core.quarantine.cases import Case, CaseState, UnknownCase
+from core.quarantine.cases import CaseState, KeptCase, UnknownCase
 from core.records.bounds import TIME_US_MAX
 from core.web.request.caller import Caller
 from core.web.request.services import Core, Services
@@ -103,7 +103,7 @@ async def delete(core: Core, who: Caller, message_id: MessageId) -> dict[str, An
     return (await core.custody.delete(message_id, who=who)).as_json()
 
 
-async def _known(core: Services, message_id: str) -> Case:
+async def _known(core: Services, message_id: str) -> KeptCase:
     found = await core.custody.case(message_id)
     if found is None:
         raise UnknownCase(message_id)

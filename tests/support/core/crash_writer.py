@@ -12,10 +12,11 @@ import sys
 from pathlib import Path
 
 from common.clock import SystemClock
+from common.link import Wanted
 from core.custody.arrivals import Arrivals
 from core.custody.bodies import BodyFolder
 from core.store.database import Database
-from tests.support.core.rooms import accepted, case_fields, document, ended, identity, made_id
+from tests.support.core.rooms import accepted, document, ended, identity, made_id, told_case
 
 LON = identity()
 
@@ -62,8 +63,8 @@ async def upload(arrivals: Arrivals) -> None:
     number = 0
     while True:
         body, message = body_of(number), made_id(number)
-        wanted = await arrivals.open_case(LON, case_fields(message, body))
-        while not wanted.durable:
+        wanted = await arrivals.open_case(LON, told_case(message, body))
+        while isinstance(wanted, Wanted):
             chunk = body[wanted.offset : wanted.offset + 16_384]
             await arrivals.append(LON, message, wanted.offset, chunk)
             wanted = await arrivals.complete(LON, message)

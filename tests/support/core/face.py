@@ -15,6 +15,7 @@ import httpx
 
 from common.clock import Clock
 from common.identity import ShardIdentity
+from common.link import Taken
 from common.preferences import Position
 from common.reports import EngineReport, HoldReport, NodeReport
 from core.custody.arrivals import Arrivals
@@ -27,7 +28,7 @@ from core.settings import CoreSettings, NodeEntry, TlsFiles
 from core.store.database import Database
 from core.web.application import application_of
 from core.web.request.services import Services
-from tests.support.core.rooms import case_fields, identity
+from tests.support.core.rooms import identity, told_case
 
 BASE = "http://core.test"
 
@@ -78,10 +79,10 @@ class Face:
     async def hold(self, message: str, body: bytes, **more: Any) -> None:
         """Let a quarantined message arrive."""
         shard = identity()
-        await self.arrivals.open_case(shard, case_fields(message, body, **more))
+        await self.arrivals.open_case(shard, told_case(message, body, **more))
         if body:
             await self.arrivals.append(shard, message, 0, body)
-        assert (await self.arrivals.complete(shard, message)).durable
+        assert await self.arrivals.complete(shard, message) == Taken(message)
 
     def hear(self, node: str = "lon1", *, revision: int = 0, **more: Any) -> None:
         """Let a node report that it has applied a revision."""

@@ -11,10 +11,10 @@ from typing import Any
 
 from common.identity import ShardIdentity
 from common.ids import ulid
+from common.link import Case
 from common.preferences import Document
 from common.preferences.documents import canonical_json
 from common.records import LogRecord, encode_fields
-from core.quarantine.cases import CaseFields
 
 START_US = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
 
@@ -83,7 +83,7 @@ def ended(
     return record(sequence, "ended", message_id, recipients=[one])
 
 
-def case_fields(message_id: str, body: bytes, /, **more: Any) -> CaseFields:
+def told_case(message_id: str, body: bytes, /, **more: Any) -> Case:
     """Return what a satellite says of a quarantined message."""
     values: dict[str, Any] = {
         "message_id": message_id,
@@ -101,4 +101,4 @@ def case_fields(message_id: str, body: bytes, /, **more: Any) -> CaseFields:
         "smtputf8": False,
         "eight_bit": False,
     }
-    return CaseFields(**(values | more))
+    return Case(**(values | more))

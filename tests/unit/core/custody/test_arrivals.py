@@ -10,23 +10,24 @@ from typing import Any
 import pytest
 
 from common.errors import EnvironmentFailure
-from core.custody.arrivals import Arrivals, Wanted
+from common.link import Taken, Wanted
+from core.custody.arrivals import Arrival, Arrivals
 from core.custody.bodies import BodyFolder
 from core.custody.custody import Custody
 from core.quarantine.cases import BodyMismatch, CaseRefused, CaseState
 from core.records.intake import Fenced
 from core.store.database import Database
 from tests.support.clock import FakeClock
-from tests.support.core.rooms import case_fields, identity, made_id
+from tests.support.core.rooms import identity, made_id, told_case
 
 LON = identity()
 ID = made_id(77)
 BODY = b"Subject: x\r\n\r\n" + b"evil\r\n" * 5_000
 
 
-async def _send(arrivals: Arrivals, message_id: str = ID, body: bytes = BODY) -> Wanted:
-    wanted = await arrivals.open_case(LON, case_fields(message_id, body))
-    while not wanted.durable and wanted.offset < len(body):
+async def _send(arrivals: Arrivals, message_id: str = ID, body: bytes = BODY) -> Arrival:
+    wanted = await arrivals.open_case(LON, told_case(message_id, body))
+    while isinstance(wanted, Wanted) and wanted.offset < len(body):
         chunk = body[wanted.offset : wanted.offset + 4_096]
         wanted = await arrivals.append(LON, message_id, wanted.offset, chunk)
     return await arrivals.complete(LON, message_id)
@@ -35,27 +36,27 @@ async def _send(arrivals: Arrivals, message_id: str = ID, body: bytes = BODY) ->
 async def test_a_message_arrives_and_a_repeat_is_answered_at_once(
     arrivals: Arrivals, custody: Custody
 ) -> None:
-    assert (await _send(arrivals)).durable
+    assert await _send(arrivals) == Taken(ID)
 
-    assert await arrivals.open_case(LON, case_fields(ID, BODY)) == Wanted(ID, len(BODY), True)
-    assert (await arrivals.append(LON, ID, 0, BODY[:100])).durable
-    assert (await arrivals.complete(LON, ID)).durable
+    assert await arrivals.open_case(LON, told_case(ID, BODY)) == Taken(ID)
+    assert await arrivals.append(LON, ID, 0, BODY[:100]) == Taken(ID)
+    assert await arrivals.complete(LON, ID) == Taken(ID)
     assert await custody.read(ID, 0, 1 << 20) == BODY
 
 
 async def test_an_upload_goes_on_where_it_stopped(arrivals: Arrivals) -> None:
-    await arrivals.open_case(LON, case_fields(ID, BODY))
+    await arrivals.open_case(LON, told_case(ID, BODY))
     await arrivals.append(LON, ID, 0, BODY[:10_000])
 
-    assert await arrivals.open_case(LON, case_fields(ID, BODY)) == Wanted(ID, 10_000, False)
-    assert await arrivals.append(LON, ID, 20_000, BODY[20_000:]) == Wanted(ID, 10_000, False)
-    assert await arrivals.complete(LON, ID) == Wanted(ID, 10_000, False)
+    assert await arrivals.open_case(LON, told_case(ID, BODY)) == Wanted(ID, 10_000)
+    assert await arrivals.append(LON, ID, 20_000, BODY[20_000:]) == Wanted(ID, 10_000)
+    assert await arrivals.complete(LON, ID) == Wanted(ID, 10_000)
 
 
 async def test_a_case_is_seen_before_its_body_and_held_only_after(
     arrivals: Arrivals, custody: Custody
 ) -> None:
-    await arrivals.open_case(LON, case_fields(ID, BODY))
+    await arrivals.open_case(LON, told_case(ID, BODY))
     arriving = await custody.case(ID)
     await _send(arrivals)
     held = await custody.case(ID)
@@ -69,7 +70,7 @@ async def test_a_case_is_seen_before_its_body_and_held_only_after(
 async def test_a_wrong_body_is_discarded_and_begun_again(
     arrivals: Arrivals, custody: Custody
 ) -> None:
-    await arrivals.open_case(LON, case_fields(ID, BODY))
+    await arrivals.open_case(LON, told_case(ID, BODY))
     await arrivals.append(LON, ID, 0, b"!" + BODY[1:])
 
     with pytest.raises(BodyMismatch):
@@ -78,8 +79,8 @@ async def test_a_wrong_body_is_discarded_and_begun_again(
     case = await custody.case(ID)
     assert case is not None
     assert case.state is CaseState.ARRIVING
-    assert await arrivals.open_case(LON, case_fields(ID, BODY)) == Wanted(ID, 0, False)
-    assert (await _send(arrivals)).durable
+    assert await arrivals.open_case(LON, told_case(ID, BODY)) == Wanted(ID, 0)
+    assert await _send(arrivals) == Taken(ID)
 
 
 async def test_nothing_is_durable_when_the_disk_fails_between_body_and_row(
@@ -93,12 +94,12 @@ async def test_nothing_is_durable_when_the_disk_fails_between_body_and_row(
         with pytest.raises(EnvironmentFailure):
             await _send(arrivals)
 
-    assert await arrivals.open_case(LON, case_fields(ID, BODY)) == Wanted(ID, 0, False)
-    assert (await _send(arrivals)).durable
+    assert await arrivals.open_case(LON, told_case(ID, BODY)) == Wanted(ID, 0)
+    assert await _send(arrivals) == Taken(ID)
 
 
 async def test_a_body_is_bounded_by_what_was_announced(arrivals: Arrivals) -> None:
-    await arrivals.open_case(LON, case_fields(ID, b"12345"))
+    await arrivals.open_case(LON, told_case(ID, b"12345"))
 
     for offset, data in ((0, b"123456"), (5, b"6"), (-1, b"1")):
         with pytest.raises(CaseRefused, match="beyond"):
@@ -113,11 +114,11 @@ async def test_what_was_not_opened_is_refused(arrivals: Arrivals) -> None:
 
 
 async def test_another_node_cannot_touch_a_case(arrivals: Arrivals, custody: Custody) -> None:
-    await arrivals.open_case(LON, case_fields(ID, BODY))
+    await arrivals.open_case(LON, told_case(ID, BODY))
     par = identity("par1")
 
     for attempt in (
-        arrivals.open_case(par, case_fields(ID, b"forged")),
+        arrivals.open_case(par, told_case(ID, b"forged")),
         arrivals.append(par, ID, 0, b"x"),
         arrivals.complete(par, ID),
     ):
@@ -130,11 +131,11 @@ async def test_another_node_cannot_touch_a_case(arrivals: Arrivals, custody: Cus
 
 
 async def test_an_older_life_is_fenced_and_a_newer_one_begins_again(arrivals: Arrivals) -> None:
-    await arrivals.open_case(LON, case_fields(ID, BODY))
+    await arrivals.open_case(LON, told_case(ID, BODY))
     await arrivals.append(LON, ID, 0, BODY[:100])
     rebuilt = identity(life=2)
 
-    assert await arrivals.open_case(rebuilt, case_fields(ID, BODY)) == Wanted(ID, 0, False)
+    assert await arrivals.open_case(rebuilt, told_case(ID, BODY)) == Wanted(ID, 0)
     with pytest.raises(Fenced):
         await arrivals.append(LON, ID, 100, BODY[100:200])
     with pytest.raises(Fenced):
@@ -145,20 +146,20 @@ async def test_another_body_for_a_held_message_is_never_called_durable(arrivals:
     await _send(arrivals)
 
     with pytest.raises(CaseRefused, match="another body"):
-        await arrivals.open_case(LON, case_fields(ID, BODY + b"more"))
+        await arrivals.open_case(LON, told_case(ID, BODY + b"more"))
 
 
 async def test_another_announcement_begins_again(arrivals: Arrivals) -> None:
-    await arrivals.open_case(LON, case_fields(ID, BODY))
+    await arrivals.open_case(LON, told_case(ID, BODY))
     await arrivals.append(LON, ID, 0, BODY[:100])
 
-    wanted = await arrivals.open_case(LON, case_fields(ID, BODY[:50]))
+    wanted = await arrivals.open_case(LON, told_case(ID, BODY[:50]))
 
-    assert wanted == Wanted(ID, 0, False)
+    assert wanted == Wanted(ID, 0)
 
 
 async def test_an_empty_body_arrives(arrivals: Arrivals, custody: Custody) -> None:
-    assert (await _send(arrivals, body=b"")).durable
+    assert await _send(arrivals, body=b"") == Taken(ID)
     assert await custody.read(ID, 0, 10) == b""
 
 
@@ -167,14 +168,14 @@ async def test_the_same_octets_in_many_messages_arrive_side_by_side(
 ) -> None:
     wanted = await asyncio.gather(*(_send(arrivals, made_id(100 + n)) for n in range(12)))
 
-    assert all(one.durable for one in wanted)
+    assert wanted == [Taken(made_id(100 + n)) for n in range(12)]
     digest = hashlib.sha256(BODY).hexdigest()
     assert [p.name for p in (tmp_path / "bodies" / digest[:2]).iterdir()] == [digest]
     assert list((tmp_path / "bodies" / "partial").iterdir()) == []
 
 
 async def test_texts_from_outside_are_stored_as_text(arrivals: Arrivals, custody: Custody) -> None:
-    odd = case_fields(ID, BODY, subject="a\0b\ud83d" + "x" * 9_000, recipients=("X@Ä\0.example",))
+    odd = told_case(ID, BODY, subject="a\0b\ud83d" + "x" * 9_000, recipients=("X@Ä\0.example",))
 
     await arrivals.open_case(LON, odd)
 
@@ -192,5 +193,5 @@ async def test_a_held_message_is_there_after_a_restart(
         async with await Database.open(tmp_path / "c.db", clock=fake_clock) as store:
             arrivals = Arrivals(database=store, bodies=bodies, clock=fake_clock)
             custody = Custody(database=store, bodies=bodies, clock=fake_clock)
-            assert (await _send(arrivals)).durable
+            assert await _send(arrivals) == Taken(ID)
             assert await custody.read(ID, 0, 1 << 20) == BODY

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from common.link import Taken
 from core.custody.arrivals import Arrivals
 from core.custody.bodies import BodyFolder, Partial
 from core.custody.custody import Custody, SweptFiles
@@ -16,7 +17,7 @@ from core.quarantine.cases import CaseNotHeld, CaseState, UnknownCase
 from core.quarantine.retention import DAY_US
 from core.store.database import Database
 from tests.support.clock import FakeClock
-from tests.support.core.rooms import START_US, case_fields, identity, made_id, route
+from tests.support.core.rooms import START_US, identity, made_id, route, told_case
 
 LON = identity()
 BODY = b"evil"
@@ -24,9 +25,9 @@ DIGEST = hashlib.sha256(BODY).hexdigest()
 
 
 async def _hold(arrivals: Arrivals, message_id: str, body: bytes = BODY, **more: object) -> None:
-    await arrivals.open_case(LON, case_fields(message_id, body, **more))
+    await arrivals.open_case(LON, told_case(message_id, body, **more))
     await arrivals.append(LON, message_id, 0, body)
-    assert (await arrivals.complete(LON, message_id)).durable
+    assert await arrivals.complete(LON, message_id) == Taken(message_id)
 
 
 def _age(path: Path, clock: FakeClock, *, seconds: int) -> None:
@@ -69,15 +70,15 @@ async def test_a_satellite_that_repeats_a_deleted_message_may_let_go_of_it(
     await _hold(arrivals, made_id(1))
     await custody.delete(made_id(1), who="ann")
 
-    wanted = await arrivals.open_case(LON, case_fields(made_id(1), BODY))
+    wanted = await arrivals.open_case(LON, told_case(made_id(1), BODY))
 
-    assert wanted.durable
+    assert wanted == Taken(made_id(1))
 
 
 async def test_what_is_arriving_or_being_released_is_not_deleted(
     arrivals: Arrivals, custody: Custody, releases: Releases
 ) -> None:
-    await arrivals.open_case(LON, case_fields(made_id(1), BODY))
+    await arrivals.open_case(LON, told_case(made_id(1), BODY))
     await _hold(arrivals, made_id(2))
     await releases.request(made_id(2), who="t")
 
@@ -144,7 +145,7 @@ async def test_only_files_that_nobody_stands_on_are_swept(
 ) -> None:
     root = tmp_path / "bodies"
     await _hold(arrivals, made_id(1))
-    await arrivals.open_case(LON, case_fields(made_id(2), b"half"))
+    await arrivals.open_case(LON, told_case(made_id(2), b"half"))
     await arrivals.append(LON, made_id(2), 0, b"ha")
     orphan = hashlib.sha256(b"orphan").hexdigest()
     (root / orphan[:2]).mkdir()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from core.quarantine.cases import (
@@ -10,11 +12,13 @@ from core.quarantine.cases import (
     CaseNotHeld,
     CaseRefused,
     CaseState,
-    check_fields,
+    KeptCase,
+    check_case,
     check_step,
 )
 from core.quarantine.retention import DAY_US, kept_since_us
-from tests.support.core.rooms import case_fields, made_id
+from core.records.search import iso_time
+from tests.support.core.rooms import made_id, told_case
 
 
 @pytest.mark.parametrize(
@@ -35,11 +39,11 @@ def test_what_may_not_stand_in_a_row_or_name_a_file_is_refused(
     wrong: dict[str, object], complaint: str
 ) -> None:
     with pytest.raises(CaseRefused, match=complaint):
-        check_fields(case_fields(made_id(1), b"12345", **wrong))
+        check_case(told_case(made_id(1), b"12345", **wrong))
 
 
 def test_an_empty_body_is_a_body() -> None:
-    assert check_fields(case_fields(made_id(1), b"")).size == 0
+    assert check_case(told_case(made_id(1), b"")).size == 0
 
 
 def test_every_state_has_a_row_and_deleted_is_the_end() -> None:
@@ -63,3 +67,35 @@ def test_what_is_under_way_or_gone_cannot_be_deleted(state: CaseState) -> None:
 
 def test_retention_counts_days() -> None:
     assert kept_since_us(now_us=10 * DAY_US, days=3) == 7 * DAY_US
+
+
+def test_people_see_everything_but_what_a_copy_is_delivered_with() -> None:
+    kept = KeptCase(
+        told=told_case(made_id(1), b"12345"),
+        node="lon1",
+        shard=0,
+        incarnation=made_id(2),
+        state=CaseState.HELD,
+        held_us=1_000_000,
+        deleted_us=0,
+        deleted_by="",
+    )
+
+    assert kept.as_json() == {
+        "message_id": made_id(1),
+        "state": "held",
+        "node": "lon1",
+        "shard": 0,
+        "quarantined": iso_time(kept.quarantined_us),
+        "sender": "a@sender.example",
+        "recipients": ["x@acme.example"],
+        "reason": "virus",
+        "detail": "Eicar-Test",
+        "subject": "Hello",
+        "client": "192.0.2.7",
+        "size": 5,
+        "sha256": hashlib.sha256(b"12345").hexdigest(),
+        "held": "1970-01-01T00:00:01.000000Z",
+        "deleted": None,
+        "deleted_by": "",
+    }

@@ -13,11 +13,13 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
+from common.field_kinds import field_kinds
+from common.link import Case
 from core.store import dialect, schema
 from core.store.database import Database
 from core.store.dialect import database_url, writing_engine
 from core.store.errors import StoreFailure
-from core.store.tables import metadata
+from core.store.tables import metadata, quarantine_case
 from tests.support.clock import FakeClock
 from tests.support.core.rooms import route
 
@@ -175,3 +177,7 @@ def test_a_target_is_a_path_or_a_url(target: str | Path, backend: str) -> None:
 def test_another_kind_of_database_is_refused(target: str) -> None:
     with pytest.raises(StoreFailure):
         database_url(target)
+
+
+def test_each_thing_that_is_said_of_a_quarantined_message_has_a_column() -> None:
+    assert field_kinds(Case).keys() <= set(quarantine_case.columns.keys())
