@@ -77,12 +77,43 @@ class PreferenceStore:
             DocumentRefused: a document is wrong; nothing was published.
             RevisionConflict: somebody else published since ``base``.
         """
-        return await self._publish(
+        made = await self._publish(
             lambda _connection, _current: documents,
             what="preferences.publish",
             who=who,
             comment=comment,
             base=base,
+        )
+        return made.position
+
+    async def revise(
+        self,
+        revision: Callable[[Preferences], Sequence[Document]],
+        *,
+        who: str,
+        comment: str = "",
+    ) -> Preferences:
+        """Publish what a function makes of the preferences in force, and return what it led to.
+
+        Nobody publishes between what the function sees and what it makes, so that a change goes on
+        top of every other one, and no caller has to look again.
+
+        Args:
+            revision: returns what shall be set, and tombstones. It is asked in another thread and,
+                when its group of transactions could not be committed, once more: it must change
+                nothing.
+            who: for the history and the audit.
+            comment: why.
+
+        Raises:
+            DocumentRefused: a document is wrong; nothing was published.
+            BorderScoutError: what the function refused with; likewise.
+        """
+        return await self._publish(
+            lambda _connection, current: revision(current),
+            what="preferences.publish",
+            who=who,
+            comment=comment,
         )
 
     async def rollback(self, to_revision: int, *, who: str, comment: str = "") -> Position:
@@ -98,12 +129,13 @@ class PreferenceStore:
                 raise UnknownRevision(to_revision, current=newest)
             return restored(history.changes_after(connection, to_revision))
 
-        return await self._publish(
+        made = await self._publish(
             proposed,
             what="preferences.rollback",
             who=who,
             comment=comment or f"back to revision {to_revision}",
         )
+        return made.position
 
     async def adopt_first(
         self, documents: Sequence[Document], *, who: str = "inventory"
@@ -119,9 +151,10 @@ class PreferenceStore:
 
         if self.position.revision:
             return None
-        return await self._publish(
+        made = await self._publish(
             proposed, what="preferences.adopt", who=who, comment="first revision"
         )
+        return made.position
 
     async def documents_after(self, revision: int, *, limit: int = 10_000) -> list[Published]:
         """Return the revisions after ``revision``, the oldest first, each whole.
@@ -189,7 +222,7 @@ class PreferenceStore:
 
     async def _publish(
         self, proposed: _Proposal, *, what: str, who: str, comment: str, base: int | None = None
-    ) -> Position:
+    ) -> Preferences:
         now_us = self._clock.now_us()
 
         def work(connection: Connection) -> Preferences:
@@ -211,10 +244,10 @@ class PreferenceStore:
             )
             return made
 
-        async def publish() -> Position:
+        async def publish() -> Preferences:
             made = await self._writer.run(work)
             self._install(made)
-            return made.position
+            return made
 
         # A caller that gives up between commit and here must not leave memory behind the disk.
         return await finish(publish())

@@ -13,7 +13,6 @@ from common.preferences import Document, Kind
 from common.preferences.bodies import TARGETS_MAX, HoldBody
 from common.reports import HoldReport
 from core.fleet.fleet import NodeStatus, SatelliteState
-from core.preferences.ledger import RevisionConflict
 from core.preferences.orders import ordered
 from core.records.bounds import TIME_US_MAX
 from core.records.search import iso_time
@@ -23,7 +22,6 @@ from core.web.request.services import Core, Services
 
 router = APIRouter(prefix="/api/v1/holds", tags=["holds"])
 
-TRIES_MAX = 8  # of a change to one order, while others publish as well
 Target = Annotated[str, Field(min_length=1, max_length=300)]
 
 
@@ -69,12 +67,18 @@ async def holds(
 async def order(core: Core, who: Caller, domain: str, change: HoldRequest) -> dict[str, Any]:
     name = _of_ours(core, domain)
     given = _given(core, change)
-    for _ in range(TRIES_MAX - 1):
-        try:
-            return await _publish(core, who, name, given)
-        except RevisionConflict:
-            continue  # somebody published in between: the order goes on top of what is there now
-    return await _publish(core, who, name, given)
+    reason = given.get("reason", "")
+    made = await core.database.preferences.revise(
+        lambda current: [ordered(name, current.hold_order(name), given)],
+        who=who,
+        comment=f"hold: {reason}"[:500] if reason else "hold",
+    )
+    stands = made.hold_order(name)
+    return {
+        "revision": made.position.revision,
+        "domain": name,
+        "order": None if stands is None else order_json(stands),
+    }
 
 
 @router.delete("/{domain}", summary="Take the order for a domain back")
@@ -113,21 +117,6 @@ def _given(core: Services, change: HoldRequest) -> dict[str, Any]:
         # It would send back what nobody has looked at yet, for as long as the order stands.
         raise Problem(400, "bounce_before_us is yet to come", "bounce what was accepted before now")
     return given
-
-
-async def _publish(core: Services, who: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
-    preferences = core.database.preferences
-    base, standing = preferences.position.revision, preferences.current.hold_order(name)
-    document = ordered(name, standing, given)
-    reason = given.get("reason", "")
-    comment = f"hold: {reason}"[:500] if reason else "hold"
-    position = await preferences.publish([document], who=who, comment=comment, base=base)
-    stands = preferences.current.hold_order(name)
-    return {
-        "revision": position.revision,
-        "domain": name,
-        "order": None if stands is None else order_json(stands),
-    }
 
 
 def _hold(core: Services, node: NodeStatus, hold: HoldReport) -> dict[str, Any]:

@@ -9,19 +9,18 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr
 
 from common.address import domain_of, parse_address
-from common.preferences import POLICY_KEYS, Document, Kind, Position, Scope
+from common.preferences import POLICY_KEYS, Document, Kind, Position, Preferences, Scope
 from common.preferences.bodies import RouteBody
 from common.preferences.documents import canonical_json, split_list_key
-from core.preferences.ledger import RevisionConflict, documents_json, read_documents
+from core.preferences.ledger import documents_json, read_documents
 from core.web.api.holds import order_json
 from core.web.request.caller import Caller
 from core.web.request.problems import Problem
-from core.web.request.services import Core, Services
+from core.web.request.services import Core
 
 router = APIRouter(prefix="/api/v1", tags=["preferences"])
 
 NUMBER_MAX = (1 << 63) - 1  # what a column holds
-TRIES_MAX = 8  # of a change to one policy, while others publish as well
 DOCUMENTS_MAX = 200_000  # in one change: an inventory of a hundred thousand domains
 
 
@@ -84,27 +83,22 @@ async def set_policy(core: Core, who: Caller, scope: str, change: PolicyRequest)
     for name in change.unset:
         if name not in POLICY_KEYS:
             raise Problem(400, f"{name!r} is no policy key", f"there are {', '.join(POLICY_KEYS)}")
-    for _ in range(TRIES_MAX - 1):
-        try:
-            return await _set_keys(core, who, key, change)
-        except RevisionConflict:
-            continue  # somebody published in between: the keys go on top of what is there now
-    return await _set_keys(core, who, key, change)
+
+    def revision(current: Preferences) -> list[Document]:
+        values = _values(current, key) | change.values
+        for name in change.unset:
+            values.pop(name, None)
+        body = canonical_json(values) if values else b""
+        return [Document(Kind.POLICY, key, 0, body, removed=not values)]
+
+    made = await core.database.preferences.revise(revision, who=who, comment=change.comment)
+    return _published(made.position) | {"scope": key, "values": _values(made, key)}
 
 
-async def _set_keys(core: Services, who: str, key: str, change: PolicyRequest) -> dict[str, Any]:
-    preferences = core.database.preferences
-    document = preferences.current.document(Kind.POLICY, key)
-    values: dict[str, Any] = json.loads(document.body) if document is not None else {}
-    values.update(change.values)
-    for name in change.unset:
-        values.pop(name, None)
-    body = canonical_json(values) if values else b""
-    changed = Document(Kind.POLICY, key, 0, body, removed=not values)
-    position = await preferences.publish(
-        [changed], who=who, comment=change.comment, base=preferences.position.revision
-    )
-    return _published(position) | {"scope": key, "values": values}
+def _values(preferences: Preferences, key: str) -> dict[str, Any]:
+    """Return what one scope sets."""
+    document = preferences.document(Kind.POLICY, key)
+    return json.loads(document.body) if document is not None else {}
 
 
 @router.get("/explain", summary="What applies to one recipient, and where each part comes from")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
 
-from common.preferences import DocumentRefused, Kind, Preferences
+from common.errors import LocalError
+from common.preferences import Document, DocumentRefused, Kind, Preferences
 from core.preferences.ledger import RevisionConflict, UnknownRevision
 from core.store.database import Database
 from tests.support.clock import FakeClock
 from tests.support.core.rooms import document, route
+
+KEY = "white/cluster/s.example"
 
 
 async def test_one_change_set_is_one_revision(store: Database) -> None:
@@ -71,6 +75,32 @@ async def test_a_hundred_edits_at_once_are_all_there(store: Database) -> None:
     assert [p.position.revision for p in await store.preferences.documents_after(0)] == list(
         range(1, 101)
     )
+
+
+async def test_revisions_at_once_each_go_on_top_of_all_others(store: Database) -> None:
+    def one_more(current: Preferences) -> list[Document]:
+        found = current.document(Kind.LIST, KEY)
+        seen = json.loads(found.body)["until_us"] if found else 0
+        return [document("list", KEY, {"until_us": seen + 1})]
+
+    made = await asyncio.gather(
+        *(store.preferences.revise(one_more, who="t") for _ in range(100)),
+    )
+
+    assert {one.position.revision for one in made} == set(range(1, 101))
+    last = store.preferences.current.document(Kind.LIST, KEY)
+    assert last is not None
+    assert json.loads(last.body)["until_us"] == 100
+
+
+async def test_a_revision_that_refuses_publishes_nothing(store: Database) -> None:
+    def refuses(_current: Preferences) -> list[Document]:
+        raise LocalError("not now")
+
+    with pytest.raises(LocalError, match="not now"):
+        await store.preferences.revise(refuses, who="t")
+
+    assert store.preferences.position.revision == 0
 
 
 async def test_one_of_two_edits_at_once_from_the_same_base_wins(store: Database) -> None:

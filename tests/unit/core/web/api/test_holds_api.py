@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from common.preferences import Position
 from common.reports import HoldReport
-from core.preferences.ledger import RevisionConflict
 from tests.support.clock import FakeClock
 from tests.support.core.face import Face
 from tests.support.core.rooms import START_US, route
@@ -224,23 +222,6 @@ async def test_two_operators_who_order_different_things_at_once_both_have_them(f
     (order,) = (await face.ask("GET", "/api/v1/holds"))["orders"]
     assert (order["hold_days"], order["deliver_to"]) == (14, ["a.example:25"])
     assert order["bounce_before"]
-
-
-async def test_an_order_that_is_overtaken_for_ever_is_a_conflict(
-    face: Face, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await publish(face, route())
-    tries = 0
-
-    async def overtaken(*_documents: Any, base: int, **_more: Any) -> Position:
-        nonlocal tries
-        tries += 1
-        raise RevisionConflict(base=base, current=base + 1)
-
-    monkeypatch.setattr(face.database.preferences, "publish", overtaken)
-
-    await face.refused(409, "PATCH", PATH, json={"hold_days": 9})
-    assert 1 < tries <= 10
 
 
 async def test_the_history_of_a_domain_and_the_audit_tell_of_its_orders(face: Face) -> None:

@@ -9,8 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from common.preferences import POLICY_KEYS, Document, Position
-from core.preferences.ledger import RevisionConflict
+from common.preferences import POLICY_KEYS, Document
 from tests.support.core.face import Face, problem_of
 from tests.support.core.rooms import document, route
 
@@ -122,22 +121,6 @@ async def test_two_admins_who_set_different_keys_at_once_both_have_them(face: Fa
     )
 
     assert (await face.ask("GET", path))["values"] == keys
-
-
-async def test_a_change_that_is_overtaken_for_ever_is_a_conflict(
-    face: Face, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tries = 0
-
-    async def overtaken(*_documents: Any, base: int, **_more: Any) -> Position:
-        nonlocal tries
-        tries += 1
-        raise RevisionConflict(base=base, current=base + 1)
-
-    monkeypatch.setattr(face.database.preferences, "publish", overtaken)
-
-    await face.refused(409, "PATCH", "/api/v1/policies/cluster", json={"values": {"virus": "drop"}})
-    assert 1 < tries <= 10
 
 
 async def test_documents_are_published_as_one_revision_and_read_back(face: Face) -> None:
