@@ -5,6 +5,7 @@ applies, ``policy`` the policy keys, ``resolve`` the answer, ``digest`` how two 
 """
 
 from common.preferences.documents import (
+    CheckedDocument,
     Document,
     DocumentRefused,
     Epoch,
@@ -19,6 +20,7 @@ from common.preferences.scopes import Scope, ScopeLevel
 __all__ = [
     "POLICY_KEYS",
     "Action",
+    "CheckedDocument",
     "Document",
     "DocumentRefused",
     "Epoch",

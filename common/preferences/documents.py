@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import total_ordering
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -32,6 +33,8 @@ from common.preferences.scopes import Scope
 
 BODY_BYTES_MAX = 65_536  # one document; a batch of many stays below gRPC's 4 MiB
 KEY_LENGTH_MAX = 600  # characters: a colour, a scope and a pattern of 254 each
+
+B = TypeVar("B", bound=Body)
 
 
 class Kind(StrEnum):
@@ -99,7 +102,7 @@ _BODIES: dict[Kind, type[Body]] = {
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document, or its tombstone.
+    """One document, or its tombstone, as it travels and is kept.
 
     Args:
         kind: a member of ``Kind``, or another version's word.
@@ -114,15 +117,35 @@ class Document:
     revision: int
     body: bytes
     removed: bool = False
-    parsed: Any = field(default=None, compare=False, repr=False)  # the Body, once checked
 
 
-def check_document(document: Document) -> Document:
-    """Return the document with its key in canonical form and its body parsed.
+@dataclass(frozen=True, slots=True)
+class CheckedDocument(Document):
+    """A document that can be applied: its key is canonical, and its body was read.
+
+    Only ``check_document`` and what is built on it make one, where a document comes in; from there
+    on nobody reads its octets again.
+
+    Args:
+        parsed: what the body says; None in a tombstone.
+    """
+
+    parsed: Body | None = field(default=None, compare=False, repr=False)
+
+    def body_as(self, kind: type[B]) -> B:
+        """Return what the body says; a document of this kind says nothing else."""
+        assert isinstance(self.parsed, kind)
+        return self.parsed
+
+
+def check_document(document: Document) -> CheckedDocument:
+    """Return the document with its key in canonical form and its body read, once.
 
     Raises:
         DocumentRefused: the kind is unknown, the key or the body is wrong.
     """
+    if isinstance(document, CheckedDocument):
+        return document
     try:
         kind = Kind(document.kind)
     except ValueError:
@@ -132,15 +155,47 @@ def check_document(document: Document) -> Document:
     try:
         key = canonical_key(kind, document.key)
         if document.removed:
-            return Document(kind, key, document.revision, b"", True)
-        parsed = _BODIES[kind].model_validate_json(document.body)
-        if isinstance(parsed, RuleBody):
-            compile_pattern(parsed.pattern)
+            return CheckedDocument(kind, key, document.revision, b"", True)
+        parsed = parse_body(kind, document.body)
     except ValidationError as error:
         raise DocumentRefused(document.kind, document.key, _first_reason(error)) from None
     except (AddressError, ValueError) as error:
         raise DocumentRefused(document.kind, document.key, str(error)) from None
-    return Document(kind, key, document.revision, document.body, False, parsed)
+    return CheckedDocument(kind, key, document.revision, document.body, False, parsed)
+
+
+def parse_body(kind: Kind, body: bytes) -> Body:
+    """Return what a body says. Every body that is read, is read here.
+
+    Raises:
+        ValidationError, ValueError: it is none of this kind.
+    """
+    parsed = _BODIES[kind].model_validate_json(body)
+    if isinstance(parsed, RuleBody):
+        compile_pattern(parsed.pattern)
+    return parsed
+
+
+def new_document(kind: str, key: str, body: Mapping[str, Any]) -> CheckedDocument:
+    """Return a document that nobody has published, its body written in the canonical way.
+
+    Raises:
+        DocumentRefused: the kind is unknown, the key or the body is wrong.
+    """
+    try:
+        written = canonical_json(body)
+    except UnicodeEncodeError:
+        raise DocumentRefused(kind, key, "text must be Unicode without lone surrogates") from None
+    return check_document(Document(kind, key, 0, written))
+
+
+def new_tombstone(kind: str, key: str) -> CheckedDocument:
+    """Return what removes a document, and that nobody has published.
+
+    Raises:
+        DocumentRefused: the kind is unknown, or the key is wrong.
+    """
+    return check_document(Document(kind, key, 0, b"", removed=True))
 
 
 def _first_reason(error: ValidationError) -> str:
@@ -216,6 +271,6 @@ def canonical_pattern(pattern: str) -> str:
     return parse_domain(pattern)
 
 
-def canonical_json(body: dict[str, Any]) -> bytes:
+def canonical_json(body: Mapping[str, Any]) -> bytes:
     """Return the one way to write a body: sorted keys, no blanks, UTF-8."""
     return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -24,6 +24,7 @@ from common.preferences.bodies import (
 from common.preferences.digest import EMPTY_DIGEST, changed, document_hash
 from common.preferences.documents import (
     NOTHING,
+    CheckedDocument,
     Document,
     Kind,
     ListColour,
@@ -82,7 +83,7 @@ class Preferences:
     def __init__(self) -> None:
         self.position: Position = NOTHING
         self.digest: bytes = EMPTY_DIGEST
-        self._by_kind: dict[str, dict[str, Document]] = {kind: {} for kind in Kind}
+        self._by_kind: dict[str, dict[str, CheckedDocument]] = {kind: {} for kind in Kind}
         self._routes: dict[str, Route] = {}  # those asked for last: a message asks many times
         self._rules: dict[str, RuleBody] | None = None  # sorted once: each message asks for them
         self._lists: dict[str, _Entries] = {}
@@ -118,12 +119,12 @@ class Preferences:
         made.position = position
         return made
 
-    def documents(self, kind: Kind | None = None) -> list[Document]:
+    def documents(self, kind: Kind | None = None) -> list[CheckedDocument]:
         """Return the documents of one kind, or of all in the order of the kinds, sorted by key."""
         kinds = [kind] if kind else list(Kind)
         return [self._by_kind[k][key] for k in kinds for key in sorted(self._by_kind[k])]
 
-    def document(self, kind: Kind, key: str) -> Document | None:
+    def document(self, kind: Kind, key: str) -> CheckedDocument | None:
         """Return one document; the key must be in canonical form."""
         return self._by_kind[kind].get(key)
 
@@ -138,7 +139,7 @@ class Preferences:
         document = self._by_kind[Kind.ROUTE].get(domain)
         if document is None:
             return None
-        body: RouteBody = document.parsed
+        body = document.body_as(RouteBody)
         order = self.hold_order(domain) or _NO_ORDER
         if len(self._routes) >= ROUTES_MAX:
             self._routes.clear()
@@ -154,7 +155,7 @@ class Preferences:
     def hold_order(self, domain: str) -> HoldBody | None:
         """Return what an operator ordered for the mail that is held for a domain, or None."""
         document = self._by_kind[Kind.HOLD].get(domain)
-        return None if document is None else document.parsed
+        return None if document is None else document.body_as(HoldBody)
 
     def accepts(self, recipient: str) -> bool:
         """Say whether a recipient of a domain of ours exists, as far as the preferences know."""
@@ -172,7 +173,7 @@ class Preferences:
         found = [Scope(ScopeLevel.CLUSTER)]
         route = self._by_kind[Kind.ROUTE].get(domain)
         if route is not None:
-            found.append(Scope(ScopeLevel.CUSTOMER, route.parsed.customer))
+            found.append(Scope(ScopeLevel.CUSTOMER, route.body_as(RouteBody).customer))
         found.append(Scope(ScopeLevel.DOMAIN, domain))
         return found
 
@@ -190,8 +191,7 @@ class Preferences:
         for scope in scopes:
             document = policies.get(str(scope))
             if document is not None:
-                body: PolicyBody = document.parsed
-                bodies.append((str(scope), body.model_extra or {}))
+                bodies.append((str(scope), document.body_as(PolicyBody).model_extra or {}))
         return resolve_policy(bodies)
 
     def domain_policy(self, domain: str) -> Policy:
@@ -201,7 +201,7 @@ class Preferences:
     def scans_before(self) -> bool:
         """Say whether any policy asks for a scan before the answer; looks through all policies."""
         return any(
-            (document.parsed.model_extra or {}).get("scan") == ScanMoment.BEFORE
+            (document.body_as(PolicyBody).model_extra or {}).get("scan") == ScanMoment.BEFORE
             for document in self._by_kind[Kind.POLICY].values()
         )
 
@@ -210,14 +210,13 @@ class Preferences:
         document = self._by_kind[Kind.ENGINE].get(name)
         if document is None:
             return True  # what nobody has weighed must answer
-        body: EngineBody = document.parsed
-        return body.required
+        return document.body_as(EngineBody).required
 
     def filters(self, kind: str) -> dict[str, FilterBody]:
         """Return the enabled filter documents of one kind by name, sorted."""
         found: dict[str, FilterBody] = {}
         for name, document in sorted(self._by_kind[Kind.FILTER].items()):
-            body: FilterBody = document.parsed
+            body = document.body_as(FilterBody)
             if body.kind == kind and body.enabled:
                 found[name] = body
         return found
@@ -225,7 +224,10 @@ class Preferences:
     def rules(self) -> Mapping[str, RuleBody]:
         """Return all pattern rules by name, sorted."""
         if self._rules is None:
-            self._rules = {n: d.parsed for n, d in sorted(self._by_kind[Kind.RULE].items())}
+            self._rules = {
+                name: document.body_as(RuleBody)
+                for name, document in sorted(self._by_kind[Kind.RULE].items())
+            }
         return self._rules
 
     def list_hit(
@@ -272,7 +274,7 @@ class Preferences:
         made._prefixes = dict(self._prefixes)
         return made
 
-    def _put(self, document: Document) -> None:
+    def _put(self, document: CheckedDocument) -> None:
         self._by_kind[document.kind][document.key] = document
         self._routes.clear()
         share = document_hash(document.kind, document.key, document.body)
@@ -296,10 +298,10 @@ class Preferences:
             if not colours:
                 del entries[pattern]
 
-    def _index(self, document: Document) -> None:
+    def _index(self, document: CheckedDocument) -> None:
         colour, scope, pattern = split_list_key(document.key)
         entries = self._own(str(scope))
-        entries[pattern] = entries.get(pattern, {}) | {colour: document.parsed}
+        entries[pattern] = entries.get(pattern, {}) | {colour: document.body_as(ListBody)}
         if "/" in pattern and "@" not in pattern:
             network = ipaddress.ip_network(pattern)
             known = self._prefixes.get(str(scope), set())

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from common.errors import LocalError
-from common.preferences.bodies import RuleBody
+from common.preferences.bodies import Body, RuleBody
 from common.preferences.documents import (
+    CheckedDocument,
     Document,
     DocumentRefused,
     Epoch,
@@ -22,6 +23,8 @@ from common.preferences.documents import (
     Position,
     canonical_json,
     check_document,
+    new_document,
+    new_tombstone,
     split_list_key,
 )
 from common.preferences.resolve import Preferences
@@ -79,10 +82,21 @@ class Change:
         return Document(self.kind, self.key, revision, self.after)
 
 
-def plan(
-    current: Preferences, documents: Sequence[Document], *, base: int | None = None
-) -> tuple[Change, ...]:
-    """Return what a change set does to the preferences, in the order of the kinds.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a change set comes to.
+
+    Args:
+        changes: what becomes of each document, in the order of the kinds; empty: nothing does.
+        documents: what travels, at the new revision.
+    """
+
+    changes: tuple[Change, ...]
+    documents: tuple[CheckedDocument, ...]
+
+
+def plan(current: Preferences, documents: Sequence[Document], *, base: int | None = None) -> Plan:
+    """Return what a change set does to the preferences.
 
     Args:
         current: the preferences in force.
@@ -97,15 +111,27 @@ def plan(
         raise RevisionConflict(base=base, current=current.position.revision)
     if len(documents) > CHANGE_SET_MAX:
         raise DocumentRefused("", "", f"more than {CHANGE_SET_MAX} documents in one change")
-    found: dict[tuple[Kind, str], Change | None] = {}
+    wanted: dict[tuple[Kind, str], CheckedDocument] = {}
     for proposed in documents:
         checked = check_document(_canonical(proposed))
-        kind = Kind(checked.kind)
-        if (kind, checked.key) in found:
-            raise DocumentRefused(kind, checked.key, "named twice in one change")
-        found[kind, checked.key] = _change(current.document(kind, checked.key), kind, checked)
-    changes = [change for change in found.values() if change is not None]
-    return tuple(sorted(changes, key=lambda change: (_ORDER[change.kind], change.key)))
+        name = Kind(checked.kind), checked.key
+        if name in wanted:
+            raise DocumentRefused(*name, "named twice in one change")
+        wanted[name] = checked
+    changing = [
+        (change, document)
+        for (kind, key), document in sorted(wanted.items(), key=lambda item: _place(*item[0]))
+        if (change := _change(current.document(kind, key), kind, document)) is not None
+    ]
+    revision = current.position.revision + 1
+    return Plan(
+        tuple(change for change, _ in changing),
+        tuple(replace(document, revision=revision) for _, document in changing),
+    )
+
+
+def _place(kind: Kind, key: str) -> tuple[int, str]:
+    return _ORDER[kind], key
 
 
 def restored(later: Iterable[Change]) -> list[Document]:
@@ -124,13 +150,13 @@ def restored(later: Iterable[Change]) -> list[Document]:
     return [Document(kind, key, 0, body or b"", body is None) for (kind, key), body in then.items()]
 
 
-def read_documents(data: bytes) -> list[Document]:
+def read_documents(data: bytes) -> list[CheckedDocument]:
     """Return the documents of a JSON list such as the core's first revision.
 
     Each item is ``{"kind", "key", "body": {…}}``, or ``{"kind", "key", "removed": true}``.
 
     Raises:
-        DocumentRefused: it is no such list.
+        DocumentRefused: it is no such list, or a document in it is wrong.
     """
     try:
         items = json.loads(data)
@@ -138,7 +164,16 @@ def read_documents(data: bytes) -> list[Document]:
         raise DocumentRefused("", "", f"not valid JSON: {error}") from None
     if not isinstance(items, list):
         raise DocumentRefused("", "", "not a list of documents")
-    return [_read_document(item) for item in items]
+    return documents_of(items)
+
+
+def documents_of(items: Sequence[Any]) -> list[CheckedDocument]:
+    """Return the documents of a list that was read from JSON, each checked.
+
+    Raises:
+        DocumentRefused: one of them is none, or is wrong.
+    """
+    return [_document_of(item) for item in items]
 
 
 def documents_json(documents: Iterable[Document]) -> list[dict[str, Any]]:
@@ -146,7 +181,7 @@ def documents_json(documents: Iterable[Document]) -> list[dict[str, Any]]:
     return [_document_json(document) for document in documents]
 
 
-def _read_document(item: Any) -> Document:
+def _document_of(item: Any) -> CheckedDocument:
     if not isinstance(item, dict):
         raise DocumentRefused("", "", "a document is an object with kind, key and body")
     kind, key = item.get("kind"), item.get("key")
@@ -156,14 +191,11 @@ def _read_document(item: Any) -> Document:
     if unknown:
         raise DocumentRefused(kind, key, f"unknown field {sorted(unknown)[0]!r}")
     if item.get("removed") is True:
-        return Document(kind, key, 0, b"", True)
+        return new_tombstone(kind, key)
     body = item.get("body")
     if not isinstance(body, dict):
         raise DocumentRefused(kind, key, "the body must be an object")
-    try:
-        return Document(kind, key, 0, canonical_json(body))
-    except UnicodeEncodeError:
-        raise DocumentRefused(kind, key, "text must be Unicode without lone surrogates") from None
+    return new_document(kind, key, body)
 
 
 def _document_json(document: Document) -> dict[str, Any]:
@@ -178,8 +210,11 @@ def _document_json(document: Document) -> dict[str, Any]:
 
 
 def _canonical(document: Document) -> Document:
-    """Return the document with its body written in the one way in which bodies are compared."""
-    if document.removed:
+    """Return the document with its body written in the one way in which bodies are compared.
+
+    What was checked was made of a body that was written so (``new_document``), or is in force.
+    """
+    if document.removed or isinstance(document, CheckedDocument):
         return document
     try:
         body = json.loads(document.body)
@@ -191,16 +226,16 @@ def _canonical(document: Document) -> Document:
     return Document(document.kind, document.key, 0, written)
 
 
-def _change(before: Document | None, kind: Kind, wanted: Document) -> Change | None:
+def _change(before: CheckedDocument | None, kind: Kind, wanted: CheckedDocument) -> Change | None:
     was = before.body if before else None
     becomes = None if wanted.removed else wanted.body
     if was == becomes:
         return None
-    parsed = wanted.parsed if becomes is not None else before and before.parsed
+    parsed = wanted.parsed or (before.parsed if before else None)
     return Change(kind, wanted.key, _scope(kind, wanted.key, parsed), was, becomes)
 
 
-def _scope(kind: Kind, key: str, body: Any) -> str:
+def _scope(kind: Kind, key: str, body: Body | None) -> str:
     match kind:
         case Kind.ROUTE | Kind.HOLD:
             return f"domain/{key}"
@@ -243,7 +278,7 @@ class Snapshot:
 
     position: Position
     digest: bytes
-    documents: list[Document]
+    documents: Sequence[Document]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from common.preferences import Document, Kind
+from common.preferences import CheckedDocument, Kind
 from common.preferences.bodies import HoldBody
-from common.preferences.documents import canonical_json
+from common.preferences.documents import new_document, new_tombstone
 
 
-def ordered(domain: str, standing: HoldBody | None, given: Mapping[str, Any]) -> Document:
+def ordered(domain: str, standing: HoldBody | None, given: Mapping[str, Any]) -> CheckedDocument:
     """Return the document to publish: the new order on top of the standing one, or its removal.
 
     Args:
@@ -25,5 +25,5 @@ def ordered(domain: str, standing: HoldBody | None, given: Mapping[str, Any]) ->
     before = {} if standing is None else standing.model_dump(exclude_defaults=True)
     body = {name: value for name, value in {**before, **given}.items() if value}
     if not body.keys() - {"reason"}:  # why nothing is ordered is no order
-        return Document(Kind.HOLD, domain, 0, b"", removed=True)
-    return Document(Kind.HOLD, domain, 0, canonical_json(body))
+        return new_tombstone(Kind.HOLD, domain)
+    return new_document(Kind.HOLD, domain, body)

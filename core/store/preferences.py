@@ -227,13 +227,12 @@ class PreferenceStore:
 
         def work(connection: Connection) -> Preferences:
             current = _in_force(connection, self._current)
-            changes = plan(current, proposed(connection, current), base=base)
-            if not changes:
+            planned = plan(current, proposed(connection, current), base=base)
+            if not planned.changes:
                 return current
             position = next_position(current.position, current.position.epoch)
-            documents = [change.document(position.revision) for change in changes]
-            made = current.applied(documents, position=position)
-            _write(connection, made, changes, now_us=now_us, who=who, comment=comment)
+            made = current.applied(planned.documents, position=position)
+            _write(connection, made, planned.changes, now_us=now_us, who=who, comment=comment)
             write_entry(
                 connection,
                 now_us=now_us,

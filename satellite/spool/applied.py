@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from common.errors import PeerError
-from common.preferences import Document, Epoch, Position, Preferences
-from common.preferences.documents import check_document
+from common.preferences import CheckedDocument, Document, Epoch, Position, Preferences
 from common.records import Event
 from satellite.spool.commits import Operation, Transaction
 from satellite.spool.disk.rows import Select
@@ -42,7 +41,7 @@ def read_preferences(select: Select) -> Preferences:
 
 def prepared(
     current: Preferences,
-    documents: Sequence[Document],
+    documents: Sequence[CheckedDocument],
     *,
     position: Position,
     digest: bytes,
@@ -51,7 +50,6 @@ def prepared(
     """Return the preferences that these documents make; nothing is written yet.
 
     Raises:
-        DocumentRefused: a document cannot be applied.
         DigestMismatch: the set would differ from the core's.
     """
     if snapshot:
@@ -63,18 +61,15 @@ def prepared(
     return made
 
 
-def written(documents: Sequence[Document], position: Position, *, snapshot: bool) -> Operation:
-    """The transaction that makes a revision the applied one.
-
-    Raises:
-        DocumentRefused: a document cannot be applied.
-    """
-    checked = [check_document(document) for document in documents]  # keys in canonical form
+def written(
+    documents: Sequence[CheckedDocument], position: Position, *, snapshot: bool
+) -> Operation:
+    """The transaction that makes a revision the applied one."""
 
     def write(transaction: Transaction) -> None:
         if snapshot:
             transaction.execute("DELETE FROM document")
-        for document in checked:
+        for document in documents:
             if document.removed:
                 transaction.execute(
                     "DELETE FROM document WHERE kind=? AND key=?", (document.kind, document.key)

@@ -22,6 +22,7 @@ from common.durable import sync_folder
 from common.errors import EnvironmentFailure
 from common.ids import MessageId
 from common.preferences import Document, Position
+from common.preferences.documents import check_document
 from common.states import OUTCOMES, State
 from satellite.spool import applied, changes
 from satellite.spool.applied import DigestMismatch
@@ -280,10 +281,11 @@ class Spool(Interventions):
             DocumentRefused: a document cannot be applied; the last good set stays.
             DigestMismatch: the set would differ from the core's; the last good set stays.
         """
+        checked = [check_document(document) for document in documents]  # once, for row and memory
         made = applied.prepared(
-            self.preferences, documents, position=position, digest=digest, snapshot=snapshot
+            self.preferences, checked, position=position, digest=digest, snapshot=snapshot
         )
-        await self._commits.add(applied.written(documents, position, snapshot=snapshot))
+        await self._commits.add(applied.written(checked, position, snapshot=snapshot))
         self.preferences = made
 
     # ---- inside

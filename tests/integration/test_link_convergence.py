@@ -7,6 +7,7 @@ protobuf. Source: SYNC.md G2, G3, G6.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from itertools import pairwise
 
 from borderscout.v1 import preferences_pb2
@@ -17,6 +18,7 @@ from common import wire
 from common.identity import ShardIdentity
 from common.link import Answer, Batch, Bookmark, PreferencesHello
 from common.preferences import Document, DocumentRefused, Kind, Position, Preferences
+from common.preferences.documents import check_document
 from core.feed.feed import latest, parts
 from core.feed.session import (
     BatchSent,
@@ -119,7 +121,7 @@ class World:
         base: Position | None,
         target: Position,
         digest: bytes,
-        documents: list[Document],
+        documents: Sequence[Document],
     ) -> None:
         self.batches_sent += 1
         for part, is_last in parts(documents, byte_limit=PART_BYTES):
@@ -157,7 +159,7 @@ class World:
         try:
             self.shard = prepared(
                 self.shard,
-                batch.documents,
+                [check_document(document) for document in batch.documents],
                 position=batch.position,
                 digest=batch.digest,
                 snapshot=batch.snapshot,

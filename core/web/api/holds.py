@@ -9,8 +9,9 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from common.address import parse_domain
-from common.preferences import Document, Kind
+from common.preferences import Kind
 from common.preferences.bodies import TARGETS_MAX, HoldBody
+from common.preferences.documents import new_tombstone
 from common.reports import HoldReport
 from core.fleet.fleet import NodeStatus, SatelliteState
 from core.preferences.orders import ordered
@@ -89,7 +90,7 @@ async def clear(core: Core, who: Caller, domain: str) -> dict[str, Any]:
         raise Problem(
             404, f"nothing is ordered for {name}", "see the orders with: borderscout hold list"
         )
-    removal = Document(Kind.HOLD, name, 0, b"", removed=True)
+    removal = new_tombstone(Kind.HOLD, name)
     position = await preferences.publish([removal], who=who, comment="hold: taken back")
     return {"revision": position.revision, "domain": name, "order": None}
 
@@ -144,13 +145,12 @@ def _hold(core: Services, node: NodeStatus, hold: HoldReport) -> dict[str, Any]:
 def _orders(core: Services) -> Iterator[dict[str, Any]]:
     current = core.database.preferences.current
     for document in current.documents(Kind.HOLD):
-        body: HoldBody = document.parsed
         route = current.route(document.key)
         yield {
             "domain": document.key,
             "customer": route.customer if route is not None else None,
             "revision": document.revision,
-            **order_json(body),
+            **order_json(document.body_as(HoldBody)),
         }
 
 

@@ -8,8 +8,9 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from common.address import AddressError
-from common.preferences import Document, Kind, ListColour, Scope
-from common.preferences.documents import canonical_json, list_key, split_list_key
+from common.preferences import Kind, ListColour, Scope
+from common.preferences.bodies import ListBody
+from common.preferences.documents import list_key, new_document, new_tombstone, split_list_key
 from core.records.bounds import TIME_US_MAX
 from core.web.request.caller import Caller
 from core.web.request.problems import Problem
@@ -46,8 +47,8 @@ async def show(
                     "colour": colour,
                     "scope": str(its_scope),
                     "pattern": pattern,
-                    "reason": document.parsed.reason,
-                    "until_us": document.parsed.until_us,
+                    "reason": document.body_as(ListBody).reason,
+                    "until_us": document.body_as(ListBody).until_us,
                     "revision": document.revision,
                 }
             )
@@ -58,8 +59,11 @@ async def show(
 async def add(
     core: Core, who: Caller, colour: ListColour, entry: ListEntryRequest
 ) -> dict[str, Any]:
-    body = canonical_json({"reason": entry.reason, "until_us": entry.until_us})
-    document = Document(Kind.LIST, _key(colour, entry.scope, entry.pattern), 0, body)
+    document = new_document(
+        Kind.LIST,
+        _key(colour, entry.scope, entry.pattern),
+        {"reason": entry.reason, "until_us": entry.until_us},
+    )
     position = await core.database.preferences.publish([document], who=who)
     return {"revision": position.revision, "key": document.key}
 
@@ -75,9 +79,7 @@ async def remove(
     key = _key(colour, scope, pattern)
     if core.database.preferences.current.document(Kind.LIST, key) is None:
         raise Problem(404, f"there is no entry {key}", "see them with: borderscout list show")
-    position = await core.database.preferences.publish(
-        [Document(Kind.LIST, key, 0, b"", removed=True)], who=who
-    )
+    position = await core.database.preferences.publish([new_tombstone(Kind.LIST, key)], who=who)
     return {"revision": position.revision, "key": key}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Annotated, Any
 
@@ -9,10 +10,10 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr
 
 from common.address import domain_of, parse_address
-from common.preferences import POLICY_KEYS, Document, Kind, Position, Preferences, Scope
-from common.preferences.bodies import RouteBody
-from common.preferences.documents import canonical_json, split_list_key
-from core.preferences.ledger import documents_json, read_documents
+from common.preferences import POLICY_KEYS, CheckedDocument, Kind, Position, Preferences, Scope
+from common.preferences.bodies import ListBody, PolicyBody, RouteBody
+from common.preferences.documents import new_document, new_tombstone, split_list_key
+from core.preferences.ledger import documents_json, documents_of
 from core.web.api.holds import order_json
 from core.web.request.caller import Caller
 from core.web.request.problems import Problem
@@ -62,7 +63,7 @@ async def documents(core: Core, _caller: Caller, kind: Kind | None = None) -> di
 
 @router.post("/documents", summary="Publish documents as one revision")
 async def publish(core: Core, who: Caller, change: PublishRequest) -> dict[str, Any]:
-    found = read_documents(json.dumps(change.documents).encode())
+    found = await asyncio.to_thread(documents_of, change.documents)
     position = await core.database.preferences.publish(
         found, who=who, comment=change.comment, base=change.base
     )
@@ -84,12 +85,13 @@ async def set_policy(core: Core, who: Caller, scope: str, change: PolicyRequest)
         if name not in POLICY_KEYS:
             raise Problem(400, f"{name!r} is no policy key", f"there are {', '.join(POLICY_KEYS)}")
 
-    def revision(current: Preferences) -> list[Document]:
+    def revision(current: Preferences) -> list[CheckedDocument]:
         values = _values(current, key) | change.values
         for name in change.unset:
             values.pop(name, None)
-        body = canonical_json(values) if values else b""
-        return [Document(Kind.POLICY, key, 0, body, removed=not values)]
+        if not values:
+            return [new_tombstone(Kind.POLICY, key)]
+        return [new_document(Kind.POLICY, key, values)]
 
     made = await core.database.preferences.revise(revision, who=who, comment=change.comment)
     return _published(made.position) | {"scope": key, "values": _values(made, key)}
@@ -98,7 +100,7 @@ async def set_policy(core: Core, who: Caller, scope: str, change: PolicyRequest)
 def _values(preferences: Preferences, key: str) -> dict[str, Any]:
     """Return what one scope sets."""
     document = preferences.document(Kind.POLICY, key)
-    return json.loads(document.body) if document is not None else {}
+    return dict(document.body_as(PolicyBody).model_extra or {}) if document is not None else {}
 
 
 @router.get("/explain", summary="What applies to one recipient, and where each part comes from")
@@ -111,7 +113,7 @@ async def explain(
     resolved = current.policy(recipient)
     domain = domain_of(recipient)
     route, order = current.document(Kind.ROUTE, domain), current.hold_order(domain)
-    body: RouteBody | None = route.parsed if route is not None else None
+    body = route.body_as(RouteBody) if route is not None else None
     keys = [
         {
             "key": name,
@@ -122,7 +124,7 @@ async def explain(
         for name, key in POLICY_KEYS.items()
     ]
     entries = [
-        {"entry": document.key, "reason": document.parsed.reason}
+        {"entry": document.key, "reason": document.body_as(ListBody).reason}
         for document in current.documents(Kind.LIST)
         if split_list_key(document.key)[1] in scopes
     ]

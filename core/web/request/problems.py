@@ -43,7 +43,10 @@ def install(application: FastAPI) -> None:
 
     @application.exception_handler(BorderScoutError)
     async def _ours(_request: Request, error: BorderScoutError) -> JSONResponse:
-        return answer(_status_of(error), error.what, error.hint)
+        status = _status_of(error)
+        # What only the request can be blamed for, such as a document in it, needs no other remedy.
+        remedy = "correct the request" if status == 400 else ""
+        return answer(status, error.what, error.hint or remedy)
 
     @application.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:

@@ -20,6 +20,7 @@ from common.envelope import Envelope
 from common.errors import DiskFull
 from common.ids import MessageId, ulid
 from common.preferences import Document, DocumentRefused, Position, Preferences
+from common.preferences.documents import check_document
 from common.records import LogRecord, encode_fields
 from common.reports import HoldReport, NodeReport
 from common.rpc import TlsFiles
@@ -330,7 +331,11 @@ class MemorySpool:
             if document.key in self.bad_keys:
                 raise DocumentRefused(document.kind, document.key, "it does not please")
         self.preferences = prepared(
-            self.preferences, documents, position=position, digest=digest, snapshot=snapshot
+            self.preferences,
+            [check_document(document) for document in documents],
+            position=position,
+            digest=digest,
+            snapshot=snapshot,
         )
         self.applies.append(snapshot)
 

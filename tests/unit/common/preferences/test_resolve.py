@@ -13,6 +13,7 @@ from common.preferences import (
     ListColour,
     Preferences,
 )
+from common.preferences.bodies import ListBody
 from common.preferences.digest import EMPTY_DIGEST, changed, document_hash
 from common.preferences.documents import NOTHING
 from tests.support.core.preferences import at, document, preferences, route, tombstone
@@ -281,7 +282,9 @@ _PATTERNS = [
 def test_of_any_lists_the_first_in_the_order_of_precedence_decides(found: list[Document]) -> None:
     prefs = preferences(route(), *{each.key: each for each in found}.values())
     alive = {
-        each.key for each in prefs.documents(Kind.LIST) if each.parsed.until_us in (0, NOW + 1)
+        each.key
+        for each in prefs.documents(Kind.LIST)
+        if each.body_as(ListBody).until_us in (0, NOW + 1)
     }
 
     expected = next(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from common.preferences import DocumentRefused, Kind, Position, Preferences
-from common.preferences.documents import Document, Epoch
+from common.preferences.documents import CheckedDocument, Document, Epoch
 from core.preferences.ledger import (
     Change,
+    Plan,
     RevisionConflict,
     documents_json,
     plan,
@@ -26,28 +27,30 @@ def _holding(*documents: Document, revision: int = 1) -> Preferences:
 def test_a_document_that_changes_nothing_is_left_out() -> None:
     current = _holding(route())
 
-    assert plan(current, [route()]) == ()
+    assert plan(current, [route()]) == Plan((), ())
 
 
 def test_another_way_to_write_the_same_body_changes_nothing() -> None:
     current = _holding(document("policy", "cluster", {"virus": "drop", "macro": "mark"}))
     spaced = Document("policy", "cluster", 0, b'{ "virus": "drop",\n "macro": "mark" }')
 
-    assert plan(current, [spaced]) == ()
+    assert plan(current, [spaced]) == Plan((), ())
 
 
 def test_a_removal_of_what_is_not_there_changes_nothing() -> None:
-    assert plan(_holding(), [document("route", "acme.example")]) == ()
+    assert plan(_holding(), [document("route", "acme.example")]) == Plan((), ())
 
 
 def test_a_removal_becomes_a_tombstone_of_its_revision() -> None:
-    (change,) = plan(_holding(route()), [document("route", "ACME.example")])
+    planned = plan(_holding(route()), [document("route", "ACME.example")])
 
+    (change,), (travels,) = planned.changes, planned.documents
     assert change.document(2) == Document("route", "acme.example", 2, b"", True)
+    assert travels == CheckedDocument("route", "acme.example", 2, b"", True)
 
 
 def test_changes_stand_in_the_order_in_which_kinds_take_effect() -> None:
-    changes = plan(
+    planned = plan(
         _holding(),
         [
             document("list", "white/domain/acme.example/a@b.example", {}),
@@ -56,7 +59,8 @@ def test_changes_stand_in_the_order_in_which_kinds_take_effect() -> None:
         ],
     )
 
-    assert [change.kind for change in changes] == [Kind.ROUTE, Kind.POLICY, Kind.LIST]
+    assert [change.kind for change in planned.changes] == [Kind.ROUTE, Kind.POLICY, Kind.LIST]
+    assert [one.kind for one in planned.documents] == [Kind.ROUTE, Kind.POLICY, Kind.LIST]
 
 
 def test_one_wrong_document_refuses_the_whole_change() -> None:
@@ -102,7 +106,7 @@ def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
     ],
 )
 def test_each_change_says_whom_it_concerns(proposed: Document, scope: str | None) -> None:
-    (change,) = plan(_holding(), [proposed])
+    (change,) = plan(_holding(), [proposed]).changes
 
     assert change.scope == (scope or "recipient/x@acme.example")
 
@@ -132,15 +136,15 @@ def test_going_back_neither_undoes_nor_brings_back_an_order_for_held_mail() -> N
 
 def test_documents_survive_the_way_through_json() -> None:
     text = (
-        b'[{"kind":"route","key":"a.example","body":{"b":1,"a":[2]}},'
-        b'{"kind":"list","key":"k","removed":true}]'
+        b'[{"kind":"route","key":"A.example","body":{"deliver_to":["m.example"],"customer":"a"}},'
+        b'{"kind":"engine","key":"k","removed":true}]'
     )
 
     documents = read_documents(text)
 
-    assert documents[0].body == b'{"a":[2],"b":1}'
+    assert documents[0].body == b'{"customer":"a","deliver_to":["m.example"]}'
     assert documents[1].removed
-    assert documents_json(documents)[0]["body"] == {"a": [2], "b": 1}
+    assert documents_json(documents)[0]["body"] == {"customer": "a", "deliver_to": ["m.example"]}
 
 
 @pytest.mark.parametrize(

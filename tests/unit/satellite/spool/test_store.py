@@ -9,8 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from common import wire
 from common.ids import MessageId
-from common.preferences import Document, DocumentRefused, Epoch, Position, Preferences
+from common.link import Batch
+from common.preferences import (
+    Document,
+    DocumentRefused,
+    Epoch,
+    Kind,
+    Position,
+    Preferences,
+    documents,
+)
+from common.preferences.bodies import Body
+from common.preferences.documents import parse_body
 from common.records import FIELDS_BYTES_MAX, Event
 from common.states import State
 from satellite.spool.disk.bodies import BodyDamaged
@@ -349,6 +361,37 @@ async def test_a_revision_is_applied_whole_or_not_at_all(open_spool: OpenSpool) 
     assert spool.preferences.position == position
     assert spool.preferences.digest == good.digest
     assert spool.preferences.route("other.example") is None
+
+
+async def test_a_document_is_read_once_on_its_way_from_the_wire_into_the_spool(
+    open_spool: OpenSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = await open_spool()
+    position = Position(Epoch(1, "e"), 1)
+    digest = Preferences.from_documents([_route("acme.example")], position=position).digest
+    read: list[bytes] = []
+
+    def counted(kind: Kind, body: bytes) -> Body:
+        read.append(body)
+        return parse_body(kind, body)
+
+    monkeypatch.setattr(documents, "parse_body", counted)
+    batch = Batch(
+        nonce="1",
+        base=None,
+        target=position,
+        documents=(_route("acme.example"),),
+        snapshot=True,
+        last_part=True,
+        digest=digest,
+    )
+    came = wire.preferences_response_from_wire(wire.preferences_response_to_wire(batch))
+    assert isinstance(came, Batch)
+
+    await spool.apply_preferences(came.documents, position=position, digest=digest, snapshot=True)
+
+    assert read == [_route("acme.example").body]
+    assert spool.preferences.route("acme.example") is not None
 
 
 async def test_a_disk_below_its_reserve_refuses_with_the_reason(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from itertools import product
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from common.preferences import POLICY_KEYS, Document
+from common.preferences import POLICY_KEYS, Document, Kind, documents
+from common.preferences.bodies import Body
+from common.preferences.documents import parse_body
+from core.preferences import ledger
 from tests.support.core.face import Face, problem_of
 from tests.support.core.rooms import document, route
 
@@ -121,6 +125,43 @@ async def test_two_admins_who_set_different_keys_at_once_both_have_them(face: Fa
     )
 
     assert (await face.ask("GET", path))["values"] == keys
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "request_body"),
+    [
+        (
+            "POST",
+            "/api/v1/documents",
+            {"documents": [{"kind": "policy", "key": "cluster", "body": {"virus": "drop"}}]},
+        ),
+        ("PATCH", "/api/v1/policies/cluster", {"values": {"virus": "drop"}}),
+        ("POST", "/api/v1/lists/white", {"scope": "cluster", "pattern": "a.example"}),
+    ],
+)
+async def test_a_document_is_read_once_on_its_way_from_the_request_into_force(
+    face: Face,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    request_body: dict[str, Any],
+) -> None:
+    read: list[bytes] = []
+
+    def counted(kind: Kind, body: bytes) -> Body:
+        read.append(body)
+        return parse_body(kind, body)
+
+    def never(_octets: bytes) -> object:
+        raise AssertionError("the octets of a document that was checked are read again")
+
+    monkeypatch.setattr(documents, "parse_body", counted)
+    monkeypatch.setattr(ledger, "json", SimpleNamespace(loads=never))
+
+    await face.ask(method, path, json=request_body)
+
+    (document,) = face.database.preferences.current.documents()
+    assert read == [document.body]
 
 
 async def test_documents_are_published_as_one_revision_and_read_back(face: Face) -> None:
