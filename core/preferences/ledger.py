@@ -83,7 +83,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PlannedRevision:
     """What a change set comes to.
 
     Args:
@@ -95,7 +95,9 @@ class Plan:
     documents: tuple[CheckedDocument, ...]
 
 
-def plan(current: Preferences, documents: Sequence[Document], *, base: int | None = None) -> Plan:
+def plan(
+    current: Preferences, documents: Sequence[Document], *, base: int | None = None
+) -> PlannedRevision:
     """Return what a change set does to the preferences.
 
     Args:
@@ -124,7 +126,7 @@ def plan(current: Preferences, documents: Sequence[Document], *, base: int | Non
         if (change := _change(current.document(kind, key), kind, document)) is not None
     ]
     revision = current.position.revision + 1
-    return Plan(
+    return PlannedRevision(
         tuple(change for change, _ in changing),
         tuple(replace(document, revision=revision) for _, document in changing),
     )

@@ -8,7 +8,7 @@ from common.preferences import DocumentRefused, Kind, Position, Preferences
 from common.preferences.documents import CheckedDocument, Document, Epoch
 from core.preferences.ledger import (
     Change,
-    Plan,
+    PlannedRevision,
     RevisionConflict,
     documents_json,
     plan,
@@ -27,18 +27,18 @@ def _holding(*documents: Document, revision: int = 1) -> Preferences:
 def test_a_document_that_changes_nothing_is_left_out() -> None:
     current = _holding(route())
 
-    assert plan(current, [route()]) == Plan((), ())
+    assert plan(current, [route()]) == PlannedRevision((), ())
 
 
 def test_another_way_to_write_the_same_body_changes_nothing() -> None:
     current = _holding(document("policy", "cluster", {"virus": "drop", "macro": "mark"}))
     spaced = Document("policy", "cluster", 0, b'{ "virus": "drop",\n "macro": "mark" }')
 
-    assert plan(current, [spaced]) == Plan((), ())
+    assert plan(current, [spaced]) == PlannedRevision((), ())
 
 
 def test_a_removal_of_what_is_not_there_changes_nothing() -> None:
-    assert plan(_holding(), [document("route", "acme.example")]) == Plan((), ())
+    assert plan(_holding(), [document("route", "acme.example")]) == PlannedRevision((), ())
 
 
 def test_a_removal_becomes_a_tombstone_of_its_revision() -> None:
