@@ -202,6 +202,7 @@ async def test_a_document_that_a_shard_refuses_is_shown_and_sent_only_once(house
     await publish([route("next.example")], who="test")
     await until(lambda: revision_of(spool) == 3, "the newer revision")
     await until(lambda: status() == "", "nothing is refused any more")
+    await until(lambda: not spool.log, "its records are taken")
     events = await house.core.database.records.node_events(limit=100)
     assert [event["event"] for event in events].count("preferences_refused") == 1
 
