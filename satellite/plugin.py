@@ -1,0 +1,61 @@
+"""What may an engine or a filter of somebody else import?
+
+Touches nothing: it gives names of other rooms on. This module is the promise to outsiders. What
+stands in ``__all__`` keeps its name, its arguments and its meaning within a major version; what is
+added has a default, so that a package that was written for an earlier version works on. Every other
+module of Border Scout may move or change with any release.
+
+- Both: ``Clock`` (the only source of time), ``Verdict`` with ``Outcome``, ``Test`` and ``Effect``,
+  ``printable`` (whatever comes from outside goes through it), ``LocalError`` (wrong settings: it
+  stops the start, with a hint).
+- An engine: ``build(EngineSettings, EngineContext) -> Engine`` under the entry point group
+  ``borderscout.engines``; it is shown a ``Sample``, and tells its ``EngineHealth``. What it may be
+  beside: ``EngineAnswersAtOnce``, ``KeepsItsTime``. docs/engines.md, *An engine of your own*.
+- A filter: ``build(FilterSettings | None, FilterContext) -> Filter`` under ``borderscout.filters``;
+  it examines a ``Mail``. What it may be beside: ``FilterAnswersAtOnce``. docs/filters.md, *A filter
+  of your own*.
+- The suites that tell whether it is right are ``satellite.scanning.conformance`` and
+  ``satellite.filtering.conformance``; they hold to the same promise.
+"""
+
+from common.clock import Clock
+from common.envelope import Envelope
+from common.errors import LocalError
+from common.preferences import Preferences
+from common.verdict import Effect, Outcome, Test, Verdict, printable
+from satellite.filtering.filter import AnswersAtOnce as FilterAnswersAtOnce
+from satellite.filtering.filter import Filter, FilterContext, Mail, name_of_test
+from satellite.filtering.resolver import Resolver
+from satellite.headers import HeaderBlock
+from satellite.scanning.engine import AnswersAtOnce as EngineAnswersAtOnce
+from satellite.scanning.engine import Engine, EngineContext, EngineHealth, KeepsItsTime
+from satellite.scanning.sample import Sample
+from satellite.settings import EngineSettings, FilterSettings, split_endpoint
+
+__all__ = [
+    "Clock",
+    "Effect",
+    "Engine",
+    "EngineAnswersAtOnce",
+    "EngineContext",
+    "EngineHealth",
+    "EngineSettings",
+    "Envelope",
+    "Filter",
+    "FilterAnswersAtOnce",
+    "FilterContext",
+    "FilterSettings",
+    "HeaderBlock",
+    "KeepsItsTime",
+    "LocalError",
+    "Mail",
+    "Outcome",
+    "Preferences",
+    "Resolver",
+    "Sample",
+    "Test",
+    "Verdict",
+    "name_of_test",
+    "printable",
+    "split_endpoint",
+]
