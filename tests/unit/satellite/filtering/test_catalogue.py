@@ -8,36 +8,17 @@ from pathlib import Path
 import pytest
 
 from common.errors import SettingsError
-from common.verdict import Outcome
 from satellite.filtering.catalogue import build_filters
-from satellite.filtering.conformance import Scene, check_filter, plain_mail
 from satellite.filtering.filters.dnsbl import Dnsbl
 from satellite.settings import FilterSettings
-from tests.support.core.preferences import preferences
-from tests.support.scanning.filtering import context, mail
+from tests.support.scanning.filtering import context
 
 OUTSIDE = """
-from common.verdict import Outcome, Test, Verdict
-from common.errors import LocalError
-
-
-class Colour:
-    def __init__(self, settings):
-        if "colour" not in settings.options:
-            raise LocalError("colour is missing", hint="add options.colour")
-        self.name = settings.name
-        self.colour = settings.options["colour"]
-
-    async def examine(self, mail):
-        test = Test(name="COLOUR_" + self.colour.upper(), score=0.5)
-        return (Verdict(by=self.name, outcome=Outcome.SCORED, tests=(test,)),)
-
-    async def close(self):
-        pass
+from satellite.plugin import LocalError
 
 
 def build(settings, context):
-    return Colour(settings)
+    raise LocalError("colour is missing", hint="add options.colour")
 """
 
 
@@ -70,21 +51,6 @@ def test_the_settings_of_a_built_in_kind_reach_the_one_filter_of_it() -> None:
     (dnsbl,) = [each for each in found if isinstance(each, Dnsbl)]
     assert len(found) == 3
     assert dnsbl.budget_s == 2.5
-
-
-@pytest.mark.usefixtures("outside")
-async def test_a_filter_of_somebody_else_is_found_by_its_entry_point_and_conforms() -> None:
-    settings = [FilterSettings(name="mine", kind="colour", options={"colour": "red"})]
-
-    found = build_filters(settings, context())
-
-    assert [each.name for each in found] == ["lists", "rules", "dnsbl", "mine"]
-    (verdict,) = await found[-1].examine(mail(preferences()))
-    assert verdict.tests[0].name == "COLOUR_RED"
-    await check_filter(
-        lambda: build_filters(settings, context())[-1],
-        Scene(mail=plain_mail(preferences()), outcomes=(Outcome.SCORED,)),
-    )
 
 
 @pytest.mark.usefixtures("outside")

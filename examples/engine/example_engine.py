@@ -1,37 +1,48 @@
-"""An engine of somebody else: asks a server of one's own over TCP.
+"""What does a server of one's own say of a message?
 
-One file and an entry point, as docs/engines.md describes. The server gets a length and the message,
-and answers ``GOOD`` or ``BAD NAME``, a line each.
+Touches TCP. The server gets the length and the message; it answers ``GOOD`` or ``BAD NAME``, a line
+each. Anything else, and silence, is never clean.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from common.clock import Clock
-from common.errors import LocalError
-from common.verdict import Outcome, Verdict, printable
-from satellite.scanning.engine import Engine, EngineContext, EngineHealth
-from satellite.scanning.sample import Sample
-from satellite.settings import EngineSettings, split_endpoint
+from satellite.plugin import (
+    Clock,
+    Engine,
+    EngineContext,
+    EngineHealth,
+    EngineSettings,
+    LocalError,
+    Outcome,
+    Sample,
+    Verdict,
+    printable,
+    split_endpoint,
+)
 
 CHUNK_BYTES = 65_536
-PROBE_S = 5.0
+PROBE_S = 5.0  # for whoever asks whether we would answer
 
 
 def build(settings: EngineSettings, context: EngineContext) -> Engine:
+    """Return the engine; the node's settings say where its server listens."""
     if not settings.address:
-        raise LocalError("an address is missing", hint="write HOST:PORT")
-    return Outside(settings.name, settings.address, context.clock)
+        raise LocalError("an address is missing", hint="write address: HOST:PORT")
+    return ExampleEngine(settings.name, settings.address, context.clock)
 
 
-class Outside:
+class ExampleEngine:
+    """Asks on a new connection for each message, so that no late answer meets another message."""
+
     def __init__(self, name: str, address: str, clock: Clock) -> None:
         self.name = name
         self._host, self._port = split_endpoint(address)
         self._clock = clock
 
     async def scan(self, sample: Sample, *, deadline_s: float) -> Verdict:
+        """Return what the server says, or what kept it from saying so."""
         began_s = self._clock.monotonic_s()
         try:
             async with asyncio.timeout(deadline_s):
@@ -46,6 +57,7 @@ class Outside:
         return Verdict(by=self.name, outcome=outcome, threats=threats, detail=detail, ms=took_ms)
 
     async def probe(self) -> EngineHealth:
+        """Return whether somebody listens."""
         try:
             async with asyncio.timeout(PROBE_S):
                 _, writer = await asyncio.open_connection(self._host, self._port)
@@ -55,7 +67,7 @@ class Outside:
         return EngineHealth(answering=True)
 
     async def close(self) -> None:
-        pass
+        """Nothing is held open."""
 
     async def _exchange(self, sample: Sample) -> bytes:
         reader, writer = await asyncio.open_connection(self._host, self._port)
@@ -66,10 +78,11 @@ class Outside:
                 await writer.drain()
             return await reader.readuntil(b"\n")
         finally:
-            writer.transport.abort()
+            writer.transport.abort()  # synchronous: a cancelled scan leaves nothing behind
 
 
 def understood(line: bytes) -> tuple[Outcome, tuple[str, ...], str]:
+    """Return outcome, threats and detail; clean only when the server said so in its own words."""
     if line == b"GOOD\n":
         return Outcome.CLEAN, (), ""
     if line.startswith(b"BAD ") and len(line) > len(b"BAD \n"):

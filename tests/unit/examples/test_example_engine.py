@@ -1,8 +1,12 @@
-"""An engine of somebody else is found at the start, works beside ours, and passes the suite."""
+"""The example engine: installed by pip, found at the start, works beside ours, passes the suite.
+
+The package is reached as a node reaches it: by the entry point that pip wrote.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -10,8 +14,10 @@ from typing import ClassVar
 
 import pytest
 from prometheus_client import CollectorRegistry
+from ruamel.yaml import YAML
 
 from common.clock import SystemClock
+from common.errors import SettingsError
 from common.verdict import Outcome
 from satellite.scanning.conformance import (
     CHECKS,
@@ -31,7 +37,7 @@ from tests.support.scanning.clamd import EICAR
 from tests.support.scanning.messages import numbered_sample, plain, sample_of
 from tests.support.scanning.scripted_clamd import ScriptedClamd
 
-OUTSIDE = Path(__file__).parent / "outside"
+ROOT = Path(__file__).parents[3]
 
 SAYS: dict[Condition, bytes] = {
     Condition.CLEAN: b"GOOD\n",
@@ -46,17 +52,14 @@ SAYS: dict[Condition, bytes] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(OUTSIDE))
-
+pytestmark = pytest.mark.usefixtures("installed")
 
 Script = Callable[[bytes], Awaitable[bytes | None]]
 
 
 @asynccontextmanager
 async def peer(script: Script, *, piece_bytes: int = 0) -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """Serve the outside engine's language; a script that gives None closes without an answer."""
+    """Speak as the example's server; a script that gives None closes without an answer."""
     received = asyncio.Event()
     tasks: set[asyncio.Task[None]] = set()
 
@@ -92,7 +95,7 @@ def fitted(*settings: EngineSettings) -> tuple[Fitted, ...]:
     return build_engines(settings, EngineContext(clock=clock, helper=Helper(clock=clock)))
 
 
-class OutsideBench:
+class ExampleBench:
     impossible: ClassVar[dict[Condition, str]] = {
         Condition.ENCRYPTED: "its server does not say such things",
         Condition.MACRO: "its server does not say such things",
@@ -116,7 +119,7 @@ class OutsideBench:
                 await received.wait()
 
             place = "127.0.0.1:1" if condition is Condition.REFUSED else address
-            (item,) = fitted(EngineSettings(name="mine", kind="outside", address=place))
+            (item,) = fitted(EngineSettings(name="mine", kind="example", address=place))
             sample = sample_of(plain(b"hello"))
             yield Arranged(engine=item.engine, sample=sample, reached=reached)
 
@@ -124,10 +127,30 @@ class OutsideBench:
         return numbered_sample(number, infected=infected)
 
 
+def test_what_its_readme_says_for_the_inventory_finds_it() -> None:
+    text = (ROOT / "examples" / "engine" / "README.md").read_text(encoding="utf-8")
+    yaml = text.partition("```yaml\n")[2].partition("```")[0]
+    (mine,) = [item for item in YAML(typ="safe").load(yaml)["engines"] if item["kind"] == "example"]
+
+    (item,) = fitted(EngineSettings(**mine))
+
+    assert type(item.engine).__module__ == "example_engine"
+    assert item.engine.name == "mine"
+
+
+def test_its_settings_need_an_address() -> None:
+    with pytest.raises(SettingsError) as raised:
+        fitted(EngineSettings(name="mine", kind="example"))
+
+    assert raised.value.complaints == [
+        "engines.mine: an address is missing; write address: HOST:PORT"
+    ]
+
+
 @pytest.mark.parametrize("check", CHECKS, ids=str)
 async def test_an_engine_of_somebody_else_passes(check: ConformanceCheck) -> None:
     try:
-        await check.run(OutsideBench())
+        await check.run(ExampleBench())
     except NotApplicable as reason:
         pytest.skip(str(reason))
 
@@ -146,7 +169,7 @@ async def test_it_works_at_the_same_time_as_ours(tmp_path: Path) -> None:
     async with ScriptedClamd(tmp_path / "c", clamd) as ours, peer(outside) as (address, _):
         engines = fitted(
             EngineSettings(name="clamav", kind="clamd", address=ours.address, timeout_s=20),
-            EngineSettings(name="mine", kind="outside", address=address, timeout_s=20),
+            EngineSettings(name="mine", kind="example", address=address, timeout_s=20),
         )
         scanner = Scanner(engines, SystemClock(), registry=CollectorRegistry())
         verdicts = await scanner.scan(sample_of(plain(b"hello")))
@@ -161,18 +184,18 @@ async def test_it_works_at_the_same_time_as_ours(tmp_path: Path) -> None:
 async def test_the_suite_catches_an_engine_that_reads_silence_as_clean(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import outside_engine  # type: ignore[import-not-found]  # found once its folder is on the path
+    example = importlib.import_module("example_engine")
 
     def careless(line: bytes) -> tuple[Outcome, tuple[str, ...], str]:
         if b"BAD" in line:
             return Outcome.INFECTED, (line.decode("latin-1"),), ""
         return Outcome.CLEAN, (), ""
 
-    monkeypatch.setattr(outside_engine, "understood", careless)
+    monkeypatch.setattr(example, "understood", careless)
     failed = set()
     for check in CHECKS:
         try:
-            await check.run(OutsideBench())
+            await check.run(ExampleBench())
         except Nonconformity:
             failed.add(check.name)
         except NotApplicable:
@@ -194,7 +217,7 @@ async def test_the_suite_catches_an_engine_that_reads_silence_as_clean(
 
 
 def test_the_documentation_knows_each_condition_and_what_cannot_be_left_out() -> None:
-    text = (Path(__file__).parents[4] / "docs" / "engines.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "engines.md").read_text(encoding="utf-8")
 
     assert all(f"`{condition.name}`" in text for condition in Condition)
     last = text[text.index("cannot be left out") :]
