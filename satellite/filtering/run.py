@@ -59,7 +59,7 @@ class Filters:
         self._left_behind: set[asyncio.Task[Answer]] = set()
         self._verdicts = Counter(
             "borderscout_filter_verdicts_total",
-            "Verdicts of filters",
+            "Verdicts of a filter by outcome",
             ["filter", "outcome"],
             registry=metrics,
         )

@@ -123,7 +123,7 @@ class HttpServer:
             if answer is not None and "text" in answer
         }
         starts = {worker.shard: worker.starts for worker in self._workers.all}
-        registry.register(_Shards(texts, starts))
+        registry.register(ShardMetrics(texts, starts))
         return generate_latest(registry)
 
 
@@ -138,7 +138,7 @@ def _why_not(status: Answer | None) -> str | None:
     return str(status["not_accepting_reason"])
 
 
-class _Shards(Collector):
+class ShardMetrics(Collector):
     """The workers' metrics, each sample with its shard as a label."""
 
     def __init__(self, texts: dict[int, str], starts: dict[int, int]) -> None:
@@ -155,7 +155,7 @@ class _Shards(Collector):
                 for sample in family.samples:
                     labels = {**sample.labels, "shard": str(shard)}
                     merged.add_sample(sample.name, labels, sample.value)
-        started = Metric("borderscout_worker_starts", "Starts of a worker process", "counter")
+        started = Metric("borderscout_worker_starts", "Starts of the worker's process", "counter")
         for shard, count in self._starts.items():
             started.add_sample("borderscout_worker_starts_total", {"shard": str(shard)}, count)
         return [*families.values(), started]

@@ -57,7 +57,7 @@ class _Metrics:
         )
         self.up = Gauge(
             "borderscout_engine_up",
-            "Whether the engine answered when it was last asked",
+            "1 while the engine answers when it is asked, else 0",
             ["engine"],
             registry=registry,
         )

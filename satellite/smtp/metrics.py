@@ -61,7 +61,7 @@ class SmtpMetrics(Collector):
         """Return the numbers as they are now."""
         connections = _counter(
             "borderscout_smtp_connections_total",
-            "Connections by what became of them when they came.",
+            "Connections by what became of them: accepted, or why they were turned away.",
             "result",
         )
         replies = _counter(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from satellite.spool.store import Spool
@@ -27,25 +28,45 @@ class SpoolMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         spool = self._spool
-        messages = Metric("borderscout_spool_recipients", "Recipients by state", "gauge")
+        recipients = GaugeMetricFamily(
+            "borderscout_spool_recipients", "Recipients in the spool by state", labels=["state"]
+        )
         for state, count in spool.counts().items():
-            messages.add_sample(messages.name, {"state": state.value}, count)
+            recipients.add_metric([state.value], count)
         records, uploads = spool.backlog_sizes()
         revision = spool.preferences.position.revision
         problems = spool.problems()
         accepting = 0 if spool.refusal() else 1
         return [
-            messages,
-            _gauge("borderscout_spool_oldest_seconds", "Age of the oldest", self.oldest_us() / 1e6),
-            _gauge("borderscout_outbox_records", "Records the core does not have yet", records),
-            _gauge("borderscout_outbox_quarantine", "Quarantined mail to hand over", uploads),
-            _gauge("borderscout_preferences_revision", "Applied revision", revision),
-            _gauge("borderscout_spool_problems", "What waits for an operator", len(problems)),
-            _gauge("borderscout_spool_accepting", "Whether the disk lets mail in", accepting),
+            recipients,
+            _gauge(
+                "borderscout_spool_oldest_seconds",
+                "Age of the oldest message that has not ended",
+                self.oldest_us() / 1e6,
+            ),
+            _gauge(
+                "borderscout_outbox_records", "Log records that the core does not have yet", records
+            ),
+            _gauge(
+                "borderscout_outbox_quarantine",
+                "Quarantined messages that the core does not have yet",
+                uploads,
+            ),
+            _gauge(
+                "borderscout_preferences_revision",
+                "Revision of the preferences that the shard applied",
+                revision,
+            ),
+            _gauge(
+                "borderscout_spool_problems",
+                "Problems of the shard's folder that wait for an operator",
+                len(problems),
+            ),
+            _gauge(
+                "borderscout_spool_accepting", "1 while the disk lets mail in, else 0", accepting
+            ),
         ]
 
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:
-    metric = Metric(name, documentation, "gauge")
-    metric.add_sample(name, {}, value)
-    return metric
+    return GaugeMetricFamily(name, documentation, value=value)

@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.cluster.cluster import CORE
 from tests.support.cluster.commands import run
 from tests.support.cluster.town import NODES, Town, header_of, message, queued_as
+from tests.support.metrics_page import labels_of_a_scrape, labels_on_the_page
 from tests.support.network.ports import free_port
 from tests.support.node.processes import Process
 from tests.support.smtp import corpus
@@ -313,6 +314,9 @@ async def test_everybody_tells_of_its_health_and_its_numbers(town: Town, name: s
         if family.type == "counter":
             names = {sample.name for sample in family.samples}
             assert all(one.endswith(("_total", "_created")) for one in names), names
+    on_the_page = labels_on_the_page("The core" if name == CORE else "A node")
+    for metric, labels in labels_of_a_scrape(text).items():
+        assert labels <= on_the_page[metric], metric
 
 
 async def test_a_second_satellite_on_the_same_folder_waits_for_the_first_to_be_gone(

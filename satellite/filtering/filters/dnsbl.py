@@ -64,7 +64,7 @@ class Dnsbl:
         self._lists: dict[str, _List] = {}  # by zone
         self._disabled = Gauge(
             "borderscout_dnsbl_disabled",
-            "1 while a DNS list is left alone since it is broken or silent",
+            "1 while a DNS list is left alone since it is broken or silent, else 0",
             ["list"],
             registry=context.metrics,
         )

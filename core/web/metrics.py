@@ -1,0 +1,73 @@
+"""What does the core show to whoever scrapes it?
+
+Touches a Prometheus registry. Counts alone: whose mail waits, and for which server, is nobody's who
+only scrapes. What is not known of a node has no sample, never a 0.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from core.fleet.fleet import NodeStatus
+from core.web.request.services import Services
+
+
+class CoreMetrics:
+    """The core's gauges, for one scrape.
+
+    Args:
+        registry: where they are collected.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._revision = Gauge(
+            "borderscout_core_revision", "Newest revision of the preferences", registry=registry
+        )
+        self._live = self._of_node("borderscout_node_live", "1 while the node is heard, else 0")
+        self._applied = self._of_node(
+            "borderscout_node_applied_revision", "Revision that all shards of the node applied"
+        )
+        self._lag = self._of_node(
+            "borderscout_node_lag_revisions", "Revisions that the node is behind; absent if unknown"
+        )
+        self._records = self._of_node(
+            "borderscout_node_outbox_records", "Log records that are still to come from the node"
+        )
+        self._away = self._of_node(
+            "borderscout_core_holds", "Destinations that the node holds mail for"
+        )
+        self._held = self._of_node(
+            "borderscout_core_held_messages", "Messages that the node holds for them"
+        )
+        self._held_bytes = self._of_node(
+            "borderscout_core_held_bytes", "Octets of the messages that the node holds"
+        )
+        self._damaged = self._of_node(
+            "borderscout_core_damaged_recipients", "Recipients whose mail cannot be read any more"
+        )
+        self._frozen = self._of_node(
+            "borderscout_core_frozen_recipients", "Recipients whose mail an operator stopped"
+        )
+
+    def show(self, core: Services) -> None:
+        """Take the numbers as they are now."""
+        self._revision.set(core.database.preferences.position.revision)
+        for node in core.link.fleet.nodes(now_s=core.clock.monotonic_s()):
+            self._show_node(node)
+
+    def _show_node(self, node: NodeStatus) -> None:
+        self._live.labels(node.node).set(node.state != "silent")
+        self._records.labels(node.node).set(node.outbox_records)
+        self._away.labels(node.node).set(len(node.holds))
+        self._held.labels(node.node).set(sum(hold.messages for hold in node.holds))
+        self._held_bytes.labels(node.node).set(sum(hold.bytes for hold in node.holds))
+        self._damaged.labels(node.node).set(node.spool.get("damaged", 0))
+        self._frozen.labels(node.node).set(node.spool.get("frozen", 0))
+        if node.applied is not None:
+            self._applied.labels(node.node).set(node.applied.revision)
+        if node.lag is not None:
+            self._lag.labels(node.node).set(node.lag)
+
+    def _of_node(self, name: str, documentation: str) -> Gauge:
+        return Gauge(name, documentation, ["node"], registry=self._registry)
