@@ -1,0 +1,17 @@
+"""A core to scrape."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.clock import FakeClock
+from tests.support.core.face import Face, open_face
+
+
+@pytest.fixture
+async def face(tmp_path: Path) -> AsyncIterator[Face]:
+    async with open_face(tmp_path / "core", FakeClock()) as opened:
+        yield opened
