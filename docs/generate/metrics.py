@@ -55,7 +55,6 @@ _SETTINGS = {
     "metrics": "127.0.0.1:9",
     "core": {"address": "127.0.0.1:9", "certificate": "c", "key": "k", "authority": "a"},
     "smtp": {"listen": ["127.0.0.1:25"]},
-    "engines": [{"name": "yara", "kind": "yara"}],
 }
 
 
