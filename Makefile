@@ -1,6 +1,6 @@
 # Every target works as the first thing typed on a clean clone: it makes .venv itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test faults bench soak lint format proto docs clean
+.PHONY: help setup setup-dev demo unit test faults bench soak lint format proto docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,6 +12,7 @@ ARGS ?=
 
 help:
 	@echo "make demo [ARGS=--check]   a core, three satellites and a customer's server on this machine"
+	@echo "make unit                  the tests that start no server, within two minutes"
 	@echo "make test                  all tests"
 	@echo "make faults                the long form of the tests that break something; docs/faults.md"
 	@echo "make bench                 speed against other gateways; docs/benchmarks.md (root)"
@@ -41,6 +42,11 @@ setup-dev: $(DEV_STAMP)
 
 demo: $(STAMP)
 	@$(BIN)/borderscout demo $(ARGS)
+
+# What is left out starts programs or takes long, and runs in `make test`.
+unit: $(DEV_STAMP)
+	@$(BIN)/python -m pytest tests/unit tests/architecture -n 2 --quiet \
+		-m 'not slow and not integration and not faults and not interop' $(ARGS)
 
 test: $(DEV_STAMP)
 	@./.ci/system-packages test

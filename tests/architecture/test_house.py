@@ -201,7 +201,9 @@ def test_a_module_that_calls_itself_pure_imports_nothing_that_acts() -> None:
     assert broken == {}
 
 
-@pytest.mark.parametrize("document", ["README.md", "CHANGELOG.md", "docs"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs"]
+)
 def test_the_links_in_the_documentation_lead_somewhere(document: str) -> None:
     start = ROOT / document
     pages = sorted(start.rglob("*.md")) if start.is_dir() else [start]

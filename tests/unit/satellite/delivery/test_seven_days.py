@@ -56,6 +56,7 @@ def dsns(hop: TirelessHop, action: str) -> list[bytes]:
     return [copy for copy in hop.taken if f"\r\nAction: {action}\r\n".encode() in copy]
 
 
+@pytest.mark.slow
 @pytest.mark.scenario(row=61, checks="held mail is restored, probed once, and drained in order")
 async def test_seven_days_of_hold(
     open_house: OpenHouse, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, thorough: bool

@@ -274,6 +274,7 @@ async def test_what_was_held_for_its_days_expires_and_the_sender_is_told(
         assert b"Status: 4.4.7" in body.read(0, body.size)
 
 
+@pytest.mark.slow
 async def test_everything_that_was_parked_expires_though_only_one_was_probed(
     open_house: OpenHouse, clock: FakeClock
 ) -> None:

@@ -44,6 +44,7 @@ def sizes(folder: Path) -> tuple[int, int]:
     return (folder / "spool.db").stat().st_size, (folder / "spool.db-wal").stat().st_size
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 async def test_the_files_do_not_grow_with_the_mail_that_passed(
     spool: Spool, tmp_path: Path
