@@ -3,7 +3,7 @@
 Pure: the randomness comes in as ``spread``. Full jitter: the wait is anywhere between nothing and
 the limit, so that a hundred shards that lost the core together do not come back together.
 
-Source: SYNC.md G12; M. Brooker, "Exponential Backoff And Jitter", 2015.
+Source: docs/design/link-guarantees.md, G12; M. Brooker, "Exponential Backoff And Jitter", 2015.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which shard speaks, and in which life of its spool?
 
 Pure. A later incarnation of the same shard fences the earlier one; incarnations are ULIDs, so they
-have an order. Source: DESIGN section 2, *A position upstream*.
+have an order. Source: docs/sync.md, *A shard's lives*.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What happened to a message or a node?
 
 Pure. A log record is durable and replicated; its fields are one JSON object of at most 64 KiB.
-The names of events are a promise to whoever reads records; DESIGN: glossary, *log record*.
+The names of events are a promise to whoever reads records: docs/glossary.md, *log record*.
 """
 
 from __future__ import annotations

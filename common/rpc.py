@@ -7,7 +7,8 @@ The core's certificate is for the DNS name NAME.CLUSTER.borderscout.internal, wh
 is reached at; a satellite's certificate never holds such a name. Each certificate carries one URI
 name, ``borderscout://CLUSTER/ROLE/NAME``.
 
-Source: TOOLING.md, *gRPC* (the timings were measured); FAULTS.md, finding 12.
+Source: docs/design/link-guarantees.md, *Facts of the transport* (measured);
+docs/design/faults.md, F12.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Pure. A stream of items numbered from 1 crosses connections that end at any mome
 keeps what the receiver has not confirmed as durable, the receiver ignores what it has: at least
 once on the way, exactly once in effect. Numbers order everything; no clock does.
 
-Source: SYNC.md sections 4.2 (G3, G13) and 4.3.
+Source: docs/design/link-guarantees.md, G3, G13, *Upwards: records, quarantine, state*.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """What may stand in a document's body, for each kind?
 
 Pure. A body with an unknown field is refused, never read in part: a policy that cannot be expressed
-must not be ignored. Source: SYNC.md G1, G9, G15.
+must not be ignored.
+
+Source: docs/design/link-guarantees.md, G1, G9, G15.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Do two sets of documents hold the same?
 
 Pure. The digest is the sum, modulo 2 to the 256th, of each document's SHA-256: a change costs one
-subtraction and one addition however large the set is. Source: SYNC.md G10.
+subtraction and one addition however large the set is.
+
+Source: docs/design/link-guarantees.md, G10.
 """
 
 from __future__ import annotations

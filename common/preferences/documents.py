@@ -1,6 +1,8 @@
 """Which documents are there, and how are their keys written?
 
-Pure. A document is (kind, key, body). Source: SYNC.md G1, G9, G15.
+Pure. A document is (kind, key, body).
+
+Source: docs/design/link-guarantees.md, G1, G9, G15.
 """
 
 from __future__ import annotations

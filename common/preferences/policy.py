@@ -1,6 +1,6 @@
 """Which policy keys are there, with which bounds and defaults?
 
-Pure. Source: DESIGN section 5, *Policy keys*.
+Pure. Source: docs/filters.md, *What is done*.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """What do the preferences say for this recipient, at one revision?
 
 Pure. A ``Preferences`` never changes: applying documents makes a new one, so that a message is
-judged against exactly one revision however long its scan takes. Source: SYNC.md G2.
+judged against exactly one revision however long its scan takes.
+
+Source: docs/design/link-guarantees.md, G2.
 """
 
 from __future__ import annotations

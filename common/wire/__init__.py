@@ -7,7 +7,7 @@ Another version's peer: a message of a kind that we do not know becomes ``Unread
 a batch of preferences with a field that we do not know, since a policy must never be applied in
 part. Unknown fields elsewhere are left out of what we read; unknown events of records are kept.
 
-Source: SYNC.md G15; docs/sync.md, *Another version*.
+Source: docs/design/link-guarantees.md, G15; docs/sync.md, *Another version*.
 """
 
 from common.wire.bounds import WireError

@@ -1,7 +1,7 @@
 """How are preferences said, and what of another version is not applied?
 
 Pure. A batch with a field that we do not know becomes ``Unreadable``: a policy must never be
-applied in part (SYNC.md G15).
+applied in part (G15).
 """
 
 from __future__ import annotations
