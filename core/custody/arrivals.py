@@ -1,7 +1,7 @@
 """How does a quarantined message arrive whole?
 
 Touches the database and the folder of bodies, in this order: the body is durable, then the case
-says ``held``, and only then is a satellite told that it may let go of its copy. Source: DESIGN P8.
+says ``held``, and only then is a satellite told that it may let go of its copy. Source: promise P8.
 """
 
 from __future__ import annotations

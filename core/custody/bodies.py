@@ -4,7 +4,7 @@ Touches a folder: a body is a file named by its SHA-256, one that is arriving is
 named by whose it is. A body gets its name only after it was read back, agreed with its digest and
 was synced; then the folder is synced too. No name comes from outside unchecked.
 
-Source: FAULTS.md finding 7 (without the folder's sync the file was lost in a power cut).
+Source: docs/design/faults.md, F7 (without the folder's sync the file was lost in a power cut).
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 Touches the database and the folder of bodies. People ask for a release; it is assigned to one
 shard, offered to it, claimed by it, and done when its record says that the message is in its spool.
-Each step is durable before anybody hears of it. Source: DESIGN P8, P9, *Release*.
+Each step is durable before anybody hears of it.
+
+Source: promises P8, P9; docs/sync.md, *Releases*.
 """
 
 from __future__ import annotations

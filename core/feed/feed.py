@@ -3,7 +3,7 @@
 Touches the store and the event loop; the session decides. A batch is cut into parts of bounded
 size, all read at one moment; a snapshot is made once and shared by all who need it.
 
-Source: SYNC.md G4, G7, G12.
+Source: docs/design/link-guarantees.md, G4, G7, G12.
 """
 
 from __future__ import annotations

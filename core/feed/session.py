@@ -4,7 +4,7 @@ Pure. The hello says what the satellite has; from there it gets the changes, or 
 two do not share a past. One batch is under way at a time. What it refused is not sent again before
 there is a newer revision. Once all was offered, bookmarks say so.
 
-Source: SYNC.md G3-G7, G10, G16.
+Source: docs/design/link-guarantees.md, G3-G7, G10, G16.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which satellites are there, how far has each one come, and what do they say of themselves?
 
 Pure. A node is the set of its shards: its applied revision is the lowest, its lag the largest. What
-is not known is None, and a lag is never 0 because nobody answers (SYNC.md G7). Times are of the
+is not known is None, and a lag is never 0 because nobody answers (G7). Times are of the
 monotonic clock; the satellites' own clocks only show their skew (G13).
 """
 

@@ -2,7 +2,7 @@
 
 Pure. A change set becomes one revision, whole or not at all; what changes nothing is left out; a
 removal is a change like any other. Rolling back is a new revision with the old content, never a
-step back. Source: SYNC.md G1, G2, G6, G14.
+step back. Source: docs/design/link-guarantees.md, G1, G2, G6, G14.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from common.preferences.resolve import Preferences
 
 CHANGE_SET_MAX = 500_000  # documents; an inventory of a hundred thousand domains is a third of it
 
-_ORDER = {kind: place for place, kind in enumerate(Kind)}  # SYNC.md G9: routes first
+_ORDER = {kind: place for place, kind in enumerate(Kind)}  # G9: routes first
 
 
 class RevisionConflict(LocalError):

@@ -1,7 +1,9 @@
 """Which shard delivers a release, and when does another one get its turn?
 
 Pure. A release belongs to one shard until it is claimed; it passes on only when that shard did not
-claim it in time, and never after a claim. Source: DESIGN P8, *Release*.
+claim it in time, and never after a claim.
+
+Source: promise P8; docs/sync.md, *Releases*.
 """
 
 from __future__ import annotations

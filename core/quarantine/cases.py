@@ -1,7 +1,9 @@
 """Which states can a quarantined message be in at the core, and what may follow?
 
 Pure. ``arriving`` is known and not yet whole; from ``held`` on the core answers for the body, and
-the satellite may let go of its own. Source: DESIGN P8; SYNC.md 4.3.
+the satellite may let go of its own.
+
+Source: promise P8; docs/design/link-guarantees.md, U2.
 """
 
 from __future__ import annotations

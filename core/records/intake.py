@@ -2,7 +2,9 @@
 
 Pure. Each position counts once: a repeat has no effect, a hole is refused, and a shard's older life
 is fenced off by its newer one. Whatever a record holds, it is kept; what cannot be read or is not
-its sender's to say changes nothing and gets a flaw. Source: SYNC.md 4.3, DESIGN P1, P7, P9.
+its sender's to say changes nothing and gets a flaw.
+
+Source: docs/design/link-guarantees.md, U1, U5; promises P1, P7, P9.
 """
 
 from __future__ import annotations

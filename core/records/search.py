@@ -1,6 +1,6 @@
 """What does a search ask for, and how is a message shown?
 
-Pure. Source: DESIGN section 5, *JSON of `borderscout track --json`*.
+Pure. Source: docs/design/json.md, *borderscout track --json*.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ class Database:
     async def renew_epoch(self, *, who: str) -> Epoch:
         """Begin a new epoch, after a backup was restored: no satellite takes the old one for newer.
 
-        The content stays; satellites get it whole. Source: SYNC.md G1, G16.
+        The content stays; satellites get it whole. Source: G1, G16.
         """
         epoch = Epoch(self.epoch.generation + 1, str(uuid.uuid4()))
         await self.preferences.renew_epoch(epoch, who=who)

@@ -1,7 +1,7 @@
 """How are records taken in, durably and once?
 
 Touches the database. One transaction holds the raw records, what they change, and the new position
-of their outbox; its end is what the durable sequence vouches for. Source: DESIGN P2, P7.
+of their outbox; its end is what the durable sequence vouches for. Source: promises P2, P7.
 """
 
 from __future__ import annotations
