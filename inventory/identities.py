@@ -1,6 +1,6 @@
 """Which names stand in whose certificate?
 
-Pure. Source: DESIGN section 2, *A satellite's certificate*.
+Pure. Source: docs/inventory.md, *Who trusts whom*.
 """
 
 from __future__ import annotations

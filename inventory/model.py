@@ -3,7 +3,7 @@
 Pure. What one value alone can get wrong is refused here; what takes two values to be wrong is in
 ``check``. Domains are A-labels, addresses in their shortest form.
 
-Source: DESIGN section 5, *Inventory*.
+Source: docs/inventory.md, *Keys*.
 """
 
 from __future__ import annotations

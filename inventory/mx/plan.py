@@ -2,7 +2,7 @@
 
 Pure. The plan has an entry for every domain, sorted by its name.
 
-Source: DESIGN section 5, *JSON of mx plan*.
+Source: docs/mx.md, *Plan, compare, render*.
 """
 
 from __future__ import annotations

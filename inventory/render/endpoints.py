@@ -1,6 +1,6 @@
 """Where is what of a rendered cluster reached?
 
-Touches nothing: paths are only joined. Source: DESIGN section 5, *endpoints.json*.
+Touches nothing: paths are only joined. Source: docs/design/json.md, *endpoints.json*.
 """
 
 from __future__ import annotations
