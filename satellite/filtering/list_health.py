@@ -4,7 +4,7 @@ Pure: a machine without a clock. A list must pass its self-test at first and eac
 fails it, or answers what no list should, is left alone for a while and then tested again; one that
 keeps silent is left alone for a minute, so that a dead list does not delay each message.
 
-Source: RFC 5782 section 5; FAULTS: lists that answered everything with an error code.
+Source: RFC 5782 section 5; docs/design/faults.md, F13.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ is taken out: a reader behind us may trust what bears our name, whoever wrote it
 a subject tag, is the header section written anew; otherwise the copy is our lines and the message
 octet for octet, so that a DKIM signature still verifies. The body is never touched.
 
-Source: DESIGN section 5, *Headers*; RFC 8601 sections 2.2 and 5; RFC 5322 section 2.1.1.
+Source: docs/filters.md, *What a reader finds in the header*; RFC 8601 sections 2.2 and 5; RFC
+5322 section 2.1.1.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ deliver
 
 A white list switches off the score's thresholds and black lists of wider scopes. It never touches
 what a scan found: a virus is not delivered because somebody likes its sender.
-Source: DESIGN section 3 (P5, P12) and section 5, *Policy keys*.
+Source: promises P5, P12; docs/filters.md, *What is done*.
 """
 
 from __future__ import annotations

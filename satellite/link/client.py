@@ -2,7 +2,7 @@
 
 Touches the network. One stream for each class, each opened anew whenever it ends, and nothing in
 the satellite waits for any of them: with the core away mail goes on (P4). A renewed certificate is
-used at once, by a new channel: an open one keeps the old (FAULTS.md, finding 12).
+used at once, by a new channel: an open one keeps the old (docs/design/faults.md, F12).
 """
 
 from __future__ import annotations

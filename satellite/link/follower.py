@@ -6,7 +6,7 @@ with a refusal and the last good set in force. A core that is gone changes nothi
 
 Order is made by epoch and revision alone; the time only tells how old our knowledge is.
 
-Source: SYNC.md G2-G8, G10, G13, G16.
+Source: docs/design/link-guarantees.md, G2-G8, G10, G13, G16.
 """
 
 from __future__ import annotations

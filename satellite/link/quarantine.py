@@ -1,7 +1,7 @@
 """How does quarantined mail leave the spool for the core?
 
 Touches the quarantine stream and the spool; the uplink machine decides. It has a stream of its own,
-so that a body never delays preferences (SYNC.md section 4.3).
+so that a body never delays preferences (docs/design/link-guarantees.md, U4).
 """
 
 from __future__ import annotations

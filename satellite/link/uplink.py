@@ -4,7 +4,7 @@ Pure. Records: contiguous batches of bounded size, a window of unconfirmed ones,
 what the core confirmed as durable. Quarantined mail: the case, then the body in chunks from where
 the core wants it, deleted only once the core has it whole. Both go on after any break.
 
-Source: SYNC.md section 4.3; P7, P8.
+Source: docs/design/link-guarantees.md, U1-U5; promises P7, P8.
 """
 
 from __future__ import annotations

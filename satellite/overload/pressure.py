@@ -15,7 +15,7 @@ What counts, and what does not:
 - *Scanning* counts in messages, and in seconds of work at the rate that was measured last.
 - *Memory* is the worker's own, and that of its control group.
 
-Source: DESIGN section 3, P4; RFC 3463 section 3.4: X.3.1 the system is full, X.3.2 it takes no
+Source: promise P4; RFC 3463 section 3.4: X.3.1 the system is full, X.3.2 it takes no
 messages now, for which excessive load is an example there.
 """
 

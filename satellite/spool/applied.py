@@ -1,7 +1,7 @@
 """Which preferences does this shard have, and how are new ones taken in?
 
 Touches the spool's tables. A revision is applied in one transaction or not at all; the last good
-one stays for ever (SYNC.md G2, G8).
+one stays for ever (G2, G8).
 """
 
 from __future__ import annotations

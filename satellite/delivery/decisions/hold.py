@@ -4,7 +4,7 @@ Pure: age and jitter come in as arguments. A destination is away when none of it
 talked to. Then nothing is tried for it but one message at a time, the probe; all others wait
 without a connection and become due together when a probe gets through.
 
-Source: DESIGN, promise P10 and *Seven days*.
+Source: promise P10; docs/delivery.md, *When a server is away*.
 """
 
 from __future__ import annotations

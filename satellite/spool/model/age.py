@@ -1,8 +1,8 @@
 """How old is a message, whatever happens to the wall clock?
 
 Pure. Seven days are counted by elapsed time while the worker runs, and by at most one hour for each
-stop: a jump of the wall clock never expires mail. Never early, possibly late. Source: DESIGN,
-*Seven days*.
+stop: a jump of the wall clock never expires mail. Never early, possibly late. Source:
+docs/spool.md, *Seven days*.
 """
 
 from __future__ import annotations
