@@ -23,7 +23,7 @@ LINES_MAX = 400
 FORBIDDEN_WORDS = {"util", "utils", "helpers", "misc", "manager", "managers"}
 TESTING_PACKAGES = {"pytest", "hypothesis", "tests", "_pytest"}
 
-# DESIGN's plan: the files that decide and do nothing else. A package stands for all in it.
+# The files that decide and do nothing else. A package stands for all in it.
 PURE = (
     "common.ids",
     "common.address",
@@ -202,7 +202,7 @@ def test_a_module_that_calls_itself_pure_imports_nothing_that_acts() -> None:
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs"]
+    "document", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs", "examples"]
 )
 def test_the_links_in_the_documentation_lead_somewhere(document: str) -> None:
     start = ROOT / document

@@ -1,7 +1,7 @@
 """Both machines together: cut and doubled at every position, a satellite ends with the core's set.
 
 Pure, and in the core's and the satellite's words at once: what crosses between them goes through
-protobuf. Source: SYNC.md G2, G3, G6.
+protobuf. Source: docs/design/link-guarantees.md, G2, G3, G6.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Are revisions durable, whole, ordered and without holes? (P6, SYNC.md G1, G2, G6)"""
+"""Are revisions durable, whole, ordered and without holes? (P6, G1, G2, G6)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FAULTS B3 rows 2 and 3: what a client cannot make us do."""
+"""What a client cannot make us do (docs/design/faults.md, B3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Listening, and the end of it (FAULTS A5 row 59)."""
+"""Listening, and the end of it (docs/design/faults.md, row 59)."""
 
 from __future__ import annotations
 

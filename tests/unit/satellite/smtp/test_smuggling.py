@@ -1,4 +1,7 @@
-"""FAULTS B1 and finding 2 on the wire: how many messages, and are they taken?"""
+"""Smuggling on the wire: how many messages, and are they taken?
+
+Source: docs/design/faults.md, B1, F2.
+"""
 
 from __future__ import annotations
 

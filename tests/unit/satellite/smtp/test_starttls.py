@@ -1,4 +1,4 @@
-"""FAULTS B2: the change over to TLS."""
+"""The change over to TLS (docs/design/faults.md, B2)."""
 
 from __future__ import annotations
 
