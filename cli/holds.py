@@ -1,4 +1,4 @@
-"""How is it shown who is away, and what was ordered?
+"""How are customers that are away shown, and what was ordered for their mail?
 
 Touches the terminal.
 """

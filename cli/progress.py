@@ -1,4 +1,4 @@
-"""How far is it?
+"""How does a command show that it is at work, and how far it is?
 
 Touches the terminal: a bar on stderr, once the work has taken a second; none where nobody looks.
 """

@@ -1,4 +1,4 @@
-"""How does the program say what it thinks?
+"""How does the program write its diagnostics?
 
 Touches stdout. A diagnostic is one JSON object on one line: a fixed dotted event, facts as fields.
 What happened to mail is not said here but in log records. Addresses and content stay below the

@@ -1,4 +1,4 @@
-"""How does SMTP carry an identifier or an address that may hold any sign?
+"""How does SMTP carry an identifier or an address that may hold any character?
 
 Pure. Text from outside stays encoded wherever it is kept; it is decoded only where it is shown, and
 only into printable ASCII, so that nothing of it can end a header line or a log line.

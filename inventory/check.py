@@ -1,4 +1,4 @@
-"""What is wrong between the values of an inventory?
+"""Do the values of an inventory fit together, and what mends those that do not?
 
 Pure. Reads the raw tree, so that a wrong field hides no complaint about others. An error makes the
 inventory useless; a warning is worth a thought.

@@ -1,4 +1,4 @@
-"""Which preferences does an inventory begin with?
+"""Which documents of the preferences follow from an inventory?
 
 Pure. Routes of all domains, and what engines and filters weigh: the first revision of a new core,
 and what ``apply`` publishes afterwards.

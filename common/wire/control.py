@@ -1,4 +1,4 @@
-"""How are hellos, commands and claims said?
+"""How do hellos, commands and claims look on the wire?
 
 Pure.
 """

@@ -1,4 +1,4 @@
-"""How are a place in the preferences and a shard said?
+"""How do a position in the preferences and an identity look on the wire?
 
 Pure.
 """

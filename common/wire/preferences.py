@@ -1,4 +1,4 @@
-"""How are preferences said, and what of another version is not applied?
+"""How do preferences look on the wire, and what of another version is not applied?
 
 Pure. A batch with a field that we do not know becomes ``Unreadable``: a policy must never be
 applied in part (G15).

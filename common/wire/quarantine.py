@@ -1,4 +1,4 @@
-"""How are quarantined messages and their bodies said?
+"""How do quarantined messages and their bodies look on the wire?
 
 Pure.
 """

@@ -1,4 +1,4 @@
-"""How are log records said?
+"""How do log records look on the wire?
 
 Pure. Unknown events are kept as they came.
 """

@@ -1,4 +1,4 @@
-"""How is a report said?
+"""How does a shard's report look on the wire?
 
 Pure. The sender cuts what its reader would not take: a report must always pass.
 """
