@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry
-
 from satellite.settings import SmtpSettings
 from satellite.smtp import replies
-from satellite.smtp.metrics import SmtpMetrics
 
 PAGE = (Path(__file__).parents[4] / "docs" / "smtp.md").read_text(encoding="utf-8")
 
@@ -25,10 +22,3 @@ def test_every_reply_stands_in_the_page_with_what_follows() -> None:
 def test_every_setting_stands_in_the_page() -> None:
     for name in SmtpSettings.model_fields:
         assert f"`{name}`" in PAGE
-
-
-def test_every_metric_stands_in_the_page() -> None:
-    registry = CollectorRegistry()
-    SmtpMetrics(registry)
-    for family in registry.collect():
-        assert f"`{family.name}" in PAGE
