@@ -60,10 +60,11 @@ def with_attachment(content: bytes) -> bytes:
 
 
 def zipped(*members: tuple[str, bytes]) -> bytes:
+    """Return an archive; no time of day is in it, so that each run has the same octets."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members:
-            archive.writestr(name, content)
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
