@@ -29,6 +29,7 @@ LINKED = re.compile(r"\]\(([^)#:\s]+\.md)\)((?:, \*[^*]+\*)*)")
 # Pages in capitals are no pages of ours, save those at the root of the repository.
 FOREIGN = re.compile(r"\b(?:DESIGN|FAULTS|TOOLING|SYNC|SPEED|STYLE|LESSONS)\b")
 AT_THE_ROOT = {"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"}
+OTHER_FILES = (".proto", ".toml", ".yaml", ".importlinter", "Makefile")
 CAPITALS = re.compile(r"\b[A-Z][A-Z_]+\.md\b")
 
 
@@ -133,9 +134,11 @@ def test_every_number_that_is_cited_alone_has_its_row(letter: str) -> None:
 
 
 def test_no_document_outside_the_repository_is_cited() -> None:
+    others = [path for kind in OTHER_FILES for path in our_files(kind)]
+    texts = prose() | {path.name: path.read_text(encoding="utf-8") for path in others}
     found = {
         name: words
-        for name, text in prose().items()
+        for name, text in texts.items()
         if (words := {*FOREIGN.findall(text), *CAPITALS.findall(text)} - AT_THE_ROOT)
     }
 
