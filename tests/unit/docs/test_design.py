@@ -7,7 +7,7 @@ import re
 from pathlib import Path, PurePath
 from typing import Any
 
-from core.records.messages import Copy, Message
+from core.records.messages import Message, RecipientCopy
 from core.records.search import message_json
 from inventory.load import load_inventory
 from inventory.render.endpoints import endpoints_of
@@ -54,7 +54,9 @@ def test_endpoints_are_as_the_page_shows_them() -> None:
 def test_track_shows_the_names_that_the_page_has() -> None:
     shown = example("`borderscout track --json`")
 
-    copy = Copy(address="x@acme.example", place=0, folded="x@acme.example", domain="acme.example")
+    copy = RecipientCopy(
+        address="x@acme.example", place=0, folded="x@acme.example", domain="acme.example"
+    )
     message = Message(id="…", node="lon1", shard=0, received_us=0, copies={copy.address: copy})
     found = message_json(message, [])
 
