@@ -17,7 +17,7 @@ from rich.table import Table
 
 from cli.progress import progress_bar
 from common.errors import BorderScoutError
-from common.settings import Complaint
+from common.settings.reading import Complaint
 from inventory.load import Examined, counts_of, examine
 from inventory.model import Inventory
 from inventory.render.folder import render_folder, strangers

@@ -20,6 +20,7 @@ import uvicorn
 
 from common.clock import Clock, SystemClock
 from common.errors import EnvironmentFailure
+from common.settings.core import CoreSettings
 from common.tasks import keep_running
 from common.telemetry import configure_logging
 from core.custody.arrivals import Arrivals
@@ -29,7 +30,7 @@ from core.custody.release import Releases
 from core.link.service import LinkService
 from core.people.tokens import Token
 from core.preferences.ledger import read_documents
-from core.settings import CoreSettings, load_settings
+from core.settings import load_settings
 from core.store.database import Database
 from core.web.application import application_of
 from core.web.request.services import Services

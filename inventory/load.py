@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from common.errors import SettingsError
-from common.settings import FILE_BYTES_MAX, Complaint, Placed, Source, findings_of, plain
+from common.settings.reading import FILE_BYTES_MAX, Complaint, Placed, Source, findings_of, plain
 from inventory.check import Finding, check
 from inventory.model import Customer, Head, Inventory
 from inventory.raw import Raw

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from common.address import AddressError, parse_address, parse_domain
 from common.preferences.bodies import TARGETS_MAX, split_target
-from common.settings import Settings
+from common.settings.values import Settings
 
 CORE_FOLDER = "core"  # of the rendered ones; satellites' folders have their names
 CAPACITY_MAX = 1_000_000  # messages per second; keeps the planner's products in 64 bits

@@ -14,7 +14,7 @@ import csv
 import io
 from typing import Any
 
-from common.settings import Complaint, Path_
+from common.settings.reading import Complaint, Path_
 
 REQUIRED = ("customer", "domain", "deliver_to")
 OPTIONAL = ("latitude", "longitude", "hold_days", "recipients")

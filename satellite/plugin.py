@@ -22,6 +22,8 @@ from common.clock import Clock
 from common.envelope import Envelope
 from common.errors import LocalError
 from common.preferences import Preferences
+from common.settings.satellite import EngineSettings, FilterSettings
+from common.settings.values import split_endpoint
 from common.verdict import Effect, Outcome, Test, Verdict, printable
 from satellite.filtering.filter import AnswersAtOnce as FilterAnswersAtOnce
 from satellite.filtering.filter import Filter, FilterContext, Mail, name_of_test
@@ -30,7 +32,6 @@ from satellite.headers import HeaderBlock
 from satellite.scanning.engine import AnswersAtOnce as EngineAnswersAtOnce
 from satellite.scanning.engine import Engine, EngineContext, EngineHealth, KeepsItsTime
 from satellite.scanning.sample import Sample
-from satellite.settings import EngineSettings, FilterSettings, split_endpoint
 
 __all__ = [
     "Clock",

@@ -21,6 +21,7 @@ from grpc_health.v1.health import aio as health
 from common import rpc
 from common.clock import Clock
 from common.link import Flush
+from common.settings.core import CoreSettings
 from common.tasks import keep_running
 from core.feed.feed import Feed
 from core.fleet.fleet import Fleet
@@ -31,7 +32,6 @@ from core.link.preferences import PreferenceStreams
 from core.link.quarantine import QuarantineStreams
 from core.link.records import RecordStreams
 from core.link.releases import ReleaseCalls
-from core.settings import CoreSettings
 
 log = structlog.get_logger()
 

@@ -16,10 +16,10 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.registry import Collector
 
 from common.clock import SystemClock
+from common.settings.satellite import SatelliteSettings
 from core.web.metrics import CoreMetrics
 from satellite.app.shard import Shard
 from satellite.node.http_server import ShardMetrics
-from satellite.settings import SatelliteSettings
 from satellite.spool.store import Spool
 
 PAGE = "metrics.md"

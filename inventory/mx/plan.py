@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ConfigDict
 
-from common.settings import Settings
+from common.settings.values import Settings
 from inventory.load import Progress, no_progress
 from inventory.model import Inventory
 from inventory.mx.names import Naming, host_of

@@ -17,6 +17,7 @@ import structlog
 from common.clock import SystemClock
 from common.durable import sync_folder
 from common.errors import BorderScoutError
+from common.settings.satellite import SatelliteSettings
 from common.tasks import keep_running
 from common.telemetry import configure_logging
 from satellite.app import worker
@@ -27,7 +28,7 @@ from satellite.node.launch import become_parent
 from satellite.node.parent import Workers
 from satellite.node.service_unavailable import ServiceUnavailable
 from satellite.node.sockets import listening_sockets
-from satellite.settings import SatelliteSettings, load_settings
+from satellite.settings import load_settings
 from satellite.spool.disk.lock import ShardLock
 
 log = structlog.get_logger()

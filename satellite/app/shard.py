@@ -18,6 +18,7 @@ from common.clock import Clock, SystemClock
 from common.errors import BorderScoutError, EnvironmentFailure
 from common.records import Event
 from common.reports import EngineReport, HoldReport, NodeReport
+from common.settings.satellite import SatelliteSettings
 from common.tasks import keep_running
 from satellite.delivery.worker import Delivery
 from satellite.filtering.catalogue import build_filters
@@ -32,7 +33,6 @@ from satellite.overload.pressure import RefusalCause
 from satellite.scanning.engine import EngineContext, build_engines
 from satellite.scanning.helper import Helper
 from satellite.scanning.run import Scanner
-from satellite.settings import SatelliteSettings
 from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.server import FrontEnd
 from satellite.spool.metrics import SpoolMetrics

@@ -21,6 +21,7 @@ import uvloop
 from common.clock import SystemClock
 from common.errors import BorderScoutError
 from common.records import Event
+from common.settings.satellite import SatelliteSettings
 from common.telemetry import configure_logging
 from satellite.app.shard import Shard
 from satellite.console.shard_console import ShardConsole
@@ -29,7 +30,7 @@ from satellite.node.launch import be_named, settle_memory
 from satellite.node.parent import RETIRED, shard_folder
 from satellite.node.sockets import inherited
 from satellite.overload.descriptors import raise_limit, within
-from satellite.settings import SatelliteSettings, load_settings
+from satellite.settings import load_settings
 from satellite.spool.model.messages import Outgoing
 from satellite.spool.store import Spool
 

@@ -17,6 +17,8 @@ from common.clock import Clock
 from common.errors import SettingsError
 from common.ids import ULID_RANDOM_BYTES, MessageId, ulid, ulid_ms
 from common.preferences.bodies import split_target
+from common.settings.satellite import SatelliteSettings
+from common.settings.values import split_endpoint
 from common.tasks import keep_running, spawn
 from satellite.delivery.decisions.hold import HoldInfo
 from satellite.delivery.decisions.route_cache import RouteCache
@@ -39,7 +41,6 @@ from satellite.delivery.turns.context import FAULT_PAUSE_S, DeliverySpool, TurnC
 from satellite.delivery.turns.giving_back import GivenBack, give_back
 from satellite.delivery.turns.metrics import Metrics
 from satellite.delivery.turns.without_server import TurnWithoutServer
-from satellite.settings import SatelliteSettings, split_endpoint
 from satellite.spool.model.messages import Origin, Stored
 
 ACTIVE_MAX = 500  # turns at once of one worker, for file descriptors

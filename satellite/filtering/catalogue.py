@@ -11,8 +11,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
 from common.errors import LocalError, SettingsError
+from common.settings.satellite import FilterSettings
 from satellite.filtering.filter import Build, Filter, FilterContext
-from satellite.settings import FilterSettings
 
 GROUP = "borderscout.filters"
 BUILT_IN = ("lists", "rules", "dnsbl")  # one of each, configured or not

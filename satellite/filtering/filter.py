@@ -17,10 +17,10 @@ from common.clock import Clock
 from common.envelope import Envelope
 from common.errors import LocalError
 from common.preferences import Preferences
+from common.settings.satellite import FilterSettings
 from common.verdict import Outcome, Verdict
 from satellite.filtering.resolver import Resolver
 from satellite.headers import HeaderBlock
-from satellite.settings import FilterSettings
 
 POINTS_MAX = 1_000.0  # of one test, up or down; thresholds are within ten times this
 TESTS_MAX = 2_000  # of one verdict: one for each recipient of the largest message, and some

@@ -18,7 +18,7 @@ import dns.rdatatype
 import dns.resolver
 
 from common.errors import EnvironmentFailure
-from satellite.settings import split_endpoint
+from common.settings.values import split_endpoint
 
 NEGATIVE_TTL_S = 300.0  # when an answer of *none* does not say how long it may be believed
 

@@ -19,6 +19,7 @@ from common.address import domain_of, fold
 from common.clock import Clock
 from common.ids import MessageId
 from common.preferences import Policy, Preferences
+from common.settings.satellite import SatelliteSettings
 from common.states import State
 from common.tasks import keep_running
 from common.verdict import Verdict
@@ -29,7 +30,6 @@ from satellite.judging.disposition import Disposed, Done, Finding, FindingKind, 
 from satellite.judging.findings import findings
 from satellite.judging.score import score
 from satellite.scanning.sample import Sample
-from satellite.settings import SatelliteSettings
 from satellite.spool.disk.bodies import Body, BodyDamaged
 from satellite.spool.model.messages import Disposition, Judged, Judgement, Recipient, Stored
 from satellite.spool.store import Spool

@@ -25,6 +25,7 @@ from common.identity import ShardIdentity
 from common.ids import MessageId
 from common.link import Hello
 from common.reports import NodeReport
+from common.settings.satellite import SatelliteSettings
 from common.tasks import finish, keep_running
 from satellite.link.control import ControlStream
 from satellite.link.preferences import PreferenceStream
@@ -33,7 +34,6 @@ from satellite.link.records import RecordStream
 from satellite.link.releases import FETCHERS, ReleaseTaker
 from satellite.link.spool import LinkSpool
 from satellite.link.streams import Stream
-from satellite.settings import SatelliteSettings
 
 log = structlog.get_logger()
 

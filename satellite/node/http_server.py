@@ -22,9 +22,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from common.errors import EnvironmentFailure
+from common.settings.values import split_endpoint
 from satellite.node.channel import Answer
 from satellite.node.parent import Workers
-from satellite.settings import split_endpoint
 
 ANSWER_S = 10.0
 

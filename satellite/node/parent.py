@@ -16,9 +16,9 @@ from pathlib import Path
 import structlog
 
 from common.clock import Clock
+from common.settings.satellite import SatelliteSettings
 from satellite.node.channel import Answer, Channel, NoAnswer, Question
 from satellite.node.fork_server import Process
-from satellite.settings import SatelliteSettings
 
 log = structlog.get_logger()
 

@@ -13,7 +13,7 @@ import os
 import socket
 
 from common.errors import EnvironmentFailure
-from satellite.settings import split_endpoint
+from common.settings.values import split_endpoint
 
 BACKLOG = 1024  # connections that may wait while every worker restarts
 FIRST_PASSED_DESCRIPTOR = 3

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from common.clock import Clock
+from common.settings.satellite import SatelliteSettings
 from common.states import State
 from satellite.overload.draining import is_marked
 from satellite.overload.memory import control_group, resident_bytes
@@ -21,7 +22,6 @@ from satellite.overload.pressure import (
     RefusalCause,
     held_takes_too_much,
 )
-from satellite.settings import SatelliteSettings
 from satellite.spool.store import Spool
 
 WORK = (State.RECEIVED, State.WAITING, State.QUEUED, State.SENDING, State.DEFERRED)

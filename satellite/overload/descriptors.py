@@ -14,7 +14,7 @@ import resource
 
 import structlog
 
-from satellite.settings import SatelliteSettings
+from common.settings.satellite import SatelliteSettings
 
 log = structlog.get_logger()
 

@@ -17,10 +17,10 @@ from pydantic import BaseModel, ValidationError
 
 from common.clock import Clock
 from common.errors import LocalError, SettingsError
+from common.settings.satellite import EngineSettings
 from common.verdict import Verdict
 from satellite.scanning.helper import Helper
 from satellite.scanning.sample import Sample
-from satellite.settings import EngineSettings
 
 ENTRY_POINT_GROUP = "borderscout.engines"
 

@@ -16,9 +16,9 @@ import structlog
 from common.clock import Clock
 from common.errors import SettingsError
 from common.ids import MessageId
+from common.settings.satellite import SatelliteSettings, SmtpSettings
 from common.tasks import keep_running
 from satellite.overload.pressure import Refusal
-from satellite.settings import SatelliteSettings, SmtpSettings
 from satellite.smtp import replies
 from satellite.smtp.backpressure import Backpressure
 from satellite.smtp.connection_limits import ConnectionLimits

@@ -13,8 +13,8 @@ from typing import Protocol
 
 from common.clock import Clock
 from common.ids import MessageId
+from common.settings.satellite import SatelliteSettings
 from satellite.overload.pressure import SHUTS, Refusal, RefusalCause
-from satellite.settings import SatelliteSettings
 from satellite.smtp.backpressure import Backpressure
 from satellite.smtp.connection_limits import ConnectionLimits
 from satellite.smtp.intake import Intake, ScanBeforeAnswer

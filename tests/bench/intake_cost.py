@@ -33,15 +33,15 @@ from common.link import Records
 from common.records import Event, LogRecord
 from common.reports import NodeReport
 from common.rpc import TlsFiles
+from common.settings.core import CoreSettings
+from common.settings.satellite import SatelliteSettings
 from common.states import State
 from core.custody.arrivals import Arrivals
 from core.custody.bodies import BodyFolder
 from core.custody.release import Releases
 from core.link.service import LinkService
-from core.settings import CoreSettings
 from core.store.database import Database
 from satellite.link.client import Link
-from satellite.settings import SatelliteSettings
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Outgoing, Settled
 from satellite.spool.store import Spool
 from tests.support.core.rooms import route

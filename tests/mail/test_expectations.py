@@ -14,6 +14,7 @@ import pytest
 from common.clock import SystemClock
 from common.ids import MessageId
 from common.preferences.policy import resolve_policy
+from common.settings.satellite import EngineSettings
 from satellite.headers import HeaderBlock, render
 from satellite.judging.disposition import Done, Scoring, dispose
 from satellite.judging.findings import findings
@@ -21,7 +22,6 @@ from satellite.scanning.engine import Engine, EngineContext
 from satellite.scanning.engines import yara
 from satellite.scanning.helper import Helper
 from satellite.scanning.sample import Sample
-from satellite.settings import EngineSettings
 from satellite.smtp.data import DataLimits, DataScanner
 from tests.support.smtp import corpus, octets
 from tests.support.smtp.anatomy import digest, take_apart

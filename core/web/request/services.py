@@ -12,11 +12,11 @@ from typing import Annotated, Protocol, cast
 from fastapi import Depends, Request
 
 from common.clock import Clock
+from common.settings.core import CoreSettings
 from core.custody.custody import Custody
 from core.custody.release import Releases
 from core.fleet.fleet import Fleet
 from core.people.tokens import Token
-from core.settings import CoreSettings
 from core.store.database import Database
 
 

@@ -16,6 +16,7 @@ from prometheus_client import Gauge
 
 from common.address import canonical_ip
 from common.preferences.bodies import FilterBody
+from common.settings.satellite import FilterSettings
 from common.verdict import Outcome, Test, Verdict, printable
 from satellite.filtering.answers import Answers
 from satellite.filtering.filter import Filter, FilterContext, Mail, name_of_test
@@ -31,7 +32,6 @@ from satellite.filtering.listing import (
     read_answer,
 )
 from satellite.filtering.resolver import DnsAnswer, NoDnsAnswer
-from satellite.settings import FilterSettings
 
 log = structlog.get_logger()
 

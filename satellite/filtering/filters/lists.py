@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from common.address import fold
 from common.preferences import ListColour, ListHit
+from common.settings.satellite import FilterSettings
 from common.verdict import Effect, Outcome, Test, Verdict, printable
 from satellite.filtering.filter import Filter, FilterContext, Mail
-from satellite.settings import FilterSettings
 
 DETAIL_LENGTH_MAX = 400  # characters: entry and reason, a thousand of which still fit a record
 

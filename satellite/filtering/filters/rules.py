@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from common.address import fold
 from common.preferences.bodies import RuleBody
 from common.preferences.patterns import compile_pattern
+from common.settings.satellite import FilterSettings
 from common.verdict import Outcome, Test, Verdict, printable
 from satellite.filtering.filter import Filter, FilterContext, Mail, name_of_test
-from satellite.settings import FilterSettings
 
 COMPILED_MAX = 1_000  # patterns kept ready
 VALUES_MAX = 20  # fields of one name that are looked at

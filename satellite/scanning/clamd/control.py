@@ -16,9 +16,9 @@ from typing import Any
 
 import pyclamd
 
+from common.settings.values import split_endpoint
 from satellite.scanning.clamd.replies import text
 from satellite.scanning.clamd.session import UNIX_PREFIX
-from satellite.settings import split_endpoint
 
 CALL_S = 2.0  # pyclamd tries each read five times, so that a silent clamd costs ten seconds
 

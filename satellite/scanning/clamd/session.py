@@ -18,10 +18,10 @@ from contextlib import suppress
 from typing import Any
 
 from common.errors import EnvironmentFailure, PeerError
+from common.settings.values import split_endpoint
 from common.tasks import spawn
 from satellite.scanning.clamd.replies import numbered, text
 from satellite.scanning.sample import Sample
-from satellite.settings import split_endpoint
 
 CHUNK_BYTES = 256 * 1024
 REPLY_BYTES_MAX = 16_384  # the longest names are a few hundred octets

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from common.clock import Clock
 from common.errors import LocalError
+from common.settings.satellite import EngineSettings
 from common.verdict import Outcome, Verdict
 from satellite.scanning.clamd import replies
 from satellite.scanning.clamd.control import ClamdControl, Stats
@@ -28,7 +29,6 @@ from satellite.scanning.clamd.session import (
 )
 from satellite.scanning.engine import Engine, EngineContext, EngineHealth, options_of
 from satellite.scanning.sample import Sample
-from satellite.settings import EngineSettings
 
 VERSION_S = 30.0  # how old the version in a verdict may be
 

@@ -19,13 +19,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import LocalError
 from common.ids import MessageId
+from common.settings.satellite import EngineSettings
 from common.verdict import DETAIL_LENGTH_MAX, Outcome, Verdict, printable
 from satellite.scanning.engine import Engine, EngineContext, EngineHealth, options_of
 from satellite.scanning.helper import DEATHS_MAX, Helper, HelperUnavailable, Unscannable
 from satellite.scanning.matching import Matcher, nothing_found
 from satellite.scanning.plain import body_of_plain
 from satellite.scanning.sample import Sample
-from satellite.settings import EngineSettings
 
 JOB = "satellite.scanning.yara_job:prepare"
 RULE_BYTES_MAX = 16 * 1024 * 1024  # of one file; the large public collections are below it

@@ -18,13 +18,13 @@ from common.identity import ShardIdentity
 from common.link import Taken
 from common.preferences import Position
 from common.reports import EngineReport, HoldReport, NodeReport
+from common.settings.core import CoreSettings, NodeEntry, TlsFiles
 from core.custody.arrivals import Arrivals
 from core.custody.bodies import BodyFolder
 from core.custody.custody import Custody
 from core.custody.release import Releases
 from core.link.service import LinkService
 from core.people.tokens import Token
-from core.settings import CoreSettings, NodeEntry, TlsFiles
 from core.store.database import Database
 from core.web.application import application_of
 from core.web.request.services import Services

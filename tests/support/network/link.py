@@ -24,17 +24,17 @@ from common.preferences.documents import check_document
 from common.records import LogRecord, encode_fields
 from common.reports import HoldReport, NodeReport
 from common.rpc import TlsFiles
+from common.settings.core import CoreSettings
+from common.settings.satellite import SatelliteSettings
 from core.custody.arrivals import Arrivals
 from core.custody.bodies import BodyFolder
 from core.custody.custody import Custody
 from core.custody.release import Releases
 from core.link.service import LinkService
-from core.settings import CoreSettings
 from core.store.database import Database
 from inventory.certificates import Identity, authority, credential
 from satellite.link.client import Link
 from satellite.link.spool import LinkSpool
-from satellite.settings import SatelliteSettings
 from satellite.spool.applied import prepared
 from satellite.spool.disk.bodies import Body
 from satellite.spool.model.messages import Copy, Outgoing, Stored, Upload

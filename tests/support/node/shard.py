@@ -12,9 +12,9 @@ import pytest
 
 from common.envelope import Envelope
 from common.ids import MessageId
+from common.settings.satellite import SatelliteSettings
 from satellite.node.channel import Answer, Question
 from satellite.node.parent import Worker, Workers
-from satellite.settings import SatelliteSettings
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.node.spawning import nobody

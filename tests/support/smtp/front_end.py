@@ -23,8 +23,8 @@ from common.envelope import Envelope
 from common.ids import MessageId, ulid
 from common.preferences import Document, Kind, Preferences
 from common.preferences.documents import NOTHING, canonical_json
+from common.settings.satellite import SatelliteSettings
 from common.states import State
-from satellite.settings import SatelliteSettings
 from satellite.smtp.connection import Connection
 from satellite.smtp.intake import ScanBeforeAnswer
 from satellite.smtp.metrics import SmtpMetrics

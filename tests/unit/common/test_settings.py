@@ -9,7 +9,8 @@ import pytest
 from pydantic import Field, field_validator
 
 from common.errors import SettingsError
-from common.settings import Settings, Source, load
+from common.settings.reading import Source, load
+from common.settings.values import Settings
 
 
 class Inner(Settings):

@@ -32,7 +32,6 @@ from satellite.scanning.engine import EngineContext, Fitted, build_engines
 from satellite.scanning.helper import Helper
 from satellite.scanning.run import Scanner
 from satellite.scanning.sample import Sample
-from satellite.settings import EngineSettings
 from tests.support.scanning.clamd import EICAR
 from tests.support.scanning.messages import numbered_sample, plain, sample_of
 from tests.support.scanning.scripted_clamd import ScriptedClamd

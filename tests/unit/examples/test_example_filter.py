@@ -9,11 +9,11 @@ import pytest
 from ruamel.yaml import YAML
 
 from common.errors import SettingsError
+from common.settings.satellite import FilterSettings
 from common.verdict import Outcome
 from satellite.filtering.catalogue import build_filters
 from satellite.filtering.conformance import Scene, check_filter, plain_mail
 from satellite.filtering.filter import Filter
-from satellite.settings import FilterSettings
 from tests.support.core.preferences import preferences
 from tests.support.scanning.filtering import context, mail
 

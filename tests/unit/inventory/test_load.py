@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import SettingsError
-from common.settings import Source
+from common.settings.reading import Source
 from inventory.load import counts_of, examine, load_inventory
 from inventory.model import Inventory
 

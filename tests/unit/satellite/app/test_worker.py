@@ -19,8 +19,8 @@ from common.durable import write_file
 from common.ids import MessageId
 from common.preferences.documents import canonical_json
 from common.rpc import TlsFiles
+from common.settings.satellite import SatelliteSettings
 from satellite.node.parent import RETIRED, Worker, shard_folder
-from satellite.settings import SatelliteSettings
 from satellite.spool.commits import REFUSED_MAX
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement
 from satellite.spool.store import Spool

@@ -16,10 +16,10 @@ from common.envelope import Envelope
 from common.ids import ULID_RANDOM_BYTES, MessageId
 from common.preferences import Document, Epoch, Position, Preferences
 from common.preferences.documents import canonical_json
+from common.settings.satellite import SatelliteSettings
 from common.states import State
 from satellite.delivery.decisions.routing import Exchange, Lookup, LookupResult
 from satellite.delivery.worker import Delivery
-from satellite.settings import SatelliteSettings
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Origin, Stored
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock

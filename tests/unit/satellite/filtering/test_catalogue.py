@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from common.errors import SettingsError
+from common.settings.satellite import FilterSettings
 from satellite.filtering.catalogue import build_filters
 from satellite.filtering.filters.dnsbl import Dnsbl
-from satellite.settings import FilterSettings
 from tests.support.scanning.filtering import context
 
 OUTSIDE = """

@@ -11,12 +11,12 @@ import pytest
 import uvloop
 
 from common.clock import SystemClock
+from common.settings.satellite import EngineSettings
 from satellite.scanning.conformance import CHECKS, Arranged, Condition, ConformanceCheck
 from satellite.scanning.engine import EngineContext
 from satellite.scanning.engines import clamav
 from satellite.scanning.helper import Helper
 from satellite.scanning.sample import Sample
-from satellite.settings import EngineSettings
 from tests.support.scanning.clamd import EICAR
 from tests.support.scanning.messages import numbered_sample, plain, sample_of
 from tests.support.scanning.scripted_clamd import Close, Hang, ScriptedClamd

@@ -9,11 +9,11 @@ import pytest
 
 from common.clock import SystemClock
 from common.errors import SettingsError
+from common.settings.satellite import EngineSettings
 from satellite.scanning.engine import EngineContext, build_engines
 from satellite.scanning.engines.clamav import Clamav
 from satellite.scanning.engines.yara import Yara
 from satellite.scanning.helper import Helper
-from satellite.settings import EngineSettings
 
 
 @pytest.fixture

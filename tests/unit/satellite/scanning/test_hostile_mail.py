@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from common.clock import SystemClock
+from common.settings.satellite import EngineSettings
 from common.verdict import Outcome
 from satellite.scanning.engine import Engine, EngineContext
 from satellite.scanning.engines import yara
 from satellite.scanning.helper import TRY_S, Helper
-from satellite.settings import EngineSettings
 from tests.support.scanning.clamd import EICAR
 from tests.support.scanning.messages import plain, sample_of, with_attachment, zipped
 

@@ -10,10 +10,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from common.clock import SystemClock
+from common.settings.satellite import EngineSettings
 from common.verdict import Outcome, Verdict
 from satellite.scanning.engine import Engine, EngineHealth, Fitted
 from satellite.scanning.run import Scanner
-from satellite.settings import EngineSettings
 from tests.support.scanning.messages import sample_of
 
 SAMPLE = sample_of(b"Subject: x\r\n\r\nhello\r\n")

@@ -10,12 +10,12 @@ import pytest
 
 from common.clock import SystemClock
 from common.errors import LocalError
+from common.settings.satellite import EngineSettings
 from common.verdict import Outcome
 from satellite.scanning.engine import AnswersAtOnce, Engine, EngineContext
 from satellite.scanning.engines import yara
 from satellite.scanning.helper import Helper
 from satellite.scanning.matching import compiled
-from satellite.settings import EngineSettings
 from tests.support.scanning.clamd import EICAR
 from tests.support.scanning.messages import (
     MACRO_DOCUMENT,

@@ -14,6 +14,7 @@ import uvloop
 
 import tests.support.scanning.scripted_helper as scripted_helper
 from common.clock import SystemClock
+from common.settings.satellite import EngineSettings
 from satellite.scanning.conformance import (
     CHECKS,
     Arranged,
@@ -25,7 +26,6 @@ from satellite.scanning.engine import EngineContext
 from satellite.scanning.engines import yara
 from satellite.scanning.helper import Helper
 from satellite.scanning.sample import Sample
-from satellite.settings import EngineSettings
 from tests.support.scanning.clamd import EICAR
 from tests.support.scanning.messages import (
     MACRO_DOCUMENT,

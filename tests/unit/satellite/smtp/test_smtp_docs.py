@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from satellite.settings import SmtpSettings
+from common.settings.satellite import SmtpSettings
 from satellite.smtp import replies
 
 PAGE = (Path(__file__).parents[4] / "docs" / "smtp.md").read_text(encoding="utf-8")

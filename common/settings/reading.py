@@ -6,13 +6,12 @@ complaint at once, each with its place: ``FILE:LINE:COLUMN: what; remedy``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -23,26 +22,6 @@ FILE_BYTES_MAX = 64 * 1024 * 1024  # an inventory of a hundred thousand domains 
 
 Path_ = Sequence[str | int]
 ModelT = TypeVar("ModelT", bound=BaseModel)
-
-
-def _checked_endpoint(text: str) -> str:
-    """Accept ``HOST:PORT``; an IPv6 host stands in brackets."""
-    match = _ENDPOINT.fullmatch(text)
-    if match is None or not 1 <= int(match["port"]) <= 65_535:
-        raise ValueError(f"{text!r} is no endpoint; write HOST:PORT, or [IPV6]:PORT")
-    return text
-
-
-_ENDPOINT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+):(?P<port>[0-9]{1,5})", re.ASCII)
-
-Endpoint = Annotated[str, AfterValidator(_checked_endpoint)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-
-
-class Settings(BaseModel):
-    """The base of every settings model: frozen, and unknown keys are complaints."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True, slots=True, order=True)
