@@ -9,27 +9,18 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from common.preferences.bodies import split_target
+from inventory.finding import Finding
 from inventory.model import CORE_FOLDER
 from inventory.raw import IpAddress, IpNetwork, Raw, nodes_of
+from inventory.settings import check_settings
 
 RESERVED_NAMES = (CORE_FOLDER, "authority")  # what else stands in the rendered folder
 SMTP_PORT = 25
 
 _OUR_HOST = re.compile(r"(mx|p[0-9])-.*")  # names that the MX plan gives in the mail domain
 _PREFIX_LENGTHS = {4: 24, 6: 48}  # what one provider usually announces, and loses, as one
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong, where, and what to do."""
-
-    at: Raw
-    what: str
-    remedy: str
-    is_warning: bool = False
 
 
 def check(main: Raw, customers: Sequence[Raw]) -> list[Finding]:
@@ -45,6 +36,7 @@ def check(main: Raw, customers: Sequence[Raw]) -> list[Finding]:
         *_public_addresses(main),
         *_vpn_addresses(main),
         *_sites(main),
+        *check_settings(main),
         *_customers(main, customers),
         *_loops(main, customers),
     ]

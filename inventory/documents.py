@@ -57,7 +57,7 @@ def _filter_body(item: Filter) -> dict[str, object]:
         body["zone"] = item.zone
     if item.codes:
         body["codes"] = item.codes
-    if item.options:
+    if item.is_dns_list and item.options:
         body["options"] = item.options
     return body
 

@@ -1,13 +1,14 @@
 """What does this inventory file say, and what is wrong with it?
 
-Touches the files that it reads. Every complaint is given at once; complaints about one field hide
-none about another.
+Touches the files that it reads. Every complaint is
+given at once; complaints about one field hide none about another.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,21 @@ from typing import Any
 from pydantic import ValidationError
 
 from common.errors import SettingsError
-from common.settings.reading import FILE_BYTES_MAX, Complaint, Placed, Source, findings_of, plain
-from inventory.check import Finding, check
+from common.settings.reading import (
+    FILE_BYTES_MAX,
+    Complaint,
+    Placed,
+    Source,
+    findings_of,
+    plain,
+    what_and_remedy,
+)
+from inventory.addressing import core_places, node_places
+from inventory.check import check
+from inventory.finding import Finding
 from inventory.model import Customer, Head, Inventory
-from inventory.raw import Raw
+from inventory.raw import Raw, nodes_of
+from inventory.render.node import core_settings, satellite_settings
 from inventory.table import Table
 
 STEP = 5000  # customers between two reports of progress
@@ -83,6 +95,9 @@ class _Examination:
         if self.errors or head is None:
             return Examined(None, self._sorted(self.errors), self._sorted(self.warnings))
         whole = Inventory.model_construct(**dict(head), customers=tuple(customers))
+        self._settings(main, whole)
+        if self.errors:
+            return Examined(None, self._sorted(self.errors), self._sorted(self.warnings))
         return Examined(whole, [], self._sorted(self.warnings))
 
     def _collect(self, main: Raw, folder: Path) -> None:
@@ -148,6 +163,30 @@ class _Examination:
             except ValidationError as error:
                 self.errors += findings_of(self.files[raw.file], error, below=raw.path)
         return found
+
+    def _settings(self, main: Raw, inventory: Inventory) -> None:
+        """Complain about settings that are right one by one, and wrong together.
+
+        What passes here is what rendering writes, but for the ports of a loopback.
+        """
+        places = core_places(inventory.core, None)
+        with self._refusals(main.get("core")):
+            core_settings(inventory, places=places, loopback=False)
+        for (_, raw), (site, node) in zip(nodes_of(main), inventory.nodes(), strict=True):
+            with self._refusals(raw):
+                mine = node_places(node, None)
+                satellite_settings(
+                    inventory, site, node, places=mine, link=places.grpc, loopback=False
+                )
+
+    @contextmanager
+    def _refusals(self, at: Raw) -> Iterator[None]:
+        """Complain at one place about what a validation refuses."""
+        try:
+            yield
+        except ValidationError as error:
+            for item in error.errors(include_url=False):
+                self._complain(at, *what_and_remedy(item, below=("settings",)))
 
     def _note(self, finding: Finding) -> None:
         found = self.warnings if finding.is_warning else self.errors

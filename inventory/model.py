@@ -13,18 +13,17 @@ import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from common.address import AddressError, parse_address, parse_domain
-from common.preferences.bodies import TARGETS_MAX, split_target
-from common.settings.values import Settings
+from common.address import AddressError, parse_domain
+from common.preferences.bodies import TARGETS_MAX
+from common.settings.satellite import WORKERS_MAX, EngineSettings, FilterSettings
+from common.settings.values import Mailbox, Name, Resolver, Settings, Target
 
+DNS_LIST = "dnsbl"  # the kind of a filter that is one list of several
 CORE_FOLDER = "core"  # of the rendered ones; satellites' folders have their names
 CAPACITY_MAX = 1_000_000  # messages per second; keeps the planner's products in 64 bits
-WORKERS_MAX = 8  # per node; a spool shard and a set of streams each
 
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # a DNS label, a folder, a word in a command
 _CUSTOMER_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
@@ -59,14 +58,6 @@ def _pair(value: Any) -> Any:
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise ValueError("is no place; write [DEGREES NORTH, DEGREES EAST]")
     return value
-
-
-def _name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise ValueError(
-            f"{text[:80]!r} is no name; write 1 to 63 of a-z, 0-9 and -, not beginning with -"
-        )
-    return text
 
 
 def _customer_name(text: str) -> str:
@@ -118,66 +109,18 @@ def _network(text: str) -> str:
         raise ValueError(f"{error}; write a network such as 10.77.0.0/16") from None
 
 
-def _target(text: str) -> str:
-    _check_target(text, remedy="write HOST:PORT, such as mail.acme.example:25")
-    return text
-
-
-def _check_target(text: str, *, remedy: str) -> None:
-    try:
-        split_target(text)
-    except ValueError as error:
-        what = str(error).partition("; ")[0]
-        raise ValueError(f"{what}; {remedy}") from None
-
-
-def _server(text: str) -> str:
-    """Accept where a server listens: ``HOST:PORT`` or ``unix:/PATH``."""
-    remedy = "write HOST:PORT, [IPv6]:PORT or unix:/PATH"
-    if text.startswith("unix:"):
-        if not text.startswith("unix:/"):
-            raise ValueError(f"{text[:80]!r} names no absolute path; {remedy}")
-        return text
-    if ":" not in text or text.endswith("]"):
-        raise ValueError(f"{text[:80]!r} has no port; {remedy}")
-    _check_target(text, remedy=remedy)
-    return text
-
-
-def _resolver(text: str) -> str:
-    host, colon, port = text.rpartition(":")
-    try:
-        if not colon or not 1 <= int(port) <= 65_535:
-            raise ValueError
-        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
-    except ValueError:
-        raise ValueError(
-            f"{text[:80]!r} is no resolver; write ADDRESS:PORT, such as 127.0.0.1:53"
-        ) from None
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
-
-
-def _mailbox(text: str) -> str:
-    try:
-        return str(parse_address(text))
-    except AddressError as error:
-        raise ValueError(f"{error}; write an address such as postmaster@acme.example") from None
-
-
 ItemT = TypeVar("ItemT")
 
 Several = Annotated[tuple[ItemT, ...], BeforeValidator(_not_empty)]  # a list, and not empty
 OneOrSeveral = Annotated[tuple[ItemT, ...], BeforeValidator(_not_empty), BeforeValidator(as_list)]
 Place = Annotated[Location, BeforeValidator(_pair)]
-Name = Annotated[str, AfterValidator(_name)]
 CustomerName = Annotated[str, AfterValidator(_customer_name)]
 Code = Annotated[str, AfterValidator(_code)]
 DomainName = Annotated[str, AfterValidator(_domain)]
 Ip = Annotated[str, AfterValidator(_ip)]
 Host = Annotated[str, AfterValidator(_host)]
 Network = Annotated[str, AfterValidator(_network)]
-Target = Annotated[str, AfterValidator(_target)]
-Server = Annotated[str, AfterValidator(_server)]
+Tree = dict[str, Any]
 Workers = Annotated[int, Field(ge=1, le=WORKERS_MAX)]
 
 
@@ -188,7 +131,7 @@ class Cluster(Settings):
     mail_domain: DomainName  # of our own host names, banners and bounces
     vpn: OneOrSeveral[Network]
     vpn_port: Annotated[int, Field(ge=1, le=65_535)] = 51_820  # UDP; WireGuard's usual one
-    postmaster: Annotated[str, AfterValidator(_mailbox)] | None = None
+    postmaster: Mailbox | None = None
     smarthost: Target | None = None  # for our own bounces; without it the sender's MX
 
 
@@ -198,31 +141,44 @@ class Core(Settings):
     name: Name
     public: OneOrSeveral[Host]
     vpn_address: OneOrSeveral[Ip]
+    settings: Tree = Field(default_factory=dict)
 
 
-class Engine(Settings):
+class Entry(Settings):
+    """An engine or a filter: what its settings may say, and what it weighs."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_keys(cls, value: Any) -> Any:
+        """Take a key without a value as one that is left out, where it may be."""
+        if not isinstance(value, dict):
+            return value
+        needed = {name for name, field in cls.model_fields.items() if field.is_required()}
+        return {key: item for key, item in value.items() if item is not None or key in needed}
+
+
+class Engine(Entry, EngineSettings):
     """A virus scanner, and where it listens."""
 
-    name: Name
-    kind: Name
-    address: Server | None = None
-    profile: Annotated[str, Field(min_length=1, max_length=40)] | None = None
-    timeout_s: Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)] | None = None
+    profile: Annotated[str, Field(min_length=1, max_length=40)] | None = None  # an option
     required: bool = True  # its silence is weighed by the policy key `unavailable`
-    options: dict[str, Any] = Field(default_factory=dict)
 
 
-class Filter(Settings):
-    """A spam test: where its server is, and what it weighs."""
+class Filter(Entry, FilterSettings):
+    """A spam test: where its server is, and what it weighs.
 
-    name: Name
-    kind: Name
-    address: Server | None = None
-    timeout_s: Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)] | None = None
+    A DNS list is weighed as a whole: its ``options`` say something of the list, and stand in its
+    document. Those of any other kind are for the filter that is built, and stand in the settings.
+    """
+
     enabled: bool = True
     zone: DomainName | None = None
     codes: dict[Code, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
-    options: dict[str, float | str | bool] = Field(default_factory=dict)
+
+    @property
+    def is_dns_list(self) -> bool:
+        """Whether it is one of the lists that the node's filter ``dnsbl`` asks."""
+        return self.kind == DNS_LIST
 
 
 class Node(Settings):
@@ -232,6 +188,7 @@ class Node(Settings):
     public: OneOrSeveral[Ip]
     vpn_address: OneOrSeveral[Ip]
     workers: Workers | None = None
+    settings: Tree = Field(default_factory=dict)  # checked where they are merged: `settings`
     engines: Several[Engine] | None = None
 
 
@@ -244,6 +201,7 @@ class Site(Settings):
     state: State = State.ACTIVE
     nodes: Several[Node]
     workers: Workers | None = None
+    settings: Tree = Field(default_factory=dict)  # checked where they are merged: `settings`
     engines: Several[Engine] | None = None
 
 
@@ -270,8 +228,9 @@ class Head(Settings):
     cluster: Cluster
     core: Core
     sites: Several[Site]
-    resolver: Annotated[str, AfterValidator(_resolver)] | None = None
+    resolver: Resolver | None = None
     workers: Workers | None = None
+    settings: Tree = Field(default_factory=dict)  # checked where they are merged: `settings`
     engines: Several[Engine] | None = None
     filters: tuple[Filter, ...] = ()
 
@@ -296,13 +255,6 @@ class Inventory(Head):
             if engines is not None:
                 return engines
         return DEFAULT_ENGINES
-
-    def workers_of(self, site: Site, node: Node) -> int | None:
-        """Return how many workers are asked for, the nearest wins; None where nobody said."""
-        for workers in (node.workers, site.workers, self.workers):
-            if workers is not None:
-                return workers
-        return None
 
     def all_filters(self) -> tuple[Filter, ...]:
         """Return the filters, with those that need no server put before them.

@@ -1,44 +1,57 @@
 """What may the core's settings say?
 
-Pure.
+Pure. The texts below the fields are those of docs/settings.md.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field
 
-from common.settings.values import Endpoint, Name, Settings
+from common.settings.values import Endpoint, FilePath, Name, Seconds, Settings
 
 
 class NodeEntry(Settings):
-    """A satellite node that the inventory names."""
+    """A satellite node that may link; any other is turned away."""
 
     name: Name
+    """The node's name."""
     site: Name
+    """The site that it belongs to."""
 
 
 class TlsFiles(Settings):
-    """The core's certificate, key, and the authority that signs the cluster's certificates."""
+    """The core's side of the link."""
 
-    certificate: str
-    key: str
-    authority: str
+    certificate: FilePath
+    """The core's certificate."""
+    key: FilePath
+    """The private key of that certificate."""
+    authority: FilePath
+    """The certificate of the cluster's authority, which signs the nodes'."""
 
 
 class CoreSettings(Settings):
     """One core."""
 
     cluster: Name
+    """The cluster's name."""
     name: Name
-    http: Endpoint  # REST API, metrics, health
-    grpc: Endpoint  # the satellites' link
+    """The core's name."""
+    http: Endpoint
+    """Where the REST API, metrics and health are served."""
+    grpc: Endpoint
+    """Where the satellites' links are taken."""
     tls: TlsFiles
-    token_file: str = "token"  # noqa: S105 - a file name; 0600; the bearer token of the API
-    state: str = "state"  # folder for the database and the bodies
-    database: str = ""  # SQLAlchemy URL; empty: SQLite in the state folder
+    token_file: FilePath = "token"  # noqa: S105 - a file name
+    """The bearer token of the API; its mode is 0600."""
+    state: FilePath = "state"
+    """The folder of the database and of quarantined bodies."""
+    database: str = ""
+    """An SQLAlchemy URL; empty: SQLite in the state folder."""
     nodes: list[NodeEntry] = Field(default_factory=list)
-    first_revision: str = "preferences.json"  # taken in when the store is empty
-    bookmark_s: Annotated[float, Field(gt=0)] = 5.0  # between bookmarks on a quiet stream
-    claim_wait_s: Annotated[float, Field(gt=0)] = 30.0  # an unclaimed release goes to another shard
+    first_revision: FilePath = "preferences.json"
+    """The documents that are taken in when the store is empty."""
+    bookmark_s: Seconds = 5.0
+    """Between two bookmarks on a quiet stream."""
+    claim_wait_s: Seconds = 30.0
+    """A release that no shard has claimed for so long goes to another one."""

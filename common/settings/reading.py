@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -145,14 +146,19 @@ def findings_of(source: Placed, error: ValidationError, *, below: Path_ = ()) ->
     found: list[Complaint] = []
     for item in error.errors(include_url=False):
         line, column = source.place([*below, *item["loc"]])
-        found.append(Complaint(source.file, line, column, *_what_and_remedy(item)))
+        found.append(Complaint(source.file, line, column, *what_and_remedy(item)))
     return sorted(found)
 
 
-def _what_and_remedy(item: Any) -> tuple[str, str]:
+def what_and_remedy(item: ErrorDetails, *, below: Path_ = ()) -> tuple[str, str]:
+    """Return what is wrong and what to do, for one error of a validation.
+
+    Args:
+        below: the keys above those that were validated, as the reader is to see them.
+    """
     # Numbers of items count from 0 and say little beside the line; the validator's own marks
     # (of a mapping's key, of a branch it tried) say nothing.
-    steps = [step for step in item["loc"] if isinstance(step, str) and "[" not in step]
+    steps = [step for step in (*below, *item["loc"]) if isinstance(step, str) and "[" not in step]
     label = f"{'.'.join(steps)}: " if steps else ""
     match item["type"]:
         case "extra_forbidden":

@@ -6,10 +6,27 @@ their settings are rendered from.
 
 from __future__ import annotations
 
+import ipaddress
 import re
+from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from common.address import AddressError, parse_address
+from common.preferences.bodies import split_target
+
+_ENDPOINT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+):(?P<port>[0-9]{1,5})", re.ASCII)
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # a DNS label, a folder, a word in a command
+
+
+class Settings(BaseModel):
+    """The base of every settings model: frozen, and unknown keys are complaints.
+
+    The text below a field is its description, which docs/settings.md shows.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 def _checked_endpoint(text: str) -> str:
@@ -20,16 +37,93 @@ def _checked_endpoint(text: str) -> str:
     return text
 
 
-_ENDPOINT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+):(?P<port>[0-9]{1,5})", re.ASCII)
+def _checked_name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError(
+            f"{text[:80]!r} is no name; write 1 to 63 of a-z, 0-9 and -, not beginning with -"
+        )
+    return text
 
-Endpoint = Annotated[str, AfterValidator(_checked_endpoint)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+def _checked_target(text: str) -> str:
+    _check_target(text, remedy="write HOST:PORT, such as mail.acme.example:25")
+    return text
 
 
-class Settings(BaseModel):
-    """The base of every settings model: frozen, and unknown keys are complaints."""
+def _check_target(text: str, *, remedy: str) -> None:
+    try:
+        split_target(text)
+    except ValueError as error:
+        what = str(error).partition("; ")[0]
+        raise ValueError(f"{what}; {remedy}") from None
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+def _checked_server(text: str) -> str:
+    """Accept where a server listens: ``HOST:PORT`` or ``unix:/PATH``."""
+    remedy = "write HOST:PORT, [IPv6]:PORT or unix:/PATH"
+    if text.startswith("unix:"):
+        if not text.startswith("unix:/"):
+            raise ValueError(f"{text[:80]!r} names no absolute path; {remedy}")
+        return text
+    if ":" not in text or text.endswith("]"):
+        raise ValueError(f"{text[:80]!r} has no port; {remedy}")
+    _check_target(text, remedy=remedy)
+    return text
+
+
+def _checked_resolver(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    try:
+        if not colon or not 1 <= int(port) <= 65_535:
+            raise ValueError
+        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        raise ValueError(
+            f"{text[:80]!r} is no resolver; write ADDRESS:PORT, such as 127.0.0.1:53"
+        ) from None
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def _checked_mailbox(text: str) -> str:
+    try:
+        return str(parse_address(text))
+    except AddressError as error:
+        raise ValueError(f"{error}; write an address such as postmaster@acme.example") from None
+
+
+def _or_none(check: Callable[[str], str]) -> Callable[[str], str]:
+    """Return a check that lets an empty text be: it says that there is none."""
+
+    def checked(text: str) -> str:
+        return check(text) if text else text
+
+    return checked
+
+
+def _written(form: str) -> object:
+    """Return what tells the documentation how a text is written."""
+    return Field(json_schema_extra={"format": form})
+
+
+Endpoint = Annotated[str, AfterValidator(_checked_endpoint), _written("HOST:PORT")]
+Name = Annotated[str, AfterValidator(_checked_name), _written("one word of a-z, 0-9 and -")]
+Target = Annotated[str, AfterValidator(_checked_target), _written("HOST:PORT")]
+Server = Annotated[str, AfterValidator(_checked_server), _written("HOST:PORT or unix:/PATH")]
+Resolver = Annotated[str, AfterValidator(_checked_resolver), _written("ADDRESS:PORT")]
+Mailbox = Annotated[str, AfterValidator(_checked_mailbox), _written("an address")]
+
+# The same where nothing may be meant: the empty text.
+TargetOrNone = Annotated[str, AfterValidator(_or_none(_checked_target)), _written("HOST:PORT")]
+ServerOrNone = Annotated[
+    str, AfterValidator(_or_none(_checked_server)), _written("HOST:PORT or unix:/PATH")
+]
+ResolverOrNone = Annotated[
+    str, AfterValidator(_or_none(_checked_resolver)), _written("ADDRESS:PORT")
+]
+MailboxOrNone = Annotated[str, AfterValidator(_or_none(_checked_mailbox)), _written("an address")]
+
+FilePath = Annotated[str, _written("a path, from the file's folder")]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def split_endpoint(text: str) -> tuple[str, int]:

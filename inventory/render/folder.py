@@ -40,7 +40,7 @@ from inventory.load import Progress, no_progress
 from inventory.model import CORE_FOLDER, Inventory, Node, Site
 from inventory.ports import PORTS_FILE, complete, known_ports
 from inventory.render.endpoints import endpoints_of
-from inventory.render.node import TLS, core_text, satellite_text
+from inventory.render.node import TLS, core_settings, satellite_settings, text_of
 from inventory.render.systemd import Role, unit_name, unit_text
 from inventory.render.wireguard import wireguard_text
 
@@ -162,8 +162,10 @@ class _Rendering:
         token = api_token(self.out / CORE_FOLDER)
         yield File(f"{CORE_FOLDER}/{TOKEN_FILE}", token.encode(), SECRET)
         places = core_places(core, self.ports)
-        text = core_text(inventory, places=places, loopback=self.loopback)
-        yield _text(f"{CORE_FOLDER}/core.yaml", text)
+        settings = core_settings(inventory, places=places, loopback=self.loopback)
+        # The URL of a database may hold a password.
+        mode = SECRET if settings.database else PUBLIC
+        yield File(f"{CORE_FOLDER}/core.yaml", text_of(settings).encode(), mode)
         yield File(f"{CORE_FOLDER}/{PREFERENCES_FILE}", preferences, PUBLIC)
         yield _text(f"{CORE_FOLDER}/{unit_name(Role.CORE)}", unit_text(Role.CORE))
         text = wireguard_text(
@@ -182,7 +184,7 @@ class _Rendering:
         yield from self._tls(node.name, "node", satellite_identity(cluster, node), signer)
         yield from self._tls(node.name, "smtp", smtp_identity(cluster, node), signer)
         yield File(f"{node.name}/{TLS}/{AUTHORITY_CERTIFICATE}", signer.certificate, PUBLIC)
-        text = satellite_text(
+        settings = satellite_settings(
             inventory,
             site,
             node,
@@ -190,7 +192,7 @@ class _Rendering:
             link=core_places(inventory.core, self.ports).grpc,
             loopback=self.loopback,
         )
-        yield _text(f"{node.name}/satellite.yaml", text)
+        yield _text(f"{node.name}/satellite.yaml", text_of(settings))
         yield _text(f"{node.name}/{unit_name(Role.SATELLITE)}", unit_text(Role.SATELLITE))
         text = wireguard_text(
             private_key=key,

@@ -1,6 +1,7 @@
 """What stands in ``core.yaml`` and ``satellite.yaml``?
 
-Pure: text out. Paths in it are taken from the folder that it stands in.
+Pure. What is written is the typed settings of the program that reads it. Paths in them are taken
+from the folder that the file stands in.
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from common.settings.core import CoreSettings
+from common.settings.satellite import EngineSettings, FilterSettings, SatelliteSettings
+from common.settings.values import Settings
 from inventory.addressing import CorePlaces, NodePlaces
 from inventory.identities import node_host
-from inventory.model import Engine, Filter, Inventory, Node, Site
+from inventory.model import Engine, Filter, Inventory, Node, Site, Tree
 from inventory.render.systemd import STATE_FOLDER
+from inventory.settings import merged, said_of_core, said_of_satellite
 
 TLS = "tls"  # the folder of certificates and keys
 LOOPBACK_STATE = "state"
@@ -25,7 +30,7 @@ WORKERS = 2
 LOOPBACK_WORKERS = 1  # all nodes share this machine
 
 
-def satellite_text(
+def satellite_settings(
     inventory: Inventory,
     site: Site,
     node: Node,
@@ -33,7 +38,7 @@ def satellite_text(
     places: NodePlaces,
     link: str,
     loopback: bool,
-) -> str:
+) -> SatelliteSettings:
     """Return a satellite's settings.
 
     Args:
@@ -41,14 +46,13 @@ def satellite_text(
         link: where the core takes links, HOST:PORT.
     """
     cluster = inventory.cluster
-    workers = inventory.workers_of(site, node) or (LOOPBACK_WORKERS if loopback else WORKERS)
-    tree: dict[str, Any] = {
+    rendered: Tree = {
         "cluster": cluster.name,
         "node": node.name,
         "site": site.name,
         "hostname": node_host(cluster, node),
         "mail_domain": cluster.mail_domain,
-        "workers": workers,
+        "workers": LOOPBACK_WORKERS if loopback else WORKERS,
         "state": _state(loopback=loopback),
         "smtp": {
             "listen": list(places.listen),
@@ -66,63 +70,58 @@ def satellite_text(
         "engines": [_engine(engine) for engine in inventory.engines_of(site, node)],
         "filters": [_filter(item) for item in inventory.all_filters()],
     }
-    if cluster.postmaster is not None:
-        tree["postmaster"] = cluster.postmaster
-    if inventory.resolver is not None:
-        tree["resolver"] = inventory.resolver
-    if cluster.smarthost is not None:
-        tree["delivery"] = {"smarthost": cluster.smarthost}
-    return _yaml(tree)
+    said = said_of_satellite(inventory, site, node)
+    return SatelliteSettings.model_validate(merged(rendered, said))
 
 
-def core_text(inventory: Inventory, *, places: CorePlaces, loopback: bool) -> str:
+def core_settings(inventory: Inventory, *, places: CorePlaces, loopback: bool) -> CoreSettings:
     """Return the core's settings."""
-    return _yaml(
-        {
-            "cluster": inventory.cluster.name,
-            "name": inventory.core.name,
-            "http": places.http,
-            "grpc": places.grpc,
-            "tls": {
-                "certificate": f"{TLS}/node.crt",
-                "key": f"{TLS}/node.key",
-                "authority": f"{TLS}/authority.crt",
-            },
-            "state": _state(loopback=loopback),
-            "nodes": [{"name": node.name, "site": site.name} for site, node in inventory.nodes()],
-        }
-    )
+    rendered: Tree = {
+        "cluster": inventory.cluster.name,
+        "name": inventory.core.name,
+        "http": places.http,
+        "grpc": places.grpc,
+        "tls": {
+            "certificate": f"{TLS}/node.crt",
+            "key": f"{TLS}/node.key",
+            "authority": f"{TLS}/authority.crt",
+        },
+        "state": _state(loopback=loopback),
+        "nodes": [{"name": node.name, "site": site.name} for site, node in inventory.nodes()],
+    }
+    return CoreSettings.model_validate(merged(rendered, said_of_core(inventory)))
+
+
+def text_of(settings: Settings) -> str:
+    """Return the file that gives these settings; what nobody said is left out."""
+    return _yaml(settings.model_dump(mode="json", exclude_unset=True))
 
 
 def _state(*, loopback: bool) -> str:
     return LOOPBACK_STATE if loopback else STATE_FOLDER
 
 
-def _engine(engine: Engine) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": engine.name, "kind": engine.kind}
-    if engine.address is not None:
-        found["address"] = engine.address
-    if engine.timeout_s is not None:
-        found["timeout_s"] = engine.timeout_s
-    options = dict(engine.options)
+def _engine(engine: Engine) -> Tree:
+    """Return an engine's settings, as far as the inventory says them."""
+    found = _settings_of(engine, EngineSettings)
     if engine.profile is not None:
-        options["profile"] = engine.profile
-    if options:
-        found["options"] = options
+        found["options"] = {**engine.options, "profile": engine.profile}
     return found
 
 
-def _filter(item: Filter) -> dict[str, Any]:
-    """Return where a filter's server is; what it weighs comes from the core."""
-    found: dict[str, Any] = {"name": item.name, "kind": item.kind}
-    if item.address is not None:
-        found["address"] = item.address
-    if item.timeout_s is not None:
-        found["timeout_s"] = item.timeout_s
+def _filter(item: Filter) -> Tree:
+    """Return a filter's settings; what it weighs comes from the core."""
+    found = _settings_of(item, FilterSettings)
+    if item.is_dns_list:
+        found.pop("options", None)
     return found
 
 
-def _yaml(tree: dict[str, Any]) -> str:
+def _settings_of(entry: Engine | Filter, declared: type[Settings]) -> Tree:
+    return entry.model_dump(mode="json", include=set(declared.model_fields), exclude_unset=True)
+
+
+def _yaml(tree: Tree) -> str:
     writer: Any = YAML(typ="safe", pure=True)
     writer.default_flow_style = False
     writer.width = 1_000_000  # a folded line is harder to read than a long one

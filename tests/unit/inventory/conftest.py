@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +34,50 @@ customers:
     domains:
       - {name: acme.example, deliver_to: ["mail.acme.example:25"], location: [52.37, 4.89]}
 """
+
+
+PACKAGES = """\
+from common.kinds import Options, takes
+
+
+class IcapOptions(Options):
+    profile: str = ""
+    previews: int = 1
+
+
+class ColourOptions(Options):
+    colour: str
+
+
+@takes(IcapOptions)
+def icap(settings, context):
+    raise AssertionError("an inventory builds nothing")
+
+
+@takes(ColourOptions)
+def colour(settings, context):
+    raise AssertionError("an inventory builds nothing")
+
+
+def loose(settings, context):
+    raise AssertionError("an inventory builds nothing")
+"""
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other people's kinds, installed as pip leaves them: engines icap, loose; a filter colour."""
+    folder = tmp_path / "site-packages"
+    metadata = folder / "outside-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (folder / "outside_kinds.py").write_text(PACKAGES)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[borderscout.engines]\nicap = outside_kinds:icap\nloose = outside_kinds:loose\n"
+        "broken = outside_kinds:gone\n[borderscout.filters]\ncolour = outside_kinds:colour\n"
+    )
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "outside_kinds", raising=False)
 
 
 @pytest.fixture

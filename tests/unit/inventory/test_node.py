@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from inventory.addressing import Peer, core_places, node_places
 from inventory.load import load_inventory
 from inventory.model import Inventory
-from inventory.render.node import core_text, satellite_text
+from inventory.render.node import core_settings, satellite_settings, text_of
 from inventory.render.systemd import Role, unit_name, unit_text
 from inventory.render.wireguard import wireguard_text
 
@@ -23,7 +23,7 @@ Golden = Callable[[str, str], None]
 def satellite(inventory: Inventory, number: int = 0, *, loopback: bool = False) -> str:
     site, node = inventory.nodes()[number]
     ports = {node.name: {"smtp": 20_000, "metrics": 20_001}} if loopback else None
-    return satellite_text(
+    settings = satellite_settings(
         inventory,
         site,
         node,
@@ -31,6 +31,7 @@ def satellite(inventory: Inventory, number: int = 0, *, loopback: bool = False) 
         link="10.77.0.1:7443",
         loopback=loopback,
     )
+    return text_of(settings)
 
 
 def parsed(text: str) -> dict[str, object]:
@@ -45,7 +46,7 @@ def test_a_satellites_settings_are_as_ever(example: Inventory, golden: Golden) -
 def test_the_cores_settings_are_as_ever(example: Inventory, golden: Golden) -> None:
     places = core_places(example.core, None)
 
-    golden("core.yaml", core_text(example, places=places, loopback=False))
+    golden("core.yaml", text_of(core_settings(example, places=places, loopback=False)))
 
 
 def test_the_nearer_number_of_workers_wins(example: Inventory) -> None:
@@ -70,6 +71,7 @@ def test_what_a_filter_weighs_stays_out_of_a_nodes_settings(example: Inventory) 
     ]
 
 
+@pytest.mark.usefixtures("packages")
 def test_a_profile_is_an_option_of_the_engine(changed: Callable[..., Path]) -> None:
     engines = "engines: [{name: n, kind: icap, profile: eset, address: '127.0.0.1:1344'}]"
     inventory = load_inventory(changed(("capacity: 200", engines)))

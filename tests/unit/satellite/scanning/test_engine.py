@@ -53,7 +53,7 @@ def test_all_complaints_come_at_once(context: EngineContext) -> None:
     lines = complaints(
         context,
         engine("x", "norton"),
-        engine("c", "clamd", address="somewhere"),
+        engine("c", "clamd"),
         engine("y", timeout_s=5),
         engine("z", options={"speed": 3}),
         engine("w", options={"rules": ["/nowhere/a.yar"]}),

@@ -37,7 +37,7 @@ async def helper() -> AsyncIterator[Helper]:
 
 
 def build(helper: Helper, **options: object) -> Engine:
-    settings = EngineSettings(name="yara", kind="yara", options=options)
+    settings = EngineSettings.model_validate({"name": "yara", "kind": "yara", "options": options})
     return yara.build(settings, EngineContext(clock=SystemClock(), helper=helper))
 
 

@@ -1,0 +1,416 @@
+"""Can an inventory say every setting of a node and of the core, and is what it says wrong told?"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import model_validator
+from pydantic_core import PydanticUndefined
+from ruamel.yaml import YAML
+
+import core.settings
+import satellite.settings
+from common.settings.core import CoreSettings
+from common.settings.satellite import SatelliteSettings
+from common.settings.values import Settings
+from docs.generate.settings import Key, keys_of
+from inventory.load import examine, load_inventory
+from inventory.render.folder import render_folder
+from inventory.settings import RENDERED_FOR_CORE, RENDERED_FOR_SATELLITE, merged
+
+NOW_US = 1_795_500_000_000_000  # in November 2026
+
+Change = Callable[..., Path]
+Tree = dict[str, Any]
+Holder = Callable[[Tree], Tree]
+
+PLACES: dict[str, Holder] = {
+    "top": lambda tree: tree,
+    "site": lambda tree: tree["sites"][0],
+    "node": lambda tree: tree["sites"][0]["nodes"][0],
+}
+TEXTS = {
+    "resolver": "192.0.2.53:53",
+    "postmaster": "ops@scout.example",
+    "delivery.smarthost": "relay.scout.example:25",
+    "delivery.authorities": "/etc/ssl/ours.pem",
+    "database": "postgresql+psycopg://scout:secret@192.0.2.5/scout",
+}
+ENGINE: Tree = {
+    "name": "av",
+    "kind": "clamd",
+    "address": "unix:/run/av",
+    "timeout_s": 7.5,
+    "bytes_max": 4096,
+    "options": {"sessions_max": 3},
+}
+FILTER: Tree = {
+    "name": "tint",
+    "kind": "colour",
+    "address": "192.0.2.7:99",
+    "timeout_s": 1.5,
+    "options": {"colour": "red"},
+}
+
+
+def complaints(path: Path) -> list[str]:
+    """Return errors, without the file's name."""
+    return [str(one).removeprefix(f"{path}:") for one in examine(path).errors]
+
+
+def rewritten(path: Path, change: Callable[[Tree], None]) -> Path:
+    """Change the tree of an inventory's file."""
+    yaml = YAML(typ="safe", pure=True)
+    tree = yaml.load(path.read_text(encoding="utf-8"))
+    change(tree)
+    with path.open("w", encoding="utf-8") as file:
+        yaml.dump(tree, file)
+    return path
+
+
+def said(path: Path, place: str, settings: Tree) -> Path:
+    """Put settings into one place of an inventory's file."""
+
+    def put(tree: Tree) -> None:
+        holder = PLACES[place](tree)
+        holder["settings"] = merged(holder.get("settings", {}), settings)
+
+    return rewritten(path, put)
+
+
+def said_of_core(path: Path, settings: Tree) -> Path:
+    return rewritten(path, lambda tree: tree["core"].update(settings=settings))
+
+
+def node_of(path: Path, out: Path, *, loopback: bool = False) -> SatelliteSettings:
+    """Return what the first node reads of a rendered inventory."""
+    render_folder(load_inventory(path), out, loopback=loopback, now_us=NOW_US)
+    return satellite.settings.load_settings(out / "lon1" / "satellite.yaml")
+
+
+def core_of(path: Path, out: Path, *, loopback: bool = False) -> CoreSettings:
+    """Return what the core reads of a rendered inventory."""
+    render_folder(load_inventory(path), out, loopback=loopback, now_us=NOW_US)
+    return core.settings.load_settings(out / "core" / "core.yaml")
+
+
+def found(settings: Settings, key: Key) -> object:
+    value: object = settings
+    for step in key.path:
+        value = getattr(value, step)
+    return value
+
+
+def tree_of(key: Key, value: object) -> Tree:
+    for step in reversed(key.path):
+        value = {step: value}
+    assert isinstance(value, dict)
+    return value
+
+
+def another(key: Key) -> object:
+    """Return a value that is neither the default nor what rendering gives without being told."""
+    default = key.default
+    if key.name in TEXTS:
+        return TEXTS[key.name]
+    if isinstance(default, float):
+        return default / 2
+    assert isinstance(default, int), f"say in TEXTS what {key.name} may be"
+    return default + 2 if default + 2 <= key.schema.get("maximum", default + 2) else default - 2
+
+
+def is_rendered(key: Key, rendered: object) -> bool:
+    assert isinstance(rendered, dict)
+    return any(f"{key.name}.".startswith(f"{one}.") for one in rendered)
+
+
+OF_SATELLITE = keys_of(SatelliteSettings)
+OF_CORE = keys_of(CoreSettings)
+SAID = [key for key in OF_SATELLITE if not is_rendered(key, RENDERED_FOR_SATELLITE)]
+SAID_OF_CORE = [key for key in OF_CORE if not is_rendered(key, RENDERED_FOR_CORE)]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("key", SAID, ids=lambda key: key.name)
+def test_a_setting_of_a_node_is_said_at_any_place(
+    small: Path, tmp_path: Path, key: Key, place: str
+) -> None:
+    value = another(key)
+
+    settings = node_of(said(small, place, tree_of(key, value)), tmp_path / "out")
+
+    assert value != key.default
+    assert found(settings, key) == value
+
+
+@pytest.mark.parametrize("key", SAID_OF_CORE, ids=lambda key: key.name)
+def test_a_setting_of_the_core_is_said_there(small: Path, tmp_path: Path, key: Key) -> None:
+    value = another(key)
+
+    settings = core_of(said_of_core(small, tree_of(key, value)), tmp_path / "out")
+
+    assert value != key.default
+    assert found(settings, key) == value
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("loopback", [True, False])
+def test_all_settings_of_a_node_are_said_together(
+    small: Path, tmp_path: Path, loopback: bool, place: str
+) -> None:
+    for key in SAID:
+        said(small, place, tree_of(key, another(key)))
+
+    settings = node_of(small, tmp_path / "out", loopback=loopback)
+
+    assert {key.name: found(settings, key) for key in SAID} == {
+        key.name: another(key) for key in SAID
+    }
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("field", [key for key in ENGINE if key not in ("name", "kind")])
+def test_every_field_of_an_engine_is_said_in_its_list(
+    small: Path, tmp_path: Path, field: str, place: str
+) -> None:
+    rewritten(small, lambda tree: PLACES[place](tree).update(engines=[ENGINE]))
+
+    (engine,) = node_of(small, tmp_path / "out").engines
+
+    assert getattr(engine, field) == ENGINE[field]
+
+
+@pytest.mark.usefixtures("packages")
+@pytest.mark.parametrize("field", [key for key in FILTER if key not in ("name", "kind")])
+def test_every_field_of_a_filter_is_said_in_its_list(
+    small: Path, tmp_path: Path, field: str
+) -> None:
+    rewritten(small, lambda tree: tree.update(filters=[FILTER]))
+
+    (mine,) = (one for one in node_of(small, tmp_path / "out").filters if one.kind == "colour")
+
+    assert getattr(mine, field) == FILTER[field]
+
+
+def test_the_tables_above_leave_no_key_out() -> None:
+    in_lists = {key.name for key in OF_SATELLITE if key.path[0] in ("engines", "filters")}
+
+    assert in_lists == {f"engines.{key}" for key in ENGINE} | {f"filters.{key}" for key in FILTER}
+    assert len(SAID) > 30
+    assert {key.name for key in SAID_OF_CORE} >= {"database", "bookmark_s", "claim_wait_s"}
+
+
+def test_what_settings_cannot_say_is_what_the_inventory_says_elsewhere(small: Path) -> None:
+    """A short list. A new setting is not on it, unless it is worked out from the inventory."""
+
+    def is_refused(path: Path) -> bool:
+        return any("is rendered from" in line for line in complaints(path))
+
+    original = small.read_bytes()
+    unsaid: set[str] = set()
+    unsaid_of_core: set[str] = set()
+    for key in OF_SATELLITE:
+        if is_refused(said(small, "top", tree_of(key, "x"))):
+            unsaid.add(key.name)
+        small.write_bytes(original)
+    for key in OF_CORE:
+        if is_refused(said_of_core(small, tree_of(key, "x"))):
+            unsaid_of_core.add(key.name)
+        small.write_bytes(original)
+
+    assert unsaid == {
+        "cluster",  # who it is
+        "node",
+        "site",
+        "hostname",
+        "mail_domain",
+        "state",  # what the unit may write
+        "smtp.listen",  # where it is reached, and by whom it is believed
+        "smtp.certificate",
+        "smtp.key",
+        "metrics",
+        "core.address",
+        "core.name",
+        "core.certificate",
+        "core.key",
+        "core.authority",
+        *(f"engines.{key}" for key in ENGINE),  # lists of their own, with all these keys
+        *(f"filters.{key}" for key in FILTER),
+    }
+    assert unsaid_of_core == {
+        "cluster",  # who it is
+        "name",
+        "state",  # what the unit may write
+        "http",  # where it is reached, and by whom it is believed
+        "grpc",
+        "tls.certificate",
+        "tls.key",
+        "tls.authority",
+        "token_file",
+        "nodes.name",  # lists of their own
+        "nodes.site",
+        "first_revision",
+    }
+
+
+def test_every_setting_that_is_needed_is_rendered() -> None:
+    """A place says few of them, so that a missing one is no complaint there."""
+    for keys, rendered in ((OF_SATELLITE, RENDERED_FOR_SATELLITE), (OF_CORE, RENDERED_FOR_CORE)):
+        needed = [key for key in keys if key.default is PydanticUndefined]
+        assert needed
+        assert all(is_rendered(key, rendered) for key in needed)
+
+
+def test_places_are_merged_key_by_key_and_the_nearest_wins(small: Path, tmp_path: Path) -> None:
+    said(small, "top", {"smtp": {"errors_max": 1, "commands_max": 11}, "workers": 3})
+    said(small, "site", {"smtp": {"errors_max": 2, "recipients_max": 102}})
+    said(small, "node", {"smtp": {"errors_max": 3}})
+
+    settings = node_of(small, tmp_path / "out")
+
+    smtp = settings.smtp
+    assert (smtp.errors_max, smtp.recipients_max, smtp.commands_max) == (3, 102, 11)
+    assert settings.workers == 3
+    other = satellite.settings.load_settings(tmp_path / "out" / "par1" / "satellite.yaml")
+    assert (other.smtp.errors_max, other.smtp.recipients_max) == (1, 1000)
+
+
+def test_a_key_of_its_own_is_as_near_as_the_settings_beside_it(changed: Change) -> None:
+    path = changed(
+        ("cluster: {", "resolver: 127.0.0.1:53\nworkers: 3\ncluster: {"),
+        ("vpn: 10", "postmaster: a@scout.example, smarthost: 'r.scout.example:25', vpn: 10"),
+    )
+    nearer: Tree = {
+        "workers": 5,
+        "resolver": "127.0.0.2:53",
+        "postmaster": "b@scout.example",
+        "delivery": {"smarthost": ""},
+    }
+    said(path, "site", nearer)
+
+    settings = node_of(path, path.parent / "out")
+
+    assert (settings.workers, settings.resolver) == (5, "127.0.0.2:53")
+    assert (settings.postmaster, settings.delivery.smarthost) == ("b@scout.example", "")
+    other = satellite.settings.load_settings(path.parent / "out" / "par1" / "satellite.yaml")
+    assert (other.workers, other.delivery.smarthost) == (3, "r.scout.example:25")
+
+
+def test_one_setting_said_twice_in_one_place_is_a_complaint(changed: Change) -> None:
+    path = changed(
+        (
+            "cluster: {name: example, ",
+            "workers: 3\nresolver: 127.0.0.1:53\n"
+            "settings: {workers: 3, resolver: '127.0.0.1:53', postmaster: a@b.example,\n"
+            "  delivery: {smarthost: 'r.example:25'}}\n"
+            "cluster: {postmaster: a@b.example, smarthost: 'r.example:25', name: example, ",
+        ),
+        ("vpn_address: 10.77.1.1", "workers: 1, settings: {workers: 2}, vpn_address: 10.77.1.1"),
+    )
+
+    assert complaints(path) == [
+        "3:12: settings.workers is workers once more; remove one",
+        "3:24: settings.resolver is resolver once more; remove one",
+        "3:50: settings.postmaster is cluster.postmaster once more; remove one",
+        "4:14: settings.delivery.smarthost is cluster.smarthost once more; remove one",
+        "12:65: settings.workers is workers once more; remove one",
+    ]
+
+
+def test_a_wrong_setting_is_told_at_its_key_wherever_it_stands(changed: Change) -> None:
+    path = changed(
+        ("cluster: {", "settings:\n  smtp:\n    errors_max: 0\n    colour: red\ncluster: {"),
+        ("capacity: 200", "settings: {smtp: 5, limits: {held_share_max: 2}, node: x}"),
+        ("vpn_address: 10.77.1.1", "settings: {resolver: here}, vpn_address: 10.77.1.1"),
+        (
+            "vpn_address: 10.77.0.1",
+            "settings: {bookmark_s: .inf, tls: {key: k}}, vpn_address: 10.77.0.1",
+        ),
+    )
+
+    assert complaints(path) == [
+        "3:5: settings.smtp.errors_max: input should be greater than or equal to 1, not 0; "
+        "correct the value",
+        "4:5: unknown key 'colour'; remove it or correct its spelling",
+        "6:59: settings.bookmark_s: input should be a finite number, not inf; correct the value",
+        "6:77: settings.tls is rendered from the cluster's authority; "
+        "leave it: rendering renews the certificate",
+        "10:16: settings.smtp: input should be a valid dictionary or instance of smtpsettings, "
+        "not 5; correct the value",
+        "10:34: settings.limits.held_share_max: input should be less than or equal to 1, not 2; "
+        "correct the value",
+        "10:54: settings.node is rendered from the node's name; change it there",
+        "12:53: settings.resolver: 'here' is no resolver; write ADDRESS:PORT, such as 127.0.0.1:53",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        ("5", "input should be a valid dictionary, not 5"),
+        ("", "input should be a valid dictionary, not None"),
+        ("{smtp: }", "settings.smtp: input should be a valid dictionary or instance of smtp"),
+        ("{smtp: {listen: }}", "settings.smtp.listen is rendered from port 25"),
+        ("{engines: [], filters: 1}", "settings.engines is rendered from the nearest engines"),
+        ("{1: 2}", "unknown key '1'"),
+        ("{smtp: {command_timeout_s: .nan}}", "settings.smtp.command_timeout_s: input should be a"),
+        ("{smtp: {errors_max: 2020-01-01}}", "settings.smtp.errors_max: input should be a valid"),
+    ],
+)
+def test_settings_of_any_shape_are_told_and_break_nothing(
+    changed: Change, written: str, complaint: str
+) -> None:
+    path = changed(("cluster: {", f"settings: {written}\ncluster: {{"))
+
+    first, *_ = complaints(path)
+
+    assert first.startswith("1:"), first
+    assert complaint in first
+
+
+def test_a_wrong_setting_hides_no_complaint_about_anything_else(changed: Change) -> None:
+    path = changed(
+        ("cluster: {", "settings: {workers: 99}\ncluster: {"),
+        ("10.77.2.1", "10.77.1.1"),
+        ("capacity: 200", "capacity: no"),
+    )
+
+    assert [line.split(":")[0] for line in complaints(path)] == ["1", "7", "13"]
+
+
+def test_settings_that_are_wrong_together_are_told_at_their_node(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Related(SatelliteSettings):
+        @model_validator(mode="after")
+        def _fits(self) -> Related:
+            if self.smtp.line_bytes_max > self.smtp.message_bytes_max:
+                raise ValueError("a line is longer than a message; correct one")
+            return self
+
+    monkeypatch.setattr("inventory.render.node.SatelliteSettings", Related)
+    said(small, "top", {"smtp": {"line_bytes_max": 100_000}})
+    said(small, "node", {"smtp": {"message_bytes_max": 70_000}})
+
+    (line,) = complaints(small)
+
+    assert line.endswith(": settings: a line is longer than a message; correct one")
+    assert "- name: lon1" in small.read_text().splitlines()[int(line.split(":")[0]) - 1]
+
+
+def test_a_database_that_may_have_a_password_is_nobody_elses_to_read(
+    small: Path, tmp_path: Path
+) -> None:
+    def mode() -> int:
+        return stat.S_IMODE((tmp_path / "out" / "core" / "core.yaml").stat().st_mode)
+
+    core_of(small, tmp_path / "out")
+    assert mode() == 0o644
+
+    said_of_core(small, {"database": TEXTS["database"]})
+    assert core_of(small, tmp_path / "out").database == TEXTS["database"]
+    assert mode() == 0o600
