@@ -32,7 +32,8 @@ def serve(config: Annotated[Path, typer.Option("--config", help="Its satellite.y
     from satellite.node.launch import become_parent
     from satellite.settings import load_settings
 
-    load_settings(config)  # what is wrong in them is said here, with each complaint
+    # What is wrong in them is said here, with each complaint.
+    load_settings(config, with_kinds=True)
     become_parent(config)
 
 

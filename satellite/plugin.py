@@ -7,7 +7,8 @@ module of Border Scout may move or change with any release.
 
 - Both: ``Clock`` (the only source of time), ``Verdict`` with ``Outcome``, ``Test`` and ``Effect``,
   ``printable`` (whatever comes from outside goes through it), ``LocalError`` (wrong settings: it
-  stops the start, with a hint).
+  stops the start, with a hint); ``takes`` declares on ``build`` which ``Options`` there are, so
+  that `inventory check` knows them, and ``options_of`` reads them.
 - An engine: ``build(EngineSettings, EngineContext) -> Engine`` under the entry point group
   ``borderscout.engines``; it is shown a ``Sample``, and tells its ``EngineHealth``. What it may be
   beside: ``EngineAnswersAtOnce``, ``KeepsItsTime``. docs/engines.md, *An engine of your own*.
@@ -21,6 +22,7 @@ module of Border Scout may move or change with any release.
 from common.clock import Clock
 from common.envelope import Envelope
 from common.errors import LocalError
+from common.kinds import NoOptions, Options, options_of, takes
 from common.preferences import Preferences
 from common.settings.satellite import EngineSettings, FilterSettings
 from common.settings.values import split_endpoint
@@ -50,6 +52,8 @@ __all__ = [
     "KeepsItsTime",
     "LocalError",
     "Mail",
+    "NoOptions",
+    "Options",
     "Outcome",
     "Preferences",
     "Resolver",
@@ -57,6 +61,8 @@ __all__ = [
     "Test",
     "Verdict",
     "name_of_test",
+    "options_of",
     "printable",
     "split_endpoint",
+    "takes",
 ]

@@ -15,17 +15,20 @@ from satellite.plugin import (
     EngineHealth,
     EngineSettings,
     LocalError,
+    NoOptions,
     Outcome,
     Sample,
     Verdict,
     printable,
     split_endpoint,
+    takes,
 )
 
 CHUNK_BYTES = 65_536
 PROBE_S = 5.0  # for whoever asks whether we would answer
 
 
+@takes(NoOptions)
 def build(settings: EngineSettings, context: EngineContext) -> Engine:
     """Return the engine; the node's settings say where its server listens."""
     if not settings.address:

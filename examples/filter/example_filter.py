@@ -6,29 +6,38 @@ within a time of its own, and says ``unavailable`` or ``timeout`` in its verdict
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from satellite.plugin import (
     Filter,
     FilterContext,
     FilterSettings,
-    LocalError,
     Mail,
+    Options,
     Outcome,
     Test,
     Verdict,
+    options_of,
     printable,
+    takes,
 )
 
 LETTERS_MIN = 8  # shorter ones are abbreviations
-POINTS = 1.0
 
 
+class ExampleOptions(Options):
+    """What an inventory may say under ``options``; anything else is a complaint with its place."""
+
+    points: Annotated[float, Field(gt=-100, lt=100)] = 1.0
+
+
+@takes(ExampleOptions)
 def build(settings: FilterSettings | None, context: FilterContext) -> Filter:
-    """Return the filter; its one option is ``points``."""
-    options = settings.options if settings else {}
-    points = options.get("points", POINTS)
-    if set(options) - {"points"} or not isinstance(points, int | float) or not -100 < points < 100:
-        raise LocalError("options are wrong", hint="write options: {points: NUMBER}, below 100")
-    return ExampleFilter(settings.name if settings else "example", float(points))
+    """Return the filter."""
+    options = options_of(settings, ExampleOptions) if settings else ExampleOptions()
+    return ExampleFilter(settings.name if settings else "example", options.points)
 
 
 class ExampleFilter:

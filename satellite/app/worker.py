@@ -128,7 +128,7 @@ def main(arguments: list[str]) -> int:
     sockets = inherited([int(descriptor) for descriptor in listening])
     end = socket.socket(fileno=int(channel))
     try:
-        settings = within(load_settings(Path(config)), descriptors=raise_limit())
+        settings = within(load_settings(Path(config), with_kinds=True), descriptors=raise_limit())
         structlog.contextvars.bind_contextvars(node=settings.node)
         return uvloop.run(_work(settings, int(number), end, sockets))
     except BorderScoutError as error:

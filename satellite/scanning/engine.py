@@ -1,8 +1,7 @@
 """What is an engine, and where do engines come from?
 
-Touches the metadata of the installed packages. An engine of somebody else is found like our own:
-by its entry point in the group ``borderscout.engines``, whose name is the ``kind`` of the settings.
-How one is written stands in docs/engines.md; ``conformance`` tells whether it is right.
+Touches the installed packages, through ``common.kinds``: an engine of somebody else is found like
+our own. How one is written stands in docs/engines.md; ``conformance`` tells whether it is right.
 """
 
 from __future__ import annotations
@@ -10,21 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
-from typing import Protocol, TypeVar, runtime_checkable
-
-from pydantic import BaseModel, ValidationError
+from typing import Protocol, runtime_checkable
 
 from common.clock import Clock
 from common.errors import LocalError, SettingsError
+from common.kinds import Group, checked_factory_of, complaints_of
 from common.settings.satellite import EngineSettings
 from common.verdict import Verdict
 from satellite.scanning.helper import Helper
 from satellite.scanning.sample import Sample
-
-ENTRY_POINT_GROUP = "borderscout.engines"
-
-OptionsT = TypeVar("OptionsT", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,57 +129,10 @@ def build_engines(settings: Sequence[EngineSettings], context: EngineContext) ->
     fitted: list[Fitted] = []
     for item in settings:
         try:
-            fitted.append(Fitted(engine=_build_of(item.kind)(item, context), settings=item))
+            build: Build = checked_factory_of(Group.ENGINES, item)
+            fitted.append(Fitted(engine=build(item, context), settings=item))
         except LocalError as error:
-            complaints.append(f"engines.{item.name}: {error}")
+            complaints += complaints_of(f"engines.{item.name}", error)
     if complaints:
         raise SettingsError(complaints)
     return tuple(fitted)
-
-
-def options_of(settings: EngineSettings, model: type[OptionsT]) -> OptionsT:
-    """Return an engine's options as its own typed object.
-
-    Raises:
-        LocalError: an option is unknown or out of bounds.
-    """
-    try:
-        return model.model_validate(settings.options)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(step) for step in first["loc"])
-        raise LocalError(
-            f"options.{place}: {first['msg'].lower()}",
-            hint=f"a {settings.kind} engine knows {', '.join(sorted(model.model_fields))}",
-        ) from None
-
-
-def _build_of(kind: str) -> Build:
-    """Return the factory of a kind."""
-    points = entry_points(group=ENTRY_POINT_GROUP)
-    found = {point.value: point for point in points if point.name == kind}
-    if not found:
-        known = ", ".join(sorted({point.name for point in points}))
-        raise LocalError(f"no engine of kind {kind!r} is installed", hint=f"there are {known}")
-    if len(found) > 1:
-        raise LocalError(
-            f"several packages bring an engine of kind {kind!r}: {', '.join(sorted(found))}",
-            hint="remove all but one",
-        )
-    return _loaded(next(iter(found.values())))
-
-
-def _loaded(point: EntryPoint) -> Build:
-    try:
-        build = point.load()
-    except (ImportError, AttributeError) as error:
-        raise LocalError(
-            f"the engine {point.value} cannot be loaded: {error}",
-            hint="repair or remove the package that brings it",
-        ) from None
-    if not callable(build):
-        raise LocalError(
-            f"{point.value} is no factory of engines",
-            hint="its package has to name a function `build(settings, context)`",
-        )
-    return build  # type: ignore[no-any-return]  # an entry point has no type

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import structlog
 from prometheus_client import Gauge
 
 from common.address import canonical_ip
+from common.kinds import NoOptions, Options, takes
 from common.preferences.bodies import FilterBody
 from common.settings.satellite import FilterSettings
 from common.verdict import Outcome, Test, Verdict, printable
@@ -37,6 +39,13 @@ log = structlog.get_logger()
 
 BUDGET_S = 5.0  # for one message, self-test included
 KIND = "dnsbl"
+
+
+class DnsListOptions(Options):
+    """What a list's document may say in its ``options``."""
+
+    family: Literal[4, 6] = 4
+    """6: a list of IPv6 alone, whose test entries are of IPv6."""
 
 
 @dataclass(slots=True)
@@ -199,6 +208,7 @@ def _family_option(body: FilterBody) -> int:
     return 6 if body.options.get("family") == 6 else 4
 
 
+@takes(NoOptions, of_document=DnsListOptions)
 def build(settings: FilterSettings | None, context: FilterContext) -> Filter:
     """Return the filter; ``timeout_s`` of its settings is the budget of one message."""
     return Dnsbl(context, budget_s=BUDGET_S if settings is None else settings.timeout_s)

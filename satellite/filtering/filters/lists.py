@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from common.address import fold
+from common.kinds import NoOptions, takes
 from common.preferences import ListColour, ListHit
 from common.settings.satellite import FilterSettings
 from common.verdict import Effect, Outcome, Test, Verdict, printable
@@ -63,6 +64,7 @@ def _test(hit: ListHit, recipient: str | None) -> Test:
     )
 
 
+@takes(NoOptions)
 def build(settings: FilterSettings | None, context: FilterContext) -> Filter:
     """Return the filter; it is the same everywhere."""
     return Lists()

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Iterator, Sequence
 
 from common.address import fold
+from common.kinds import NoOptions, takes
 from common.preferences.bodies import RuleBody
 from common.preferences.patterns import compile_pattern
 from common.settings.satellite import FilterSettings
@@ -118,6 +119,7 @@ class _Scopes:
         return self._found.get(scope, ())
 
 
+@takes(NoOptions)
 def build(settings: FilterSettings | None, context: FilterContext) -> Filter:
     """Return the filter; it is the same everywhere."""
     return Rules()

@@ -11,10 +11,11 @@ import asyncio
 import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from common.clock import Clock
 from common.errors import LocalError
+from common.kinds import Options, options_of, takes
 from common.settings.satellite import EngineSettings
 from common.verdict import Outcome, Verdict
 from satellite.scanning.clamd import replies
@@ -27,7 +28,7 @@ from satellite.scanning.clamd.session import (
     SampleUnreadable,
     SessionEnded,
 )
-from satellite.scanning.engine import Engine, EngineContext, EngineHealth, options_of
+from satellite.scanning.engine import Engine, EngineContext, EngineHealth
 from satellite.scanning.sample import Sample
 
 VERSION_S = 30.0  # how old the version in a verdict may be
@@ -36,18 +37,14 @@ VERSION_S = 30.0  # how old the version in a verdict may be
 _ADDRESS = re.compile(r"unix:/.+|(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+):[0-9]{1,5}")
 
 
-class ClamavOptions(BaseModel):
-    """What a ``clamd`` engine may be told.
-
-    Args:
-        sessions_max: scans at once, of one worker. clamd has 10 threads by default (MaxThreads).
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class ClamavOptions(Options):
+    """What a ``clamd`` engine may be told."""
 
     sessions_max: Annotated[int, Field(ge=1, le=100)] = 8
+    """Scans at once, of one worker. clamd has 10 threads by default (MaxThreads)."""
 
 
+@takes(ClamavOptions)
 def build(settings: EngineSettings, context: EngineContext) -> Engine:
     """Return the engine.
 

@@ -19,9 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import LocalError
 from common.ids import MessageId
+from common.kinds import Options, options_of, takes
 from common.settings.satellite import EngineSettings
 from common.verdict import DETAIL_LENGTH_MAX, Outcome, Verdict, printable
-from satellite.scanning.engine import Engine, EngineContext, EngineHealth, options_of
+from satellite.scanning.engine import Engine, EngineContext, EngineHealth
 from satellite.scanning.helper import DEATHS_MAX, Helper, HelperUnavailable, Unscannable
 from satellite.scanning.matching import Matcher, nothing_found
 from satellite.scanning.plain import body_of_plain
@@ -35,18 +36,13 @@ PROBE_S = 10.0
 _TEST_FILE = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 
 
-class YaraOptions(BaseModel):
-    """What a ``yara`` engine may be told.
-
-    Args:
-        rules: further rule files, by path.
-        shipped: whether the rules that come with us apply.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class YaraOptions(Options):
+    """What a ``yara`` engine may be told."""
 
     rules: tuple[Path, ...] = ()
+    """Further rule files, by path."""
     shipped: bool = True
+    """Whether the rules that come with us apply."""
 
 
 class _Found(BaseModel):
@@ -69,6 +65,7 @@ class _Answer(BaseModel):
     locked: list[str] = Field(max_length=32)
 
 
+@takes(YaraOptions)
 def build(settings: EngineSettings, context: EngineContext) -> Engine:
     """Return the engine.
 

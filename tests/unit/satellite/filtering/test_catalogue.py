@@ -65,6 +65,6 @@ def test_every_filter_that_cannot_be_had_is_a_complaint() -> None:
         build_filters(settings, context())
 
     unknown, option, broken = raised.value.complaints
-    assert unknown.startswith("filters: a: there is no filter of kind 'nothing', only ")
-    assert option == "filters: b: colour is missing; add options.colour"
-    assert broken.startswith("filters: c: the filter of kind 'gone' does not load")
+    assert unknown.startswith("filters.a: no filter of kind 'nothing' is installed; there are ")
+    assert option == "filters.b: colour is missing; add options.colour"
+    assert broken.startswith("filters.c: the filter colour_filter:missing cannot be loaded")

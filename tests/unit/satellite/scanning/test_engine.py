@@ -83,4 +83,4 @@ def test_a_package_that_cannot_be_loaded_is_a_complaint(
 
     assert "cannot be loaded" in lines[0]
     assert "is no factory of engines" in lines[1]
-    assert "several packages bring an engine of kind 'yara'" in lines[2]
+    assert "several packages bring engines of kind 'yara'" in lines[2]
