@@ -1,6 +1,6 @@
 """What does this inventory file say, and what is wrong with it?
 
-Touches the files that it reads. Every complaint is
+Touches the files that it reads, and the packages of the kinds that it names. Every complaint is
 given at once; complaints about one field hide none about another.
 """
 
@@ -28,6 +28,7 @@ from common.settings.reading import (
 from inventory.addressing import core_places, node_places
 from inventory.check import check
 from inventory.finding import Finding
+from inventory.kinds import check_kinds
 from inventory.model import Customer, Head, Inventory
 from inventory.raw import Raw, nodes_of
 from inventory.render.node import core_settings, satellite_settings
@@ -90,7 +91,7 @@ class _Examination:
         self._collect(main, folder)
         head = self._head(main)
         customers = self._typed_customers(progress)
-        for finding in check(main, self.customers):
+        for finding in (*check(main, self.customers), *check_kinds(main)):
             self._note(finding)
         if self.errors or head is None:
             return Examined(None, self._sorted(self.errors), self._sorted(self.warnings))

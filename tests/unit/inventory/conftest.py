@@ -66,15 +66,16 @@ def loose(settings, context):
 
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other people's kinds, installed as pip leaves them: engines icap, loose; a filter colour."""
+    """Other people's kinds, installed as pip leaves them: four engines and a filter."""
     folder = tmp_path / "site-packages"
     metadata = folder / "outside-1.0.dist-info"
     metadata.mkdir(parents=True)
     (folder / "outside_kinds.py").write_text(PACKAGES)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text(
-        "[borderscout.engines]\nicap = outside_kinds:icap\nloose = outside_kinds:loose\n"
-        "broken = outside_kinds:gone\n[borderscout.filters]\ncolour = outside_kinds:colour\n"
+        "[borderscout.engines]\nicap = outside_kinds:icap\ngate = outside_kinds:icap\n"
+        "loose = outside_kinds:loose\nbroken = outside_kinds:gone\n"
+        "[borderscout.filters]\ncolour = outside_kinds:colour\n"
     )
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "outside_kinds", raising=False)

@@ -269,7 +269,10 @@ def test_an_engine_is_optional_only_where_all_nodes_say_so(
     changed: Callable[..., Path], tmp_path: Path
 ) -> None:
     path = changed(
-        ("capacity: 200", "engines: [{name: a, kind: yara}, {name: b, kind: x, required: false}]"),
+        (
+            "capacity: 200",
+            "engines: [{name: a, kind: yara}, {name: b, kind: yara, required: false}]",
+        ),
         ("customers:\n", "engines: [{name: a, kind: yara, required: false}]\ncustomers:\n"),
     )
     render(load_inventory(path), tmp_path / "out")

@@ -1,0 +1,61 @@
+"""Do the engines and filters of an inventory have kinds that are installed, and options they know?
+
+Touches the installed packages, through ``common.kinds``. The packages of a node may be absent where
+the inventory is kept; then this is said once, and nothing is complained about that may be right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from common.kinds import Fault, Group, faults_of, satellite_is_installed
+from inventory.finding import Finding
+from inventory.model import DNS_LIST
+from inventory.raw import Raw, nodes_of
+
+PROFILE = "profile"  # an option that the inventory has a key for
+
+
+def check_kinds(main: Raw) -> Iterator[Finding]:
+    """Yield what is wrong with kinds and options, wherever engines and filters stand."""
+    holders = [main, *main.items("sites"), *(node for _, node in nodes_of(main))]
+    engines = [engine for holder in holders for engine in holder.items("engines")]
+    filters = main.items("filters")
+    if not engines and not filters:
+        return
+    if not satellite_is_installed():
+        yield Finding(
+            (engines + filters)[0],
+            "kinds and options of engines and filters are not checked: no satellite is here",
+            "install border-scout[satellite] and the packages of the nodes to have them checked",
+            is_warning=True,
+        )
+        return
+    for engine in engines:
+        yield from _placed(engine, _faults_of_engine(engine))
+    for item in filters:
+        yield from _placed(item, _faults_of_filter(item))
+
+
+def _faults_of_engine(engine: Raw) -> list[Fault]:
+    kind, options, profile = (engine.get(key).value for key in ("kind", "options", PROFILE))
+    if not isinstance(kind, str):
+        return []
+    if profile is not None and isinstance(options, dict | None):
+        options = {**(options or {}), PROFILE: profile}
+    return faults_of(Group.ENGINES, kind, options)
+
+
+def _faults_of_filter(item: Raw) -> list[Fault]:
+    kind, options = (item.get(key).value for key in ("kind", "options"))
+    if not isinstance(kind, str):
+        return []
+    return faults_of(Group.FILTERS, kind, options, of_document=kind == DNS_LIST)
+
+
+def _placed(entry: Raw, faults: list[Fault]) -> Iterator[Finding]:
+    for fault in faults:
+        place = fault.place
+        if place[:2] == ("options", PROFILE) and entry.get(PROFILE).value is not None:
+            place = (PROFILE,)
+        yield Finding(Raw(entry.file, (*entry.path, *place), None), fault.what, fault.remedy)

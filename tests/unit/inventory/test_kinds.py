@@ -1,0 +1,115 @@
+"""Does an inventory's check know which engines and filters the nodes could build?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import pytest
+
+from inventory.load import examine
+
+Change = Callable[..., Path]
+
+
+def with_entries(changed: Change, entries: str) -> Path:
+    return changed(("customers:\n", f"{entries}\ncustomers:\n"))
+
+
+def complaints(path: Path) -> list[str]:
+    return [str(one).removeprefix(f"{path}:") for one in examine(path).errors]
+
+
+@pytest.mark.usefixtures("packages")
+@pytest.mark.parametrize(
+    ("entry", "complaint"),
+    [
+        ("{name: a, kind: norton}", "21: no engine of kind 'norton' is installed; there are brok"),
+        ("{name: a, kind: broken}", "21: the engine outside_kinds:gone cannot be loaded: "),
+        ("{name: a, kind: yara, options: {speed: 3}}", "43: unknown option 'speed'; there are rul"),
+        ("{name: a, kind: yara, options: {shipped: [1]}}", "43: options.shipped: input should be"),
+        ("{name: a, kind: yara, profile: x}", "33: unknown option 'profile'; there are rules"),
+        (
+            "{name: a, kind: gate, profile: x, options: {preview: 1}}",
+            "55: unknown option 'previ",
+        ),
+        ("{name: a, kind: gate, options: 5}", "33: engines.options: input should be a valid dict"),
+        ("{name: a, kind: gate, options: {profile: 1}}", "43: options.profile: input should be a"),
+    ],
+)
+def test_a_kind_or_an_option_that_cannot_be_is_told_at_its_key(
+    changed: Change, entry: str, complaint: str
+) -> None:
+    (line,) = complaints(with_entries(changed, f"engines: [{entry}]"))
+
+    assert line.startswith(f"13:{complaint}"), line
+
+
+def test_it_is_told_wherever_the_list_stands(changed: Change) -> None:
+    path = changed(
+        ("capacity: 200", "engines: [{name: a, kind: norton}]"),
+        ("vpn_address: 10.77.2.1", "engines: [{name: b, kind: norton}], vpn_address: 10.77.2.1"),
+    )
+
+    assert [line.split(":")[0] for line in complaints(path)] == ["6", "12"]
+
+
+@pytest.mark.usefixtures("packages")
+@pytest.mark.parametrize(
+    ("entry", "complaint"),
+    [
+        ("{name: a, kind: red}", "21: no filter of kind 'red' is installed; there are colour, d"),
+        ("{name: a, kind: colour, options: {hue: 1}}", "45: unknown option 'hue'; there are col"),
+        ("{name: a, kind: rules, options: {hue: 1}}", "44: unknown option 'hue'; there are none"),
+        ("{name: a, kind: dnsbl, zone: z.example, options: {famly: 6}}", "61: unknown option 'fam"),
+        ("{name: a, kind: dnsbl, zone: z.example, options: {family: 5}}", "61: options.family: "),
+    ],
+)
+def test_a_filters_kind_and_options_are_looked_at_too(
+    changed: Change, entry: str, complaint: str
+) -> None:
+    found = complaints(with_entries(changed, f"filters: [{entry}]"))
+
+    assert any(line.startswith(f"13:{complaint}") for line in found), found
+
+
+@pytest.mark.usefixtures("packages")
+def test_what_is_right_is_no_complaint(changed: Change) -> None:
+    path = with_entries(
+        changed,
+        "engines:\n- {name: a, kind: gate, profile: x, options: {previews: 2}}\n"
+        "- {name: b, kind: loose, options: {anything: [1, {deep: true}]}}\n"
+        "- {name: c, kind: clamd, address: 'unix:/run/c', options: {sessions_max: 3}}\n"
+        "filters:\n- {name: d, kind: colour, options: {colour: red}}\n"
+        "- {name: e, kind: dnsbl, zone: six.example, options: {family: 6}}\n",
+    )
+
+    assert (examine(path).errors, examine(path).warnings) == ([], [])
+
+
+def test_where_no_satellite_is_installed_nothing_is_complained_about_and_that_is_said(
+    changed: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(package: str) -> None:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr("common.kinds.distribution", missing)
+    path = with_entries(
+        changed, "engines: [{name: a, kind: norton}]\nfilters: [{name: b, kind: red}]"
+    )
+
+    examined = examine(path)
+
+    assert examined.errors == []
+    (warning,) = examined.warnings
+    assert (warning.line, warning.column) == (13, 11)
+    assert "are not checked" in warning.what
+
+
+def test_without_lists_nothing_has_to_be_looked_at(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inventory.kinds.satellite_is_installed", lambda: False)
+
+    assert examine(small).warnings == []
