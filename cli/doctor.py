@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sized
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -24,6 +24,7 @@ from cli.client import Client, CoreFailure, TokenFile, Url
 from cli.output import AsJson, console, plain, print_lines
 from cli.spool_checks import mail_of_a_node, mail_of_the_node
 from common.errors import SettingsError
+from common.settings.satellite import SatelliteSettings
 
 EXAMPLE = "Example: borderscout doctor --config out/lon1/satellite.yaml"
 
@@ -88,13 +89,12 @@ def _satellite(config: Path) -> Iterator[DoctorCheck]:
     from satellite.settings import load_settings
 
     try:
-        settings = load_settings(config)
+        settings = load_settings(config, with_kinds=True)
     except SettingsError as error:
-        for complaint in error.complaints:
-            what, _, remedy = complaint.rpartition("; ")
-            yield DoctorCheck(name="settings", ok=False, found=what or complaint, remedy=remedy)
+        yield from _complaints("settings", error)
         return
     yield DoctorCheck(name="settings", ok=True, found=str(config))
+    yield from _engines_and_filters(settings)
     state = Path(settings.state)
     folder = state if state.exists() else config.resolve().parent
     for look in (partial(_disk, folder, settings.disk_reserve_bytes), partial(_sync, folder)):
@@ -109,6 +109,39 @@ def _satellite(config: Path) -> Iterator[DoctorCheck]:
     if settings.smtp.certificate:
         yield _certificate("SMTP certificate", Path(settings.smtp.certificate))
     yield from mail_of_the_node(state)
+
+
+def _engines_and_filters(settings: SatelliteSettings) -> Iterator[DoctorCheck]:
+    """Build them as a worker does at its start, and forget them; none of them is asked."""
+    from prometheus_client import CollectorRegistry
+
+    from common.clock import SystemClock
+    from satellite.filtering.catalogue import build_filters
+    from satellite.filtering.filter import FilterContext
+    from satellite.filtering.resolver import DnsResolver
+    from satellite.scanning.engine import EngineContext, build_engines
+    from satellite.scanning.helper import Helper
+
+    clock = SystemClock()
+    for_engines = EngineContext(clock=clock, helper=Helper(clock=clock))
+    for_filters = FilterContext(
+        clock=clock, resolver=DnsResolver(settings.resolver), metrics=CollectorRegistry()
+    )
+    yield from _built("engines", partial(build_engines, settings.engines, for_engines))
+    yield from _built("filters", partial(build_filters, settings.filters, for_filters))
+
+
+def _built(name: str, build: Callable[[], Sized]) -> Iterator[DoctorCheck]:
+    try:
+        yield DoctorCheck(name=name, ok=True, found=f"{len(build())} can be had")
+    except SettingsError as error:
+        yield from _complaints(name, error)
+
+
+def _complaints(name: str, error: SettingsError) -> Iterator[DoctorCheck]:
+    for complaint in error.complaints:
+        what, _, remedy = complaint.rpartition("; ")
+        yield DoctorCheck(name=name, ok=False, found=what or complaint, remedy=remedy)
 
 
 def _disk(folder: Path, reserve_bytes: int) -> DoctorCheck:

@@ -151,6 +151,29 @@ async def test_settings_that_are_wrong_are_found_with_their_place(
     assert "✘ settings" in (await shell("doctor", "--config", config)).out
 
 
+@pytest.mark.parametrize(
+    ("entries", "name", "found"),
+    [
+        ("engines: [{name: y, kind: norton}]", "settings", "no engine of kind 'norton'"),
+        ("engines: [{name: y, kind: yara, options: {speed: 3}}]", "settings", "option 'speed'"),
+        ("filters: [{name: r, kind: rules, options: {a: 1}}]", "settings", "unknown option 'a'"),
+        ("engines: [{name: y, kind: yara, timeout_s: 1}]", "engines", "less than two tries"),
+        ("engines: [{name: y, kind: yara, options: {rules: [/no/a.yar]}}]", "engines", "/no/a.yar"),
+    ],
+)
+async def test_engines_and_filters_that_no_worker_could_build_are_found(
+    shell: Shell, config: Path, entries: str, name: str, found: str
+) -> None:
+    config.write_text(f"{SETTINGS}{entries}\n")
+
+    said = await shell("doctor", "--config", config, "--json")
+
+    assert faults(said).keys() == {name}
+    (line,) = (line for line in said.lines if not line["ok"])
+    assert found in line["found"]
+    assert line["remedy"]
+
+
 async def test_a_core_that_is_away_is_one_fault_among_others(shell: Shell, config: Path) -> None:
     certificate(config.parent / "link.pem", days=1)
     token = config.parent / "token"
