@@ -195,9 +195,13 @@ def satellite_is_installed() -> bool:
 
     Without them none of those can be loaded, and what other packages the nodes have is unknown.
     """
+    try:
+        stated = requires(PRODUCT) or ()
+    except PackageNotFoundError:
+        return False  # a source tree that nobody installed: none of our kinds is known either
     needed = (
         _PACKAGE.match(line)
-        for line in requires(PRODUCT) or ()
+        for line in stated
         if f"extra == '{SATELLITE_EXTRA}'" in line.replace('"', "'")
     )
     return all(_is_installed(match[0]) for match in needed if match is not None)

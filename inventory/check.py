@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from common.preferences.bodies import split_target
 from inventory.finding import Finding
-from inventory.model import CORE_FOLDER
+from inventory.model import CORE_FOLDER, DNS_LIST
 from inventory.raw import IpAddress, IpNetwork, Raw, nodes_of
 from inventory.settings import check_settings
 
@@ -67,10 +67,28 @@ def _engines_and_filters(main: Raw) -> Iterator[Finding]:
                 yield Finding(
                     engine, f"engine of kind {engine.get('kind').text!r} has no address", "add one"
                 )
+            option = engine.get("options").get("profile")
+            if engine.get("profile").value is not None and option.value is not None:
+                yield Finding(option, "options.profile is profile once more", "remove one")
     yield from _twice(main.items("filters"), "filter")
+    yield from _timeouts_of_lists(main)
     for item in main.items("filters"):
         if item.get("kind").text == "dnsbl" and not item.get("zone").value:
             yield Finding(item, "filter of kind 'dnsbl' has no zone", "add the list's zone")
+
+
+def _timeouts_of_lists(main: Raw) -> Iterator[Finding]:
+    """Tell of a time that holds for no list: one filter asks them all, with that of the first."""
+    lists = [item for item in main.items("filters") if item.get("kind").text == DNS_LIST]
+    for item in lists[1:]:
+        stated = item.get("timeout_s")
+        if stated.value is not None and stated.value != lists[0].get("timeout_s").value:
+            yield Finding(
+                stated,
+                f"timeout_s of {lists[0].get('name').value} holds for all lists",
+                "set it there",
+                is_warning=True,
+            )
 
 
 def _twice(

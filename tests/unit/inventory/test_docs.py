@@ -10,6 +10,10 @@ from pydantic import BaseModel
 
 import cli.inventory
 import cli.mx
+from common.settings.core import CoreSettings
+from common.settings.satellite import SatelliteSettings
+from common.settings.values import Settings
+from docs.generate.settings import keys_of
 from inventory import model
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -36,6 +40,12 @@ def test_every_command_and_option_is_in_the_docs(app: typer.Typer, name: str) ->
         for parameter in command.params:
             for option in parameter.opts:
                 assert not option.startswith("--") or option in text, option
+
+
+@pytest.mark.parametrize("declared", [SatelliteSettings, CoreSettings])
+def test_every_setting_says_what_it_means(declared: type[Settings]) -> None:
+    for key in keys_of(declared):
+        assert key.meaning.endswith("."), f"write what {key.name} means below it"
 
 
 @pytest.mark.parametrize("settings", MODELS)

@@ -75,6 +75,28 @@ def test_a_filters_kind_and_options_are_looked_at_too(
 
 
 @pytest.mark.usefixtures("packages")
+def test_a_profile_that_is_said_twice_is_a_complaint(changed: Change) -> None:
+    path = with_entries(
+        changed, "engines: [{name: a, kind: gate, profile: x, options: {profile: y}}]"
+    )
+
+    assert complaints(path) == ["13:55: options.profile is profile once more; remove one"]
+
+
+def test_a_time_that_holds_for_no_list_is_told(changed: Change) -> None:
+    path = with_entries(
+        changed,
+        "filters:\n- {name: a, kind: dnsbl, zone: a.example, timeout_s: 2}\n"
+        "- {name: b, kind: dnsbl, zone: b.example, timeout_s: 2}\n"
+        "- {name: c, kind: dnsbl, zone: c.example, timeout_s: 9}\n",
+    )
+
+    (warning,) = examine(path).warnings
+
+    assert str(warning) == f"{path}:16:43: timeout_s of a holds for all lists; set it there"
+
+
+@pytest.mark.usefixtures("packages")
 def test_what_is_right_is_no_complaint(changed: Change) -> None:
     path = with_entries(
         changed,

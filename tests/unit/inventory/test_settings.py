@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from common.settings.core import CoreSettings
 from common.settings.satellite import SatelliteSettings
 from common.settings.values import Settings
 from docs.generate.settings import Key, keys_of
+from inventory.addressing import core_places, node_places
 from inventory.load import examine, load_inventory
 from inventory.render.folder import render_folder
+from inventory.render.node import core_settings, satellite_settings, text_of
 from inventory.settings import RENDERED_FOR_CORE, RENDERED_FOR_SATELLITE, merged
 
 NOW_US = 1_795_500_000_000_000  # in November 2026
@@ -86,16 +89,31 @@ def said_of_core(path: Path, settings: Tree) -> Path:
     return rewritten(path, lambda tree: tree["core"].update(settings=settings))
 
 
-def node_of(path: Path, out: Path, *, loopback: bool = False) -> SatelliteSettings:
-    """Return what the first node reads of a rendered inventory."""
-    render_folder(load_inventory(path), out, loopback=loopback, now_us=NOW_US)
-    return satellite.settings.load_settings(out / "lon1" / "satellite.yaml")
+def node_of(path: Path, *, number: int = 0) -> SatelliteSettings:
+    """Return what a node reads of an inventory, without the other files of its folder."""
+    inventory = load_inventory(path)
+    site, node = inventory.nodes()[number]
+    rendered = satellite_settings(
+        inventory,
+        site,
+        node,
+        places=node_places(node, None),
+        link=core_places(inventory.core, None).grpc,
+        loopback=False,
+    )
+    file = path.with_name("satellite.yaml")
+    file.write_text(text_of(rendered), encoding="utf-8")
+    return satellite.settings.load_settings(file)
 
 
-def core_of(path: Path, out: Path, *, loopback: bool = False) -> CoreSettings:
-    """Return what the core reads of a rendered inventory."""
-    render_folder(load_inventory(path), out, loopback=loopback, now_us=NOW_US)
-    return core.settings.load_settings(out / "core" / "core.yaml")
+def core_of(path: Path) -> CoreSettings:
+    """Return what the core reads of an inventory, likewise."""
+    inventory = load_inventory(path)
+    places = core_places(inventory.core, None)
+    file = path.with_name("core.yaml")
+    rendered = core_settings(inventory, places=places, loopback=False)
+    file.write_text(text_of(rendered), encoding="utf-8")
+    return core.settings.load_settings(file)
 
 
 def found(settings: Settings, key: Key) -> object:
@@ -141,7 +159,7 @@ def test_a_setting_of_a_node_is_said_at_any_place(
 ) -> None:
     value = another(key)
 
-    settings = node_of(said(small, place, tree_of(key, value)), tmp_path / "out")
+    settings = node_of(said(small, place, tree_of(key, value)))
 
     assert value != key.default
     assert found(settings, key) == value
@@ -151,25 +169,25 @@ def test_a_setting_of_a_node_is_said_at_any_place(
 def test_a_setting_of_the_core_is_said_there(small: Path, tmp_path: Path, key: Key) -> None:
     value = another(key)
 
-    settings = core_of(said_of_core(small, tree_of(key, value)), tmp_path / "out")
+    settings = core_of(said_of_core(small, tree_of(key, value)))
 
     assert value != key.default
     assert found(settings, key) == value
 
 
-@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("loopback", [True, False])
-def test_all_settings_of_a_node_are_said_together(
-    small: Path, tmp_path: Path, loopback: bool, place: str
+def test_what_a_rendered_folder_has_is_what_the_inventory_says(
+    small: Path, tmp_path: Path, loopback: bool
 ) -> None:
-    for key in SAID:
-        said(small, place, tree_of(key, another(key)))
+    said(small, "site", reduce(merged, (tree_of(key, another(key)) for key in SAID)))
+    said_of_core(small, {key.name: another(key) for key in SAID_OF_CORE})
 
-    settings = node_of(small, tmp_path / "out", loopback=loopback)
+    render_folder(load_inventory(small), tmp_path / "out", loopback=loopback, now_us=NOW_US)
+    of_node = satellite.settings.load_settings(tmp_path / "out" / "lon1" / "satellite.yaml")
+    of_core = core.settings.load_settings(tmp_path / "out" / "core" / "core.yaml")
 
-    assert {key.name: found(settings, key) for key in SAID} == {
-        key.name: another(key) for key in SAID
-    }
+    assert [found(of_node, key) for key in SAID] == [another(key) for key in SAID]
+    assert [found(of_core, key) for key in SAID_OF_CORE] == [another(key) for key in SAID_OF_CORE]
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -179,7 +197,7 @@ def test_every_field_of_an_engine_is_said_in_its_list(
 ) -> None:
     rewritten(small, lambda tree: PLACES[place](tree).update(engines=[ENGINE]))
 
-    (engine,) = node_of(small, tmp_path / "out").engines
+    (engine,) = node_of(small).engines
 
     assert getattr(engine, field) == ENGINE[field]
 
@@ -191,7 +209,7 @@ def test_every_field_of_a_filter_is_said_in_its_list(
 ) -> None:
     rewritten(small, lambda tree: tree.update(filters=[FILTER]))
 
-    (mine,) = (one for one in node_of(small, tmp_path / "out").filters if one.kind == "colour")
+    (mine,) = (one for one in node_of(small).filters if one.kind == "colour")
 
     assert getattr(mine, field) == FILTER[field]
 
@@ -270,12 +288,12 @@ def test_places_are_merged_key_by_key_and_the_nearest_wins(small: Path, tmp_path
     said(small, "site", {"smtp": {"errors_max": 2, "recipients_max": 102}})
     said(small, "node", {"smtp": {"errors_max": 3}})
 
-    settings = node_of(small, tmp_path / "out")
+    settings = node_of(small)
 
     smtp = settings.smtp
     assert (smtp.errors_max, smtp.recipients_max, smtp.commands_max) == (3, 102, 11)
     assert settings.workers == 3
-    other = satellite.settings.load_settings(tmp_path / "out" / "par1" / "satellite.yaml")
+    other = node_of(small, number=1)
     assert (other.smtp.errors_max, other.smtp.recipients_max) == (1, 1000)
 
 
@@ -292,11 +310,11 @@ def test_a_key_of_its_own_is_as_near_as_the_settings_beside_it(changed: Change) 
     }
     said(path, "site", nearer)
 
-    settings = node_of(path, path.parent / "out")
+    settings = node_of(path)
 
     assert (settings.workers, settings.resolver) == (5, "127.0.0.2:53")
     assert (settings.postmaster, settings.delivery.smarthost) == ("b@scout.example", "")
-    other = satellite.settings.load_settings(path.parent / "out" / "par1" / "satellite.yaml")
+    other = node_of(path, number=1)
     assert (other.workers, other.delivery.smarthost) == (3, "r.scout.example:25")
 
 
@@ -406,11 +424,10 @@ def test_a_database_that_may_have_a_password_is_nobody_elses_to_read(
     small: Path, tmp_path: Path
 ) -> None:
     def mode() -> int:
+        render_folder(load_inventory(small), tmp_path / "out", loopback=False, now_us=NOW_US)
         return stat.S_IMODE((tmp_path / "out" / "core" / "core.yaml").stat().st_mode)
 
-    core_of(small, tmp_path / "out")
     assert mode() == 0o644
 
     said_of_core(small, {"database": TEXTS["database"]})
-    assert core_of(small, tmp_path / "out").database == TEXTS["database"]
     assert mode() == 0o600
