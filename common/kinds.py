@@ -59,7 +59,7 @@ class NoOptions(Options):
     """What a kind may be told that has no options."""
 
 
-class Told(Protocol):
+class KindSettings(Protocol):
     """The settings of one engine or filter, as far as its kind is concerned."""
 
     @property
@@ -70,7 +70,7 @@ class Told(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class KindFault:
     """What is wrong with an engine's or a filter's settings.
 
     Args:
@@ -135,7 +135,7 @@ def factory_of(group: Group, kind: str) -> Factory:
     return _loaded(group, next(iter(found.values())))
 
 
-def checked_factory_of(group: Group, settings: Told) -> Factory:
+def checked_factory_of(group: Group, settings: KindSettings) -> Factory:
     """Return the function that builds a kind, once it is known to take the options.
 
     Raises:
@@ -149,7 +149,7 @@ def checked_factory_of(group: Group, settings: Told) -> Factory:
     return build
 
 
-def options_of(settings: Told, model: type[OptionsT]) -> OptionsT:
+def options_of(settings: KindSettings, model: type[OptionsT]) -> OptionsT:
     """Return the options of an engine or a filter as their own typed object.
 
     Raises:
@@ -170,7 +170,7 @@ def complaints_of(prefix: str, error: LocalError) -> list[str]:
 
 def faults_of(
     group: Group, kind: str, options: object, *, of_document: bool = False
-) -> list[Fault]:
+) -> list[KindFault]:
     """Return what is wrong with an engine or a filter: its kind, or the options of it.
 
     Args:
@@ -183,7 +183,7 @@ def faults_of(
         if model is not None and isinstance(options, dict):
             model.model_validate(options)
     except LocalError as error:
-        return [Fault(("kind",), error.what, error.hint)]
+        return [KindFault(("kind",), error.what, error.hint)]
     except ValidationError as error:
         assert model is not None
         return _faults_of_options(model, error)
@@ -231,13 +231,13 @@ def _loaded(group: Group, point: EntryPoint) -> Factory:
     return build
 
 
-def _faults_of_options(model: type[BaseModel], error: ValidationError) -> list[Fault]:
+def _faults_of_options(model: type[BaseModel], error: ValidationError) -> list[KindFault]:
     return [_fault(model, item) for item in error.errors(include_url=False)]
 
 
-def _fault(model: type[BaseModel], item: ErrorDetails) -> Fault:
+def _fault(model: type[BaseModel], item: ErrorDetails) -> KindFault:
     place = ("options", *item["loc"])
     if item["type"] == "extra_forbidden" and len(item["loc"]) == 1:
         known = ", ".join(sorted(model.model_fields)) or "none"
-        return Fault(place, f"unknown option {item['loc'][0]!r}", f"there are {known}")
-    return Fault(place, *what_and_remedy(item, below=("options",)))
+        return KindFault(place, f"unknown option {item['loc'][0]!r}", f"there are {known}")
+    return KindFault(place, *what_and_remedy(item, below=("options",)))

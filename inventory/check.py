@@ -11,9 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from common.preferences.bodies import split_target
-from inventory.finding import Finding
 from inventory.model import CORE_FOLDER, DNS_LIST
-from inventory.raw import IpAddress, IpNetwork, Raw, nodes_of
+from inventory.raw import IpAddress, IpNetwork, Raw, RawComplaint, nodes_of
 from inventory.settings import check_settings
 
 RESERVED_NAMES = (CORE_FOLDER, "authority")  # what else stands in the rendered folder
@@ -23,7 +22,7 @@ _OUR_HOST = re.compile(r"(mx|p[0-9])-.*")  # names that the MX plan gives in the
 _PREFIX_LENGTHS = {4: 24, 6: 48}  # what one provider usually announces, and loses, as one
 
 
-def check(main: Raw, customers: Sequence[Raw]) -> list[Finding]:
+def check(main: Raw, customers: Sequence[Raw]) -> list[RawComplaint]:
     """Return all that is wrong between values.
 
     Args:
@@ -42,48 +41,50 @@ def check(main: Raw, customers: Sequence[Raw]) -> list[Finding]:
     ]
 
 
-def _names(main: Raw) -> Iterator[Finding]:
+def _names(main: Raw) -> Iterator[RawComplaint]:
     nodes = [node for _, node in nodes_of(main)]
     yield from _twice(main.items("sites"), "site")
     yield from _twice([main.get("core"), *nodes], "node")
     for node in nodes:
         name = node.get("name").text or ""
         if name in RESERVED_NAMES and name != main.get("core").get("name").text:
-            yield Finding(node.get("name"), f"{name!r} is taken by a rendered file", "rename it")
+            yield RawComplaint(
+                node.get("name"), f"{name!r} is taken by a rendered file", "rename it"
+            )
         elif _OUR_HOST.fullmatch(name):
-            yield Finding(
+            yield RawComplaint(
                 node.get("name"),
                 f"{name!r} looks like a name that the MX plan makes",
                 "rename it: no mx- or p1- at its beginning",
             )
 
 
-def _engines_and_filters(main: Raw) -> Iterator[Finding]:
+def _engines_and_filters(main: Raw) -> Iterator[RawComplaint]:
     holders = [main, *main.items("sites"), *(node for _, node in nodes_of(main))]
     for holder in holders:
         yield from _twice(holder.items("engines"), "engine")
         for engine in holder.items("engines"):
             if engine.get("kind").text in ("clamd", "icap") and not engine.get("address").value:
-                yield Finding(
+                yield RawComplaint(
                     engine, f"engine of kind {engine.get('kind').text!r} has no address", "add one"
                 )
             option = engine.get("options").get("profile")
             if engine.get("profile").value is not None and option.value is not None:
-                yield Finding(option, "options.profile is profile once more", "remove one")
+                yield RawComplaint(option, "options.profile is profile once more", "remove one")
     yield from _twice(main.items("filters"), "filter")
     yield from _timeouts_of_lists(main)
     for item in main.items("filters"):
         if item.get("kind").text == "dnsbl" and not item.get("zone").value:
-            yield Finding(item, "filter of kind 'dnsbl' has no zone", "add the list's zone")
+            yield RawComplaint(item, "filter of kind 'dnsbl' has no zone", "add the list's zone")
 
 
-def _timeouts_of_lists(main: Raw) -> Iterator[Finding]:
+def _timeouts_of_lists(main: Raw) -> Iterator[RawComplaint]:
     """Tell of a time that holds for no list: one filter asks them all, with that of the first."""
     lists = [item for item in main.items("filters") if item.get("kind").text == DNS_LIST]
     for item in lists[1:]:
         stated = item.get("timeout_s")
         if stated.value is not None and stated.value != lists[0].get("timeout_s").value:
-            yield Finding(
+            yield RawComplaint(
                 stated,
                 f"timeout_s of {lists[0].get('name').value} holds for all lists",
                 "set it there",
@@ -93,7 +94,7 @@ def _timeouts_of_lists(main: Raw) -> Iterator[Finding]:
 
 def _twice(
     items: Iterable[Raw], kind: str, key: Callable[[Raw], str | None] | None = None
-) -> Iterator[Finding]:
+) -> Iterator[RawComplaint]:
     """Complain about every name but the first of its kind."""
     seen: dict[str, Raw] = {}
     for item in items:
@@ -101,31 +102,33 @@ def _twice(
         if name is None:
             continue
         if name in seen:
-            yield Finding(item.get("name"), f"{kind} {name!r} stands twice", "remove or rename one")
+            yield RawComplaint(
+                item.get("name"), f"{kind} {name!r} stands twice", "remove or rename one"
+            )
         seen.setdefault(name, item)
 
 
-def _public_addresses(main: Raw) -> Iterator[Finding]:
+def _public_addresses(main: Raw) -> Iterator[RawComplaint]:
     networks = main.get("cluster").networks("vpn")
     seen: dict[IpAddress, str] = {}
     for owner in [main.get("core"), *(node for _, node in nodes_of(main))]:
         name = str(owner.get("name").value)
         for place, address in owner.addresses("public"):
             if address in seen:
-                yield Finding(
+                yield RawComplaint(
                     place, f"public address {address} is that of {seen[address]} too", "correct one"
                 )
             seen.setdefault(address, name)
             for _, network in networks:
                 if address in network:
-                    yield Finding(
+                    yield RawComplaint(
                         place,
                         f"public address {address} lies in the VPN {network}",
                         "write the address that the world sees, or correct cluster.vpn",
                     )
 
 
-def _vpn_addresses(main: Raw) -> Iterator[Finding]:
+def _vpn_addresses(main: Raw) -> Iterator[RawComplaint]:
     networks = [network for _, network in main.get("cluster").networks("vpn")]
     yield from _overlaps(main.get("cluster").networks("vpn"))
     seen: dict[IpAddress, str] = {}
@@ -133,27 +136,29 @@ def _vpn_addresses(main: Raw) -> Iterator[Finding]:
         name = str(owner.get("name").value)
         for place, address in owner.addresses("vpn_address"):
             if address in seen:
-                yield Finding(
+                yield RawComplaint(
                     place, f"vpn_address {address} is that of {seen[address]} too", "correct one"
                 )
             seen.setdefault(address, name)
             if networks and not any(address in network for network in networks):
-                yield Finding(
+                yield RawComplaint(
                     place,
                     f"vpn_address {address} lies outside the VPN {', '.join(map(str, networks))}",
                     "take one from cluster.vpn",
                 )
             elif any(_is_no_host(address, network) for network in networks):
-                yield Finding(
+                yield RawComplaint(
                     place, f"vpn_address {address} is the network's own", "take another from it"
                 )
 
 
-def _overlaps(networks: list[tuple[Raw, IpNetwork]]) -> Iterator[Finding]:
+def _overlaps(networks: list[tuple[Raw, IpNetwork]]) -> Iterator[RawComplaint]:
     for number, (place, network) in enumerate(networks):
         for _, other in networks[:number]:
             if network.version == other.version and network.overlaps(other):
-                yield Finding(place, f"VPN {network} overlaps {other}", "remove or correct one")
+                yield RawComplaint(
+                    place, f"VPN {network} overlaps {other}", "remove or correct one"
+                )
 
 
 def _is_no_host(address: IpAddress, network: IpNetwork) -> bool:
@@ -165,11 +170,13 @@ def _is_no_host(address: IpAddress, network: IpNetwork) -> bool:
     return address in ends
 
 
-def _sites(main: Raw) -> Iterator[Finding]:
+def _sites(main: Raw) -> Iterator[RawComplaint]:
     sites = main.items("sites")
     states = [site.get("state").value for site in sites]
     if sites and all(state in ("drain", "off") for state in states):
-        yield Finding(main.get("sites"), "no site is active", "set state: active on at least one")
+        yield RawComplaint(
+            main.get("sites"), "no site is active", "set state: active on at least one"
+        )
     seen: dict[IpNetwork, Raw] = {}
     for site in sites:
         mine: set[IpNetwork] = set()
@@ -178,7 +185,7 @@ def _sites(main: Raw) -> Iterator[Finding]:
                 prefix = _prefix(address)
                 other = seen.get(prefix)
                 if other is not None and prefix not in mine:
-                    yield Finding(
+                    yield RawComplaint(
                         place,
                         f"site {site.get('name').value} shares {prefix} with "
                         f"{other.get('name').value}",
@@ -194,7 +201,7 @@ def _prefix(address: IpAddress) -> IpNetwork:
     return ipaddress.ip_network((address, _PREFIX_LENGTHS[address.version]), strict=False)
 
 
-def _customers(main: Raw, customers: Sequence[Raw]) -> Iterator[Finding]:
+def _customers(main: Raw, customers: Sequence[Raw]) -> Iterator[RawComplaint]:
     yield from _twice(customers, "customer")
     domains = [domain for customer in customers for domain in customer.items("domains")]
     yield from _twice(domains, "domain", key=lambda item: item.domain("name"))
@@ -202,14 +209,14 @@ def _customers(main: Raw, customers: Sequence[Raw]) -> Iterator[Finding]:
     for domain in domains:
         name = domain.domain("name")
         if ours is not None and name is not None and _is_below(name, ours):
-            yield Finding(
+            yield RawComplaint(
                 domain.get("name"),
                 f"domain {name!r} is the cluster's own mail_domain or below it",
                 "give the cluster a mail_domain that no customer has",
             )
 
 
-def _loops(main: Raw, customers: Sequence[Raw]) -> Iterator[Finding]:
+def _loops(main: Raw, customers: Sequence[Raw]) -> Iterator[RawComplaint]:
     """Complain about mail that would come back to us: RFC 5321 section 6.3."""
     owners = [main.get("core"), *(node for _, node in nodes_of(main))]
     ours: dict[str, str] = {}
@@ -224,7 +231,7 @@ def _loops(main: Raw, customers: Sequence[Raw]) -> Iterator[Finding]:
                 yield from _loop(place, ours, mail_domain)
 
 
-def _loop(place: Raw, ours: dict[str, str], mail_domain: str | None) -> Iterator[Finding]:
+def _loop(place: Raw, ours: dict[str, str], mail_domain: str | None) -> Iterator[RawComplaint]:
     try:
         host, port = split_target(place.text or "")
     except ValueError:
@@ -234,11 +241,11 @@ def _loop(place: Raw, ours: dict[str, str], mail_domain: str | None) -> Iterator
         # Each machine's own: another port of it may well be a server for a trial.
         if port == SMTP_PORT:
             what = f"deliver_to {host}:{port} is the satellite itself"
-            yield Finding(place, what, remedy, is_warning=True)
+            yield RawComplaint(place, what, remedy, is_warning=True)
     elif host in ours:
-        yield Finding(place, f"deliver_to {host} is our own node {ours[host]}: a loop", remedy)
+        yield RawComplaint(place, f"deliver_to {host} is our own node {ours[host]}: a loop", remedy)
     elif mail_domain is not None and _is_below(host, mail_domain):
-        yield Finding(
+        yield RawComplaint(
             place, f"deliver_to {host} is one of our own names in {mail_domain}: a loop", remedy
         )
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from common.kinds import Fault, Group, faults_of, satellite_is_installed
-from inventory.finding import Finding
+from common.kinds import Group, KindFault, faults_of, satellite_is_installed
 from inventory.model import DNS_LIST
-from inventory.raw import Raw, nodes_of
+from inventory.raw import Raw, RawComplaint, nodes_of
 
 PROFILE = "profile"  # an option that the inventory has a key for
 
 
-def check_kinds(main: Raw) -> Iterator[Finding]:
+def check_kinds(main: Raw) -> Iterator[RawComplaint]:
     """Yield what is wrong with kinds and options, wherever engines and filters stand."""
     holders = [main, *main.items("sites"), *(node for _, node in nodes_of(main))]
     engines = [engine for holder in holders for engine in holder.items("engines")]
@@ -24,7 +23,7 @@ def check_kinds(main: Raw) -> Iterator[Finding]:
     if not engines and not filters:
         return
     if not satellite_is_installed():
-        yield Finding(
+        yield RawComplaint(
             (engines + filters)[0],
             "kinds and options of engines and filters are not checked: no satellite is here",
             "install border-scout[satellite] and the packages of the nodes to have them checked",
@@ -37,7 +36,7 @@ def check_kinds(main: Raw) -> Iterator[Finding]:
         yield from _placed(item, _faults_of_filter(item))
 
 
-def _faults_of_engine(engine: Raw) -> list[Fault]:
+def _faults_of_engine(engine: Raw) -> list[KindFault]:
     kind, options, profile = (engine.get(key).value for key in ("kind", "options", PROFILE))
     if not isinstance(kind, str):
         return []
@@ -46,16 +45,16 @@ def _faults_of_engine(engine: Raw) -> list[Fault]:
     return faults_of(Group.ENGINES, kind, options)
 
 
-def _faults_of_filter(item: Raw) -> list[Fault]:
+def _faults_of_filter(item: Raw) -> list[KindFault]:
     kind, options = (item.get(key).value for key in ("kind", "options"))
     if not isinstance(kind, str):
         return []
     return faults_of(Group.FILTERS, kind, options, of_document=kind == DNS_LIST)
 
 
-def _placed(entry: Raw, faults: list[Fault]) -> Iterator[Finding]:
+def _placed(entry: Raw, faults: list[KindFault]) -> Iterator[RawComplaint]:
     for fault in faults:
         place = fault.place
         if place[:2] == ("options", PROFILE) and entry.get(PROFILE).value is not None:
             place = (PROFILE,)
-        yield Finding(Raw(entry.file, (*entry.path, *place), None), fault.what, fault.remedy)
+        yield RawComplaint(Raw(entry.file, (*entry.path, *place), None), fault.what, fault.remedy)

@@ -27,10 +27,9 @@ from common.settings.reading import (
 )
 from inventory.addressing import core_places, node_places
 from inventory.check import check
-from inventory.finding import Finding
 from inventory.kinds import check_kinds
 from inventory.model import Customer, Head, Inventory
-from inventory.raw import Raw, nodes_of
+from inventory.raw import Raw, RawComplaint, nodes_of
 from inventory.render.node import core_settings, satellite_settings
 from inventory.table import Table
 
@@ -91,8 +90,8 @@ class _Examination:
         self._collect(main, folder)
         head = self._head(main)
         customers = self._typed_customers(progress)
-        for finding in (*check(main, self.customers), *check_kinds(main)):
-            self._note(finding)
+        for one in (*check(main, self.customers), *check_kinds(main)):
+            self._note(one)
         if self.errors or head is None:
             return Examined(None, self._sorted(self.errors), self._sorted(self.warnings))
         whole = Inventory.model_construct(**dict(head), customers=tuple(customers))
@@ -189,9 +188,9 @@ class _Examination:
             for item in error.errors(include_url=False):
                 self._complain(at, *what_and_remedy(item, below=("settings",)))
 
-    def _note(self, finding: Finding) -> None:
-        found = self.warnings if finding.is_warning else self.errors
-        found.append(self._placed(finding.at, finding.what, finding.remedy))
+    def _note(self, one: RawComplaint) -> None:
+        found = self.warnings if one.is_warning else self.errors
+        found.append(self._placed(one.at, one.what, one.remedy))
 
     def _complain(self, at: Raw, what: str, remedy: str) -> None:
         self.errors.append(self._placed(at, what, remedy))

@@ -144,7 +144,7 @@ class Core(Settings):
     settings: Tree = Field(default_factory=dict)
 
 
-class Entry(Settings):
+class EngineOrFilter(Settings):
     """An engine or a filter: what its settings may say, and what it weighs."""
 
     @model_validator(mode="before")
@@ -157,14 +157,14 @@ class Entry(Settings):
         return {key: item for key, item in value.items() if item is not None or key in needed}
 
 
-class Engine(Entry, EngineSettings):
+class Engine(EngineOrFilter, EngineSettings):
     """A virus scanner, and where it listens."""
 
     profile: Annotated[str, Field(min_length=1, max_length=40)] | None = None  # an option
     required: bool = True  # its silence is weighed by the policy key `unavailable`
 
 
-class Filter(Entry, FilterSettings):
+class Filter(EngineOrFilter, FilterSettings):
     """A spam test: where its server is, and what it weighs.
 
     A DNS list is weighed as a whole: its ``options`` say something of the list, and stand in its

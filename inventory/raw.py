@@ -78,6 +78,21 @@ class Raw:
             return None
 
 
+@dataclass(frozen=True, slots=True)
+class RawComplaint:
+    """What is wrong with a raw value and what to do; who reads the files knows its line.
+
+    Args:
+        at: the value.
+        is_warning: it is worth a thought, and makes the inventory no worse.
+    """
+
+    at: Raw
+    what: str
+    remedy: str
+    is_warning: bool = False
+
+
 def nodes_of(main: Raw) -> list[tuple[Raw, Raw]]:
     """Return every satellite node with its site."""
     return [(site, node) for site in main.items("sites") for node in site.items("nodes")]

@@ -16,9 +16,8 @@ from pydantic import BaseModel, ValidationError
 from common.settings.core import CoreSettings
 from common.settings.reading import what_and_remedy
 from common.settings.satellite import SatelliteSettings
-from inventory.finding import Finding
 from inventory.model import Inventory, Node, Site, Tree
-from inventory.raw import Raw, nodes_of
+from inventory.raw import Raw, RawComplaint, nodes_of
 
 KEY = "settings"
 
@@ -131,7 +130,7 @@ def _tree(setting: str, value: object) -> Tree:
     return {first: _tree(rest, value) if rest else value}
 
 
-def check_settings(main: Raw) -> Iterator[Finding]:
+def check_settings(main: Raw) -> Iterator[RawComplaint]:
     """Yield all that is wrong with the settings of an inventory."""
     yield from _faults(main, TOP_KEYS, SatelliteSettings, RENDERED_FOR_SATELLITE)
     nearer = [*main.items("sites"), *(node for _, node in nodes_of(main))]
@@ -145,24 +144,24 @@ def _faults(
     own_keys: tuple[OwnKey, ...],
     declared: type[BaseModel],
     rendered: Mapping[str, Rendered],
-) -> Iterator[Finding]:
+) -> Iterator[RawComplaint]:
     said = holder.get(KEY)
     if not isinstance(said.value, dict):
         return
     for key, why in rendered.items():
         at = _at(said, key)
         if at is not None:
-            yield Finding(at, f"{KEY}.{key} is rendered from {why.source}", why.remedy)
+            yield RawComplaint(at, f"{KEY}.{key} is rendered from {why.source}", why.remedy)
     for own in own_keys:
         at = _at(said, own.setting)
         if at is not None and _at(holder, own.key) is not None:
-            yield Finding(at, f"{KEY}.{own.setting} is {own.key} once more", "remove one")
+            yield RawComplaint(at, f"{KEY}.{own.setting} is {own.key} once more", "remove one")
     yield from _refused(said, declared, rendered)
 
 
 def _refused(
     said: Raw, declared: type[BaseModel], rendered: Mapping[str, Rendered]
-) -> Iterator[Finding]:
+) -> Iterator[RawComplaint]:
     """Yield what the declaration refuses, of what is not to be rendered anyway."""
     try:
         declared.model_validate(said.value)
@@ -170,7 +169,7 @@ def _refused(
         for item in error.errors(include_url=False):
             if not _is_rendered(item["loc"], item["type"], rendered):
                 at = Raw(said.file, (*said.path, *item["loc"]), None)
-                yield Finding(at, *what_and_remedy(item, below=(KEY,)))
+                yield RawComplaint(at, *what_and_remedy(item, below=(KEY,)))
 
 
 def _is_rendered(place: tuple[str | int, ...], fault: str, keys: Mapping[str, Rendered]) -> bool:
