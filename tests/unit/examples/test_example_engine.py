@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 
 from common.clock import SystemClock
 from common.errors import SettingsError
+from common.settings.satellite import EngineSettings
 from common.verdict import Outcome
 from satellite.scanning.conformance import (
     CHECKS,
