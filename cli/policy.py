@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -183,27 +182,16 @@ def parse_values(texts: list[str]) -> tuple[dict[str, float | str | None], list[
             fail(f"{text!r} is no KEY=VALUE; the keys are {', '.join(POLICY_KEYS)}", status=2)
         if not value:
             unset.append(key)
-        elif known.is_optional and value in ("never", "none"):
-            wanted[key] = None
-        elif known.bounds is not None:
-            wanted[key] = _number(key, value)
-        else:
-            wanted[key] = value
+            continue
+        try:
+            wanted[key] = known.read(value)
+        except ValueError as error:
+            fail(f"{error}; write {key}={known.example}", status=2)
     return wanted, unset
 
 
 def _shown(value: Any) -> str:
     return "never" if value is None else str(value) or '""'
-
-
-def _number(key: str, value: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        fail(f"{key} is a number, not {value!r}; write {key}=4.5", status=2)
-    return number
 
 
 def _changes(revision: dict[str, Any]) -> str:

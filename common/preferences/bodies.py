@@ -9,12 +9,14 @@ Source: docs/design/link-guarantees.md, G1, G9, G15.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from common.address import AddressError, parse_domain
-from common.preferences.policy import check_policy_value
+from common.preferences.policy import PolicyValue, parse_policy
 from common.preferences.scopes import Scope
 
 PATTERN_LENGTH_MAX = 512  # characters of a rule's expression
@@ -98,8 +100,12 @@ class PolicyBody(_Body):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     def model_post_init(self, _context: object) -> None:
-        for key, value in (self.model_extra or {}).items():
-            check_policy_value(key, value)
+        self.settings  # noqa: B018 - read once, here, where what is wrong is refused
+
+    @cached_property  # a message asks for it: pydantic's own private fields are slow to get at
+    def settings(self) -> Mapping[str, PolicyValue]:
+        """What the scope sets, by the fields of ``Policy``."""
+        return parse_policy(self.model_extra or {})
 
 
 class ListBody(_Body):

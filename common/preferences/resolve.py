@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from common.address import Domain, domain_of, fold
 from common.preferences.bodies import (
@@ -34,10 +34,16 @@ from common.preferences.documents import (
     check_document,
     split_list_key,
 )
-from common.preferences.policy import Policy, ScanMoment, resolve_policy
+from common.preferences.policy import (
+    DEFAULT_POLICY,
+    Policy,
+    ScanMoment,
+    resolve_policy,
+)
 from common.preferences.scopes import Scope, ScopeLevel
 
 ROUTES_MAX = 4_096  # kept ready, of a hundred thousand
+POLICIES_MAX = 4_096  # likewise; one for all recipients for whom the same scopes speak
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ class Preferences:
         "_by_kind",
         "_lists",
         "_owned",
+        "_policies",
         "_prefixes",
         "_routes",
         "_rules",
@@ -87,6 +94,7 @@ class Preferences:
         self.digest: bytes = EMPTY_DIGEST
         self._by_kind: dict[str, dict[str, CheckedDocument]] = {kind: {} for kind in Kind}
         self._routes: dict[str, Route] = {}  # those asked for last: a message asks many times
+        self._policies: dict[tuple[str, ...], Policy] = {}  # by the scopes that say something
         self._rules: dict[str, RuleBody] | None = None  # sorted once: each message asks for them
         self._lists: dict[str, _Entries] = {}
         self._prefixes: dict[str, set[tuple[int, int]]] = {}  # scope → (IP version, prefix length)
@@ -182,19 +190,24 @@ class Preferences:
     def policy(self, recipient: str) -> Policy:
         """Return the policy for a recipient, with the scope that set each key."""
         if not self._by_kind[Kind.POLICY]:
-            return _DEFAULT_POLICY
+            return DEFAULT_POLICY
         return self._policy(self.scopes(recipient))
 
     def _policy(self, scopes: Iterable[Scope]) -> Policy:
         policies = self._by_kind[Kind.POLICY]
         if not policies:
-            return _DEFAULT_POLICY
-        bodies: list[tuple[str, Mapping[str, Any]]] = []
-        for scope in scopes:
-            document = policies.get(str(scope))
-            if document is not None:
-                bodies.append((str(scope), document.body_as(PolicyBody).model_extra or {}))
-        return resolve_policy(bodies)
+            return DEFAULT_POLICY
+        saying = tuple(scope for scope in map(str, scopes) if scope in policies)
+        known = self._policies.get(saying)
+        if known is not None:
+            return known  # the same scopes speak for most recipients
+        made = resolve_policy(
+            (scope, policies[scope].body_as(PolicyBody).settings) for scope in saying
+        )
+        if len(self._policies) >= POLICIES_MAX:
+            self._policies.clear()
+        self._policies[saying] = made
+        return made
 
     def domain_policy(self, domain: str) -> Policy:
         """Return the policy for what holds for a domain as a whole: how its mail leaves."""
@@ -203,7 +216,7 @@ class Preferences:
     def scans_before(self) -> bool:
         """Say whether any policy asks for a scan before the answer; looks through all policies."""
         return any(
-            (document.body_as(PolicyBody).model_extra or {}).get("scan") == ScanMoment.BEFORE
+            document.body_as(PolicyBody).settings.get("scan") is ScanMoment.BEFORE
             for document in self._by_kind[Kind.POLICY].values()
         )
 
@@ -278,7 +291,7 @@ class Preferences:
 
     def _put(self, document: CheckedDocument) -> None:
         self._by_kind[document.kind][document.key] = document
-        self._routes.clear()
+        self._forget_answers()
         share = document_hash(document.kind, document.key, document.body)
         self.digest = changed(self.digest, added=share)
         if document.kind == Kind.LIST:
@@ -288,7 +301,7 @@ class Preferences:
         document = self._by_kind[kind].pop(key, None)
         if document is None:
             return
-        self._routes.clear()
+        self._forget_answers()
         share = document_hash(kind, key, document.body)
         self.digest = changed(self.digest, without=share)
         if kind == Kind.LIST:
@@ -299,6 +312,10 @@ class Preferences:
             entries[pattern] = colours
             if not colours:
                 del entries[pattern]
+
+    def _forget_answers(self) -> None:
+        self._routes.clear()
+        self._policies.clear()
 
     def _index(self, document: CheckedDocument) -> None:
         colour, scope, pattern = split_list_key(document.key)
@@ -327,5 +344,4 @@ def _alive(
     return None
 
 
-_DEFAULT_POLICY = resolve_policy([])
 _NO_ORDER = HoldBody()

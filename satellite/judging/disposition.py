@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import assert_never
 
-from common.preferences.policy import Action, Policy
+from common.preferences.policy import Action, Policy, policy_key
 from common.verdict import Test, points, printable
 from satellite.spool.model.messages import Disposition
 
@@ -219,7 +219,7 @@ def dispose(
         reason=printable(decided.reason, length_max=REASON_LENGTH_MAX),
         spam=_is_spam(scoring, policy),
         score=scoring.total,
-        required=_mark_threshold(policy),
+        required=policy.score_mark,
     )
 
 
@@ -246,16 +246,14 @@ def _claims(
         yield _of_finding(finding, policy, waited_out)
     if scoring.blocked is not None:
         why = f"blacklist: {scoring.blocked.detail or scoring.blocked.name}"
-        yield _Claim(
-            Cause.BLACKLIST, policy.action("blacklist"), f"{why}; {said(policy, 'blacklist')}"
-        )
+        yield _Claim(Cause.BLACKLIST, policy.blacklist, f"{why}; {said(policy, 'blacklist')}")
     if scoring.allowed is None:
         yield from _of_score(scoring, policy)
 
 
 def _of_finding(finding: Finding, policy: Policy, waited_out: bool) -> _Claim:
     key = finding.kind.value
-    action = policy.action(key)
+    action = _action_on(finding.kind, policy)
     what = f"{finding.by} {finding.detail}".strip()
     if action is Action.WAIT and waited_out:
         reason = f"waited: {what} for all the hold days; {said(policy, key)}"
@@ -263,13 +261,32 @@ def _of_finding(finding: Finding, policy: Policy, waited_out: bool) -> _Claim:
     return _Claim(Cause(key), action, f"{key}: {what}; {said(policy, key)}")
 
 
+def _action_on(kind: FindingKind, policy: Policy) -> Action:
+    match kind:
+        case FindingKind.VIRUS:
+            return policy.virus
+        case FindingKind.ENCRYPTED:
+            return policy.encrypted
+        case FindingKind.MACRO:
+            return policy.macro
+        case FindingKind.UNSCANNABLE:
+            return policy.unscannable
+        case FindingKind.UNAVAILABLE:
+            return policy.unavailable
+        case _:
+            assert_never(kind)
+
+
 def _of_score(scoring: Scoring, policy: Policy) -> Iterator[_Claim]:
     """Yield the claim of the highest threshold that was reached."""
-    for action in (Action.DROP, Action.QUARANTINE, Action.MARK):
-        key = f"score.{action}"
-        threshold = policy.threshold(key)
+    for action, threshold in (
+        (Action.DROP, policy.score_drop),
+        (Action.QUARANTINE, policy.score_quarantine),
+        (Action.MARK, policy.score_mark),
+    ):
         if threshold is not None and scoring.total >= threshold:
-            reason = f"score: {points(scoring.total)} by {heaviest(scoring)}; {said(policy, key)}"
+            whose = said(policy, f"score.{action}")
+            reason = f"score: {points(scoring.total)} by {heaviest(scoring)}; {whose}"
             yield _Claim(Cause.SCORE, action, reason)
             return
 
@@ -299,20 +316,15 @@ def _nothing(scoring: Scoring, policy: Policy, claim: _Claim | None) -> _Claim:
 def _is_spam(scoring: Scoring, policy: Policy) -> bool:
     if scoring.blocked is not None:
         return True
-    return scoring.allowed is None and scoring.total >= _mark_threshold(policy)
+    return scoring.allowed is None and scoring.total >= policy.score_mark
 
 
-def _mark_threshold(policy: Policy) -> float:
-    threshold = policy.threshold("score.mark")
-    assert threshold is not None  # check_policy_value: only score.drop may be none
-    return threshold
-
-
-def said(policy: Policy, key: str) -> str:
+def said(policy: Policy, name: str) -> str:
     """Return a policy key with its value and the scope that set it."""
-    value = policy.values[key]
+    key = policy_key(name)
+    value = key.value_in(policy)
     shown = points(float(value)) if isinstance(value, int | float) else str(value)
-    return f"policy {key}={shown} ({policy.sources.get(key, 'default')})"
+    return f"policy {name}={shown} ({key.source_in(policy)})"
 
 
 def heaviest(scoring: Scoring) -> str:

@@ -52,12 +52,8 @@ class PolicyScanBeforeAnswer:
         if not self._is_wanted or self._at_once >= AT_ONCE_MAX:
             return None
         policies = [preferences.policy(recipient) for recipient in recipients]
-        budgets = [
-            policy.threshold("scan_budget_s")
-            for policy in policies
-            if policy.scan is ScanMoment.BEFORE
-        ]
-        return min((budget for budget in budgets if budget is not None), default=None)
+        budgets = (policy.scan_budget_s for policy in policies if policy.scan is ScanMoment.BEFORE)
+        return min(budgets, default=None)
 
     async def judge_before_answer(self, stored: Stored, body: Body) -> Judgement | None:
         """Return the judgement of a message that is not accepted yet, or None: judge it later."""

@@ -117,8 +117,8 @@ async def explain(
     keys = [
         {
             "key": name,
-            "value": resolved.values[name],
-            "from": resolved.sources.get(name, "default"),
+            "value": key.value_in(resolved),
+            "from": key.source_in(resolved),
             "meaning": key.meaning,
         }
         for name, key in POLICY_KEYS.items()

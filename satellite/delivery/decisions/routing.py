@@ -18,15 +18,13 @@ from typing import Generic, NamedTuple, TypeVar
 from common.address import domain_of
 from common.preferences import Policy, Preferences
 from common.preferences.bodies import split_target
-from common.preferences.policy import resolve_policy
+from common.preferences.policy import DEFAULT_POLICY
 from satellite.delivery.decisions.hold import HOLD_DAYS_DEFAULT
 from satellite.delivery.decisions.outcome import RecipientResult, Stage
 from satellite.spool.model.messages import Origin
 
 EXCHANGES_MAX = 10  # MX hosts that are tried; a domain may publish hundreds
 ADDRESSES_MAX = 8  # of one host
-
-DEFAULT_POLICY = resolve_policy([])
 
 RecordT = TypeVar("RecordT")
 

@@ -53,15 +53,14 @@ def terms_of(destination: Destination, preferences: Preferences) -> Terms:
         return Terms(targets=targets, tls=policy.tls, eight_bit=policy.eight_bit)
     route = preferences.route(destination.name)
     order = preferences.hold_order(destination.name) or _NO_ORDER
-    hours = policy.threshold("notice_hours")
     return Terms(
         customer=route.customer if route is not None else "",
         targets=targets,
         tls=policy.tls,
         eight_bit=policy.eight_bit,
         hold_s=(route.hold_days if route is not None else HOLD_DAYS_DEFAULT) * DAY_S,
-        notice_s=None if hours is None else hours * HOUR_S,
-        drain_rate=policy.threshold("drain_rate"),
+        notice_s=None if policy.notice_hours is None else policy.notice_hours * HOUR_S,
+        drain_rate=policy.drain_rate,
         return_before_us=order.bounce_before_us,
         return_reason=order.reason,
     )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.preferences import Action, Policy
-from common.preferences.policy import POLICY_KEYS, resolve_policy
+from common.preferences.policy import POLICY_KEYS, Choice, parse_policy, resolve_policy
 from common.verdict import Effect, Test
 from satellite.judging.disposition import (
     Cause,
@@ -29,7 +29,8 @@ BLACK = Test(name="LIST_BLACK", detail="black cluster .bad.example", effect=Effe
 
 
 def policy(scope: str = "domain/acme.example", **values: Any) -> Policy:
-    return resolve_policy([(scope, {key.replace("__", "."): v for key, v in values.items()})])
+    body = {key.replace("__", "."): value for key, value in values.items()}
+    return resolve_policy([(scope, parse_policy(body))])
 
 
 def spam(total: float) -> Scoring:
@@ -237,11 +238,11 @@ scorings = st.builds(
 policies = st.fixed_dictionaries(
     {},
     optional={
-        name: st.sampled_from(key.allowed)
+        name: st.sampled_from(key.form.choices)
         for name, key in POLICY_KEYS.items()
-        if key.allowed is not None
+        if isinstance(key.form, Choice)
     },
-).map(lambda values: resolve_policy([("cluster", values)]))
+).map(lambda values: resolve_policy([("cluster", parse_policy(values))]))
 
 
 @given(findings, scorings, policies, st.booleans(), st.booleans())
@@ -256,7 +257,7 @@ def test_a_virus_is_never_delivered_unless_its_own_policy_key_says_so(
         can_reject=can_reject,
     )
 
-    if by.action("virus") not in (Action.DELIVER, Action.MARK):
+    if by.virus not in (Action.DELIVER, Action.MARK):
         assert disposed.disposition not in (Done.DELIVER, Done.WAIT)
 
 
