@@ -1,7 +1,8 @@
 """What may stand in a document's body, for each kind?
 
-Pure. A body with an unknown field is refused, never read in part: a policy that cannot be expressed
-must not be ignored.
+Pure. The page ``docs/documents.md`` is drawn from here: a field's description is its meaning there.
+A body with an unknown field is refused, never read in part: a policy that cannot be expressed must
+not be ignored.
 
 Source: docs/design/link-guarantees.md, G1, G9, G15.
 """
@@ -11,7 +12,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Literal
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -32,16 +34,52 @@ def _each_is_a_target(targets: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class _Body(BaseModel):
+    """What every body has.
+
+    Args:
+        key_form: what the key of such a document is, for people.
+        example_key: a key.
+        example: a body that goes with it, as it stands in JSON.
+        removal: what its removal means.
+    """
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key_form: ClassVar[str]
+    example_key: ClassVar[str]
+    example: ClassVar[Mapping[str, Any]]
+    removal: ClassVar[str]
 
 
 class RouteBody(_Body):
     """Where a domain's mail goes, and whose it is."""
 
-    customer: Annotated[str, Field(min_length=1, max_length=100)]
-    deliver_to: Annotated[tuple[str, ...], Field(min_length=1, max_length=TARGETS_MAX)]
-    hold_days: Annotated[int, Field(ge=1, le=30)] = 7
-    recipients: Literal["any", "listed"] = "any"
+    key_form = "the domain"
+    example_key = "acme.example"
+    example = MappingProxyType({"customer": "acme", "deliver_to": ["mail.acme.example:25"]})
+    removal = (
+        "the domain's mail is refused; what is here already waits for a route "
+        "until its days are over, and then goes back to its senders"
+    )
+
+    customer: Annotated[
+        str, Field(min_length=1, max_length=100, description="whose domain it is; a scope's name")
+    ]
+    deliver_to: Annotated[
+        tuple[str, ...],
+        Field(
+            min_length=1,
+            max_length=TARGETS_MAX,
+            description="the customer's servers, HOST:PORT, tried in this order",
+        ),
+    ]
+    hold_days: Annotated[
+        int, Field(ge=1, le=30, description="how long mail waits for these servers, in all")
+    ] = 7
+    recipients: Annotated[
+        Literal["any", "listed"],
+        Field(description="`listed`: only addresses that have a document of the kind `recipient`"),
+    ] = "any"
 
     _targets = field_validator("deliver_to")(_each_is_a_target)
 
@@ -49,21 +87,50 @@ class RouteBody(_Body):
 class RecipientBody(_Body):
     """An address that exists, for a domain that lists its recipients."""
 
+    key_form = "the address"
+    example_key = "joe@acme.example"
+    example = MappingProxyType({})
+    removal = "the address is refused, where its domain lists its recipients"
+
 
 class EngineBody(_Body):
     """What an engine's silence leads to."""
 
-    required: bool = True  # its absence is weighed by the policy key `unavailable`
+    key_form = "the engine's name in the inventory"
+    example_key = "clamav"
+    example = MappingProxyType({"required": False})
+    removal = "the engine must answer, as one that nobody has weighed"
+
+    required: Annotated[
+        bool, Field(description="its silence is weighed by the policy key `unavailable`")
+    ] = True
 
 
 class FilterBody(_Body):
     """What a filter weighs; the options belong to its kind."""
 
-    kind: Annotated[str, Field(min_length=1, max_length=40)]
-    enabled: bool = True
-    zone: Annotated[str, Field(max_length=253)] = ""
-    codes: dict[str, Points] = Field(default_factory=dict)
-    options: dict[str, float | str | bool] = Field(default_factory=dict)
+    key_form = "the filter's name"
+    example_key = "zen"
+    example = MappingProxyType(
+        {"kind": "dnsbl", "zone": "zen.example", "codes": {"127.0.0.2": 4.0, "127.0.0.10": 2.0}}
+    )
+    removal = "the filter weighs nothing any more"
+
+    kind: Annotated[
+        str,
+        Field(min_length=1, max_length=40, description="under the entry point borderscout.filters"),
+    ]
+    enabled: Annotated[bool, Field(description="`false`: it is not asked")] = True
+    zone: Annotated[
+        str, Field(max_length=253, description="of a DNS list: the domain below which it answers")
+    ] = ""
+    codes: Annotated[
+        dict[str, Points],
+        Field(description="of a DNS list: the points of each answer, -100 to 100"),
+    ] = Field(default_factory=dict)
+    options: Annotated[
+        dict[str, float | str | bool], Field(description="what its kind takes besides")
+    ] = Field(default_factory=dict)
 
     @field_validator("zone")
     @classmethod
@@ -83,10 +150,26 @@ class FilterBody(_Body):
 class RuleBody(_Body):
     """A pattern over the subject, a header or the sender, in RE2's syntax."""
 
-    scope: str = "cluster"
-    field: Annotated[str, Field(pattern=r"^(subject|sender|header:[!-9;-~]{1,76})$")]
-    pattern: Annotated[str, Field(min_length=1, max_length=PATTERN_LENGTH_MAX)]
-    score: Points
+    key_form = "the rule's name, which stands in the verdict"
+    example_key = "LOTTERY"
+    example = MappingProxyType({"field": "subject", "pattern": "(?i)you have won", "score": 3.0})
+    removal = "it adds no points any more"
+
+    scope: Annotated[str, Field(description="whose mail it is applied to")] = "cluster"
+    field: Annotated[
+        str,
+        Field(
+            pattern=r"^(subject|sender|header:[!-9;-~]{1,76})$",
+            description="where it looks: `subject`, `sender` or `header:NAME`",
+        ),
+    ]
+    pattern: Annotated[
+        str,
+        Field(
+            min_length=1, max_length=PATTERN_LENGTH_MAX, description="an expression in RE2's syntax"
+        ),
+    ]
+    score: Annotated[Points, Field(description="the points of a match")]
 
     @field_validator("scope")
     @classmethod
@@ -98,6 +181,11 @@ class PolicyBody(_Body):
     """Policy keys of one scope; what is not said comes from the next scope outwards."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
+
+    key_form = "the scope"
+    example_key = "domain/acme.example"
+    example = MappingProxyType({"score.mark": 4, "virus": "drop"})
+    removal = "the next scope outwards says all of its keys"
 
     def model_post_init(self, _context: object) -> None:
         self.settings  # noqa: B018 - read once, here, where what is wrong is refused
@@ -111,8 +199,18 @@ class PolicyBody(_Body):
 class ListBody(_Body):
     """Why a list entry is there, and until when."""
 
-    reason: Annotated[str, Field(max_length=500)] = ""
-    until_us: Annotated[int, Field(ge=0)] = 0  # microseconds since the epoch; 0: for good
+    key_form = "COLOUR/SCOPE/PATTERN: `black` or `white`, a scope, and a pattern"
+    example_key = "white/domain/acme.example/partner.example"
+    example = MappingProxyType({"reason": "a partner", "until_us": 1924992000000000})
+    removal = "the entry is gone"
+
+    reason: Annotated[str, Field(max_length=500, description="why; it stands beside the entry")] = (
+        ""
+    )
+    until_us: Annotated[
+        int,
+        Field(ge=0, description="when it ends, microseconds since 1970 UTC; 0: it stands for good"),
+    ] = 0
 
 
 class HoldBody(_Body):
@@ -121,12 +219,29 @@ class HoldBody(_Body):
     It stands above the route until it is removed, so that it reaches a site that was away too.
     """
 
-    hold_days: Annotated[int, Field(ge=1, le=30)] | None = None  # instead of the route's
-    deliver_to: Annotated[tuple[str, ...], Field(max_length=TARGETS_MAX)] = ()  # likewise
-    # What was accepted before this time and is still held goes back to its sender; microseconds
-    # since the epoch, 0: nothing does.
-    bounce_before_us: Annotated[int, Field(ge=0)] = 0
-    reason: Annotated[str, Field(max_length=500)] = ""
+    key_form = "the domain"
+    example_key = "acme.example"
+    example = MappingProxyType({"hold_days": 14, "reason": "new office"})
+    removal = "the route alone says how long mail waits and where it goes"
+
+    hold_days: Annotated[
+        Annotated[int, Field(ge=1, le=30)] | None, Field(description="instead of the route's")
+    ] = None
+    deliver_to: Annotated[
+        tuple[str, ...],
+        Field(max_length=TARGETS_MAX, description="HOST:PORT, instead of the route's"),
+    ] = ()
+    bounce_before_us: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="held mail that was accepted before this time (microseconds since 1970 UTC)"
+            " goes back to its senders; 0: none does",
+        ),
+    ] = 0
+    reason: Annotated[str, Field(max_length=500, description="why; it stands beside the order")] = (
+        ""
+    )
 
     _targets = field_validator("deliver_to")(_each_is_a_target)
 

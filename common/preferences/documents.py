@@ -90,7 +90,7 @@ class ListColour(StrEnum):
     WHITE = "white"
 
 
-_BODIES: dict[Kind, type[Body]] = {
+BODIES: dict[Kind, type[Body]] = {
     Kind.ROUTE: RouteBody,
     Kind.RECIPIENT: RecipientBody,
     Kind.ENGINE: EngineBody,
@@ -172,7 +172,7 @@ def parse_body(kind: Kind, body: bytes) -> Body:
     Raises:
         ValidationError, ValueError: it is none of this kind.
     """
-    parsed = _BODIES[kind].model_validate_json(body)
+    parsed = BODIES[kind].model_validate_json(body)
     if isinstance(parsed, RuleBody):
         compile_pattern(parsed.pattern)
     return parsed

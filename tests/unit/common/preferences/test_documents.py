@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from common.address import AddressError
 from common.preferences import Document, DocumentRefused, Epoch, Kind, Scope, ScopeLevel
 from common.preferences.bodies import split_target
 from common.preferences.documents import (
+    BODIES,
     BODY_BYTES_MAX,
     ListColour,
     canonical_json,
@@ -23,6 +25,7 @@ from tests.support.core.preferences import document, tombstone
 
 ROUTE: dict[str, Any] = {"customer": "acme", "deliver_to": ["mail.acme.example:25"]}
 RULE: dict[str, Any] = {"field": "subject", "pattern": "x", "score": 1}
+EVERY_KIND = pytest.mark.parametrize("kind", Kind)
 DNSBL: dict[str, Any] = {"kind": "dnsbl", "zone": "Zen.Example.", "codes": {"127.0.0.2": 4}}
 
 
@@ -199,3 +202,23 @@ def test_what_is_no_target_is_refused(target: str) -> None:
 
 def test_one_body_has_one_form() -> None:
     assert canonical_json({"b": 1, "a": "ü"}) == '{"a":"ü","b":1}'.encode()
+
+
+@EVERY_KIND
+def test_every_kind_of_document_and_its_removal_is_shown_by_an_example_that_is_taken(
+    kind: Kind,
+) -> None:
+    body = BODIES[kind]
+
+    taken = check_document(document(kind, body.example_key, **body.example))
+    gone = check_document(tombstone(kind, body.example_key))
+
+    assert taken.key == gone.key == body.example_key
+    assert json.loads(taken.body) == body.example
+    assert body.removal
+
+
+@EVERY_KIND
+def test_every_field_of_a_body_says_what_it_means(kind: Kind) -> None:
+    for name, field in BODIES[kind].model_fields.items():
+        assert field.description, name
