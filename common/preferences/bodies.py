@@ -212,6 +212,10 @@ class ListBody(_Body):
         Field(ge=0, description="when it ends, microseconds since 1970 UTC; 0: it stands for good"),
     ] = 0
 
+    def stands_at(self, now_us: int) -> bool:
+        """Say whether the entry has not ended; the time in microseconds since the epoch, UTC."""
+        return not self.until_us or now_us < self.until_us
+
 
 class HoldBody(_Body):
     """What an operator ordered for the mail that is held for a domain.

@@ -339,7 +339,7 @@ def _alive(
 ) -> tuple[ListColour, ListBody] | None:
     for colour in (ListColour.WHITE, ListColour.BLACK):
         body = (colours or {}).get(colour)
-        if body is not None and (body.until_us == 0 or now_us < body.until_us):
+        if body is not None and body.stands_at(now_us):
             return colour, body
     return None
 

@@ -234,10 +234,11 @@ def _change(before: CheckedDocument | None, kind: Kind, wanted: CheckedDocument)
     if was == becomes:
         return None
     parsed = wanted.parsed or (before.parsed if before else None)
-    return Change(kind, wanted.key, _scope(kind, wanted.key, parsed), was, becomes)
+    return Change(kind, wanted.key, scope_of(kind, wanted.key, parsed), was, becomes)
 
 
-def _scope(kind: Kind, key: str, body: Body | None) -> str:
+def scope_of(kind: Kind, key: str, body: Body | None) -> str:
+    """Return whom a document concerns, as a scope's text."""
     match kind:
         case Kind.ROUTE | Kind.HOLD:
             return f"domain/{key}"

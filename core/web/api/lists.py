@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from common.address import AddressError
-from common.preferences import Kind, ListColour, Scope
+from common.preferences import CheckedDocument, Kind, ListColour, Preferences, Scope
 from common.preferences.bodies import ListBody
 from common.preferences.documents import list_key, new_document, new_tombstone, split_list_key
+from core.preferences.warnings import warnings
 from core.records.bounds import TIME_US_MAX
 from core.web.request.caller import Caller
 from core.web.request.problems import Problem
@@ -40,18 +42,9 @@ async def show(
     wanted = str(Scope.parse(scope)) if scope else None
     found = []
     for document in core.database.preferences.current.documents(Kind.LIST):
-        its_colour, its_scope, pattern = split_list_key(document.key)
+        its_colour, its_scope, _pattern = split_list_key(document.key)
         if its_colour is colour and wanted in (None, str(its_scope)):
-            found.append(
-                {
-                    "colour": colour,
-                    "scope": str(its_scope),
-                    "pattern": pattern,
-                    "reason": document.body_as(ListBody).reason,
-                    "until_us": document.body_as(ListBody).until_us,
-                    "revision": document.revision,
-                }
-            )
+            found.append(_entry(document))
     return {"entries": found}
 
 
@@ -64,8 +57,20 @@ async def add(
         _key(colour, entry.scope, entry.pattern),
         {"reason": entry.reason, "until_us": entry.until_us},
     )
-    position = await core.database.preferences.publish([document], who=who)
-    return {"revision": position.revision, "key": document.key}
+    stood: CheckedDocument | None = None
+
+    def revision(current: Preferences) -> list[CheckedDocument]:
+        nonlocal stood  # the last time that it is asked is the one that counts
+        stood = current.document(Kind.LIST, document.key)
+        return [document]
+
+    made = await core.database.preferences.revise(revision, who=who)
+    return {
+        "revision": made.position.revision,
+        "key": document.key,
+        "replaced": _entry(stood) if stood is not None else None,
+        "warnings": await asyncio.to_thread(warnings, made, [document]),
+    }
 
 
 @router.delete("/{colour}", summary="Remove an entry")
@@ -81,6 +86,20 @@ async def remove(
         raise Problem(404, f"there is no entry {key}", "see them with: borderscout list show")
     position = await core.database.preferences.publish([new_tombstone(Kind.LIST, key)], who=who)
     return {"revision": position.revision, "key": key}
+
+
+def _entry(document: CheckedDocument) -> dict[str, Any]:
+    """Return a list entry as it is shown."""
+    colour, scope, pattern = split_list_key(document.key)
+    body = document.body_as(ListBody)
+    return {
+        "colour": colour,
+        "scope": str(scope),
+        "pattern": pattern,
+        "reason": body.reason,
+        "until_us": body.until_us,
+        "revision": document.revision,
+    }
 
 
 def _key(colour: ListColour, scope: str, pattern: str) -> str:

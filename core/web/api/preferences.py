@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr
 
 from common.address import domain_of, parse_address
-from common.preferences import POLICY_KEYS, CheckedDocument, Kind, Position, Preferences, Scope
+from common.preferences import (
+    POLICY_KEYS,
+    CheckedDocument,
+    Document,
+    Kind,
+    Position,
+    Preferences,
+    Scope,
+)
 from common.preferences.bodies import ListBody, PolicyBody, RouteBody
 from common.preferences.documents import new_document, new_tombstone, split_list_key
 from core.preferences.ledger import documents_json, documents_of
+from core.preferences.warnings import warnings
 from core.web.api.holds import order_json
 from core.web.request.caller import Caller
 from core.web.request.problems import Problem
@@ -67,7 +77,9 @@ async def publish(core: Core, who: Caller, change: PublishRequest) -> dict[str, 
     position = await core.database.preferences.publish(
         found, who=who, comment=change.comment, base=change.base
     )
-    return _published(position)
+    return _published(position) | {
+        "warnings": await _warnings(core.database.preferences.current, found)
+    }
 
 
 @router.get("/policies/{scope:path}", summary="What one scope sets")
@@ -94,7 +106,12 @@ async def set_policy(core: Core, who: Caller, scope: str, change: PolicyRequest)
         return [new_document(Kind.POLICY, key, values)]
 
     made = await core.database.preferences.revise(revision, who=who, comment=change.comment)
-    return _published(made.position) | {"scope": key, "values": _values(made, key)}
+    stands = made.document(Kind.POLICY, key)
+    return _published(made.position) | {
+        "scope": key,
+        "values": _values(made, key),
+        "warnings": await _warnings(made, [stands] if stands is not None else []),
+    }
 
 
 def _values(preferences: Preferences, key: str) -> dict[str, Any]:
@@ -123,10 +140,16 @@ async def explain(
         }
         for name, key in POLICY_KEYS.items()
     ]
+    now_us = core.clock.now_us()
     entries = [
-        {"entry": document.key, "reason": document.body_as(ListBody).reason}
+        {
+            "entry": document.key,
+            "reason": document.body_as(ListBody).reason,
+            "until_us": document.body_as(ListBody).until_us,
+        }
         for document in current.documents(Kind.LIST)
-        if split_list_key(document.key)[1] in scopes
+        if document.body_as(ListBody).stands_at(now_us)
+        and split_list_key(document.key)[1] in scopes
     ]
     return {
         "recipient": recipient,
@@ -169,6 +192,7 @@ async def history(
                     }
                     for changed in revision.changes
                 ],
+                "changes_count": revision.changes_count,
             }
             for revision in revisions
         ]
@@ -185,6 +209,11 @@ async def rollback(core: Core, who: Caller, request: RollbackRequest) -> dict[st
 
 def _published(position: Position) -> dict[str, Any]:
     return {"revision": position.revision}
+
+
+async def _warnings(current: Preferences, found: Sequence[Document]) -> list[str]:
+    # Off the event loop: a change may have as many documents as an inventory has domains.
+    return await asyncio.to_thread(warnings, current, found)
 
 
 def _body(body: bytes | None) -> Any:

@@ -44,11 +44,15 @@ async def test_an_entry_of_every_kind_is_added_shown_and_removed(face: Face, sco
             assert (await face.ask("GET", path))["entries"] == []
 
 
-async def test_adding_again_replaces_the_reason(face: Face) -> None:
-    for reason in ("first", "second"):
-        entry = {"scope": "cluster", "pattern": "a.example", "reason": reason}
-        await face.ask("POST", "/api/v1/lists/black", json=entry)
+async def test_adding_again_replaces_the_reason_and_says_what_stood(face: Face) -> None:
+    entry = {"scope": "cluster", "pattern": "a.example", "reason": "first", "until_us": 5}
+    first = await face.ask("POST", "/api/v1/lists/black", json=entry)
+    again = await face.ask(
+        "POST", "/api/v1/lists/black", json={**entry, "reason": "second", "pattern": "A.example"}
+    )
 
+    assert first["replaced"] is None
+    assert again["replaced"] == entry | {"colour": "black", "revision": 1}
     (found,) = (await face.ask("GET", "/api/v1/lists/black"))["entries"]
     assert found["reason"] == "second"
 
@@ -84,6 +88,15 @@ async def test_a_scope_that_is_none_is_told_as_such(face: Face) -> None:
     problem = await face.refused(400, "POST", "/api/v1/lists/black", json=entry)
 
     assert "no scope" in problem["title"]
+
+
+async def test_an_entry_of_a_scope_that_nobody_has_is_added_and_said(face: Face) -> None:
+    entry = {"scope": "domain/nowhere.example", "pattern": "a.example"}
+    made = await face.ask("POST", "/api/v1/lists/black", json=entry)
+
+    assert made["revision"] == 1
+    (line,) = made["warnings"]
+    assert line.startswith("domain/nowhere.example: we take no mail for nowhere.example; ")
 
 
 async def test_there_are_two_colours(face: Face) -> None:

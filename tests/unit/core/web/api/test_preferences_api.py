@@ -28,15 +28,17 @@ async def publish(face: Face, *documents: Document) -> int:
 
 @pytest.mark.parametrize("scope", SCOPES)
 async def test_a_policy_is_set_read_and_taken_out_again(face: Face, scope: str) -> None:
+    await publish(face, route())
     path = f"/api/v1/policies/{quote(scope)}"
     set_ = await face.ask("PATCH", path, json={"values": {"score.mark": 4, "virus": "drop"}})
-    assert set_ == {"revision": 1, "scope": scope, "values": {"score.mark": 4, "virus": "drop"}}
-    assert await face.ask("GET", path) == set_
+    stands = {"revision": 2, "scope": scope, "values": {"score.mark": 4, "virus": "drop"}}
+    assert set_ == stands | {"warnings": []}
+    assert await face.ask("GET", path) == stands
 
     one = await face.ask("PATCH", path, json={"unset": ["virus"], "comment": "why"})
     assert one["values"] == {"score.mark": 4}
     none = await face.ask("PATCH", path, json={"unset": ["score.mark"]})
-    assert none == {"revision": 3, "scope": scope, "values": {}}
+    assert none == {"revision": 4, "scope": scope, "values": {}, "warnings": []}
     assert await face.ask("GET", path) == {"scope": scope, "values": {}, "revision": None}
 
 
@@ -174,7 +176,7 @@ async def test_documents_are_published_as_one_revision_and_read_back(face: Face)
         {"kind": "policy", "key": "cluster", "body": {"virus": "drop"}},
     ]
     made = await face.ask("POST", "/api/v1/documents", json={"documents": given, "comment": "c"})
-    assert made == {"revision": 1}
+    assert made == {"revision": 1, "warnings": []}
 
     read = await face.ask("GET", "/api/v1/documents")
     assert [(one["kind"], one["key"]) for one in read["documents"]] == [
@@ -182,7 +184,7 @@ async def test_documents_are_published_as_one_revision_and_read_back(face: Face)
         ("policy", "cluster"),
     ]
     again = await face.ask("POST", "/api/v1/documents", json={"documents": read["documents"]})
-    assert again == {"revision": 1}
+    assert again == made
     routes = await face.ask("GET", "/api/v1/documents", params={"kind": "route"})
     assert len(routes["documents"]) == 1
 
@@ -232,7 +234,7 @@ async def test_a_base_that_is_not_the_newest_revision_is_a_conflict(face: Face) 
     )
     assert problem["remedy"]
     made = await face.ask("POST", "/api/v1/documents", json={"documents": documents, "base": 1})
-    assert made == {"revision": 2}
+    assert made == {"revision": 2, "warnings": []}
 
 
 async def test_the_history_tells_who_changed_what_and_rollback_brings_it_back(face: Face) -> None:
@@ -289,6 +291,46 @@ async def test_explain_says_where_each_part_comes_from(face: Face) -> None:
         "black/cluster/192.0.2.0/24",
         "white/domain/acme.example/partner.example",
     ]
+
+
+async def test_explain_leaves_out_what_has_ended(face: Face) -> None:
+    now_us = face.services.clock.now_us()
+    await publish(
+        face,
+        route(),
+        document("list", "white/cluster/ended.example", {"until_us": now_us}),
+        document("list", "white/cluster/stands.example", {"until_us": now_us + 1}),
+        document("list", "white/cluster/removed.example", {}),
+    )
+    await publish(face, document("list", "white/cluster/removed.example"))
+
+    found = await face.ask("GET", "/api/v1/explain", params={"recipient": "x@acme.example"})
+
+    assert found["lists"] == [
+        {"entry": "white/cluster/stands.example", "reason": "", "until_us": now_us + 1}
+    ]
+
+
+@pytest.mark.parametrize("scope", SCOPES[1:])
+async def test_a_scope_that_nobody_has_is_published_and_said(face: Face, scope: str) -> None:
+    named = {"json": {"values": {"virus": "drop"}}}
+    set_ = await face.ask("PATCH", f"/api/v1/policies/{quote(scope)}", **named)
+    documents = [{"kind": "policy", "key": scope, "body": {"virus": "mark"}}]
+    made = await face.ask("POST", "/api/v1/documents", json={"documents": documents})
+
+    assert (set_["revision"], made["revision"]) == (1, 2)
+    for answer in (set_, made):
+        (line,) = answer["warnings"]
+        assert line.startswith(f"{scope}: ")
+
+
+async def test_the_history_counts_what_a_revision_changed_altogether(face: Face) -> None:
+    await publish(face, route(), document("policy", "cluster", {"virus": "drop"}))
+
+    found = await face.ask("GET", "/api/v1/history", params={"scope": "cluster"})
+
+    (revision,) = found["revisions"]
+    assert (len(revision["changes"]), revision["changes_count"]) == (1, 2)
 
 
 async def test_explain_says_when_a_domain_is_not_ours(face: Face) -> None:

@@ -1,0 +1,88 @@
+"""Does a change concern a customer, a domain or a recipient that nobody has?
+
+Pure. Such a change is published all the same: a policy may be there before its customer is. But it
+is said, since most such names are slips of the hand, and a policy with one does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from common.address import domain_of
+from common.preferences import Document, Kind, Preferences, Scope, ScopeLevel
+from common.preferences.bodies import RouteBody
+from common.preferences.documents import canonical_key
+from core.preferences.ledger import scope_of
+
+WARNINGS_MAX = 20  # in one answer; a change may have a hundred thousand documents
+
+_BEYOND_DOUBT = (Kind.ROUTE, Kind.ENGINE, Kind.FILTER)  # a route makes its domain ours
+
+
+def warnings(current: Preferences, documents: Iterable[Document]) -> list[str]:
+    """Return what is odd about documents that were just published, a line each.
+
+    Args:
+        current: the preferences with the documents in them.
+        documents: as they were published; each was taken, so that its kind and key are right.
+    """
+    found: list[str] = []
+    known = _Known(current)
+    for scope in dict.fromkeys(_scopes(current, documents)):
+        what = known.complaint(scope)
+        if what and len(found) == WARNINGS_MAX:
+            return [*found, "there are more of this kind"]
+        if what:
+            found.append(f"{scope}: {what}")
+    return found
+
+
+def _scopes(current: Preferences, documents: Iterable[Document]) -> Iterator[Scope]:
+    for document in documents:
+        kind = Kind(document.kind)
+        if document.removed or kind in _BEYOND_DOUBT:
+            continue
+        key = canonical_key(kind, document.key)
+        stands = current.document(kind, key)
+        if stands is not None:  # somebody may have removed it already
+            yield Scope.parse(scope_of(kind, key, stands.parsed))
+
+
+class _Known:
+    """Whom the routes and recipients name."""
+
+    def __init__(self, current: Preferences) -> None:
+        self._current = current
+        self._customers: set[str] | None = None  # of all routes: read when somebody asks
+
+    def complaint(self, scope: Scope) -> str:
+        """Return why nobody has this scope; empty when somebody does."""
+        match scope.level:
+            case ScopeLevel.CUSTOMER if scope.name not in self._all_customers():
+                return (
+                    "no domain belongs to a customer of this name;"
+                    " see whose they are with: borderscout policy show --kind route"
+                )
+            case ScopeLevel.DOMAIN if self._current.route(scope.name) is None:
+                return _no_route(scope.name)
+            case ScopeLevel.RECIPIENT if self._current.route(domain_of(scope.name)) is None:
+                return _no_route(domain_of(scope.name))
+            case ScopeLevel.RECIPIENT if not self._current.accepts(scope.name):
+                return (
+                    f"{domain_of(scope.name)} lists its recipients, and this is none of them;"
+                    " see them with: borderscout policy show --kind recipient"
+                )
+            case _:
+                return ""
+
+    def _all_customers(self) -> set[str]:
+        if self._customers is None:
+            routes = self._current.documents(Kind.ROUTE)
+            self._customers = {document.body_as(RouteBody).customer for document in routes}
+        return self._customers
+
+
+def _no_route(domain: str) -> str:
+    return (
+        f"we take no mail for {domain}; see the domains with: borderscout policy show --kind route"
+    )

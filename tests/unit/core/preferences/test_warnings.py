@@ -1,0 +1,80 @@
+"""What names nobody is said, and what names somebody is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from common.preferences import Document, Epoch, Position, Preferences
+from core.preferences.warnings import WARNINGS_MAX, warnings
+from tests.support.core.rooms import document, route
+
+AT = Position(Epoch(1, "e"), 1)
+OURS = (
+    route(),
+    route("listed.example", "acme", recipients="listed"),
+    document("recipient", "joe@listed.example", {}),
+)
+RULE = {"field": "subject", "pattern": "x", "score": 1}
+
+
+def said(*documents: Document) -> list[str]:
+    current = Preferences.from_documents([], position=AT).applied(
+        [*OURS, *documents] if not any(d.removed for d in documents) else OURS, position=AT
+    )
+    return warnings(current, documents)
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        "cluster",
+        "customer/acme",
+        "domain/acme.example",
+        "recipient/anybody@acme.example",
+        "recipient/joe@listed.example",
+    ],
+)
+def test_nothing_is_said_of_whom_we_know(scope: str) -> None:
+    assert said(document("policy", scope, {"virus": "drop"})) == []
+    assert said(document("list", f"white/{scope}/partner.example", {})) == []
+
+
+@pytest.mark.parametrize(
+    ("scope", "why"),
+    [
+        ("customer/acmee", "no domain belongs to a customer of this name"),
+        ("domain/acme.exampel", "we take no mail for acme.exampel"),
+        ("recipient/joe@acme.exampel", "we take no mail for acme.exampel"),
+        ("recipient/jo@listed.example", "listed.example lists its recipients, and this is none"),
+    ],
+)
+def test_a_name_that_nobody_has_is_said_with_a_way_to_look(scope: str, why: str) -> None:
+    for made in (
+        document("policy", scope, {"virus": "drop"}),
+        document("list", f"white/{scope}/partner.example", {}),
+        document("rule", "r", {**RULE, "scope": scope}),
+    ):
+        (line,) = said(made)
+        assert line.startswith(f"{scope}: {why}")
+        assert "; see " in line
+        assert "borderscout policy show --kind " in line
+
+
+def test_an_order_and_a_recipient_of_a_domain_without_a_route_are_said() -> None:
+    assert "no mail for b.example" in said(document("hold", "b.example", {"hold_days": 3}))[0]
+    assert "no mail for b.example" in said(document("recipient", "x@b.example", {}))[0]
+
+
+def test_a_route_in_the_same_change_makes_its_domain_ours() -> None:
+    assert said(route("new.example", "new"), document("policy", "customer/new", {})) == []
+
+
+def test_nothing_is_said_of_what_is_removed_or_stood_never() -> None:
+    assert said(document("policy", "domain/gone.example")) == []
+
+
+def test_a_name_is_said_once_and_a_flood_ends() -> None:
+    many = [document("policy", f"domain/d{number}.example", {}) for number in range(99)]
+
+    assert len(said(many[0], document("list", "white/domain/d0.example/a.example", {}))) == 1
+    assert len(said(*many)) == WARNINGS_MAX + 1
