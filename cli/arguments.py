@@ -47,6 +47,10 @@ def _domain(text: str) -> str:
     return _checked(parse_domain, text)
 
 
+def _domains(texts: list[str]) -> list[str]:
+    return [parse_domain(_domain(text)) for text in texts]
+
+
 def _domain_or_all(text: str) -> str:
     return _domain(text) if text else text
 
@@ -86,6 +90,10 @@ Address = Annotated[
 ]
 Domain = Annotated[
     str, typer.Argument(metavar="DOMAIN", help="A customer's domain.", callback=_domain)
+]
+Domains = Annotated[
+    list[str],
+    typer.Argument(metavar="DOMAIN...", help="Domains of customers.", callback=_domains),
 ]
 DomainOrAll = Annotated[
     str,

@@ -96,7 +96,8 @@ class Client:
     def _refused(self, path: str, answer: httpx.Response) -> CoreFailure:
         problem = _json(answer) or {}
         what = problem.get("title") or f"HTTP {answer.status_code}"
-        hint = problem.get("remedy") or "look at the core's log"
+        # Every problem of the core's has a remedy: without one, something else has answered.
+        hint = problem.get("remedy") or "is this the core's address, or a proxy before it?"
         return CoreFailure(f"{self.url}{path}: {what}", hint=str(hint))
 
 

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -197,20 +197,32 @@ def _reached_core(client: Client) -> Iterator[DoctorCheck]:
         yield DoctorCheck(name="core", ok=False, found=error.what, remedy=error.hint)
 
 
+def _node(node: dict[str, Any]) -> DoctorCheck:
+    lag, why, refused = node["lag"], node["not_accepting_reason"], node["refused"]
+    remedy = "on the node: borderscout doctor --config satellite.yaml"
+    if node["state"] == "silent":
+        remedy = (
+            "on the node: systemctl status borderscout-satellite; or the path to the core is cut"
+        )
+    elif refused is not None:
+        what = f"{refused['kind']} {refused['key']}: {refused['reason']}"
+        remedy = f"it refused {what}; publish that document anew with: borderscout policy apply"
+    return judged(
+        f"node {node['node']}",
+        (
+            (node["state"] != "live", f"is {node['state']}"),
+            (lag != 0, f"lag is {'unknown' if lag is None else lag}"),
+            (not node["accepting"], f"accepts no mail: {why or 'not every shard listens'}"),
+        ),
+        remedy,
+    )
+
+
 def _core(client: Client) -> Iterator[DoctorCheck]:
     found = client.ask("GET", "/api/v1/status")
     yield DoctorCheck(name="core", ok=True, found=f"{client.url}, revision {found['revision']}")
     for node in found["nodes"]:
-        lag, why = node["lag"], node["not_accepting_reason"]
-        yield judged(
-            f"node {node['node']}",
-            (
-                (node["state"] != "live", f"is {node['state']}"),
-                (lag != 0, f"lag is {'unknown' if lag is None else lag}"),
-                (not node["accepting"], f"accepts no mail: {why or 'not every shard listens'}"),
-            ),
-            "look at its log, and at the path to the core",
-        )
+        yield _node(node)
         skew = node["skew_s"]
         if skew is not None:
             yield judged(

@@ -140,7 +140,7 @@ def _of_ours(client: Client, domain: str) -> dict[str, Any]:
     if found["route"] is None:
         fail(
             f"{domain} has no route: we take no mail for it;"
-            " name the domain as borderscout hold list shows it"
+            " see the domains with: borderscout policy show --kind route"
         )
     return found
 

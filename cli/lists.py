@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from cli.arguments import Pattern, Scope, ScopeOrAll
 from cli.client import Client, TokenFile, Url
-from cli.output import AsJson, console, plain, print_json, print_lines, print_table, when
+from cli.output import (
+    AsJson,
+    console,
+    plain,
+    print_json,
+    print_lines,
+    print_table,
+    say_warnings,
+    when,
+)
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Black and white lists.")
 
@@ -36,13 +46,16 @@ def add(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add an entry."""
+    """Add an entry, or replace the one of the same scope and pattern."""
     until_us = 0
     if until is not None:
         until_us = (int(until.replace(tzinfo=UTC).timestamp()) + 86_400) * 1_000_000
     body = {"scope": scope, "pattern": pattern, "reason": reason, "until_us": until_us}
     found = Client(url, token_file).ask("POST", f"/api/v1/lists/{colour}", body=body)
+    say_warnings(found)
     _done(found, as_json)
+    if not as_json and found["replaced"] is not None:
+        console.print(plain(_replacement(found["replaced"], body)))
 
 
 @app.command(epilog="Example: borderscout list remove white domain/acme.example partner.example")
@@ -82,12 +95,27 @@ def show(
                 each["scope"],
                 each["pattern"],
                 each["reason"],
-                when(each["until_us"]),
+                _until(each["until_us"]),
                 each["revision"],
             )
             for each in found
         ],
     )
+
+
+def _until(until_us: int) -> str:
+    has_ended = until_us and until_us / 1e6 <= time.time()
+    return f"{when(until_us)} (ended)" if has_ended else when(until_us)
+
+
+def _replacement(stood: dict[str, Any], entry: dict[str, Any]) -> str:
+    """Return what a new entry replaces, once it is another one."""
+    since = f"since revision {stood['revision']}"
+    if all(stood[name] == entry[name] for name in ("reason", "until_us")):
+        return f"it stood so already, {since}"
+    until = f"until {when(stood['until_us'])} UTC" if stood["until_us"] else "for good"
+    reason = f": {stood['reason']}" if stood["reason"] else ", without a reason"
+    return f"it replaces what stood {since}, {until}{reason}"
 
 
 def _done(found: dict[str, object], as_json: bool) -> None:

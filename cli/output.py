@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, NoReturn
 
@@ -42,6 +42,12 @@ def fail(message: str, *, status: int = 1) -> NoReturn:
 def complain(message: str) -> None:
     """Print one line on stderr."""
     print(f"borderscout: {plain(message)}", file=sys.stderr)
+
+
+def say_warnings(found: Mapping[str, Any]) -> None:
+    """Print what the core finds odd about a change that it made, on stderr."""
+    for warning in found["warnings"]:
+        complain(f"warning: {warning}")
 
 
 def plain(value: object) -> str:

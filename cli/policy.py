@@ -9,11 +9,25 @@ from urllib.parse import quote
 
 import typer
 
-from cli.arguments import Address, Scope, ScopeOrAll
+from cli.applied import Wait, say_applied, wait_until_applied
+from cli.arguments import Address, Domains, Scope, ScopeOrAll, Yes
 from cli.client import Client, TokenFile, Url
-from cli.holds import order_in_words
-from cli.output import AsJson, console, fail, plain, print_json, print_lines, print_table, when
-from common.preferences import POLICY_KEYS
+from cli.consent import confirm
+from cli.documents import documents_in
+from cli.history import revision_lines
+from cli.holds import order_in_words, what_is_held
+from cli.output import (
+    AsJson,
+    console,
+    fail,
+    plain,
+    print_json,
+    print_lines,
+    print_table,
+    say_warnings,
+    when,
+)
+from common.preferences import POLICY_KEYS, Kind
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Policies and their history.")
 
@@ -23,11 +37,16 @@ Comment = Annotated[str, typer.Option("--comment", help="Why; it stands in the h
 @app.command(epilog="Example: borderscout policy show domain/acme.example")
 def show(
     scope: ScopeOrAll = "",
+    kind: Annotated[
+        Kind | None, typer.Option("--kind", help="Every document of this kind.")
+    ] = None,
     url: Url = "",
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what one scope sets, or every document when no scope is named."""
+    if scope and kind is not None:
+        fail("SCOPE and --kind exclude each other: a scope has one policy; name one", status=2)
     client = Client(url, token_file)
     if scope:
         found = client.ask("GET", f"/api/v1/policies/{quote(scope)}")
@@ -37,7 +56,7 @@ def show(
             values = [(key, _shown(value)) for key, value in found["values"].items()]
             print_table(("!Key", "Value"), values, title=found["scope"])
         return
-    documents = client.ask("GET", "/api/v1/documents")["documents"]
+    documents = client.ask("GET", "/api/v1/documents", query={"kind": kind})["documents"]
     if as_json:
         print_lines(documents)
     else:
@@ -63,6 +82,7 @@ def set_(
     wanted, unset = parse_values(values)
     body = {"values": wanted, "unset": unset, "comment": comment}
     found = Client(url, token_file).ask("PATCH", f"/api/v1/policies/{quote(scope)}", body=body)
+    say_warnings(found)
     if as_json:
         print_json(found)
     else:
@@ -71,7 +91,7 @@ def set_(
 
 @app.command(epilog="Example: borderscout policy apply documents.json")
 def apply(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON list of documents.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="As show --json prints them.")],
     comment: Comment = "",
     base: Annotated[
         int | None, typer.Option(help="Refuse unless this is the newest revision.")
@@ -81,8 +101,9 @@ def apply(
     as_json: AsJson = False,
 ) -> None:
     """Publish documents of any kind as one revision, all or none."""
-    body = {"documents": _documents(file), "comment": comment, "base": base}
+    body = {"documents": documents_in(file), "comment": comment, "base": base}
     found = Client(url, token_file).ask("POST", "/api/v1/documents", body=body)
+    say_warnings(found)
     if as_json:
         print_json(found)
     else:
@@ -97,17 +118,15 @@ def history(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show who changed what and when, the newest first."""
+    """Show who changed what and when, before and after, the newest first."""
     query = {"scope": scope or None, "limit": limit}
     found = Client(url, token_file).ask("GET", "/api/v1/history", query=query)["revisions"]
     if as_json:
         print_lines(found)
         return
-    rows = [
-        (each["revision"], when(each["time_us"]), each["who"], _changes(each), each["comment"])
-        for each in found
-    ]
-    print_table((">Revision", "!Time (UTC)", "!Who", "Changes", "Comment"), rows)
+    for each in found:
+        for line in revision_lines(each, is_filtered=bool(scope)):
+            console.print(plain(line))
 
 
 @app.command(epilog="Example: borderscout policy rollback 41")
@@ -149,26 +168,50 @@ def explain(
     ]
     print_table(("!Key", "!Value", "From", "Meaning"), rows)
     if found["lists"]:
-        print_table(
-            ("List entry", "Reason"), [(each["entry"], each["reason"]) for each in found["lists"]]
+        entries = [
+            (each["entry"], when(each["until_us"]), each["reason"]) for each in found["lists"]
+        ]
+        print_table(("List entry", "!Until (UTC)", "Reason"), entries)
+
+
+@app.command(epilog="Example: borderscout policy unroute old.example --comment 'left us' --yes")
+def unroute(
+    domains: Domains,
+    comment: Comment = "",
+    yes: Yes = False,
+    wait: Wait = True,
+    url: Url = "",
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take no mail any more for domains that left the inventory."""
+    client = Client(url, token_file)
+    confirm("; ".join(_fate(client, domain) for domain in dict.fromkeys(domains)), yes=yes)
+    gone = [{"kind": "route", "key": domain, "removed": True} for domain in dict.fromkeys(domains)]
+    body = {"documents": gone, "comment": comment or "unrouted"}
+    found = client.ask("POST", "/api/v1/documents", body=body)
+    applied = wait_until_applied(client, found["revision"]) if wait else None
+    if as_json:
+        print_json(found | (applied.as_json() if applied is not None else {}))
+        return
+    console.print(f"revision {found['revision']}: no mail is taken for {plain(', '.join(domains))}")
+    if applied is not None:
+        say_applied(applied)
+
+
+def _fate(client: Client, domain: str) -> str:
+    """Return what becomes of a domain's mail without its route."""
+    found = client.ask("GET", "/api/v1/holds", query={"domain": domain})
+    if found["route"] is None:
+        fail(
+            f"{domain} has no route: we take no mail for it;"
+            " see the domains with: borderscout policy show --kind route"
         )
-
-
-def _documents(file: Path) -> list[Any]:
-    """Return the documents of a file: a JSON list, or what ``GET /api/v1/documents`` answers."""
-    try:
-        read = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        fail(f"{file}: {error.strerror}; name a JSON list of documents")
-    except json.JSONDecodeError as error:
-        place = f"{file}:{error.lineno}:{error.colno}"
-        fail(f"{place}: {error.msg}; it must be a JSON list of documents")
-    except (ValueError, RecursionError) as error:
-        fail(f"{file}: {error}; it must be a JSON list of documents")
-    documents = read.get("documents") if isinstance(read, dict) else read
-    if not isinstance(documents, list):
-        fail(f"{file}:1:1: no list; it must be a JSON list of documents")
-    return documents
+    return (
+        f"new mail for {domain} would be refused; {what_is_held(domain, found)} would wait for"
+        " a route until its days are over, and then go back to the senders (at once with:"
+        f" borderscout hold bounce {domain}, before this)"
+    )
 
 
 def parse_values(texts: list[str]) -> tuple[dict[str, float | str | None], list[str]]:
@@ -192,11 +235,3 @@ def parse_values(texts: list[str]) -> tuple[dict[str, float | str | None], list[
 
 def _shown(value: Any) -> str:
     return "never" if value is None else str(value) or '""'
-
-
-def _changes(revision: dict[str, Any]) -> str:
-    found = revision["changes"]
-    shown = [
-        f"{'-' if each['after'] is None else '+'}{each['kind']} {each['key']}" for each in found[:3]
-    ]
-    return ", ".join(shown) + (f" and {len(found) - 3} more" if len(found) > 3 else "")

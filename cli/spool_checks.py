@@ -61,7 +61,8 @@ def _mail(state: Path) -> Iterator[DoctorCheck]:
     yield judged(
         "shards",
         ((bool(silent), f"shard {', '.join(silent)} does not answer"),),
-        "look at the node's log; it may be starting",
+        "it may be starting: look again in a minute; why a worker ended, says"
+        " journalctl -u borderscout-satellite",
     )
     damaged, frozen = _count(shards, "damaged"), _count(shards, "frozen")
     if damaged:

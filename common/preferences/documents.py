@@ -56,7 +56,8 @@ class DocumentRefused(PeerError):
     """A document cannot be applied."""
 
     def __init__(self, kind: str, key: str, reason: str) -> None:
-        super().__init__(f"{kind} {key}: {reason}")
+        where = f"{kind} {key}: " if kind or key else ""
+        super().__init__(f"{where}{reason}", hint="see docs/documents.md for what there is")
         self.kind = kind
         self.key = key
         self.reason = reason

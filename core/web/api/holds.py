@@ -101,7 +101,7 @@ def _of_ours(core: Services, domain: str) -> str:
         raise Problem(
             404,
             f"{name} has no route: we take no mail for it",
-            "name the domain as borderscout hold list shows it",
+            "see the domains with: borderscout policy show --kind route",
         )
     return name
 

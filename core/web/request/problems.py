@@ -21,7 +21,9 @@ _REMEDIES = {
     404: "see /docs for what there is",
     405: "see /docs for what there is",
     413: "send it in parts",
+    503: "try again later",
 }
+LOG = "report it with what the core has logged: journalctl -u borderscout-core"
 
 
 class Problem(BorderScoutError):
@@ -44,9 +46,7 @@ def install(application: FastAPI) -> None:
     @application.exception_handler(BorderScoutError)
     async def _ours(_request: Request, error: BorderScoutError) -> JSONResponse:
         status = _status_of(error)
-        # What only the request can be blamed for, such as a document in it, needs no other remedy.
-        remedy = "correct the request" if status == 400 else ""
-        return answer(status, error.what, error.hint or remedy)
+        return answer(status, error.what, error.hint or _remedy(status))
 
     @application.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
@@ -64,12 +64,12 @@ def install(application: FastAPI) -> None:
     @application.exception_handler(HTTPException)
     async def _http(_request: Request, error: HTTPException) -> JSONResponse:
         status = error.status_code
-        return answer(status, str(error.detail), _REMEDIES.get(status, "correct the request"))
+        return answer(status, str(error.detail), _remedy(status))
 
     @application.exception_handler(Exception)
     async def _fault(_request: Request, _error: Exception) -> JSONResponse:
         # The server logs it with its traceback; a stranger learns nothing of our inside.
-        return answer(500, "this is a fault of the core", "look at the core's log, and report it")
+        return answer(500, "this is a fault of the core", LOG)
 
 
 def _status_of(error: BorderScoutError) -> int:
@@ -84,6 +84,10 @@ def _status_of(error: BorderScoutError) -> int:
             return 503
         case _:
             return 400
+
+
+def _remedy(status: int) -> str:
+    return _REMEDIES.get(status, "correct the request")
 
 
 def answer(status: int, title: str, remedy: str) -> JSONResponse:

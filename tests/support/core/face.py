@@ -122,7 +122,7 @@ def problem_of(answer: httpx.Response) -> dict[str, Any]:
     problem: dict[str, Any] = answer.json()
     assert problem["status"] == answer.status_code
     assert problem["title"]
-    assert problem["remedy"] is not None
+    assert problem["remedy"]
     return problem
 
 

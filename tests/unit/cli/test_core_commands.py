@@ -22,10 +22,12 @@ COMMANDS = (
     ("track", "acme.example"),
     ("policy", "show"),
     ("policy", "show", "cluster"),
+    ("policy", "show", "--kind", "list"),
     ("policy", "set", "cluster", "virus=drop"),
     ("policy", "history"),
     ("policy", "rollback", "1"),
     ("policy", "explain", "x@acme.example"),
+    ("policy", "unroute", "acme.example", "--yes", "--no-wait"),
     ("list", "add", "black", "cluster", "a.example"),
     ("list", "remove", "black", "cluster", "a.example"),
     ("list", "show", "black"),
@@ -188,7 +190,7 @@ async def test_what_was_applied_can_be_shown_and_applied_again(
     for content in (documents, {"revision": 1, "documents": documents}):
         file.write_text(json.dumps(content))
         (made,) = (await shell("policy", "apply", file, "--json", "--comment", "why")).lines
-        assert made == {"revision": 1}
+        assert made == {"revision": 1, "warnings": []}
 
     conflict = (await shell("policy", "apply", file, "--base", "0")).check_failed()
     assert "the current one is 1" in conflict
@@ -270,6 +272,11 @@ async def test_a_report_counts_from_its_first_day_to_its_last(core: Face, shell:
     "command",
     [
         ("policy", "show", "nowhere"),
+        ("policy", "show", "cluster", "--kind", "route"),
+        ("policy", "show", "--kind", "colour"),
+        ("policy", "unroute", "-", "--yes"),
+        ("policy", "unroute", "--yes"),
+        ("policy", "set", "cluster", "virus=wait"),
         ("policy", "set", "domain/-", "virus=drop"),
         ("policy", "set", "cluster", "colour=red"),
         ("policy", "set", "cluster", "virus"),

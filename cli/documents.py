@@ -1,0 +1,74 @@
+"""Which documents does a file hold that somebody wants to publish?
+
+Touches the file. It is a JSON list, an object with such a list under ``documents``, or one document
+on each line: what ``policy show --json`` prints can be applied as it is. What a document may hold,
+the core says; here only the shape is read.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cli.output import fail
+
+SHAPE = "it must hold documents, as policy show --json prints them"
+
+
+def documents_in(file: Path) -> list[Any]:
+    """Return the documents of a file; what is no JSON ends the command with its place."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        fail(f"{file}: {error.strerror}; name a file with documents")
+    except UnicodeDecodeError as error:
+        fail(f"{file}: no UTF-8 at byte {error.start}; {SHAPE}")
+    found = _read(file, text)
+    if not found:
+        fail(f"{file}:1:1: there is no document in it; {SHAPE}")
+    documents = [_as_document(each) for each in found]
+    for number, document in enumerate(documents, start=1):
+        if not isinstance(document, dict) or not {"kind", "key"} <= document.keys():
+            fail(f"{file}: document {number} has no kind and key; {SHAPE}")
+    return documents
+
+
+def _read(file: Path, text: str) -> list[Any]:
+    if _is_object(text.lstrip().partition("\n")[0]):
+        numbered = enumerate(text.split("\n"), start=1)
+        found = [_parsed(file, line, number) for number, line in numbered if line.strip()]
+    else:
+        found = [_parsed(file, text, 1)] if text.strip() else []
+    return [one for each in found for one in _listed(each)]
+
+
+def _is_object(line: str) -> bool:
+    """Say whether the first line is a whole object: then each line is one."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _parsed(file: Path, text: str, line: int) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        fail(f"{file}:{line + error.lineno - 1}:{error.colno}: {error.msg}; {SHAPE}")
+    except (ValueError, RecursionError) as error:
+        fail(f"{file}:{line}:1: {error}; {SHAPE}")
+
+
+def _listed(read: Any) -> list[Any]:
+    if isinstance(read, dict) and isinstance(read.get("documents"), list):
+        return list(read["documents"])
+    return read if isinstance(read, list) else [read]
+
+
+def _as_document(read: Any) -> Any:
+    """Return a document; what ``policy show SCOPE --json`` prints becomes the scope's policy."""
+    if not isinstance(read, dict) or not {"scope", "values"} <= read.keys():
+        return read
+    document = {"kind": "policy", "key": read["scope"]}
+    return document | ({"body": read["values"]} if read["values"] else {"removed": True})
