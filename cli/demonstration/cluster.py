@@ -28,6 +28,7 @@ from inventory.render.folder import render_folder
 READY_S = 45.0
 END_S = 25.0
 POLL_S = 0.1
+LAST_WORDS_BYTES = 2_000  # of a log; a traceback ends with what was wrong
 
 
 @dataclass(slots=True)
@@ -57,11 +58,18 @@ class DemoProcess:
             self.process.kill()
             await self.process.wait()
 
+    def last_words(self) -> str:
+        """Return the end of its log: without --keep the file is gone when somebody would look."""
+        said = self.log.read_bytes()[-LAST_WORDS_BYTES:].decode("utf-8", "replace").split("\n")
+        last = next((line for line in reversed(said) if line.strip()), "")
+        whole = "see all of its log with: borderscout demo --keep DIR"
+        return f"it said last: {last}; {whole}" if last else f"it said nothing; {whole}"
+
     def check(self) -> None:
         """Raise when it has died by itself."""
         if self.process is not None and self.process.returncode is not None:
             raise EnvironmentFailure(
-                f"{self.name} ended with status {self.process.returncode}", hint=f"read {self.log}"
+                f"{self.name} ended with status {self.process.returncode}", hint=self.last_words()
             )
 
 
@@ -150,9 +158,8 @@ class DemoCluster:
             return False
 
         if not await until(is_ready, READY_S):
-            log = self.players[name].log
             raise EnvironmentFailure(
-                f"{name} is not ready after {READY_S:.0f} s", hint=f"read {log}"
+                f"{name} is not ready after {READY_S:.0f} s", hint=self.players[name].last_words()
             )
 
     async def ask(
