@@ -203,7 +203,10 @@ class Commits:
             # A fault of ours, such as text that SQLite cannot hold. Nobody may wait for ever for
             # a commit that does not come, and half an operation must not be committed.
             what = "a step of the spool failed, and nothing of it was written"
-            self._take_back(pending, EnvironmentFailure(what, hint="look at the log"))
+            self._take_back(
+                pending,
+                EnvironmentFailure(what, hint="its cause: journalctl -u borderscout-satellite"),
+            )
             raise
         self._busy = True
         self._jobs.put(transaction)
