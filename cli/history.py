@@ -5,11 +5,10 @@ Pure: words for what the core answered.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cli.output import when
+from cli.output import value_text, when
 
 CHANGES_MAX = 10  # of one revision; --json has the first two hundred
 VALUE_LENGTH_MAX = 120  # characters of one value
@@ -62,7 +61,7 @@ def _value(body: Mapping[str, Any], name: str) -> str:
         return "unset"
     value = body[name]
     if name.endswith("_us") and isinstance(value, int):
-        return f"{when(value)} UTC" if value else "0"
-    text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+        return f"{when(value)} UTC" if value else "none"
+    text = value_text(value)
     beyond = len(text) - VALUE_LENGTH_MAX
     return text if beyond <= 0 else f"{text[:VALUE_LENGTH_MAX]} (and {beyond} characters)"

@@ -134,6 +134,15 @@ def clock_time(text: str) -> str:
     return text[:19].replace("T", " ")
 
 
+def value_text(value: Any) -> str:
+    """Return a value of a document as people read it, and type it."""
+    if value is None:
+        return "none"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+
+
 def octets(count: int) -> str:
     """Return a size as people read it."""
     size = float(count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 import typer
@@ -25,6 +25,7 @@ from cli.output import (
     print_lines,
     print_table,
     say_warnings,
+    value_text,
     when,
 )
 from common.preferences import POLICY_KEYS, Kind
@@ -53,7 +54,7 @@ def show(
         if as_json:
             print_json(found)
         else:
-            values = [(key, _shown(value)) for key, value in found["values"].items()]
+            values = [(key, value_text(value)) for key, value in found["values"].items()]
             print_table(("!Key", "Value"), values, title=found["scope"])
         return
     documents = client.ask("GET", "/api/v1/documents", query={"kind": kind})["documents"]
@@ -86,7 +87,9 @@ def set_(
     if as_json:
         print_json(found)
     else:
-        console.print(f"revision {found['revision']}: {plain(found['scope'])}")
+        stands = ", ".join(f"{key}={value_text(value)}" for key, value in found["values"].items())
+        words = f"{found['scope']}: {stands or 'nothing is set any more'}"
+        console.print(f"revision {found['revision']}: {plain(words)}")
 
 
 @app.command(epilog="Example: borderscout policy apply documents.json")
@@ -107,7 +110,8 @@ def apply(
     if as_json:
         print_json(found)
     else:
-        console.print(f"revision {found['revision']}")
+        stands = "" if found["changed"] else " stands: all of it was so already"
+        console.print(f"revision {found['revision']}{stands}")
 
 
 @app.command(epilog="Example: borderscout policy history --limit 10")
@@ -164,7 +168,8 @@ def explain(
     if found["hold"] is not None:
         console.print(f"ordered: {plain(order_in_words(found['hold']))}")
     rows = [
-        (key["key"], _shown(key["value"]), key["from"], key["meaning"]) for key in found["policy"]
+        (key["key"], value_text(key["value"]), key["from"], key["meaning"])
+        for key in found["policy"]
     ]
     print_table(("!Key", "!Value", "From", "Meaning"), rows)
     if found["lists"]:
@@ -231,7 +236,3 @@ def parse_values(texts: list[str]) -> tuple[dict[str, float | str | None], list[
         except ValueError as error:
             fail(f"{error}; write {key}={known.example}", status=2)
     return wanted, unset
-
-
-def _shown(value: Any) -> str:
-    return "never" if value is None else str(value) or '""'

@@ -74,11 +74,13 @@ async def documents(core: Core, _caller: Caller, kind: Kind | None = None) -> di
 @router.post("/documents", summary="Publish documents as one revision")
 async def publish(core: Core, who: Caller, change: PublishRequest) -> dict[str, Any]:
     found = await asyncio.to_thread(documents_of, change.documents)
+    before = core.database.preferences.position
     position = await core.database.preferences.publish(
         found, who=who, comment=change.comment, base=change.base
     )
     return _published(position) | {
-        "warnings": await _warnings(core.database.preferences.current, found)
+        "changed": position != before,
+        "warnings": await _warnings(core.database.preferences.current, found),
     }
 
 

@@ -177,7 +177,7 @@ async def test_policy_set_takes_a_key_out_with_an_empty_value(core: Face, shell:
 
     assert made["values"] == {"score.drop": None, "virus": "drop"}
     shown = (await shell("policy", "show", "domain/acme.example")).out
-    assert "never" in shown
+    assert "none" in shown
     everything = (await shell("policy", "show", "--json")).lines
     assert [(one["kind"], one["key"]) for one in everything] == [("policy", "domain/acme.example")]
 
@@ -190,7 +190,7 @@ async def test_what_was_applied_can_be_shown_and_applied_again(
     for content in (documents, {"revision": 1, "documents": documents}):
         file.write_text(json.dumps(content))
         (made,) = (await shell("policy", "apply", file, "--json", "--comment", "why")).lines
-        assert made == {"revision": 1, "warnings": []}
+        assert (made["revision"], made["warnings"]) == (1, [])
 
     conflict = (await shell("policy", "apply", file, "--base", "0")).check_failed()
     assert "the current one is 1" in conflict

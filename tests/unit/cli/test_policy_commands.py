@@ -121,10 +121,10 @@ async def test_the_history_shows_values_before_and_after(core: Face, shell: Shel
 
     told = [line for line in text.splitlines() if line.startswith("  ")]
     assert told == [
-        "  policy domain/acme.example is removed: it was score.drop null, score.mark 6.0",
-        "  policy domain/acme.example: score.mark 4.0 -> 6.0, virus drop -> unset,"
-        " score.drop unset -> null",
-        "  policy domain/acme.example is new: score.mark 4.0, virus drop",
+        "  policy domain/acme.example is removed: it was score.drop none, score.mark 6",
+        "  policy domain/acme.example: score.mark 4 -> 6, virus drop -> unset,"
+        " score.drop unset -> none",
+        "  policy domain/acme.example is new: score.mark 4, virus drop",
         '  route acme.example is new: customer acme, deliver_to ["mail.acme.example:25"]',
     ]
     assert "by admin: first" in text

@@ -176,7 +176,7 @@ async def test_documents_are_published_as_one_revision_and_read_back(face: Face)
         {"kind": "policy", "key": "cluster", "body": {"virus": "drop"}},
     ]
     made = await face.ask("POST", "/api/v1/documents", json={"documents": given, "comment": "c"})
-    assert made == {"revision": 1, "warnings": []}
+    assert made == {"revision": 1, "changed": True, "warnings": []}
 
     read = await face.ask("GET", "/api/v1/documents")
     assert [(one["kind"], one["key"]) for one in read["documents"]] == [
@@ -184,7 +184,7 @@ async def test_documents_are_published_as_one_revision_and_read_back(face: Face)
         ("policy", "cluster"),
     ]
     again = await face.ask("POST", "/api/v1/documents", json={"documents": read["documents"]})
-    assert again == made
+    assert again == made | {"changed": False}
     routes = await face.ask("GET", "/api/v1/documents", params={"kind": "route"})
     assert len(routes["documents"]) == 1
 
@@ -234,7 +234,7 @@ async def test_a_base_that_is_not_the_newest_revision_is_a_conflict(face: Face) 
     )
     assert problem["remedy"]
     made = await face.ask("POST", "/api/v1/documents", json={"documents": documents, "base": 1})
-    assert made == {"revision": 2, "warnings": []}
+    assert made == {"revision": 2, "changed": True, "warnings": []}
 
 
 async def test_the_history_tells_who_changed_what_and_rollback_brings_it_back(face: Face) -> None:
