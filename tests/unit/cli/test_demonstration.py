@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.demonstration.cast import Player
+from cli.demonstration.cluster import DemoProcess
 from common.errors import EnvironmentFailure
 
 
@@ -21,13 +21,13 @@ from common.errors import EnvironmentFailure
 async def test_who_dies_is_told_with_its_last_words_since_its_log_may_be_gone(
     tmp_path: Path, script: str, said: str
 ) -> None:
-    player = Player("core", [sys.executable, "-c", script], tmp_path / "core.log")
-    await player.start()
-    assert player.process is not None
-    await player.process.wait()
+    process = DemoProcess("core", [sys.executable, "-c", script], tmp_path / "core.log")
+    await process.start()
+    assert process.process is not None
+    await process.process.wait()
 
     with pytest.raises(EnvironmentFailure) as caught:
-        player.check()
+        process.check()
 
     assert str(caught.value).startswith(f"core ended with status 3; {said}")
     assert "borderscout demo --keep DIR" in caught.value.hint
