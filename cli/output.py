@@ -96,7 +96,7 @@ def print_table(
     for row in cells:
         table.add_row(*row)
     wide = Console(highlight=False, width=_width())
-    wide.print(Padding(table, (0, 0, 0, indent)))
+    wide.print(Padding(table, (0, 0, 0, indent), expand=False))
 
 
 def print_facts(facts: Sequence[tuple[str, str]]) -> None:

@@ -148,6 +148,7 @@ def rollback(
         print_json(found)
     else:
         console.print(f"revision {found['revision']} holds what revision {revision} held")
+        console.print("what that changed: borderscout policy history --limit 1")
 
 
 @app.command(epilog="Example: borderscout policy explain x@acme.example")
@@ -212,8 +213,9 @@ def _fate(client: Client, domain: str) -> str:
             f"{domain} has no route: we take no mail for it;"
             " see the domains with: borderscout policy show --kind route"
         )
+    here = what_is_held(domain, found) if found["holds"] else "what of it is still at the sites"
     return (
-        f"new mail for {domain} would be refused; {what_is_held(domain, found)} would wait for"
+        f"new mail for {domain} would be refused; {here} would wait for"
         " a route until its days are over, and then go back to the senders (at once with:"
         f" borderscout hold bounce {domain}, before this)"
     )

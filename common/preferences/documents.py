@@ -161,7 +161,8 @@ def check_document(document: Document) -> CheckedDocument:
             return CheckedDocument(kind, key, document.revision, b"", True)
         parsed = parse_body(kind, document.body)
     except ValidationError as error:
-        raise DocumentRefused(document.kind, document.key, _first_reason(error)) from None
+        reason = _first_reason(error, BODIES[kind])
+        raise DocumentRefused(document.kind, document.key, reason) from None
     except (AddressError, ValueError) as error:
         raise DocumentRefused(document.kind, document.key, str(error)) from None
     return CheckedDocument(kind, key, document.revision, document.body, False, parsed)
@@ -201,10 +202,20 @@ def new_tombstone(kind: str, key: str) -> CheckedDocument:
     return check_document(Document(kind, key, 0, b"", removed=True))
 
 
-def _first_reason(error: ValidationError) -> str:
+def _first_reason(error: ValidationError, body: type[Body]) -> str:
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}" if place else first["msg"]
+    match first["type"]:  # the validator's own words, but where they tell a person little
+        case "string_pattern_mismatch":
+            field = body.model_fields[str(first["loc"][0])]
+            what = f"{field.description}, not {str(first['input'])[:80]!r}"
+        case "extra_forbidden":
+            what = f"no such field; there are {', '.join(body.model_fields) or 'none'}"
+        case "missing":
+            what = "this field is needed"
+        case _:
+            what = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {what}" if place else what
 
 
 def canonical_key(kind: Kind, key: str) -> str:

@@ -229,3 +229,17 @@ async def test_an_entry_that_has_ended_is_shown_as_such_and_explains_nothing(
 
     assert "2021-01-01 00:00:00 (ended)" in shown
     assert "partner.example" not in explained
+
+
+async def test_a_fault_of_the_core_points_to_a_log_in_which_it_stands(
+    core: Face, shell: Shell, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(**_query: Any) -> list[Any]:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(core.database.preferences, "history", broken)
+
+    line = (await shell("policy", "history")).check_failed()
+
+    assert "journalctl -u borderscout-core" in line
+    assert "RuntimeError: out of order" in caplog.text

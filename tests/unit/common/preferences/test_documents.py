@@ -222,3 +222,23 @@ def test_every_kind_of_document_and_its_removal_is_shown_by_an_example_that_is_t
 def test_every_field_of_a_body_says_what_it_means(kind: Kind) -> None:
     for name, field in BODIES[kind].model_fields.items():
         assert field.description, name
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "said"),
+    [
+        (Kind.RULE, {**RULE, "field": "subjct"}, "field: where it looks: `subject`, `sender` or "),
+        (Kind.ENGINE, {"requird": False}, "requird: no such field; there are required"),
+        (Kind.ROUTE, {"customer": "acme"}, "deliver_to: this field is needed"),
+        (Kind.ROUTE, {**ROUTE, "deliver_to": ["a:x"]}, "deliver_to: 'a:x' has no valid port; "),
+        (Kind.POLICY, {"scre": 1}, "'scre' is no policy key; there are score.mark, "),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_said_in_words_of_the_documentation(
+    kind: Kind, body: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(DocumentRefused) as caught:
+        check_document(document(kind, BODIES[kind].example_key, **body))
+
+    assert caught.value.reason.startswith(said)
+    assert "docs/documents.md" in caught.value.hint
