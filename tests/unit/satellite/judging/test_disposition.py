@@ -103,6 +103,16 @@ def test_the_defaults_are_those_of_the_policy_keys(
     assert (disposed.disposition, disposed.marked) == (done, marked)
 
 
+@pytest.mark.parametrize("kind", FindingKind)
+def test_each_finding_is_weighed_by_the_policy_key_of_its_name(kind: FindingKind) -> None:
+    others = {other.value: "mark" for other in FindingKind if other is not kind}
+
+    disposed = judge(Finding(kind, "clamav", ""), by=policy(**{**others, kind.value: "quarantine"}))
+
+    assert disposed.disposition is Done.QUARANTINE
+    assert f"policy {kind.value}=quarantine (domain/acme.example)" in disposed.reason
+
+
 def test_a_white_list_never_delivers_a_virus() -> None:
     disposed = judge(VIRUS, scoring=Scoring(total=50.0, allowed=WHITE))
 
