@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 from urllib.parse import quote
 
 import typer
@@ -39,7 +39,7 @@ def list_(
 ) -> None:
     """List who is away, at which sites, since when and why, and what is held for them."""
     client = Client(url, token_file)
-    found = _of_ours(client, domain) if domain else _holds(client, domain)
+    found = _of_ours_or_held(client, domain) if domain else _holds(client, domain)
     if as_json:
         print_lines(found["orders" if orders else "holds"])
     elif orders:
@@ -106,7 +106,7 @@ def bounce(
 ) -> None:
     """Give the mail that is held for a domain back to its senders, for good."""
     client = Client(url, token_file)
-    found = _of_ours(client, domain)
+    found = _of_ours_or_held(client, domain)
     accepted = "" if before is None else f", as far as accepted before {before:%Y-%m-%d %H:%M:%S}"
     confirm(f"{what_is_held(domain, found)} would go back to the senders{accepted}", yes=yes)
     when: int | str = "now"
@@ -138,11 +138,23 @@ def _of_ours(client: Client, domain: str) -> dict[str, Any]:
     """Return what is held for a domain and ordered for it, once it is one of ours."""
     found = _holds(client, domain)
     if found["route"] is None:
-        fail(
-            f"{domain} has no route: we take no mail for it;"
-            " see the domains with: borderscout policy show --kind route"
-        )
+        _fail_without_route(domain)
     return found
+
+
+def _of_ours_or_held(client: Client, domain: str) -> dict[str, Any]:
+    """Return the same also of a domain that has lost its route while mail is held for it."""
+    found = _holds(client, domain)
+    if found["route"] is None and not found["holds"]:
+        _fail_without_route(domain)
+    return found
+
+
+def _fail_without_route(domain: str) -> NoReturn:
+    fail(
+        f"{domain} has no route: we take no mail for it;"
+        " see the domains with: borderscout policy show --kind route"
+    )
 
 
 def _order(

@@ -215,9 +215,8 @@ def _fate(client: Client, domain: str) -> str:
         )
     here = what_is_held(domain, found) if found["holds"] else "what of it is still at the sites"
     return (
-        f"new mail for {domain} would be refused; {here} would wait for"
-        " a route until its days are over, and then go back to the senders (at once with:"
-        f" borderscout hold bounce {domain}, before this)"
+        f"new mail for {domain} would be refused; {here} would wait for a route until its days are"
+        f" over, and then go back to the senders (at once with: borderscout hold bounce {domain})"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -66,8 +66,8 @@ async def holds(
 
 @router.patch("/{domain}", summary="Extend, redirect or bounce what is held for a domain")
 async def order(core: Core, who: Caller, domain: str, change: HoldRequest) -> dict[str, Any]:
-    name = _of_ours(core, domain)
     given = _given(core, change)
+    name = _of_ours(core, domain, given)
     reason = given.get("reason", "")
     made = await core.database.preferences.revise(
         lambda current: [ordered(name, current.hold_order(name), given)],
@@ -95,15 +95,23 @@ async def clear(core: Core, who: Caller, domain: str) -> dict[str, Any]:
     return {"revision": position.revision, "domain": name, "order": None}
 
 
-def _of_ours(core: Services, domain: str) -> str:
+def _of_ours(core: Services, domain: str, given: Mapping[str, Any]) -> str:
+    """Return a domain's name, once it has a route; held mail can go back without one."""
     name = parse_domain(domain)
-    if core.database.preferences.current.document(Kind.ROUTE, name) is None:
+    has_route = core.database.preferences.current.document(Kind.ROUTE, name) is not None
+    only_returns = given.keys() <= {"bounce_before_us", "reason"}
+    if not has_route and not (only_returns and _is_held_anywhere(core, name)):
         raise Problem(
             404,
             f"{name} has no route: we take no mail for it",
             "see the domains with: borderscout policy show --kind route",
         )
     return name
+
+
+def _is_held_anywhere(core: Services, name: str) -> bool:
+    nodes = core.link.fleet.nodes(now_s=core.clock.monotonic_s())
+    return any(hold.destination == name for node in nodes for hold in node.holds)
 
 
 def _given(core: Services, change: HoldRequest) -> dict[str, Any]:

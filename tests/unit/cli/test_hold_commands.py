@@ -243,6 +243,17 @@ async def test_a_domain_without_a_route_is_told_so(
     assert "nobody.example has no route" in (await shell("hold", *command)).check_failed()
 
 
+async def test_mail_of_a_domain_that_was_unrouted_is_listed_and_can_be_sent_back(
+    core: Face, shell: Shell
+) -> None:
+    await fill(core)
+    assert (await shell("policy", "unroute", ACME, "--yes", "--no-wait")).status == 0
+
+    assert ACME in (await shell("hold", "list", ACME)).out
+    assert "back to its senders" in (await shell("hold", "bounce", ACME, "--yes", "--no-wait")).out
+    assert f"{ACME} has no route" in (await shell("hold", "extend", ACME, "--days", "9")).err
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -203,6 +203,19 @@ async def test_a_domain_without_a_route_is_told_so(face: Face, domain: str) -> N
     await face.refused(404, "DELETE", path)
 
 
+async def test_what_is_held_for_a_domain_that_has_lost_its_route_can_still_go_back(
+    face: Face,
+) -> None:
+    face.hear()  # it holds mail for acme.example, which has no route any more
+
+    made = await face.ask("PATCH", PATH, json={"bounce_before_us": "now", "reason": "left us"})
+
+    assert made["order"]["bounce_before"]
+    for order in ({"hold_days": 9}, {"deliver_to": ["b.example:25"], "bounce_before_us": "now"}):
+        problem = await face.refused(404, "PATCH", PATH, json=order)
+        assert "acme.example has no route" in problem["title"]
+
+
 async def test_what_is_no_domain_is_a_problem(face: Face) -> None:
     for method, more in (("PATCH", {"json": {"hold_days": 9}}), ("DELETE", {})):
         await face.refused(400, method, "/api/v1/holds/-", **more)
