@@ -70,7 +70,7 @@ def remove(
     """Remove an entry."""
     query = {"scope": scope, "pattern": pattern}
     found = Client(url, token_file).ask("DELETE", f"/api/v1/lists/{colour}", query=query)
-    _done(found, as_json)
+    _done(found, as_json, " is removed")
 
 
 @app.command(epilog="Example: borderscout list show black cluster")
@@ -118,8 +118,8 @@ def _replacement(stood: dict[str, Any], entry: dict[str, Any]) -> str:
     return f"it replaces what stood {since}, {until}{reason}"
 
 
-def _done(found: dict[str, object], as_json: bool) -> None:
+def _done(found: dict[str, Any], as_json: bool, what: str = "") -> None:
     if as_json:
         print_json(found)
     else:
-        console.print(f"revision {found['revision']}: {plain(found['key'])}")
+        console.print(f"revision {found['revision']}: {plain(found['key'])}{what}")

@@ -165,9 +165,12 @@ class _Declared:
     meaning: str
     example: str
     name: str
+    is_of_domain: bool
 
 
-def _key(form: Form, meaning: str, *, example: str, name: str = "") -> dict[str, _Declared]:
+def _key(
+    form: Form, meaning: str, *, example: str, name: str = "", is_of_domain: bool = False
+) -> dict[str, _Declared]:
     """Return the metadata of a field that is a policy key.
 
     Args:
@@ -175,8 +178,9 @@ def _key(form: Form, meaning: str, *, example: str, name: str = "") -> dict[str,
         meaning: in a line, for people.
         example: a value other than the default, as it is typed.
         name: where the key is not called as the field is.
+        is_of_domain: it is asked for a domain as a whole, so that no recipient has one of his own.
     """
-    return {"policy": _Declared(form, meaning, example, name)}
+    return {"policy": _Declared(form, meaning, example, name, is_of_domain)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,12 +246,20 @@ class Policy:
     )
     tls: TlsPolicy = field(
         default=TlsPolicy.OPPORTUNISTIC,
-        metadata=_key(Choice(tuple(TlsPolicy)), "how mail leaves for a domain", example="required"),
+        metadata=_key(
+            Choice(tuple(TlsPolicy)),
+            "how mail leaves for a domain",
+            example="required",
+            is_of_domain=True,
+        ),
     )
     eight_bit: EightBit = field(
         default=EightBit.SEND,
         metadata=_key(
-            Choice(tuple(EightBit)), "8-bit mail for a host without 8BITMIME", example="refuse"
+            Choice(tuple(EightBit)),
+            "8-bit mail for a host without 8BITMIME",
+            example="refuse",
+            is_of_domain=True,
         ),
     )
     notice_hours: float | None = field(
@@ -256,6 +268,7 @@ class Policy:
             Number(0.1, 720.0, "hours", is_optional=True),
             "hours after which a sender is told of a delay; none: never",
             example="4",
+            is_of_domain=True,
         ),
     )
     drain_rate: float | None = field(
@@ -264,6 +277,7 @@ class Policy:
             Number(0.1, 100_000.0, "messages per second", is_optional=True),
             "messages per second and shard to a server that is back; none: as fast as it takes",
             example="10",
+            is_of_domain=True,
         ),
     )
     scan: ScanMoment = field(
@@ -294,6 +308,7 @@ class PolicyKey:
         form: what it may hold.
         meaning: in a line, for people.
         example: a value other than the default, as it is typed.
+        is_of_domain: it is asked for a domain as a whole, so that no recipient has one of his own.
     """
 
     name: str
@@ -302,6 +317,7 @@ class PolicyKey:
     form: Form
     meaning: str
     example: str
+    is_of_domain: bool
 
     def parse(self, value: object) -> PolicyValue:
         """Return a value of JSON as the policy holds it, or raise ValueError."""
@@ -332,6 +348,7 @@ def _declared_keys() -> Iterable[PolicyKey]:
                 form=declared.form,
                 meaning=declared.meaning,
                 example=declared.example,
+                is_of_domain=declared.is_of_domain,
             )
 
 

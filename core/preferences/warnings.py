@@ -1,7 +1,8 @@
-"""Does a change concern a customer, a domain or a recipient that nobody has?
+"""Is a change published that does nothing: for whom nobody has, or where nobody asks?
 
-Pure. Such a change is published all the same: a policy may be there before its customer is. But it
-is said, since most such names are slips of the hand, and a policy with one does nothing.
+Pure. A customer, a domain or a recipient that nobody has is taken all the same: a policy may be
+there before its customer is. But it is said, since most such names are slips of the hand. So is a
+key in a recipient's policy that is asked for the domain as a whole.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from common.address import domain_of
-from common.preferences import Document, Kind, Preferences, Scope, ScopeLevel
-from common.preferences.bodies import RouteBody
+from common.preferences import POLICY_KEYS, Document, Kind, Preferences, Scope, ScopeLevel
+from common.preferences.bodies import PolicyBody, RouteBody
 from common.preferences.documents import canonical_key
 from core.preferences.ledger import scope_of
 
@@ -29,12 +30,31 @@ def warnings(current: Preferences, documents: Iterable[Document]) -> list[str]:
     found: list[str] = []
     known = _Known(current)
     for scope in dict.fromkeys(_scopes(current, documents)):
-        what = known.complaint(scope)
-        if what and len(found) == WARNINGS_MAX:
-            return [*found, "there are more of this kind"]
-        if what:
-            found.append(f"{scope}: {what}")
+        for what in (known.complaint(scope), _without_effect(current, scope)):
+            if what and len(found) == WARNINGS_MAX:
+                return [*found, "there are more of this kind"]
+            if what:
+                found.append(f"{scope}: {what}")
     return found
+
+
+def _without_effect(current: Preferences, scope: Scope) -> str:
+    """Return which keys a recipient's policy sets for nothing; empty when there are none."""
+    document = current.document(Kind.POLICY, str(scope))
+    if scope.level is not ScopeLevel.RECIPIENT or document is None:
+        return ""
+    body = document.body_as(PolicyBody)
+    keys = [
+        key.name
+        for key in POLICY_KEYS.values()
+        if key.is_of_domain and key.attribute in body.settings
+    ]
+    if not keys:
+        return ""
+    return (
+        f"{', '.join(keys)} is asked for the domain as a whole, and does nothing here;"
+        f" set it with: borderscout policy set domain/{domain_of(scope.name)}"
+    )
 
 
 def _scopes(current: Preferences, documents: Iterable[Document]) -> Iterator[Scope]:

@@ -13,9 +13,8 @@ HEAD = """# Policy keys
 
 A policy says what is done with what was found, key by key, in one scope: `cluster`,
 `customer/NAME`, `domain/NAME` or `recipient/ADDRESS`. For each recipient and each key the nearest
-scope that says something wins; where none does, the default holds. How mail leaves for a domain
-(`tls`, `eight_bit`, `notice_hours`, `drain_rate`) is asked for the domain as a whole: what a
-recipient's scope says of these does nothing.
+scope that says something wins; where none does, the default holds. What is marked with * is asked
+for the domain as a whole: in a recipient's scope it does nothing.
 
 ```
 borderscout policy set domain/acme.example score.mark=4 score.drop=25
@@ -51,7 +50,7 @@ def _value(value: PolicyValue) -> str:
 
 def _row(key: PolicyKey) -> str:
     cells = (
-        f"`{key.name}`",
+        f"`{key.name}`{' *' if key.is_of_domain else ''}",
         key.meaning,
         key.form.described,
         _value(key.default),

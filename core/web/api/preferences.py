@@ -129,15 +129,15 @@ async def explain(
     recipient = str(parse_address(recipient))
     current = core.database.preferences.current
     scopes = current.scopes(recipient)
-    resolved = current.policy(recipient)
     domain = domain_of(recipient)
+    own, domains = current.policy(recipient), current.domain_policy(domain)
     route, order = current.document(Kind.ROUTE, domain), current.hold_order(domain)
     body = route.body_as(RouteBody) if route is not None else None
     keys = [
         {
             "key": name,
-            "value": key.value_in(resolved),
-            "from": key.source_in(resolved),
+            "value": key.value_in(domains if key.is_of_domain else own),
+            "from": key.source_in(domains if key.is_of_domain else own),
             "meaning": key.meaning,
         }
         for name, key in POLICY_KEYS.items()

@@ -78,3 +78,15 @@ def test_a_name_is_said_once_and_a_flood_ends() -> None:
 
     assert len(said(many[0], document("list", "white/domain/d0.example/a.example", {}))) == 1
     assert len(said(*many)) == WARNINGS_MAX + 1
+
+
+def test_a_key_of_the_domain_in_a_policy_of_a_recipient_is_said() -> None:
+    body = {"tls": "required", "virus": "drop"}
+
+    (line,) = said(document("policy", "recipient/joe@listed.example", body))
+
+    assert line == (
+        "recipient/joe@listed.example: tls is asked for the domain as a whole, and does nothing"
+        " here; set it with: borderscout policy set domain/listed.example"
+    )
+    assert said(document("policy", "domain/acme.example", body)) == []

@@ -293,6 +293,23 @@ async def test_explain_says_where_each_part_comes_from(face: Face) -> None:
     ]
 
 
+async def test_explain_says_what_mail_leaves_by_and_not_what_a_recipient_sets_for_nothing(
+    face: Face,
+) -> None:
+    await publish(
+        face,
+        route(),
+        document("policy", "domain/acme.example", {"tls": "required"}),
+        document("policy", "recipient/x@acme.example", {"tls": "verified", "eight_bit": "refuse"}),
+    )
+
+    found = await face.ask("GET", "/api/v1/explain", params={"recipient": "x@acme.example"})
+
+    keys = {one["key"]: (one["value"], one["from"]) for one in found["policy"]}
+    assert keys["tls"] == ("required", "domain/acme.example")
+    assert keys["eight_bit"] == ("send", "default")
+
+
 async def test_explain_leaves_out_what_has_ended(face: Face) -> None:
     now_us = face.services.clock.now_us()
     await publish(
