@@ -1,4 +1,4 @@
-"""Is a change published that does nothing: for whom nobody has, or where nobody asks?
+"""Which published changes do nothing, since nobody has that name or nobody asks there?
 
 Pure. A customer, a domain or a recipient that nobody has is taken all the same: a policy may be
 there before its customer is. But it is said, since most such names are slips of the hand. So is a
