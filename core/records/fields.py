@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from core.records.bounds import LINE_LENGTH_MAX, TIME_US_MAX, storable, whole_number
+from common.records.bounds import LINE_LENGTH_MAX, TIME_US_MAX, storable, whole_number
 
 
 class FieldsUnreadable(ValueError):

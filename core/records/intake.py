@@ -17,14 +17,14 @@ from common.errors import PeerError
 from common.identity import ShardIdentity
 from common.ids import is_ulid
 from common.records import FIELDS_BYTES_MAX, Event, LogRecord
-from common.states import OUTCOMES, State
-from core.records.bounds import (
+from common.records.bounds import (
     LABEL_LENGTH_MAX,
     NAME_LENGTH_MAX,
     TIME_US_MAX,
     VERDICTS_MAX,
     whole_number,
 )
+from common.states import OUTCOMES, State
 from core.records.fields import Fields
 from core.records.messages import Message, RecipientCopy
 

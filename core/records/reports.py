@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from common.records.bounds import TIME_US_MAX
 from common.states import OUTCOMES, State
-from core.records.bounds import TIME_US_MAX
 from core.records.search import iso_time
 
 DAY_US = 86_400_000_000

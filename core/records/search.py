@@ -15,7 +15,7 @@ from typing import Any
 from common.address import AddressError, parse_address, parse_domain
 from common.ids import is_ulid
 from common.records import Event
-from core.records.bounds import LINE_LENGTH_MAX, VERDICTS_MAX, storable
+from common.records.bounds import LINE_LENGTH_MAX, VERDICTS_MAX, storable
 from core.records.fields import Fields, FieldsUnreadable, parse_object
 from core.records.messages import Message, RecipientCopy
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from sqlalchemy import Connection, insert, select
 
 from common.clock import Clock
+from common.records.bounds import LABEL_LENGTH_MAX, NAME_LENGTH_MAX, storable
 from core.people.audit import AuditEntry
-from core.records.bounds import LABEL_LENGTH_MAX, NAME_LENGTH_MAX, storable
 from core.store import tables
 from core.store.writer import StoreReader, StoreWriter
 

@@ -15,14 +15,14 @@ from common.address import domain_of, fold
 from common.field_kinds import FieldKind, field_kinds
 from common.identity import ShardIdentity
 from common.link import Case
-from core.quarantine.cases import CaseState, KeptCase, UnknownCase
-from core.records.bounds import (
+from common.records.bounds import (
     LABEL_LENGTH_MAX,
     NAME_LENGTH_MAX,
     TIME_US_MAX,
     storable,
     whole_number,
 )
+from core.quarantine.cases import CaseState, KeptCase, UnknownCase
 from core.store import tables
 
 

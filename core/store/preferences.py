@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from common.clock import Clock
 from common.preferences import Document, Epoch, Kind, Position, Preferences
+from common.records.bounds import NAME_LENGTH_MAX, storable
 from common.tasks import finish
 from core.preferences.ledger import (
     Change,
@@ -25,7 +26,6 @@ from core.preferences.ledger import (
     plan,
     restored,
 )
-from core.records.bounds import NAME_LENGTH_MAX, storable
 from core.store import history, tables
 from core.store.audit import write_entry
 from core.store.subscribers import Subscribers

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, and_, insert, select, update
 from common.clock import Clock
 from common.identity import ShardIdentity, check_identity
 from common.records import FIELDS_BYTES_MAX, Event, LogRecord
+from common.records.bounds import LABEL_LENGTH_MAX, storable
 from core.records import intake
-from core.records.bounds import LABEL_LENGTH_MAX, storable
 from core.records.fields import Fields, FieldsUnreadable
 from core.records.messages import Message
 from core.records.reports import EVER_US, Report, ReportGroup

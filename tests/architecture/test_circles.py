@@ -32,8 +32,8 @@ VIOLATIONS = {
     "core/store/schema.py": "core.custody.bodies",
     "core/quarantine/retention.py": "core.store.schema",
     "core/people/audit.py": "core.preferences.ledger",
-    "core/records/bounds.py": "core.quarantine.retention",
-    "core/settings.py": "core.records.bounds",
+    "core/records/messages.py": "core.quarantine.retention",
+    "core/settings.py": "core.records.messages",
 }
 
 

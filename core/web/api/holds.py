@@ -12,10 +12,10 @@ from common.address import parse_domain
 from common.preferences import Kind
 from common.preferences.bodies import TARGETS_MAX, HoldBody
 from common.preferences.documents import new_tombstone
+from common.records.bounds import TIME_US_MAX
 from common.reports import HoldReport
 from core.fleet.fleet import NodeStatus, SatelliteState
 from core.preferences.orders import ordered
-from core.records.bounds import TIME_US_MAX
 from core.records.search import iso_time
 from core.web.request.caller import Caller
 from core.web.request.problems import Problem

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
+from common.records.bounds import TIME_US_MAX
 from core.quarantine.cases import CaseState, KeptCase, UnknownCase
-from core.records.bounds import TIME_US_MAX
 from core.web.request.caller import Caller
 from core.web.request.services import Core, Services
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.records.bounds import storable, whole_number
+from common.records.bounds import storable, whole_number
 from core.records.fields import Fields, FieldsUnreadable, parse_object
 
 

@@ -12,6 +12,7 @@ LINE_LENGTH_MAX = 2_000  # characters: subjects, replies, reasons
 
 VERDICTS_MAX = 64  # of one message; more engines and filters than any node runs
 
+NUMBER_MAX = (1 << 63) - 1  # what a column of both databases holds
 TIME_US_MAX = 253_402_300_799_999_999  # the last microsecond of the year 9999
 
 
@@ -23,7 +24,7 @@ def storable(text: str, *, length_max: int = LINE_LENGTH_MAX) -> str:
     return cut.encode("utf-8", "replace").decode("utf-8")
 
 
-def whole_number(value: object, *, highest: int = (1 << 63) - 1) -> int:
+def whole_number(value: object, *, highest: int = NUMBER_MAX) -> int:
     """Return a number from 0 up to ``highest``; anything else is 0 or the nearer end."""
     if isinstance(value, bool) or not isinstance(value, int):
         return 0

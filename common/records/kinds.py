@@ -1,0 +1,131 @@
+"""What can one field of a log record hold, and how is it written and read?
+
+Pure. Every value is read with a type and a bound; what is missing or of another type reads as
+nothing. A record is data from outside: it is never refused for its content, and never believed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from json.encoder import encode_basestring
+from typing import Any
+
+from common.records.bounds import TIME_US_MAX, storable, whole_number
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of value.
+
+    Args:
+        write: returns a value of this kind as JSON.
+        read: returns a value of this kind for anything that JSON can hold.
+        shown: the kind and its bound, for the documentation.
+        item: the class of an object in a list.
+    """
+
+    write: Callable[[Any], str]
+    read: Callable[[object], Any]
+    shown: str
+    item: type[Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The key of a field in JSON, where it is not the field's own name."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutWhenEmpty:
+    """The field is not written when there is nothing in it."""
+
+
+def text(length_max: int) -> Kind:
+    """Return the kind of a text of at most so many characters; empty when there is none."""
+
+    def read(value: object) -> str:
+        return storable(value, length_max=length_max) if isinstance(value, str) else ""
+
+    return Kind(encode_basestring, read, f"text, {length_max:_} characters")
+
+
+def text_or_none(length_max: int) -> Kind:
+    """Return the kind of a text that may be absent."""
+
+    def write(value: str | None) -> str:
+        return "null" if value is None else encode_basestring(value)
+
+    def read(value: object) -> str | None:
+        return storable(value, length_max=length_max) if isinstance(value, str) else None
+
+    return Kind(write, read, f"text, {length_max:_} characters, or null")
+
+
+def number(highest: int) -> Kind:
+    """Return the kind of a whole number from 0 up to ``highest``."""
+
+    def read(value: object) -> int:
+        return whole_number(value, highest=highest)
+
+    return Kind(int.__repr__, read, "whole number")
+
+
+def time() -> Kind:
+    """Return the kind of a time within the years that can be shown."""
+
+    def read(value: object) -> int:
+        return whole_number(value, highest=TIME_US_MAX)
+
+    return Kind(int.__repr__, read, "microseconds since the epoch, UTC")
+
+
+def points() -> Kind:
+    """Return the kind of a score: a finite number; 0 when there is none."""
+
+    def write(value: float) -> str:
+        return repr(value) if math.isfinite(value) else "0.0"  # no other reader takes a NaN
+
+    def read(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return 0.0
+        return float(value) if abs(value) < 1e9 and math.isfinite(value) else 0.0
+
+    return Kind(write, read, "number, below 1e9")
+
+
+def flag() -> Kind:
+    """Return the kind of a claim that is true or not."""
+    return Kind(lambda value: "true" if value else "false", lambda value: value is True, "boolean")
+
+
+def texts(length_max: int) -> Kind:
+    """Return the kind of a list of texts."""
+
+    def write(values: tuple[str, ...]) -> str:
+        return f"[{','.join(map(encode_basestring, values))}]" if values else "[]"
+
+    def read(value: object) -> tuple[str, ...]:
+        found = value if isinstance(value, list) else ()
+        return tuple(storable(one, length_max=length_max) for one in found if isinstance(one, str))
+
+    return Kind(write, read, f"list of texts, {length_max:_} characters each")
+
+
+def counts(length_max: int) -> Kind:
+    """Return the kind of numbers by name."""
+
+    def write(values: Mapping[str, int]) -> str:
+        parts = (f"{encode_basestring(name)}:{value!r}" for name, value in values.items())
+        return f"{{{','.join(parts)}}}"
+
+    def read(value: object) -> dict[str, int]:
+        found = value if isinstance(value, dict) else {}
+        return {
+            storable(name, length_max=length_max): whole_number(one) for name, one in found.items()
+        }
+
+    return Kind(write, read, "object of whole numbers")

@@ -1,0 +1,126 @@
+"""What do the records in a node's life say?
+
+Pure. They belong to no message; otherwise as in ``of_messages``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar
+
+from common.records.bounds import LABEL_LENGTH_MAX, LINE_LENGTH_MAX
+from common.records.events import Event
+from common.records.items import Flag, Label, Line, Name, Number
+from common.records.kinds import Key, LeftOutWhenEmpty, counts, texts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolDamagedRecord:
+    """A start found what it could not read, or what is not ours: which, and what now."""
+
+    event: ClassVar[Event] = Event.SPOOL_DAMAGED
+    written_by: ClassVar[str] = "the spool at a start; one for the whole, more for long lists"
+
+    reason: Annotated[Line, "what was found"]
+    lost: Annotated[Number, "messages of which too little is left"] = 0
+    without_body: Annotated[Number, "messages that are now `damaged`"] = 0
+    scanned_again: Annotated[Number, "messages without their judgement"] = 0
+    records: Annotated[Number, "records of the outbox that are gone"] = 0
+    preferences: Annotated[Flag, "the preferences are gone; the core sends them again"] = False
+    messages: Annotated[
+        tuple[str, ...],
+        texts(LABEL_LENGTH_MAX),
+        LeftOutWhenEmpty(),
+        "ids of those that are lost",
+    ] = ()
+    files: Annotated[
+        tuple[str, ...],
+        texts(LINE_LENGTH_MAX),
+        LeftOutWhenEmpty(),
+        "names of unknown files that were moved aside",
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedRecord:
+    """A worker has started."""
+
+    event: ClassVar[Event] = Event.STARTED
+    written_by: ClassVar[str] = "the worker, after recovery"
+
+    version: Annotated[Label, "of Border Scout"] = ""
+    incarnation: Annotated[Label, "the life of the spool's disk"] = ""
+    found: Annotated[
+        Mapping[str, int], counts(LABEL_LENGTH_MAX), "recipients that recovery found, by state"
+    ] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoppedRecord:
+    """A worker ends in order."""
+
+    event: ClassVar[Event] = Event.STOPPED
+    written_by: ClassVar[str] = "the worker, when its sessions and attempts have ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreferencesAppliedRecord:
+    """A revision of the preferences is in force here."""
+
+    event: ClassVar[Event] = Event.PREFERENCES_APPLIED
+    written_by: ClassVar[str] = "the spool, in the commit that applies it"
+
+    generation: Annotated[Number, "of the epoch: which life of the core's database"]
+    epoch: Annotated[Label, "its identifier"]
+    revision: Annotated[Number, "the revision"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreferencesRefusedRecord:
+    """A revision could not be applied; the last good one stays."""
+
+    event: ClassVar[Event] = Event.PREFERENCES_REFUSED
+    written_by: ClassVar[str] = "the link, once for each problem"
+
+    revision: Annotated[Number, "the one that was refused"]
+    kind: Annotated[Label, "of the document that is to blame; empty: none is"]
+    key: Annotated[Name, "of that document"]
+    reason: Annotated[Line, "what is wrong"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotAcceptingRecord:
+    """The shard takes no mail for now; clients hear a reply of the class 4."""
+
+    event: ClassVar[Event] = Event.NOT_ACCEPTING
+    written_by: ClassVar[str] = "the worker, when the cause changes"
+
+    reason: Annotated[Line, "why, in words"]
+    cause: Annotated[Label, "the class of the reason"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptingRecord:
+    """The shard takes mail again."""
+
+    event: ClassVar[Event] = Event.ACCEPTING
+    written_by: ClassVar[str] = "the worker"
+
+    reason: Annotated[Line, "always empty: as in `not_accepting`"] = ""
+    cause: Annotated[Label, "always empty"] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapRecord:
+    """Records are lost."""
+
+    event: ClassVar[Event] = Event.GAP
+    written_by: ClassVar[str] = (
+        "the core in the place of each lost one; or the spool, one for all, when it mends its"
+        " database"
+    )
+
+    first: Annotated[Number, Key("from"), "sequence of the first lost one"]
+    last: Annotated[Number, Key("to"), "sequence of the last"]
+    reason: Annotated[Line, "why"]
