@@ -7,7 +7,7 @@ whoever reads records; ``docs/records.md`` is drawn from the classes.
 """
 
 from common.records.events import Event
-from common.records.every import AnyRecord, OtherRecord, Record
+from common.records.every import AnyRecord, MessageRecord, Moved, NodeRecord, OtherRecord, Record
 from common.records.items import (
     AnyVerdict,
     AttemptedRecipient,
@@ -72,8 +72,11 @@ __all__ = [
     "HeldRecord",
     "JudgedRecord",
     "LogRecord",
+    "MessageRecord",
+    "Moved",
     "MovedRecipient",
     "MovedRecord",
+    "NodeRecord",
     "NotAcceptingRecord",
     "OtherRecord",
     "PossiblyDeliveredRecord",

@@ -56,6 +56,7 @@ MessageRecord = (
     | ReleasedRecord
     | DamagedRecord
 )
+Moved = DeferredRecord | HeldRecord | FrozenRecord | ResumedRecord | DamagedRecord
 NodeRecord = (
     SpoolDamagedRecord
     | StartedRecord

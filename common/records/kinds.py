@@ -87,7 +87,9 @@ def points() -> Kind:
     """Return the kind of a score: a finite number; 0 when there is none."""
 
     def write(value: float) -> str:
-        return repr(value) if math.isfinite(value) else "0.0"  # no other reader takes a NaN
+        if not math.isfinite(value):
+            return "0.0"  # a NaN is no JSON
+        return float.__repr__(float(value))
 
     def read(value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):

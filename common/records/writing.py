@@ -6,13 +6,15 @@ record that was cut says so by a field ``shortened``.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from common.records.every import RECORDS, Record
 from common.records.log_record import FIELDS_BYTES_MAX
-from common.records.shape import writer_of
+from common.records.shape import fields_of, writer_of
+from common.verdict import Test, Verdict
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _WRITERS = {cls: writer_of(cls) for cls in RECORDS}
@@ -26,10 +28,32 @@ def written(record: Record) -> list[bytes]:
     What is too long because it names many recipients becomes several, each with some of them: a
     recipient that is cut out of a record would have no outcome (P1).
     """
-    encoded = _WRITERS[type(record)](record).encode("utf-8", "replace")
+    write = _WRITERS[type(record)]
+    try:
+        said = write(record)
+    except (TypeError, OverflowError):  # a stranger's engine put anything into its verdict
+        said = write(_mended(record))
+    encoded = said.encode("utf-8", "replace")
     if len(encoded) <= FIELDS_BYTES_MAX:
         return [encoded]
     return encoded_parts(json.loads(encoded))
+
+
+def _mended(record: Record) -> Record:
+    """Return a record of the right types: what is of another reads as nothing, as everywhere."""
+    values = {
+        one.name: one.kind.read(_plain(getattr(record, one.name)))
+        for one in fields_of(type(record))
+    }
+    return type(record)(**values)
+
+
+def _plain(value: object) -> Any:
+    return json.loads(json.dumps(value, default=_as_object))
+
+
+def _as_object(value: object) -> object:
+    return dataclasses.asdict(value) if isinstance(value, Verdict | Test) else str(value)
 
 
 def encoded_parts(fields: Mapping[str, Any]) -> list[bytes]:

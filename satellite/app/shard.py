@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from common.clock import Clock, SystemClock
 from common.errors import BorderScoutError, EnvironmentFailure
-from common.records import Event
+from common.records import AcceptingRecord, NotAcceptingRecord, StoppedRecord
 from common.reports import EngineReport, HoldReport, NodeReport
 from common.settings.satellite import SatelliteSettings
 from common.tasks import keep_running
@@ -36,7 +36,6 @@ from satellite.scanning.run import Scanner
 from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.server import FrontEnd
 from satellite.spool.metrics import SpoolMetrics
-from satellite.spool.model.messages import Outgoing
 from satellite.spool.store import Spool
 
 log = structlog.get_logger()
@@ -139,9 +138,9 @@ class Shard:
     async def say_stopped(self) -> None:
         """Write the record of an end in order."""
         try:
-            await self.spool.note(Outgoing(event=Event.STOPPED))
+            await self.spool.note(StoppedRecord())
         except EnvironmentFailure as error:  # a disk that is full or broken must not hold us
-            log.warning("shard.record_lost", lost=Event.STOPPED.value, reason=error.what)
+            log.warning("shard.record_lost", lost=StoppedRecord.event.value, reason=error.what)
 
     async def close(self) -> None:
         """Let go of what the rooms hold."""
@@ -206,12 +205,15 @@ class Shard:
             return
         self._told_cause = cause
         log.warning("shard.accepting", accepting=refusal is None, reason=self._accepting_reason)
-        event = Event.ACCEPTING if refusal is None else Event.NOT_ACCEPTING
-        fields = {"reason": self._accepting_reason, "cause": str(cause or "")}
+        record = (
+            AcceptingRecord()
+            if refusal is None
+            else NotAcceptingRecord(reason=refusal.detail, cause=str(refusal.cause))
+        )
         try:
-            await self.spool.note(Outgoing(event=event, fields=fields))
+            await self.spool.note(record)
         except BorderScoutError as error:  # the very disk that is full
-            log.warning("shard.record_lost", lost=event.value, reason=error.what)
+            log.warning("shard.record_lost", lost=record.event.value, reason=error.what)
 
     async def _probe(self) -> None:
         while True:

@@ -20,7 +20,7 @@ import uvloop
 
 from common.clock import SystemClock
 from common.errors import BorderScoutError
-from common.records import Event
+from common.records import StartedRecord
 from common.settings.satellite import SatelliteSettings
 from common.telemetry import configure_logging
 from satellite.app.shard import Shard
@@ -31,7 +31,6 @@ from satellite.node.parent import RETIRED, shard_folder
 from satellite.node.sockets import inherited
 from satellite.overload.descriptors import raise_limit, within
 from satellite.settings import load_settings
-from satellite.spool.model.messages import Outgoing
 from satellite.spool.store import Spool
 
 log = structlog.get_logger()
@@ -99,13 +98,12 @@ def _task(work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
     return asyncio.create_task(work, name=name)
 
 
-def _started(spool: Spool) -> Outgoing:
-    fields = {
-        "version": version("border-scout"),
-        "incarnation": spool.incarnation,
-        "found": {state.value: count for state, count in spool.backlog.found.items()},
-    }
-    return Outgoing(event=Event.STARTED, fields=fields)
+def _started(spool: Spool) -> StartedRecord:
+    return StartedRecord(
+        version=version("border-scout"),
+        incarnation=spool.incarnation,
+        found={state.value: count for state, count in spool.backlog.found.items()},
+    )
 
 
 async def _emptied(shard: Shard) -> None:

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -309,7 +309,7 @@ class JudgingStage:
         stored = examined.stored
         growth = min(1 + stored.scans, WAIT_GROWTH_MAX)
         due_us = self._clock.now_us() + int(self._settings.waiting_retry_s * growth * 1e6)
-        verdicts = described((*examined.verdicts, *examined.filtered))
+        verdicts = (*examined.verdicts, *examined.filtered)
         await self._spool.wait(stored.id, next_us=due_us, reason=reason, verdicts=verdicts)
         self.add(stored.id, due_us)
 
@@ -322,7 +322,7 @@ class JudgingStage:
             subject=block.subject,
             message_id_header=block.message_id,
             recipients=tuple(self._judged_one(examined, one) for one in weighed),
-            verdicts=described((*examined.verdicts, *examined.filtered)),
+            verdicts=(*examined.verdicts, *examined.filtered),
             score=max(one.score for one in disposed),
             quarantine_reason=quarantined.quarantine_reason if quarantined else "",
             quarantine_detail=quarantined.reason if quarantined else "",
@@ -360,29 +360,3 @@ class JudgingStage:
 
 def _nobody() -> None:
     """Nobody wants to know."""
-
-
-def described(verdicts: Sequence[Verdict]) -> tuple[dict[str, Any], ...]:
-    """Return verdicts as they stand in a log record."""
-    return tuple(
-        {
-            "by": verdict.by,
-            "outcome": verdict.outcome.value,
-            "version": verdict.version,
-            "ms": verdict.ms,
-            "detail": verdict.detail,
-            "threats": list(verdict.threats),
-            "attempt": verdict.attempt,
-            "tests": [
-                {
-                    "name": test.name,
-                    "score": test.score,
-                    "detail": test.detail,
-                    "recipient": test.recipient,
-                    "effect": test.effect.value,
-                }
-                for test in verdict.tests
-            ],
-        }
-        for verdict in verdicts
-    )

@@ -20,7 +20,7 @@ from common.errors import EnvironmentFailure
 from common.identity import ShardIdentity
 from common.link import Bookmark, Refusal
 from common.preferences import DocumentRefused
-from common.records import Event as RecordEvent
+from common.records import PreferencesRefusedRecord
 from common.reports import PreferenceProblem
 from common.tasks import finish
 from satellite.link.follower import (
@@ -37,7 +37,6 @@ from satellite.link.follower import (
 )
 from satellite.link.spool import LinkSpool
 from satellite.link.streams import converse
-from satellite.spool.model.messages import Outgoing
 from satellite.spool.store import DigestMismatch
 
 log = structlog.get_logger()
@@ -142,10 +141,10 @@ class PreferenceStream:
         if problem == self._noted:
             return  # told once; the reports go on saying it
         self._noted = problem
-        fields = {
-            "revision": problem.revision,
-            "kind": problem.kind,
-            "key": problem.key,
-            "reason": problem.reason,
-        }
-        await self._spool.note(Outgoing(event=RecordEvent.PREFERENCES_REFUSED, fields=fields))
+        refused = PreferencesRefusedRecord(
+            revision=problem.revision,
+            kind=problem.kind,
+            key=problem.key,
+            reason=problem.reason,
+        )
+        await self._spool.note(refused)

@@ -11,9 +11,9 @@ from typing import Protocol
 from common.envelope import Envelope
 from common.ids import MessageId
 from common.preferences import Document, Position, Preferences
-from common.records import LogRecord
+from common.records import LogRecord, NodeRecord
 from satellite.spool.disk.bodies import Body
-from satellite.spool.model.messages import Copy, Outgoing, Stored, Upload
+from satellite.spool.model.messages import Copy, Stored, Upload
 
 
 class ReleaseEntry(Protocol):
@@ -78,6 +78,6 @@ class LinkSpool(Protocol):
 
     def begin(self) -> ReleaseEntry: ...
 
-    async def note(self, *records: Outgoing) -> None: ...
+    async def note(self, *records: NodeRecord) -> None: ...
 
     def backlog_sizes(self) -> tuple[int, int]: ...

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 
 from common.errors import PeerError
 from common.preferences import CheckedDocument, Document, Epoch, Position, Preferences
-from common.records import Event
+from common.records import PreferencesAppliedRecord
 from satellite.spool.commits import Operation, Transaction
 from satellite.spool.disk.rows import Select
-from satellite.spool.model.messages import Outgoing
 
 
 class DigestMismatch(PeerError):
@@ -86,6 +85,12 @@ def written(
         }
         for name, value in facts.items():
             transaction.execute("REPLACE INTO meta VALUES (?,?)", (name, value))
-        transaction.record(Outgoing(event=Event.PREFERENCES_APPLIED, fields=facts))
+        transaction.record(
+            PreferencesAppliedRecord(
+                generation=position.epoch.generation,
+                epoch=position.epoch.identifier,
+                revision=position.revision,
+            )
+        )
 
     return write

@@ -6,13 +6,13 @@ writes the log record of the step in the same transaction (P2).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from common.ids import MessageId
-from common.records import Event
+from common.records import BounceMadeRecord, Record, ReleasedRecord, WaitingRecord
 from common.states import OUTCOMES, State
+from common.verdict import Verdict
 from satellite.spool.commits import Operation, Transaction
 from satellite.spool.disk.bodies import remove_body
 from satellite.spool.disk.rows import read_recipients
@@ -22,7 +22,6 @@ from satellite.spool.model.messages import (
     HoldMark,
     Judgement,
     NewMessage,
-    Outgoing,
     Recipient,
     Settled,
     Stored,
@@ -41,7 +40,7 @@ def accepted(stored: Stored, body: bytes | None) -> Operation:
 
     def write(transaction: Transaction) -> None:
         insert(transaction, stored, body)
-        transaction.record(accepted_record(stored))
+        transaction.record(accepted_record(stored), stored.id)
 
     return write
 
@@ -57,15 +56,15 @@ def released(stored: Stored, body: bytes | None, release_id: str) -> Operation:
         transaction.execute(
             "INSERT INTO release VALUES (?,?,?)", (release_id, stored.id, stored.age_us)
         )
-        transaction.record(accepted_record(stored))
-        fields = {"release_id": release_id, "released_from": stored.released_from}
-        transaction.record(Outgoing(event=Event.RELEASED, message_id=stored.id, fields=fields))
+        transaction.record(accepted_record(stored), stored.id)
+        released = ReleasedRecord(release_id=release_id, released_from=stored.released_from)
+        transaction.record(released, stored.id)
 
     return write
 
 
 def waits(
-    message: MessageId, *, next_us: int, reason: str, verdicts: Sequence[Mapping[str, Any]]
+    message: MessageId, *, next_us: int, reason: str, verdicts: Sequence[Verdict]
 ) -> Operation:
     """An engine that must answer does not: the message is scanned again at its time."""
 
@@ -79,8 +78,8 @@ def waits(
         transaction.execute(
             "UPDATE recipient SET next_us=?, reason=? WHERE message=?", (next_us, reason, message)
         )
-        fields = {"reason": reason, "next_us": next_us, "verdicts": list(verdicts)}
-        transaction.record(Outgoing(event=Event.WAITING, message_id=message, fields=fields))
+        waiting = WaitingRecord(reason=reason, next_us=next_us, verdicts=tuple(verdicts))
+        transaction.record(waiting, message)
 
     return write
 
@@ -153,7 +152,7 @@ def settled(
     message: MessageId,
     results: Sequence[Settled],
     *,
-    records: Sequence[Outgoing],
+    records: Sequence[Record],
     bounces: Sequence[tuple[Stored, NewMessage]],
     drop_body: Callable[[], None],
 ) -> Operation:
@@ -167,7 +166,7 @@ def settled(
                 raise IllegalTransition(f"recipient {result.number} of {message} has ended before")
             check_transition(before[result.number].state, result.state)
         for record in records:
-            transaction.record(record)
+            transaction.record(record, message)
         record_results(transaction, message, results, before)
         for bounce in bounces:
             _insert_bounce(transaction, message, *bounce)
@@ -245,9 +244,9 @@ def _insert_bounce(
 ) -> None:
     insert(transaction, stored, new.body)
     insert_copies(transaction, stored.id, stored.copies)
-    transaction.record(accepted_record(stored))
-    fields = {"bounce_id": stored.id, "sender": stored.envelope.recipients[0]}
-    transaction.record(Outgoing(event=Event.BOUNCE_MADE, message_id=message, fields=fields))
+    transaction.record(accepted_record(stored), stored.id)
+    made = BounceMadeRecord(bounce_id=stored.id, sender=stored.envelope.recipients[0])
+    transaction.record(made, message)
 
 
 def body_dropper(folder: Path, message: MessageId) -> Callable[[], None]:

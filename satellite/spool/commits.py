@@ -22,11 +22,10 @@ import structlog
 
 from common.clock import Clock
 from common.errors import BorderScoutError, EnvironmentFailure
-from common.records import LogRecord, encoded_parts
+from common.records import LogRecord, Record, written
 from common.states import State
 from satellite.spool.disk import schema
 from satellite.spool.disk.sqlite_failures import Ailment, ailment_of, failure_of
-from satellite.spool.model.messages import Outgoing
 
 log = structlog.get_logger()
 
@@ -57,17 +56,20 @@ class Transaction:
         """Run one statement and return its rows."""
         return self._cursor.execute(sql, values).fetchall()
 
-    def record(self, outgoing: Outgoing) -> None:
+    def record(self, record: Record, message_id: str = "") -> None:
         """Write a log record in the same transaction as the change that it tells of (P2).
 
         One that names very many recipients becomes several.
+
+        Args:
+            record: what has happened.
+            message_id: to which message; empty: to the node.
         """
-        for fields in encoded_parts(outgoing.fields):
+        for fields in written(record):
             self.sequence += 1
-            record = LogRecord(
-                self.sequence, self.now_us, outgoing.event, outgoing.message_id, fields
+            self.records.append(
+                LogRecord(self.sequence, self.now_us, record.event, message_id, fields)
             )
-            self.records.append(record)
 
     def write_records(self) -> None:
         """Write the records of all operations at once, before the commit."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from common.ids import MessageId
+from common.records import Record
 from common.states import State
 from satellite.spool import changes
 from satellite.spool import operator_steps as moves
@@ -16,7 +17,7 @@ from satellite.spool.commits import Commits, Operation
 from satellite.spool.contents import Contents
 from satellite.spool.disk.problems import problems
 from satellite.spool.intake import queued_recipients
-from satellite.spool.model.messages import NewMessage, Outgoing, Stored
+from satellite.spool.model.messages import NewMessage, Stored
 
 
 class Interventions(Contents):
@@ -67,7 +68,7 @@ class Interventions(Contents):
         numbers: Collection[int],
         reason: str,
         *,
-        records: Sequence[Outgoing] = (),
+        records: Sequence[Record] = (),
         bounces: Sequence[NewMessage] = (),
     ) -> None:
         """Send what is frozen or damaged of a message back: outcome, records and DSN in one commit.

@@ -1,46 +1,68 @@
 """Which log records does each step of a message's life write?
 
-Pure over a ``Transaction``. The fields of each event are what the core's intake reads.
+Pure over a ``Transaction``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypeVar
 
 from common.ids import MessageId
-from common.records import Event
+from common.records import (
+    AcceptedRecord,
+    DamagedRecord,
+    DeferredRecord,
+    DisposedRecipient,
+    EndedRecipient,
+    EndedRecord,
+    FrozenRecord,
+    HeldRecord,
+    JudgedRecord,
+    Moved,
+    MovedRecipient,
+    RejectedRecord,
+    ScannedRecord,
+)
 from common.states import OUTCOMES, State
 from satellite.spool.commits import Transaction
-from satellite.spool.model.messages import Judgement, Outgoing, Recipient, Settled, Stored
-from satellite.spool.model.states import TABLE
+from satellite.spool.model.messages import Judgement, Recipient, Settled, Stored
+
+Arrived = TypeVar("Arrived", AcceptedRecord, RejectedRecord)
+
+# What tells of a recipient that left an attempt without an outcome.
+_MOVED: Mapping[State, type[Moved]] = {
+    State.DEFERRED: DeferredRecord,
+    State.HELD: HeldRecord,
+    State.FROZEN: FrozenRecord,
+    State.DAMAGED: DamagedRecord,
+}
 
 
-def accepted_record(stored: Stored) -> Outgoing:
+def accepted_record(stored: Stored) -> AcceptedRecord:
     """Return what tells of a message that is ours from now on."""
-    return _told(Event.ACCEPTED, stored)
+    return _arrived(AcceptedRecord, stored)
 
 
-def rejected_record(stored: Stored) -> Outgoing:
+def rejected_record(stored: Stored) -> RejectedRecord:
     """Return what tells of a message that was offered, and is not taken."""
-    return _told(Event.REJECTED, stored)
+    return _arrived(RejectedRecord, stored)
 
 
-def _told(event: Event, stored: Stored) -> Outgoing:
+def _arrived(record: type[Arrived], stored: Stored) -> Arrived:
     envelope = stored.envelope
-    fields = {
-        "client": envelope.client_address,
-        "helo": envelope.helo,
-        "sender": envelope.sender,
-        "recipients": list(envelope.recipients),
-        "size": stored.size,
-        "sha256": stored.sha256.hex(),
-        "tls": envelope.tls,
-        "origin": stored.origin,
-        "subject": stored.subject,
-        "released_from": stored.released_from,
-    }
-    return Outgoing(event=event, message_id=stored.id, fields=fields)
+    return record(
+        client=envelope.client_address,
+        helo=envelope.helo,
+        sender=envelope.sender,
+        recipients=envelope.recipients,
+        size=stored.size,
+        sha256=stored.sha256.hex(),
+        tls=envelope.tls,
+        origin=stored.origin,
+        subject=stored.subject,
+        released_from=stored.released_from,
+    )
 
 
 def record_judgement(
@@ -50,37 +72,35 @@ def record_judgement(
     addresses: Mapping[int, str],
     after: Mapping[int, State],
 ) -> None:
-    scanned = {
-        "revision": judgement.revision,
-        "score": judgement.score,
-        "subject": judgement.subject,
-        "message_id": judgement.message_id_header,
-        "verdicts": list(judgement.verdicts),
-    }
-    transaction.record(Outgoing(event=Event.SCANNED, message_id=message, fields=scanned))
-    dispositions = [
-        {
-            "address": addresses[one.number],
-            "disposition": one.disposition,
-            "reason": one.reason,
-        }
-        for one in judgement.recipients
-    ]
-    fields = {
-        "recipients": dispositions,
-        "quarantine_reason": judgement.quarantine_reason,
-        "quarantine_detail": judgement.quarantine_detail,
-    }
-    transaction.record(Outgoing(event=Event.JUDGED, message_id=message, fields=fields))
+    """Tell of a judgement: what was found, what is done, and who has ended by that."""
+    scanned = ScannedRecord(
+        revision=judgement.revision,
+        score=judgement.score,
+        subject=judgement.subject,
+        message_id_header=judgement.message_id_header,
+        verdicts=judgement.verdicts,
+    )
+    transaction.record(scanned, message)
+    judged = JudgedRecord(
+        recipients=tuple(
+            [
+                DisposedRecipient(
+                    address=addresses[one.number], disposition=one.disposition, reason=one.reason
+                )
+                for one in judgement.recipients
+            ]
+        ),
+        quarantine_reason=judgement.quarantine_reason,
+        quarantine_detail=judgement.quarantine_detail,
+    )
+    transaction.record(judged, message)
     ended = [
-        _result_fields(addresses[one.number], after[one.number], reason=one.reason)
+        EndedRecipient(address=addresses[one.number], reason=one.reason, outcome=after[one.number])
         for one in judgement.recipients
         if after[one.number] in OUTCOMES
     ]
     if ended:
-        transaction.record(
-            Outgoing(event=Event.ENDED, message_id=message, fields={"recipients": ended})
-        )
+        transaction.record(EndedRecord(recipients=tuple(ended)), message)
 
 
 def record_results(
@@ -89,20 +109,18 @@ def record_results(
     results: Sequence[Settled],
     before: Mapping[int, Recipient],
 ) -> None:
-    groups: dict[Event, list[dict[str, Any]]] = {}
+    """Tell how recipients left a delivery transaction, all that went the same way in one record."""
+    groups: dict[State | None, list[tuple[Recipient, Settled]]] = {}  # None: ended, in any way
     for result in results:
-        recipient = before[result.number]
-        fields = _result_fields(
-            recipient.address,
-            result.state,
-            reason=why(recipient, result),
-            reply=result.reply,
-            attempts=recipient.attempts + int(result.attempted),
-            next_us=result.next_us,
-        )
-        groups.setdefault(_event_of(result.state), []).append(fields)
-    for event, group in groups.items():
-        transaction.record(Outgoing(event=event, message_id=message, fields={"recipients": group}))
+        state = None if result.state in OUTCOMES else result.state
+        groups.setdefault(state, []).append((before[result.number], result))
+    for state, group in groups.items():
+        if state is None:
+            ended = EndedRecord(recipients=tuple([_ended(*one) for one in group]))
+            transaction.record(ended, message)
+        else:
+            moved = _MOVED[state](recipients=tuple([_moved(*one) for one in group]))
+            transaction.record(moved, message)
 
 
 def why(recipient: Recipient, result: Settled) -> str:
@@ -110,27 +128,21 @@ def why(recipient: Recipient, result: Settled) -> str:
     return recipient.decided if result.state is State.DELIVERED else result.reason
 
 
-def _event_of(state: State) -> Event:
-    event = TABLE[state].record
-    assert event is not None  # no result of an attempt is a sending mark
-    return event
+def _ended(recipient: Recipient, result: Settled) -> EndedRecipient:
+    return EndedRecipient(
+        address=recipient.address,
+        reason=why(recipient, result),
+        reply=result.reply,
+        attempts=recipient.attempts + int(result.attempted),
+        outcome=result.state,
+    )
 
 
-def _result_fields(
-    address: str,
-    state: State,
-    *,
-    reason: str,
-    reply: str = "",
-    attempts: int = 0,
-    next_us: int = 0,
-) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "address": address,
-        "reason": reason,
-        "reply": reply,
-        "attempts": attempts,
-    }
-    if state in OUTCOMES:
-        return fields | {"outcome": state}
-    return fields | {"next_us": next_us}
+def _moved(recipient: Recipient, result: Settled) -> MovedRecipient:
+    return MovedRecipient(
+        address=recipient.address,
+        reason=why(recipient, result),
+        reply=result.reply,
+        attempts=recipient.attempts + int(result.attempted),
+        next_us=result.next_us,
+    )

@@ -8,13 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from common.ids import MessageId
-from common.records import Event
+from common.records import (
+    DamagedRecord,
+    FrozenRecord,
+    Moved,
+    MovedRecipient,
+    PossiblyDeliveredRecord,
+    Record,
+    ResumedRecord,
+    SpoolDamagedRecord,
+    WaitingRecord,
+)
 from common.states import State
 from satellite.spool.changes import settled
 from satellite.spool.commits import Operation, Transaction
 from satellite.spool.disk.rows import addresses
 from satellite.spool.log_records import record_results
-from satellite.spool.model.messages import NewMessage, Outgoing, Recipient, Settled, Stored
+from satellite.spool.model.messages import NewMessage, Recipient, Settled, Stored
 from satellite.spool.model.states import (
     FREEZABLE,
     STOPPED,
@@ -34,7 +44,14 @@ def damaged(message: MessageId, reason: str) -> Operation:
 
     def write(transaction: Transaction) -> None:
         recipients = _in(transaction, message, _DAMAGEABLE)
-        _all_moved(transaction, message, recipients, after=State.DAMAGED, reason=reason)
+        _all_moved(
+            transaction,
+            message,
+            recipients,
+            after=State.DAMAGED,
+            reason=reason,
+            record=DamagedRecord,
+        )
 
     return write
 
@@ -44,7 +61,14 @@ def frozen(message: MessageId, reason: str, numbers: Collection[int] | None = No
 
     def write(transaction: Transaction) -> None:
         recipients = _in(transaction, message, FREEZABLE, numbers)
-        _all_moved(transaction, message, recipients, after=State.FROZEN, reason=reason)
+        _all_moved(
+            transaction,
+            message,
+            recipients,
+            after=State.FROZEN,
+            reason=reason,
+            record=FrozenRecord,
+        )
 
     return write
 
@@ -62,9 +86,12 @@ def resumed(message: MessageId, numbers: Collection[int] | None = None) -> Opera
             judged,
             after=State.DEFERRED,
             reason=_RESUMED,
-            event=Event.RESUMED,
+            record=ResumedRecord,
         )
-        _all_moved(transaction, message, fresh, after=State.WAITING, reason=_RESUMED)
+        _move_all(transaction, message, fresh, after=State.WAITING, reason=_RESUMED)
+        if fresh:
+            waiting = WaitingRecord(recipients=tuple(addresses(fresh)), reason=_RESUMED)
+            transaction.record(waiting, message)
 
     return write
 
@@ -95,7 +122,7 @@ def bounced(
     numbers: Collection[int],
     reason: str,
     *,
-    records: Sequence[Outgoing],
+    records: Sequence[Record],
     bounces: Sequence[tuple[Stored, NewMessage]],
     drop_body: Callable[[], None],
 ) -> Operation:
@@ -130,10 +157,8 @@ def possibly_delivered(message: MessageId) -> Operation:
                 "UPDATE recipient SET next_us=0 WHERE message=? AND number=?",
                 (message, recipient.number),
             )
-        fields = {"recipients": addresses(recipients)}
-        transaction.record(
-            Outgoing(event=Event.POSSIBLY_DELIVERED, message_id=message, fields=fields)
-        )
+        possible = PossiblyDeliveredRecord(recipients=tuple(addresses(recipients)))
+        transaction.record(possible, message)
 
     return write
 
@@ -142,8 +167,9 @@ def unknown_files(names: Sequence[str]) -> Operation:
     """A start found things in the body folder that are not ours, and moved them aside."""
 
     def write(transaction: Transaction) -> None:
-        fields = {"reason": "unknown files were moved aside", "files": list(names)}
-        transaction.record(Outgoing(event=Event.SPOOL_DAMAGED, fields=fields))
+        transaction.record(
+            SpoolDamagedRecord(reason="unknown files were moved aside", files=tuple(names))
+        )
 
     return write
 
@@ -169,10 +195,23 @@ def _all_moved(
     *,
     after: State,
     reason: str,
-    event: Event | None = None,
+    record: type[Moved],
 ) -> None:
-    event = event or TABLE[after].record
-    assert event is not None  # nobody is marked as being sent out of its turn
+    """Move recipients and tell of it, if there are any."""
+    _move_all(transaction, message, recipients, after=after, reason=reason)
+    if recipients:
+        bare = tuple(MovedRecipient(address=one.address) for one in recipients)
+        transaction.record(record(recipients=bare, reason=reason), message)
+
+
+def _move_all(
+    transaction: Transaction,
+    message: MessageId,
+    recipients: Sequence[Recipient],
+    *,
+    after: State,
+    reason: str,
+) -> None:
     for recipient in recipients:
         check_transition(recipient.state, after)
     for recipient in recipients:
@@ -181,6 +220,3 @@ def _all_moved(
             "UPDATE recipient SET reason=?, next_us=0 WHERE message=? AND number=?",
             (reason, message, recipient.number),
         )
-    if recipients:
-        fields = {"reason": reason, "recipients": addresses(recipients)}
-        transaction.record(Outgoing(event=event, message_id=message, fields=fields))

@@ -34,7 +34,7 @@ def rejected(stored: Stored, judgement: Judgement) -> Operation:
     def write(transaction: Transaction) -> None:
         addresses = {recipient.number: recipient.address for recipient in stored.recipients}
         after = dict.fromkeys(addresses, State.REJECTED)
-        transaction.record(rejected_record(stored))
+        transaction.record(rejected_record(stored), stored.id)
         record_judgement(transaction, stored.id, judgement, addresses, after)
 
     return write

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import structlog
 
@@ -23,7 +23,9 @@ from common.errors import EnvironmentFailure
 from common.ids import MessageId
 from common.preferences import Document, Position
 from common.preferences.documents import check_document
+from common.records import NodeRecord, Record
 from common.states import OUTCOMES, State
+from common.verdict import Verdict
 from satellite.spool import applied, changes
 from satellite.spool.applied import DigestMismatch
 from satellite.spool.commits import Commits, Transaction
@@ -40,7 +42,6 @@ from satellite.spool.model.messages import (
     HoldMark,
     Judgement,
     NewMessage,
-    Outgoing,
     Settled,
     Stored,
 )
@@ -184,7 +185,7 @@ class Spool(Interventions):
         *,
         next_us: int,
         reason: str,
-        verdicts: Sequence[Mapping[str, Any]],
+        verdicts: Sequence[Verdict],
     ) -> None:
         """Let a message wait for an engine until ``next_us``."""
         await self._change(
@@ -216,7 +217,7 @@ class Spool(Interventions):
         message: MessageId,
         results: Sequence[Settled],
         *,
-        records: Sequence[Outgoing] = (),
+        records: Sequence[Record] = (),
         bounces: Sequence[NewMessage] = (),
     ) -> asyncio.Future[None]:
         """Write how recipients left a delivery transaction, with the DSNs that it leads to."""
@@ -239,7 +240,7 @@ class Spool(Interventions):
         """Forget that a destination's server was away."""
         await self._commits.add(changes.back(destination))
 
-    async def note(self, *records: Outgoing) -> None:
+    async def note(self, *records: NodeRecord) -> None:
         """Write log records that come with no change of state."""
 
         def write(transaction: Transaction) -> None:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +31,20 @@ from common.envelope import Envelope
 from common.identity import ShardIdentity
 from common.ids import MessageId, ulid
 from common.link import Records
-from common.records import Event, LogRecord
+from common.records import AttemptedRecipient, AttemptedRecord, Event, LogRecord
 from common.reports import NodeReport
 from common.rpc import TlsFiles
 from common.settings.core import CoreSettings
 from common.settings.satellite import SatelliteSettings
 from common.states import State
+from common.verdict import Outcome, Test, Verdict
 from core.custody.arrivals import Arrivals
 from core.custody.bodies import BodyFolder
 from core.custody.release import Releases
 from core.link.service import LinkService
 from core.store.database import Database
 from satellite.link.client import Link
-from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Outgoing, Settled
+from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Settled
 from satellite.spool.store import Spool
 from tests.support.core.rooms import route
 from tests.support.network.link import CLUSTER, Certificates, satellite_settings
@@ -58,14 +60,15 @@ DEADLINE_S = 600.0
 # --- the node -----------------------------------------------------------------------------------
 
 
-def verdicts() -> tuple[dict[str, Any], ...]:
+def verdicts() -> tuple[Verdict, ...]:
     """Return what a node with two engines and two filters says of a clean message."""
-    bare = {"detail": "", "threats": [], "attempt": 1, "tests": []}
-    engines = (("clamav", "1.4.3/27807", 3), ("yara", "1.23.0/f8d6ade4", 1))
-    told = [{"by": by, "outcome": "clean", "version": v, "ms": ms} | bare for by, v, ms in engines]
-    told += [{"by": by, "outcome": "scored", "version": "", "ms": 0} | bare for by in ("lists",)]
-    rule = {"name": "RULE_MINUTES", "score": 0.5, "detail": "rule minutes (cluster): subject"}
-    return (*told, told[-1] | {"by": "rules", "tests": [rule | {"recipient": None}]})
+    rule = Test(name="RULE_MINUTES", score=0.5, detail="rule minutes (cluster): subject")
+    return (
+        Verdict(by="clamav", outcome=Outcome.CLEAN, version="1.4.3/27807", ms=3),
+        Verdict(by="yara", outcome=Outcome.CLEAN, version="1.23.0/f8d6ade4", ms=1),
+        Verdict(by="lists", outcome=Outcome.SCORED),
+        Verdict(by="rules", outcome=Outcome.SCORED, tests=(rule,)),
+    )
 
 
 async def pass_through(spool: Spool, number: int) -> None:
@@ -97,13 +100,13 @@ async def pass_through(spool: Spool, number: int) -> None:
     )
     await spool.judge(entry.id, judgement)
     reply = "250 2.0.0 Ok: queued as 4XyZ12345"
-    fields = {
-        "destination": recipient.partition("@")[2],
-        "host": "198.51.100.25:25",
-        "tls": "TLSv1.3",
-        "recipients": [{"address": recipient, "reply": reply}],
-    }
-    attempted = Outgoing(event=Event.ATTEMPTED, message_id=entry.id, fields=fields)
+    attempted = AttemptedRecord(
+        destination=recipient.partition("@")[2],
+        host="198.51.100.25:25",
+        tls="TLSv1.3",
+        tls_verified=False,
+        recipients=(AttemptedRecipient(address=recipient, reply=reply),),
+    )
     result = Settled(number=0, state=State.DELIVERED, reason="", reply=reply)
     await spool.settle(entry.id, [result], records=[attempted])
 
@@ -214,7 +217,10 @@ def made_records(number: int, sequence: int) -> list[LogRecord]:
         ),
         (
             Event.SCANNED,
-            {"message_id": f"<{unlike.hexdigest()[:24]}@x.example>", "verdicts": verdicts()},
+            {
+                "message_id": f"<{unlike.hexdigest()[:24]}@x.example>",
+                "verdicts": [asdict(one) for one in verdicts()],
+            },
         ),
         (Event.JUDGED, {"recipients": [{"address": address, "disposition": "deliver"}]}),
         (Event.ATTEMPTED, {"recipients": [{"address": address, "reply": "250 2.0.0 Ok"}]}),

@@ -12,9 +12,9 @@ from common import rpc
 from common.clock import SystemClock
 from common.envelope import Envelope
 from common.preferences import Kind
-from common.records import Event
+from common.records import NotAcceptingRecord
 from common.reports import HoldReport, NodeReport
-from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Outgoing
+from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement
 from satellite.spool.store import Spool
 from tests.support.core.preferences import document, tombstone
 from tests.support.core.rooms import route
@@ -263,7 +263,7 @@ async def test_records_arrive_once_over_restarts_of_both_ends(house: House) -> N
 
     for round_ in range(3):
         for _ in range(200):
-            await spool.note(Outgoing(event=Event.NOT_ACCEPTING, fields={"round": round_}))
+            await spool.note(NotAcceptingRecord(reason=str(round_), cause=""))
         if round_ == 0:
             await house.restart_core()
         if round_ == 1:
@@ -274,7 +274,7 @@ async def test_records_arrive_once_over_restarts_of_both_ends(house: House) -> N
     events = await house.core.database.records.node_events(limit=10_000)
     mine = [event for event in events if event["event"] == "not_accepting"]
     assert len(mine) == 600
-    assert sorted({event["round"] for event in mine}) == [0, 1, 2]
+    assert sorted({event["reason"] for event in mine}) == ["0", "1", "2"]
 
 
 async def test_a_spool_that_was_put_back_is_told_and_its_records_stay(house: House) -> None:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 import structlog
 
 from common.errors import BorderScoutError
-from common.records import Event
+from common.records import AttemptedRecipient, AttemptedRecord
 from common.states import State
 from satellite.delivery.decisions import hold as holds
 from satellite.delivery.decisions import outcome
@@ -29,7 +28,7 @@ from satellite.delivery.turns.context import FAULT_PAUSE_S, TurnContext
 from satellite.delivery.turns.settling import Pair
 from satellite.delivery.turns.turn import MessageTurn
 from satellite.spool.disk.bodies import BodyDamaged
-from satellite.spool.model.messages import Outgoing, Stored
+from satellite.spool.model.messages import Stored
 
 log = structlog.get_logger()
 
@@ -108,7 +107,7 @@ class Attempt(MessageTurn):
         if self._is_last and context.lanes.settling(self._entry):
             context.wake()  # the server takes the next one while this one's result becomes durable
         at = self._settling.circumstances(stored, group, is_away=False, session=session)
-        records = (self._attempted(stored, group, answers, session),)
+        records = (self._attempted(group, answers, session),)
         return await self._settling.settle(stored, group, answers, at, records)
 
     async def _open(self, group: list[Pair]) -> HopSession:
@@ -202,25 +201,22 @@ class Attempt(MessageTurn):
             marked.set_result(True)
 
     def _attempted(
-        self,
-        stored: Stored,
-        group: list[Pair],
-        answers: Sequence[RecipientResult],
-        session: HopSession,
-    ) -> Outgoing:
-        fields: dict[str, Any] = {
-            "destination": self._entry.destination.name,
-            "host": session.host,
-            "tls": session.tls,
-            "tls_verified": session.is_verified,
-            "recipients": [
-                {"address": recipient.address, "reply": answer.text}
-                for (recipient, _), answer in zip(group, answers, strict=True)
-            ],
-        }
-        if session.tls_problem:
-            fields["tls_problem"] = session.tls_problem
-        return Outgoing(event=Event.ATTEMPTED, message_id=stored.id, fields=fields)
+        self, group: list[Pair], answers: Sequence[RecipientResult], session: HopSession
+    ) -> AttemptedRecord:
+        said = zip(group, answers, strict=True)
+        return AttemptedRecord(
+            destination=self._entry.destination.name,
+            host=session.host,
+            tls=session.tls,
+            tls_verified=session.is_verified,
+            recipients=tuple(
+                [
+                    AttemptedRecipient(address=recipient.address, reply=answer.text)
+                    for (recipient, _), answer in said
+                ]
+            ),
+            tls_problem=session.tls_problem,
+        )
 
 
 def _by_copy(pairs: Sequence[Pair]) -> list[list[Pair]]:

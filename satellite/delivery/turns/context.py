@@ -12,6 +12,7 @@ from typing import Protocol
 from common.clock import Clock
 from common.ids import MessageId
 from common.preferences import Preferences
+from common.records import MessageRecord
 from common.states import State
 from satellite.delivery.decisions.route_cache import RouteCache
 from satellite.delivery.decisions.routing import Destination
@@ -26,7 +27,6 @@ from satellite.spool.disk.bodies import Body
 from satellite.spool.model.messages import (
     HoldMark,
     NewMessage,
-    Outgoing,
     PendingRow,
     Settled,
     Stored,
@@ -62,7 +62,7 @@ class DeliverySpool(Protocol):
         results: Sequence[Settled],
         /,
         *,
-        records: Sequence[Outgoing] = (),
+        records: Sequence[MessageRecord] = (),
         bounces: Sequence[NewMessage] = (),
     ) -> Awaitable[None]:
         """Write how recipients left a transaction."""
@@ -79,7 +79,7 @@ class DeliverySpool(Protocol):
         reason: str,
         /,
         *,
-        records: Sequence[Outgoing] = (),
+        records: Sequence[MessageRecord] = (),
         bounces: Sequence[NewMessage] = (),
     ) -> None:
         """Send what is frozen or damaged of a message back; raises IllegalTransition."""

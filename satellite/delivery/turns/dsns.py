@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from common.address import domain_of
 from common.envelope import Notify
-from common.records import Event
+from common.records import BounceWithheldRecord
 from satellite.delivery.decisions.notices import Silence, silence
 from satellite.delivery.decisions.outcome import DsnAction, Fate
 from satellite.delivery.dsn import bounce
 from satellite.delivery.dsn.returned import returned_bytes
 from satellite.delivery.turns.context import TurnContext
 from satellite.spool.disk.bodies import BodyDamaged
-from satellite.spool.model.messages import NewMessage, Outgoing, Stored
+from satellite.spool.model.messages import NewMessage, Stored
 
 _ASKED_BY = {
     DsnAction.FAILED: Notify.FAILURE,
@@ -32,7 +32,7 @@ class ToldSenders:
     """What one commit tells senders, and what it does not."""
 
     bounces: tuple[NewMessage, ...]
-    records: tuple[Outgoing, ...]
+    records: tuple[BounceWithheldRecord, ...]
 
 
 _NOTHING_TOLD = ToldSenders((), ())
@@ -69,7 +69,10 @@ def told(
         elif heard:
             start = None if is_content_lost else start_of(context, stored, action)
             bounces.append(_report(context, stored, heard, start))
-    records = tuple(_withheld(stored, why, addresses) for why, addresses in withheld.items())
+    records = tuple(
+        BounceWithheldRecord(recipients=tuple(addresses), reason=why)
+        for why, addresses in withheld.items()
+    )
     return ToldSenders(tuple(bounces), records)
 
 
@@ -98,8 +101,3 @@ def _report(
         now_us=context.clock.now_us(),
         reporter=context.reporter,
     )
-
-
-def _withheld(stored: Stored, why: str, addresses: list[str]) -> Outgoing:
-    fields = {"recipients": addresses, "reason": why}
-    return Outgoing(event=Event.BOUNCE_WITHHELD, message_id=stored.id, fields=fields)

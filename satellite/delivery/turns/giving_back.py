@@ -81,7 +81,7 @@ async def give_back(context: TurnContext, message: MessageId, *, reason: str) ->
     return GivenBack(
         recipients=len(chosen),
         is_told=bool(heard.bounces),
-        silent=tuple(str(record.fields["reason"]) for record in heard.records),
+        silent=tuple(record.reason for record in heard.records),
         is_content_lost=is_lost,
     )
 

@@ -13,7 +13,7 @@ import structlog
 
 from common.errors import EnvironmentFailure, LocalError
 from common.ids import MessageId
-from common.records import Event
+from common.records import MessageRecord, PossiblyDeliveredRecord
 from common.states import OUTCOMES, State
 from common.tasks import finish
 from satellite.delivery.decisions import hold as holds
@@ -24,7 +24,7 @@ from satellite.delivery.hop.session import HopSession
 from satellite.delivery.turns.context import FAULT_PAUSE_S, TurnContext
 from satellite.delivery.turns.delay_notices import late, with_notice
 from satellite.delivery.turns.dsns import told
-from satellite.spool.model.messages import NewMessage, Outgoing, Recipient, Settled, Stored
+from satellite.spool.model.messages import NewMessage, Recipient, Settled, Stored
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ class _Pending:
 
     message: MessageId
     results: tuple[Settled, ...]
-    records: tuple[Outgoing, ...]
+    records: tuple[MessageRecord, ...]
     bounces: tuple[NewMessage, ...]
 
 
@@ -98,15 +98,13 @@ class Settling:
         group: Sequence[Pair],
         answers: Sequence[RecipientResult],
         at: outcome.Circumstances,
-        records: tuple[Outgoing, ...] = (),
+        records: tuple[MessageRecord, ...] = (),
     ) -> int:
         """Commit what became of the recipients of one transaction; return how many ended."""
         settlement = outcome.settle([recipient for recipient, _ in group], answers, at)
         if settlement.possibly_delivered:
-            fields = {"recipients": list(settlement.possibly_delivered)}
-            records += (
-                Outgoing(event=Event.POSSIBLY_DELIVERED, message_id=stored.id, fields=fields),
-            )
+            possible = tuple(settlement.possibly_delivered)
+            records += (PossiblyDeliveredRecord(recipients=possible),)
         heard = told(self._context, stored, settlement.fates)
         await self._put(
             stored, group, settlement.results, records + heard.records, bounces=heard.bounces
@@ -155,7 +153,7 @@ class Settling:
         stored: Stored,
         group: Sequence[Pair],
         results: tuple[Settled, ...],
-        records: tuple[Outgoing, ...],
+        records: tuple[MessageRecord, ...],
         *,
         bounces: tuple[NewMessage, ...] = (),
     ) -> None:

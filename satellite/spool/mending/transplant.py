@@ -8,16 +8,26 @@ file, which has a new incarnation: its records are numbered anew.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import apsw
 
 from common.ids import is_ulid
-from common.records import Event, encoded_parts
+from common.records import (
+    AcceptedRecord,
+    DamagedRecord,
+    EndedRecord,
+    FieldsUnreadable,
+    GapRecord,
+    JudgedRecord,
+    Record,
+    SpoolDamagedRecord,
+    WaitingRecord,
+    read,
+    written,
+)
 from common.states import OUTCOMES, State
 from satellite.spool.mending.salvage import Row, Wreck
 from satellite.spool.model.states import TABLE
@@ -46,9 +56,9 @@ class _Told:
     """What records tell of a message that cannot be read whole."""
 
     time_us: int = 0
-    fields: dict[str, Any] = field(default_factory=dict)  # of ``accepted``
+    accepted: AcceptedRecord | None = None
     addresses: list[str] = field(default_factory=list)
-    judged: dict[str, Any] = field(default_factory=dict)  # fields
+    judged: JudgedRecord | None = None
     ended: dict[str, str] = field(default_factory=dict)  # outcomes by address
 
     @property
@@ -132,33 +142,32 @@ class Transplant:
 
     def _as_accepted(self, message: str, told: _Told) -> Row | None:
         """Return the row that the ``accepted`` record makes, if the body is there."""
-        if not told.fields:
+        accepted, judged = told.accepted, told.judged
+        if accepted is None:
             return None
-        fields = told.fields
-        size, in_file = fields.get("size"), message in self._files
-        if in_file and (self._bodies / message).stat().st_size != size:
+        in_file = message in self._files
+        if in_file and (self._bodies / message).stat().st_size != accepted.size:
             return None
-        sender = str(fields.get("sender", ""))
-        ascii_only = all(one.isascii() for one in (sender, *told.addresses))
+        ascii_only = all(one.isascii() for one in (accepted.sender, *told.addresses))
         return {
             "id": message,
-            "origin": str(fields.get("origin", "smtp")),
+            "origin": accepted.origin,
             "received_us": told.time_us,
             "age_us": self._age_us,
-            "client_address": str(fields.get("client", "")),
-            "helo": str(fields.get("helo", "")),
-            "sender": sender,
+            "client_address": accepted.client,
+            "helo": accepted.helo,
+            "sender": accepted.sender,
             "smtputf8": int(not ascii_only),
             "eight_bit": 1,
-            "tls": str(fields.get("tls", "")),
-            "size": size,
-            "sha256": bytes.fromhex(str(fields.get("sha256", ""))),
+            "tls": accepted.tls,
+            "size": accepted.size,
+            "sha256": bytes.fromhex(accepted.sha256),
             "trace": b"",
             "in_file": int(in_file),
-            "released_from": str(fields.get("released_from", "")),
+            "released_from": accepted.released_from,
             "quarantined_us": told.time_us if told.is_quarantined else 0,
-            "quarantine_reason": str(told.judged.get("quarantine_reason", "")),
-            "quarantine_detail": str(told.judged.get("quarantine_detail", "")),
+            "quarantine_reason": judged.quarantine_reason if judged else "",
+            "quarantine_detail": judged.quarantine_detail if judged else "",
         }
 
     def _put(self, row: Row, recipients: Sequence[Row]) -> None:
@@ -228,8 +237,7 @@ class Transplant:
             missing = row["sequence"] - before - 1 if before else 0
             if missing:
                 self._losses.records += missing
-                gap = {"from": before + 1, "to": row["sequence"] - 1, "reason": why}
-                self._record(Event.GAP, "", gap)
+                self._record(GapRecord(first=before + 1, last=row["sequence"] - 1, reason=why))
             before = row["sequence"]
             self._sequence += 1
             self._insert("outbox", {**row, "sequence": self._sequence})
@@ -238,39 +246,44 @@ class Transplant:
 
     def _remember(self, row: Row) -> None:
         told = self._told.setdefault(row["message"], _Told())
-        fields = json.loads(row["fields"])
-        if row["event"] == Event.ACCEPTED:
-            told.time_us, told.fields = row["time_us"], fields
-            told.addresses += fields["recipients"]
-        elif row["event"] == Event.JUDGED:
-            told.judged = fields
-        elif row["event"] == Event.ENDED:
-            told.ended |= {one["address"]: one["outcome"] for one in fields["recipients"]}
+        try:
+            record = read(row["event"], row["fields"])
+        except FieldsUnreadable:
+            return  # it goes to the core as it is, and tells nothing here
+        match record:
+            case AcceptedRecord():
+                told.time_us, told.accepted = row["time_us"], record
+                told.addresses += record.recipients
+            case JudgedRecord():
+                told.judged = record
+            case EndedRecord():
+                told.ended |= {one.address: one.outcome for one in record.recipients}
+            case _:
+                pass
 
     def _tell(self, why: str) -> None:
         for message in self._losses.without_body:
-            self._record(Event.DAMAGED, message, {"reason": NO_BODY})
+            self._record(DamagedRecord(reason=NO_BODY), message)
         for message in self._losses.scanned_again:
-            fields = {"reason": NO_JUDGEMENT, "next_us": 0, "verdicts": []}
-            self._record(Event.WAITING, message, fields)
-        summary = {
-            "reason": why,
-            "lost": len(self._losses.lost),
-            "without_body": len(self._losses.without_body),
-            "scanned_again": len(self._losses.scanned_again),
-            "records": self._losses.records,
-            "preferences": self._losses.preferences,
-        }
-        self._record(Event.SPOOL_DAMAGED, "", summary)
+            self._record(WaitingRecord(reason=NO_JUDGEMENT), message)
+        summary = SpoolDamagedRecord(
+            reason=why,
+            lost=len(self._losses.lost),
+            without_body=len(self._losses.without_body),
+            scanned_again=len(self._losses.scanned_again),
+            records=self._losses.records,
+            preferences=self._losses.preferences,
+        )
+        self._record(summary)
         for start in range(0, len(self._losses.lost), NAMES_AT_ONCE):
             part = self._losses.lost[start : start + NAMES_AT_ONCE]
-            self._record(Event.SPOOL_DAMAGED, "", {"reason": "lost", "messages": part})
+            self._record(SpoolDamagedRecord(reason="lost", messages=tuple(part)))
 
-    def _record(self, event: Event, message: str, fields: Mapping[str, Any]) -> None:
-        for encoded in encoded_parts(fields):
+    def _record(self, record: Record, message: str = "") -> None:
+        for fields in written(record):
             self._sequence += 1
-            row = {"sequence": self._sequence, "time_us": self._now_us, "event": event}
-            self._insert("outbox", {**row, "message": message, "fields": encoded})
+            row = {"sequence": self._sequence, "time_us": self._now_us, "event": record.event}
+            self._insert("outbox", {**row, "message": message, "fields": fields})
 
     def _insert(self, table: str, row: Row) -> None:
         columns, marks = ", ".join(row), ", ".join("?" * len(row))

@@ -6,15 +6,14 @@ Pure: the shapes that pass between the spool and the rooms around it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from common.envelope import NO_DSN_PARAMETERS, DsnParameters, Envelope
 from common.ids import MessageId
-from common.records import Event
 from common.states import State
+from common.verdict import Verdict
 
 INLINE_BYTES_MAX = 65_536  # larger bodies are files: measured, a table row is cheaper below
 
@@ -102,15 +101,6 @@ class PendingRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
-    """A log record that is written with the state change that it tells of."""
-
-    event: Event
-    message_id: str = ""
-    fields: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NewMessage:
     """A message that we make ourselves: a DSN. Its body goes into the database."""
 
@@ -163,7 +153,7 @@ class Judgement:
     subject: str
     message_id_header: str
     recipients: tuple[Judged, ...]
-    verdicts: tuple[Mapping[str, Any], ...]  # as they stand in the `scanned` record
+    verdicts: tuple[Verdict, ...]  # of engines and filters
     score: float
     quarantine_reason: str = ""  # virus, spam, blacklist, policy, unscannable, waited, postmaster
     quarantine_detail: str = ""

@@ -8,6 +8,7 @@ bookmarks of seconds take milliseconds.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from common.errors import DiskFull
 from common.ids import MessageId, ulid
 from common.preferences import Document, DocumentRefused, Position, Preferences
 from common.preferences.documents import check_document
-from common.records import LogRecord, encode_fields
+from common.records import LogRecord, NodeRecord, written
 from common.reports import HoldReport, NodeReport
 from common.rpc import TlsFiles
 from common.settings.core import CoreSettings
@@ -37,7 +38,7 @@ from satellite.link.client import Link
 from satellite.link.spool import LinkSpool
 from satellite.spool.applied import prepared
 from satellite.spool.disk.bodies import Body
-from satellite.spool.model.messages import Copy, Outgoing, Stored, Upload
+from satellite.spool.model.messages import Copy, Stored, Upload
 from tests.support.network.ports import free_port
 
 CLUSTER = "example"
@@ -297,7 +298,7 @@ class MemorySpool:
         """Append a log record."""
         self.sequence += 1
         self.log.append(
-            LogRecord(self.sequence, START_US, event, message_id, encode_fields(fields))
+            LogRecord(self.sequence, START_US, event, message_id, json.dumps(fields).encode())
         )
         self.on_outgoing()
 
@@ -347,9 +348,10 @@ class MemorySpool:
         made = ulid(now_us=START_US, randomness=number.to_bytes(10, "big"))
         return MemoryEntry(self, MessageId(made))
 
-    async def note(self, *records: Outgoing) -> None:
+    async def note(self, *records: NodeRecord) -> None:
         for record in records:
-            self.record(record.event, record.message_id, **record.fields)
+            for fields in written(record):
+                self.record(record.event, **json.loads(fields))
 
     def backlog_sizes(self) -> tuple[int, int]:
         return len(self.log), len(self.waiting)

@@ -16,6 +16,7 @@ from common.ids import MessageId
 from common.preferences import Document, Epoch, Position, Preferences
 from common.records import LogRecord
 from common.states import OUTCOMES, State
+from common.verdict import Outcome, Verdict
 from satellite.spool.model.messages import (
     Copy,
     Disposition,
@@ -79,7 +80,7 @@ def judgement(*dispositions: Disposition, sending: bool = False) -> Judgement:
             Judged(number=n, disposition=one, reason="because", copy=COPY, sending=sending)
             for n, one in enumerate(dispositions)
         ),
-        verdicts=({"by": "yara", "outcome": "clean"},),
+        verdicts=(Verdict(by="yara", outcome=Outcome.CLEAN),),
         score=0.5,
         quarantine_reason="virus" if Disposition.QUARANTINE in dispositions else "",
     )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import typing
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -62,7 +61,7 @@ def test_every_field_says_what_it_is_and_what_it_means(cls: type[Any]) -> None:
 
 @pytest.mark.parametrize("cls", RECORDS, ids=lambda cls: cls.__name__)
 def test_every_record_is_frozen_and_says_who_writes_it(cls: type[Record]) -> None:
-    parameters: Any = typing.cast("Any", cls).__dataclass_params__
+    parameters: Any = cast("Any", cls).__dataclass_params__
 
     assert parameters.frozen
     assert cls.written_by
@@ -116,7 +115,7 @@ def test_a_field_of_a_later_version_is_passed_over() -> None:
 
     record = read("not_accepting", fields)
 
-    assert written(typing.cast("Record", record)) == [b'{"reason":"the disk","cause":"disk"}']
+    assert written(cast("Record", record)) == [b'{"reason":"the disk","cause":"disk"}']
 
 
 def test_an_event_of_a_later_version_is_kept_as_it_came() -> None:
@@ -148,6 +147,28 @@ def test_a_verdict_is_written_as_it_is_and_read_as_words() -> None:
     assert json.loads(fields)["message_id"] == "<1@a>"
 
 
+def test_what_a_strangers_engine_put_into_its_verdict_does_not_stop_a_record() -> None:
+    strange: Any = Verdict(
+        by="theirs",
+        outcome=Outcome.CLEAN,
+        version=cast("Any", None),
+        ms=cast("Any", 2.5),
+        threats=cast("Any", ["A"]),
+        tests=(Test(name="T", score=float("nan"), detail=cast("Any", 7)),),
+    )
+
+    (fields,) = written(
+        ScannedRecord(
+            revision=1, score=2.5, subject="s", message_id_header="<1@a>", verdicts=(strange,)
+        )
+    )
+
+    (verdict,) = json.loads(fields)["verdicts"]
+    assert (verdict["by"], verdict["version"], verdict["threats"]) == ("theirs", "", ["A"])
+    assert verdict["tests"][0]["name"] == "T"
+    assert json.loads(fields)["message_id"] == "<1@a>"
+
+
 def test_a_word_for_an_outcome_that_is_not_ours_is_kept() -> None:
     record = read("scanned", b'{"verdicts":[{"by":"later","outcome":"dissolved"}]}')
 
@@ -161,7 +182,7 @@ def test_a_recipient_of_which_only_the_address_is_told_is_written_as_that() -> N
 
     record = read("frozen", told)
 
-    assert written(typing.cast("Record", record)) == [told]
+    assert written(cast("Record", record)) == [told]
 
 
 @pytest.mark.parametrize("event", ["accepted", "possibly_delivered", "judged", "ended", "held"])

@@ -8,6 +8,7 @@ from common.envelope import Envelope
 from common.identity import ShardIdentity
 from common.ids import MessageId
 from common.states import State
+from common.verdict import Outcome, Verdict
 from core.store.database import Database
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Settled
 from satellite.spool.store import Spool
@@ -39,7 +40,7 @@ async def _judge(spool: Spool, message: MessageId) -> None:
                 Judged(number=n, disposition=one, reason="because", copy=Copy(head=b""))
                 for n, one in enumerate(dispositions)
             ),
-            verdicts=({"by": "yara", "outcome": "clean"},),
+            verdicts=(Verdict(by="yara", outcome=Outcome.CLEAN),),
             score=0.5,
             quarantine_reason="virus",
         ),

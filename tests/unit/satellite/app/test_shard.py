@@ -12,10 +12,9 @@ import pytest
 
 from common.clock import SystemClock
 from common.errors import DiskFull
-from common.records import Event
+from common.records import Event, NodeRecord
 from common.states import State
 from satellite.app.shard import Shard
-from satellite.spool.model.messages import Outgoing
 from satellite.spool.store import Spool
 from tests.support.core.preferences import at, preferences, route
 from tests.support.network.link import Certificates, satellite_settings
@@ -210,7 +209,7 @@ async def test_a_full_disk_holds_up_neither_the_look_at_it_nor_the_end(
     await prefer(shard.spool, "127.0.0.1:9")
     refused: list[Event] = []
 
-    async def refuse(*records: Outgoing) -> None:
+    async def refuse(*records: NodeRecord) -> None:
         refused.extend(record.event for record in records)
         raise DiskFull("the spool's disk is full")
 

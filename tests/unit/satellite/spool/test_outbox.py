@@ -10,9 +10,8 @@ from typing import Any
 import apsw
 import pytest
 
-from common.records import Event
+from common.records import StartedRecord
 from satellite.spool.disk.schema import open_writer
-from satellite.spool.model.messages import Outgoing
 from satellite.spool.outbox import Outbox
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
@@ -28,7 +27,7 @@ async def test_records_wait_until_the_core_has_them(tmp_path: Path) -> None:
     spool = await Spool.open(tmp_path, node="lon1", shard=0, clock=FakeClock())
     assert spool.backlog_sizes() == (0, 0)
 
-    await spool.note(*[Outgoing(event=Event.STARTED)] * 3)
+    await spool.note(*[StartedRecord()] * 3)
     assert spool.backlog_sizes() == (3, 0)
     await spool.acknowledge_records(2)
     assert spool.backlog_sizes() == (1, 0)

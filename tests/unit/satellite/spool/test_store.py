@@ -25,6 +25,7 @@ from common.preferences.bodies import Body
 from common.preferences.documents import parse_body
 from common.records import FIELDS_BYTES_MAX, Event
 from common.states import State
+from common.verdict import Outcome, Verdict
 from satellite.spool.disk.bodies import BodyDamaged
 from satellite.spool.model.messages import (
     Copy,
@@ -52,7 +53,7 @@ def judgement(*dispositions: Disposition) -> Judgement:
             Judged(number=number, disposition=disposition, reason="because", copy=COPY)
             for number, disposition in enumerate(dispositions)
         ),
-        verdicts=({"by": "yara", "outcome": "clean"},),
+        verdicts=(Verdict(by="yara", outcome=Outcome.CLEAN),),
         score=0.5,
         quarantine_reason="virus" if Disposition.QUARANTINE in dispositions else "",
     )
