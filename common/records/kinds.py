@@ -48,7 +48,11 @@ def text(length_max: int) -> Kind:
     """Return the kind of a text of at most so many characters; empty when there is none."""
 
     def read(value: object) -> str:
-        return storable(value, length_max=length_max) if isinstance(value, str) else ""
+        if isinstance(value, str):
+            if len(value) <= length_max and value.isprintable():  # nearly all: worth a call less
+                return value
+            return storable(value, length_max=length_max)
+        return ""
 
     return Kind(encode_basestring, read, f"text, {length_max:_} characters")
 
@@ -69,6 +73,8 @@ def number(highest: int) -> Kind:
     """Return the kind of a whole number from 0 up to ``highest``."""
 
     def read(value: object) -> int:
+        if type(value) is int and 0 <= value <= highest:
+            return value
         return whole_number(value, highest=highest)
 
     return Kind(int.__repr__, read, "whole number")
@@ -111,8 +117,11 @@ def texts(length_max: int) -> Kind:
         return f"[{','.join(map(encode_basestring, values))}]" if values else "[]"
 
     def read(value: object) -> tuple[str, ...]:
-        found = value if isinstance(value, list) else ()
-        return tuple(storable(one, length_max=length_max) for one in found if isinstance(one, str))
+        if not isinstance(value, list) or not value:
+            return ()
+        return tuple(
+            [storable(one, length_max=length_max) for one in value if isinstance(one, str)]
+        )
 
     return Kind(write, read, f"list of texts, {length_max:_} characters each")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring
-from operator import attrgetter
+from operator import attrgetter, call
 from typing import Any, TypeVar, get_type_hints
 
 from common.records.kinds import Key, Kind, LeftOutWhenEmpty
@@ -62,12 +62,11 @@ def writer_of(cls: type[Any]) -> Callable[[Any], str]:
             return f"{{{','.join(said)}}}"
 
         return write_some
-    # One template for the whole object: it takes half the time of putting the parts together.
+    # One template and no loop of Python's own: half the time of putting the parts together.
     template = f"{{{','.join(key.replace('%', '%%') + '%s' for key in keys)}}}"
 
     def write_all(record: Any) -> str:
-        there = zip(writes, values(record), strict=True)
-        return template % tuple([write(value) for write, value in there])
+        return template % tuple(map(call, writes, values(record)))
 
     return write_all
 
@@ -82,10 +81,14 @@ def _values_of(fields: tuple[Field, ...]) -> Callable[[Any], tuple[Any, ...]]:
 
 def reader_of(cls: type[T]) -> Callable[[Mapping[str, object]], T]:
     """Return what reads a ``cls`` from an object of JSON, whatever that holds."""
-    plan = [(one.name, one.key, one.kind.read) for one in fields_of(cls)]
+    # The slots are filled as a frozen class's own constructor does it, in half of its time.
+    plan = [(getattr(cls, one.name).__set__, one.key, one.kind.read) for one in fields_of(cls)]
 
     def read(values: Mapping[str, object]) -> T:
-        return cls(**{name: read_one(values.get(key)) for name, key, read_one in plan})
+        made = object.__new__(cls)
+        for fill, key, read_one in plan:
+            fill(made, read_one(values.get(key)))
+        return made
 
     return read
 
@@ -98,7 +101,8 @@ def objects(cls: type[Any], *, items_max: int) -> Kind:
         return f"[{','.join(map(write_one, values))}]" if values else "[]"
 
     def read(value: object) -> tuple[Any, ...]:
-        found = value if isinstance(value, list) else ()
-        return tuple(map(read_one, [one for one in found if isinstance(one, dict)][:items_max]))
+        if not isinstance(value, list) or not value:
+            return ()
+        return tuple(map(read_one, [one for one in value if isinstance(one, dict)][:items_max]))
 
     return Kind(write, read, f"list of {items_max:_} objects", item=cls)
