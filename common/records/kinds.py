@@ -119,9 +119,8 @@ def texts(length_max: int) -> Kind:
     def read(value: object) -> tuple[str, ...]:
         if not isinstance(value, list) or not value:
             return ()
-        return tuple(
-            [storable(one, length_max=length_max) for one in value if isinstance(one, str)]
-        )
+        told = [one for one in value if isinstance(one, str)]
+        return tuple([storable(one, length_max=length_max) for one in told])
 
     return Kind(write, read, f"list of texts, {length_max:_} characters each")
 

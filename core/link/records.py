@@ -18,7 +18,7 @@ from common.clock import Clock
 from common.errors import PeerError
 from common.identity import ShardIdentity
 from common.link import Records as RecordsMessage
-from common.records import Event, LogRecord, encode_fields
+from common.records import GapRecord, LogRecord, written
 from common.stream import (
     Arrived,
     Break,
@@ -121,9 +121,10 @@ class RecordStreams:
         self._fleet.noticed(identity, reason, now_s=self._clock.monotonic_s())
         if last - first >= GAP_RECORDS_MAX:
             raise PeerError(f"{reason}; {last - first + 1} are too many to go on without a person")
-        fields = encode_fields({"from": first, "to": last, "reason": "the core lost its own end"})
+        record = GapRecord(first=first, last=last, reason="the core lost its own end")
+        (fields,) = written(record)
         now_us = self._clock.now_us()
         for start in range(first, last + 1, GAP_BATCH):
             numbers = range(start, min(start + GAP_BATCH, last + 1))
-            gap = [LogRecord(number, now_us, Event.GAP, "", fields) for number in numbers]
+            gap = [LogRecord(number, now_us, record.event, "", fields) for number in numbers]
             await finish(self._sink.take(identity, gap))

@@ -9,23 +9,51 @@ Source: docs/design/link-guarantees.md, U1, U5; promises P1, P7, P9.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import assert_never
 
 from common.address import domain_of, fold
 from common.errors import PeerError
 from common.identity import ShardIdentity
 from common.ids import is_ulid
-from common.records import FIELDS_BYTES_MAX, Event, LogRecord
-from common.records.bounds import (
-    LABEL_LENGTH_MAX,
-    NAME_LENGTH_MAX,
-    TIME_US_MAX,
-    VERDICTS_MAX,
-    whole_number,
+from common.records import (
+    FIELDS_BYTES_MAX,
+    AcceptedRecord,
+    AcceptingRecord,
+    AnyRecord,
+    AnyVerdict,
+    ArrivedRecord,
+    AttemptedRecord,
+    BounceMadeRecord,
+    BounceWithheldRecord,
+    DamagedRecord,
+    DeferredRecord,
+    EndedRecipient,
+    EndedRecord,
+    Event,
+    FrozenRecord,
+    GapRecord,
+    HeldRecord,
+    JudgedRecord,
+    LogRecord,
+    MovedRecipient,
+    MovedRecord,
+    NotAcceptingRecord,
+    OtherRecord,
+    PossiblyDeliveredRecord,
+    PreferencesAppliedRecord,
+    PreferencesRefusedRecord,
+    RejectedRecord,
+    ReleasedRecord,
+    ResumedRecord,
+    ScannedRecord,
+    SpoolDamagedRecord,
+    StartedRecord,
+    StoppedRecord,
+    WaitingRecord,
 )
+from common.records.bounds import TIME_US_MAX, whole_number
 from common.states import OUTCOMES, State
-from core.records.fields import Fields
 from core.records.messages import Message, RecipientCopy
 
 THREATS_MAX = 32  # names of one message that reports count
@@ -131,8 +159,8 @@ def new_message(record: LogRecord, identity: ShardIdentity) -> Message:
 
 def apply(
     message: Message,
-    record: LogRecord,
-    fields: Fields,
+    told: LogRecord,
+    record: AnyRecord,
     *,
     identity: ShardIdentity,
     customer_of: CustomerOf,
@@ -141,182 +169,164 @@ def apply(
 
     Args:
         message: what is known so far.
-        record: the next record of this message.
-        fields: its fields.
+        told: the next record of this message.
+        record: what it says.
         identity: who sent it; nobody may speak of another shard's message.
         customer_of: the customer of a domain, empty when it has none.
     """
     if (message.node, message.shard) != identity.place:
         return f"the message belongs to {message.node}/{message.shard}"
-    try:
-        event = Event(record.event)
-    except ValueError:
-        return ""  # another version's word: kept and shown, and nothing is derived from it
-    return _Fold(message, record_time_us(record), fields, customer_of).apply(event)
+    return _Fold(message, record_time_us(told), customer_of).apply(record)
 
 
 class _Fold:
     """One record on its way into a message."""
 
-    def __init__(
-        self, message: Message, time_us: int, fields: Fields, customer_of: CustomerOf
-    ) -> None:
+    def __init__(self, message: Message, time_us: int, customer_of: CustomerOf) -> None:
         self._message = message
         self._time_us = time_us
-        self._fields = fields
         self._customer_of = customer_of
 
-    def apply(self, event: Event) -> str:
-        match event:
-            case Event.ACCEPTED | Event.REJECTED:  # what came is told alike
-                self._accepted()
-            case Event.SCANNED:
-                self._scanned()
-            case Event.WAITING:
-                self._waiting()
-            case Event.JUDGED:
-                self._judged()
-            case Event.ATTEMPTED:
-                self._attempted()
-            case Event.DEFERRED | Event.HELD | Event.FROZEN | Event.RESUMED | Event.DAMAGED:
-                self._move(_MOVES[event])
-            case Event.POSSIBLY_DELIVERED:
-                self._possibly_delivered()
-            case Event.ENDED:
-                return self._ended()
-            case Event.RELEASED:
-                self._message.released_from = self._name("released_from")
+    def apply(self, record: AnyRecord) -> str:
+        match record:
+            case AcceptedRecord() | RejectedRecord():  # what came is told alike
+                self._arrived(record)
+            case ScannedRecord():
+                self._scanned(record)
+            case EndedRecord():
+                return self._ended(record)
+            case WaitingRecord():
+                self._waiting(record)
+            case JudgedRecord():
+                self._judged(record)
+            case AttemptedRecord():
+                self._attempted(record)
             case (
-                Event.BOUNCE_MADE
-                | Event.BOUNCE_WITHHELD
-                | Event.SPOOL_DAMAGED
-                | Event.STARTED
-                | Event.STOPPED
-                | Event.PREFERENCES_APPLIED
-                | Event.PREFERENCES_REFUSED
-                | Event.NOT_ACCEPTING
-                | Event.ACCEPTING
-                | Event.GAP
+                DeferredRecord() | HeldRecord() | FrozenRecord() | ResumedRecord() | DamagedRecord()
+            ):
+                self._move(record, _MOVES[record.event])
+            case PossiblyDeliveredRecord():
+                self._possibly_delivered(record)
+            case ReleasedRecord():
+                self._message.released_from = record.released_from
+            case (
+                BounceMadeRecord()
+                | BounceWithheldRecord()
+                | SpoolDamagedRecord()
+                | StartedRecord()
+                | StoppedRecord()
+                | PreferencesAppliedRecord()
+                | PreferencesRefusedRecord()
+                | NotAcceptingRecord()
+                | AcceptingRecord()
+                | GapRecord()
             ):
                 pass  # an event to read, which moves no copy
+            case OtherRecord():
+                pass  # another version's word: kept and shown, and nothing is derived from it
             case _:
-                assert_never(event)
+                assert_never(record)
         return ""
 
-    def _name(self, field: str) -> str:
-        return self._fields.text(field, length_max=NAME_LENGTH_MAX)
-
-    def _accepted(self) -> None:
-        message, fields = self._message, self._fields
+    def _arrived(self, record: ArrivedRecord) -> None:
+        message = self._message
         message.received_us = self._time_us
-        message.origin = fields.text("origin", length_max=LABEL_LENGTH_MAX) or "smtp"
-        message.client = self._name("client")
-        message.helo = self._name("helo")
-        message.tls = self._name("tls")
-        message.sender = self._name("sender")
+        message.origin = record.origin or "smtp"
+        message.client = record.client
+        message.helo = record.helo
+        message.tls = record.tls
+        message.sender = record.sender
         message.sender_folded = fold(message.sender) if "@" in message.sender else ""
         message.sender_domain = domain_of(message.sender) if "@" in message.sender else ""
-        message.size = fields.number("size")
-        message.sha256 = fields.text("sha256", length_max=LABEL_LENGTH_MAX)
-        message.message_id_header = fields.text("message_id_header") or message.message_id_header
-        message.subject = fields.text("subject") or message.subject
-        message.released_from = self._name("released_from") or message.released_from
-        for _, copy in self._named():
+        message.size = record.size
+        message.sha256 = record.sha256
+        message.subject = record.subject or message.subject
+        message.released_from = record.released_from or message.released_from
+        for address in record.recipients:
+            copy = self._copy(address)
             if message.origin != "smtp" and copy.state == State.RECEIVED:
                 copy.state = State.QUEUED  # what we made ourselves is not scanned
 
-    def _scanned(self) -> None:
-        message, fields = self._message, self._fields
-        message.revision = fields.number("revision")
-        message.score = fields.score("score")
-        message.subject = fields.text("subject") or message.subject
-        message.message_id_header = fields.text("message_id") or message.message_id_header
-        self._take_threats()
+    def _scanned(self, record: ScannedRecord) -> None:
+        message = self._message
+        message.revision = record.revision
+        message.score = record.score
+        message.subject = record.subject or message.subject
+        message.message_id_header = record.message_id_header or message.message_id_header
+        self._take_threats(record.verdicts)
         for copy in message.copies.values():
             if copy.state in {State.RECEIVED, State.WAITING}:
                 copy.state = SCANNED
 
-    def _waiting(self) -> None:
-        self._take_threats()
+    def _waiting(self, record: WaitingRecord) -> None:
+        self._take_threats(record.verdicts)
         for copy in self._message.copies.values():
             if copy.state in _BEFORE_A_VERDICT:
                 copy.state = State.WAITING
-                copy.reason = self._fields.text("reason")
-                copy.next_us = self._fields.time_us("next_us")
+                copy.reason = record.reason
+                copy.next_us = record.next_us
 
-    def _take_threats(self) -> None:
-        found = [
-            (verdict.text("by", length_max=LABEL_LENGTH_MAX), name)
-            for verdict in self._fields.items("verdicts")[:VERDICTS_MAX]
-            for name in verdict.texts("threats", length_max=NAME_LENGTH_MAX)
-        ]
+    def _take_threats(self, verdicts: Sequence[AnyVerdict]) -> None:
+        found = [(verdict.by, name) for verdict in verdicts for name in verdict.threats]
         self._message.threats = set(found[:THREATS_MAX])
 
-    def _judged(self) -> None:
-        fields = self._fields
-        self._message.quarantine_reason = fields.text(
-            "quarantine_reason", length_max=LABEL_LENGTH_MAX
-        )
-        for item, copy in self._named():
-            copy.disposition = item.text("disposition", length_max=LABEL_LENGTH_MAX)
-            copy.reason = item.text("reason")
+    def _judged(self, record: JudgedRecord) -> None:
+        self._message.quarantine_reason = record.quarantine_reason
+        for told in record.recipients:
+            copy = self._copy(told.address)
+            copy.disposition = told.disposition
+            copy.reason = told.reason
             if copy.disposition == "deliver" and not copy.ended_us:
                 copy.state = State.QUEUED
                 copy.next_us = 0
 
-    def _attempted(self) -> None:
-        for item, copy in self._named():
-            copy.reply = item.text("reply")
+    def _attempted(self, record: AttemptedRecord) -> None:
+        for told in record.recipients:
+            self._copy(told.address).reply = told.reply
 
-    def _move(self, state: State) -> None:
+    def _move(self, record: MovedRecord, state: State) -> None:
         """Move the copies that a record names; all that have not ended when it names none."""
-        named = self._named()
+        named = [(told, self._copy(told.address)) for told in record.recipients]
         if not named:
-            named = [(self._fields, copy) for copy in self._message.copies.values()]
-        for item, copy in named:
+            named = [
+                (MovedRecipient(address=copy.address), copy)
+                for copy in self._message.copies.values()
+            ]
+        for told, copy in named:
             if copy.ended_us:
                 continue
             copy.state = state
-            copy.reply = item.text("reply") or copy.reply
-            copy.attempts = item.number("attempts") or copy.attempts
-            copy.next_us = item.time_us("next_us")
-            copy.reason = item.text("reason") or self._fields.text("reason") or copy.reason
+            copy.reply = told.reply or copy.reply
+            copy.attempts = told.attempts or copy.attempts
+            copy.next_us = told.next_us
+            copy.reason = told.reason or record.reason or copy.reason
 
-    def _possibly_delivered(self) -> None:
-        for _, copy in self._named():
+    def _possibly_delivered(self, record: PossiblyDeliveredRecord) -> None:
+        for address in record.recipients:
+            copy = self._copy(address)
             if copy.state in _BEFORE_A_TRY:
                 copy.state = State.DEFERRED
 
-    def _ended(self) -> str:
+    def _ended(self, record: EndedRecord) -> str:
         flaw = ""
-        for item, copy in self._named():
-            outcome = item.text("outcome", length_max=LABEL_LENGTH_MAX)
-            if outcome not in OUTCOMES:
-                flaw = f"{outcome[:40]!r} is no outcome"
+        for told in record.recipients:
+            copy = self._copy(told.address)
+            if told.outcome not in OUTCOMES:
+                flaw = f"{told.outcome[:40]!r} is no outcome"
             elif copy.ended_us:
                 # Exactly one outcome: a second one is a fault to look at, not a new state.
                 flaw = f"{copy.address[:80]} had ended as {copy.state}"
             else:
-                self._end(copy, item, outcome)
+                self._end(copy, told)
         return flaw
 
-    def _end(self, copy: RecipientCopy, item: Fields, outcome: str) -> None:
-        copy.state = outcome
-        copy.reason = item.text("reason") or copy.reason
-        copy.reply = item.text("reply") or copy.reply
-        copy.attempts = item.number("attempts") or copy.attempts
+    def _end(self, copy: RecipientCopy, told: EndedRecipient) -> None:
+        copy.state = told.outcome
+        copy.reason = told.reason or copy.reason
+        copy.reply = told.reply or copy.reply
+        copy.attempts = told.attempts or copy.attempts
         copy.next_us = 0
         copy.ended_us = max(self._time_us, 1)
-
-    def _named(self) -> list[tuple[Fields, RecipientCopy]]:
-        """Return the recipients that a record names, with what it says of each, and its copy."""
-        bare = self._fields.texts("recipients", length_max=NAME_LENGTH_MAX)
-        told = [(item, self._address(item)) for item in self._fields.items("recipients")]
-        told += [(Fields({}), address) for address in bare]
-        return [(item, self._copy(address)) for item, address in told if address]
-
-    def _address(self, item: Fields) -> str:
-        return item.text("address", length_max=NAME_LENGTH_MAX)
 
     def _copy(self, address: str) -> RecipientCopy:
         """Return a recipient's copy; one that no earlier record named begins here."""

@@ -5,7 +5,6 @@ Pure. Source: docs/design/json.md, *borderscout track --json*.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,13 +13,12 @@ from typing import Any
 
 from common.address import AddressError, parse_address, parse_domain
 from common.ids import is_ulid
-from common.records import Event
-from common.records.bounds import LINE_LENGTH_MAX, VERDICTS_MAX, storable
-from core.records.fields import Fields, FieldsUnreadable, parse_object
+from common.records import Event, FieldsUnreadable, parse_object
+from common.records.bounds import LINE_LENGTH_MAX, storable
+from common.records.reading import verdicts_as_told
 from core.records.messages import Message, RecipientCopy
 
 QUERY_LENGTH_MAX = 1_000  # characters; a Message-ID of RFC 5322's longest line
-VERDICT_JSON_LENGTH_MAX = 16_384  # characters of one verdict that a search shows
 _LOOKS = (Event.SCANNED, Event.WAITING)  # the records that hold verdicts
 
 
@@ -138,12 +136,5 @@ def _verdicts(told: Sequence[FoundRecord]) -> list[dict[str, Any]]:
     """Return what each engine and filter said when the message was last looked at."""
     for one in reversed(told):
         if one.event in _LOOKS and not one.flaw:
-            verdicts = Fields.parse(one.fields).items("verdicts")[:VERDICTS_MAX]
-            return [_verdict_json(verdict) for verdict in verdicts]
+            return verdicts_as_told(one.fields)
     return []
-
-
-def _verdict_json(verdict: Fields) -> dict[str, Any]:
-    shown = {"by": "", "outcome": "", "version": "", "ms": 0, "detail": ""}
-    text = verdict.json(length_max=VERDICT_JSON_LENGTH_MAX)
-    return shown | (json.loads(text) if text else {})

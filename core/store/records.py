@@ -14,10 +14,16 @@ from sqlalchemy import Connection, and_, insert, select, update
 
 from common.clock import Clock
 from common.identity import ShardIdentity, check_identity
-from common.records import FIELDS_BYTES_MAX, Event, LogRecord
+from common.records import (
+    FIELDS_BYTES_MAX,
+    AnyRecord,
+    FieldsUnreadable,
+    LogRecord,
+    ReleasedRecord,
+    read,
+)
 from common.records.bounds import LABEL_LENGTH_MAX, storable
 from core.records import intake
-from core.records.fields import Fields, FieldsUnreadable
 from core.records.messages import Message
 from core.records.reports import EVER_US, Report, ReportGroup
 from core.store import counts, incarnations, message_rows, release_rows, searches, tables
@@ -178,28 +184,28 @@ class _Taking:
         flaw = intake.flaw_of(record)
         if not flaw:
             try:
-                flaw = self._fold(connection, record, Fields.parse(record.fields))
+                flaw = self._fold(connection, record, read(record.event, record.fields))
             except FieldsUnreadable as error:
                 flaw = str(error)
         self.rows.append(self._row(record, flaw))
 
-    def _fold(self, connection: Connection, record: LogRecord, fields: Fields) -> str:
-        if not record.message_id:
+    def _fold(self, connection: Connection, told: LogRecord, record: AnyRecord) -> str:
+        if not told.message_id:
             return ""
-        message = self.messages.get(record.message_id)
+        message = self.messages.get(told.message_id)
         if message is None:
-            message = intake.new_message(record, self.identity)
+            message = intake.new_message(told, self.identity)
             self.messages[message.id] = message
         flaw = intake.apply(
-            message, record, fields, identity=self.identity, customer_of=self.customer_of
+            message, told, record, identity=self.identity, customer_of=self.customer_of
         )
         if (message.node, message.shard) == self.identity.place:
             self.changed[message.id] = message
-            if record.event == Event.RELEASED:
+            if isinstance(record, ReleasedRecord):
                 flaw = release_rows.finish(
                     connection,
                     self.identity,
-                    fields.text("release_id", length_max=LABEL_LENGTH_MAX),
+                    record.release_id,
                     released_as=message.id,
                     now_us=self.now_us,
                 )

@@ -12,8 +12,8 @@ from common.address import AddressError
 from common.preferences import CheckedDocument, Kind, ListColour, Preferences, Scope
 from common.preferences.bodies import ListBody
 from common.preferences.documents import list_key, new_document, new_tombstone, split_list_key
-from core.preferences.warnings import warnings
 from common.records.bounds import TIME_US_MAX
+from core.preferences.warnings import warnings
 from core.web.request.caller import Caller
 from core.web.request.problems import Problem
 from core.web.request.services import Core

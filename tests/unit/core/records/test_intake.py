@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.records import Event, LogRecord
-from core.records.fields import Fields
+from common.records import Event, LogRecord, from_object, read
 from core.records.intake import (
     Fenced,
     SequenceGap,
@@ -33,7 +33,7 @@ def _told(*records: LogRecord) -> tuple[Message, list[str]]:
         apply(
             message,
             one,
-            Fields.parse(one.fields),
+            read(one.event, one.fields),
             identity=LON,
             customer_of=lambda domain: "acme" if domain == "acme.example" else "",
         )
@@ -93,7 +93,7 @@ def test_acceptance_names_every_recipient_with_its_customer() -> None:
 
 def test_what_was_rejected_before_its_answer_is_known_as_if_it_had_come() -> None:
     told = accepted(1, ID, [X])
-    offered = record(1, "rejected", ID, **told.decoded())
+    offered = record(1, "rejected", ID, **json.loads(told.fields))
 
     message, flaws = _told(offered, ended(2, ID, "rejected", X))
 
@@ -232,7 +232,7 @@ def test_nobody_speaks_of_another_shards_message() -> None:
     flaw = apply(
         message,
         ended(2, ID, "delivered"),
-        Fields.parse(ended(2, ID, "delivered").fields),
+        read("ended", ended(2, ID, "delivered").fields),
         identity=identity("par1"),
         customer_of=lambda _domain: "",
     )
@@ -267,7 +267,7 @@ def test_no_content_can_break_the_fold(event: Event, fields: dict[str, Any]) -> 
     one = record(2, event, ID)
     message, _ = _told(accepted(1, ID))
 
-    apply(message, one, Fields(fields), identity=LON, customer_of=lambda _domain: "")
+    apply(message, one, from_object(event, fields), identity=LON, customer_of=lambda _domain: "")
 
     assert 0 <= message.size < 1 << 63
     assert abs(message.score) < 1e9

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from common.records import encode_fields
+from common.records.reading import VERDICT_JSON_LENGTH_MAX
 from core.records.messages import Message
 from core.records.search import (
-    VERDICT_JSON_LENGTH_MAX,
     FoundRecord,
     Query,
     What,
@@ -65,7 +65,7 @@ def _verdicts_of(*told: FoundRecord) -> list[dict[str, Any]]:
 
 
 def _looked(event: str, *verdicts: object, flaw: str = "") -> FoundRecord:
-    fields = encode_fields({"verdicts": list(verdicts)})
+    fields = json.dumps({"verdicts": list(verdicts)}).encode()
     return FoundRecord(time_us=0, event=event, fields=fields, flaw=flaw)
 
 

@@ -6,12 +6,12 @@ Records as a spool writes them go through the core's own intake and become the l
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from common.identity import ShardIdentity
-from common.records import Event, LogRecord, encode_fields
+from common.records import Event, LogRecord, from_object
 from core.records import intake
-from core.records.fields import Fields
 from core.records.search import FoundRecord, message_json
 from tests.support.witnesses.checker import Kind, check
 from tests.support.witnesses.history import folded, known_messages
@@ -47,9 +47,15 @@ def _track(*records: Record) -> dict[str, Any]:
     told = []
     message = None
     for sequence, (event, fields) in enumerate(records, 1):
-        record = LogRecord(sequence, sequence * 1000, event, ID, encode_fields(fields))
+        record = LogRecord(sequence, sequence * 1000, event, ID, json.dumps(fields).encode())
         message = message or intake.new_message(record, SHARD)
-        intake.apply(message, record, Fields(fields), identity=SHARD, customer_of=lambda _: "acme")
+        intake.apply(
+            message,
+            record,
+            from_object(event, fields),
+            identity=SHARD,
+            customer_of=lambda _: "acme",
+        )
         told.append(FoundRecord(time_us=record.time_us, event=event, fields=record.fields, flaw=""))
     assert message is not None
     return message_json(message, told)
