@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 from rich.text import Text
 
 from cli.client import Client, TokenFile, Url
+from cli.facts import facts
 from cli.output import (
     AsJson,
     clock_time,
@@ -20,6 +20,7 @@ from cli.output import (
     print_table,
     span,
 )
+from common.records import ToldVerdict, from_object, verdict_from_object
 
 EXAMPLE = "Example: borderscout track x@acme.example"
 
@@ -64,13 +65,13 @@ def _show(message: dict[str, Any]) -> None:
         console.print()
         print_table(
             ("Verdict of", "!Outcome", ">ms", "Version", "Evidence"),
-            [_verdict(verdict) for verdict in message["verdicts"]],
+            [_verdict(verdict_from_object(verdict)) for verdict in message["verdicts"]],
         )
     console.print()
     print_table(
         (">After", "!Event", "What"),
         [
-            (_after(message, event), event["event"], "; ".join(facts(event)))
+            (_after(message, event), event["event"], "; ".join(_facts(event)))
             for event in message["events"]
         ],
     )
@@ -89,62 +90,21 @@ def _show_recipient(recipient: dict[str, Any]) -> None:
             console.print(f"    {label:8} {plain(shown)}")
 
 
-def _verdict(verdict: dict[str, Any]) -> tuple[object, ...]:
-    tests = [f"{test['name']} {test['score']:g}" for test in verdict.get("tests", ())]
-    evidence = ", ".join(filter(None, (verdict["detail"], *tests)))
-    outcome = coloured(verdict["outcome"])
-    return (verdict["by"], outcome, verdict["ms"], verdict["version"], evidence)
+def _verdict(verdict: ToldVerdict) -> tuple[object, ...]:
+    tests = [f"{test.name} {test.score:g}" for test in verdict.tests]
+    evidence = ", ".join(filter(None, (verdict.detail, *tests)))
+    return (verdict.by, coloured(verdict.outcome), verdict.ms, verdict.version, evidence)
+
+
+def _facts(event: dict[str, Any]) -> list[str]:
+    """Return what an event of ``track --json`` tells a person."""
+    told = {name: value for name, value in event.items() if name not in _OF_THE_CORE}
+    return facts(from_object(event["event"], told)) if told else []
+
+
+_OF_THE_CORE = {"time", "event", "flaw"}  # the rest are the record's own fields
 
 
 def _after(message: dict[str, Any], event: dict[str, Any]) -> str:
     received, then = (datetime.fromisoformat(one) for one in (message["received"], event["time"]))
     return span(max(0.0, (then - received).total_seconds()))
-
-
-def facts(event: dict[str, Any]) -> list[str]:
-    """Return what a log record tells a person, in few words.
-
-    Args:
-        event: as it stands in the JSON of ``track``; its fields are data from outside.
-    """
-    found = [f"{name} {event[key]}" for key, name in _FACTS if event.get(key) not in (None, "")]
-    found[:0] = _verdicts(event.get("verdicts"))
-    recipients = event.get("recipients")
-    if isinstance(recipients, list):
-        if event["event"] == "accepted":
-            found.append(f"{len(recipients)} recipient{'' if len(recipients) == 1 else 's'}")
-        else:
-            found.extend(_recipient_facts(one) for one in recipients)
-    return found
-
-
-_FACTS = (
-    ("client", "from"),
-    ("helo", "helo"),
-    ("tls", "with"),
-    ("destination", "to"),
-    ("host", "at"),
-    ("score", "score"),
-    ("revision", "revision"),
-    ("quarantine_reason", "quarantined as"),
-    ("reason", "because"),
-    ("bounce_id", "as"),
-    ("release_id", "release"),
-    ("released_from", "of"),
-)
-_OF_RECIPIENT = ("disposition", "outcome", "reason", "reply")
-
-
-def _verdicts(verdicts: Any) -> Iterable[str]:
-    if not isinstance(verdicts, list):
-        return
-    for verdict in verdicts:
-        if isinstance(verdict, dict):
-            yield f"{verdict.get('by')} {verdict.get('outcome')}"
-
-
-def _recipient_facts(recipient: Any) -> str:
-    if not isinstance(recipient, dict):
-        return str(recipient)
-    said = [str(recipient[name]) for name in _OF_RECIPIENT if recipient.get(name)]
-    return f"{recipient.get('address')} {', '.join(said)}".strip()

@@ -14,6 +14,7 @@ from common.records.items import (
     DisposedRecipient,
     EndedRecipient,
     MovedRecipient,
+    ToldVerdict,
 )
 from common.records.log_record import FIELDS_BYTES_MAX, LogRecord
 from common.records.of_messages import (
@@ -46,7 +47,14 @@ from common.records.of_nodes import (
     StartedRecord,
     StoppedRecord,
 )
-from common.records.reading import FieldsUnreadable, from_object, parse_object, read
+from common.records.reading import (
+    FieldsUnreadable,
+    from_object,
+    parse_object,
+    read,
+    verdict_from_object,
+    verdicts_as_told,
+)
 from common.records.writing import encode_fields, encoded_parts, written
 
 __all__ = [
@@ -90,11 +98,14 @@ __all__ = [
     "SpoolDamagedRecord",
     "StartedRecord",
     "StoppedRecord",
+    "ToldVerdict",
     "WaitingRecord",
     "encode_fields",
     "encoded_parts",
     "from_object",
     "parse_object",
     "read",
+    "verdict_from_object",
+    "verdicts_as_told",
     "written",
 ]

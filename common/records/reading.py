@@ -14,6 +14,7 @@ from typing import Any
 
 from common.records.bounds import VERDICTS_MAX
 from common.records.every import RECORDS, AnyRecord, OtherRecord, Record
+from common.records.items import ToldVerdict
 from common.records.shape import reader_of
 
 VERDICT_JSON_LENGTH_MAX = 16_384  # characters of one verdict that is shown as it came
@@ -21,6 +22,9 @@ VERDICT_JSON_LENGTH_MAX = 16_384  # characters of one verdict that is shown as i
 _READERS: Mapping[str, Callable[[Mapping[str, object]], Record]] = {
     cls.event: reader_of(cls) for cls in RECORDS
 }
+
+
+_read_verdict = reader_of(ToldVerdict)
 
 
 class FieldsUnreadable(ValueError):
@@ -44,6 +48,11 @@ def from_object(event: str, fields: Mapping[str, object]) -> AnyRecord:
     """Return what a record says whose fields have been parsed."""
     reader = _READERS.get(event)
     return OtherRecord(event, fields) if reader is None else reader(fields)
+
+
+def verdict_from_object(fields: Mapping[str, object]) -> ToldVerdict:
+    """Return a verdict that stands by itself, as ``verdicts_as_told`` returns it."""
+    return _read_verdict(fields)
 
 
 def verdicts_as_told(fields: bytes) -> list[dict[str, Any]]:

@@ -13,9 +13,8 @@ from typing import Any
 
 from common.address import AddressError, parse_address, parse_domain
 from common.ids import is_ulid
-from common.records import Event, FieldsUnreadable, parse_object
+from common.records import Event, FieldsUnreadable, parse_object, verdicts_as_told
 from common.records.bounds import LINE_LENGTH_MAX, storable
-from common.records.reading import verdicts_as_told
 from core.records.messages import Message, RecipientCopy
 
 QUERY_LENGTH_MAX = 1_000  # characters; a Message-ID of RFC 5322's longest line
