@@ -55,7 +55,7 @@ from common.records.reading import (
     verdict_from_object,
     verdicts_as_told,
 )
-from common.records.writing import encode_fields, encoded_parts, written
+from common.records.writing import written
 
 __all__ = [
     "FIELDS_BYTES_MAX",
@@ -100,8 +100,6 @@ __all__ = [
     "StoppedRecord",
     "ToldVerdict",
     "WaitingRecord",
-    "encode_fields",
-    "encoded_parts",
     "from_object",
     "parse_object",
     "read",

@@ -54,7 +54,7 @@ def text(length_max: int) -> Kind:
             return storable(value, length_max=length_max)
         return ""
 
-    return Kind(encode_basestring, read, f"text, {length_max:_} characters")
+    return Kind(encode_basestring, read, f"text, at most {length_max} characters")
 
 
 def text_or_none(length_max: int) -> Kind:
@@ -66,7 +66,7 @@ def text_or_none(length_max: int) -> Kind:
     def read(value: object) -> str | None:
         return storable(value, length_max=length_max) if isinstance(value, str) else None
 
-    return Kind(write, read, f"text, {length_max:_} characters, or null")
+    return Kind(write, read, f"text, at most {length_max} characters, or null")
 
 
 def number(highest: int) -> Kind:
@@ -122,7 +122,7 @@ def texts(length_max: int) -> Kind:
         told = [one for one in value if isinstance(one, str)]
         return tuple([storable(one, length_max=length_max) for one in told])
 
-    return Kind(write, read, f"list of texts, {length_max:_} characters each")
+    return Kind(write, read, f"list of texts, {length_max} characters each")
 
 
 def counts(length_max: int) -> Kind:

@@ -6,9 +6,7 @@ of a shard's outbox. What it tells travels as one JSON object; ``read`` makes a 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any
 
 FIELDS_BYTES_MAX = 65_536  # one record fits a frame of the link many times over
 
@@ -30,8 +28,3 @@ class LogRecord:
     event: str
     message_id: str
     fields: bytes
-
-    def decoded(self) -> dict[str, Any]:
-        """Return the fields as a dict."""
-        decoded: dict[str, Any] = json.loads(self.fields)
-        return decoded

@@ -42,7 +42,7 @@ class ArrivedRecord:
     recipients: Annotated[Addresses, "every recipient, in the order of the envelope"]
     size: Annotated[Number, "octets of the body"]
     sha256: Annotated[Label, "of the body, hexadecimal"]
-    tls: Annotated[Name, "version and cipher of the session; empty: none"]
+    tls: Annotated[Name, "protocol and cipher of the session; empty: in the clear"]
     origin: Annotated[Label, "`smtp`, `bounce` or `release`"]
     subject: Annotated[Line, "of a message that we made; the others' is in `scanned`"]
     released_from: Annotated[Name, "the quarantined message that this one was made from, or empty"]
@@ -112,14 +112,16 @@ class AttemptedRecord:
     event: ClassVar[Event] = Event.ATTEMPTED
     written_by: ClassVar[str] = "delivery, in the commit of what the attempt came to"
 
-    destination: Annotated[Name, "the route's name"]
+    destination: Annotated[Name, "what the queue is named by: a domain, or the smart host"]
     host: Annotated[Name, "the host that was talked to, with its port"]
-    tls: Annotated[Name, "version and cipher of the session; empty: none"]
+    tls: Annotated[Name, "protocol and cipher of the session; empty: in the clear"]
     tls_verified: Annotated[Flag, "the host's certificate holds for its name"]
     recipients: Annotated[
         tuple[AttemptedRecipient, ...], recipients(AttemptedRecipient), "what was said of each"
     ]
-    tls_problem: Annotated[Line, LeftOutWhenEmpty(), "why TLS was not to be had"] = ""
+    tls_problem: Annotated[
+        Line, LeftOutWhenEmpty(), "why it is in the clear although TLS was offered"
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

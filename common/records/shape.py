@@ -105,4 +105,4 @@ def objects(cls: type[Any], *, items_max: int) -> Kind:
             return ()
         return tuple(map(read_one, [one for one in value if isinstance(one, dict)][:items_max]))
 
-    return Kind(write, read, f"list of {items_max:_} objects", item=cls)
+    return Kind(write, read, f"list, at most {items_max} objects", item=cls)

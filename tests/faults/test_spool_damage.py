@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -193,7 +194,7 @@ async def test_unknown_things_are_moved_aside_and_told_of(open_spool: Open, tmp_
     found = {path.name: path.read_bytes() for path in (tmp_path / "s" / UNKNOWN).iterdir()}
     assert found == {"notes.txt": b"mine", "core": b"an older one", "core.1": b"dump"}
     (told,) = [one for one in spool.records(after=0, limit=9) if one.event == "spool_damaged"]
-    assert told.decoded()["files"] == ["core.1", "notes.txt"]
+    assert json.loads(told.fields)["files"] == ["core.1", "notes.txt"]
     assert any("bodies.unknown" in problem for problem in spool.problems())
 
 
@@ -241,4 +242,4 @@ async def test_an_operator_gives_a_damaged_message_up(open_spool: Open, tmp_path
     assert spool.message(message) is None
     last = spool.records(after=0, limit=9)[-1]
     assert last.event == "ended"
-    assert last.decoded()["recipients"][0]["outcome"] == "dropped"
+    assert json.loads(last.fields)["recipients"][0]["outcome"] == "dropped"

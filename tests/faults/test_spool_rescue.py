@@ -112,7 +112,7 @@ def named(spool: Spool) -> set[str]:
     """Return the messages that the records of a rescue name."""
     found = set()
     for record in spool.records(after=0, limit=10_000):
-        fields = record.decoded()
+        fields = json.loads(record.fields)
         if record.event == "spool_damaged":
             found |= set(fields.get("messages", ()))
         elif record.event == "damaged":

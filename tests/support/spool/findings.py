@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 from common.ids import MessageId
 from common.records import Event, LogRecord
@@ -37,7 +38,7 @@ def replayed(records: list[LogRecord]) -> dict[tuple[str, str], State]:
     }
     disposed = {"deliver": State.QUEUED, "drop": State.DROPPED, "quarantine": State.QUARANTINED}
     for record in records:
-        fields = record.decoded()
+        fields = json.loads(record.fields)
         message = record.message_id
         match record.event:
             case Event.ACCEPTED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -71,7 +72,7 @@ async def prefer(spool: Spool, server: str) -> None:
 
 def events(spool: Spool) -> list[tuple[str, dict[str, Any]]]:
     return [
-        (record.event, record.decoded())
+        (record.event, json.loads(record.fields))
         for record in spool.records(after=0, limit=100)
         if not record.message_id
     ]
@@ -90,7 +91,7 @@ async def test_mail_goes_from_received_to_the_customer_and_a_restart_loses_none(
             after = await accept(shard.spool, "y@acme.example")
             await until(lambda: not any(shard.spool.counts().values()), "all have ended")
             ended = {
-                record.message_id: record.decoded()["recipients"][0]["outcome"]
+                record.message_id: json.loads(record.fields)["recipients"][0]["outcome"]
                 for record in shard.spool.records(after=0, limit=100)
                 if record.event == Event.ENDED
             }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,7 @@ class House:
             self.delivery.offer(message)
 
     def events(self, name: str = "") -> list[tuple[str, dict[str, Any]]]:
-        found = [(r.event, r.decoded()) for r in self.spool.records(after=0, limit=10_000)]
+        found = [(r.event, json.loads(r.fields)) for r in self.spool.records(after=0, limit=10_000)]
         return [item for item in found if name in ("", item[0])]
 
     def results(self, event: str) -> dict[str, dict[str, Any]]:

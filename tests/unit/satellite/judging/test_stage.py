@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -137,7 +138,7 @@ class House:
 
     def records(self, event: Event, message: MessageId) -> list[dict[str, Any]]:
         return [
-            record.decoded()
+            json.loads(record.fields)
             for record in self.spool.records(after=0, limit=1000)
             if record.event == event and record.message_id == message
         ]

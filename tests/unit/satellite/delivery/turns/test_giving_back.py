@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ async def test_outcome_record_and_notice_are_one_commit_and_known_to_the_core(
 
     told = house.spool.records(after=before, limit=9)
     assert [one.event for one in told] == ["ended", "accepted", "bounce_made"]
-    ended = told[0].decoded()["recipients"][0]
+    ended = json.loads(told[0].fields)["recipients"][0]
     assert (ended["address"], ended["outcome"]) == (X, "bounced")
     reason = ("closed?[2J" + "x" * 9_000)[:REASON_LENGTH_MAX]
     assert ended["reason"] == f"returned by order of an operator: {reason}"
