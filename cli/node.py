@@ -6,35 +6,48 @@ Touches the node's control socket. It works without the core.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 import typer
 
 from cli.output import fail
+from satellite.node.question import Question
+
+AnswerT = TypeVar("AnswerT")
 
 Config = Annotated[Path, typer.Option("--config", help="The node's satellite.yaml.")]
 
 
-def ask(config: Path, question: dict[str, Any]) -> dict[str, Any]:
+def ask(config: Path, question: Question[AnswerT]) -> Mapping[int, AnswerT]:
     """Return each shard's answer, or end the command when one has none."""
-    shards = ask_patiently(config, question)
-    for shard, found in shards.items():
+    answers = {}
+    for shard, found in ask_patiently(config, question).items():
         if found is None:
             fail(f"shard {shard} does not answer; it may be starting")
-    return shards
+        answers[shard] = found
+    return answers
 
 
-def ask_patiently(config: Path, question: dict[str, Any]) -> dict[str, Any]:
-    """Return each shard's answer, None from one that has none now."""
-    from satellite.console.control_socket import ask as asked
+def ask_patiently(config: Path, question: Question[AnswerT]) -> Mapping[int, AnswerT | None]:
+    """Return each shard's answer, None from one that does not answer now.
+
+    Raises:
+        SettingsError: the settings are wrong.
+        EnvironmentFailure: the node does not run, or has no answer.
+    """
     from satellite.settings import load_settings
 
-    answer = asyncio.run(asked(Path(load_settings(config).state), question))
-    if "error" in answer:
-        fail(f"{answer['error']}; see borderscout spool --help")
-    shards: dict[str, Any] = answer["shards"]
-    for shard, found in shards.items():
-        if found is not None and "error" in found:
-            fail(f"shard {shard}: {found['error']}; see borderscout spool --help")
-    return shards
+    return ask_at(Path(load_settings(config).state), question)
+
+
+def ask_at(state: Path, question: Question[AnswerT]) -> Mapping[int, AnswerT | None]:
+    """Return the same of the node of a state folder.
+
+    Raises:
+        EnvironmentFailure: the node does not run, or has no answer.
+    """
+    from satellite.console import control_socket
+
+    return asyncio.run(control_socket.ask(state, question))

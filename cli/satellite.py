@@ -5,20 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from cli.node import Config, ask, ask_patiently
 from cli.output import AsJson, clock_time, coloured, complain, console, print_json, print_table
 from cli.progress import progress_bar
+from cli.shards import LeftOnNode, left_on_node
+from satellite.console.questions import DrainQuestion, LeftQuestion
+from satellite.node.question import as_json as as_json_of
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Run a satellite node.")
 
 POLL_S = 0.5
 QUIET_S = 3.0  # nothing changes for so long: what can be done now is done
-
-Found = dict[str, Any]
 
 
 @app.callback()
@@ -52,21 +53,21 @@ def drain(
     too, until it is told to resume; interrupting this command changes nothing of that.
     """
     if resume:
-        ask(config, {"ask": "drain", "on": False})
+        ask(config, DrainQuestion(on=False))
         _say({"draining": False}, "takes mail again", as_json)
         return
     try:
-        ask(config, {"ask": "drain", "on": True})
+        ask(config, DrainQuestion(on=True))
         found = _settled(config) if wait else _left(config)
     except KeyboardInterrupt:
         complain("interrupted, and the node goes on draining; take it back with --resume")
         raise typer.Exit(1) from None
     _report(found, as_json)
-    if not _is_empty(found):
+    if not found.is_empty:
         raise typer.Exit(1)
 
 
-def _settled(config: Path) -> Found:
+def _settled(config: Path) -> LeftOnNode:
     """Return what is left once nothing changes any more."""
     with progress_bar() as step:
         return _watched(config, step, time.monotonic)
@@ -74,86 +75,71 @@ def _settled(config: Path) -> Found:
 
 def _watched(
     config: Path, step: Callable[[str, int, int], None], monotonic_s: Callable[[], float]
-) -> Found:
+) -> LeftOnNode:
     before: tuple[object, ...] = ()
     most = 0
     changed_s = monotonic_s()
     while True:
         found = _left(config)
-        count = _count(found)
+        count = found.count
         most = max(most, count)
         step(f"{count} left", most - count, most or 1)
-        if _shape(found) != before or not found["is_idle"]:
+        if _shape(found) != before or not found.is_idle:
             before, changed_s = _shape(found), monotonic_s()
-        if _is_empty(found) or monotonic_s() - changed_s >= QUIET_S:
+        if found.is_empty or monotonic_s() - changed_s >= QUIET_S:
             return found
         time.sleep(POLL_S)  # a node tells only when asked; a person watches
 
 
-def _left(config: Path) -> Found:
-    """Return what all shards have left, as one."""
-    shards = ask_patiently(config, {"ask": "left"})
-    answers = [answer for answer in shards.values() if answer is not None]
-    return {
-        "left": [
-            {"shard": int(shard), **line}
-            for shard, answer in shards.items()
-            if answer is not None
-            for line in answer["left"]
-        ],
-        "records": sum(answer["records"] for answer in answers),
-        "quarantine": sum(answer["quarantine"] for answer in answers),
-        "is_idle": len(answers) == len(shards) and all(answer["is_idle"] for answer in answers),
-    }
+def _left(config: Path) -> LeftOnNode:
+    """Return what the node has left now."""
+    return left_on_node(ask_patiently(config, LeftQuestion()))
 
 
-def _count(found: Found) -> int:
-    recipients = sum(line["recipients"] for line in found["left"])
-    return int(recipients + found["quarantine"] + found["records"])
-
-
-def _shape(found: Found) -> tuple[object, ...]:
+def _shape(found: LeftOnNode) -> tuple[object, ...]:
     """Return what changes when something happens; the times of expiry move by themselves."""
-    names = ("shard", "domain", "state", "recipients")
-    lines = [tuple(line[name] for name in names) for line in found["left"]]
-    return (lines, found["records"], found["quarantine"])
+    lines = [(shard, line.domain, line.state, line.recipients) for shard, line in found.lines]
+    return (lines, found.records, found.quarantine)
 
 
-def _is_empty(found: Found) -> bool:
-    return bool(found["is_idle"]) and not _count(found)
-
-
-def _report(found: Found, as_json: bool) -> None:
+def _report(found: LeftOnNode, as_json: bool) -> None:
     if as_json:
-        facts = {name: found[name] for name in ("left", "records", "quarantine")}
-        print_json({"draining": True, "empty": _is_empty(found), **facts})
+        print_json(
+            {
+                "draining": True,
+                "empty": found.is_empty,
+                "left": [{"shard": shard, **as_json_of(line)} for shard, line in found.lines],
+                "records": found.records,
+                "quarantine": found.quarantine,
+            }
+        )
         return
-    if _is_empty(found):
+    if found.is_empty:
         console.print("drained: the node is empty, and takes no mail")
         return
-    if found["left"]:
+    if found.lines:
         rows = [
             (
-                line["domain"],
-                line["customer"],
-                coloured(line["state"]),
-                line["recipients"],
-                line["bytes"],
-                clock_time(line["oldest"]),
-                clock_time(line["expires"]) or "-",
+                line.domain,
+                line.customer,
+                coloured(line.state),
+                line.recipients,
+                line.bytes,
+                clock_time(line.oldest),
+                clock_time(line.expires) or "-",
             )
-            for line in found["left"]
+            for _, line in found.lines
         ]
         columns = ("Domain", "Customer", "!State", ">Recipients", ">Octets", "!Oldest", "!Until")
         print_table(columns, rows)
-    if found["quarantine"]:
-        console.print(f"{found['quarantine']} quarantined messages that the core has not taken")
-    if found["records"]:
-        console.print(f"{found['records']} log records that the core has not acknowledged")
+    if found.quarantine:
+        console.print(f"{found.quarantine} quarantined messages that the core has not taken")
+    if found.records:
+        console.print(f"{found.records} log records that the core has not acknowledged")
     console.print("the node goes on draining, over restarts too; take it back with --resume")
 
 
-def _say(facts: Found, words: str, as_json: bool) -> None:
+def _say(facts: dict[str, object], words: str, as_json: bool) -> None:
     if as_json:
         print_json(facts)
     else:

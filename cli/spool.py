@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -30,7 +31,21 @@ from cli.output import (
     span,
 )
 from cli.progress import progress_bar
+from cli.shards import Done, OnShard, is_anywhere, messages_of, moved, oldest, pages
+from common.ids import MessageId as Id
 from common.states import UNFINISHED, State
+from satellite.console.questions import (
+    BounceAnswer,
+    BounceQuestion,
+    DropQuestion,
+    FlushQuestion,
+    FreezeQuestion,
+    ListQuestion,
+    MessageDescription,
+    ResumeQuestion,
+    ShowQuestion,
+)
+from satellite.node.question import as_json
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="A satellite's spool, without the core."
@@ -40,9 +55,8 @@ AN_ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 NOT_HERE = "{message} is not in the spool; it may have ended: borderscout track {message}"
 NOT_STOPPED = "nothing of it is damaged or frozen"
 STOPPED = (State.DAMAGED, State.FROZEN)  # what ends only when an operator says so
-END = "~"  # after every message id
 STATE_WIDTH = max(map(len, UNFINISHED))
-Page = dict[str, dict[str, Any]]  # by shard
+GIVEN_BACK = ("recipients", "told", "silent", "content_lost")  # what --json says of a bounce
 
 
 def _unfinished(name: str) -> State:
@@ -79,15 +93,13 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List messages that have not ended, the oldest first."""
-    question: dict[str, Any] = {"ask": "list", "limit": limit}
-    question |= {"state": state.value} if state is not None else {}
-    question |= {"destination": destination} if destination else {}
-    messages, there_is_more = _oldest(config, question, limit)
+    question = ListQuestion(state=state, destination=destination, limit=limit)
+    messages, there_is_more = oldest(pages(partial(ask, config), question), limit=limit)
     if as_json:
-        print_lines(messages)
+        print_lines(map(_as_json, messages))
         return
-    for message in messages:
-        _print_short(message, state, destination)
+    for one in messages:
+        _print_short(one.message, state, destination)
     if there_is_more:
         console.print(Text("there are more; see them with --limit, --state, --destination", "dim"))
 
@@ -95,11 +107,11 @@ def list_(
 @app.command(epilog=f"Example: borderscout spool show {AN_ID} --config lon1/satellite.yaml")
 def show(message: MessageId, config: Config, as_json: AsJson = False) -> None:
     """Show one message: why it is where it is, when it is tried next, and how long it is kept."""
-    found = _messages(ask(config, {"ask": "show", "id": message}))
+    found = messages_of(ask(config, ShowQuestion(id=Id(message))))
     if not found:
         fail(NOT_HERE.format(message=message))
     if as_json:
-        print_lines(found)
+        print_lines(map(_as_json, found))
     else:
         _print_whole(found[0])
 
@@ -115,10 +127,10 @@ def flush(
     if message and destination:
         fail("name a message or a destination, not both; see borderscout spool --help", status=2)
     if not message:
-        answers = ask(config, {"ask": "flush", "destination": destination})
+        answers = ask(config, FlushQuestion(destination=destination))
         _done(answers, f"flushed {destination or 'everything'}", as_json)
         return
-    answers = ask(config, {"ask": "flush", "id": message})
+    answers = ask(config, FlushQuestion(id=Id(message)))
     _check_here(answers, message, "it waits for no server")
     _done(answers, f"flushed {message}", as_json)
 
@@ -131,7 +143,7 @@ def freeze(
     as_json: AsJson = False,
 ) -> None:
     """Stop a message, or all that is here for a destination, until it is resumed."""
-    _move(config, "freeze", "frozen", message, destination, as_json)
+    _move(config, FreezeQuestion, "frozen", message, destination, as_json)
 
 
 @app.command(epilog=f"Example: borderscout spool resume {AN_ID} --config lon1/satellite.yaml")
@@ -142,14 +154,14 @@ def resume(
     as_json: AsJson = False,
 ) -> None:
     """Let mail go on: what is frozen for a destination; a message, frozen or damaged."""
-    _move(config, "resume", "resumed", message, destination, as_json)
+    _move(config, ResumeQuestion, "resumed", message, destination, as_json)
 
 
 @app.command(epilog=f"Example: borderscout spool drop {AN_ID} --config lon1/satellite.yaml --yes")
 def drop(message: MessageId, config: Config, yes: Yes = False, as_json: AsJson = False) -> None:
     """Give up a damaged message, whose body cannot be read: its outcome is dropped."""
     confirm(f"{message} would be given up for good, and its sender told nothing", yes=yes)
-    answers = ask(config, {"ask": "drop", "id": message})
+    answers = ask(config, DropQuestion(id=Id(message)))
     _check_here(answers, message, "it is not damaged")
     _done(answers, f"dropped {message}", as_json)
 
@@ -166,104 +178,77 @@ def bounce(
 ) -> None:
     """End what is damaged or frozen of a message, and tell its sender: the outcome is bounced."""
     confirm(_what_goes_back(config, message), yes=yes)
-    answers = ask(config, {"ask": "bounce", "id": message, "reason": reason})
+    answers = ask(config, BounceQuestion(id=Id(message), reason=reason))
     _check_here(answers, message, NOT_STOPPED)
-    (found,) = (answer for answer in answers.values() if answer["moved"])
+    (found,) = (answer for answer in answers.values() if answer.moved)
     if as_json:
-        names = ("recipients", "told", "silent", "content_lost")
-        print_json({"done": True, "shards": len(answers)} | {name: found[name] for name in names})
+        given = {name: getattr(found, name) for name in GIVEN_BACK}
+        print_json({"done": True, "shards": len(answers)} | given)
         return
     console.print(plain(f"bounced {message}: {_heard(found)}"))
 
 
 def _what_goes_back(config: Path, message: str) -> str:
     """Return in words what would end, once there is something."""
-    shown = _messages(ask(config, {"ask": "show", "id": message}))
+    shown = messages_of(ask(config, ShowQuestion(id=Id(message))))
     if not shown:
         fail(NOT_HERE.format(message=message))
-    count = sum(one["state"] in STOPPED for one in shown[0]["recipients"])
+    count = sum(one.state in STOPPED for one in shown[0].message.recipients)
     if not count:
         fail(f"{message}: {NOT_STOPPED}; see why with: borderscout spool show {message}")
-    sender = shown[0]["sender"] or "nobody, since it has no sender"
+    sender = shown[0].message.sender or "nobody, since it has no sender"
     return f"{message}, for {counted(count, 'recipient')}, would end and go back to {sender}"
 
 
-def _heard(found: dict[str, Any]) -> str:
+def _heard(found: BounceAnswer) -> str:
     """Return in words what a sender hears of mail that went back."""
-    parts = [counted(found["recipients"], "recipient")]
-    if found["told"]:
+    parts = [counted(found.recipients or 0, "recipient")]
+    if found.told:
         parts.append("its sender is told")
-    nobody = "of others it is told nothing" if found["told"] else "its sender is told nothing"
-    parts += [f"{nobody}: {why}" for why in found["silent"]]
-    if found["content_lost"]:
+    nobody = "of others it is told nothing" if found.told else "its sender is told nothing"
+    parts += [f"{nobody}: {why}" for why in found.silent or ()]
+    if found.content_lost:
         parts.append("nothing of the content is returned: it was lost")
     return "; ".join(parts)
 
 
 def _move(
-    config: Path, verb: str, done: str, message: str, destination: str, as_json: bool
+    config: Path,
+    kind: type[FreezeQuestion] | type[ResumeQuestion],
+    done: str,
+    message: str,
+    destination: str,
+    as_json: bool,
 ) -> None:
     if bool(message) == bool(destination):
         fail("name a message or a destination; see borderscout spool --help", status=2)
     if message:
-        answers = ask(config, {"ask": verb, "id": message})
+        answers = ask(config, kind(id=Id(message)))
         _check_here(answers, message, f"nothing of it can be {done} now")
         _done(answers, f"{done} {message}", as_json)
         return
-    moved = 0
+    count = 0
     with progress_bar() as step:
-        for answers in _pages(config, {"ask": verb, "destination": destination}):
-            moved += sum(found["moved"] for found in answers.values())
-            step(done, moved, None)
+        for answers in pages(partial(ask, config), kind(destination=destination)):
+            count += moved(answers)
+            step(done, count, None)
     if as_json:
-        print_json({"done": True, "shards": len(answers), "messages": moved})
+        print_json({"done": True, "shards": len(answers), "messages": count})
     else:
-        console.print(f"{done} {counted(moved, 'message')} for {plain(destination)}")
+        console.print(f"{done} {counted(count, 'message')} for {plain(destination)}")
 
 
-def _pages(config: Path, question: dict[str, Any]) -> Iterator[Page]:
-    """Yield the shards' answers until each has come to its end."""
-    cursors: dict[str, str] = {}
-    while True:
-        answers = ask(config, question | ({"after": cursors} if cursors else {}))
-        yield answers
-        cursors = {shard: found.get("after") or END for shard, found in answers.items()}
-        if set(cursors.values()) == {END}:
-            return
+def _as_json(one: OnShard) -> dict[str, object]:
+    return {"shard": one.shard, **as_json(one.message)}
 
 
-def _oldest(config: Path, question: dict[str, Any], limit: int) -> tuple[list[Any], bool]:
-    """Return the oldest messages of all shards, and whether there are more."""
-    found: list[dict[str, Any]] = []
-    per_shard: dict[str, int] = {}
-    for answers in _pages(config, question):
-        found += _messages(answers)
-        for shard, answer in answers.items():
-            per_shard[shard] = per_shard.get(shard, 0) + len(answer["messages"])
-        ended = {shard for shard, answer in answers.items() if not answer.get("after")}
-        if all(shard in ended or count >= limit for shard, count in per_shard.items()):
-            there_is_more = len(found) > limit or len(ended) < len(answers)
-            break
-    found.sort(key=lambda message: str(message["id"]))
-    return found[:limit], there_is_more
-
-
-def _messages(shards: Page) -> list[dict[str, Any]]:
-    return [
-        {"shard": int(shard), **message}
-        for shard, answer in shards.items()
-        for message in answer["messages"]
-    ]
-
-
-def _print_short(message: dict[str, Any], state: State | None, destination: str) -> None:
+def _print_short(message: MessageDescription, state: State | None, destination: str) -> None:
     """Print a line of the message, and two for each recipient that was asked for."""
     _print_head(message)
     meant = [
         one
-        for one in message["recipients"]
-        if (state is None or one["state"] == state)
-        and destination.lower() in ("", one["destination"])
+        for one in message.recipients
+        if (state is None or one.state == state) and destination.lower() in ("", one.destination)
     ]
     now_us = time.time_ns() // 1000
     for one in meant:
@@ -272,62 +257,63 @@ def _print_short(message: dict[str, Any], state: State | None, destination: str)
             f"next: {then}" if then else "",
             f"left: {left}" if (left := time_left(one)) else "",
         ]
-        state_name = coloured(one["state"])
+        state_name = coloured(one.state)
         state_name.pad_right(STATE_WIDTH - state_name.cell_len)
-        line = Text.assemble("  ", state_name, f"  {plain(one['address'])}")
+        line = Text.assemble("  ", state_name, f"  {plain(one.address)}")
         line.append("".join(f"  {plain(fact)}" for fact in facts if fact))
         console.print(line)
         console.print(Text(f"      {plain(why(one))}", style="dim"))
-    hidden = message["recipients_count"] - len(message["recipients"])
+    hidden = message.recipients_count - len(message.recipients)
     if hidden:
         console.print(Text(f"  and {counted(hidden, 'further recipient')}", style="dim"))
 
 
-def _print_head(message: dict[str, Any]) -> None:
+def _print_head(message: MessageDescription) -> None:
     console.print(
         Text.assemble(
-            (message["id"], "bold"),
-            f"  {clock_time(message['received'])}  {octets(message['size'])}",
-            f"  <{plain(message['sender'])}>",
+            (message.id, "bold"),
+            f"  {clock_time(message.received)}  {octets(message.size)}",
+            f"  <{plain(message.sender)}>",
         )
     )
 
 
-def _print_whole(message: dict[str, Any]) -> None:
+def _print_whole(found: OnShard) -> None:
+    message = found.message
     _print_head(message)
-    age = span(max(0.0, seconds_since(message["received"])))
-    subject = plain(message["subject"] or "(no subject yet)")
-    facts = [("received", f"{age} ago, shard {message['shard']}, {message['origin']}")]
+    age = span(max(0.0, seconds_since(message.received)))
+    subject = plain(message.subject or "(no subject yet)")
+    facts = [("received", f"{age} ago, shard {found.shard}, {message.origin}")]
     print_facts([*facts, ("subject", subject)])
     now_us = time.time_ns() // 1000
-    for one in message["recipients"]:
+    for one in message.recipients:
         console.print()
-        console.print(Text.assemble((plain(one["address"]), "bold"), "  ", coloured(one["state"])))
-        tries = f"{one['attempts']}, the last answer: {one['reply']}" if one["reply"] else ""
+        console.print(Text.assemble((plain(one.address), "bold"), "  ", coloured(one.state)))
+        tries = f"{one.attempts}, the last answer: {one.reply}" if one.reply else ""
         print_facts(
             [
                 ("goes to", route(one)),
                 ("why", why(one)),
                 ("next try", next_try(one, now_us=now_us)),
                 ("time left", time_left(one)),
-                ("tries", tries or str(one["attempts"])),
+                ("tries", tries or str(one.attempts)),
             ]
         )
-    hidden = message["recipients_count"] - len(message["recipients"])
+    hidden = message.recipients_count - len(message.recipients)
     if hidden:
         console.print(Text(f"and {counted(hidden, 'further recipient')}", style="dim"))
 
 
-def _check_here(shards: Page, message: str, nothing: str) -> None:
+def _check_here(answers: Mapping[int, Done], message: str, nothing: str) -> None:
     """End the command when no shard has the message, or there is nothing to be done with it."""
-    if not any(found["done"] for found in shards.values()):
+    if not is_anywhere(answers):
         fail(NOT_HERE.format(message=message))
-    if not any(found["moved"] for found in shards.values()):
+    if not moved(answers):
         fail(f"{message}: {nothing}; see why with: borderscout spool show {message}")
 
 
-def _done(shards: Page, word: str, as_json: bool) -> None:
+def _done(answers: Mapping[int, object], word: str, as_json: bool) -> None:
     if as_json:
-        print_json({"done": True, "shards": len(shards)})
+        print_json({"done": True, "shards": len(answers)})
     else:
         console.print(plain(word))

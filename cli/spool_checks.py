@@ -6,28 +6,30 @@ many are named as a person reads.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cli.checks import DoctorCheck, judged
 from cli.holds import hold_in_words
+from cli.node import ask_at
 from cli.output import counted
+from cli.shards import first_ids, holds_of, pages, recipients_in, silent
 from common.errors import EnvironmentFailure
+from common.states import State
+from satellite.console.questions import HoldsQuestion, ListQuestion
+from satellite.node.health import StatusQuestion
 
 IDS_MAX = 5
 HOLDS_MAX = 10
 PAGES_MAX = 5  # of a spool in which few messages are meant; each takes two seconds at the most
-END = "~"  # after every message id
 MEND = (
     "resume it once its body is back: borderscout spool resume ID,"
     " or end it: borderscout spool bounce ID tells its sender, spool drop ID nobody"
 )
 LET_GO = "let it go on: borderscout spool resume ID, or send it back: borderscout spool bounce ID"
-
-Shards = Mapping[str, dict[str, Any] | None]
 
 
 def mail_of_the_node(state: Path) -> Iterator[DoctorCheck]:
@@ -56,75 +58,38 @@ def mail_of_a_node(node: Mapping[str, Any]) -> Iterator[DoctorCheck]:
 
 
 def _mail(state: Path) -> Iterator[DoctorCheck]:
-    shards = _asked(state, {"ask": "status"})
-    silent = [shard for shard, answer in shards.items() if answer is None]
+    answers = ask_at(state, StatusQuestion())
+    missing = ", ".join(map(str, silent(answers)))
     yield judged(
         "shards",
-        ((bool(silent), f"shard {', '.join(silent)} does not answer"),),
+        ((bool(missing), f"shard {missing} does not answer"),),
         "it may be starting: look again in a minute; why a worker ended, says"
         " journalctl -u borderscout-satellite",
     )
-    damaged, frozen = _count(shards, "damaged"), _count(shards, "frozen")
+    damaged = recipients_in(answers, State.DAMAGED)
+    frozen = recipients_in(answers, State.FROZEN)
     if damaged:
-        found = f"mail for {counted(damaged, 'recipient')} cannot be read: {_ids(state, 'damaged')}"
+        ids = _ids(state, State.DAMAGED)
+        found = f"mail for {counted(damaged, 'recipient')} cannot be read: {ids}"
         yield DoctorCheck(name="damaged mail", ok=False, found=found, remedy=MEND)
     else:
         yield DoctorCheck(name="damaged mail", ok=True, found="none")
     if frozen:
-        found = f"mail for {counted(frozen, 'recipient')} is stopped: {_ids(state, 'frozen')}"
+        ids = _ids(state, State.FROZEN)
+        found = f"mail for {counted(frozen, 'recipient')} is stopped: {ids}"
         yield DoctorCheck(name="frozen mail", ok=True, note=True, found=f"{found}; {LET_GO}")
-    yield from _away("held mail", _holds(_asked(state, {"ask": "holds"})))
+    holds = holds_of(ask_at(state, HoldsQuestion()))
+    yield from _away("held mail", [asdict(hold) for hold in holds])
 
 
-def _asked(state: Path, question: dict[str, Any]) -> Shards:
-    """Return each shard's answer, None from one that has none now.
-
-    Raises:
-        EnvironmentFailure: the node does not run, or does not understand.
-    """
-    from satellite.console.control_socket import ask
-
-    answer = asyncio.run(ask(state, question))
-    if "error" in answer:
-        raise EnvironmentFailure(str(answer["error"]))
-    shards: Shards = answer["shards"]
-    for found in shards.values():
-        if found is not None and "error" in found:
-            raise EnvironmentFailure(str(found["error"]))
-    return shards
-
-
-def _count(shards: Shards, state: str) -> int:
-    return sum(answer["states"].get(state, 0) for answer in shards.values() if answer is not None)
-
-
-def _ids(state: Path, name: str) -> str:
+def _ids(state: Path, of: State) -> str:
     """Return the ids of the first messages with a recipient in a state, as a person reads them."""
-    question = {"ask": "list", "state": name, "limit": IDS_MAX + 1}
-    found: list[str] = []
-    cursors: dict[str, str] = {}
-    for _ in range(PAGES_MAX):
-        shards = _asked(state, question | ({"after": cursors} if cursors else {}))
-        answers = {shard: answer or {} for shard, answer in shards.items()}
-        found += [one["id"] for answer in answers.values() for one in answer.get("messages", ())]
-        cursors = {shard: answer.get("after") or END for shard, answer in answers.items()}
-        if len(found) > IDS_MAX or set(cursors.values()) <= {END}:
-            break
-    is_all = len(found) <= IDS_MAX and set(cursors.values()) <= {END}
-    more = "" if is_all else f" and more: borderscout spool list --state {name}"
-    return ", ".join(sorted(found)[:IDS_MAX]) + more
-
-
-def _holds(shards: Shards) -> list[dict[str, Any]]:
-    """Return one hold for each destination, of all shards."""
-    from common.reports import HoldReport
-    from core.fleet.holds import merged_holds
-
-    answers = [answer for answer in shards.values() if answer is not None]
-    return [
-        asdict(hold)
-        for hold in merged_holds(HoldReport(**one) for answer in answers for one in answer["holds"])
-    ]
+    question = ListQuestion(state=of, limit=IDS_MAX + 1)
+    ids, is_more = first_ids(
+        pages(partial(ask_at, state), question), ids_max=IDS_MAX, pages_max=PAGES_MAX
+    )
+    more = f" and more: borderscout spool list --state {of}" if is_more else ""
+    return ", ".join(ids) + more
 
 
 def _away(name: str, holds: Sequence[dict[str, Any]]) -> Iterator[DoctorCheck]:

@@ -98,6 +98,11 @@ INDEX: Mapping[str, tuple[str, ...]] = {
     "what is rendered for a node": ("inventory/render/node.py", "inventory/render/folder.py"),
     "a certificate, a WireGuard key": ("inventory/certificates.py", "inventory/keys.py"),
     "a command": ("cli/main.py", "docs/cli.md"),
+    "what is asked of a running node": (
+        "satellite/console/questions.py",
+        "satellite/console/shard_console.py",
+        "cli/shards.py",
+    ),
     "what `doctor` looks at": ("cli/doctor.py",),
 }
 

@@ -12,16 +12,28 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from common.errors import EnvironmentFailure
-from satellite.node.channel import LINE_BYTES_MAX, Answer, Question, answer_lines
+from satellite.console.questions import OPERATOR_QUESTIONS, DrainQuestion
+from satellite.node.channel import LINE_BYTES_MAX, JsonObject, answer_lines
 from satellite.node.parent import Workers
+from satellite.node.question import (
+    ErrorAnswer,
+    NotUnderstood,
+    Question,
+    as_json,
+    question_json,
+    read_answer,
+    read_question,
+)
 from satellite.overload.draining import mark, unmark
 
 NAME = "control.sock"
-LOOKING = ("status", "holds", "left", "list", "show")
-KNOWN = frozenset({*LOOKING, "flush", "freeze", "resume", "drop", "bounce", "drain"})
 DEADLINE_S = 30.0
+HELP = "see borderscout spool --help"
+
+AnswerT = TypeVar("AnswerT")
 
 
 class ControlSocket:
@@ -66,25 +78,46 @@ class ControlSocket:
         finally:
             self._open.discard(writer)
 
-    async def _answer(self, question: Question) -> Answer:
-        if question.get("ask") not in KNOWN:
-            return {"error": f"there are {', '.join(sorted(KNOWN))}"}
-        if question["ask"] == "drain":
+    async def _answer(self, body: JsonObject) -> JsonObject:
+        try:
+            question = read_question(body, OPERATOR_QUESTIONS)
+        except NotUnderstood as error:
+            return as_json(ErrorAnswer(error=str(error)))
+        if isinstance(question, DrainQuestion):
             try:
                 # Durable before a worker is told: one that starts meanwhile reads the mark.
-                await asyncio.to_thread(mark if question.get("on") is True else unmark, self._state)
+                await asyncio.to_thread(mark if question.on else unmark, self._state)
             except OSError as error:
-                return {"error": f"the mark cannot be written: {error}"}
+                return as_json(ErrorAnswer(error=f"the mark cannot be written: {error}"))
         answers = await self._workers.ask_each(question)
-        return {"shards": {str(shard): answer for shard, answer in answers.items()}}
+        return {
+            "shards": {
+                str(shard): None if answer is None else as_json(answer)
+                for shard, answer in answers.items()
+            }
+        }
 
 
-async def ask(state: Path, question: Question) -> Answer:
-    """Ask a running node.
+async def ask(state: Path, question: Question[AnswerT]) -> dict[int, AnswerT | None]:
+    """Return what each shard of a running node answers, None from one that does not answer now.
 
     Raises:
-        EnvironmentFailure: no satellite runs on this state folder, or it does not answer.
+        EnvironmentFailure: no satellite runs on this state folder, or it has no answer.
     """
+    found = await _said(state, question_json(question))
+    shards = found.get("shards")
+    if not isinstance(shards, dict):
+        raise EnvironmentFailure(str(found.get("error", "it has no shards")), hint=HELP)
+    answers: dict[int, AnswerT | None] = {}
+    for shard, body in shards.items():
+        answer = None if body is None else read_answer(question, body)
+        if isinstance(answer, ErrorAnswer):
+            raise EnvironmentFailure(f"shard {shard}: {answer.error}", hint=HELP)
+        answers[int(shard)] = answer
+    return answers
+
+
+async def _said(state: Path, question: JsonObject) -> JsonObject:
     try:
         async with asyncio.timeout(DEADLINE_S):
             with _short_path(state) as path:
@@ -101,7 +134,7 @@ async def ask(state: Path, question: Question) -> Answer:
         ) from error
     if not line:
         raise EnvironmentFailure(f"the satellite at {state} closed the connection")
-    answer: Answer = json.loads(line)
+    answer: JsonObject = json.loads(line)
     return answer
 
 

@@ -6,9 +6,14 @@ Pure, over what a shard answers.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from common.states import OUTCOMES
+from satellite.console.questions import (
+    HoldDescription,
+    MessageDescription,
+    RecipientDescription,
+)
 from satellite.delivery.decisions.hold import expires_age_us
 from satellite.delivery.destination_status import DestinationStatus
 from satellite.spool.model.messages import Origin, Recipient, Stored
@@ -38,7 +43,7 @@ class Told(Protocol):
     def delivery(self) -> Ways: ...
 
 
-def describe(shard: Told, message: Stored, *, recipients_max: int) -> dict[str, Any]:
+def describe(shard: Told, message: Stored, *, recipients_max: int) -> MessageDescription:
     """Return a message as ``spool list`` and ``spool show`` know it.
 
     Args:
@@ -48,19 +53,19 @@ def describe(shard: Told, message: Stored, *, recipients_max: int) -> dict[str, 
     """
     received = datetime.fromtimestamp(message.received_us / 1e6, UTC)
     age_us = shard.spool.age_us()
-    return {
-        "id": message.id,
-        "received": received.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "origin": message.origin.value,
-        "sender": message.envelope.sender,
-        "size": message.size,
-        "subject": message.subject,
-        "recipients_count": len(message.recipients),
-        "recipients": [
+    return MessageDescription(
+        id=message.id,
+        received=received.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        origin=message.origin.value,
+        sender=message.envelope.sender,
+        size=message.size,
+        subject=message.subject,
+        recipients_count=len(message.recipients),
+        recipients=tuple(
             _recipient(message, one, shard.delivery.standing(one.address, message.origin), age_us)
             for one in _pending_first(message.recipients)[:recipients_max]
-        ],
-    }
+        ),
+    )
 
 
 def _pending_first(recipients: tuple[Recipient, ...]) -> list[Recipient]:
@@ -69,29 +74,29 @@ def _pending_first(recipients: tuple[Recipient, ...]) -> list[Recipient]:
 
 def _recipient(
     message: Stored, recipient: Recipient, standing: DestinationStatus, age_us: int
-) -> dict[str, Any]:
+) -> RecipientDescription:
     has_ended = recipient.state in OUTCOMES
     expires_us = expires_age_us(message.age_us, hold_days=standing.hold_days)
-    return {
-        "address": recipient.address,
-        "state": recipient.state.value,
-        "reason": recipient.reason,
-        "attempts": recipient.attempts,
-        "next_us": recipient.next_us,
-        "reply": recipient.reply,
-        "destination": standing.destination,
-        "hosts": list(standing.hosts),
-        "hold": None if has_ended else _hold(standing),
-        "hold_days": standing.hold_days,
-        "left_s": None if has_ended else (expires_us - age_us) / _SECOND_US,
-    }
+    return RecipientDescription(
+        address=recipient.address,
+        state=recipient.state,
+        reason=recipient.reason,
+        attempts=recipient.attempts,
+        next_us=recipient.next_us,
+        reply=recipient.reply,
+        destination=standing.destination,
+        hosts=standing.hosts,
+        hold=None if has_ended else _hold(standing),
+        hold_days=standing.hold_days,
+        left_s=None if has_ended else (expires_us - age_us) / _SECOND_US,
+    )
 
 
-def _hold(standing: DestinationStatus) -> dict[str, Any] | None:
+def _hold(standing: DestinationStatus) -> HoldDescription | None:
     if standing.hold is None:
         return None
-    return {
-        "since_us": standing.hold.since_us,
-        "reason": standing.hold.reason,
-        "probe_in_s": standing.probe_in_s,
-    }
+    return HoldDescription(
+        since_us=standing.hold.since_us,
+        reason=standing.hold.reason,
+        probe_in_s=standing.probe_in_s,
+    )

@@ -14,17 +14,30 @@ from operator import attrgetter
 from typing import Protocol
 
 from common.clock import Clock
-from common.errors import LocalError
-from common.ids import MessageId, is_ulid
+from common.ids import MessageId
 from common.states import State
 from satellite.console.description import describe
+from satellite.console.questions import (
+    BounceAnswer,
+    BounceQuestion,
+    DropQuestion,
+    FlushAnswer,
+    FlushQuestion,
+    FreezeQuestion,
+    ListAnswer,
+    ListQuestion,
+    MessageDescription,
+    MovedAnswer,
+    ResumeQuestion,
+    ShowAnswer,
+    ShowQuestion,
+)
 from satellite.delivery.worker import Delivery
-from satellite.node.channel import Answer, Question
+from satellite.node.question import NotUnderstood
 from satellite.spool.finding import FoundRecipient
 from satellite.spool.model.states import FREEZABLE, STOPPED
 from satellite.spool.store import Spool
 
-LIST_MAX = 1000  # messages in one answer
 LISTED_RECIPIENTS_MAX = 20  # of one message in a list; it says how many there are
 SHOWN_RECIPIENTS_MAX = 10_000  # of one message that is shown: a line has 16 MiB
 PART_MESSAGES = 250  # read from the spool at once
@@ -40,10 +53,6 @@ class Asked(Protocol):
     spool: Spool
     delivery: Delivery
     clock: Clock
-
-
-class NotUnderstood(LocalError):
-    """A question that names nothing of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,80 +72,76 @@ class Inspection:
     def __init__(self, shard: Asked) -> None:
         self._shard = shard
 
-    async def look(self, question: Question) -> Answer:
-        """Return messages, the oldest first: ``state``, ``destination``, ``limit``, ``after``."""
-        limit = question.get("limit", LIST_MAX)
-        limit = min(limit, LIST_MAX) if isinstance(limit, int) and limit > 0 else LIST_MAX
-        where = Where(_states(question), _destination(question))
-        described: list[Answer] = []
+    async def look(self, question: ListQuestion) -> ListAnswer:
+        """Return messages, the oldest first."""
+        states = None if question.state is None else {question.state}
+        where = Where(states, question.destination)
+        described: list[MessageDescription] = []
         breath = self._breath()
         after = ""
-        for message, rows in self._messages(where, _after(question, self._shard.spool.shard)):
-            if (rows and len(described) == limit) or await breath():
-                return {"messages": described, "after": after}
+        for message, rows in self._messages(where, self._after(question)):
+            if (rows and len(described) == question.limit) or await breath():
+                return ListAnswer(messages=tuple(described), after=after)
             after = message
             stored = self._shard.spool.message(message) if rows else None
             if stored is not None:
                 described.append(
                     describe(self._shard, stored, recipients_max=LISTED_RECIPIENTS_MAX)
                 )
-        return {"messages": described, "after": None}
+        return ListAnswer(messages=tuple(described), after=None)
 
-    def show(self, question: Question) -> Answer:
+    def show(self, question: ShowQuestion) -> ShowAnswer:
         """Return one message, and how it is with each of its recipients."""
-        stored = self._shard.spool.message(message_of(question))
+        stored = self._shard.spool.message(question.id)
         if stored is None:
-            return {"messages": []}
-        return {"messages": [describe(self._shard, stored, recipients_max=SHOWN_RECIPIENTS_MAX)]}
+            return ShowAnswer(messages=())
+        shown = describe(self._shard, stored, recipients_max=SHOWN_RECIPIENTS_MAX)
+        return ShowAnswer(messages=(shown,))
 
-    def flush(self, question: Question) -> Answer:
+    def flush(self, question: FlushQuestion) -> FlushAnswer:
         """Let one message, a destination's or all be tried now."""
-        if question.get("id") is None:
-            self._shard.delivery.flush(_destination(question))
-            return {"done": True}
-        message = message_of(question)
-        is_here = self._shard.spool.message(message) is not None
-        return {"done": is_here, "moved": int(is_here and self._shard.delivery.hurry(message))}
+        if question.id is None:
+            self._shard.delivery.flush(question.destination)
+            return FlushAnswer(done=True)
+        is_here = self._shard.spool.message(question.id) is not None
+        moved = is_here and self._shard.delivery.hurry(question.id)
+        return FlushAnswer(done=is_here, moved=int(moved))
 
-    async def freeze(self, question: Question) -> Answer:
+    async def freeze(self, question: FreezeQuestion) -> MovedAnswer:
         """Stop one message, or all that is here for a destination."""
         return await self._move(question, FREEZABLE, self._freeze)
 
-    async def resume(self, question: Question) -> Answer:
+    async def resume(self, question: ResumeQuestion) -> MovedAnswer:
         """Let what is frozen for a destination, or frozen or damaged of a message, go on."""
         spool = self._shard.spool
-        states = {State.FROZEN} if question.get("id") is None else STOPPED
+        states = {State.FROZEN} if question.id is None else STOPPED
         return await self._move(
             question, states, lambda one, numbers: spool.resume(one, numbers=numbers)
         )
 
-    async def drop(self, question: Question) -> Answer:
+    async def drop(self, question: DropQuestion) -> MovedAnswer:
         """Give up what is damaged of one message."""
         spool = self._shard.spool
         return await self._move_one(
-            message_of(question), {State.DAMAGED}, lambda one, numbers: spool.drop(one)
+            question.id, {State.DAMAGED}, lambda one, numbers: spool.drop(one)
         )
 
-    async def bounce(self, question: Question) -> Answer:
+    async def bounce(self, question: BounceQuestion) -> BounceAnswer:
         """Send what is frozen or damaged of one message back to its sender."""
-        message = message_of(question)
-        is_here = self._shard.spool.message(message) is not None
-        reason = question.get("reason")
+        is_here = self._shard.spool.message(question.id) is not None
         given = None
         if is_here:
-            given = await self._shard.delivery.give_back(
-                message, reason=reason if isinstance(reason, str) else ""
-            )
+            given = await self._shard.delivery.give_back(question.id, reason=question.reason)
         if given is None:
-            return {"done": is_here, "moved": 0}
-        return {
-            "done": True,
-            "moved": 1,
-            "recipients": given.recipients,
-            "told": given.is_told,
-            "silent": list(given.silent),
-            "content_lost": given.is_content_lost,
-        }
+            return BounceAnswer(done=is_here, moved=0)
+        return BounceAnswer(
+            done=True,
+            moved=1,
+            recipients=given.recipients,
+            told=given.is_told,
+            silent=tuple(given.silent),
+            content_lost=given.is_content_lost,
+        )
 
     # ---- inside
 
@@ -144,20 +149,22 @@ class Inspection:
         await self._shard.spool.freeze(message, REASON, numbers=numbers)
         self._shard.delivery.stopped(message)
 
-    async def _move(self, question: Question, states: Collection[State], move: Move) -> Answer:
+    async def _move(
+        self, question: FreezeQuestion | ResumeQuestion, states: Collection[State], move: Move
+    ) -> MovedAnswer:
         """Return how many messages were moved, and where to go on when there is more."""
-        if question.get("id") is not None:
-            return await self._move_one(message_of(question), states, move)
-        where = Where(states, _destination(question))
+        if question.id is not None:
+            return await self._move_one(question.id, states, move)
+        where = Where(states, question.destination)
         if not where.destination:
             raise NotUnderstood("name a message or a destination")
         pending: list[Awaitable[None]] = []
         moved, after = 0, ""
         breath = self._breath()
-        for message, rows in self._messages(where, _after(question, self._shard.spool.shard)):
+        for message, rows in self._messages(where, self._after(question)):
             if await breath():
                 await asyncio.gather(*pending)
-                return {"done": True, "moved": moved, "after": after}
+                return MovedAnswer(done=True, moved=moved, after=after)
             after = message
             if rows:
                 moved += 1
@@ -166,16 +173,22 @@ class Inspection:
                 await asyncio.gather(*pending)
                 pending.clear()
         await asyncio.gather(*pending)
-        return {"done": True, "moved": moved, "after": None}
+        return MovedAnswer(done=True, moved=moved)
 
-    async def _move_one(self, message: MessageId, states: Collection[State], move: Move) -> Answer:
+    async def _move_one(
+        self, message: MessageId, states: Collection[State], move: Move
+    ) -> MovedAnswer:
         stored = self._shard.spool.message(message)
         if stored is None:
-            return {"done": False, "moved": 0}
+            return MovedAnswer(done=False, moved=0)
         numbers = [one.number for one in stored.recipients if one.state in states]
         if numbers:
             await move(message, numbers)
-        return {"done": True, "moved": int(bool(numbers))}
+        return MovedAnswer(done=True, moved=int(bool(numbers)))
+
+    def _after(self, question: ListQuestion | FreezeQuestion | ResumeQuestion) -> str:
+        """Return the message after which this shard goes on; a question goes to all shards."""
+        return question.after.get(self._shard.spool.shard, "")
 
     def _messages(
         self, where: Where, after: str
@@ -209,36 +222,3 @@ class Inspection:
             return taken > 1 and clock.monotonic_s() >= ends_s
 
         return breath
-
-
-def message_of(question: Question) -> MessageId:
-    """Return the message that a question names.
-
-    Raises:
-        NotUnderstood: it names none.
-    """
-    text = str(question.get("id", ""))
-    if not is_ulid(text):
-        raise NotUnderstood(f"{text[:40]!r} is no message id")
-    return MessageId(text)
-
-
-def _states(question: Question) -> Collection[State] | None:
-    name = question.get("state")
-    if not name:
-        return None
-    try:
-        return {State(name)}
-    except ValueError:
-        raise NotUnderstood(f"{str(name)[:40]!r} is no state") from None
-
-
-def _destination(question: Question) -> str:
-    return str(question.get("destination") or "").lower()
-
-
-def _after(question: Question, shard: int) -> str:
-    """Return the message after which this shard goes on; a question goes to all shards."""
-    cursors = question.get("after")
-    found = cursors.get(str(shard)) if isinstance(cursors, dict) else None
-    return found if isinstance(found, str) else ""

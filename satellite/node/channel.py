@@ -1,6 +1,7 @@
 """How does the parent ask a worker something?
 
-Touches one socket pair. Questions and answers are JSON objects, one on a line. When the channel
+Touches one socket pair. Questions and answers are JSON objects, one on a line; what
+they mean stands in ``satellite.node.question``. When the channel
 ends, the other side has died.
 """
 
@@ -11,15 +12,13 @@ import itertools
 import json
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from common.errors import EnvironmentFailure
 
 LINE_BYTES_MAX = 16 * 1024 * 1024  # a list of a thousand messages is a tenth of it
 
-Question = dict[str, Any]
-Answer = dict[str, Any]
-Answering = Callable[[Question], Awaitable[Answer]]
+JsonObject = dict[str, object]
+Answering = Callable[[JsonObject], Awaitable[JsonObject]]
 
 
 class NoAnswer(EnvironmentFailure):
@@ -49,7 +48,7 @@ class Channel:
         reader, writer = await asyncio.open_connection(sock=end, limit=LINE_BYTES_MAX)
         return cls(reader, writer)
 
-    async def ask(self, question: Question, *, deadline_s: float) -> Answer:
+    async def ask(self, question: JsonObject, *, deadline_s: float) -> JsonObject:
         """Return the answer.
 
         Raises:
@@ -67,7 +66,7 @@ class Channel:
                 self.close()
                 raise ChannelClosed(f"no answer: {error}") from None
 
-    async def _answer_to(self, question: Question) -> Answer:
+    async def _answer_to(self, question: JsonObject) -> JsonObject:
         serial = next(self._serials)
         self._writer.write(_line({**question, "serial": serial}))
         await self._writer.drain()
@@ -106,5 +105,5 @@ async def answer_lines(
         writer.close()
 
 
-def _line(value: dict[str, Any]) -> bytes:
+def _line(value: JsonObject) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode() + b"\n"

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import TimeoutError as FutureTimeout
 from socketserver import TCPServer, ThreadingMixIn
-from typing import Any
+from typing import Any, TypeVar
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import Metric
@@ -23,10 +23,13 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from common.errors import EnvironmentFailure
 from common.settings.values import split_endpoint
-from satellite.node.channel import Answer
+from satellite.node.health import MetricsAnswer, MetricsQuestion, StatusAnswer, StatusQuestion
 from satellite.node.parent import Workers
+from satellite.node.question import ErrorAnswer, Question
 
 ANSWER_S = 10.0
+
+AnswerT = TypeVar("AnswerT")
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -100,8 +103,8 @@ class HttpServer:
             case _:
                 return "404 Not Found", plain, b"there are /metrics, /healthz and /readyz\n"
 
-    def _ask(self, what: str) -> dict[int, Any]:
-        asked = asyncio.run_coroutine_threadsafe(self._workers.ask_each({"ask": what}), self._loop)
+    def _ask(self, question: Question[AnswerT]) -> Mapping[int, AnswerT | ErrorAnswer | None]:
+        asked = asyncio.run_coroutine_threadsafe(self._workers.ask_each(question), self._loop)
         try:
             return asked.result(ANSWER_S)
         except FutureTimeout:
@@ -111,31 +114,31 @@ class HttpServer:
         retiring = {worker.shard for worker in self._workers.all if worker.retiring}
         return {
             shard: why
-            for shard, status in self._ask("status").items()
+            for shard, status in self._ask(StatusQuestion()).items()
             if shard not in retiring and (why := _why_not(status)) is not None
         }
 
     def _metrics(self) -> bytes:
         registry = CollectorRegistry()
         texts = {
-            shard: str(answer["text"])
-            for shard, answer in self._ask("metrics").items()
-            if answer is not None and "text" in answer
+            shard: answer.text
+            for shard, answer in self._ask(MetricsQuestion()).items()
+            if isinstance(answer, MetricsAnswer)
         }
         starts = {worker.shard: worker.starts for worker in self._workers.all}
         registry.register(ShardMetrics(texts, starts))
         return generate_latest(registry)
 
 
-def _why_not(status: Answer | None) -> str | None:
+def _why_not(status: StatusAnswer | ErrorAnswer | None) -> str | None:
     """Return why a worker takes no mail, None when it does."""
     if status is None:
         return "not running"
-    if "error" in status:
-        return str(status["error"])
-    if status["listening"] and not status["not_accepting_reason"]:
+    if isinstance(status, ErrorAnswer):
+        return status.error
+    if status.listening and not status.not_accepting_reason:
         return None
-    return str(status["not_accepting_reason"])
+    return status.not_accepting_reason
 
 
 class ShardMetrics(Collector):

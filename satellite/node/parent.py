@@ -12,13 +12,15 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
 from common.clock import Clock
 from common.settings.satellite import SatelliteSettings
-from satellite.node.channel import Answer, Channel, NoAnswer, Question
+from satellite.node.channel import Channel, NoAnswer
 from satellite.node.fork_server import Process
+from satellite.node.question import ErrorAnswer, Question, question_json, read_answer
 
 log = structlog.get_logger()
 
@@ -29,6 +31,8 @@ LONGEST_PAUSE_S = 10.0
 STEADY_S = 30.0  # a worker that ran this long is started again at once
 
 RETIRED = 75  # exit status of a shard that was one too many and is empty now
+
+AnswerT = TypeVar("AnswerT")
 
 # Starts a process with a worker's arguments and, after them, the numbers of these descriptors.
 Start = Callable[[Sequence[str], Sequence[int]], Awaitable[Process]]
@@ -83,14 +87,15 @@ class Worker:
             await self._pause(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
-    async def ask(self, question: Question) -> Answer | None:
-        """Return the worker's answer, or None while it has none."""
+    async def ask(self, question: Question[AnswerT]) -> AnswerT | ErrorAnswer | None:
+        """Return the worker's answer, why it has none, or None while it does not answer."""
         if self._channel is None:
             return None
         try:
-            return await self._channel.ask(question, deadline_s=ANSWER_S)
+            body = await self._channel.ask(question_json(question), deadline_s=ANSWER_S)
         except NoAnswer:
             return None
+        return read_answer(question, body)
 
     def stop(self) -> None:
         """Let it finish what is in flight, and not start again."""
@@ -209,7 +214,9 @@ class Workers:
             for run in runs:
                 run.cancel()
 
-    async def ask_each(self, question: Question) -> dict[int, Answer | None]:
+    async def ask_each(
+        self, question: Question[AnswerT]
+    ) -> dict[int, AnswerT | ErrorAnswer | None]:
         """Return every worker's answer by shard; None from one that does not answer.
 
         A shard that has retired is empty, and nobody expects an answer of it.

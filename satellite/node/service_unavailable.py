@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import structlog
 
 from common.clock import Clock
+from satellite.node.health import ListeningAnswer, ListeningQuestion
 from satellite.node.parent import Workers
 from satellite.smtp import replies
 
@@ -63,8 +64,8 @@ class ServiceUnavailable:
             self._answer(False)
 
     async def _somebody_listens(self) -> bool:
-        answers = (await self._workers.ask_each({"ask": "listening"})).values()
-        return any(answer is not None and answer["listening"] for answer in answers)
+        answers = (await self._workers.ask_each(ListeningQuestion())).values()
+        return any(isinstance(answer, ListeningAnswer) and answer.listening for answer in answers)
 
     def _answer(self, wanted: bool) -> None:
         if wanted == self._is_answering:

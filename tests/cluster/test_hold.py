@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from common.states import State
 from satellite.console.control_socket import ask as ask_node
+from satellite.console.questions import FlushQuestion, ListQuestion, RecipientDescription
 from tests.support.cluster.cluster import CORE, cluster
 from tests.support.cluster.commands import Said
 from tests.support.cluster.inventories import customer, inventory, site
@@ -51,16 +53,16 @@ class Absence:
             if not self.town.sink.is_listening:
                 await self.town.sink.start()
 
-    async def held(self, node: str, domain: str) -> dict[str, Any] | None:
+    async def held(self, node: str, domain: str) -> RecipientDescription | None:
         """Return the one recipient that a node holds for a domain."""
-        question = {"ask": "list", "state": "held", "destination": domain}
-        shards = (await ask_node(self.cluster.state(node), question))["shards"]
-        found = [one for answer in shards.values() for one in answer["messages"]]
-        return found[0]["recipients"][0] if found else None
+        question = ListQuestion(state=State.HELD, destination=domain)
+        shards = await ask_node(self.cluster.state(node), question)
+        found = [one for answer in shards.values() if answer for one in answer.messages]
+        return found[0].recipients[0] if found else None
 
     async def flush(self, node: str) -> None:
         """Let a node ask all servers now, as an operator on it does."""
-        await ask_node(self.cluster.state(node), {"ask": "flush", "destination": ""})
+        await ask_node(self.cluster.state(node), FlushQuestion())
 
     async def hold(self, *arguments: str) -> Said:
         said = await self.cluster.run("hold", *arguments)
@@ -118,7 +120,7 @@ async def test_the_first_site_that_reaches_a_server_tells_the_other_through_the_
 
         async def south_waits() -> float | None:
             held = await absence.held("sou1", domain)
-            probe_in_s = held["hold"]["probe_in_s"] if held and held["hold"] else None
+            probe_in_s = held.hold.probe_in_s if held and held.hold else None
             return probe_in_s if probe_in_s and probe_in_s > NEAR_S else None
 
         await until(south_waits, "the south's next probe is far away")

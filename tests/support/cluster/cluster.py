@@ -22,6 +22,7 @@ import httpx
 from ruamel.yaml import YAML
 
 from satellite.console.control_socket import ask as ask_node
+from satellite.node.health import StatusQuestion
 from tests.support.cluster.commands import COMMAND, Said, run
 from tests.support.node import family
 from tests.support.node.processes import Process
@@ -279,11 +280,11 @@ class Cluster:
 
         async def look() -> bool:
             for node in self.nodes:
-                shards = (await ask_node(self.state(node), {"ask": "status"}))["shards"]
+                shards = await ask_node(self.state(node), StatusQuestion())
                 for shard in shards.values():
-                    if shard is None or any(shard["states"].values()):
+                    if shard is None or any(shard.states.values()):
                         return False
-                    if shard["outbox_records"] or shard["outbox_quarantine"]:
+                    if shard.outbox_records or shard.outbox_quarantine:
                         return False
             return True
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from common.envelope import Envelope
 from common.ids import MessageId
 from common.settings.satellite import SatelliteSettings
-from satellite.node.channel import Answer, Question
+from satellite.node.channel import JsonObject
 from satellite.node.parent import Worker, Workers
+from satellite.node.question import ErrorAnswer, Question, question_json, read_answer
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.node.spawning import nobody
@@ -22,6 +23,8 @@ from tests.support.node.spawning import nobody
 DEADLINE_S = 20.0  # for anything that a test waits for; never reached when all is well
 TRACE = b"Received: from client.example by mx1.scout.example\r\n"
 SMALL = b"Subject: hi\r\nMessage-ID: <1@sender.example>\r\n\r\nhello\r\n"
+
+AnswerT = TypeVar("AnswerT")
 
 OpenSpool = Callable[[], Awaitable[Spool]]
 
@@ -59,10 +62,10 @@ def settings(**more: Any) -> SatelliteSettings:
 
 
 class AnsweringWorker(Worker):
-    """A worker without a process; ``answers`` has what it says to each question, None for none."""
+    """A worker without a process; ``answers`` has its JSON for each question's word, or None."""
 
     def __init__(
-        self, shard: int, answers: dict[str, Answer | None], *, retiring: bool = False
+        self, shard: int, answers: Mapping[str, JsonObject | None], *, retiring: bool = False
     ) -> None:
         super().__init__(
             shard,
@@ -72,12 +75,27 @@ class AnsweringWorker(Worker):
             clock=FakeClock(),
             start=nobody,
         )
-        self.answers = answers
-        self.asked: list[Question] = []
+        self.answers = dict(answers)
+        self.asked: list[JsonObject] = []
 
-    async def ask(self, question: Question) -> Answer | None:
-        self.asked.append(question)
-        return self.answers.get(str(question.get("ask")))
+    async def ask(self, question: Question[AnswerT]) -> AnswerT | ErrorAnswer | None:
+        self.asked.append(question_json(question))
+        body = self.answers.get(question.word)
+        return None if body is None else read_answer(question, body)
+
+
+def status_json(**facts: object) -> JsonObject:
+    """Return a shard's answer to ``status`` when all is well, but for these facts."""
+    well: JsonObject = {
+        "listening": True,
+        "not_accepting_reason": "",
+        "revision": 1,
+        "states": {},
+        "outbox_records": 0,
+        "outbox_quarantine": 0,
+        "problems": [],
+    }
+    return well | facts
 
 
 def workers_of(*answering: AnsweringWorker, state: Path = Path("none")) -> Workers:

@@ -18,8 +18,9 @@ from satellite.console import inspection
 from satellite.console.control_socket import ControlSocket
 from satellite.console.shard_console import ShardConsole
 from satellite.delivery.worker import Delivery
-from satellite.node.channel import Answer, Question
+from satellite.node.channel import JsonObject
 from satellite.node.parent import Workers
+from satellite.node.question import Question, question_json, read_answer
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.core.face import Face
@@ -41,14 +42,19 @@ class OneShard:
         self.registry = CollectorRegistry()
         self.listening = True
         self.not_accepting_reason = ""
-        self.script: dict[str, dict[int, Answer | None]] = {}
+        self.script: dict[str, dict[int, JsonObject | None]] = {}
 
     async def empty(self, on: bool) -> None:
         raise AssertionError("nobody asked for that")
 
-    async def ask_each(self, question: Question) -> dict[int, Answer | None]:
-        scripted = self.script.get(str(question["ask"]))
-        return scripted or {0: await ShardConsole(self).answer(question)}
+    async def ask_each(self, question: Question[object]) -> dict[int, object]:
+        bodies = self.script.get(question.word) or {
+            0: await ShardConsole(self).answer(question_json(question))
+        }
+        return {
+            shard: None if body is None else read_answer(question, body)
+            for shard, body in bodies.items()
+        }
 
 
 @pytest.fixture
@@ -233,14 +239,14 @@ async def test_a_shard_that_does_not_answer_is_a_fault(
 
 @pytest.mark.parametrize("answer", [{"error": "unknown question"}])
 async def test_a_node_that_cannot_tell_is_a_note(
-    shard: OneShard, shell: Shell, config: Path, answer: Answer
+    shard: OneShard, shell: Shell, config: Path, answer: JsonObject
 ) -> None:
     shard.script["holds"] = {0: answer}
 
     check = (await examined(shell, config))["spool"]
 
     assert (check["ok"], check["note"]) == (True, True)
-    assert check["found"] == "not looked at: unknown question"
+    assert check["found"] == "not looked at: shard 0: unknown question"
 
 
 async def test_a_node_that_does_not_run_is_a_note(shell: Shell, config: Path) -> None:

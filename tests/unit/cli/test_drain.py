@@ -10,8 +10,10 @@ import pytest
 
 from cli import satellite
 from satellite.console.control_socket import ControlSocket
-from satellite.node.channel import Answer, Question
+from satellite.console.questions import DrainAnswer, DrainQuestion
+from satellite.node.channel import JsonObject
 from satellite.node.parent import Workers
+from satellite.node.question import Question, question_json, read_answer
 from satellite.overload.draining import is_marked
 from tests.unit.cli.conftest import Shell
 from tests.unit.cli.test_doctor import SETTINGS
@@ -35,15 +37,18 @@ class DrainingWorkers:
     """A node of two shards; what its first one has left is the next of a list each time."""
 
     def __init__(self) -> None:
-        self.asked: list[Question] = []
+        self.asked: list[JsonObject] = []
         self.left: list[dict[str, Any] | None] = []
 
-    async def ask_each(self, question: Question) -> dict[int, Answer | None]:
-        self.asked.append(question)
-        if question["ask"] == "drain":
-            return {0: {"done": True}, 1: {"done": True}}
+    async def ask_each(self, question: Question[object]) -> dict[int, object]:
+        self.asked.append(question_json(question))
+        if isinstance(question, DrainQuestion):
+            return {0: DrainAnswer(done=True), 1: DrainAnswer(done=True)}
         first = self.left.pop(0) if len(self.left) > 1 else self.left[0]
-        return {0: first, 1: EMPTY}
+        return {
+            0: None if first is None else read_answer(question, first),
+            1: read_answer(question, EMPTY),
+        }
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from typing import Any, cast
 import pytest
 
 from satellite.console.control_socket import ControlSocket
-from satellite.node.channel import Answer, Question
+from satellite.node.channel import JsonObject
 from satellite.node.parent import Workers
+from satellite.node.question import Question, question_json, read_answer
 from tests.support.core.rooms import made_id
 from tests.unit.cli.conftest import Shell
 from tests.unit.cli.test_doctor import SETTINGS
@@ -49,16 +50,20 @@ class FakeWorkers:
     """Two shards that note what they are asked."""
 
     def __init__(self) -> None:
-        self.asked: list[Question] = []
-        self.script: list[dict[int, Answer | None]] = []
-        self.answers: dict[int, Answer | None] = {
-            0: {"messages": [message(TWO, "y@acme.example")]},
-            1: {"messages": [message(ONE, "x@acme.example")]},
+        self.asked: list[JsonObject] = []
+        self.script: list[dict[int, JsonObject | None]] = []
+        self.answers: dict[int, JsonObject | None] = {
+            0: {"messages": [message(TWO, "y@acme.example")], "after": None},
+            1: {"messages": [message(ONE, "x@acme.example")], "after": None},
         }
 
-    async def ask_each(self, question: Question) -> dict[int, Answer | None]:
-        self.asked.append(question)
-        return self.script.pop(0) if self.script else self.answers
+    async def ask_each(self, question: Question[object]) -> dict[int, object]:
+        self.asked.append(question_json(question))
+        bodies = self.script.pop(0) if self.script else self.answers
+        return {
+            shard: None if body is None else read_answer(question, body)
+            for shard, body in bodies.items()
+        }
 
 
 @pytest.fixture
@@ -94,7 +99,7 @@ async def test_messages_of_all_shards_are_listed_the_oldest_first(
 @pytest.mark.parametrize(
     ("command", "question"),
     [
-        (("flush",), {"ask": "flush", "destination": ""}),
+        (("flush",), {"ask": "flush"}),
         (("flush", "--destination", "m:25"), {"ask": "flush", "destination": "m:25"}),
         (("flush", ONE), {"ask": "flush", "id": ONE}),
         (("freeze", ONE), {"ask": "freeze", "id": ONE}),
@@ -108,7 +113,7 @@ async def test_what_an_operator_wants_reaches_every_shard(
     shell: Shell,
     config: Path,
     command: tuple[str, ...],
-    question: Question,
+    question: JsonObject,
 ) -> None:
     workers.answers = {0: {"done": True, "moved": 2}, 1: {"done": False, "moved": 0}}
 
@@ -124,8 +129,8 @@ def stopped(workers: FakeWorkers) -> FakeWorkers:
     """A node that has one message, damaged for one recipient, and what it then says of it."""
     shown = message(ONE, "x@acme.example")
     shown["recipients"][0]["state"] = "damaged"
-    nothing: Answer = {"done": False, "moved": 0}
-    given: Answer = {
+    nothing: JsonObject = {"done": False, "moved": 0}
+    given: JsonObject = {
         "done": True,
         "moved": 1,
         "recipients": 1,
@@ -201,7 +206,7 @@ async def test_it_is_said_what_the_sender_hears(
     ],
 )
 async def test_what_is_not_stopped_is_not_sent_back_and_the_node_is_not_asked_to(
-    workers: FakeWorkers, shell: Shell, config: Path, shown: Answer, said: str
+    workers: FakeWorkers, shell: Shell, config: Path, shown: JsonObject, said: str
 ) -> None:
     workers.answers = {0: shown}
 
@@ -237,9 +242,9 @@ async def test_a_damaged_message_is_given_up_once_somebody_has_agreed(
 async def test_freezing_goes_on_until_each_shard_has_come_to_its_end(
     workers: FakeWorkers, shell: Shell, config: Path, verb: str
 ) -> None:
-    answers: list[dict[int, Answer | None]] = [
-        {0: {"moved": 5, "after": ONE}, 1: {"moved": 1, "after": None}},
-        {0: {"moved": 2, "after": None}, 1: {"moved": 0, "after": None}},
+    answers: list[dict[int, JsonObject | None]] = [
+        {0: {"done": True, "moved": 5, "after": ONE}, 1: {"done": True, "moved": 1}},
+        {0: {"done": True, "moved": 2}, 1: {"done": True, "moved": 0}},
     ]
     workers.script = answers
 
@@ -260,7 +265,7 @@ async def test_freezing_goes_on_until_each_shard_has_come_to_its_end(
     ],
 )
 async def test_what_was_not_done_is_not_said_to_be(
-    workers: FakeWorkers, shell: Shell, config: Path, verb: str, answer: Answer, said: str
+    workers: FakeWorkers, shell: Shell, config: Path, verb: str, answer: JsonObject, said: str
 ) -> None:
     workers.answers = {0: answer}
 
@@ -318,7 +323,7 @@ async def test_a_message_that_is_not_there_points_to_the_core(
 
 @pytest.mark.parametrize("answer", [None, {"error": "no message id"}])
 async def test_a_shard_that_does_not_answer_is_named(
-    workers: FakeWorkers, shell: Shell, config: Path, answer: Answer | None
+    workers: FakeWorkers, shell: Shell, config: Path, answer: JsonObject | None
 ) -> None:
     workers.answers = {3: answer}
 

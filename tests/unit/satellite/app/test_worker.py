@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from common.ids import MessageId
 from common.preferences.documents import canonical_json
 from common.rpc import TlsFiles
 from common.settings.satellite import SatelliteSettings
+from satellite.console.questions import ResumeQuestion, ShowAnswer, ShowQuestion
+from satellite.node.health import StatusAnswer, StatusQuestion
 from satellite.node.parent import RETIRED, Worker, shard_folder
 from satellite.spool.commits import REFUSED_MAX
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement
@@ -33,7 +36,7 @@ from tests.support.node.spawning import spawning
 
 pytestmark = pytest.mark.integration
 
-STATUS = {"ask": "status"}
+STATUS = StatusQuestion()
 
 
 class WatchedWorker(Worker):
@@ -142,12 +145,12 @@ async def judged(spool: Spool, disposition: Disposition) -> MessageId:
     return message
 
 
-def says(worker: Worker, question: dict[str, Any], **facts: Any) -> Callable[[], Awaitable[bool]]:
+def says(worker: Worker, question: StatusQuestion, **facts: Any) -> Callable[[], Awaitable[bool]]:
     """Return what looks whether a worker's answer holds these facts."""
 
     async def look() -> bool:
         answer = await worker.ask(question)
-        return answer is not None and facts.items() <= answer.items()
+        return isinstance(answer, StatusAnswer) and facts.items() <= asdict(answer).items()
 
     return look
 
@@ -215,13 +218,13 @@ async def test_a_worker_whose_spool_breaks_ends_and_the_next_reads_what_the_disk
         resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, limit)
 
         for _ in range(REFUSED_MAX):
-            await worker.ask({"ask": "resume", "id": message})
+            await worker.ask(ResumeQuestion(id=message))
 
         await until(lambda: worker.statuses == [1], "it ends")
         await until(says(worker, STATUS, listening=False), "the next one runs")
-        answer = await worker.ask({"ask": "show", "id": message})
-    assert answer is not None
-    assert answer["messages"][0]["recipients"][0]["state"] == "frozen", "what was never durable"
+        answer = await worker.ask(ShowQuestion(id=message))
+    assert isinstance(answer, ShowAnswer)
+    assert answer.messages[0].recipients[0].state == "frozen", "what was never durable"
     assert worker.statuses == [1, 0]
 
 

@@ -10,14 +10,26 @@ import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from common.errors import EnvironmentFailure
 from satellite.console.control_socket import NAME, ControlSocket, ask
-from satellite.node.channel import Answer, Question
-from satellite.overload.draining import is_marked
-from tests.support.node.shard import AnsweringWorker, open_descriptors, until, workers_of
+from satellite.console.questions import DrainAnswer, DrainQuestion, ListAnswer, ListQuestion
+from satellite.node.channel import JsonObject
+from satellite.node.health import StatusAnswer, StatusQuestion
+from satellite.node.question import ErrorAnswer, Question
+from satellite.overload.draining import is_marked, mark
+from tests.support.node.shard import (
+    AnsweringWorker,
+    open_descriptors,
+    status_json,
+    until,
+    workers_of,
+)
+
+AnswerT = TypeVar("AnswerT")
 
 
 @asynccontextmanager
@@ -30,18 +42,42 @@ async def serving(state: Path, *workers: AnsweringWorker) -> AsyncIterator[Contr
         await control.stop()
 
 
+STATUS = StatusAnswer(
+    listening=True,
+    not_accepting_reason="",
+    revision=1,
+    states={},
+    outbox_records=0,
+    outbox_quarantine=0,
+    problems=(),
+)
+
+
 def one_worker() -> AnsweringWorker:
-    return AnsweringWorker(0, {"status": {"listening": True}})
+    return AnsweringWorker(0, {"status": status_json()})
+
+
+async def said(state: Path, question: JsonObject) -> JsonObject:
+    """Return what the socket says to a line, as any program hears it."""
+    reader, writer = await asyncio.open_unix_connection(state / NAME)
+    writer.write(json.dumps(question).encode() + b"\n")
+    answer: JsonObject = json.loads(await reader.readline())
+    writer.close()
+    await writer.wait_closed()
+    return answer
 
 
 async def test_every_shard_is_asked_and_answers_under_its_number(tmp_path: Path) -> None:
-    first = AnsweringWorker(0, {"list": {"messages": [{"id": "a"}]}})
-    second = AnsweringWorker(1, {"list": {"messages": []}})
+    first = AnsweringWorker(0, {"list": {"messages": [], "after": "a"}})
+    second = AnsweringWorker(1, {"list": {"messages": [], "after": None}})
 
     async with serving(tmp_path, first, second):
-        answer = await ask(tmp_path, {"ask": "list", "limit": 5})
+        answers = await ask(tmp_path, ListQuestion(limit=5))
 
-    assert answer == {"shards": {"0": {"messages": [{"id": "a"}]}, "1": {"messages": []}}}
+    assert answers == {
+        0: ListAnswer(messages=(), after="a"),
+        1: ListAnswer(messages=(), after=None),
+    }
     assert first.asked == second.asked == [{"ask": "list", "limit": 5}]
 
 
@@ -49,24 +85,59 @@ async def test_a_worker_that_does_not_answer_has_none(tmp_path: Path) -> None:
     silent = AnsweringWorker(1, {})
 
     async with serving(tmp_path, one_worker(), silent):
-        answer = await ask(tmp_path, {"ask": "status"})
+        answers = await ask(tmp_path, StatusQuestion())
 
-    assert answer == {"shards": {"0": {"listening": True}, "1": None}}
+    assert answers == {0: STATUS, 1: None}
 
 
-@pytest.mark.parametrize("question", [{"ask": "metrics"}, {"ask": "delete"}, {"ask": 1}, {}])
+async def test_a_question_and_its_answer_are_a_line_of_json_each(tmp_path: Path) -> None:
+    async with serving(tmp_path, one_worker()):
+        answer = await said(tmp_path, {"ask": "status"})
+
+    assert answer == {"shards": {"0": status_json()}}
+
+
+async def test_why_a_shard_has_no_answer_is_told_with_its_number(tmp_path: Path) -> None:
+    ill = AnsweringWorker(1, {"status": {"error": "no disk; check it"}})
+    other = AnsweringWorker(1, {"status": {"listening": True}})
+
+    for worker, why in ((ill, "no disk; check it"), (other, "the answer to status is none: ")):
+        async with serving(tmp_path, one_worker(), worker):
+            with pytest.raises(EnvironmentFailure, match=f"^shard 1: {why}") as failure:
+                await ask(tmp_path, StatusQuestion())
+        assert failure.value.hint == "see borderscout spool --help"
+
+
+@pytest.mark.parametrize(
+    "question", [{"ask": "metrics"}, {"ask": "listening"}, {"ask": "delete"}, {"ask": 1}, {}]
+)
 async def test_an_unknown_question_reaches_no_worker_and_is_told_which_there_are(
     tmp_path: Path, question: dict[str, object]
 ) -> None:
     worker = one_worker()
 
     async with serving(tmp_path, worker):
-        answer = await ask(tmp_path, question)
+        answer = await said(tmp_path, question)
 
     assert answer == {
         "error": "there are bounce, drain, drop, flush, freeze, holds, left, list, resume, show,"
         " status"
     }
+    assert worker.asked == []
+
+
+@pytest.mark.parametrize("on", ["yes", 1, None])
+async def test_a_drain_that_says_neither_yes_nor_no_changes_nothing(
+    tmp_path: Path, on: object
+) -> None:
+    mark(tmp_path)
+    worker = one_worker()
+
+    async with serving(tmp_path, worker):
+        answer = await said(tmp_path, {"ask": "drain", "on": on})
+
+    assert str(answer["error"]).startswith("on: ")
+    assert is_marked(tmp_path)
     assert worker.asked == []
 
 
@@ -76,16 +147,16 @@ async def test_a_node_that_is_to_be_emptied_is_marked_before_any_worker_hears_of
     class Looking(AnsweringWorker):
         marked: list[bool]
 
-        async def ask(self, question: Question) -> Answer | None:
+        async def ask(self, question: Question[AnswerT]) -> AnswerT | ErrorAnswer | None:
             self.marked.append(is_marked(tmp_path))
             return await super().ask(question)
 
     worker = Looking(0, {"drain": {"done": True}})
     worker.marked = []
     async with serving(tmp_path, worker):
-        assert "shards" in await ask(tmp_path, {"ask": "drain", "on": True})
+        assert await ask(tmp_path, DrainQuestion(on=True)) == {0: DrainAnswer(done=True)}
         assert is_marked(tmp_path)
-        assert "shards" in await ask(tmp_path, {"ask": "drain", "on": False})
+        assert await ask(tmp_path, DrainQuestion(on=False)) == {0: DrainAnswer(done=True)}
 
     assert worker.marked == [True, False]
     assert not is_marked(tmp_path)
@@ -100,9 +171,9 @@ async def test_a_mark_that_the_disk_refuses_is_told_and_no_worker_is_asked(
     monkeypatch.setattr("satellite.console.control_socket.mark", refuse)
     worker = one_worker()
     async with serving(tmp_path, worker):
-        answer = await ask(tmp_path, {"ask": "drain", "on": True})
+        with pytest.raises(EnvironmentFailure, match="No space left"):
+            await ask(tmp_path, DrainQuestion(on=True))
 
-    assert "No space left" in answer["error"]
     assert worker.asked == []
 
 
@@ -125,9 +196,9 @@ async def test_a_folder_may_be_longer_than_a_unix_address(tmp_path: Path) -> Non
     assert len(os.fsencode(deep / NAME)) > 200
 
     async with serving(deep, one_worker()):
-        answer = await ask(deep, {"ask": "status"})
+        answers = await ask(deep, StatusQuestion())
 
-    assert answer == {"shards": {"0": {"listening": True}}}
+    assert answers == {0: STATUS}
 
 
 async def test_a_socket_that_a_killed_parent_left_is_replaced(tmp_path: Path) -> None:
@@ -135,16 +206,16 @@ async def test_a_socket_that_a_killed_parent_left_is_replaced(tmp_path: Path) ->
         left.bind(str(tmp_path / NAME))  # closed, but its name stays
 
     async with serving(tmp_path, one_worker()):
-        answer = await ask(tmp_path, {"ask": "status"})
+        answers = await ask(tmp_path, StatusQuestion())
 
-    assert answer == {"shards": {"0": {"listening": True}}}
+    assert answers == {0: STATUS}
     assert not (tmp_path / NAME).exists()
 
 
 async def test_a_node_that_does_not_run_is_named_with_the_way_to_start_it(tmp_path: Path) -> None:
     for state in (tmp_path, tmp_path / "none"):
         with pytest.raises(EnvironmentFailure, match=f"{state} does not answer") as failure:
-            await ask(state, {"ask": "status"})
+            await ask(state, StatusQuestion())
         assert "borderscout satellite serve" in failure.value.hint
 
 
@@ -180,15 +251,15 @@ async def test_a_node_that_hangs_up_is_told_from_an_answer(tmp_path: Path) -> No
     server = await asyncio.start_unix_server(hang_up, tmp_path / NAME)
     async with server:
         with pytest.raises(EnvironmentFailure, match="closed the connection"):
-            await ask(tmp_path, {"ask": "status"})
+            await ask(tmp_path, StatusQuestion())
 
 
 async def test_no_descriptor_stays_open(tmp_path: Path) -> None:
     async with serving(tmp_path, one_worker()):
-        await ask(tmp_path, {"ask": "status"})
+        await ask(tmp_path, StatusQuestion())
         before = open_descriptors()
         for _ in range(5):
-            await ask(tmp_path, {"ask": "status"})
+            await ask(tmp_path, StatusQuestion())
         await until(lambda: open_descriptors() <= before, "descriptors are given back")
 
 

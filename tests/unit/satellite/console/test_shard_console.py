@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,23 @@ from common.errors import EnvironmentFailure
 from common.ids import MessageId
 from common.reports import HoldReport
 from common.states import State
-from satellite.console.shard_console import HOLDS_MAX, ShardConsole
+from satellite.console.questions import (
+    BounceQuestion,
+    DrainQuestion,
+    DropQuestion,
+    FlushQuestion,
+    FreezeQuestion,
+    HoldsQuestion,
+    LeftQuestion,
+    ListQuestion,
+    ResumeQuestion,
+    ShowQuestion,
+)
+from satellite.console.shard_console import HOLDS_MAX, WORKER_QUESTIONS, ShardConsole
 from satellite.delivery.decisions.hold import HoldInfo
 from satellite.delivery.worker import Delivery
+from satellite.node.health import ListeningQuestion, MetricsQuestion, StatusQuestion
+from satellite.node.question import Question, question_json, read_answer
 from satellite.spool.metrics import SpoolMetrics
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement
 from satellite.spool.store import Spool
@@ -63,8 +78,10 @@ def shard(spool: Spool, clock: FakeClock) -> AskedShard:
     return AskedShard(spool, clock)
 
 
-async def ask(shard: AskedShard, what: object, **more: object) -> dict[str, Any]:
-    return await ShardConsole(shard).answer({"ask": what, **more})
+async def ask(shard: AskedShard, what: object, **more: object) -> Any:
+    """Return the answer as a program on the channel reads it."""
+    said = await ShardConsole(shard).answer({"ask": what, **more})
+    return json.loads(json.dumps(said))
 
 
 async def queue(spool: Spool, message: MessageId) -> None:
@@ -183,11 +200,13 @@ async def test_the_holds_are_those_of_the_delivery_room_and_no_more_than_are_rea
     assert HoldReport(**holds[0]).destination == "acme.example"
 
 
-async def test_a_drain_reaches_the_shard_and_only_true_begins_one(shard: AskedShard) -> None:
-    for on in (True, False, "yes", None):
+async def test_a_drain_reaches_the_shard_and_says_yes_or_no(shard: AskedShard) -> None:
+    for on in (True, False):
         assert await ask(shard, "drain", on=on) == {"done": True}
+    for nonsense in ("yes", 1, None):
+        assert (await ask(shard, "drain", on=nonsense))["error"].startswith("on: ")
 
-    assert shard.emptied == [True, False, False, False]
+    assert shard.emptied == [True, False]
 
 
 async def test_the_list_shows_what_has_not_ended_the_oldest_first(
@@ -281,7 +300,33 @@ async def test_the_metrics_are_text_that_prometheus_reads(shard: AskedShard) -> 
 
 @pytest.mark.parametrize("what", ["", "delete", None, 5, ["status"], {"status": 1}])
 async def test_an_unknown_question_is_told_so(shard: AskedShard, what: object) -> None:
-    assert await ask(shard, what) == {"error": "unknown question"}
+    answer = await ask(shard, what)
+
+    assert answer["error"].startswith("there are bounce, drain, ")
+
+
+async def test_every_question_is_answered_by_the_answer_that_stands_with_it(
+    shard: AskedShard,
+) -> None:
+    SpoolMetrics(shard.spool, shard.registry)
+    questions: list[Question[object]] = [
+        MetricsQuestion(),
+        ListeningQuestion(),
+        StatusQuestion(),
+        HoldsQuestion(),
+        LeftQuestion(),
+        ListQuestion(),
+        DrainQuestion(on=True),
+        FlushQuestion(),
+        FreezeQuestion(destination="acme.example"),
+        ResumeQuestion(destination="acme.example"),
+        *(kind(id=MessageId(UNKNOWN)) for kind in (ShowQuestion, DropQuestion, BounceQuestion)),
+    ]
+    assert {one.word for one in questions} == set(WORKER_QUESTIONS)
+
+    for question in questions:
+        body = await ShardConsole(shard).answer(question_json(question))
+        assert isinstance(read_answer(question, body), question.answer), question
 
 
 async def test_what_the_spool_refuses_is_an_answer_and_not_the_end_of_the_worker(

@@ -9,11 +9,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from satellite.node.channel import (
-    Answer,
     AnswerLate,
     Channel,
     ChannelClosed,
-    Question,
+    JsonObject,
     answer_lines,
 )
 from tests.support.node.shard import DEADLINE_S
@@ -49,13 +48,15 @@ async def ends() -> AsyncIterator[Ends]:
     await asyncio.sleep(0)
 
 
-async def ask(channel: Channel, question: Question, *, deadline_s: float = DEADLINE_S) -> Answer:
+async def ask(
+    channel: Channel, question: JsonObject, *, deadline_s: float = DEADLINE_S
+) -> JsonObject:
     return await channel.ask(question, deadline_s=deadline_s)
 
 
 def answering(ends: Ends) -> asyncio.Task[None]:
-    async def doubled(question: Question) -> Answer:
-        return {"twice": question["number"] * 2}
+    async def doubled(question: JsonObject) -> JsonObject:
+        return {"twice": int(str(question["number"])) * 2}
 
     return asyncio.create_task(answer_lines(ends.reader, ends.writer, doubled))
 
@@ -129,9 +130,9 @@ async def test_what_is_no_answer_closes_the_channel(ends: Ends, nonsense: bytes)
 
 @pytest.mark.parametrize("nonsense", [b"no json\n", b"[1]\n", b"null\n", b"\xff\n"])
 async def test_what_is_no_question_ends_the_conversation(nonsense: bytes) -> None:
-    asked: list[Question] = []
+    asked: list[JsonObject] = []
 
-    async def answer(question: Question) -> Answer:
+    async def answer(question: JsonObject) -> JsonObject:
         asked.append(question)
         return {}
 
@@ -148,7 +149,7 @@ async def test_what_is_no_question_ends_the_conversation(nonsense: bytes) -> Non
 
 
 async def test_a_question_beyond_the_limit_ends_the_conversation() -> None:
-    async def answer(_question: Question) -> Answer:
+    async def answer(_question: JsonObject) -> JsonObject:
         raise AssertionError("nothing was asked")
 
     ours, theirs = socket.socketpair()

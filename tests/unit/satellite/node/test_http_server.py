@@ -6,7 +6,6 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import httpx
 import pytest
@@ -15,11 +14,12 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from common.errors import EnvironmentFailure
+from satellite.node.channel import JsonObject
 from satellite.node.http_server import HttpServer
 from tests.support.network.ports import free_port
-from tests.support.node.shard import AnsweringWorker, workers_of
+from tests.support.node.shard import AnsweringWorker, status_json, workers_of
 
-LISTENING = {"listening": True, "not_accepting_reason": ""}
+LISTENING = status_json()
 
 
 @asynccontextmanager
@@ -36,7 +36,7 @@ async def serving(
         await asyncio.to_thread(served.stop)
 
 
-def metrics_of(factor: float) -> dict[str, Any]:
+def metrics_of(factor: float) -> JsonObject:
     """Return a worker's answer with one metric of each kind, its values times ``factor``."""
     registry = CollectorRegistry()
     seen = Counter("borderscout_seen", "Messages seen", ["result"], registry=registry)
@@ -49,7 +49,7 @@ def metrics_of(factor: float) -> dict[str, Any]:
     return {"text": generate_latest(registry).decode()}
 
 
-def status(worker: AnsweringWorker, answer: dict[str, Any] | None) -> AnsweringWorker:
+def status(worker: AnsweringWorker, answer: JsonObject | None) -> AnsweringWorker:
     worker.answers["status"] = answer
     return worker
 
@@ -117,7 +117,7 @@ async def test_a_node_is_ready_when_all_its_shards_listen() -> None:
 
 
 async def test_a_node_that_is_not_ready_names_each_shard_and_why() -> None:
-    waiting = {"listening": False, "not_accepting_reason": "no preferences yet"}
+    waiting = status_json(listening=False, not_accepting_reason="no preferences yet")
     workers = [
         status(AnsweringWorker(0, {}), LISTENING),
         status(AnsweringWorker(1, {}), waiting),
@@ -135,7 +135,7 @@ async def test_a_node_that_is_not_ready_names_each_shard_and_why() -> None:
 
 
 async def test_a_node_that_refuses_mail_is_not_ready_though_it_listens() -> None:
-    draining = {"listening": True, "not_accepting_reason": "draining"}
+    draining = status_json(not_accepting_reason="draining")
 
     async with serving(status(AnsweringWorker(0, {}), draining)) as client:
         answer = await client.get("/readyz")
@@ -143,9 +143,9 @@ async def test_a_node_that_refuses_mail_is_not_ready_though_it_listens() -> None
     assert (answer.status_code, answer.text) == (503, "shard 0: draining\n")
 
 
-@pytest.mark.parametrize("answer", [None, {"listening": False, "not_accepting_reason": "x"}])
+@pytest.mark.parametrize("answer", [None, status_json(listening=False, not_accepting_reason="x")])
 async def test_a_shard_that_retires_does_not_count_for_readiness(
-    answer: dict[str, Any] | None,
+    answer: JsonObject | None,
 ) -> None:
     retiring = status(AnsweringWorker(1, {}, retiring=True), answer)
 

@@ -10,13 +10,13 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from satellite.node.channel import Answer
 from satellite.node.parent import (
     FIRST_PAUSE_S,
     LONGEST_PAUSE_S,
@@ -33,7 +33,26 @@ from tests.support.node.shard import DEADLINE_S, open_descriptors, settings, unt
 from tests.support.node.spawning import spawning
 
 FAKE_WORKER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("fake_worker.py")))
-PING = {"ask": "ping"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """What ``fake_worker`` was started with."""
+
+    shard: int
+    pid: int
+    listens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ping:
+    """What ``fake_worker`` answers."""
+
+    word: ClassVar = "ping"
+    answer: ClassVar = Started
+
+
+PING = Ping()
 
 
 class CountedPauses(FakeClock):
@@ -75,13 +94,13 @@ def worker(
     )
 
 
-async def answer_of(one: Worker) -> Answer:
+async def answer_of(one: Worker) -> Started:
     """Return the first answer that a worker gives."""
-    found: list[Answer] = []
+    found: list[Started] = []
 
     async def look() -> bool:
         answer = await one.ask(PING)
-        found.extend([answer] if answer is not None else [])
+        found.extend([answer] if isinstance(answer, Started) else [])
         return bool(found)
 
     await until(look, "the worker answers")
@@ -185,11 +204,11 @@ async def test_a_worker_gets_its_shard_and_the_very_sockets(tmp_path: Path) -> N
 
             answer = await answer_of(made)
 
-            assert answer["shard"] == 0
-            assert answer["listens"] == ports
+            assert answer.shard == 0
+            assert list(answer.listens) == ports
             made.stop()
             await end(run)
-            assert not is_alive(answer["pid"])
+            assert not is_alive(answer.pid)
 
 
 async def test_a_worker_that_talks_nonsense_has_no_answer_and_is_replaced(tmp_path: Path) -> None:
@@ -252,7 +271,7 @@ def node_of(tmp_path: Path, config: Path, *, workers: int = 2, **more: Any) -> W
 async def test_sigterm_ends_all_workers_and_starts_none_again(tmp_path: Path) -> None:
     node = node_of(tmp_path, behaviour(tmp_path))
     async with running(node) as run:
-        pids = [(await answer_of(one))["pid"] for one in node.all]
+        pids = [(await answer_of(one)).pid for one in node.all]
 
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -264,7 +283,7 @@ async def test_sigterm_ends_all_workers_and_starts_none_again(tmp_path: Path) ->
 async def test_a_worker_that_is_deaf_to_sigterm_is_killed_at_the_deadline(tmp_path: Path) -> None:
     node = node_of(tmp_path, behaviour(tmp_path, ignores_sigterm=True), stop_s=0.05)
     async with running(node) as run:
-        pids = [(await answer_of(one))["pid"] for one in node.all]
+        pids = [(await answer_of(one)).pid for one in node.all]
 
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -279,7 +298,7 @@ async def test_a_killed_worker_is_replaced_and_its_neighbour_does_not_notice(
     clock = node.all[0]._clock
     assert isinstance(clock, FakeClock)
     async with running(node):
-        before = {one.shard: (await answer_of(one))["pid"] for one in node.all}
+        before = {one.shard: (await answer_of(one)).pid for one in node.all}
 
         os.kill(before[1], signal.SIGKILL)
 
@@ -288,7 +307,7 @@ async def test_a_killed_worker_is_replaced_and_its_neighbour_does_not_notice(
         assert answers[1] is None
         assert answers[0] is not None
         await clock.advance(FIRST_PAUSE_S)
-        after = {one.shard: (await answer_of(one))["pid"] for one in node.all}
+        after = {one.shard: (await answer_of(one)).pid for one in node.all}
         assert after[0] == before[0]
         assert after[1] != before[1]
 

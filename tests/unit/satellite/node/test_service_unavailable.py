@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from satellite.node.channel import Answer
+from satellite.node.channel import JsonObject
 from satellite.node.service_unavailable import (
     LOOK_EVERY_S,
     TURNED_AWAY_MAX,
@@ -19,8 +19,8 @@ from satellite.node.service_unavailable import (
 from tests.support.clock import FakeClock
 from tests.support.node.shard import DEADLINE_S, AnsweringWorker, until, workers_of
 
-LISTENING: dict[str, Answer | None] = {"listening": {"listening": True}}
-NOT_LISTENING: dict[str, Answer | None] = {"listening": {"listening": False}}
+LISTENING: dict[str, JsonObject | None] = {"listening": {"listening": True}}
+NOT_LISTENING: dict[str, JsonObject | None] = {"listening": {"listening": False}}
 TIMEOUT_LOOKS = round(WITHOUT_WORKER_S_MAX / LOOK_EVERY_S)
 
 
@@ -77,7 +77,7 @@ def is_waiting(client: socket.socket) -> bool:
 
 @pytest.mark.parametrize("answers", [NOT_LISTENING, {}], ids=["not listening", "not running"])
 async def test_senders_are_turned_away_when_nobody_listens_for_long(
-    answers: dict[str, Answer | None],
+    answers: dict[str, JsonObject | None],
 ) -> None:
     async with place(AnsweringWorker(0, answers), AnsweringWorker(1, {})) as here:
         with here.connect() as client:
