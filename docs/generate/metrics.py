@@ -96,7 +96,12 @@ async def _of_a_node() -> list[Described]:
     with tempfile.TemporaryDirectory() as folder:
         spool = await Spool.open(Path(folder), node="lon1", shard=0, clock=SystemClock())
         try:
-            shard = Shard(spool, SatelliteSettings.model_validate(_SETTINGS), sockets=[])
+            shard = Shard(
+                spool,
+                SatelliteSettings.model_validate(_SETTINGS),
+                sockets=[],
+                on_broken=lambda: None,
+            )
             shard.registry.register(ShardMetrics({}, {}))
             found = _described(shard.registry)
             await shard.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
 
@@ -33,8 +34,10 @@ from satellite.overload.pressure import RefusalCause
 from satellite.scanning.engine import EngineContext, build_engines
 from satellite.scanning.helper import Helper
 from satellite.scanning.run import Scanner
+from satellite.smtp.backpressure import Backpressure
 from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.server import FrontEnd
+from satellite.spool.listeners import SpoolListeners
 from satellite.spool.metrics import SpoolMetrics
 from satellite.spool.store import Spool
 
@@ -48,10 +51,22 @@ RETIRING = "retiring: there are fewer workers now, and this shard only empties i
 
 
 class Shard:
-    """One worker's rooms, connected."""
+    """One worker's rooms, connected.
+
+    Args:
+        spool: open, and connected to nobody yet.
+        settings: of the node.
+        sockets: to listen on; none: it takes no mail.
+        on_broken: called when only another process can go on with this spool.
+    """
 
     def __init__(
-        self, spool: Spool, settings: SatelliteSettings, *, sockets: list[socket.socket]
+        self,
+        spool: Spool,
+        settings: SatelliteSettings,
+        *,
+        sockets: list[socket.socket],
+        on_broken: Callable[[], None],
     ) -> None:
         self.spool = spool
         self.settings = settings
@@ -64,6 +79,14 @@ class Shard:
         self._engines: tuple[EngineReport, ...] = ()
         self._preferred = asyncio.Event()
         self._build()
+        self.spool.connect(
+            SpoolListeners(
+                received=self.judging.add,
+                queued=self.delivery.offer,
+                outgoing=self.link.outgoing,
+                broken=on_broken,
+            )
+        )
 
     def _build(self) -> None:
         settings, clock, registry = self.settings, self.clock, self.registry
@@ -77,6 +100,7 @@ class Shard:
             build_filters(settings.filters, filter_context), clock=clock, metrics=registry
         )
         self.delivery = Delivery(self.spool, settings, clock, registry=registry)
+        backpressure = Backpressure(self._unjudged)
         self.judging = JudgingStage(
             spool=self.spool,
             scanner=self.scanner,
@@ -85,15 +109,20 @@ class Shard:
             clock=clock,
             judged=self.delivery.offer,
             starts_at_once=self.delivery.starts_at_once,
+            on_done=backpressure.judged,
         )
         self.acceptance = Acceptance(
             self.spool, self.judging, self.delivery, settings=settings, clock=clock
         )
-        self.front_end = FrontEnd(self.spool, settings, clock, SmtpMetrics(registry))
-        self.front_end.backpressure.backlog = self.judging.unjudged
-        self.front_end.refuses_mail_for = self.acceptance.refuses_mail_for
-        self.front_end.scan_before_answer = PolicyScanBeforeAnswer(self.spool, self.judging)
-        self.judging.on_done = self.front_end.backpressure.judged
+        self.front_end = FrontEnd(
+            self.spool,
+            settings,
+            clock,
+            SmtpMetrics(registry),
+            backpressure=backpressure,
+            scan_before_answer=PolicyScanBeforeAnswer(self.spool, self.judging),
+            refuses_mail_for=self.acceptance.refuses_mail_for,
+        )
         self.link = Link(
             self.spool,
             settings,
@@ -107,9 +136,10 @@ class Shard:
             on_released=self.delivery.offer,
         )
         self.metrics = SpoolMetrics(self.spool, registry)
-        self.spool.on_received = self.judging.add
-        self.spool.on_queued = self.delivery.offer
-        self.spool.on_outgoing = self.link.outgoing
+
+    def _unjudged(self) -> int:
+        """Return how many messages wait; judging and backpressure each need the other."""
+        return self.judging.unjudged()
 
     async def run(self) -> None:
         """Work until cancelled."""

@@ -57,8 +57,7 @@ async def _work(
             reserve_bytes=settings.disk_reserve_bytes,
         )
         stack.push_async_callback(spool.close)
-        spool.on_broken = broken.set
-        shard = Shard(spool, settings, sockets=sockets)
+        shard = Shard(spool, settings, sockets=sockets, on_broken=broken.set)
         stack.push_async_callback(shard.close)
         await spool.note(_started(spool))
         reader, writer = await asyncio.open_connection(sock=channel, limit=LINE_BYTES_MAX)

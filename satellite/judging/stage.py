@@ -112,9 +112,9 @@ class JudgingStage:
         clock: the time.
         judged: called with the id of a message that has recipients to deliver to.
         starts_at_once: says whether a recipient's delivery will begin as soon as it is judged.
+        on_done: called after each message that was looked at, whatever came of it.
 
     Attributes:
-        on_done: called after each message that was looked at, whatever came of it.
         done: how many there were so far.
     """
 
@@ -128,6 +128,7 @@ class JudgingStage:
         clock: Clock,
         judged: Callable[[MessageId], None],
         starts_at_once: Callable[[str], bool],
+        on_done: Callable[[], None],
     ) -> None:
         self._spool = spool
         self._scanner = scanner
@@ -136,11 +137,11 @@ class JudgingStage:
         self._clock = clock
         self._judged = judged
         self._starts_at_once = starts_at_once
+        self._on_done = on_done
         self._engines = [engine.name for engine in settings.engines]
         self._backlog = Backlog(clock)
         self._revision: _Revision | None = None
         self._scans = asyncio.Semaphore(SCANS_AT_ONCE)
-        self.on_done: Callable[[], None] = _nobody
         self.done = 0  # messages so far that were looked at, whatever came of it
 
     def add(self, message: MessageId, due_us: int = 0) -> None:
@@ -173,7 +174,7 @@ class JudgingStage:
                     pause_us = int(self._settings.waiting_retry_s * 1e6)
                     self.add(message, self._clock.now_us() + pause_us)
                 self.done += 1
-                self.on_done()
+                self._on_done()
 
     async def judge(self, message: MessageId) -> None:
         """Scan, filter and dispose of one message."""
@@ -356,7 +357,3 @@ class JudgingStage:
             sending=is_delivered and self._starts_at_once(recipient.address),
             suspect=one.spam or any(f.kind is FindingKind.VIRUS for f in examined.findings),
         )
-
-
-def _nobody() -> None:
-    """Nobody wants to know."""

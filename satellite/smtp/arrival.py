@@ -18,7 +18,6 @@ import structlog
 from common.clock import Clock
 from common.envelope import Envelope
 from common.errors import BorderScoutError, DiskFull
-from common.ids import MessageId
 from common.tasks import finish
 from satellite.smtp import replies
 from satellite.smtp.data import DataLimits, DataScanner, Fault
@@ -135,13 +134,13 @@ class Arrival:
             return await judged_in_time(judging, budget_s=budget_s, gone=gone, clock=clock)
 
     async def settle(
-        self, judgement: Judgement | None, *, committed: Callable[[MessageId, int], None]
+        self, judgement: Judgement | None, *, committed: Callable[[int], None]
     ) -> Reply:
         """Make durable what becomes of the message; return the reply to its final dot.
 
         Args:
             judgement: if it was scanned already; it may say that the message is not taken.
-            committed: called with id and octets once it is durable.
+            committed: called with its octets once it is durable.
         """
         entry, envelope, trace = self._entry, self._envelope, self._trace
         if judgement is not None and judgement.rejected_for:
@@ -149,7 +148,7 @@ class Arrival:
 
         async def hand_over() -> None:
             await entry.commit(envelope=envelope, trace=trace, judgement=judgement)
-            committed(entry.id, self._scanner.size)
+            committed(self._scanner.size)
 
         try:
             # Here responsibility changes hands (RFC 5321 section 6.1). Once begun, the commit

@@ -26,13 +26,15 @@ WAIT_S_MAX = 5.0
 class Backpressure:
     """Lets messages in one by one while there are too many inside.
 
-    Attributes:
+    Args:
         backlog: returns how many messages wait to be judged.
+
+    Attributes:
         crossed: set whenever ``is_full`` has changed.
     """
 
-    def __init__(self) -> None:
-        self.backlog: Callable[[], int] = _none
+    def __init__(self, backlog: Callable[[], int]) -> None:
+        self._backlog = backlog
         self.crossed = asyncio.Event()
         self.is_full = False
         self._waiting: deque[tuple[float, asyncio.Future[None]]] = deque()
@@ -45,7 +47,7 @@ class Backpressure:
     @property
     def is_open(self) -> bool:
         """True when one more message may come in at once."""
-        return self._stands_open or (not self._waiting and self.backlog() < OPEN_BELOW)
+        return self._stands_open or (not self._waiting and self._backlog() < OPEN_BELOW)
 
     async def turn(self, now_s: float) -> None:
         """Return when one more message may come in."""
@@ -66,16 +68,16 @@ class Backpressure:
     def judged(self) -> None:
         """A message left the backlog: whoever has waited longest may come."""
         if self._waiting:
-            self._let_in(OPEN_BELOW - self.backlog())
+            self._let_in(OPEN_BELOW - self._backlog())
 
     def look(self, now_s: float) -> None:
         """Ask whether somebody has waited for too long; called about once a second."""
         if self._stands_open:
-            self._stands_open = self.backlog() >= OPEN_BELOW
+            self._stands_open = self._backlog() >= OPEN_BELOW
         elif self._waiting and now_s - self._waiting[0][0] >= WAIT_S_MAX:
             self._stands_open = True
         # Whoever was let in may have gone without a message, and nobody else would be called.
-        self._let_in(len(self._waiting) if self._stands_open else OPEN_BELOW - self.backlog())
+        self._let_in(len(self._waiting) if self._stands_open else OPEN_BELOW - self._backlog())
 
     def _let_in(self, count: int) -> None:
         for _ in range(min(count, len(self._waiting))):
@@ -89,8 +91,3 @@ class Backpressure:
         if is_full is not self.is_full:
             self.is_full = is_full
             self.crossed.set()
-
-
-def _none() -> int:
-    """Nobody judges anything."""
-    return 0

@@ -86,15 +86,3 @@ class ScanBeforeAnswer(Protocol):
     async def judge_before_answer(self, stored: Stored, body: Body) -> Judgement | None:
         """Return the judgement of a message that is not accepted yet, or None: judge it later."""
         ...
-
-
-class NoScanBeforeAnswer:
-    """Every message is answered at once."""
-
-    def budget_s(self, recipients: Sequence[str]) -> float | None:
-        """Nobody waits."""
-        return None
-
-    async def judge_before_answer(self, stored: Stored, body: Body) -> Judgement | None:
-        """Nothing is known before."""
-        return None

@@ -15,14 +15,13 @@ import structlog
 
 from common.clock import Clock
 from common.errors import SettingsError
-from common.ids import MessageId
 from common.settings.satellite import SatelliteSettings, SmtpSettings
 from common.tasks import keep_running
 from satellite.overload.pressure import Refusal
 from satellite.smtp import replies
 from satellite.smtp.backpressure import Backpressure
 from satellite.smtp.connection_limits import ConnectionLimits
-from satellite.smtp.intake import Intake, NoScanBeforeAnswer, ScanBeforeAnswer
+from satellite.smtp.intake import Intake, ScanBeforeAnswer
 from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.session import Session
 from satellite.smtp.sessions import Sessions
@@ -42,11 +41,8 @@ class FrontEnd:
         settings: of the node.
         clock: for deadlines and the trace field.
         metrics: what it counts with.
-
-    Attributes:
-        on_accepted: called with the id of each message, after it is durable.
-        backpressure: slows senders down; told of each message that was judged.
-        scan_before_answer: who does so, where a policy asks for it; set before ``start``.
+        backpressure: slows senders down; judging tells it of each message that was judged.
+        scan_before_answer: who does so, where a policy asks for it.
         refuses_mail_for: says of a recipient whether more of its mail would be held, and too much.
     """
 
@@ -56,11 +52,14 @@ class FrontEnd:
         settings: SatelliteSettings,
         clock: Clock,
         metrics: SmtpMetrics,
+        *,
+        backpressure: Backpressure,
+        scan_before_answer: ScanBeforeAnswer,
+        refuses_mail_for: Callable[[str], bool],
     ) -> None:
-        self.on_accepted: Callable[[MessageId], None] = _nobody
-        self.backpressure = Backpressure()
-        self.scan_before_answer: ScanBeforeAnswer = NoScanBeforeAnswer()
-        self.refuses_mail_for: Callable[[str], bool] = _takes_all
+        self._backpressure = backpressure
+        self._scan_before_answer = scan_before_answer
+        self._refuses_mail_for = refuses_mail_for
         self._intake = intake
         self._settings = settings
         self._clock = clock
@@ -105,10 +104,9 @@ class FrontEnd:
                 data_bytes_per_s=smtp.data_bytes_per_s_min,
             ),
             tls=tls_context(smtp),
-            on_accepted=self._accepted,
-            backpressure=self.backpressure,
-            scan_before_answer=self.scan_before_answer,
-            refuses_mail_for=self._refuses,
+            backpressure=self._backpressure,
+            scan_before_answer=self._scan_before_answer,
+            refuses_mail_for=self._refuses_mail_for,
             refusal=self._refusal,
         )
         self._sessions.nobody_here.set()
@@ -179,12 +177,6 @@ class FrontEnd:
         assert self._sessions is not None
         return Session(self._sessions)
 
-    def _refuses(self, address: str) -> bool:
-        return self.refuses_mail_for(address)
-
-    def _accepted(self, message: MessageId) -> None:
-        self.on_accepted(message)
-
     async def _open(self) -> None:
         """Take connections. The server closes what it listens on, so it gets a duplicate."""
         loop = asyncio.get_running_loop()
@@ -202,11 +194,11 @@ class FrontEnd:
     async def _watch_backpressure(self) -> None:
         """Take connections while senders find a turn within a short time."""
         assert self._sessions is not None
-        crossed = self.backpressure.crossed
+        crossed = self._backpressure.crossed
         while True:
             await crossed.wait()
             crossed.clear()
-            if self.backpressure.is_full and not self._sessions.draining:
+            if self._backpressure.is_full and not self._sessions.draining:
                 self._close()
             elif not self._servers:
                 await self._open()
@@ -215,7 +207,7 @@ class FrontEnd:
         assert self._sessions is not None
         while True:
             await self._clock.sleep(LOOK_EVERY_S)
-            self.backpressure.look(self._clock.monotonic_s())
+            self._backpressure.look(self._clock.monotonic_s())
             for connection in list(self._sessions.connections):
                 connection.check_timeouts()
 
@@ -227,15 +219,6 @@ async def _end_of(sessions: Sessions) -> None:
             await asyncio.wait(sessions.conversations)
         else:
             await sessions.nobody_here.wait()
-
-
-def _nobody(message: MessageId) -> None:
-    """Nobody wants to know."""
-
-
-def _takes_all(address: str) -> bool:
-    """No recipient is refused."""
-    return False
 
 
 def tls_context(smtp: SmtpSettings) -> ssl.SSLContext | None:

@@ -21,7 +21,6 @@ import structlog
 from aiosmtpd.smtp import TLSSetupException
 
 from common.errors import BorderScoutError
-from common.ids import MessageId
 from common.tasks import outcome_of, outcome_of_call
 from satellite.overload.pressure import Refusal, RefusalCause
 from satellite.smtp import admission, replies
@@ -334,17 +333,12 @@ class Session(Connection):
                 clock=sessions.clock,
             )
             self._timeouts.enter(Phase.COMMITTING, now_s=self._now_s())
-        self._end_message(await arrival.settle(judgement, committed=self._committed))
+        self._end_message(await arrival.settle(judgement, committed=sessions.metrics.received))
 
     def _end_message(self, reply: Reply) -> None:
         self._forget_message()
         self._timeouts.enter(Phase.COMMAND, now_s=self._now_s())
         self._reply(reply)
-
-    def _committed(self, message: MessageId, octets: int) -> None:
-        self._sessions.metrics.received(octets)
-        # In a turn of its own: whatever befalls the listener, this message was accepted.
-        self.loop.call_soon(self._sessions.on_accepted, message)
 
     def _tls(self) -> str:
         details: dict[str, Any] | None = self.session.ssl if self.session else None

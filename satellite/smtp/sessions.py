@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from common.clock import Clock
-from common.ids import MessageId
 from common.settings.satellite import SatelliteSettings
 from satellite.overload.pressure import SHUTS, Refusal, RefusalCause
 from satellite.smtp.backpressure import Backpressure
@@ -69,7 +68,6 @@ class Sessions:
     connection_limits: ConnectionLimits
     timeouts: TimeoutLimits
     tls: ssl.SSLContext | None
-    on_accepted: Callable[[MessageId], None]
     backpressure: Backpressure
     scan_before_answer: ScanBeforeAnswer
     refuses_mail_for: Callable[[str], bool]

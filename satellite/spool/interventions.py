@@ -17,6 +17,7 @@ from satellite.spool.commits import Commits, Operation
 from satellite.spool.contents import Contents
 from satellite.spool.disk.problems import problems
 from satellite.spool.intake import queued_recipients
+from satellite.spool.listeners import SpoolListeners
 from satellite.spool.model.messages import NewMessage, Stored
 
 
@@ -24,9 +25,8 @@ class Interventions(Contents):
     """The part of the spool that operators and damage meet."""
 
     _commits: Commits
+    _listeners: SpoolListeners | None = None  # those that ``connect`` gave
     folder: Path
-    on_queued: Callable[[MessageId], None]
-    on_received: Callable[[MessageId], None]
 
     async def damage(self, message: MessageId, reason: str) -> None:
         """Set a message aside whose body cannot be read."""
@@ -55,8 +55,7 @@ class Interventions(Contents):
             with self.open_body(stored) as body:
                 await body.verify()
         await self._change(message, moves.resumed(message, numbers))
-        is_judged = bool(stored.copies)
-        (self.on_queued if is_judged else self.on_received)(message)
+        self._tell(message, is_judged=bool(stored.copies))
 
     async def drop(self, message: MessageId) -> None:
         """Give a damaged message up: its outcome is ``dropped``, by an operator."""
@@ -107,6 +106,11 @@ class Interventions(Contents):
             age_us=self.age_us(),
             recipients=queued_recipients(new.envelope, reason=new.origin),
         )
+
+    def _tell(self, message: MessageId, *, is_judged: bool) -> None:
+        """Say that there is work: to deliver a message, or first to judge it."""
+        if self._listeners is not None:
+            (self._listeners.queued if is_judged else self._listeners.received)(message)
 
     async def _change(self, message: MessageId, operation: Operation) -> None:
         self._cache.forget(message)

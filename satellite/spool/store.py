@@ -1,15 +1,15 @@
 """What can the stages ask of the spool?
 
 Touches the shard's folder: the database, the body files, the lock. Each stage takes its work from
-here and puts its result back in one transaction; nothing is passed on in memory only. Callbacks
-tell that there is work; losing one costs nothing that a restart does not find.
+here and puts its result back in one transaction; nothing is passed on in memory only. Who is to be
+told that there is work is connected once, with ``connect``; what opening finds is in ``backlog``.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,7 @@ from satellite.spool.disk.schema import close
 from satellite.spool.disk.space import Space
 from satellite.spool.intake import SpoolEntry, disk_failure
 from satellite.spool.interventions import Interventions
+from satellite.spool.listeners import SpoolListeners
 from satellite.spool.message_cache import MessageCache
 from satellite.spool.model.age import AgeClock
 from satellite.spool.model.judged import as_judged
@@ -55,10 +56,6 @@ __all__ = ["DigestMismatch", "Spool", "SpoolEntry"]
 log = structlog.get_logger()
 
 
-def _nothing(*_facts: object) -> None:
-    """Nobody listens yet."""
-
-
 class Spool(Interventions):
     """One shard's store, opened with ``await Spool.open(…)``; all of it runs in one event loop."""
 
@@ -67,10 +64,6 @@ class Spool(Interventions):
     ) -> None:
         self.node = node
         self.shard = shard
-        self.on_received: Callable[[MessageId], None] = _nothing
-        self.on_queued: Callable[[MessageId], None] = _nothing
-        self.on_outgoing: Callable[[], None] = _nothing
-        self.on_broken: Callable[[], None] = _nothing
         self.folder = folder
         self._bodies = folder / FOLDER
         self._clock = clock
@@ -142,6 +135,15 @@ class Spool(Interventions):
         self.backlog: Recovered = await recover(self._select, self._commits, self._bodies)
         counted = self._select("SELECT state, count(*) FROM recipient GROUP BY state", ())
         self._counts = Counter({State(state): count for state, count in counted})
+
+    def connect(self, listeners: SpoolListeners) -> None:
+        """Tell these from now on that there is work; until then nobody is told.
+
+        A disk that has failed meanwhile is told at once: nothing would tell it later.
+        """
+        self._listeners = listeners
+        if self.is_broken:
+            listeners.broken()
 
     async def close(self) -> None:
         """Commit what is pending and give the shard back."""
@@ -296,13 +298,13 @@ class Spool(Interventions):
         if states <= OUTCOMES:
             return  # scanned before its answer, and nobody gets it
         self._cache.keep(stored, body)
-        (self.on_received if State.RECEIVED in states else self.on_queued)(stored.id)
+        self._tell(stored.id, is_judged=State.RECEIVED not in states)
 
     def _committed(self, transaction: Transaction) -> None:
         self._counts.update(transaction.moves)
         self.stored_bytes += transaction.stored_bytes
-        if transaction.records:
-            self.on_outgoing()
+        if transaction.records and self._listeners is not None:
+            self._listeners.outgoing()
 
     def _has_broken(self) -> None:
         if self._commits.is_damaged:
@@ -310,7 +312,8 @@ class Spool(Interventions):
                 suspect(self.folder)
             except OSError as error:  # a disk that is gone altogether: ending matters more
                 log.error("spool.not_marked", reason=error.strerror)
-        self.on_broken()
+        if self._listeners is not None:
+            self._listeners.broken()
 
     async def _save(self, **facts: int | str) -> None:
         def write(transaction: Transaction) -> None:

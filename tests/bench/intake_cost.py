@@ -49,6 +49,7 @@ from satellite.spool.store import Spool
 from tests.support.core.rooms import route
 from tests.support.network.link import CLUSTER, Certificates, satellite_settings
 from tests.support.network.ports import free_port
+from tests.support.spool.listening import listen
 
 BODY = b"Subject: Minutes of Tuesday\r\n\r\n" + b"The minutes are attached as text.\r\n" * 110
 SESSIONS = 40  # messages that are on their way through the node at once
@@ -142,7 +143,7 @@ async def node_cpu_s(
         on_hint=lambda _: None,
         on_released=lambda _: None,
     )
-    spool.on_outgoing = link.outgoing if linked else lambda: None
+    listen(spool, outgoing=link.outgoing if linked else lambda: None)
     before = time.process_time()
     running = asyncio.create_task(link.run() if linked else asyncio.sleep(DEADLINE_S))
     await pass_all(spool, count, rate=rate)

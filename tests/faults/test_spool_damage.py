@@ -18,6 +18,7 @@ from satellite.spool.model.messages import Copy, Disposition, Settled
 from satellite.spool.model.states import IllegalTransition
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
+from tests.support.spool.listening import listen
 from tests.support.spool.story import LARGE, SMALL, envelope, judgement
 
 
@@ -213,8 +214,11 @@ async def test_a_damaged_message_goes_on_when_its_body_can_be_read_again(
     assert state(spool, judged) is State.DAMAGED
 
     told: list[tuple[str, MessageId]] = []
-    spool.on_queued = lambda message: told.append(("deliver", message))
-    spool.on_received = lambda message: told.append(("scan", message))
+    listen(
+        spool,
+        queued=lambda message: told.append(("deliver", message)),
+        received=lambda message: told.append(("scan", message)),
+    )
     for message in (judged, fresh):
         (tmp_path / message).rename(path / message)
         await spool.resume(message)

@@ -23,6 +23,7 @@ from satellite.spool.model.messages import Disposition, Settled
 from satellite.spool.opening import SUSPECT
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
+from tests.support.spool.listening import listen
 from tests.support.spool.story import (
     LARGE,
     POSITION,
@@ -273,7 +274,7 @@ async def test_damage_that_shows_at_work_is_mended_by_the_next_start(tmp_path: P
         ruin(tmp_path, page)
     spool = await opened(tmp_path)
     told: list[str] = []
-    spool.on_broken = lambda: told.append("broken")
+    listen(spool, broken=lambda: told.append("broken"))
     small = next(message for message, body in there.items() if len(body) < len(LARGE))
     stored = spool.message(small)
     assert stored is not None
@@ -368,7 +369,7 @@ async def test_a_file_that_nobody_may_read_is_refused_with_a_remedy() -> None:
 async def test_a_lock_of_somebody_else_is_told_at_once_and_passes(tmp_path: Path) -> None:
     spool = await opened(tmp_path)
     told: list[str] = []
-    spool.on_broken = lambda: told.append("broken")
+    listen(spool, broken=lambda: told.append("broken"))
     with _database(tmp_path) as other:
         other.execute("BEGIN IMMEDIATE")
         for _ in range(5):

@@ -26,6 +26,7 @@ from tests.support.network.link import (
     satellite_settings,
     until,
 )
+from tests.support.spool.listening import listen
 
 pytestmark = pytest.mark.integration
 
@@ -59,7 +60,10 @@ class House:
         tls = self._certificates.issue("satellite", spool.node)
         settings = satellite_settings(tls, port=self.core.port, node=spool.node)
         shard = Shard.start(spool, settings, version=version, shards=shards)
-        spool.on_outgoing = shard.link.outgoing
+        if isinstance(spool, Spool):
+            listen(spool, outgoing=shard.link.outgoing)
+        else:
+            spool.on_outgoing = shard.link.outgoing
         self._shards.append(shard)
         return shard
 

@@ -13,11 +13,10 @@ from prometheus_client import CollectorRegistry
 
 from common.clock import SystemClock
 from satellite.smtp.intake import Intake
-from satellite.smtp.metrics import SmtpMetrics
-from satellite.smtp.server import FrontEnd
 from satellite.spool.model.messages import INLINE_BYTES_MAX
 from satellite.spool.store import Spool
 from tests.support.smtp.front_end import DEADLINE_S, Talk, some_preferences, some_settings, until
+from tests.support.smtp.lone_front_end import lone_front_end
 
 pytestmark = [pytest.mark.integration]
 
@@ -36,7 +35,7 @@ async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
 @pytest.fixture
 async def talk(spool: Spool) -> AsyncIterator[Talk]:
     intake: Intake = spool  # the port, checked by the type checker
-    front = FrontEnd(intake, some_settings(), SystemClock(), SmtpMetrics(CollectorRegistry()))
+    front = lone_front_end(intake, some_settings(), SystemClock(), CollectorRegistry())
     listening = socket.create_server(("127.0.0.1", 0))
     host, port = listening.getsockname()
     await front.start([listening])

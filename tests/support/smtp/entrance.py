@@ -14,10 +14,10 @@ from contextlib import asynccontextmanager
 from prometheus_client import CollectorRegistry
 
 from common.ids import MessageId
-from satellite.smtp.metrics import SmtpMetrics
-from satellite.smtp.server import FrontEnd
 from satellite.spool.model.messages import Copy
 from tests.support.smtp.front_end import some_settings
+from tests.support.smtp.lone_front_end import lone_front_end
+from tests.support.spool.listening import listen
 from tests.unit.satellite.delivery.conftest import House
 
 DRAIN_S = 5.0
@@ -27,7 +27,7 @@ DRAIN_S = 5.0
 async def entrance(house: House) -> AsyncIterator[tuple[str, int]]:
     """Open a front end over a house's spool; return its host and port."""
     received: asyncio.Queue[MessageId] = asyncio.Queue()
-    house.spool.on_received = received.put_nowait
+    listen(house.spool, received=received.put_nowait)
 
     async def judge() -> None:
         while True:
@@ -36,8 +36,7 @@ async def entrance(house: House) -> AsyncIterator[tuple[str, int]]:
             assert stored is not None
             await house.judge(message, *[Copy(head=stored.trace)] * len(stored.recipients))
 
-    metrics = SmtpMetrics(CollectorRegistry())
-    front = FrontEnd(house.spool, some_settings(), house.clock, metrics)
+    front = lone_front_end(house.spool, some_settings(), house.clock, CollectorRegistry())
     listening = socket.create_server(("127.0.0.1", 0))
     await front.start([listening])
     host, port = listening.getsockname()

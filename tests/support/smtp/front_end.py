@@ -12,9 +12,9 @@ import hashlib
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -25,13 +25,14 @@ from common.preferences import Document, Kind, Preferences
 from common.preferences.documents import NOTHING, canonical_json
 from common.settings.satellite import SatelliteSettings
 from common.states import State
+from satellite.smtp.backpressure import Backpressure
 from satellite.smtp.connection import Connection
 from satellite.smtp.intake import ScanBeforeAnswer
-from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.server import FrontEnd
 from satellite.spool.disk.bodies import Body
 from satellite.spool.model.messages import Judgement, Origin, Recipient, Stored
 from tests.support.clock import START_US, FakeClock
+from tests.support.smtp.lone_front_end import Backlog, lone_front_end
 
 DEADLINE_S = 20.0  # for anything that a test waits for; never reached when all is well
 HOSTNAME = "mx1.scout.example"
@@ -176,7 +177,11 @@ class RunningFrontEnd:
     registry: CollectorRegistry
     host: str
     port: int
-    accepted: list[MessageId] = field(default_factory=list)
+    backlog: Backlog
+
+    @property
+    def backpressure(self) -> Backpressure:
+        return self.front._backpressure
 
     def count(self, name: str, **labels: str) -> float:
         """Return a metric's value; 0 when it was never counted."""
@@ -221,6 +226,7 @@ async def front_end(
     host: str = "127.0.0.1",
     send_buffer: int | None = None,
     scan_before_answer: ScanBeforeAnswer | None = None,
+    refuses_mail_for: Callable[[str], bool] = lambda address: False,
     **smtp: Any,
 ) -> AsyncIterator[RunningFrontEnd]:
     """Run a front end with a fake intake and a fake clock.
@@ -228,20 +234,28 @@ async def front_end(
     Args:
         send_buffer: how much the kernel holds of what a client does not read, in octets.
         scan_before_answer: scans before the answer.
+        refuses_mail_for: says of a recipient that its mail would be held, and too much.
     """
     intake = FakeIntake(some_preferences())
     clock = FakeClock()
     registry = CollectorRegistry()
-    server = FrontEnd(intake, some_settings(**smtp), clock, SmtpMetrics(registry))
+    backlog = Backlog()
+    server = lone_front_end(
+        intake,
+        some_settings(**smtp),
+        clock,
+        registry,
+        backlog=backlog,
+        scan_before_answer=scan_before_answer,
+        refuses_mail_for=refuses_mail_for,
+    )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     if send_buffer is not None:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     listening.bind((host, 0))
-    front = RunningFrontEnd(server, intake, clock, registry, host, listening.getsockname()[1])
-    server.on_accepted = front.accepted.append
-    if scan_before_answer is not None:
-        server.scan_before_answer = scan_before_answer
+    port = listening.getsockname()[1]
+    front = RunningFrontEnd(server, intake, clock, registry, host, port, backlog)
     await server.start([listening])
     try:
         yield front

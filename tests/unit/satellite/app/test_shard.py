@@ -44,7 +44,7 @@ async def open_shard(tmp_path: Path) -> AsyncIterator[OpenShard]:
     async def again() -> Shard:
         await close()
         spool = await Spool.open(folder, node="lon1", shard=0, clock=SystemClock())
-        opened.append(Shard(spool, settings, sockets=[]))
+        opened.append(Shard(spool, settings, sockets=[], on_broken=lambda: None))
         return opened[0]
 
     yield again

@@ -40,6 +40,7 @@ from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.core.preferences import at, preferences, route
 from tests.support.node.shard import SMALL, accept, settings
+from tests.support.spool.listening import listen
 
 UNKNOWN = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 
@@ -270,7 +271,7 @@ async def test_a_message_is_frozen_and_goes_on_when_it_is_resumed(shard: AskedSh
     message = await accept(shard.spool)
     await queue(shard.spool, message)
     offered: list[MessageId] = []
-    shard.spool.on_queued = offered.append
+    listen(shard.spool, queued=offered.append)
 
     assert await ask(shard, "freeze", id=message) == {"done": True, "moved": 1}
     assert shard.spool.counts()[State.FROZEN] == 1

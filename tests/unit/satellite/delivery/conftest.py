@@ -24,6 +24,7 @@ from satellite.delivery.worker import Delivery
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Origin, Stored
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
+from tests.support.spool.listening import listen
 
 BODY = b"Subject: hi\r\nMessage-ID: <1@sender.example>\r\n\r\nhello\r\n"
 HEAD = b"X-BorderScout: id=1\r\n"
@@ -83,7 +84,7 @@ class House:
         self.delivery = delivery
         self.registry = CollectorRegistry()
         self._news = asyncio.Event()
-        spool.on_outgoing = self._news.set
+        listen(spool, outgoing=self._news.set)
 
     async def set_routes(self, *documents: Document) -> None:
         wanted = preferences(*documents)

@@ -35,6 +35,7 @@ from tests.support.node.shard import (
     settings,
     until,
 )
+from tests.support.spool.listening import listen
 
 DAY_S = 86_400.0
 RETRY_S = 15.0
@@ -101,12 +102,13 @@ class House:
             clock=clock,
             judged=self.offered.append,
             starts_at_once=lambda address: address in self.free,
+            on_done=lambda: None,
         )
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
         """Let the stage run as it does in a shard."""
-        self.spool.on_received = self.judging.add
+        listen(self.spool, received=self.judging.add)
         run = asyncio.create_task(self.judging.run())
         try:
             yield

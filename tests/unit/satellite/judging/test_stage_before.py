@@ -18,6 +18,7 @@ from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.core.preferences import document, route
 from tests.support.node.shard import SMALL, TRACE, OpenSpool
+from tests.support.spool.listening import listen
 from tests.unit.satellite.judging.test_stage import INFECTED, LARGE, SILENT, House
 
 X, Y = "x@acme.example", "y@acme.example"
@@ -112,7 +113,7 @@ async def test_one_recipient_that_does_not_reject_makes_it_a_quarantine_for_the_
     assert judgement is not None
     assert judgement.rejected_for == ""
     offered: list[MessageId] = []
-    house.spool.on_queued = offered.append
+    listen(house.spool, queued=offered.append)
     message = await offer.taken(judgement)
 
     states = {one.address: one.state for one in house.recipients(message).values()}
@@ -129,7 +130,7 @@ async def test_clean_mail_is_accepted_and_judged_in_one_commit_and_not_scanned_a
 ) -> None:
     offer = Offer(house, X, body=LARGE)
     received: list[MessageId] = []
-    house.spool.on_received = received.append
+    listen(house.spool, received=received.append)
 
     message = await offer.taken(await offer.judged_before())
 
@@ -150,7 +151,7 @@ async def test_what_is_dropped_for_all_leaves_nothing_behind(house: House) -> No
     house.engines.verdicts = (INFECTED,)
     offer = Offer(house, X, body=LARGE)
     queued: list[MessageId] = []
-    house.spool.on_queued = house.spool.on_received = queued.append
+    listen(house.spool, queued=queued.append, received=queued.append)
 
     message = await offer.taken(await offer.judged_before())
 

@@ -13,8 +13,7 @@ class Inside:
     def __init__(self, backlog: int) -> None:
         self.backlog = backlog
         self.through: list[int] = []
-        self.backpressure = Backpressure()
-        self.backpressure.backlog = lambda: self.backlog
+        self.backpressure = Backpressure(lambda: self.backlog)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def come(self, *numbers: int, now_s: float = 0.0) -> None:

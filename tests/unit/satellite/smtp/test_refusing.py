@@ -64,8 +64,10 @@ async def test_a_transaction_that_was_open_is_taken_to_its_end() -> None:
 
 
 async def test_only_mail_that_would_be_held_is_refused_when_too_much_is() -> None:
-    async with front_end() as front, front.client() as talk:
-        front.front.refuses_mail_for = lambda address: address.endswith("@acme.example")
+    def refuses(address: str) -> bool:
+        return address.endswith("@acme.example")
+
+    async with front_end(refuses_mail_for=refuses) as front, front.client() as talk:
         await talk.greet()
         await talk.ask(MAIL)
 
@@ -75,26 +77,24 @@ async def test_only_mail_that_would_be_held_is_refused_when_too_much_is() -> Non
 
 
 async def test_before_354_a_message_waits_for_its_turn() -> None:
-    backlog = OPEN_BELOW
     async with front_end() as front, front.client() as talk:
-        front.front.backpressure.backlog = lambda: backlog
+        front.backlog.unjudged = OPEN_BELOW
         await talk.greet()
         await talk.ask(MAIL)
         await talk.ask("RCPT TO:<x@acme.example>")
         await talk.send(b"DATA\r\n")
-        await until(lambda: len(front.front.backpressure) == 1)
+        await until(lambda: len(front.backpressure) == 1)
 
-        backlog -= 1
-        front.front.backpressure.judged()
+        front.backlog.unjudged -= 1
+        front.backpressure.judged()
 
         assert (await talk.reply()).startswith("354 ")
 
 
 async def test_while_many_wait_connections_stay_with_the_kernel_and_none_is_lost() -> None:
-    backlog = OPEN_BELOW
     async with front_end() as front:
-        backpressure = front.front.backpressure
-        backpressure.backlog = lambda: backlog
+        backpressure = front.backpressure
+        front.backlog.unjudged = OPEN_BELOW
         waiting = [await Talk.connect(front.host, front.port) for _ in range(WAITING_MAX)]
         for talk in waiting:
             await talk.greet()
@@ -110,7 +110,7 @@ async def test_while_many_wait_connections_stay_with_the_kernel_and_none_is_lost
         assert front.front.sessions == WAITING_MAX
         assert not banner.done()
 
-        backlog = 0
+        front.backlog.unjudged = 0
         backpressure.judged()
         assert (await banner).startswith("220 ")
         for talk in (*waiting, late):

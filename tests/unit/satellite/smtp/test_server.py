@@ -37,7 +37,7 @@ async def test_a_drain_lets_a_message_finish() -> None:
         assert (await talk.reply()).startswith("421 4.3.2 ")
         assert await talk.is_closed()
         await asyncio.wait_for(drained, 10)
-        assert len(front.accepted) == 1
+        assert len(front.intake.taken) == 1
 
 
 async def test_a_drain_cuts_what_is_still_open_at_its_deadline() -> None:

@@ -118,8 +118,7 @@ async def test_finding_1_a_client_that_drops_does_not_cut_the_commit_short() -> 
         assert front.intake.taken == []
 
         front.intake.may_commit.set()
-        await until(lambda: len(front.accepted) == 1)
-        assert front.accepted == [front.intake.taken[0].id]
+        await until(lambda: len(front.intake.taken) == 1)
 
 
 @pytest.mark.scenario(row=51, checks="a client that half-closes behind its message is answered")
@@ -153,7 +152,7 @@ async def test_finding_1_a_cancelled_session_still_commits() -> None:
         await front.clock.settle()
         front.intake.may_commit.set()
 
-        await until(lambda: len(front.accepted) == 1)
+        await until(lambda: len(front.intake.taken) == 1)
 
 
 @pytest.mark.scenario(row=51, checks="a client that goes in the middle of its data")
@@ -168,7 +167,6 @@ async def test_a_client_that_goes_in_the_middle_of_data_leaves_nothing(how: str)
         await until(lambda: front.front.sessions == 0)
         await until(lambda: front.intake.entries[0].abandoned)
         assert front.intake.taken == []
-        assert front.accepted == []
 
 
 async def test_a_session_sent_whole_and_half_closed_is_answered_to_the_end() -> None:
@@ -179,21 +177,3 @@ async def test_a_session_sent_whole_and_half_closed_is_answered_to_the_end() -> 
 
         assert [(await talk.reply())[:3] for _ in range(3)] == ["250", "250", "221"]
         assert await talk.is_closed()
-
-
-async def test_a_listener_that_fails_does_not_unsay_the_250() -> None:
-    failures: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(
-        lambda loop, context: failures.append(context.get("exception"))
-    )
-
-    def listener(message: object) -> None:
-        raise ZeroDivisionError
-
-    async with front_end() as front, front.client() as talk:
-        front.front.on_accepted = listener
-        await talk.greet()
-        await talk.open_data()
-        await talk.send(b"a\r\n.\r\n")
-        assert (await talk.reply()).startswith("250 2.0.0 ")
-    assert [type(failure) for failure in failures] == [ZeroDivisionError]

@@ -14,6 +14,7 @@ from common.states import State
 from satellite.spool.commits import BUSY_CHANGES
 from satellite.spool.disk.sqlite_failures import SpoolDamaged
 from satellite.spool.store import Spool
+from tests.support.spool.listening import listen
 from tests.unit.satellite.spool.conftest import OpenSpool, accept, envelope
 
 DEADLINE_S = 30.0
@@ -89,7 +90,7 @@ async def test_a_full_disk_takes_nothing_and_the_next_try_is_taken(spool: Spool)
 async def test_a_sync_that_fails_is_not_tried_again(open_spool: OpenSpool) -> None:
     spool = await open_spool()
     told: list[str] = []
-    spool.on_broken = lambda: told.append("broken")
+    listen(spool, broken=lambda: told.append("broken"))
     planted(spool, failure(apsw.SQLITE_IOERR_FSYNC))
 
     with pytest.raises(EnvironmentFailure):
@@ -104,12 +105,26 @@ async def test_a_sync_that_fails_is_not_tried_again(open_spool: OpenSpool) -> No
     await accept(spool)
 
 
+async def test_who_is_connected_to_a_spool_that_has_broken_hears_it_at_once(
+    open_spool: OpenSpool,
+) -> None:
+    spool = await open_spool()
+    planted(spool, failure(apsw.SQLITE_IOERR_FSYNC))
+    with pytest.raises(EnvironmentFailure):
+        await accept(spool)
+    told: list[str] = []
+
+    listen(spool, broken=lambda: told.append("broken"))
+
+    assert told == ["broken"]
+
+
 async def test_damage_on_a_disk_that_is_gone_ends_the_process_and_answers_everybody(
     open_spool: OpenSpool, tmp_path: Path
 ) -> None:
     spool = await open_spool()
     told: list[str] = []
-    spool.on_broken = lambda: told.append("broken")
+    listen(spool, broken=lambda: told.append("broken"))
     planted(spool, failure(apsw.SQLITE_CORRUPT))
     away = tmp_path.with_name("away")
     tmp_path.rename(away)  # the mark for the next start cannot be written

@@ -1,0 +1,60 @@
+"""How is a front end made that has no judging and no delivery behind it?
+
+Touches nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+
+from common.clock import Clock
+from common.settings.satellite import SatelliteSettings
+from satellite.smtp.backpressure import Backpressure
+from satellite.smtp.intake import Intake, ScanBeforeAnswer
+from satellite.smtp.metrics import SmtpMetrics
+from satellite.smtp.server import FrontEnd
+from satellite.spool.disk.bodies import Body
+from satellite.spool.model.messages import Judgement, Stored
+
+
+@dataclass
+class Backlog:
+    """How many messages are to be judged."""
+
+    unjudged: int = 0
+
+
+class AnswersAtOnce:
+    """No message is scanned before it is answered."""
+
+    def budget_s(self, recipients: Sequence[str]) -> float | None:
+        return None
+
+    async def judge_before_answer(self, stored: Stored, body: Body) -> Judgement | None:
+        raise AssertionError("no sender waits for a scan")
+
+
+def lone_front_end(
+    intake: Intake,
+    settings: SatelliteSettings,
+    clock: Clock,
+    registry: CollectorRegistry,
+    *,
+    backlog: Backlog | None = None,
+    scan_before_answer: ScanBeforeAnswer | None = None,
+    refuses_mail_for: Callable[[str], bool] = lambda address: False,
+) -> FrontEnd:
+    """Return a front end; unless told otherwise, it takes everything and answers at once."""
+    inside = backlog or Backlog()
+    return FrontEnd(
+        intake,
+        settings,
+        clock,
+        SmtpMetrics(registry),
+        backpressure=Backpressure(lambda: inside.unjudged),
+        scan_before_answer=scan_before_answer or AnswersAtOnce(),
+        refuses_mail_for=refuses_mail_for,
+    )
