@@ -16,7 +16,13 @@ import pytest
 
 from common.errors import EnvironmentFailure
 from satellite.console.control_socket import NAME, ControlSocket, ask
-from satellite.console.questions import DrainAnswer, DrainQuestion, ListAnswer, ListQuestion
+from satellite.console.questions import (
+    OPERATOR_QUESTIONS,
+    DrainAnswer,
+    DrainQuestion,
+    ListAnswer,
+    ListQuestion,
+)
 from satellite.node.channel import JsonObject
 from satellite.node.health import StatusAnswer, StatusQuestion
 from satellite.node.question import ErrorAnswer, Question
@@ -119,10 +125,7 @@ async def test_an_unknown_question_reaches_no_worker_and_is_told_which_there_are
     async with serving(tmp_path, worker):
         answer = await said(tmp_path, question)
 
-    assert answer == {
-        "error": "there are bounce, drain, drop, flush, freeze, holds, left, list, resume, show,"
-        " status"
-    }
+    assert answer == {"error": f"there are {', '.join(sorted(OPERATOR_QUESTIONS))}"}
     assert worker.asked == []
 
 
