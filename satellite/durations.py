@@ -1,4 +1,4 @@
-"""How long did something take, of each of a few names?
+"""How is a metric of durations kept: a histogram for each of a few names?
 
 Touches a Prometheus registry, which asks whenever somebody scrapes. It shows what a histogram with
 one label does; noting a time costs a tenth, which counts where it is done for every message.

@@ -1,4 +1,4 @@
-"""What does ``borderscout satellite serve`` do?
+"""How does ``borderscout satellite serve`` start a node's parent, and end it?
 
 Touches everything of a node, from its parent process.
 """

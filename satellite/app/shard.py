@@ -1,4 +1,4 @@
-"""What is one shard made of?
+"""How are the rooms of one shard built and connected?
 
 Touches everything of a shard. The composition root: it builds the adapters and connects the rooms,
 which meet nowhere else.

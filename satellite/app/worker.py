@@ -1,4 +1,4 @@
-"""How does a worker's process run its shard?
+"""How does a worker's process run its shard, from the fork to its exit status?
 
 Touches the process: signals, the channel to its parent, its end. Forked for the parent, never run
 by hand.

@@ -1,4 +1,4 @@
-"""How does an operator on the node talk to it?
+"""How do ``borderscout spool`` and ``satellite drain`` reach a running node?
 
 Touches a unix socket in the state folder, 0600. A question goes to every worker; what comes back is
 one answer for each shard. ``borderscout spool …`` is its client, and it works without the core.

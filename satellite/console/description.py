@@ -1,4 +1,4 @@
-"""What is said of one message to an operator on the node?
+"""What do ``spool list`` and ``spool show`` tell of a message and its recipients?
 
 Pure, over what a shard answers.
 """

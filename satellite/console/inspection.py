@@ -1,4 +1,4 @@
-"""Which mail does an operator mean, and how is it with it?
+"""How is mail listed, flushed, frozen, resumed, dropped or bounced for an operator?
 
 Touches the shard's spool and delivery room. A spool may hold a hundred thousand messages and an
 answer is due within seconds: what takes longer ends early, and says where to go on.

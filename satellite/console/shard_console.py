@@ -1,4 +1,4 @@
-"""What does a worker answer when it is asked?
+"""How does a worker answer each console question: status, metrics, holds and mail?
 
 Touches the shard's rooms. Questions come from the parent: for its metrics and readiness, and for
 an operator on the node.

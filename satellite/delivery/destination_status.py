@@ -1,4 +1,4 @@
-"""How is it with the mail for one recipient, from here on?
+"""Where does a recipient's mail go, is that server away, and when is it probed?
 
 Pure. What an operator is told who asks why a message is still here.
 """

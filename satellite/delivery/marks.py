@@ -1,4 +1,4 @@
-"""How does a hold outlive a restart?
+"""How is it written to the spool which destinations are on hold, so that a restart knows?
 
 Touches the spool. Only what changed is written, in the background: mail itself is held by the state
 of its recipients, so a mark that a crash lost costs its ``since`` and nothing more.

@@ -1,4 +1,4 @@
-"""How does a message come into its lanes?
+"""How do messages come from the spool into the delivery queue, new ones and after a restart?
 
 Touches the spool. Fresh messages are offered by id and read whole, since most have their turn at
 once. What was there before a restart is read in rows, a chunk at a time between fresh ones, so that

@@ -1,4 +1,4 @@
-"""How does mail leave?
+"""How does the delivery room run: taking turns from its queue, and what others may ask of it?
 
 Touches the spool, next hops and the clock. The one task of the room: it gives each message its turn
 and waits for the next one. Nothing here is lost with the process: what is in the lanes is in the

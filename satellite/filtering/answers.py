@@ -1,4 +1,4 @@
-"""Which answers of DNS may still be believed?
+"""Which DNS answers are cached, and for how long by their TTL?
 
 Pure: a bounded memory without a clock.
 """

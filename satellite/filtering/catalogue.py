@@ -1,4 +1,4 @@
-"""Which filters does this satellite have?
+"""Which filter kinds are there, ours and other packages', and which do the settings name?
 
 Touches the installed packages, through ``common.kinds``: ours and other people's are found the same
 way. Ours are always there, theirs when the settings name them.

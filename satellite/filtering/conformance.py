@@ -1,4 +1,4 @@
-"""Does a filter keep to what every filter must?
+"""Does a filter pass the conformance suite that every filter must?
 
 Touches only the filter that it is given. It ships with the product, so that a filter of somebody
 else can be put through what ours pass: in a test, ``await check_filter(make, scene)`` for each

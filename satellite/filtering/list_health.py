@@ -1,4 +1,4 @@
-"""May a DNS list be asked now?
+"""Is a DNS list healthy, or suspended because it answers wrongly or not at all?
 
 Pure: a machine without a clock. A list must pass its self-test at first and each hour; one that
 fails it, or answers what no list should, is left alone for a while and then tested again; one that

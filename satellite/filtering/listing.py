@@ -1,4 +1,4 @@
-"""Under which name does a DNS list keep an address, and what does its answer mean?
+"""Which DNS name is asked of a DNSBL for an address, and what do its return codes mean?
 
 Pure. Only configured codes count. What no honest answer can hold (an error code, an address outside
 127.0.0.0/8) means that the list is broken, hijacked or gone, and says nothing about the client:

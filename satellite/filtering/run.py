@@ -1,4 +1,4 @@
-"""What do all filters together say of a message?
+"""How are all filters run on a message, each within its time limit?
 
 Touches the event loop. Filters that wait run in parallel, each within its budget; one that only
 looks is called, which is cheaper than a task. One that fails, hangs or answers nonsense gets a

@@ -1,4 +1,4 @@
-"""Which fields does a message's header section have, and where does it end?
+"""Which header fields does a message have, and where does its header section end?
 
 Pure, linear in its input, and never raises: a stranger may send no header, no blank line, or
 anything at all. Octets are kept as they came.

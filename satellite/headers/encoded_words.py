@@ -1,4 +1,4 @@
-"""Which characters does the raw value of a header field stand for?
+"""How are encoded words (RFC 2047) in a header field decoded?
 
 Pure, and linear in its input: what is longer than the limits is cut first. Never raises: whatever a
 stranger writes becomes some text without line breaks, control characters or bidirectional

@@ -1,4 +1,4 @@
-"""Which lines do we put on a delivered copy, and which of a stranger's must go?
+"""Which header lines do we put on a delivered copy, and which forged ones are removed?
 
 Pure. Our lines stand on top. A forged field of ours, or ``Authentication-Results`` under our name,
 is taken out: a reader behind us may trust what bears our name, whoever wrote it. Only then, and for

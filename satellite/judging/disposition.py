@@ -1,4 +1,4 @@
-"""What is done with a message for one recipient, and which rule decided?
+"""Which disposition does each recipient get by policy and score, and which rule decided?
 
 Pure. The causes that apply to a message each ask for an action (``CAUSES``: from which policy key);
 the strongest action wins, and among equals the cause that stands first:

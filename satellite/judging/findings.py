@@ -1,4 +1,4 @@
-"""What do the engines' verdicts amount to?
+"""Which findings do the engines' verdicts amount to: virus, encrypted, macro, unavailable?
 
 Pure. Fail closed (P5): a required engine without an answer is a finding, and so is one without a
 record at all. What an engine *found* counts whether it is required or not.

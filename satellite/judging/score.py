@@ -1,4 +1,4 @@
-"""What do the filters' tests come to for one recipient?
+"""What spam score do the filters' tests come to for one recipient?
 
 Pure. A test that names a recipient counts for that one alone, so that nobody's list or rule shows
 in another's copy. White beats black between filters; inside the lists the nearer scope has already

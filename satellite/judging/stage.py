@@ -1,4 +1,4 @@
-"""How does a message get from received to judged?
+"""How does a message get from received to judged, through engines, filters and policy?
 
 Touches the spool; connects scanning, filtering and disposition, which do not know each other. Its
 work comes from the spool and its result goes back in one transaction: losing what is in flight here

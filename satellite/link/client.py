@@ -1,4 +1,4 @@
-"""Which streams does a shard keep to the core?
+"""Which gRPC streams does a shard keep to the core, and with which certificate?
 
 Touches the network. One stream for each class, each opened anew whenever it ends, and nothing in
 the satellite waits for any of them: with the core away mail goes on (P4). A renewed certificate is

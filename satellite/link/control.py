@@ -1,4 +1,4 @@
-"""How does the core see this shard, and what does it ask of it?
+"""How are node reports sent to the core, and its commands (flush, hints, releases) obeyed?
 
 Touches the control stream. A report leaves every few seconds; commands come back. A command that
 this version does not know is not guessed at: it stays undone, and the core shows that.

@@ -1,4 +1,4 @@
-"""What does this shard do with the preferences that the core offers?
+"""Which preference revisions are applied, acknowledged or refused?
 
 Pure. The follower says what is applied, puts the parts of a batch together, refuses what it must
 not take, and answers each batch once: with an acknowledgement after the spool made it durable, or

@@ -1,4 +1,4 @@
-"""How do preferences come from the core into the spool?
+"""How do preference revisions come from the core's stream into the spool?
 
 Touches the preference stream and the spool; the follower decides. An answer leaves only after the
 spool has made the batch durable.

@@ -1,4 +1,4 @@
-"""How does one stream to the core live, and come back after it ended?
+"""How is a gRPC stream to the core kept open, and opened again with backoff?
 
 Touches gRPC calls and the event loop. A stream's machine decides; here its answers are heard, its
 commands performed one after another, and its end turned into a later beginning. One task performs

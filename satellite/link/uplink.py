@@ -1,4 +1,4 @@
-"""What goes up next, and what may be deleted here because the core has it?
+"""Which records and bodies go to the core next, and what may be deleted once it has them?
 
 Pure. Records: contiguous batches of bounded size, a window of unconfirmed ones, deleted only up to
 what the core confirmed as durable. Quarantined mail: the case, then the body in chunks from where

@@ -1,4 +1,4 @@
-"""How does the parent ask a worker something?
+"""How do questions and answers pass between parent and worker, a line of JSON each?
 
 Touches one socket pair. Questions and answers are JSON objects, one on a line; what
 they mean stands in ``satellite.node.question``. When the channel

@@ -1,4 +1,4 @@
-"""Who makes a worker's process, so that workers share the memory of what they import?
+"""How are workers forked, so that they share the memory of what they import?
 
 Touches processes and one socket pair. The parent forks this server before it has a thread, an event
 loop or a socket; the server never has one either, and so may fork a worker at any time: what Python

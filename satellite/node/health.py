@@ -1,4 +1,4 @@
-"""Does a shard listen, how is it with it, and what are its metrics?
+"""What does the parent ask each worker for /readyz, /metrics and the 421 of a node in trouble?
 
 Pure: the questions of the parent itself, each with its answer. A worker answers them in
 ``satellite.console.shard_console``.

@@ -1,4 +1,4 @@
-"""What does the node serve over HTTP?
+"""How are /metrics, /healthz and /readyz served?
 
 Touches one port. ``/metrics`` are the workers' metrics, told apart by their shard; ``/healthz`` is
 200 while the parent lives; ``/readyz`` is 200 when all shards listen and take mail, whether or not

@@ -1,4 +1,4 @@
-"""How does a process of a node begin, with a name and no more in memory than it needs?
+"""How does a process of a node start: its command, its name in ps, its memory?
 
 Touches the process: its name, what it may import, and, for the parent, what it runs. A node's
 memory is that of its processes together.

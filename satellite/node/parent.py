@@ -1,4 +1,4 @@
-"""How is a node kept running?
+"""How are workers started, restarted, asked and stopped?
 
 Touches processes, sockets and signals. The parent binds the port, starts one worker for each shard,
 starts it again when it ends, answers for all of them, and stops them within 20 seconds.

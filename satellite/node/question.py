@@ -1,4 +1,4 @@
-"""What is a question to a worker, and how do it and its answer become JSON and come back?
+"""How are typed questions to a worker, and their answers, written as JSON and read?
 
 Pure. A question is a frozen dataclass: its word, its fields with their bounds, and the
 dataclass that answers it stand in one place. What comes from a channel is read here once; whatever

@@ -1,4 +1,4 @@
-"""What does a sender hear while no worker can talk to it?
+"""When does the parent itself answer 421, because no worker listens?
 
 Touches the listening sockets, which the parent shares with its workers. Connections wait in the
 kernel's queue until somebody takes them. That is right for a moment, as between two workers; when

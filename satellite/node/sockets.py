@@ -1,4 +1,4 @@
-"""Who holds the listening sockets?
+"""How are the listening sockets of port 25 bound, or inherited from the service manager?
 
 Touches the network and the environment. The parent binds each address once, or gets the sockets
 from the service manager, and every worker inherits that one socket: a worker that dies loses no

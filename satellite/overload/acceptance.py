@@ -1,4 +1,4 @@
-"""May mail come into this shard now?
+"""How is a shard's load measured, and why is mail refused now?
 
 Touches the spool, the disk and ``/proc``: it measures, and ``satellite.overload.pressure`` decides.
 """

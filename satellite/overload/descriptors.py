@@ -1,4 +1,4 @@
-"""How many files and connections may this worker have open?
+"""What is the limit of open files, and so of SMTP connections?
 
 Touches the process's limits. A service manager gives a soft limit of 1024 for programs that still
 use select(2) and a hard one far above it; we use all of it. When even that is little, there are

@@ -1,4 +1,4 @@
-"""Is this node being emptied?
+"""How is it remembered that a node is being drained?
 
 Touches one file in the state folder. An operator's word outlives a restart of the node, whoever
 restarts it: the mark is durable before anybody is told that it is set.

@@ -1,4 +1,4 @@
-"""May more mail come in, given what the node has on its hands?
+"""At which limits of disk, memory, messages and scanning is mail refused with 4xx?
 
 Pure: what was measured comes in as a ``Load``. Each measure has a high mark, at which mail is
 refused for a while (always 4xx, never 5xx), and a low one below which it is taken again: without

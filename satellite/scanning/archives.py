@@ -1,4 +1,4 @@
-"""What lies in a ZIP archive?
+"""Which files are in a ZIP archive, encrypted ones and bombs included?
 
 Pure: members are unpacked in memory, counted while they unfold, and a member's name is data for
 rules, never a path. A member that cannot be read is an incomplete scan, not a clean one.

@@ -1,4 +1,4 @@
-"""Is an engine fit to stand at the border?
+"""Does an engine pass the conformance suite that every engine must?
 
 Pure of any test framework: each check is a coroutine that raises ``Nonconformity``. Whoever writes
 an engine writes a ``Bench`` for it, which puts the engine's peer into a condition, and runs

@@ -1,4 +1,4 @@
-"""What is an engine, and where do engines come from?
+"""What is an engine, and which engine kinds are there, ours and other packages'?
 
 Touches the installed packages, through ``common.kinds``: an engine of somebody else is found like
 our own. How one is written stands in docs/engines.md; ``conformance`` tells whether it is right.

@@ -1,4 +1,4 @@
-"""How do a worker and its helper process talk?
+"""How are requests and results framed between a worker and its helper process?
 
 Touches the sockets that it is given. A frame is the length of a JSON object (u32), the length of
 an octet string (u64), both big-endian, then the two. Message bodies never go through JSON.

@@ -1,4 +1,4 @@
-"""Who reads hostile mail for a worker, and what if it does not survive it?
+"""How is the helper process that reads hostile mail kept, limited and replaced?
 
 Touches one child process, spawned and never forked, over a socket pair. It works on one message at
 a time; who comes second waits for its turn. A message that ends the helper, or holds it beyond

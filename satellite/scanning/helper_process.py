@@ -1,4 +1,4 @@
-"""What runs on hostile mail, so that a worker does not?
+"""What does the helper process run on hostile mail, within which limits?
 
 A process of its own: ``python -m satellite.scanning.helper_process FD PARENT``. It takes one
 message at a time from the socket FD, runs one of its jobs on it, and answers. It bounds its own

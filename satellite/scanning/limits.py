@@ -1,4 +1,4 @@
-"""How much may one message unfold to?
+"""Which limits hold for unpacking a message: MIME parts, archives, depth, octets, ratio?
 
 Pure. What exceeds a limit is not scanned to its end, and is said to be so: never clean. The work
 within the limits was measured to end well inside the helper's time for one message.

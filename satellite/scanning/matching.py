@@ -1,4 +1,4 @@
-"""Which rules match an octet string, and what does a match mean?
+"""Which YARA rules match an octet string, and what does a match mean?
 
 Pure, but for the rule engine. Rules are compiled once; each unit of a message is matched with two
 facts that rules may use as globals: ``in_archive`` and ``member_name``.

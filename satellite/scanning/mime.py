@@ -1,4 +1,4 @@
-"""Which contents does a message hold, read as two different mail programs would?
+"""Which MIME parts does a message hold, read as two different mail programs would?
 
 Pure. Programs disagree about malformed mail, and malware hides where they do; so the message is
 read by the stdlib (``compat32``: ``policy.default`` is quadratic on hostile input) and by

@@ -1,4 +1,4 @@
-"""Is a message so plain that all of it is read by reading it once?
+"""Is a message so plain that it needs no MIME parsing by the helper?
 
 Pure, and linear in its input. A plain message is small, has a clean header section, and its body
 is text as it stands: no parts, no encoding, no archive. Whoever takes such a message apart, by

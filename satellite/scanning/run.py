@@ -1,4 +1,4 @@
-"""Who asks the engines, and what if one does not behave?
+"""How are all engines run on a message, each within its time limit?
 
 Touches the event loop and the metrics. All engines work at once, each within its time; an engine
 that raises, returns nonsense or does not end has a verdict that says so. There is one verdict for

@@ -1,4 +1,4 @@
-"""What is shown to an engine?
+"""What is an engine given of a message to scan?
 
 Touches the file that a large body lies in. A sample is the octets of DATA exactly as they came,
 without the headers that we add; engines read it and never change it.

@@ -1,4 +1,4 @@
-"""What is there to scan in one message?
+"""How is a message unpacked into what is to be scanned: MIME parts and archives?
 
 Pure. The raw message first, then each content that a mail program may make of it, then what lies in
 the archives among those, as deep as the limits allow. What could not be reached is noted.

@@ -1,4 +1,4 @@
-"""Which rules match a message, or anything inside it?
+"""Which YARA rules match a message or anything inside it, as the helper finds out?
 
 Runs in the helper process: the message is taken apart here.
 """

@@ -1,4 +1,4 @@
-"""Who may send what to whom?
+"""Which MAIL and RCPT commands are accepted: addresses, parameters, relaying?
 
 Pure. The relay decision is made here and nowhere else: a recipient is taken when its domain, as an
 A-label, is exactly one that the preferences route, and never because of anything that a path could

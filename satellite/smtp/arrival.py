@@ -1,4 +1,4 @@
-"""How does one message come in and become ours?
+"""How is message data taken from 354 to the commit and the 250?
 
 Touches the intake. Octets go from the connection through the scanner straight into the intake; at
 the first fault what was kept is given up at once, and the rest is read and thrown away, so that

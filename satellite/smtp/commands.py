@@ -1,4 +1,4 @@
-"""Where does a command line end, and what does it say?
+"""How is an SMTP command line found and parsed?
 
 Pure. Blocks of any size go in, whole lines come out, the same however the octets are cut. CR LF
 ends a line and nothing else does: a bare CR or LF, NUL or another control character is refused

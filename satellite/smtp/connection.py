@@ -1,4 +1,4 @@
-"""How do octets come from one client and go to it?
+"""How is an SMTP client's connection read, written, upgraded to TLS and closed?
 
 Touches one connection. aiosmtpd gives the protocol and its upgrade to TLS. Overridden is what it
 does in a way that port 25 cannot have (docs/smtp.md tells of each): its constructor inspects every

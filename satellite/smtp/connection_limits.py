@@ -1,4 +1,4 @@
-"""May one more client come in?
+"""What are the limits of connections, in all and of one network?
 
 Pure. Connections are counted as a whole and for each network, since one customer of a hosting
 company owns a /24 or a /64 more often than a single address. Only networks with an open connection

@@ -1,4 +1,4 @@
-"""Where does the message data end, and is it a message that we may take?
+"""Where does message data end, and is it over a limit, with bare newlines, or in a loop?
 
 Pure. Blocks of any size go in, unstuffed octets come out; the result is the same however the
 octets are cut. Only CR LF . CR LF ends the data. A message with a bare CR, a bare LF or a NUL is

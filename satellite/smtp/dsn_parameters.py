@@ -1,4 +1,4 @@
-"""What does a client ask to be told, and is it asked in the right words?
+"""Which DSN parameters (RET, ENVID, NOTIFY, ORCPT) does a client give?
 
 Pure. The values of ENVID and ORCPT are kept as they came, but for letters beyond ASCII, which are
 written in their ASCII form. What they stand for must be printable, since a DSN shows it.

@@ -1,4 +1,4 @@
-"""What does the front end need of the place where mail becomes durable?
+"""Which ports does the front end need: of the spool, and of a scan before the answer?
 
 Pure: three ports. The spool fits two of them, judging the third; tests put a list in their place.
 """

@@ -1,4 +1,4 @@
-"""What does the front end count?
+"""Which metrics does the front end have?
 
 Touches a Prometheus registry, which asks whenever somebody scrapes: a session counts a dozen
 times, and adding is a tenth of what a Prometheus counter costs. Label values are a closed set: no

@@ -1,4 +1,4 @@
-"""What does the front end say?
+"""Which SMTP replies does the front end give, with which codes and texts?
 
 Pure. Every reply of the front end stands here, with its enhanced status code; no text repeats what
 the client sent, so nothing from outside ends up in a reply. What aiosmtpd says by itself is given

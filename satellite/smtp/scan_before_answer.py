@@ -1,4 +1,4 @@
-"""How long does a sender wait for the scan of its message?
+"""How long is a scan before the answer waited for, and when is it given up?
 
 Touches the event loop. Three things may end the wait: the judgement, the budget, and the client's
 leaving. Whatever else goes wrong counts as no judgement: the message is accepted, and judged later

@@ -1,4 +1,4 @@
-"""Who listens on port 25, and how does listening end?
+"""How does the SMTP front end listen on port 25, and drain when it is stopped?
 
 Touches sockets and the certificate's files. The listening sockets come from outside, bound already:
 workers share them, and none of them needs root for it.

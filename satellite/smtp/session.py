@@ -1,4 +1,4 @@
-"""How does one client's conversation go?
+"""How does one client's SMTP session go, from the greeting to QUIT?
 
 Touches one connection and the intake. The decisions are made by the pure files beside this one;
 here commands are read in order, answered, and a message is taken. EXPN, NOOP, RSET and half of

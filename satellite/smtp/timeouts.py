@@ -1,4 +1,4 @@
-"""How long may a client take?
+"""Which timeouts hold for an SMTP client in each phase of its session?
 
 Pure: the time arrives as ``now_s``. A client is watched by phase. It may take its time inside a
 phase's bounds, but single octets and commands that do nothing buy none: the wait for a command

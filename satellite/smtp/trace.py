@@ -1,4 +1,4 @@
-"""What does our Received line say?
+"""What does our Received header line say?
 
 Pure. Every word in it is one of ours or was checked to be a token: a HELO name or an address that
 is not a plain one is left out, never quoted into shape.

@@ -1,4 +1,4 @@
-"""What is known of one message before its data comes?
+"""Which sender and recipients does an SMTP transaction have so far?
 
 Pure: what MAIL and RCPT said, collected.
 

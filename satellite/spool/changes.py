@@ -1,4 +1,4 @@
-"""What does each step of a message's life write?
+"""Which rows does each step of a message's life write: received, judged, settled?
 
 Pure over a ``Transaction``. Every change checks the table of states before it writes anything, and
 writes the log record of the step in the same transaction (P2).

@@ -1,4 +1,4 @@
-"""What is in the spool?
+"""What can be read from the spool: messages, bodies, counts, holds, records?
 
 Touches the reading connection and body files. Everything here is as it is committed.
 """

@@ -1,4 +1,4 @@
-"""Whose mail is in the spool, some messages at a time?
+"""Which recipients are in the spool, a page of messages at a time?
 
 Touches the spool's tables, reading. A spool may hold a hundred thousand messages; whoever looks for
 some of them reads part after part, and others get the event loop between two.

@@ -1,4 +1,4 @@
-"""How does a message come into the spool?
+"""How is an incoming message written to the spool and made durable?
 
 Touches body files and the commit. Octets gather in memory up to 64 KiB and in a file beyond; only
 ``commit`` makes them a message.

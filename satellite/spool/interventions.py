@@ -1,4 +1,4 @@
-"""What may be done with a message out of its turn: set aside, stopped, let go again?
+"""How is a message damaged, frozen, resumed, dropped or bounced in the spool?
 
 Touches the spool's commits. An operator asks, or a stage that cannot read a body.
 """

@@ -1,4 +1,4 @@
-"""What has not ended, and for whom?
+"""How much mail has not ended, by domain and state?
 
 Touches the spool's tables, reading. For an operator who empties a node: one line for each domain
 and state, however many messages there are.

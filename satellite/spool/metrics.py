@@ -1,4 +1,4 @@
-"""What does the spool count?
+"""Which metrics does the spool have?
 
 Touches a Prometheus registry, which asks whenever somebody scrapes. No address is ever a label.
 """

@@ -1,4 +1,4 @@
-"""Is a shard's database sound, and what if it is not?
+"""Is a shard's database sound when it is opened, and how is it mended if not?
 
 Touches the shard's folder. Checking costs time by the size of what is checked, so it is done after
 an end that was not clean, and of the bodies only when damage showed: they have their SHA-256.

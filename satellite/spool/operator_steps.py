@@ -1,4 +1,4 @@
-"""What is done with a message out of its turn, by an operator, by damage or by a start?
+"""Which rows and records do freezing, resuming, dropping, bouncing and damage write?
 
 Pure over a ``Transaction``: each step checks the table of states, and writes its record.
 """

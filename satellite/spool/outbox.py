@@ -1,4 +1,4 @@
-"""What does the core not have yet?
+"""Which log records and quarantined messages does the core not have yet?
 
 Touches the spool's tables. Records leave in the order of their sequence; a quarantined message
 leaves with its body. Both stay until the core says that it has them durably (P7, P8).

@@ -1,4 +1,4 @@
-"""What does the table of states look like on paper?
+"""How is the table of states drawn for docs/spool.md?
 
 Pure: text for ``docs/spool.md``, which a test holds against this.
 """

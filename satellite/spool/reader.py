@@ -1,4 +1,4 @@
-"""How is what is committed read?
+"""Which database connection reads what is committed?
 
 Touches a connection that only reads, so that reads never wait for a COMMIT in its thread.
 """

@@ -1,4 +1,4 @@
-"""What is in a spool when it is opened?
+"""How is a spool recovered when it is opened, and what is there to scan and deliver?
 
 Touches the tables and the body folder. Starting up is recovering: the same steps run after a clean
 stop and after a power cut, and running them twice does what running them once does.

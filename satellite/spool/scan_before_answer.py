@@ -1,4 +1,4 @@
-"""What does a message write that was scanned before its answer?
+"""Which rows and records does a message write that was scanned before its answer?
 
 Pure over a ``Transaction``.
 """

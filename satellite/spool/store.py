@@ -1,4 +1,4 @@
-"""What can the stages ask of the spool?
+"""Which operations does the spool offer to the stages of a satellite?
 
 Touches the shard's folder: the database, the body files, the lock. Each stage takes its work from
 here and puts its result back in one transaction; nothing is passed on in memory only. Who is to be

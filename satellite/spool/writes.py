@@ -1,4 +1,4 @@
-"""How do the rows of a message come, move and go?
+"""How are a message's rows inserted, moved from state to state, and deleted?
 
 Pure over a ``Transaction``; what is counted of them changes with them.
 """

@@ -1,4 +1,4 @@
-"""For how long is mail held for a server that is away, and how is it asked whether it is back?
+"""For how many days is mail held for a server that is away, and how often is it probed?
 
 Pure: age and jitter come in as arguments. A destination is away when none of its hosts can be
 talked to. Then nothing is tried for it but one message at a time, the probe; all others wait

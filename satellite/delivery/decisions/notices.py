@@ -1,4 +1,4 @@
-"""Who is told of what becomes of mail?
+"""Which DSNs are wanted, and which are withheld?
 
 Pure. The sender says in NOTIFY what it wants to hear; we never tell those whom a DSN would only
 hurt: the null sender (two servers would bounce to each other for ever), the sender of a DSN of our

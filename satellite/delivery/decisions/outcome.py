@@ -1,4 +1,4 @@
-"""What does a delivery transaction mean for each of its recipients?
+"""Which outcome or state do a next hop's replies mean for each recipient?
 
 Pure. Only our own 250 to the final dot is a delivery. What the next hop refuses for good is
 bounced; everything else, nonsense included, is tried again.

@@ -1,4 +1,4 @@
-"""What did the next hop say?
+"""Which reply code and enhanced status code did the next hop give?
 
 Pure: lines in, one reply out. A reply is bounded and printable before anybody else sees it; what is
 no reply is an error of the peer and never an acceptance.

@@ -1,4 +1,4 @@
-"""Which way was found for a recipient a moment ago?
+"""Which routes were looked up a moment ago, and need not be again?
 
 Pure but for what it remembers: a message's recipients are asked about several times on its way, and
 most mail is for recipients that had mail before. Other preferences are other ways.

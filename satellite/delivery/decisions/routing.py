@@ -1,4 +1,4 @@
-"""Where does a recipient's mail go?
+"""Which route does a recipient's mail take: the customer's server, MX or the smart host?
 
 Pure: the answers of DNS come in as arguments. A customer's domain goes to the hosts of its route,
 in their order, and never by its MX, which leads back to us. Only our own DSNs, and mail for our

@@ -1,4 +1,4 @@
-"""When is a deferred recipient tried again?
+"""What is the retry schedule: when is a deferred recipient tried again?
 
 Pure: the jitter arrives as ``spread``. Waits double from the first to the longest.
 

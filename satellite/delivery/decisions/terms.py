@@ -1,4 +1,4 @@
-"""What do the preferences say of a destination's mail?
+"""Which hold days, drain rate and delay notice do the preferences set for a destination?
 
 Pure. A destination by route has its domain's hold days, policy and operator's order; our own mail
 to others has the defaults.

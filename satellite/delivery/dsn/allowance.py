@@ -1,4 +1,4 @@
-"""How many DSNs may go to one domain?
+"""What is the limit of DSNs to one domain?
 
 Pure: the time comes in as an argument. Whoever sends mail to mailboxes that do not exist, from
 addresses that are not its own, makes us write to strangers. Each domain has an allowance that grows

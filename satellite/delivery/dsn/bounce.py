@@ -1,4 +1,4 @@
-"""What does the sender read of mail that failed, is late, or went where nobody confirms?
+"""What is the text of a DSN: of mail that failed, is late, or was relayed?
 
 Pure: ids and the time come in as arguments. A DSN has three parts: words for people, fields for
 programs, and what is returned of the message: its header, or on RET=FULL all of it. The third is

@@ -1,4 +1,4 @@
-"""What of a message goes back to its sender?
+"""How much of the message is returned in a DSN: all of it, or its header section?
 
 Pure. The header, at most 16 KiB of it. All of the message only when the sender asked for it with
 RET=FULL, the mail failed, and it is small and plain enough to come through as it was.

@@ -1,4 +1,4 @@
-"""What does a program read in a DSN?
+"""Which fields stand in the message/delivery-status part of a DSN?
 
 Pure. The fields of ``message/delivery-status``: first those of the message, then a group for each
 recipient. Whatever comes from outside is printable ASCII of a bounded length before it is a field.

@@ -1,4 +1,4 @@
-"""How does one message go to the recipients of one transaction?
+"""How is one SMTP delivery transaction with a next hop done, from MAIL to the final dot?
 
 Touches one session. The content is read in blocks and never held whole. Every recipient ends with
 an ``RecipientResult``; what breaks is an answer too, and the session is then never used again.

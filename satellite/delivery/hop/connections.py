@@ -1,4 +1,4 @@
-"""Which session does a transaction get?
+"""Which host of a destination is tried, and which open SMTP session is reused?
 
 Touches DNS and the next hops. A kept session goes on with its destination; otherwise the hosts are
 tried in order until one can be talked to. A host that failed a moment ago is tried last.

@@ -1,4 +1,4 @@
-"""What exactly is sent of a message?
+"""Which octets is a delivered copy made of: our header lines, the message's, the body?
 
 Touches a body through the spool. Our header lines and then the body as it came, in blocks; never
 parsed, never re-written.

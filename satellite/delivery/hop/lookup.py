@@ -1,4 +1,4 @@
-"""What does DNS say of a mail domain and of a host?
+"""Which MX and address records does DNS have for a mail domain?
 
 Touches the resolver. Every way in which a lookup can fail ends in one of four answers, so that
 routing decides without knowing a library's exceptions.

@@ -1,4 +1,4 @@
-"""How is a connection to a next hop protected?
+"""When is STARTTLS used with a next hop, and whose certificate is checked?
 
 Touches certificate files, once. *Opportunistic* is protection against listeners, not against
 impostors: the address came from the inventory or from DNS without proof, and refusing an unknown

@@ -1,4 +1,4 @@
-"""How is a session with a next hop opened, kept and ended?
+"""How is an SMTP session with a next hop opened, kept and ended?
 
 Touches one connection through ``Wire``. A session is opened once and used for many transactions;
 what goes wrong before MAIL is the host's affair and never a recipient's.

@@ -1,4 +1,4 @@
-"""How does a message go between DATA and the final dot?
+"""How are the lines of a message dot-stuffed between DATA and the final dot?
 
 Pure. Octets go out as they are, but for the dot that is doubled at the start of a line; a block may
 end anywhere, even between CR and LF.

@@ -1,4 +1,4 @@
-"""How do octets pass between us and one next hop?
+"""How are commands written to a next hop's socket and its replies read, within timeouts?
 
 Touches one TCP connection. Lines in are bounded, and what lies unread can be asked for and thrown
 away: asyncio's own streams keep plain text that came before a TLS handshake, and cannot say whether

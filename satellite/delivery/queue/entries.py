@@ -1,4 +1,4 @@
-"""What is kept of a message that waits for its turn, and which one is the oldest?
+"""What is kept in memory of a queued message, and which is the oldest?
 
 Pure. A hundred thousand may wait for one destination, so an entry is small, and finding the oldest,
 taking it and forgetting one in the middle never look at all of them.

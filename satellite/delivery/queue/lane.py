@@ -1,4 +1,4 @@
-"""What is next for one destination?
+"""Which message is next for one destination: a delivery, a probe, or an end without a server?
 
 Pure: monotonic time comes in as an argument. Inside a destination the oldest message goes first,
 when it is delivered, when it is drained after a hold, and after a restart.

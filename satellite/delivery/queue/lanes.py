@@ -1,4 +1,4 @@
-"""Which message is next, and for which destination?
+"""How do destinations take turns in the delivery queue, and which are on hold?
 
 Pure: the time comes in as an argument. Each destination has a lane; lanes take turns, so that one
 customer's backlog holds up nobody else. Of a message only what orders it is kept here: it is read

@@ -1,4 +1,4 @@
-"""How many transactions at once does a destination take, and how fast?
+"""What is the concurrency limit of a destination, and its rate limit while it drains?
 
 Pure: times come in as arguments. The limit follows the answers: halved when a server takes no more
 connections, one more after a run of successes, and after a hold it begins with one and doubles with

@@ -1,4 +1,4 @@
-"""What is done when a message's turn comes?
+"""How is one delivery attempt made when a message's turn comes?
 
 Touches the spool and one next hop at a time. Recipients with the same copy share one transaction,
 and each transaction ends in one commit.

@@ -1,4 +1,4 @@
-"""What does every attempt of this room use?
+"""Which parts does every delivery attempt use?
 
 Pure but for what it holds: the port to the spool, and the parts that the worker has put together.
 """

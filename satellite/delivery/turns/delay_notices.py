@@ -1,4 +1,4 @@
-"""Of whose delay is a sender told now?
+"""For which recipients is a delay DSN due now?
 
 Touches the body of the message, through the spool, for the notice itself. Once for each recipient,
 when the policy wants it, the message has the age for it, and nothing in NOTIFY is against it.

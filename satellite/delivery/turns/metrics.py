@@ -1,4 +1,4 @@
-"""What does delivery count?
+"""Which metrics does delivery have?
 
 Touches a Prometheus registry. Names are promises; labels are bounded by our own enums.
 """

@@ -1,4 +1,4 @@
-"""How does what became of a message's recipients come into the spool?
+"""How are a delivery attempt's outcomes committed to the spool, with their log records?
 
 Touches the spool. One commit holds the new states, the records and the DSNs. What was not committed
 is known here until it is: a full disk delays it, since these results happened.

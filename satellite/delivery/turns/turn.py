@@ -1,4 +1,4 @@
-"""How does each turn of a message begin and end?
+"""How does each turn of a message in the delivery queue begin and end?
 
 Touches the spool.
 """

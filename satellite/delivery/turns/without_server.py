@@ -1,4 +1,4 @@
-"""What is done for a message whose server is not asked?
+"""How is mail held, expired or returned, or its delay told, without asking its server?
 
 Touches the spool. While a destination is away its mail is held, its senders are told of the delay,
 what has waited for its days expires, and an operator may send it back. All of it ends in one commit

@@ -1,4 +1,4 @@
-"""How is clamd, and how is it told to load new definitions?
+"""Which version and definitions does clamd have, and how is it told to reload them?
 
 Touches clamd through pyclamd, in a thread, since that blocks. pyclamd answers ``None`` or raises
 almost anything when clamd misbehaves; here whatever is not the explicit answer is *unknown*. It is

@@ -1,4 +1,4 @@
-"""Which session may be asked next?
+"""Which open clamd session is used for the next message?
 
 Touches the sessions that it keeps. A session that is not in its proper state is closed instead of
 kept: an answer that comes too late would be taken for the answer to another message.

@@ -1,4 +1,4 @@
-"""What does an answer of clamd mean?
+"""Which verdict does a reply of clamd mean?
 
 Pure. Only ``stream: OK`` is clean. Everything that is not one of the answers below is an error,
 however friendly it looks.

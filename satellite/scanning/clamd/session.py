@@ -1,4 +1,4 @@
-"""How is one message asked of clamd?
+"""How is a message streamed to clamd (INSTREAM) in a session?
 
 Touches one socket, kept open as a session (IDSESSION) in which one command follows the other. The
 socket is read while it is written: clamd may answer and close in the middle of a message that is

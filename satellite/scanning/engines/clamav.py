@@ -1,4 +1,4 @@
-"""What does ClamAV say of a message?
+"""Which verdict does ClamAV give of a message?
 
 Touches clamd, over its socket. Only its explicit ``OK`` is clean. The generated clamd.conf must
 set ``AlertExceedsMax`` and ``AlertEncrypted``: without them clamd itself says ``OK`` to what it

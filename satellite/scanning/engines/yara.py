@@ -1,4 +1,4 @@
-"""What do our own YARA rules say of a message?
+"""Which verdict do our own YARA rules give of a message?
 
 Touches the rule files at the start, and the helper process: mail is taken apart and matched there.
 Plain mail, which needs no taking apart, is matched at once with the rules that ship with us: they

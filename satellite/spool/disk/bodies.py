@@ -1,4 +1,4 @@
-"""Where are a message's octets, and how are they read?
+"""Where is a message's body stored, and how is it read and checked?
 
 Touches the body folder. Bodies up to 64 KiB are rows of the database; larger ones are files, named
 by the message's id and nothing else, made durable before the row that points to them.

@@ -1,4 +1,4 @@
-"""Who may open a shard?
+"""How is a shard's lock taken, so that one process alone opens it?
 
 Touches the lock file. A shard is opened under an exclusive lock, and who comes second waits for the
 first to be gone. The kernel gives the lock back when its holder dies, whatever killed it.

@@ -1,4 +1,4 @@
-"""Which rows stand on the pages of a database, whatever its trees say?
+"""Which rows stand on the pages of an SQLite file, whatever its trees say?
 
 Pure over octets. A page that leads to others may be what is damaged: then its rows cannot be
 reached by SQL, though they are there. Of each page only what its own list of cells names is read;

@@ -1,4 +1,4 @@
-"""What does the spool's file look like, and how is it opened?
+"""What is the schema of the spool's database, and how is it migrated?
 
 Touches the database file. Every setting that durability rests on is read back: a connection that
 did not take it is refused, since WAL with ``synchronous=NORMAL`` lost every commit in a power cut.

@@ -1,4 +1,4 @@
-"""Is there room on the disk for more mail?
+"""Is there free disk space above the reserve?
 
 Touches the file system's counters, at most a few times a second: asking costs as much as a
 commit's share, and the reserve covers what comes in between.
