@@ -6,6 +6,24 @@ with a refusal and the last good set in force. A core that is gone changes nothi
 
 Order is made by epoch and revision alone; the time only tells how old our knowledge is.
 
+Theory of operation. Between two batches the follower has nothing but what is ``applied``. A batch
+comes in parts with one nonce, and is
+
+- *collected* (``_assembly``): nothing was wrong with it so far;
+- *passed over*: it was refused and answered, for its first part (another base, an earlier core,
+  lost changes), for what a later one made of it (parts that disagree, too much:
+  ``_assembly.is_refused``) or for one that cannot be read (``_unreadable``); the rest is dropped;
+- *applied* (``_applying``): it was whole, and the spool has it until ``Applied`` or
+  ``ApplyFailed``. A batch that brings nothing new is acknowledged instead.
+
+A part with another nonce drops what was begun, and so does ``Disconnected``: on the next stream the
+hello says what is applied, and the core begins from there. The shell performs the commands of one
+event, ``Apply`` and what comes of it included, before it hands in the next: no part comes between.
+
+After each step: ``applied`` and ``_digest`` are what the spool has in force, and change with
+``Applied`` alone; a batch of which the last part came was answered once; ``refused`` is the last
+refusal until a batch is applied; lag and age follow the last bookmark, but never an earlier core's.
+
 Source: docs/design/link-guarantees.md, G2-G8, G10, G13, G16.
 """
 
@@ -135,6 +153,7 @@ class Follower:
         self._digest = digest
         self.refused: PreferenceProblem | None = None  # until a later revision is applied
         self._assembly: _Assembly | None = None
+        self._unreadable: str | None = None  # nonce of a batch of which a part could not be read
         self._applying: Batch | None = None
         self._bookmark: Bookmark | None = None
         self._bookmark_s = 0.0
@@ -156,7 +175,10 @@ class Follower:
             case Disconnected():
                 self._is_connected = False
                 self._assembly = self._applying = None  # parts alone are worth nothing
+                self._unreadable = None
                 return []
+            case Batch(nonce=nonce) | Unreadable(nonce=nonce) if nonce == self._unreadable:
+                return []  # the rest of it, answered already, would pass for a batch of its own
             case Batch():
                 return self._take(event)
             case Bookmark():
@@ -166,6 +188,7 @@ class Follower:
             case Unreadable(nonce=nonce, reason=reason):
                 # A policy that we cannot express is refused, never applied in part (G15).
                 self._assembly = None
+                self._unreadable = nonce
                 return self._refuse(nonce, Refusal(reason=reason), self.applied.revision)
             case Applied(nonce=nonce, position=position, digest=digest):
                 return self._applied(nonce, position, digest)

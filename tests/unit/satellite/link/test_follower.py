@@ -214,6 +214,23 @@ def test_a_batch_of_a_later_version_is_refused_by_its_nonce() -> None:
     )
 
 
+def test_what_is_left_of_a_batch_that_cannot_be_read_is_no_batch_of_its_own() -> None:
+    follower = follower_at(5)
+    unreadable = Unreadable(nonce="1", reason="unknown field")
+    follower.handle(delta(5, 6, last_part=False), now_s=1.0)
+
+    assert refusal_in(follower.handle(unreadable, now_s=1.0)).reason == "unknown field"
+    assert follower.handle(unreadable, now_s=1.0) == []
+    assert follower.handle(delta(5, 6), now_s=1.0) == []
+    assert follower.refused is not None
+    assert follower.refused.reason == "unknown field"
+
+    follower.handle(Disconnected(), now_s=2.0)
+    follower.handle(Connected(), now_s=2.0)
+    (command,) = follower.handle(delta(5, 6), now_s=2.0)
+    assert isinstance(command, Apply), "on another stream nonces begin anew"
+
+
 def test_the_lag_is_what_the_bookmark_says_beyond_what_is_applied() -> None:
     follower = follower_at(5)
 
