@@ -4,6 +4,26 @@ Pure. The hello says what the satellite has; from there it gets the changes, or 
 two do not share a past. One batch is under way at a time. What it refused is not sent again before
 there is a newer revision. Once all was offered, bookmarks say so.
 
+Theory of operation. A session begins with ``Greeted``. It is
+
+- *quiet* (no ``_outstanding``): the satellite has the head or refused it (``_refused_target``), or
+  there is no revision yet;
+- *sending* (``_outstanding`` without a target): the changes after what it has, or everything when
+  the two do not share a past (``_needs_all``);
+- *waiting* (``_outstanding`` with its target): for the answer with this nonce.
+
+quiet -> sending: the hello, or ``Moved``. sending -> waiting: ``BatchSent``. sending -> sending:
+``NoHistory``, now everything. waiting -> quiet, or sending what is next: its ``Answer``. Another
+answer is passed over, and ``Moved`` is only noted while something is under way. ``End`` is the one
+way out: the satellite follows a later core than this one.
+
+A refusal that wants everything, and an acknowledgement of another set than was sent, are followed
+by everything, once. Every other refusal is of the target, whose turn comes with a newer revision.
+
+After each step: one batch at most is under way; a bookmark leaves only when none is; what was
+refused is not sent again before the head moved; and where the satellite stands was told, with
+``PreferenceStanding``, before the next batch.
+
 Source: docs/design/link-guarantees.md, G3-G7, G10, G16.
 """
 

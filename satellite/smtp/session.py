@@ -4,8 +4,29 @@ Touches one connection and the intake. The decisions are made by the pure files 
 here commands are read in order, answered, and a message is taken. EXPN, NOOP, RSET and half of
 STARTTLS are aiosmtpd's own.
 
-All that can be answered at once is, in the call that brought it. Four things are awaited: a turn
-while there is too much to scan, TLS, a scan before the answer, and the commit.
+Theory of operation. All that can be answered at once is, in the call that brought it. Four things
+are awaited, by a task (``_await``): a turn while there is too much to scan, TLS, a scan before the
+answer, and the commit. Until ``_go_on`` nothing else is answered (``_is_waiting``); what comes is
+kept, and when that is much, the client is not read from. A session is in one ``Phase``:
+
+==========  ===========================  =========================================================
+phase       what is awaited              it ends
+==========  ===========================  =========================================================
+COMMAND     a command; our turn          STARTTLS: HANDSHAKE; 354: DATA
+HANDSHAKE   TLS                          COMMAND, with all forgotten that was said before; or cut
+DATA        message data                 refused at its end: COMMAND; else SCANNING or COMMITTING
+SCANNING    judging, within its budget   COMMITTING; the client has left: nothing is taken
+COMMITTING  the spool                    COMMAND, with the reply to the final dot
+CLOSING     our last reply to leave      the connection is closed; cut, if that takes too long
+==========  ===========================  =========================================================
+
+A last word of ours and ``dismiss`` lead from each but COMMITTING to CLOSING. How near the end is:
+``_has_ended`` (no more will come; it is still answered), ``_leaving`` (we said the last word; what
+comes is thrown away), ``_gone`` (there is no connection).
+
+After each step: replies leave in the order of the commands, and before a wait begins; there is an
+``_arrival`` from 354 to the reply to the final dot. A commit that has begun is ended by nobody (no
+timer, drain or lost connection); a connection lost before it leaves nothing of its message.
 
 Source: RFC 5321 section 4.1, RFC 2920 (PIPELINING), RFC 3207 (STARTTLS).
 """

@@ -3,9 +3,39 @@
 Pure: monotonic time comes in as an argument. Inside a destination the oldest message goes first,
 when it is delivered, when it is drained after a hold, and after a restart.
 
-While the destination is on hold, no server is asked but by one message at a time, the probe. Others
-get a turn that asks none (an errand): what is not held in the spool yet, what has waited its days,
-of whose delay the sender is to be told, and what an operator sends back.
+Theory of operation. An entry is in one ``Place``:
+
+========  ==========================================  ==========================================
+place     it comes there                              it leaves by
+========  ==========================================  ==========================================
+WAITING   ``put`` before its time                     its time, ``hurry``, ``flush``: READY
+READY     ``put`` when due, or from WAITING           ``next``: ACTIVE
+PARKED    ``put`` when its recipients are held        ``next``: ACTIVE
+CALLED    ``put`` or ``review``, if an order returns  ``next``: ACTIVE
+          what was tried and came before it
+ACTIVE    ``next``: it has its turn                   ``done``: LEAVING or GONE
+LEAVING   ``done``: it is to be read anew             ``forget`` or ``put`` of its successor: GONE
+GONE      it is no more, and nothing comes back
+========  ==========================================  ==========================================
+
+Besides, ``review`` calls from WAITING, READY and PARKED; a message whose sender is to be told of
+its delay has its turn from wherever it waits; ``put`` of a WAITING or PARKED one replaces it; and
+``withdraw`` makes GONE of all but an ACTIVE one. Of that, ``put`` and ``withdraw`` only note that
+it was ``offered_again``: then it comes back when its turn is done.
+
+``next`` takes an entry for a ``Turn``, in this order. WITHOUT_SERVER: what is CALLED; on hold, what
+is READY, since the spool does not hold it yet, or PARKED beyond its days; and who is told of a
+delay. PROBE: on hold, the oldest that is PARKED, once ``_probe_s`` has come. DELIVERY: not on hold,
+the oldest that is READY or PARKED, as far as ``pace`` and ``bucket`` let it.
+
+The lane is on hold (``hold``) from ``away`` to ``returned``. Then it drains, at the policy's rate
+if that has one (``bucket``), until nothing is READY or PARKED.
+
+After each step: on hold no server is asked but by one probe at a time, and there is a next one,
+planned (``_probe_s``) or under way (``_is_probing``); ``active`` counts the ACTIVE entries whose
+server is not done with them, and ``_settling`` the others; turns without a server begin below
+``most``, and deliveries below the limit of ``pace``, to which the probe does not count;
+``entries`` and ``bytes`` are of all that are not GONE.
 """
 
 from __future__ import annotations

@@ -3,6 +3,31 @@
 Pure: the time comes in as an argument. Each destination has a lane; lanes take turns, so that one
 customer's backlog holds up nobody else. Of a message only what orders it is kept here: it is read
 from the spool when its turn comes.
+
+Theory of operation. A destination has a lane for as long as it has entries; which of them is next
+is the lane's to say (``lane.py``). Of its lanes this file knows
+
+- the row, ``_turns``: each lane that may have something to take stands in it once (``in_turn``);
+- the alarms: of a lane that has nothing to take now, when it may have something (``alarm_s``).
+
+Who moves a lane: whatever may give it something to take (``put``, ``settling``, ``done``,
+``hurry``, ``flush``, ``review``, ``succeeded``, ``away``, ``returned``, ``hint``) puts it at the
+end of the row. ``take`` asks the first of the row; one that gives a message goes to the end, one
+that does not leaves the row and sets its alarm, which puts it there again. An alarm that comes too
+early finds nothing and sets the next one. ``take`` gives None once each lane was asked: then there
+is nothing to do until ``next_due_s``, the end of a turn or another event.
+
+A message goes ``put``, ``take``, perhaps ``settling``, ``done``. If it comes back, it counts until
+it is read anew: then ``forget`` drops it, and what is left of it is put again as a new entry.
+
+A destination is on hold from ``away`` to ``returned``, or until it has no mail any more. The holds
+of the last run (``remember``) each become that of a lane with its first message, and
+``forget_remembered`` drops the others once all was placed. ``take_marks`` has what began, changed
+its reason or ended since it was asked last.
+
+After each step: a lane that could give a message stands in the row, or its alarm is due; a message
+is in the lane of each of its destinations once; a lane without entries is gone before another
+message is taken, its hold with it, and at most its narrow pace is remembered.
 """
 
 from __future__ import annotations
