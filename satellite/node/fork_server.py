@@ -7,6 +7,25 @@ packet; the descriptors that a worker inherits travel with the request.
 
 The kernel ends the server with the parent, and the workers with the server.
 
+Theory of operation. A process is, as the parent knows it,
+
+- *asked for* (``_asked``, in the order of the requests, which is that of the answers), until the
+  server says ``started`` or ``failed``; one whose asker was cancelled meanwhile is killed then;
+- *running* (``_running``, by its number), until the server says ``ended``;
+- *ended*: it has its exit status, and ``wait`` returns.
+
+The server forks and watches it (``_children``, by a descriptor of it), and reaps it before it says
+``ended``. It carries out one request after another, and none of them waits for a worker.
+
+The server itself is begun, attended, and in the end lost (``died``): closed, or dead with all its
+children. Then what is asked for fails, what is running has ended by SIGKILL, and nothing can be
+started any more: the node has to begin anew.
+
+After each step: a number is signalled only while the server has not reaped it, so that it never
+means somebody else's process; there is no process that the parent does not know of, since one that
+cannot be watched is ended before it is said to have failed; and the server has no descriptor of a
+request left.
+
 Source: fork(2), unix(7) on SOCK_SEQPACKET and SCM_RIGHTS, pidfd_open(2).
 """
 
@@ -239,7 +258,12 @@ class _Server:
         pid = os.fork()
         if pid == 0:
             _end_with(lambda: self._become_worker(server, arguments, descriptors))
-        watch = os.pidfd_open(pid)
+        try:
+            watch = os.pidfd_open(pid)
+        except OSError:  # no descriptor for it: nobody would ever learn of its end
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
         self._children[watch] = pid
         self._selector.register(watch, selectors.EVENT_READ)
         return pid

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import json
 import os
@@ -11,6 +12,8 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+import pytest
 
 from satellite.node.fork_server import NAME, ForkServer
 from tests.support.node.family import fork_server, is_alive
@@ -113,6 +116,26 @@ async def test_what_a_process_raises_ends_it_and_not_the_server() -> None:
             process = await server.start(("bad",), [])
             async with asyncio.timeout(DEADLINE_S):
                 assert await process.wait() == 1
+
+
+async def test_a_process_that_cannot_be_watched_does_not_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none(pid: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "pidfd_open", none)
+    async with forking(tell) as server:
+        told = Told()
+
+        with pytest.raises(OSError, match="Too many open files"):
+            await server.start((), [told.theirs.fileno()])
+
+        told.theirs.close()
+        async with asyncio.timeout(DEADLINE_S):
+            while await asyncio.get_running_loop().sock_recv(told.ours, 65536):
+                pass  # what it said before its end
+        told.ours.close()
 
 
 async def test_a_process_whose_asker_was_cancelled_does_not_stay() -> None:
