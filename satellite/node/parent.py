@@ -2,6 +2,23 @@
 
 Touches processes, sockets and signals. The parent binds the port, starts one worker for each shard,
 starts it again when it ends, answers for all of them, and stops them within 20 seconds.
+
+Theory of operation. Each shard has a ``Worker`` from the node's start to its end. It is
+
+- *starting*: its process comes into being (``starts`` counts them);
+- *running*: it has a process and a channel to it, and may be asked;
+- *pausing*: there is no process, until the pause is over;
+- *ended*: its shard has retired (``has_retired``), or it was told to stop and its process is gone.
+
+starting -> running; or -> pausing, when the system has no process for it now. running -> pausing:
+the process ended, by whatever cause; -> ended: it ended with RETIRED, or after ``stop``. pausing ->
+starting: after a time that grows from one process to the next, and is short again after one that
+ran for long; -> ended: ``stop``, which waits for no pause. A process that came into being while
+``stop`` was called is told at once. What ``stop`` does not end in time, ``kill`` does.
+
+After each step: a shard has one process at most, and the next is started only once it is gone; a
+channel lives as long as its process, and whoever is not running has no answer; after ``stop``
+nothing is started any more.
 """
 
 from __future__ import annotations
