@@ -20,10 +20,11 @@ class Reader:
 
     Args:
         path: the database.
+        on_damage: told what was met, when the file is damaged.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.on_damage: Callable[[str], None] = lambda reason: None
+    def __init__(self, path: Path, *, on_damage: Callable[[str], None]) -> None:
+        self._on_damage = on_damage
         self._connection = open_reader(path)
 
     def select(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
@@ -39,7 +40,7 @@ class Reader:
         except apsw.Error as error:
             failure = failure_of(error)
             if ailment_of(error) is Ailment.DAMAGED:
-                self.on_damage(failure.what)
+                self._on_damage(failure.what)
             raise failure from error
 
     def close(self) -> None:

@@ -11,7 +11,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -69,6 +68,7 @@ class Spool(Interventions):
         self._clock = clock
         self.space = Space(folder, reserve_bytes)
         self._cache = MessageCache()
+        self._can_commit = False  # while it is being opened
         self._held = AsyncExitStack()  # files and the thread, let go in reverse
 
     @classmethod
@@ -107,7 +107,7 @@ class Spool(Interventions):
         await lock.acquire(self._clock)
         writer = open_sound(self.folder, now_us=self._clock.now_us())
         self._held.callback(close, writer)
-        reader = Reader(self.folder / "spool.db")
+        reader = Reader(self.folder / "spool.db", on_damage=self._met_damage)
         self._held.callback(reader.close)
         self._select = reader.select
         meta = self._meta()
@@ -126,8 +126,8 @@ class Spool(Interventions):
             committed=self._committed,
             broke=self._has_broken,
         )
+        self._can_commit = True
         self._held.push_async_callback(self._commits.close)
-        reader.on_damage = partial(self._commits.give_up, is_damage=True)
         self.preferences = applied.read_preferences(self._select)
         self._counts: Counter[State] = Counter()
         self.stored_bytes = int(self._select("SELECT total(size) FROM message", ())[0][0])
@@ -308,12 +308,21 @@ class Spool(Interventions):
 
     def _has_broken(self) -> None:
         if self._commits.is_damaged:
-            try:
-                suspect(self.folder)
-            except OSError as error:  # a disk that is gone altogether: ending matters more
-                log.error("spool.not_marked", reason=error.strerror)
+            self._suspect()
         if self._listeners is not None:
             self._listeners.broken()
+
+    def _met_damage(self, reason: str) -> None:
+        if self._can_commit:
+            self._commits.give_up(reason, is_damage=True)
+        else:  # nobody could say so later: this start fails, and the next one must check all
+            self._suspect()
+
+    def _suspect(self) -> None:
+        try:
+            suspect(self.folder)
+        except OSError as error:  # a disk that is gone altogether: ending matters more
+            log.error("spool.not_marked", reason=error.strerror)
 
     async def _save(self, **facts: int | str) -> None:
         def write(transaction: Transaction) -> None:

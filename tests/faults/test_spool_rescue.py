@@ -289,6 +289,23 @@ async def test_damage_that_shows_at_work_is_mended_by_the_next_start(tmp_path: P
     await spool.close()
 
 
+async def test_damage_that_shows_while_a_spool_is_opened_is_mended_by_the_next_start(
+    tmp_path: Path,
+) -> None:
+    there = await filled(tmp_path)
+    for page in pages_of(tmp_path, "outbox"):
+        ruin(tmp_path, page)
+    with _database(tmp_path) as database:
+        database.execute("UPDATE meta SET value=1 WHERE name='clean'")  # nothing is checked
+
+    with pytest.raises(EnvironmentFailure):
+        await opened(tmp_path)
+
+    spool = await opened(tmp_path)
+    assert {stored.id for stored in spool.unfinished(limit=999)} == there.keys()
+    await spool.close()
+
+
 @pytest.mark.scenario(row=19, checks="a rescue that is cut short goes on at the next start")
 @pytest.mark.parametrize("step", ["rename", "unlink", "sync_folder", "new"])
 async def test_a_rescue_that_was_cut_short_goes_on(
