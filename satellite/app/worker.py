@@ -65,7 +65,7 @@ async def _work(
         running = asyncio.create_task(shard.run(), name="shard")
         ends: dict[asyncio.Task[Any], int] = {
             running: FAILED,
-            _task(answer_lines(reader, writer, ShardConsole(shard).answer), "desk"): FAILED,
+            _task(answer_lines(reader, writer, ShardConsole(shard).answer), "console"): FAILED,
             _task(stop.wait(), "told to stop"): 0,
             # A spool that must not be trusted: the next process reads what the disk really has.
             _task(broken.wait(), "broken spool"): FAILED,
