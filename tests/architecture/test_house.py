@@ -107,13 +107,19 @@ def name_of(path: Path) -> str:
 
 def imported(path: Path) -> set[str]:
     """Return the top-level names of everything that a file imports, wherever it does."""
+    return {module.partition(".")[0] for module in imported_modules(path)}
+
+
+def imported_modules(path: Path) -> list[str]:
+    """Return every module that a file imports, with ``from a import b`` also as ``a.b``."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
         if isinstance(node, ast.Import):
-            found.update(alias.name.partition(".")[0] for alias in node.names)
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.partition(".")[0])
-    return found
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return sorted(found)
 
 
 def test_every_folder_with_python_in_it_is_a_package() -> None:
@@ -166,6 +172,22 @@ def test_the_product_does_not_lean_on_its_tests() -> None:
         for path in python_files(*PRODUCT)
         if (wrong := imported(path) & TESTING_PACKAGES)
     } == {}
+
+
+def test_what_tests_share_stands_in_their_support() -> None:
+    """A test module or a conftest that others import is a harness without a room."""
+    shared = {}
+    for path in python_files("tests"):
+        modules = [
+            module
+            for module in imported_modules(path)
+            if module.startswith("tests.")
+            and any(part.startswith("test_") or part == "conftest" for part in module.split("."))
+        ]
+        if modules:
+            shared[name_of(path)] = modules
+
+    assert shared == {}
 
 
 def _pure_contract() -> configparser.SectionProxy:

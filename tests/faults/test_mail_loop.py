@@ -13,17 +13,11 @@ import pytest
 
 from common.preferences import Document
 from satellite.delivery.decisions.routing import Lookup, LookupResult
+from tests.support.delivery.delivery_room import BODY, OpenRoom, TableResolver, route
 from tests.support.smtp.delivery_status import read_status
 from tests.support.smtp.entrance import entrance
 from tests.support.smtp.front_end import Talk
 from tests.support.smtp.next_hop import NextHop
-from tests.unit.satellite.delivery import conftest as delivery
-from tests.unit.satellite.delivery.conftest import BODY, OpenHouse, TableResolver, route
-
-# Those of the room's own tests.
-clock = delivery.clock
-resolver = delivery.resolver
-open_house = delivery.open_house
 
 ACME = "x@acme.example"
 
@@ -60,11 +54,11 @@ async def _hand_over(talk: Talk, sender: str, data: bytes) -> str:
 @pytest.mark.scenario(row=50, checks="a server that sends all back is refused at the hop limit")
 @pytest.mark.parametrize("sender", ["a@sender.example", ""])
 async def test_mail_that_comes_back_for_ever_is_refused_at_the_hop_limit(
-    open_house: OpenHouse, sender: str
+    open_room: OpenRoom, sender: str
 ) -> None:
     async with NextHop() as hop:
-        house = await open_house(acme(hop))
-        async with entrance(house) as address, _talking(*address) as talk:
+        room = await open_room(acme(hop))
+        async with entrance(room) as address, _talking(*address) as talk:
             reply = await _hand_over(talk, sender, BODY)
             rounds = 0
             while reply.startswith("250"):
@@ -73,12 +67,12 @@ async def test_mail_that_comes_back_for_ever_is_refused_at_the_hop_limit(
                 assert hop.taken[-1].data.startswith(b"Received: ")
                 again = b"Received: from us by them\r\n" + hop.taken[-1].data
                 reply = await _hand_over(talk, sender, again)
-            await house.until(lambda: not house.unfinished())
+            await room.until(lambda: not room.unfinished())
 
     assert reply.startswith("554 5.4.6")
     assert rounds == HOPS_MAX // 2 + 1  # each round adds our field and theirs
     assert len(hop.taken) == rounds
-    assert not house.events("bounce_made")  # the refusal is theirs to tell of
+    assert not room.events("bounce_made")  # the refusal is theirs to tell of
 
 
 @pytest.mark.scenario(
@@ -86,15 +80,15 @@ async def test_mail_that_comes_back_for_ever_is_refused_at_the_hop_limit(
 )
 @pytest.mark.parametrize(("sender", "notices"), [("a@sender.example", 1), ("", 0)])
 async def test_a_loop_bounces_once_and_never_for_the_null_sender(
-    open_house: OpenHouse, resolver: TableResolver, sender: str, notices: int
+    open_room: OpenRoom, resolver: TableResolver, sender: str, notices: int
 ) -> None:
     resolver.mx["sender.example"] = Lookup(LookupResult.FAILED)
     async with NextHop(dot=b"554 5.4.6 Too many hops\r\n") as hop:
-        house = await open_house(acme(hop))
-        await house.until_ended(await house.accept(ACME, sender=sender))
+        room = await open_room(acme(hop))
+        await room.until_ended(await room.accept(ACME, sender=sender))
 
-        assert len(house.notices()) == notices
+        assert len(room.notices()) == notices
         if notices:
-            (group,) = read_status(house.notices()[0]).recipients
+            (group,) = read_status(room.notices()[0]).recipients
             assert (group["Action"], group["Status"]) == ("failed", "5.4.6")
-    assert house.results("ended")[ACME]["outcome"] == "bounced"
+    assert room.results("ended")[ACME]["outcome"] == "bounced"

@@ -14,15 +14,9 @@ import pytest
 
 from common.preferences import Document
 from common.states import State
+from tests.support.delivery.delivery_room import BODY, HEAD, DeliveryRoom, OpenRoom, route
 from tests.support.smtp.delivery_status import read_status
 from tests.support.smtp.next_hop import CLOSE, STALL, NextHop, Say
-from tests.unit.satellite.delivery import conftest as delivery
-from tests.unit.satellite.delivery.conftest import BODY, HEAD, House, OpenHouse, route
-
-# Those of the room's own tests.
-clock = delivery.clock
-resolver = delivery.resolver
-open_house = delivery.open_house
 
 ACME = "x@acme.example"
 SHORT = {"reply_timeout_s": 1.0, "dot_timeout_s": 1.0}  # for a peer that never answers
@@ -34,8 +28,8 @@ def acme(hop: NextHop, **more: Any) -> Document:
     return route("acme.example", f"{hop.host}:{hop.port}", **more)
 
 
-def outcome(house: House, address: str = ACME) -> str:
-    return str(house.results("ended")[address]["outcome"])
+def outcome(room: DeliveryRoom, address: str = ACME) -> str:
+    return str(room.results("ended")[address]["outcome"])
 
 
 # ---- rows 44 and 45: after the final dot
@@ -45,26 +39,24 @@ def outcome(house: House, address: str = ACME) -> str:
     row=44, checks="deferred and recorded as possibly delivered; the connection is never used again"
 )
 @pytest.mark.parametrize("sending", [True, False], ids=["marked when judged", "marked here"])
-async def test_a_next_hop_that_is_silent_after_the_dot(
-    open_house: OpenHouse, sending: bool
-) -> None:
+async def test_a_next_hop_that_is_silent_after_the_dot(open_room: OpenRoom, sending: bool) -> None:
     async with NextHop(dot=STALL) as hop:
-        house = await open_house(acme(hop), **SHORT)
-        message = await house.accept(ACME, sending=sending)
-        await house.until_state(message, State.DEFERRED)
+        room = await open_room(acme(hop), **SHORT)
+        message = await room.accept(ACME, sending=sending)
+        await room.until_state(message, State.DEFERRED)
         await hop.until(lambda: hop.open_sessions == 0)
 
-        assert len(house.events("possibly_delivered")) == 1
-        assert not house.events("ended")
+        assert len(room.events("possibly_delivered")) == 1
+        assert not room.events("ended")
 
         hop.script["dot"] = b"250 Ok\r\n"
-        await house.clock.advance(RETRY_S)
-        await house.until_ended(message)
+        await room.clock.advance(RETRY_S)
+        await room.until_ended(message)
 
-    assert outcome(house) == "delivered"
+    assert outcome(room) == "delivered"
     assert [taken.session for taken in hop.taken] == [1, 2]
     assert {taken.data for taken in hop.taken} == {SENT}
-    assert len(house.events("possibly_delivered")) == 1  # one copy too many, one record of it
+    assert len(room.events("possibly_delivered")) == 1  # one copy too many, one record of it
 
 
 @pytest.mark.scenario(row=45, checks="half a reply is none: deferred, recorded, tried again once")
@@ -74,20 +66,20 @@ async def test_a_next_hop_that_is_silent_after_the_dot(
 )
 @pytest.mark.parametrize("size", [0, 300_000], ids=["small", "many blocks"])
 async def test_a_next_hop_that_hangs_up_after_the_dot(
-    open_house: OpenHouse, dot: Say, size: int
+    open_room: OpenRoom, dot: Say, size: int
 ) -> None:
     body = BODY + b"0123456789abcde\r\n" * (size // 17)
     async with NextHop(dot=dot) as hop:
-        house = await open_house(acme(hop))
-        message = await house.accept(ACME, body=body)
-        await house.until_state(message, State.DEFERRED)
-        assert len(house.events("possibly_delivered")) == 1
+        room = await open_room(acme(hop))
+        message = await room.accept(ACME, body=body)
+        await room.until_state(message, State.DEFERRED)
+        assert len(room.events("possibly_delivered")) == 1
 
         hop.script["dot"] = b"250 Ok\r\n"
-        await house.clock.advance(RETRY_S)
-        await house.until_ended(message)
+        await room.clock.advance(RETRY_S)
+        await room.until_ended(message)
 
-    assert outcome(house) == "delivered"
+    assert outcome(room) == "delivered"
     assert [taken.data for taken in hop.taken] == [HEAD + body] * 2
 
 
@@ -103,9 +95,9 @@ def _mixed(line: str) -> bytes:
     return _RCPT[number % 3]
 
 
-def _status(house: House) -> dict[str, tuple[str, str]]:
+def _status(room: DeliveryRoom) -> dict[str, tuple[str, str]]:
     """Return what the only DSN says of each recipient."""
-    (notice,) = house.notices()
+    (notice,) = room.notices()
     return {
         group["Final-Recipient"].removeprefix("rfc822; "): (group["Action"], group["Status"])
         for group in read_status(notice).recipients
@@ -119,20 +111,20 @@ def _status(house: House) -> dict[str, tuple[str, str]]:
     "pipelining", [b"250-PIPELINING\r\n", b""], ids=["pipelined", "one by one"]
 )
 async def test_fifty_recipients_each_end_as_they_were_answered(
-    open_house: OpenHouse, pipelining: bytes
+    open_room: OpenRoom, pipelining: bytes
 ) -> None:
     async with NextHop(EHLO=b"250-hop\r\n" + pipelining + b"250 SIZE\r\n", RCPT=_mixed) as hop:
-        house = await open_house(acme(hop))
-        message = await house.accept(*FIFTY)
-        await house.until(lambda: len(house.results("deferred")) == len(BUSY))
+        room = await open_room(acme(hop))
+        message = await room.accept(*FIFTY)
+        await room.until(lambda: len(room.results("deferred")) == len(BUSY))
 
-        assert _status(house) == dict.fromkeys(REFUSED, ("failed", "5.1.1"))
+        assert _status(room) == dict.fromkeys(REFUSED, ("failed", "5.1.1"))
         hop.script["RCPT"] = b"250 Ok\r\n"
-        await house.clock.advance(RETRY_S)
-        await house.until_ended(message)
+        await room.clock.advance(RETRY_S)
+        await room.until_ended(message)
 
     assert [taken.recipients for taken in hop.taken] == [TAKEN, BUSY]
-    ended = {address: found["outcome"] for address, found in house.results("ended").items()}
+    ended = {address: found["outcome"] for address, found in room.results("ended").items()}
     assert {address: ended[address] for address in FIFTY} == (
         dict.fromkeys((*TAKEN, *BUSY), "delivered") | dict.fromkeys(REFUSED, "bounced")
     )
@@ -164,23 +156,23 @@ async def test_fifty_recipients_each_end_as_they_were_answered(
     ids=["refused", "put off", "code and enhanced code disagree"],
 )
 async def test_the_answer_to_the_dot_is_for_those_who_were_accepted(
-    open_house: OpenHouse,
+    open_room: OpenRoom,
     dot: bytes,
     lost: dict[str, tuple[str, str]],
     again: tuple[str, ...],
 ) -> None:
     async with NextHop(RCPT=_mixed, dot=dot) as hop:
-        house = await open_house(acme(hop))
-        message = await house.accept(*FIFTY)
-        await house.until(lambda: len(house.results("deferred")) == len(again))
+        room = await open_room(acme(hop))
+        message = await room.accept(*FIFTY)
+        await room.until(lambda: len(room.results("deferred")) == len(again))
 
-        assert _status(house) == lost
+        assert _status(room) == lost
         hop.script |= {"RCPT": b"250 Ok\r\n", "dot": b"250 Ok\r\n"}
-        await house.clock.advance(RETRY_S)
-        await house.until_ended(message)
+        await room.clock.advance(RETRY_S)
+        await room.until_ended(message)
 
     assert hop.taken[-1].recipients == again
-    assert not house.events("possibly_delivered")
+    assert not room.events("possibly_delivered")
 
 
 # ---- row 47: hostile replies
@@ -217,36 +209,36 @@ def _for(verb: str, reply: bytes | Say) -> bytes | Say:
 )
 @pytest.mark.parametrize(("verb", "reply"), list(_hostile()))
 async def test_a_hostile_next_hop_only_delays(
-    open_house: OpenHouse, verb: str, reply: bytes | Say
+    open_room: OpenRoom, verb: str, reply: bytes | Say
 ) -> None:
     async with NextHop() as hop:
         usual = hop.script[verb]
         hop.script[verb] = reply
-        house = await open_house(acme(hop), **SHORT)
-        message = await house.accept(ACME)
+        room = await open_room(acme(hop), **SHORT)
+        message = await room.accept(ACME)
         waits = State.HELD if verb in ("greeting", "EHLO") else State.DEFERRED
-        await house.until_state(message, waits)
+        await room.until_state(message, waits)
 
         possible = 1 if verb == "dot" else 0
-        assert len(house.events("possibly_delivered")) == possible
+        assert len(room.events("possibly_delivered")) == possible
         assert len(hop.taken) == possible
         hop.script[verb] = usual
-        await house.clock.advance(RETRY_S)
-        await house.until_ended(message)
+        await room.clock.advance(RETRY_S)
+        await room.until_ended(message)
 
-    assert outcome(house) == "delivered"
+    assert outcome(room) == "delivered"
     assert len(hop.taken) == 1 + possible
 
 
 @pytest.mark.scenario(row=47, checks="STARTTLS and then rubbish: it goes as if it was not offered")
-async def test_rubbish_behind_starttls_costs_one_connection(open_house: OpenHouse) -> None:
+async def test_rubbish_behind_starttls_costs_one_connection(open_room: OpenRoom) -> None:
     offered = b"250-hop\r\n250 STARTTLS\r\n"
     async with NextHop(
         EHLO=offered, STARTTLS=Say(b"220 go\r\n" + b"rubbish" * 100, "close")
     ) as hop:
-        house = await open_house(acme(hop))
-        await house.until_ended(await house.accept(ACME))
+        room = await open_room(acme(hop))
+        await room.until_ended(await room.accept(ACME))
 
-    assert outcome(house) == "delivered"
+    assert outcome(room) == "delivered"
     assert hop.sessions == 2
-    assert "TLS failed" in house.events("attempted")[0][1]["tls_problem"]
+    assert "TLS failed" in room.events("attempted")[0][1]["tls_problem"]

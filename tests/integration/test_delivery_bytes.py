@@ -25,9 +25,9 @@ from common.clock import SystemClock
 from common.ids import MessageId
 from satellite.delivery.worker import Delivery
 from satellite.spool.store import Spool
+from tests.support.delivery.delivery_room import HEAD, DeliveryRoom, route, settings
 from tests.support.network.ports import free_port
 from tests.support.smtp.next_hop import NextHop
-from tests.unit.satellite.delivery.conftest import HEAD, House, route, settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.interop]
 
@@ -67,26 +67,26 @@ BODIES = [hidden(sequence) for sequence in SEQUENCES] + [
 
 
 @contextlib.asynccontextmanager
-async def delivering(folder: Path, port: int) -> AsyncIterator[House]:
+async def delivering(folder: Path, port: int) -> AsyncIterator[DeliveryRoom]:
     clock: Any = SystemClock()
     spool = await Spool.open(folder, node="lon1", shard=0, clock=clock)
     delivery = Delivery(spool, settings(), clock, registry=CollectorRegistry())
-    house = House(spool, clock, delivery)
-    await house.set_routes(route("acme.example", f"127.0.0.1:{port}"))
+    room = DeliveryRoom(spool, clock, delivery)
+    await room.set_routes(route("acme.example", f"127.0.0.1:{port}"))
     async with asyncio.TaskGroup() as group:
         group.create_task(delivery.run())
         try:
-            yield house
+            yield room
         finally:
             await delivery.close()
     await spool.close()
 
 
-async def until_gone(house: House, messages: list[MessageId]) -> None:
+async def until_gone(room: DeliveryRoom, messages: list[MessageId]) -> None:
     async with asyncio.timeout(60):
-        while any(house.spool.message(message) for message in messages):
-            house._news.clear()
-            await house._news.wait()
+        while any(room.spool.message(message) for message in messages):
+            room._news.clear()
+            await room._news.wait()
 
 
 class Keeper:
@@ -108,9 +108,9 @@ def whole(body: bytes) -> bytes:
 
 
 async def test_every_smuggling_sequence_arrives_as_one_unchanged_message(tmp_path: Path) -> None:
-    async with NextHop() as hop, delivering(tmp_path, hop.port) as house:
+    async with NextHop() as hop, delivering(tmp_path, hop.port) as room:
         for body in BODIES:
-            await until_gone(house, [await house.accept("x@acme.example", body=body)])
+            await until_gone(room, [await room.accept("x@acme.example", body=body)])
 
     assert [taken.data for taken in hop.taken] == [whole(body) for body in BODIES]
     assert not any("evil" in line for line in hop.lines)
@@ -125,10 +125,10 @@ async def test_aiosmtpd_takes_each_as_one_message(tmp_path: Path) -> None:
     port = server.sockets[0].getsockname()[1]
     # It refuses lines of more than 1000 octets, and drops the dot of every line that begins so.
     bodies = [body for body in BODIES if max(map(len, body.split(b"\n"))) < 900]
-    async with delivering(tmp_path, port) as house:
+    async with delivering(tmp_path, port) as room:
         for body in bodies:
-            await until_gone(house, [await house.accept("x@acme.example", body=body)])
-        results = list(house.results("ended").values())
+            await until_gone(room, [await room.accept("x@acme.example", body=body)])
+        results = list(room.results("ended").values())
     server.close()
     await server.wait_closed()
 
@@ -159,12 +159,12 @@ async def test_smtp_sink_takes_many_messages(tmp_path: Path, options: list[str])
     try:
         await _listening(port, sink)
         (tmp_path / "spool").mkdir()
-        async with delivering(tmp_path / "spool", port) as house:
+        async with delivering(tmp_path / "spool", port) as room:
             large = b"Subject: large\r\n\r\n" + b".dot\r\n0123456789\r\n" * 20_000
             bodies = [b"Subject: %d\r\n\r\nhello\r\n" % n for n in range(40)] + [large]
-            messages = [await house.accept("x@acme.example", body=body) for body in bodies]
-            await until_gone(house, messages)
-            assert not house.events("deferred")
+            messages = [await room.accept("x@acme.example", body=body) for body in bodies]
+            await until_gone(room, messages)
+            assert not room.events("deferred")
         dumped = [path.read_bytes() for path in dump.iterdir()]
     finally:
         if sink.returncode is None:
@@ -198,9 +198,9 @@ async def _listening(port: int, sink: Process) -> None:
 
 def test_it_runs_on_uvloop_as_well(tmp_path: Path) -> None:
     async def main() -> list[bytes]:
-        async with NextHop() as hop, delivering(tmp_path, hop.port) as house:
+        async with NextHop() as hop, delivering(tmp_path, hop.port) as room:
             body = b"Subject: u\r\n\r\n" + b".x\r\n" * 50_000
-            await until_gone(house, [await house.accept("x@acme.example", body=body)])
+            await until_gone(room, [await room.accept("x@acme.example", body=body)])
             assert hop.taken[0].data == HEAD + body
             return [taken.data for taken in hop.taken]
 

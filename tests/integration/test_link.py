@@ -36,7 +36,7 @@ def certificates(tmp_path: Path) -> Certificates:
     return Certificates(tmp_path / "authority")
 
 
-class House:
+class LinkedCluster:
     """A core and shards, all stopped at the end, whatever a test did."""
 
     def __init__(self, folder: Path, certificates: Certificates) -> None:
@@ -82,8 +82,8 @@ class House:
 
 
 @pytest.fixture
-async def house(tmp_path: Path, certificates: Certificates) -> AsyncIterator[House]:
-    built = House(tmp_path, certificates)
+async def linked(tmp_path: Path, certificates: Certificates) -> AsyncIterator[LinkedCluster]:
+    built = LinkedCluster(tmp_path, certificates)
     await built.start_core()
     yield built
     await built.stop()
@@ -127,32 +127,32 @@ async def quarantine(spool: Spool, body: bytes) -> str:
 
 
 async def test_what_is_published_is_in_force_at_every_shard_and_the_fleet_says_so(
-    house: House,
+    linked: LinkedCluster,
 ) -> None:
-    spools = [await house.spool(0), await house.spool(1)]
+    spools = [await linked.spool(0), await linked.spool(1)]
     for spool in spools:
-        house.shard(spool, shards=2)
+        linked.shard(spool, shards=2)
 
-    await house.core.database.preferences.publish([route()], who="test")
+    await linked.core.database.preferences.publish([route()], who="test")
 
     await until(lambda: all(revision_of(spool) == 1 for spool in spools), "applied")
-    await until(lambda: house.core.state() == "live", "live")
+    await until(lambda: linked.core.state() == "live", "live")
     assert spools[0].preferences.route("acme.example") is not None
-    status = house.core.link.fleet.node("lon1", now_s=house.core.clock.monotonic_s())
+    status = linked.core.link.fleet.node("lon1", now_s=linked.core.clock.monotonic_s())
     assert (status.lag, status.shards_expected) == (0, 2)
 
 
-async def test_a_shard_that_comes_again_gets_changes_alone(house: House) -> None:
+async def test_a_shard_that_comes_again_gets_changes_alone(linked: LinkedCluster) -> None:
     spool = MemorySpool()
-    publish = house.core.database.preferences.publish
+    publish = linked.core.database.preferences.publish
     await publish([route("a.example"), route("b.example")], who="test")
-    shard = house.shard(spool)
+    shard = linked.shard(spool)
     await until(lambda: revision_of(spool) == 1, "the first set")
     await shard.stop()
 
     await publish([tombstone(Kind.ROUTE, "a.example")], who="test")  # removed while it was away
     await publish([route("c.example")], who="test")
-    house.shard(spool)
+    linked.shard(spool)
 
     await until(lambda: revision_of(spool) == 3, "the changes")
     assert spool.applies == [True, False]
@@ -160,31 +160,33 @@ async def test_a_shard_that_comes_again_gets_changes_alone(house: House) -> None
     assert spool.preferences.route("b.example") is not None
 
 
-async def test_a_set_that_was_changed_by_hand_is_found_and_repaired(house: House) -> None:
+async def test_a_set_that_was_changed_by_hand_is_found_and_repaired(linked: LinkedCluster) -> None:
     spool = MemorySpool()
-    await house.core.database.preferences.publish([route()], who="test")
-    shard = house.shard(spool)
+    await linked.core.database.preferences.publish([route()], who="test")
+    shard = linked.shard(spool)
     await until(lambda: revision_of(spool) == 1, "applied")
     await shard.stop()
 
     position = spool.preferences.position
     spool.preferences = spool.preferences.applied([route("evil.example")], position=position)
-    house.shard(spool)
+    linked.shard(spool)
 
     await until(lambda: spool.preferences.route("evil.example") is None, "repaired")
     assert spool.applies == [True, True]
     assert revision_of(spool) == 1
 
 
-async def test_a_document_that_a_shard_refuses_is_shown_and_sent_only_once(house: House) -> None:
-    publish = house.core.database.preferences.publish
+async def test_a_document_that_a_shard_refuses_is_shown_and_sent_only_once(
+    linked: LinkedCluster,
+) -> None:
+    publish = linked.core.database.preferences.publish
     spool = MemorySpool()
     await publish([route()], who="test")
-    shard = house.shard(spool)
+    shard = linked.shard(spool)
     await until(lambda: revision_of(spool) == 1, "the good set")
 
     def status() -> str:
-        refused = house.core.link.fleet.node("lon1", now_s=house.core.clock.monotonic_s()).refused
+        refused = linked.core.link.fleet.node("lon1", now_s=linked.core.clock.monotonic_s()).refused
         return (
             f"{refused.revision} {refused.kind} {refused.key}: {refused.reason}" if refused else ""
         )
@@ -194,96 +196,100 @@ async def test_a_document_that_a_shard_refuses_is_shown_and_sent_only_once(house
     await publish([bad], who="test")
     await until(lambda: status() == "2 rule bad: it does not please", "the refusal is shown")
     assert revision_of(spool) == 1
-    assert house.core.state() == "catching up"
+    assert linked.core.state() == "catching up"
 
     await shard.stop()
     spool.bad_keys.clear()  # it would be taken now: it must not be sent
-    again = house.shard(spool)
+    again = linked.shard(spool)
     await until(lambda: again.link.status(now_s=0.0).connected, "connected again")
-    await until(lambda: again.link.status(now_s=house.core.clock.monotonic_s()).lag == 1, "lag 1")
+    await until(lambda: again.link.status(now_s=linked.core.clock.monotonic_s()).lag == 1, "lag 1")
     assert revision_of(spool) == 1
 
     await publish([route("next.example")], who="test")
     await until(lambda: revision_of(spool) == 3, "the newer revision")
     await until(lambda: status() == "", "nothing is refused any more")
     await until(lambda: not spool.log, "its records are taken")
-    events = await house.core.database.records.node_events(limit=100)
+    events = await linked.core.database.records.node_events(limit=100)
     assert [event["event"] for event in events].count("preferences_refused") == 1
 
 
 async def test_with_the_core_away_the_last_good_set_stays_and_the_lag_is_unknown(
-    house: House,
+    linked: LinkedCluster,
 ) -> None:
     spool = MemorySpool()
-    await house.core.database.preferences.publish([route()], who="test")
-    shard = house.shard(spool)
-    await until(lambda: shard.link.status(now_s=house.core.clock.monotonic_s()).lag == 0, "lag 0")
+    await linked.core.database.preferences.publish([route()], who="test")
+    shard = linked.shard(spool)
+    await until(lambda: shard.link.status(now_s=linked.core.clock.monotonic_s()).lag == 0, "lag 0")
 
-    await house.core.link.stop(grace_s=0.1)
+    await linked.core.link.stop(grace_s=0.1)
 
     def status() -> tuple[bool, int | None]:
-        found = shard.link.status(now_s=house.core.clock.monotonic_s())
+        found = shard.link.status(now_s=linked.core.clock.monotonic_s())
         return found.connected, found.lag
 
     await until(lambda: status() == (False, None), "unknown")
     assert spool.preferences.route("acme.example") is not None
-    age_s = shard.link.status(now_s=house.core.clock.monotonic_s() + 1000.0).age_s
+    age_s = shard.link.status(now_s=linked.core.clock.monotonic_s() + 1000.0).age_s
     assert age_s is not None
     assert age_s > 1000.0
 
 
-async def test_a_core_that_was_put_back_without_a_new_epoch_is_refused(house: House) -> None:
-    publish = house.core.database.preferences.publish
+async def test_a_core_that_was_put_back_without_a_new_epoch_is_refused(
+    linked: LinkedCluster,
+) -> None:
+    publish = linked.core.database.preferences.publish
     spool = MemorySpool()
-    epoch = house.core.database.epoch
+    epoch = linked.core.database.epoch
     for name in ("a.example", "b.example", "c.example"):
         await publish([route(name)], who="test")
-    shard = house.shard(spool)
+    shard = linked.shard(spool)
     await until(lambda: revision_of(spool) == 3, "applied")
     await shard.stop()
 
     ahead = spool.preferences.position.__class__(epoch, 9)
     spool.preferences = spool.preferences.applied([], position=ahead)
-    house.shard(spool)
+    linked.shard(spool)
 
     def refused() -> bool:
-        found = house.core.link.fleet.node("lon1", now_s=house.core.clock.monotonic_s()).refused
+        found = linked.core.link.fleet.node("lon1", now_s=linked.core.clock.monotonic_s()).refused
         return found is not None and "lost changes" in found.reason
 
     await until(refused, "refused")
     assert revision_of(spool) == 9
 
-    await house.core.database.renew_epoch(who="test")
+    await linked.core.database.renew_epoch(who="test")
     await until(lambda: spool.preferences.position.epoch.generation == 2, "the new epoch")
-    assert revision_of(spool) == house.core.database.preferences.position.revision
+    assert revision_of(spool) == linked.core.database.preferences.position.revision
 
 
 # --- records ------------------------------------------------------------------------------------
 
 
-async def test_records_arrive_once_over_restarts_of_both_ends(house: House) -> None:
-    spool = await house.spool()
-    shard = house.shard(spool)
+async def test_records_arrive_once_over_restarts_of_both_ends(linked: LinkedCluster) -> None:
+    spool = await linked.spool()
+    shard = linked.shard(spool)
 
     for round_ in range(3):
         for _ in range(200):
             await spool.note(NotAcceptingRecord(reason=str(round_), cause=""))
         if round_ == 0:
-            await house.restart_core()
+            await linked.restart_core()
         if round_ == 1:
             await shard.stop()
-            shard = house.shard(spool)
+            shard = linked.shard(spool)
 
     await until(lambda: spool.backlog_sizes()[0] == 0, "all acknowledged")
-    events = await house.core.database.records.node_events(limit=10_000)
+    events = await linked.core.database.records.node_events(limit=10_000)
     mine = [event for event in events if event["event"] == "not_accepting"]
     assert len(mine) == 600
     assert sorted({event["reason"] for event in mine}) == ["0", "1", "2"]
 
 
-async def test_a_spool_that_was_put_back_is_told_and_its_records_stay(house: House) -> None:
+async def test_a_spool_that_was_put_back_is_told_and_its_records_stay(
+    linked: LinkedCluster,
+) -> None:
     spool = MemorySpool()
-    shard = house.shard(spool)
+    shard = linked.shard(spool)
     for _ in range(5):
         spool.record("accepting")
     await until(lambda: not spool.log, "acknowledged")
@@ -291,10 +297,12 @@ async def test_a_spool_that_was_put_back_is_told_and_its_records_stay(house: Hou
 
     spool.sequence = 2  # an older copy of the spool
     spool.record("accepting")
-    shard = house.shard(spool)
+    shard = linked.shard(spool)
 
     def told() -> bool:
-        problems = house.core.link.fleet.node("lon1", now_s=house.core.clock.monotonic_s()).problems
+        problems = linked.core.link.fleet.node(
+            "lon1", now_s=linked.core.clock.monotonic_s()
+        ).problems
         return any("older state" in problem for problem in problems)
 
     await until(told, "the fleet shows it")
@@ -302,27 +310,27 @@ async def test_a_spool_that_was_put_back_is_told_and_its_records_stay(house: Hou
 
 
 async def test_a_core_that_lost_its_end_gets_what_is_left_and_the_gap_is_told(
-    house: House,
+    linked: LinkedCluster,
 ) -> None:
     spool = MemorySpool()
     spool.sequence = 40  # forty records were confirmed to a core that was put back since
     spool.record("accepting")
-    house.shard(spool)
+    linked.shard(spool)
 
     await until(lambda: not spool.log, "acknowledged")
-    events = await house.core.database.records.node_events(limit=1000)
+    events = await linked.core.database.records.node_events(limit=1000)
     assert [event["event"] for event in events].count("gap") == 40
     assert [event["event"] for event in events].count("accepting") == 1
-    problems = house.core.link.fleet.node("lon1", now_s=house.core.clock.monotonic_s()).problems
+    problems = linked.core.link.fleet.node("lon1", now_s=linked.core.clock.monotonic_s()).problems
     assert "records 1 to 40" in problems[0]
 
 
-async def test_a_cloned_shard_is_fenced(house: House) -> None:
+async def test_a_cloned_shard_is_fenced(linked: LinkedCluster) -> None:
     old, new = MemorySpool(life=1), MemorySpool(life=2)
-    house.shard(new)
-    await until(lambda: house.core.link.fleet.connected() == [("lon1", 0)], "the newer life")
+    linked.shard(new)
+    await until(lambda: linked.core.link.fleet.connected() == [("lon1", 0)], "the newer life")
 
-    clone = house.shard(old)
+    clone = linked.shard(old)
     old.record("accepting")
 
     def fenced() -> bool:
@@ -339,63 +347,63 @@ async def test_a_cloned_shard_is_fenced(house: House) -> None:
 
 @pytest.mark.parametrize("size", [0, 40, 262_144, 900_000])
 async def test_a_quarantined_message_arrives_whole_and_only_then_leaves_the_spool(
-    house: House, size: int
+    linked: LinkedCluster, size: int
 ) -> None:
-    spool = await house.spool()
+    spool = await linked.spool()
     body = bytes(n % 251 for n in range(size))
     message = await quarantine(spool, body)
-    house.shard(spool)
+    linked.shard(spool)
 
     await until(lambda: spool.backlog_sizes()[1] == 0, "taken")
-    case = await house.core.custody.case(message)
+    case = await linked.core.custody.case(message)
     assert case is not None
     assert case.state == "held"
     assert case.told.head == b"X-BorderScout: id=1\r\n"
     assert case.told.recipients == ("x@acme.example",)
     taken = b""
     while len(taken) < size:
-        taken += await house.core.custody.read(message, len(taken), 1 << 20)
+        taken += await linked.core.custody.read(message, len(taken), 1 << 20)
     assert taken == body
 
 
-async def test_an_upload_goes_on_over_a_restart_of_the_core(house: House) -> None:
-    spool = await house.spool()
+async def test_an_upload_goes_on_over_a_restart_of_the_core(linked: LinkedCluster) -> None:
+    spool = await linked.spool()
     bodies = [bytes([n]) * 700_000 for n in range(1, 13)]
-    house.shard(spool)
+    linked.shard(spool)
     messages = [await quarantine(spool, body) for body in bodies]
 
     await until(lambda: spool.backlog_sizes()[1] < len(bodies), "some are taken")
-    await house.restart_core()
+    await linked.restart_core()
 
     await until(lambda: spool.backlog_sizes()[1] == 0, "all are taken")
     for message, body in zip(messages, bodies, strict=True):
-        assert await house.core.custody.read(message, 0, 1 << 20) == body
+        assert await linked.core.custody.read(message, 0, 1 << 20) == body
 
 
-async def test_a_large_upload_does_not_hold_up_preferences(house: House) -> None:
-    spool = await house.spool()
-    house.shard(spool)
+async def test_a_large_upload_does_not_hold_up_preferences(linked: LinkedCluster) -> None:
+    spool = await linked.spool()
+    linked.shard(spool)
     for n in range(1, 9):
         await quarantine(spool, bytes([n]) * 4_000_000)
 
-    await house.core.database.preferences.publish([route()], who="test")
+    await linked.core.database.preferences.publish([route()], who="test")
 
     await until(lambda: revision_of(spool) == 1, "applied")
     assert spool.backlog_sizes()[1] > 0  # the bodies were still on their way
 
 
-async def test_a_release_clicked_twice_comes_back_once(house: House) -> None:
-    spool = await house.spool()
+async def test_a_release_clicked_twice_comes_back_once(linked: LinkedCluster) -> None:
+    spool = await linked.spool()
     body = b"Subject: hello\r\n\r\n" + bytes(600_000)
     message = await quarantine(spool, body)
-    shard = house.shard(spool)
+    shard = linked.shard(spool)
     await until(lambda: spool.backlog_sizes()[1] == 0, "taken by the core")
 
-    first = await house.core.releases.request(message, who="test")
-    second = await house.core.releases.request(message, who="test")
+    first = await linked.core.releases.request(message, who="test")
+    second = await linked.core.releases.request(message, who="test")
 
     async def done() -> bool:
-        found = await house.core.releases.release(first.id)
+        found = await linked.core.releases.release(first.id)
         return found is not None and found.state == "done"
 
     await until(done, "done")
@@ -411,22 +419,24 @@ async def test_a_release_clicked_twice_comes_back_once(house: House) -> None:
         assert held.read(0, len(body)) == body
 
 
-async def test_a_release_whose_shard_is_full_is_taken_once_there_is_room(house: House) -> None:
-    spool = await house.spool()
+async def test_a_release_whose_shard_is_full_is_taken_once_there_is_room(
+    linked: LinkedCluster,
+) -> None:
+    spool = await linked.spool()
     message = await quarantine(spool, b"hello")
-    shard = house.shard(spool)
+    shard = linked.shard(spool)
     await until(lambda: spool.backlog_sizes()[1] == 0, "taken by the core")
     await shard.stop()
     full = MemorySpool(life=1)
     full.incarnation = spool.incarnation
     full.is_full = True
-    again = house.shard(full)
-    await until(lambda: house.core.link.fleet.connected() != [], "connected")
+    again = linked.shard(full)
+    await until(lambda: linked.core.link.fleet.connected() != [], "connected")
 
-    release = await house.core.releases.request(message, who="test")
+    release = await linked.core.releases.request(message, who="test")
 
     async def claimed() -> bool:
-        found = await house.core.releases.release(release.id)
+        found = await linked.core.releases.release(release.id)
         return found is not None and found.state == "claimed"
 
     await until(claimed, "claimed")
@@ -437,11 +447,11 @@ async def test_a_release_whose_shard_is_full_is_taken_once_there_is_room(house: 
 
 
 async def test_a_body_that_is_not_the_released_one_is_never_delivered(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    linked: LinkedCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spool = await house.spool()
+    spool = await linked.spool()
     message = await quarantine(spool, b"hello")
-    shard = house.shard(spool)
+    shard = linked.shard(spool)
     await until(lambda: spool.backlog_sizes()[1] == 0, "taken by the core")
     reads: list[int] = []
 
@@ -449,33 +459,33 @@ async def test_a_body_that_is_not_the_released_one_is_never_delivered(
         reads.append(offset)
         return b"HELLO"[offset:]
 
-    monkeypatch.setattr(house.core.releases, "read", other_octets)
-    release = await house.core.releases.request(message, who="test")
+    monkeypatch.setattr(linked.core.releases, "read", other_octets)
+    release = await linked.core.releases.request(message, who="test")
 
     await until(lambda: len(reads) >= 3, "offered and fetched again and again")
     assert shard.released == []
     assert not spool.release_is_known(release.id)
 
 
-async def test_a_flush_reaches_every_connected_shard(house: House) -> None:
-    shards = [house.shard(MemorySpool(shard=number), shards=2) for number in (0, 1)]
-    await until(lambda: len(house.core.link.fleet.connected()) == 2, "connected")
+async def test_a_flush_reaches_every_connected_shard(linked: LinkedCluster) -> None:
+    shards = [linked.shard(MemorySpool(shard=number), shards=2) for number in (0, 1)]
+    await until(lambda: len(linked.core.link.fleet.connected()) == 2, "connected")
 
-    told = house.core.link.flush("mail.acme.example:25")
+    told = linked.core.link.flush("mail.acme.example:25")
 
     assert told == 2
     await until(lambda: all(s.flushed == ["mail.acme.example:25"] for s in shards), "flushed")
-    assert house.core.link.flush(node="fra1") == 0
+    assert linked.core.link.flush(node="fra1") == 0
 
 
 async def test_a_second_link_of_the_same_shard_replaces_what_a_cut_left_behind(
-    house: House,
+    linked: LinkedCluster,
 ) -> None:
     spool = MemorySpool()
-    first = house.shard(spool)
+    first = linked.shard(spool)
     await until(lambda: first.link.status(now_s=0.0).connected, "connected")
 
-    second = house.shard(spool)
+    second = linked.shard(spool)
 
     await until(lambda: second.link.status(now_s=0.0).connected, "the second")
     failures = first.link.status(now_s=0.0).problems
@@ -483,10 +493,10 @@ async def test_a_second_link_of_the_same_shard_replaces_what_a_cut_left_behind(
 
 
 async def test_a_renewed_certificate_is_used_by_a_new_channel_without_a_restart(
-    house: House, tmp_path: Path, certificates: Certificates
+    linked: LinkedCluster, tmp_path: Path, certificates: Certificates
 ) -> None:
     spool = MemorySpool()
-    shard = house.shard(spool)
+    shard = linked.shard(spool)
     await until(lambda: shard.link.status(now_s=0.0).connected, "connected")
     renewed = Certificates(tmp_path / "renewed")
     for role, name in (("core", "core"), ("satellite", "lon1")):
@@ -505,17 +515,17 @@ async def test_a_renewed_certificate_is_used_by_a_new_channel_without_a_restart(
         patch.setattr(rpc, "open_channel", open_channel)
         await until(lambda: bool(opened), "a new channel")
 
-    await house.core.database.preferences.publish([route()], who="test")
+    await linked.core.database.preferences.publish([route()], who="test")
 
     await until(lambda: revision_of(spool) == 1, "applied over the new channel")
     assert shard.link.status(now_s=0.0).connected
 
 
 async def test_who_holds_mail_is_told_when_another_site_has_reached_the_server(
-    house: House,
+    linked: LinkedCluster,
 ) -> None:
-    away = house.shard(MemorySpool("lon1", 0))
-    elsewhere = house.shard(MemorySpool("lon1", 1))
+    away = linked.shard(MemorySpool("lon1", 0))
+    elsewhere = linked.shard(MemorySpool("lon1", 1))
     held = HoldReport(
         customer="acme",
         destination="acme.example",
@@ -527,9 +537,9 @@ async def test_who_holds_mail_is_told_when_another_site_has_reached_the_server(
         expires_us=1,
     )
     away.told = NodeReport(holds=(held,))
-    await until(lambda: len(house.core.holds("lon1")) == 1, "the core knows of the hold")
+    await until(lambda: len(linked.core.holds("lon1")) == 1, "the core knows of the hold")
 
-    house.shard(MemorySpool("fra1", 0)).told = NodeReport(reached=("acme.example",))
+    linked.shard(MemorySpool("fra1", 0)).told = NodeReport(reached=("acme.example",))
 
     await until(lambda: away.hinted[:1] == ["acme.example"], "a hint comes")
     assert elsewhere.hinted == [], "it holds nothing for that customer"

@@ -29,7 +29,7 @@ EICAR = "eicar-in-zip"
 
 
 @dataclass(frozen=True)
-class House:
+class ScanningNode:
     """A cluster of one node whose one engine is a clamd."""
 
     cluster: Cluster
@@ -60,7 +60,9 @@ def clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clamd]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory, clamd: Clamd) -> AsyncIterator[House]:
+async def node(
+    tmp_path_factory: pytest.TempPathFactory, clamd: Clamd
+) -> AsyncIterator[ScanningNode]:
     folder = tmp_path_factory.mktemp("before")
     engine = {"name": "clamav", "kind": "clamd", "address": clamd.address}
     async with Sink() as sink:
@@ -70,16 +72,16 @@ async def house(tmp_path_factory: pytest.TempPathFactory, clamd: Clamd) -> Async
             customers=[customer("fjord", [f"127.0.0.1:{sink.port}"], "fjord.example")],
         )
         async with cluster(folder, tree, settings={NODE: {"waiting_retry_s": 0.5}}) as running:
-            made = House(running, sink, clamd, folder)
+            made = ScanningNode(running, sink, clamd, folder)
             await made.policy("scan=before", "virus=reject", "scan_budget_s=20")
             yield made
 
 
 async def test_a_virus_is_refused_to_its_sender_and_explained_and_nothing_is_kept(
-    house: House,
+    node: ScanningNode,
 ) -> None:
-    sent = await house.send("virus@fjord.example", corpus.message(EICAR))
-    (known,) = await house.cluster.ended("virus@fjord.example")
+    sent = await node.send("virus@fjord.example", corpus.message(EICAR))
+    (known,) = await node.cluster.ended("virus@fjord.example")
 
     assert sent.final_reply == "550 5.7.1 Message refused: a virus was found in it"
     assert [event["event"] for event in known["events"]] == [
@@ -92,23 +94,23 @@ async def test_a_virus_is_refused_to_its_sender_and_explained_and_nothing_is_kep
     assert recipient["state"] == "rejected"
     assert "Eicar" in recipient["reason"]
     assert known["sender"] == SENDER
-    assert house.arrived("virus@fjord.example") == 0
-    assert await house.cluster.quarantine() == []
+    assert node.arrived("virus@fjord.example") == 0
+    assert await node.cluster.quarantine() == []
 
 
-async def test_clean_mail_is_accepted_and_delivered_once(house: House) -> None:
-    sent = await house.send("clean@fjord.example", message())
-    (known,) = await house.cluster.ended("clean@fjord.example")
+async def test_clean_mail_is_accepted_and_delivered_once(node: ScanningNode) -> None:
+    sent = await node.send("clean@fjord.example", message())
+    (known,) = await node.cluster.ended("clean@fjord.example")
 
     assert sent.final_reply.startswith("250 2.0.0")
     assert known["recipients"][0]["state"] == "delivered"
-    assert house.arrived("clean@fjord.example") == 1
+    assert node.arrived("clean@fjord.example") == 1
     assert [event["event"] for event in known["events"]].count("scanned") == 1
 
 
-async def test_a_large_message_is_scanned_from_its_file(house: House) -> None:
-    sent = await house.send("large@fjord.example", corpus.message("line-of-900-kilobytes"))
-    (known,) = await house.cluster.ended("large@fjord.example")
+async def test_a_large_message_is_scanned_from_its_file(node: ScanningNode) -> None:
+    sent = await node.send("large@fjord.example", corpus.message("line-of-900-kilobytes"))
+    (known,) = await node.cluster.ended("large@fjord.example")
 
     assert sent.final_reply.startswith("250 2.0.0")
     assert known["recipients"][0]["state"] == "delivered"
@@ -116,29 +118,29 @@ async def test_a_large_message_is_scanned_from_its_file(house: House) -> None:
 
 
 async def test_with_clamd_gone_mail_is_accepted_waits_and_is_judged_when_it_is_back(
-    house: House,
+    node: ScanningNode,
 ) -> None:
-    house.clamd.stop()
+    node.clamd.stop()
     try:
-        sent = await house.send("gone@fjord.example", corpus.message(EICAR))
+        sent = await node.send("gone@fjord.example", corpus.message(EICAR))
     finally:
-        house.clamd.start()
-    (known,) = await house.cluster.ended("gone@fjord.example")
+        node.clamd.start()
+    (known,) = await node.cluster.ended("gone@fjord.example")
 
     assert sent.final_reply.startswith("250 2.0.0")
     assert known["recipients"][0]["state"] == "quarantined"
     assert "acts as quarantine" in known["recipients"][0]["reason"]
 
 
-async def test_a_clamd_that_hangs_costs_a_sender_its_budget_and_no_more(house: House) -> None:
-    await house.policy("scan_budget_s=0.1")
-    house.clamd.freeze()
+async def test_a_clamd_that_hangs_costs_a_sender_its_budget_and_no_more(node: ScanningNode) -> None:
+    await node.policy("scan_budget_s=0.1")
+    node.clamd.freeze()
     try:
-        sent = await house.send("hangs@fjord.example", corpus.message(EICAR))
+        sent = await node.send("hangs@fjord.example", corpus.message(EICAR))
     finally:
-        house.clamd.thaw()
-    (known,) = await house.cluster.ended("hangs@fjord.example")
+        node.clamd.thaw()
+    (known,) = await node.cluster.ended("hangs@fjord.example")
 
     assert sent.final_reply.startswith("250 2.0.0")
     assert known["recipients"][0]["state"] == "quarantined"
-    await house.policy("scan_budget_s=20")
+    await node.policy("scan_budget_s=20")

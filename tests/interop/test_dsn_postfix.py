@@ -23,13 +23,13 @@ from common.states import State
 from satellite.delivery.decisions.routing import Lookup, LookupResult
 from satellite.delivery.worker import Delivery
 from satellite.spool.store import Spool
+from tests.support.delivery.delivery_room import DeliveryRoom, TableResolver, route, settings
 from tests.support.network.authority import Authority
 from tests.support.smtp.delivery_status import read_status
 from tests.support.smtp.entrance import entrance
 from tests.support.smtp.next_hop import NextHop
 from tests.support.smtp.postfix import postfix
 from tests.support.smtp.sink import Arrival, Sink
-from tests.unit.satellite.delivery.conftest import House, TableResolver, route, settings
 
 pytestmark = [pytest.mark.interop, pytest.mark.integration]
 
@@ -41,7 +41,7 @@ DATA = b"From: <a@sender.example>\r\nSubject: hello\r\nMessage-ID: <1@s>\r\n\r\n
 @contextlib.asynccontextmanager
 async def house_with(
     folder: Path, *documents: Document, smarthost: str = "", authorities: str = ""
-) -> AsyncIterator[House]:
+) -> AsyncIterator[DeliveryRoom]:
     """Run a delivery room with these preferences, in real time."""
     clock: Any = SystemClock()
     spool = await Spool.open(folder / "spool", node="lon1", shard=0, clock=clock)
@@ -54,18 +54,18 @@ async def house_with(
         resolver=resolver,
         registry=CollectorRegistry(),
     )
-    house = House(spool, clock, delivery)
-    await house.set_routes(*documents)
+    room = DeliveryRoom(spool, clock, delivery)
+    await room.set_routes(*documents)
     async with asyncio.TaskGroup() as group:
         group.create_task(delivery.run())
         try:
-            yield house
+            yield room
         finally:
             await delivery.close()
     await spool.close()
 
 
-async def until(house: House, claim: Any) -> None:
+async def until(room: DeliveryRoom, claim: Any) -> None:
     async with asyncio.timeout(60):
         while not claim():
             await asyncio.sleep(0.02)
@@ -109,16 +109,16 @@ async def test_postfix_tells_of_success_what_we_passed_on_to_it(tmp_path: Path) 
             "relay_transport = discard:",
             f"default_transport = smtp:[127.0.0.1]:{sink.port}",
         ) as port,
-        house_with(tmp_path, acme(port)) as house,
-        entrance(house) as address,
+        house_with(tmp_path, acme(port)) as room,
+        entrance(room) as address,
     ):
         asked = ["NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;first+2Btag@old.example"]
         recipients = [(X, asked), (Y, ["NOTIFY=NEVER"])]
         await asyncio.to_thread(hand_over, address, recipients, "RET=HDRS", "ENVID=QQ+2B314")
         (arrival,) = await sink.wait_for(1)
-        await until(house, lambda: not house.unfinished())
+        await until(room, lambda: not room.unfinished())
 
-        assert not house.events("bounce_made")
+        assert not room.events("bounce_made")
     message, groups = status_of(arrival)
     assert arrival.recipients == (SENDER,)
     assert message["Original-Envelope-Id"] == "QQ+314"
@@ -132,13 +132,13 @@ async def test_without_dsn_at_the_next_hop_we_say_that_it_was_passed_on(tmp_path
     async with (
         NextHop() as hop,
         Sink() as sink,
-        house_with(tmp_path, acme(hop.port), smarthost=f"127.0.0.1:{sink.port}") as house,
-        entrance(house) as address,
+        house_with(tmp_path, acme(hop.port), smarthost=f"127.0.0.1:{sink.port}") as room,
+        entrance(room) as address,
     ):
         recipients = [(X, ["NOTIFY=SUCCESS"]), (Y, [])]
         await asyncio.to_thread(hand_over, address, recipients, "ENVID=abc")
         (arrival,) = await sink.wait_for(1)
-        await until(house, lambda: not house.unfinished())
+        await until(room, lambda: not room.unfinished())
 
     status = read_status(arrival.data)
     assert status.message["Original-Envelope-Id"] == "abc"
@@ -153,12 +153,12 @@ async def test_postfix_passes_our_dsn_on_as_one(tmp_path: Path) -> None:
         Sink() as sink,
         postfix(f"default_transport = smtp:[127.0.0.1]:{sink.port}") as port,
         NextHop(RCPT=b"550 5.1.1 No user\r\n") as hop,
-        house_with(tmp_path, acme(hop.port), smarthost=f"127.0.0.1:{port}") as house,
-        entrance(house) as address,
+        house_with(tmp_path, acme(hop.port), smarthost=f"127.0.0.1:{port}") as room,
+        entrance(room) as address,
     ):
         await asyncio.to_thread(hand_over, address, [(X, ["NOTIFY=FAILURE"])], "RET=FULL")
         (arrival,) = await sink.wait_for(1)
-        await until(house, lambda: not house.unfinished())
+        await until(room, lambda: not room.unfinished())
 
     _, (group,) = status_of(arrival)
     assert (group["Action"], group["Status"]) == ("failed", "5.1.1")
@@ -169,8 +169,8 @@ async def test_postfix_passes_our_dsn_on_as_one(tmp_path: Path) -> None:
 async def test_what_postfix_passes_on_to_us_comes_into_the_envelope(tmp_path: Path) -> None:
     async with (
         NextHop(RCPT=b"451 4.3.0 Later\r\n") as hop,
-        house_with(tmp_path, acme(hop.port)) as house,
-        entrance(house) as (host, ours),
+        house_with(tmp_path, acme(hop.port)) as room,
+        entrance(room) as (host, ours),
         postfix(
             "relay_domains = acme.example", f"relay_transport = smtp:[{host}]:{ours}"
         ) as theirs,
@@ -179,8 +179,8 @@ async def test_what_postfix_passes_on_to_us_comes_into_the_envelope(tmp_path: Pa
         recipients = [(X, asked), (Y, [])]
         acceptance = ("127.0.0.1", theirs)
         await asyncio.to_thread(hand_over, acceptance, recipients, "RET=FULL", "ENVID=QQ+2B314")
-        await until(house, lambda: len(house.results("deferred")) == 2)
-        (stored,) = house.unfinished()
+        await until(room, lambda: len(room.results("deferred")) == 2)
+        (stored,) = room.unfinished()
 
     envelope = stored.envelope
     assert (envelope.returned, envelope.envelope_id) == (Return.FULL, "QQ+2B314")
@@ -215,19 +215,19 @@ async def test_postfix_gets_mail_under_tls_as_the_policy_says(
             f"smtpd_tls_chain_files = {certificate}",
             "smtpd_tls_received_header = yes",
         ) as port,
-        house_with(tmp_path, acme(port), tls(policy), authorities=str(authority.path)) as house,
-        entrance(house) as address,
+        house_with(tmp_path, acme(port), tls(policy), authorities=str(authority.path)) as room,
+        entrance(room) as address,
     ):
         await asyncio.to_thread(hand_over, address, [(X, [])])
         if is_delivered:
             (arrival,) = await sink.wait_for(1)
-            await until(house, lambda: not house.unfinished())
-            record = house.events("attempted")[0][1]
+            await until(room, lambda: not room.unfinished())
+            record = room.events("attempted")[0][1]
             assert record["tls"].startswith("TLSv1.3 ")
             assert record["tls_verified"] is (policy == "verified")
             assert b"(using TLSv1.3 with cipher" in arrival.data
         else:
-            await until(house, lambda: house.results("held"))
-            assert "not valid for 'mail.acme.example'" in house.results("held")[X]["reason"]
-            assert house.states(house.unfinished()[0].id) == [State.HELD]
+            await until(room, lambda: room.results("held"))
+            assert "not valid for 'mail.acme.example'" in room.results("held")[X]["reason"]
+            assert room.states(room.unfinished()[0].id) == [State.HELD]
             assert sink.arrivals == []

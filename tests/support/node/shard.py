@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pytest
-
-from common.envelope import Envelope
-from common.ids import MessageId
 from common.settings.satellite import SatelliteSettings
 from satellite.node.channel import JsonObject
 from satellite.node.parent import Worker, Workers
 from satellite.node.question import ErrorAnswer, Question, question_json, read_answer
-from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.node.spawning import nobody
 
 DEADLINE_S = 20.0  # for anything that a test waits for; never reached when all is well
-TRACE = b"Received: from client.example by mx1.scout.example\r\n"
-SMALL = b"Subject: hi\r\nMessage-ID: <1@sender.example>\r\n\r\nhello\r\n"
 
 AnswerT = TypeVar("AnswerT")
-
-OpenSpool = Callable[[], Awaitable[Spool]]
 
 
 async def until(holds: Callable[[], bool | Awaitable[bool]], what: str) -> None:
@@ -109,43 +100,3 @@ def workers_of(*answering: AnsweringWorker, state: Path = Path("none")) -> Worke
     )
     made.all = list(answering)
     return made
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-async def open_spool(tmp_path: Path, clock: FakeClock) -> AsyncIterator[OpenSpool]:
-    opened: list[Spool] = []
-
-    async def again() -> Spool:
-        while opened:
-            await opened.pop().close()
-        opened.append(await Spool.open(tmp_path / "shard-0", node="lon1", shard=0, clock=clock))
-        return opened[0]
-
-    (tmp_path / "shard-0").mkdir()
-    yield again
-    for spool in opened:
-        await spool.close()
-
-
-@pytest.fixture
-async def spool(open_spool: OpenSpool) -> Spool:
-    return await open_spool()
-
-
-async def accept(spool: Spool, *to: str, body: bytes = SMALL) -> MessageId:
-    """Return the id of a message that the spool has durably."""
-    entry = spool.begin()
-    entry.write(body)
-    envelope = Envelope(
-        client_address="192.0.2.7",
-        helo="client.example",
-        sender="a@sender.example",
-        recipients=to or ("x@acme.example",),
-    )
-    await entry.commit(envelope=envelope, trace=TRACE)
-    return entry.id

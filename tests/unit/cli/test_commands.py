@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from cli.main import app
 from docs.generate.commands import Command, commands, reference
-from tests.unit.cli.conftest import Shell
+from tests.support.cli.shell import Shell
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "cli.md"
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import typer
 
+from tests.support.cli.shell import Shell
 from tests.support.core.face import Face
 from tests.support.core.rooms import accepted, document, ended, identity, made_id, record, route
-from tests.unit.cli.conftest import Shell
 
 HOSTILE = "Hi \x1b[2J\x9b31m\u202e\r\n[red]x[/red] :smile:"
 ONE, TWO = made_id(1), made_id(2)

@@ -22,11 +22,11 @@ from satellite.node.channel import JsonObject
 from satellite.node.parent import Workers
 from satellite.node.question import Question, question_json, read_answer
 from satellite.spool.store import Spool
+from tests.support.cli.shell import Said, Shell
 from tests.support.clock import FakeClock
 from tests.support.core.face import Face
-from tests.unit.cli.conftest import Said, Shell
-from tests.unit.cli.test_doctor import sound_node
-from tests.unit.satellite.delivery.conftest import House, TableResolver, route, settings
+from tests.support.delivery.delivery_room import DeliveryRoom, TableResolver, route, settings
+from tests.support.node.sound_node import sound_node
 
 X = "x@acme.example"
 NOBODY = "127.0.0.1:1"  # refused at once
@@ -63,44 +63,44 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def room(tmp_path: Path) -> AsyncIterator[DeliveryRoom]:
     clock = FakeClock()
     spool = await Spool.open(tmp_path / "shard", node="lon1", shard=0, clock=clock)
     delivery = Delivery(
         spool, settings(), clock, resolver=TableResolver(), registry=CollectorRegistry()
     )
-    house = House(spool, clock, delivery)
-    await house.set_routes(route("acme.example", NOBODY))
+    room = DeliveryRoom(spool, clock, delivery)
+    await room.set_routes(route("acme.example", NOBODY))
     running = asyncio.create_task(delivery.run())
-    yield house
+    yield room
     await delivery.close()
     await asyncio.wait({running}, timeout=10)
     await spool.close()
 
 
 @pytest.fixture
-async def shard(house: House, config: Path) -> AsyncIterator[OneShard]:
-    made = OneShard(house.spool, house.clock, house.delivery)
+async def shard(room: DeliveryRoom, config: Path) -> AsyncIterator[OneShard]:
+    made = OneShard(room.spool, room.clock, room.delivery)
     control = ControlSocket(cast("Workers", made), config.parent / "state")
     await control.start()
     yield made
     await control.stop()
 
 
-async def queued(house: House) -> MessageId:
-    await house.clock.advance(0.002)  # so that ids are in order
-    return await house.accept(X, sending=False, offer=False)
+async def queued(room: DeliveryRoom) -> MessageId:
+    await room.clock.advance(0.002)  # so that ids are in order
+    return await room.accept(X, sending=False, offer=False)
 
 
-async def damaged(house: House) -> MessageId:
-    message = await queued(house)
-    await house.spool.damage(message, "its body cannot be read")
+async def damaged(room: DeliveryRoom) -> MessageId:
+    message = await queued(room)
+    await room.spool.damage(message, "its body cannot be read")
     return message
 
 
-async def frozen(house: House) -> MessageId:
-    message = await queued(house)
-    await house.spool.freeze(message, "an operator asked")
+async def frozen(room: DeliveryRoom) -> MessageId:
+    message = await queued(room)
+    await room.spool.freeze(message, "an operator asked")
     return message
 
 
@@ -130,9 +130,9 @@ async def test_a_node_whose_mail_goes_its_way_is_well(
 
 
 async def test_damaged_mail_is_a_fault_with_its_ids_and_what_to_type_next(
-    shard: OneShard, house: House, shell: Shell, config: Path
+    shard: OneShard, room: DeliveryRoom, shell: Shell, config: Path
 ) -> None:
-    messages = [await damaged(house) for _ in range(2)]
+    messages = [await damaged(room) for _ in range(2)]
 
     said = await shell("doctor", "--config", config, "--json")
 
@@ -147,9 +147,9 @@ async def test_damaged_mail_is_a_fault_with_its_ids_and_what_to_type_next(
 
 
 async def test_of_very_many_only_some_are_named_and_the_rest_is_pointed_to(
-    shard: OneShard, house: House, shell: Shell, config: Path, monkeypatch: pytest.MonkeyPatch
+    shard: OneShard, room: DeliveryRoom, shell: Shell, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    messages = [await damaged(house) for _ in range(spool_checks.IDS_MAX + 1)]
+    messages = [await damaged(room) for _ in range(spool_checks.IDS_MAX + 1)]
 
     found = (await examined(shell, config))["damaged mail"]["found"]
 
@@ -167,9 +167,9 @@ async def test_of_very_many_only_some_are_named_and_the_rest_is_pointed_to(
 
 
 async def test_frozen_mail_is_a_note_and_no_fault(
-    shard: OneShard, house: House, shell: Shell, config: Path
+    shard: OneShard, room: DeliveryRoom, shell: Shell, config: Path
 ) -> None:
-    message = await frozen(house)
+    message = await frozen(room)
 
     said = await shell("doctor", "--config", config, "--json")
 
@@ -182,10 +182,10 @@ async def test_frozen_mail_is_a_note_and_no_fault(
 
 
 async def test_a_customer_that_is_away_is_a_note_with_since_when_and_why(
-    shard: OneShard, house: House, shell: Shell, config: Path
+    shard: OneShard, room: DeliveryRoom, shell: Shell, config: Path
 ) -> None:
-    message = await house.accept(X)
-    await house.until_state(message, State.HELD)
+    message = await room.accept(X)
+    await room.until_state(message, State.HELD)
 
     said = await shell("doctor", "--config", config, "--json")
 

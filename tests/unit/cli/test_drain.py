@@ -15,8 +15,8 @@ from satellite.node.channel import JsonObject
 from satellite.node.parent import Workers
 from satellite.node.question import Question, question_json, read_answer
 from satellite.overload.draining import is_marked
-from tests.unit.cli.conftest import Shell
-from tests.unit.cli.test_doctor import SETTINGS
+from tests.support.cli.shell import Shell
+from tests.support.node.sound_node import SETTINGS
 
 EMPTY: dict[str, Any] = {"left": [], "records": 0, "quarantine": 0, "is_idle": True}
 

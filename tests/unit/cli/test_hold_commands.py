@@ -11,9 +11,9 @@ import typer
 
 from cli import applied
 from common.reports import HoldReport
+from tests.support.cli.shell import Shell
 from tests.support.core.face import Face
 from tests.support.core.rooms import START_US, route
-from tests.unit.cli.conftest import Shell
 
 HOSTILE = "gone \x1b[2J\x9b31m\u202e\r\n[red]x[/red]"
 ACME = "acme.example"

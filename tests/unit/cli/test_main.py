@@ -14,9 +14,9 @@ from typer.exceptions import Abort
 
 from cli import main
 from common.errors import DiskFull, SettingsError
+from tests.support.cli.shell import Shell
 from tests.support.core.face import Face
 from tests.support.core.rooms import document
-from tests.unit.cli.conftest import Shell
 
 ROOT = Path(__file__).parents[3]
 

@@ -12,9 +12,9 @@ from satellite.console.control_socket import ControlSocket
 from satellite.node.channel import JsonObject
 from satellite.node.parent import Workers
 from satellite.node.question import Question, question_json, read_answer
+from tests.support.cli.shell import Shell
 from tests.support.core.rooms import made_id
-from tests.unit.cli.conftest import Shell
-from tests.unit.cli.test_doctor import SETTINGS
+from tests.support.node.sound_node import SETTINGS
 
 ONE, TWO = made_id(1), made_id(2)
 

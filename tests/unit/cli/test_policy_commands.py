@@ -11,9 +11,9 @@ import pytest
 from common.preferences import Document, Kind
 from common.preferences.documents import BODIES
 from core.preferences.ledger import documents_json
+from tests.support.cli.shell import Shell
 from tests.support.core.face import Face
 from tests.support.core.rooms import document, route
-from tests.unit.cli.conftest import Shell
 
 ENTRY = ("white", "domain/acme.example", "partner.example")
 

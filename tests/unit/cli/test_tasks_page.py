@@ -21,9 +21,9 @@ import pytest
 
 from common.reports import EngineReport, HoldReport
 from core.preferences.ledger import read_documents
+from tests.support.cli.shell import Shell
 from tests.support.core.face import Face
 from tests.support.core.rooms import accepted, identity, made_id, record
-from tests.unit.cli.conftest import Shell
 
 PAGE = Path(__file__).parents[3] / "docs" / "tasks.md"
 TASKS = 10

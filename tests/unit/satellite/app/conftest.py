@@ -1,7 +1,7 @@
-"""The fixtures of tests over a shard's spool."""
+"""A spool in a temporary folder, under a clock that tests move."""
 
 from __future__ import annotations
 
-from tests.support.node.shard import clock, open_spool, spool
+from tests.support.spool.open_spool import clock, open_spool, spool, spool_folder
 
-__all__ = ["clock", "open_spool", "spool"]
+__all__ = ["clock", "open_spool", "spool", "spool_folder"]

@@ -20,8 +20,9 @@ from satellite.spool.store import Spool
 from tests.support.core.preferences import at, preferences, route
 from tests.support.network.link import Certificates, satellite_settings
 from tests.support.network.ports import free_port
-from tests.support.node.shard import accept, until
+from tests.support.node.shard import until
 from tests.support.smtp.sink import Sink
+from tests.support.spool.open_spool import accept
 
 OpenShard = Callable[[], Awaitable[Shard]]
 

@@ -31,8 +31,9 @@ from tests.support.core.rooms import route
 from tests.support.network.link import Certificates, Core, satellite_settings
 from tests.support.network.ports import free_port
 from tests.support.node.family import is_alive
-from tests.support.node.shard import DEADLINE_S, accept, until
+from tests.support.node.shard import DEADLINE_S, until
 from tests.support.node.spawning import spawning
+from tests.support.spool.open_spool import accept
 
 pytestmark = pytest.mark.integration
 

@@ -32,7 +32,8 @@ from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement,
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.core.preferences import at, preferences, route
-from tests.support.node.shard import accept, settings
+from tests.support.node.shard import settings
+from tests.support.spool.open_spool import accept
 
 DAY_S = 86_400
 ACME, BETA = "x@acme.example", "x@beta.example"

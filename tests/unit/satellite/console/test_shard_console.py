@@ -39,8 +39,9 @@ from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.core.preferences import at, preferences, route
-from tests.support.node.shard import SMALL, accept, settings
+from tests.support.node.shard import settings
 from tests.support.spool.listening import listen
+from tests.support.spool.open_spool import SMALL, accept
 
 UNKNOWN = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 

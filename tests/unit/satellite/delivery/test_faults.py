@@ -13,8 +13,8 @@ from satellite.delivery.decisions.routing import Lookup, LookupResult
 from satellite.delivery.hop.client import transact
 from satellite.delivery.turns import attempt
 from satellite.delivery.turns.context import FAULT_PAUSE_S
+from tests.support.delivery.delivery_room import OpenRoom, TableResolver, route
 from tests.support.smtp.next_hop import NextHop
-from tests.unit.satellite.delivery.conftest import OpenHouse, TableResolver, route
 
 ACME = "x@acme.example"
 
@@ -24,11 +24,11 @@ def target(hop: NextHop) -> str:
 
 
 async def test_a_delivery_that_a_full_disk_kept_from_the_spool_is_not_done_again(
-    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+    open_room: OpenRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with NextHop() as hop:
-        house = await open_house(route("acme.example", target(hop)))
-        real, refused = house.spool.settle, asyncio.Event()
+        room = await open_room(route("acme.example", target(hop)))
+        real, refused = room.spool.settle, asyncio.Event()
 
         async def settle(*facts: Any, **more: Any) -> None:
             if not refused.is_set():
@@ -36,22 +36,22 @@ async def test_a_delivery_that_a_full_disk_kept_from_the_spool_is_not_done_again
                 raise DiskFull("the spool's disk is full")
             await real(*facts, **more)
 
-        monkeypatch.setattr(house.spool, "settle", settle)
-        message = await house.accept(ACME)
+        monkeypatch.setattr(room.spool, "settle", settle)
+        message = await room.accept(ACME)
         await refused.wait()
-        await house.clock.advance(FAULT_PAUSE_S + 1)
-        await house.until_ended(message)
+        await room.clock.advance(FAULT_PAUSE_S + 1)
+        await room.until_ended(message)
 
     assert len(hop.taken) == 1
-    assert house.results("ended")[ACME]["outcome"] == "delivered"
+    assert room.results("ended")[ACME]["outcome"] == "delivered"
 
 
 async def test_without_a_mark_on_disk_no_dot_leaves_and_the_next_turn_delivers(
-    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+    open_room: OpenRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with NextHop() as hop:
-        house = await open_house(route("acme.example", target(hop)))
-        real, refused = house.spool.mark_sending, asyncio.Event()
+        room = await open_room(route("acme.example", target(hop)))
+        real, refused = room.spool.mark_sending, asyncio.Event()
 
         async def mark(*facts: Any) -> None:
             if not refused.is_set():
@@ -59,24 +59,24 @@ async def test_without_a_mark_on_disk_no_dot_leaves_and_the_next_turn_delivers(
                 raise DiskFull("the spool's disk is full")
             await real(*facts)
 
-        monkeypatch.setattr(house.spool, "mark_sending", mark)
-        message = await house.accept(ACME, sending=False)
+        monkeypatch.setattr(room.spool, "mark_sending", mark)
+        message = await room.accept(ACME, sending=False)
         await refused.wait()
         await hop.until(lambda: hop.open_sessions == 0 and hop.sessions == 1)
         assert hop.taken == []
-        assert house.states(message) == [State.QUEUED]
-        await house.clock.settle()
-        await house.clock.advance(FAULT_PAUSE_S + 1)
-        await house.until_ended(message)
+        assert room.states(message) == [State.QUEUED]
+        await room.clock.settle()
+        await room.clock.advance(FAULT_PAUSE_S + 1)
+        await room.until_ended(message)
 
     assert len(hop.taken) == 1
 
 
 async def test_a_fault_after_the_dot_is_possibly_delivered(
-    open_house: OpenHouse, monkeypatch: pytest.MonkeyPatch
+    open_room: OpenRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with NextHop() as hop:
-        house = await open_house(route("acme.example", target(hop)))
+        room = await open_room(route("acme.example", target(hop)))
         real, failed = transact, asyncio.Event()
 
         async def broken_once(*facts: Any, **more: Any) -> Any:
@@ -87,42 +87,42 @@ async def test_a_fault_after_the_dot_is_possibly_delivered(
             return answers
 
         monkeypatch.setattr(attempt, "transact", broken_once)
-        message = await house.accept(ACME)
+        message = await room.accept(ACME)
         await failed.wait()
-        await house.clock.settle()
-        await house.clock.advance(FAULT_PAUSE_S + 1)
-        await house.until(lambda: house.events("possibly_delivered"))
-        await house.clock.advance(120)
-        await house.until_ended(message)
+        await room.clock.settle()
+        await room.clock.advance(FAULT_PAUSE_S + 1)
+        await room.until(lambda: room.events("possibly_delivered"))
+        await room.clock.advance(120)
+        await room.until_ended(message)
 
     assert len(hop.taken) == 2
 
 
 async def test_one_customers_dead_server_does_not_hold_up_another(
-    open_house: OpenHouse, resolver: TableResolver
+    open_room: OpenRoom, resolver: TableResolver
 ) -> None:
     resolver.hosts["slow.acme.example"] = Lookup(LookupResult.FAILED)
     async with NextHop() as hop:
-        house = await open_house(
+        room = await open_room(
             route("acme.example", "slow.acme.example:25"), route("globex.example", target(hop))
         )
         for _ in range(30):
-            await house.accept(ACME)
-        message = await house.accept("y@globex.example")
-        await house.until_ended(message)
+            await room.accept(ACME)
+        message = await room.accept("y@globex.example")
+        await room.until_ended(message)
 
     assert len(hop.taken) == 1
 
 
-async def test_everything_is_offered_again_after_a_restart(open_house: OpenHouse) -> None:
+async def test_everything_is_offered_again_after_a_restart(open_room: OpenRoom) -> None:
     async with NextHop(MAIL=b"451 4.3.0 Later\r\n") as hop:
-        house = await open_house(route("acme.example", target(hop)))
-        message = await house.accept(ACME)
-        await house.until_state(message, State.DEFERRED)
+        room = await open_room(route("acme.example", target(hop)))
+        message = await room.accept(ACME)
+        await room.until_state(message, State.DEFERRED)
 
-        house = await open_house()
+        room = await open_room()
         hop.script["MAIL"] = b"250 Ok\r\n"
-        for found in house.spool.backlog.deliver:
-            house.delivery.offer(found)
-        await house.clock.advance(61)
-        await house.until_ended(message)
+        for found in room.spool.backlog.deliver:
+            room.delivery.offer(found)
+        await room.clock.advance(61)
+        await room.until_ended(message)

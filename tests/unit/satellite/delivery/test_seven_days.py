@@ -18,10 +18,10 @@ from common.preferences.documents import canonical_json
 from common.states import State
 from satellite.delivery.decisions.hold import PROBE_S_MAX
 from tests.support.clock import FakeClock
+from tests.support.delivery.delivery_room import DeliveryRoom, OpenRoom, route
 from tests.support.smtp.delivery_status import read_status
 from tests.support.smtp.tireless_hop import TirelessHop
 from tests.support.spool.held_mail import fill, number_of
-from tests.unit.satellite.delivery.conftest import House, OpenHouse, route
 
 HOUR_S = 3_600.0
 DAY_S = 86_400.0
@@ -34,16 +34,16 @@ def notices_after(hours: float) -> Document:
     return Document("policy", "cluster", 1, canonical_json({"notice_hours": hours}))
 
 
-async def in_time(house: House, claim: Callable[[], bool]) -> None:
+async def in_time(room: DeliveryRoom, claim: Callable[[], bool]) -> None:
     """Return once a claim holds; what it waits for is real commits, not the clock."""
     async with asyncio.timeout(DRAIN_S_MAX):
         while not claim():
             await asyncio.sleep(0.01)
-    await house.clock.settle()
+    await room.clock.settle()
 
 
-def held(house: House) -> int:
-    return house.spool.counts()[State.HELD]
+def held(room: DeliveryRoom) -> int:
+    return room.spool.counts()[State.HELD]
 
 
 def failures_in(dsn: bytes) -> tuple[set[bytes], set[bytes]]:
@@ -59,37 +59,37 @@ def dsns(hop: TirelessHop, action: str) -> list[bytes]:
 @pytest.mark.slow
 @pytest.mark.scenario(row=61, checks="held mail is restored, probed once, and drained in order")
 async def test_seven_days_of_hold(
-    open_house: OpenHouse, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, thorough: bool
+    open_room: OpenRoom, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, thorough: bool
 ) -> None:
     count = WHOLE if thorough else QUICK
     policy = notices_after(4)
-    house = await open_house(route("acme.example", "a:25"), route("globex.example", "g:25"), policy)
+    room = await open_room(route("acme.example", "a:25"), route("globex.example", "g:25"), policy)
     hop = TirelessHop(clock)
     hop.away = {"acme.example", "globex.example"}
     started_s = clock.monotonic_s()
-    await fill(house.spool, clock, ACME, count=count, sender="")
-    await fill(house.spool, clock, GLOBEX, count=1, first=count)
+    await fill(room.spool, clock, ACME, count=count, sender="")
+    await fill(room.spool, clock, GLOBEX, count=1, first=count)
     never = DsnParameters(notify=frozenset({Notify.FAILURE}))
-    await fill(house.spool, clock, GLOBEX, count=1, first=count + 1, dsn=never)
+    await fill(room.spool, clock, GLOBEX, count=1, first=count + 1, dsn=never)
 
     # A restart finds all of it, and asks each server once.
-    house = await open_house(randomness=random.Random(7).randbytes)  # with jitter
-    hop.replace_connections(house.delivery, monkeypatch)
-    await in_time(house, lambda: not house.delivery._placing.has_more)
+    room = await open_room(randomness=random.Random(7).randbytes)  # with jitter
+    hop.replace_connections(room.delivery, monkeypatch)
+    await in_time(room, lambda: not room.delivery._placing.has_more)
     assert {name: len(asked) for name, asked in hop.asked_s.items()} == {
         "acme.example": 1,
         "globex.example": 1,
     }
-    assert [(h.destination, h.messages) for h in house.delivery.holds()] == [
+    assert [(h.destination, h.messages) for h in room.delivery.holds()] == [
         ("acme.example", count),
         ("globex.example", 2),
     ]
 
     # After four hours one sender is told of the delay; the other wants to hear of failure only.
     await clock.advance(4 * HOUR_S - 60)
-    assert not house.events("bounce_made")
+    assert not room.events("bounce_made")
     await clock.advance(120)
-    await in_time(house, lambda: len(dsns(hop, "delayed")) == 1)
+    await in_time(room, lambda: len(dsns(hop, "delayed")) == 1)
     (delay,) = dsns(hop, "delayed")
     (told,) = read_status(delay).recipients
     assert told["Final-Recipient"] == f"rfc822; {GLOBEX}"
@@ -99,32 +99,32 @@ async def test_seven_days_of_hold(
 
     # On the third day the one returns: what is held drains at once, the oldest first.
     await clock.advance(started_s + 3 * DAY_S - clock.monotonic_s())
-    assert held(house) == count + 2
+    assert held(room) == count + 2
     hop.away.discard("acme.example")
     returned_s = clock.monotonic_s()
     taken_before, probes = len(hop.taken), len(hop.asked_s["acme.example"])
     await clock.advance(PROBE_S_MAX)
-    await in_time(house, lambda: held(house) == 2)
+    await in_time(room, lambda: held(room) == 2)
     assert hop.asked_s["acme.example"][probes] - returned_s <= PROBE_S_MAX
     assert [number_of(copy) for copy in hop.taken[taken_before:]] == list(range(count))
-    assert [hold.destination for hold in house.delivery.holds()] == ["globex.example"]
+    assert [hold.destination for hold in room.delivery.holds()] == ["globex.example"]
     assert 1 < hop.most_at_once <= 10
     await in_time(
-        house, lambda: [mark.destination for mark in house.spool.holds()] == ["globex.example"]
+        room, lambda: [mark.destination for mark in room.spool.holds()] == ["globex.example"]
     )
 
     # The other never does: not a day too early its senders are told that it failed.
     await clock.advance(started_s + 7 * DAY_S - 60 - clock.monotonic_s())
-    assert held(house) == 2
+    assert held(room) == 2
     assert len(dsns(hop, "delayed")) == 1
     await clock.advance(120)
-    await in_time(house, lambda: len(dsns(hop, "failed")) == 2)
+    await in_time(room, lambda: len(dsns(hop, "failed")) == 2)
     for failure in dsns(hop, "failed"):
         (ended,) = read_status(failure).recipients
         assert ended["Status"] == "4.4.7"
         assert failures_in(failure) == (set(), {GLOBEX.encode()})
-    await in_time(house, lambda: not house.spool.unfinished(limit=1))
-    assert house.delivery.holds() == []
+    await in_time(room, lambda: not room.spool.unfinished(limit=1))
+    assert room.delivery.holds() == []
 
     for asked in hop.asked_s["acme.example"][: probes + 1], hop.asked_s["globex.example"]:
         waits = [later - earlier for earlier, later in pairwise(asked)]

@@ -10,14 +10,14 @@ from common.states import State
 from satellite.delivery.decisions.routing import Exchange, Lookup, LookupResult
 from satellite.spool.model.messages import Copy, Origin
 from tests.support.clock import FakeClock
-from tests.support.smtp.next_hop import CLOSE, STALL, NextHop, Say
-from tests.unit.satellite.delivery.conftest import (
+from tests.support.delivery.delivery_room import (
     BODY,
     HEAD,
-    OpenHouse,
+    OpenRoom,
     TableResolver,
     route,
 )
+from tests.support.smtp.next_hop import CLOSE, STALL, NextHop, Say
 
 DAY_S = 86_400.0
 ACME = "x@acme.example"
@@ -28,62 +28,62 @@ def target(hop: NextHop) -> str:
 
 
 async def test_a_message_arrives_with_our_lines_and_the_body_as_it_came(
-    open_house: OpenHouse,
+    open_room: OpenRoom,
 ) -> None:
     async with NextHop() as hop:
-        house = await open_house(route("acme.example", target(hop)))
-        message = await house.accept(ACME, "y@acme.example")
+        room = await open_room(route("acme.example", target(hop)))
+        message = await room.accept(ACME, "y@acme.example")
 
-        await house.until_ended(message)
+        await room.until_ended(message)
 
     assert [taken.data for taken in hop.taken] == [HEAD + BODY]
     assert hop.taken[0].recipients == (ACME, "y@acme.example")
-    ended = house.results("ended")[ACME]
+    ended = room.results("ended")[ACME]
     assert ended["outcome"] == "delivered"
     assert ended["reply"] == "250 2.0.0 Taken"
-    _, attempted = house.events("attempted")[0]
+    _, attempted = room.events("attempted")[0]
     assert attempted["destination"] == "acme.example"
     assert attempted["host"] == target(hop)
     assert attempted["recipients"][0] == {"address": ACME, "reply": "250 2.0.0 Taken"}
 
 
-async def test_the_sending_mark_is_durable_before_the_final_dot(open_house: OpenHouse) -> None:
+async def test_the_sending_mark_is_durable_before_the_final_dot(open_room: OpenRoom) -> None:
     seen: list[list[State]] = []
     async with NextHop() as hop:
-        house = await open_house(route("acme.example", target(hop)))
-        message = await house.accept(ACME, sending=False, offer=False)
+        room = await open_room(route("acme.example", target(hop)))
+        message = await room.accept(ACME, sending=False, offer=False)
 
         def at_the_dot(_line: str) -> bytes:
-            seen.append(house.states(message))  # reads what is committed
+            seen.append(room.states(message))  # reads what is committed
             return b"250 Ok\r\n"
 
         hop.script["dot"] = at_the_dot
-        house.delivery.offer(message)
-        await house.until_ended(message)
+        room.delivery.offer(message)
+        await room.until_ended(message)
 
     assert seen == [[State.SENDING]]
 
 
 async def test_each_recipient_of_a_mixed_transaction_gets_its_own_end(
-    open_house: OpenHouse,
+    open_room: OpenRoom,
 ) -> None:
     replies = {"x": b"250 2.1.5 Ok\r\n", "y": b"451 4.2.0 Busy\r\n", "z": b"550 5.1.1 No user\r\n"}
     async with NextHop(RCPT=lambda line: replies[line.partition("<")[2][0]]) as hop:
-        house = await open_house(route("acme.example", target(hop)))
-        message = await house.accept(ACME, "y@acme.example", "z@acme.example")
+        room = await open_room(route("acme.example", target(hop)))
+        message = await room.accept(ACME, "y@acme.example", "z@acme.example")
 
-        await house.until(lambda: house.results("deferred"))
+        await room.until(lambda: room.results("deferred"))
 
     assert hop.taken[0].recipients == (ACME,)
-    ended = house.results("ended")
+    ended = room.results("ended")
     assert ended[ACME]["outcome"] == "delivered"
     assert ended["z@acme.example"]["outcome"] == "bounced"
     assert ended["z@acme.example"]["reply"] == "550 5.1.1 No user"
-    assert house.states(message) == [State.DELIVERED, State.DEFERRED, State.BOUNCED]
-    deferred = house.results("deferred")["y@acme.example"]
-    assert deferred["next_us"] == house.clock.now_us() + 60_000_000
-    bounces = [stored for stored in house.unfinished() if stored.origin is Origin.BOUNCE]
-    with house.spool.open_body(bounces[0]) as body:
+    assert room.states(message) == [State.DELIVERED, State.DEFERRED, State.BOUNCED]
+    deferred = room.results("deferred")["y@acme.example"]
+    assert deferred["next_us"] == room.clock.now_us() + 60_000_000
+    bounces = [stored for stored in room.unfinished() if stored.origin is Origin.BOUNCE]
+    with room.spool.open_body(bounces[0]) as body:
         text = body.read(0, body.size)
     assert b"z@acme.example" in text
     assert b"y@acme.example" not in text
@@ -95,25 +95,25 @@ async def test_each_recipient_of_a_mixed_transaction_gets_its_own_end(
     [(b"451 4.3.0 Later\r\n", State.DEFERRED), (b"554 5.6.0 Spam\r\n", State.BOUNCED)],
 )
 async def test_the_reply_to_the_dot_counts_for_all_that_were_accepted(
-    open_house: OpenHouse, reply: bytes, state: State
+    open_room: OpenRoom, reply: bytes, state: State
 ) -> None:
     async with NextHop(dot=reply) as hop:
-        house = await open_house(route("acme.example", target(hop)))
-        await house.accept(ACME, "y@acme.example", sender="")
+        room = await open_room(route("acme.example", target(hop)))
+        await room.accept(ACME, "y@acme.example", sender="")
 
         event = "ended" if state is State.BOUNCED else "deferred"
-        await house.until(lambda: len(house.results(event)) == 2)
+        await room.until(lambda: len(room.results(event)) == 2)
 
-    assert not house.events("bounce_made")  # the null sender is told nothing
+    assert not room.events("bounce_made")  # the null sender is told nothing
 
 
-async def test_two_copies_to_one_destination_are_two_transactions(open_house: OpenHouse) -> None:
+async def test_two_copies_to_one_destination_are_two_transactions(open_room: OpenRoom) -> None:
     async with NextHop() as hop:
-        house = await open_house(route("acme.example", target(hop)))
+        room = await open_room(route("acme.example", target(hop)))
         copies = [Copy(head=b"X-A: 1\r\n"), Copy(head=b"X-B: 2\r\n"), Copy(head=b"X-A: 1\r\n")]
-        message = await house.accept(ACME, "y@acme.example", "z@acme.example", copies=copies)
+        message = await room.accept(ACME, "y@acme.example", "z@acme.example", copies=copies)
 
-        await house.until_ended(message)
+        await room.until_ended(message)
 
     assert {taken.recipients: taken.data for taken in hop.taken} == {
         (ACME, "z@acme.example"): b"X-A: 1\r\n" + BODY,
@@ -122,94 +122,94 @@ async def test_two_copies_to_one_destination_are_two_transactions(open_house: Op
     assert hop.sessions == 1
 
 
-async def test_a_deferred_recipient_is_tried_again_at_its_time(open_house: OpenHouse) -> None:
+async def test_a_deferred_recipient_is_tried_again_at_its_time(open_room: OpenRoom) -> None:
     async with NextHop(RCPT=b"451 4.7.1 Greylisted\r\n") as hop:
-        house = await open_house(route("acme.example", target(hop)))
-        message = await house.accept(ACME)
-        await house.until_state(message, State.DEFERRED)
+        room = await open_room(route("acme.example", target(hop)))
+        message = await room.accept(ACME)
+        await room.until_state(message, State.DEFERRED)
         hop.script["RCPT"] = b"250 Ok\r\n"
 
-        await house.clock.advance(59)
+        await room.clock.advance(59)
         assert hop.verbs.count("MAIL") == 1
-        await house.clock.advance(2)
-        await house.until_ended(message)
+        await room.clock.advance(2)
+        await room.until_ended(message)
 
-    assert house.results("ended")[ACME]["attempts"] == 2
+    assert room.results("ended")[ACME]["attempts"] == 2
 
 
-async def test_a_flush_does_not_wait(open_house: OpenHouse) -> None:
+async def test_a_flush_does_not_wait(open_room: OpenRoom) -> None:
     async with NextHop(MAIL=b"451 4.3.0 Later\r\n") as hop:
-        house = await open_house(route("acme.example", target(hop)))
-        message = await house.accept(ACME)
-        await house.until_state(message, State.DEFERRED)
+        room = await open_room(route("acme.example", target(hop)))
+        message = await room.accept(ACME)
+        await room.until_state(message, State.DEFERRED)
         hop.script["MAIL"] = b"250 Ok\r\n"
 
-        house.delivery.flush("other.example")
-        await house.clock.settle()
-        assert house.states(message) == [State.DEFERRED]
-        house.delivery.flush("acme.example")
-        await house.until_ended(message)
+        room.delivery.flush("other.example")
+        await room.clock.settle()
+        assert room.states(message) == [State.DEFERRED]
+        room.delivery.flush("acme.example")
+        await room.until_ended(message)
 
 
 @pytest.mark.scenario(row=45, checks="the record comes before the deferral")
 async def test_a_drop_after_the_dot_is_possibly_delivered_and_tried_again(
-    open_house: OpenHouse,
+    open_room: OpenRoom,
 ) -> None:
     async with NextHop(dot=CLOSE) as hop:
-        house = await open_house(route("acme.example", target(hop)))
-        message = await house.accept(ACME)
-        await house.until_state(message, State.DEFERRED)
+        room = await open_room(route("acme.example", target(hop)))
+        message = await room.accept(ACME)
+        await room.until_state(message, State.DEFERRED)
 
-        assert house.events("possibly_delivered")[0][1] == {"recipients": [ACME]}
+        assert room.events("possibly_delivered")[0][1] == {"recipients": [ACME]}
         assert hop.open_sessions == 0
         hop.script["dot"] = b"250 Ok\r\n"
-        await house.clock.advance(70)
-        await house.until_ended(message)
+        await room.clock.advance(70)
+        await room.until_ended(message)
 
     assert hop.sessions == 2
-    order = [event for event, _ in house.events() if event in ("possibly_delivered", "deferred")]
+    order = [event for event, _ in room.events() if event in ("possibly_delivered", "deferred")]
     assert order == ["possibly_delivered", "deferred"]
 
 
-async def test_a_drop_before_the_dot_is_not_possibly_delivered(open_house: OpenHouse) -> None:
+async def test_a_drop_before_the_dot_is_not_possibly_delivered(open_room: OpenRoom) -> None:
     async with NextHop(DATA=CLOSE) as hop:
-        house = await open_house(route("acme.example", target(hop)))
-        message = await house.accept(ACME)
+        room = await open_room(route("acme.example", target(hop)))
+        message = await room.accept(ACME)
 
-        await house.until_state(message, State.DEFERRED)
+        await room.until_state(message, State.DEFERRED)
 
-    assert not house.events("possibly_delivered")
+    assert not room.events("possibly_delivered")
 
 
 async def test_the_next_host_takes_over_when_the_first_one_is_gone_or_unwilling(
-    open_house: OpenHouse,
+    open_room: OpenRoom,
 ) -> None:
     async with NextHop() as gone:
         dead = target(gone)
     async with NextHop(greeting=b"421 4.3.2 Not now\r\n") as busy, NextHop() as good:
-        house = await open_house(route("acme.example", dead, target(busy), target(good)))
-        message = await house.accept(ACME)
+        room = await open_room(route("acme.example", dead, target(busy), target(good)))
+        message = await room.accept(ACME)
 
-        await house.until_ended(message)
+        await room.until_ended(message)
 
     assert busy.sessions == 1
     assert len(good.taken) == 1
-    assert house.events("attempted")[0][1]["host"] == target(good)
+    assert room.events("attempted")[0][1]["host"] == target(good)
 
 
 async def test_mail_for_an_away_server_is_held_probed_and_drained_when_it_returns(
-    open_house: OpenHouse, clock: FakeClock
+    open_room: OpenRoom, clock: FakeClock
 ) -> None:
     hop = NextHop()
     async with hop:
         pass
-    house = await open_house(route("acme.example", target(hop)))
+    room = await open_room(route("acme.example", target(hop)))
     since_us = clock.now_us()
-    messages = [await house.accept(ACME) for _ in range(3)]
+    messages = [await room.accept(ACME) for _ in range(3)]
     for message in messages:
-        await house.until_state(message, State.HELD)
+        await room.until_state(message, State.HELD)
 
-    held = house.delivery.holds()
+    held = room.delivery.holds()
     assert [(h.customer, h.destination, h.messages) for h in held] == [("acme", "acme.example", 3)]
     assert held[0].since_us == since_us
     assert "connection refused" in held[0].reason or "connect call failed" in held[0].reason
@@ -219,84 +219,84 @@ async def test_mail_for_an_away_server_is_held_probed_and_drained_when_it_return
     hop.script["greeting"] = Say(b"421 not yet\r\n", "close")
     async with hop:
         await clock.advance(46)
-        await house.soon(lambda: "not yet" in house.delivery.holds()[0].reason)
+        await room.soon(lambda: "not yet" in room.delivery.holds()[0].reason)
         assert hop.sessions == 1  # one probe, not three
-        assert house.delivery.holds()[0].since_us == since_us
+        assert room.delivery.holds()[0].since_us == since_us
 
         hop.script["greeting"] = b"220 back\r\n"
         await clock.advance(46)
         for message in messages:
-            await house.until_ended(message)
+            await room.until_ended(message)
     assert len(hop.taken) == 3
-    assert house.delivery.holds() == []
-    assert len(house.events("held")) == 3  # failed probes write nothing
+    assert room.delivery.holds() == []
+    assert len(room.events("held")) == 3  # failed probes write nothing
 
 
 async def test_new_mail_for_an_away_server_is_held_without_a_connection(
-    open_house: OpenHouse,
+    open_room: OpenRoom,
 ) -> None:
     async with NextHop(greeting=b"421 4.3.2 Closed\r\n") as hop:
-        house = await open_house(route("acme.example", target(hop)))
-        first = await house.accept(ACME)
-        await house.until_state(first, State.HELD)
+        room = await open_room(route("acme.example", target(hop)))
+        first = await room.accept(ACME)
+        await room.until_state(first, State.HELD)
         sessions = hop.sessions
 
-        second = await house.accept(ACME)
-        await house.until_state(second, State.HELD)
+        second = await room.accept(ACME)
+        await room.until_state(second, State.HELD)
 
         assert hop.sessions == sessions
-    assert house.results("held")[ACME]["attempts"] == 0
+    assert room.results("held")[ACME]["attempts"] == 0
 
 
 async def test_what_was_held_for_its_days_expires_and_the_sender_is_told(
-    open_house: OpenHouse, clock: FakeClock, resolver: TableResolver
+    open_room: OpenRoom, clock: FakeClock, resolver: TableResolver
 ) -> None:
     resolver.mx["sender.example"] = Lookup(LookupResult.FAILED)
     async with NextHop(greeting=b"421 4.3.2 Closed\r\n") as hop:
-        house = await open_house(route("acme.example", target(hop), hold_days=1))
-        message = await house.accept(ACME)
-        await house.until_state(message, State.HELD)
+        room = await open_room(route("acme.example", target(hop), hold_days=1))
+        message = await room.accept(ACME)
+        await room.until_state(message, State.HELD)
 
         clock.jump(9 * DAY_S)  # the wall clock does not count
         hop.script["greeting"] = b"421 4.3.2 Still closed\r\n"
         await clock.advance(DAY_S - 60)
-        await house.soon(lambda: "Still" in house.delivery.holds()[0].reason)
-        assert house.states(message) == [State.HELD]
+        await room.soon(lambda: "Still" in room.delivery.holds()[0].reason)
+        assert room.states(message) == [State.HELD]
 
         await clock.advance(120)
-        await house.until_ended(message)
+        await room.until_ended(message)
 
-    ended = house.results("ended")[ACME]
+    ended = room.results("ended")[ACME]
     assert ended["outcome"] == "expired"
     assert "Still closed" in ended["reason"]
-    bounce = next(stored for stored in house.unfinished() if stored.origin is Origin.BOUNCE)
-    with house.spool.open_body(bounce) as body:
+    bounce = next(stored for stored in room.unfinished() if stored.origin is Origin.BOUNCE)
+    with room.spool.open_body(bounce) as body:
         assert b"Status: 4.4.7" in body.read(0, body.size)
 
 
 @pytest.mark.slow
 async def test_everything_that_was_parked_expires_though_only_one_was_probed(
-    open_house: OpenHouse, clock: FakeClock
+    open_room: OpenRoom, clock: FakeClock
 ) -> None:
     async with NextHop(greeting=b"421 4.3.2 Closed\r\n") as hop:
-        house = await open_house(route("acme.example", target(hop), hold_days=1))
-        messages = [await house.accept(ACME, sender="") for _ in range(5)]
+        room = await open_room(route("acme.example", target(hop), hold_days=1))
+        messages = [await room.accept(ACME, sender="") for _ in range(5)]
         for message in messages:
-            await house.until_state(message, State.HELD)
+            await room.until_state(message, State.HELD)
 
         await clock.advance(DAY_S + 60)
-        await house.until(lambda: len(house.events("ended")) == 5)
+        await room.until(lambda: len(room.events("ended")) == 5)
 
-    assert not house.unfinished()
+    assert not room.unfinished()
     assert hop.verbs.count("MAIL") == 0
 
 
-async def test_a_bounce_leaves_through_the_smart_host(open_house: OpenHouse) -> None:
+async def test_a_bounce_leaves_through_the_smart_host(open_room: OpenRoom) -> None:
     async with NextHop(RCPT=b"550 5.1.1 No user\r\n") as hop, NextHop() as smart:
-        house = await open_house(route("acme.example", target(hop)), smarthost=target(smart))
-        await house.accept(ACME)
+        room = await open_room(route("acme.example", target(hop)), smarthost=target(smart))
+        await room.accept(ACME)
 
-        await house.until(lambda: len(house.results("ended")) == 2)
+        await room.until(lambda: len(room.results("ended")) == 2)
 
     assert smart.taken[0].mail.startswith("MAIL FROM:<>")
     assert smart.taken[0].recipients == ("a@sender.example",)
@@ -304,91 +304,91 @@ async def test_a_bounce_leaves_through_the_smart_host(open_house: OpenHouse) -> 
 
 
 async def test_a_bounce_that_cannot_be_delivered_ends_with_a_record(
-    open_house: OpenHouse, resolver: TableResolver
+    open_room: OpenRoom, resolver: TableResolver
 ) -> None:
     resolver.mx["sender.example"] = Lookup(LookupResult.RECORDS, (Exchange(0, ""),))
     async with NextHop(RCPT=b"550 5.1.1 No user\r\n") as hop:
-        house = await open_house(route("acme.example", target(hop)))
-        await house.accept(ACME)
+        room = await open_room(route("acme.example", target(hop)))
+        await room.accept(ACME)
 
-        await house.until(lambda: len(house.results("ended")) == 2)
+        await room.until(lambda: len(room.results("ended")) == 2)
 
-    assert house.results("ended")["a@sender.example"]["outcome"] == "bounced"
-    assert len(house.events("bounce_made")) == 1
-    assert house.unfinished() == []
+    assert room.results("ended")["a@sender.example"]["outcome"] == "bounced"
+    assert len(room.events("bounce_made")) == 1
+    assert room.unfinished() == []
 
 
 async def test_a_bounce_to_a_customer_goes_by_the_route_and_not_by_mx(
-    open_house: OpenHouse,
+    open_room: OpenRoom,
 ) -> None:
     async with NextHop(RCPT=b"550 5.1.1 No user\r\n") as hop, NextHop() as other:
-        house = await open_house(
+        room = await open_room(
             route("acme.example", target(hop)), route("globex.example", target(other))
         )
-        await house.accept(ACME, sender="b@globex.example")
+        await room.accept(ACME, sender="b@globex.example")
 
-        await house.until(lambda: other.taken and len(house.results("ended")) == 2)
+        await room.until(lambda: other.taken and len(room.results("ended")) == 2)
 
 
-async def test_mail_for_postmaster_goes_to_the_clusters_postmaster(open_house: OpenHouse) -> None:
+async def test_mail_for_postmaster_goes_to_the_clusters_postmaster(open_room: OpenRoom) -> None:
     async with NextHop() as hop:
-        house = await open_house(
+        room = await open_room(
             route("acme.example", target(hop)), more={"postmaster": "ops@acme.example"}
         )
-        message = await house.accept("postmaster@mx.scout.example")
+        message = await room.accept("postmaster@mx.scout.example")
 
-        await house.until_ended(message)
+        await room.until_ended(message)
 
     assert hop.taken[0].recipients == ("ops@acme.example",)
-    assert "postmaster@mx.scout.example" in house.results("ended")
+    assert "postmaster@mx.scout.example" in room.results("ended")
 
 
-async def test_mail_of_a_domain_that_lost_its_route_waits_for_it(open_house: OpenHouse) -> None:
+async def test_mail_of_a_domain_that_lost_its_route_waits_for_it(open_room: OpenRoom) -> None:
     async with NextHop() as hop:
-        house = await open_house(route("globex.example", target(hop)))
-        message = await house.accept(ACME)
-        await house.until_state(message, State.DEFERRED)
+        room = await open_room(route("globex.example", target(hop)))
+        message = await room.accept(ACME)
+        await room.until_state(message, State.DEFERRED)
 
-        await house.set_routes(route("acme.example", target(hop)))
-        await house.clock.advance(70)
-        await house.until_ended(message)
+        await room.set_routes(route("acme.example", target(hop)))
+        await room.clock.advance(70)
+        await room.until_ended(message)
 
 
 @pytest.mark.parametrize("harm", ["cut", "flipped at its end"])
 async def test_a_damaged_body_is_set_aside_and_never_half_delivered(
-    open_house: OpenHouse, tmp_path: Path, harm: str
+    open_room: OpenRoom, tmp_path: Path, harm: str
 ) -> None:
     async with NextHop() as hop:
-        house = await open_house(route("acme.example", target(hop)))
+        room = await open_room(route("acme.example", target(hop)))
         large = BODY + b"0123456789abcde\r\n" * 20_000
-        message = await house.accept(ACME, body=large, offer=False)
+        message = await room.accept(ACME, body=large, offer=False)
         path = tmp_path / "bodies" / message
         is_cut = harm == "cut"
         path.write_bytes(large[: len(large) // 2] if is_cut else large[:-3] + b"E" + large[-2:])
 
-        house.delivery.offer(message)
-        await house.until_state(message, State.DAMAGED)
+        room.delivery.offer(message)
+        await room.until_state(message, State.DAMAGED)
 
     assert hop.taken == []
-    assert house.events("damaged")
+    assert room.events("damaged")
 
 
-async def test_a_frozen_message_is_left_alone(open_house: OpenHouse) -> None:
+async def test_a_frozen_message_is_left_alone(open_room: OpenRoom) -> None:
     async with NextHop() as hop:
-        house = await open_house(route("acme.example", target(hop)))
-        message = await house.accept(ACME, sending=False, offer=False)
-        await house.spool.freeze(message, "an operator")
+        room = await open_room(route("acme.example", target(hop)))
+        message = await room.accept(ACME, sending=False, offer=False)
+        await room.spool.freeze(message, "an operator")
 
-        house.delivery.offer(message)
-        other = await house.accept("y@acme.example")
-        await house.until_ended(other)
+        room.delivery.offer(message)
+        other = await room.accept("y@acme.example")
+        await room.until_ended(other)
 
-    assert house.states(message) == [State.FROZEN]
+    assert room.states(message) == [State.FROZEN]
     assert len(hop.taken) == 1
 
 
 async def test_no_more_connections_than_allowed_go_to_one_destination(
-    open_house: OpenHouse,
+    open_room: OpenRoom,
 ) -> None:
     most = 0
     async with NextHop() as hop:
@@ -399,42 +399,42 @@ async def test_no_more_connections_than_allowed_go_to_one_destination(
             return b"250 Ok\r\n"
 
         hop.script["MAIL"] = at_mail
-        house = await open_house(
+        room = await open_room(
             route("acme.example", target(hop)), connections_per_destination_max=2
         )
-        messages = [await house.accept(ACME, offer=False) for _ in range(12)]
+        messages = [await room.accept(ACME, offer=False) for _ in range(12)]
         for message in messages:
-            house.delivery.offer(message)
+            room.delivery.offer(message)
         for message in messages:
-            await house.until_ended(message)
+            await room.until_ended(message)
 
     assert most == 2
     assert len(hop.taken) == 12
     assert hop.sessions == 2  # kept for the next message
 
 
-async def test_a_server_that_takes_no_more_connections_is_not_away(open_house: OpenHouse) -> None:
+async def test_a_server_that_takes_no_more_connections_is_not_away(open_room: OpenRoom) -> None:
     async with NextHop() as hop:
         hop.script["greeting"] = lambda _line: (
             b"220 hop\r\n" if hop.open_sessions < 2 else Say(b"421 4.7.0 Too many\r\n", "close")
         )
-        house = await open_house(route("acme.example", target(hop)))
-        messages = [await house.accept(ACME, offer=False) for _ in range(10)]
+        room = await open_room(route("acme.example", target(hop)))
+        messages = [await room.accept(ACME, offer=False) for _ in range(10)]
         for message in messages:
-            house.delivery.offer(message)
+            room.delivery.offer(message)
         for message in messages:
-            await house.until_ended(message)
+            await room.until_ended(message)
 
     assert len(hop.taken) == 10
-    assert not house.events("held")
+    assert not room.events("held")
 
 
 async def test_a_kept_session_that_the_other_side_closed_costs_no_attempt(
-    open_house: OpenHouse,
+    open_room: OpenRoom,
 ) -> None:
     async with NextHop() as hop:
-        house = await open_house(route("acme.example", target(hop)))
-        await house.until_ended(await house.accept(ACME))
+        room = await open_room(route("acme.example", target(hop)))
+        await room.until_ended(await room.accept(ACME))
         sessions = 0
 
         def closed_once(_line: str) -> bytes | Say:
@@ -443,24 +443,24 @@ async def test_a_kept_session_that_the_other_side_closed_costs_no_attempt(
             return Say(b"421 4.4.2 Idle\r\n", "close") if sessions == 1 else b"250 Ok\r\n"
 
         hop.script["MAIL"] = closed_once
-        await house.until_ended(await house.accept(ACME))
+        await room.until_ended(await room.accept(ACME))
 
     assert hop.sessions == 2
-    assert not house.events("deferred")
+    assert not room.events("deferred")
 
 
-async def test_idle_sessions_are_ended(open_house: OpenHouse) -> None:
+async def test_idle_sessions_are_ended(open_room: OpenRoom) -> None:
     async with NextHop() as hop:
-        house = await open_house(route("acme.example", target(hop)))
-        await house.until_ended(await house.accept(ACME))
+        room = await open_room(route("acme.example", target(hop)))
+        await room.until_ended(await room.accept(ACME))
 
-        await house.clock.advance(11)
+        await room.clock.advance(11)
         await hop.until(lambda: hop.open_sessions == 0)
 
     assert hop.verbs[-1] == "QUIT"
 
 
-async def test_recipients_beyond_the_next_hops_limit_follow_at_once(open_house: OpenHouse) -> None:
+async def test_recipients_beyond_the_next_hops_limit_follow_at_once(open_room: OpenRoom) -> None:
     count = 0
 
     def two_at_a_time(_line: str) -> bytes:
@@ -469,39 +469,39 @@ async def test_recipients_beyond_the_next_hops_limit_follow_at_once(open_house: 
         return b"250 Ok\r\n" if count % 4 in (1, 2) else b"452 4.5.3 Too many recipients\r\n"
 
     async with NextHop(RCPT=two_at_a_time) as hop:
-        house = await open_house(route("acme.example", target(hop)))
-        message = await house.accept(*(f"r{n}@acme.example" for n in range(4)))
+        room = await open_room(route("acme.example", target(hop)))
+        message = await room.accept(*(f"r{n}@acme.example" for n in range(4)))
 
-        await house.until_ended(message)
+        await room.until_ended(message)
 
     assert [len(taken.recipients) for taken in hop.taken] == [2, 2]
 
 
 @pytest.mark.scenario(row=44, checks="a stop while the dot is unanswered: recovery says so")
 async def test_what_is_cut_off_after_the_dot_is_recovered_as_possibly_delivered(
-    open_house: OpenHouse,
+    open_room: OpenRoom,
 ) -> None:
     async with NextHop(dot=STALL) as hop:
-        house = await open_house(route("acme.example", target(hop)))
-        message = await house.accept(ACME, sending=False)
+        room = await open_room(route("acme.example", target(hop)))
+        message = await room.accept(ACME, sending=False)
         await hop.until(lambda: len(hop.taken) == 1)
 
-        house.delivery._turns.copy().pop().cancel()  # as the end of the process would
-        house = await open_house()
+        room.delivery._turns.copy().pop().cancel()  # as the end of the process would
+        room = await open_room()
         hop.script["dot"] = b"250 Ok\r\n"
-        assert house.spool.backlog.deliver == [message]
-        house.delivery.offer(message)
-        await house.until_ended(message)
+        assert room.spool.backlog.deliver == [message]
+        room.delivery.offer(message)
+        await room.until_ended(message)
 
-    assert len(house.events("possibly_delivered")) == 1
+    assert len(room.events("possibly_delivered")) == 1
     assert len(hop.taken) == 2
 
 
-async def test_metrics_count_recipients_by_result(open_house: OpenHouse) -> None:
+async def test_metrics_count_recipients_by_result(open_room: OpenRoom) -> None:
     async with NextHop(dot=CLOSE) as hop:
-        house = await open_house(route("acme.example", target(hop)))
-        message = await house.accept(ACME)
-        await house.until_state(message, State.DEFERRED)
-    metrics = house.delivery._context.metrics
+        room = await open_room(route("acme.example", target(hop)))
+        message = await room.accept(ACME)
+        await room.until_state(message, State.DEFERRED)
+    metrics = room.delivery._context.metrics
     assert metrics.ambiguous._value.get() == 1
     assert metrics.attempts.labels("deferred")._value.get() == 1

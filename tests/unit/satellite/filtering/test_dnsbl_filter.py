@@ -27,7 +27,7 @@ def listing(**more: object) -> Preferences:
     return preferences(document(Kind.FILTER, "zen", **body))
 
 
-class House:
+class DnsblFilter:
     """One filter with its clock, DNS and metrics."""
 
     def __init__(self, resolver: FakeResolver, budget_s: float = 5.0) -> None:
@@ -53,17 +53,17 @@ async def quiet() -> AsyncIterator[None]:
 
 
 async def test_without_lists_there_is_nothing_to_say() -> None:
-    house = House(FakeResolver())
+    dnsbl = DnsblFilter(FakeResolver())
 
-    assert await house.filter.examine(mail(preferences())) == ()
-    assert await house.filter.examine(mail(listing(enabled=False))) == ()
+    assert await dnsbl.filter.examine(mail(preferences())) == ()
+    assert await dnsbl.filter.examine(mail(listing(enabled=False))) == ()
 
 
 async def test_a_listed_client_gets_the_points_of_its_code() -> None:
-    house = House(with_test_entry(ZONE))
-    house.resolver.put(ZONE, CLIENT, "127.0.0.10")
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    dnsbl.resolver.put(ZONE, CLIENT, "127.0.0.10")
 
-    verdict = await house.verdict()
+    verdict = await dnsbl.verdict()
 
     assert (verdict.by, verdict.outcome) == ("zen", Outcome.SCORED)
     (test,) = verdict.tests
@@ -72,59 +72,59 @@ async def test_a_listed_client_gets_the_points_of_its_code() -> None:
 
 
 async def test_a_client_that_is_not_listed_gets_no_test() -> None:
-    verdict = await House(with_test_entry(ZONE)).verdict()
+    verdict = await DnsblFilter(with_test_entry(ZONE)).verdict()
 
     assert (verdict.outcome, verdict.tests) == (Outcome.SCORED, ())
 
 
 async def test_an_ipv6_client_is_looked_up_by_nibbles() -> None:
-    house = House(with_test_entry(ZONE))
-    house.resolver.put(ZONE, "2001:db8::7", "127.0.0.2")
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    dnsbl.resolver.put(ZONE, "2001:db8::7", "127.0.0.2")
 
-    assert (await house.verdict(client="2001:db8::7")).tests[0].score == 4.0
+    assert (await dnsbl.verdict(client="2001:db8::7")).tests[0].score == 4.0
 
 
 async def test_a_mapped_client_is_looked_up_as_ipv4() -> None:
-    house = House(with_test_entry(ZONE))
-    house.resolver.put(ZONE, CLIENT, "127.0.0.2")
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    dnsbl.resolver.put(ZONE, CLIENT, "127.0.0.2")
 
-    assert (await house.verdict(client=f"::ffff:{CLIENT}")).tests[0].score == 4.0
+    assert (await dnsbl.verdict(client=f"::ffff:{CLIENT}")).tests[0].score == 4.0
 
 
 async def test_a_private_client_is_not_looked_up() -> None:
-    house = House(with_test_entry(ZONE))
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
 
-    assert (await house.verdict(client="127.0.0.1")).outcome is Outcome.SKIPPED
-    assert house.resolver.asked == []
+    assert (await dnsbl.verdict(client="127.0.0.1")).outcome is Outcome.SKIPPED
+    assert dnsbl.resolver.asked == []
 
 
 @pytest.mark.parametrize("answer", ["127.255.255.254", "127.255.255.255", "203.0.113.9"])
 async def test_an_answer_that_no_list_gives_disables_it_and_gives_no_points(answer: str) -> None:
-    house = House(with_test_entry(ZONE))
-    house.resolver.put(ZONE, CLIENT, answer)
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    dnsbl.resolver.put(ZONE, CLIENT, answer)
 
-    first = await house.verdict()
-    asked = len(house.resolver.asked)
-    second = await house.verdict(client="192.0.2.8")
+    first = await dnsbl.verdict()
+    asked = len(dnsbl.resolver.asked)
+    second = await dnsbl.verdict(client="192.0.2.8")
 
     for verdict in (first, second):
         assert verdict.outcome is Outcome.ERROR
         assert [test.score for test in verdict.tests] == [0.0]
         assert answer in verdict.detail
-    assert len(house.resolver.asked) == asked  # it was left alone
-    assert house.disabled == 1.0
+    assert len(dnsbl.resolver.asked) == asked  # it was left alone
+    assert dnsbl.disabled == 1.0
 
 
 async def test_a_disabled_list_comes_back_once_it_passes_its_test() -> None:
-    house = House(with_test_entry(ZONE))
-    house.resolver.put(ZONE, CLIENT, "127.255.255.254")
-    await house.verdict()
-    house.resolver.put(ZONE, CLIENT, "127.0.0.2")
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    dnsbl.resolver.put(ZONE, CLIENT, "127.255.255.254")
+    await dnsbl.verdict()
+    dnsbl.resolver.put(ZONE, CLIENT, "127.0.0.2")
 
-    await house.clock.advance(DISABLED_S)
+    await dnsbl.clock.advance(DISABLED_S)
 
-    verdict = await house.verdict(client="192.0.2.8")
-    assert (verdict.outcome, house.disabled) == (Outcome.SCORED, 0.0)
+    verdict = await dnsbl.verdict(client="192.0.2.8")
+    assert (verdict.outcome, dnsbl.disabled) == (Outcome.SCORED, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -140,86 +140,86 @@ async def test_a_disabled_list_comes_back_once_it_passes_its_test() -> None:
 async def test_a_list_that_fails_its_self_test_is_not_asked_about_anybody(
     entries: dict[str, tuple[str, ...]],
 ) -> None:
-    house = House(FakeResolver())
-    house.resolver.put(ZONE, CLIENT, "127.0.0.2")
+    dnsbl = DnsblFilter(FakeResolver())
+    dnsbl.resolver.put(ZONE, CLIENT, "127.0.0.2")
     for address, codes in entries.items():
-        house.resolver.put(ZONE, address, *codes)
+        dnsbl.resolver.put(ZONE, address, *codes)
 
-    verdict = await house.verdict()
+    verdict = await dnsbl.verdict()
 
     assert verdict.outcome is Outcome.ERROR
     assert verdict.tests[0].score == 0.0
-    assert not any("7.2.0.192" in name for name in house.resolver.asked)
+    assert not any("7.2.0.192" in name for name in dnsbl.resolver.asked)
 
 
 async def test_a_list_that_begins_to_list_everybody_is_found_within_the_hour() -> None:
-    house = House(with_test_entry(ZONE))
-    await house.verdict()
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    await dnsbl.verdict()
     for address in ("127.0.0.1", CLIENT, "192.0.2.8"):
-        house.resolver.put(ZONE, address, "127.0.0.2")
+        dnsbl.resolver.put(ZONE, address, "127.0.0.2")
 
-    await house.clock.advance(TEST_EVERY_S)
+    await dnsbl.clock.advance(TEST_EVERY_S)
 
-    assert (await house.verdict(client="192.0.2.8")).outcome is Outcome.ERROR
+    assert (await dnsbl.verdict(client="192.0.2.8")).outcome is Outcome.ERROR
 
 
 async def test_a_server_that_fails_is_unavailable_and_never_not_listed() -> None:
-    house = House(with_test_entry(ZONE))
-    await house.verdict()
-    house.resolver.names["8.2.0.192.zen.example"] = None
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    await dnsbl.verdict()
+    dnsbl.resolver.names["8.2.0.192.zen.example"] = None
 
-    verdict = await house.verdict(client="192.0.2.8")
+    verdict = await dnsbl.verdict(client="192.0.2.8")
 
     assert verdict.outcome is Outcome.UNAVAILABLE
     assert [(test.name, test.score) for test in verdict.tests] == [("DNSBL_ZEN", 0.0)]
 
 
 async def test_a_list_that_never_answers_is_unavailable_within_the_budget() -> None:
-    house = House(FakeResolver(), budget_s=0.01)
-    house.resolver.is_silent = True
+    dnsbl = DnsblFilter(FakeResolver(), budget_s=0.01)
+    dnsbl.resolver.is_silent = True
 
-    verdict = await house.verdict()
-    asked = len(house.resolver.asked)
+    verdict = await dnsbl.verdict()
+    asked = len(dnsbl.resolver.asked)
 
     assert verdict.outcome is Outcome.UNAVAILABLE
-    assert (await house.verdict()).outcome is Outcome.UNAVAILABLE
-    assert len(house.resolver.asked) == asked  # the second message did not wait for it
-    assert house.disabled == 1.0
+    assert (await dnsbl.verdict()).outcome is Outcome.UNAVAILABLE
+    assert len(dnsbl.resolver.asked) == asked  # the second message did not wait for it
+    assert dnsbl.disabled == 1.0
 
-    await house.clock.advance(SILENT_S)
-    house.resolver.is_silent = False
-    house.resolver.put(ZONE, "127.0.0.2", "127.0.0.2")
+    await dnsbl.clock.advance(SILENT_S)
+    dnsbl.resolver.is_silent = False
+    dnsbl.resolver.put(ZONE, "127.0.0.2", "127.0.0.2")
 
-    assert (await house.verdict()).outcome is Outcome.SCORED
+    assert (await dnsbl.verdict()).outcome is Outcome.SCORED
 
 
 async def test_answers_are_remembered_for_their_time() -> None:
-    house = House(with_test_entry(ZONE))
-    await house.verdict()
-    asked = len(house.resolver.asked)
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    await dnsbl.verdict()
+    asked = len(dnsbl.resolver.asked)
 
-    await house.verdict()
-    assert len(house.resolver.asked) == asked
+    await dnsbl.verdict()
+    assert len(dnsbl.resolver.asked) == asked
 
-    await house.clock.advance(house.resolver.ttl_s)
-    await house.verdict()
-    assert len(house.resolver.asked) == asked + 1
+    await dnsbl.clock.advance(dnsbl.resolver.ttl_s)
+    await dnsbl.verdict()
+    assert len(dnsbl.resolver.asked) == asked + 1
 
 
 async def test_a_list_of_ipv6_alone_is_tested_by_its_own_entry() -> None:
-    house = House(FakeResolver())
-    house.resolver.put(ZONE, "::ffff:7f00:2", "127.0.0.2")
+    dnsbl = DnsblFilter(FakeResolver())
+    dnsbl.resolver.put(ZONE, "::ffff:7f00:2", "127.0.0.2")
 
-    verdict = await house.verdict(listing(options={"family": 6}), client="2001:db8::9")
+    verdict = await dnsbl.verdict(listing(options={"family": 6}), client="2001:db8::9")
 
     assert verdict.outcome is Outcome.SCORED
 
 
 async def test_a_list_that_was_removed_leaves_the_metrics() -> None:
-    house = House(with_test_entry(ZONE))
-    await house.verdict()
-    assert house.disabled == 0.0
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    await dnsbl.verdict()
+    assert dnsbl.disabled == 0.0
 
-    await house.filter.examine(mail(preferences()))
+    await dnsbl.filter.examine(mail(preferences()))
 
-    assert house.disabled is None
+    assert dnsbl.disabled is None

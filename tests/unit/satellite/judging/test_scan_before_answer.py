@@ -10,7 +10,7 @@ from satellite.spool.disk.bodies import Body
 from satellite.spool.model.messages import Judgement, Stored
 from satellite.spool.store import Spool
 from tests.support.core.preferences import document, preferences, route
-from tests.support.node.shard import SMALL, accept
+from tests.support.spool.open_spool import SMALL, accept
 
 
 class Has:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,136 +15,21 @@ from common.preferences import Document, Kind
 from common.records import Event
 from common.states import State
 from common.verdict import Effect, Outcome, Test, Verdict
-from satellite.filtering.filter import Mail
 from satellite.headers import HEADER_BYTES_MAX
-from satellite.judging.stage import WAIT_GROWTH_MAX, JudgingStage
-from satellite.scanning.sample import Sample
-from satellite.spool.model.messages import Recipient
+from satellite.judging.stage import WAIT_GROWTH_MAX
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
-from tests.support.core.preferences import at, document, preferences, route
-from tests.support.node.shard import (
-    SMALL,
-    TRACE,
-    OpenSpool,
-    accept,
-    settings,
-    until,
-)
-from tests.support.spool.listening import listen
+from tests.support.core.preferences import document, route
+from tests.support.judging.judging_room import CLEAN, INFECTED, LARGE, RETRY_S, SILENT, JudgingRoom
+from tests.support.node.shard import until
+from tests.support.spool.open_spool import SMALL, TRACE, OpenSpool, accept
 
 DAY_S = 86_400.0
-RETRY_S = 15.0
-LARGE = b"Subject: large\r\n\r\n" + b"0123456789abcde\r\n" * 10_000
-CLEAN = Verdict(by="yara", outcome=Outcome.CLEAN, version="1.0", ms=3)
-SILENT = Verdict(by="yara", outcome=Outcome.UNAVAILABLE, detail="no connection")
-INFECTED = Verdict(by="yara", outcome=Outcome.INFECTED, threats=("Eicar-Test",))
-
-
-class Engines:
-    """Says what the test wants of every message; ``meanwhile`` runs while it scans."""
-
-    def __init__(self) -> None:
-        self.verdicts: tuple[Verdict, ...] = (CLEAN,)
-        self.failures: list[Exception] = []
-        self.seen: list[tuple[MessageId, bytes]] = []
-        self.meanwhile: Callable[[], Any] | None = None
-
-    async def scan(self, sample: Sample) -> tuple[Verdict, ...]:
-        self.seen.append((sample.id, sample.read(0, sample.size)))
-        if self.meanwhile is not None:
-            await self.meanwhile()
-        if self.failures:
-            raise self.failures.pop(0)
-        return self.verdicts
-
-
-class Tests:
-    """Filters that give the tests that the test wants."""
-
-    __test__ = False
-
-    def __init__(self) -> None:
-        self.tests: tuple[Test, ...] = ()
-        self.seen: list[Mail] = []
-        self.waits = True
-
-    def at_once(self, mail: Mail) -> tuple[Verdict, ...] | None:
-        if self.waits:
-            return None
-        self.seen.append(mail)
-        return (Verdict(by="rules", outcome=Outcome.SCORED, tests=self.tests),)
-
-    async def examine(self, mail: Mail) -> tuple[Verdict, ...]:
-        self.seen.append(mail)
-        return (Verdict(by="rules", outcome=Outcome.SCORED, tests=self.tests),)
-
-
-class House:
-    """The stage under test, its two rooms, and the spool."""
-
-    def __init__(self, spool: Spool, clock: FakeClock, **node: Any) -> None:
-        self.spool = spool
-        self.clock = clock
-        self.engines = Engines()
-        self.filters = Tests()
-        self.offered: list[MessageId] = []
-        self.free: set[str] = set()  # recipients whose delivery would start at once
-        self.judging = JudgingStage(
-            spool=spool,
-            scanner=self.engines,
-            filters=self.filters,
-            settings=settings(waiting_retry_s=RETRY_S, **node),
-            clock=clock,
-            judged=self.offered.append,
-            starts_at_once=lambda address: address in self.free,
-            on_done=lambda: None,
-        )
-
-    @asynccontextmanager
-    async def at_work(self) -> AsyncIterator[None]:
-        """Let the stage run as it does in a shard."""
-        listen(self.spool, received=self.judging.add)
-        run = asyncio.create_task(self.judging.run())
-        try:
-            yield
-        finally:
-            run.cancel()
-            await asyncio.gather(run, return_exceptions=True)
-
-    async def prefer(self, *documents: Document, revision: int = 1) -> None:
-        wanted = preferences(*documents, revision=revision)
-        await self.spool.apply_preferences(
-            list(documents), position=at(revision), digest=wanted.digest, snapshot=True
-        )
-
-    def has_scanned(self, count: int) -> bool:
-        return len(self.engines.seen) == count
-
-    def recipients(self, message: MessageId) -> dict[str, Recipient]:
-        stored = self.spool.message(message)
-        return {one.address: one for one in stored.recipients} if stored is not None else {}
-
-    def states(self, message: MessageId) -> set[State]:
-        return {one.state for one in self.recipients(message).values()}
-
-    def head(self, message: MessageId, address: str) -> str:
-        stored = self.spool.message(message)
-        assert stored is not None
-        copy = stored.copies[self.recipients(message)[address].copy]
-        return copy.head.decode().replace("\r\n ", " ")
-
-    def records(self, event: Event, message: MessageId) -> list[dict[str, Any]]:
-        return [
-            json.loads(record.fields)
-            for record in self.spool.records(after=0, limit=1000)
-            if record.event == event and record.message_id == message
-        ]
 
 
 @pytest.fixture
-async def house(spool: Spool, clock: FakeClock) -> House:
-    made = House(spool, clock)
+async def room(spool: Spool, clock: FakeClock) -> JudgingRoom:
+    made = JudgingRoom(spool, clock)
     await made.prefer(route("acme.example"))
     return made
 
@@ -161,12 +42,12 @@ def policy(scope: str = "cluster", /, **keys: Any) -> Document:
 
 
 async def test_two_recipients_end_differently_each_copy_with_its_own_headers(
-    house: House,
+    room: JudgingRoom,
 ) -> None:
     tagging = policy("recipient/y@acme.example", subject_tag="[SPAM]", **{"score.mark": 4.0})
-    await house.prefer(route("acme.example"), tagging)
-    message = await accept(house.spool, "x@acme.example", "y@acme.example", "z@acme.example")
-    house.filters.tests = (
+    await room.prefer(route("acme.example"), tagging)
+    message = await accept(room.spool, "x@acme.example", "y@acme.example", "z@acme.example")
+    room.filters.tests = (
         Test(name="WORD", score=4.5, detail="subject"),
         Test(
             name="LIST_BLACK",
@@ -176,15 +57,15 @@ async def test_two_recipients_end_differently_each_copy_with_its_own_headers(
         ),
     )
 
-    await house.judging.judge(message)
+    await room.judging.judge(message)
 
-    found = house.recipients(message)
+    found = room.recipients(message)
     assert {address: one.state for address, one in found.items()} == {
         "x@acme.example": State.QUEUED,
         "y@acme.example": State.QUEUED,
         "z@acme.example": State.QUARANTINED,
     }
-    x, y, z = (house.head(message, address) for address in found)
+    x, y, z = (room.head(message, address) for address in found)
     assert x.startswith(TRACE.decode())
     assert "disposition=deliver" in x
     assert "X-BorderScout-Spam: no; score=4.5 required=5.0; tests=WORD:4.5\r\n" in x
@@ -193,42 +74,44 @@ async def test_two_recipients_end_differently_each_copy_with_its_own_headers(
     assert "[SPAM]" not in x
     assert "disposition=quarantine" in z
     assert "LIST_BLACK" not in x + y, "what one recipient's list says shows in no other's copy"
-    assert house.offered == [message]
+    assert room.offered == [message]
 
 
-async def test_recipients_with_the_same_headers_share_one_copy(house: House) -> None:
-    message = await accept(house.spool, "x@acme.example", "y@acme.example")
+async def test_recipients_with_the_same_headers_share_one_copy(room: JudgingRoom) -> None:
+    message = await accept(room.spool, "x@acme.example", "y@acme.example")
 
-    await house.judging.judge(message)
+    await room.judging.judge(message)
 
-    stored = house.spool.message(message)
+    stored = room.spool.message(message)
     assert stored is not None
     assert len(stored.copies) == 1
 
 
-async def test_mail_that_nobody_gets_is_not_offered_for_delivery(house: House) -> None:
-    message = await accept(house.spool)
-    house.engines.verdicts = (INFECTED,)
+async def test_mail_that_nobody_gets_is_not_offered_for_delivery(room: JudgingRoom) -> None:
+    message = await accept(room.spool)
+    room.engines.verdicts = (INFECTED,)
 
-    await house.judging.judge(message)
+    await room.judging.judge(message)
 
-    assert house.states(message) == {State.QUARANTINED}
-    assert house.offered == []
+    assert room.states(message) == {State.QUARANTINED}
+    assert room.offered == []
 
 
 @pytest.mark.parametrize("body", [SMALL, LARGE, b""], ids=["small", "large", "empty"])
-async def test_the_rooms_are_shown_the_octets_and_the_envelope(house: House, body: bytes) -> None:
-    message = await accept(house.spool, "x@acme.example", body=body)
+async def test_the_rooms_are_shown_the_octets_and_the_envelope(
+    room: JudgingRoom, body: bytes
+) -> None:
+    message = await accept(room.spool, "x@acme.example", body=body)
 
-    await house.judging.judge(message)
+    await room.judging.judge(message)
 
-    assert house.engines.seen == [(message, body)]
-    (mail,) = house.filters.seen
+    assert room.engines.seen == [(message, body)]
+    (mail,) = room.filters.seen
     assert mail.envelope.recipients == ("x@acme.example",)
     assert mail.size == len(body)
-    assert mail.now_us == house.clock.now_us()
-    assert mail.preferences is house.spool.preferences
-    assert house.states(message) == {State.QUEUED}
+    assert mail.now_us == room.clock.now_us()
+    assert mail.preferences is room.spool.preferences
+    assert room.states(message) == {State.QUEUED}
 
 
 # ---- P12: the reason names what decided
@@ -259,30 +142,30 @@ async def test_the_rooms_are_shown_the_octets_and_the_envelope(house: House, bod
     ],
 )
 async def test_the_reason_names_what_decided_everywhere(
-    house: House, verdict: Verdict, tests: tuple[Test, ...], said: str, filed: str
+    room: JudgingRoom, verdict: Verdict, tests: tuple[Test, ...], said: str, filed: str
 ) -> None:
-    message = await accept(house.spool)
-    house.engines.verdicts, house.filters.tests = (verdict,), tests
+    message = await accept(room.spool)
+    room.engines.verdicts, room.filters.tests = (verdict,), tests
 
-    await house.judging.judge(message)
+    await room.judging.judge(message)
 
-    recipient = house.recipients(message)["x@acme.example"]
+    recipient = room.recipients(message)["x@acme.example"]
     assert recipient.decided == recipient.reason == said
-    (judged,) = house.records(Event.JUDGED, message)
+    (judged,) = room.records(Event.JUDGED, message)
     assert judged["recipients"][0]["reason"] == said
     assert judged["quarantine_reason"] == filed
     assert judged["quarantine_detail"] == said
-    (upload,) = house.spool.uploads(limit=10)
+    (upload,) = room.spool.uploads(limit=10)
     assert (upload.reason, upload.detail) == (filed, said)
 
 
-async def test_clean_mail_says_why_it_is_delivered_and_by_whose_policy(house: House) -> None:
-    await house.prefer(route("acme.example"), policy("customer/acme", **{"score.mark": 7.0}))
-    message = await accept(house.spool)
+async def test_clean_mail_says_why_it_is_delivered_and_by_whose_policy(room: JudgingRoom) -> None:
+    await room.prefer(route("acme.example"), policy("customer/acme", **{"score.mark": 7.0}))
+    message = await accept(room.spool)
 
-    await house.judging.judge(message)
+    await room.judging.judge(message)
 
-    recipient = house.recipients(message)["x@acme.example"]
+    recipient = room.recipients(message)["x@acme.example"]
     assert recipient.decided == "clean: score 0.0; policy score.mark=7.0 (customer/acme)"
 
 
@@ -296,42 +179,42 @@ async def test_clean_mail_says_why_it_is_delivered_and_by_whose_policy(house: Ho
     ],
 )
 async def test_the_spool_keeps_of_delivered_mail_that_it_was_judged_spam_or_virus(
-    house: House, engine: Verdict, tests: tuple[Test, ...], suspects: set[str]
+    room: JudgingRoom, engine: Verdict, tests: tuple[Test, ...], suspects: set[str]
 ) -> None:
     marking = policy("cluster", virus="mark")
     sensitive = policy("recipient/y@acme.example", **{"score.mark": 4.0})
-    await house.prefer(route("acme.example"), marking, sensitive)
-    house.engines.verdicts = (engine,)
-    house.filters.tests = tests
-    message = await accept(house.spool, "x@acme.example", "y@acme.example")
+    await room.prefer(route("acme.example"), marking, sensitive)
+    room.engines.verdicts = (engine,)
+    room.filters.tests = tests
+    message = await accept(room.spool, "x@acme.example", "y@acme.example")
 
-    await house.judging.judge(message)
+    await room.judging.judge(message)
 
-    found = house.recipients(message)
+    found = room.recipients(message)
     assert {one.state for one in found.values()} == {State.QUEUED}
     assert {address for address, one in found.items() if one.suspect} == suspects
 
 
 async def test_the_sending_mark_comes_with_the_judgement_where_delivery_starts_at_once(
-    house: House,
+    room: JudgingRoom,
 ) -> None:
-    house.free = {"x@acme.example"}
-    message = await accept(house.spool, "x@acme.example", "y@acme.example")
+    room.free = {"x@acme.example"}
+    message = await accept(room.spool, "x@acme.example", "y@acme.example")
 
-    await house.judging.judge(message)
+    await room.judging.judge(message)
 
-    states = {name: one.state for name, one in house.recipients(message).items()}
+    states = {name: one.state for name, one in room.recipients(message).items()}
     assert states == {"x@acme.example": State.SENDING, "y@acme.example": State.QUEUED}
 
 
-async def test_every_verdict_stands_in_the_record_with_its_evidence(house: House) -> None:
-    message = await accept(house.spool)
-    house.engines.verdicts = (dataclasses.replace(CLEAN, detail="all read", attempt=2),)
-    house.filters.tests = (Test(name="WORD", score=1.0, detail="subject holds x"),)
+async def test_every_verdict_stands_in_the_record_with_its_evidence(room: JudgingRoom) -> None:
+    message = await accept(room.spool)
+    room.engines.verdicts = (dataclasses.replace(CLEAN, detail="all read", attempt=2),)
+    room.filters.tests = (Test(name="WORD", score=1.0, detail="subject holds x"),)
 
-    await house.judging.judge(message)
+    await room.judging.judge(message)
 
-    (scanned,) = house.records(Event.SCANNED, message)
+    (scanned,) = room.records(Event.SCANNED, message)
     assert scanned["revision"] == 1
     assert scanned["score"] == 1.0
     assert (scanned["subject"], scanned["message_id"]) == ("hi", "<1@sender.example>")
@@ -371,58 +254,60 @@ async def test_every_verdict_stands_in_the_record_with_its_evidence(house: House
     ids=["unavailable", "timeout", "error", "no record"],
 )
 async def test_what_no_engine_has_seen_is_not_delivered(
-    house: House, verdicts: tuple[Verdict, ...]
+    room: JudgingRoom, verdicts: tuple[Verdict, ...]
 ) -> None:
-    message = await accept(house.spool)
-    house.engines.verdicts = verdicts
+    message = await accept(room.spool)
+    room.engines.verdicts = verdicts
 
-    async with house.at_work():
-        await house.judging.judge(message)
+    async with room.at_work():
+        await room.judging.judge(message)
 
-        assert house.states(message) == {State.WAITING}
-        assert house.offered == []
-        assert house.recipients(message)["x@acme.example"].reason.startswith("unavailable: yara")
-        (waiting,) = house.records(Event.WAITING, message)
+        assert room.states(message) == {State.WAITING}
+        assert room.offered == []
+        assert room.recipients(message)["x@acme.example"].reason.startswith("unavailable: yara")
+        (waiting,) = room.records(Event.WAITING, message)
         assert waiting["reason"].startswith("unavailable: yara")
         assert [one["by"] for one in waiting["verdicts"]] == [*[v.by for v in verdicts], "rules"]
 
 
-async def test_marked_for_silence_it_is_delivered_and_says_unavailable(house: House) -> None:
-    await house.prefer(route("acme.example"), policy(unavailable="mark", subject_tag="[?]"))
-    message = await accept(house.spool)
-    house.engines.verdicts = (SILENT,)
+async def test_marked_for_silence_it_is_delivered_and_says_unavailable(room: JudgingRoom) -> None:
+    await room.prefer(route("acme.example"), policy(unavailable="mark", subject_tag="[?]"))
+    message = await accept(room.spool)
+    room.engines.verdicts = (SILENT,)
 
-    await house.judging.judge(message)
+    await room.judging.judge(message)
 
-    assert house.states(message) == {State.QUEUED}
-    head = house.head(message, "x@acme.example")
+    assert room.states(message) == {State.QUEUED}
+    head = room.head(message, "x@acme.example")
     assert "X-BorderScout-Virus: unavailable; yara=unavailable\r\n" in head
     assert "Subject: [?] hi" in head
-    reason = house.recipients(message)["x@acme.example"].decided
+    reason = room.recipients(message)["x@acme.example"].decided
     assert reason == "unavailable: yara no connection; policy unavailable=mark (cluster)"
 
 
-async def test_quarantined_for_silence_it_is_told_so(house: House) -> None:
-    await house.prefer(route("acme.example"), policy(unavailable="quarantine"))
-    message = await accept(house.spool)
-    house.engines.verdicts = (SILENT,)
+async def test_quarantined_for_silence_it_is_told_so(room: JudgingRoom) -> None:
+    await room.prefer(route("acme.example"), policy(unavailable="quarantine"))
+    message = await accept(room.spool)
+    room.engines.verdicts = (SILENT,)
 
-    await house.judging.judge(message)
+    await room.judging.judge(message)
 
-    (judged,) = house.records(Event.JUDGED, message)
-    assert house.states(message) == {State.QUARANTINED}
+    (judged,) = room.records(Event.JUDGED, message)
+    assert room.states(message) == {State.QUARANTINED}
     assert "unavailable: yara no connection" in judged["quarantine_detail"]
 
 
-async def test_an_engine_that_need_not_answer_holds_nothing_up_and_is_seen(house: House) -> None:
-    await house.prefer(route("acme.example"), document(Kind.ENGINE, "yara", required=False))
-    message = await accept(house.spool)
-    house.engines.verdicts = (SILENT,)
+async def test_an_engine_that_need_not_answer_holds_nothing_up_and_is_seen(
+    room: JudgingRoom,
+) -> None:
+    await room.prefer(route("acme.example"), document(Kind.ENGINE, "yara", required=False))
+    message = await accept(room.spool)
+    room.engines.verdicts = (SILENT,)
 
-    await house.judging.judge(message)
+    await room.judging.judge(message)
 
-    assert house.states(message) == {State.QUEUED}
-    head = house.head(message, "x@acme.example")
+    assert room.states(message) == {State.QUEUED}
+    head = room.head(message, "x@acme.example")
     assert "X-BorderScout-Virus: unavailable; yara=unavailable\r\n" in head
 
 
@@ -430,94 +315,96 @@ async def test_a_threat_decides_whatever_another_engine_may_still_say(
     spool: Spool, clock: FakeClock
 ) -> None:
     two = [{"name": "yara", "kind": "yara"}, {"name": "clamav", "kind": "clamd"}]
-    house = House(spool, clock, engines=two)
+    room = JudgingRoom(spool, clock, engines=two)
     message = await accept(spool)
-    house.engines.verdicts = (INFECTED,)  # clamav: no record at all
+    room.engines.verdicts = (INFECTED,)  # clamav: no record at all
 
-    await house.judging.judge(message)
+    await room.judging.judge(message)
 
-    assert house.states(message) == {State.QUARANTINED}
+    assert room.states(message) == {State.QUARANTINED}
 
 
 # ---- waiting
 
 
 async def test_waiting_mail_is_tried_again_with_a_growing_wait_and_judged_in_the_end(
-    house: House,
+    room: JudgingRoom,
 ) -> None:
-    house.engines.verdicts = (SILENT,)
-    async with house.at_work():
-        message = await accept(house.spool)
-        await until(lambda: house.states(message) == {State.WAITING}, "it waits")
+    room.engines.verdicts = (SILENT,)
+    async with room.at_work():
+        message = await accept(room.spool)
+        await until(lambda: room.states(message) == {State.WAITING}, "it waits")
         for tries in range(1, 4):
-            await until(lambda: house.clock.sleepers == 1, "it waits for its time")
-            waits = house.records(Event.WAITING, message)
-            assert len(house.engines.seen) == len(waits) == tries
+            await until(lambda: room.clock.sleepers == 1, "it waits for its time")
+            waits = room.records(Event.WAITING, message)
+            assert len(room.engines.seen) == len(waits) == tries
             next_us = waits[-1]["next_us"]
-            assert next_us == house.clock.now_us() + RETRY_S * tries * 1e6
-            assert house.recipients(message)["x@acme.example"].next_us == next_us
-            await house.clock.advance(RETRY_S * tries - 1)
-            assert len(house.engines.seen) == tries, "not before its time"
+            assert next_us == room.clock.now_us() + RETRY_S * tries * 1e6
+            assert room.recipients(message)["x@acme.example"].next_us == next_us
+            await room.clock.advance(RETRY_S * tries - 1)
+            assert len(room.engines.seen) == tries, "not before its time"
             if tries == 3:
-                house.engines.verdicts = (CLEAN,)
-            await house.clock.advance(1)
-            await until(partial(house.has_scanned, tries + 1), "another scan")
+                room.engines.verdicts = (CLEAN,)
+            await room.clock.advance(1)
+            await until(partial(room.has_scanned, tries + 1), "another scan")
 
-        await until(lambda: house.offered == [message], "it is judged")
-        assert house.states(message) == {State.QUEUED}
+        await until(lambda: room.offered == [message], "it is judged")
+        assert room.states(message) == {State.QUEUED}
 
 
-async def test_a_wait_grows_no_further_than_its_limit(house: House) -> None:
-    house.engines.verdicts = (SILENT,)
-    message = await accept(house.spool)
-    async with house.at_work():
+async def test_a_wait_grows_no_further_than_its_limit(room: JudgingRoom) -> None:
+    room.engines.verdicts = (SILENT,)
+    message = await accept(room.spool)
+    async with room.at_work():
         for _ in range(WAIT_GROWTH_MAX + 3):
-            await house.judging.judge(message)
+            await room.judging.judge(message)
 
-        waits = [one["next_us"] for one in house.records(Event.WAITING, message)]
-    longest_us = house.clock.now_us() + RETRY_S * WAIT_GROWTH_MAX * 1e6
+        waits = [one["next_us"] for one in room.records(Event.WAITING, message)]
+    longest_us = room.clock.now_us() + RETRY_S * WAIT_GROWTH_MAX * 1e6
     assert waits[-4:] == [longest_us] * 4
     assert waits[-5] < longest_us
 
 
-async def test_what_has_waited_for_the_hold_days_is_quarantined_and_says_so(house: House) -> None:
-    await house.prefer(route("acme.example", hold_days=2))
-    house.engines.verdicts = (SILENT,)
-    message = await accept(house.spool)
-    async with house.at_work():
-        await house.clock.advance(2 * DAY_S)
-        await house.judging.judge(message)
-        assert house.states(message) == {State.WAITING}, "never early"
+async def test_what_has_waited_for_the_hold_days_is_quarantined_and_says_so(
+    room: JudgingRoom,
+) -> None:
+    await room.prefer(route("acme.example", hold_days=2))
+    room.engines.verdicts = (SILENT,)
+    message = await accept(room.spool)
+    async with room.at_work():
+        await room.clock.advance(2 * DAY_S)
+        await room.judging.judge(message)
+        assert room.states(message) == {State.WAITING}, "never early"
 
-        await house.clock.advance(1)
-        await house.judging.judge(message)
+        await room.clock.advance(1)
+        await room.judging.judge(message)
 
-    assert house.states(message) == {State.QUARANTINED}
-    (judged,) = house.records(Event.JUDGED, message)
+    assert room.states(message) == {State.QUARANTINED}
+    (judged,) = room.records(Event.JUDGED, message)
     assert judged["quarantine_reason"] == "waited"
     assert "waited: yara no connection for all the hold days" in judged["quarantine_detail"]
 
 
-async def test_the_hold_days_are_not_counted_by_a_wall_clock_that_jumps(house: House) -> None:
-    house.engines.verdicts = (SILENT,)
-    message = await accept(house.spool)
-    async with house.at_work():
-        house.clock.jump(365 * DAY_S)
-        await house.judging.judge(message)
+async def test_the_hold_days_are_not_counted_by_a_wall_clock_that_jumps(room: JudgingRoom) -> None:
+    room.engines.verdicts = (SILENT,)
+    message = await accept(room.spool)
+    async with room.at_work():
+        room.clock.jump(365 * DAY_S)
+        await room.judging.judge(message)
 
-        assert house.states(message) == {State.WAITING}
+        assert room.states(message) == {State.WAITING}
 
 
 async def test_a_restart_under_a_clock_that_was_set_back_does_not_wait_for_years(
     open_spool: OpenSpool, clock: FakeClock
 ) -> None:
-    house = House(await open_spool(), clock)
-    house.engines.verdicts = (SILENT,)
-    message = await accept(house.spool)
-    async with house.at_work():
-        await house.judging.judge(message)
+    room = JudgingRoom(await open_spool(), clock)
+    room.engines.verdicts = (SILENT,)
+    message = await accept(room.spool)
+    async with room.at_work():
+        await room.judging.judge(message)
     clock.jump(-365 * DAY_S)
-    again = House(await open_spool(), clock)
+    again = JudgingRoom(await open_spool(), clock)
 
     async with again.at_work():
         for waiting, due_us in again.spool.backlog.scan:
@@ -532,22 +419,22 @@ async def test_a_restart_under_a_clock_that_was_set_back_does_not_wait_for_years
 
 @pytest.mark.parametrize("harm", ["shorter", "gone"])
 async def test_mail_whose_body_is_damaged_is_set_aside_and_told(
-    house: House, tmp_path: Path, harm: str
+    room: JudgingRoom, tmp_path: Path, harm: str
 ) -> None:
-    message = await accept(house.spool, body=LARGE)
+    message = await accept(room.spool, body=LARGE)
     path = tmp_path / "shard-0" / "bodies" / message
     if harm == "gone":
         path.unlink()
     else:
         path.write_bytes(LARGE[:-1])
 
-    await house.judging.judge(message)
+    await room.judging.judge(message)
 
-    assert house.states(message) == {State.DAMAGED}
-    (damaged,) = house.records(Event.DAMAGED, message)
+    assert room.states(message) == {State.DAMAGED}
+    (damaged,) = room.records(Event.DAMAGED, message)
     assert message in damaged["reason"]
-    assert house.engines.seen == []
-    assert house.offered == []
+    assert room.engines.seen == []
+    assert room.offered == []
 
 
 async def test_no_engine_is_shown_a_body_that_a_stop_has_changed(
@@ -557,45 +444,45 @@ async def test_no_engine_is_shown_a_body_that_a_stop_has_changed(
     message = await accept(await open_spool(), body=body)
     path = tmp_path / "shard-0" / "bodies" / message
     path.write_bytes(body[:-1] + b"\x01")
-    house = House(await open_spool(), clock)
+    room = JudgingRoom(await open_spool(), clock)
 
-    await house.judging.judge(message)
+    await room.judging.judge(message)
 
-    assert house.states(message) == {State.DAMAGED}
-    assert house.engines.seen == []
-
-
-async def test_a_repeat_is_harmless(house: House) -> None:
-    message = await accept(house.spool, "x@acme.example", "y@acme.example")
-    await house.judging.judge(message)
-
-    await house.judging.judge(message)
-    await house.judging.judge(MessageId("01ARZ3NDEKTSV4RRFFQ69G5FAV"))
-
-    assert len(house.engines.seen) == 1
-    assert len(house.records(Event.JUDGED, message)) == 1
-    assert house.offered == [message]
+    assert room.states(message) == {State.DAMAGED}
+    assert room.engines.seen == []
 
 
-async def test_a_room_that_raises_does_not_lose_the_message(house: House) -> None:
-    house.engines.failures = [RuntimeError("a defect"), OSError("another")]
-    async with house.at_work():
-        message = await accept(house.spool)
+async def test_a_repeat_is_harmless(room: JudgingRoom) -> None:
+    message = await accept(room.spool, "x@acme.example", "y@acme.example")
+    await room.judging.judge(message)
+
+    await room.judging.judge(message)
+    await room.judging.judge(MessageId("01ARZ3NDEKTSV4RRFFQ69G5FAV"))
+
+    assert len(room.engines.seen) == 1
+    assert len(room.records(Event.JUDGED, message)) == 1
+    assert room.offered == [message]
+
+
+async def test_a_room_that_raises_does_not_lose_the_message(room: JudgingRoom) -> None:
+    room.engines.failures = [RuntimeError("a defect"), OSError("another")]
+    async with room.at_work():
+        message = await accept(room.spool)
         for tries in (1, 2):
-            await until(partial(house.has_scanned, tries), "a scan")
-            await house.clock.settle()
-            assert house.states(message) == {State.RECEIVED}
-            await until(lambda: house.clock.sleepers >= 1, "it is to be tried again")
-            await house.clock.advance(RETRY_S + 1)
+            await until(partial(room.has_scanned, tries), "a scan")
+            await room.clock.settle()
+            assert room.states(message) == {State.RECEIVED}
+            await until(lambda: room.clock.sleepers >= 1, "it is to be tried again")
+            await room.clock.advance(RETRY_S + 1)
 
-        await until(lambda: house.offered == [message], "it is judged")
-        assert house.states(message) == {State.QUEUED}
+        await until(lambda: room.offered == [message], "it is judged")
+        assert room.states(message) == {State.QUEUED}
 
 
 async def test_a_spool_that_cannot_write_does_not_lose_the_message(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    room: JudgingRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge = house.spool.judge
+    judge = room.spool.judge
     refused: list[MessageId] = []
 
     async def refuse_once(message: MessageId, judgement: Any, **more: Any) -> None:
@@ -604,46 +491,46 @@ async def test_a_spool_that_cannot_write_does_not_lose_the_message(
             raise EnvironmentFailure("the spool's disk is full")
         await judge(message, judgement, **more)
 
-    monkeypatch.setattr(house.spool, "judge", refuse_once)
-    async with house.at_work():
-        message = await accept(house.spool)
+    monkeypatch.setattr(room.spool, "judge", refuse_once)
+    async with room.at_work():
+        message = await accept(room.spool)
         await until(lambda: refused == [message], "the first judgement")
-        await house.clock.settle()
-        assert house.states(message) == {State.RECEIVED}
-        await house.clock.advance(RETRY_S + 1)
-        await until(lambda: house.states(message) == {State.QUEUED}, "it is judged")
+        await room.clock.settle()
+        assert room.states(message) == {State.RECEIVED}
+        await room.clock.advance(RETRY_S + 1)
+        await until(lambda: room.states(message) == {State.QUEUED}, "it is judged")
 
 
-async def test_one_message_that_fails_holds_up_no_other(house: House) -> None:
-    house.engines.failures = [RuntimeError("a defect")]
-    async with house.at_work():
-        await accept(house.spool)
-        await until(lambda: not house.engines.failures, "the first has failed")
-        other = await accept(house.spool)
+async def test_one_message_that_fails_holds_up_no_other(room: JudgingRoom) -> None:
+    room.engines.failures = [RuntimeError("a defect")]
+    async with room.at_work():
+        await accept(room.spool)
+        await until(lambda: not room.engines.failures, "the first has failed")
+        other = await accept(room.spool)
 
-        await until(lambda: house.states(other) == {State.QUEUED}, "the other is judged")
+        await until(lambda: room.states(other) == {State.QUEUED}, "the other is judged")
 
 
 async def test_what_a_restart_finds_is_judged(open_spool: OpenSpool, clock: FakeClock) -> None:
     message = await accept(await open_spool())
-    house = House(await open_spool(), clock)
+    room = JudgingRoom(await open_spool(), clock)
 
-    async with house.at_work():
-        for found, due_us in house.spool.backlog.scan:
-            house.judging.add(found, due_us)
-        await until(lambda: house.states(message) == {State.QUEUED}, "it is judged")
+    async with room.at_work():
+        for found, due_us in room.spool.backlog.scan:
+            room.judging.add(found, due_us)
+        await until(lambda: room.states(message) == {State.QUEUED}, "it is judged")
 
 
 # ---- postmaster
 
 
-async def test_postmaster_mail_that_nobody_reads_goes_to_the_quarantine(house: House) -> None:
-    message = await accept(house.spool, "PostMaster@mx.scout.example")
+async def test_postmaster_mail_that_nobody_reads_goes_to_the_quarantine(room: JudgingRoom) -> None:
+    message = await accept(room.spool, "PostMaster@mx.scout.example")
 
-    await house.judging.judge(message)
+    await room.judging.judge(message)
 
-    (judged,) = house.records(Event.JUDGED, message)
-    assert house.states(message) == {State.QUARANTINED}
+    (judged,) = room.records(Event.JUDGED, message)
+    assert room.states(message) == {State.QUARANTINED}
     assert judged["quarantine_reason"] == "postmaster"
 
 
@@ -659,118 +546,118 @@ async def test_postmaster_mail_that_nobody_reads_goes_to_the_quarantine(house: H
 async def test_postmaster_mail_that_somebody_reads_is_delivered(
     spool: Spool, clock: FakeClock, address: str, reader: str
 ) -> None:
-    house = House(spool, clock, postmaster=reader)
-    await house.prefer(route("acme.example"))
+    room = JudgingRoom(spool, clock, postmaster=reader)
+    await room.prefer(route("acme.example"))
     message = await accept(spool, address)
 
-    await house.judging.judge(message)
+    await room.judging.judge(message)
 
-    assert house.states(message) == {State.QUEUED}
+    assert room.states(message) == {State.QUEUED}
 
 
 # ---- P6, G2: one revision judges one message
 
 
 async def test_a_message_is_judged_by_the_revision_that_was_applied_when_its_scan_began(
-    house: House,
+    room: JudgingRoom,
 ) -> None:
-    await house.prefer(route("acme.example"), policy("cluster", **{"score.mark": 4.0}), revision=7)
-    message = await accept(house.spool)
-    house.filters.tests = (Test(name="WORD", score=4.5),)
+    await room.prefer(route("acme.example"), policy("cluster", **{"score.mark": 4.0}), revision=7)
+    message = await accept(room.spool)
+    room.filters.tests = (Test(name="WORD", score=4.5),)
 
     async def changed() -> None:
         stricter = policy(
             "cluster", subject_tag="[NEW]", **{"score.mark": 1.0, "score.quarantine": 2.0}
         )
-        await house.prefer(route("acme.example"), stricter, revision=8)
+        await room.prefer(route("acme.example"), stricter, revision=8)
 
-    house.engines.meanwhile = changed
-    await house.judging.judge(message)
+    room.engines.meanwhile = changed
+    await room.judging.judge(message)
 
-    assert house.spool.preferences.position.revision == 8
-    assert house.states(message) == {State.QUEUED}
-    head = house.head(message, "x@acme.example")
+    assert room.spool.preferences.position.revision == 8
+    assert room.states(message) == {State.QUEUED}
+    head = room.head(message, "x@acme.example")
     assert "revision=7;" in head
     assert "score=4.5 required=4.0" in head
     assert "[NEW]" not in head
-    stored = house.spool.message(message)
+    stored = room.spool.message(message)
     assert stored is not None
     assert stored.revision == 7
-    (scanned,) = house.records(Event.SCANNED, message)
+    (scanned,) = room.records(Event.SCANNED, message)
     assert scanned["revision"] == 7
-    assert "policy score.mark=4.0" in house.recipients(message)["x@acme.example"].decided
-    assert house.filters.seen[0].preferences.position.revision == 7
+    assert "policy score.mark=4.0" in room.recipients(message)["x@acme.example"].decided
+    assert room.filters.seen[0].preferences.position.revision == 7
 
 
-async def test_what_waits_is_judged_by_the_revision_of_its_last_scan(house: House) -> None:
-    house.engines.verdicts = (SILENT,)
-    message = await accept(house.spool)
-    async with house.at_work():
-        await house.judging.judge(message)
-        await house.prefer(route("acme.example"), policy(unavailable="mark"), revision=9)
+async def test_what_waits_is_judged_by_the_revision_of_its_last_scan(room: JudgingRoom) -> None:
+    room.engines.verdicts = (SILENT,)
+    message = await accept(room.spool)
+    async with room.at_work():
+        await room.judging.judge(message)
+        await room.prefer(route("acme.example"), policy(unavailable="mark"), revision=9)
 
-        await house.judging.judge(message)
+        await room.judging.judge(message)
 
-    assert house.states(message) == {State.QUEUED}
-    assert "revision=9;" in house.head(message, "x@acme.example")
+    assert room.states(message) == {State.QUEUED}
+    assert "revision=9;" in room.head(message, "x@acme.example")
 
 
-async def test_filters_that_never_wait_are_asked_without_a_task(house: House) -> None:
-    house.filters.waits = False
-    house.filters.tests = (Test(name="RULE_X", score=1.0),)
-    message = await accept(house.spool)
+async def test_filters_that_never_wait_are_asked_without_a_task(room: JudgingRoom) -> None:
+    room.filters.waits = False
+    room.filters.tests = (Test(name="RULE_X", score=1.0),)
+    message = await accept(room.spool)
 
-    await house.judging.judge(message)
+    await room.judging.judge(message)
 
-    assert house.states(message) == {State.QUEUED}
-    assert len(house.filters.seen) == 1
+    assert room.states(message) == {State.QUEUED}
+    assert len(room.filters.seen) == 1
 
 
 async def test_a_message_is_not_read_again_on_its_way_through(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    room: JudgingRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.free = {"x@acme.example"}
+    room.free = {"x@acme.example"}
     reads: list[str] = []
-    select = house.spool._select
+    select = room.spool._select
 
     def counted(sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         reads.append(sql)
         return select(sql, values)
 
-    monkeypatch.setattr(house.spool, "_select", counted)
-    message = await accept(house.spool)
+    monkeypatch.setattr(room.spool, "_select", counted)
+    message = await accept(room.spool)
 
-    await house.judging.judge(message)
-    stored = house.spool.message(message)
+    await room.judging.judge(message)
+    stored = room.spool.message(message)
 
     assert stored is not None
     assert stored.recipients[0].state is State.SENDING
-    with house.spool.open_body(stored) as body:
+    with room.spool.open_body(stored) as body:
         assert body.read(0, 1000) == SMALL
     assert reads == []
 
 
 async def test_mail_in_which_nothing_was_found_is_judged_by_each_recipients_present_policy(
-    house: House,
+    room: JudgingRoom,
 ) -> None:
     heads = []
     for revision, threshold in ((7, 4.0), (8, 3.0)):
         own = policy("recipient/y@acme.example", **{"score.mark": threshold})
-        await house.prefer(route("acme.example"), own, revision=revision)
-        message = await accept(house.spool, "x@acme.example", "y@acme.example")
-        await house.judging.judge(message)
-        heads += [house.head(message, f"{name}@acme.example") for name in "xy"]
+        await room.prefer(route("acme.example"), own, revision=revision)
+        message = await accept(room.spool, "x@acme.example", "y@acme.example")
+        await room.judging.judge(message)
+        heads += [room.head(message, f"{name}@acme.example") for name in "xy"]
 
     required = [head.partition(" required=")[2].partition(";")[0] for head in heads]
     assert required == ["5.0", "4.0", "5.0", "3.0"]
 
 
-async def test_what_is_found_counts_after_much_mail_in_which_nothing_was(house: House) -> None:
+async def test_what_is_found_counts_after_much_mail_in_which_nothing_was(room: JudgingRoom) -> None:
     for _ in range(3):
-        await house.judging.judge(await accept(house.spool))
-    message = await accept(house.spool)
-    house.filters.tests = (Test(name="LIST_BLACK", effect=Effect.BLOCK, detail="black"),)
+        await room.judging.judge(await accept(room.spool))
+    message = await accept(room.spool)
+    room.filters.tests = (Test(name="LIST_BLACK", effect=Effect.BLOCK, detail="black"),)
 
-    await house.judging.judge(message)
+    await room.judging.judge(message)
 
-    assert house.states(message) == {State.QUARANTINED}
+    assert room.states(message) == {State.QUARANTINED}

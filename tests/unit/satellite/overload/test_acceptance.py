@@ -13,7 +13,8 @@ from satellite.overload.pressure import BUSY_MESSAGES_MIN, Refusal, RefusalCause
 from satellite.spool.disk.space import Space
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
-from tests.support.node.shard import SMALL, accept, settings
+from tests.support.node.shard import settings
+from tests.support.spool.open_spool import SMALL, accept
 
 
 class Judging:
@@ -41,8 +42,8 @@ class Delivery:
         return address in self.away
 
 
-class House:
-    """A gate and what it measures."""
+class MeasuredShard:
+    """What may come in, and the three that it is measured by."""
 
     def __init__(self, spool: Spool, clock: FakeClock, state: Path, **limits: Any) -> None:
         self.spool = spool
@@ -63,14 +64,14 @@ class House:
 
 
 async def test_a_quiet_shard_takes_mail(spool: Spool, clock: FakeClock, tmp_path: Path) -> None:
-    assert House(spool, clock, tmp_path).acceptance.look() is None
+    assert MeasuredShard(spool, clock, tmp_path).acceptance.look() is None
 
 
 async def test_messages_and_octets_are_those_of_the_spool(
     spool: Spool, clock: FakeClock, tmp_path: Path
 ) -> None:
-    by_number = House(spool, clock, tmp_path, messages_max=3)
-    by_bytes = House(spool, clock, tmp_path, bytes_max=2 * len(SMALL))
+    by_number = MeasuredShard(spool, clock, tmp_path, messages_max=3)
+    by_bytes = MeasuredShard(spool, clock, tmp_path, bytes_max=2 * len(SMALL))
     await accept(spool, "x@acme.example", "y@acme.example")
     assert by_number.acceptance.look() is None
     assert by_bytes.acceptance.look() is None
@@ -86,13 +87,13 @@ async def test_messages_and_octets_are_those_of_the_spool(
 async def test_frozen_mail_is_no_work_and_stops_nobody(
     spool: Spool, clock: FakeClock, tmp_path: Path
 ) -> None:
-    house = House(spool, clock, tmp_path, messages_max=1)
+    shard = MeasuredShard(spool, clock, tmp_path, messages_max=1)
     message = await accept(spool)
-    assert house.cause() is RefusalCause.MESSAGES
+    assert shard.cause() is RefusalCause.MESSAGES
 
     await spool.damage(message, "unreadable")
 
-    assert house.acceptance.look() is None
+    assert shard.acceptance.look() is None
 
 
 async def test_octets_are_counted_anew_after_a_restart_and_go_with_their_message(
@@ -109,48 +110,48 @@ async def test_octets_are_counted_anew_after_a_restart_and_go_with_their_message
 async def test_a_backlog_of_scanning_refuses_by_the_rate_that_was_measured(
     spool: Spool, clock: FakeClock, tmp_path: Path
 ) -> None:
-    house = House(spool, clock, tmp_path, unjudged_s_max=60.0)
-    house.judging.backlog = 50 * BUSY_MESSAGES_MIN
-    assert house.acceptance.look() is None, "nobody knows the rate yet"
+    shard = MeasuredShard(spool, clock, tmp_path, unjudged_s_max=60.0)
+    shard.judging.backlog = 50 * BUSY_MESSAGES_MIN
+    assert shard.acceptance.look() is None, "nobody knows the rate yet"
 
     await clock.advance(1.0)
-    house.judging.done += 50
+    shard.judging.done += 50
 
-    assert house.cause() is RefusalCause.SCANNING
+    assert shard.cause() is RefusalCause.SCANNING
 
 
 async def test_an_operator_s_mark_refuses_from_the_first_look_on(
     spool: Spool, clock: FakeClock, tmp_path: Path
 ) -> None:
     draining.mark(tmp_path)
-    assert House(spool, clock, tmp_path).acceptance.look() == Refusal(
+    assert MeasuredShard(spool, clock, tmp_path).acceptance.look() == Refusal(
         RefusalCause.DRAINING, "draining"
     )
 
     draining.unmark(tmp_path)
-    assert House(spool, clock, tmp_path).acceptance.look() is None
+    assert MeasuredShard(spool, clock, tmp_path).acceptance.look() is None
     draining.unmark(tmp_path)  # again is harmless
 
 
 async def test_what_the_spool_says_of_its_disk_counts_at_once(
     spool: Spool, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = House(spool, clock, tmp_path)
+    shard = MeasuredShard(spool, clock, tmp_path)
     monkeypatch.setattr(spool, "refusal", lambda: "no inodes free")
 
-    assert house.acceptance.look() == Refusal(RefusalCause.DISK, "no inodes free")
+    assert shard.acceptance.look() == Refusal(RefusalCause.DISK, "no inodes free")
 
 
 async def test_held_mail_that_has_its_share_is_refused_and_other_mail_is_not(
     spool: Spool, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = House(spool, clock, tmp_path, held_share_max=0.5)
+    shard = MeasuredShard(spool, clock, tmp_path, held_share_max=0.5)
     monkeypatch.setattr(Space, "free_bytes", lambda space: 1000)
-    house.acceptance.look()
-    assert not house.acceptance.refuses_mail_for("x@acme.example")
+    shard.acceptance.look()
+    assert not shard.acceptance.refuses_mail_for("x@acme.example")
 
-    house.delivery.held = 1000
-    assert house.acceptance.look() is None, "mail as such is taken"
+    shard.delivery.held = 1000
+    assert shard.acceptance.look() is None, "mail as such is taken"
 
-    assert house.acceptance.refuses_mail_for("x@acme.example")
-    assert not house.acceptance.refuses_mail_for("y@other.example")
+    assert shard.acceptance.refuses_mail_for("x@acme.example")
+    assert not shard.acceptance.refuses_mail_for("y@other.example")

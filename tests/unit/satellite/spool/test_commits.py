@@ -15,7 +15,7 @@ from satellite.spool.commits import BUSY_CHANGES
 from satellite.spool.disk.sqlite_failures import SpoolDamaged
 from satellite.spool.store import Spool
 from tests.support.spool.listening import listen
-from tests.unit.satellite.spool.conftest import OpenSpool, accept, envelope
+from tests.support.spool.open_spool import OpenSpool, accept, envelope
 
 DEADLINE_S = 30.0
 
@@ -120,20 +120,20 @@ async def test_who_is_connected_to_a_spool_that_has_broken_hears_it_at_once(
 
 
 async def test_damage_on_a_disk_that_is_gone_ends_the_process_and_answers_everybody(
-    open_spool: OpenSpool, tmp_path: Path
+    open_spool: OpenSpool, spool_folder: Path
 ) -> None:
     spool = await open_spool()
     told: list[str] = []
     listen(spool, broken=lambda: told.append("broken"))
     planted(spool, failure(apsw.SQLITE_CORRUPT))
-    away = tmp_path.with_name("away")
-    tmp_path.rename(away)  # the mark for the next start cannot be written
+    away = spool_folder.with_name("away")
+    spool_folder.rename(away)  # the mark for the next start cannot be written
 
     try:
         async with asyncio.timeout(DEADLINE_S):
             results = await asyncio.gather(accept(spool), accept(spool), return_exceptions=True)
     finally:
-        away.rename(tmp_path)
+        away.rename(spool_folder)
 
     assert [type(result) for result in results] == [SpoolDamaged] * 2
     assert told == ["broken"]

@@ -13,7 +13,8 @@ import pytest
 
 from satellite.spool.disk.schema import open_writer
 from satellite.spool.store import Spool
-from tests.unit.satellite.spool.conftest import TestClock, accept
+from tests.support.clock import FakeClock
+from tests.support.spool.open_spool import accept
 
 FULL = 2
 LARGE = b"Subject: large\r\n\r\n" + b"0123456789abcde\r\n" * 10_000
@@ -49,13 +50,13 @@ def test_the_writing_connection_syncs_each_commit(tmp_path: Path) -> None:
 async def test_a_body_in_a_file_is_synced_before_it_has_its_name_and_the_folder_after(
     spool: Spool, synced: list[str]
 ) -> None:
-    message = await accept(spool, LARGE)
+    message = await accept(spool, body=LARGE)
 
     assert synced == [f"sync {message}.part", f"rename {message}", "sync bodies"]
 
 
 async def test_the_folders_of_a_new_shard_have_durable_names(
-    tmp_path: Path, clock: TestClock, synced: list[str]
+    tmp_path: Path, clock: FakeClock, synced: list[str]
 ) -> None:
     folder = tmp_path / "state" / "shard-0"
 

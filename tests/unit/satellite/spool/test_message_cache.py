@@ -13,7 +13,7 @@ from satellite.spool.disk.rows import read_message
 from satellite.spool.message_cache import BODY_BYTES_MAX, MESSAGES_MAX, MessageCache
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Settled, Stored
 from satellite.spool.store import Spool
-from tests.unit.satellite.spool.conftest import accept
+from tests.support.spool.open_spool import accept
 
 TO = ("x@acme.example", "y@acme.example")
 
@@ -48,14 +48,14 @@ def cache(spool: Spool, message: MessageId) -> Stored | None:
 
 
 async def test_a_message_just_accepted_is_at_hand_as_the_disk_has_it(spool: Spool) -> None:
-    message = await accept(spool, b"body", *TO)
+    message = await accept(spool, *TO, body=b"body")
 
     assert cache(spool, message) == on_disk(spool, message) is not None
     assert cache(spool, message) is None  # it is lent once
 
 
 async def test_a_message_whose_delivery_begins_is_at_hand_as_the_disk_has_it(spool: Spool) -> None:
-    message = await accept(spool, b"body", *TO)
+    message = await accept(spool, *TO, body=b"body")
     stored = spool.message(message)
 
     await spool.judge(message, judgement(sending=True), stored=stored)
@@ -74,7 +74,7 @@ CHANGES: dict[str, Change] = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 async def test_a_change_forgets_what_was_at_hand(spool: Spool, change: Change) -> None:
-    message = await accept(spool, b"body", *TO)
+    message = await accept(spool, *TO, body=b"body")
 
     await change(spool, message)
 
@@ -83,7 +83,7 @@ async def test_a_change_forgets_what_was_at_hand(spool: Spool, change: Change) -
 
 
 async def test_a_result_forgets_what_was_at_hand(spool: Spool) -> None:
-    message = await accept(spool, b"body", *TO)
+    message = await accept(spool, *TO, body=b"body")
     await spool.judge(message, judgement(sending=True), stored=spool.message(message))
     later = [Settled(number=number, state=State.DEFERRED, reason="later") for number in range(2)]
 
@@ -94,7 +94,7 @@ async def test_a_result_forgets_what_was_at_hand(spool: Spool) -> None:
 
 
 async def test_what_is_too_much_is_not_kept(spool: Spool) -> None:
-    message = await accept(spool, b"body", *TO)
+    message = await accept(spool, *TO, body=b"body")
     stored = on_disk(spool, message)
     assert stored is not None
     cache = MessageCache()

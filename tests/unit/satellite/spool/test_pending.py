@@ -9,8 +9,8 @@ from common.ids import MessageId
 from common.states import State
 from satellite.spool.model.messages import PendingRow
 from satellite.spool.store import Spool
+from tests.support.clock import FakeClock
 from tests.support.spool.held_mail import fill
-from tests.unit.satellite.spool.conftest import TestClock
 
 TO = "x@acme.example"
 
@@ -24,7 +24,7 @@ def read(spool: Spool, limit: int) -> list[list[PendingRow]]:
     return chunks
 
 
-async def test_pending_mail_comes_in_order_and_all_of_it(spool: Spool, clock: TestClock) -> None:
+async def test_pending_mail_comes_in_order_and_all_of_it(spool: Spool, clock: FakeClock) -> None:
     ids = await fill(spool, clock, TO, count=25)
 
     chunks = read(spool, 10)
@@ -37,7 +37,7 @@ async def test_pending_mail_comes_in_order_and_all_of_it(spool: Spool, clock: Te
 
 
 async def test_the_recipients_of_one_message_are_never_torn_apart(
-    spool: Spool, clock: TestClock
+    spool: Spool, clock: FakeClock
 ) -> None:
     (one,) = await fill(spool, clock, TO, count=1)
     (many,) = await fill(spool, clock, *(f"r{n}@acme.example" for n in range(7)), count=1, first=1)
@@ -47,7 +47,7 @@ async def test_the_recipients_of_one_message_are_never_torn_apart(
     assert [[row.message for row in rows] for rows in chunks] == [[one], [many] * 7]
 
 
-async def test_only_what_delivery_may_touch_is_pending(spool: Spool, clock: TestClock) -> None:
+async def test_only_what_delivery_may_touch_is_pending(spool: Spool, clock: FakeClock) -> None:
     wanted = {State.QUEUED, State.SENDING, State.DEFERRED, State.HELD}
     ids: dict[MessageId, State] = {}
     for number, state in enumerate(State):
@@ -60,7 +60,7 @@ async def test_only_what_delivery_may_touch_is_pending(spool: Spool, clock: Test
 
 
 async def test_a_row_says_whether_a_sender_may_hear_of_a_delay(
-    spool: Spool, clock: TestClock
+    spool: Spool, clock: FakeClock
 ) -> None:
     def dsn(*notify: Notify) -> DsnParameters:
         return DsnParameters(notify=frozenset(notify))

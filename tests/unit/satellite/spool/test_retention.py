@@ -15,7 +15,8 @@ from satellite.spool.disk.schema import LOG_BYTES_MAX
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Settled
 from satellite.spool.model.states import IllegalTransition
 from satellite.spool.store import Spool
-from tests.unit.satellite.spool.conftest import OpenSpool, TestClock, accept, envelope
+from tests.support.clock import FakeClock
+from tests.support.spool.open_spool import OpenSpool, accept, envelope
 
 DAY_S = 86_400.0
 BODY = b"Subject: hi\r\n\r\n" + b"x" * 3000
@@ -34,7 +35,7 @@ DELIVERED = Settled(number=0, state=State.DELIVERED, reason="250")
 
 
 async def pass_through(spool: Spool, body: bytes) -> None:
-    message = await accept(spool, body)
+    message = await accept(spool, body=body)
     await spool.judge(message, JUDGEMENT)
     await spool.settle(message, [DELIVERED])
 
@@ -47,7 +48,7 @@ def sizes(folder: Path) -> tuple[int, int]:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 async def test_the_files_do_not_grow_with_the_mail_that_passed(
-    spool: Spool, tmp_path: Path
+    spool: Spool, spool_folder: Path
 ) -> None:
     rounds, width = 100, 200
     after_some: tuple[int, int] = (0, 0)
@@ -56,10 +57,10 @@ async def test_the_files_do_not_grow_with_the_mail_that_passed(
         await asyncio.gather(*(pass_through(spool, body) for body in bodies))
         await spool.acknowledge_records(spool.last_sequence())
         if number == rounds // 4:
-            after_some = sizes(tmp_path)
+            after_some = sizes(spool_folder)
 
-    database, log = sizes(tmp_path)
-    assert list((tmp_path / "bodies").iterdir()) == []
+    database, log = sizes(spool_folder)
+    assert list((spool_folder / "bodies").iterdir()) == []
     assert database <= after_some[0] * 1.5 + (1 << 20)
     assert log <= LOG_BYTES_MAX
     assert spool.records(after=0, limit=1) == []
@@ -68,38 +69,40 @@ async def test_the_files_do_not_grow_with_the_mail_that_passed(
     assert set(map(str, counts.values())) == {"[(0,)]"}
 
 
-async def test_a_log_that_one_commit_made_long_is_cut_again(spool: Spool, tmp_path: Path) -> None:
+async def test_a_log_that_one_commit_made_long_is_cut_again(
+    spool: Spool, spool_folder: Path
+) -> None:
     large = b"x" * 60_000
-    await asyncio.gather(*(accept(spool, large) for _ in range(400)))
-    assert sizes(tmp_path)[1] > LOG_BYTES_MAX
+    await asyncio.gather(*(accept(spool, body=large) for _ in range(400)))
+    assert sizes(spool_folder)[1] > LOG_BYTES_MAX
 
     for _ in range(4):  # the next commits begin the emptied log anew
         await accept(spool)
 
-    assert sizes(tmp_path)[1] <= LOG_BYTES_MAX
+    assert sizes(spool_folder)[1] <= LOG_BYTES_MAX
 
 
 async def test_a_reader_that_stays_is_told_of_and_hinders_nothing_else(
-    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spool: Spool, spool_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(problems, "LOG_PAGES_MAX", 2000)
-    reader = apsw.Connection(str(tmp_path / "spool.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    reader = apsw.Connection(str(spool_folder / "spool.db"), flags=apsw.SQLITE_OPEN_READONLY)
     reader.execute("BEGIN").fetchall()
     reader.execute("SELECT count(*) FROM message").fetchall()
     for _ in range(10):
-        await asyncio.gather(*(accept(spool, b"x" * 60_000) for _ in range(20)))
+        await asyncio.gather(*(accept(spool, body=b"x" * 60_000) for _ in range(20)))
     (problem,) = spool.problems()
     assert "write-ahead log" in problem
 
     reader.close()
     for _ in range(3):
-        await asyncio.gather(*(accept(spool, b"x" * 60_000) for _ in range(20)))
+        await asyncio.gather(*(accept(spool, body=b"x" * 60_000) for _ in range(20)))
 
     assert spool.problems() == ()
 
 
 async def test_a_release_is_known_for_as_long_as_the_core_could_repeat_it(
-    open_spool: OpenSpool, clock: TestClock
+    open_spool: OpenSpool, clock: FakeClock
 ) -> None:
     spool = await open_spool()
 
@@ -115,13 +118,13 @@ async def test_a_release_is_known_for_as_long_as_the_core_could_repeat_it(
         )
 
     await take("01ARZ3NDEKTSV4RRFFQ69G5FAV")
-    clock.wall_us += 1000 * 86_400_000_000  # somebody set the clock
-    clock.steady_s += (RELEASE_DAYS - 1) * DAY_S
+    clock.jump(1000 * DAY_S)  # somebody set the clock
+    await clock.advance((RELEASE_DAYS - 1) * DAY_S)
     await spool.save_age()
     with pytest.raises(IllegalTransition):
         await take("01ARZ3NDEKTSV4RRFFQ69G5FAV")
 
-    clock.steady_s += 2 * DAY_S
+    await clock.advance(2 * DAY_S)
     await spool.save_age()
 
     assert not spool.release_is_known("01ARZ3NDEKTSV4RRFFQ69G5FAV")

@@ -12,9 +12,7 @@ from satellite.spool.metrics import SpoolMetrics
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.core.preferences import at, preferences, route
-from tests.support.node.shard import accept, clock, open_spool, spool
-
-__all__ = ["clock", "open_spool", "spool"]  # fixtures, over a clock that wakes sleepers
+from tests.support.spool.open_spool import accept
 
 
 def read(registry: CollectorRegistry) -> dict[str, float]:

@@ -39,9 +39,11 @@ from satellite.spool.model.messages import (
 )
 from satellite.spool.model.states import IllegalTransition
 from satellite.spool.store import DigestMismatch, Spool
-from tests.unit.satellite.spool.conftest import OpenSpool, TestClock, accept, envelope
+from tests.support.clock import FakeClock
+from tests.support.spool.open_spool import OpenSpool, accept, envelope
 
 COPY = Copy(head=b"X-BorderScout: id=1\r\n")
+DAY_S = 86_400.0
 LARGE = b"Subject: large\r\n\r\n" + b"0123456789abcde\r\n" * 10_000
 
 
@@ -73,7 +75,7 @@ def states(spool: Spool, message: MessageId) -> list[State]:
 async def test_what_was_committed_is_there_after_a_restart(
     open_spool: OpenSpool, body: bytes
 ) -> None:
-    message = await accept(await open_spool(), body)
+    message = await accept(await open_spool(), body=body)
 
     spool = await open_spool()
 
@@ -87,13 +89,13 @@ async def test_what_was_committed_is_there_after_a_restart(
     assert spool.backlog.scan == [(message, 0)]
 
 
-async def test_an_abandoned_entry_leaves_nothing(spool: Spool, tmp_path: Path) -> None:
+async def test_an_abandoned_entry_leaves_nothing(spool: Spool, spool_folder: Path) -> None:
     entry = spool.begin()
     entry.write(LARGE)
     entry.abandon()
 
     assert spool.message(entry.id) is None
-    assert not any((tmp_path / "bodies").iterdir())
+    assert not any((spool_folder / "bodies").iterdir())
     assert events(spool) == []
 
 
@@ -110,9 +112,9 @@ async def test_abandoning_after_the_commit_keeps_the_message(spool: Spool) -> No
 
 
 async def test_a_message_goes_its_way_and_is_forgotten_when_all_has_ended(
-    spool: Spool, tmp_path: Path
+    spool: Spool, spool_folder: Path
 ) -> None:
-    message = await accept(spool, LARGE, "x@acme.example", "y@acme.example")
+    message = await accept(spool, "x@acme.example", "y@acme.example", body=LARGE)
     await spool.judge(message, judgement(Disposition.DELIVER, Disposition.DROP))
     await spool.mark_sending(message, [0])
     assert spool.counts()[State.SENDING] == 1
@@ -122,7 +124,7 @@ async def test_a_message_goes_its_way_and_is_forgotten_when_all_has_ended(
     )
 
     assert spool.message(message) is None
-    assert not any((tmp_path / "bodies").iterdir())
+    assert not any((spool_folder / "bodies").iterdir())
     assert sum(spool.counts().values()) == 0
     assert events(spool) == ["accepted", "scanned", "judged", "ended", "ended"]
     last = json.loads(spool.records(after=4, limit=1)[0].fields)["recipients"]
@@ -159,7 +161,7 @@ async def test_a_dot_may_not_have_left_without_its_mark(spool: Spool) -> None:
 
 
 async def test_an_outcome_is_final(spool: Spool) -> None:
-    message = await accept(spool, b"x", "x@acme.example", "y@acme.example")
+    message = await accept(spool, "x@acme.example", "y@acme.example", body=b"x")
     await spool.judge(message, judgement(Disposition.DELIVER, Disposition.DELIVER))
     bounced = Settled(number=0, state=State.BOUNCED, reason="550")
     await spool.settle(message, [bounced])
@@ -181,7 +183,7 @@ async def test_one_refused_step_does_not_take_others_with_it(spool: Spool) -> No
 
 async def test_every_one_of_very_many_recipients_has_its_outcome_in_a_record(spool: Spool) -> None:
     people = [f"{'x' * 60}{number}@{'y' * 60}.acme.example" for number in range(1000)]
-    message = await accept(spool, b"x", *people)
+    message = await accept(spool, *people, body=b"x")
     dropped = tuple(
         Judged(number=n, disposition=Disposition.DROP, reason="r" * 200, copy=COPY)
         for n in range(len(people))
@@ -217,7 +219,7 @@ async def test_recovery_counts_a_marked_message_as_possibly_delivered(
 
 async def test_quarantined_mail_stays_until_the_core_has_it(open_spool: OpenSpool) -> None:
     spool = await open_spool()
-    message = await accept(spool, LARGE)
+    message = await accept(spool, body=LARGE)
     await spool.judge(message, judgement(Disposition.QUARANTINE))
 
     spool = await open_spool()
@@ -233,19 +235,19 @@ async def test_quarantined_mail_stays_until_the_core_has_it(open_spool: OpenSpoo
 
 
 async def test_a_missing_body_file_is_damage_and_the_rest_goes_on(
-    open_spool: OpenSpool, tmp_path: Path
+    open_spool: OpenSpool, spool_folder: Path
 ) -> None:
     spool = await open_spool()
-    damaged = await accept(spool, LARGE)
-    whole = await accept(spool, LARGE)
-    (tmp_path / "bodies" / damaged).unlink()
-    (tmp_path / "bodies" / "01ARZ3NDEKTSV4RRFFQ69G5FAV.part").write_bytes(b"left by a crash")
+    damaged = await accept(spool, body=LARGE)
+    whole = await accept(spool, body=LARGE)
+    (spool_folder / "bodies" / damaged).unlink()
+    (spool_folder / "bodies" / "01ARZ3NDEKTSV4RRFFQ69G5FAV.part").write_bytes(b"left by a crash")
 
     spool = await open_spool()
 
     assert states(spool, damaged) == [State.DAMAGED]
     assert [message for message, _ in spool.backlog.scan] == [whole]
-    assert {entry.name for entry in (tmp_path / "bodies").iterdir()} == {whole}
+    assert {entry.name for entry in (spool_folder / "bodies").iterdir()} == {whole}
     stored = spool.message(damaged)
     assert stored is not None
     with pytest.raises(BodyDamaged):
@@ -319,15 +321,15 @@ async def test_a_frozen_message_is_left_alone_until_it_is_resumed(open_spool: Op
 
 
 async def test_seven_days_count_running_time_and_one_hour_of_a_stop(
-    tmp_path: Path, clock: TestClock
+    tmp_path: Path, clock: FakeClock
 ) -> None:
     spool = await Spool.open(tmp_path, node="lon1", shard=0, clock=clock)
-    clock.steady_s += 100.0
-    clock.wall_us += 9 * 86_400 * 1_000_000  # somebody set the clock
+    await clock.advance(100.0)
+    clock.jump(9 * DAY_S)  # somebody set the clock
     assert spool.age_us() == 100_000_000
     await spool.close()
 
-    clock.wall_us += 3 * 86_400 * 1_000_000  # a stop of three days
+    clock.jump(3 * DAY_S)  # a stop of three days
     spool = await Spool.open(tmp_path, node="lon1", shard=0, clock=clock)
 
     assert spool.age_us() == 100_000_000 + 3_600_000_000
@@ -397,7 +399,7 @@ async def test_a_document_is_read_once_on_its_way_from_the_wire_into_the_spool(
 
 
 async def test_a_disk_below_its_reserve_refuses_with_the_reason(
-    tmp_path: Path, clock: TestClock
+    tmp_path: Path, clock: FakeClock
 ) -> None:
     spool = await Spool.open(
         tmp_path / "s", node="lon1", shard=0, clock=clock, reserve_bytes=1 << 60

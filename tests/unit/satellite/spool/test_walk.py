@@ -19,7 +19,7 @@ from common.states import OUTCOMES, State
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Settled
 from satellite.spool.model.states import FREEZABLE, TABLE, IllegalTransition, Recovery
 from satellite.spool.store import Spool
-from tests.unit.satellite.spool.conftest import OpenSpool, accept
+from tests.support.spool.open_spool import OpenSpool, accept
 
 Step = Callable[[Spool, MessageId], Coroutine[Any, Any, None]]
 
@@ -132,7 +132,7 @@ NAMED_OTHERWISE: dict[Step, dict[State, Event]] = {resume: {State.DEFERRED: Even
 
 async def at(spool: Spool, state: State, *, judged: bool = True) -> MessageId:
     """Return a message whose first recipient is in a state."""
-    message = await accept(spool, b"Subject: hi\r\n\r\n", *PEOPLE)
+    message = await accept(spool, *PEOPLE, body=b"Subject: hi\r\n\r\n")
     road = ROADS[state]
     if state is State.DAMAGED and judged:
         road = (judging(Disposition.DELIVER), damage)

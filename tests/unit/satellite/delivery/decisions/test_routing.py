@@ -20,7 +20,7 @@ from satellite.delivery.decisions.routing import (
     targets_of,
 )
 from satellite.spool.model.messages import Origin
-from tests.unit.satellite.delivery.conftest import preferences, route
+from tests.support.delivery.delivery_room import preferences, route
 
 OWN = Own(
     mail_domain="mx.scout.example",

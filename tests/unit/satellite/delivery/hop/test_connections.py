@@ -25,8 +25,8 @@ from satellite.delivery.hop.connections import (
 from satellite.delivery.hop.protection import Protection
 from satellite.delivery.hop.session import Deadlines, HopSession
 from tests.support.clock import FakeClock
+from tests.support.delivery.delivery_room import TableResolver
 from tests.support.smtp.next_hop import NextHop
-from tests.unit.satellite.delivery.conftest import TableResolver
 
 A = Destination(Via.ROUTE, "acme.example")
 STARTTLS_OFFERED = b"250-hop\r\n250 STARTTLS\r\n"

@@ -19,7 +19,7 @@ A, B = Destination(Via.ROUTE, "a.example"), Destination(Via.ROUTE, "b.example")
 DAY_S = 86_400.0
 
 
-class House:
+class LanesUnderTerms:
     """Lanes with terms that a test may change."""
 
     def __init__(self, *, most: int = 10, **terms: object) -> None:
@@ -32,7 +32,7 @@ class House:
 
 
 def lanes_of(most: int = 10, **terms: object) -> Lanes:
-    return House(most=most, **terms).lanes
+    return LanesUnderTerms(most=most, **terms).lanes
 
 
 def entry(name: str, destination: Destination = A, *, born_s: float = 0.0) -> QueueEntry:
@@ -339,13 +339,13 @@ def test_parked_messages_whose_days_are_over_are_given_out_at_their_time() -> No
 
 
 def test_days_that_an_operator_adds_or_takes_count_at_once() -> None:
-    house = House(hold_s=100.0)
-    away(house.lanes, next_probe_s=1e9)
+    made = LanesUnderTerms(hold_s=100.0)
+    away(made.lanes, next_probe_s=1e9)
 
-    house.change(hold_s=1000.0)
-    assert taken(house.lanes, now_s=500.0) == []
-    house.change(hold_s=200.0)
-    assert len(taken(house.lanes, now_s=500.0)) == 3
+    made.change(hold_s=1000.0)
+    assert taken(made.lanes, now_s=500.0) == []
+    made.change(hold_s=200.0)
+    assert len(taken(made.lanes, now_s=500.0)) == 3
 
 
 def test_a_sender_is_told_of_the_delay_at_its_time_and_once() -> None:
@@ -364,13 +364,13 @@ def test_a_sender_is_told_of_the_delay_at_its_time_and_once() -> None:
 
 
 def test_a_notice_comes_without_a_try_for_what_waits_and_for_what_is_parked() -> None:
-    house = House()
-    put(house.lanes, entry("deferred"), due_s=1e9)
-    away(house.lanes, count=1, next_probe_s=1e9)
+    made = LanesUnderTerms()
+    put(made.lanes, entry("deferred"), due_s=1e9)
+    away(made.lanes, count=1, next_probe_s=1e9)
 
-    house.change(notice_s=3600.0)  # the policy may come later than the mail
+    made.change(notice_s=3600.0)  # the policy may come later than the mail
 
-    found = taken(house.lanes, now_s=3601.0)
+    found = taken(made.lanes, now_s=3601.0)
     assert sorted(names(found)) == ["0", "deferred"]
     assert {one.turn for one in found} == {Turn.WITHOUT_SERVER}
 
@@ -379,29 +379,29 @@ def test_an_order_calls_back_what_was_tried_and_came_before_it() -> None:
     def id_at(second: int) -> str:
         return ulid(now_us=second * 1_000_000, randomness=bytes(10))
 
-    house = House()
-    away(house.lanes, count=0)
-    put(house.lanes, *(entry(id_at(n), born_s=float(n)) for n in (10, 20, 30)), is_held=True)
+    made = LanesUnderTerms()
+    away(made.lanes, count=0)
+    put(made.lanes, *(entry(id_at(n), born_s=float(n)) for n in (10, 20, 30)), is_held=True)
 
-    house.change(return_before_us=25_000_000)
-    back = taken(house.lanes)
+    made.change(return_before_us=25_000_000)
+    back = taken(made.lanes)
     assert names(back) == [id_at(10), id_at(20)]
     assert {one.turn for one in back} == {Turn.WITHOUT_SERVER}
 
-    done(house.lanes, *back)
-    put(house.lanes, entry(id_at(5)), is_held=True)  # as after a restart
-    assert names(taken(house.lanes)) == [id_at(5)]
+    done(made.lanes, *back)
+    put(made.lanes, entry(id_at(5)), is_held=True)  # as after a restart
+    assert names(taken(made.lanes)) == [id_at(5)]
 
 
 def test_another_server_is_tried_at_once() -> None:
-    house = House()
-    put(house.lanes, entry("waiting"), due_s=1e9)
-    house.change(targets=(Target("new.a.example", 25),))
-    assert names(taken(house.lanes)) == ["waiting"]
+    made = LanesUnderTerms()
+    put(made.lanes, entry("waiting"), due_s=1e9)
+    made.change(targets=(Target("new.a.example", 25),))
+    assert names(taken(made.lanes)) == ["waiting"]
 
-    away(house.lanes)
-    house.change(targets=(Target("newer.a.example", 25),))
-    assert [(one.id, one.turn) for one in taken(house.lanes)] == [("0", Turn.PROBE)]
+    away(made.lanes)
+    made.change(targets=(Target("newer.a.example", 25),))
+    assert [(one.id, one.turn) for one in taken(made.lanes)] == [("0", Turn.PROBE)]
 
 
 def test_a_hint_probes_at_once_but_at_most_every_two_seconds() -> None:

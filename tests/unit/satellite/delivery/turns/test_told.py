@@ -11,15 +11,15 @@ from common.envelope import NO_DSN_PARAMETERS, DsnParameters, Notify, Return
 from common.preferences import Document
 from common.preferences.documents import canonical_json
 from satellite.delivery.decisions.routing import Lookup, LookupResult
-from tests.support.smtp.delivery_status import read_status
-from tests.support.smtp.next_hop import NextHop
-from tests.unit.satellite.delivery.conftest import (
+from tests.support.delivery.delivery_room import (
     BODY,
-    House,
-    OpenHouse,
+    DeliveryRoom,
+    OpenRoom,
     TableResolver,
     route,
 )
+from tests.support.smtp.delivery_status import read_status
+from tests.support.smtp.next_hop import NextHop
 
 X, Y, Z = "x@acme.example", "y@acme.example", "z@acme.example"
 DSN_OFFERED = b"250-hop\r\n250-PIPELINING\r\n250 DSN\r\n"
@@ -46,24 +46,24 @@ def groups(notice: bytes) -> list[tuple[str, str, str]]:
     ]
 
 
-async def ended(house: House, *to: str, **what: Any) -> None:
+async def ended(room: DeliveryRoom, *to: str, **what: Any) -> None:
     """Send a message and return once all of its recipients have ended."""
-    await house.until_ended(await house.accept(*to, **what))
+    await room.until_ended(await room.accept(*to, **what))
 
 
-async def test_success_is_told_once_and_only_of_those_who_asked(open_house: OpenHouse) -> None:
+async def test_success_is_told_once_and_only_of_those_who_asked(open_room: OpenRoom) -> None:
     async with NextHop() as hop:
-        house = await open_house(acme(hop))
+        room = await open_room(acme(hop))
         dsn_parameters = (
             dsn("SUCCESS", original="rfc822;old@acme.example"),
             NO_DSN_PARAMETERS,
             dsn("FAILURE"),
         )
         await ended(
-            house, X, Y, Z, dsn_parameters=dsn_parameters, envelope_id="q+2B1", returned=Return.FULL
+            room, X, Y, Z, dsn_parameters=dsn_parameters, envelope_id="q+2B1", returned=Return.FULL
         )
 
-        (notice,) = house.notices()
+        (notice,) = room.notices()
 
     assert groups(notice) == [(X, "relayed", "2.0.0")]
     status = read_status(notice)
@@ -71,20 +71,20 @@ async def test_success_is_told_once_and_only_of_those_who_asked(open_house: Open
     assert status.recipients[0]["Original-Recipient"] == "rfc822; old@acme.example"
     assert status.recipients[0]["Remote-MTA"] == "dns; [127.0.0.1]"
     assert b"hello" not in notice
-    assert [event for event, _ in house.events() if event in ("ended", "bounce_made")] == [
+    assert [event for event, _ in room.events() if event in ("ended", "bounce_made")] == [
         "ended",
         "bounce_made",
     ]
 
 
-async def test_what_a_next_hop_takes_over_is_its_own_affair(open_house: OpenHouse) -> None:
+async def test_what_a_next_hop_takes_over_is_its_own_affair(open_room: OpenRoom) -> None:
     async with NextHop(EHLO=DSN_OFFERED) as hop:
-        house = await open_house(acme(hop))
+        room = await open_room(acme(hop))
         await ended(
-            house, X, Y, dsn_parameters=(dsn("SUCCESS"), NO_DSN_PARAMETERS), returned=Return.HEADERS
+            room, X, Y, dsn_parameters=(dsn("SUCCESS"), NO_DSN_PARAMETERS), returned=Return.HEADERS
         )
 
-        assert house.notices() == []
+        assert room.notices() == []
     assert hop.lines[1:4] == [
         "MAIL FROM:<a@sender.example> RET=HDRS",
         f"RCPT TO:<{X}> NOTIFY=SUCCESS ORCPT=rfc822;{X}",
@@ -93,25 +93,25 @@ async def test_what_a_next_hop_takes_over_is_its_own_affair(open_house: OpenHous
 
 
 async def test_what_a_next_hop_refuses_is_told_of_here_even_if_it_offers_dsn(
-    open_house: OpenHouse,
+    open_room: OpenRoom,
 ) -> None:
     async with NextHop(EHLO=DSN_OFFERED, RCPT=NO_USER) as hop:
-        house = await open_house(acme(hop))
-        await ended(house, X, dsn_parameters=(dsn("SUCCESS", "FAILURE"),))
+        room = await open_room(acme(hop))
+        await ended(room, X, dsn_parameters=(dsn("SUCCESS", "FAILURE"),))
 
-        (notice,) = house.notices()
+        (notice,) = room.notices()
     assert groups(notice) == [(X, "failed", "5.1.1")]
 
 
-async def test_success_and_failure_in_one_commit_are_two_notices(open_house: OpenHouse) -> None:
+async def test_success_and_failure_in_one_commit_are_two_notices(open_room: OpenRoom) -> None:
     def answer(line: str) -> bytes:
         return NO_USER if X in line else b"250 Ok\r\n"
 
     async with NextHop(RCPT=answer) as hop:
-        house = await open_house(acme(hop))
-        await ended(house, X, Y, dsn_parameters=(NO_DSN_PARAMETERS, dsn("SUCCESS")))
+        room = await open_room(acme(hop))
+        await ended(room, X, Y, dsn_parameters=(NO_DSN_PARAMETERS, dsn("SUCCESS")))
 
-        assert [groups(notice) for notice in house.notices()] == [
+        assert [groups(notice) for notice in room.notices()] == [
             [(X, "failed", "5.1.1")],
             [(Y, "relayed", "2.0.0")],
         ]
@@ -119,81 +119,81 @@ async def test_success_and_failure_in_one_commit_are_two_notices(open_house: Ope
 
 @pytest.mark.parametrize("words", [("NEVER",), ("SUCCESS",), ("DELAY",), ("SUCCESS", "DELAY")])
 async def test_a_failure_that_nobody_wants_to_hear_of_is_a_record(
-    open_house: OpenHouse, words: tuple[str, ...]
+    open_room: OpenRoom, words: tuple[str, ...]
 ) -> None:
     async with NextHop(RCPT=NO_USER) as hop:
-        house = await open_house(acme(hop))
-        await ended(house, X, dsn_parameters=(dsn(*words),))
+        room = await open_room(acme(hop))
+        await ended(room, X, dsn_parameters=(dsn(*words),))
 
-        assert house.notices() == []
-    assert house.events("bounce_withheld") == [
+        assert room.notices() == []
+    assert room.events("bounce_withheld") == [
         ("bounce_withheld", {"recipients": [X], "reason": "the sender asked for none"})
     ]
 
 
-async def test_the_sender_of_spam_or_a_virus_is_told_nothing(open_house: OpenHouse) -> None:
+async def test_the_sender_of_spam_or_a_virus_is_told_nothing(open_room: OpenRoom) -> None:
     async with NextHop(RCPT=NO_USER) as hop:
-        house = await open_house(acme(hop))
-        await ended(house, X, suspect=True, dsn_parameters=(dsn("FAILURE"),))
+        room = await open_room(acme(hop))
+        await ended(room, X, suspect=True, dsn_parameters=(dsn("FAILURE"),))
         hop.script["RCPT"] = b"250 Ok\r\n"
-        await ended(house, Y, suspect=True, dsn_parameters=(dsn("SUCCESS"),))
+        await ended(room, Y, suspect=True, dsn_parameters=(dsn("SUCCESS"),))
 
-        assert house.notices() == []
-    assert "forged" in house.events("bounce_withheld")[0][1]["reason"]
+        assert room.notices() == []
+    assert "forged" in room.events("bounce_withheld")[0][1]["reason"]
 
 
-async def test_that_mail_is_suspect_outlives_a_restart(open_house: OpenHouse) -> None:
+async def test_that_mail_is_suspect_outlives_a_restart(open_room: OpenRoom) -> None:
     async with NextHop(RCPT=b"451 4.3.0 Later\r\n") as hop:
-        house = await open_house(acme(hop))
-        message = await house.accept(X, suspect=True)
-        await house.until(lambda: house.events("deferred"))
+        room = await open_room(acme(hop))
+        message = await room.accept(X, suspect=True)
+        await room.until(lambda: room.events("deferred"))
         hop.script["RCPT"] = NO_USER
 
-        house = await open_house()
-        house.delivery.offer(message)
-        await house.clock.advance(70)
-        await house.until_ended(message)
+        room = await open_room()
+        room.delivery.offer(message)
+        await room.clock.advance(70)
+        await room.until_ended(message)
 
-        assert house.notices() == []
+        assert room.notices() == []
 
 
 async def test_no_more_go_to_one_domain_than_its_allowance(
-    open_house: OpenHouse, resolver: TableResolver
+    open_room: OpenRoom, resolver: TableResolver
 ) -> None:
     resolver.mx["other.example"] = Lookup(LookupResult.FAILED)
     async with NextHop(RCPT=NO_USER) as hop:
-        house = await open_house(acme(hop), notices_per_domain_hour_max=2)
+        room = await open_room(acme(hop), notices_per_domain_hour_max=2)
         for number in range(4):
-            await ended(house, X, sender=f"s{number}@sender.example")
-        await ended(house, X, sender="a@other.example")
+            await ended(room, X, sender=f"s{number}@sender.example")
+        await ended(room, X, sender="a@other.example")
 
-        assert len(house.notices()) == 3
-    assert [fields["reason"] for _, fields in house.events("bounce_withheld")] == [
+        assert len(room.notices()) == 3
+    assert [fields["reason"] for _, fields in room.events("bounce_withheld")] == [
         "its sender's domain has been told of too many"
     ] * 2
 
 
-async def test_all_of_a_message_goes_back_when_that_was_asked_for(open_house: OpenHouse) -> None:
+async def test_all_of_a_message_goes_back_when_that_was_asked_for(open_room: OpenRoom) -> None:
     async with NextHop(RCPT=NO_USER) as hop:
-        house = await open_house(acme(hop))
-        await ended(house, X, returned=Return.FULL)
-        await ended(house, X)
+        room = await open_room(acme(hop))
+        await ended(room, X, returned=Return.FULL)
+        await ended(room, X)
 
-        whole, header = house.notices()
+        whole, header = room.notices()
     assert BODY in whole
     assert b"hello" not in header
 
 
 async def test_of_a_body_that_is_lost_the_sender_still_hears(
-    open_house: OpenHouse, tmp_path: Path
+    open_room: OpenRoom, tmp_path: Path
 ) -> None:
     body = BODY + b"0123456789abcde\r\n" * 8_000
     async with NextHop(RCPT=NO_USER) as hop:
-        house = await open_house(acme(hop))
+        room = await open_room(acme(hop))
         hop.script["RCPT"] = lambda _line: _without(tmp_path / "bodies", NO_USER)
-        await ended(house, X, body=body, returned=Return.FULL)
+        await ended(room, X, body=body, returned=Return.FULL)
 
-        (notice,) = house.notices()
+        (notice,) = room.notices()
     assert groups(notice) == [(X, "failed", "5.1.1")]
 
 
@@ -212,14 +212,14 @@ def _without(folder: Path, reply: bytes) -> bytes:
     ],
 )
 async def test_8_bit_mail_to_a_7_bit_server_is_what_the_policy_says(
-    open_house: OpenHouse, word: str, content: bytes, outcome: str
+    open_room: OpenRoom, word: str, content: bytes, outcome: str
 ) -> None:
     policy = Document("policy", "domain/acme.example", 1, canonical_json({"eight_bit": word}))
     async with NextHop(EHLO=b"250 hop\r\n") as hop:
-        house = await open_house(acme(hop), policy)
+        room = await open_room(acme(hop), policy)
         body = BODY + b"x" * 70_000 + content  # behind the first block
-        await ended(house, X, body=body, eight_bit=True)
+        await ended(room, X, body=body, eight_bit=True)
 
-        assert house.results("ended")[X]["outcome"] == outcome
+        assert room.results("ended")[X]["outcome"] == outcome
         if outcome == "bounced":
-            assert groups(house.notices()[0]) == [(X, "failed", "5.6.3")]
+            assert groups(room.notices()[0]) == [(X, "failed", "5.6.3")]

@@ -13,7 +13,7 @@ from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement,
 from satellite.spool.model.states import TABLE, IllegalTransition, Recovery, check_transition
 from satellite.spool.picture import diagram, table
 from satellite.spool.store import Spool
-from tests.unit.satellite.spool.conftest import accept
+from tests.support.spool.open_spool import accept
 
 DOCUMENT = Path(__file__).parents[5] / "docs" / "spool.md"
 

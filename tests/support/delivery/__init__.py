@@ -1,0 +1,1 @@
+"""Delivery over a real spool, under a clock that tests move."""
