@@ -9,11 +9,14 @@ STAMP := $(VENV)/.product-installed
 DEV_STAMP := $(VENV)/.developer-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
+# Processors that tests run on. What shares a running cluster stays together (loadgroup), and all
+# else goes wherever there is room; ARGS="-n 0" runs everything in one process.
+WORKERS ?= 2
 
 help:
 	@echo "make demo [ARGS=--check]   a core, three satellites and a customer's server on this machine"
 	@echo "make unit                  the tests that start no server, within two minutes"
-	@echo "make test                  all tests"
+	@echo "make test                  all tests, on two processors; ARGS=\"-n 0\": on one"
 	@echo "make faults                the long form of the tests that break something; docs/faults.md"
 	@echo "make bench                 speed against other gateways; docs/benchmarks.md (root)"
 	@echo "make soak                  a million messages through one node; docs/benchmarks.md (root)"
@@ -45,16 +48,16 @@ demo: $(STAMP)
 
 # What is left out starts programs or takes long, and runs in `make test`.
 unit: $(DEV_STAMP)
-	@$(BIN)/python -m pytest tests/unit tests/architecture -n 2 --quiet \
+	@$(BIN)/python -m pytest tests/unit tests/architecture -n $(WORKERS) --dist loadgroup --quiet \
 		-m 'not slow and not integration and not faults and not interop' $(ARGS)
 
 test: $(DEV_STAMP)
 	@./.ci/system-packages test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 faults: $(DEV_STAMP)
 	@./.ci/system-packages test
-	@$(BIN)/python -m pytest -m scenario --thorough --scenario-report=docs/faults.md $(ARGS)
+	@$(BIN)/python -m pytest -n 0 -m scenario --thorough --scenario-report=docs/faults.md $(ARGS)
 
 # What the measurement was called with stands in its report.
 bench soak: export BENCH_COMMAND = make $@$(if $(ARGS), ARGS="$(ARGS)")

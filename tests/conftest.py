@@ -10,7 +10,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.support.scenarios"]
+pytest_plugins = ["tests.support.marking", "tests.support.scenarios"]
 
 settings.register_profile(
     "steady",

@@ -23,7 +23,7 @@ from tests.support.witnesses.load import letters
 
 __all__ = ["small_disk"]  # a fixture
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.integration]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 QUICK = {
     "delivery": {"first_wait_s": 0.5, "longest_wait_s": 1.0},
@@ -104,7 +104,7 @@ async def test_a_satellite_that_is_restarted_without_the_core_works_on_with_the_
     assert known["recipients"][0]["state"] == "delivered"
 
 
-@pytest.mark.slow  # a customer that is away is probed gently: up to 45 s apart
+# a customer that is away is probed gently: up to 45 s apart
 async def test_what_is_for_a_customer_who_is_away_is_held_shown_and_delivered_on_return(
     town: Town,
 ) -> None:

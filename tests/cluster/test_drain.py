@@ -18,7 +18,7 @@ from tests.support.smtp.sink import Sink
 from tests.support.smtp.smtp_client import Broken, SmtpClient
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.integration]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NODE = "one1"
 

@@ -18,7 +18,7 @@ from tests.support.witnesses.checker import check
 from tests.support.witnesses.ledger import read_lines
 from tests.support.witnesses.load import letters, marked
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.integration]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 AUTHORITY = "tls/authority.crt"
 

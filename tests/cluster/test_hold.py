@@ -22,7 +22,7 @@ from tests.support.cluster.town import SENDER, Town, queued_as
 from tests.support.smtp.sink import Arrival, Sink
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.integration]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NODES = ("nor1", "sou1")
 DOMAINS = ("hint", "redirect", "extend", "bounce", "alone")

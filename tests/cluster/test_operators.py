@@ -23,7 +23,7 @@ from tests.support.smtp import corpus
 from tests.support.smtp.delivery_status import read_status
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.integration]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TAG = "[watch out] "
 

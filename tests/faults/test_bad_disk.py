@@ -19,8 +19,6 @@ from tests.support.node.one_node import NODE, one_node
 from tests.support.smtp.smtp_client import SmtpClient
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.faults, pytest.mark.integration]
-
 LETTERS = 60
 LETTERS_EACH = 8  # of a storm, for each crash: at least so many answers are still to come
 ENOUGH = 300  # commands answered while one commit waits; a stopped loop answers a few before it

@@ -23,8 +23,6 @@ from tests.support.smtp.sink import Sink
 from tests.support.smtp.smtp_client import Broken, SmtpClient
 
 pytestmark = [
-    pytest.mark.faults,
-    pytest.mark.integration,
     pytest.mark.skipif(shutil.which("prlimit") is None, reason="prlimit is not installed"),
 ]
 

@@ -10,8 +10,6 @@ from tests.support.cluster.cluster import kill
 from tests.support.node.one_node import NODE, one_node
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.faults, pytest.mark.integration]
-
 LETTERS = 40
 
 

@@ -15,8 +15,6 @@ from tests.support.node.one_node import one_node
 
 __all__ = ["small_disk"]  # a fixture
 
-pytestmark = [pytest.mark.faults, pytest.mark.integration]
-
 LETTERS = 200
 FILLINGS = 4
 

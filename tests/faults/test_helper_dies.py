@@ -18,8 +18,6 @@ from tests.support.node.one_node import NODE, one_node
 from tests.support.smtp import corpus
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.faults, pytest.mark.integration]
-
 LETTERS = 60
 CRASHES = 8
 

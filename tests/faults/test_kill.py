@@ -33,8 +33,6 @@ from tests.support.witnesses.counting import CountingLedger
 from tests.support.witnesses.ledger import read_lines
 from tests.support.witnesses.load import Pace, letters, send_all
 
-pytestmark = [pytest.mark.faults, pytest.mark.integration, pytest.mark.slow]
-
 KILLS = 20
 KILLS_THOROUGH = 100
 RELEASES = 40

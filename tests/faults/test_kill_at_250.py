@@ -20,8 +20,6 @@ from tests.support.witnesses.checker import check
 from tests.support.witnesses.ledger import Ledger, read_lines
 from tests.support.witnesses.load import letters
 
-pytestmark = [pytest.mark.faults, pytest.mark.integration]
-
 NODE = "one1"
 ROUNDS = 12
 REPLY_S = 30.0

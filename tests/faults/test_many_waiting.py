@@ -20,8 +20,6 @@ from tests.support.cluster.inventories import customer, inventory, site
 from tests.support.cluster.town import Town
 from tests.support.smtp.sink import Sink
 
-pytestmark = [pytest.mark.faults, pytest.mark.integration]
-
 NODE = "one1"
 MESSAGES = 100_000
 BODY = b"Subject: waiting\r\n\r\n" + b"x" * 2000 + b"\r\n"

@@ -18,7 +18,7 @@ from tests.support.disks.lossy_disk import FileSystem, LossyDisk, lossy_disk
 from tests.support.node.processes import Process
 from tests.support.spool import vouched as spool_vouched
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 CUTS = 4
 CUTS_THOROUGH = 100

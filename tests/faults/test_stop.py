@@ -18,8 +18,6 @@ from tests.support.witnesses.counting import CountingLedger
 from tests.support.witnesses.ledger import read_lines
 from tests.support.witnesses.load import Pace, letters, send_all
 
-pytestmark = [pytest.mark.faults, pytest.mark.integration]
-
 NODE = "one1"
 STOP_S = 20.0  # what a service manager gives
 IDLE, HALFWAY, SENDING = 60, 60, 80  # sessions: two hundred in all

@@ -13,7 +13,6 @@ from tests.support.scanning.clamd import EICAR, Clamd, clamd_binary
 from tests.support.scanning.scripted_clamd import ScriptedClamd
 
 pytestmark = [
-    pytest.mark.integration,
     pytest.mark.skipif(clamd_binary() is None, reason="clamd is not installed"),
 ]
 

@@ -16,7 +16,6 @@ from tests.support.scanning.clamd import EICAR, Clamd, clamd_binary
 from tests.support.scanning.messages import plain, sample_of, watched
 
 pytestmark = [
-    pytest.mark.integration,
     pytest.mark.faults,
     pytest.mark.skipif(clamd_binary() is None, reason="clamd is not installed"),
 ]

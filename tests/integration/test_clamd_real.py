@@ -36,7 +36,6 @@ from tests.support.scanning.messages import (
 )
 
 pytestmark = [
-    pytest.mark.integration,
     pytest.mark.skipif(clamd_binary() is None, reason="clamd is not installed"),
 ]
 

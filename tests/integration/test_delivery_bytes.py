@@ -29,8 +29,6 @@ from tests.support.delivery.delivery_room import HEAD, DeliveryRoom, route, sett
 from tests.support.network.ports import free_port
 from tests.support.smtp.next_hop import NextHop
 
-pytestmark = [pytest.mark.integration, pytest.mark.interop]
-
 SMTP_SINK = shutil.which("smtp-sink", path="/usr/sbin:/usr/bin")
 
 # Ends of data that lenient servers have been seen to accept: each must stay inside one message.

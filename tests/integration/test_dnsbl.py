@@ -19,7 +19,6 @@ from tests.support.network.resolvers import FakeResolver
 from tests.support.scanning.filtering import context, mail
 
 pytestmark = [
-    pytest.mark.integration,
     pytest.mark.skipif(not NAMED, reason="named is not installed (package bind9)"),
 ]
 

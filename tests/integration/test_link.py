@@ -28,8 +28,6 @@ from tests.support.network.link import (
 )
 from tests.support.spool.listening import listen
 
-pytestmark = pytest.mark.integration
-
 
 @pytest.fixture
 def certificates(tmp_path: Path) -> Certificates:

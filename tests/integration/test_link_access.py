@@ -25,8 +25,6 @@ from satellite.link.streams import let_in
 from tests.support.core.rooms import identity, made_id, told_case
 from tests.support.network.link import CLUSTER, Certificates, Core, until
 
-pytestmark = pytest.mark.integration
-
 CALL_S = 10.0
 
 

@@ -22,7 +22,6 @@ from tests.bench.loads import LOADS, Load
 from tests.support.network.ports import free_port
 
 pytestmark = [
-    pytest.mark.integration,
     pytest.mark.skipif(shutil.which("cc") is None, reason="a C compiler is missing: gcc"),
 ]
 

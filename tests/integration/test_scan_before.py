@@ -19,7 +19,6 @@ from tests.support.smtp.sink import Sink
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.integration,
     pytest.mark.skipif(clamd_binary() is None, reason="clamd is not installed"),
 ]
 

@@ -13,8 +13,6 @@ from tests.support.smtp.certificate import self_signed
 from tests.support.smtp.front_end import HOSTNAME, front_end
 from tests.support.smtp.senders import program, smtp_source, swaks
 
-pytestmark = [pytest.mark.integration]
-
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
 MESSAGE = b"Subject: dots\r\n\r\n.one\r\n..two\r\n" + b"x" * 5000 + b"\r\nend\r\n"
 

@@ -18,8 +18,6 @@ from satellite.spool.store import Spool
 from tests.support.smtp.front_end import DEADLINE_S, Talk, some_preferences, some_settings, until
 from tests.support.smtp.lone_front_end import lone_front_end
 
-pytestmark = [pytest.mark.integration]
-
 SMALL = b"Subject: small\r\n\r\nbody\r\n"
 LARGE = b"Subject: large\r\n\r\n" + b"0123456789abcde\r\n" * (INLINE_BYTES_MAX // 8)
 

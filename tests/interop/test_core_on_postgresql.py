@@ -20,7 +20,6 @@ from tests.support.clock import FakeClock
 from tests.support.core import postgresql
 from tests.support.core.rooms import accepted, ended, identity, made_id, record, route
 
-pytestmark = pytest.mark.interop
 pytest.importorskip("psycopg", reason="psycopg is not installed: pip install '.[postgresql]'")
 
 LON = identity("lon1")

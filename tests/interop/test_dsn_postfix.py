@@ -31,8 +31,6 @@ from tests.support.smtp.next_hop import NextHop
 from tests.support.smtp.postfix import postfix
 from tests.support.smtp.sink import Arrival, Sink
 
-pytestmark = [pytest.mark.interop, pytest.mark.integration]
-
 SENDER = "a@sender.example"
 X, Y = "x@acme.example", "y@acme.example"
 DATA = b"From: <a@sender.example>\r\nSubject: hello\r\nMessage-ID: <1@s>\r\n\r\nwords\r\n"

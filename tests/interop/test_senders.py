@@ -20,8 +20,6 @@ from tests.support.smtp.sink import Sink
 from tests.support.witnesses.ledger import Ledger
 from tests.support.witnesses.load import letters, send_all
 
-pytestmark = pytest.mark.interop
-
 UNTOUCHED = ["plain-text", "nested-multipart", "dkim-signed", "japanese", "line-of-5000"]
 
 

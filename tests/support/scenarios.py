@@ -2,15 +2,16 @@
 
 A plugin of the test runner. Tests marked ``scenario`` are gathered by the row of the fault table
 that they stand for; with ``--scenario-report=FILE`` the table is written there, with each test's
-result, and a row without a test that passed fails the run.
+result, and a row without a test that passed fails the run. Each report carries its test's rows, so
+that it is the same to the process that writes the table whether it ran the test or was told of it.
 """
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.faults.rows import ROWS
 
 OPTION = "--scenario-report"
 THOROUGH = "--thorough"
+PROPERTY = "scenario"
 
 
 @dataclass(slots=True)
@@ -37,20 +39,13 @@ class Scenarios:
 
     found: dict[tuple[str, int], Checked] = field(default_factory=dict)
 
-    def gather(self, items: Iterable[pytest.Item]) -> None:
-        """Take the marks of the tests that will run."""
-        for item in items:
-            for mark in item.iter_markers("scenario"):
-                row, checks = mark.kwargs["row"], mark.kwargs["checks"]
-                if row not in ROWS:
-                    raise pytest.UsageError(f"{item.nodeid}: there is no row {row}")
-                self.found[item.nodeid, row] = Checked(row, checks, item.nodeid)
-
     def take(self, report: pytest.TestReport) -> None:
         """Take the result of one phase of a test; the worst phase counts."""
-        for (test, _), checked in self.found.items():
-            if test != report.nodeid:
+        for name, value in report.user_properties:
+            if name != PROPERTY:
                 continue
+            row, checks, test = cast("tuple[int, str, str]", value)  # as _carry_rows wrote it
+            checked = self.found.setdefault((test, row), Checked(row, checks, test))
             checked.seconds += report.duration
             if report.failed:
                 checked.result = "FAILED"
@@ -106,25 +101,38 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_KEY] = Scenarios()
+    scenarios = config.stash[_KEY] = Scenarios()
+    config.pluginmanager.register(_Listening(scenarios))
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    config.stash[_KEY].gather(items)
+@pytest.hookimpl(tryfirst=True)  # while a test still has its own name
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        _carry_rows(item)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterable[None]:
-    report = yield
-    assert isinstance(report, pytest.TestReport)
-    item.config.stash[_KEY].take(report)
-    return report
+def _carry_rows(item: pytest.Item) -> None:
+    for mark in item.iter_markers("scenario"):
+        row, checks = mark.kwargs["row"], mark.kwargs["checks"]
+        if row not in ROWS:
+            raise pytest.UsageError(f"{item.nodeid}: there is no row {row}")
+        item.user_properties.append((PROPERTY, (row, checks, item.nodeid)))
+
+
+class _Listening:
+    """What hears of each test's end, in the process that writes the report."""
+
+    def __init__(self, scenarios: Scenarios) -> None:
+        self._scenarios = scenarios
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._scenarios.take(report)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     file = session.config.getoption(OPTION)
-    if not file:
-        return
+    if not file or hasattr(session.config, "workerinput"):
+        return  # nobody asked, or this process only runs tests for the one that writes
     scenarios = session.config.stash[_KEY]
     thorough = bool(session.config.getoption(THOROUGH))
     Path(str(file)).write_text(scenarios.table(thorough=thorough), encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.rows import ROWS
-from tests.support.scenarios import Checked, Scenarios
+from tests.support.scenarios import PROPERTY, Scenarios
 
 
 def report(test: str, *, when: str, outcome: str) -> pytest.TestReport:
@@ -17,15 +17,12 @@ def report(test: str, *, when: str, outcome: str) -> pytest.TestReport:
         longrepr=("", 0, "Skipped: needs root") if outcome == "skipped" else None,
         when=when,  # type: ignore[arg-type]
         duration=0.5,
+        user_properties=[(PROPERTY, (7, "all is there", test))],
     )
 
 
-def scenarios() -> Scenarios:
-    return Scenarios({("tests/a.py::t", 7): Checked(7, "all is there", "tests/a.py::t")})
-
-
 def test_a_row_whose_test_passed_is_not_missing() -> None:
-    found = scenarios()
+    found = Scenarios()
 
     found.take(report("tests/a.py::t", when="setup", outcome="passed"))
     found.take(report("tests/a.py::t", when="call", outcome="passed"))
@@ -37,7 +34,7 @@ def test_a_row_whose_test_passed_is_not_missing() -> None:
 
 
 def test_a_failure_while_tidying_up_counts_as_a_failure() -> None:
-    found = scenarios()
+    found = Scenarios()
 
     found.take(report("tests/a.py::t", when="call", outcome="passed"))
     found.take(report("tests/a.py::t", when="teardown", outcome="failed"))
@@ -47,7 +44,7 @@ def test_a_failure_while_tidying_up_counts_as_a_failure() -> None:
 
 
 def test_a_skipped_test_says_why_and_leaves_its_row_open() -> None:
-    found = scenarios()
+    found = Scenarios()
 
     found.take(report("tests/a.py::t", when="setup", outcome="skipped"))
 

@@ -99,15 +99,14 @@ async def test_a_message_that_holds_its_helper_twice_is_unscannable() -> None:
 
 async def test_a_hang_does_not_block_the_loop(helper: Helper) -> None:
     scan = asyncio.create_task(ask(helper, b"hang", deadline_s=1.0))
-    longest_s, last_s = 0.0, time.monotonic()
+    turns = 0
     while not scan.done():
         await asyncio.sleep(0.005)
-        now_s = time.monotonic()
-        longest_s, last_s = max(longest_s, now_s - last_s), now_s
+        turns += 1
 
     with pytest.raises(TimeoutError):
         await scan
-    assert longest_s < 0.9  # the scan took a second; this allows for a very busy machine
+    assert turns > 3  # of some two hundred; a loop that waits for the scan has one
 
 
 async def test_the_time_runs_out_also_for_who_waits_for_a_turn(helper: Helper) -> None:

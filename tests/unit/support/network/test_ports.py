@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 
 from tests.support.network.ports import HIGHEST, LOWEST, free_port, free_ports
 
@@ -23,6 +25,28 @@ def test_a_port_that_is_in_use_is_passed_over() -> None:
 def test_a_port_can_be_bound() -> None:
     with socket.create_server(("127.0.0.1", free_port())) as server:
         assert server.getsockname()[1] > 0
+
+
+def test_a_port_that_another_process_got_is_passed_over() -> None:
+    mine = free_port()
+    script = (
+        "import os, sys; from tests.support.network import ports;"
+        "os.getpid = lambda: int(sys.argv[1]); print(ports.free_port())"
+    )
+    asked = subprocess.run(
+        [sys.executable, "-c", script, str(_process_that_begins_at(mine))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert int(asked.stdout) != mine
+
+
+def _process_that_begins_at(port: int) -> int:
+    """Return a process id with which the search for a port begins there."""
+    span = HIGHEST - LOWEST + 1
+    return (port - LOWEST) * pow(101, -1, span) % span
 
 
 def _is_free(port: int) -> bool:

@@ -502,10 +502,10 @@ def test_what_is_held_is_summed_up_without_looking_at_it() -> None:
     lanes = lanes_of()
     away(lanes, count=100_000)
 
-    started_s = time.perf_counter()
+    began_s = time.thread_time()
     for _ in range(1000):
         (held,) = lanes.held()
-    passed_s = time.perf_counter() - started_s
+    passed_s = time.thread_time() - began_s
 
     assert (held.messages, held.bytes, held.oldest.id) == (100_000, 1_000_000, "0")
     assert passed_s < 1.0  # a look at each of them would take minutes

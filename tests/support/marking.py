@@ -1,0 +1,86 @@
+"""Which marks has a test, and beside which others must it run?
+
+A plugin of the test runner. Marks follow from where a test stands and which support its module
+imports, so that nobody forgets one; only what neither tells is marked by hand. Tests of one module
+that share a fixture (a running cluster, a clamd) stay together on one processor.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path, PurePath
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+
+BY_FOLDER = {
+    "integration": ("integration", "cluster", "interop"),
+    "faults": ("faults",),
+    "interop": ("interop",),
+}
+# Whoever imports one of these starts with it what the mark speaks of.
+BY_SUPPORT = {
+    "integration": (
+        "tests.support.cluster.cluster",
+        "tests.support.cluster.commands",
+        "tests.support.node.one_node",
+    ),
+    "interop": (
+        "tests.support.core.postgresql",
+        "tests.support.network.named",
+        "tests.support.scanning.clamd.Clamd",
+        "tests.support.smtp.postfix",
+        "tests.support.smtp.senders",
+    ),
+}
+
+
+def marks_of(path: PurePath, imported: frozenset[str]) -> set[str]:
+    """Return the marks of all tests of a module.
+
+    Args:
+        path: the module's file, below the folder ``tests``.
+        imported: what it imports: ``a.b`` and ``a.b.c`` for ``from a.b import c``.
+    """
+    by_folder = {mark for mark, folders in BY_FOLDER.items() if path.parts[0] in folders}
+    by_support = {mark for mark, modules in BY_SUPPORT.items() if imported.intersection(modules)}
+    return by_folder | by_support
+
+
+@cache
+def imports_of(path: Path) -> frozenset[str]:
+    """Return what a file imports at its top."""
+    found: set[str] = set()
+    for node in ast.parse(path.read_bytes(), str(path)).body:
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return frozenset(found)
+
+
+def shares_a_fixture(item: pytest.Item) -> bool:
+    """Say whether a test uses a fixture of ours that lives longer than the test."""
+    info = getattr(item, "_fixtureinfo", None)
+    if info is None:
+        return False
+    return any(
+        definition.scope != "function" and str(definition.func.__module__).startswith("tests.")
+        for definitions in info.name2fixturedefs.values()
+        for definition in definitions
+    )
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by marks, and before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if not item.path.is_relative_to(TESTS):
+            continue
+        path = item.path.relative_to(TESTS)
+        for mark in sorted(marks_of(path, imports_of(item.path))):
+            item.add_marker(mark)
+        if shares_a_fixture(item):
+            item.add_marker(pytest.mark.xdist_group(str(path)))
