@@ -1,6 +1,6 @@
 """What does the link need from the core's store?
 
-Pure: the ports that ``core.store`` and ``core.quarantine`` fulfil, and that a test's fakes do.
+The ports that ``core.store`` and ``core.quarantine`` fulfil, and that a test's fakes do.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which sessions are open, and what do they share?
 
-Pure: a place to look things up in, filled by the front end.
+Touches nothing: a place to look things up in, filled by the front end.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Which rows does each step of a message's life write: received, judged, settled?
 
-Pure over a ``Transaction``. Every change checks the table of states before it writes anything, and
-writes the log record of the step in the same transaction (P2).
+Touches the database through its ``Transaction``, and body files once that is committed. Every
+change checks the table of states before it writes anything, and writes the log record of the step
+in the same transaction (P2).
 """
 
 from __future__ import annotations
