@@ -6,6 +6,7 @@ complaint at once, each with its place: ``FILE:LINE:COLUMN: what; remedy``.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from common.errors import SettingsError
 
 FILE_BYTES_MAX = 64 * 1024 * 1024  # an inventory of a hundred thousand domains is a tenth of it
+NODES_MAX = 1_000_000  # values of a file with aliases, each counted as what it stands for
 
 Path_ = Sequence[str | int]
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -79,7 +81,9 @@ class Source:
             if isinstance(node, CommentedMap):
                 key = _key_of(node, step)
                 if key is not None:
-                    line, column = node.lc.key(key)
+                    # What came in by a merge (<<: *anchor) has no place here: its mapping's does.
+                    with contextlib.suppress(KeyError):
+                        line, column = node.lc.key(key)
                     node = node[key]
             elif isinstance(node, CommentedSeq) and isinstance(step, int) and step < len(node):
                 line, column = node.lc.item(step)
@@ -105,19 +109,51 @@ def _key_of(node: CommentedMap, step: str | int) -> Any:
 
 
 def _parse(file: str, text: str) -> Any:
+    yaml = YAML(typ="rt")
+    yaml.composer.warn_double_anchors = False  # YAML allows them, and a warning has no reader
     try:
-        tree = YAML(typ="rt").load(text)
+        tree = yaml.load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
         problem = " ".join(str(error.problem or error.context or "not valid YAML").split())
         raise SettingsError([f"{file}:{place}: {problem}; correct the YAML"]) from None
-    except YAMLError as error:
-        problem = " ".join(str(error).split())
+    except RecursionError:
+        raise SettingsError([f"{file}:1:1: nested too deeply; write it flatter"]) from None
+    except (YAMLError, *_YAML_FAILURES) as error:
+        problem = " ".join(str(error).split()) or type(error).__name__
         raise SettingsError([f"{file}:1:1: {problem}; correct the YAML"]) from None
     if not isinstance(tree, CommentedMap):
         raise SettingsError([f"{file}:1:1: not a mapping; write KEY: VALUE lines"])
+    if "*" in text and _unfolds_too_far(tree):
+        raise SettingsError([f"{file}:1:1: its aliases have no end; write out what they stand for"])
     return tree
+
+
+# What the library lets through where it meets a key that is a mapping, a date that is none, …
+_YAML_FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+
+
+def _unfolds_too_far(tree: Any) -> bool:
+    """Say whether aliases make more of a tree than a file could hold: without an end, or nearly."""
+    waiting, seen = [tree], 0
+    while waiting:
+        node = waiting.pop()
+        seen += 1
+        if seen > NODES_MAX:
+            return True
+        if isinstance(node, dict):
+            waiting.extend(node.values())
+        elif isinstance(node, list):
+            waiting.extend(node)
+    return False
 
 
 def validated(source: Source, model: type[ModelT]) -> ModelT:

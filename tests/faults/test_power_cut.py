@@ -58,7 +58,7 @@ async def test_a_satellite_keeps_what_it_acknowledged_over_power_cuts(
         (disk.folder / "state").mkdir()
         for _ in range(CUTS_THOROUGH if thorough else CUTS):
             lines = chance.randrange(1, LINES_MAX)
-            vouched.hear(await _work_until_cut(disk, "spool_writer", lines))
+            vouched.hear(await _work_until_cut(disk, "spool.writer", lines))
             await vouched.check(disk.folder / "state")
 
     assert len(vouched.accepted) > len(vouched.ended) > 0
@@ -78,7 +78,7 @@ async def test_a_core_keeps_what_it_acknowledged_over_power_cuts(
         (disk.folder / "state").mkdir()
         for _ in range(25 if thorough else 2):
             lines = chance.randrange(1, 40)
-            vouched.hear(await _work_until_cut(disk, "core_crash_writer", lines))
+            vouched.hear(await _work_until_cut(disk, "core.crash_writer", lines))
             await vouched.check(disk.folder / "state")
 
     assert vouched.revision > 0

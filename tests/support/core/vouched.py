@@ -1,4 +1,4 @@
-"""Is all that ``core_crash_writer`` vouched for still there, and nothing by halves?"""
+"""Is all that ``crash_writer`` vouched for still there, and nothing by halves?"""
 
 from __future__ import annotations
 

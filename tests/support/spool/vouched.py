@@ -1,4 +1,4 @@
-"""Is all that ``spool_writer`` was told is durable still there, and nothing by halves?"""
+"""Is all that ``writer`` was told is durable still there, and nothing by halves?"""
 
 from __future__ import annotations
 

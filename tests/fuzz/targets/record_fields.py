@@ -1,0 +1,55 @@
+"""Can the core take any record of a satellite, and is what it keeps of it bounded?
+
+Pure. The first octet says which event it is; the others are its fields.
+"""
+
+from __future__ import annotations
+
+from common.identity import ShardIdentity
+from common.records import Event, LogRecord
+from core.records import intake
+from core.records.bounds import LINE_LENGTH_MAX, NAME_LENGTH_MAX
+from core.records.fields import Fields, FieldsUnreadable
+
+WORDS = (
+    b'"recipients":[', b'{"address":"x@acme.example"', b'"outcome":"delivered"', b'"verdicts":[',
+    b'"threats":["', b'"next_us":', b'"score":', b"1e999", b"NaN", b"\\ud800", b"null", b"[[[[",
+    b'"subject":"', b'"origin":"bounce"', b"-0.0", b"\\u0000",
+)  # fmt: skip
+ULID = "01KDVDNA000000000000000001"
+WHO = ShardIdentity("lon1", 0, ULID)
+
+
+def target(data: bytes) -> None:
+    """Take a record of a message that is known, as the core does."""
+    if not data:
+        return
+    events = list(Event)
+    event = events[data[0] % len(events)]
+    record = LogRecord(1, int.from_bytes(data[:8], "big"), event, ULID, data[1:])
+    try:
+        fields = Fields.parse(record.fields)
+    except FieldsUnreadable:
+        return
+    message = intake.new_message(record, WHO)
+    for _ in range(2):  # a record may come of something that has ended
+        flaw = intake.apply(
+            message, record, fields, identity=WHO, customer_of=lambda domain: domain[:1]
+        )
+        assert len(flaw) < 2_000
+    for text in (message.subject, message.sender, message.message_id_header):
+        _check_text(text, LINE_LENGTH_MAX)
+    for copy in message.copies.values():
+        _check_text(copy.address, NAME_LENGTH_MAX)
+        _check_text(copy.reason, LINE_LENGTH_MAX)
+        _check_text(copy.reply, LINE_LENGTH_MAX)
+        assert 0 <= copy.attempts < 1 << 63
+        assert 0 <= copy.next_us < 1 << 63
+    assert 0 <= message.size < 1 << 63
+    assert abs(message.score) < 1e9
+
+
+def _check_text(text: str, length_max: int) -> None:
+    assert len(text) <= length_max
+    assert "\0" not in text, "PostgreSQL keeps none"
+    text.encode("utf-8")
