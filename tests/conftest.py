@@ -12,6 +12,9 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.support.marking", "tests.support.scenarios"]
 
+# How wide somebody's terminal is, or that of a worker without one (80), is no matter of a test.
+os.environ.pop("COLUMNS", None)
+
 settings.register_profile(
     "steady",
     deadline=None,
