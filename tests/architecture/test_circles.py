@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.test_house import PRODUCT, ROOT, python_files
+from tests.support.our_files import PRODUCT, ROOT, python_files
 
 Graph = Mapping[str, set[str]]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import tomllib
 from pathlib import Path
@@ -16,24 +15,6 @@ def declared_markers() -> dict[str, str]:
     """Return the markers of the project with their meaning, by the name as it is declared."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     return dict(line.split(": ", 1) for line in project["tool"]["pytest"]["ini_options"]["markers"])
-
-
-def used_markers() -> set[str]:
-    """Return the names of all markers that a test or module bears."""
-    return {
-        node.attr
-        for path in (ROOT / "tests").rglob("test_*.py")
-        for node in ast.walk(ast.parse(path.read_bytes()))
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Attribute)
-        and node.value.attr == "mark"
-    }
-
-
-def test_every_marker_marks_something() -> None:
-    declared = {name.partition("(")[0] for name in declared_markers()}
-
-    assert declared - used_markers() == set()
 
 
 def test_contributing_explains_every_marker_in_the_words_of_its_declaration() -> None:

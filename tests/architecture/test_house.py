@@ -10,15 +10,21 @@ import ast
 import configparser
 import importlib.metadata
 import re
-import subprocess
 import tomllib
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PRODUCT = ("cli", "common", "core", "inventory", "satellite")
+from tests.support.our_files import (
+    PRODUCT,
+    ROOT,
+    imported,
+    imported_modules,
+    name_of,
+    our_files,
+    python_files,
+)
+
 LINES_LONG, LINES_MAX = 400, 600
 FORBIDDEN_WORDS = {"util", "utils", "helpers", "misc", "manager", "managers"}
 TESTING_PACKAGES = {"pytest", "hypothesis", "tests", "_pytest"}
@@ -27,52 +33,6 @@ TESTING_PACKAGES = {"pytest", "hypothesis", "tests", "_pytest"}
 SAYS_PURE = re.compile(r"(?:^|[.:] )Pure(?:[.:]|,(?! but)| over)", re.MULTILINE)
 # How the head of a file that is longer says why it is not cut.
 SAYS_WHY_LONG = re.compile(r"^Long because ", re.MULTILINE)
-
-
-@cache
-def our_files() -> tuple[Path, ...]:
-    """Return the files that git holds or would take, or skip where there is no git."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-    )
-    if listed.returncode:
-        pytest.skip("not a git checkout")
-    names = [name for name in listed.stdout.decode().split("\0") if name]
-    return tuple(path for name in names if (path := ROOT / name).is_file())
-
-
-def python_files(*folders: str) -> list[Path]:
-    """Return our hand-written Python files below some folders."""
-    return [
-        path
-        for path in our_files()
-        if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in folders
-    ]
-
-
-def name_of(path: Path) -> str:
-    """Return a path as it is written in this project."""
-    return str(path.relative_to(ROOT))
-
-
-def imported(path: Path) -> set[str]:
-    """Return the top-level names of everything that a file imports, wherever it does."""
-    return {module.partition(".")[0] for module in imported_modules(path)}
-
-
-def imported_modules(path: Path) -> list[str]:
-    """Return every module that a file imports, with ``from a import b`` also as ``a.b``."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module)
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return sorted(found)
 
 
 def test_every_folder_with_python_in_it_is_a_package() -> None:

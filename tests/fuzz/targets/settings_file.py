@@ -10,10 +10,10 @@ import tempfile
 from pathlib import Path
 
 from common.errors import SettingsError
-from core.settings import CoreSettings
+from common.settings.core import CoreSettings
+from common.settings.satellite import SatelliteSettings
 from core.settings import load_settings as load_core
 from inventory.load import examine
-from satellite.settings import SatelliteSettings
 from satellite.settings import load_settings as load_satellite
 
 WORDS = (
