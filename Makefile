@@ -9,9 +9,11 @@ STAMP := $(VENV)/.product-installed
 DEV_STAMP := $(VENV)/.developer-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
-# Processors that tests run on. What shares a running cluster stays together (loadgroup), and all
-# else goes wherever there is room; ARGS="-n 0" runs everything in one process.
+# Processors that tests run on; ARGS="-n 0" runs everything in one process. A file stays on one of
+# them, since its tests may share a running cluster, and goes wherever there is room, in the order of
+# the folders: those with the longest files come first, and the last ones are short.
 WORKERS ?= 2
+ON_WORKERS := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 help:
 	@echo "make demo [ARGS=--check]   a core, three satellites and a customer's server on this machine"
@@ -48,12 +50,12 @@ demo: $(STAMP)
 
 # What is left out starts programs or takes long, and runs in `make test`.
 unit: $(DEV_STAMP)
-	@$(BIN)/python -m pytest tests/unit tests/architecture -n $(WORKERS) --dist loadgroup --quiet \
+	@$(BIN)/python -m pytest tests/unit tests/architecture $(ON_WORKERS) --quiet \
 		-m 'not slow and not integration and not faults and not interop' $(ARGS)
 
 test: $(DEV_STAMP)
 	@./.ci/system-packages test
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest $(ON_WORKERS) $(ARGS)
 
 faults: $(DEV_STAMP)
 	@./.ci/system-packages test

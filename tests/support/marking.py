@@ -1,8 +1,7 @@
-"""Which marks has a test, and beside which others must it run?
+"""Which marks has a test?
 
 A plugin of the test runner. Marks follow from where a test stands and which support its module
-imports, so that nobody forgets one; only what neither tells is marked by hand. Tests of one module
-that share a fixture (a running cluster, a clamd) stay together on one processor.
+imports, so that nobody forgets one; only what neither tells is marked by hand.
 """
 
 from __future__ import annotations
@@ -62,19 +61,7 @@ def imports_of(path: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-def shares_a_fixture(item: pytest.Item) -> bool:
-    """Say whether a test uses a fixture of ours that lives longer than the test."""
-    info = getattr(item, "_fixtureinfo", None)
-    if info is None:
-        return False
-    return any(
-        definition.scope != "function" and str(definition.func.__module__).startswith("tests.")
-        for definitions in info.name2fixturedefs.values()
-        for definition in definitions
-    )
-
-
-@pytest.hookimpl(tryfirst=True)  # before -m chooses by marks, and before xdist reads the groups
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not item.path.is_relative_to(TESTS):
@@ -82,5 +69,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         path = item.path.relative_to(TESTS)
         for mark in sorted(marks_of(path, imports_of(item.path))):
             item.add_marker(mark)
-        if shares_a_fixture(item):
-            item.add_marker(pytest.mark.xdist_group(str(path)))

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 import pytest
 
 from tests.support import marking
-from tests.support.marking import imports_of, marks_of, shares_a_fixture
+from tests.support.marking import imports_of, marks_of
 
 NOTHING: frozenset[str] = frozenset()
 PROJECT = Path(__file__).parents[3] / "pyproject.toml"
@@ -38,24 +38,6 @@ def test_every_support_that_marks_is_there(module: str) -> None:
     if not (root / f"{module.replace('.', '/')}.py").exists():
         source = (root / f"{holder.replace('.', '/')}.py").read_text(encoding="utf-8")
         assert f"class {name}" in source
-
-
-@pytest.fixture(scope="module")
-def shared() -> str:
-    return "shared"
-
-
-def test_who_shares_a_fixture_is_kept_together(request: pytest.FixtureRequest, shared: str) -> None:
-    assert shares_a_fixture(request.node)
-    (mark,) = request.node.iter_markers("xdist_group")
-    assert mark.args == ("unit/support/test_marking.py",)
-
-
-def test_who_has_fixtures_of_its_own_may_run_anywhere(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    assert not shares_a_fixture(request.node)
-    assert list(request.node.iter_markers("xdist_group")) == []
 
 
 def test_every_mark_that_is_declared_marks_something() -> None:
