@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from common.identity import ShardIdentity
 from common.records import Event, LogRecord
+from common.records.bounds import LINE_LENGTH_MAX, NAME_LENGTH_MAX
+from common.records.reading import FieldsUnreadable, read
 from core.records import intake
-from core.records.bounds import LINE_LENGTH_MAX, NAME_LENGTH_MAX
-from core.records.fields import Fields, FieldsUnreadable
 
 WORDS = (
     b'"recipients":[', b'{"address":"x@acme.example"', b'"outcome":"delivered"', b'"verdicts":[',
@@ -26,15 +26,15 @@ def target(data: bytes) -> None:
         return
     events = list(Event)
     event = events[data[0] % len(events)]
-    record = LogRecord(1, int.from_bytes(data[:8], "big"), event, ULID, data[1:])
+    told = LogRecord(1, int.from_bytes(data[:8], "big"), event, ULID, data[1:])
     try:
-        fields = Fields.parse(record.fields)
+        record = read(told.event, told.fields)
     except FieldsUnreadable:
         return
-    message = intake.new_message(record, WHO)
+    message = intake.new_message(told, WHO)
     for _ in range(2):  # a record may come of something that has ended
         flaw = intake.apply(
-            message, record, fields, identity=WHO, customer_of=lambda domain: domain[:1]
+            message, told, record, identity=WHO, customer_of=lambda domain: domain[:1]
         )
         assert len(flaw) < 2_000
     for text in (message.subject, message.sender, message.message_id_header):
