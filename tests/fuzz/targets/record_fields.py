@@ -6,9 +6,10 @@ Pure. The first octet says which event it is; the others are its fields.
 from __future__ import annotations
 
 from common.identity import ShardIdentity
-from common.records import Event, LogRecord
+from common.records import FIELDS_BYTES_MAX, AnyRecord, Event, LogRecord, OtherRecord
 from common.records.bounds import LINE_LENGTH_MAX, NAME_LENGTH_MAX
 from common.records.reading import FieldsUnreadable, read
+from common.records.writing import written
 from core.records import intake
 
 WORDS = (
@@ -31,6 +32,7 @@ def target(data: bytes) -> None:
         record = read(told.event, told.fields)
     except FieldsUnreadable:
         return
+    _check_round_trip(record)
     message = intake.new_message(told, WHO)
     for _ in range(2):  # a record may come of something that has ended
         flaw = intake.apply(
@@ -47,6 +49,16 @@ def target(data: bytes) -> None:
         assert 0 <= copy.next_us < 1 << 63
     assert 0 <= message.size < 1 << 63
     assert abs(message.score) < 1e9
+
+
+def _check_round_trip(record: AnyRecord) -> None:
+    """What a node of this version would write of it reads the same again."""
+    assert not isinstance(record, OtherRecord)
+    parts = written(record)
+    for part in parts:
+        assert len(part) <= FIELDS_BYTES_MAX
+        again = read(record.event, part)
+        assert len(parts) > 1 or b'"shortened":true' in part or again == record
 
 
 def _check_text(text: str, length_max: int) -> None:
