@@ -5,14 +5,17 @@ Pure. The first octet says which message of which stream the others are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from borderscout.v1 import control_pb2, preferences_pb2, quarantine_pb2, records_pb2
 from google.protobuf.message import DecodeError
 
 from common import link, wire
+from common.preferences import Document
 from common.wire import WireError
+from common.wire.bounds import NUMBER_MAX
 
 WORDS = (
     b"01KDVDNA000000000000000001",
@@ -20,7 +23,7 @@ WORDS = (
     b"\x0a\x00",
     b"\x12\x04",
     b"\x98\x06\x01",
-    b"\xff" * 9,
+    b"\xff" * 9 + b"\x01",
 )
 
 # Message, from protobuf, and back; None where nothing of it can be sent again.
@@ -76,5 +79,26 @@ def target(data: bytes) -> None:
     except WireError as error:
         assert len(str(error)) < 2_000, "it goes into a log line"
         return
+    _check_bounds(found)
     if not isinstance(found, link.Unreadable):
         assert from_wire(to_wire(found)) == found
+
+
+def _check_bounds(value: object) -> None:
+    """Every number fits both databases, and every text a line, at any depth.
+
+    What stands in a document is judged when it is applied.
+    """
+    if isinstance(value, int):
+        assert -(1 << 63) <= value <= NUMBER_MAX
+    elif isinstance(value, str):
+        assert not any(sign < " " or sign == "\x7f" for sign in value)
+    elif isinstance(value, Mapping):
+        _check_bounds((*value.keys(), *value.values()))
+    elif isinstance(value, tuple | list):
+        for one in value:
+            _check_bounds(one)
+    elif isinstance(value, Document):
+        _check_bounds(value.revision)
+    elif dataclasses.is_dataclass(value):
+        _check_bounds([getattr(value, one.name) for one in dataclasses.fields(value)])
