@@ -102,3 +102,42 @@ def test_what_is_quoted_of_a_value_is_bounded_and_on_one_line(tmp_path: Path) ->
 
     assert len(found) < 300
     assert "\n" not in found
+
+
+# ---- what fuzzing found
+
+
+def test_a_complaint_about_what_was_merged_names_where_it_was_merged(tmp_path: Path) -> None:
+    text = "name: a\ninner: {port: 25}\nmany:\n  - &one {port: 0}\n  - {<<: *one, host: b}\n"
+
+    assert [line.partition(": ")[0] for line in complaints(tmp_path, text)] == [
+        "s.yaml:4:11",
+        "s.yaml:5:5",
+    ]
+
+
+def test_an_anchor_may_be_used_for_another_value(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text("name: &a a\ninner: {host: &a b, port: 25}\n")
+
+    assert load(file, Outer).inner.host == "b"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: " + "[" * 1000, "nested too deeply"),
+        (
+            "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{f'*a{n - 1},' * 9}]\n" for n in range(1, 9)),
+            "its aliases have no end",
+        ),
+    ],
+    ids=["nested", "aliases of aliases"],
+)
+def test_yaml_that_no_reader_can_follow_is_a_complaint(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    (line,) = complaints(tmp_path, text)
+
+    assert line.startswith("s.yaml:1:1: ")
+    assert said in line
