@@ -96,7 +96,7 @@ async def test_what_a_policy_cannot_say_is_refused_in_one_line(town: Town) -> No
     bad.write_text(json.dumps([{"kind": "rule", "key": "bad", "body": body}]))
     bad_rule = await town.cluster.run("policy", "apply", bad)
 
-    assert (wrong_value.status, wrong_key.status, bad_rule.status) == (1, 2, 1)
+    assert (wrong_value.status, wrong_key.status, bad_rule.status) == (2, 2, 1)
     for said in (wrong_value, wrong_key, bad_rule):
         assert said.out == ""
         assert len(said.err.splitlines()) == 1, said.err
