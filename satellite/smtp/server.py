@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Callable, Sequence
 
 import structlog
 
+from common.certificate import CertificateStatus
 from common.clock import Clock
-from common.errors import SettingsError
-from common.settings.satellite import SatelliteSettings, SmtpSettings
+from common.settings.satellite import SatelliteSettings
 from common.tasks import keep_running
 from satellite.overload.pressure import Refusal
 from satellite.smtp import replies
 from satellite.smtp.backpressure import Backpressure
+from satellite.smtp.certificate import RENEWAL_S, StarttlsCertificate
 from satellite.smtp.connection_limits import ConnectionLimits
 from satellite.smtp.intake import Intake, ScanBeforeAnswer
 from satellite.smtp.metrics import SmtpMetrics
@@ -64,6 +64,7 @@ class FrontEnd:
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
+        self._certificate = StarttlsCertificate(settings.smtp)
         self._sessions: Sessions | None = None
         self._refusal: Refusal | None = None
         self._sockets: Sequence[socket.socket] = ()
@@ -79,6 +80,10 @@ class FrontEnd:
     def is_listening(self) -> bool:
         """True between ``start`` and ``stop_listening``."""
         return bool(self._sockets)
+
+    def certificate_status(self) -> CertificateStatus | None:
+        """Return until when the certificate for STARTTLS is good; None while none is in use."""
+        return self._certificate.status
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Accept connections on sockets that are bound already; they are ours from now on.
@@ -103,7 +108,7 @@ class FrontEnd:
                 session_s=smtp.session_s_max,
                 data_bytes_per_s=smtp.data_bytes_per_s_min,
             ),
-            tls=tls_context(smtp),
+            tls=self._certificate.load(),
             backpressure=self._backpressure,
             scan_before_answer=self._scan_before_answer,
             refuses_mail_for=self._refuses_mail_for,
@@ -115,6 +120,7 @@ class FrontEnd:
         for work, name in (
             (self._look_after_sessions, "smtp.watch"),
             (self._watch_backpressure, "smtp.backpressure"),
+            (self._watch_certificate, "smtp.certificate"),
         ):
             task = loop.create_task(keep_running(work, name=name, clock=self._clock), name=name)
             self._tasks.append(task)
@@ -124,15 +130,6 @@ class FrontEnd:
         self._refusal = refusal
         if self._sessions is not None:
             self._sessions.refusal = refusal
-
-    def renew_certificate(self) -> None:
-        """Read the certificate again; sessions from now on use it.
-
-        Raises:
-            SettingsError: it cannot be used; the one before stays.
-        """
-        assert self._sessions is not None
-        self._sessions.tls = tls_context(self._settings.smtp)
 
     def stop_listening(self) -> None:
         """Take no further connections; the open ones go on."""
@@ -203,6 +200,13 @@ class FrontEnd:
             elif not self._servers:
                 await self._open()
 
+    async def _watch_certificate(self) -> None:
+        """Use a renewed certificate for the sessions that begin from then on."""
+        assert self._sessions is not None
+        while True:
+            await self._clock.sleep(RENEWAL_S)
+            self._sessions.tls = self._certificate.look()
+
     async def _look_after_sessions(self) -> None:
         assert self._sessions is not None
         while True:
@@ -219,22 +223,3 @@ async def _end_of(sessions: Sessions) -> None:
             await asyncio.wait(sessions.conversations)
         else:
             await sessions.nobody_here.wait()
-
-
-def tls_context(smtp: SmtpSettings) -> ssl.SSLContext | None:
-    """Return the TLS side of the settings, or None when there is no certificate.
-
-    Raises:
-        SettingsError: the files cannot be read or do not belong together.
-    """
-    if not smtp.certificate:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
-    try:
-        context.load_cert_chain(smtp.certificate, smtp.key or None)
-    except OSError as error:  # ssl.SSLError is one
-        raise SettingsError(
-            [f"{smtp.certificate}:1:1: cannot be used for STARTTLS: {error}; check it and its key"]
-        ) from error
-    return context

@@ -15,8 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def self_signed(folder: Path, host: str) -> dict[str, Any]:
-    """Write a certificate for ``host`` and return it as settings of the front end."""
+def self_signed(folder: Path, host: str, *, days: int = 1) -> dict[str, Any]:
+    """Write a certificate for ``host`` that lives so long; return it as settings of the front end.
+
+    The folder is made where there is none.
+    """
+    folder.mkdir(exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.datetime.now(datetime.UTC)
@@ -25,9 +29,9 @@ def self_signed(folder: Path, host: str) -> dict[str, Any]:
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
-        .serial_number(1)
+        .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .sign(key, hashes.SHA256())
     )

@@ -351,9 +351,10 @@ class Talk:
             await self._writer.start_tls(context, server_hostname=HOSTNAME)
 
     @property
-    def tls_version(self) -> str:
-        found = self._writer.get_extra_info("ssl_object")
-        return str(found.version()) if found is not None else ""
+    def peer_certificate(self) -> bytes | None:
+        """The certificate that the server showed, as DER; None outside TLS."""
+        found: ssl.SSLObject | None = self._writer.get_extra_info("ssl_object")
+        return found.getpeercert(binary_form=True) if found is not None else None
 
     async def close(self) -> None:
         self._writer.close()

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from common.errors import SettingsError
-from satellite.smtp.server import tls_context
 from satellite.smtp.timeouts import HANDSHAKE_S
 from tests.support.smtp.certificate import self_signed
 from tests.support.smtp.front_end import (
@@ -17,7 +14,6 @@ from tests.support.smtp.front_end import (
     RunningFrontEnd,
     Talk,
     front_end,
-    some_settings,
     until,
 )
 
@@ -157,24 +153,3 @@ async def test_a_client_that_vanishes_inside_tls_leaves_nothing(
         await everyone_left(front)
         await until(lambda: front.intake.entries[0].abandoned)
         assert front.intake.taken == []
-
-
-def test_tls_below_1_2_is_not_spoken(certificate: dict[str, Any]) -> None:
-    context = tls_context(some_settings(**certificate).smtp)
-    assert context is not None
-    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
-
-
-def test_a_certificate_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:
-    broken = tmp_path / "certificate.pem"
-    broken.write_text("no certificate")
-    with pytest.raises(SettingsError, match="cannot be used for STARTTLS"):
-        tls_context(some_settings(certificate=str(broken), key=str(broken)).smtp)
-
-
-async def test_a_renewed_certificate_serves_new_sessions(certificate: dict[str, Any]) -> None:
-    async with front_end(**certificate) as front:
-        front.front.renew_certificate()
-        async with front.client() as talk:
-            await change_over(talk, certificate)
-            assert talk.tls_version == "TLSv1.3"
