@@ -88,12 +88,12 @@ class CertificateMetrics(Collector):
         """Return the times as they are now; a certificate that is not in use has none."""
         ends = GaugeMetricFamily(
             "borderscout_cert_not_after_timestamp_seconds",
-            "When the certificate in use ends, in seconds since the epoch, by its role.",
+            "When the certificate in use ends, since the epoch (UTC)",
             labels=["role"],
         )
         unusable = GaugeMetricFamily(
             "borderscout_cert_renewal_unusable",
-            "Whether the certificate's files hold what cannot be used; the one before still is.",
+            "1 while the files hold what cannot be used, and the certificate before still is",
             labels=["role"],
         )
         for role, status_of in self._certificates.items():

@@ -23,8 +23,14 @@ from typing import cast
 
 import grpc
 import grpc.aio
+import structlog
 
+from common.certificate import CertificateStatus, check_pair, not_after_s
 from common.errors import EnvironmentFailure, PeerError
+
+log = structlog.get_logger()
+
+KEPT = "the certificate before is still in use; render the folder again and copy it here"
 
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024  # gRPC's own limit; everything larger is sent in parts
 STREAMS_MAX = 256  # per connection: 6 for each shard, and room for restarts
@@ -122,19 +128,24 @@ class TlsFiles:
         """Read the three files.
 
         Raises:
-            EnvironmentFailure: one of them cannot be read.
+            EnvironmentFailure: one of them cannot be read, or they do not belong together: they are
+                renewed one after the other.
         """
         try:
-            return TlsMaterial(
+            read = TlsMaterial(
                 certificate=self.certificate.read_bytes(),
                 key=self.key.read_bytes(),
                 authority=self.authority.read_bytes(),
             )
+            check_pair(read.certificate, read.key)
+            not_after_s(read.authority)  # a PEM certificate as well
         except OSError as error:
-            raise EnvironmentFailure(
-                f"cannot read {error.filename}: {error.strerror}",
-                hint="render the node's folder again",
-            ) from error
+            what = f"cannot read {error.filename}: {error.strerror}"
+        except EnvironmentFailure as error:
+            what = f"{self.certificate}: {error.what}"
+        else:
+            return read
+        raise EnvironmentFailure(what, hint="render the node's folder again")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +161,14 @@ class TlsMaterial:
         """Changes when any of the files does."""
         parts = (self.certificate, self.key, self.authority)
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
+
+    def status(self, problem: str = "") -> CertificateStatus:
+        """Return until when the certificate is good.
+
+        Args:
+            problem: why what the files hold by now is not used.
+        """
+        return CertificateStatus(not_after_s(self.certificate), problem)
 
 
 def open_channel(
@@ -170,48 +189,77 @@ def open_channel(
     return grpc.aio.secure_channel(address, credentials, options=options)
 
 
-def open_server(address: str, files: TlsFiles) -> tuple[grpc.aio.Server, int]:
+class ServerCertificate:
+    """The certificate that a server shows, read again whenever somebody comes.
+
+    Args:
+        files: where it is.
+
+    Raises:
+        EnvironmentFailure: the files cannot be read, or do not belong together.
+    """
+
+    def __init__(self, files: TlsFiles) -> None:
+        self._files = files
+        self._current = files.read()
+        self._given = self._current  # what gRPC has; it asks in threads of its own
+        self._problem = ""
+
+    def look(self) -> CertificateStatus:
+        """Read the files, and return until when what new handshakes will see is good.
+
+        A file that is just being replaced must not close the door: what does not fit is told once,
+        and what was good stays.
+        """
+        try:
+            self._current = self._files.read()
+            problem = ""
+        except EnvironmentFailure as error:
+            problem = error.what
+        if problem and problem != self._problem:
+            log.error("link.certificate_unusable", reason=problem, hint=KEPT)
+        self._problem = problem
+        return self._current.status(problem)
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """Return what a server listens with."""
+        # The types know nothing of the None that the documentation of gRPC asks for.
+        fetcher = cast("Callable[[], grpc.ServerCertificateConfiguration]", self._renewed)
+        return grpc.dynamic_ssl_server_credentials(
+            _configuration(self._given), fetcher, require_client_authentication=True
+        )
+
+    def _renewed(self) -> grpc.ServerCertificateConfiguration | None:
+        """Return what gRPC is to use from this handshake on; None for what it has."""
+        self.look()
+        current = self._current
+        if current.fingerprint == self._given.fingerprint:
+            return None
+        self._given = current
+        log.info("link.certificate_renewed")
+        return _configuration(current)
+
+
+def _configuration(tls: TlsMaterial) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration(
+        [(tls.key, tls.certificate)], root_certificates=tls.authority
+    )
+
+
+def open_server(address: str, certificate: ServerCertificate) -> tuple[grpc.aio.Server, int]:
     """Return a server that is bound but not started, and its port.
 
     Its certificate is read again when the files change: new handshakes see the new one, open
     streams go on.
 
     Raises:
-        EnvironmentFailure: the files cannot be read, or the address is not ours to bind.
+        EnvironmentFailure: the address is not ours to bind.
     """
     server = grpc.aio.server(options=_SERVER_OPTIONS)
     try:
-        port = server.add_secure_port(address, _server_credentials(files))
+        port = server.add_secure_port(address, certificate.credentials())
     except RuntimeError as error:
         raise EnvironmentFailure(
             f"cannot listen on {address}", hint="is another core running, or the port taken?"
         ) from error
     return server, port
-
-
-def _server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
-    current = files.read()
-
-    def configuration(tls: TlsMaterial) -> grpc.ServerCertificateConfiguration:
-        return grpc.ssl_server_certificate_configuration(
-            [(tls.key, tls.certificate)], root_certificates=tls.authority
-        )
-
-    def renewed() -> grpc.ServerCertificateConfiguration | None:
-        # Called by gRPC for each handshake, in a thread of its own. None keeps what is in use: a
-        # file that is just being replaced must not close the door.
-        nonlocal current
-        try:
-            fresh = files.read()
-        except EnvironmentFailure:
-            return None
-        if fresh.fingerprint == current.fingerprint:
-            return None
-        current = fresh
-        return configuration(fresh)
-
-    # The types know nothing of the None that the documentation of gRPC asks for.
-    fetcher = cast("Callable[[], grpc.ServerCertificateConfiguration]", renewed)
-    return grpc.dynamic_ssl_server_credentials(
-        configuration(current), fetcher, require_client_authentication=True
-    )

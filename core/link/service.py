@@ -19,6 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
 
 from common import rpc
+from common.certificate import CertificateStatus
 from common.clock import Clock
 from common.link import Flush
 from common.settings.core import CoreSettings
@@ -74,6 +75,7 @@ class LinkService:
         self._streams = Streams()
         self._health = health.HealthServicer()
         self._server: grpc.aio.Server | None = None
+        self._certificate: rpc.ServerCertificate | None = None
         self._offering: asyncio.Task[None] | None = None
         offers_due = asyncio.Event()
         access = Access(cluster=settings.cluster, knows=self._fleet.knows)
@@ -125,6 +127,10 @@ class LinkService:
         self._fleet.moved(self._preferences.position)
         return self._fleet
 
+    def certificate_status(self) -> CertificateStatus | None:
+        """Read the certificate's files, and return until when it is good; None before the start."""
+        return self._certificate.look() if self._certificate is not None else None
+
     async def start(self) -> None:
         """Listen for satellites.
 
@@ -135,7 +141,8 @@ class LinkService:
         files = rpc.TlsFiles(
             certificate=Path(tls.certificate), key=Path(tls.key), authority=Path(tls.authority)
         )
-        server, self.port = rpc.open_server(self._settings.grpc, files)
+        self._certificate = rpc.ServerCertificate(files)
+        server, self.port = rpc.open_server(self._settings.grpc, self._certificate)
         # Coroutines that write to their context, where the stubs expect generators: a stream that
         # is cut ends them at once, and nothing is left to the collector.
         link = cast("link_service_pb2_grpc.LinkServicer", self._handlers)

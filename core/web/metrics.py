@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Gauge
 
+from common.certificate import CertificateMetrics, CertificateStatus
 from core.fleet.fleet import NodeStatus
 from core.web.request.services import Services
 
@@ -21,6 +22,8 @@ class CoreMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
+        self._certificate: CertificateStatus | None = None
+        CertificateMetrics({"link": lambda: self._certificate}, registry)
         self._revision = Gauge(
             "borderscout_core_revision", "Newest revision of the preferences", registry=registry
         )
@@ -52,6 +55,7 @@ class CoreMetrics:
 
     def show(self, core: Services) -> None:
         """Take the numbers as they are now."""
+        self._certificate = core.link.certificate_status()
         self._revision.set(core.database.preferences.position.revision)
         for node in core.link.fleet.nodes(now_s=core.clock.monotonic_s()):
             self._show_node(node)

@@ -15,6 +15,7 @@ from importlib.metadata import version
 import structlog
 from prometheus_client import CollectorRegistry
 
+from common.certificate import CertificateMetrics
 from common.clock import Clock, SystemClock
 from common.errors import BorderScoutError, EnvironmentFailure
 from common.records import AcceptingRecord, NotAcceptingRecord, StoppedRecord
@@ -136,6 +137,10 @@ class Shard:
             on_released=self.delivery.offer,
         )
         self.metrics = SpoolMetrics(self.spool, registry)
+        CertificateMetrics(
+            {"smtp": self.front_end.certificate_status, "link": self.link.certificate_status},
+            registry,
+        )
 
     def _unjudged(self) -> int:
         """Return how many messages wait; judging and backpressure each need the other."""

@@ -19,6 +19,7 @@ from borderscout.v1.link_service_pb2_grpc import LinkStub
 
 from common import rpc
 from common.backoff import Backoff
+from common.certificate import CertificateStatus
 from common.clock import Clock
 from common.errors import EnvironmentFailure
 from common.identity import ShardIdentity
@@ -92,6 +93,7 @@ class Link:
         self._spread = spread
         self._backoff = backoff or Backoff()
         self._stub: LinkStub | None = None
+        self._certificate: CertificateStatus | None = None
         core = settings.core
         self._files = rpc.TlsFiles(
             certificate=Path(core.certificate), key=Path(core.key), authority=Path(core.authority)
@@ -153,10 +155,15 @@ class Link:
             try:
                 tls = self._files.read()
             except EnvironmentFailure as error:
-                log.error("link.certificate_unreadable", reason=str(error))
+                log.error("link.certificate_unusable", reason=error.what, hint=error.hint)
                 await self._clock.sleep(RENEWAL_S)
                 continue
+            self._certificate = tls.status()
             await self._run_with(tls)
+
+    def certificate_status(self) -> CertificateStatus | None:
+        """Return until when our certificate is good; None while there is none to use."""
+        return self._certificate
 
     def outgoing(self) -> None:
         """There are new durable records or uploads in the spool."""
@@ -204,15 +211,23 @@ class Link:
             self._stub = None
 
     async def _renewed(self, tls: rpc.TlsMaterial) -> None:
+        """Return once the files hold another certificate that can be used."""
+        told = ""
         while True:
             await self._clock.sleep(RENEWAL_S)
+            problem = ""
             try:
                 fresh = self._files.read()
-            except EnvironmentFailure:
-                continue  # being replaced; what is open works on
-            if fresh.fingerprint != tls.fingerprint:
-                log.info("link.certificate_renewed")
-                return
+            except EnvironmentFailure as error:  # being replaced; what is open works on
+                problem = error.what
+            else:
+                if fresh.fingerprint != tls.fingerprint:
+                    log.info("link.certificate_renewed")
+                    return
+            if problem and problem != told:
+                log.error("link.certificate_unusable", reason=problem, hint=rpc.KEPT)
+            told = problem
+            self._certificate = tls.status(problem)
 
     def _calls(self) -> LinkStub:
         assert self._stub is not None, "streams run only while there is a channel"

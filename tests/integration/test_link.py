@@ -65,6 +65,10 @@ class LinkedCluster:
         self._shards.append(shard)
         return shard
 
+    def files(self, node: str) -> rpc.TlsFiles:
+        """Return where a node's certificate is."""
+        return self._certificates.issue("satellite", node)
+
     async def spool(self, number: int = 0) -> Spool:
         folder = self._folder / f"shard{number}"
         spool = await Spool.open(folder, node="lon1", shard=number, clock=SystemClock())
@@ -517,6 +521,32 @@ async def test_a_renewed_certificate_is_used_by_a_new_channel_without_a_restart(
 
     await until(lambda: revision_of(spool) == 1, "applied over the new channel")
     assert shard.link.status(now_s=0.0).connected
+
+
+async def test_a_half_renewed_certificate_leaves_the_channel_open_and_is_told(
+    house: House, tmp_path: Path
+) -> None:
+    spool = MemorySpool()
+    shard = house.shard(spool)
+    await until(lambda: shard.link.status(now_s=0.0).connected, "connected")
+    files = house.files("lon1")
+    renewed = Certificates(tmp_path / "renewed").issue("satellite", "lon1")
+    before = shard.link.certificate_status()
+
+    renewed.certificate.replace(files.certificate)
+
+    def problem() -> str:
+        status = shard.link.certificate_status()
+        return status.problem if status is not None else ""
+
+    await until(lambda: problem() != "", "it is told")
+    assert problem().endswith("the key belongs to another certificate")
+    status = shard.link.certificate_status()
+    assert before is not None
+    assert status is not None
+    assert status.not_after_s == before.not_after_s
+    await house.core.database.preferences.publish([route()], who="test")
+    await until(lambda: revision_of(spool) == 1, "applied over the channel that is open")
 
 
 async def test_who_holds_mail_is_told_when_another_site_has_reached_the_server(
