@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from common.hang_up import ignore_hang_up
+
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Run a core.")
 
 
@@ -17,7 +19,8 @@ def _group() -> None:
 
 @app.command(epilog="Example: borderscout core serve --config out/core/core.yaml")
 def serve(config: Annotated[Path, typer.Option("--config", help="Its core.yaml.")]) -> None:
-    """Serve the link and the API until SIGTERM."""
+    """Serve the link and the API until SIGTERM; SIGHUP reads the certificate anew."""
+    ignore_hang_up()  # until the core listens for it: what comes now takes seconds
     from core.app import serve as run
 
     run(config)

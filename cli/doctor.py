@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sized
 from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,7 +29,6 @@ EXAMPLE = "Example: borderscout doctor --config out/lon1/satellite.yaml"
 
 SQLITE_FLOOR = (3, 51, 3)  # the write-ahead log could be damaged before
 SYNC_MS_MAX = 50.0  # above it, 250 comes late on every message
-CERTIFICATE_DAYS_MIN = 10
 SKEW_S_MAX = 5.0
 
 
@@ -105,9 +103,10 @@ def _satellite(config: Path) -> Iterator[DoctorCheck]:
             yield DoctorCheck(
                 name="disk", ok=False, found=what, remedy="give us the right to write there"
             )
-    yield _certificate("link certificate", Path(settings.core.certificate))
-    if settings.smtp.certificate:
-        yield _certificate("SMTP certificate", Path(settings.smtp.certificate))
+    core, smtp = settings.core, settings.smtp
+    yield _certificate("link certificate", core.certificate, core.key)
+    if smtp.certificate:
+        yield _certificate("SMTP certificate", smtp.certificate, smtp.key or smtp.certificate)
     yield from mail_of_the_node(state)
 
 
@@ -172,21 +171,11 @@ def _sync(folder: Path, tries: int = 20) -> DoctorCheck:
     )
 
 
-def _certificate(name: str, path: Path) -> DoctorCheck:
-    from cryptography import x509
+def _certificate(name: str, certificate: str, key: str) -> DoctorCheck:
+    from cli.certificate_checks import certificate_of_files
 
-    try:
-        certificate = x509.load_pem_x509_certificate(path.read_bytes())
-    except (OSError, ValueError) as error:
-        return DoctorCheck(
-            name=name, ok=False, found=f"{path}: {error}", remedy="render the node again"
-        )
-    days = (certificate.not_valid_after_utc - datetime.now(UTC)).days
-    return DoctorCheck(
-        name=name,
-        ok=days >= CERTIFICATE_DAYS_MIN,
-        found=f"{days} days left",
-        remedy="render the node again: it renews what is nearly over",
+    return certificate_of_files(
+        name, certificate=Path(certificate), key=Path(key), now_s=time.time()
     )
 
 
@@ -219,8 +208,17 @@ def _node(node: dict[str, Any]) -> DoctorCheck:
 
 
 def _core(client: Client) -> Iterator[DoctorCheck]:
+    from cli.certificate_checks import certificate_check
+
     found = client.ask("GET", "/api/v1/status")
     yield DoctorCheck(name="core", ok=True, found=f"{client.url}, revision {found['revision']}")
+    for role, status in found["certificates"].items():
+        yield certificate_check(
+            f"{role} certificate of the core",
+            not_after_s=status["not_after_s"],
+            now_s=time.time(),
+            problem=status["problem"],
+        )
     for node in found["nodes"]:
         yield _node(node)
         skew = node["skew_s"]

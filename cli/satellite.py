@@ -13,6 +13,7 @@ from cli.node import Config, ask, ask_patiently
 from cli.output import AsJson, clock_time, coloured, complain, console, print_json, print_table
 from cli.progress import progress_bar
 from cli.shards import LeftOnNode, left_on_node
+from common.hang_up import ignore_hang_up
 from satellite.console.questions import DrainQuestion, LeftQuestion
 from satellite.node.question import as_json as as_json_of
 
@@ -29,7 +30,8 @@ def _group() -> None:
 
 @app.command(epilog="Example: borderscout satellite serve --config out/lon1/satellite.yaml")
 def serve(config: Annotated[Path, typer.Option("--config", help="Its satellite.yaml.")]) -> None:
-    """Accept, scan and deliver mail until SIGTERM."""
+    """Accept, scan and deliver mail until SIGTERM; SIGHUP reads the settings anew."""
+    ignore_hang_up()  # until the parent listens for it
     from satellite.node.launch import become_parent
     from satellite.settings import load_settings
 

@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,7 @@ import structlog
 import uvicorn
 
 from common.clock import Clock, SystemClock
-from common.errors import EnvironmentFailure
+from common.errors import EnvironmentFailure, SettingsError
 from common.settings.core import CoreSettings
 from common.tasks import keep_running
 from common.telemetry import configure_logging
@@ -48,15 +48,17 @@ class _Server(uvicorn.Server):
     its streams and its database were closed.
     """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, on_hang_up: Callable[[], None]) -> None:
         super().__init__(_uvicorn_config(services))
         self._services = services
+        self._on_hang_up = on_hang_up
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.handle_exit, number, None)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hang_up)
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -76,17 +78,17 @@ def serve(config: Path) -> None:
     configure_logging(process="core", core=settings.name)
     if os.geteuid() == 0:
         log.warning("core.root", hint="nothing here needs root")
-    asyncio.run(_serve(settings))
+    asyncio.run(_serve(settings, config))
 
 
-async def _serve(settings: CoreSettings) -> None:
+async def _serve(settings: CoreSettings, config: Path) -> None:
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_bound(settings.http))  # before anything is written
         services, link = await _open(settings, clock, stack)
         await link.start()
         stack.push_async_callback(link.stop, grace_s=1.0)
-        server = _Server(services)
+        server = _Server(services, lambda: _hung_up(services, config))
         sweeping = asyncio.create_task(
             keep_running(lambda: _sweep(services), name="sweep", clock=clock)
         )
@@ -127,6 +129,28 @@ async def _open(
         version=version("border-scout"),
     )
     return services, link
+
+
+def _hung_up(services: Services, config: Path) -> None:
+    """Read the certificate anew, and say which settings wait for a restart."""
+    certificate = services.link.certificate_status()
+    try:
+        settings = load_settings(config)
+    except SettingsError as error:
+        log.error("core.settings_wrong", complaints=error.complaints, hint="nothing was changed")
+        return
+    running = services.settings
+    changed = [
+        name
+        for name in type(running).model_fields
+        if getattr(running, name) != getattr(settings, name)
+    ]
+    log.info(
+        "core.reloaded",
+        certificate_problem=certificate.problem if certificate is not None else "",
+        restart_needed=changed,
+        hint="restart the core to use what was changed" if changed else "",
+    )
 
 
 async def _adopt_first(database: Database, file: Path) -> None:

@@ -25,7 +25,7 @@ from common.errors import LocalError
 AUTHORITY_DAYS = 3650
 AUTHORITY_RENEWAL_DAYS = 365  # longer than any certificate that it signs
 LIFETIME_DAYS = 90
-RENEWAL_DAYS = 10  # renewed when fewer are left
+RENEWAL_DAYS = 14  # renewed when fewer are left; from here on the doctor warns
 CLOCK_SKEW = timedelta(hours=1)  # a node's clock may be behind ours
 
 AUTHORITY_KEY = "authority"

@@ -12,6 +12,8 @@ import os
 import sys
 from pathlib import Path
 
+from common.hang_up import ignore_hang_up
+
 PARENT = "satellite.app.serve"
 
 # Two arenas: a worker's threads allocate little, and each arena keeps what it had.
@@ -32,8 +34,10 @@ def command(module: str) -> tuple[str, ...]:
 def become_parent(config: Path) -> None:
     """Go on as the parent of a node, in this process; does not return.
 
-    The command line's own libraries, some ten megabytes, are gone then.
+    The command line's own libraries, some ten megabytes, are gone then. SIGHUP does nothing until
+    the parent listens for it: a signal that is ignored stays so over execve(2).
     """
+    ignore_hang_up()
     sys.stdout.flush()
     sys.stderr.flush()
     # What libc and gRPC read when they are loaded holds for the workers too.

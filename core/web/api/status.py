@@ -21,6 +21,7 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 @router.get("/status", summary="Every node: applied revision, lag, engines, what is held")
 async def status(core: Core, _caller: Caller) -> dict[str, Any]:
     position = core.database.preferences.position
+    certificate = core.link.certificate_status()
     nodes = core.link.fleet.nodes(now_s=core.clock.monotonic_s())
     return {
         "cluster": core.settings.cluster,
@@ -29,6 +30,7 @@ async def status(core: Core, _caller: Caller) -> dict[str, Any]:
         "revision": position.revision,
         "generation": position.epoch.generation,
         "epoch": position.epoch.identifier,
+        "certificates": {} if certificate is None else {"link": asdict(certificate)},
         "nodes": [_node(node) for node in nodes],
     }
 

@@ -11,6 +11,7 @@ from typing import Annotated, Protocol, cast
 
 from fastapi import Depends, Request
 
+from common.certificate import CertificateStatus
 from common.clock import Clock
 from common.settings.core import CoreSettings
 from core.custody.custody import Custody
@@ -27,6 +28,8 @@ class SatelliteLink(Protocol):
     def fleet(self) -> Fleet: ...
 
     def flush(self, destination: str = "", *, node: str | None = None) -> int: ...
+
+    def certificate_status(self) -> CertificateStatus | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

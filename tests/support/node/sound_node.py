@@ -27,7 +27,7 @@ core: {address: "127.0.0.1:1", certificate: link.pem, key: link.key, authority: 
 
 
 def certificate(path: Path, *, days: float) -> None:
-    """Write a certificate that ends in so many days."""
+    """Write a certificate that ends in so many days, and its key beside it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "lon1")])
     now = datetime.now(UTC)
@@ -42,6 +42,13 @@ def certificate(path: Path, *, days: float) -> None:
         .sign(key, hashes.SHA256())
     )
     path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    path.with_suffix(".key").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
 
 
 def sound_node(folder: Path) -> Path:

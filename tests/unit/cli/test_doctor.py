@@ -36,13 +36,39 @@ async def test_a_healthy_node_has_nothing_to_mend(shell: Shell, config: Path) ->
     assert "✔ link certificate: 89 days left" in (await shell("doctor", "--config", config)).out
 
 
-@pytest.mark.parametrize("days", [-1, 3])
+@pytest.mark.parametrize("days", [-1, 2.5])
 async def test_a_certificate_that_is_nearly_over_is_found(
-    shell: Shell, config: Path, days: int
+    shell: Shell, config: Path, days: float
 ) -> None:
     certificate(config.parent / "link.pem", days=days)
 
     assert "render" in (await examined(shell, "--config", config))["link certificate"]
+
+
+@pytest.mark.parametrize(("days", "is_noted"), [(3.5, True), (13.5, True), (14.5, False)])
+async def test_a_certificate_that_a_rendering_would_renew_is_worth_a_note(
+    shell: Shell, config: Path, days: float, is_noted: bool
+) -> None:
+    certificate(config.parent / "link.pem", days=days)
+
+    said = await shell("doctor", "--config", config, "--json")
+
+    assert faults(said) == {}
+    [line] = [line for line in said.lines if line["name"] == "link certificate"]
+    assert line["note"] is is_noted
+    assert ("borderscout inventory render" in line["found"]) is is_noted
+
+
+async def test_a_key_of_another_certificate_is_found(shell: Shell, config: Path) -> None:
+    other = config.parent / "other.pem"
+    certificate(other, days=90)
+    other.with_suffix(".key").replace(config.parent / "link.key")
+
+    said = await shell("doctor", "--config", config, "--json")
+
+    assert "render" in faults(said)["link certificate"]
+    [line] = [line for line in said.lines if line["name"] == "link certificate"]
+    assert line["found"].endswith("link.pem: the key belongs to another certificate")
 
 
 @pytest.mark.parametrize("content", [None, b"no certificate"])

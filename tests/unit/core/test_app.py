@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import stat
 import sys
@@ -92,6 +93,41 @@ async def test_a_core_that_is_told_to_stop_closes_its_database(config: Path) -> 
     left = {path.name for path in (config.parent / "state").iterdir()}
     assert "core.db" in left
     assert not left & {"core.db-wal", "core.db-shm"}  # the last connection takes them away
+
+
+async def test_a_hang_up_reads_the_certificate_anew_and_ends_nothing(config: Path) -> None:
+    settings = json.loads(config.read_text())
+    key = Path(settings["tls"]["key"])
+    whole = key.read_bytes()
+
+    async with serving(config) as core:
+        await core.wait_for_line('"core.started"')
+        key.write_bytes(b"half writ")
+        core.send(signal.SIGHUP)
+        await core.wait_for_line('"link.certificate_unusable"')
+        await core.wait_for_line('"core.reloaded"')
+        key.write_bytes(whole)
+        config.write_text(json.dumps({**settings, "bookmark_s": 1.0}))
+        core.send(signal.SIGHUP)
+        await core.wait_for_line(r'"restart_needed": \["bookmark_s"\]')
+        config.write_text("colour: red")
+        core.send(signal.SIGHUP)
+        await core.wait_for_line("unknown key 'colour'")
+        config.write_text(json.dumps(settings))
+
+        assert await documents(config) == 1
+        assert await core.stop() == 0
+
+
+async def test_metrics_tell_when_the_certificate_ends(config: Path) -> None:
+    async with serving(config) as core:
+        await core.wait_for_line('"core.started"')
+        async with httpx.AsyncClient() as client:
+            text = (await client.get(f"http://{address(config)}/metrics")).text
+        assert await core.stop() == 0
+
+    assert 'borderscout_cert_not_after_timestamp_seconds{role="link"}' in text
+    assert 'borderscout_cert_renewal_unusable{role="link"} 0.0' in text
 
 
 async def test_a_port_in_use_is_told_in_one_line_before_anything_is_written(config: Path) -> None:

@@ -80,11 +80,11 @@ def test_the_authority_keeps_its_key_when_its_certificate_is_renewed(
     assert renewed.certificate != signer.certificate
 
 
-def test_a_certificate_is_kept_while_ten_days_are_left(tmp_path: Path, signer: Credential) -> None:
+def test_a_certificate_is_kept_while_two_weeks_are_left(tmp_path: Path, signer: Credential) -> None:
     first = issue(tmp_path, signer)
 
-    assert issue(tmp_path, signer, now_us=NOW_US + 79 * DAY_US) == first
-    renewed = issue(tmp_path, signer, now_us=NOW_US + 81 * DAY_US)
+    assert issue(tmp_path, signer, now_us=NOW_US + 75 * DAY_US) == first
+    renewed = issue(tmp_path, signer, now_us=NOW_US + 77 * DAY_US)
     assert renewed.certificate != first.certificate
     assert renewed.key != first.key
 
