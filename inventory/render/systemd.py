@@ -38,6 +38,7 @@ Requires=wg-quick@wg0.service
 
 [Service]
 ExecStart={INSTALLED} {role} serve --config {SETTINGS_FOLDER}/{role}.yaml
+ExecReload=/bin/kill -HUP $MAINPID
 User=borderscout
 Group=borderscout
 StateDirectory=borderscout

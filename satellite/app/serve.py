@@ -9,6 +9,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ import structlog
 
 from common.clock import SystemClock
 from common.durable import sync_folder
-from common.errors import BorderScoutError
+from common.errors import BorderScoutError, EnvironmentFailure, SettingsError
 from common.settings.satellite import SatelliteSettings
 from common.tasks import keep_running
 from common.telemetry import configure_logging
 from satellite.app import worker
 from satellite.console.control_socket import ControlSocket
+from satellite.link.client import link_files
 from satellite.node.fork_server import ForkServer
 from satellite.node.http_server import HttpServer
 from satellite.node.launch import become_parent
@@ -29,6 +31,7 @@ from satellite.node.parent import Workers
 from satellite.node.service_unavailable import ServiceUnavailable
 from satellite.node.sockets import listening_sockets
 from satellite.settings import load_settings
+from satellite.smtp.certificate import StarttlsCertificate
 from satellite.spool.disk.lock import ShardLock
 
 log = structlog.get_logger()
@@ -52,6 +55,27 @@ def serve(config: Path) -> bool:
     return asyncio.run(_serve(settings, config.resolve(), forks))
 
 
+def read_settings(config: Path) -> SatelliteSettings:
+    """Return what the settings file says, once the certificates that it names can be used.
+
+    Raises:
+        SettingsError: with every complaint.
+    """
+    settings = load_settings(config, with_kinds=True)
+    complaints = []
+    try:
+        StarttlsCertificate(settings.smtp).load()
+    except SettingsError as error:
+        complaints += error.complaints
+    try:
+        link_files(settings.core).read()
+    except EnvironmentFailure as error:
+        complaints.append(f"{settings.core.certificate}:1:1: {error}")
+    if complaints:
+        raise SettingsError(complaints)
+    return settings
+
+
 def _make(state: Path) -> None:
     """Make the state folder, so that its name survives a power cut as what is in it does."""
     if not state.is_dir():
@@ -67,7 +91,13 @@ async def _serve(settings: SatelliteSettings, config: Path, forks: ForkServer) -
     await lock.acquire(clock)  # who comes second waits for the first to be gone, and says so
     try:
         sockets = listening_sockets(settings.smtp.listen)
-        workers = Workers(settings, config=config, sockets=sockets, clock=clock, start=forks.start)
+        workers = Workers(
+            settings,
+            read_settings=partial(read_settings, config),
+            sockets=sockets,
+            clock=clock,
+            start=forks.start,
+        )
         service_unavailable = ServiceUnavailable(workers, sockets=sockets, clock=clock)
         control = ControlSocket(workers, state)
         exposition = HttpServer(workers, settings.metrics, asyncio.get_running_loop())

@@ -165,9 +165,13 @@ class Shard:
         self._preferred.set()
         self.delivery.preferences_changed()
 
-    async def drain(self) -> None:
-        """Take nothing new, and let sessions and delivery transactions in flight end."""
-        await self.front_end.drain(DRAIN_S)
+    async def drain(self, *, turns_away: bool) -> None:
+        """Take nothing new, and let sessions and delivery transactions in flight end.
+
+        Args:
+            turns_away: whoever comes meanwhile is told to come back; else left to other workers.
+        """
+        await self.front_end.drain(DRAIN_S, turns_away=turns_away)
         await self.delivery.close()
 
     async def say_stopped(self) -> None:

@@ -20,6 +20,7 @@ import uvloop
 
 from common.clock import SystemClock
 from common.errors import BorderScoutError
+from common.hang_up import ignore_hang_up
 from common.records import StartedRecord
 from common.settings.satellite import SatelliteSettings
 from common.telemetry import configure_logging
@@ -27,10 +28,10 @@ from satellite.app.shard import Shard
 from satellite.console.shard_console import ShardConsole
 from satellite.node.channel import LINE_BYTES_MAX, answer_lines
 from satellite.node.launch import be_named, settle_memory
-from satellite.node.parent import RETIRED, shard_folder
+from satellite.node.parent import HAND_OVER, RETIRED, shard_folder
+from satellite.node.settings_in_force import borrowed
 from satellite.node.sockets import inherited
 from satellite.overload.descriptors import raise_limit, within
-from satellite.settings import load_settings
 from satellite.spool.store import Spool
 
 log = structlog.get_logger()
@@ -44,9 +45,10 @@ async def _work(
     settings: SatelliteSettings, number: int, channel: socket.socket, sockets: list[socket.socket]
 ) -> int:
     """Run one shard until something ends it, and return the process's exit status."""
-    stop, broken = asyncio.Event(), asyncio.Event()
+    stop, broken, hand_over = asyncio.Event(), asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(HAND_OVER, hand_over.set)
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # the parent tells us
     async with AsyncExitStack() as stack:
         spool = await Spool.open(
@@ -67,6 +69,7 @@ async def _work(
             running: FAILED,
             _task(answer_lines(reader, writer, ShardConsole(shard).answer), "console"): FAILED,
             _task(stop.wait(), "told to stop"): 0,
+            _task(hand_over.wait(), "told to hand over"): 0,
             # A spool that must not be trusted: the next process reads what the disk really has.
             _task(broken.wait(), "broken spool"): FAILED,
         }
@@ -76,7 +79,7 @@ async def _work(
         _say_why(done)
         status = min(ends[task] for task in done)
         if not running.done() and not broken.is_set():
-            await shard.drain()
+            await shard.drain(turns_away=not hand_over.is_set())
             if status != RETIRED:  # who retires has said it before, while there was a link
                 await shard.say_stopped()
         for task in ends:
@@ -118,14 +121,15 @@ async def _nothing_left(shard: Shard) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run a worker: CONFIG SHARD CHANNEL_FD [LISTENING_FD …]."""
-    config, number, channel, *listening = arguments
+    """Run a worker: SHARD SETTINGS_FD CHANNEL_FD [LISTENING_FD …]."""
+    number, given, channel, *listening = arguments
     be_named(f"{NAME}{number}")
+    ignore_hang_up()  # the parent hears of it too, and decides
     configure_logging(shard=int(number), process="worker")
     sockets = inherited([int(descriptor) for descriptor in listening])
     end = socket.socket(fileno=int(channel))
     try:
-        settings = within(load_settings(Path(config), with_kinds=True), descriptors=raise_limit())
+        settings = within(borrowed(int(given)), descriptors=raise_limit())
         structlog.contextvars.bind_contextvars(node=settings.node)
         return uvloop.run(_work(settings, int(number), end, sockets))
     except BorderScoutError as error:

@@ -26,7 +26,7 @@ from common.identity import ShardIdentity
 from common.ids import MessageId
 from common.link import Hello
 from common.reports import NodeReport
-from common.settings.satellite import SatelliteSettings
+from common.settings.satellite import CoreLink, SatelliteSettings
 from common.tasks import finish, keep_running
 from satellite.link.control import ControlStream
 from satellite.link.preferences import PreferenceStream
@@ -94,10 +94,7 @@ class Link:
         self._backoff = backoff or Backoff()
         self._stub: LinkStub | None = None
         self._certificate: CertificateStatus | None = None
-        core = settings.core
-        self._files = rpc.TlsFiles(
-            certificate=Path(core.certificate), key=Path(core.key), authority=Path(core.authority)
-        )
+        self._files = link_files(settings.core)
         identity = ShardIdentity(spool.node, spool.shard, spool.incarnation)
         self._releases = ReleaseTaker(
             spool=spool,
@@ -252,6 +249,13 @@ class Link:
 
     def _stream(self, name: str, once: Callable[[bool], Awaitable[None]]) -> Stream:
         return Stream(name, once, clock=self._clock, spread=self._spread, backoff=self._backoff)
+
+
+def link_files(core: CoreLink) -> rpc.TlsFiles:
+    """Return the files that the settings name for the link."""
+    return rpc.TlsFiles(
+        certificate=Path(core.certificate), key=Path(core.key), authority=Path(core.authority)
+    )
 
 
 async def _closed(tasks: list[asyncio.Task[None]], close: Callable[[], Awaitable[None]]) -> None:

@@ -46,6 +46,7 @@ from contextlib import suppress
 from typing import Any, NoReturn, Protocol
 
 from common.die_with_parent import die_with_parent
+from common.hang_up import ignore_hang_up
 from satellite.node.launch import be_named
 
 PACKET_BYTES_MAX = 64 * 1024  # a request is a handful of short words
@@ -70,6 +71,8 @@ class Process(Protocol):
 
     async def wait(self) -> int: ...
 
+    def send_signal(self, signal: int, /) -> None: ...
+
     def terminate(self) -> None: ...
 
     def kill(self) -> None: ...
@@ -92,11 +95,14 @@ class Forked:
         assert self.returncode is not None
         return self.returncode
 
+    def send_signal(self, number: int) -> None:
+        self._server.signal(self.pid, number)
+
     def terminate(self) -> None:
-        self._server.signal(self.pid, signal.SIGTERM)
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        self._server.signal(self.pid, signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
 
     def ended(self, status: int) -> None:
         self.returncode = status
@@ -153,7 +159,7 @@ class ForkServer:
         self._asked.append(asked)
         return await asked
 
-    def signal(self, pid: int, number: signal.Signals) -> None:
+    def signal(self, pid: int, number: int) -> None:
         """Have a process sent a signal; nothing happens when it has ended."""
         if pid in self._running:
             self._say({"signal": int(number), "pid": pid}, ())
@@ -224,6 +230,7 @@ class _Server:
         """Do what the parent asks until it closes its end."""
         die_with_parent(parent)
         be_named(NAME)
+        ignore_hang_up()
         self._selector.register(self._end, selectors.EVENT_READ)
         while True:
             for key, _ in self._selector.select():

@@ -19,6 +19,11 @@ ran for long; -> ended: ``stop``, which waits for no pause. A process that came 
 After each step: a shard has one process at most, and the next is started only once it is gone; a
 channel lives as long as its process, and whoever is not running has no answer; after ``stop``
 nothing is started any more.
+
+At SIGHUP it reads the settings anew and replaces the workers one after another: each hands over,
+which is to end in order without turning anybody away, for whoever comes is served by the others or
+waits in the kernel's queue. The next one is replaced only once its successor is at work; when that
+fails, all of them go back to the settings before.
 """
 
 from __future__ import annotations
@@ -34,10 +39,14 @@ from typing import TypeVar
 import structlog
 
 from common.clock import Clock
+from common.errors import SettingsError
 from common.settings.satellite import SatelliteSettings
+from common.tasks import keep_running
 from satellite.node.channel import Channel, NoAnswer
 from satellite.node.fork_server import Process
+from satellite.node.health import ListeningAnswer, ListeningQuestion
 from satellite.node.question import ErrorAnswer, Question, question_json, read_answer
+from satellite.node.settings_in_force import change_of, lent
 
 log = structlog.get_logger()
 
@@ -46,6 +55,12 @@ ANSWER_S = 5.0
 FIRST_PAUSE_S = 0.2  # before a worker is started again
 LONGEST_PAUSE_S = 10.0
 STEADY_S = 30.0  # a worker that ran this long is started again at once
+
+START_S = 60.0  # for a replaced worker to be at work: a large spool takes its time
+LOOK_S = 0.2  # between looks whether it is
+TRIES_MAX = 3  # starts of a replaced worker, before its settings are to blame
+
+HAND_OVER = signal.SIGUSR1  # to a worker: end in order, and leave newcomers to the others
 
 RETIRED = 75  # exit status of a shard that was one too many and is empty now
 
@@ -60,7 +75,7 @@ class Worker:
 
     Args:
         shard: its number.
-        config: the node's settings file.
+        settings: what it works with.
         sockets: those that it inherits to listen on.
         retiring: it is one too many and does not listen.
         clock: the time.
@@ -71,7 +86,7 @@ class Worker:
         self,
         shard: int,
         *,
-        config: Path,
+        settings: SatelliteSettings,
         sockets: Sequence[socket.socket],
         retiring: bool,
         clock: Clock,
@@ -80,7 +95,9 @@ class Worker:
         self.shard = shard
         self.retiring = retiring
         self.starts = 0
-        self._config = config
+        self._settings = settings
+        self._running_with: SatelliteSettings | None = None  # None while no process runs
+        self._is_handing_over = False
         self._sockets = sockets
         self._clock = clock
         self._start_process = start
@@ -98,6 +115,9 @@ class Worker:
             self.has_retired = status == RETIRED
             if self._told_to_stop.is_set() or self.has_retired:
                 break
+            if self._is_handing_over:
+                self._is_handing_over = False
+                continue
             log.warning("worker.ended", shard=self.shard, status=status)
             if self._clock.monotonic_s() - began_s > STEADY_S:
                 pause_s = FIRST_PAUSE_S
@@ -113,6 +133,45 @@ class Worker:
         except NoAnswer:
             return None
         return read_answer(question, body)
+
+    async def replace(self, settings: SatelliteSettings, *, stop_s: float) -> bool:
+        """Let its process hand over to one that works with other settings.
+
+        Args:
+            settings: what it works with from now on, whenever it is started.
+            stop_s: seconds to finish what is in flight; then it is killed.
+
+        Returns:
+            whether the new process is at work: it answers, and listens if the one before did.
+        """
+        must_listen = await self._listens() is True
+        self._settings = settings
+        began_s, starts = self._clock.monotonic_s(), self.starts
+        self._hand_over()
+        while not self.has_retired and not self._told_to_stop.is_set():
+            if self._running_with is settings:
+                is_listening = await self._listens()
+                if is_listening or (is_listening is not None and not must_listen):
+                    return True
+            spent_s = self._clock.monotonic_s() - began_s
+            if spent_s > stop_s + START_S or self.starts > starts + TRIES_MAX:
+                return False
+            if spent_s > stop_s and self._running_with is not settings:
+                self.kill()  # deaf, or busy with what does not end
+            await self._clock.sleep(LOOK_S)
+        return True
+
+    async def _listens(self) -> bool | None:
+        """Say whether it takes connections; None while it does not answer."""
+        answer = await self.ask(ListeningQuestion())
+        return answer.listening if isinstance(answer, ListeningAnswer) else None
+
+    def _hand_over(self) -> None:
+        process = self._process
+        if process is None or process.returncode is not None or self._running_with is None:
+            return  # between two processes: the next one has the new settings
+        self._is_handing_over = True
+        process.send_signal(HAND_OVER)
 
     def stop(self) -> None:
         """Let it finish what is in flight, and not start again."""
@@ -146,16 +205,18 @@ class Worker:
         try:
             return await process.wait()
         finally:
+            self._running_with = None
             self._close_channel()
 
     async def _start(self) -> Process:
         self.starts += 1
         ours, theirs = socket.socketpair()
         listening = [one.fileno() for one in self._sockets] if not self.retiring else []
+        settings = self._settings
         try:
-            with theirs:
+            with theirs, lent(settings) as given:
                 process = await self._start_process(
-                    (str(self._config), str(self.shard)), (theirs.fileno(), *listening)
+                    (str(self.shard),), (given, theirs.fileno(), *listening)
                 )
         except BaseException:  # cancelled too
             ours.close()
@@ -164,6 +225,9 @@ class Worker:
         if self._told_to_stop.is_set():  # told to stop while the process came into being
             process.terminate()
         self._channel = await Channel.over(ours)
+        self._running_with = settings
+        if settings is not self._settings:  # replaced while the process came into being
+            self._hand_over()
         log.info("worker.started", shard=self.shard, worker_pid=process.pid)
         return process
 
@@ -177,7 +241,8 @@ class Workers:
     """All shards of the node: those that the settings ask for, and older ones until empty.
 
     Args:
-        settings, config: the node's, and the file that they stand in.
+        settings: the node's.
+        read_settings: returns them as they are in their file now, checked; raises SettingsError.
         sockets: those that the workers listen on.
         clock: the time.
         start: what makes a worker's process.
@@ -188,18 +253,21 @@ class Workers:
         self,
         settings: SatelliteSettings,
         *,
-        config: Path,
+        read_settings: Callable[[], SatelliteSettings],
         sockets: Sequence[socket.socket],
         clock: Clock,
         start: Start,
         stop_s: float = STOP_S,
     ) -> None:
+        self._settings = settings
+        self._read_settings = read_settings
+        self._clock = clock
         self._stop_s = stop_s
         shards = set(range(settings.workers)) | shards_on_disk(Path(settings.state))
         self.all = [
             Worker(
                 shard,
-                config=config,
+                settings=settings,
                 sockets=sockets,
                 retiring=shard >= settings.workers,
                 clock=clock,
@@ -209,16 +277,23 @@ class Workers:
         ]
 
     async def run(self) -> None:
-        """Keep all workers running until SIGTERM or SIGINT."""
+        """Keep all workers running until SIGTERM or SIGINT; SIGHUP reads the settings anew."""
         loop = asyncio.get_running_loop()
-        stop = asyncio.Event()
+        stop, hung_up = asyncio.Event(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        before = signal.getsignal(signal.SIGHUP)
+        loop.add_signal_handler(signal.SIGHUP, hung_up.set)
         runs = [
             asyncio.create_task(worker.run(), name=f"shard {worker.shard}") for worker in self.all
         ]
+        reloading = asyncio.create_task(
+            keep_running(lambda: self._reload_whenever(hung_up), name="reload", clock=self._clock),
+            name="reload",
+        )
         try:
             await stop.wait()
+            reloading.cancel()
             for worker in self.all:
                 worker.stop()
             with suppress(TimeoutError):
@@ -228,8 +303,51 @@ class Workers:
                 worker.kill()
             await asyncio.gather(*runs)
         finally:
-            for run in runs:
-                run.cancel()
+            for task in (reloading, *runs):
+                task.cancel()
+            loop.remove_signal_handler(signal.SIGHUP)
+            signal.signal(signal.SIGHUP, before)
+
+    async def _reload_whenever(self, asked: asyncio.Event) -> None:
+        while True:
+            await asked.wait()
+            asked.clear()
+            await self.reload()
+
+    async def reload(self) -> None:
+        """Read the settings anew, and replace the workers one after another.
+
+        Settings that are wrong change nothing.
+        """
+        try:
+            fresh = await asyncio.to_thread(self._read_settings)
+        except SettingsError as error:
+            log.error(
+                "node.settings_wrong",
+                complaints=error.complaints,
+                hint="nothing was changed; correct them and send SIGHUP again",
+            )
+            return
+        change, running = change_of(self._settings, fresh), self._settings
+        log.info("node.reloading")
+        replaced = []
+        for worker in self.all:
+            replaced.append(worker)
+            if not await worker.replace(change.settings, stop_s=self._stop_s):
+                log.error(
+                    "node.reload_failed",
+                    shard=worker.shard,
+                    hint="its log says why; all workers go back to the settings before",
+                )
+                for one in replaced:
+                    await one.replace(running, stop_s=self._stop_s)
+                return
+        self._settings = change.settings
+        log.info(
+            "node.reloaded",
+            restart_needed=change.restart_needed,
+            hint="restart the node to use what was changed" if change.restart_needed else "",
+        )
 
     async def ask_each(
         self, question: Question[AnswerT]

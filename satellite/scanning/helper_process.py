@@ -19,6 +19,7 @@ from typing import Any
 
 from common.die_with_parent import die_with_parent, gain_no_privileges
 from common.errors import LocalError
+from common.hang_up import ignore_hang_up
 from satellite.scanning.frames import head_of, receive
 
 Job = Callable[[bytes], Mapping[str, Any]]
@@ -29,6 +30,7 @@ FILES_MAX = 64  # open at once; a job needs a handful
 def main(descriptor: int, parent: int) -> int:
     """Serve until the worker closes the socket; return the exit status."""
     die_with_parent(parent)
+    ignore_hang_up()
     gain_no_privileges()
     with socket.socket(fileno=descriptor) as connection:
         start = receive(connection)

@@ -30,6 +30,8 @@ from satellite.smtp.timeouts import TimeoutLimits
 log = structlog.get_logger()
 
 BACKLOG = 1024  # connections that the kernel keeps for us while we are busy
+HAND_OVER_S = 5.0  # for sessions to end by themselves: most take less, and none is cut off for it
+ACCEPT_TURNS = 5  # of the loop: a connection that was taken just now is in no list before
 LOOK_EVERY_S = 1.0  # how exactly deadlines are kept
 
 
@@ -67,6 +69,7 @@ class FrontEnd:
         self._certificate = StarttlsCertificate(settings.smtp)
         self._sessions: Sessions | None = None
         self._refusal: Refusal | None = None
+        self._is_handing_over = False
         self._sockets: Sequence[socket.socket] = ()
         self._servers: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -138,37 +141,52 @@ class FrontEnd:
             sock.close()
         self._sockets = ()
 
-    async def drain(self, deadline_s: float) -> None:
+    async def drain(self, deadline_s: float, *, turns_away: bool = True) -> None:
         """End all sessions: idle ones at once, the others when their message is done.
-
-        Who comes meanwhile is told to come back: a connection that nobody takes keeps its sender
-        waiting for as long as it is patient.
 
         Args:
             deadline_s: seconds; what is still open then is cut, except that a commit which has
                 begun is awaited.
+            turns_away: whoever comes meanwhile is told to come back: a connection that nobody takes
+                keeps its sender waiting for as long as it is patient. Otherwise it is left in the
+                kernel's queue, for another worker or for the one that comes after us, and who is
+                here already has a moment to end by itself.
         """
         sessions = self._sessions
         if sessions is None:
             return
+        if not turns_away:
+            self._is_handing_over = True
+            self._close()
+            await self._let_end(sessions, HAND_OVER_S)
+            deadline_s = max(0.0, deadline_s - HAND_OVER_S)
         sessions.draining = True
-        if self._sockets and not self._servers:
+        if turns_away and self._sockets and not self._servers:
             await self._open()
         for connection in list(sessions.connections):
             if not connection.is_busy:
                 connection.dismiss(replies.SHUTTING_DOWN)
-        ended = asyncio.ensure_future(_end_of(sessions))
-        deadline = asyncio.ensure_future(self._clock.sleep(deadline_s))
-        await asyncio.wait([ended, deadline], return_when=asyncio.FIRST_COMPLETED)
-        deadline.cancel()
+        await self._let_end(sessions, deadline_s)
         for connection in list(sessions.connections):
             connection.dismiss(replies.SHUTTING_DOWN)
             connection.abort()
-        await ended
+        await _end_of(sessions)
         self.stop_listening()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _let_end(self, sessions: Sessions, seconds: float) -> None:
+        """Return when all sessions have ended, or after so many seconds."""
+        for _ in range(ACCEPT_TURNS):
+            await asyncio.sleep(0)
+        ended = asyncio.ensure_future(_end_of(sessions))
+        deadline = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait([ended, deadline], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
+            deadline.cancel()
 
     def _session(self) -> Session:
         assert self._sessions is not None
@@ -197,7 +215,7 @@ class FrontEnd:
             crossed.clear()
             if self._backpressure.is_full and not self._sessions.draining:
                 self._close()
-            elif not self._servers:
+            elif not self._servers and not self._is_handing_over:
                 await self._open()
 
     async def _watch_certificate(self) -> None:

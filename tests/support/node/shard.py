@@ -60,7 +60,7 @@ class AnsweringWorker(Worker):
     ) -> None:
         super().__init__(
             shard,
-            config=Path("none"),
+            settings=settings(),
             sockets=[],
             retiring=retiring,
             clock=FakeClock(),
@@ -93,7 +93,7 @@ def workers_of(*answering: AnsweringWorker, state: Path = Path("none")) -> Worke
     """Return a node's workers that are these, without any process."""
     made = Workers(
         settings(state=str(state)),
-        config=Path("none"),
+        read_settings=settings,
         sockets=[],
         clock=FakeClock(),
         start=nobody,

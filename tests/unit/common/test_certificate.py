@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry
 
 from common.certificate import CertificateMetrics, CertificateStatus
@@ -12,14 +14,12 @@ UNUSABLE = "borderscout_cert_renewal_unusable"
 
 def test_each_role_has_its_own_end_and_one_that_is_not_in_use_has_none() -> None:
     registry = CollectorRegistry()
-    statuses = {
+    statuses: dict[str, CertificateStatus | None] = {
         "smtp": CertificateStatus(1_800_000_000.0),
         "link": CertificateStatus(1_700_000_000.0, "the key belongs to another certificate"),
         "none": None,
     }
-    CertificateMetrics(
-        {role: lambda status=status: status for role, status in statuses.items()}, registry
-    )
+    CertificateMetrics({role: partial(statuses.get, role) for role in statuses}, registry)
 
     assert [registry.get_sample_value(ENDS, {"role": role}) for role in statuses] == [
         1_800_000_000.0,

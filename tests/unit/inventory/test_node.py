@@ -118,6 +118,11 @@ def test_systemd_understands_the_unit(role: Role, tmp_path: Path) -> None:
     assert mine == []
 
 
+@pytest.mark.parametrize("role", list(Role))
+def test_a_reload_of_the_unit_is_a_hang_up(role: Role) -> None:
+    assert "\nExecReload=/bin/kill -HUP $MAINPID\n" in unit_text(role)
+
+
 def test_only_a_satellite_may_bind_a_low_port() -> None:
     assert "AmbientCapabilities=CAP_NET_BIND_SERVICE\n" in unit_text(Role.SATELLITE)
     assert "AmbientCapabilities=\n" in unit_text(Role.CORE)

@@ -58,7 +58,7 @@ async def at_work(shard: Shard) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await shard.drain()
+        await shard.drain(turns_away=True)
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
 

@@ -16,9 +16,7 @@ from typing import Any
 import pytest
 
 from common.clock import SystemClock
-from common.durable import write_file
 from common.ids import MessageId
-from common.preferences.documents import canonical_json
 from common.rpc import TlsFiles
 from common.settings.satellite import SatelliteSettings
 from satellite.console.questions import ResumeQuestion, ShowAnswer, ShowQuestion
@@ -61,17 +59,15 @@ class WatchedWorker(Worker):
 
 
 class Node:
-    """A node's state folder, settings file and certificate."""
+    """A node's state folder, settings and certificate."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.certificates = Certificates(folder / "authority")
         self.core_port = free_port()
         self.state = folder / "state"
-        self.config = folder / "satellite.yaml"
-        write_file(self.config, canonical_json(self._settings().model_dump(mode="json")))
 
-    def _settings(self) -> SatelliteSettings:
+    def settings(self) -> SatelliteSettings:
         tls = self.certificates.issue("satellite", "lon1")
         settings = satellite_settings(tls, port=self.core_port)
         return settings.model_copy(update={"state": str(self.state)})
@@ -103,7 +99,7 @@ class Node:
         self.state.mkdir(exist_ok=True)
         worker = WatchedWorker(
             shard,
-            config=self.config,
+            settings=self.settings(),
             sockets=sockets,
             retiring=retiring,
             clock=SystemClock(),
@@ -273,12 +269,15 @@ async def test_a_worker_waits_for_its_shard_until_whoever_has_it_lets_go(node: N
         assert worker.statuses == []
 
 
-async def test_wrong_settings_end_a_worker_and_a_correction_is_enough(node: Node) -> None:
-    good = node.config.read_bytes()
-    node.config.write_text("node: [")
+async def test_a_worker_that_hands_over_ends_in_order_and_the_next_one_runs(node: Node) -> None:
     async with node.worker() as worker:
-        await until(lambda: worker.statuses[:1] == [1], "it ends")
-
-        node.config.write_bytes(good)
-
         await until(says(worker, STATUS, listening=False), "it runs")
+        fresh = node.settings().model_copy(update={"hostname": "fresh.mx.example"})
+
+        assert await worker.replace(fresh, stop_s=DEADLINE_S)
+
+        assert worker.statuses == [0]
+        assert worker.starts == 2
+        os.kill(worker.pid, signal.SIGHUP)
+        await until(says(worker, STATUS, listening=False), "a hang-up means nothing to it")
+        assert worker.starts == 2

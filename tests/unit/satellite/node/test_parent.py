@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from structlog.testing import capture_logs
 
+from common.errors import SettingsError
+from common.settings.satellite import SatelliteSettings
 from satellite.node.parent import (
     FIRST_PAUSE_S,
     LONGEST_PAUSE_S,
@@ -42,6 +45,7 @@ class Started:
     shard: int
     pid: int
     listens: tuple[int, ...]
+    hostname: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +74,13 @@ class CountedPauses(FakeClock):
 
 
 def behaviour(folder: Path, **what: Any) -> Path:
-    """Return a settings file that makes ``fake_worker`` behave so."""
-    path = folder / "behaviour.json"
-    path.write_text(json.dumps(what))
-    return path
+    """Return a state folder that makes ``fake_worker`` behave so."""
+    (folder / "behaviour.json").write_text(json.dumps(what))
+    return folder
 
 
 def worker(
-    config: Path,
+    state: Path,
     *,
     clock: FakeClock,
     command: Sequence[str] = FAKE_WORKER,
@@ -86,7 +89,7 @@ def worker(
 ) -> Worker:
     return Worker(
         0,
-        config=config,
+        settings=settings(state=str(state)),
         clock=clock,
         start=spawning(command),
         sockets=sockets,
@@ -177,7 +180,7 @@ async def test_a_shard_that_has_retired_is_not_started_again(tmp_path: Path) -> 
 
 
 async def test_a_shard_that_has_retired_is_not_asked_any_more(tmp_path: Path) -> None:
-    node = node_of(tmp_path, behaviour(tmp_path, exit=RETIRED), workers=1)
+    node = node_of(behaviour(tmp_path, exit=RETIRED), workers=1)
 
     await end(asyncio.create_task(node.all[0].run()))
 
@@ -257,19 +260,26 @@ async def running(node: Workers) -> AsyncIterator[asyncio.Task[None]]:
         await end(run)
 
 
-def node_of(tmp_path: Path, config: Path, *, workers: int = 2, **more: Any) -> Workers:
+def node_of(
+    state: Path,
+    *,
+    workers: int = 2,
+    read_settings: Callable[[], SatelliteSettings] = settings,
+    clock: FakeClock | None = None,
+    **more: Any,
+) -> Workers:
     return Workers(
-        settings(state=str(tmp_path), workers=workers),
-        config=config,
+        settings(state=str(state), workers=workers),
+        read_settings=read_settings,
         sockets=[],
-        clock=FakeClock(),
+        clock=clock or FakeClock(),
         start=spawning(FAKE_WORKER),
         **more,
     )
 
 
 async def test_sigterm_ends_all_workers_and_starts_none_again(tmp_path: Path) -> None:
-    node = node_of(tmp_path, behaviour(tmp_path))
+    node = node_of(behaviour(tmp_path))
     async with running(node) as run:
         pids = [(await answer_of(one)).pid for one in node.all]
 
@@ -281,7 +291,7 @@ async def test_sigterm_ends_all_workers_and_starts_none_again(tmp_path: Path) ->
 
 
 async def test_a_worker_that_is_deaf_to_sigterm_is_killed_at_the_deadline(tmp_path: Path) -> None:
-    node = node_of(tmp_path, behaviour(tmp_path, ignores_sigterm=True), stop_s=0.05)
+    node = node_of(behaviour(tmp_path, ignores_sigterm=True), stop_s=0.05)
     async with running(node) as run:
         pids = [(await answer_of(one)).pid for one in node.all]
 
@@ -294,7 +304,7 @@ async def test_a_worker_that_is_deaf_to_sigterm_is_killed_at_the_deadline(tmp_pa
 async def test_a_killed_worker_is_replaced_and_its_neighbour_does_not_notice(
     tmp_path: Path,
 ) -> None:
-    node = node_of(tmp_path, behaviour(tmp_path))
+    node = node_of(behaviour(tmp_path))
     clock = node.all[0]._clock
     assert isinstance(clock, FakeClock)
     async with running(node):
@@ -310,6 +320,126 @@ async def test_a_killed_worker_is_replaced_and_its_neighbour_does_not_notice(
         after = {one.shard: (await answer_of(one)).pid for one in node.all}
         assert after[0] == before[0]
         assert after[1] != before[1]
+
+
+def hurried() -> CountedPauses:
+    """Return a clock whose pauses take no time."""
+    return CountedPauses(lambda _: None)
+
+
+async def answers_of(node: Workers, name: str) -> list[Any]:
+    return [getattr(await answer_of(one), name) for one in node.all]
+
+
+async def test_sighup_replaces_the_workers_and_the_fresh_settings_are_in_force(
+    tmp_path: Path,
+) -> None:
+    fresh = settings(state=str(tmp_path), workers=2, hostname="fresh.mx.example")
+    node = node_of(behaviour(tmp_path), read_settings=lambda: fresh, clock=hurried())
+    async with running(node):
+        before = await answers_of(node, "pid")
+        with capture_logs() as said:
+            os.kill(os.getpid(), signal.SIGHUP)
+            await until(lambda: _says(said, "node.reloaded"), "it is done")
+
+        assert await answers_of(node, "hostname") == ["fresh.mx.example"] * 2
+        assert not any(is_alive(pid) for pid in before)
+        assert [one.starts for one in node.all] == [2, 2]
+        assert _facts(said, "node.reloaded")["restart_needed"] == ()
+
+
+async def test_workers_are_replaced_one_after_another(tmp_path: Path) -> None:
+    node = node_of(behaviour(tmp_path), read_settings=lambda: fresh, clock=hurried())
+    fresh = settings(state=str(tmp_path), workers=2, hostname="fresh.mx.example")
+    async with running(node):
+        await answers_of(node, "pid")
+
+        with capture_logs() as said:
+            await node.reload()
+
+    started = [line["shard"] for line in said if line["event"] == "worker.started"]
+    assert started == [0, 1]
+    assert "worker.ended" not in [line["event"] for line in said]
+
+
+async def test_what_the_parent_alone_uses_waits_for_a_restart_and_is_named(tmp_path: Path) -> None:
+    fresh = settings(state=str(tmp_path), workers=5, metrics="127.0.0.1:4", hostname="b.example")
+    node = node_of(behaviour(tmp_path), read_settings=lambda: fresh, clock=hurried())
+    async with running(node):
+        await answers_of(node, "pid")
+        with capture_logs() as said:
+            await node.reload()
+
+        assert await answers_of(node, "hostname") == ["b.example"] * 2
+    assert _facts(said, "node.reloaded")["restart_needed"] == ("workers", "metrics")
+
+
+async def test_settings_that_are_wrong_change_nothing_and_every_complaint_is_told(
+    tmp_path: Path,
+) -> None:
+    complaints = ["a:1:1: unknown key 'x'; remove it", "a:2:1: missing key 'node'; add it"]
+
+    def wrong() -> SatelliteSettings:
+        raise SettingsError(complaints)
+
+    node = node_of(behaviour(tmp_path), read_settings=wrong, clock=hurried())
+    async with running(node):
+        before = await answers_of(node, "pid")
+        with capture_logs() as said:
+            os.kill(os.getpid(), signal.SIGHUP)
+            await until(lambda: _says(said, "node.settings_wrong"), "it is told")
+
+        assert await answers_of(node, "pid") == before
+        assert _facts(said, "node.settings_wrong")["complaints"] == complaints
+        os.kill(before[0], signal.SIGKILL)
+        await until(partial(_has_starts, node.all[0], 2), "it is started again")
+        assert await answers_of(node, "hostname") == ["mx1.scout.example"] * 2
+
+
+async def test_settings_with_which_no_worker_starts_are_taken_back(tmp_path: Path) -> None:
+    fresh = settings(state=str(tmp_path), workers=2, hostname="bad.example")
+    behaviour(tmp_path, exits_as="bad.example")
+    node = node_of(tmp_path, read_settings=lambda: fresh, clock=hurried())
+    async with running(node):
+        _, other = await answers_of(node, "pid")
+        with capture_logs() as said:
+            await node.reload()
+
+        assert await answers_of(node, "hostname") == ["mx1.scout.example"] * 2
+        assert (await answers_of(node, "pid"))[1] == other  # never touched
+    assert _facts(said, "node.reload_failed")["shard"] == 0
+
+
+async def test_a_worker_that_is_deaf_is_killed_when_it_is_replaced(tmp_path: Path) -> None:
+    fresh = settings(state=str(tmp_path), workers=1, hostname="fresh.mx.example")
+    clock = FakeClock()
+    node = node_of(
+        behaviour(tmp_path, ignores_sigterm=True),
+        workers=1,
+        read_settings=lambda: fresh,
+        clock=clock,
+        stop_s=5.0,
+    )
+    async with running(node):
+        [before] = await answers_of(node, "pid")
+        reload = asyncio.create_task(node.reload())
+
+        async def time_passes() -> bool:
+            await clock.advance(1.0)
+            return reload.done()
+
+        await until(time_passes, "it is replaced")
+        assert await answers_of(node, "hostname") == ["fresh.mx.example"]
+        assert not is_alive(before)
+
+
+def _says(said: Sequence[Mapping[str, Any]], event: str) -> bool:
+    return any(line["event"] == event for line in said)
+
+
+def _facts(said: Sequence[Mapping[str, Any]], event: str) -> Mapping[str, Any]:
+    [found] = [line for line in said if line["event"] == event]
+    return found
 
 
 def test_the_shards_on_disk_are_those_that_have_a_spool(tmp_path: Path) -> None:
@@ -338,6 +468,6 @@ def test_a_shard_beyond_the_settings_retires_and_one_without_a_spool_is_made(
     (tmp_path / "shard-3").mkdir()
     (tmp_path / "shard-3" / "spool.db").touch()
 
-    node = node_of(tmp_path, tmp_path, workers=2)
+    node = node_of(tmp_path, workers=2)
 
     assert [(one.shard, one.retiring) for one in node.all] == [(0, False), (1, False), (3, True)]

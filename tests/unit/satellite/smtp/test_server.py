@@ -10,6 +10,7 @@ import weakref
 import pytest
 from aiosmtpd.smtp import SMTP
 
+from satellite.smtp.server import HAND_OVER_S
 from satellite.smtp.session import Session
 from tests.support.smtp.front_end import Talk, front_end, until
 
@@ -50,6 +51,29 @@ async def test_a_drain_cuts_what_is_still_open_at_its_deadline() -> None:
 
         assert front.intake.entries[0].abandoned
         assert front.intake.taken == []
+
+
+async def test_who_hands_over_takes_nobody_and_lets_who_is_here_go_on_for_a_moment() -> None:
+    async with front_end() as front, front.client() as talk:
+        await talk.greet()
+        drained = asyncio.ensure_future(front.front.drain(20.0, turns_away=False))
+        await front.clock.settle()
+        front.front.backpressure.crossed.set()  # which opens what is closed, at other times
+        await front.clock.settle()
+
+        late = await Talk.connect(front.host, front.port)  # waits where others find it
+        await talk.open_data()
+        await talk.send(b"a\r\n.\r\n")
+        assert (await talk.reply()).startswith("250 2.0.0 ")
+        assert (await talk.ask("MAIL FROM:<b@c.example>")).startswith("250 ")
+        assert (await talk.ask("RSET")).startswith("250 ")
+        await front.clock.advance(HAND_OVER_S)
+        assert (await talk.reply()).startswith("421 4.3.2 ")
+        await asyncio.wait_for(drained, 10)
+
+        assert await late.is_closed()  # without a word of ours: nobody else has this socket here
+        await late.close()
+        assert len(front.accepted) == 1
 
 
 async def test_a_drain_awaits_a_commit_beyond_its_deadline_even_without_a_client() -> None:
