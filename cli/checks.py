@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SKEW_S_MAX = 5.0  # between two clocks
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorCheck:

@@ -18,8 +18,9 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cli.checks import DoctorCheck, judged
+from cli.checks import SKEW_S_MAX, DoctorCheck, judged
 from cli.client import Client, CoreFailure, TokenFile, Url
+from cli.link_checks import TIME
 from cli.output import AsJson, console, plain, print_lines
 from cli.spool_checks import mail_of_a_node, mail_of_the_node
 from common.errors import SettingsError
@@ -29,7 +30,6 @@ EXAMPLE = "Example: borderscout doctor --config out/lon1/satellite.yaml"
 
 SQLITE_FLOOR = (3, 51, 3)  # the write-ahead log could be damaged before
 SYNC_MS_MAX = 50.0  # above it, 250 comes late on every message
-SKEW_S_MAX = 5.0
 
 
 def doctor(
@@ -226,7 +226,7 @@ def _core(client: Client) -> Iterator[DoctorCheck]:
             yield judged(
                 f"clock of {node['node']}",
                 ((abs(skew) > SKEW_S_MAX, f"is {skew:+.1f} s off"),),
-                "run an NTP client; nothing is ordered by this clock, but screens are",
+                TIME,
             )
         for engine in node["engines"]:
             yield judged(

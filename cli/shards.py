@@ -26,6 +26,7 @@ from satellite.console.questions import (
     ResumeQuestion,
     ShowAnswer,
 )
+from satellite.link.status import LinkStatus
 from satellite.node.health import StatusAnswer
 
 END = "~"  # after every message id
@@ -162,6 +163,15 @@ def left_on_node(answers: Mapping[int, LeftAnswer | None]) -> LeftOnNode:
 def silent(answers: Mapping[int, object]) -> Sequence[int]:
     """Return the shards that did not answer."""
     return [shard for shard, answer in answers.items() if answer is None]
+
+
+def links_of(answers: Mapping[int, StatusAnswer | None]) -> dict[int, LinkStatus]:
+    """Return each shard's link, of those that tell of it."""
+    return {
+        shard: answer.link
+        for shard, answer in answers.items()
+        if answer is not None and answer.link is not None
+    }
 
 
 def recipients_in(answers: Mapping[int, StatusAnswer | None], state: State) -> int:

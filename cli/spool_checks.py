@@ -14,9 +14,10 @@ from typing import Any
 
 from cli.checks import DoctorCheck, judged
 from cli.holds import hold_in_words
+from cli.link_checks import link_of_the_node
 from cli.node import ask_at
 from cli.output import counted
-from cli.shards import first_ids, holds_of, pages, recipients_in, silent
+from cli.shards import first_ids, holds_of, links_of, pages, recipients_in, silent
 from common.errors import EnvironmentFailure
 from common.states import State
 from satellite.console.questions import HoldsQuestion, ListQuestion
@@ -66,6 +67,7 @@ def _mail(state: Path) -> Iterator[DoctorCheck]:
         "it may be starting: look again in a minute; why a worker ended, says"
         " journalctl -u borderscout-satellite",
     )
+    yield from link_of_the_node(links_of(answers))
     damaged = recipients_in(answers, State.DAMAGED)
     frozen = recipients_in(answers, State.FROZEN)
     if damaged:

@@ -30,6 +30,8 @@ from satellite.filtering.run import Filters
 from satellite.judging.scan_before_answer import PolicyScanBeforeAnswer
 from satellite.judging.stage import JudgingStage
 from satellite.link.client import Link
+from satellite.link.metrics import LinkMetrics
+from satellite.link.status import LinkStatus
 from satellite.overload.acceptance import Acceptance
 from satellite.overload.pressure import RefusalCause
 from satellite.scanning.engine import EngineContext, build_engines
@@ -137,6 +139,7 @@ class Shard:
             on_released=self.delivery.offer,
         )
         self.metrics = SpoolMetrics(self.spool, registry)
+        LinkMetrics(self.link_status, registry)
         CertificateMetrics(
             {"smtp": self.front_end.certificate_status, "link": self.link.certificate_status},
             registry,
@@ -205,6 +208,10 @@ class Shard:
     @property
     def not_accepting_reason(self) -> str:
         return self._accepting_reason
+
+    def link_status(self) -> LinkStatus:
+        """Return how the link to the core is now."""
+        return self.link.status(now_s=self.clock.monotonic_s())
 
     async def empty(self, on: bool) -> None:
         """Begin to empty this shard, or end it: take no mail, and try now what is to be delivered.

@@ -38,6 +38,7 @@ from satellite.console.questions import (
 )
 from satellite.delivery.decisions.hold import HOLD_DAYS_DEFAULT, expires_age_us
 from satellite.delivery.worker import Delivery
+from satellite.link.status import LinkStatus
 from satellite.node.channel import JsonObject
 from satellite.node.health import (
     ListeningAnswer,
@@ -69,6 +70,8 @@ class Asked(Protocol):
 
     @property
     def not_accepting_reason(self) -> str: ...
+
+    def link_status(self) -> LinkStatus: ...
 
     async def empty(self, on: bool) -> None: ...
 
@@ -130,6 +133,7 @@ class ShardConsole:
             outbox_records=records,
             outbox_quarantine=uploads,
             problems=tuple(spool.problems()),
+            link=self._shard.link_status(),
         )
 
     def _holds(self) -> HoldsAnswer:

@@ -11,7 +11,6 @@ import asyncio
 import dataclasses
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -34,22 +33,12 @@ from satellite.link.quarantine import QuarantineStream
 from satellite.link.records import RecordStream
 from satellite.link.releases import FETCHERS, ReleaseTaker
 from satellite.link.spool import LinkSpool
+from satellite.link.status import LinkStatus
 from satellite.link.streams import Stream
 
 log = structlog.get_logger()
 
 RENEWAL_S = 60.0  # between looks at the certificate's files
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkStatus:
-    """The link as this shard sees it, for metrics and health."""
-
-    connected: bool
-    lag: int | None  # revisions behind the core; None: unknown, which is never 0
-    age_s: float | None  # since the core last said where it is; None: not in this life
-    skew_us: int | None  # our clock less the core's at its last word
-    problems: tuple[str, ...]
 
 
 class Link:
@@ -181,6 +170,7 @@ class Link:
             age_s=follower.age_s(now_s=now_s),
             skew_us=self._preferences.skew_us,
             problems=(*self._problems(), *failures),
+            reconnects={stream.name: stream.reconnects for stream in self._streams},
         )
 
     # ---- inside

@@ -156,6 +156,7 @@ class Stream:
         self.name = name
         self.failure = ""  # why it is not open; empty once the core spoke
         self.is_open = False
+        self.reconnects = 0  # how often it ended and was opened again
         self._once = once
         self._clock = clock
         self._spread = spread
@@ -180,13 +181,15 @@ class Stream:
                 await self._once(self._failures >= 2)
             except FAILURES as error:
                 reason = reason_of(error)
-            self.is_open = False
+            finally:
+                self.is_open = False  # when it is cancelled too, as for another certificate
             self._failures += 1
             if reason != self.failure:
                 log.warning("link.broken", stream=self.name, reason=reason)
             self.failure = reason
             wait_s = self._backoff.wait_s(self._failures, spread=self._spread())
             await self._clock.sleep(wait_s)
+            self.reconnects += 1
 
 
 def reason_of(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from common.states import State
+from satellite.link.status import LinkStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class StatusAnswer:
     outbox_records: int  # log records that the core has not acknowledged
     outbox_quarantine: int  # quarantined messages that the core has not taken
     problems: tuple[str, ...]  # of the spool, a sentence each
+    link: LinkStatus | None = None  # None: the worker does not tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

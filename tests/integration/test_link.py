@@ -7,6 +7,7 @@ from pathlib import Path
 
 import grpc.aio
 import pytest
+from prometheus_client import CollectorRegistry
 
 from common import rpc
 from common.clock import SystemClock
@@ -14,6 +15,7 @@ from common.envelope import Envelope
 from common.preferences import Kind
 from common.records import NotAcceptingRecord
 from common.reports import HoldReport, NodeReport
+from satellite.link.metrics import LinkMetrics
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement
 from satellite.spool.store import Spool
 from tests.support.core.preferences import document, tombstone
@@ -230,6 +232,11 @@ async def test_with_the_core_away_the_last_good_set_stays_and_the_lag_is_unknown
         return found.connected, found.lag
 
     await until(lambda: status() == (False, None), "unknown")
+    registry = CollectorRegistry()
+    LinkMetrics(lambda: shard.link.status(now_s=house.core.clock.monotonic_s()), registry)
+    assert registry.get_sample_value("borderscout_link_connected") == 0
+    assert registry.get_sample_value("borderscout_link_lag_revisions") is None  # and never 0: G7
+    assert registry.get_sample_value("borderscout_link_bookmark_age_seconds") is not None
     assert spool.preferences.route("acme.example") is not None
     age_s = shard.link.status(now_s=linked.core.clock.monotonic_s() + 1000.0).age_s
     assert age_s is not None

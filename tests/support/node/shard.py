@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from common.settings.satellite import SatelliteSettings
+from satellite.link.status import LinkStatus
 from satellite.node.channel import JsonObject
 from satellite.node.parent import Worker, Workers
 from satellite.node.question import ErrorAnswer, Question, question_json, read_answer
@@ -50,6 +51,9 @@ def settings(**more: Any) -> SatelliteSettings:
         "engines": [{"name": "yara", "kind": "yara"}],
     }
     return SatelliteSettings.model_validate(tree | more)
+
+
+LIVE = LinkStatus(connected=True, lag=0, age_s=1.0, skew_us=0, problems=(), reconnects={})
 
 
 class AnsweringWorker(Worker):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections import namedtuple
 from pathlib import Path
 
 import pytest
 
 from cli import doctor
+from common.certificate import CertificateStatus
 from tests.support.cli.shell import Said, Shell
 from tests.support.core.face import Face
 from tests.support.node.sound_node import SETTINGS, certificate, sound_node
@@ -164,6 +166,21 @@ async def test_a_core_that_is_away_is_one_fault_among_others(shell: Shell, confi
     core = ("--url", "http://127.0.0.1:9", "--token-file", token)
 
     assert (await examined(shell, "--config", config, *core)).keys() == {"core", "link certificate"}
+
+
+async def test_a_certificate_of_the_core_that_is_nearly_over_is_found(
+    core: Face, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = CertificateStatus(time.time() + 1.5 * 86_400, "the key belongs to another certificate")
+    monkeypatch.setattr(core.services.link, "certificate_status", lambda: status)
+
+    said = await shell("doctor", "--json")
+
+    [line] = [one for one in said.lines if one["name"] == "link certificate of the core"]
+    assert not line["ok"]
+    assert line["found"].startswith("1 days left, until ")
+    assert line["found"].endswith("the key belongs to another certificate")
+    assert "borderscout inventory render" in line["remedy"]
 
 
 async def test_what_the_core_knows_to_be_wrong_is_found(core: Face, shell: Shell) -> None:

@@ -18,6 +18,7 @@ from satellite.console import inspection
 from satellite.console.control_socket import ControlSocket
 from satellite.console.shard_console import ShardConsole
 from satellite.delivery.worker import Delivery
+from satellite.link.status import LinkStatus
 from satellite.node.channel import JsonObject
 from satellite.node.parent import Workers
 from satellite.node.question import Question, question_json, read_answer
@@ -26,6 +27,7 @@ from tests.support.cli.shell import Said, Shell
 from tests.support.clock import FakeClock
 from tests.support.core.face import Face
 from tests.support.delivery.delivery_room import DeliveryRoom, TableResolver, route, settings
+from tests.support.node.shard import LIVE
 from tests.support.node.sound_node import sound_node
 
 X = "x@acme.example"
@@ -43,6 +45,9 @@ class OneShard:
         self.listening = True
         self.not_accepting_reason = ""
         self.script: dict[str, dict[int, JsonObject | None]] = {}
+
+    def link_status(self) -> LinkStatus:
+        return LIVE
 
     async def empty(self, on: bool) -> None:
         raise AssertionError("nobody asked for that")

@@ -32,6 +32,7 @@ from satellite.console.questions import (
 from satellite.console.shard_console import HOLDS_MAX, WORKER_QUESTIONS, ShardConsole
 from satellite.delivery.decisions.hold import HoldInfo
 from satellite.delivery.worker import Delivery
+from satellite.link.status import LinkStatus
 from satellite.node.health import ListeningQuestion, MetricsQuestion, StatusQuestion
 from satellite.node.question import Question, question_json, read_answer
 from satellite.spool.metrics import SpoolMetrics
@@ -39,7 +40,7 @@ from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.core.preferences import at, preferences, route
-from tests.support.node.shard import settings
+from tests.support.node.shard import LIVE, settings
 from tests.support.spool.listening import listen
 from tests.support.spool.open_spool import SMALL, accept
 
@@ -70,6 +71,9 @@ class AskedShard:
         self.not_accepting_reason = ""
         self.clock = clock
         self.emptied: list[bool] = []
+
+    def link_status(self) -> LinkStatus:
+        return LIVE
 
     async def empty(self, on: bool) -> None:
         self.emptied.append(on)
@@ -120,6 +124,7 @@ async def test_the_status_says_where_the_shard_stands(shard: AskedShard) -> None
     assert status["states"]["held"] == 0
     assert "delivered" not in status["states"], "an outcome is no place to be in"
     assert (status["outbox_records"], status["outbox_quarantine"]) == (2, 0)
+    assert (status["link"]["connected"], status["link"]["lag"]) == (True, 0)
 
 
 async def test_a_folder_that_cannot_be_looked_at_is_a_problem_and_no_answer_less(

@@ -58,7 +58,7 @@ async def test_who_hands_over_takes_nobody_and_lets_who_is_here_go_on_for_a_mome
         await talk.greet()
         drained = asyncio.ensure_future(front.front.drain(20.0, turns_away=False))
         await front.clock.settle()
-        front.front.backpressure.crossed.set()  # which opens what is closed, at other times
+        front.front._backpressure.crossed.set()  # which opens what is closed, at other times
         await front.clock.settle()
 
         late = await Talk.connect(front.host, front.port)  # waits where others find it
@@ -73,7 +73,7 @@ async def test_who_hands_over_takes_nobody_and_lets_who_is_here_go_on_for_a_mome
 
         assert await late.is_closed()  # without a word of ours: nobody else has this socket here
         await late.close()
-        assert len(front.accepted) == 1
+        assert len(front.intake.taken) == 1
 
 
 async def test_a_drain_awaits_a_commit_beyond_its_deadline_even_without_a_client() -> None:

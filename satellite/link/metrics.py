@@ -1,0 +1,67 @@
+"""How is the link to the core, for whoever watches many nodes?
+
+Touches a Prometheus registry, which asks whenever somebody scrapes. What is not known has no
+sample: a lag of 0 says that the core was heard just now and has nothing newer (G7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from satellite.link.status import LinkStatus
+
+
+class LinkMetrics(Collector):
+    """The numbers of one shard's link.
+
+    Args:
+        status: returns how the link is now.
+        registry: where they are collected.
+    """
+
+    def __init__(self, status: Callable[[], LinkStatus], registry: CollectorRegistry) -> None:
+        self._status = status
+        registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the numbers as they are now."""
+        status = self._status()
+        reconnects = CounterMetricFamily(
+            "borderscout_link_reconnects",
+            "Times that a stream to the core ended and was opened again.",
+            labels=["stream"],
+        )
+        for stream, count in status.reconnects.items():
+            reconnects.add_metric([stream], count)
+        return [
+            _gauge(
+                "borderscout_link_connected",
+                "Whether the core was heard on a stream that is open.",
+                float(status.connected),
+            ),
+            _gauge(
+                "borderscout_link_lag_revisions",
+                "Revisions of the preferences behind the core; absent while it is unknown.",
+                status.lag,
+            ),
+            _gauge(
+                "borderscout_link_bookmark_age_seconds",
+                "Since the core last said where its preferences are; absent before it ever did.",
+                status.age_s,
+            ),
+            _gauge(
+                "borderscout_link_clock_skew_seconds",
+                "Our clock less the core's when it was last heard; absent before it ever was.",
+                None if status.skew_us is None else status.skew_us / 1e6,
+            ),
+            reconnects,
+        ]
+
+
+def _gauge(name: str, documentation: str, value: float | None) -> GaugeMetricFamily:
+    """Return a gauge; without a sample when there is no value."""
+    return GaugeMetricFamily(name, documentation, value=value)

@@ -1,0 +1,21 @@
+"""How is the link to the core, as one shard sees it?
+
+Pure: a picture of one moment, for metrics, for operators and for tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkStatus:
+    """The link of one shard."""
+
+    connected: bool
+    lag: int | None  # revisions behind the core; None: unknown, which is never 0
+    age_s: float | None  # since the core last said where it is; None: not in this life
+    skew_us: int | None  # our clock less the core's at its last word
+    problems: tuple[str, ...]
+    reconnects: Mapping[str, int]  # by stream, how often it ended and was opened again

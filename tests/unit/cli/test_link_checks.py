@@ -1,0 +1,50 @@
+"""The doctor says whether a node hears its core."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cli.link_checks import link_of_the_node
+from satellite.link.status import LinkStatus
+
+LIVE = LinkStatus(
+    connected=True, lag=0, age_s=1.0, skew_us=20_000, problems=(), reconnects={"control": 0}
+)
+AWAY = replace(LIVE, connected=False, lag=None)
+
+
+def test_a_link_that_is_live_is_well() -> None:
+    [check] = link_of_the_node({0: LIVE, 1: LIVE})
+
+    assert (check.name, check.ok, check.found) == ("link", True, "well")
+
+
+def test_each_shard_that_is_cut_off_is_named_with_its_reason() -> None:
+    never = replace(AWAY, age_s=None, problems=("control: UNAVAILABLE: no route",))
+    [check] = link_of_the_node({0: LIVE, 1: replace(AWAY, age_s=90.4), 2: never})
+
+    assert not check.ok
+    assert check.found == (
+        "shard 1 is not connected, and heard the core 90 s ago; shard 2 is not connected, and never"
+        " heard the core (control: UNAVAILABLE: no route)"
+    )
+    assert "mail goes on" in check.remedy
+
+
+def test_a_lag_is_worth_a_note_and_one_that_is_unknown_is_no_zero() -> None:
+    _, behind, unknown = link_of_the_node({0: replace(LIVE, lag=3), 1: replace(LIVE, lag=None)})
+
+    assert (behind.ok, behind.note) == (True, True)
+    assert behind.found == "shard 0 is 3 revisions behind the core"
+    assert unknown.found == "shard 1 is an unknown number of revisions behind the core"
+
+
+def test_a_clock_that_is_off_is_a_fault() -> None:
+    _, clock = link_of_the_node({0: replace(LIVE, skew_us=-7_200_000)})
+
+    assert not clock.ok
+    assert clock.found == "is -7.2 s off the core's"
+
+
+def test_where_no_shard_answers_nothing_is_said_of_the_link() -> None:
+    assert list(link_of_the_node({})) == []
