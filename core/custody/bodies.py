@@ -117,11 +117,6 @@ class BodyFolder:
         path = self._final(sha256)
         return await _in_thread(lambda: _read(path, offset, length))
 
-    async def has(self, sha256: bytes) -> bool:
-        """Say whether a body is there."""
-        path = self._final(sha256)
-        return await _in_thread(path.is_file)
-
     async def remove(self, sha256: bytes) -> None:
         """Remove a body, durably; one that is gone already stays gone."""
         path = self._final(sha256)

@@ -75,11 +75,6 @@ def query_name(address: str, zone: str) -> str:
     return f"{parsed.reverse_pointer.rsplit('.', 2)[0]}.{zone}"
 
 
-def family(address: str) -> int:
-    """Return the IP version of an address in text."""
-    return ipaddress.ip_address(address).version
-
-
 def is_public(address: str) -> bool:
     """Say whether a list can know an address: it is none of a private or local network."""
     try:

@@ -132,11 +132,6 @@ class HeaderBlock:
         text = b"".join(found[0].value[: 2 * MESSAGE_ID_LENGTH_MAX].split())
         return printable(text.decode("latin-1"), length_max=MESSAGE_ID_LENGTH_MAX)
 
-    @property
-    def received_count(self) -> int:
-        """How many servers say they have passed this message on."""
-        return len(self._fields("received"))
-
 
 def _spans(section: bytes) -> list[Span]:
     spans: list[Span] = []

@@ -164,11 +164,6 @@ class ForkServer:
         if pid in self._running:
             self._say({"signal": int(number), "pid": pid}, ())
 
-    @property
-    def running(self) -> set[int]:
-        """Return the numbers of the processes that have not ended."""
-        return set(self._running)
-
     async def close(self) -> None:
         """End the server, whose children have ended, and wait until it is gone."""
         self._lose()

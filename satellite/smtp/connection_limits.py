@@ -36,11 +36,6 @@ class ConnectionLimits:
         self._inside = 0
         self._networks: Counter[tuple[int, int]] = Counter()
 
-    @property
-    def inside(self) -> int:
-        """Connections that came in and did not leave."""
-        return self._inside
-
     def enter(self, address: str) -> TooMany | None:
         """Let a client in and return None, or say why not; only who came in may leave."""
         if self._inside >= self._total_max:
@@ -59,11 +54,6 @@ class ConnectionLimits:
         self._networks[network] -= 1
         if not self._networks[network]:
             del self._networks[network]
-
-    @property
-    def networks(self) -> int:
-        """How many networks have an open connection."""
-        return len(self._networks)
 
 
 @functools.lru_cache(maxsize=4096)  # a client comes again, and leaves by the network it came by

@@ -79,11 +79,6 @@ class FrontEnd:
         """How many sessions are open."""
         return len(self._sessions.connections) if self._sessions is not None else 0
 
-    @property
-    def is_listening(self) -> bool:
-        """True between ``start`` and ``stop_listening``."""
-        return bool(self._sockets)
-
     def certificate_status(self) -> CertificateStatus | None:
         """Return until when the certificate for STARTTLS is good; None while none is in use."""
         return self._certificate.status

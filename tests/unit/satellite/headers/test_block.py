@@ -58,12 +58,6 @@ def test_names_are_compared_without_case_and_the_first_field_counts() -> None:
     assert block.get_all("missing") == []
 
 
-def test_received_fields_are_counted() -> None:
-    block = HeaderBlock.parse(b"Received: a\r\nrECEIVED : b\r\nReceived-SPF: c\r\n\r\nReceived: d")
-
-    assert block.received_count == 2
-
-
 def test_a_message_id_is_printable_and_bounded() -> None:
     block = HeaderBlock.parse(b"Message-ID: <\x1b[2J\xff" + b"x" * 5000 + b">\r\n\r\n")
 

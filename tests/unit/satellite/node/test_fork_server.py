@@ -149,7 +149,7 @@ async def test_a_process_whose_asker_was_cancelled_does_not_stay() -> None:
 
         assert (await next_one.facts())["pid"] == second.pid, "the answer to its own question"
         told.theirs.close()
-        await until(lambda: server.running == {second.pid}, "the first is gone")
+        await until(lambda: server._running.keys() == {second.pid}, "the first is gone")
         second.kill()
         await second.wait()
         told.ours.close()

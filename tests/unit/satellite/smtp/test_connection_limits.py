@@ -46,7 +46,7 @@ def test_networks_that_left_take_no_memory() -> None:
         connection_limits.enter(address)
         connection_limits.leave(address)
 
-    assert (connection_limits.inside, connection_limits.networks) == (0, 0)
+    assert (connection_limits._inside, len(connection_limits._networks)) == (0, 0)
 
 
 def test_who_was_turned_away_takes_no_memory() -> None:
@@ -54,7 +54,7 @@ def test_who_was_turned_away_takes_no_memory() -> None:
     for number in range(1000):
         connection_limits.enter(f"10.{number // 250}.{number % 250}.1")
 
-    assert connection_limits.networks == 0
+    assert not connection_limits._networks
 
 
 def test_a_network_that_may_have_none_takes_no_memory() -> None:
@@ -62,4 +62,4 @@ def test_a_network_that_may_have_none_takes_no_memory() -> None:
     for number in range(1000):
         connection_limits.enter(f"10.{number // 250}.{number % 250}.1")
 
-    assert connection_limits.networks == 0
+    assert not connection_limits._networks

@@ -22,7 +22,8 @@ async def test_a_drain_ends_idle_sessions_at_once_and_says_why() -> None:
 
         assert (await talk.reply()).startswith("421 4.3.2 ")
         assert await talk.is_closed()
-        assert not front.front.is_listening
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((front.host, front.port), timeout=5)
 
 
 async def test_a_drain_lets_a_message_finish() -> None:

@@ -1,9 +1,8 @@
-"""The table of states is whole, and the documentation shows just it."""
+"""The table of states is whole."""
 
 from __future__ import annotations
 
 from itertools import product
-from pathlib import Path
 
 import pytest
 
@@ -11,11 +10,8 @@ from common.records import Event
 from common.states import OUTCOMES, State
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Settled
 from satellite.spool.model.states import TABLE, IllegalTransition, Recovery, check_transition
-from satellite.spool.picture import diagram, table
 from satellite.spool.store import Spool
 from tests.support.spool.open_spool import accept
-
-DOCUMENT = Path(__file__).parents[5] / "docs" / "spool.md"
 
 
 @pytest.mark.parametrize(("before", "after"), list(product(State, State)))
@@ -46,13 +42,6 @@ def test_every_state_leads_to_an_outcome() -> None:
 
 def test_delivered_comes_after_the_sending_mark_alone() -> None:
     assert [s for s, row in TABLE.items() if State.DELIVERED in row.after] == [State.SENDING]
-
-
-def test_the_documentation_shows_the_table() -> None:
-    text = DOCUMENT.read_text(encoding="utf-8")
-
-    assert table() in text
-    assert diagram() in text
 
 
 def test_a_record_tells_of_every_state_but_the_sending_mark() -> None:

@@ -1,6 +1,6 @@
-"""How is the table of states drawn for docs/spool.md?
+"""Which states has a recipient in the spool, and what may become of each?
 
-Pure: text for ``docs/spool.md``, which a test holds against this.
+Pure: the page of ``satellite/spool/model/states.py``, as a table and as a diagram.
 """
 
 from __future__ import annotations
@@ -9,6 +9,23 @@ from collections.abc import Iterator
 
 from common.states import OUTCOMES, State
 from satellite.spool.model.states import TABLE
+
+PAGE = "states.md"
+
+HEAD = """\
+# States of a recipient
+
+A message has one state for each of its recipients: two of them may end differently. The
+[spool](spool.md) refuses every step that does not stand here. The record is the one that is written
+when a recipient comes into the state, in the same transaction.
+
+This page is drawn from `satellite/spool/model/states.py`.
+"""
+
+
+def text() -> str:
+    """Return the page."""
+    return f"{HEAD}\n{table()}\n\n```mermaid\n{diagram()}\n```\n"
 
 
 def table() -> str:
