@@ -32,7 +32,7 @@ class LinkMetrics(Collector):
         status = self._status()
         reconnects = CounterMetricFamily(
             "borderscout_link_reconnects",
-            "Times that a stream to the core ended and was opened again.",
+            "Times that a stream to the core ended and was opened again",
             labels=["stream"],
         )
         for stream, count in status.reconnects.items():
@@ -40,22 +40,22 @@ class LinkMetrics(Collector):
         return [
             _gauge(
                 "borderscout_link_connected",
-                "Whether the core was heard on a stream that is open.",
+                "1 while the core is heard on the control stream",
                 float(status.connected),
             ),
             _gauge(
                 "borderscout_link_lag_revisions",
-                "Revisions of the preferences behind the core; absent while it is unknown.",
+                "Revisions that the shard is behind the core; absent if unknown",
                 status.lag,
             ),
             _gauge(
                 "borderscout_link_bookmark_age_seconds",
-                "Since the core last said where its preferences are; absent before it ever did.",
+                "Since the core last said where it is; absent before it ever did",
                 status.age_s,
             ),
             _gauge(
                 "borderscout_link_clock_skew_seconds",
-                "Our clock less the core's when it was last heard; absent before it ever was.",
+                "Our clock less the core's when last heard; absent before it ever was",
                 None if status.skew_us is None else status.skew_us / 1e6,
             ),
             reconnects,

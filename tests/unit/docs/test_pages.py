@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from common.certificate import CertificateStatus
 from docs.generate import map as code_map
 from docs.generate import metrics
 from tests.support.core.face import Face
@@ -72,8 +73,13 @@ def test_every_metric_has_a_meaning_that_somebody_can_read() -> None:
         assert one.name.startswith("borderscout_")
 
 
-async def test_what_a_core_shows_stands_on_the_page(face: Face) -> None:
+async def test_what_a_core_shows_stands_on_the_page(
+    face: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
     face.hear(revision=0)
+    # Nothing listens here, and so no certificate is in use.
+    status = CertificateStatus(1_800_000_000.0)
+    monkeypatch.setattr(face.services.link, "certificate_status", lambda: status)
 
     shown = labels_of_a_scrape((await face.stranger.get("/metrics")).text)
 
