@@ -66,6 +66,10 @@ class Source:
             raise SettingsError([f"{path}:1:1: cannot be read: {error}; check it"]) from None
         return cls(str(path), _parse(str(path), text))
 
+    def complaint(self, path: Path_, what: str, remedy: str) -> str:
+        """Return one line that names the place of a value, what is wrong and what to do."""
+        return str(Complaint(self.file, *self.place(path), what, remedy))
+
     def place(self, path: Path_) -> tuple[int, int]:
         """Return line and column (from 1) of a value; of its nearest parent when it is missing.
 

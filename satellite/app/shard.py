@@ -201,9 +201,16 @@ class Shard:
             accepting=self.listening and not self._accepting_reason,
             not_accepting_reason=self._accepting_reason,
             oldest_us=self.metrics.oldest_us(),
-            problems=self.spool.problems(),
+            problems=(*self.spool.problems(), *self._certificate_problems()),
             reached=self.delivery.reached(),
         )
+
+    def _certificate_problems(self) -> tuple[str, ...]:
+        """Return why a renewed certificate is not shown to senders; the link tells of its own."""
+        status = self.front_end.certificate_status()
+        if status is None or not status.problem:
+            return ()
+        return (f"the STARTTLS certificate is not renewed: {status.problem}",)
 
     @property
     def not_accepting_reason(self) -> str:

@@ -83,6 +83,7 @@ class Link:
         self._backoff = backoff or Backoff()
         self._stub: LinkStub | None = None
         self._certificate: CertificateStatus | None = None
+        self._certificate_problem = ""  # why its files are not used as they are now
         self._files = link_files(settings.core)
         identity = ShardIdentity(spool.node, spool.shard, spool.incarnation)
         self._releases = ReleaseTaker(
@@ -141,10 +142,11 @@ class Link:
             try:
                 tls = self._files.read()
             except EnvironmentFailure as error:
+                self._certificate_problem = error.what
                 log.error("link.certificate_unusable", reason=error.what, hint=error.hint)
                 await self._clock.sleep(RENEWAL_S)
                 continue
-            self._certificate = tls.status()
+            self._certificate, self._certificate_problem = tls.status(), ""
             await self._run_with(tls)
 
     def certificate_status(self) -> CertificateStatus | None:
@@ -199,7 +201,6 @@ class Link:
 
     async def _renewed(self, tls: rpc.TlsMaterial) -> None:
         """Return once the files hold another certificate that can be used."""
-        told = ""
         while True:
             await self._clock.sleep(RENEWAL_S)
             problem = ""
@@ -211,10 +212,9 @@ class Link:
                 if fresh.fingerprint != tls.fingerprint:
                     log.info("link.certificate_renewed")
                     return
-            if problem and problem != told:
+            if problem and problem != self._certificate_problem:
                 log.error("link.certificate_unusable", reason=problem, hint=rpc.KEPT)
-            told = problem
-            self._certificate = tls.status(problem)
+            self._certificate, self._certificate_problem = tls.status(problem), problem
 
     def _calls(self) -> LinkStub:
         assert self._stub is not None, "streams run only while there is a channel"
@@ -234,7 +234,7 @@ class Link:
         )
 
     def _problems(self) -> tuple[str, ...]:
-        found = (self._records.problem, self._quarantine.problem)
+        found = (self._certificate_problem, self._records.problem, self._quarantine.problem)
         return tuple(problem for problem in found if problem)
 
     def _stream(self, name: str, once: Callable[[bool], Awaitable[None]]) -> Stream:

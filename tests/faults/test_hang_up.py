@@ -132,6 +132,9 @@ async def test_settings_are_read_anew_under_mail_and_nothing_is_lost(
 async def test_a_wrong_file_changes_nothing_even_for_a_worker_that_dies(tmp_path: Path) -> None:
     async with Sink() as sink, a_node(tmp_path, sink, workers=2) as running:
         pids = running.shards(NODE)
+        running.change_settings(NODE, {"engines": [{"name": "x", "kind": "magic"}]})
+        await hang_up(running, "node.settings_wrong")
+        assert "magic" in running.story(NODE)
         running.change_settings(NODE, {"smtp": {"message_bytes_max": 1}, "colour": "red"})
 
         await hang_up(running, "node.settings_wrong")

@@ -548,6 +548,8 @@ async def test_a_half_renewed_certificate_leaves_the_channel_open_and_is_told(
 
     await until(lambda: problem() != "", "it is told")
     assert problem().endswith("the key belongs to another certificate")
+    assert problem() in shard.link.status(now_s=0.0).problems
+    await until(lambda: problem() in house.core.problems("lon1"), "the core knows")
     status = shard.link.certificate_status()
     assert before is not None
     assert status is not None

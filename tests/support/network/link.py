@@ -180,6 +180,10 @@ class Core:
         """Return what a node holds, as the core knows it."""
         return self.link.fleet.node(node, now_s=self.clock.monotonic_s()).holds
 
+    def problems(self, node: str) -> tuple[str, ...]:
+        """Return what an operator should know of a node, as the core knows it."""
+        return self.link.fleet.node(node, now_s=self.clock.monotonic_s()).problems
+
     def state(self, node: str = "lon1") -> str:
         """Return how the core sees a node."""
         return str(self.link.fleet.node(node, now_s=self.clock.monotonic_s()).state)

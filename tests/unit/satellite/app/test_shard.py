@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from common.certificate import CertificateStatus
 from common.clock import SystemClock
 from common.errors import DiskFull
 from common.records import Event, NodeRecord
@@ -190,6 +191,18 @@ async def test_a_shard_without_preferences_waits_for_them(open_shard: OpenShard)
     assert not shard.listening
     assert not report.accepting
     assert report.not_accepting_reason == "no preferences yet"
+
+
+async def test_a_certificate_that_could_not_be_renewed_is_told_to_the_core(
+    open_shard: OpenShard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard = await open_shard()
+    status = CertificateStatus(1_800_000_000.0, "the key belongs to another certificate")
+    monkeypatch.setattr(shard.front_end, "certificate_status", lambda: status)
+
+    [problem] = shard.report().problems
+
+    assert problem.endswith("the key belongs to another certificate")
 
 
 async def test_a_report_says_what_is_in_the_spool_and_nothing_of_what_is_not(
