@@ -25,6 +25,9 @@ from tests.architecture.test_house import PRODUCT, ROOT, python_files
 # What stands without a caller, and why. A line that is no longer needed fails the test too.
 WITHOUT_A_CALLER = {
     "cli.demonstration.customer.Mailbox.handle_DATA": "aiosmtpd calls it by this name",
+    "common.preferences.policy.Choice.described": "docs/policy.md is drawn with it",
+    "common.preferences.policy.Number.described": "docs/policy.md is drawn with it",
+    "common.preferences.policy.Text.described": "docs/policy.md is drawn with it",
     "common.records.LogRecord.decoded": "tests read with it what the spool wrote",
     "core.custody.custody.Custody.expire": "its caller comes with retention",
     "core.store.database.Database.renew_epoch": "its caller comes with the repair of a core",
