@@ -10,11 +10,14 @@ Source: signal(7); daemon(7), *SIGHUP*.
 from __future__ import annotations
 
 import signal
+import threading
 
 
 def ignore_hang_up() -> None:
     """Let SIGHUP do nothing to this process, nor to those that it starts from now on.
 
-    What is ignored stays ignored in a process that is forked, and over execve(2).
+    What is ignored stays ignored in a process that is forked, and over execve(2). A command that is
+    called in a thread is not the program, and leaves it as it is.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
