@@ -28,7 +28,6 @@ WITHOUT_A_CALLER = {
     "common.preferences.policy.Choice.described": "docs/policy.md is drawn with it",
     "common.preferences.policy.Number.described": "docs/policy.md is drawn with it",
     "common.preferences.policy.Text.described": "docs/policy.md is drawn with it",
-    "common.records.LogRecord.decoded": "tests read with it what the spool wrote",
     "core.custody.custody.Custody.expire": "its caller comes with retention",
     "core.store.database.Database.renew_epoch": "its caller comes with the repair of a core",
     "core.store.preferences.PreferenceStore.renew_epoch": "the part of the database's that is SQL",
