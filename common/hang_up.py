@@ -1,4 +1,4 @@
-"""What does a hang-up end? Nothing.
+"""How is SIGHUP kept from ending a process?
 
 Touches the process. A service manager asks with SIGHUP to read settings anew, and a terminal that
 is closed sends it to all processes in it. By default it ends a process; ours go on, and those that
