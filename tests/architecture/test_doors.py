@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.test_house import PRODUCT, ROOT, python_files
+from tests.support.our_files import PRODUCT, ROOT, python_files
 
 # What stands without a caller, and why. A line that is no longer needed fails the test too.
 WITHOUT_A_CALLER = {

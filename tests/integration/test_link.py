@@ -233,7 +233,7 @@ async def test_with_the_core_away_the_last_good_set_stays_and_the_lag_is_unknown
 
     await until(lambda: status() == (False, None), "unknown")
     registry = CollectorRegistry()
-    LinkMetrics(lambda: shard.link.status(now_s=house.core.clock.monotonic_s()), registry)
+    LinkMetrics(lambda: shard.link.status(now_s=linked.core.clock.monotonic_s()), registry)
     assert registry.get_sample_value("borderscout_link_connected") == 0
     assert registry.get_sample_value("borderscout_link_lag_revisions") is None  # and never 0: G7
     assert registry.get_sample_value("borderscout_link_bookmark_age_seconds") is not None
@@ -531,12 +531,12 @@ async def test_a_renewed_certificate_is_used_by_a_new_channel_without_a_restart(
 
 
 async def test_a_half_renewed_certificate_leaves_the_channel_open_and_is_told(
-    house: House, tmp_path: Path
+    linked: LinkedCluster, tmp_path: Path
 ) -> None:
     spool = MemorySpool()
-    shard = house.shard(spool)
+    shard = linked.shard(spool)
     await until(lambda: shard.link.status(now_s=0.0).connected, "connected")
-    files = house.files("lon1")
+    files = linked.files("lon1")
     renewed = Certificates(tmp_path / "renewed").issue("satellite", "lon1")
     before = shard.link.certificate_status()
 
@@ -549,12 +549,12 @@ async def test_a_half_renewed_certificate_leaves_the_channel_open_and_is_told(
     await until(lambda: problem() != "", "it is told")
     assert problem().endswith("the key belongs to another certificate")
     assert problem() in shard.link.status(now_s=0.0).problems
-    await until(lambda: problem() in house.core.problems("lon1"), "the core knows")
+    await until(lambda: problem() in linked.core.problems("lon1"), "the core knows")
     status = shard.link.certificate_status()
     assert before is not None
     assert status is not None
     assert status.not_after_s == before.not_after_s
-    await house.core.database.preferences.publish([route()], who="test")
+    await linked.core.database.preferences.publish([route()], who="test")
     await until(lambda: revision_of(spool) == 1, "applied over the channel that is open")
 
 
