@@ -25,7 +25,7 @@ Wait = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class AppliedRevisions:
     """The nodes that have a change, and those that do not, each with why."""
 
     nodes: tuple[str, ...]
@@ -35,7 +35,7 @@ class Applied:
         return {"applied": list(self.nodes), "pending": dict(self.pending)}
 
 
-def wait_until_applied(client: Client, revision: int) -> Applied:
+def wait_until_applied(client: Client, revision: int) -> AppliedRevisions:
     """Return who has a revision, once all have it that are there, or the time is over."""
     ends_s = time.monotonic() + WAIT_S
     with progress_bar() as step:
@@ -47,13 +47,13 @@ def wait_until_applied(client: Client, revision: int) -> Applied:
             if all(node in done for node in is_there) or time.monotonic() >= ends_s:
                 break
             time.sleep(LOOK_S)  # the core has no call that waits for sites; a person watches
-    return Applied(
+    return AppliedRevisions(
         tuple(node["node"] for node in done),
         tuple((node["node"], _why(node, revision)) for node in nodes if node not in done),
     )
 
 
-def say_applied(applied: Applied) -> None:
+def say_applied(applied: AppliedRevisions) -> None:
     """Print who has the change, and who gets it later."""
     if applied.nodes:
         console.print(f"applied at {plain(', '.join(applied.nodes))}")

@@ -35,7 +35,7 @@ PagedT = TypeVar("PagedT", bound=ListQuestion | FreezeQuestion | ResumeQuestion)
 PageT = TypeVar("PageT", bound=ListAnswer | MovedAnswer | None)
 
 
-class Done(Protocol):
+class DoneByShards(Protocol):
     """What was done with one message."""
 
     @property
@@ -139,12 +139,12 @@ def first_ids(
     return sorted(ids)[:ids_max], not is_all
 
 
-def is_anywhere(answers: Mapping[int, Done]) -> bool:
+def is_anywhere(answers: Mapping[int, DoneByShards]) -> bool:
     """Say whether some shard has the message."""
     return any(found.done for found in answers.values())
 
 
-def moved(answers: Mapping[int, Done]) -> int:
+def moved(answers: Mapping[int, DoneByShards]) -> int:
     """Return how many messages moved."""
     return sum(found.moved or 0 for found in answers.values())
 

@@ -31,7 +31,7 @@ from cli.output import (
     span,
 )
 from cli.progress import progress_bar
-from cli.shards import Done, OnShard, is_anywhere, messages_of, moved, oldest, pages
+from cli.shards import DoneByShards, OnShard, is_anywhere, messages_of, moved, oldest, pages
 from common.ids import MessageId as Id
 from common.states import UNFINISHED, State
 from satellite.console.questions import (
@@ -304,7 +304,7 @@ def _print_whole(found: OnShard) -> None:
         console.print(Text(f"and {counted(hidden, 'further recipient')}", style="dim"))
 
 
-def _check_here(answers: Mapping[int, Done], message: str, nothing: str) -> None:
+def _check_here(answers: Mapping[int, DoneByShards], message: str, nothing: str) -> None:
     """End the command when no shard has the message, or there is nothing to be done with it."""
     if not is_anywhere(answers):
         fail(NOT_HERE.format(message=message))

@@ -101,7 +101,7 @@ class PreferencesHello:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class LinkRefusal:
     """Why a batch was not applied; kind and key are empty when no document is to blame."""
 
     reason: str
@@ -117,7 +117,7 @@ class Answer:
     nonce: str
     applied: Position
     digest: bytes
-    refusal: Refusal | None = None
+    refusal: LinkRefusal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

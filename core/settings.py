@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common.settings.core import CoreSettings, TlsFiles
+from common.settings.core import CoreSettings, TlsSettings
 from common.settings.reading import load
 
 
@@ -25,7 +25,7 @@ def load_settings(path: Path) -> CoreSettings:
             "state": str(folder / settings.state),
             "token_file": str(folder / settings.token_file),
             "first_revision": str(folder / settings.first_revision),
-            "tls": TlsFiles(
+            "tls": TlsSettings(
                 certificate=str(folder / tls.certificate),
                 key=str(folder / tls.key),
                 authority=str(folder / tls.authority),

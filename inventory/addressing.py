@@ -86,7 +86,7 @@ def host_routes(addresses: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Peer:
+class WireGuardPeer:
     """One WireGuard peer, as the other side writes it down."""
 
     name: str
@@ -96,14 +96,14 @@ class Peer:
     keepalive_s: int  # 0: none
 
 
-def peers_of_core(inventory: Inventory, public_keys: Mapping[str, str]) -> list[Peer]:
+def peers_of_core(inventory: Inventory, public_keys: Mapping[str, str]) -> list[WireGuardPeer]:
     """Return the core's peers: every satellite.
 
     Args:
         public_keys: folder → public key, base64.
     """
     return [
-        Peer(
+        WireGuardPeer(
             name=node.name,
             public_key=public_keys[node.name],
             allowed=host_routes(node.vpn_address),
@@ -114,11 +114,11 @@ def peers_of_core(inventory: Inventory, public_keys: Mapping[str, str]) -> list[
     ]
 
 
-def peers_of_satellite(inventory: Inventory, public_keys: Mapping[str, str]) -> list[Peer]:
+def peers_of_satellite(inventory: Inventory, public_keys: Mapping[str, str]) -> list[WireGuardPeer]:
     """Return a satellite's only peer: the core. Satellites need nothing from each other."""
     core = inventory.core
     return [
-        Peer(
+        WireGuardPeer(
             name=core.name,
             public_key=public_keys[CORE_FOLDER],
             allowed=host_routes(core.vpn_address),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from common.preferences.documents import Document, Kind, canonical_json
-from inventory.model import Filter, Inventory
+from inventory.model import FilterEntry, Inventory
 
 
 def documents_of(inventory: Inventory) -> list[Document]:
@@ -51,7 +51,7 @@ def _required(inventory: Inventory) -> dict[str, bool]:
     return found
 
 
-def _filter_body(item: Filter) -> dict[str, object]:
+def _filter_body(item: FilterEntry) -> dict[str, object]:
     body: dict[str, object] = {"kind": item.kind, "enabled": item.enabled}
     if item.zone is not None:
         body["zone"] = item.zone

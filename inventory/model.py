@@ -27,7 +27,7 @@ CAPACITY_MAX = 1_000_000  # messages per second; keeps the planner's products in
 _CUSTOMER_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
-class State(StrEnum):
+class SiteState(StrEnum):
     """Whether a site gets mail."""
 
     ACTIVE = "active"
@@ -157,14 +157,14 @@ class EngineOrFilter(Settings):
         return {key: item for key, item in value.items() if item is not None or key in needed}
 
 
-class Engine(EngineOrFilter, EngineSettings):
+class EngineEntry(EngineOrFilter, EngineSettings):
     """A virus scanner, and where it listens."""
 
     profile: Annotated[str, Field(min_length=1, max_length=40)] | None = None  # an option
     required: bool = True  # its silence is weighed by the policy key `unavailable`
 
 
-class Filter(EngineOrFilter, FilterSettings):
+class FilterEntry(EngineOrFilter, FilterSettings):
     """A spam test: where its server is, and what it weighs.
 
     A DNS list is weighed as a whole: its ``options`` say something of the list, and stand in its
@@ -189,7 +189,7 @@ class Node(Settings):
     vpn_address: OneOrSeveral[Ip]
     workers: Workers | None = None
     settings: Tree = Field(default_factory=dict)  # checked where they are merged: `settings`
-    engines: Several[Engine] | None = None
+    engines: Several[EngineEntry] | None = None
 
 
 class Site(Settings):
@@ -198,11 +198,11 @@ class Site(Settings):
     name: Name
     location: Place
     capacity: Annotated[int, Field(ge=1, le=CAPACITY_MAX)] = 100  # messages per second
-    state: State = State.ACTIVE
+    state: SiteState = SiteState.ACTIVE
     nodes: Several[Node]
     workers: Workers | None = None
     settings: Tree = Field(default_factory=dict)  # checked where they are merged: `settings`
-    engines: Several[Engine] | None = None
+    engines: Several[EngineEntry] | None = None
 
 
 class MailDomain(Settings):
@@ -231,8 +231,8 @@ class Head(Settings):
     resolver: Resolver | None = None
     workers: Workers | None = None
     settings: Tree = Field(default_factory=dict)  # checked where they are merged: `settings`
-    engines: Several[Engine] | None = None
-    filters: tuple[Filter, ...] = ()
+    engines: Several[EngineEntry] | None = None
+    filters: tuple[FilterEntry, ...] = ()
 
 
 class Inventory(Head):
@@ -249,14 +249,14 @@ class Inventory(Head):
         """Return every satellite node with its site, in the inventory's order."""
         return [(site, node) for site in self.sites for node in site.nodes]
 
-    def engines_of(self, site: Site, node: Node) -> tuple[Engine, ...]:
+    def engines_of(self, site: Site, node: Node) -> tuple[EngineEntry, ...]:
         """Return a node's engines: its own list, else its site's, else the cluster's, else yara."""
         for engines in (node.engines, site.engines, self.engines):
             if engines is not None:
                 return engines
         return DEFAULT_ENGINES
 
-    def all_filters(self) -> tuple[Filter, ...]:
+    def all_filters(self) -> tuple[FilterEntry, ...]:
         """Return the filters, with those that need no server put before them.
 
         A filter of the same kind in the inventory takes the place of the built-in one, so that
@@ -266,5 +266,5 @@ class Inventory(Head):
         return tuple(f for f in DEFAULT_FILTERS if f.kind not in stated) + self.filters
 
 
-DEFAULT_ENGINES = (Engine(name="yara", kind="yara"),)
-DEFAULT_FILTERS = (Filter(name="lists", kind="lists"), Filter(name="rules", kind="rules"))
+DEFAULT_ENGINES = (EngineEntry(name="yara", kind="yara"),)
+DEFAULT_FILTERS = (FilterEntry(name="lists", kind="lists"), FilterEntry(name="rules", kind="rules"))

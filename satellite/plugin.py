@@ -27,12 +27,22 @@ from common.preferences import Preferences
 from common.settings.satellite import EngineSettings, FilterSettings
 from common.settings.values import split_endpoint
 from common.verdict import Effect, Outcome, Test, Verdict, printable
-from satellite.filtering.filter import AnswersAtOnce as FilterAnswersAtOnce
-from satellite.filtering.filter import Filter, FilterContext, Mail, name_of_test
+from satellite.filtering.filter import (
+    Filter,
+    FilterAnswersAtOnce,
+    FilterContext,
+    Mail,
+    name_of_test,
+)
 from satellite.filtering.resolver import Resolver
 from satellite.headers import HeaderBlock
-from satellite.scanning.engine import AnswersAtOnce as EngineAnswersAtOnce
-from satellite.scanning.engine import Engine, EngineContext, EngineHealth, KeepsItsTime
+from satellite.scanning.engine import (
+    Engine,
+    EngineAnswersAtOnce,
+    EngineContext,
+    EngineHealth,
+    KeepsItsTime,
+)
 from satellite.scanning.sample import Sample
 
 __all__ = [

@@ -78,7 +78,7 @@ class Form(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class KeyChoice:
     """One word of several."""
 
     choices: tuple[StrEnum, ...]
@@ -151,8 +151,8 @@ class Text:
         return f"printable ASCII, at most {self.length_max} characters"
 
 
-_FINDING = Choice((Action.DELIVER, Action.MARK, Action.QUARANTINE, Action.DROP, Action.REJECT))
-_SILENCE = Choice((Action.WAIT, Action.QUARANTINE, Action.MARK))
+_FINDING = KeyChoice((Action.DELIVER, Action.MARK, Action.QUARANTINE, Action.DROP, Action.REJECT))
+_SILENCE = KeyChoice((Action.WAIT, Action.QUARANTINE, Action.MARK))
 _SCORE = Number(-1e4, 1e4, "points")
 _OPTIONAL_SCORE = Number(-1e4, 1e4, "points", is_optional=True)
 
@@ -247,7 +247,7 @@ class Policy:
     tls: TlsPolicy = field(
         default=TlsPolicy.OPPORTUNISTIC,
         metadata=_key(
-            Choice(tuple(TlsPolicy)),
+            KeyChoice(tuple(TlsPolicy)),
             "how mail leaves for a domain",
             example="required",
             is_of_domain=True,
@@ -256,7 +256,7 @@ class Policy:
     eight_bit: EightBit = field(
         default=EightBit.SEND,
         metadata=_key(
-            Choice(tuple(EightBit)),
+            KeyChoice(tuple(EightBit)),
             "8-bit mail for a host without 8BITMIME",
             example="refuse",
             is_of_domain=True,
@@ -283,7 +283,7 @@ class Policy:
     scan: ScanMoment = field(
         default=ScanMoment.AFTER,
         metadata=_key(
-            Choice(tuple(ScanMoment)), "scan before or after the answer", example="before"
+            KeyChoice(tuple(ScanMoment)), "scan before or after the answer", example="before"
         ),
     )
     scan_budget_s: float = field(

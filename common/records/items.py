@@ -17,7 +17,7 @@ from common.records.bounds import (
     NUMBER_MAX,
     VERDICTS_MAX,
 )
-from common.records.kinds import Kind, flag, number, points, text, text_or_none, texts, time
+from common.records.kinds import FieldKind, flag, number, points, text, text_or_none, texts, time
 from common.records.shape import objects, reader_of, writer_of
 from common.verdict import Verdict
 
@@ -104,7 +104,7 @@ class EndedRecipient:
     outcome: Annotated[Label, "see the glossary, *outcome*"]
 
 
-def addresses() -> Kind:
+def addresses() -> FieldKind:
     """Return the kind of a list of recipients of which only the address is told.
 
     Readers take a recipient in either form, as a text or as an object, in every event.
@@ -115,10 +115,10 @@ def addresses() -> Kind:
     def read(value: object) -> tuple[str, ...]:
         return tuple([one.address for one in _read_recipients(value, read_one)])
 
-    return Kind(bare.write, read, bare.shown)
+    return FieldKind(bare.write, read, bare.shown)
 
 
-def recipients(cls: type[Any]) -> Kind:
+def recipients(cls: type[Any]) -> FieldKind:
     """Return the kind of a list of recipients, each with what ``cls`` says of it."""
     write_one, read_one = writer_of(cls), _recipient_reader(cls)
 
@@ -128,10 +128,10 @@ def recipients(cls: type[Any]) -> Kind:
     def read(value: object) -> tuple[Any, ...]:
         return tuple(_read_recipients(value, read_one))
 
-    return Kind(write, read, "list of objects", item=cls)
+    return FieldKind(write, read, "list of objects", item=cls)
 
 
-def moved_recipients() -> Kind:
+def moved_recipients() -> FieldKind:
     """Return the kind of a list of recipients of which some have no more than an address."""
     whole = recipients(MovedRecipient)
     write_one = writer_of(MovedRecipient)
@@ -143,7 +143,7 @@ def moved_recipients() -> Kind:
     def write(values: tuple[MovedRecipient, ...]) -> str:
         return f"[{','.join(map(write_shortest, values))}]"
 
-    return Kind(write, whole.read, "list of addresses or objects", item=MovedRecipient)
+    return FieldKind(write, whole.read, "list of addresses or objects", item=MovedRecipient)
 
 
 def _recipient_reader(cls: type[Any]) -> Callable[[object], Any]:

@@ -16,7 +16,7 @@ from common.records.bounds import TIME_US_MAX, storable, whole_number
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FieldKind:
     """One kind of value.
 
     Args:
@@ -44,7 +44,7 @@ class LeftOutWhenEmpty:
     """The field is not written when there is nothing in it."""
 
 
-def text(length_max: int) -> Kind:
+def text(length_max: int) -> FieldKind:
     """Return the kind of a text of at most so many characters; empty when there is none."""
 
     def read(value: object) -> str:
@@ -54,10 +54,10 @@ def text(length_max: int) -> Kind:
             return storable(value, length_max=length_max)
         return ""
 
-    return Kind(encode_basestring, read, f"text, at most {length_max} characters")
+    return FieldKind(encode_basestring, read, f"text, at most {length_max} characters")
 
 
-def text_or_none(length_max: int) -> Kind:
+def text_or_none(length_max: int) -> FieldKind:
     """Return the kind of a text that may be absent."""
 
     def write(value: str | None) -> str:
@@ -66,10 +66,10 @@ def text_or_none(length_max: int) -> Kind:
     def read(value: object) -> str | None:
         return storable(value, length_max=length_max) if isinstance(value, str) else None
 
-    return Kind(write, read, f"text, at most {length_max} characters, or null")
+    return FieldKind(write, read, f"text, at most {length_max} characters, or null")
 
 
-def number(highest: int) -> Kind:
+def number(highest: int) -> FieldKind:
     """Return the kind of a whole number from 0 up to ``highest``."""
 
     def read(value: object) -> int:
@@ -77,19 +77,19 @@ def number(highest: int) -> Kind:
             return value
         return whole_number(value, highest=highest)
 
-    return Kind(int.__repr__, read, "whole number")
+    return FieldKind(int.__repr__, read, "whole number")
 
 
-def time() -> Kind:
+def time() -> FieldKind:
     """Return the kind of a time within the years that can be shown."""
 
     def read(value: object) -> int:
         return whole_number(value, highest=TIME_US_MAX)
 
-    return Kind(int.__repr__, read, "microseconds since the epoch, UTC")
+    return FieldKind(int.__repr__, read, "microseconds since the epoch, UTC")
 
 
-def points() -> Kind:
+def points() -> FieldKind:
     """Return the kind of a score: a finite number; 0 when there is none."""
 
     def write(value: float) -> str:
@@ -102,15 +102,17 @@ def points() -> Kind:
             return 0.0
         return float(value) if abs(value) < 1e9 and math.isfinite(value) else 0.0
 
-    return Kind(write, read, "number, below 1e9")
+    return FieldKind(write, read, "number, below 1e9")
 
 
-def flag() -> Kind:
+def flag() -> FieldKind:
     """Return the kind of a claim that is true or not."""
-    return Kind(lambda value: "true" if value else "false", lambda value: value is True, "boolean")
+    return FieldKind(
+        lambda value: "true" if value else "false", lambda value: value is True, "boolean"
+    )
 
 
-def texts(length_max: int) -> Kind:
+def texts(length_max: int) -> FieldKind:
     """Return the kind of a list of texts."""
 
     def write(values: tuple[str, ...]) -> str:
@@ -122,10 +124,10 @@ def texts(length_max: int) -> Kind:
         told = [one for one in value if isinstance(one, str)]
         return tuple([storable(one, length_max=length_max) for one in told])
 
-    return Kind(write, read, f"list of texts, {length_max} characters each")
+    return FieldKind(write, read, f"list of texts, {length_max} characters each")
 
 
-def counts(length_max: int) -> Kind:
+def counts(length_max: int) -> FieldKind:
     """Return the kind of numbers by name."""
 
     def write(values: Mapping[str, int]) -> str:
@@ -138,4 +140,4 @@ def counts(length_max: int) -> Kind:
             storable(name, length_max=length_max): whole_number(one) for name, one in found.items()
         }
 
-    return Kind(write, read, "object of whole numbers")
+    return FieldKind(write, read, "object of whole numbers")

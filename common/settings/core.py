@@ -19,7 +19,7 @@ class NodeEntry(Settings):
     """The site that it belongs to."""
 
 
-class TlsFiles(Settings):
+class TlsSettings(Settings):
     """The core's side of the link."""
 
     certificate: FilePath
@@ -41,7 +41,7 @@ class CoreSettings(Settings):
     """Where the REST API, metrics and health are served."""
     grpc: Endpoint
     """Where the satellites' links are taken."""
-    tls: TlsFiles
+    tls: TlsSettings
     token_file: FilePath = "token"  # noqa: S105 - a file name
     """The bearer token of the API; its mode is 0600."""
     state: FilePath = "state"

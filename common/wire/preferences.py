@@ -84,7 +84,7 @@ def preferences_request_from_wire(
 def _answer_from_wire(answer: preferences.PreferencesAnswer) -> link.Answer:
     refusal = None
     if answer.HasField("refusal"):
-        refusal = link.Refusal(
+        refusal = link.LinkRefusal(
             kind=bounds.text(answer.refusal.kind, length_max=NAME_LENGTH_MAX),
             key=bounds.text(answer.refusal.key),
             reason=bounds.text(answer.refusal.reason),

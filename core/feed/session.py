@@ -32,7 +32,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from common.link import Answer, PreferencesHello, Refusal
+from common.link import Answer, LinkRefusal, PreferencesHello
 from common.preferences import Position
 from common.reports import PreferenceProblem
 
@@ -234,7 +234,7 @@ class FeedSession:
         if answer.applied == sent.target:
             reached = answer.digest == sent.digest
         if not reached:
-            mismatch = Refusal(
+            mismatch = LinkRefusal(
                 reason="it acknowledged another set than it was sent", wants_snapshot=True
             )
             return self._refusal(mismatch, sent, sent.target)
@@ -242,7 +242,7 @@ class FeedSession:
         self._refused = self._refused_target = None
         return [self._standing(), *(self._next() or self._bookmark())]
 
-    def _refusal(self, refusal: Refusal, sent: _Outstanding, target: Position) -> list[Command]:
+    def _refusal(self, refusal: LinkRefusal, sent: _Outstanding, target: Position) -> list[Command]:
         self._refused = PreferenceProblem(
             revision=target.revision, kind=refusal.kind, key=refusal.key, reason=refusal.reason
         )

@@ -26,7 +26,7 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class FieldRow:
     """A parameter, or a field of a request's body."""
 
     name: str
@@ -44,8 +44,8 @@ class Operation:
     path: str
     tag: str
     summary: str
-    parameters: tuple[Field, ...]
-    fields: tuple[Field, ...]
+    parameters: tuple[FieldRow, ...]
+    fields: tuple[FieldRow, ...]
     needs_token: bool
 
 
@@ -76,7 +76,7 @@ def _operation(
     path: str, method: str, found: Mapping[str, Any], schemas: Mapping[str, Any]
 ) -> Operation:
     parameters = tuple(
-        Field(
+        FieldRow(
             name=each["name"],
             place=each["in"],
             type=_type(each.get("schema", {}), schemas),
@@ -96,11 +96,11 @@ def _operation(
     )
 
 
-def _fields(body: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[Field]:
+def _fields(body: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[FieldRow]:
     schema = body.get("content", {}).get("application/json", {}).get("schema", {})
     model = schemas.get(schema.get("$ref", "").rpartition("/")[2], {})
     for name, each in model.get("properties", {}).items():
-        yield Field(
+        yield FieldRow(
             name=name,
             place="body",
             type=_type(each, schemas),

@@ -32,7 +32,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inventory.model import Location, Site, State
+from inventory.model import Location, Site, SiteState
 
 EARTH_RADIUS_M = 6_371_009  # mean radius of the WGS 84 ellipsoid
 SPREAD_M = 50_000  # what separates two sites on average, for domains at the same place
@@ -84,7 +84,7 @@ def plan_domain(domain: str, location: Location | None, sites: Sequence[Site]) -
         location: where its mail goes; None leaves the capacity alone to decide.
         sites: all sites; their order does not matter.
     """
-    active = [site for site in sites if site.state is State.ACTIVE]
+    active = [site for site in sites if site.state is SiteState.ACTIVE]
     capacity_sum = sum(site.capacity for site in active)
     candidates = sorted(
         (_candidate(domain, location, site, capacity_sum, len(active)) for site in active),

@@ -41,7 +41,7 @@ from inventory.model import CORE_FOLDER, Inventory, Node, Site
 from inventory.ports import PORTS_FILE, complete, known_ports
 from inventory.render.endpoints import endpoints_of
 from inventory.render.node import TLS, core_settings, satellite_settings, text_of
-from inventory.render.systemd import Role, unit_name, unit_text
+from inventory.render.systemd import UnitRole, unit_name, unit_text
 from inventory.render.wireguard import wireguard_text
 
 ENDPOINTS_FILE = "endpoints.json"
@@ -167,7 +167,7 @@ class _Rendering:
         mode = SECRET if settings.database else PUBLIC
         yield File(f"{CORE_FOLDER}/core.yaml", text_of(settings).encode(), mode)
         yield File(f"{CORE_FOLDER}/{PREFERENCES_FILE}", preferences, PUBLIC)
-        yield _text(f"{CORE_FOLDER}/{unit_name(Role.CORE)}", unit_text(Role.CORE))
+        yield _text(f"{CORE_FOLDER}/{unit_name(UnitRole.CORE)}", unit_text(UnitRole.CORE))
         text = wireguard_text(
             private_key=key,
             vpn_addresses=core.vpn_address,
@@ -193,7 +193,7 @@ class _Rendering:
             loopback=self.loopback,
         )
         yield _text(f"{node.name}/satellite.yaml", text_of(settings))
-        yield _text(f"{node.name}/{unit_name(Role.SATELLITE)}", unit_text(Role.SATELLITE))
+        yield _text(f"{node.name}/{unit_name(UnitRole.SATELLITE)}", unit_text(UnitRole.SATELLITE))
         text = wireguard_text(
             private_key=key,
             vpn_addresses=node.vpn_address,

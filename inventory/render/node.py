@@ -16,7 +16,7 @@ from common.settings.satellite import EngineSettings, FilterSettings, SatelliteS
 from common.settings.values import Settings
 from inventory.addressing import CorePlaces, NodePlaces
 from inventory.identities import node_host
-from inventory.model import Engine, Filter, Inventory, Node, Site, Tree
+from inventory.model import EngineEntry, FilterEntry, Inventory, Node, Site, Tree
 from inventory.render.systemd import STATE_FOLDER
 from inventory.settings import merged, said_of_core, said_of_satellite
 
@@ -101,7 +101,7 @@ def _state(*, loopback: bool) -> str:
     return LOOPBACK_STATE if loopback else STATE_FOLDER
 
 
-def _engine(engine: Engine) -> Tree:
+def _engine(engine: EngineEntry) -> Tree:
     """Return an engine's settings, as far as the inventory says them."""
     found = _settings_of(engine, EngineSettings)
     if engine.profile is not None:
@@ -109,7 +109,7 @@ def _engine(engine: Engine) -> Tree:
     return found
 
 
-def _filter(item: Filter) -> Tree:
+def _filter(item: FilterEntry) -> Tree:
     """Return a filter's settings; what it weighs comes from the core."""
     found = _settings_of(item, FilterSettings)
     if item.is_dns_list:
@@ -117,7 +117,7 @@ def _filter(item: Filter) -> Tree:
     return found
 
 
-def _settings_of(entry: Engine | Filter, declared: type[Settings]) -> Tree:
+def _settings_of(entry: EngineEntry | FilterEntry, declared: type[Settings]) -> Tree:
     return entry.model_dump(mode="json", include=set(declared.model_fields), exclude_unset=True)
 
 

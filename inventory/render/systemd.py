@@ -13,22 +13,22 @@ STATE_FOLDER = "/var/lib/borderscout"
 STOP_S = 30  # a satellite ends within 20 s of SIGTERM; the rest is for a busy disk
 
 
-class Role(StrEnum):
+class UnitRole(StrEnum):
     """What a node is."""
 
     CORE = "core"
     SATELLITE = "satellite"
 
 
-def unit_name(role: Role) -> str:
+def unit_name(role: UnitRole) -> str:
     """Return the unit's file name."""
     return f"borderscout-{role}.service"
 
 
-def unit_text(role: Role) -> str:
+def unit_text(role: UnitRole) -> str:
     """Return the unit; it is the same on every node of a role."""
     # Only the satellite's SMTP port lies below 1024.
-    capabilities = "CAP_NET_BIND_SERVICE" if role is Role.SATELLITE else ""
+    capabilities = "CAP_NET_BIND_SERVICE" if role is UnitRole.SATELLITE else ""
     return f"""\
 [Unit]
 Description=Border Scout {role}

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inventory.addressing import Peer, host_routes
+from inventory.addressing import WireGuardPeer, host_routes
 
 
 def wireguard_text(
-    *, private_key: str, vpn_addresses: tuple[str, ...], port: int, peers: Sequence[Peer]
+    *, private_key: str, vpn_addresses: tuple[str, ...], port: int, peers: Sequence[WireGuardPeer]
 ) -> str:
     """Return the file; it holds this node's private key and others' public keys.
 
@@ -28,7 +28,7 @@ def wireguard_text(
     return "\n".join(blocks)
 
 
-def _peer(peer: Peer) -> str:
+def _peer(peer: WireGuardPeer) -> str:
     lines = [
         f"# {peer.name}",
         "[Peer]",

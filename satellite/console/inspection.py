@@ -47,7 +47,7 @@ BUDGET_S = 2.0  # for one answer; the parent waits 5 s for it
 REASON = "frozen by an operator"
 
 
-class Asked(Protocol):
+class InspectedShard(Protocol):
     """What is needed of a shard."""
 
     spool: Spool
@@ -69,7 +69,7 @@ Move = Callable[[MessageId, Collection[int]], Awaitable[None]]
 class Inspection:
     """What an operator sees and moves of one shard's mail."""
 
-    def __init__(self, shard: Asked) -> None:
+    def __init__(self, shard: InspectedShard) -> None:
         self._shard = shard
 
     async def look(self, question: ListQuestion) -> ListAnswer:

@@ -59,7 +59,7 @@ AT_ONCE = (State.RECEIVED, State.QUEUED, State.SENDING)  # somebody works on the
 EXPIRING = frozenset({State.WAITING, State.QUEUED, State.SENDING, State.DEFERRED, State.HELD})
 
 
-class Asked(Protocol):
+class AskedShard(Protocol):
     """What is needed of a shard."""
 
     spool: Spool
@@ -79,7 +79,7 @@ class Asked(Protocol):
 class ShardConsole:
     """Answers the parent's questions."""
 
-    def __init__(self, shard: Asked) -> None:
+    def __init__(self, shard: AskedShard) -> None:
         self._shard = shard
         self._inspection = Inspection(shard)
 

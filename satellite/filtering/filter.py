@@ -73,7 +73,7 @@ class Filter(Protocol):
 
 
 @runtime_checkable
-class AnswersAtOnce(Protocol):
+class FilterAnswersAtOnce(Protocol):
     """What a filter has beside when it need not wait, for all mail or for some."""
 
     @property

@@ -18,7 +18,13 @@ from common.clock import Clock
 from common.tasks import outcome_of, outcome_of_call
 from common.verdict import Outcome, Verdict, printable
 from satellite.durations import Durations
-from satellite.filtering.filter import AnswersAtOnce, Filter, Mail, NotAVerdict, check_verdicts
+from satellite.filtering.filter import (
+    Filter,
+    FilterAnswersAtOnce,
+    Mail,
+    NotAVerdict,
+    check_verdicts,
+)
 
 log = structlog.get_logger()
 
@@ -52,7 +58,9 @@ class Filters:
         budget_s: float = BUDGET_S,
     ) -> None:
         self._filters = tuple(filters)
-        self._at_once = {each.name: each for each in filters if isinstance(each, AnswersAtOnce)}
+        self._at_once = {
+            each.name: each for each in filters if isinstance(each, FilterAnswersAtOnce)
+        }
         self._waiting = tuple(each for each in filters if each.name not in self._at_once)
         self._clock = clock
         self._budget_s = budget_s

@@ -33,7 +33,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from common.identity import ShardIdentity
-from common.link import Answer, Batch, Bookmark, PreferencesHello, Refusal, Unreadable
+from common.link import Answer, Batch, Bookmark, LinkRefusal, PreferencesHello, Unreadable
 from common.preferences import Document, Position
 from common.reports import PreferenceProblem
 
@@ -69,7 +69,7 @@ class ApplyFailed:
     """The spool could not apply a batch; the last good set is in force."""
 
     nonce: str
-    refusal: Refusal
+    refusal: LinkRefusal
 
 
 Event = Connected | Disconnected | Batch | Bookmark | Unreadable | Applied | ApplyFailed
@@ -103,13 +103,13 @@ class Announce:
 
 
 @dataclass(frozen=True, slots=True)
-class Complain:
+class ComplainOfPreferences:
     """An operator should know."""
 
     problem: PreferenceProblem
 
 
-Command = Say | Apply | Announce | Complain
+Command = Say | Apply | Announce | ComplainOfPreferences
 
 
 @dataclass(slots=True)
@@ -184,12 +184,12 @@ class Follower:
             case Bookmark():
                 return self._note(event, now_s)
             case Unreadable(nonce="", reason=reason):
-                return self._complain(Refusal(reason=reason), self.applied.revision)
+                return self._complain(LinkRefusal(reason=reason), self.applied.revision)
             case Unreadable(nonce=nonce, reason=reason):
                 # A policy that we cannot express is refused, never applied in part (G15).
                 self._assembly = None
                 self._unreadable = nonce
-                return self._refuse(nonce, Refusal(reason=reason), self.applied.revision)
+                return self._refuse(nonce, LinkRefusal(reason=reason), self.applied.revision)
             case Applied(nonce=nonce, position=position, digest=digest):
                 return self._applied(nonce, position, digest)
             case ApplyFailed(nonce=nonce, refusal=refusal):
@@ -234,7 +234,7 @@ class Follower:
             return self._ended(part)
         wrong = assembly.add(part)
         if wrong:
-            return self._pass_over(assembly, part, Refusal(reason=wrong))
+            return self._pass_over(assembly, part, LinkRefusal(reason=wrong))
         if not part.last_part:
             return []
         self._assembly = None
@@ -251,24 +251,26 @@ class Follower:
             )
         ]
 
-    def _objection(self, batch: Batch) -> Refusal | None:
+    def _objection(self, batch: Batch) -> LinkRefusal | None:
         """Return why a batch must not be taken, whatever stands in it."""
         target, applied = batch.target, self.applied
         if target.epoch.generation < applied.epoch.generation:
-            return Refusal(
+            return LinkRefusal(
                 reason=f"this core is an earlier one: its generation is {target.epoch.generation},"
                 f" ours is {applied.epoch.generation}"
             )
         if target.epoch.generation == applied.epoch.generation:
             if target.epoch != applied.epoch:
-                return Refusal(reason="this core is another one that claims the same generation")
+                return LinkRefusal(
+                    reason="this core is another one that claims the same generation"
+                )
             if batch.snapshot and target.revision < applied.revision:
-                return Refusal(
+                return LinkRefusal(
                     reason=f"this core is at revision {target.revision} of the epoch in which we"
                     f" have {applied.revision}: it lost changes"
                 )
         if not batch.snapshot and batch.base != applied and not self._has(batch):
-            return Refusal(reason="a batch from another base than ours", wants_snapshot=True)
+            return LinkRefusal(reason="a batch from another base than ours", wants_snapshot=True)
         return None
 
     def _has(self, batch: Batch) -> bool:
@@ -280,7 +282,7 @@ class Follower:
             and batch.target.revision <= self.applied.revision
         )
 
-    def _pass_over(self, assembly: _Assembly, part: Batch, refusal: Refusal) -> list[Command]:
+    def _pass_over(self, assembly: _Assembly, part: Batch, refusal: LinkRefusal) -> list[Command]:
         assembly.is_refused = True
         assembly.documents.clear()
         self._ended(part)
@@ -297,16 +299,16 @@ class Follower:
         self.refused = None
         return [Announce(position), Say(self._answer(nonce))]
 
-    def _refuse(self, nonce: str, refusal: Refusal, revision: int) -> list[Command]:
+    def _refuse(self, nonce: str, refusal: LinkRefusal, revision: int) -> list[Command]:
         return [*self._complain(refusal, revision), Say(self._answer(nonce, refusal))]
 
-    def _complain(self, refusal: Refusal, revision: int) -> list[Command]:
+    def _complain(self, refusal: LinkRefusal, revision: int) -> list[Command]:
         self.refused = PreferenceProblem(
             revision=revision, kind=refusal.kind, key=refusal.key, reason=refusal.reason
         )
-        return [Complain(self.refused)]
+        return [ComplainOfPreferences(self.refused)]
 
-    def _answer(self, nonce: str, refusal: Refusal | None = None) -> Answer:
+    def _answer(self, nonce: str, refusal: LinkRefusal | None = None) -> Answer:
         return Answer(nonce=nonce, applied=self.applied, digest=self._digest, refusal=refusal)
 
     def _note(self, bookmark: Bookmark, now_s: float) -> list[Command]:

@@ -18,7 +18,7 @@ from common import wire
 from common.clock import Clock
 from common.errors import EnvironmentFailure
 from common.identity import ShardIdentity
-from common.link import Bookmark, Refusal
+from common.link import Bookmark, LinkRefusal
 from common.preferences import DocumentRefused
 from common.records import PreferencesRefusedRecord
 from common.reports import PreferenceProblem
@@ -28,7 +28,7 @@ from satellite.link.follower import (
     Applied,
     Apply,
     ApplyFailed,
-    Complain,
+    ComplainOfPreferences,
     Connected,
     Disconnected,
     Event,
@@ -106,7 +106,7 @@ class PreferenceStream:
                     log.info("preferences.applied", revision=position.revision)
                     self._noted = None
                     self._on_preferences()
-                case Complain(problem=problem):
+                case ComplainOfPreferences(problem=problem):
                     await self._complain(problem)
                 case _:
                     assert_never(command)
@@ -120,12 +120,12 @@ class PreferenceStream:
                 snapshot=batch.snapshot,
             )
         except DocumentRefused as error:
-            refusal = Refusal(kind=error.kind, key=error.key, reason=error.reason)
+            refusal = LinkRefusal(kind=error.kind, key=error.key, reason=error.reason)
         except DigestMismatch as error:
             # The content is not to blame: ours is, unless it was all sent just now.
-            refusal = Refusal(reason=error.what, wants_snapshot=not batch.snapshot)
+            refusal = LinkRefusal(reason=error.what, wants_snapshot=not batch.snapshot)
         except EnvironmentFailure as error:
-            refusal = Refusal(reason=error.what)
+            refusal = LinkRefusal(reason=error.what)
         else:
             return Applied(batch.nonce, batch.position, batch.digest)
         return ApplyFailed(batch.nonce, refusal)

@@ -22,7 +22,7 @@ from common.link import CHUNK_BYTES_MAX, Chunk
 from satellite.link.spool import LinkSpool
 from satellite.link.streams import converse, kicked, let_in
 from satellite.link.uplink import (
-    Complain,
+    ComplainOfUpload,
     Discard,
     Event,
     ListUploads,
@@ -115,7 +115,7 @@ class QuarantineStream:
                 case Discard(message_id=message_id):
                     # The core has it durably and the SHA-256 agrees: it is the core's now (P8).
                     await self._spool.upload_taken(message_id)
-                case Complain(message_id=message_id, reason=reason):
+                case ComplainOfUpload(message_id=message_id, reason=reason):
                     log.error("quarantine.not_taken", message=message_id, reason=reason)
                 case _:
                     assert_never(command)

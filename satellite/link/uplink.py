@@ -137,14 +137,14 @@ class Discard:
 
 
 @dataclass(frozen=True, slots=True)
-class Complain:
+class ComplainOfUpload:
     """A quarantined message stays here; an operator should know."""
 
     message_id: str
     reason: str
 
 
-Command = ListUploads | SendCase | SendBody | Discard | Complain
+Command = ListUploads | SendCase | SendBody | Discard | ComplainOfUpload
 
 
 class QuarantineUplink:
@@ -212,4 +212,4 @@ class QuarantineUplink:
         if self._open.pop(message_id, None) is None:
             return []
         self.refused[message_id] = reason
-        return [Complain(message_id, reason), *self._more()]
+        return [ComplainOfUpload(message_id, reason), *self._more()]

@@ -66,7 +66,7 @@ class Engine(Protocol):
 
 
 @runtime_checkable
-class AnswersAtOnce(Protocol):
+class EngineAnswersAtOnce(Protocol):
     """What an engine may have beside: an answer that needs no waiting, for some messages."""
 
     def scan_at_once(self, sample: Sample) -> Verdict | None:

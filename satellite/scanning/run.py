@@ -20,7 +20,13 @@ from common.clock import Clock
 from common.tasks import outcome_of, outcome_of_call
 from common.verdict import DETAIL_LENGTH_MAX, Outcome, Verdict, printable
 from satellite.durations import Durations
-from satellite.scanning.engine import AnswersAtOnce, Engine, EngineHealth, Fitted, KeepsItsTime
+from satellite.scanning.engine import (
+    Engine,
+    EngineAnswersAtOnce,
+    EngineHealth,
+    Fitted,
+    KeepsItsTime,
+)
 from satellite.scanning.plan import EngineCandidate, plan
 from satellite.scanning.sample import Sample
 
@@ -103,7 +109,7 @@ class Scanner:
         self._at_once_engines = {
             name: engine
             for name, engine in self._engines.items()
-            if isinstance(engine, AnswersAtOnce)
+            if isinstance(engine, EngineAnswersAtOnce)
         }
         self._punctual = frozenset(
             name
@@ -297,7 +303,7 @@ async def _asked(name: str, engine: Engine, sample: Sample, seconds: float) -> V
     return _presentable(name, await engine.scan(sample, deadline_s=seconds))
 
 
-def _said_at_once(name: str, engine: AnswersAtOnce, sample: Sample) -> Verdict | None:
+def _said_at_once(name: str, engine: EngineAnswersAtOnce, sample: Sample) -> Verdict | None:
     said = engine.scan_at_once(sample)
     return None if said is None else _presentable(name, said)
 

@@ -38,7 +38,7 @@ from satellite.link.follower import (
     Announce,
     Applied,
     Apply,
-    Complain,
+    ComplainOfPreferences,
     Connected,
     Disconnected,
     Follower,
@@ -152,7 +152,7 @@ class World:
                     self.apply(command)
                 case Announce(position=position):
                     self.revisions.append(position.revision)
-                case Complain(problem=problem):
+                case ComplainOfPreferences(problem=problem):
                     raise AssertionError(f"nothing to complain about: {problem}")
 
     def apply(self, batch: Apply) -> None:

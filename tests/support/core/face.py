@@ -18,7 +18,7 @@ from common.identity import ShardIdentity
 from common.link import Taken
 from common.preferences import Position
 from common.reports import EngineReport, HoldReport, NodeReport
-from common.settings.core import CoreSettings, NodeEntry, TlsFiles
+from common.settings.core import CoreSettings, NodeEntry, TlsSettings
 from core.custody.arrivals import Arrivals
 from core.custody.bodies import BodyFolder
 from core.custody.custody import Custody
@@ -40,7 +40,7 @@ def core_settings(folder: Path, **more: Any) -> CoreSettings:
         name="core",
         http="127.0.0.1:8080",
         grpc="127.0.0.1:8443",
-        tls=TlsFiles(certificate="c", key="k", authority="a"),
+        tls=TlsSettings(certificate="c", key="k", authority="a"),
         token_file=str(folder / "token"),
         state=str(folder),
         nodes=[NodeEntry(name="lon1", site="london"), NodeEntry(name="par1", site="paris")],

@@ -108,7 +108,7 @@ def test_what_the_core_says_on_control_comes_back(response: Any) -> None:
             nonce="1",
             applied=PLACE,
             digest=DIGEST,
-            refusal=link.Refusal(reason="bad", kind="rule", key="r", wants_snapshot=True),
+            refusal=link.LinkRefusal(reason="bad", kind="rule", key="r", wants_snapshot=True),
         ),
     ],
 )

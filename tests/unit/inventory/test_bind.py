@@ -10,7 +10,7 @@ from pathlib import Path
 import dns.zone
 import pytest
 
-from inventory.model import Inventory, State
+from inventory.model import Inventory, SiteState
 from inventory.mx.formats.bind import bind_text
 from inventory.mx.names import Naming
 from inventory.mx.plan import make_plan
@@ -41,7 +41,7 @@ def published(text: str) -> list[tuple[str, str]]:
     return [(line[-2], line[-1]) for line in lines]
 
 
-def with_state(inventory: Inventory, name: str, state: State) -> Inventory:
+def with_state(inventory: Inventory, name: str, state: SiteState) -> Inventory:
     sites = tuple(
         site.model_copy(update={"state": state}) if site.name == name else site
         for site in inventory.sites
@@ -102,7 +102,7 @@ def test_a_name_leads_to_all_nodes_of_its_site(example: Inventory) -> None:
 
 def test_with_fixed_names_a_drain_needs_nothing_from_a_customer(example: Inventory) -> None:
     before = rendered(example, Naming.FIXED)
-    after = rendered(with_state(example, "london", State.DRAIN), Naming.FIXED)
+    after = rendered(with_state(example, "london", SiteState.DRAIN), Naming.FIXED)
 
     assert published(after) == published(before)
     for _, host in published(after):
@@ -112,7 +112,7 @@ def test_with_fixed_names_a_drain_needs_nothing_from_a_customer(example: Invento
 
 
 def test_with_sites_names_a_draining_site_keeps_its_address(example: Inventory) -> None:
-    text = rendered(with_state(example, "london", State.DRAIN), Naming.SITES)
+    text = rendered(with_state(example, "london", SiteState.DRAIN), Naming.SITES)
 
     assert "mx-london.mx.scout.example." not in [host for _, host in published(text)]
     assert addresses(text, "mx-london")

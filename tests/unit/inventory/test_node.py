@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from inventory.addressing import Peer, core_places, node_places
+from inventory.addressing import WireGuardPeer, core_places, node_places
 from inventory.load import load_inventory
 from inventory.model import Inventory
 from inventory.render.node import core_settings, satellite_settings, text_of
-from inventory.render.systemd import Role, unit_name, unit_text
+from inventory.render.systemd import UnitRole, unit_name, unit_text
 from inventory.render.wireguard import wireguard_text
 
 Golden = Callable[[str, str], None]
@@ -87,7 +87,7 @@ def test_a_profile_is_an_option_of_the_engine(changed: Callable[..., Path]) -> N
 
 
 def test_wireguard_text_is_as_ever(golden: Golden) -> None:
-    peer = Peer(
+    peer = WireGuardPeer(
         name="core",
         public_key="PUBLIC",
         allowed=("10.77.0.1/32", "2001:db8::1/128"),
@@ -101,8 +101,8 @@ def test_wireguard_text_is_as_ever(golden: Golden) -> None:
     golden("wg0.conf", text)
 
 
-@pytest.mark.parametrize("role", list(Role))
-def test_systemd_understands_the_unit(role: Role, tmp_path: Path) -> None:
+@pytest.mark.parametrize("role", list(UnitRole))
+def test_systemd_understands_the_unit(role: UnitRole, tmp_path: Path) -> None:
     tool = shutil.which("systemd-analyze")
     if tool is None:
         pytest.skip("systemd-analyze is not installed (Debian: apt-get install systemd)")
@@ -124,5 +124,5 @@ def test_a_reload_of_the_unit_is_a_hang_up(role: Role) -> None:
 
 
 def test_only_a_satellite_may_bind_a_low_port() -> None:
-    assert "AmbientCapabilities=CAP_NET_BIND_SERVICE\n" in unit_text(Role.SATELLITE)
-    assert "AmbientCapabilities=\n" in unit_text(Role.CORE)
+    assert "AmbientCapabilities=CAP_NET_BIND_SERVICE\n" in unit_text(UnitRole.SATELLITE)
+    assert "AmbientCapabilities=\n" in unit_text(UnitRole.CORE)

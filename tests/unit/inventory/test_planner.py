@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inventory.model import Location, Node, Site, State
+from inventory.model import Location, Node, Site, SiteState
 from inventory.mx.planner import (
     SPREAD_LIMIT_M,
     Plan,
@@ -28,7 +28,9 @@ SYDNEY = Location(-33.8688, 151.2093)
 NODES = (Node(name="n", public=("192.0.2.1",), vpn_address=("10.0.0.1",)),)
 
 
-def site(name: str, place: Location, *, capacity: int = 100, state: State = State.ACTIVE) -> Site:
+def site(
+    name: str, place: Location, *, capacity: int = 100, state: SiteState = SiteState.ACTIVE
+) -> Site:
     return Site(name=name, location=place, capacity=capacity, state=state, nodes=NODES)
 
 
@@ -45,7 +47,7 @@ sites_lists = st.lists(
         st.text("abcdefgh", min_size=1, max_size=4),
         locations,
         capacity=st.integers(1, 10_000),
-        state=st.sampled_from(State),
+        state=st.sampled_from(SiteState),
     ),
     min_size=1,
     max_size=8,
@@ -88,7 +90,9 @@ def test_the_nearest_site_comes_first_and_the_numbers_have_gaps() -> None:
 
 
 def test_the_reason_holds_the_numbers() -> None:
-    plan = plan_domain("acme.example", PARIS, [*FOUR[:2], site("oslo", OSLO, state=State.DRAIN)])
+    plan = plan_domain(
+        "acme.example", PARIS, [*FOUR[:2], site("oslo", OSLO, state=SiteState.DRAIN)]
+    )
 
     first, second, third = plan.reason.split("; ")
     assert first.startswith("paris: 0.000 km away + ")
@@ -106,8 +110,8 @@ def test_there_are_as_many_as_sites_and_at_most_three(count: int) -> None:
     assert len(order(plan_domain("acme.example", OSLO, FOUR[:count]))) == min(3, count)
 
 
-@pytest.mark.parametrize("state", [State.DRAIN, State.OFF])
-def test_only_active_sites_get_mail(state: State) -> None:
+@pytest.mark.parametrize("state", [SiteState.DRAIN, SiteState.OFF])
+def test_only_active_sites_get_mail(state: SiteState) -> None:
     sites = [site("paris", PARIS, state=state), *FOUR[:1], *FOUR[2:]]
 
     assert "paris" not in order(plan_domain("acme.example", PARIS, sites))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common.identity import ShardIdentity
-from common.link import Answer, PreferencesHello, Refusal
+from common.link import Answer, LinkRefusal, PreferencesHello
 from common.preferences import Epoch, Position
 from common.preferences.documents import NOTHING
 from core.feed.session import (
@@ -45,7 +45,9 @@ def answered(session: FeedSession, nonce: str, applied: Position, digest: bytes)
     return session.handle(Answer(nonce=nonce, applied=applied, digest=digest))
 
 
-def refused(session: FeedSession, nonce: str, applied: Position, refusal: Refusal) -> list[Command]:
+def refused(
+    session: FeedSession, nonce: str, applied: Position, refusal: LinkRefusal
+) -> list[Command]:
     return session.handle(Answer(nonce=nonce, applied=applied, digest=A, refusal=refusal))
 
 
@@ -113,7 +115,7 @@ def test_a_refused_revision_is_not_sent_again_until_there_is_a_newer_one() -> No
     greeted(session, at(4))
     session.handle(BatchSent(at(5), B))
 
-    commands = refused(session, "1", at(4), Refusal(kind="rule", key="r", reason="bad"))
+    commands = refused(session, "1", at(4), LinkRefusal(kind="rule", key="r", reason="bad"))
 
     (standing, bookmark) = commands
     assert isinstance(standing, PreferenceStanding)
@@ -134,7 +136,7 @@ def test_a_gap_is_answered_with_everything_once() -> None:
     session = FeedSession(head=at(5))
     greeted(session, at(4))
     session.handle(BatchSent(at(5), B))
-    gap = Refusal(reason="gap", wants_snapshot=True)
+    gap = LinkRefusal(reason="gap", wants_snapshot=True)
 
     assert refused(session, "1", at(4), gap)[-1] == SendAll("2")
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.preferences import Action, Policy
-from common.preferences.policy import POLICY_KEYS, Choice, parse_policy, resolve_policy
+from common.preferences.policy import POLICY_KEYS, KeyChoice, parse_policy, resolve_policy
 from common.verdict import Effect, Test
 from satellite.judging.disposition import (
     Cause,
@@ -250,7 +250,7 @@ policies = st.fixed_dictionaries(
     optional={
         name: st.sampled_from(key.form.choices)
         for name, key in POLICY_KEYS.items()
-        if isinstance(key.form, Choice)
+        if isinstance(key.form, KeyChoice)
     },
 ).map(lambda values: resolve_policy([("cluster", parse_policy(values))]))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common.identity import ShardIdentity
-from common.link import Answer, Batch, Bookmark, PreferencesHello, Refusal, Unreadable
+from common.link import Answer, Batch, Bookmark, LinkRefusal, PreferencesHello, Unreadable
 from common.preferences import Document, Epoch, Position
 from satellite.link import follower as follower_file
 from satellite.link.follower import (
@@ -14,7 +14,7 @@ from satellite.link.follower import (
     Apply,
     ApplyFailed,
     Command,
-    Complain,
+    ComplainOfPreferences,
     Connected,
     Disconnected,
     Follower,
@@ -65,7 +65,7 @@ def snapshot(target: Position, *, nonce: str = "1", last_part: bool = True) -> B
     )
 
 
-def refusal_in(commands: list[Command]) -> Refusal:
+def refusal_in(commands: list[Command]) -> LinkRefusal:
     answers = [c.message for c in commands if isinstance(c, Say)]
     (answer,) = answers
     assert isinstance(answer, Answer)
@@ -157,12 +157,12 @@ def test_a_batch_without_bounds_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_bad_document_is_named_and_the_last_good_set_stays() -> None:
     follower = follower_at(5)
     follower.handle(delta(5, 6), now_s=1.0)
-    refusal = Refusal(kind="rule", key="r", reason="the pattern is not valid")
+    refusal = LinkRefusal(kind="rule", key="r", reason="the pattern is not valid")
 
     commands = follower.handle(ApplyFailed("1", refusal), now_s=1.0)
 
     assert commands[-1] == Say(Answer(nonce="1", applied=at(5), digest=OURS, refusal=refusal))
-    assert isinstance(commands[0], Complain)
+    assert isinstance(commands[0], ComplainOfPreferences)
     assert commands[0].problem.revision == 6
     assert follower.refused == commands[0].problem
 
@@ -170,7 +170,7 @@ def test_a_bad_document_is_named_and_the_last_good_set_stays() -> None:
 def test_a_later_revision_that_is_applied_ends_the_complaint() -> None:
     follower = follower_at(5)
     follower.handle(delta(5, 6), now_s=1.0)
-    follower.handle(ApplyFailed("1", Refusal(reason="bad")), now_s=1.0)
+    follower.handle(ApplyFailed("1", LinkRefusal(reason="bad")), now_s=1.0)
     follower.handle(delta(5, 7, nonce="2"), now_s=1.0)
 
     follower.handle(Applied("2", at(7), THEIRS), now_s=1.0)
@@ -210,7 +210,7 @@ def test_a_batch_of_a_later_version_is_refused_by_its_nonce() -> None:
     commands = follower_at(5).handle(Unreadable(nonce="7", reason="unknown field"), now_s=1.0)
 
     assert commands[-1] == Say(
-        Answer(nonce="7", applied=at(5), digest=OURS, refusal=Refusal(reason="unknown field"))
+        Answer(nonce="7", applied=at(5), digest=OURS, refusal=LinkRefusal(reason="unknown field"))
     )
 
 

@@ -12,7 +12,7 @@ from common.clock import SystemClock
 from common.errors import LocalError
 from common.settings.satellite import EngineSettings
 from common.verdict import Outcome
-from satellite.scanning.engine import AnswersAtOnce, Engine, EngineContext
+from satellite.scanning.engine import Engine, EngineAnswersAtOnce, EngineContext
 from satellite.scanning.engines import yara
 from satellite.scanning.helper import Helper
 from satellite.scanning.matching import compiled
@@ -198,7 +198,7 @@ async def test_plain_mail_gets_at_once_what_the_helper_would_say(
 ) -> None:
     engine = build(helper)
     sample = sample_of(plain(body))
-    assert isinstance(engine, AnswersAtOnce)
+    assert isinstance(engine, EngineAnswersAtOnce)
 
     at_once = engine.scan_at_once(sample)
     asked = await engine.scan(sample, deadline_s=30)
@@ -209,7 +209,7 @@ async def test_plain_mail_gets_at_once_what_the_helper_would_say(
 
 def test_mail_that_has_to_be_taken_apart_is_not_answered_at_once(helper: Helper) -> None:
     engine = build(helper)
-    assert isinstance(engine, AnswersAtOnce)
+    assert isinstance(engine, EngineAnswersAtOnce)
 
     assert engine.scan_at_once(sample_of(with_attachment(b"x"))) is None
 
@@ -218,6 +218,6 @@ def test_an_operators_rules_never_run_in_the_event_loop(helper: Helper, tmp_path
     rules = tmp_path / "own.yar"
     rules.write_text('rule own { strings: $a = "hello" condition: $a }')
     engine = build(helper, rules=[str(rules)])
-    assert isinstance(engine, AnswersAtOnce)
+    assert isinstance(engine, EngineAnswersAtOnce)
 
     assert engine.scan_at_once(sample_of(plain(b"hello"))) is None
