@@ -24,7 +24,7 @@ from cli.output import (
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Quarantined mail.")
 
 
-class CaseFilter(StrEnum):
+class ShownState(StrEnum):
     """States of a case, as the core names them."""
 
     ARRIVING = "arriving"
@@ -40,7 +40,7 @@ def list_(
     recipient: Annotated[str, typer.Option(help="Only this recipient.")] = "",
     customer: Annotated[str, typer.Option(help="Only this customer.")] = "",
     state: Annotated[
-        CaseFilter | None, typer.Option(help="Only cases in this state.", show_default=False)
+        ShownState | None, typer.Option(help="Only cases in this state.", show_default=False)
     ] = None,
     limit: Annotated[int, typer.Option(help="Cases at the most.", min=1, max=1000)] = 50,
     url: Url = "",

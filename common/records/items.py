@@ -17,7 +17,16 @@ from common.records.bounds import (
     NUMBER_MAX,
     VERDICTS_MAX,
 )
-from common.records.kinds import FieldKind, flag, number, points, text, text_or_none, texts, time
+from common.records.kinds import (
+    RecordFieldKind,
+    flag,
+    number,
+    points,
+    text,
+    text_or_none,
+    texts,
+    time,
+)
 from common.records.shape import objects, reader_of, writer_of
 from common.verdict import Verdict
 
@@ -104,7 +113,7 @@ class EndedRecipient:
     outcome: Annotated[Label, "see the glossary, *outcome*"]
 
 
-def addresses() -> FieldKind:
+def addresses() -> RecordFieldKind:
     """Return the kind of a list of recipients of which only the address is told.
 
     Readers take a recipient in either form, as a text or as an object, in every event.
@@ -115,10 +124,10 @@ def addresses() -> FieldKind:
     def read(value: object) -> tuple[str, ...]:
         return tuple([one.address for one in _read_recipients(value, read_one)])
 
-    return FieldKind(bare.write, read, bare.shown)
+    return RecordFieldKind(bare.write, read, bare.shown)
 
 
-def recipients(cls: type[Any]) -> FieldKind:
+def recipients(cls: type[Any]) -> RecordFieldKind:
     """Return the kind of a list of recipients, each with what ``cls`` says of it."""
     write_one, read_one = writer_of(cls), _recipient_reader(cls)
 
@@ -128,10 +137,10 @@ def recipients(cls: type[Any]) -> FieldKind:
     def read(value: object) -> tuple[Any, ...]:
         return tuple(_read_recipients(value, read_one))
 
-    return FieldKind(write, read, "list of objects", item=cls)
+    return RecordFieldKind(write, read, "list of objects", item=cls)
 
 
-def moved_recipients() -> FieldKind:
+def moved_recipients() -> RecordFieldKind:
     """Return the kind of a list of recipients of which some have no more than an address."""
     whole = recipients(MovedRecipient)
     write_one = writer_of(MovedRecipient)
@@ -143,7 +152,7 @@ def moved_recipients() -> FieldKind:
     def write(values: tuple[MovedRecipient, ...]) -> str:
         return f"[{','.join(map(write_shortest, values))}]"
 
-    return FieldKind(write, whole.read, "list of addresses or objects", item=MovedRecipient)
+    return RecordFieldKind(write, whole.read, "list of addresses or objects", item=MovedRecipient)
 
 
 def _recipient_reader(cls: type[Any]) -> Callable[[object], Any]:

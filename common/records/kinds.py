@@ -16,7 +16,7 @@ from common.records.bounds import TIME_US_MAX, storable, whole_number
 
 
 @dataclass(frozen=True, slots=True)
-class FieldKind:
+class RecordFieldKind:
     """One kind of value.
 
     Args:
@@ -44,7 +44,7 @@ class LeftOutWhenEmpty:
     """The field is not written when there is nothing in it."""
 
 
-def text(length_max: int) -> FieldKind:
+def text(length_max: int) -> RecordFieldKind:
     """Return the kind of a text of at most so many characters; empty when there is none."""
 
     def read(value: object) -> str:
@@ -54,10 +54,10 @@ def text(length_max: int) -> FieldKind:
             return storable(value, length_max=length_max)
         return ""
 
-    return FieldKind(encode_basestring, read, f"text, at most {length_max} characters")
+    return RecordFieldKind(encode_basestring, read, f"text, at most {length_max} characters")
 
 
-def text_or_none(length_max: int) -> FieldKind:
+def text_or_none(length_max: int) -> RecordFieldKind:
     """Return the kind of a text that may be absent."""
 
     def write(value: str | None) -> str:
@@ -66,10 +66,10 @@ def text_or_none(length_max: int) -> FieldKind:
     def read(value: object) -> str | None:
         return storable(value, length_max=length_max) if isinstance(value, str) else None
 
-    return FieldKind(write, read, f"text, at most {length_max} characters, or null")
+    return RecordFieldKind(write, read, f"text, at most {length_max} characters, or null")
 
 
-def number(highest: int) -> FieldKind:
+def number(highest: int) -> RecordFieldKind:
     """Return the kind of a whole number from 0 up to ``highest``."""
 
     def read(value: object) -> int:
@@ -77,19 +77,19 @@ def number(highest: int) -> FieldKind:
             return value
         return whole_number(value, highest=highest)
 
-    return FieldKind(int.__repr__, read, "whole number")
+    return RecordFieldKind(int.__repr__, read, "whole number")
 
 
-def time() -> FieldKind:
+def time() -> RecordFieldKind:
     """Return the kind of a time within the years that can be shown."""
 
     def read(value: object) -> int:
         return whole_number(value, highest=TIME_US_MAX)
 
-    return FieldKind(int.__repr__, read, "microseconds since the epoch, UTC")
+    return RecordFieldKind(int.__repr__, read, "microseconds since the epoch, UTC")
 
 
-def points() -> FieldKind:
+def points() -> RecordFieldKind:
     """Return the kind of a score: a finite number; 0 when there is none."""
 
     def write(value: float) -> str:
@@ -102,17 +102,17 @@ def points() -> FieldKind:
             return 0.0
         return float(value) if abs(value) < 1e9 and math.isfinite(value) else 0.0
 
-    return FieldKind(write, read, "number, below 1e9")
+    return RecordFieldKind(write, read, "number, below 1e9")
 
 
-def flag() -> FieldKind:
+def flag() -> RecordFieldKind:
     """Return the kind of a claim that is true or not."""
-    return FieldKind(
+    return RecordFieldKind(
         lambda value: "true" if value else "false", lambda value: value is True, "boolean"
     )
 
 
-def texts(length_max: int) -> FieldKind:
+def texts(length_max: int) -> RecordFieldKind:
     """Return the kind of a list of texts."""
 
     def write(values: tuple[str, ...]) -> str:
@@ -124,10 +124,10 @@ def texts(length_max: int) -> FieldKind:
         told = [one for one in value if isinstance(one, str)]
         return tuple([storable(one, length_max=length_max) for one in told])
 
-    return FieldKind(write, read, f"list of texts, {length_max} characters each")
+    return RecordFieldKind(write, read, f"list of texts, {length_max} characters each")
 
 
-def counts(length_max: int) -> FieldKind:
+def counts(length_max: int) -> RecordFieldKind:
     """Return the kind of numbers by name."""
 
     def write(values: Mapping[str, int]) -> str:
@@ -140,4 +140,4 @@ def counts(length_max: int) -> FieldKind:
             storable(name, length_max=length_max): whole_number(one) for name, one in found.items()
         }
 
-    return FieldKind(write, read, "object of whole numbers")
+    return RecordFieldKind(write, read, "object of whole numbers")

@@ -12,7 +12,7 @@ from json.encoder import encode_basestring
 from operator import attrgetter, call
 from typing import Any, TypeVar, get_type_hints
 
-from common.records.kinds import FieldKind, Key, LeftOutWhenEmpty
+from common.records.kinds import Key, LeftOutWhenEmpty, RecordFieldKind
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ class Field:
 
     name: str  # of the attribute
     key: str  # in JSON
-    kind: FieldKind
+    kind: RecordFieldKind
     meaning: str
     may_be_left_out: bool  # when there is nothing in it
 
@@ -39,7 +39,7 @@ def _field(name: str, hint: Any) -> Field:
     return Field(
         name=name,
         key=said[Key].key if Key in said else name,
-        kind=said[FieldKind],
+        kind=said[RecordFieldKind],
         meaning=said[str],
         may_be_left_out=LeftOutWhenEmpty in said,
     )
@@ -93,7 +93,7 @@ def reader_of(cls: type[T]) -> Callable[[Mapping[str, object]], T]:
     return read
 
 
-def objects(cls: type[Any], *, items_max: int) -> FieldKind:
+def objects(cls: type[Any], *, items_max: int) -> RecordFieldKind:
     """Return the kind of a list of objects; beyond ``items_max`` they are not read."""
     write_one, read_one = writer_of(cls), reader_of(cls)
 
@@ -105,4 +105,4 @@ def objects(cls: type[Any], *, items_max: int) -> FieldKind:
             return ()
         return tuple(map(read_one, [one for one in value if isinstance(one, dict)][:items_max]))
 
-    return FieldKind(write, read, f"list, at most {items_max} objects", item=cls)
+    return RecordFieldKind(write, read, f"list, at most {items_max} objects", item=cls)
