@@ -21,7 +21,7 @@ _OF_THE_PARENT = ("node", "state", "workers", "metrics")
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SettingsChange:
     """Settings that workers may have from now on.
 
     Attributes:
@@ -33,7 +33,7 @@ class Change:
     restart_needed: tuple[str, ...]
 
 
-def change_of(running: SatelliteSettings, fresh: SatelliteSettings) -> Change:
+def change_of(running: SatelliteSettings, fresh: SatelliteSettings) -> SettingsChange:
     """Return what of fresh settings can be in force without a restart.
 
     Args:
@@ -45,7 +45,7 @@ def change_of(running: SatelliteSettings, fresh: SatelliteSettings) -> Change:
     if fresh.smtp.listen != running.smtp.listen:
         waiting.append("smtp.listen")
         kept["smtp"] = fresh.smtp.model_copy(update={"listen": running.smtp.listen})
-    return Change(fresh.model_copy(update=kept), tuple(waiting))
+    return SettingsChange(fresh.model_copy(update=kept), tuple(waiting))
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from tests.support.our_files import PRODUCT, ROOT, python_files
 # What stands without a caller, and why. A line that is no longer needed fails the test too.
 WITHOUT_A_CALLER = {
     "cli.demonstration.customer.Mailbox.handle_DATA": "aiosmtpd calls it by this name",
-    "common.preferences.policy.Choice.described": "docs/policy.md is drawn with it",
+    "common.preferences.policy.KeyChoice.described": "docs/policy.md is drawn with it",
     "common.preferences.policy.Number.described": "docs/policy.md is drawn with it",
     "common.preferences.policy.Text.described": "docs/policy.md is drawn with it",
     "core.custody.custody.Custody.expire": "its caller comes with retention",

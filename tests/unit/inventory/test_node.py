@@ -118,8 +118,8 @@ def test_systemd_understands_the_unit(role: UnitRole, tmp_path: Path) -> None:
     assert mine == []
 
 
-@pytest.mark.parametrize("role", list(Role))
-def test_a_reload_of_the_unit_is_a_hang_up(role: Role) -> None:
+@pytest.mark.parametrize("role", list(UnitRole))
+def test_a_reload_of_the_unit_is_a_hang_up(role: UnitRole) -> None:
     assert "\nExecReload=/bin/kill -HUP $MAINPID\n" in unit_text(role)
 
 
