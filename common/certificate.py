@@ -1,25 +1,40 @@
 """Until when is a certificate good, and does its key belong to it?
 
-Pure, but for the registry that asks for the metrics. A certificate and its key are two files, and
-whoever renews them writes one after the other: a pair that does not fit is a moment of that, and
-what is in use stays in use.
+Touches nothing but memory, and the registry that asks for the metrics. A certificate and its key
+are two files, and whoever renews them writes one after the other: a pair that does not fit is a
+moment of that, and what is in use stays in use.
 
-Source: RFC 5280 section 4.1.2.5 (validity).
+Every worker asks, and what a library of certificates would cost it in memory is a tenth of what it
+has: so whether a pair fits is asked of the TLS that is going to use it, and the one field that TLS
+does not tell is read here.
+
+Source: RFC 5280 sections 4.1 and 4.1.2.5 (the fields of a certificate, its validity), RFC 7468
+(PEM), X.690 section 8.1 (how a field is encoded).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import base64
+import os
+import re
+import ssl
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from common.errors import EnvironmentFailure
+
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s(.*?)-----END CERTIFICATE-----", re.DOTALL)
+_SEQUENCE, _VERSION = 0x30, 0xA0
+_TIMES = {0x17: "%y%m%d%H%M%SZ", 0x18: "%Y%m%d%H%M%SZ"}  # UTCTime, GeneralizedTime
+_BEFORE_VALIDITY = 3  # serial number, signature, issuer
+# The last is what it says of a key of another type than the certificate's.
+_MISMATCHES = {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +59,93 @@ def not_after_s(certificate: bytes) -> float:
     Raises:
         EnvironmentFailure: it is none.
     """
-    return _leaf(certificate).not_valid_after_utc.timestamp()
+    found = _PEM.search(certificate)
+    try:
+        if found is None:
+            raise ValueError("no PEM")
+        return _not_after(base64.b64decode(b"".join(found[1].split()), validate=True)).timestamp()
+    except (ValueError, LookupError) as error:
+        raise EnvironmentFailure("the certificate is no PEM certificate") from error
+
+
+def _not_after(der: bytes) -> datetime:
+    """Return notAfter of a certificate; ValueError or LookupError when it is none."""
+    certificate = _value(der, 0, _SEQUENCE)[0]
+    fields = _value(certificate, 0, _SEQUENCE)[0]
+    place = _end(fields, 0) if fields[0] == _VERSION else 0
+    for _ in range(_BEFORE_VALIDITY):
+        place = _end(fields, place)
+    validity = _value(fields, place, _SEQUENCE)[0]
+    text, kind = _value(validity, _end(validity, 0))
+    # A year of two digits below 50 is of this century (RFC 5280 section 4.1.2.5.1); strptime has
+    # its border at 69, and nobody's certificate ends in the sixties.
+    return datetime.strptime(text.decode("ascii"), _TIMES[kind]).replace(tzinfo=UTC)
+
+
+def _value(octets: bytes, place: int, kind: int | None = None) -> tuple[bytes, int]:
+    """Return the content and the kind of the field at a place."""
+    if kind is not None and octets[place] != kind:
+        raise ValueError(f"{octets[place]:#x} where {kind:#x} is due")
+    start, length = _length(octets, place)
+    content = octets[start : start + length]
+    if len(content) < length:
+        raise ValueError("cut off")
+    return content, octets[place]
+
+
+def _end(octets: bytes, place: int) -> int:
+    """Return the place behind the field at a place."""
+    start, length = _length(octets, place)
+    return start + length
+
+
+def _length(octets: bytes, place: int) -> tuple[int, int]:
+    """Return where a field's content begins and how long it is: X.690 section 8.1.3."""
+    first = octets[place + 1]
+    if first < 0x80:
+        return place + 2, first
+    size = first & 0x7F
+    if not 1 <= size <= 4:
+        raise ValueError("a length that no certificate has")
+    start = place + 2 + size
+    return start, int.from_bytes(octets[place + 2 : start], "big")
 
 
 def check_pair(certificate: bytes, key: bytes) -> None:
-    """Do nothing when a key belongs to a certificate.
+    """Do nothing when a key belongs to a certificate, and TLS can use both.
 
     Raises:
         EnvironmentFailure: it does not, or one of them is not what it should be.
     """
+    not_after_s(certificate)
     try:
-        ours = load_pem_private_key(key, password=None).public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        with _named(certificate) as certificate_name, _named(key) as key_name:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate_name, key_name, password=_no_password)
+    except ssl.SSLError as error:
+        if error.reason in _MISMATCHES:
+            raise EnvironmentFailure("the key belongs to another certificate") from error
         raise EnvironmentFailure("the key is no PEM key without a password") from error
-    if ours != _leaf(certificate).public_key():
-        raise EnvironmentFailure("the key belongs to another certificate")
-
-
-def _leaf(certificate: bytes) -> x509.Certificate:
-    try:
-        return x509.load_pem_x509_certificate(certificate)
     except ValueError as error:
-        raise EnvironmentFailure("the certificate is no PEM certificate") from error
+        raise EnvironmentFailure("the key is no PEM key without a password") from error
+
+
+def _no_password() -> str:
+    """Refuse to be asked: nobody is there to type one."""
+    raise ValueError("the key has a password")
+
+
+@contextmanager
+def _named(content: bytes) -> Iterator[str]:
+    """Yield a name for octets that are in no file: TLS reads files only."""
+    descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
 
 
 class CertificateMetrics(Collector):
