@@ -35,7 +35,7 @@ NOBODY = "127.0.0.1:1"  # refused at once
 
 
 class OneShard:
-    """What the desk needs, and what the control socket asks."""
+    """What the console needs, and what the control socket asks."""
 
     def __init__(self, spool: Spool, clock: FakeClock, delivery: Delivery) -> None:
         self.spool = spool

@@ -60,7 +60,7 @@ class FlushedDelivery(Delivery):
 
 
 class AskedShard:
-    """What the desk needs of a shard."""
+    """What the console needs of a shard."""
 
     def __init__(self, spool: Spool, clock: Clock) -> None:
         self.spool = spool

@@ -8,7 +8,7 @@ from satellite.smtp.backpressure import OPEN_BELOW, WAIT_S_MAX, WAITING_MAX, Bac
 
 
 class Inside:
-    """A turnstile with a backlog, and those who came through in their order."""
+    """Backpressure with a backlog, and those who came through in their order."""
 
     def __init__(self, backlog: int) -> None:
         self.backlog = backlog
