@@ -17,6 +17,9 @@ from core.store import tables
 
 REVISIONS_MAX = 500  # in one answer
 CHANGES_SHOWN_MAX = 200  # of one revision; the first one may have a hundred thousand
+ANSWER_BYTES_MAX = (
+    8 * 1024 * 1024
+)  # of bodies in one answer, beyond which it takes no revision more
 
 
 def changes_after(connection: Connection, revision: int) -> Iterator[Change]:
@@ -70,7 +73,10 @@ def revisions(
     before: int | None,
     limit: int,
 ) -> list[Revision]:
-    """Return revisions with the changes that match, the newest first."""
+    """Return revisions with the changes that match, the newest first.
+
+    Fewer than ``limit`` when they hold much: whoever wants more asks ``before`` the last of them.
+    """
     wanted = _matching(scope, kind, key)
     table = tables.revision
     query = select(table).order_by(table.c.number.desc()).limit(min(limit, REVISIONS_MAX))
@@ -78,17 +84,24 @@ def revisions(
         query = query.where(table.c.number < before)
     if wanted is not None:
         query = query.where(table.c.number.in_(select(tables.change.c.revision).where(wanted)))
-    return [
-        Revision(
-            number=row.number,
-            time_us=row.time_us,
-            who=row.who,
-            comment=row.comment,
-            changes=tuple(_changes_of(connection, row.number, wanted)),
-            changes_count=row.documents,
+    found: list[Revision] = []
+    answer_bytes = 0
+    for row in connection.execute(query).all():
+        changes = tuple(_changes_of(connection, row.number, wanted))
+        answer_bytes += sum(len(one.before or b"") + len(one.after or b"") for one in changes)
+        if found and answer_bytes > ANSWER_BYTES_MAX:
+            break
+        found.append(
+            Revision(
+                number=row.number,
+                time_us=row.time_us,
+                who=row.who,
+                comment=row.comment,
+                changes=changes,
+                changes_count=row.documents,
+            )
         )
-        for row in connection.execute(query).all()
-    ]
+    return found
 
 
 def _revisions_within(connection: Connection, revision: int, limit: int) -> list[Row[Any]]:

@@ -11,6 +11,7 @@ import pytest
 from common.errors import LocalError
 from common.preferences import Document, DocumentRefused, Kind, Preferences
 from core.preferences.ledger import RevisionConflict, UnknownRevision
+from core.store import history
 from core.store.database import Database
 from tests.support.clock import FakeClock
 from tests.support.core.rooms import document, route
@@ -217,6 +218,20 @@ async def test_history_shows_before_and_after_of_what_was_asked_for(store: Datab
     assert [e.number for e in await store.preferences.history(kind=Kind.ROUTE)] == [3, 1]
     assert [e.number for e in await store.preferences.history(before=3, limit=1)] == [2]
     assert [e.number for e in await store.preferences.history(key="b.example")] == [3]
+
+
+async def test_an_answer_of_the_history_ends_with_the_revision_that_fills_it(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.example", "b.example", "c.example"):
+        await store.preferences.publish([route(name)], who="ann")
+    monkeypatch.setattr(history, "ANSWER_BYTES_MAX", 1)
+
+    first = await store.preferences.history()
+    then = await store.preferences.history(before=first[-1].number)
+
+    assert [[one.number for one in answer] for answer in (first, then)] == [[3], [2]]
+    assert len(then[0].changes) == 1
 
 
 async def test_a_caller_that_gives_up_does_not_leave_memory_behind_the_disk(
