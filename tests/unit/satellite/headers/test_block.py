@@ -83,16 +83,18 @@ def test_a_header_without_an_end_is_oversized() -> None:
 def test_hostile_repetition_takes_linear_time(line: bytes) -> None:
     def seconds(octets: int) -> float:
         data = b"S: " + line * (octets // len(line))
-        began = time.process_time()
-        for _ in range(3):
+        tries = []
+        for _ in range(5):
+            began = time.thread_time()
             block = HeaderBlock.parse(data)
             assert block.subject == ""
             assert isinstance(block.fields, tuple)
-        return time.process_time() - began
+            tries.append(time.thread_time() - began)
+        return min(tries)  # what else the machine does only adds to it
 
     seconds(1_000)
     # Sixteen times the octets: a quadratic reader would need 256 times as long.
-    assert seconds(256_000) < 64 * max(seconds(16_000), 0.001)
+    assert seconds(256_000) < 64 * max(seconds(16_000), 0.0005)
 
 
 @given(st.binary(max_size=300) | st.text("Ab:\r\n \t\x00-", max_size=80).map(str.encode))
