@@ -22,6 +22,8 @@ from satellite.node.question import SHOWN_MAX, words_of
 
 LIST_MAX = 1000  # messages in one answer
 DESTINATION_LENGTH_MAX = 320  # a domain has 253, a port six more
+REASON_LENGTH_MAX = 1000  # characters, of which a sender reads two hundred
+CURSORS_MAX = 1000  # shards; a node has had far fewer
 
 
 def _message_id(value: object) -> str:
@@ -36,7 +38,12 @@ Destination = Annotated[  # a domain, or HOST:PORT of the smart host; empty: all
     str, StringConstraints(to_lower=True, max_length=DESTINATION_LENGTH_MAX)
 ]
 # By shard, the message after which it goes on: a question goes to all of them.
-Cursors = Mapping[int, Annotated[str, StringConstraints(max_length=SHOWN_MAX)]]
+Cursors = Annotated[
+    Mapping[int, Annotated[str, StringConstraints(max_length=SHOWN_MAX)]],
+    Field(max_length=CURSORS_MAX),
+]
+# Bounded, as all that is asked: a worker ends with a question that is too long for its channel.
+BounceReason = Annotated[str, StringConstraints(max_length=REASON_LENGTH_MAX)]
 
 
 # ---- what is said of mail
@@ -247,7 +254,7 @@ class BounceQuestion:
     word: ClassVar = "bounce"
     answer: ClassVar = BounceAnswer
     id: OneMessage
-    reason: str = ""  # for the sender, who reads no more than two hundred characters of it
+    reason: BounceReason = ""  # for the sender
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

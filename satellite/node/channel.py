@@ -15,10 +15,13 @@ from collections.abc import Awaitable, Callable
 
 from common.errors import EnvironmentFailure
 
-LINE_BYTES_MAX = 16 * 1024 * 1024  # a list of a thousand messages is a tenth of it
+# A list of a thousand messages is a tenth of it; with many recipients and long replies, twice.
+LINE_BYTES_MAX = 16 * 1024 * 1024
 
 JsonObject = dict[str, object]
 Answering = Callable[[JsonObject], Awaitable[JsonObject]]
+
+TOO_LONG: JsonObject = {"error": "the answer is too long for one line; ask for fewer with --limit"}
 
 
 class NoAnswer(EnvironmentFailure):
@@ -87,22 +90,34 @@ class Channel:
 async def answer_lines(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answering: Answering
 ) -> None:
-    """Answer each question of the other side until it is gone."""
+    """Answer each question of the other side until it is gone.
+
+    An answer beyond the limit becomes an error: whoever read half of it would close the channel.
+    """
     try:
         while line := await reader.readline():
-            try:
-                question = json.loads(line)
-            except ValueError:
-                return
-            if not isinstance(question, dict):
+            question = _question(line)
+            if question is None:
                 return
             serial = {"serial": question.pop("serial")} if "serial" in question else {}
-            writer.write(_line({**await answering(question), **serial}))
+            answer = _line({**await answering(question), **serial})
+            writer.write(answer if len(answer) <= LINE_BYTES_MAX else _line(TOO_LONG | serial))
             await writer.drain()
     except (OSError, ValueError):
         return  # cut, or a line beyond the limit
     finally:
         writer.close()
+
+
+def _question(line: bytes) -> JsonObject | None:
+    """Return what a line asks, or None when it is no question of anybody's."""
+    try:
+        question = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(question, dict) or not isinstance(question.get("serial", 0), int):
+        return None
+    return question
 
 
 def _line(value: JsonObject) -> bytes:

@@ -9,8 +9,10 @@ import pytest
 
 from common.states import State
 from satellite.console.questions import (
+    CURSORS_MAX,
     LIST_MAX,
     OPERATOR_QUESTIONS,
+    REASON_LENGTH_MAX,
     BounceQuestion,
     FlushAnswer,
     FlushQuestion,
@@ -69,6 +71,7 @@ def test_each_shard_has_its_own_place() -> None:
         ({"after": {"0": 5}}, "after.0"),
         ({"after": {"x" * 99: "y"}}, "after.xxx"),
         ({"after": {"0": "y" * 99}}, "after.0"),
+        ({"after": {str(shard): "y" for shard in range(CURSORS_MAX + 1)}}, "after"),
     ],
 )
 def test_a_field_that_is_not_as_it_has_to_be_is_named(fields: dict[str, Any], name: str) -> None:
@@ -76,6 +79,13 @@ def test_a_field_that_is_not_as_it_has_to_be_is_named(fields: dict[str, Any], na
         read("list", **fields)
 
     assert len(str(refusal.value)) < 300
+
+
+def test_a_reason_that_would_not_fit_the_channel_of_a_worker_is_refused() -> None:
+    assert read("bounce", id=ONE, reason="é" * REASON_LENGTH_MAX)
+
+    with pytest.raises(NotUnderstood, match=r"^reason"):
+        read("bounce", id=ONE, reason="é" * (REASON_LENGTH_MAX + 1))
 
 
 @pytest.mark.parametrize("fields", [{}, {"id": ""}, {"id": 5}, {"id": "../../etc/passwd" * 99}])

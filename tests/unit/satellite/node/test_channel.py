@@ -128,7 +128,13 @@ async def test_what_is_no_answer_closes_the_channel(ends: Ends, nonsense: bytes)
         await ask(ends.channel, {"number": 2})
 
 
-@pytest.mark.parametrize("nonsense", [b"no json\n", b"[1]\n", b"null\n", b"\xff\n"])
+DEEP = b'{"serial":' + b"[" * 100_000 + b"\n"
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [b"no json\n", b"[1]\n", b"null\n", b"\xff\n", DEEP, b'{"serial":[[]]}\n', b'{"serial":""}\n'],
+)
 async def test_what_is_no_question_ends_the_conversation(nonsense: bytes) -> None:
     asked: list[JsonObject] = []
 
@@ -139,13 +145,33 @@ async def test_what_is_no_question_ends_the_conversation(nonsense: bytes) -> Non
     ours, theirs = socket.socketpair()
     reader, writer = await asyncio.open_connection(sock=theirs)
     ours.sendall(nonsense + b'{"number":1}\n')
-    await answer_lines(reader, writer, answer)
+    async with asyncio.timeout(DEADLINE_S):
+        await answer_lines(reader, writer, answer)
     await writer.wait_closed()
 
     assert asked == []
     ours.settimeout(DEADLINE_S)
     with ours:
         assert _heard_to_the_end(ours) == b""
+
+
+async def test_an_answer_beyond_the_limit_is_an_error_and_the_conversation_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def answer(question: JsonObject) -> JsonObject:
+        return {"said": "x" * int(str(question["number"]))}
+
+    monkeypatch.setattr("satellite.node.channel.LINE_BYTES_MAX", 200)
+    ours, theirs = socket.socketpair()
+    channel = await Channel.over(ours)
+    reader, writer = await asyncio.open_connection(sock=theirs)
+    other_side = asyncio.create_task(answer_lines(reader, writer, answer))
+
+    assert "too long" in str((await ask(channel, {"number": 500}))["error"])
+    assert await ask(channel, {"number": 1}) == {"said": "x"}
+
+    channel.close()
+    await other_side
 
 
 async def test_a_question_beyond_the_limit_ends_the_conversation() -> None:
