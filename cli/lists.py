@@ -21,6 +21,7 @@ from cli.output import (
     say_warnings,
     when,
 )
+from common.records.bounds import TIME_US_MAX
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Black and white lists.")
 
@@ -49,7 +50,8 @@ def add(
     """Add an entry, or replace the one of the same scope and pattern."""
     until_us = 0
     if until is not None:
-        until_us = (int(until.replace(tzinfo=UTC).timestamp()) + 86_400) * 1_000_000
+        ends_s = int(until.replace(tzinfo=UTC).timestamp()) + 86_400
+        until_us = min(ends_s * 1_000_000, TIME_US_MAX)  # 9999-12-31 ends beyond the calendar
     body = {"scope": scope, "pattern": pattern, "reason": reason, "until_us": until_us}
     found = Client(url, token_file).ask("POST", f"/api/v1/lists/{colour}", body=body)
     say_warnings(found)

@@ -20,6 +20,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from common.records.bounds import TIME_US_MAX
+
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object, or one on a line.")]
 
 PIPE_COLUMNS = 1000  # wide enough for a row with a reason of 500 characters
@@ -126,7 +128,8 @@ def when(time_us: int | None) -> str:
     """Return a time as people read it, UTC."""
     if not time_us:
         return "-"
-    return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    seconds = min(time_us, TIME_US_MAX) // 1_000_000
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def clock_time(text: str) -> str:

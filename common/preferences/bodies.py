@@ -15,16 +15,22 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from common.address import AddressError, parse_domain
 from common.preferences.policy import PolicyValue, parse_policy
 from common.preferences.scopes import Scope
+from common.records.bounds import TIME_US_MAX
 
 PATTERN_LENGTH_MAX = 512  # characters of a rule's expression
 TARGETS_MAX = 16  # deliver_to hosts of one domain
 
 Points = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]  # of one test
+
+
+def _within_the_calendar(time_us: int) -> int:
+    """Return a time that can be shown: beyond the calendar's end is that end."""
+    return min(time_us, TIME_US_MAX)
 
 
 def _each_is_a_target(targets: tuple[str, ...]) -> tuple[str, ...]:
@@ -210,6 +216,7 @@ class ListBody(_Body):
     until_us: Annotated[
         int,
         Field(ge=0, description="when it ends, microseconds since 1970 UTC; 0: it stands for good"),
+        AfterValidator(_within_the_calendar),
     ] = 0
 
     def stands_at(self, now_us: int) -> bool:
@@ -242,6 +249,7 @@ class HoldBody(_Body):
             description="held mail that was accepted before this time (microseconds since 1970 UTC)"
             " goes back to its senders; 0: none does",
         ),
+        AfterValidator(_within_the_calendar),
     ] = 0
     reason: Annotated[str, Field(max_length=500, description="why; it stands beside the order")] = (
         ""

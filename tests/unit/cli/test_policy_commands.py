@@ -130,6 +130,28 @@ async def test_the_history_shows_values_before_and_after(core: Face, shell: Shel
     assert "by admin: first" in text
 
 
+async def test_a_time_beyond_the_calendar_is_shown_as_its_end(
+    core: Face, shell: Shell, tmp_path: Path
+) -> None:
+    file = tmp_path / "documents.json"
+    entry = {"kind": "list", "key": "black/cluster/b.example", "body": {"until_us": 1 << 62}}
+    order = {"kind": "hold", "key": "acme.example", "body": {"bounce_before_us": 1 << 62}}
+    await publish(core, route())
+    file.write_text(json.dumps([entry, order]))
+
+    assert (await shell("policy", "apply", file)).status == 0
+    assert (await shell("list", "add", *ENTRY, "--until", "9999-12-31")).status == 0
+
+    for asked in (
+        ("policy", "history"),
+        ("policy", "explain", "x@acme.example"),
+        ("list", "show", "black"),
+        ("list", "show", "white"),
+        ("hold", "list", "--orders"),
+    ):
+        assert "9999-12-31 23:59:59" in (await shell(*asked)).out
+
+
 async def test_the_history_of_a_large_change_is_short(core: Face, shell: Shell) -> None:
     await publish(core, *(route(f"d{number}.example") for number in range(250)))
     await publish(core, document("list", "black/cluster/a.example", {"reason": "x" * 500}))
