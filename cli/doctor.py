@@ -87,7 +87,7 @@ def _satellite(config: Path) -> Iterator[DoctorCheck]:
     from satellite.settings import load_settings
 
     try:
-        settings = load_settings(config, with_kinds=True)
+        settings = load_settings(config, with_what_it_names=True)
     except SettingsError as error:
         yield from _complaints("settings", error)
         return

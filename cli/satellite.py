@@ -36,7 +36,7 @@ def serve(config: Annotated[Path, typer.Option("--config", help="Its satellite.y
     from satellite.settings import load_settings
 
     # What is wrong in them is said here, with each complaint.
-    load_settings(config, with_kinds=True)
+    load_settings(config, with_what_it_names=True)
     become_parent(config)
 
 

@@ -61,7 +61,7 @@ def read_settings(config: Path) -> SatelliteSettings:
     Raises:
         SettingsError: with every complaint.
     """
-    settings = load_settings(config, with_kinds=True)
+    settings = load_settings(config, with_what_it_names=True)
     complaints = []
     try:
         StarttlsCertificate(settings.smtp).load()

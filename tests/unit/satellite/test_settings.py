@@ -42,8 +42,22 @@ def written(folder: Path, text: str) -> Path:
 
 def complaints(path: Path) -> list[str]:
     with pytest.raises(SettingsError) as raised:
-        load_settings(path, with_kinds=True)
+        load_settings(path, with_what_it_names=True)
     return [line.removeprefix(f"{path}:") for line in raised.value.complaints]
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate"])
+def test_authorities_that_cannot_be_read_are_told_at_their_key(
+    tmp_path: Path, content: str | None
+) -> None:
+    path = written(tmp_path, "delivery:\n  authorities: roots.pem\n")
+    if content is not None:
+        (tmp_path / "roots.pem").write_text(content)
+
+    (found,) = complaints(path)
+
+    assert found.startswith(f"10:3: delivery.authorities: {tmp_path / 'roots.pem'}: ")
+    assert found.endswith("; name a file of certificates in PEM")
 
 
 def test_every_kind_and_option_that_cannot_be_is_told_at_its_key(tmp_path: Path) -> None:
