@@ -6,8 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from common.certificate import CertificateStatus
+from common.settings.core import CoreSettings
+from common.settings.satellite import SatelliteSettings
 from docs.generate import map as code_map
 from docs.generate import metrics
 from tests.support.core.face import Face
@@ -40,6 +43,13 @@ def test_the_map_answers_where_something_is(word: str) -> None:
         targets = re.findall(r"\]\((\S+?)\)", row)
         assert targets
         assert all((ROOT / "docs" / target).exists() for target in targets)
+
+
+@pytest.mark.parametrize("model", [SatelliteSettings, CoreSettings])
+def test_the_map_leads_to_where_settings_are_declared(model: type[BaseModel]) -> None:
+    assert (
+        f"{model.__module__.replace('.', '/')}.py" in code_map.INDEX["a limit of a node, a setting"]
+    )
 
 
 def test_the_map_has_every_file_of_the_product() -> None:
