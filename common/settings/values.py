@@ -123,7 +123,10 @@ ResolverOrNone = Annotated[
 MailboxOrNone = Annotated[str, AfterValidator(_or_none(_checked_mailbox)), _written("an address")]
 
 FilePath = Annotated[str, _written("a path, from the file's folder")]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# Mail waits thirty days at the most. A time that the spool's database cannot hold would fail each
+# attempt after it was made, and the message would be sent again.
+SECONDS_MAX = 30 * 86_400
+Seconds = Annotated[float, Field(gt=0, le=SECONDS_MAX, allow_inf_nan=False)]
 
 
 def split_endpoint(text: str) -> tuple[str, int]:

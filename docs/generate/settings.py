@@ -181,7 +181,7 @@ def _unit(name: str, kind: str) -> str:
 def _bounded(unit: str, schema: Mapping[str, Any]) -> str:
     low, above, high = (schema.get(name) for name in ("minimum", "exclusiveMinimum", "maximum"))
     if above is not None:
-        return f"{unit}, above {above:g}" + (f", up to {high:g}" if high is not None else "")
+        return f"{unit}, above {above:g}" + (f", up to {high:.10g}" if high is not None else "")
     if high is not None:
         return f"{unit}, {low} to {high}"
     return f"{unit}, {low} or more"

@@ -376,6 +376,10 @@ def test_a_wrong_setting_is_told_at_its_key_wherever_it_stands(changed: Change) 
         ("{engines: [], filters: 1}", "settings.engines is rendered from the nearest engines"),
         ("{1: 2}", "unknown key '1'"),
         ("{smtp: {command_timeout_s: .nan}}", "settings.smtp.command_timeout_s: input should be a"),
+        (
+            "{delivery: {first_wait_s: 1.0e+300}}",
+            "settings.delivery.first_wait_s: input should be less than or equal to 2592000, not",
+        ),
         ("{smtp: {errors_max: 2020-01-01}}", "settings.smtp.errors_max: input should be a valid"),
     ],
 )
