@@ -91,6 +91,12 @@ def _checked_mailbox(text: str) -> str:
         raise ValueError(f"{error}; write an address such as postmaster@acme.example") from None
 
 
+def _checked_path(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(f"{text!r:.80} is no path; write one without control characters")
+    return text
+
+
 def _or_none(check: Callable[[str], str]) -> Callable[[str], str]:
     """Return a check that lets an empty text be: it says that there is none."""
 
@@ -122,7 +128,7 @@ ResolverOrNone = Annotated[
 ]
 MailboxOrNone = Annotated[str, AfterValidator(_or_none(_checked_mailbox)), _written("an address")]
 
-FilePath = Annotated[str, _written("a path, from the file's folder")]
+FilePath = Annotated[str, AfterValidator(_checked_path), _written("a path, from the file's folder")]
 # Mail waits thirty days at the most. A time that the spool's database cannot hold would fail each
 # attempt after it was made, and the message would be sent again.
 SECONDS_MAX = 30 * 86_400

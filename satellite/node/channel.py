@@ -21,7 +21,9 @@ LINE_BYTES_MAX = 16 * 1024 * 1024
 JsonObject = dict[str, object]
 Answering = Callable[[JsonObject], Awaitable[JsonObject]]
 
-TOO_LONG: JsonObject = {"error": "the answer is too long for one line; ask for fewer with --limit"}
+TOO_LONG: JsonObject = {
+    "error": "the answer is too long for one line; look with: borderscout spool list --limit 100"
+}
 
 
 class NoAnswer(EnvironmentFailure):

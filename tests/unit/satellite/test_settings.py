@@ -85,6 +85,14 @@ def test_every_kind_and_option_that_cannot_be_is_told_at_its_key(tmp_path: Path)
     assert load_settings(path).engines[0].kind == "norton"  # who asks no more is told no more
 
 
+def test_a_path_with_a_control_character_is_a_complaint_with_its_place(tmp_path: Path) -> None:
+    path = written(tmp_path, 'state: "a\\0b"\n')
+
+    (complaint,) = complaints(path)
+    assert complaint.startswith("9:1: state: ")
+    assert "is no path; write one without control characters" in complaint
+
+
 def test_a_worker_ends_with_what_is_wrong_of_an_option_and_no_traceback(tmp_path: Path) -> None:
     path = written(tmp_path, "engines: [{name: y, kind: yara, options: {speed: 3}}]\n")
 
