@@ -25,6 +25,7 @@ BY_SUPPORT = {
         "tests.support.cluster.cluster",
         "tests.support.cluster.commands",
         "tests.support.node.one_node",
+        "tests.support.node.processes.Process",
     ),
     "interop": (
         "tests.support.core.postgresql",
