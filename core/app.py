@@ -21,6 +21,7 @@ import uvicorn
 from common.clock import Clock, SystemClock
 from common.errors import EnvironmentFailure, SettingsError
 from common.settings.core import CoreSettings
+from common.settings.values import split_endpoint
 from common.tasks import keep_running
 from common.telemetry import configure_logging
 from core.custody.arrivals import Arrivals
@@ -171,12 +172,11 @@ def _bound(endpoint: str) -> socket.socket:
     Raises:
         EnvironmentFailure: it cannot be had.
     """
-    host, _, port = endpoint.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
+    host, port = split_endpoint(endpoint)
     made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((host, int(port)))
+        made.bind((host, port))
     except OSError as error:
         made.close()
         raise EnvironmentFailure(

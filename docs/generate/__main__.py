@@ -28,17 +28,17 @@ def pages() -> dict[Path, str]:
 
 def main(arguments: list[str]) -> int:
     """Write the pages, or say with ``--check`` which of them are not what the code says."""
-    stale = [
-        path
+    stale = {
+        path: text
         for path, text in pages().items()
         if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
+    }
     if "--check" in arguments:
         for path in stale:
             print(f"docs/{path.relative_to(DOCS)} is not what the code says; run: make docs")
         return int(bool(stale))
-    for path in stale:
-        path.write_text(pages()[path], encoding="utf-8")
+    for path, text in stale.items():
+        path.write_text(text, encoding="utf-8")
         print(f"wrote docs/{path.relative_to(DOCS)}")
     return 0
 

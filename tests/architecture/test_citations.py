@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import io
 import re
-import subprocess
 import tokenize
 from collections.abc import Iterator
 from functools import cache
@@ -18,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.our_files import ROOT, our_files
+
 FILE = Path(__file__)
-ROOT = FILE.parents[2]
 PAGES_OF = {"G": "docs/design/link-guarantees.md", "P": "docs/architecture.md"}
 
 NUMBER = r"[GUFBIP]\d+"
@@ -33,19 +33,9 @@ OTHER_FILES = (".proto", ".toml", ".yaml", ".importlinter", "Makefile")
 CAPITALS = re.compile(r"\b[A-Z][A-Z_]+\.md\b")
 
 
-@cache
-def our_files(suffix: str) -> tuple[Path, ...]:
-    """Return the files of a kind that git holds or would take, or skip where there is no git."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-    )
-    if listed.returncode:
-        pytest.skip("not a git checkout")
-    names = [name for name in listed.stdout.decode().split("\0") if name.endswith(suffix)]
-    return tuple(path for name in names if (path := ROOT / name).is_file() and path != FILE)
+def files_of(suffix: str) -> tuple[Path, ...]:
+    """Return our files of a kind, but for this one, which speaks of citations."""
+    return tuple(path for path in our_files() if path.name.endswith(suffix) and path != FILE)
 
 
 def prose_of(source: str) -> str:
@@ -66,8 +56,8 @@ def prose_of(source: str) -> str:
 @cache
 def prose() -> dict[str, str]:
     """Return what is written for people, by file: of Python its docstrings and comments."""
-    python = {path: prose_of(path.read_text(encoding="utf-8")) for path in our_files(".py")}
-    pages = {path: path.read_text(encoding="utf-8") for path in our_files(".md")}
+    python = {path: prose_of(path.read_text(encoding="utf-8")) for path in files_of(".py")}
+    pages = {path: path.read_text(encoding="utf-8") for path in files_of(".md")}
     return {path.relative_to(ROOT).as_posix(): text for path, text in {**python, **pages}.items()}
 
 
@@ -134,7 +124,7 @@ def test_every_number_that_is_cited_alone_has_its_row(letter: str) -> None:
 
 
 def test_no_document_outside_the_repository_is_cited() -> None:
-    others = [path for kind in OTHER_FILES for path in our_files(kind)]
+    others = [path for kind in OTHER_FILES for path in files_of(kind)]
     texts = prose() | {path.name: path.read_text(encoding="utf-8") for path in others}
     found = {
         name: words

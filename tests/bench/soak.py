@@ -109,7 +109,7 @@ def _watch(
         if passed_s >= len(samples) * sample_s:
             samples.append(_sample(scout, sending))
             print(f"  {_line_of(samples[-1])}", flush=True)
-        time.sleep(POLL_S)
+        time.sleep(POLL_S)  # a load tells nobody when it ends; its disk is watched meanwhile
     return samples
 
 
