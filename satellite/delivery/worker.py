@@ -14,9 +14,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry
 
 from common.clock import Clock
-from common.errors import SettingsError
 from common.ids import ULID_RANDOM_BYTES, MessageId, ulid, ulid_ms
-from common.preferences.bodies import split_target
 from common.settings.satellite import SatelliteSettings
 from common.settings.values import split_endpoint
 from common.tasks import keep_running, spawn
@@ -359,18 +357,12 @@ class Delivery:
 
 
 def _own(settings: SatelliteSettings) -> Own:
-    smarthost = settings.delivery.smarthost
-    if smarthost:
-        try:
-            split_target(smarthost)
-        except ValueError as error:
-            raise SettingsError([f"delivery.smarthost: {error}; write HOST:PORT"]) from None
     return Own(
         mail_domain=settings.mail_domain.lower(),
         hostname=settings.hostname.lower(),
         addresses=frozenset(split_endpoint(listen)[0] for listen in settings.smtp.listen),
         postmaster=settings.postmaster,
-        smarthost=smarthost,
+        smarthost=settings.delivery.smarthost,
     )
 
 
