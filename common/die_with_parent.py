@@ -19,7 +19,7 @@ def die_with_parent(parent: int) -> None:
     """Ask the kernel to kill us when our parent dies; end at once when it has died already.
 
     The kernel looks at the *thread* that started us: it must live as long as the parent's process
-    does, as the thread of its event loop does.
+    does, as the thread of its event loop does, and those of the loop's own executor.
 
     Args:
         parent: the process that started us.

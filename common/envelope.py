@@ -6,8 +6,9 @@ RFC 3461 section 4 (what the sender wants to be told).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from common.frozen import dataclass
 
 
 class Notify(StrEnum):

@@ -8,7 +8,8 @@ may be told stands with the function that builds it, so that it is known without
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import (
@@ -25,7 +26,7 @@ from pydantic_core import ErrorDetails
 
 from common.errors import LocalError, SettingsError
 from common.settings.reading import Path_, what_and_remedy
-from common.tasks import outcome_of_call
+from common.strangers import outcome_of_call
 
 PRODUCT = "border-scout"
 SATELLITE_EXTRA = "satellite"
@@ -135,6 +136,28 @@ def factory_of(group: Group, kind: str) -> Factory:
     return _loaded(group, next(iter(found.values())))
 
 
+def load_kinds(group: Group, kinds: Iterable[str]) -> None:
+    """Import what brings some kinds, where that may take its time.
+
+    One that cannot be had is passed over: whoever builds it says what is wrong.
+    """
+    for kind in kinds:
+        with suppress(LocalError):
+            factory_of(group, kind)
+
+
+def load_our_own() -> None:
+    """Load the kinds that come with the product, for processes that are forked afterwards.
+
+    Other people's are loaded where they are used: what an import of theirs begins, such as a
+    thread, must not stand in the way of a fork.
+    """
+    for group in Group:
+        for point in entry_points(group=group):
+            if point.dist is not None and point.dist.name == PRODUCT:
+                outcome_of_call(point.load)  # what is wrong is told by whoever uses it
+
+
 def checked_factory_of(group: Group, settings: KindSettings) -> Factory:
     """Return the function that builds a kind, once it is known to take the options.
 
@@ -175,13 +198,13 @@ def faults_of(
 
     Args:
         kind: as the settings or the inventory have it.
-        options: likewise; what is no mapping is passed over.
+        options: likewise, None where there are none; what is no mapping is passed over.
         of_document: whether they are those of the filter's document.
     """
     try:
         model = options_taken(factory_of(group, kind), of_document=of_document)
-        if model is not None and isinstance(options, dict):
-            model.model_validate(options)
+        if model is not None and isinstance(options, dict | None):
+            model.model_validate(options or {})
     except LocalError as error:
         return [KindFault(("kind",), error.what, error.hint)]
     except ValidationError as error:

@@ -82,7 +82,26 @@ class Hint:
     destination: str
 
 
-Command = ReleaseOffer | Flush | Hint
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefinitionsOffer:
+    """Which set of definitions is to be used; told after each welcome and whenever it changes.
+
+    Args:
+        family: whose they are, such as ``clamav``.
+        serial: the core's number of the set, from 1; a lower one than before is a roll-back.
+        sha256: of the octets of the set's manifest.
+        may_load: whether it may be taken into use; fetched it may be at once.
+        port: where the core serves it, on the host that the link reaches; 0: as the settings say.
+    """
+
+    family: str
+    serial: int
+    sha256: bytes
+    may_load: bool
+    port: int = 0
+
+
+Command = ReleaseOffer | Flush | Hint | DefinitionsOffer
 ControlRequest = Hello | NodeReport | Unreadable
 ControlResponse = Welcome | Command | Unreadable
 
@@ -197,7 +216,8 @@ class Case:
 class Claim:
     """The answer to a claim: what to deliver, to whom, and how the copy begins.
 
-    ``reason`` says why it is not granted; all else is as in the ``Case``.
+    ``reason`` says why it is not granted; ``kept_for`` is the ``reason`` of the ``Case``, empty
+    from a core that does not say it; all else is as in the ``Case``.
     """
 
     granted: bool
@@ -212,15 +232,16 @@ class Claim:
     smtputf8: Flag = False
     eight_bit: Flag = False
     subject: Shown = ""
+    kept_for: Label = ""
 
     @classmethod
-    def granted_for(cls, case: Case) -> Self:
-        """Return the answer that gives a quarantined message to a shard."""
+    def granted_for(cls, case: Case, recipients: Addresses) -> Self:
+        """Return the answer that gives a quarantined message to a shard, for these recipients."""
         return cls(
             granted=True,
             message_id=case.message_id,
             sender=case.sender,
-            recipients=case.recipients,
+            recipients=recipients,
             sha256=case.sha256,
             size=case.size,
             head=case.head,
@@ -228,6 +249,7 @@ class Claim:
             smtputf8=case.smtputf8,
             eight_bit=case.eight_bit,
             subject=case.subject,
+            kept_for=case.reason,
         )
 
 

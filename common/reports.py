@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from common.preferences import Position
 from common.preferences.documents import NOTHING
@@ -31,6 +32,42 @@ class EngineReport:
     answering: bool
     version: str = ""
     detail: str = ""
+    definitions: str = ""  # their version
+    definitions_us: int = 0  # when they were made, as they say; 0: they do not say
+
+
+class DefinitionsState(StrEnum):
+    """How far a node is with the set of definitions that it was last offered."""
+
+    CURRENT = "current"  # in use, and the engine answers with it
+    FETCHING = "fetching"
+    WAITING = "waiting"  # fetched and checked: for its turn
+    LOADING = "loading"
+    FAILED = "failed"  # what was in use before still is
+    OTHER = "other"  # what only a later version says
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefinitionsReport:
+    """How far a shard's node has come with a family of definitions that the core gives.
+
+    Args:
+        family: whose they are, such as ``clamav``.
+        serial: the core's number of the set in use; 0: none of the core's.
+        offered: the number that was last heard of; 0: none.
+        state: of the set that was offered.
+        detail: why it failed, or what it waits for.
+        version: of what is in use, as the engine says it.
+        made_us: when what is in use was made, microseconds since the epoch; 0: unknown.
+    """
+
+    family: str
+    serial: int = 0
+    offered: int = 0
+    state: DefinitionsState
+    detail: str = ""
+    version: str = ""
+    made_us: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +91,14 @@ class NodeReport:
     spool: Mapping[str, int] = field(default_factory=dict)  # recipients by state
     engines: tuple[EngineReport, ...] = ()
     holds: tuple[HoldReport, ...] = ()
+    holds_untold: int = 0  # destinations that are away beside these
     accepting: bool = False
     not_accepting_reason: str = ""
     oldest_us: int = 0  # age of the oldest unfinished message; 0 when there is none
     problems: tuple[str, ...] = ()  # what an operator should know, one sentence each
     # Destinations whose servers answered a short while ago: a hint to whoever holds their mail.
     reached: tuple[str, ...] = ()
+    definitions: tuple[DefinitionsReport, ...] = ()  # one for each family that comes from the core
     time_us: int = 0  # the satellite's clock: it shows the skew and orders nothing
     applied: Position = NOTHING
     refused: PreferenceProblem | None = None

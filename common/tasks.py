@@ -1,13 +1,15 @@
 """How is work started that nobody awaits, and finished that must not be cut short?
 
-Touches the event loop. The broad ``except`` of the house is here and nowhere else: a background
-task that dies is logged and ends the process or is started again, never forgotten.
+Touches the event loop. A background task that dies is logged and ends the process or is started
+again, never forgotten; so anything may be caught here, and in ``strangers`` beside it, and nowhere
+else.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -25,22 +27,24 @@ async def finish(awaitable: Awaitable[T]) -> T:
     For steps that must complete once begun, such as a commit.
     """
     task = asyncio.ensure_future(awaitable)
-    cancelled = False
+    is_cancelled = False
     while not task.done():
+        ended = task.get_loop().create_future()  # ``shield`` would make two callbacks of this one
+        task.add_done_callback(partial(_tell, ended))
         try:
-            await asyncio.shield(task)
+            await ended
         except asyncio.CancelledError:
-            if task.cancelled():
-                raise
-            cancelled = True
-        except BaseException:  # of the task's own: it is raised below, once
-            if not cancelled:
-                raise
-    if cancelled:
+            is_cancelled = True
+    if is_cancelled:
         if not task.cancelled():
             task.exception()  # seen here, so that it is not reported as never retrieved
         raise asyncio.CancelledError
     return task.result()
+
+
+def _tell(ended: asyncio.Future[None], _task: object) -> None:
+    if not ended.done():
+        ended.set_result(None)
 
 
 def spawn(
@@ -48,6 +52,20 @@ def spawn(
 ) -> asyncio.Task[None]:
     """Start ``work`` as a named task of ``group``."""
     return group.create_task(work, name=name)
+
+
+def spawn_beside(
+    group: asyncio.TaskGroup, work: Coroutine[Any, Any, None], *, name: str
+) -> asyncio.Task[None]:
+    """Start ``work`` as a task of ``group`` whose failure is logged and ends none of the others."""
+    return spawn(group, _logged(work, name=name), name=name)
+
+
+async def _logged(work: Awaitable[None], *, name: str) -> None:
+    try:
+        await work
+    except Exception:  # as below
+        log.exception("task.failed", task=name)
 
 
 async def keep_running(
@@ -65,22 +83,3 @@ async def keep_running(
         else:
             return
         await clock.sleep(pause_s)
-
-
-async def outcome_of(awaitable: Awaitable[T]) -> T | Exception:
-    """Return what ``awaitable`` gives, or the exception that it raises; cancellation goes through.
-
-    For work of strangers whose failure is an answer like another, such as an engine's.
-    """
-    try:
-        return await awaitable
-    except Exception as failure:  # noqa: BLE001  # given to the caller, not swallowed
-        return failure
-
-
-def outcome_of_call(function: Callable[..., T], *arguments: Any) -> T | Exception:
-    """Return what a stranger's function gives, or the exception that it raises."""
-    try:
-        return function(*arguments)
-    except Exception as failure:  # noqa: BLE001  # given to the caller, not swallowed
-        return failure

@@ -1,16 +1,39 @@
 """How does the program write its diagnostics?
 
 Touches stdout. A diagnostic is one JSON object on one line: a fixed dotted event, facts as fields.
-What happened to mail is not said here but in log records. Addresses and content stay below the
-level that is shown by default.
+One that cannot be written, since the disk is full or nobody reads, is lost and counted, and never a
+reason to stop: mail goes on.
+What happened to mail is told by log records; what became of each message stands here too, in a line
+that an operator finds on the node itself (``MailLog``) and may switch off. Otherwise addresses and
+content stay below the level that is shown by default.
 """
 
 from __future__ import annotations
 
+import io
+import json
 import logging
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import TextIO, cast
 
 import structlog
+
+_stdout: DiagnosticFile | None = None
+
+
+@contextmanager
+def without_diagnostics() -> Iterator[None]:
+    """Keep diagnostics off stdout for as long as the context lasts."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def configure_logging(*, level: int = logging.INFO, **facts: object) -> None:
@@ -18,6 +41,8 @@ def configure_logging(*, level: int = logging.INFO, **facts: object) -> None:
 
     The libraries' own warnings come along as ``library`` events.
     """
+    global _stdout  # noqa: PLW0603  # a process has one
+    _stdout = DiagnosticFile(sys.stdout.fileno())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -27,7 +52,9 @@ def configure_logging(*, level: int = logging.INFO, **facts: object) -> None:
             structlog.processors.JSONRenderer(default=str),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.PrintLoggerFactory(
+            cast("TextIO", _stdout)  # its base is what text files are made of, and not their type
+        ),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.clear_contextvars()
@@ -35,6 +62,58 @@ def configure_logging(*, level: int = logging.INFO, **facts: object) -> None:
     root = logging.getLogger()
     root.handlers[:] = [_LibraryHandler()]
     root.setLevel(logging.WARNING)
+
+
+class DiagnosticFile(io.TextIOBase):
+    """A file of lines that never fails. Once it takes lines again it says how many it did not take.
+
+    Args:
+        descriptor: of the open file; nothing is kept back from it after a flush.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._line = ""
+        self._lost = 0
+        self._is_torn = False  # the last line is there in part
+        self._lock = Lock()
+
+    def write(self, text: str) -> int:
+        """Take a line, or a part of one."""
+        self._line += text
+        return len(text)
+
+    def flush(self) -> None:
+        """Write the line that was taken."""
+        line, self._line = self._line, ""
+        self.put(line)
+
+    def put(self, lines: str) -> None:
+        """Write whole lines, or count them as lost; from any thread."""
+        with self._lock:
+            told = lines
+            if self._lost:
+                told = json.dumps({"event": "log.lines_lost", "lines": self._lost}) + "\n" + told
+            if self._is_torn:
+                told = "\n" + told
+            octets = told.encode()
+            try:
+                while (written := os.write(self._descriptor, octets)) < len(octets):
+                    self._is_torn = self._is_torn or written > 0
+                    octets = octets[written:]
+            except OSError:
+                self._lost += lines.count("\n")
+            else:
+                self._lost, self._is_torn = 0, False
+
+
+def put_lines(lines: str) -> None:
+    """Write lines that are diagnostics already; what cannot be written is lost like any other."""
+    if _stdout is not None:
+        _stdout.put(lines)
+    else:  # nothing was configured, as in a test
+        sys.stdout.write(lines)
+        sys.stdout.flush()
 
 
 class _LibraryHandler(logging.Handler):

@@ -6,12 +6,20 @@ other gateways let mail pass unscanned.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn
 
+from common.frozen import dataclass
+
 THREAT_LENGTH_MAX = 256  # characters of a threat's name that may enter a header or a record
 DETAIL_LENGTH_MAX = 1024  # characters of free text from an engine, enough for its longest error
+
+# With these a detail begins where the engine was not asked, but had said it of the same octets.
+REMEMBERED = ("from the cache", "kept from a try")
+
+HOUR_US = 3_600_000_000
+AGE_HOURS_MAX = 48  # from here on an age is told in days
+AGE_DAYS_MAX = 999
 
 
 class Outcome(StrEnum):
@@ -22,6 +30,7 @@ class Outcome(StrEnum):
     ENCRYPTED = "encrypted"  # a part could not be opened
     MACRO = "macro"
     LIMITS = "limits"  # the scan was incomplete
+    UNREADABLE = "unreadable"  # an archive of a kind that it cannot open, and nothing else
     ERROR = "error"  # it said so, or said what we do not understand
     TIMEOUT = "timeout"
     UNAVAILABLE = "unavailable"  # no connection, or no record at all
@@ -62,15 +71,41 @@ class Verdict:
 
     by: str  # the name in the settings
     outcome: Outcome
-    version: str = ""  # of engine and definitions, for example "1.4.3/27807"
+    version: str = ""  # of the engine, for example "1.4.3"
+    definitions: str = ""  # their version, for example "27807"
+    definitions_us: int = 0  # when they were made, as they say; 0: they do not say
+    is_stale: bool = False  # they are older than they may be
     ms: int = 0
     threats: tuple[str, ...] = ()
     detail: str = ""
     attempt: int = 1
     tests: tuple[Test, ...] = ()
+    died: bool = False  # its connection or process ended in the middle of this very message
+    unreadable: tuple[str, ...] = ()  # kinds of archives that it could not open, such as "rar"
 
     def __bool__(self) -> NoReturn:
         raise TypeError("a verdict has no truth value; look at its outcome")
+
+
+def version_line(version: str, definitions: str) -> str:
+    """Return engine and definitions as people read them: ``1.4.3/27807``."""
+    return f"{version}/{definitions}" if version and definitions else version or definitions
+
+
+def age_word(made_us: int, *, at_us: int) -> str:
+    """Return how old definitions were, in one coarse word; empty when they do not say.
+
+    Hours below two days, then days: whoever reads it wants to know whether an engine was fresh, and
+    a line that changed with each message could not be kept for the next one.
+
+    Args:
+        made_us: when they were made, microseconds since the epoch; 0: unknown.
+        at_us: when they were used; before that their clock or ours was wrong, and they were new.
+    """
+    if not made_us:
+        return ""
+    hours = max(0, at_us - made_us) // HOUR_US
+    return f"{hours}h" if hours < AGE_HOURS_MAX else f"{min(hours // 24, AGE_DAYS_MAX)}d"
 
 
 def printable(text: str, *, length_max: int = THREAT_LENGTH_MAX) -> str:
@@ -82,6 +117,11 @@ def printable(text: str, *, length_max: int = THREAT_LENGTH_MAX) -> str:
     if cut.isascii() and cut.isprintable():  # nearly always
         return cut
     return "".join(c if " " <= c <= "~" else "?" for c in cut)
+
+
+def on_one_line(text: str) -> str:
+    """Return text of any script without what would break a line, or turn it around."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def points(value: float) -> str:

@@ -12,6 +12,7 @@ import re
 
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+")
 _HEX = re.compile(r"\+([0-9A-F]{2})")
+_LOOSE_HEX = re.compile(rb"\+([0-9A-Fa-f]{2})")
 _EMBEDDED = re.compile(r"\\x\{([0-9A-F]{2,6})\}")
 _TO_ENCODE = re.compile(r"[^!-*,-<>-~]")
 
@@ -28,6 +29,18 @@ def decoded(xtext: str) -> str | None:
         return None
     text = _HEX.sub(lambda found: chr(int(found[1], 16)), xtext)
     return text if text.isascii() and text.isprintable() and not text.isspace() else None
+
+
+def loosely_decoded(text: str) -> str:
+    """Return what somebody meant who writes no xtext, or that of UTF-8; nothing if it is unclear.
+
+    A plus that nothing of two hexadecimal digits follows stands for itself.
+    """
+    octets = text.encode("utf-8", "replace")
+    try:
+        return _LOOSE_HEX.sub(lambda found: bytes([int(found[1], 16)]), octets).decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
 
 
 def embedded(address: str) -> str:

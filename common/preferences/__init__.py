@@ -13,8 +13,9 @@ from common.preferences.documents import (
     ListColour,
     Position,
 )
+from common.preferences.list_search import ListHit
 from common.preferences.policy import POLICY_KEYS, Action, Policy
-from common.preferences.resolve import ListHit, Preferences, Route
+from common.preferences.resolve import Preferences, Route
 from common.preferences.scopes import Scope, ScopeLevel
 
 __all__ = [

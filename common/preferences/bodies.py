@@ -17,13 +17,21 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-from common.address import AddressError, parse_domain
-from common.preferences.policy import PolicyValue, parse_policy
+from common.address import parse_domain
+from common.preferences.deliver_to import parse_deliver_to
+from common.preferences.forms import PolicyValue
+from common.preferences.policy import parse_policy
 from common.preferences.scopes import Scope
 from common.records.bounds import TIME_US_MAX
 
 PATTERN_LENGTH_MAX = 512  # characters of a rule's expression
 TARGETS_MAX = 16  # deliver_to hosts of one domain
+YARA_SOURCE_LENGTH_MAX = 48_000  # characters; the worst of them compile within a second
+YARA_DOCUMENTS_MAX = 16
+YARA_LENGTH_MAX = 200_000  # characters of all together: each new helper compiles them
+
+DEFINITIONS_AGE_H = 168.0  # ClamAV calls its own databases outdated from seven days on
+DEFINITIONS_AGE_H_MAX = 8760.0
 
 Points = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]  # of one test
 
@@ -35,7 +43,7 @@ def _within_the_calendar(time_us: int) -> int:
 
 def _each_is_a_target(targets: tuple[str, ...]) -> tuple[str, ...]:
     for target in targets:
-        split_target(target)
+        parse_deliver_to(target)
     return targets
 
 
@@ -76,15 +84,19 @@ class RouteBody(_Body):
         Field(
             min_length=1,
             max_length=TARGETS_MAX,
-            description="the customer's servers, HOST:PORT, tried in this order",
+            description="the customer's servers, tried in this order: HOST:PORT,"
+            " lmtp:HOST:PORT, or NAME/mx for the hosts of an MX that is not us",
         ),
     ]
     hold_days: Annotated[
         int, Field(ge=1, le=30, description="how long mail waits for these servers, in all")
     ] = 7
     recipients: Annotated[
-        Literal["any", "listed"],
-        Field(description="`listed`: only addresses that have a document of the kind `recipient`"),
+        Literal["any", "listed", "probe"],
+        Field(
+            description="`listed`: only addresses that have a document of the kind `recipient`;"
+            " `probe`: those that the customer's server takes, which is asked for each"
+        ),
     ] = "any"
 
     _targets = field_validator("deliver_to")(_each_is_a_target)
@@ -100,7 +112,7 @@ class RecipientBody(_Body):
 
 
 class EngineBody(_Body):
-    """What an engine's silence leads to."""
+    """What an engine's silence leads to, and how old its definitions may be."""
 
     key_form = "the engine's name in the inventory"
     example_key = "clamav"
@@ -108,8 +120,21 @@ class EngineBody(_Body):
     removal = "the engine must answer, as one that nobody has weighed"
 
     required: Annotated[
-        bool, Field(description="its silence is weighed by the policy key `unavailable`")
+        bool,
+        Field(
+            description="its silence is weighed by the policy key `unavailable`,"
+            " its old definitions by `stale`"
+        ),
     ] = True
+    definitions_age_max_h: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=DEFINITIONS_AGE_H_MAX,
+            allow_inf_nan=False,
+            description="hours after which its definitions are stale; 0: never",
+        ),
+    ] = DEFINITIONS_AGE_H
 
 
 class FilterBody(_Body):
@@ -224,6 +249,63 @@ class ListBody(_Body):
         return not self.until_us or now_us < self.until_us
 
 
+class ThreatBody(_Body):
+    """What a threat of this name is, when an engine names it: no virus, but spam or nothing."""
+
+    key_form = "ENGINE/NAME: an engine's name or `*`, and a threat's name, in which `*` may stand"
+    example_key = "clamav/Sanesecurity.Phishing.*"
+    example = MappingProxyType({"action": "spam", "score": 8.0, "reason": "phishing, no program"})
+    removal = "the threat is a virus again"
+
+    action: Annotated[
+        Literal["ignore", "spam"],
+        Field(description="`ignore`: it is nothing, a false positive; `spam`: it adds points"),
+    ]
+    score: Annotated[
+        float,
+        Field(gt=0, le=100, allow_inf_nan=False, description="of `spam`: the points that it adds"),
+    ] = 10.0
+    reason: Annotated[str, Field(max_length=500, description="why; it stands beside the entry")] = (
+        ""
+    )
+    until_us: Annotated[
+        int,
+        Field(ge=0, description="when it ends, microseconds since 1970 UTC; 0: it stands for good"),
+        AfterValidator(_within_the_calendar),
+    ] = 0
+
+    def stands_at(self, now_us: int) -> bool:
+        """Say whether the entry has not ended; the time in microseconds since the epoch, UTC."""
+        return not self.until_us or now_us < self.until_us
+
+
+class YaraBody(_Body):
+    """YARA rules that every engine of the kind ``yara`` matches beside its own."""
+
+    key_form = "a name for the rules, which the verdict does not show"
+    example_key = "invoices"
+    example = MappingProxyType(
+        {
+            "source": 'rule Invoice { meta: threat = "Acme.Invoice" strings: $a = "pay at once"'
+            " condition: $a }",
+            "reason": "a wave of them since Monday",
+        }
+    )
+    removal = "these rules match no more"
+
+    source: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=YARA_SOURCE_LENGTH_MAX,
+            description="the text of a rule file, which has to compile",
+        ),
+    ]
+    reason: Annotated[str, Field(max_length=500, description="why; it stands beside the rules")] = (
+        ""
+    )
+
+
 class HoldBody(_Body):
     """What an operator ordered for the mail that is held for a domain.
 
@@ -240,7 +322,7 @@ class HoldBody(_Body):
     ] = None
     deliver_to: Annotated[
         tuple[str, ...],
-        Field(max_length=TARGETS_MAX, description="HOST:PORT, instead of the route's"),
+        Field(max_length=TARGETS_MAX, description="instead of the route's"),
     ] = ()
     bounce_before_us: Annotated[
         int,
@@ -266,29 +348,7 @@ Body = (
     | RuleBody
     | PolicyBody
     | ListBody
+    | ThreatBody
     | HoldBody
+    | YaraBody
 )
-
-
-def split_target(target: str) -> tuple[str, int]:
-    """Return host and port of a ``deliver_to`` entry such as ``mail.acme.example:25``.
-
-    An IPv6 address stands in brackets; without a port it is 25.
-
-    Raises:
-        ValueError: it is no such entry.
-    """
-    host, colon, port = target.rpartition(":")
-    if not colon or target.endswith("]"):
-        host, port = target, "25"
-    if not port.isdigit() or not 1 <= int(port) <= 65_535:
-        raise ValueError(f"{target!r} has no valid port; write HOST:PORT")
-    bare = host.removeprefix("[").removesuffix("]")
-    try:
-        return str(ipaddress.ip_address(bare)), int(port)
-    except ValueError:
-        pass
-    try:
-        return parse_domain(bare), int(port)
-    except AddressError as error:
-        raise ValueError(str(error)) from None

@@ -29,9 +29,12 @@ from common.preferences.bodies import (
     RecipientBody,
     RouteBody,
     RuleBody,
+    ThreatBody,
+    YaraBody,
 )
 from common.preferences.patterns import compile_pattern
 from common.preferences.scopes import Scope
+from common.preferences.threats import split_threat_key, threat_key
 
 BODY_BYTES_MAX = 65_536  # one document; a batch of many stays below gRPC's 4 MiB
 KEY_LENGTH_MAX = 600  # characters: a colour, a scope and a pattern of 254 each
@@ -49,7 +52,9 @@ class Kind(StrEnum):
     RULE = "rule"  # key: rule name
     POLICY = "policy"  # key: scope
     LIST = "list"  # key: COLOUR/SCOPE/PATTERN
+    THREAT = "threat"  # key: ENGINE/NAME
     HOLD = "hold"  # key: domain
+    YARA = "yara"  # key: a name for the rules
 
 
 class DocumentRefused(PeerError):
@@ -99,7 +104,9 @@ BODIES: dict[Kind, type[Body]] = {
     Kind.RULE: RuleBody,
     Kind.POLICY: PolicyBody,
     Kind.LIST: ListBody,
+    Kind.THREAT: ThreatBody,
     Kind.HOLD: HoldBody,
+    Kind.YARA: YaraBody,
 }
 
 
@@ -234,6 +241,8 @@ def canonical_key(kind: Kind, key: str) -> str:
         case Kind.LIST:
             colour, scope, pattern = split_list_key(key)
             return list_key(colour, scope, pattern)
+        case Kind.THREAT:
+            return threat_key(*split_threat_key(key))
         case _:
             if not key or not all(c.isalnum() or c in "-_." for c in key) or len(key) > 64:
                 raise ValueError("a name has 1 to 64 letters, digits, dots, dashes or underscores")

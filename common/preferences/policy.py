@@ -3,20 +3,22 @@
 Pure. Each key is declared once, as a field of ``Policy``: its type, its default, what it may hold
 and what that means. Reading a value, refusing one and the page ``docs/policy.md`` come from there.
 Source: docs/filters.md, *What is done*.
+
+Long because each key is declared in one place, and nowhere else.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Protocol
+
+from common.preferences.forms import Form, KeyChoice, Number, PolicyValue, Text
+from common.preferences.risky_types import ALL_TYPES, RiskyTypes, RiskyTypesForm
+from common.preferences.virus_rule import ANY, VirusRule, VirusRuleForm
 
 SUBJECT_TAG_LENGTH_MAX = 64  # characters; more would hide the subject
-NEVER = ("never", "none")  # how the command line writes that an optional number is none
-
-PolicyValue = StrEnum | float | str | None  # what a key holds once it was read
+ZERO_HOUR_MINUTES_MAX = 1440.0  # a sender is told of a delay after hours; a longer one is a loss
 
 
 class Action(StrEnum):
@@ -36,6 +38,7 @@ class TlsPolicy(StrEnum):
     OPPORTUNISTIC = "opportunistic"  # encrypted when offered, else in the clear
     REQUIRED = "required"  # never in the clear; who answers is not verified
     VERIFIED = "verified"  # and the certificate is valid for the host that was asked for
+    AUTO = "auto"  # as the receiving domain publishes: DANE, MTA-STS; else opportunistic
 
 
 class EightBit(StrEnum):
@@ -45,6 +48,29 @@ class EightBit(StrEnum):
     REFUSE = "refuse"  # 5.6.3 to the sender
 
 
+class DsnLanguage(StrEnum):
+    """In which language a sender is told what became of a message."""
+
+    ENGLISH = "en"
+    GERMAN = "de"
+    FRENCH = "fr"
+    SPANISH = "es"
+
+
+class DsnPolicy(StrEnum):
+    """What senders may ask to be told of, in NOTIFY and RET."""
+
+    OFFER = "offer"  # all that RFC 3461 has
+    FAILURE_ONLY = "failure-only"  # nothing of success, and no more than the header back
+
+
+class Unverified(StrEnum):
+    """What becomes of mail for a recipient of whom the customer's server says nothing now."""
+
+    ACCEPT = "accept"
+    DEFER = "defer"  # 450: the sender comes again
+
+
 class ScanMoment(StrEnum):
     """When a message is scanned."""
 
@@ -52,107 +78,17 @@ class ScanMoment(StrEnum):
     BEFORE = "before"  # it is answered, as far as the budget goes: a threat gets 550 5.7.1
 
 
-class Form(Protocol):
-    """What a policy key may hold."""
+class CloudScan(StrEnum):
+    """Whether the content of mail may leave the house to be scanned."""
 
-    def parse(self, name: str, value: object) -> PolicyValue:
-        """Return a value of JSON as the policy holds it.
-
-        Raises:
-            ValueError: it is not one of this form; says what would be.
-        """
-        ...
-
-    def read(self, name: str, text: str) -> float | str | None:
-        """Return what somebody typed as a value of JSON.
-
-        Raises:
-            ValueError: it is not one of this form; says what would be.
-        """
-        ...
-
-    @property
-    def described(self) -> str:
-        """What may stand there, for the documentation."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class KeyChoice:
-    """One word of several."""
-
-    choices: tuple[StrEnum, ...]
-
-    def parse(self, name: str, value: object) -> StrEnum:
-        for choice in self.choices:
-            if choice == value:
-                return choice
-        raise ValueError(f"{name} is one of {', '.join(self.choices)}, not {value!r}")
-
-    def read(self, name: str, text: str) -> str:
-        return str(self.parse(name, text))
-
-    @property
-    def described(self) -> str:
-        return ", ".join(f"`{choice}`" for choice in self.choices)
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A number with its bounds and its unit."""
-
-    low: float
-    high: float
-    unit: str
-    is_optional: bool = False  # it may be none, which means never, or no limit
-
-    def parse(self, name: str, value: object) -> float | None:
-        if value is None:
-            if self.is_optional:
-                return None
-            raise ValueError(f"{name} needs a number")
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if is_number and self.low <= value <= self.high:  # type: ignore[operator]
-            return float(value)  # type: ignore[arg-type]
-        raise ValueError(f"{name} is a number from {self.low:g} to {self.high:g}, not {value!r}")
-
-    def read(self, name: str, text: str) -> float | None:
-        if self.is_optional and text in NEVER:
-            return None
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan
-        return self.parse(name, number if math.isfinite(number) else text)
-
-    @property
-    def described(self) -> str:
-        return f"{self.low:g} to {self.high:g} {self.unit}{', or `none`' * self.is_optional}"
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Printable ASCII on one line."""
-
-    length_max: int
-
-    def parse(self, name: str, value: object) -> str:
-        if not isinstance(value, str) or len(value) > self.length_max:
-            raise ValueError(f"{name} is text of at most {self.length_max} characters")
-        if not value.isprintable() or not value.isascii():
-            raise ValueError(f"{name} holds printable ASCII only")
-        return value
-
-    def read(self, name: str, text: str) -> str:
-        return self.parse(name, text)
-
-    @property
-    def described(self) -> str:
-        return f"printable ASCII, at most {self.length_max} characters"
+    ALLOW = "allow"
+    DENY = "deny"
 
 
 _FINDING = KeyChoice((Action.DELIVER, Action.MARK, Action.QUARANTINE, Action.DROP, Action.REJECT))
+_STALE = KeyChoice((Action.DELIVER, Action.MARK, Action.QUARANTINE, Action.WAIT))
 _SILENCE = KeyChoice((Action.WAIT, Action.QUARANTINE, Action.MARK))
+_OPTIONAL_SILENCE = KeyChoice(_SILENCE.choices, is_optional=True)
 _SCORE = Number(-1e4, 1e4, "points")
 _OPTIONAL_SCORE = Number(-1e4, 1e4, "points", is_optional=True)
 
@@ -216,6 +152,24 @@ class Policy:
         default=Action.QUARANTINE,
         metadata=_key(_FINDING, "an engine named a threat", example="drop"),
     )
+    virus_rule: VirusRule = field(
+        default=ANY,
+        metadata=_key(
+            VirusRuleForm(),
+            "whose word makes a threat: any engine's, the majority's, or that of some by name",
+            example="engines:clamav,nod32",
+            name="virus.rule",
+        ),
+    )
+    virus_outvoted: Action = field(
+        default=Action.MARK,
+        metadata=_key(
+            _FINDING,
+            "an engine named a threat, and by `virus.rule` it is none",
+            example="quarantine",
+            name="virus.outvoted",
+        ),
+    )
     encrypted: Action = field(
         default=Action.MARK,
         metadata=_key(_FINDING, "a part could not be opened", example="quarantine"),
@@ -228,9 +182,53 @@ class Policy:
         default=Action.QUARANTINE,
         metadata=_key(_FINDING, "the scan could not be complete", example="mark"),
     )
+    archive_unreadable: Action = field(
+        default=Action.QUARANTINE,
+        metadata=_key(
+            _FINDING,
+            "an archive of a kind that no engine could open",
+            example="mark",
+            name="archive.unreadable",
+        ),
+    )
     unavailable: Action = field(
         default=Action.WAIT,
         metadata=_key(_SILENCE, "an engine that must answer does not", example="quarantine"),
+    )
+    unavailable_error: Action | None = field(
+        default=None,
+        metadata=_key(
+            _OPTIONAL_SILENCE,
+            "an engine that must answer says that it failed; none: as `unavailable`",
+            example="quarantine",
+            name="unavailable.error",
+        ),
+    )
+    unavailable_timeout: Action | None = field(
+        default=None,
+        metadata=_key(
+            _OPTIONAL_SILENCE,
+            "an engine that must answer is not done in its time; none: as `unavailable`",
+            example="quarantine",
+            name="unavailable.timeout",
+        ),
+    )
+    stale: Action = field(
+        default=Action.DELIVER,
+        metadata=_key(
+            _STALE,
+            "an engine that must answer, or all that read the mail, had stale definitions",
+            example="mark",
+        ),
+    )
+    engine_cloud: CloudScan = field(
+        default=CloudScan.DENY,
+        metadata=_key(
+            KeyChoice(tuple(CloudScan)),
+            "whether engines in somebody's cloud are shown the mail; all its recipients must allow",
+            example="allow",
+            name="engine.cloud",
+        ),
     )
     blacklist: Action = field(
         default=Action.QUARANTINE,
@@ -248,7 +246,7 @@ class Policy:
         default=TlsPolicy.OPPORTUNISTIC,
         metadata=_key(
             KeyChoice(tuple(TlsPolicy)),
-            "how mail leaves for a domain",
+            "how mail leaves for a domain; `auto`: as it publishes (DANE, MTA-STS)",
             example="required",
             is_of_domain=True,
         ),
@@ -262,6 +260,22 @@ class Policy:
             is_of_domain=True,
         ),
     )
+    dsn: DsnPolicy = field(
+        default=DsnPolicy.FAILURE_ONLY,
+        metadata=_key(
+            KeyChoice(tuple(DsnPolicy)),
+            "what strangers may ask to be told: all, or failure alone, with the header",
+            example="offer",
+        ),
+    )
+    unverified: Unverified = field(
+        default=Unverified.ACCEPT,
+        metadata=_key(
+            KeyChoice(tuple(Unverified)),
+            "where recipients are probed, mail for one whose server says nothing now",
+            example="defer",
+        ),
+    )
     notice_hours: float | None = field(
         default=None,
         metadata=_key(
@@ -269,6 +283,15 @@ class Policy:
             "hours after which a sender is told of a delay; none: never",
             example="4",
             is_of_domain=True,
+        ),
+    )
+    dsn_language: DsnLanguage = field(
+        default=DsnLanguage.ENGLISH,
+        metadata=_key(
+            KeyChoice(tuple(DsnLanguage)),
+            "the language of what a sender is told of mail that failed or is late",
+            example="de",
+            name="dsn.language",
         ),
     )
     drain_rate: float | None = field(
@@ -292,6 +315,23 @@ class Policy:
             Number(0.1, 120.0, "seconds"),
             "seconds that a sender waits for a scan before its answer",
             example="10",
+        ),
+    )
+    zero_hour: float | None = field(
+        default=None,
+        metadata=_key(
+            Number(1.0, ZERO_HOUR_MINUTES_MAX, "minutes", is_optional=True),
+            "minutes for which mail of risky types is kept, then scanned again; none: it is not",
+            example="30",
+        ),
+    )
+    zero_hour_types: RiskyTypes = field(
+        default=ALL_TYPES,
+        metadata=_key(
+            RiskyTypesForm(),
+            "the risky types that `zero_hour` is about",
+            example="program,script,shortcut",
+            name="zero_hour.types",
         ),
     )
     sources: Mapping[str, str] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from typing import Self
 
 from common.address import Domain, domain_of, fold
 from common.preferences.bodies import (
+    DEFINITIONS_AGE_H,
     EngineBody,
     FilterBody,
     HoldBody,
@@ -22,6 +23,8 @@ from common.preferences.bodies import (
     PolicyBody,
     RouteBody,
     RuleBody,
+    ThreatBody,
+    YaraBody,
 )
 from common.preferences.digest import EMPTY_DIGEST, changed, document_hash
 from common.preferences.documents import (
@@ -29,18 +32,20 @@ from common.preferences.documents import (
     CheckedDocument,
     Document,
     Kind,
-    ListColour,
     Position,
     check_document,
     split_list_key,
 )
+from common.preferences.list_search import Entries, ListSearch
 from common.preferences.policy import (
     DEFAULT_POLICY,
+    CloudScan,
     Policy,
     ScanMoment,
     resolve_policy,
 )
 from common.preferences.scopes import Scope, ScopeLevel
+from common.preferences.threats import NamedThreats
 
 ROUTES_MAX = 4_096  # kept ready, of a hundred thousand
 POLICIES_MAX = 4_096  # likewise; one for all recipients for whom the same scopes speak
@@ -55,23 +60,7 @@ class Route:
     deliver_to: tuple[str, ...]
     hold_days: int
     lists_recipients: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ListHit:
-    """The list entry that decided for a recipient."""
-
-    colour: ListColour
-    scope: str
-    pattern: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.colour} {self.scope} {self.pattern}"
-
-
-# pattern → colour → body, of one scope
-_Entries = dict[str, dict[ListColour, ListBody]]
+    probes_recipients: bool = False
 
 
 class Preferences:
@@ -85,6 +74,7 @@ class Preferences:
         "_prefixes",
         "_routes",
         "_rules",
+        "_threats",
         "digest",
         "position",
     )
@@ -96,7 +86,8 @@ class Preferences:
         self._routes: dict[str, Route] = {}  # those asked for last: a message asks many times
         self._policies: dict[tuple[str, ...], Policy] = {}  # by the scopes that say something
         self._rules: dict[str, RuleBody] | None = None  # sorted once: each message asks for them
-        self._lists: dict[str, _Entries] = {}
+        self._threats: NamedThreats | None = None  # likewise
+        self._lists: dict[str, Entries] = {}
         self._prefixes: dict[str, set[tuple[int, int]]] = {}  # scope → (IP version, prefix length)
         self._owned: set[str] = set()  # scopes whose entries no older revision shares
 
@@ -159,6 +150,7 @@ class Preferences:
             order.deliver_to or body.deliver_to,
             order.hold_days or body.hold_days,
             body.recipients == "listed",
+            body.recipients == "probe",
         )
         return route
 
@@ -220,12 +212,40 @@ class Preferences:
             for document in self._by_kind[Kind.POLICY].values()
         )
 
+    def has_zero_hour(self) -> bool:
+        """Say whether any policy keeps risky mail for later definitions; looks through all."""
+        return any(
+            document.body_as(PolicyBody).settings.get("zero_hour") is not None
+            for document in self._by_kind[Kind.POLICY].values()
+        )
+
+    def allows_cloud(self) -> bool:
+        """Say whether any policy lets content leave the house; looks through all policies."""
+        return any(
+            document.body_as(PolicyBody).settings.get("engine_cloud") is CloudScan.ALLOW
+            for document in self._by_kind[Kind.POLICY].values()
+        )
+
+    def yara_rules(self) -> tuple[tuple[str, str], ...]:
+        """Return the pushed YARA rules: pairs of a document's key and its text, by key."""
+        pushed = self._by_kind[Kind.YARA]
+        if not pushed:  # as nearly everywhere; it is asked for each message
+            return ()
+        return tuple((key, pushed[key].body_as(YaraBody).source) for key in sorted(pushed))
+
     def engine_is_required(self, name: str) -> bool:
         """Say whether an engine's silence is weighed by the policy key ``unavailable``."""
         document = self._by_kind[Kind.ENGINE].get(name)
         if document is None:
             return True  # what nobody has weighed must answer
         return document.body_as(EngineBody).required
+
+    def definitions_age_max_h(self, name: str) -> float:
+        """Return the hours after which an engine's definitions are stale; 0: never."""
+        document = self._by_kind[Kind.ENGINE].get(name)
+        if document is None:
+            return DEFINITIONS_AGE_H
+        return document.body_as(EngineBody).definitions_age_max_h
 
     def filters(self, kind: str) -> dict[str, FilterBody]:
         """Return the enabled filter documents of one kind by name, sorted."""
@@ -245,41 +265,25 @@ class Preferences:
             }
         return self._rules
 
-    def list_hit(
-        self, recipient: str, *, sender: str, client_address: str, now_us: int
-    ) -> ListHit | None:
-        """Return the list entry that decides for a recipient, or None.
+    def threats(self) -> NamedThreats:
+        """Return what is said of threats by their names."""
+        if self._threats is None:
+            self._threats = NamedThreats(
+                (key, document.body_as(ThreatBody))
+                for key, document in self._by_kind[Kind.THREAT].items()
+            )
+        return self._threats
 
-        The nearest scope that has an entry decides; inside it the most specific pattern does:
-        address, domain, ``.domain`` from the longest, network from the longest. White beats black
-        on the same pattern.
-        """
-        if not self._lists:
-            return None
-        for scope in reversed(self.scopes(recipient)):
-            entries = self._lists.get(str(scope))
-            if not entries:
-                continue
-            for pattern in self._patterns(str(scope), sender, client_address):
-                hit = _alive(entries.get(pattern), now_us)
-                if hit is not None:
-                    return ListHit(hit[0], str(scope), pattern, hit[1].reason)
-        return None
-
-    def _patterns(self, scope: str, sender: str, client_address: str) -> Iterable[str]:
-        if sender:
-            domain = domain_of(sender)
-            yield fold(sender)
-            yield domain
-            rest: str = domain
-            while rest:
-                yield f".{rest}"
-                rest = rest.partition(".")[2]
-        if client_address:
-            address = ipaddress.ip_address(client_address)
-            for version, length in sorted(self._prefixes.get(scope, ()), reverse=True):
-                if version == address.version:
-                    yield str(ipaddress.ip_network((address, length), strict=False))
+    def list_search(self, *, sender: str, client_address: str, now_us: int) -> ListSearch:
+        """Return what finds the list entry that decides for a recipient of a message."""
+        return ListSearch(
+            self._lists,
+            self._prefixes,
+            scopes=self.scopes,
+            sender=sender,
+            client_address=client_address,
+            now_us=now_us,
+        )
 
     def _copy(self) -> Self:
         made = type(self)()
@@ -326,22 +330,12 @@ class Preferences:
             known = self._prefixes.get(str(scope), set())
             self._prefixes[str(scope)] = known | {(network.version, network.prefixlen)}
 
-    def _own(self, scope: str) -> _Entries:
+    def _own(self, scope: str) -> Entries:
         """Return a scope's entries, copied once from the older revision that shares them."""
         if scope not in self._owned:
             self._lists[scope] = dict(self._lists.get(scope, {}))
             self._owned.add(scope)
         return self._lists[scope]
-
-
-def _alive(
-    colours: dict[ListColour, ListBody] | None, now_us: int
-) -> tuple[ListColour, ListBody] | None:
-    for colour in (ListColour.WHITE, ListColour.BLACK):
-        body = (colours or {}).get(colour)
-        if body is not None and body.stands_at(now_us):
-            return colour, body
-    return None
 
 
 _NO_ORDER = HoldBody()

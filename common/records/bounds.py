@@ -10,6 +10,7 @@ LABEL_LENGTH_MAX = 64  # characters: names of events, states, reasons' classes
 NAME_LENGTH_MAX = 320  # characters: an address with room for what is none
 LINE_LENGTH_MAX = 2_000  # characters: subjects, replies, reasons
 
+DIGESTS_MAX = 8  # of one message's risky parts
 VERDICTS_MAX = 64  # of one message; more engines and filters than any node runs
 
 NUMBER_MAX = (1 << 63) - 1  # what a column of both databases holds

@@ -6,14 +6,15 @@ Pure. The union is closed: a ``match`` over it ends in ``assert_never``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import get_args
 
+from common.frozen import dataclass
 from common.records.of_messages import (
     AcceptedRecord,
     AttemptedRecord,
     BounceMadeRecord,
     BounceWithheldRecord,
+    CondemnedRecord,
     DamagedRecord,
     DeferredRecord,
     EndedRecord,
@@ -33,15 +34,18 @@ from common.records.of_nodes import (
     NotAcceptingRecord,
     PreferencesAppliedRecord,
     PreferencesRefusedRecord,
+    RefusedRecord,
     SpoolDamagedRecord,
     StartedRecord,
     StoppedRecord,
+    TlsResultsRecord,
 )
 
 MessageRecord = (
     AcceptedRecord
     | RejectedRecord
     | ScannedRecord
+    | CondemnedRecord
     | WaitingRecord
     | JudgedRecord
     | AttemptedRecord
@@ -65,7 +69,9 @@ NodeRecord = (
     | PreferencesRefusedRecord
     | NotAcceptingRecord
     | AcceptingRecord
+    | TlsResultsRecord
     | GapRecord
+    | RefusedRecord
 )
 Record = MessageRecord | NodeRecord
 

@@ -6,10 +6,10 @@ Pure: the objects that stand in lists of a record, and the kinds of its fields b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from json.encoder import encode_basestring
 from typing import Annotated, Any
 
+from common.frozen import dataclass
 from common.records.bounds import (
     LABEL_LENGTH_MAX,
     LINE_LENGTH_MAX,
@@ -62,12 +62,17 @@ class ToldVerdict:
 
     by: Annotated[Label, "the engine or filter, as the settings name it"]
     outcome: Annotated[Label, "how it ended: see the glossary, *outcome of a verdict*"]
-    version: Annotated[Line, "of engine and definitions"]
+    version: Annotated[Line, "of the engine"]
+    definitions: Annotated[Line, "their version"]
+    definitions_us: Annotated[TimeUs, "when they were made, as they say; 0: they do not say"]
+    is_stale: Annotated[Flag, "whether they were older than they may be"]
     ms: Annotated[Number, "milliseconds that it took"]
     detail: Annotated[Line, "what else it said"]
     threats: Annotated[tuple[str, ...], texts(NAME_LENGTH_MAX), "names of what it found"]
     attempt: Annotated[Number, "which try this was, from 1"]
     tests: Annotated[tuple[ToldTest, ...], objects(ToldTest, items_max=1_000), "of a filter"]
+    died: Annotated[Flag, "the engine ended in the middle of this very message"]
+    unreadable: Annotated[tuple[str, ...], texts(NAME_LENGTH_MAX), "kinds of archives not opened"]
 
 
 AnyVerdict = Verdict | ToldVerdict

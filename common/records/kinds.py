@@ -7,12 +7,15 @@ nothing. A record is data from outside: it is never refused for its content, and
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from json.encoder import encode_basestring
 from typing import Any
 
+from common.frozen import dataclass
 from common.records.bounds import TIME_US_MAX, storable, whole_number
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,18 @@ def texts(length_max: int) -> RecordFieldKind:
         return tuple([storable(one, length_max=length_max) for one in told])
 
     return RecordFieldKind(write, read, f"list of texts, {length_max} characters each")
+
+
+def digests(items_max: int) -> RecordFieldKind:
+    """Return the kind of a list of SHA-256 digests; what is none is left out."""
+
+    def read(value: object) -> tuple[str, ...]:
+        told = value if isinstance(value, list) else []
+        good = [one for one in told if isinstance(one, str) and _SHA256.fullmatch(one)]
+        return tuple(dict.fromkeys(good[:items_max]))
+
+    write = texts(64).write
+    return RecordFieldKind(write, read, f"list of at most {items_max} SHA-256, hexadecimal")
 
 
 def counts(length_max: int) -> RecordFieldKind:

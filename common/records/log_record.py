@@ -6,7 +6,7 @@ of a shard's outbox. What it tells travels as one JSON object; ``read`` makes a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from common.frozen import dataclass
 
 FIELDS_BYTES_MAX = 65_536  # one record fits a frame of the link many times over
 

@@ -6,9 +6,10 @@ record names recipients, it speaks of those alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+from common.frozen import dataclass
+from common.records.bounds import DIGESTS_MAX
 from common.records.events import Event
 from common.records.items import (
     AttemptedRecipient,
@@ -27,9 +28,10 @@ from common.records.items import (
     moved_recipients,
     recipients,
 )
-from common.records.kinds import Key, LeftOutWhenEmpty
+from common.records.kinds import Key, LeftOutWhenEmpty, digests
 
 Addresses = Annotated[tuple[str, ...], addresses()]
+Digests = Annotated[tuple[str, ...], digests(DIGESTS_MAX)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +78,26 @@ class ScannedRecord:
     subject: Annotated[Line, "decoded"]
     message_id_header: Annotated[Line, Key("message_id"), "the header's Message-ID, with its `<>`"]
     verdicts: Annotated[Verdicts, "in the order of engines and filters"]
+    digests: Annotated[Digests, "of the risky parts of mail that is delivered"] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CondemnedRecord:
+    """An engine named a threat in this message: its content is one, wherever else it has been."""
+
+    event: ClassVar[Event] = Event.CONDEMNED
+    written_by: ClassVar[str] = "the spool, in the commit of a judgement; or a second look"
+
+    engine: Annotated[Label, "who named it, as the settings name it"]
+    threat: Annotated[Name, "its name"]
+    definitions: Annotated[Line, "the version of what the engine knows it by"]
+    digests: Annotated[Digests, "of the risky part, where the message has no more than one"] = ()
+    late: Annotated[Flag, "the message itself was delivered before"] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingRecord:
-    """An engine that must answer does not, or a message that was stopped is scanned again."""
+    """A message is scanned again: an engine is silent, its zero hour goes on, or it was stopped."""
 
     event: ClassVar[Event] = Event.WAITING
     written_by: ClassVar[str] = "the spool, in the commit that lets the message wait"
@@ -89,11 +106,17 @@ class WaitingRecord:
     next_us: Annotated[TimeUs, "when it is scanned again; 0: now"] = 0
     verdicts: Annotated[Verdicts, "of those that did answer"] = ()
     recipients: Annotated[Addresses, LeftOutWhenEmpty(), "who waits; none: all"] = ()
+    subject: Annotated[Line, LeftOutWhenEmpty(), "decoded; once a `scanned` has it, that one's"] = (
+        ""
+    )
+    message_id_header: Annotated[
+        Line, Key("message_id"), LeftOutWhenEmpty(), "the header's Message-ID, with its `<>`"
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedRecord:
-    """Every recipient has its disposition."""
+    """Recipients have their disposition: all of them, but for those that wait for an engine."""
 
     event: ClassVar[Event] = Event.JUDGED
     written_by: ClassVar[str] = "the spool, in the commit of a judgement"

@@ -6,13 +6,16 @@ Pure. They belong to no message; otherwise as in ``of_messages``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, ClassVar
 
-from common.records.bounds import LABEL_LENGTH_MAX, LINE_LENGTH_MAX
+from common.frozen import dataclass
+from common.records.bounds import LABEL_LENGTH_MAX, LINE_LENGTH_MAX, NAME_LENGTH_MAX
 from common.records.events import Event
-from common.records.items import Flag, Label, Line, Name, Number
+from common.records.items import Flag, Label, Line, Name, Number, TimeUs
 from common.records.kinds import Key, LeftOutWhenEmpty, counts, texts
+
+Sayings = Annotated[tuple[str, ...], texts(NAME_LENGTH_MAX)]  # what a client said, as it came
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,15 +115,56 @@ class AcceptingRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TlsResultsRecord:
+    """How many sessions with one host went one way, where a domain may publish how they must."""
+
+    event: ClassVar[Event] = Event.TLS_RESULTS
+    written_by: ClassVar[str] = "the worker, each hour, for each domain, host and result"
+
+    domain: Annotated[Name, "whose mail it was; empty: of those that were too many to tell apart"]
+    policy: Annotated[Label, "what held: `tlsa`, `sts` or `no-policy-found`"]
+    host: Annotated[Name, "the mail host; empty: none, or of those that were too many"]
+    result: Annotated[Label, "`success`, or a result type of RFC 8460 section 4.3"]
+    sessions: Annotated[Number, "since the record before, of this worker"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GapRecord:
     """Records are lost."""
 
     event: ClassVar[Event] = Event.GAP
     written_by: ClassVar[str] = (
         "the core in the place of each lost one; or the spool, one for all, when it mends its"
-        " database"
+        " database, or when its outbox is full: then in the place of the last one"
     )
 
     first: Annotated[Number, Key("from"), "sequence of the first lost one"]
     last: Annotated[Number, Key("to"), "sequence of the last"]
     reason: Annotated[Line, "why"]
+    records: Annotated[Number, LeftOutWhenEmpty(), "how many, where the spool let them go"] = 0
+    since_us: Annotated[TimeUs, LeftOutWhenEmpty(), "when the first of these was written"] = 0
+    until_us: Annotated[TimeUs, LeftOutWhenEmpty(), "when the last of these was written"] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedRecord:
+    """A client heard a reply of the class 4 or 5 before a message was taken from it, or was cut.
+
+    When many of one client network are refused for one reason, the first are told one by one, and
+    the others of the same while by one record.
+    """
+
+    event: ClassVar[Event] = Event.REFUSED
+    written_by: ClassVar[str] = "the worker, seconds later; a sum, when its while is over"
+
+    client: Annotated[
+        Name, "address of the client; in a sum the network, empty: of more networks than are told"
+    ]
+    helo: Annotated[Name, "what the client called itself; in a sum, the first of them"]
+    senders: Annotated[Sayings, "what stood in MAIL, as it came; in a sum, the first few"]
+    recipients: Annotated[Sayings, "what stood in RCPT, as it came; in a sum, the first few"]
+    command: Annotated[Label, "what was answered: `CONNECT`, a verb, `OTHER`"]
+    reason: Annotated[Label, "the class of the reason, a word of ours"]
+    reply: Annotated[Line, "what the client heard; empty: it was cut"]
+    refusals: Annotated[Number, "how many this record tells of"] = 1
+    since_us: Annotated[TimeUs, "of a sum, when the first of them was; 0: it is none"] = 0

@@ -67,7 +67,15 @@ def verdicts_as_told(fields: bytes) -> list[dict[str, Any]]:
 
 
 def _verdict_as_told(verdict: dict[str, Any]) -> dict[str, Any]:
-    shown = {"by": "", "outcome": "", "version": "", "ms": 0, "detail": ""}
+    shown = {
+        "by": "",
+        "outcome": "",
+        "version": "",
+        "definitions": "",
+        "definitions_us": 0,
+        "ms": 0,
+        "detail": "",
+    }
     text = json.dumps(verdict, separators=(",", ":"))
     return shown | (verdict if len(text) <= VERDICT_JSON_LENGTH_MAX else {})
 

@@ -20,6 +20,8 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _WRITERS = {cls: writer_of(cls) for cls in RECORDS}
 # Items of a list, characters of a text: texts go first, since a list may be of recipients.
 _CUTS = ((2_000, 400), (2_000, 80), (100, 400), (20, 100), (2, 50))
+# So many objects are too long even with the shortest texts, and each cut that is tried costs time.
+_OBJECTS_MAX = 1_000
 
 
 def written(record: Record) -> list[bytes]:
@@ -72,7 +74,8 @@ def encode_fields(fields: Mapping[str, Any]) -> bytes:
     encoded = _json(fields)
     if len(encoded) <= FIELDS_BYTES_MAX:
         return encoded
-    for items_max, length_max in _CUTS:
+    cuts = _CUTS if encoded.count(b"{") <= _OBJECTS_MAX else _CUTS[2:]
+    for items_max, length_max in cuts:
         shortened = {key: _cut(value, items_max, length_max) for key, value in fields.items()}
         encoded = _json(shortened | {"shortened": True})
         if len(encoded) <= FIELDS_BYTES_MAX:

@@ -5,9 +5,24 @@ Pure. The texts below the fields are those of docs/settings.md.
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Literal, Self
 
-from common.settings.values import Endpoint, FilePath, Name, Seconds, Settings
+from pydantic import Field, model_validator
+
+from common.settings.values import (
+    DomainOrNone,
+    Endpoint,
+    EndpointOrNone,
+    FilePath,
+    HttpBase,
+    HttpUrl,
+    IpAddress,
+    Name,
+    Seconds,
+    Settings,
+)
+
+SECOND_LOOK_HOURS = 24.0  # a mailing is over by then, and definitions have followed
 
 
 class NodeEntry(Settings):
@@ -17,6 +32,8 @@ class NodeEntry(Settings):
     """The node's name."""
     site: Name
     """The site that it belongs to."""
+    addresses: list[IpAddress] = Field(default_factory=list)
+    """Where it is reached, in the world and in the VPN: no route may lead there."""
 
 
 class TlsSettings(Settings):
@@ -28,6 +45,62 @@ class TlsSettings(Settings):
     """The private key of that certificate."""
     authority: FilePath
     """The certificate of the cluster's authority, which signs the nodes'."""
+
+
+class FreshclamSettings(Settings):
+    """How the core fetches ClamAV's definitions itself; empty lists: only what the others say."""
+
+    program: FilePath = "freshclam"
+    """The program, by name or path."""
+    mirrors: list[HttpBase] = Field(default=["https://database.clamav.net"], max_length=8)
+    """Where the official databases are, and their version in DNS; the next when one fails."""
+    private_mirrors: list[HttpBase] = Field(default_factory=list, max_length=8)
+    """Mirrors of your own, asked without DNS, instead of ``mirrors``."""
+    custom_urls: list[HttpUrl] = Field(default_factory=list, max_length=50)
+    """Databases of others, fetched beside the official ones."""
+    proxy: EndpointOrNone = ""
+    """The web proxy that leads there; empty: none."""
+    official: bool = True
+    """Whether the official databases are fetched at all."""
+    every_s: Seconds = Field(default=1800.0, ge=1.0)
+    """Between two looks; ClamAV asks for at most 50 a day."""
+
+
+class CoreDefinitionsSettings(Settings):
+    """Virus definitions: where they come from, how they are tried, who gets them."""
+
+    listen: EndpointOrNone = ""
+    """Where satellites fetch them, over HTTPS with the link's certificates; empty: nowhere."""
+    freshclam: FreshclamSettings | None = None
+    """Fetch ClamAV's definitions; left out: nothing is fetched."""
+    mirror: FilePath = ""
+    """A folder that somebody else fills, such as cvdupdate, instead of ``freshclam``."""
+    clamd: FilePath = "clamd"
+    """The program that each set is tried with, by name or path."""
+    gate: Literal["clamd", "none"] = "clamd"
+    """``none``: sets go out untried. Then one that is broken reaches the first site."""
+    samples: FilePath = ""
+    """A folder of harmless mail of your own, in which no set may find anything."""
+    memory_bytes: int = Field(default=6_442_450_944, ge=134_217_728, le=1_099_511_627_776)
+    """The address space of the trial; the official set takes two to three GiB."""
+    load_s: Seconds = 300.0
+    """A set that is not loaded after so long is refused."""
+    keep: int = Field(default=4, ge=2, le=100)
+    """How many sets stay on the disk, to go back to."""
+    turn_s: Seconds = 600.0
+    """A site that has not loaded a set after so long in its turn stops the roll-out."""
+    away_s: Seconds = 60.0
+    """A site that is not heard for so long is passed over; it has its turn when it is back."""
+    stale_s: Seconds = 259_200.0
+    """Definitions that were made longer ago are a problem in ``status``."""
+
+    @model_validator(mode="after")
+    def _come_from_one_place(self) -> Self:
+        if self.mirror and self.freshclam is not None:
+            raise ValueError(
+                "freshclam would write into the mirror, which somebody else fills; name one of them"
+            )
+        return self
 
 
 class CoreSettings(Settings):
@@ -42,6 +115,8 @@ class CoreSettings(Settings):
     grpc: Endpoint
     """Where the satellites' links are taken."""
     tls: TlsSettings
+    mail_domain: DomainOrNone = ""
+    """The nodes' names are below it: no route may lead there; empty: no name is known."""
     token_file: FilePath = "token"  # noqa: S105 - a file name
     """The bearer token of the API; its mode is 0600."""
     state: FilePath = "state"
@@ -53,5 +128,9 @@ class CoreSettings(Settings):
     """The documents that are taken in when the store is empty."""
     bookmark_s: Seconds = 5.0
     """Between two bookmarks on a quiet stream."""
+    second_look_hours: Annotated[float, Field(ge=0, le=168)] = SECOND_LOOK_HOURS
+    """For how long the risky parts of delivered mail are compared with what engines name a threat
+    of since, at any site; 0: not at all."""
     claim_wait_s: Seconds = 30.0
     """A release that no shard has claimed for so long goes to another one."""
+    definitions: CoreDefinitionsSettings = Field(default_factory=CoreDefinitionsSettings)

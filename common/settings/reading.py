@@ -6,7 +6,6 @@ complaint at once, each with its place: ``FILE:LINE:COLUMN: what; remedy``.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +13,23 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from common.errors import SettingsError
+from common.settings.yaml_tree import YamlFault, YamlValue, parse_yaml
 
 FILE_BYTES_MAX = 64 * 1024 * 1024  # an inventory of a hundred thousand domains is a tenth of it
-NODES_MAX = 1_000_000  # values of a file with aliases, each counted as what it stands for
 
 Path_ = Sequence[str | int]
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+# In the words of YAML, by the first word of a fault's type; the validator's own speak of Python.
+_EXPECTED = {
+    "bool": "input should be true or false",
+    "dict": "input should be a mapping",
+    "list": "input should be a list",
+    "model": "input should be a mapping",
+    "tuple": "input should be a list",
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,9 +50,10 @@ class Complaint:
 class Source:
     """A parsed YAML file that knows where each of its values stands."""
 
-    def __init__(self, file: str, tree: Any) -> None:
+    def __init__(self, file: str, root: YamlValue) -> None:
         self.file = file
-        self.tree = tree
+        self.tree: dict[str, Any] = root.value
+        self._root = root
 
     @classmethod
     def read(cls, path: Path) -> Source:
@@ -76,19 +82,14 @@ class Source:
         Steps that the tree does not have are passed over: a validator may add some of its own,
         such as the number of an item where the file has a single value.
         """
-        node, line, column = self.tree, 0, 0
+        node = self._root
         for step in path:
-            if isinstance(node, CommentedMap):
-                key = _key_of(node, step)
-                if key is not None:
-                    # What came in by a merge (<<: *anchor) has no place here: its mapping's does.
-                    with contextlib.suppress(KeyError):
-                        line, column = node.lc.key(key)
-                    node = node[key]
-            elif isinstance(node, CommentedSeq) and isinstance(step, int) and step < len(node):
-                line, column = node.lc.item(step)
-                node = node[step]
-        return line + 1, column + 1
+            match node.inside:
+                case dict() as keys if str(step) in keys:
+                    node = keys[str(step)]
+                case list() as items if isinstance(step, int) and step < len(items):
+                    node = items[step]
+        return node.line + 1, node.column + 1
 
 
 class Placed(Protocol):
@@ -101,59 +102,15 @@ class Placed(Protocol):
         ...
 
 
-def _key_of(node: CommentedMap, step: str | int) -> Any:
-    if step in node:
-        return step
-    # Keys are compared as text, since `plain` makes text of them: 127 and yes are keys as well.
-    return next((key for key in node if str(key) == str(step)), None)
-
-
-def _parse(file: str, text: str) -> Any:
-    yaml = YAML(typ="rt")
-    yaml.composer.warn_double_anchors = False  # YAML allows them, and a warning has no reader
+def _parse(file: str, text: str) -> YamlValue:
     try:
-        tree = yaml.load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-        problem = " ".join(str(error.problem or error.context or "not valid YAML").split())
-        raise SettingsError([f"{file}:{place}: {problem}; correct the YAML"]) from None
-    except RecursionError:
-        raise SettingsError([f"{file}:1:1: nested too deeply; write it flatter"]) from None
-    except (YAMLError, *_YAML_FAILURES) as error:
-        problem = " ".join(str(error).split()) or type(error).__name__
-        raise SettingsError([f"{file}:1:1: {problem}; correct the YAML"]) from None
-    if not isinstance(tree, CommentedMap):
+        root = parse_yaml(text)
+    except YamlFault as fault:
+        place = Complaint(file, fault.line + 1, fault.column + 1, fault.what, fault.remedy)
+        raise SettingsError([str(place)]) from None
+    if not isinstance(root.value, dict):
         raise SettingsError([f"{file}:1:1: not a mapping; write KEY: VALUE lines"])
-    if "*" in text and _unfolds_too_far(tree):
-        raise SettingsError([f"{file}:1:1: its aliases have no end; write out what they stand for"])
-    return tree
-
-
-# What the library lets through where it meets a key that is a mapping, a date that is none, …
-_YAML_FAILURES = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-)
-
-
-def _unfolds_too_far(tree: Any) -> bool:
-    """Say whether aliases make more of a tree than a file could hold: without an end, or nearly."""
-    waiting, seen = [tree], 0
-    while waiting:
-        node = waiting.pop()
-        seen += 1
-        if seen > NODES_MAX:
-            return True
-        if isinstance(node, dict):
-            waiting.extend(node.values())
-        elif isinstance(node, list):
-            waiting.extend(node)
-    return False
+    return root
 
 
 def validated(source: Source, model: type[ModelT]) -> ModelT:
@@ -163,7 +120,7 @@ def validated(source: Source, model: type[ModelT]) -> ModelT:
         SettingsError: with every complaint that the model has.
     """
     try:
-        return model.model_validate(plain(source.tree))
+        return model.model_validate(source.tree)
     except ValidationError as error:
         raise SettingsError(complaints_of(source, error)) from None
 
@@ -205,22 +162,14 @@ def what_and_remedy(item: ErrorDetails, *, below: Path_ = ()) -> tuple[str, str]
             message = str(item["ctx"]["error"])
             what, _, remedy = message.partition("; ")
             return f"{label}{what}", remedy or "correct the value"
-        case _:
-            return f"{label}{item['msg'].lower()}, not {item['input']!r:.80}", "correct the value"
-
-
-def plain(node: Any) -> Any:
-    """Return a YAML tree as ordinary dicts, lists and scalars."""
-    if isinstance(node, dict):
-        return {str(key): plain(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [plain(item) for item in node]
-    if isinstance(node, bool) or node is None:
-        return node
-    for kind in (int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
-    return node
+        case "too_long":
+            most, there = item["ctx"]["max_length"], item["ctx"]["actual_length"]
+            return f"{label}{most} may stand there, not {there}", "remove the others"
+        case "too_short" if item["input"] in ([], ()):
+            return f"{label}nothing stands there", "name one at least"
+        case kind:
+            said = _EXPECTED.get(kind.partition("_")[0], item["msg"].lower())
+            return f"{label}{said}, not {item['input']!r:.80}", "correct the value"
 
 
 def load(path: Path, model: type[ModelT]) -> ModelT:

@@ -7,15 +7,16 @@ docs/settings.md.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from common.settings.values import (
     Endpoint,
     FilePath,
     MailboxOrNone,
     Name,
+    Network,
     ResolverOrNone,
     Seconds,
     ServerOrNone,
@@ -23,9 +24,20 @@ from common.settings.values import (
     TargetOrNone,
 )
 
+MIB = 1024 * 1024
 WORKERS_MAX = 8  # per node; a spool shard and a set of streams each
 
 Kind = Annotated[str, Field(min_length=1, max_length=40)]
+
+
+class ClientSettings(Settings):
+    """What holds for clients of one network alone; of several networks the narrowest decides."""
+
+    network: Network
+    """Where they come from."""
+    bare_newlines: Literal["refuse", "normalise"] = "refuse"
+    """What becomes of a message with a bare CR, a bare LF or a NUL: 550, or LF is made CR LF, CR a
+    blank, and NUL goes; for devices that cannot do better."""
 
 
 class SmtpSettings(Settings):
@@ -37,6 +49,11 @@ class SmtpSettings(Settings):
     """The certificate for STARTTLS (TLS 1.2 and above); empty: STARTTLS is not offered."""
     key: FilePath = ""
     """The private key of that certificate."""
+    rsa_certificate: FilePath = ""
+    """A second one with a key of the other kind, RSA beside ECDSA: for clients that lack the one of
+    the first; empty: none."""
+    rsa_key: FilePath = ""
+    """The private key of the second certificate."""
     message_bytes_max: Annotated[int, Field(ge=65_536, le=1 << 30)] = 50 * 1024 * 1024
     """One message without dot-stuffing; announced as SIZE."""
     recipients_max: Annotated[int, Field(ge=100, le=1000)] = 1000
@@ -46,6 +63,8 @@ class SmtpSettings(Settings):
     """Connections as a whole: what memory and descriptors allow."""
     connections_per_network_max: Annotated[int, Field(ge=1)] = 250
     """Connections from one /24 or /64."""
+    connections_per_address_max: Annotated[int, Field(ge=1)] = 200
+    """Connections from one address."""
     commands_max: Annotated[int, Field(ge=10)] = 5000
     """Commands of one session; a full list of recipients fits."""
     errors_max: Annotated[int, Field(ge=1)] = 10
@@ -59,6 +78,16 @@ class SmtpSettings(Settings):
     """How long one session may last."""
     data_bytes_per_s_min: Annotated[int, Field(ge=0)] = 500
     """The rate of an upload; a slower sender holds a place for nothing."""
+    clients: list[ClientSettings] = Field(default_factory=list)
+
+    @field_validator("clients")
+    @classmethod
+    def _of_each_network_once(cls, clients: list[ClientSettings]) -> list[ClientSettings]:
+        networks = [one.network for one in clients]
+        for number, network in enumerate(networks):
+            if network in networks[:number]:
+                raise ValueError(f"the network {network} stands twice; remove one of the two")
+        return clients
 
 
 class CoreLink(Settings):
@@ -85,12 +114,68 @@ class EngineSettings(Settings):
     """A kind under the entry point group `borderscout.engines`; see engines.md."""
     address: ServerOrNone = ""
     """Where its server listens; empty: it has none."""
+    connect_timeout_s: Annotated[float, Field(gt=0, le=60, allow_inf_nan=False)] = 5.0
+    """How long its server may take to accept a connection."""
     timeout_s: Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)] = 60.0
-    """How long one message may take."""
+    """How long one try of a message may take."""
+    timeout_s_per_mib: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 0.0
+    """How much longer a try may take for each whole MiB of the message."""
+    tries: Annotated[int, Field(ge=1, le=5)] = 1
+    """How often it is asked about a message that it gives no answer on, before that waits."""
+    total_timeout_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 300.0
+    """How long all its tries of a message may take, with the pauses between them: 1 s after the
+    first, 2 s after the second, and so on."""
     bytes_max: Annotated[int, Field(ge=0)] = 0
     """Larger mail is not shown to it; 0: no such limit."""
+    cache: bool = True
+    """Whether `clean` and `infected` hold for other messages of exactly the same octets, for ten
+    minutes or until its version changes, where its kind goes by nothing but the octets."""
     options: dict[str, JsonValue] = Field(default_factory=dict)
     """What the kind may be told beside; see engines.md."""
+
+    def try_s(self, size: int) -> float:
+        """Return the seconds that one try of a message of ``size`` octets may take."""
+        return self.timeout_s + self.timeout_s_per_mib * (size // MIB)
+
+    def refuse_tries_beyond_total(self, size: int) -> None:
+        """Check that all tries of a message of ``size`` octets fit into the whole time.
+
+        Raises:
+            ValueError: they do not; says what would.
+        """
+        one_s, pauses_s = self.try_s(size), self.tries * (self.tries - 1) / 2
+        needed_s = self.tries * one_s + pauses_s
+        if needed_s > self.total_timeout_s:
+            raise ValueError(
+                f"engine {self.name}: tries {self.tries} of up to {one_s:g} s each, with pauses of "
+                f"{pauses_s:g} s, take {needed_s:g} s, and total_timeout_s is "
+                f"{self.total_timeout_s:g}; raise that, or lower timeout_s or tries"
+            )
+
+    @model_validator(mode="after")
+    def _tries_fit(self) -> Self:
+        self.refuse_tries_beyond_total(self.bytes_max)
+        return self
+
+
+class NodeDefinitionsSettings(Settings):
+    """Definitions that the node takes from the core, for an engine that reads them from a folder;
+    see definitions.md."""
+
+    family: Literal["clamav"] = "clamav"
+    """Whose definitions they are."""
+    engine: Name
+    """The name of the engine that loads them, of the kind `clamd`."""
+    folder: FilePath
+    """The folder that the engine reads (DatabaseDirectory in clamd.conf), in which the satellite's
+    user may write."""
+    address: TargetOrNone = ""
+    """Where the core serves them; empty: on the link's host, at the port that the core says."""
+    load_s: Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)] = 300.0
+    """How long the engine may take to load them; then the set before is put back."""
+    memory_factor: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 8.0
+    """Octets of memory for each octet of a set that must be free before it is loaded, since clamd
+    serves with the old one meanwhile; 0: nothing is asked, for `ConcurrentDatabaseReload no`."""
 
 
 class FilterSettings(Settings):
@@ -115,6 +200,10 @@ class DeliverySettings(Settings):
     """Connections to one destination, of one worker."""
     connect_timeout_s: Seconds = 30.0
     """How long a next hop may take to accept a connection."""
+    open_timeout_s: Seconds = 60.0
+    """How long all hosts of a destination together may take until one of them has greeted us and
+    is ready for mail. RFC 5321 section 4.5.3.2.1 would give each five minutes for its greeting;
+    mail that waits for one host has lost to the next one by then."""
     reply_timeout_s: Seconds = 300.0
     """How long it may take for a reply (RFC 5321 section 4.5.3.2)."""
     dot_timeout_s: Seconds = 600.0
@@ -126,7 +215,14 @@ class DeliverySettings(Settings):
     smarthost: TargetOrNone = ""
     """Takes our own bounces; empty: the MX of the sender's domain does."""
     notices_per_domain_hour_max: Annotated[int, Field(ge=1)] = 1000
-    """DSNs to one domain in an hour, of one worker: a bound for backscatter."""
+    """DSNs to one domain in an hour, of the node: a bound for backscatter."""
+    returned_bytes_per_domain_hour_max: Annotated[int, Field(ge=0)] = 4 * 1024 * 1024
+    """Octets of messages that go back whole (RET=FULL) to one domain in an hour, of the node; then
+    the header does."""
+    verified_s: Seconds = 43_200.0
+    """How long it is believed that a probed recipient exists."""
+    unverified_s: Seconds = 900.0
+    """How long it is believed that a probed recipient does not exist."""
     authorities: FilePath = ""
     """A PEM file of authorities that are trusted beside the system's where the policy says
     `tls=verified`; empty: the system's alone."""
@@ -149,6 +245,18 @@ class Limits(Settings):
     """The share of the control group's memory limit; 0: no limit."""
     held_share_max: Annotated[float, Field(gt=0, le=1)] = 0.5
     """The share of the disk that held mail may take."""
+    outbox_share_max: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """The share of the disk, without the reserve, that the log records of all workers may take
+    while the core does not; beyond it the oldest go, and a `gap` record says which."""
+
+
+class SecondLookSettings(Settings):
+    """What was delivered is scanned again with later definitions; see second-look.md."""
+
+    hours: Annotated[float, Field(ge=0, le=168, allow_inf_nan=False)] = 24.0
+    """For how long the octets of delivered mail with risky parts are kept, by each worker."""
+    bytes_max: Annotated[int, Field(ge=0, le=1 << 40)] = 0
+    """How many of them, the newest; 0: none, and delivered mail leaves nothing behind."""
 
 
 class SatelliteSettings(Settings):
@@ -174,13 +282,28 @@ class SatelliteSettings(Settings):
     core: CoreLink
     engines: list[EngineSettings] = Field(default_factory=list)
     filters: list[FilterSettings] = Field(default_factory=list)
+    definitions: Annotated[list[NodeDefinitionsSettings], Field(max_length=1)] = Field(
+        default_factory=list
+    )
     postmaster: MailboxOrNone = ""
     """Gets mail for postmaster; empty: the quarantine does."""
     resolver: ResolverOrNone = ""
-    """A validating resolver; empty: the system's."""
+    """A validating resolver, best on the node: what it marks as validated is believed. Empty: the
+    system's, believed if resolv.conf says `options trust-ad`."""
     delivery: DeliverySettings = DeliverySettings()
     limits: Limits = Limits()
+    second_look: SecondLookSettings = SecondLookSettings()
     disk_reserve_bytes: Annotated[int, Field(ge=0)] = 256 * 1024 * 1024
     """Free space on the disk of the shards; below it, mail gets 452 4.3.1."""
+    mail_log: bool = True
+    """Whether the node's own log has a line for each message that ended, and for refusals, with
+    addresses."""
     waiting_retry_s: Seconds = 15.0
     """Between two tries of an engine that does not answer."""
+
+    @model_validator(mode="after")
+    def _tries_of_the_largest_mail_fit(self) -> Self:
+        for engine in self.engines:
+            most = self.smtp.message_bytes_max
+            engine.refuse_tries_beyond_total(min(engine.bytes_max or most, most))
+        return self

@@ -13,10 +13,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from common.address import AddressError, parse_address
-from common.preferences.bodies import split_target
+from common.address import AddressError, parse_address, parse_domain
+from common.preferences.deliver_to import parse_deliver_to, split_target
 
 _ENDPOINT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+):(?P<port>[0-9]{1,5})", re.ASCII)
+_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}/[!#$%&'()*+,./:;=?@A-Za-z0-9_~-]{1,1500}")
+_BASE = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}/?")
+DELIVER_TO_REMEDY = "write HOST:PORT, such as mail.acme.example:25, lmtp:HOST:PORT or NAME/mx"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # a DNS label, a folder, a word in a command
 
 
@@ -37,6 +40,19 @@ def _checked_endpoint(text: str) -> str:
     return text
 
 
+def _checked_url(text: str) -> str:
+    """Accept a URL that may stand in a line of another program's settings."""
+    if not _URL.fullmatch(text):
+        raise ValueError(f"{text[:80]!r} is no URL; write http://HOST/PATH or https://HOST/PATH")
+    return text
+
+
+def _checked_base(text: str) -> str:
+    if not _BASE.fullmatch(text):
+        raise ValueError(f"{text[:80]!r} is no mirror; write http://HOST:PORT or https://HOST")
+    return text.rstrip("/")
+
+
 def _checked_name(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise ValueError(
@@ -47,6 +63,15 @@ def _checked_name(text: str) -> str:
 
 def _checked_target(text: str) -> str:
     _check_target(text, remedy="write HOST:PORT, such as mail.acme.example:25")
+    return text
+
+
+def _checked_deliver_to(text: str) -> str:
+    try:
+        parse_deliver_to(text)
+    except ValueError as error:
+        what, _, remedy = str(error).partition("; ")
+        raise ValueError(f"{what}; {remedy or DELIVER_TO_REMEDY}") from None
     return text
 
 
@@ -97,6 +122,27 @@ def _checked_path(text: str) -> str:
     return text
 
 
+def _checked_network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        remedy = "write ADDRESS/LENGTH, such as 192.0.2.0/24"
+        raise ValueError(f"{text[:80]!r} is no network: {error}; {remedy}") from None
+
+
+def _checked_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError(
+            f"{text[:80]!r} is no IP address; write one such as 192.0.2.10 or 2001:db8::10"
+        ) from None
+
+
+def _checked_domain(text: str) -> str:
+    return str(parse_domain(text))
+
+
 def _or_none(check: Callable[[str], str]) -> Callable[[str], str]:
     """Return a check that lets an empty text be: it says that there is none."""
 
@@ -112,13 +158,28 @@ def _written(form: str) -> object:
 
 
 Endpoint = Annotated[str, AfterValidator(_checked_endpoint), _written("HOST:PORT")]
+EndpointOrNone = Annotated[str, AfterValidator(_or_none(_checked_endpoint)), _written("HOST:PORT")]
+HttpBase = Annotated[str, AfterValidator(_checked_base), _written("http(s)://HOST[:PORT]")]
+HttpUrl = Annotated[str, AfterValidator(_checked_url), _written("a URL of http or https")]
 Name = Annotated[str, AfterValidator(_checked_name), _written("one word of a-z, 0-9 and -")]
 Target = Annotated[str, AfterValidator(_checked_target), _written("HOST:PORT")]
+DeliverTo = Annotated[
+    str,
+    AfterValidator(_checked_deliver_to),
+    _written("HOST:PORT, lmtp:HOST:PORT or NAME/mx"),
+]
 Server = Annotated[str, AfterValidator(_checked_server), _written("HOST:PORT or unix:/PATH")]
 Resolver = Annotated[str, AfterValidator(_checked_resolver), _written("ADDRESS:PORT")]
 Mailbox = Annotated[str, AfterValidator(_checked_mailbox), _written("an address")]
+IpAddress = Annotated[str, AfterValidator(_checked_address), _written("an IP address")]
+DomainOrNone = Annotated[str, AfterValidator(_or_none(_checked_domain)), _written("a domain")]
+Network = Annotated[str, AfterValidator(_checked_network), _written("ADDRESS/LENGTH")]
 
-# The same where nothing may be meant: the empty text.
+DeliverToOrNone = Annotated[
+    str,
+    AfterValidator(_or_none(_checked_deliver_to)),
+    _written("HOST:PORT or lmtp:HOST:PORT"),
+]
 TargetOrNone = Annotated[str, AfterValidator(_or_none(_checked_target)), _written("HOST:PORT")]
 ServerOrNone = Annotated[
     str, AfterValidator(_or_none(_checked_server)), _written("HOST:PORT or unix:/PATH")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from common.definitions import FAMILY
 from common.errors import PeerError
 from common.ids import is_ulid
 from common.preferences.digest import DIGEST_BYTES
@@ -24,6 +25,8 @@ PROBLEMS_MAX = 20
 REACHED_MAX = 500
 DESTINATION_LENGTH_MAX = 300  # characters of a domain, or of HOST:PORT of a smart host
 STATES_MAX = 64
+FAMILIES_MAX = 16  # of definitions
+PORT_MAX = 65_535
 
 
 class WireError(PeerError):
@@ -96,6 +99,28 @@ def destination(value: str) -> str:
     if not value:
         raise WireError("a destination without a name")
     return text(value, length_max=DESTINATION_LENGTH_MAX)
+
+
+def family(value: str) -> str:
+    """Return the name of a family of definitions, which may name a folder.
+
+    Raises:
+        WireError: it is none.
+    """
+    if FAMILY.fullmatch(value) is None:
+        raise WireError(f"{value[:40]!r} is no family of definitions")
+    return value
+
+
+def port(value: int) -> int:
+    """Return the number of a TCP port, or 0.
+
+    Raises:
+        WireError: it is none.
+    """
+    if not 0 <= value <= PORT_MAX:
+        raise WireError(f"{value} is no port")
+    return value
 
 
 def address(value: str) -> str:

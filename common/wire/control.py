@@ -14,6 +14,7 @@ from common.identity import SHARDS_MAX
 from common.reports import NodeReport
 from common.wire import bounds
 from common.wire.bounds import NAME_LENGTH_MAX, TEXT_LENGTH_MAX, WireError
+from common.wire.definitions import offer_from_wire, offer_to_wire
 from common.wire.fields import fields_from_wire, fields_to_wire
 from common.wire.positions import identity_from_wire, identity_to_wire
 from common.wire.reports import report_from_wire, report_to_wire
@@ -77,6 +78,8 @@ def control_response_to_wire(
             return control.ControlResponse(flush=control.FlushCommand(destination=destination))
         case link.Hint(destination=destination):
             return control.ControlResponse(hint=control.HintCommand(destination=destination))
+        case link.DefinitionsOffer():
+            return control.ControlResponse(definitions=offer_to_wire(response))
         case _:
             assert_never(response)
 
@@ -101,6 +104,8 @@ def control_response_from_wire(message: control.ControlResponse) -> link.Control
             return link.Flush(bounds.text(message.flush.destination))
         case "hint":
             return link.Hint(bounds.destination(message.hint.destination))
+        case "definitions":
+            return offer_from_wire(message.definitions)
         case _:
             return link.Unreadable(reason="a command that only a later version knows")
 

@@ -12,6 +12,7 @@ from common.wire import bounds
 from common.wire.bounds import (
     DESTINATION_LENGTH_MAX,
     ENGINES_MAX,
+    FAMILIES_MAX,
     HOLDS_MAX,
     NAME_LENGTH_MAX,
     PROBLEMS_MAX,
@@ -19,6 +20,7 @@ from common.wire.bounds import (
     STATES_MAX,
     TEXT_LENGTH_MAX,
 )
+from common.wire.definitions import definitions_from_wire, definitions_to_wire
 from common.wire.positions import position_from_wire, position_to_wire
 
 
@@ -40,6 +42,8 @@ def report_to_wire(report: NodeReport) -> control.Report:
                 answering=engine.answering,
                 version=engine.version[:TEXT_LENGTH_MAX],
                 detail=engine.detail[:TEXT_LENGTH_MAX],
+                definitions=engine.definitions[:TEXT_LENGTH_MAX],
+                definitions_us=engine.definitions_us,
             )
             for engine in report.engines[:ENGINES_MAX]
         ],
@@ -57,6 +61,7 @@ def report_to_wire(report: NodeReport) -> control.Report:
             for hold in report.holds[:HOLDS_MAX]
         ],
         reached=[name[:DESTINATION_LENGTH_MAX] for name in report.reached[:REACHED_MAX]],
+        definitions=[definitions_to_wire(d) for d in report.definitions[:FAMILIES_MAX]],
     )
     if report.refused is not None:
         message.refused.CopyFrom(
@@ -72,7 +77,7 @@ def report_to_wire(report: NodeReport) -> control.Report:
 
 def _problems(report: NodeReport) -> list[str]:
     """Return what an operator should know, first of all that this report does not hold all."""
-    cut = len(report.holds) - HOLDS_MAX
+    cut = report.holds_untold + max(0, len(report.holds) - HOLDS_MAX)
     notes = [f"{cut} destinations are away beyond the {HOLDS_MAX} that are told of"]
     found = [*(notes if cut > 0 else ()), *report.problems]
     return [problem[:TEXT_LENGTH_MAX] for problem in found[:PROBLEMS_MAX]]
@@ -89,6 +94,7 @@ def report_from_wire(message: control.Report) -> NodeReport:
     bounds.at_most(len(message.spool), STATES_MAX, "states")
     bounds.at_most(len(message.problems), PROBLEMS_MAX, "problems")
     bounds.at_most(len(message.reached), REACHED_MAX, "destinations reached")
+    bounds.at_most(len(message.definitions), FAMILIES_MAX, "families of definitions")
     refused = None
     if message.HasField("refused"):
         refused = PreferenceProblem(
@@ -111,6 +117,8 @@ def report_from_wire(message: control.Report) -> NodeReport:
                 answering=engine.answering,
                 version=bounds.text(engine.version),
                 detail=bounds.text(engine.detail),
+                definitions=bounds.text(engine.definitions),
+                definitions_us=bounds.moment(engine.definitions_us),
             )
             for engine in message.engines
         ),
@@ -134,4 +142,5 @@ def report_from_wire(message: control.Report) -> NodeReport:
         oldest_us=bounds.number(message.oldest_us),
         problems=tuple(bounds.text(problem) for problem in message.problems),
         reached=tuple(bounds.destination(name) for name in message.reached),
+        definitions=tuple(definitions_from_wire(family) for family in message.definitions),
     )

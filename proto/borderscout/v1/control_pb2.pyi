@@ -115,6 +115,7 @@ class Report(_message.Message):
     OLDEST_US_FIELD_NUMBER: _builtins.int
     PROBLEMS_FIELD_NUMBER: _builtins.int
     REACHED_FIELD_NUMBER: _builtins.int
+    DEFINITIONS_FIELD_NUMBER: _builtins.int
     time_us: _builtins.int
     outbox_records: _builtins.int
     """not yet acknowledged"""
@@ -145,6 +146,10 @@ class Report(_message.Message):
     def reached(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """destinations whose servers answered a short while ago"""
 
+    @_builtins.property
+    def definitions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DefinitionsReport]:
+        """one for each family that an engine here loads"""
+
     def __init__(
         self,
         *,
@@ -161,10 +166,11 @@ class Report(_message.Message):
         oldest_us: _builtins.int = ...,
         problems: _abc.Iterable[_builtins.str] | None = ...,
         reached: _abc.Iterable[_builtins.str] | None = ...,
+        definitions: _abc.Iterable[Global___DefinitionsReport] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "refused", b"refused"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepting", b"accepting", "applied", b"applied", "engines", b"engines", "holds", b"holds", "not_accepting_reason", b"not_accepting_reason", "oldest_us", b"oldest_us", "outbox_quarantine", b"outbox_quarantine", "outbox_records", b"outbox_records", "problems", b"problems", "reached", b"reached", "refused", b"refused", "spool", b"spool", "time_us", b"time_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepting", b"accepting", "applied", b"applied", "definitions", b"definitions", "engines", b"engines", "holds", b"holds", "not_accepting_reason", b"not_accepting_reason", "oldest_us", b"oldest_us", "outbox_quarantine", b"outbox_quarantine", "outbox_records", b"outbox_records", "problems", b"problems", "reached", b"reached", "refused", b"refused", "spool", b"spool", "time_us", b"time_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -206,10 +212,16 @@ class EngineReport(_message.Message):
     ANSWERING_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
+    DEFINITIONS_FIELD_NUMBER: _builtins.int
+    DEFINITIONS_US_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     answering: _builtins.bool
     version: _builtins.str
     detail: _builtins.str
+    definitions: _builtins.str
+    """their version"""
+    definitions_us: _builtins.int
+    """when they were made; 0 where the engine does not say"""
     def __init__(
         self,
         *,
@@ -217,14 +229,62 @@ class EngineReport(_message.Message):
         answering: _builtins.bool = ...,
         version: _builtins.str = ...,
         detail: _builtins.str = ...,
+        definitions: _builtins.str = ...,
+        definitions_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answering", b"answering", "detail", b"detail", "name", b"name", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answering", b"answering", "definitions", b"definitions", "definitions_us", b"definitions_us", "detail", b"detail", "name", b"name", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EngineReport: _TypeAlias = EngineReport  # noqa: Y015
+
+@_typing.final
+class DefinitionsReport(_message.Message):
+    """How far a shard's node has come with a family of definitions that it gets from the core."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAMILY_FIELD_NUMBER: _builtins.int
+    SERIAL_FIELD_NUMBER: _builtins.int
+    OFFERED_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    MADE_US_FIELD_NUMBER: _builtins.int
+    family: _builtins.str
+    """"clamav" """
+    serial: _builtins.int
+    """in use; 0: none of the core's"""
+    offered: _builtins.int
+    """that it last heard of; 0: none"""
+    state: _builtins.str
+    """current, fetching, waiting (fetched and checked), loading or failed"""
+    detail: _builtins.str
+    """why it failed, or what it waits for"""
+    version: _builtins.str
+    """of what is in use, as the engine says it"""
+    made_us: _builtins.int
+    """when what is in use was made; 0: unknown"""
+    def __init__(
+        self,
+        *,
+        family: _builtins.str = ...,
+        serial: _builtins.int = ...,
+        offered: _builtins.int = ...,
+        state: _builtins.str = ...,
+        detail: _builtins.str = ...,
+        version: _builtins.str = ...,
+        made_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "family", b"family", "made_us", b"made_us", "offered", b"offered", "serial", b"serial", "state", b"state", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DefinitionsReport: _TypeAlias = DefinitionsReport  # noqa: Y015
 
 @_typing.final
 class HoldReport(_message.Message):
@@ -280,6 +340,7 @@ class ControlResponse(_message.Message):
     RELEASE_FIELD_NUMBER: _builtins.int
     FLUSH_FIELD_NUMBER: _builtins.int
     HINT_FIELD_NUMBER: _builtins.int
+    DEFINITIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome: ...
     @_builtins.property
@@ -288,6 +349,8 @@ class ControlResponse(_message.Message):
     def flush(self) -> Global___FlushCommand: ...
     @_builtins.property
     def hint(self) -> Global___HintCommand: ...
+    @_builtins.property
+    def definitions(self) -> Global___DefinitionsCommand: ...
     def __init__(
         self,
         *,
@@ -295,12 +358,13 @@ class ControlResponse(_message.Message):
         release: Global___ReleaseCommand | None = ...,
         flush: Global___FlushCommand | None = ...,
         hint: Global___HintCommand | None = ...,
+        definitions: Global___DefinitionsCommand | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["flush", b"flush", "hint", b"hint", "message", b"message", "release", b"release", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["definitions", b"definitions", "flush", b"flush", "hint", b"hint", "message", b"message", "release", b"release", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flush", b"flush", "hint", b"hint", "message", b"message", "release", b"release", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definitions", b"definitions", "flush", b"flush", "hint", b"hint", "message", b"message", "release", b"release", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "release", "flush", "hint"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "release", "flush", "hint", "definitions"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -399,6 +463,47 @@ class HintCommand(_message.Message):
 Global___HintCommand: _TypeAlias = HintCommand  # noqa: Y015
 
 @_typing.final
+class DefinitionsCommand(_message.Message):
+    """Which set of definitions is to be used, told after each welcome and whenever it changes. The set
+    may be fetched at once, at https://CORE:port/definitions/v1/FAMILY/SERIAL/manifest.json and the
+    files that it names beside it, with the certificate that the link is spoken with; the core's host
+    is that of the link. It is loaded only when `may_load` was said of this serial: one site at a
+    time. A serial below the one in use is a roll-back, and as good as a new one.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAMILY_FIELD_NUMBER: _builtins.int
+    SERIAL_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    MAY_LOAD_FIELD_NUMBER: _builtins.int
+    PORT_FIELD_NUMBER: _builtins.int
+    family: _builtins.str
+    """"clamav" """
+    serial: _builtins.int
+    sha256: _builtins.bytes
+    """of the manifest's octets"""
+    may_load: _builtins.bool
+    port: _builtins.int
+    """of the core's door for definitions; 0: as the node's settings say"""
+    def __init__(
+        self,
+        *,
+        family: _builtins.str = ...,
+        serial: _builtins.int = ...,
+        sha256: _builtins.bytes = ...,
+        may_load: _builtins.bool = ...,
+        port: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["family", b"family", "may_load", b"may_load", "port", b"port", "serial", b"serial", "sha256", b"sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DefinitionsCommand: _TypeAlias = DefinitionsCommand  # noqa: Y015
+
+@_typing.final
 class ClaimRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -437,6 +542,7 @@ class ClaimResponse(_message.Message):
     SKIP_FIELD_NUMBER: _builtins.int
     EIGHT_BIT_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
+    KEPT_FOR_FIELD_NUMBER: _builtins.int
     granted: _builtins.bool
     reason: _builtins.str
     """when not granted"""
@@ -449,6 +555,8 @@ class ClaimResponse(_message.Message):
     skip: _builtins.int
     eight_bit: _builtins.bool
     subject: _builtins.str
+    kept_for: _builtins.str
+    """the class of the reason for which it was quarantined"""
     @_builtins.property
     def recipients(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -466,10 +574,11 @@ class ClaimResponse(_message.Message):
         skip: _builtins.int = ...,
         eight_bit: _builtins.bool = ...,
         subject: _builtins.str = ...,
+        kept_for: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["eight_bit", b"eight_bit", "granted", b"granted", "head", b"head", "message_id", b"message_id", "reason", b"reason", "recipients", b"recipients", "sender", b"sender", "sha256", b"sha256", "size", b"size", "skip", b"skip", "smtputf8", b"smtputf8", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["eight_bit", b"eight_bit", "granted", b"granted", "head", b"head", "kept_for", b"kept_for", "message_id", b"message_id", "reason", b"reason", "recipients", b"recipients", "sender", b"sender", "sha256", b"sha256", "size", b"size", "skip", b"skip", "smtputf8", b"smtputf8", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
