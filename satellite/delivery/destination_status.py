@@ -23,10 +23,18 @@ class DestinationStatus:
     hold_days: int
     hold: Hold | None  # None: it is not away
     probe_in_s: float | None  # until its server is asked again; None: no probe is planned
+    longest_wait_s: float  # no try is planned later
 
 
 def status_of(
-    address: str, origin: Origin, *, preferences: Preferences, own: Own, lanes: Lanes, now_s: float
+    address: str,
+    origin: Origin,
+    *,
+    preferences: Preferences,
+    own: Own,
+    lanes: Lanes,
+    now_s: float,
+    longest_wait_s: float,
 ) -> DestinationStatus:
     """Return how it is with the mail for a recipient.
 
@@ -37,6 +45,7 @@ def status_of(
         own: who we are.
         lanes: what waits for which destination.
         now_s: monotonic time.
+        longest_wait_s: of the schedule.
     """
     leg = leg_of(address, origin, preferences=preferences, own=own)
     probe_s = lanes.next_probe_s(leg.destination)
@@ -46,4 +55,5 @@ def status_of(
         hold_days=leg.hold_days,
         hold=lanes.hold_of(leg.destination),
         probe_in_s=None if probe_s is None else max(0.0, probe_s - now_s),
+        longest_wait_s=longest_wait_s,
     )

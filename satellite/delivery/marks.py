@@ -33,8 +33,12 @@ class HoldMarks:
         self._wanted: dict[str, Hold | None] = {}
 
     def read(self) -> dict[str, Hold]:
-        """Return the holds of the time before a restart, by mark."""
-        return {mark.destination: Hold(mark.since_us, mark.reason) for mark in self._spool.holds()}
+        """Return the holds of the time before a restart, by mark; none began later than now."""
+        now_us = self._clock.now_us()  # which may have been set back
+        return {
+            mark.destination: Hold(min(mark.since_us, now_us), mark.reason)
+            for mark in self._spool.holds()
+        }
 
     def want(self, changes: Mapping[str, Hold | None]) -> None:
         """Take in what changed; None: the hold is over."""

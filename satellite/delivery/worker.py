@@ -3,46 +3,57 @@
 Touches the spool, next hops and the clock. The one task of the room: it gives each message its turn
 and waits for the next one. Nothing here is lost with the process: what is in the lanes is in the
 spool, and start-up offers it again.
+
+Long because every part of the room is put together here, once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from common.address import domain_of
 from common.clock import Clock
-from common.ids import ULID_RANDOM_BYTES, MessageId, ulid, ulid_ms
+from common.ids import ULID_RANDOM_BYTES, MessageId, ulid
+from common.records import TlsResultsRecord
 from common.settings.satellite import SatelliteSettings
-from common.settings.values import split_endpoint
-from common.tasks import keep_running, spawn
+from common.tasks import keep_running, spawn, spawn_beside
+from satellite.delivery.connecting import next_hops_of
 from satellite.delivery.decisions.hold import HoldInfo
 from satellite.delivery.decisions.route_cache import RouteCache
-from satellite.delivery.decisions.routing import Destination, Own
-from satellite.delivery.decisions.schedule import SPREAD_SHARE, Schedule
+from satellite.delivery.decisions.routing import Destination
+from satellite.delivery.decisions.schedule import Schedule
 from satellite.delivery.decisions.terms import Terms, terms_of
 from satellite.delivery.destination_status import DestinationStatus, status_of
 from satellite.delivery.dsn.allowance import Allowance
 from satellite.delivery.dsn.status_part import Reporter
-from satellite.delivery.hop.connections import Connections
-from satellite.delivery.hop.lookup import DnsMxResolver, MxResolver
-from satellite.delivery.hop.protection import Protection
-from satellite.delivery.hop.session import Deadlines
+from satellite.delivery.hop.lookup import MxResolver
+from satellite.delivery.learned_offers import LearnedOffers
 from satellite.delivery.marks import HoldMarks
+from satellite.delivery.own import own_of
 from satellite.delivery.placing import Placing
 from satellite.delivery.queue.entries import QueueEntry, Turn
 from satellite.delivery.queue.lanes import Lanes
+from satellite.delivery.queue.places import PlaceKind, Places
+from satellite.delivery.queue.promises import Promises
+from satellite.delivery.slow_servers import SlowServers
+from satellite.delivery.stopping import DeliveryStops
 from satellite.delivery.turns.attempt import Attempt
 from satellite.delivery.turns.context import FAULT_PAUSE_S, DeliverySpool, TurnContext
 from satellite.delivery.turns.giving_back import GivenBack, give_back
 from satellite.delivery.turns.metrics import Metrics
 from satellite.delivery.turns.without_server import TurnWithoutServer
+from satellite.delivery.verification import RecipientVerification
+from satellite.loop_round import LoopRound
+from satellite.overload import descriptors
 from satellite.spool.model.messages import Origin, Stored
 
-ACTIVE_MAX = 500  # turns at once of one worker, for file descriptors
-ACTIVE_SHARED_MAX = 400  # beyond it only destinations that have none get one: nobody waits behind
+STARTED_MAX = 25  # turns begun in one pass, so that others get the loop
 TERMS_MAX = 10_000  # destinations whose terms are remembered
 CLOSE_S = 5.0  # for transactions that are under way; SIGTERM ends within 20 s
 _SECOND_US = 1_000_000
@@ -55,9 +66,15 @@ class Delivery:
         spool: the shard's store.
         settings: the node's.
         clock: every wait goes through it.
-        resolver: DNS; the settings' or the system's when left out.
+        resolver: MX and addresses, without what domains publish of TLS; left out: the settings' DNS
+            or the system's, for all of it.
         registry: where metrics go.
         randomness: gives that many random octets, for ids and jitter.
+        folder: where what was learned of next hops is kept; None: it is learned anew.
+        loop_round: whose rounds of the event loop they are; None: nobody else's.
+
+    Attributes:
+        offers, verification: what servers offered last, and say of single recipients.
 
     Raises:
         SettingsError: the smart host or the file of authorities is none.
@@ -72,6 +89,8 @@ class Delivery:
         resolver: MxResolver | None = None,
         registry: CollectorRegistry | None = None,
         randomness: Callable[[int], bytes] = secrets.token_bytes,
+        folder: Path | None = None,
+        loop_round: LoopRound | None = None,
     ) -> None:
         delivery = settings.delivery
         self._spool = spool
@@ -79,53 +98,80 @@ class Delivery:
         self._randomness = randomness
         self._terms: dict[Destination, Terms] = {}
         self._lanes = Lanes(most=delivery.connections_per_destination_max, terms=self._terms_of)
-        self._own = _own(settings)
+        self._woken = asyncio.Event()
+        self._places = Places(descriptors.for_next_hops(descriptors.limit()))
+        self.offers = LearnedOffers(folder, clock.now_us, destination_of=self._destination_of)
+        self._own = own_of(settings)
         self._routes = RouteCache(self._own)
         self._marks = HoldMarks(spool, clock)
         self._lanes.remember(self._marks.read())
         self._preferences = spool.preferences
+        self._promises = Promises()
+        schedule = Schedule(
+            first_wait_s=delivery.first_wait_s, longest_wait_s=delivery.longest_wait_s
+        )
         self._placing = Placing(
             spool,
             self._lanes,
             clock,
             routes=self._routes,
-            longest_wait_s=delivery.longest_wait_s * (1.0 + SPREAD_SHARE),
+            promises=self._promises,
+            longest_wait_s=schedule.planned_s_max,
         )
-        metrics = Metrics(registry, lanes=self._lanes)
-        self._connections = Connections(
-            hostname=settings.hostname,
-            own=self._own,
-            deadlines=Deadlines(
-                connect_s=delivery.connect_timeout_s,
-                reply_s=delivery.reply_timeout_s,
-                dot_s=delivery.dot_timeout_s,
-            ),
-            idle_max=delivery.connections_per_destination_max,
-            protection=Protection(delivery.authorities),
-            resolver=resolver or _resolver(settings),
+        self._stopping = DeliveryStops(spool, self._lanes, self._placing, routes=self._routes)
+        metrics = Metrics(
+            registry,
+            lanes=self._lanes,
+            places=self._places,
+            silent=lambda: len(self._connections.silent),
+        )
+        next_hops = next_hops_of(
+            settings,
+            self._own,
+            resolver=resolver,
+            count_lookup=metrics.count_lookup,
             clock=clock,
             spread=self._spread,
+            greets_again=self._lanes.greets_again,
         )
-        self._woken = asyncio.Event()
+        self._published = next_hops.published
+        self._connections = next_hops.connections(idle_max=delivery.connections_per_destination_max)
+        wake = self._woken.set
+        self._slow = SlowServers(self._lanes, self._places, self._connections, clock, wake=wake)
+        self.verification = RecipientVerification(
+            next_hops.connections(idle_max=0),
+            delivery,
+            clock,
+            destination_of=self._destination_of,
+            is_away=self.is_away,
+            terms=self._terms_of,
+        )
         self._context = TurnContext(
             spool=spool,
             connections=self._connections,
             lanes=self._lanes,
+            places=self._places,
+            open_s=delivery.open_timeout_s,
             clock=clock,
+            loop_round=loop_round or LoopRound(clock),
             routes=self._routes,
-            schedule=Schedule(
-                first_wait_s=delivery.first_wait_s, longest_wait_s=delivery.longest_wait_s
+            schedule=schedule,
+            allowance=Allowance(
+                delivery.notices_per_domain_hour_max,
+                bytes_per_hour=delivery.returned_bytes_per_domain_hour_max,
+                workers=settings.workers,
             ),
-            allowance=Allowance(delivery.notices_per_domain_hour_max),
             reporter=Reporter(hostname=settings.hostname, mail_domain=settings.mail_domain),
             metrics=metrics,
             spread=self._spread,
             new_id=self._new_id,
             offer=self.offer,
             terms=self._terms_of,
-            wake=self._woken.set,
+            wake=wake,
+            learn=self.offers.note,
         )
         self._turns: set[asyncio.Task[None]] = set()
+        self._attempts: dict[QueueEntry, Attempt] = {}
         self._alarm: tuple[float, asyncio.Task[None]] | None = None
         self._marking: asyncio.Task[None] | None = None
         self._is_closing = False
@@ -139,39 +185,52 @@ class Delivery:
         self._placing.offer(message)
         self._woken.set()
 
-    def starts_at_once(self, address: str) -> bool:
-        """Say whether mail for a recipient would be sent as soon as it is judged.
+    def starts_at_once(self, message: MessageId, address: str) -> bool:
+        """Say whether a message would be sent to a recipient as soon as it is judged.
 
-        Then its sending mark is written with the judgement, which saves a commit. When it does
-        not start after all, a crash counts it as possibly delivered without need, and no more.
+        Then its sending mark is written with the judgement, which saves a commit. Such a turn is
+        promised, so that no more marks are given than there are turns. When it does not start
+        after all, a crash counts it as possibly delivered without need, and no more.
         """
-        leg = self._routes.leg(address, Origin.SMTP, self._spool.preferences)
-        if self._placing.is_behind or len(self._turns) >= ACTIVE_SHARED_MAX:
+        destination = self._routes.leg(address, Origin.SMTP, self._spool.preferences).destination
+        promised = self._promises.given(destination, now_s=self._clock.monotonic_s())
+        if message in promised:
+            return True
+        before = len(promised) + self._placing.unpromised
+        if not self._lanes.is_free(destination, promised=before):
             return False
-        return self._lanes.is_free(leg.destination)
+        kind = PlaceKind.ANSWERING if destination in self._lanes.answering else PlaceKind.ASKING
+        if not self._places.has_room(kind, is_first=False, promised=len(self._promises)):
+            return False
+        self._promises.give(destination, message, now_s=self._clock.monotonic_s())
+        return True
 
     def flush(self, destination: str = "") -> None:
         """Try again now, for one destination (a domain) or for all."""
         self._lanes.flush(destination)
         self._woken.set()
 
-    def stopped(self, message: MessageId) -> None:
-        """Look at a message anew: an operator has stopped it, or some of its recipients.
-
-        What is stopped must not count as held, nor be the message that finds a server back.
-        """
-        self._lanes.withdraw(message)
-        self.offer(message)
+    async def freeze(self, message: MessageId, numbers: Collection[int], *, reason: str) -> bool:
+        """Stop recipients of a message whose turn has not begun; return whether there are any."""
+        is_stopped = await self._stopping.freeze(message, numbers, reason=reason)
+        self._woken.set()
+        return is_stopped
 
     def hurry(self, message: MessageId) -> bool:
         """Try one message now; False when it waits for nothing here."""
-        is_here = self._lanes.hurry(message)
+        stored = self._spool.message(message)
+        is_here = stored is not None and self._lanes.hurry(message, self._routes.ways(stored))
         self._woken.set()
         return is_here
 
     async def give_back(self, message: MessageId, *, reason: str = "") -> GivenBack | None:
         """Send what is frozen or damaged of a message back to its sender; see ``give_back``."""
         return await give_back(self._context, message, reason=reason)
+
+    def is_one_domain(self, destination: str) -> bool:
+        """Say whether a destination is that of one domain's recipients and of nobody else's."""
+        is_of_postmaster = destination == domain_of(self._own.postmaster)
+        return ":" not in destination and not is_of_postmaster
 
     def destination_of(self, address: str, origin: Origin) -> str:
         """Return the name of the destination of a recipient's mail."""
@@ -187,6 +246,7 @@ class Delivery:
             own=self._own,
             lanes=self._lanes,
             now_s=self._clock.monotonic_s(),
+            longest_wait_s=self._placing.longest_wait_s,
         )
 
     def hint(self, destination: str) -> None:
@@ -197,6 +257,10 @@ class Delivery:
         self._lanes.hint(destination, now_s=self._clock.monotonic_s())
         self._woken.set()
 
+    def take_tls_results(self) -> tuple[TlsResultsRecord, ...]:
+        """Return how sessions went, since the last call, with domains that may publish a policy."""
+        return self._published.take_records()
+
     def reached(self) -> tuple[str, ...]:
         """Return destinations whose servers answered since the last call, at most 500."""
         return self._lanes.take_reached()
@@ -206,23 +270,13 @@ class Delivery:
         self._woken.set()
 
     def holds(self) -> list[HoldInfo]:
-        """Return the destinations that are away and have mail, by name."""
+        """Return the destinations that are away and have mail, by name, the first thousand."""
         now_us, now_s = self._clock.now_us(), self._clock.monotonic_s()
-        found = [
-            HoldInfo(
-                customer=held.customer,
-                destination=held.destination.name,
-                since_us=held.hold.since_us,
-                reason=held.hold.reason,
-                messages=held.messages,
-                bytes=held.bytes,
-                oldest_us=ulid_ms(held.oldest.id) * 1000,
-                expires_us=now_us
-                + max(0, round((held.oldest.born_s + held.hold_s - now_s) * _SECOND_US)),
-            )
-            for held in self._lanes.held()
-        ]
-        return sorted(found, key=lambda info: info.destination)
+        return [held.info(now_us=now_us, now_s=now_s) for held in self._lanes.held()]
+
+    def away(self) -> int:
+        """Return how many destinations are away and have mail."""
+        return self._lanes.held_in_all().destinations
 
     def is_idle(self) -> bool:
         """Say whether nothing is under way, and nothing is on its way into a lane."""
@@ -230,31 +284,24 @@ class Delivery:
 
     def held_bytes(self) -> int:
         """Return the octets of mail whose destination is away."""
-        return sum(held.bytes for held in self._lanes.held())
+        return self._lanes.held_in_all().bytes
 
     def is_away(self, address: str) -> bool:
         """Say whether mail for a recipient would be held now."""
-        leg = self._routes.leg(address, Origin.SMTP, self._spool.preferences)
-        return self._lanes.hold_of(leg.destination) is not None
+        return self._lanes.hold_of(self._destination_of(address)) is not None
 
     async def run(self) -> None:
-        """Deliver until ``close``; may be started again after a fault."""
+        """Deliver until ``close``."""
         async with asyncio.TaskGroup() as group:
+            name = "delivery.published"
+            fetched = keep_running(self._published.run, name=name, clock=self._clock)
+            fetching = spawn(group, fetched, name=name)
             try:
-                while not self._is_closing:
-                    self._woken.clear()
-                    self._review()
-                    self._placing.place()
-                    self._start_turns(group)
-                    self._write_marks(group)
-                    for session in self._connections.overdue():
-                        spawn(group, session.quit(), name="delivery.quit")
-                    self._set_alarm(group)
-                    if self._placing.has_more:
-                        await asyncio.sleep(0)  # others have their turn of the loop
-                    else:
-                        await self._woken.wait()
+                # A fault between turns must cut none of them: some have said their final dot.
+                work = partial(self._take_turns, group)
+                await keep_running(work, name="delivery.taking", clock=self._clock)
             finally:
+                fetching.cancel()
                 self._cancel_alarm()
                 if self._marking is not None:
                     self._marking.cancel()
@@ -271,15 +318,36 @@ class Delivery:
             for task in late:
                 task.cancel()
         await asyncio.gather(*(session.quit() for session in self._connections.close()))
+        await self.offers.save()
 
     # ---- inside
 
-    def _review(self) -> None:
-        if self._preferences is self._spool.preferences:
-            return
-        self._preferences = self._spool.preferences
-        self._terms.clear()
-        self._lanes.review()
+    async def _take_turns(self, group: asyncio.TaskGroup) -> None:
+        while not self._is_closing:
+            self._woken.clear()
+            is_sweeping = self._review()
+            self._placing.place()
+            self._slow.look_after(self._attempts)
+            has_more = self._start_turns(group) or self._placing.has_more
+            self._slow.ask_hosts(group)
+            self._write_marks(group)
+            for session in self._connections.overdue():
+                spawn_beside(group, session.quit(), name="delivery.quit")
+            if has_more or is_sweeping:
+                await asyncio.sleep(0)  # others have their turn of the loop
+            else:
+                self._set_alarm(group)
+                await self._woken.wait()
+
+    def _destination_of(self, address: str) -> Destination:
+        return self._routes.leg(address, Origin.SMTP, self._spool.preferences).destination
+
+    def _review(self) -> bool:
+        if self._preferences is not self._spool.preferences:
+            self._preferences = self._spool.preferences
+            self._terms.clear()
+            self._lanes.review()
+        return self._lanes.sweep_some()
 
     def _terms_of(self, destination: Destination) -> Terms:
         terms = self._terms.get(destination)
@@ -296,12 +364,13 @@ class Delivery:
             return
         self._marks.want(changes)
         if self._marking is None or self._marking.done():
-            self._marking = spawn(group, self._marks.write(), name="delivery.marks")
+            self._marking = spawn_beside(group, self._marks.write(), name="delivery.marks")
 
-    def _start_turns(self, group: asyncio.TaskGroup) -> None:
+    def _start_turns(self, group: asyncio.TaskGroup) -> bool:
+        """Begin turns; return whether there may be more at once."""
         now_s = self._clock.monotonic_s()
-        while len(self._turns) < ACTIVE_MAX:
-            entry = self._lanes.take(now_s=now_s, idle_only=len(self._turns) >= ACTIVE_SHARED_MAX)
+        for _ in range(STARTED_MAX):
+            entry = self._lanes.take(now_s=now_s, places=self._places)
             if entry is None:
                 break
             turn = self._turn(entry, self._placing.fresh(entry.id))
@@ -309,23 +378,31 @@ class Delivery:
             self._turns.add(task)
             task.add_done_callback(self._turns.discard)
         self._placing.end_pass()
+        return entry is not None or self._lanes.is_behind
 
     async def _turn(self, entry: QueueEntry, fresh: Stored | None) -> None:
         kind = TurnWithoutServer if entry.turn is Turn.WITHOUT_SERVER else Attempt
         work = kind(entry, self._context, fresh=fresh)
+        if isinstance(work, Attempt):
+            self._attempts[entry] = work
         try:
             await keep_running(
                 work.run, name="delivery.turn", clock=self._clock, pause_s=FAULT_PAUSE_S
             )
         finally:
+            self._attempts.pop(entry, None)
+            self._places.end(entry)
             if self._lanes.done(entry, is_unfinished=work.is_unfinished):
                 self._placing.again(entry)
             self._woken.set()
 
     def _set_alarm(self, group: asyncio.TaskGroup) -> None:
-        is_full = len(self._turns) >= ACTIVE_MAX  # then the end of a turn wakes us
-        lanes_due_s = None if is_full else self._lanes.next_due_s()
-        dues = (lanes_due_s, self._connections.next_overdue_s())
+        dues = [
+            self._lanes.next_due_s(),
+            self._connections.next_overdue_s(),
+            self._slow.next_s(),
+            self._placing.next_s(),
+        ]
         due_s = min((due for due in dues if due is not None), default=None)
         if due_s is None:
             return
@@ -354,19 +431,3 @@ class Delivery:
         return MessageId(
             ulid(now_us=self._clock.now_us(), randomness=self._randomness(ULID_RANDOM_BYTES))
         )
-
-
-def _own(settings: SatelliteSettings) -> Own:
-    return Own(
-        mail_domain=settings.mail_domain.lower(),
-        hostname=settings.hostname.lower(),
-        addresses=frozenset(split_endpoint(listen)[0] for listen in settings.smtp.listen),
-        postmaster=settings.postmaster,
-        smarthost=settings.delivery.smarthost,
-    )
-
-
-def _resolver(settings: SatelliteSettings) -> MxResolver:
-    return (
-        DnsMxResolver(*split_endpoint(settings.resolver)) if settings.resolver else DnsMxResolver()
-    )

@@ -9,10 +9,10 @@ Source: RFC 5321 sections 4.2.1 and 4.5.3.1.10, RFC 3463, RFC 7504.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from common.envelope import Notify
+from common.frozen import dataclass
 from common.states import State
 from satellite.delivery.decisions.notices import wants
 from satellite.delivery.decisions.reply import HopReply
@@ -21,6 +21,9 @@ from satellite.spool.model.messages import Recipient, Settled
 
 STATUS_EXPIRED = "4.4.7"  # RFC 3463: delivery time expired
 STATUS_UNREACHABLE = "4.4.1"  # no answer from host
+STATUS_NOT_LOOKED_UP = "4.4.3"  # directory server failure
+STATUS_LOOP = "4.4.6"  # routing loop detected; a route may be put right
+STATUS_FAULT = "4.3.0"  # other or undefined mail system status
 STATUS_DELAYED = "4.0.0"  # put off, for a reason that has no code
 DIAGNOSTIC_LENGTH_MAX = 600  # characters
 _SECOND_US = 1_000_000
@@ -102,15 +105,39 @@ def _is_final(stage: Stage, reply: HopReply) -> bool:
         return False  # code and enhanced code disagree: the milder one loses no mail
     if reply.code == 530:
         return False  # it wants TLS or a login: a matter between hosts, not of this message
-    # Too many recipients, said the old way: RFC 5321 section 4.5.3.1.10.
-    too_many = stage is Stage.RCPT and reply.code == 552 and reply.enhanced in ("", "5.5.3")
-    return not too_many
+    return not (stage is Stage.RCPT and _is_one_too_many(reply))
 
 
 def said_too_many(answer: RecipientResult) -> bool:
     """Say whether a recipient was one too many for a transaction that took others."""
     reply = answer.reply
-    return answer.stage is Stage.RCPT and reply is not None and reply.code in (452, 552)
+    if answer.stage is not Stage.RCPT or reply is None:
+        return False
+    return reply.code == 452 or _is_one_too_many(reply)
+
+
+def _is_one_too_many(reply: HopReply) -> bool:
+    """Say whether a reply to RCPT is of too many recipients, in whichever way that is said.
+
+    552 is the old way (RFC 5321 section 4.5.3.1.10), 451 4.5.3 OpenSMTPD's, 550 5.5.3 Exchange's.
+    """
+    return reply.enhanced.endswith(".5.3") or (reply.code == 552 and not reply.enhanced)
+
+
+def for_another_host(answers: Sequence[RecipientResult]) -> tuple[int, ...]:
+    """Return the places of recipients that another host of the destination may take now.
+
+    Put off, or given up before the dot: RFC 5321 section 5.1 wants two hosts tried at least. Never
+    one that may be delivered, nor one too many for a host that took others.
+    """
+    others_went = any(answer.ending is Ending.DELIVERED for answer in answers)
+    return tuple(
+        number
+        for number, answer in enumerate(answers)
+        if answer.ending is Ending.LATER
+        and not answer.possibly_delivered
+        and not (others_went and said_too_many(answer))
+    )
 
 
 class DsnAction(StrEnum):
@@ -247,7 +274,11 @@ def _next_us(
         return 0
     if others_went and said_too_many(answer):
         return at.now_us  # the rest goes in the next transaction: RFC 5321 section 4.5.3.1.10
-    wait_s = at.schedule.wait_s(failures=recipient.attempts + 1, spread=at.spread)
+    wait_s = at.schedule.wait_s(
+        failures=recipient.attempts + 1,
+        spread=at.spread,
+        is_ambiguous=answer.possibly_delivered,
+    )
     return at.now_us + int(wait_s * _SECOND_US)
 
 

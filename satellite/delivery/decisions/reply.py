@@ -9,10 +9,10 @@ Source: RFC 5321 section 4.2; RFC 2034 and RFC 3463 for enhanced status codes.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
 from common.errors import PeerError
+from common.frozen import dataclass
 from common.verdict import printable
 
 LINE_BYTES_MAX = 2048  # RFC 5321 section 4.5.3.1.5 allows 512; servers say more

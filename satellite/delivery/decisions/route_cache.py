@@ -7,8 +7,8 @@ most mail is for recipients that had mail before. Other preferences are other wa
 from __future__ import annotations
 
 from common.preferences import Preferences
-from satellite.delivery.decisions.routing import Leg, Own, leg_of
-from satellite.spool.model.messages import Origin
+from satellite.delivery.decisions.routing import Destination, Leg, Own, leg_of, ways_of
+from satellite.spool.model.messages import Origin, Stored
 
 WAYS_MAX = 4096  # remembered; strangers choose the addresses
 
@@ -38,3 +38,11 @@ class RouteCache:
                 self._legs.clear()
             self._legs[key] = leg
         return leg
+
+    def ways(self, stored: Stored) -> frozenset[Destination]:
+        """Return every destination that a message can have, under whatever preferences."""
+        return frozenset(
+            way
+            for one in stored.recipients
+            for way in ways_of(one.address, stored.origin, own=self._own)
+        )

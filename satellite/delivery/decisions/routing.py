@@ -10,23 +10,25 @@ Source: RFC 5321 section 5.1 (MX, implicit MX, loops), RFC 7505 (null MX), RFC 3
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import replace
 from enum import StrEnum
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
-from common.address import domain_of
+from common.address import domain_of, literal_address
+from common.frozen import dataclass
 from common.preferences import Policy, Preferences
-from common.preferences.bodies import split_target
-from common.preferences.policy import DEFAULT_POLICY
+from common.preferences.deliver_to import Target, parse_deliver_to, split_target
+from common.preferences.policy import DEFAULT_POLICY, TlsPolicy
 from satellite.delivery.decisions.hold import HOLD_DAYS_DEFAULT
-from satellite.delivery.decisions.outcome import RecipientResult, Stage
+from satellite.delivery.decisions.outcome import STATUS_NOT_LOOKED_UP, RecipientResult, Stage
+from satellite.names.answer import Lookup, LookupResult
 from satellite.spool.model.messages import Origin
 
 EXCHANGES_MAX = 10  # MX hosts that are tried; a domain may publish hundreds
-ADDRESSES_MAX = 8  # of one host
 
-RecordT = TypeVar("RecordT")
+
+_TO_STRANGERS = replace(DEFAULT_POLICY, tls=TlsPolicy.AUTO)
 
 
 class Via(StrEnum):
@@ -62,17 +64,6 @@ class Leg:
     hold_days: int
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A host of a destination, by name or address."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Own:
     """Who we are, so that mail never comes back to us, and what settings say of our own mail."""
@@ -80,30 +71,30 @@ class Own:
     mail_domain: str
     hostname: str
     addresses: frozenset[str] = frozenset()
+    listeners: frozenset[tuple[str, int]] = frozenset()  # addresses and ports
     postmaster: str = ""
     smarthost: str = ""
+
+    def is_us(self, target: Target, name: str) -> bool:
+        """Say whether a host that calls itself by a name is this cluster, so that mail comes back.
+
+        A smart host may well be named below our mail domain; it is not us unless it is this node.
+        """
+        if self.smarthost and target == Target(*split_target(self.smarthost)):
+            return name.lower() == self.hostname
+        return self.is_host(name)
+
+    def listens_at(self, address: str, port: int) -> bool:
+        """Say whether an address and port are where this node takes mail itself."""
+        if (address, port) in self.listeners:
+            return True
+        wildcard = "::" if ":" in address else "0.0.0.0"  # noqa: S104 - compared, not bound
+        return ipaddress.ip_address(address).is_loopback and (wildcard, port) in self.listeners
 
     def is_host(self, host: str) -> bool:
         """Say whether a host is one of this cluster's: its nodes are named below mail_domain."""
         name = host.lower().removesuffix(".")
         return name in (self.hostname, self.mail_domain) or name.endswith(f".{self.mail_domain}")
-
-
-class LookupResult(StrEnum):
-    """How a DNS lookup ended."""
-
-    RECORDS = "records"
-    NOTHING = "the name has no such record"
-    NO_NAME = "there is no such name"
-    FAILED = "the lookup failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Lookup(Generic[RecordT]):
-    """The answer of one DNS lookup."""
-
-    found: LookupResult
-    records: tuple[RecordT, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -134,6 +125,20 @@ def leg_of(address: str, origin: Origin, *, preferences: Preferences, own: Own) 
     return _by_route(address, preferences)
 
 
+def ways_of(address: str, origin: Origin, *, own: Own) -> tuple[Destination, ...]:
+    """Return every destination that mail for a recipient can have, whatever the preferences are.
+
+    So mail is found that was put into its lane before they changed.
+    """
+    ways = [Destination(Via.ROUTE, domain_of(address))]
+    if origin is Origin.BOUNCE:
+        ways.append(_outwards(address, own).destination)
+    if own.postmaster and is_postmaster(address):
+        ways.append(Destination(Via.ROUTE, domain_of(own.postmaster)))
+        ways.append(_outwards(own.postmaster, own).destination)
+    return tuple(ways)
+
+
 def is_postmaster(address: str) -> bool:
     """Say whether mail is for a postmaster, RFC 5321 section 4.5.1."""
     return (address.rpartition("@")[0] or address).casefold() == "postmaster"
@@ -159,23 +164,23 @@ def targets_of(destination: Destination, *, preferences: Preferences) -> tuple[T
     match destination.via:
         case Via.ROUTE:
             route = preferences.route(destination.name)
-            texts: Sequence[str] = route.deliver_to if route is not None else ()
+            texts = route.deliver_to if route is not None else ()
+            return tuple(map(parse_deliver_to, texts))
         case Via.SMARTHOST:
-            texts = (destination.name,)
+            return (Target(*split_target(destination.name)),)
         case Via.MX:
-            texts = ()
-    return tuple(Target(*split_target(text)) for text in texts)
+            return ()
 
 
 def policy_of(destination: Destination, *, preferences: Preferences) -> Policy:
     """Return the policy by which mail leaves for a destination.
 
     A customer's servers follow the customer's policy. To strangers and the smart host go only our
-    own DSNs, as the defaults say: a name from DNS without proof cannot be verified.
+    own DSNs, as the defaults say; to strangers as their domain publishes that its mail must travel.
     """
     if destination.via is Via.ROUTE:
         return preferences.domain_policy(destination.name)
-    return DEFAULT_POLICY
+    return _TO_STRANGERS if destination.via is Via.MX else DEFAULT_POLICY
 
 
 def exchanges_of(
@@ -190,6 +195,9 @@ def exchanges_of(
         asked_before: a name that does not exist is believed the second time only.
         spread: from 0 up to 1; turns the order of hosts of the same preference.
     """
+    literal = literal_address(domain)
+    if literal is not None:  # nothing is to be looked up: RFC 5321 section 5.1
+        return (literal,)
     match lookup.found:
         case LookupResult.FAILED:
             return _later(f"the MX of {domain} could not be looked up")
@@ -202,11 +210,17 @@ def exchanges_of(
             records = lookup.records
     named = sorted(record for record in records if record.host)
     if not named:
-        return _never(f"the domain {domain} takes no mail: null MX", "5.1.10")
+        return _without_exchange(domain, has_null=bool(records))
     farther = _before_us(named, own)
     if not farther:
         return _never(f"the mail for {domain} would come back to us", "5.4.6")
     return _turned(farther, spread)[:EXCHANGES_MAX]
+
+
+def _without_exchange(domain: str, *, has_null: bool) -> RecipientResult:
+    if has_null:
+        return _never(f"the domain {domain} takes no mail: null MX", "5.1.10")
+    return _never(f"the MX records of {domain} name no host", "5.4.4")
 
 
 def _before_us(records: list[Exchange], own: Own) -> list[Exchange]:
@@ -260,7 +274,7 @@ def nowhere(
 
 
 def _later(text: str) -> RecipientResult:
-    return RecipientResult(stage=Stage.ROUTE, finding=text, status="4.4.3")
+    return RecipientResult(stage=Stage.ROUTE, finding=text, status=STATUS_NOT_LOOKED_UP)
 
 
 def _never(text: str, status: str) -> RecipientResult:

@@ -6,14 +6,14 @@ to others has the defaults.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from common.frozen import dataclass
 from common.ids import MessageId, ulid_ms
 from common.preferences import Preferences
 from common.preferences.bodies import HoldBody
+from common.preferences.deliver_to import Target
 from common.preferences.policy import EightBit, TlsPolicy
 from satellite.delivery.decisions.hold import HOLD_DAYS_DEFAULT
-from satellite.delivery.decisions.routing import Destination, Target, Via, policy_of, targets_of
+from satellite.delivery.decisions.routing import Destination, Via, policy_of, targets_of
 
 DAY_S = 86_400.0
 HOUR_S = 3_600.0

@@ -1,8 +1,10 @@
-"""What is the limit of DSNs to one domain?
+"""What is the limit of DSNs to one domain, in number and in octets?
 
 Pure: the time comes in as an argument. Whoever sends mail to mailboxes that do not exist, from
 addresses that are not its own, makes us write to strangers. Each domain has an allowance that grows
-back evenly; what is beyond it is not sent, and a record says so.
+back evenly; what is beyond it is not sent, and a record says so. Octets count where a message would
+go back whole: beyond them its header does. The limits are a node's, so each of its workers, which
+share nothing, has its part of them.
 
 Source: RFC 3834 section 2 (limits on automatic mail), RFC 5321 section 6.2.
 """
@@ -18,11 +20,13 @@ class Allowance:
 
     Args:
         per_hour: DSNs for one domain in an hour; after a quiet hour all of them at once.
+        bytes_per_hour: octets of messages that go back whole, likewise.
+        workers: of the node.
     """
 
-    def __init__(self, per_hour: int) -> None:
-        self._per_hour = per_hour
-        self._left: dict[str, tuple[float, float]] = {}  # domain → what was left, and when
+    def __init__(self, per_hour: int, *, bytes_per_hour: int, workers: int) -> None:
+        self._notices = _Supply(max(1.0, per_hour / workers))
+        self._octets = _Supply(bytes_per_hour / workers)
 
     def take(self, domain: str, *, now_s: float) -> bool:
         """Say whether one more DSN may go to a domain, and count it.
@@ -31,10 +35,25 @@ class Allowance:
             domain: of the sender.
             now_s: monotonic.
         """
-        left, then_s = self._left.pop(domain, (float(self._per_hour), now_s))
-        left = min(left + (now_s - then_s) * self._per_hour / _HOUR_S, float(self._per_hour))
-        may_go = left >= 1.0
+        return self._notices.take(domain, 1.0, now_s=now_s)
+
+    def take_octets(self, domain: str, octets: int, *, now_s: float) -> bool:
+        """Say whether a message of so many octets may go back to a domain whole, and count it."""
+        return self._octets.take(domain, float(octets), now_s=now_s)
+
+
+class _Supply:
+    """What is left for each domain; all of it once in an hour."""
+
+    def __init__(self, per_hour: float) -> None:
+        self._per_hour = per_hour
+        self._left: dict[str, tuple[float, float]] = {}  # domain → what was left, and when
+
+    def take(self, domain: str, amount: float, *, now_s: float) -> bool:
+        left, then_s = self._left.pop(domain, (self._per_hour, now_s))
+        left = min(left + (now_s - then_s) * self._per_hour / _HOUR_S, self._per_hour)
+        may_go = left >= amount
         if len(self._left) >= DOMAINS_MAX:
             del self._left[next(iter(self._left))]
-        self._left[domain] = (left - 1.0 if may_go else left, now_s)
+        self._left[domain] = (left - amount if may_go else left, now_s)
         return may_go

@@ -6,48 +6,33 @@ left out when the content was lost. It goes to the envelope sender, from nobody,
 be answered.
 
 Source: RFC 3461 section 6, RFC 3464 (delivery status), RFC 6522 (multipart/report), RFC 6533
-(addresses beyond ASCII), RFC 3834 (automatic mail).
+(addresses beyond ASCII), RFC 3834 (automatic mail), RFC 2047 (our subject beyond ASCII).
 """
 
 from __future__ import annotations
 
-import quopri
+from base64 import b64encode
 from collections.abc import Sequence
 
 from common.envelope import DsnParameters, Envelope, Notify
 from common.ids import MessageId
+from common.preferences.policy import DsnLanguage
 from common.states import State
-from common.verdict import printable
 from satellite.delivery.decisions.outcome import (
     STATUS_DELAYED,
-    STATUS_EXPIRED,
     STATUS_UNREACHABLE,
     DsnAction,
     Fate,
 )
-from satellite.delivery.decisions.reply import ENHANCED, TEXT_LENGTH_MAX
+from satellite.delivery.decisions.reply import ENHANCED
+from satellite.delivery.dsn.languages import SENTENCES
 from satellite.delivery.dsn.returned import Part, returned_part
 from satellite.delivery.dsn.status_part import Reporter, field_date, lines, status_groups
+from satellite.delivery.dsn.words import words_of
 from satellite.spool.model.messages import Copy, NewMessage, Origin, Recipient, Stored
 
-SUBJECT_LENGTH_MAX = 200  # characters, of a message whose content was lost
-SUBJECTS = {
-    DsnAction.FAILED: "Mail could not be delivered",
-    DsnAction.DELAYED: "Mail has not been delivered yet",
-    DsnAction.RELAYED: "Mail was passed on",
-}
-_BEFORE = {
-    DsnAction.FAILED: "Your message could not be delivered to:",
-    DsnAction.DELAYED: "Your message has not been delivered yet to:",
-    DsnAction.RELAYED: "Your message was passed on, and no more will be heard of it, for:",
-}
-_AFTER = {
-    DsnAction.FAILED: "It will not be tried again.",
-    DsnAction.DELAYED: "It will be tried again; nothing needs to be done.",
-    DsnAction.RELAYED: "The next mail server took it, and gives no notice of delivery.",
-}
-
-_ATTACHED = ("What is returned of it is attached.",)
+ENCODED_WORD_LENGTH_MAX = 75  # RFC 2047 section 2
+CODE_LENGTH = len("450 ")  # of a reply, before its enhanced status code
 
 
 def report(
@@ -58,6 +43,7 @@ def report(
     report_id: MessageId,
     now_us: int,
     reporter: Reporter,
+    language: DsnLanguage = DsnLanguage.ENGLISH,
 ) -> NewMessage:
     """Return the DSN for recipients of a message to whom the same happened at one time.
 
@@ -68,6 +54,7 @@ def report(
         report_id: the DSN's own.
         now_us: microseconds since the epoch, UTC.
         reporter: who we are.
+        language: of what people read in it.
     """
     assert message.envelope.sender
     (action,) = {fate.action for fate in fates}
@@ -75,12 +62,15 @@ def report(
     wide = not sender.isascii()  # only then can it go out as an internationalised message
     groups = status_groups(message, fates, reporter, now_us=now_us, wide=wide)
     kind = "message/global-delivery-status" if wide else "message/delivery-status"
-    returning = _ATTACHED if start is not None else _lost(message)
-    parts = [_words(action, fates, reporter, returning), Part(kind, groups)]
+    words = words_of(
+        message, fates, language=language, reporter=reporter, is_content_lost=start is None
+    )
+    parts = [words, Part(kind, groups)]
     if start is not None:
         parts.append(returned_part(message, action, start, wide=wide))
     boundary = f"=_{report_id}"
-    head = _head(action, sender, boundary, report_id=report_id, now_us=now_us, reporter=reporter)
+    subject = SENTENCES[language].subjects[action]
+    head = _head(subject, sender, boundary, report_id=report_id, now_us=now_us, reporter=reporter)
     body = head.encode()
     body += b"".join(b"--" + boundary.encode() + b"\r\n" + part.octets for part in parts)
     body += f"--{boundary}--\r\n".encode()
@@ -101,7 +91,7 @@ def report(
         envelope=envelope,
         body=body,
         copy=Copy(head=b""),
-        subject=SUBJECTS[action],
+        subject=subject,
     )
 
 
@@ -115,6 +105,7 @@ def delayed(
     retry_until_us: int,
     reporter: Reporter,
     diagnostic: str = "",
+    language: DsnLanguage = DsnLanguage.ENGLISH,
 ) -> NewMessage:
     """Return the notice that a message is late for some recipients.
 
@@ -127,6 +118,7 @@ def delayed(
         retry_until_us: the wall clock at which we expect to give up.
         reporter: who we are.
         diagnostic: why it is late, in our words; without it each recipient's last reply or reason.
+        language: of what people read in it.
     """
     fates = [
         Fate(
@@ -139,12 +131,18 @@ def delayed(
         for recipient in recipients
     ]
     return report(
-        message, fates, start=start, report_id=report_id, now_us=now_us, reporter=reporter
+        message,
+        fates,
+        start=start,
+        report_id=report_id,
+        now_us=now_us,
+        reporter=reporter,
+        language=language,
     )
 
 
 def _status_late(recipient: Recipient) -> str:
-    said = ENHANCED.search(recipient.reply)
+    said = ENHANCED.match(recipient.reply, CODE_LENGTH)
     if said is not None and said[0].startswith("4."):
         return said[0]
     return STATUS_UNREACHABLE if recipient.state is State.HELD else STATUS_DELAYED
@@ -158,7 +156,7 @@ def _why_late(recipient: Recipient, diagnostic: str) -> str:
 
 
 def _head(
-    action: DsnAction,
+    subject: str,
     sender: str,
     boundary: str,
     *,
@@ -169,7 +167,7 @@ def _head(
     return lines(
         f"From: Mail Delivery System <MAILER-DAEMON@{reporter.mail_domain}>",
         f"To: <{sender}>",
-        f"Subject: {SUBJECTS[action]}",
+        f"Subject: {_encoded(subject)}",
         f"Date: {field_date(now_us)}",
         f"Message-ID: <{report_id}@{reporter.mail_domain}>",
         "Auto-Submitted: auto-replied",
@@ -180,37 +178,10 @@ def _head(
     )
 
 
-def _words(
-    action: DsnAction, fates: Sequence[Fate], reporter: Reporter, returning: Sequence[str]
-) -> Part:
-    said = [f"This is the mail gateway {reporter.hostname}.", "", _BEFORE[action], ""]
-    for fate in fates:
-        said += [f"<{fate.recipient.address}>", f"    {_why(fate)}", ""]
-    said += [_AFTER[action], *returning, ""]
-    text = "\r\n".join(said).encode()
+def _encoded(text: str) -> str:
+    """Return a subject of ours as a header field holds it: RFC 2047 section 2, one encoded word."""
     if text.isascii():
-        return Part("text/plain; charset=us-ascii", text)
-    quoted = quopri.encodestring(text).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    return Part("text/plain; charset=utf-8", quoted, encoding="quoted-printable")
-
-
-def _lost(message: Stored) -> tuple[str, ...]:
-    """Return what tells which message it was, when nothing of it can be returned."""
-    known = f"It came on {field_date(message.received_us)} and had {message.size} octets."
-    subject = printable(message.subject, length_max=SUBJECT_LENGTH_MAX)
-    about = (f"Its subject was: {subject}",) if subject else ()
-    return ("Its content was lost here, so nothing of it is returned.", known, *about)
-
-
-def _why(fate: Fate) -> str:
-    text = printable(fate.diagnostic.partition("; ")[2], length_max=TEXT_LENGTH_MAX)
-    match fate.action:
-        case DsnAction.DELAYED if fate.retry_until_us:
-            until = f"it will be tried until {field_date(fate.retry_until_us)}"
-            return f"{until}; the last answer was: {text}" if text else until
-        case DsnAction.FAILED if fate.status == STATUS_EXPIRED:
-            return f"it could not be delivered in time; the last answer was: {text}"
-        case _:
-            host = printable(fate.remote_host)
-            by = f"{host} answered: " if host and fate.diagnostic.startswith("smtp;") else ""
-            return f"{by}{text}"
+        return text
+    word = f"=?utf-8?B?{b64encode(text.encode()).decode('ascii')}?="
+    assert len(word) <= ENCODED_WORD_LENGTH_MAX
+    return word

@@ -8,6 +8,7 @@ Source: RFC 3461 section 4.3 (RET), RFC 6522 section 3 (the third part), RFC 653
 
 from __future__ import annotations
 
+import quopri
 import re
 from dataclasses import dataclass
 
@@ -21,7 +22,6 @@ WHOLE_BYTES_MAX = 1_048_576  # a message that goes back whole; of a larger one t
 LINE_BYTES_MAX = 998  # RFC 5322 section 2.1.1
 
 _STRAY = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # what must not stand inside a line
-_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,21 @@ class Part:
     kind: str
     content: bytes
     encoding: str = ""  # empty: 7bit or 8bit, as the content is
+    language: str = ""  # RFC 3282; empty: it has none
 
     @property
     def octets(self) -> bytes:
         """Its header and content, with the line end that belongs to the boundary behind it."""
         encoding = self.encoding or ("7bit" if self.content.isascii() else "8bit")
-        head = lines(f"Content-Type: {self.kind}", f"Content-Transfer-Encoding: {encoding}", "")
-        return head.encode() + self.content + b"\r\n"
+        fields = [f"Content-Type: {self.kind}", f"Content-Transfer-Encoding: {encoding}"]
+        if self.language:
+            fields.append(f"Content-Language: {self.language}")
+        return lines(*fields, "").encode() + self.content + b"\r\n"
+
+
+def quoted_lines(text: bytes) -> bytes:
+    """Return lines that end in CR LF as quoted-printable: RFC 2045 section 6.7."""
+    return quopri.encodestring(text).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
 def returned_bytes(message: Stored, action: DsnAction) -> int:
@@ -62,8 +70,9 @@ def returned_part(message: Stored, action: DsnAction, start: bytes, *, wide: boo
     header = header_of(start)
     if not header.isascii() and wide and _is_utf8(header):
         return Part("message/global-headers", header)
-    # Where the way back may be 7 bit only, an octet beyond it would not arrive as it was either.
-    return Part("text/rfc822-headers", _BEYOND_ASCII.sub(b"?", header))
+    if not header.isascii():  # RFC 6522 section 4: encoded, since the way back may be 7 bit only
+        return Part("text/rfc822-headers", quoted_lines(header), encoding="quoted-printable")
+    return Part("text/rfc822-headers", header)
 
 
 def header_of(start: bytes) -> bytes:

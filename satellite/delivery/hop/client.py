@@ -3,19 +3,19 @@
 Touches one session. The content is read in blocks and never held whole. Every recipient ends with
 an ``RecipientResult``; what breaks is an answer too, and the session is then never used again.
 
-Source: RFC 5321 sections 3.3 and 4.5.2, RFC 2920 (pipelining), RFC 1870 (SIZE), RFC 6152
-(8BITMIME), RFC 6531 (SMTPUTF8), RFC 3461 section 5.2 (DSN), RFC 1047 (why the reply to the dot is
-waited for so long).
+Source: RFC 5321 sections 3.3 and 4.5.2, RFC 2033 section 4.2 (LMTP), RFC 2920 (pipelining),
+RFC 1870 (SIZE), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8), RFC 3461 section 5.2 (DSN), RFC 1047 (why
+the reply to the dot is waited for so long).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from common.envelope import NO_DSN_PARAMETERS, DsnParameters, Return
+from common.frozen import dataclass
 from satellite.delivery.decisions.outcome import RecipientResult, Stage
 from satellite.delivery.hop.session import Extensions, HopSession, SessionFailed
 from satellite.delivery.hop.stuffing import Stuffing
@@ -55,10 +55,11 @@ class Offer:
 
 
 BeforeDot = Callable[[], Awaitable[bool]]
+Breathe = Callable[[], Awaitable[None]]
 
 
 async def transact(
-    session: HopSession, offer: Offer, *, before_dot: BeforeDot
+    session: HopSession, offer: Offer, *, before_dot: BeforeDot, breathe: Breathe
 ) -> list[RecipientResult]:
     """Send one message and return what became of each recipient, in order.
 
@@ -67,12 +68,26 @@ async def transact(
         offer: the message.
         before_dot: awaited when all but the last block and the final dot has left; False stops the
             transaction. After it the message may be delivered, whatever we learn of it.
+        breathe: awaited before each further block: a large message is one of many.
     """
     session.transactions += 1
     finding = unfit(offer, session.extensions)
     if finding is not None:
         return [finding] * len(offer.recipients)
-    return await _Transaction(session, offer, before_dot).run()
+    return await _Transaction(session, offer, before_dot, breathe).run()
+
+
+async def finish(
+    session: HopSession, offer: Offer, *, before_dot: BeforeDot, breathe: Breathe
+) -> list[RecipientResult]:
+    """Send the content of a transaction whose MAIL and RCPT the next hop has taken already.
+
+    Args:
+        session: with that transaction.
+        offer: the message, with the recipients that were taken and no others.
+        before_dot, breathe: as for ``transact``.
+    """
+    return await _Transaction(session, offer, before_dot, breathe).finish()
 
 
 def unfit(offer: Offer, extensions: Extensions) -> RecipientResult | None:
@@ -125,17 +140,33 @@ def recipient_command(offer: Offer, number: int, extensions: Extensions) -> str:
 class _Transaction:
     """The answers as they come."""
 
-    def __init__(self, session: HopSession, offer: Offer, before_dot: BeforeDot) -> None:
+    def __init__(
+        self, session: HopSession, offer: Offer, before_dot: BeforeDot, breathe: Breathe
+    ) -> None:
         self._session = session
         self._offer = offer
         self._before_dot = before_dot
+        self._breathe = breathe
         self._answers: list[RecipientResult | None] = [None] * len(offer.recipients)
         self._stage = Stage.MAIL
+        self._accepted = 0  # recipients
         self._dot_has_left = False
 
     async def run(self) -> list[RecipientResult]:
+        return await self._answered(self._envelope)
+
+    async def finish(self) -> list[RecipientResult]:
+        return await self._answered(self._data_alone)
+
+    async def _data_alone(self) -> bool:
+        """Say DATA behind an envelope that was taken."""
+        self._stage, self._accepted = Stage.DATA, len(self._answers)
+        self._session.say("DATA")
+        return True
+
+    async def _answered(self, begin: Callable[[], Awaitable[bool]]) -> list[RecipientResult]:
         try:
-            if await self._envelope() and await self._data():
+            if await begin() and await self._data():
                 await self._dot()
             elif self._session.is_usable:
                 await self._reset()
@@ -168,34 +199,37 @@ class _Transaction:
             session.say(mail)
         reply = await session.reply(session.deadlines.reply_s)
         if reply.severity != 2:
-            # What was pipelined behind it was refused too, but with 503, which says nothing.
+            # What was pipelined behind it is refused too, but with 503, which says nothing. It is
+            # read all the same: the session is in order, and ends or goes on as one that is.
             self._answer_rest(RecipientResult(stage=Stage.MAIL, reply=reply))
-            if session.extensions.pipelining:
-                session.abort()
-            return False
+            if reply.code == 421 or not session.extensions.pipelining:
+                return False
         self._stage = Stage.RCPT
         for number, command in enumerate(recipients):
             if not session.extensions.pipelining:
                 session.say(command)
             reply = await session.reply(session.deadlines.reply_s)
-            if reply.severity != 2:
+            self._accepted += reply.severity == 2
+            if reply.severity != 2 and self._answers[number] is None:
                 self._answers[number] = RecipientResult(stage=Stage.RCPT, reply=reply)
             if reply.code == 421:
                 self._answer_rest(RecipientResult(stage=Stage.RCPT, reply=reply))
-                session.abort()
                 return False
-        return session.extensions.pipelining or None in self._answers
+        if session.extensions.pipelining:
+            return True
+        if None not in self._answers:
+            return False
+        session.say("DATA")
+        return True
 
     async def _data(self) -> bool:
-        """Say DATA; return whether the content may follow."""
+        """Hear what DATA is answered; return whether the content may follow."""
         session = self._session
         self._stage = Stage.DATA
-        if not session.extensions.pipelining:
-            session.say("DATA")
         reply = await session.reply(session.deadlines.reply_s)
         if None not in self._answers:
             if reply.severity == 3:
-                session.abort()  # it waits for a message to nobody
+                await self._end_for_nobody()
             return False
         if reply.code == 354:
             return True
@@ -203,6 +237,16 @@ class _Transaction:
             raise session.broken(f"it answered DATA with {reply}")
         self._answer_rest(RecipientResult(stage=Stage.DATA, reply=reply))
         return False
+
+    async def _end_for_nobody(self) -> None:
+        """Answer a 354 that came though nobody is left: a lone dot, RFC 2920 section 3.1."""
+        session = self._session
+        # After it refused MAIL a dot might be taken for an empty message; LMTP has no answer to it.
+        if self._accepted or session.is_lmtp:
+            session.abort()
+            return
+        self._write_end(Stuffing().end())
+        await session.reply(session.deadlines.dot_s)
 
     async def _dot(self) -> None:
         """Send the content and the final dot, and take the answer."""
@@ -212,6 +256,7 @@ class _Transaction:
         for block in self._offer.content.blocks():
             if last:
                 await self._send(last)
+                await self._breathe()
             if session.wire.has_unread:
                 return await self._answered_early()
             last = stuffing.feed(block)
@@ -224,12 +269,28 @@ class _Transaction:
         self._stage = Stage.DOT
         self._dot_has_left = True
         self._write_end(last + stuffing.end())
+        if session.is_lmtp:
+            return await self._answers_by_recipient()
         reply = await session.reply(session.deadlines.dot_s)
         if reply.severity == 3:
             raise session.broken(f"it answered the final dot with {reply}")
         # With a 250 the message is theirs (RFC 5321 section 6.1); with anything else still ours.
         self._answer_rest(RecipientResult(stage=Stage.DOT, reply=reply))
         return None
+
+    async def _answers_by_recipient(self) -> None:
+        """Take one answer for each recipient that was accepted, in their order: RFC 2033.
+
+        Whose answer does not come is possibly delivered, and nobody else is.
+        """
+        session = self._session
+        for number, known in enumerate(self._answers):
+            if known is not None:
+                continue
+            reply = await session.reply(session.deadlines.dot_s)
+            if reply.severity == 3:
+                raise session.broken(f"it answered the final dot with {reply}")
+            self._answers[number] = RecipientResult(stage=Stage.DOT, reply=reply)
 
     async def _send(self, block: bytes) -> None:
         wire, deadline_s = self._session.wire, self._session.deadlines.reply_s
@@ -261,7 +322,7 @@ class _Transaction:
 
     async def _reset(self) -> None:
         if (await self._session.command("RSET")).severity != 2:
-            self._session.abort()
+            self._session.leave()
 
     def _answer_rest(self, answer: RecipientResult) -> None:
         self._answers = [answer if known is None else known for known in self._answers]

@@ -11,6 +11,7 @@ Source: RFC 3207, RFC 7435 (opportunistic security), RFC 6125 (names), RFC 8996 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from common.errors import SettingsError
@@ -20,22 +21,32 @@ STATUS_NOT_OFFERED = "4.7.4"  # RFC 3463: security features not supported
 STATUS_TLS_FAILED = "4.7.5"  # cryptographic failure
 
 
+Check = Callable[[Sequence[bytes]], str]
+
+
 @dataclass(frozen=True, slots=True)
 class Tls:
     """How STARTTLS is done with one host."""
 
     policy: TlsPolicy
     context: ssl.SSLContext
+    reason: str = ""  # why it is required, when that is no policy of ours
+    check: Check | None = None  # returns why the chain in DER is not the host's; empty: it is
 
     @property
     def is_required(self) -> bool:
         """Whether mail waits rather than going in the clear."""
-        return self.policy is not TlsPolicy.OPPORTUNISTIC
+        return self.policy not in (TlsPolicy.OPPORTUNISTIC, TlsPolicy.AUTO)
 
     @property
     def is_verified(self) -> bool:
         """Whether the host must prove who it is."""
-        return self.policy is TlsPolicy.VERIFIED
+        return self.policy is TlsPolicy.VERIFIED or self.check is not None
+
+    @property
+    def demanded_by(self) -> str:
+        """Who wants TLS, for a reason that people read."""
+        return f"{self.reason} demand it" if self.reason else f"the policy is tls={self.policy}"
 
 
 class Protection:
@@ -63,6 +74,14 @@ class Protection:
         if self._verified is None:
             self._verified = self._verifying()
         return Tls(policy, self._verified)
+
+    def demanded(self, reason: str, check: Check | None) -> Tls:
+        """Return how STARTTLS is done where something other than authorities proves the host."""
+        return Tls(TlsPolicy.REQUIRED, self._unverified, reason, check)
+
+    def authorities(self) -> ssl.SSLContext:
+        """Return a context that trusts the known authorities, for whatever is not SMTP too."""
+        return self.tls(TlsPolicy.VERIFIED).context
 
     def _verifying(self) -> ssl.SSLContext:
         context = _context()

@@ -16,6 +16,7 @@ from typing import cast
 from common.errors import PeerError
 from satellite.delivery.decisions.reply import LINE_BYTES_MAX, BadReply
 
+_DER = 2  # _ssl.ENCODING_DER
 UNREAD_BYTES_MAX = 65_536  # beyond it the peer has to wait: replies are small
 
 
@@ -175,6 +176,15 @@ class Wire(asyncio.Protocol):
         self._transport = transport
         cipher = transport.get_extra_info("cipher")
         return f"{cipher[1]} {cipher[0]}" if cipher else "TLS"
+
+    def peer_chain(self) -> list[bytes]:
+        """Return the certificates that the next hop has shown, in DER, its own first."""
+        assert self._transport is not None
+        shown = self._transport.get_extra_info("ssl_object")
+        if hasattr(shown, "get_unverified_chain"):  # from Python 3.13 on
+            return list(shown.get_unverified_chain())
+        chain = shown._sslobj.get_unverified_chain() or ()
+        return [each.public_bytes(_DER) for each in chain]
 
     def close(self) -> None:
         """End the connection once what was written has left."""

@@ -15,7 +15,7 @@ from common.ids import MessageId
 from satellite.delivery.decisions.routing import Destination
 
 EVERY_TRY_US = 1 << 62  # recipients take part whatever their next try says
-_STALE_MIN = 64  # below it a heap is not worth tidying
+STALE_MIN = 64  # below it a heap is not worth tidying
 
 
 class Place(Enum):
@@ -49,12 +49,20 @@ class QueueEntry:
     # monotonic clock: one that came before a restart may be below zero.
     born_s: float
     until_us: int  # recipients whose next try is not later than this take part
+    # Those that may be meant, so that nobody reads them all for each of a thousand destinations.
+    numbers: tuple[int, ...] = ()
     may_be_told: bool = False  # its sender may have to be told of a delay
     place: Place = Place.WAITING
     turn: Turn = Turn.DELIVERY
     round: int = 0  # of its lane's pace when it was taken
     offered_again: bool = False  # somebody changed it while it was taken
+    is_hanging: bool = False  # its server takes long, and does not hold up the others
     is_settling: bool = False  # its server is done with it, and the result waits for its commit
+
+    def share_numbers(self, other: QueueEntry) -> None:
+        """Let two entries of one message mean whom either of them means."""
+        if self.numbers != other.numbers:
+            self.numbers = other.numbers = tuple({*self.numbers, *other.numbers})
 
     def __lt__(self, other: QueueEntry) -> bool:
         """Say whether it is older."""
@@ -66,6 +74,13 @@ class QueueEntry:
     def is_probe(self) -> bool:
         """Whether its turn finds out if the destination is back."""
         return self.turn is Turn.PROBE
+
+
+def drop_stale(heap: list[tuple[float, QueueEntry]], *, entries: int) -> None:
+    """Drop what waits no more from a heap by time, once it outnumbers all entries that are."""
+    if len(heap) > 2 * entries + STALE_MIN:
+        heap[:] = [one for one in heap if one[1].place is Place.WAITING]
+        heapq.heapify(heap)
 
 
 class Aged:
@@ -90,9 +105,10 @@ class Aged:
     def left(self) -> None:
         """Take note that an entry has ceased to belong; it is dropped when it comes up."""
         self._live -= 1
-        if len(self._heap) > 2 * self._live + _STALE_MIN:
+        if len(self._heap) > 2 * self._live + STALE_MIN:
             self._heap = [entry for entry in self._heap if self._belongs(entry)]
             heapq.heapify(self._heap)
+            self._live = len(self._heap)  # also of those that left before they were pushed
 
     def oldest(self) -> QueueEntry | None:
         """Return the oldest entry that belongs, or None."""

@@ -32,8 +32,8 @@ The lane is on hold (``hold``) from ``away`` to ``returned``. Then it drains, at
 if that has one (``bucket``), until nothing is READY or PARKED.
 
 After each step: on hold no server is asked but by one probe at a time, and there is a next one,
-planned (``_probe_s``) or under way (``_is_probing``); ``active`` counts the ACTIVE entries whose
-server is not done with them, and ``_settling`` the others; turns without a server begin below
+planned (``_probe_s``) or under way (``_is_probing``); ``turns.active`` counts the ACTIVE entries
+for whose server others wait; turns without a server begin below
 ``most``, and deliveries below the limit of ``pace``, to which the probe does not count;
 ``entries`` and ``bytes`` are of all that are not GONE.
 """
@@ -42,20 +42,23 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Iterator
 
 from common.ids import MessageId
 from satellite.delivery.decisions.hold import Hold
-from satellite.delivery.decisions.routing import Destination
+from satellite.delivery.decisions.routing import Destination, Via
 from satellite.delivery.decisions.terms import Terms
-from satellite.delivery.queue.entries import EVERY_TRY_US, Aged, Place, QueueEntry, Turn
+from satellite.delivery.queue.entries import EVERY_TRY_US, Aged, Place, QueueEntry, Turn, drop_stale
 from satellite.delivery.queue.pace import Bucket, Pace
+from satellite.delivery.queue.places import PlaceKind
+from satellite.delivery.queue.under_way import UnderWay
 
 AT_ONCE_S = 0.0  # a monotonic time that has always passed
 HINT_S_MIN = 2.0  # between two probes that others' success leads to
-SETTLING_MAX = 32  # results that wait for their commit, beside the turns with the server
 SLACK_S = 1.0  # added to what the age clock decides: it must say so too, whatever was rounded
 
 _HAD_ITS_TURN = frozenset({Place.ACTIVE, Place.LEAVING})
+_WAITS = frozenset({Place.WAITING, Place.READY, Place.PARKED})
 
 
 class Lane:
@@ -74,10 +77,10 @@ class Lane:
         self.pace = pace
         self.entries: dict[MessageId, QueueEntry] = {}
         self.bytes = 0
-        self.active = 0
-        self._settling = 0
+        self.turns = UnderWay()
+        self.answers = False  # its server did so last
         self.hold: Hold | None = None
-        self.in_turn = False
+        self.row: tuple[PlaceKind, bool] | None = None  # in which it stands; see ``rows.py``
         self.alarm_s: float | None = None
         self.bucket: Bucket | None = None  # while it is drained, if there is a rate
         self._most = most
@@ -97,6 +100,7 @@ class Lane:
         """Take in a message, or change when it is due; see ``Lanes.put``."""
         known = self.entries.get(entry.id)
         if known is not None:
+            known.share_numbers(entry)
             if known.place is Place.ACTIVE:
                 known.offered_again = True
                 return
@@ -116,8 +120,22 @@ class Lane:
         elif due_s <= now_s:
             self._move(entry, Place.READY)
         else:
-            entry.place = Place.WAITING
             heapq.heappush(self._waiting, (due_s, entry))
+            drop_stale(self._waiting, entries=len(self.entries))
+
+    def wants(self, now_s: float) -> PlaceKind | None:
+        """Return the kind in which the next turn needs a place, or None: there is no turn now."""
+        self._wake(now_s)
+        if self._next_without_server(now_s) is not None:
+            return PlaceKind.SPOOL
+        is_stranger = self.destination.via is not Via.ROUTE
+        if self._next_probe(now_s) is not None:
+            return PlaceKind.STRANGER_PROBE if is_stranger else PlaceKind.PROBE
+        if self._next_delivery() is None or not self._has_token(now_s):
+            return None
+        if is_stranger:
+            return PlaceKind.STRANGER
+        return PlaceKind.ANSWERING if self.answers and not self.turns.hanging else PlaceKind.ASKING
 
     def next(self, now_s: float) -> QueueEntry | None:
         """Return the message whose turn it is now, or None; give it back with ``done``."""
@@ -126,10 +144,7 @@ class Lane:
 
     def done(self, entry: QueueEntry, *, comes_back: bool) -> None:
         """End a taken message's turn; see ``Lanes.done``."""
-        if entry.is_settling:
-            self._settling -= 1
-        else:
-            self.active -= 1
+        self.turns.end(entry)
         self._move(entry, Place.LEAVING if comes_back else Place.GONE)
         if entry.turn is Turn.PROBE:
             self._is_probing = False
@@ -142,18 +157,12 @@ class Lane:
             self._move(entry, Place.GONE)
 
     def settling(self, entry: QueueEntry) -> bool:
-        """Give a taken message's place with the server to the next one; return whether it is.
+        """Give a taken message's place with the server to the next one; return whether it is."""
+        return self.turns.settling(entry)
 
-        Only few may wait for their commits at once: a crash may deliver each of them again.
-        """
-        if entry.turn is not Turn.DELIVERY or entry.is_settling:
-            return False
-        if self._settling >= SETTLING_MAX:
-            return False
-        entry.is_settling = True
-        self._settling += 1
-        self.active -= 1
-        return True
+    def hangs(self, entry: QueueEntry) -> bool:
+        """Let others go by while a taken message's server takes long; return whether they may."""
+        return self.turns.hangs(entry, limit=self.pace.limit)
 
     def away(self, hold: Hold, *, next_probe_s: float) -> None:
         """Begin a hold, or go on with it."""
@@ -177,16 +186,19 @@ class Lane:
             self._hinted_s = now_s
             self._probe_s = AT_ONCE_S
 
+    def ask_now(self) -> None:
+        """Probe now, if this destination is away and no probe is under way."""
+        if self.hold is not None and not self._is_probing:
+            self._probe_s = AT_ONCE_S
+
     def withdraw(self, message: MessageId) -> bool:
         """Forget a message that waits here; one that has its turn is looked at anew after it."""
         entry = self.entries.get(message)
-        if entry is None:
-            return False
-        if entry.place is Place.ACTIVE:
+        if entry is not None and entry.place is Place.ACTIVE:
             entry.offered_again = True
-        else:
+        elif entry is not None:
             self._move(entry, Place.GONE)
-        return True
+        return entry is not None
 
     def hurry(self, message: MessageId) -> bool:
         """Make one message due, or ask its server at once; False when it does not wait here.
@@ -194,48 +206,44 @@ class Lane:
         On hold it stays behind those that are older: the probe takes the oldest.
         """
         entry = self.entries.get(message)
-        if entry is None:
-            return False
-        if entry.place is Place.WAITING:
-            entry.until_us = EVERY_TRY_US
-            self._move(entry, Place.READY)
-        if self.hold is not None and not self._is_probing:
-            self._probe_s = AT_ONCE_S
-        return True
+        if entry is not None:
+            self._make_due(entry)
+            self.ask_now()
+        return entry is not None
 
-    def flush(self) -> None:
-        """Make everything due, and probe at once."""
-        for _, entry in self._waiting:
-            if entry.place is Place.WAITING:
-                entry.until_us = EVERY_TRY_US
-                self._move(entry, Place.READY)
-        self._waiting.clear()
-        if self.hold is not None and not self._is_probing:
-            self._probe_s = AT_ONCE_S
+    def flush(self) -> Iterator[None]:
+        """Probe at once, and make all that waits due, a message at each step."""
+        self.ask_now()
+        for _, entry in list(self._waiting):
+            self._make_due(entry)
+            yield
+        drop_stale(self._waiting, entries=0)
 
-    def review(self, terms: Terms) -> None:
-        """Go on under other terms: what they change for the messages here takes effect now."""
+    def review(self, terms: Terms) -> Iterator[None]:
+        """Go on under other terms, a message at each step: they take effect for those here."""
         before, self.terms = self.terms, terms
-        if terms.targets != before.targets:
-            self.flush()  # another server: it may take what the one before did not
-        if terms.notice_s != before.notice_s:
-            self._untold = Aged(_is_untold)
-            if terms.notice_s is not None:
-                for entry in self.entries.values():
-                    if entry.may_be_told:
-                        self._untold.push(entry)
         if terms.drain_rate != before.drain_rate and self.bucket is not None:
             self._set_rate()
+        if terms.targets != before.targets:
+            yield from self.flush()  # another server: it may take what the one before did not
+        if terms.notice_s != before.notice_s:
+            self._untold = Aged(_is_untold)
+            for entry in list(self.entries.values()) if terms.notice_s is not None else ():
+                if _is_untold(entry):
+                    self._untold.push(entry)
+                yield
         if terms.return_before_us != before.return_before_us:
-            for entry in self.entries.values():
-                if terms.returns(entry.id) and entry.place not in _HAD_ITS_TURN:
+            for entry in list(self.entries.values()):
+                if entry.place in _WAITS and terms.returns(entry.id):
                     self._call(entry)
+                yield
 
-    def takes_at_once(self) -> bool:
-        """Say whether one message more would have its turn at once."""
+    def takes_at_once(self, promised: int) -> bool:
+        """Say whether one message more would have its turn at once, beside those promised it."""
         if self.hold is not None or self.bucket is not None:
             return False
-        return self.active + len(self._ready) + len(self._parked) < self.pace.limit
+        waiting = len(self._ready) + len(self._parked)
+        return self.turns.active + waiting + promised < self.pace.limit
 
     def next_due_s(self) -> float | None:
         """Return the monotonic time at which there may be something to take, or None.
@@ -245,12 +253,12 @@ class Lane:
         dues = [] if not self._waiting else [self._waiting[0][0]]
         if self._probe_s is not None and not self._is_probing and len(self._parked):
             dues.append(self._probe_s)
-        if self.active < self._most:
+        if self.turns.active < self._most:
             if self.hold is not None and (oldest := self._parked.oldest()) is not None:
                 dues.append(self._expires_s(oldest))
             if self.terms.notice_s is not None and (untold := self._untold.oldest()) is not None:
                 dues.append(untold.born_s + self.terms.notice_s + SLACK_S)
-        if self.bucket is not None and self.active < self._limit():
+        if self.bucket is not None and self.turns.active < self._limit():
             dues.append(self.bucket.next_s())
         return min(dues, default=None)
 
@@ -265,62 +273,75 @@ class Lane:
     # ---- inside
 
     def _without_server(self, now_s: float) -> QueueEntry | None:
-        if self.active >= self._most:
-            return None
-        entry = self._next_called()
-        if entry is None and self.hold is not None:
-            entry = self._ready.oldest()
-            if entry is None:
-                oldest = self._parked.oldest()
-                entry = oldest if oldest and now_s >= self._expires_s(oldest) else None
+        entry = self._next_without_server(now_s)
         if entry is None:
-            entry = self._next_late(now_s)
-        return self._taken(entry, Turn.WITHOUT_SERVER) if entry is not None else None
+            return None
+        if entry.place is Place.CALLED:
+            self._called.popleft()
+        elif entry is self._late(now_s):
+            entry.may_be_told = False
+            self._untold.left()
+        return self._taken(entry, Turn.WITHOUT_SERVER)
 
-    def _next_called(self) -> QueueEntry | None:
+    def _next_without_server(self, now_s: float) -> QueueEntry | None:
+        if self.turns.active >= self._most:
+            return None
         while self._called:
-            entry = self._called.popleft()
-            if entry.place is Place.CALLED:
-                return entry
-        return None
+            if self._called[0].place is Place.CALLED:
+                return self._called[0]
+            self._called.popleft()
+        if self.hold is not None:
+            ready, parked = self._ready.oldest(), self._parked.oldest()
+            if ready is not None:
+                return ready
+            if parked is not None and now_s >= self._expires_s(parked):
+                return parked
+        return self._late(now_s)
 
-    def _next_late(self, now_s: float) -> QueueEntry | None:
+    def _late(self, now_s: float) -> QueueEntry | None:
         """Return the next message of whose delay its sender is to be told."""
         if self.terms.notice_s is None:
             return None
         while (entry := self._untold.oldest()) is not None:
             if now_s < entry.born_s + self.terms.notice_s + SLACK_S:
                 return None
-            entry.may_be_told = False
-            self._untold.left()
-            # The turn that it has tells of it too, and what follows on that is looked at anew.
             if entry.place not in _HAD_ITS_TURN:
                 return entry
+            # The turn that it has tells of it too, and what follows on that is looked at anew.
+            entry.may_be_told = False
+            self._untold.left()
         return None
 
     def _probe(self, now_s: float) -> QueueEntry | None:
-        if self.hold is None or self._is_probing:
-            return None
-        if self._probe_s is None or now_s < self._probe_s:
-            return None
-        entry = self._parked.oldest()
+        entry = self._next_probe(now_s)
         if entry is None:
             return None
         self._probe_s = None
         self._is_probing = True
         return self._taken(entry, Turn.PROBE)
 
+    def _next_probe(self, now_s: float) -> QueueEntry | None:
+        if self.hold is None or self._is_probing or self._probe_s is None:
+            return None
+        return self._parked.oldest() if now_s >= self._probe_s else None
+
     def _delivery(self, now_s: float) -> QueueEntry | None:
-        if self.hold is not None or self.active >= self._limit():
+        entry = self._next_delivery()
+        if entry is None or (self.bucket is not None and not self.bucket.take(now_s)):
+            return None
+        return self._taken(entry, Turn.DELIVERY)
+
+    def _next_delivery(self) -> QueueEntry | None:
+        if self.hold is not None or self.turns.active >= self._limit():
             return None
         ready, parked = self._ready.oldest(), self._parked.oldest()
         entry = min(ready, parked) if ready and parked else ready or parked
         if entry is None:
             self.bucket = None  # all that was held is on its way
-            return None
-        if self.bucket is not None and not self.bucket.take(now_s):
-            return None
-        return self._taken(entry, Turn.DELIVERY)
+        return entry
+
+    def _has_token(self, now_s: float) -> bool:
+        return self.bucket is None or self.bucket.has(now_s)
 
     def _limit(self) -> int:
         # The probe that found the server back is one; the slow start is of those beside it.
@@ -330,7 +351,7 @@ class Lane:
         self._move(entry, Place.ACTIVE)
         entry.turn = turn
         entry.round = self.pace.round
-        self.active += 1
+        self.turns.begin()
         return entry
 
     def _wake(self, now_s: float) -> None:
@@ -338,6 +359,11 @@ class Lane:
             _, entry = heapq.heappop(self._waiting)
             if entry.place is Place.WAITING:
                 self._move(entry, Place.READY)
+
+    def _make_due(self, entry: QueueEntry) -> None:
+        if entry.place is Place.WAITING:
+            entry.until_us = EVERY_TRY_US
+            self._move(entry, Place.READY)
 
     def _call(self, entry: QueueEntry) -> None:
         entry.until_us = EVERY_TRY_US

@@ -5,17 +5,11 @@ customer's backlog holds up nobody else. Of a message only what orders it is kep
 from the spool when its turn comes.
 
 Theory of operation. A destination has a lane for as long as it has entries; which of them is next
-is the lane's to say (``lane.py``). Of its lanes this file knows
-
-- the row, ``_turns``: each lane that may have something to take stands in it once (``in_turn``);
-- the alarms: of a lane that has nothing to take now, when it may have something (``alarm_s``).
-
-Who moves a lane: whatever may give it something to take (``put``, ``settling``, ``done``,
-``hurry``, ``flush``, ``review``, ``succeeded``, ``away``, ``returned``, ``hint``) puts it at the
-end of the row. ``take`` asks the first of the row; one that gives a message goes to the end, one
-that does not leaves the row and sets its alarm, which puts it there again. An alarm that comes too
-early finds nothing and sets the next one. ``take`` gives None once each lane was asked: then there
-is nothing to do until ``next_due_s``, the end of a turn or another event.
+is the lane's to say (``lane.py``), and which lane is next the rows' (``rows.py``). Whatever may
+give a lane something to take, or something else than before, puts it into the rows anew. A lane
+that turns out to have nothing sets its alarm (``alarm_s``), which puts it there again; one that
+comes too early finds nothing and sets the next one. ``take`` gives None once there is nothing to do
+until ``next_due_s``, the end of a turn or another event.
 
 A message goes ``put``, ``take``, perhaps ``settling``, ``done``. If it comes back, it counts until
 it is read anew: then ``forget`` drops it, and what is left of it is put again as a new entry.
@@ -25,7 +19,7 @@ of the last run (``remember``) each become that of a lane with its first message
 ``forget_remembered`` drops the others once all was placed. ``take_marks`` has what began, changed
 its reason or ended since it was asked last.
 
-After each step: a lane that could give a message stands in the row, or its alarm is due; a message
+After each step: a lane that could give a message stands in a row, or its alarm is due; a message
 is in the lane of each of its destinations once; a lane without entries is gone before another
 message is taken, its hold with it, and at most its narrow pace is remembered.
 """
@@ -33,34 +27,26 @@ message is taken, its hold with it, and at most its narrow pace is remembered.
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from itertools import count
 
 from common.ids import MessageId
 from satellite.delivery.decisions.hold import Hold
-from satellite.delivery.decisions.routing import Destination
+from satellite.delivery.decisions.routing import Destination, Via
 from satellite.delivery.decisions.terms import Terms
-from satellite.delivery.queue.entries import QueueEntry
+from satellite.delivery.queue.answering import Answering
+from satellite.delivery.queue.entries import STALE_MIN, Place, QueueEntry
+from satellite.delivery.queue.held import Held, HeldInAll, held_for, held_in_all
 from satellite.delivery.queue.lane import Lane
 from satellite.delivery.queue.pace import Pace
+from satellite.delivery.queue.places import Places
+from satellite.delivery.queue.rows import LaneRows
+from satellite.delivery.queue.sweep import Sweep
 
 NARROW_MAX = 1000  # destinations without mail whose narrow pace is remembered
+WOKEN_MAX = 100  # alarms for one message
 REACHED_MAX = 500  # destinations that are told of between two reports
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """One destination on hold and what waits for it."""
-
-    destination: Destination
-    customer: str
-    hold: Hold
-    messages: int
-    bytes: int
-    oldest: QueueEntry
-    hold_s: float
 
 
 class Lanes:
@@ -75,7 +61,10 @@ class Lanes:
         self._most = most
         self._terms = terms
         self._lanes: dict[Destination, Lane] = {}
-        self._turns: deque[Lane] = deque()
+        self.rows = LaneRows()
+        self.answering = Answering()
+        self.away_count = 0  # destinations on hold
+        self.is_behind = False  # not all that is due was looked at when a message was taken last
         self._alarms: list[tuple[float, int, Lane]] = []
         self._serials = count(1)
         self._emptied: set[Destination] = set()  # lanes that may have nothing left
@@ -83,6 +72,7 @@ class Lanes:
         self._remembered: dict[str, Hold] = {}
         self._marks: dict[str, Hold | None] = {}
         self._reached: dict[str, None] = {}
+        self._sweep = Sweep(self._lanes, terms, changed=partial(self._enter_turn, may_wait=True))
 
     # ---- messages
 
@@ -106,29 +96,30 @@ class Lanes:
         """
         lane = self._lane(entry.destination)
         lane.put(entry, due_s=due_s, now_s=now_s, is_held=is_held, was_tried=was_tried)
-        self._enter_turn(lane)
+        self._enter_turn(lane, may_wait=was_tried)
 
-    def take(self, *, now_s: float, idle_only: bool = False) -> QueueEntry | None:
+    def take(self, *, now_s: float, places: Places | None = None) -> QueueEntry | None:
         """Return the next message whose turn it is, or None; give it back with ``done``.
+
+        Very many destinations are looked at a part at a time: None is final unless ``is_behind``.
 
         Args:
             now_s: monotonic time.
-            idle_only: pass over destinations that have a turn already.
+            places: of those that there are the turn takes one; None: there are enough.
         """
         self._forget_empty()
-        self._wake(now_s)
-        for _ in range(len(self._turns)):
-            lane = self._turns.popleft()
-            if idle_only and lane.active:
-                self._turns.append(lane)
-                continue
-            lane.in_turn = False
-            entry = lane.next(now_s)
-            if entry is not None:
-                self._enter_turn(lane)
-                return entry
+        is_late = self._wake(now_s)
+        idle: list[Lane] = []
+        taken = self.rows.take(places, now_s, idle)
+        self.is_behind = is_late or self.rows.is_behind
+        for lane in idle:
             self._set_alarm(lane)
-        return None
+        if taken is None:
+            return None
+        if places is not None:
+            customer = taken.lane.terms.customer
+            places.begin(taken.entry, taken.kind, customer=customer, now_s=now_s)
+        return taken.entry
 
     def settling(self, entry: QueueEntry) -> bool:
         """Give a taken message's place with the server to the next one; it is still taken."""
@@ -137,6 +128,12 @@ class Lanes:
             return False
         self._enter_turn(lane)
         return True
+
+    def hangs(self, entry: QueueEntry) -> None:
+        """Let others go by while a taken message's server takes long."""
+        lane = self._lanes[entry.destination]
+        if lane.hangs(entry):
+            self._enter_turn(lane)
 
     def done(self, entry: QueueEntry, *, is_unfinished: bool = False) -> bool:
         """End a taken message's turn; return whether it is to be read and put again.
@@ -164,39 +161,53 @@ class Lanes:
             if not lane.entries:
                 self._emptied.add(entry.destination)
 
-    def withdraw(self, message: MessageId) -> None:
-        """Forget a message wherever it waits."""
-        for destination, lane in self._lanes.items():
-            if lane.withdraw(message) and not lane.entries:
+    def withdraw(self, message: MessageId, ways: Collection[Destination]) -> None:
+        """Forget a message wherever it waits; ``ways`` are the destinations that it can have."""
+        for destination in ways:
+            lane = self._lanes.get(destination)
+            if lane is not None and lane.withdraw(message) and not lane.entries:
                 self._emptied.add(destination)
 
-    def hurry(self, message: MessageId) -> bool:
-        """Make one message due wherever it waits; False when it waits nowhere."""
-        found = [lane for lane in self._lanes.values() if lane.hurry(message)]
+    def hurry(self, message: MessageId, ways: Collection[Destination]) -> bool:
+        """Make one message due wherever it waits, as ``withdraw``; False if it waits nowhere."""
+        lanes = [self._lanes[destination] for destination in ways if destination in self._lanes]
+        found = [lane for lane in lanes if lane.hurry(message)]
         for lane in found:
             self._enter_turn(lane)
         return bool(found)
 
     def flush(self, name: str = "") -> None:
-        """Make everything due for the destinations of a name, or for all, and probe at once."""
-        for lane in self._named(name):
-            lane.flush()
-            self._enter_turn(lane)
+        """Make everything due for the destinations of a name, or for all, and probe at once.
+
+        As ``sweep_some`` is called: there may be a million messages.
+        """
+        self._sweep.flush(lane.destination for lane in self._named(name))
 
     def review(self) -> None:
-        """Go on under new preferences."""
-        for lane in self._lanes.values():
-            terms = self._terms(lane.destination)
-            if terms != lane.terms:
-                lane.review(terms)
-                self._enter_turn(lane)
+        """Go on under the preferences as they are now, as ``sweep_some`` is called."""
+        self._sweep.review(self._lanes)
 
-    def is_free(self, destination: Destination) -> bool:
-        """Say whether a message for a destination would have its turn at once."""
+    def sweep_some(self) -> bool:
+        """Do a part of what was asked of very many messages; return whether there is more."""
+        return self._sweep.some()
+
+    def is_free(self, destination: Destination, *, promised: int = 0) -> bool:
+        """Say whether a message for a destination would have its turn at once.
+
+        Args:
+            destination: where to.
+            promised: messages on their way here of which that was said before.
+        """
         lane = self._lanes.get(destination)
         if lane is None:
-            return destination.mark not in self._remembered
-        return lane.takes_at_once()
+            return destination.mark not in self._remembered and promised < self._most
+        return lane.takes_at_once(promised)
+
+    def has_turn(self, destination: Destination, message: MessageId) -> bool:
+        """Say whether a message's turn with a destination has begun and is not over."""
+        lane = self._lanes.get(destination)
+        entry = lane.entries.get(message) if lane is not None else None
+        return entry is not None and entry.place is Place.ACTIVE
 
     def next_due_s(self) -> float | None:
         """Return the monotonic time at which there may be something to take, or None."""
@@ -208,6 +219,25 @@ class Lanes:
         return sum(len(lane.entries) for lane in self._lanes.values())
 
     # ---- how servers answer
+
+    def answered(self, destination: Destination) -> None:
+        """Take note that a server has greeted in time: its mail has the places of those who do."""
+        lane = self._lanes.get(destination)
+        if lane is not None and not lane.answers:
+            lane.answers = True
+            self.answering.add(destination)
+            self._enter_turn(lane)
+
+    def is_slow(self, entry: QueueEntry) -> None:
+        """Take note that a taken message's server has not greeted in time.
+
+        Where there is another host, others do not wait for what becomes of it.
+        """
+        lane = self._lanes[entry.destination]
+        self._no_longer_answers(lane)
+        if len(lane.terms.targets) > 1:
+            lane.hangs(entry)
+        self._enter_turn(lane)
 
     def succeeded(self, entry: QueueEntry) -> None:
         """Take note that a server took part in a turn's transaction to its end."""
@@ -225,6 +255,8 @@ class Lanes:
         """Put a destination on hold, or go on holding it, and probe at a monotonic time."""
         lane = self._lanes[destination]
         before = lane.hold
+        self._no_longer_answers(lane)
+        self.away_count += before is None
         lane.away(hold, next_probe_s=next_probe_s)
         if before is None or before.reason != hold.reason:
             self._marks[destination.mark] = lane.hold
@@ -236,8 +268,16 @@ class Lanes:
         if lane is None or lane.hold is None:
             return
         lane.returned()
+        self.away_count -= 1
         self._marks[destination.mark] = None
         self._enter_turn(lane)
+
+    def greets_again(self, destination: Destination) -> None:
+        """Probe a destination now, if it is away: one of its hosts has answered somebody."""
+        lane = self._lanes.get(destination)
+        if lane is not None:
+            lane.ask_now()
+            self._enter_turn(lane)
 
     def hint(self, name: str, *, now_s: float) -> None:
         """Probe the destinations of a name now, if they are away: somebody has reached them."""
@@ -264,20 +304,12 @@ class Lanes:
         return lane.next_probe_s() if lane is not None else None
 
     def held(self) -> Iterator[Held]:
-        """Return the destinations that are away and have mail."""
-        for lane in self._lanes.values():
-            oldest = lane.oldest()
-            if lane.hold is None or oldest is None:
-                continue
-            yield Held(
-                destination=lane.destination,
-                customer=lane.terms.customer,
-                hold=lane.hold,
-                messages=len(lane.entries),
-                bytes=lane.bytes,
-                oldest=oldest,
-                hold_s=lane.terms.hold_s,
-            )
+        """Return the destinations that are away and have mail, by name, the first thousand."""
+        return held_for(self._lanes.values())
+
+    def held_in_all(self) -> HeldInAll:
+        """Return how much waits for destinations that are away."""
+        return held_in_all(self._lanes.values())
 
     def remember(self, holds: Mapping[str, Hold]) -> None:
         """Begin with holds from before a restart, by mark: each is probed once, not stormed."""
@@ -301,29 +333,42 @@ class Lanes:
         if lane is None:
             pace = self._narrow.pop(destination, None) or Pace(most=self._most)
             lane = Lane(destination, self._terms(destination), most=self._most, pace=pace)
+            lane.answers = destination in self.answering
             self._lanes[destination] = lane
             if self._remembered:
                 hold = self._remembered.pop(destination.mark, None)
                 if hold is not None:
                     lane.away(hold, next_probe_s=0.0)
+                    self.away_count += 1
         return lane
 
     def _named(self, name: str) -> Iterator[Lane]:
-        for destination, lane in self._lanes.items():
-            if name in ("", destination.name):
+        if not name:
+            yield from self._lanes.values()
+            return
+        for via in Via:
+            lane = self._lanes.get(Destination(via, name))
+            if lane is not None:
                 yield lane
 
-    def _enter_turn(self, lane: Lane) -> None:
-        if not lane.in_turn:
-            lane.in_turn = True
-            self._turns.append(lane)
+    def _enter_turn(self, lane: Lane, *, may_wait: bool = False) -> None:
+        # On hold there are probes at most, and very many may be due.
+        self.rows.enter(lane, may_wait=may_wait or lane.hold is not None)
 
-    def _wake(self, now_s: float) -> None:
-        while self._alarms and self._alarms[0][0] <= now_s:
+    def _no_longer_answers(self, lane: Lane) -> None:
+        lane.answers = False
+        self.answering.discard(lane.destination)
+
+    def _wake(self, now_s: float) -> bool:
+        """Let alarms ring that are due; return whether there may be more of them."""
+        for _ in range(WOKEN_MAX):
+            if not self._alarms or self._alarms[0][0] > now_s:
+                return False
             due_s, _, lane = heapq.heappop(self._alarms)
             if lane.alarm_s == due_s:
                 lane.alarm_s = None
-                self._enter_turn(lane)
+                self._enter_turn(lane, may_wait=True)
+        return True
 
     def _set_alarm(self, lane: Lane) -> None:
         due_s = lane.next_due_s()
@@ -331,6 +376,9 @@ class Lanes:
             return  # an early alarm finds nothing to do, and sets the next one
         lane.alarm_s = due_s
         heapq.heappush(self._alarms, (due_s, next(self._serials), lane))
+        if len(self._alarms) > 2 * len(self._lanes) + STALE_MIN:  # a lane has one that counts
+            self._alarms = [alarm for alarm in self._alarms if alarm[2].alarm_s == alarm[0]]
+            heapq.heapify(self._alarms)
 
     def _forget_empty(self) -> None:
         """Drop lanes that have had nothing since the last turn; their hold goes with them."""
@@ -340,7 +388,9 @@ class Lanes:
                 continue
             del self._lanes[destination]
             lane.alarm_s = None
+            self.rows.forget(lane)
             if lane.hold is not None:
+                self.away_count -= 1
                 self._marks[destination.mark] = None
             if lane.pace.is_narrow:
                 if len(self._narrow) >= NARROW_MAX:

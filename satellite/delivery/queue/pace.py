@@ -89,14 +89,18 @@ class Bucket:
 
     def take(self, now_s: float) -> bool:
         """Take a token at a monotonic time; return whether there was one."""
+        if not self.has(now_s):
+            return False
+        self._tokens -= 1.0
+        return True
+
+    def has(self, now_s: float) -> bool:
+        """Say whether there is a token at a monotonic time."""
         if self._at_s is not None:
             grown = self._tokens + (now_s - self._at_s) * self.rate_per_s
             self._tokens = min(self._burst, grown)
         self._at_s = now_s
-        if self._tokens < 1.0 - _ROUNDING:
-            return False
-        self._tokens -= 1.0
-        return True
+        return self._tokens >= 1.0 - _ROUNDING
 
     def next_s(self) -> float:
         """Return the monotonic time at which there is a token."""

@@ -6,10 +6,10 @@ Pure but for what it holds: the port to the spool, and the parts that the worker
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from common.clock import Clock
+from common.frozen import dataclass
 from common.ids import MessageId
 from common.preferences import Preferences
 from common.records import MessageRecord
@@ -21,8 +21,11 @@ from satellite.delivery.decisions.terms import Terms
 from satellite.delivery.dsn.allowance import Allowance
 from satellite.delivery.dsn.status_part import Reporter
 from satellite.delivery.hop.connections import Connections
+from satellite.delivery.hop.session import Extensions
 from satellite.delivery.queue.lanes import Lanes
+from satellite.delivery.queue.places import Places
 from satellite.delivery.turns.metrics import Metrics
+from satellite.loop_round import LoopRound
 from satellite.spool.disk.bodies import Body
 from satellite.spool.model.messages import (
     HoldMark,
@@ -48,6 +51,10 @@ class DeliverySpool(Protocol):
         """Return a message as it is committed, or None when it has gone."""
         ...
 
+    def part(self, message: MessageId, numbers: Collection[int], /) -> Stored | None:
+        """Return a message with these of its recipients at least, or None when it has gone."""
+        ...
+
     def open_body(self, message: Stored, /) -> Body:
         """Return a message's octets; raises BodyDamaged."""
         ...
@@ -66,6 +73,18 @@ class DeliverySpool(Protocol):
         bounces: Sequence[NewMessage] = (),
     ) -> Awaitable[None]:
         """Write how recipients left a transaction."""
+        ...
+
+    async def freeze(
+        self,
+        message: MessageId,
+        reason: str,
+        /,
+        *,
+        numbers: Collection[int],
+        unsent: Collection[int],
+    ) -> None:
+        """Stop recipients; those of ``unsent`` although they have a sending mark."""
         ...
 
     async def damage(self, message: MessageId, reason: str, /) -> None:
@@ -113,7 +132,10 @@ class TurnContext:
     spool: DeliverySpool
     connections: Connections
     lanes: Lanes
+    places: Places
+    open_s: float  # for a session with a destination, all its hosts together
     clock: Clock
+    loop_round: LoopRound
     routes: RouteCache
     schedule: Schedule
     reporter: Reporter
@@ -124,3 +146,4 @@ class TurnContext:
     offer: Callable[[MessageId], None]
     terms: Callable[[Destination], Terms]
     wake: Callable[[], None]  # a turn may begin
+    learn: Callable[[Destination, Extensions], None]  # what a server offers

@@ -18,7 +18,7 @@ from satellite.delivery.decisions.outcome import DsnAction
 from satellite.delivery.decisions.routing import Destination
 from satellite.delivery.dsn.bounce import delayed
 from satellite.delivery.turns.context import TurnContext
-from satellite.delivery.turns.dsns import start_of
+from satellite.delivery.turns.dsns import language_of, start_of
 from satellite.spool.model.messages import NewMessage, Recipient, Settled, Stored
 
 _SECOND_US = 1_000_000
@@ -82,4 +82,5 @@ def _notice(
         now_us=now_us,
         retry_until_us=now_us + max(0, left_us),
         reporter=context.reporter,
+        language=language_of(context, recipients[0]),
     )

@@ -7,18 +7,19 @@ one DSN for each action; why a sender is not told of mail that failed is a recor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from common.address import domain_of
 from common.envelope import Notify
+from common.frozen import dataclass
+from common.preferences.policy import DsnLanguage
 from common.records import BounceWithheldRecord
 from satellite.delivery.decisions.notices import Silence, silence
 from satellite.delivery.decisions.outcome import DsnAction, Fate
 from satellite.delivery.dsn import bounce
-from satellite.delivery.dsn.returned import returned_bytes
+from satellite.delivery.dsn.returned import HEADER_BYTES_MAX, returned_bytes
 from satellite.delivery.turns.context import TurnContext
 from satellite.spool.disk.bodies import BodyDamaged
-from satellite.spool.model.messages import NewMessage, Stored
+from satellite.spool.model.messages import NewMessage, Recipient, Stored
 
 _ASKED_BY = {
     DsnAction.FAILED: Notify.FAILURE,
@@ -78,16 +79,29 @@ def told(
 
 def start_of(context: TurnContext, stored: Stored, action: DsnAction) -> bytes | None:
     """Return as much of a message's body as a DSN is made from; None when it cannot be read."""
+    wanted_bytes = returned_bytes(stored, action)
+    if wanted_bytes > HEADER_BYTES_MAX and not _may_go_whole(context, stored, wanted_bytes):
+        wanted_bytes = HEADER_BYTES_MAX
     try:
         with context.spool.open_body(stored) as body:
-            return body.read(0, returned_bytes(stored, action))
+            return body.read(0, wanted_bytes)
     except BodyDamaged:
         return None  # the sender is told all the same
+
+
+def language_of(context: TurnContext, recipient: Recipient) -> DsnLanguage:
+    """Return the language in which a sender is told of a recipient, as that one's policy says."""
+    return context.spool.preferences.policy(recipient.address).dsn_language
 
 
 def _is_allowed(context: TurnContext, stored: Stored) -> bool:
     domain = domain_of(stored.envelope.sender)
     return context.allowance.take(domain, now_s=context.clock.monotonic_s())
+
+
+def _may_go_whole(context: TurnContext, stored: Stored, octets: int) -> bool:
+    domain = domain_of(stored.envelope.sender)
+    return context.allowance.take_octets(domain, octets, now_s=context.clock.monotonic_s())
 
 
 def _report(
@@ -100,4 +114,5 @@ def _report(
         report_id=context.new_id(),
         now_us=context.clock.now_us(),
         reporter=context.reporter,
+        language=language_of(context, fates[0].recipient),
     )

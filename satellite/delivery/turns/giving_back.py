@@ -8,11 +8,10 @@ Source: RFC 3463 section 3.4 (status), RFC 3464 section 2 (a DSN may return noth
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from common.frozen import dataclass
 from common.ids import MessageId
 from common.tasks import finish
-from common.verdict import printable
+from common.verdict import on_one_line
 from satellite.delivery.decisions.outcome import Fate
 from satellite.delivery.turns.context import TurnContext
 from satellite.delivery.turns.dsns import told
@@ -59,7 +58,7 @@ async def give_back(context: TurnContext, message: MessageId, *, reason: str) ->
     if stored is None or not chosen:
         return None
     is_lost = not await _is_whole(context, stored)
-    words = RETURNED + (f": {printable(reason, length_max=REASON_LENGTH_MAX)}" if reason else "")
+    words = RETURNED + (f": {on_one_line(reason[:REASON_LENGTH_MAX])}" if reason else "")
     finding = f"{LOST}; {words}" if is_lost else words
     fates = [
         Fate(recipient=one, status=STATUS_GIVEN_BACK, diagnostic=f"X-BorderScout; {finding}")

@@ -7,11 +7,11 @@ is known here until it is: a full disk delays it, since these results happened.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import structlog
 
 from common.errors import EnvironmentFailure, LocalError
+from common.frozen import dataclass
 from common.ids import MessageId
 from common.records import MessageRecord, PossiblyDeliveredRecord
 from common.states import OUTCOMES, State
@@ -142,7 +142,7 @@ class Settling:
         answer = RecipientResult(
             stage=Stage.DOT,
             finding="a fault of ours after the final dot",
-            status="4.3.0",
+            status=outcome.STATUS_FAULT,
             possibly_delivered=True,
         )
         at = self.circumstances(stored, group, is_away=False)

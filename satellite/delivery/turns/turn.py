@@ -28,6 +28,7 @@ class MessageTurn(ABC):
         self, entry: QueueEntry, context: TurnContext, *, fresh: Stored | None = None
     ) -> None:
         self.is_unfinished = True  # recipients of this destination may need another turn
+        self._is_begun = False
         self._entry = entry
         self._context = context
         self._fresh = fresh
@@ -36,18 +37,24 @@ class MessageTurn(ABC):
 
     async def run(self) -> None:
         """Do what is due; return when all of it is committed."""
+        had_fault, self._is_begun = self._is_begun, True
         await self._settling.finish_what_a_fault_left()
-        stored = self._fresh or self._context.spool.message(self._entry.id)
+        stored = self._fresh or self._context.spool.part(self._entry.id, self._entry.numbers)
         self._fresh = None
         if stored is None:
             self.is_unfinished = False
             return
         pairs = _pairs_of(self._context, stored, self._entry.destination)
-        self.is_unfinished = await self._take(stored, pairs) < len(pairs)
+        take = self._take_after_fault if had_fault else self._take
+        self.is_unfinished = await take(stored, pairs) < len(pairs)
 
     @abstractmethod
     async def _take(self, stored: Stored, pairs: Sequence[Pair]) -> int:
         """Do what is due for the recipients that have not ended; return how many ended."""
+
+    async def _take_after_fault(self, stored: Stored, pairs: Sequence[Pair]) -> int:
+        """Do the same where a fault of ours has stopped it."""
+        return await self._take(stored, pairs)
 
 
 def _pairs_of(context: TurnContext, stored: Stored, destination: Destination) -> list[Pair]:

@@ -1,0 +1,1 @@
+"""What domains publish of how their mail must travel, and how it did: DANE, MTA-STS, TLS-RPT."""

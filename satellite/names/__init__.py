@@ -1,0 +1,1 @@
+"""Names and addresses: what DNS and the system's hosts file say, asked without blocking anybody."""
