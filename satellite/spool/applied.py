@@ -6,7 +6,7 @@ one stays for ever (G2, G8).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from common.errors import PeerError
 from common.preferences import CheckedDocument, Document, Epoch, Position, Preferences
@@ -65,10 +65,11 @@ def written(
 ) -> Operation:
     """The transaction that makes a revision the applied one."""
 
-    def write(transaction: Transaction) -> None:
+    def write(transaction: Transaction) -> Iterator[None]:
         if snapshot:
             transaction.execute("DELETE FROM document")
         for document in documents:
+            yield
             if document.removed:
                 transaction.execute(
                     "DELETE FROM document WHERE kind=? AND key=?", (document.kind, document.key)

@@ -7,7 +7,7 @@ in the same transaction (P2).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from common.ids import MessageId
@@ -16,19 +16,31 @@ from common.states import OUTCOMES, State
 from common.verdict import Verdict
 from satellite.spool.commits import Operation, Transaction
 from satellite.spool.disk.bodies import remove_body
-from satellite.spool.disk.rows import read_recipients
+from satellite.spool.disk.rows import addresses, faults_row
 from satellite.spool.log_records import accepted_record, record_judgement, record_results, why
-from satellite.spool.model.judged import distinct, state_of
+from satellite.spool.model.judged import numbered, state_of
 from satellite.spool.model.messages import (
     HoldMark,
     Judgement,
     NewMessage,
+    PutOff,
     Recipient,
     Settled,
     Stored,
 )
-from satellite.spool.model.states import IllegalTransition, check_transition
-from satellite.spool.writes import finish, forget, insert, insert_copies, move, open_recipients
+from satellite.spool.model.states import UNJUDGED, IllegalTransition, check_transition
+from satellite.spool.writes import (
+    facts_of,
+    finish,
+    forget,
+    has_open_besides,
+    has_others,
+    insert,
+    insert_copies,
+    move,
+    next_copy,
+    open_recipients,
+)
 
 # How long a release is known, by the age clock. The core repeats one while our claim of it did not
 # reach it, and after it was restored from a backup; no backup is that old.
@@ -65,39 +77,77 @@ def released(stored: Stored, body: bytes | None, release_id: str) -> Operation:
 
 
 def waits(
-    message: MessageId, *, next_us: int, reason: str, verdicts: Sequence[Verdict]
+    message: MessageId,
+    *,
+    next_us: int,
+    reason: str,
+    verdicts: Sequence[Verdict],
+    faults: Mapping[str, int],
+    subject: str = "",
+    message_id_header: str = "",
 ) -> Operation:
     """An engine that must answer does not: the message is scanned again at its time."""
 
     def write(transaction: Transaction) -> None:
         recipients = open_recipients(transaction, message)
-        for recipient in recipients:
-            check_transition(recipient.state, State.WAITING)
-        transaction.execute("UPDATE message SET scans=scans+1 WHERE id=?", (message,))
-        for recipient in recipients:
-            move(transaction, message, recipient, State.WAITING)
+        waiting = [recipient for recipient in recipients if recipient.state in UNJUDGED]
+        is_all = len(waiting) == len(recipients)
         transaction.execute(
-            "UPDATE recipient SET next_us=?, reason=? WHERE message=?", (next_us, reason, message)
+            "UPDATE message SET scans=scans+1, subject=?, faults=? WHERE id=?",
+            (subject, faults_row(faults), message),
         )
-        waiting = WaitingRecord(reason=reason, next_us=next_us, verdicts=tuple(verdicts))
-        transaction.record(waiting, message)
+        for recipient in waiting:
+            _put_off(transaction, message, recipient, next_us=next_us, reason=reason)
+        record = WaitingRecord(
+            reason=reason,
+            next_us=next_us,
+            verdicts=tuple(verdicts),
+            recipients=() if is_all else tuple(addresses(waiting)),
+            subject=subject,
+            message_id_header=message_id_header,
+        )
+        if waiting:
+            transaction.record(record, message)
 
     return write
 
 
-def judged(message: MessageId, judgement: Judgement, drop_body: Callable[[], None]) -> Operation:
-    """Every recipient gets its disposition, against one preference revision."""
+def _put_off(
+    transaction: Transaction, message: MessageId, recipient: Recipient, *, next_us: int, reason: str
+) -> None:
+    move(transaction, message, recipient, State.WAITING)
+    transaction.execute(
+        "UPDATE recipient SET next_us=?, reason=? WHERE message=? AND number=?",
+        (next_us, reason, message, recipient.number),
+    )
+
+
+def judged(
+    message: MessageId,
+    judgement: Judgement,
+    drop_body: Callable[[], None],
+    *,
+    put_off: PutOff | None = None,
+) -> Operation:
+    """Recipients get their disposition, against one preference revision.
+
+    All that have none yet, but for those who wait for an engine: nobody waits with them.
+    """
+    waiting = put_off.numbers if put_off is not None else ()
 
     def write(transaction: Transaction) -> None:
         rows = transaction.execute(_STATES, (message,))
-        before = {number: State(state) for number, _, state in rows if state not in OUTCOMES}
-        if before.keys() != {one.number for one in judgement.recipients}:
+        before = {number: State(state) for number, _, state in rows if state in UNJUDGED}
+        if before.keys() != {*waiting, *(one.number for one in judgement.recipients)}:
             raise IllegalTransition(f"a judgement of {message} must name each of its recipients")
         after = {one.number: state_of(one) for one in judgement.recipients}
         for number, state in after.items():
             check_transition(before[number], state)
-        copies = distinct(one.copy for one in judgement.recipients)
-        insert_copies(transaction, message, copies)
+        copies = tuple(numbered(one.copy for one in judgement.recipients))
+        # Others of this message may have copies already.
+        first = next_copy(transaction, message) if len(after) < len(rows) else 0
+        places = {copy: place for place, copy in enumerate(copies, start=first)}
+        insert_copies(transaction, message, copies, first=first)
         for one in judgement.recipients:
             state = after[one.number]
             transaction.moved(before[one.number], state)
@@ -109,38 +159,57 @@ def judged(message: MessageId, judgement: Judgement, drop_body: Callable[[], Non
                     one.disposition,
                     one.reason,
                     one.reason,
-                    copies.index(one.copy),
+                    places[one.copy],
                     int(one.suspect),
                     message,
                     one.number,
                 ),
             )
-        quarantined = State.QUARANTINED in after.values()
         transaction.execute(
-            "UPDATE message SET revision=?, subject=?, scans=scans+1, quarantined_us=?,"
-            " quarantine_reason=?, quarantine_detail=? WHERE id=?",
-            (
-                judgement.revision,
-                judgement.subject,
-                transaction.now_us if quarantined else 0,
-                judgement.quarantine_reason,
-                judgement.quarantine_detail,
-                message,
-            ),
+            "UPDATE message SET revision=?, subject=?, scans=scans+1 WHERE id=?",
+            (judgement.revision, judgement.subject, message),
         )
-        addresses = {number: address for number, address, _ in rows}
-        record_judgement(transaction, message, judgement, addresses, after)
+        if State.QUARANTINED in after.values():
+            transaction.execute(
+                "UPDATE message SET quarantined_us=?, quarantine_reason=?, quarantine_detail=?"
+                " WHERE id=?",
+                (
+                    transaction.now_us,
+                    judgement.quarantine_reason,
+                    judgement.quarantine_detail,
+                    message,
+                ),
+            )
+        names = {number: address for number, address, _ in rows}
+        record_judgement(transaction, message, judgement, names, after)
+        if put_off is not None:
+            _put_off_some(transaction, message, put_off)
         if OUTCOMES.issuperset(after.values()):
             finish(transaction, message, drop_body)
 
     return write
 
 
+def _put_off_some(transaction: Transaction, message: MessageId, put_off: PutOff) -> None:
+    faults = faults_row(put_off.faults)
+    transaction.execute("UPDATE message SET faults=? WHERE id=?", (faults, message))
+    recipients = open_recipients(transaction, message, put_off.numbers)
+    for recipient in recipients:
+        _put_off(transaction, message, recipient, next_us=put_off.next_us, reason=put_off.reason)
+    waiting = WaitingRecord(
+        reason=put_off.reason, next_us=put_off.next_us, recipients=tuple(addresses(recipients))
+    )
+    transaction.record(waiting, message)
+
+
 def marked_sending(message: MessageId, numbers: Sequence[int]) -> Operation:
     """The sending mark: recovery will count these as possibly delivered."""
 
     def write(transaction: Transaction) -> None:
-        recipients = [r for r in open_recipients(transaction, message) if r.number in numbers]
+        recipients = open_recipients(transaction, message, numbers)
+        if len(recipients) != len(numbers):
+            # Whoever ended meanwhile was told so, by a DSN perhaps: no dot may leave for it.
+            raise IllegalTransition(f"recipients of {message} have ended meanwhile")
         for recipient in recipients:
             check_transition(recipient.state, State.SENDING)
         for recipient in recipients:
@@ -160,20 +229,29 @@ def settled(
     """A delivery transaction ended: outcomes, or states to try again from; and its DSNs."""
 
     def write(transaction: Transaction) -> None:
-        everyone = read_recipients(transaction.execute, message)
-        before = {r.number: r for r in everyone if r.state not in OUTCOMES}
+        numbers = [result.number for result in results]
+        before = {r.number: r for r in open_recipients(transaction, message, numbers)}
         for result in results:
             if result.number not in before:
                 raise IllegalTransition(f"recipient {result.number} of {message} has ended before")
             check_transition(before[result.number].state, result.state)
         for record in records:
             transaction.record(record, message)
-        record_results(transaction, message, results, before)
+        facts = facts_of(transaction, message)
+        whose = (facts.sender, facts.received_us) if facts is not None else None
+        record_results(transaction, message, results, before, whose=whose)
         for bounce in bounces:
             _insert_bounce(transaction, message, *bounce)
-        ended = {result.number for result in results if result.state in OUTCOMES}
+        is_last = OUTCOMES.issuperset(result.state for result in results)
+        is_alone = facts is not None and not facts.has_several  # as nearly all are
+        is_all = is_last and (is_alone or not has_others(transaction, message, numbers))
+        if is_last and not is_all:
+            is_last = not has_open_besides(transaction, message, numbers)
+        known = before.values() if is_all else ()
         # When nothing of the message stays, what would be written would be deleted at once.
-        if ended != before.keys() or not forget(transaction, message, everyone, drop_body):
+        if not is_last or not forget(
+            transaction, message, drop_body, recipients=known, facts=facts
+        ):
             for result in results:
                 _write_result(transaction, message, before[result.number], result)
 

@@ -6,21 +6,31 @@ Touches the reading connection and body files. Everything here is as it is commi
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from common.clock import Clock
 from common.ids import MessageId
-from common.records import LogRecord
-from common.states import UNFINISHED, State
+from common.records import GapRecord, LogRecord
+from common.states import OUTCOMES, UNFINISHED, State
 from satellite.spool.disk.bodies import Body, open_body
-from satellite.spool.disk.rows import Select, read_message, read_pending
+from satellite.spool.disk.pages import PAGE_BYTES
+from satellite.spool.disk.rows import (
+    NO_FAULTS,
+    Select,
+    faults_of,
+    read_message,
+    read_part,
+    read_pending,
+)
 from satellite.spool.finding import FoundRecipient, part
-from satellite.spool.leftover import Left, left
+from satellite.spool.leftover import Left, lying, worked_on
 from satellite.spool.message_cache import MessageCache
 from satellite.spool.model.age import AgeClock
 from satellite.spool.model.messages import HoldMark, PendingRow, Stored, Upload
 from satellite.spool.outbox import Outbox
+from satellite.spool.reader import Reader
 
 
 class Contents:
@@ -32,11 +42,21 @@ class Contents:
     _clock: Clock
     _counts: Counter[State]
     _outbox: Outbox
+    _reader: Reader
     _select: Select
 
     def message(self, message: MessageId) -> Stored | None:
         """Return a message as it is committed, or None when it has gone."""
         return self._cache.take(message) or read_message(self._select, message)
+
+    def part(self, message: MessageId, numbers: Collection[int]) -> Stored | None:
+        """Return a message with these of its recipients at least; None when it has gone."""
+        return self._cache.take(message) or read_part(self._select, message, numbers)
+
+    def faults(self, message: MessageId) -> Mapping[str, int]:
+        """Return which engines could not finish a message, and how often, as ``wait`` was told."""
+        rows = self._select("SELECT faults FROM message WHERE id=?", (message,))
+        return faults_of(rows[0][0]) if rows else NO_FAULTS
 
     def open_body(self, message: Stored) -> Body:
         """Return a message's octets; close it after use.
@@ -65,13 +85,38 @@ class Contents:
         """Return what orders the messages that are to be delivered; see ``read_pending``."""
         return read_pending(self._select, after=after, limit=limit)
 
-    def left(self) -> list[Left]:
-        """Return what has not ended, by the recipients' domain and state."""
-        return left(self._select)
+    async def left(self, *, after: str, limit: int) -> list[Left]:
+        """Return what has not ended, by the recipients' domain and state, a page at a time.
 
-    def recipients(self, *, after: str, messages: int) -> list[FoundRecipient]:
-        """Return the recipients of the next messages after an id, the oldest first."""
-        return part(self._select, after=after, messages=messages)
+        What is worked on now is on the first page, beside what lies here.
+
+        Args:
+            after: the domain that was read last; empty: from the beginning.
+            limit: lines, more than there are states.
+        """
+        is_worked_on = self._counts[State.RECEIVED] + self._counts[State.SENDING] > 0
+
+        def question(select: Select) -> list[Left]:
+            found = lying(select, after=after, limit=limit)
+            if is_worked_on and not after:
+                found += worked_on(select, limit=limit)
+            return found
+
+        return await self._reader.apart(question)
+
+    async def recipients(
+        self, *, after: str, messages: int, domain: str, states: Collection[State]
+    ) -> list[FoundRecipient]:
+        """Return the recipients of the next messages after an id, the oldest first; see ``part``.
+
+        What nobody is in is not looked for.
+        """
+        there = frozenset(states)
+        if domain or len(there) < len(State):
+            there = frozenset(one for one in there if one in OUTCOMES or self._counts[one])
+        return await self._reader.apart(
+            lambda select: part(select, after=after, messages=messages, domain=domain, states=there)
+        )
 
     def counts(self) -> dict[State, int]:
         """Return how many recipients are in each state that is no outcome."""
@@ -93,6 +138,20 @@ class Contents:
     def uploads(self, *, limit: int) -> list[Upload]:
         """Return quarantined messages that the core has not taken yet, the oldest first."""
         return self._outbox.uploads(limit=limit)
+
+    def outbox_gap(self) -> GapRecord | None:
+        """Return what stands in the place of records that went; None when none did."""
+        return self._outbox.gap()
+
+    def file_pages(self) -> tuple[int, int]:
+        """Return the pages of the database, and how many of these hold nothing."""
+        names = ("page_count", "freelist_count")
+        pages, free_pages = (int(self._select(f"PRAGMA {name}", ())[0][0]) for name in names)
+        return pages, free_pages
+
+    def unused_bytes(self) -> int:
+        """Return the octets of the database that hold nothing, and take whatever comes next."""
+        return int(self._select("PRAGMA freelist_count", ())[0][0]) * PAGE_BYTES
 
     def backlog_sizes(self) -> tuple[int, int]:
         """Return how many records and how many uploads the core has not acknowledged."""

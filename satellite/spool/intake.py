@@ -140,6 +140,7 @@ class SpoolEntry:
         copy: Copy,
         subject: str,
         released_from: str,
+        suspect: bool,
     ) -> None:
         """Return once the released message is durable and queued; once for each release id.
 
@@ -151,7 +152,7 @@ class SpoolEntry:
             origin=Origin.RELEASE,
             envelope=envelope,
             trace=b"",
-            recipients=queued_recipients(envelope, reason="released"),
+            recipients=queued_recipients(envelope, reason="released", suspect=suspect),
             copies=(copy,),
             subject=subject,
             released_from=released_from,
@@ -233,8 +234,16 @@ class SpoolEntry:
         self._done(stored, body)
 
 
-def queued_recipients(envelope: Envelope, *, reason: str) -> tuple[Recipient, ...]:
-    """Return the recipients of a message that goes straight to delivery, with its one copy."""
+def queued_recipients(
+    envelope: Envelope, *, reason: str, suspect: bool = False
+) -> tuple[Recipient, ...]:
+    """Return the recipients of a message that goes straight to delivery, with its one copy.
+
+    Args:
+        envelope: from whom to whom.
+        reason: why they get it.
+        suspect: its sender may be forged, and is told nothing.
+    """
     return tuple(
         Recipient(
             number=number,
@@ -244,6 +253,7 @@ def queued_recipients(envelope: Envelope, *, reason: str) -> tuple[Recipient, ..
             decided=reason,
             reason=reason,
             copy=0,
+            suspect=suspect,
         )
         for number, address in enumerate(envelope.recipients)
     )
@@ -253,4 +263,9 @@ def disk_failure(error: OSError) -> EnvironmentFailure:
     """Return our word for what the disk said."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull("the spool's disk is full", hint="free some space")
-    return EnvironmentFailure(f"the spool's disk failed: {error.strerror}", hint="check the disk")
+    where = f" at {error.filename}" if error.filename else ""
+    is_forbidden = error.errno in (errno.EACCES, errno.EPERM)
+    return EnvironmentFailure(
+        f"the spool's disk failed{where}: {error.strerror}",
+        hint="check who may read and write there" if is_forbidden else "check the disk",
+    )

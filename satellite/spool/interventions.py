@@ -9,16 +9,17 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from common.ids import MessageId
-from common.records import Record
+from common.records import CondemnedRecord, Record
 from common.states import State
 from satellite.spool import changes
 from satellite.spool import operator_steps as moves
-from satellite.spool.commits import Commits, Operation
+from satellite.spool.commits import Commits, Operation, Transaction
 from satellite.spool.contents import Contents
 from satellite.spool.disk.problems import problems
 from satellite.spool.intake import queued_recipients
 from satellite.spool.listeners import SpoolListeners
 from satellite.spool.model.messages import NewMessage, Stored
+from satellite.spool.model.states import STOPPED
 
 
 class Interventions(Contents):
@@ -33,13 +34,28 @@ class Interventions(Contents):
         await self._change(message, moves.damaged(message, reason))
 
     async def freeze(
-        self, message: MessageId, reason: str, *, numbers: Collection[int] | None = None
+        self,
+        message: MessageId,
+        reason: str,
+        *,
+        numbers: Collection[int] | None = None,
+        unsent: Collection[int] = (),
     ) -> None:
-        """Stop the delivery of a message, or to these of its recipients, until it is resumed."""
-        await self._change(message, moves.frozen(message, reason, numbers))
+        """Stop the delivery of a message, or to these of its recipients, until it is resumed.
+
+        Args:
+            message: which one.
+            reason: why, for the record.
+            numbers: the recipients that are meant; None: all. Those that are being sent go on.
+            unsent: recipients with a sending mark whose turn has not begun, and does not begin
+                before this is durable: delivery vouches for both.
+        """
+        await self._change(message, moves.frozen(message, reason, numbers, unsent))
 
     async def resume(self, message: MessageId, *, numbers: Collection[int] | None = None) -> None:
         """Let what is frozen of a message go on, or damaged, if its body can be read again.
+
+        What waits, for an engine or for the end of its zero hour, is scanned now.
 
         Args:
             message: which one.
@@ -55,7 +71,11 @@ class Interventions(Contents):
             with self.open_body(stored) as body:
                 await body.verify()
         await self._change(message, moves.resumed(message, numbers))
-        self._tell(message, is_judged=bool(stored.copies))
+        resumable = STOPPED | {State.WAITING}
+        stopped = [one for one in stored.recipients if one.state in resumable]
+        meant = [one for one in stopped if numbers is None or one.number in numbers]
+        for is_judged in sorted({one.copy >= 0 for one in meant}):
+            self._tell(message, is_judged=is_judged)
 
     async def drop(self, message: MessageId) -> None:
         """Give a damaged message up: its outcome is ``dropped``, by an operator."""
@@ -93,9 +113,17 @@ class Interventions(Contents):
         )
         await self._change(message, operation)
 
+    async def condemn(self, message: MessageId, record: CondemnedRecord) -> None:
+        """Tell that an engine names a threat in a message that may have left."""
+
+        def write(transaction: Transaction) -> None:
+            transaction.record(record, message)
+
+        await self._commits.add(write)
+
     def problems(self) -> tuple[str, ...]:
         """Return what an operator should know of the folder, one sentence each."""
-        return problems(self.folder, log_pages=self._commits.log_pages)
+        return problems(self.folder, log_pages=self._commits.log_pages, gap=self._outbox.gap())
 
     def _dropper(self, message: MessageId) -> Callable[[], None]:
         return changes.body_dropper(self._bodies, message)
@@ -115,3 +143,4 @@ class Interventions(Contents):
     async def _change(self, message: MessageId, operation: Operation) -> None:
         self._cache.forget(message)
         await self._commits.add(operation)
+        self._cache.forget(message)  # what another change put there meanwhile

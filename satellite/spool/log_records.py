@@ -26,7 +26,12 @@ from common.records import (
 )
 from common.states import OUTCOMES, State
 from satellite.spool.commits import Transaction
+from satellite.spool.listeners import MailEnd
 from satellite.spool.model.messages import Judgement, Recipient, Settled, Stored
+
+_WHOSE = "SELECT sender, received_us FROM message WHERE id=?"
+
+Whose = tuple[str, int]  # a message's sender, and when it was received
 
 Arrived = TypeVar("Arrived", AcceptedRecord, RejectedRecord)
 
@@ -71,16 +76,29 @@ def record_judgement(
     judgement: Judgement,
     addresses: Mapping[int, str],
     after: Mapping[int, State],
+    *,
+    rejected: Stored | None = None,
 ) -> None:
-    """Tell of a judgement: what was found, what is done, and who has ended by that."""
+    """Tell of a judgement: what was found, what is done, and who has ended by that.
+
+    Args:
+        transaction: what the step writes.
+        message, judgement: of what.
+        addresses: the recipients' by number.
+        after: their states, by number.
+        rejected: the message, if it is not taken, and so in no table.
+    """
     scanned = ScannedRecord(
         revision=judgement.revision,
         score=judgement.score,
         subject=judgement.subject,
         message_id_header=judgement.message_id_header,
         verdicts=judgement.verdicts,
+        digests=judgement.digests,
     )
     transaction.record(scanned, message)
+    if judgement.condemned is not None:
+        transaction.record(judgement.condemned, message)
     judged = JudgedRecord(
         recipients=tuple(
             [
@@ -100,7 +118,8 @@ def record_judgement(
         if after[one.number] in OUTCOMES
     ]
     if ended:
-        transaction.record(EndedRecord(recipients=tuple(ended)), message)
+        whose = (rejected.envelope.sender, rejected.received_us) if rejected is not None else None
+        _record_ended(transaction, message, tuple(ended), whose)
 
 
 def record_results(
@@ -108,19 +127,42 @@ def record_results(
     message: MessageId,
     results: Sequence[Settled],
     before: Mapping[int, Recipient],
+    *,
+    whose: Whose | None = None,
 ) -> None:
-    """Tell how recipients left a delivery transaction, all that went the same way in one record."""
+    """Tell how recipients left a delivery transaction, all that went the same way in one record.
+
+    Args:
+        transaction, message: what the step writes, and of what.
+        results, before: how they left, and how they were, by number.
+        whose: the message's, if that was read before.
+    """
     groups: dict[State | None, list[tuple[Recipient, Settled]]] = {}  # None: ended, in any way
     for result in results:
         state = None if result.state in OUTCOMES else result.state
         groups.setdefault(state, []).append((before[result.number], result))
     for state, group in groups.items():
         if state is None:
-            ended = EndedRecord(recipients=tuple([_ended(*one) for one in group]))
-            transaction.record(ended, message)
+            ended = tuple([_ended(*one) for one in group])
+            _record_ended(transaction, message, ended, whose)
         else:
             moved = _MOVED[state](recipients=tuple([_moved(*one) for one in group]))
             transaction.record(moved, message)
+
+
+def _record_ended(
+    transaction: Transaction,
+    message: MessageId,
+    recipients: tuple[EndedRecipient, ...],
+    whose: Whose | None = None,
+) -> None:
+    """Tell of recipients that have ended: the core by a record, and the node's own log."""
+    transaction.record(EndedRecord(recipients=recipients), message)
+    known = [whose] if whose is not None else transaction.execute(_WHOSE, (message,))
+    for sender, received_us in known:
+        ms = max(0, transaction.now_us - received_us) // 1000
+        end = MailEnd(message=message, sender=sender, recipients=recipients, ms=ms)
+        transaction.ends.append(end)
 
 
 def why(recipient: Recipient, result: Settled) -> str:

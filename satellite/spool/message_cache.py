@@ -8,6 +8,7 @@ changes, and stays until its message is forgotten.
 from __future__ import annotations
 
 from common.ids import MessageId
+from common.states import State
 from satellite.spool.model.messages import Stored
 
 MESSAGES_MAX = 2_000  # of one shard: what a full load takes in within two seconds
@@ -27,11 +28,16 @@ class MessageCache:
         self._body_bytes = 0
 
     def keep(self, stored: Stored, body: bytes | None = None) -> None:
-        """Keep a message as it was just committed, and its body if it is no file."""
+        """Keep a message as it was just committed, and its body if it is no file.
+
+        The body of one that goes into a lane is not kept: it may lie there for days.
+        """
         if len(self._messages) >= MESSAGES_MAX:
             return
         self.forget(stored.id)
         self._messages[stored.id] = stored
+        if any(one.state is State.QUEUED for one in stored.recipients):
+            return
         if stored.in_file and len(self._files) < MESSAGES_MAX:
             self._files.add(stored.id)
         if body is not None and self._body_bytes + len(body) <= BODY_BYTES_MAX:

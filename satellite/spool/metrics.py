@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from satellite.spool.disk.pages import PAGE_BYTES
 from satellite.spool.store import Spool
 
 
@@ -37,6 +38,8 @@ class SpoolMetrics(Collector):
         revision = spool.preferences.position.revision
         problems = spool.problems()
         accepting = 0 if spool.refusal() else 1
+        pages, free_pages = spool.file_pages()
+        gap = spool.outbox_gap()
         return [
             recipients,
             _gauge(
@@ -46,6 +49,22 @@ class SpoolMetrics(Collector):
             ),
             _gauge(
                 "borderscout_outbox_records", "Log records that the core does not have yet", records
+            ),
+            _gauge(
+                "borderscout_outbox_bytes",
+                "Room that these records take in the spool's file",
+                spool.outbox_bytes,
+            ),
+            _gauge(
+                "borderscout_outbox_lost_records",
+                "Log records that went since the core did not take them; 0 once it knows of it",
+                gap.records if gap is not None else 0,
+            ),
+            _gauge("borderscout_spool_file_bytes", "Size of the spool's file", pages * PAGE_BYTES),
+            _gauge(
+                "borderscout_spool_unused_bytes",
+                "What of the spool's file holds nothing and takes whatever comes next",
+                free_pages * PAGE_BYTES,
             ),
             _gauge(
                 "borderscout_outbox_quarantine",

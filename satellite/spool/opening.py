@@ -10,11 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import apsw
+import structlog
 
+from satellite.spool.disk import compaction
 from satellite.spool.disk.bodies import FOLDER as BODIES
 from satellite.spool.disk.schema import close, open_writer
 from satellite.spool.disk.sqlite_failures import SpoolDamaged, failure_of
 from satellite.spool.mending.rescue import finish, is_due, rescue
+
+log = structlog.get_logger()
 
 SUSPECT = "spool.db.suspect"  # damage showed while it was used: the next start checks all of it
 _CHECKED = ("meta", "message", "recipient", "copy", "outbox", "document", "release", "hold")
@@ -43,6 +47,7 @@ def open_sound(folder: Path, *, now_us: int) -> apsw.Connection:
             why = error.what
         else:
             (folder / SUSPECT).unlink(missing_ok=True)
+            _convert(writer)
             return writer
     stamp = datetime.fromtimestamp(now_us / 1e6, UTC).strftime("%Y%m%dT%H%M%SZ")
     try:
@@ -51,6 +56,13 @@ def open_sound(folder: Path, *, now_us: int) -> apsw.Connection:
         raise failure_of(error) from error
     (folder / SUSPECT).unlink(missing_ok=True)
     return open_writer(folder / "spool.db")
+
+
+def _convert(writer: apsw.Connection) -> None:
+    try:
+        compaction.convert(writer)
+    except apsw.Error as error:  # a full disk: the spool works as it is
+        log.warning("spool.not_converted", reason=failure_of(error).what)
 
 
 def suspect(folder: Path) -> None:

@@ -32,6 +32,7 @@ from satellite.spool.model.states import (
     IllegalTransition,
     check_transition,
 )
+from satellite.spool.model.zero_hour import ENDED, is_kept
 from satellite.spool.writes import finish, move, open_recipients
 
 _DAMAGEABLE = frozenset(state for state, row in TABLE.items() if State.DAMAGED in row.after)
@@ -56,11 +57,17 @@ def damaged(message: MessageId, reason: str) -> Operation:
     return write
 
 
-def frozen(message: MessageId, reason: str, numbers: Collection[int] | None = None) -> Operation:
-    """An operator stops a message, or some of its recipients."""
+def frozen(
+    message: MessageId,
+    reason: str,
+    numbers: Collection[int] | None = None,
+    unsent: Collection[int] = (),
+) -> Operation:
+    """An operator stops a message, or some of its recipients; see ``Interventions.freeze``."""
 
     def write(transaction: Transaction) -> None:
         recipients = _in(transaction, message, FREEZABLE, numbers)
+        recipients += _in(transaction, message, {State.SENDING}, unsent)
         _all_moved(
             transaction,
             message,
@@ -74,12 +81,16 @@ def frozen(message: MessageId, reason: str, numbers: Collection[int] | None = No
 
 
 def resumed(message: MessageId, numbers: Collection[int] | None = None) -> Operation:
-    """An operator lets a message go on: to delivery, or to scanning if it was never judged."""
+    """An operator lets a message go on: to delivery, or to scanning if it was never judged.
+
+    What waits is scanned again now; a zero hour is over by that.
+    """
 
     def write(transaction: Transaction) -> None:
-        stopped = _in(transaction, message, STOPPED, numbers)
+        stopped = _in(transaction, message, STOPPED | {State.WAITING}, numbers)
         judged = [recipient for recipient in stopped if recipient.copy >= 0]
-        fresh = [recipient for recipient in stopped if recipient.copy < 0]
+        kept = [recipient for recipient in stopped if is_kept(recipient)]
+        fresh = [one for one in stopped if one.copy < 0 and not is_kept(one)]
         _all_moved(
             transaction,
             message,
@@ -88,10 +99,11 @@ def resumed(message: MessageId, numbers: Collection[int] | None = None) -> Opera
             reason=_RESUMED,
             record=ResumedRecord,
         )
-        _move_all(transaction, message, fresh, after=State.WAITING, reason=_RESUMED)
-        if fresh:
-            waiting = WaitingRecord(recipients=tuple(addresses(fresh)), reason=_RESUMED)
-            transaction.record(waiting, message)
+        for some, reason in ((fresh, _RESUMED), (kept, ENDED)):
+            _move_all(transaction, message, some, after=State.WAITING, reason=reason)
+            if some:
+                waiting = WaitingRecord(recipients=tuple(addresses(some)), reason=reason)
+                transaction.record(waiting, message)
 
     return write
 

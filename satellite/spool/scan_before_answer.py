@@ -35,6 +35,6 @@ def rejected(stored: Stored, judgement: Judgement) -> Operation:
         addresses = {recipient.number: recipient.address for recipient in stored.recipients}
         after = dict.fromkeys(addresses, State.REJECTED)
         transaction.record(rejected_record(stored), stored.id)
-        record_judgement(transaction, stored.id, judgement, addresses, after)
+        record_judgement(transaction, stored.id, judgement, addresses, after, rejected=stored)
 
     return write

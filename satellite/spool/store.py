@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Self
 
@@ -20,7 +20,7 @@ from common.clock import Clock, new_id
 from common.durable import sync_folder
 from common.errors import EnvironmentFailure
 from common.ids import MessageId
-from common.preferences import Document, Position
+from common.preferences import CheckedDocument, Document, Position, Preferences
 from common.preferences.documents import check_document
 from common.records import NodeRecord, Record
 from common.states import OUTCOMES, State
@@ -28,8 +28,11 @@ from common.verdict import Verdict
 from satellite.spool import applied, changes
 from satellite.spool.applied import DigestMismatch
 from satellite.spool.commits import Commits, Transaction
+from satellite.spool.disk import compaction
 from satellite.spool.disk.bodies import FOLDER
 from satellite.spool.disk.lock import ShardLock
+from satellite.spool.disk.read_ahead import ReadAhead
+from satellite.spool.disk.rows import NO_FAULTS
 from satellite.spool.disk.schema import close
 from satellite.spool.disk.space import Space
 from satellite.spool.intake import SpoolEntry, disk_failure
@@ -42,6 +45,7 @@ from satellite.spool.model.messages import (
     HoldMark,
     Judgement,
     NewMessage,
+    PutOff,
     Settled,
     Stored,
 )
@@ -53,6 +57,9 @@ from satellite.spool.recovery import Recovered, recover
 __all__ = ["DigestMismatch", "Spool", "SpoolEntry"]
 
 log = structlog.get_logger()
+
+DOCUMENTS_AT_ONCE = 50  # of a revision that are looked at in the event loop; each takes 50 µs
+OUTBOX_LOW_SHARE = 0.9  # of its limit, once it was reached: not a gap for each record
 
 
 class Spool(Interventions):
@@ -66,7 +73,7 @@ class Spool(Interventions):
         self.folder = folder
         self._bodies = folder / FOLDER
         self._clock = clock
-        self.space = Space(folder, reserve_bytes)
+        self.space = Space(folder, reserve_bytes, within=self.unused_bytes)
         self._cache = MessageCache()
         self._can_commit = False  # while it is being opened
         self._held = AsyncExitStack()  # files and the thread, let go in reverse
@@ -105,11 +112,13 @@ class Spool(Interventions):
         lock = ShardLock(self.folder)
         self._held.callback(lock.release)
         await lock.acquire(self._clock)
-        writer = open_sound(self.folder, now_us=self._clock.now_us())
+        ahead = self._held.enter_context(closing(ReadAhead(self.folder / "spool.db")))
+        # In a thread, as all that looks at every row: with a million messages that is a second.
+        writer = await asyncio.to_thread(open_sound, self.folder, now_us=self._clock.now_us())
         self._held.callback(close, writer)
-        reader = Reader(self.folder / "spool.db", on_damage=self._met_damage)
-        self._held.callback(reader.close)
-        self._select = reader.select
+        self._reader = Reader(self.folder / "spool.db", on_damage=self._met_damage)
+        self._held.callback(self._reader.close)
+        self._select = self._reader.select
         meta = self._meta()
         self._age = AgeClock(
             saved_us=int(meta.get("age_us", 0)),
@@ -128,13 +137,15 @@ class Spool(Interventions):
         )
         self._can_commit = True
         self._held.push_async_callback(self._commits.close)
-        self.preferences = applied.read_preferences(self._select)
+        self.preferences = await asyncio.to_thread(applied.read_preferences, self._select)
         self._counts: Counter[State] = Counter()
-        self.stored_bytes = int(self._select("SELECT total(size) FROM message", ())[0][0])
+        self.stored_bytes = 0
+        self.outbox_bytes = await asyncio.to_thread(self._outbox.octets)
         await self._save(incarnation=self.incarnation, clean=0)
         self.backlog: Recovered = await recover(self._select, self._commits, self._bodies)
-        counted = self._select("SELECT state, count(*) FROM recipient GROUP BY state", ())
-        self._counts = Counter({State(state): count for state, count in counted})
+        self._counts.update(self.backlog.found)  # beside what recovery itself has moved
+        self.stored_bytes += self.backlog.stored_bytes
+        ahead.stop()
 
     def connect(self, listeners: SpoolListeners) -> None:
         """Tell these from now on that there is work; until then nobody is told.
@@ -188,26 +199,49 @@ class Spool(Interventions):
         next_us: int,
         reason: str,
         verdicts: Sequence[Verdict],
+        faults: Mapping[str, int] = NO_FAULTS,
+        subject: str = "",
+        message_id_header: str = "",
     ) -> None:
-        """Let a message wait for an engine until ``next_us``."""
-        await self._change(
-            message, changes.waits(message, next_us=next_us, reason=reason, verdicts=verdicts)
+        """Let what is not judged of a message wait for an engine until ``next_us``.
+
+        Args:
+            message, next_us, reason, verdicts: what waits, until when, and why.
+            faults: engines that could not finish this very message, and how often.
+            subject, message_id_header: of it.
+        """
+        waits = changes.waits(
+            message,
+            next_us=next_us,
+            reason=reason,
+            verdicts=verdicts,
+            faults=faults,
+            subject=subject,
+            message_id_header=message_id_header,
         )
+        await self._change(message, waits)
 
     async def judge(
-        self, message: MessageId, judgement: Judgement, *, stored: Stored | None = None
+        self,
+        message: MessageId,
+        judgement: Judgement,
+        *,
+        stored: Stored | None = None,
+        put_off: PutOff | None = None,
     ) -> None:
-        """Give every recipient its disposition.
+        """Give every recipient its disposition that has none.
 
         Args:
             message: which one.
             judgement: the dispositions.
-            stored: the message as it was read, if its delivery follows at once: then it is not
-                read again.
+            stored: the message as it was read: for its delivery it is not read again. Only with a
+                judgement of all its recipients.
+            put_off: those who wait for an engine instead.
         """
         body = self._cache.body(message)
-        await self._change(message, changes.judged(message, judgement, self._dropper(message)))
-        if stored is not None and all(one.sending for one in judgement.recipients):
+        dropper = self._dropper(message)
+        await self._change(message, changes.judged(message, judgement, dropper, put_off=put_off))
+        if stored is not None and judgement.is_for_delivery:
             self._cache.keep(as_judged(stored, judgement), body)
 
     async def mark_sending(self, message: MessageId, numbers: Sequence[int]) -> None:
@@ -256,7 +290,33 @@ class Spool(Interventions):
         await self._commits.add(changes.releases_forgotten(self.age_us()))
         await self._save(age_us=self.age_us(), age_wall_us=self._clock.now_us())
 
+    async def compact(self) -> bool:
+        """Give some of the file's free pages back to the disk; return whether more are to go.
+
+        Raises:
+            EnvironmentFailure: the disk refused it.
+        """
+        if compaction.due(*(before := self.file_pages())) is None:
+            return False
+        await self._commits.maintain(compaction.take_step)
+        return self.file_pages() != before and compaction.due(*self.file_pages()) is not None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether so much comes in that it shares commits."""
+        return self._commits.is_busy
+
     # ---- the link
+
+    async def bound_outbox(self, bytes_max: int) -> None:
+        """Let the oldest records go until all take less room than this; see ``Outbox.dropped``."""
+        if self.outbox_bytes <= bytes_max:
+            return
+        wanted = int(bytes_max * OUTBOX_LOW_SHARE)
+        before = self.outbox_bytes + 1
+        while wanted < self.outbox_bytes < before:
+            before = self.outbox_bytes
+            await self._commits.add(self._outbox.dropped(self.outbox_bytes - wanted))
 
     def last_sequence(self) -> int:
         """Return the highest sequence that was ever given out and is durable; 0 for none."""
@@ -284,10 +344,17 @@ class Spool(Interventions):
             DocumentRefused: a document cannot be applied; the last good set stays.
             DigestMismatch: the set would differ from the core's; the last good set stays.
         """
-        checked = [check_document(document) for document in documents]  # once, for row and memory
-        made = applied.prepared(
-            self.preferences, checked, position=position, digest=digest, snapshot=snapshot
-        )
+
+        def prepare() -> tuple[list[CheckedDocument], Preferences]:
+            checked = [check_document(document) for document in documents]  # for row and memory
+            made = applied.prepared(
+                self.preferences, checked, position=position, digest=digest, snapshot=snapshot
+            )
+            return checked, made
+
+        # A first set, or one of an import, has a hundred thousand documents.
+        is_short = len(documents) <= DOCUMENTS_AT_ONCE
+        checked, made = prepare() if is_short else await asyncio.to_thread(prepare)
         await self._commits.add(applied.written(checked, position, snapshot=snapshot))
         self.preferences = made
 
@@ -303,8 +370,9 @@ class Spool(Interventions):
     def _committed(self, transaction: Transaction) -> None:
         self._counts.update(transaction.moves)
         self.stored_bytes += transaction.stored_bytes
+        self.outbox_bytes += transaction.outbox_bytes
         if transaction.records and self._listeners is not None:
-            self._listeners.outgoing()
+            self._listeners.committed(transaction.ends)
 
     def _has_broken(self) -> None:
         if self._commits.is_damaged:

@@ -4,13 +4,15 @@ Pure over octets. A page that leads to others may be what is damaged: then its r
 reached by SQL, though they are there. Of each page only what its own list of cells names is read;
 pages that are known to be free are left out, since what they hold is old.
 
-Source: SQLite, *Database File Format*, sections 1.5 (free list), 1.6 (b-tree pages), 2.1 (records).
+Source: SQLite, *Database File Format*, sections 1.5 (free list), 1.6 (b-tree pages), 1.8 (pointer
+map pages), 2.1 (records).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from common.frozen import dataclass
 
 PAGE_BYTES = 4096
 _INDEX, _INDEX_LEAF, _TABLE_LEAF = 0x02, 0x0A, 0x0D  # an index has rows on its inner pages too
@@ -25,6 +27,8 @@ _LOCAL_MAX = {
 _LOCAL_MIN = (PAGE_BYTES - 12) * 32 // 255 - 23
 PAYLOAD_BYTES_MAX = 1 << 20  # more than the largest row of ours
 COLUMNS_MAX = 64
+_ROOT_POINTER = b"\x01\0\0\0\0"
+_POINTERS_PER_PAGE = PAGE_BYTES // 5
 
 Value = int | float | str | bytes | None
 
@@ -60,12 +64,14 @@ class Pages:
     def __init__(self, data: memoryview) -> None:
         self._data = data
         self.count = len(data) // PAGE_BYTES
+        # Which page leads to which, if the file keeps that: it begins with that of a root, page 3.
+        self.has_pointers = self.count > 1 and self._page(2)[:5] == _ROOT_POINTER
 
     def rows(self) -> Iterator[Cell]:
         """Yield each row that can be read from a page that is in use."""
         free = self._free()
         for number in range(1, self.count + 1):
-            if number not in free:
+            if number not in free and not (self.has_pointers and _is_of_pointers(number)):
                 yield from self._of(number)
 
     def _page(self, number: int) -> bytes:
@@ -129,6 +135,10 @@ class Pages:
         except Torn:
             pass
         return free
+
+
+def _is_of_pointers(number: int) -> bool:
+    return number > 1 and (number - 2) % (_POINTERS_PER_PAGE + 1) == 0
 
 
 def _exactly(page: bytes, at: int, size: int) -> bytes:

@@ -5,8 +5,10 @@ Touches the folder: it is listed when somebody asks.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
+from common.records import GapRecord
 from satellite.spool.disk.pages import PAGE_BYTES
 from satellite.spool.disk.schema import CHECKPOINT_PAGES
 from satellite.spool.disk.sweep import UNKNOWN
@@ -16,12 +18,13 @@ LOG_PAGES_MAX = 16 * CHECKPOINT_PAGES  # beyond it somebody keeps the log from b
 NAMES_MAX = 3  # in one sentence
 
 
-def problems(folder: Path, *, log_pages: int) -> tuple[str, ...]:
+def problems(folder: Path, *, log_pages: int, gap: GapRecord | None = None) -> tuple[str, ...]:
     """Return one sentence for each thing that waits for an operator.
 
     Args:
         folder: the shard's.
         log_pages: the length of the write-ahead log.
+        gap: what stands in the place of log records that went.
     """
     try:
         found = _left_behind(folder)
@@ -31,7 +34,15 @@ def problems(folder: Path, *, log_pages: int) -> tuple[str, ...]:
         size = log_pages * PAGE_BYTES >> 20
         what = f"the spool's write-ahead log has {size} MiB and cannot be emptied"
         found.append(f"{what}; end what else has opened {folder.name}/spool.db")
+    if gap is not None:
+        since, until = (_day(time_us) for time_us in (gap.since_us, gap.until_us))
+        what = f"{gap.records} log records from {since} to {until} are lost: {gap.reason}"
+        found.append(f"{what}; see why it does not: borderscout doctor --config satellite.yaml")
     return tuple(found)
+
+
+def _day(time_us: int) -> str:
+    return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def _left_behind(folder: Path) -> list[str]:

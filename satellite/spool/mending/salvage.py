@@ -14,7 +14,7 @@ from typing import Any
 
 import apsw
 
-from satellite.spool.disk.pages import PAGE_BYTES
+from satellite.spool.disk.pages import PAGE_BYTES, Pages
 from satellite.spool.disk.schema import close, open_writer
 from satellite.spool.mending.orphan_rows import orphan_rows
 
@@ -142,6 +142,11 @@ class Wreck:
         return found, True
 
 
+def _has_pointers(path: Path) -> bool:
+    with path.open("rb") as file:
+        return Pages(memoryview(file.read(2 * PAGE_BYTES))).has_pointers
+
+
 def _named(cursor: apsw.Cursor, row: tuple[Any, ...]) -> Row:
     return dict(zip((name for name, _ in cursor.get_description()), row, strict=True))
 
@@ -157,9 +162,10 @@ def _opened(path: Path) -> apsw.Connection:
 def _with_a_new_first_page(path: Path, scratch: Path) -> Path:
     """Copy a database whose first page does not hold, with the first page of a new one.
 
-    The tables of every new spool begin at the same pages.
+    The tables of every new spool begin at the same pages, and after it was written anew; those of
+    a spool of the first versions at others.
     """
-    close(open_writer(scratch))
+    close(open_writer(scratch, is_incremental=_has_pointers(path)))
     page = bytearray(scratch.read_bytes()[:PAGE_BYTES])
     scratch.unlink()
     page[28:32] = (path.stat().st_size // PAGE_BYTES).to_bytes(4, "big")  # size of the file

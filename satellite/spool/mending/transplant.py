@@ -179,6 +179,8 @@ class Transplant:
         there = {copy["number"] for copy in copies}
         has_body = bool(row["in_file"]) or self._put_body(message)
         is_needed = bool(row.get("quarantined_us"))
+        of_message = {name: row[name] for name in ("size", "received_us", "age_us")}
+        recipients = [{**one, **of_message} for one in recipients]
         for recipient in recipients:
             state = State(recipient["state"])
             is_needed |= state not in OUTCOMES

@@ -6,12 +6,14 @@ Pure: the shapes that pass between the spool and the rooms around it.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
 from common.envelope import NO_DSN_PARAMETERS, DsnParameters, Envelope
+from common.frozen import dataclass
 from common.ids import MessageId
+from common.records import CondemnedRecord
 from common.states import State
 from common.verdict import Verdict
 
@@ -94,6 +96,7 @@ class PendingRow(NamedTuple):
     origin: str
     size: int
     age_us: int
+    number: int
     address: str
     state: str
     next_us: int
@@ -158,6 +161,23 @@ class Judgement:
     quarantine_reason: str = ""  # virus, spam, blacklist, policy, unscannable, waited, postmaster
     quarantine_detail: str = ""
     rejected_for: str = ""  # virus, macro, …: before 250 and all recipients end so; else empty
+    digests: tuple[str, ...] = ()  # SHA-256 of its risky parts, of what is delivered
+    condemned: CondemnedRecord | None = None  # what is told of a threat, if it holds one
+
+    @property
+    def is_for_delivery(self) -> bool:
+        """Whether somebody is to get the message."""
+        return any(one.disposition is Disposition.DELIVER for one in self.recipients)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutOff:
+    """Recipients that wait for an engine, while the others of their message are judged."""
+
+    numbers: tuple[int, ...]
+    next_us: int  # wall clock, when the message is scanned again for them
+    reason: str
+    faults: Mapping[str, int]  # engines that could not finish this very message, and how often
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,12 @@ here, start-up reads its recovery column, and ``docs/spool.md`` is drawn from it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from common.errors import LocalError
+from common.frozen import dataclass
 from common.records import Event
-from common.states import State
+from common.states import OUTCOMES, State
 
 
 class Recovery(StrEnum):
@@ -55,7 +55,7 @@ TABLE: Mapping[State, StateRow] = {
         Event.ACCEPTED,
     ),
     _S.WAITING: StateRow(
-        "an engine that must answer does not",
+        "an engine that must answer does not, or its zero hour goes on",
         _DISPOSED | {_S.WAITING, _S.DAMAGED},
         Recovery.SCAN_WHEN_DUE,
         Event.WAITING,
@@ -104,6 +104,10 @@ TABLE: Mapping[State, StateRow] = {
     _S.EXPIRED: _ENDED,
 }
 
+# Where a recipient may be for long; in the two others somebody works on it now.
+LYING = frozenset(TABLE) - OUTCOMES - {State.RECEIVED, State.SENDING}
+
+UNJUDGED = frozenset({State.RECEIVED, State.WAITING})  # what judging has to do with
 FREEZABLE = frozenset({State.QUEUED, State.DEFERRED, State.HELD})  # what an operator can stop
 # What goes on, or ends, only when an operator says so.
 STOPPED = frozenset(state for state, row in TABLE.items() if row.recovery is Recovery.LEAVE)
