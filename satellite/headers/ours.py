@@ -1,9 +1,12 @@
-"""Which header lines do we put on a delivered copy, and which forged ones are removed?
+"""Which header lines do we put on a delivered copy, and what becomes of the message's own?
 
-Pure. Our lines stand on top. A forged field of ours, or ``Authentication-Results`` under our name,
-is taken out: a reader behind us may trust what bears our name, whoever wrote it. Only then, and for
-a subject tag, is the header section written anew; otherwise the copy is our lines and the message
-octet for octet, so that a DKIM signature still verifies. The body is never touched.
+Pure. Our lines stand on top. What bears our name (``forged``) is taken out. Only then, and for a
+subject tag, is the header section written anew; otherwise the copy is our lines and the message
+octet for octet, so that a DKIM signature still verifies. A mailbox file's ``From …`` before the
+header is kept as a field, below ours, as other servers do. The body is never touched.
+
+What is the same for all recipients of a message is worked out once (``KeptHeader``), however many
+there are: a header section may have a quarter of a megabyte, and a message a thousand recipients.
 
 Source: docs/filters.md, *What a reader finds in the header*; RFC 8601 sections 2.2 and 5; RFC
 5322 section 2.1.1.
@@ -15,11 +18,12 @@ import functools
 import re
 from collections.abc import Sequence
 
-from common.address import AddressError, parse_domain
-from common.verdict import Outcome, Test, Verdict, points
-from satellite.headers.block import HeaderBlock, Span, visible_name
+from common.verdict import Outcome, Test, Verdict, age_word, points, version_line
+from satellite.headers.block import HeaderBlock
+from satellite.headers.forged import not_forged
 from satellite.spool.model.messages import Copy
 
+MAILBOX_LINE_BYTES_MAX = 900  # of its text; with the field's name it stays below 998
 FOLD_AT = 78  # characters; RFC 5322 section 2.1.1
 WORD_LENGTH_MAX = 200  # characters of one value; a line of one word stays far below 998
 TESTS_MAX = 100  # named in the header; the record has them all
@@ -27,25 +31,68 @@ ENGINES_MAX = 32
 THREATS_MAX = 3  # of one engine
 TAGGED_SUBJECTS_MAX = 8  # one is legal; a reader may show any of several
 
-_OUR_PREFIX = b"x-borderscout"
-_RESULTS = b"authentication-results"
 # Printable ASCII without space ; , " ( ) and backslash.
 _ONE_WORD = re.compile(r"[!#-'*+\--:<-\[\]-~]*")
-_BARE_CR = re.compile(rb"\r(?!\n)")
-_PART = re.compile(r"\\.|[^\\\"();]+|.", re.DOTALL)  # a quoted pair, a run of text, or one sign
-_AUTHSERV_LENGTH_MAX = 512  # characters looked at; a domain name has at most 253
+
+
+class KeptHeader:
+    """The header section of one message, as its copies carry it on.
+
+    Args:
+        block: the header section.
+        mail_domain: our authserv-id, an A-label.
+    """
+
+    def __init__(self, block: HeaderBlock, *, mail_domain: str) -> None:
+        self.mail_domain = mail_domain
+        self._block = block
+        self._kept = not_forged(block, mail_domain)
+        # What follows would continue our last line, or holds fields that we have not seen: a
+        # blank line makes all of it body, as other servers do with mail that has no header.
+        self._is_body = block.oversized or (bool(self._kept) and not self._kept[0].is_field)
+        self._subjects = [s for s in self._kept if s.key == b"subject" and b":" in s.raw]
+        self._below: dict[str, Copy] = {}  # what stands below our lines, by subject tag
+
+    def copy(self, ours: bytes, *, subject_tag: str) -> Copy:
+        """Return a copy with our lines on top.
+
+        Args:
+            ours: they, with their line breaks.
+            subject_tag: put before the subject; empty leaves the subject alone.
+        """
+        below = self._below.get(subject_tag)
+        if below is None:
+            below = self._below[subject_tag] = self._with_subject_tag(subject_tag)
+        return Copy(head=ours + below.head, skip=below.skip)
+
+    def _with_subject_tag(self, subject_tag: str) -> Copy:
+        block, new_subject = self._block, _new_subject(subject_tag)
+        if self._is_body:
+            return Copy(head=new_subject + b"\r\n")
+        head = _mailbox_field(block)
+        if not self._subjects:
+            head += new_subject
+        tagged = self._subjects[:TAGGED_SUBJECTS_MAX] if subject_tag else []
+        if len(self._kept) == len(block.spans) and not tagged:
+            return Copy(head=head, skip=len(block.mailbox_line))
+        places = {span.start for span in tagged}
+        section = b"".join(
+            _with_tag(span.raw, subject_tag) if span.start in places else span.raw
+            for span in self._kept
+        )
+        return Copy(head=head + section + _blank_line(block), skip=block.end)
 
 
 def render(
-    block: HeaderBlock,
+    kept: KeptHeader,
     *,
     trace: bytes,
     id: str,  # noqa: A002 - the name that stands in the line
     node: str,
-    mail_domain: str,
     revision: int,
     disposition_word: str,
     verdicts: Sequence[Verdict],
+    scanned_us: int,
     score: float,
     required: float,
     tests: Sequence[Test],
@@ -55,20 +102,20 @@ def render(
     """Return what one recipient's copy looks like.
 
     Args:
-        block: the header section of the message.
+        kept: the header section of the message.
         trace: our Received field with its line breaks; may be empty.
         id: the message's ULID.
         node: the node's name.
-        mail_domain: our authserv-id, an A-label.
         revision: of the preferences that judged it.
         disposition_word: ``deliver``, or what was done with it instead.
         verdicts: the engines' verdicts, not the filters'.
+        scanned_us: when they were given, microseconds since the epoch: how old definitions were.
         score, required: the recipient's points, and those from which mail is marked.
         tests: the tests that count for this recipient.
         spam: the answer of the spam line.
         subject_tag: put before the subject; empty leaves the subject alone.
     """
-    said = tuple((v.by, v.outcome, v.version, v.ms, v.threats) for v in verdicts[:ENGINES_MAX])
+    said = tuple(_said(verdict, scanned_us) for verdict in verdicts[:ENGINES_MAX])
     outcomes = frozenset([verdict.outcome for verdict in verdicts])
     shown = tuple((test.name, test.score) for test in tests[:TESTS_MAX])
     lines = [
@@ -76,28 +123,27 @@ def render(
         _virus(outcomes, said),
         _spam(score, required, shown, spam),
     ]
-    return _copy(block, trace, lines, mail_domain, subject_tag)
+    return _copy(kept, trace, lines, subject_tag)
 
 
 def render_released(
-    block: HeaderBlock,
+    kept: KeptHeader,
     *,
     trace: bytes,
     id: str,  # noqa: A002 - the name that stands in the line
     node: str,
-    mail_domain: str,
     revision: int,
     released_from: str,
 ) -> Copy:
     """Return the copy of a message that somebody released from the quarantine.
 
     Args:
-        block, trace, id, node, mail_domain, revision: as for ``render``; the id is the new one.
+        kept, trace, id, node, revision: as for ``render``; the id is the new one.
         released_from: the id under which it was quarantined.
     """
     facts = _facts(id=id, node=node, revision=revision, is_="deliver")
     facts = [*facts[:-1], f"{facts[-1]};", f" released_from={word(released_from)}"]
-    return _copy(block, trace, [_field("X-BorderScout", facts)], mail_domain, "")
+    return _copy(kept, trace, [_field("X-BorderScout", facts)], "")
 
 
 def word(text: str) -> str:
@@ -108,111 +154,24 @@ def word(text: str) -> str:
     return "".join(c if "!" <= c <= "~" and c not in ';,"()\\' else "_" for c in cut)
 
 
-def is_forged(raw: bytes, mail_domain: str) -> bool:
-    """Say whether a field bears our name, for any reader.
-
-    A bare CR begins a new line for some readers: each piece is looked at.
-
-    Args:
-        raw: one field, its folds and last line break included.
-        mail_domain: our authserv-id.
-    """
-    return any(_is_ours(piece, mail_domain) for piece in _BARE_CR.split(raw))
-
-
-def _kept(block: HeaderBlock, mail_domain: str) -> list[Span]:
-    """Return the fields that do not bear our name; nearly always all of them."""
-    names = b"\n".join([b"", *block.by_key])
-    if not block.has_bare_cr and b"\n" + _OUR_PREFIX not in names and _RESULTS not in names:
-        return list(block.spans)
-    if block.has_bare_cr:
-        return [span for span in block.spans if not is_forged(span.raw, mail_domain)]
-    return [span for span in block.spans if not _is_ours(span.raw, mail_domain, name=span.key)]
-
-
-def _is_ours(raw: bytes, mail_domain: str, *, name: bytes | None = None) -> bool:
-    if name is None:
-        name = visible_name(raw)
-    if name.startswith(_OUR_PREFIX):
-        return True
-    return name == _RESULTS and _names_us(raw.partition(b":")[2], mail_domain)
-
-
-def _names_us(value: bytes, mail_domain: str) -> bool:
-    """Say whether an Authentication-Results value has our authserv-id.
-
-    It may stand behind comments, in quotes, in any case, with a final dot, or as U-labels. What
-    cannot be parsed is taken for ours if our name is in it at all.
-    """
-    text, is_whole = _without_comments(value.decode("utf-8", "replace"))
-    if not is_whole:
-        return mail_domain in text.lower()
-    words = text.split() or [""]
-    return _same_name(words[0], mail_domain) or _same_name("".join(words), mail_domain)
-
-
-def _same_name(found: str, mail_domain: str) -> bool:
-    visible = "".join(c for c in found[:_AUTHSERV_LENGTH_MAX] if c > " " and c != "\x7f")
-    if visible.lower().rstrip(".") == mail_domain:
-        return True
-    if visible.isascii():
-        return False
-    try:
-        return parse_domain(visible) == mail_domain
-    except AddressError:
-        return False
-
-
-def _without_comments(text: str) -> tuple[str, bool]:
-    """Return what stands before the first semicolon, without comments and quotes.
-
-    The second value is False when a comment or a quote never ends; the text is then all of it.
-    """
-    kept: list[str] = []
-    depth, is_quoted = 0, False
-    for match in _PART.finditer(text):
-        part = match[0]
-        if part == '"' and not depth:
-            is_quoted = not is_quoted
-        elif part == "(" and not is_quoted:
-            depth += 1
-            kept.append(" ")  # a comment separates words
-        elif part == ")" and depth:
-            depth -= 1
-        elif part == ";" and not depth and not is_quoted:
-            break
-        elif not depth:
-            kept.append(part.removeprefix("\\"))
-    is_whole = depth == 0 and not is_quoted
-    return ("".join(kept) if is_whole else text), is_whole
-
-
-def _copy(
-    block: HeaderBlock, trace: bytes, lines: Sequence[bytes], mail_domain: str, subject_tag: str
-) -> Copy:
+def _copy(kept: KeptHeader, trace: bytes, lines: Sequence[bytes], subject_tag: str) -> Copy:
     assert not trace or trace.endswith(b"\r\n")
-    head = b"".join((trace, *lines, _no_results(mail_domain)))
-    kept = _kept(block, mail_domain)
-    if block.oversized or (kept and not kept[0].is_field):
-        # What follows would continue our last line, or holds fields that we have not seen: a
-        # blank line makes all of it body, as other servers do with mail that has no header.
-        return Copy(head=head + _new_subject(subject_tag) + b"\r\n")
-    subjects = [span for span in kept if span.key == b"subject" and b":" in span.raw]
-    if subject_tag and not subjects:
-        head += _new_subject(subject_tag)
-    tagged = subjects[:TAGGED_SUBJECTS_MAX] if subject_tag else []
-    if len(kept) == len(block.spans) and not tagged:
-        return Copy(head=head)
-    places = {span.start for span in tagged}
-    section = b"".join(
-        _with_tag(span.raw, subject_tag) if span.start in places else span.raw for span in kept
-    )
-    return Copy(head=head + section + _blank_line(block), skip=block.end)
+    ours = b"".join((trace, *lines, _no_results(kept.mail_domain)))
+    return kept.copy(ours, subject_tag=subject_tag)
 
 
 @functools.lru_cache(maxsize=8)
 def _no_results(mail_domain: str) -> bytes:
     return _field("Authentication-Results", [f" {mail_domain};", " none"])
+
+
+def _mailbox_field(block: HeaderBlock) -> bytes:
+    """Return the field that keeps a mailbox file's separator line, in one line; mostly nothing."""
+    if not block.mailbox_line:
+        return b""
+    lines = (line.strip() for line in block.mailbox_line.splitlines())
+    text = b" ".join(lines)[:MAILBOX_LINE_BYTES_MAX]
+    return b"X-Mailbox-Line: " + text + b"\r\n"
 
 
 def _blank_line(block: HeaderBlock) -> bytes:
@@ -259,6 +218,7 @@ _WEIGHTIEST = (
     Outcome.ENCRYPTED,
     Outcome.MACRO,
     Outcome.LIMITS,
+    Outcome.UNREADABLE,
     Outcome.CLEAN,
     Outcome.ERROR,
     Outcome.TIMEOUT,
@@ -268,21 +228,39 @@ _WEIGHTIEST = (
 _SILENT = (Outcome.UNAVAILABLE, Outcome.SKIPPED)
 
 
-_Said = tuple[str, Outcome, str, int, tuple[str, ...]]  # what a line shows of a verdict
+# What a line shows of a verdict: engine, outcome, version, age, if stale, milliseconds, threats.
+_Said = tuple[str, Outcome, str, str, bool, int, tuple[str, ...]]
 
 
-# What is said of one message is said of many: nearly all are clean, after some milliseconds.
+def _said(verdict: Verdict, scanned_us: int) -> _Said:
+    return (
+        verdict.by,
+        verdict.outcome,
+        version_line(verdict.version, verdict.definitions),
+        age_word(verdict.definitions_us, at_us=scanned_us),
+        verdict.is_stale,
+        verdict.ms,
+        verdict.threats,
+    )
+
+
+# What is said of one message is said of many: nearly all are clean, after some milliseconds, by
+# definitions of the same age in hours.
 @functools.lru_cache(maxsize=256)
 def _virus(outcomes: frozenset[Outcome], said: tuple[_Said, ...]) -> bytes:
     summary = next((o for o in _WEIGHTIEST if o in outcomes), None)
     atoms = [f" {summary.value if summary is not None else 'unscanned'}"]
-    for by, outcome, version, ms, threats in said:
+    for by, outcome, version, age, is_stale, ms, threats in said:
         atoms[-1] += ";"
         atoms.append(f" {word(by)}={outcome.value}")
         if outcome in _SILENT:
             continue
         if version:
             atoms.append(f" {word(version)}")
+        if age:
+            atoms.append(f" {age}")
+        if is_stale:
+            atoms.append(" stale")
         atoms.append(f" {ms}ms")
         atoms.extend(f" {word(threat)}" for threat in threats[:THREATS_MAX])
     return _field("X-BorderScout-Virus", atoms)

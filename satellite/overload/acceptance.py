@@ -27,12 +27,24 @@ from satellite.spool.store import Spool
 WORK = (State.RECEIVED, State.WAITING, State.QUEUED, State.SENDING, State.DEFERRED)
 
 
+class MeasuredKeptMail(Protocol):
+    """What is kept for the end of a zero hour."""
+
+    octets: int
+    recipients: int
+
+
 class MeasuredJudging(Protocol):
     """What is measured of judging."""
 
     done: int
 
+    @property
+    def kept(self) -> MeasuredKeptMail: ...
+
     def unjudged(self) -> int: ...
+
+    def keeps_mail_for(self, address: str) -> bool: ...
 
 
 class MeasuredDelivery(Protocol):
@@ -93,7 +105,7 @@ class Acceptance:
         weighed = self._pressure.weigh(load)
         reason = self._spool.refusal()
         self._holds_too_much = held_takes_too_much(
-            held_bytes=self._delivery.held_bytes(),
+            held_bytes=self._delivery.held_bytes() + self._judging.kept.octets,
             free_bytes=load.free_bytes,
             reserve_bytes=self._reserve_bytes,
             share=self._held_share_max,
@@ -104,7 +116,9 @@ class Acceptance:
 
     def refuses_mail_for(self, address: str) -> bool:
         """Say whether mail for a recipient would be held, and held mail has its share already."""
-        return self._holds_too_much and self._delivery.is_away(address)
+        return self._holds_too_much and (
+            self._delivery.is_away(address) or self._judging.keeps_mail_for(address)
+        )
 
     def _load(self) -> Load:
         counts = self._spool.counts()
@@ -112,7 +126,7 @@ class Acceptance:
         now_s = self._clock.monotonic_s()
         self._pace.look(judged=self._judging.done, unjudged=unjudged, now_s=now_s)
         return Load(
-            messages=sum(counts[state] for state in WORK),
+            messages=sum(counts[state] for state in WORK) - self._judging.kept.recipients,
             stored_bytes=self._spool.stored_bytes,
             free_bytes=self._spool.space.free_bytes(),
             unjudged=unjudged,

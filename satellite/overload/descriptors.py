@@ -18,7 +18,8 @@ from common.settings.satellite import SatelliteSettings
 
 log = structlog.get_logger()
 
-RESERVED = 64  # the spool, bodies, engines, the helper, the link, a dozen next hops
+RESERVED = 64  # the spool, bodies, engines, the helper, the link
+NEXT_HOPS_MAX = 2300  # connections to next hops: all turns, and sessions that are kept
 LIMIT_MAX = 1 << 20  # what "no limit" comes to
 
 
@@ -30,9 +31,20 @@ def raise_limit() -> int:
     return wanted
 
 
+def limit() -> int:
+    """Return the soft limit of open files."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return LIMIT_MAX if soft == resource.RLIM_INFINITY else min(soft, LIMIT_MAX)
+
+
+def for_next_hops(descriptors: int) -> int:
+    """Return how many of some descriptors connections to next hops may have: a third, or enough."""
+    return min(NEXT_HOPS_MAX, max(0, descriptors - RESERVED) // 3)
+
+
 def within(settings: SatelliteSettings, *, descriptors: int) -> SatelliteSettings:
     """Return the settings with no more connections than there are descriptors for."""
-    possible = max(1, descriptors - RESERVED)
+    possible = max(1, descriptors - RESERVED - for_next_hops(descriptors))
     smtp = settings.smtp
     if smtp.connections_max <= possible:
         return settings

@@ -33,15 +33,25 @@ class ControlGroup:
 
     def share(self) -> float:
         """Return which part of its memory the group has taken; 0 without a limit."""
+        limit, taken = self._limit_and_taken()
+        return taken / limit if limit else 0.0
+
+    def left_bytes(self) -> int | None:
+        """Return what the group may take yet; None without a limit."""
+        limit, taken = self._limit_and_taken()
+        return max(0, limit - taken) if limit else None
+
+    def _limit_and_taken(self) -> tuple[int, int]:
+        """Return both in octets; without a limit the first is 0."""
         try:
             limit = self.limit.read_text("ascii").strip()
             lines = self.statistics.read_text("ascii").splitlines()
         except OSError:  # the group was made anew, or the files are not there in a container
-            return 0.0
+            return 0, 0
         if not limit.isdecimal() or not 0 < int(limit) < _NO_LIMIT_BYTES:
-            return 0.0
+            return 0, 0
         taken = next((line for line in lines if line.startswith(f"{self.word} ")), "0 0")
-        return int(taken.split()[1]) / int(limit)
+        return int(limit), int(taken.split()[1])
 
 
 def control_group(process: Path = PROCESS, groups: Path = GROUPS) -> ControlGroup | None:

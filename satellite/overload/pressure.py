@@ -7,8 +7,8 @@ the gap between the two a node would change its mind with every message.
 What counts, and what does not:
 
 - *Messages* count while they still need work of ours: received, waiting, queued, being sent,
-  deferred. Held and frozen ones do not: nobody works on them, so a customer that is away stops
-  nobody else's mail by their number.
+  deferred. Held and frozen ones do not, nor those that are kept for a zero hour: nobody works on
+  them, so a customer that is away stops nobody else's mail by their number.
 - *Octets* count whatever their state, since a disk is full of held mail as of any other.
 - So that held mail cannot take all of the disk from the others, it may take a share of it
   (``held_takes_too_much``); then recipients of customers that are away are refused, and only those.
@@ -43,11 +43,19 @@ class RefusalCause(StrEnum):
     SCANNING = "scanning"
     MEMORY = "memory"
     HELD = "held"  # only for recipients whose server is away
+    RECIPIENTS = "recipients"  # of messages that are on their way in
     DRAINING = "draining"  # an operator empties the node
 
 
 # What more room would cure: 452 4.3.1. All else is 4.3.2, the node is too busy.
-OF_ROOM = frozenset({RefusalCause.DISK, RefusalCause.BYTES, RefusalCause.HELD})
+OF_ROOM = frozenset(
+    {RefusalCause.DISK, RefusalCause.BYTES, RefusalCause.HELD, RefusalCause.RECIPIENTS}
+)
+# What a transaction that is open already makes worse with each recipient: 452 4.3.1 to that one.
+# Of all else it is taken to its end.
+OF_RECIPIENTS = frozenset(
+    {RefusalCause.DISK, RefusalCause.BYTES, RefusalCause.MEMORY, RefusalCause.RECIPIENTS}
+)
 # Nothing that a client could say changes this: it hears 421 instead of a greeting.
 SHUTS = frozenset({RefusalCause.DRAINING})
 
@@ -221,6 +229,18 @@ class JudgingPace:
             rate = max(rate, SLOWEST_PER_S)
             self.per_s = rate if not self.per_s else self.per_s + SMOOTHING * (rate - self.per_s)
         self._judged, self._at_s, self._was_busy = judged, now_s, is_busy
+
+
+def outbox_bytes_max(*, disk_bytes: int, reserve_bytes: int, share: float, workers: int) -> int:
+    """Return how much room the log records of one worker may take.
+
+    Args:
+        disk_bytes: the size of the disk.
+        reserve_bytes: of these, what is kept free.
+        share: of the rest, what the records of all workers may take.
+        workers: that share the disk.
+    """
+    return int(max(0, disk_bytes - reserve_bytes) * share / workers)
 
 
 def held_takes_too_much(

@@ -25,7 +25,8 @@ from satellite.smtp.intake import Incoming, ScanBeforeAnswer
 from satellite.smtp.replies import Reply
 from satellite.smtp.scan_before_answer import ClientGone, judged_in_time
 from satellite.smtp.trace import received_line
-from satellite.spool.model.messages import Judgement
+from satellite.spool.disk.bodies import Body
+from satellite.spool.model.messages import Judgement, Stored
 
 __all__ = ["Arrival", "ClientGone", "trouble"]
 
@@ -33,12 +34,14 @@ log = structlog.get_logger()
 
 # A refused message is read on up to this many times the size limit: then its sender is cut off.
 DISCARD_FACTOR = 4
+ROOM_BYTES = 1 << 20  # of a message, between two looks at the disk
 
 _FAULT_REPLIES = {
     Fault.SIZE: replies.TOO_BIG,
     Fault.BARE_NEWLINE: replies.BARE_NEWLINE,
     Fault.LINE_LENGTH: replies.TEXT_LINE_TOO_LONG,
     Fault.LOOP: replies.MAIL_LOOP,
+    Fault.WIDE_HEADER: replies.NEXT_HOP_LACKS_SMTPUTF8,
 }
 
 
@@ -48,14 +51,19 @@ class Arrival:
     Args:
         entry: where it goes.
         limits: what it may be.
+        no_room: says why the disk takes no more, or None.
 
     Attributes:
         rest: what came behind the final dot.
         refusal: why the message cannot be taken, or None.
     """
 
-    def __init__(self, entry: Incoming, limits: DataLimits) -> None:
+    def __init__(
+        self, entry: Incoming, limits: DataLimits, *, no_room: Callable[[], str | None]
+    ) -> None:
         self._entry = entry
+        self._no_room = no_room
+        self._looked_bytes = 0
         self._limits = limits
         self._scanner = DataScanner(limits)
         self.rest = b""
@@ -80,6 +88,10 @@ class Arrival:
     def _keep(self, octets: bytes) -> Reply | None:
         fault = self._scanner.fault
         reply = _FAULT_REPLIES[fault] if fault is not None else None
+        if reply is None and self._scanner.size - self._looked_bytes >= ROOM_BYTES:
+            # Looked at before MAIL too; but a thousand that were let in then may be large.
+            self._looked_bytes = self._scanner.size
+            reply = replies.NO_ROOM if self._no_room() is not None else None
         if reply is None and octets:
             try:
                 self._entry.write(octets)
@@ -89,7 +101,20 @@ class Arrival:
             self._entry.abandon()
         return reply
 
-    def address(self, envelope: Envelope, *, hostname: str, extended: bool, now_us: int) -> None:
+    @property
+    def has_mended(self) -> bool:
+        """True when the message had bare newlines that were mended."""
+        return self._scanner.has_mended
+
+    def address(
+        self,
+        envelope: Envelope,
+        *,
+        hostname: str,
+        extended: bool,
+        now_us: int,
+        is_lmtp: bool = False,
+    ) -> None:
         """Say where it comes from and goes to, once all of it is here.
 
         Args:
@@ -97,6 +122,7 @@ class Arrival:
             hostname: our own name, for the trace field.
             extended: the client said EHLO.
             now_us: the time of acceptance, microseconds since the epoch, UTC.
+            is_lmtp: the client said LHLO.
         """
         self._envelope = envelope
         self._trace = received_line(
@@ -109,7 +135,21 @@ class Arrival:
             smtputf8=envelope.smtputf8,
             recipients=envelope.recipients,
             now_us=now_us,
+            is_lmtp=is_lmtp,
         )
+
+    @property
+    def size(self) -> int:
+        """Octets that came."""
+        return self._scanner.size
+
+    def offered(self) -> tuple[Stored, Body]:
+        """Return message and octets as they came, once it is addressed; close the body after use.
+
+        Raises:
+            BorderScoutError: it cannot be read.
+        """
+        return self._entry.offered(envelope=self._envelope, trace=self._trace)
 
     async def judge_before_answer(
         self,
@@ -125,7 +165,7 @@ class Arrival:
             ClientGone: the client left meanwhile.
         """
         try:
-            stored, body = self._entry.offered(envelope=self._envelope, trace=self._trace)
+            stored, body = self.offered()
         except BorderScoutError as error:  # a disk that is bad is met again at the commit
             log.error("smtp.cannot_scan", cause=str(error))
             return None

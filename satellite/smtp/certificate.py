@@ -1,6 +1,7 @@
 """Which certificate does STARTTLS show, and what when its files are renewed?
 
-Touches the certificate's files. They are two, written one after the other: what does not fit
+Touches the certificate's files. They are two, or four with an RSA certificate beside the ECDSA one,
+from which each client gets the one that it can use, written one after the other: what does not fit
 together, or is no certificate, is told once, and the one before stays in use until the files hold
 something that can be used.
 
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from common.certificate import CertificateStatus, not_after_s
+from common.certificate import CertificateStatus, check_pair, not_after_s
 from common.errors import EnvironmentFailure, SettingsError
 from common.settings.satellite import SmtpSettings
 
@@ -34,7 +35,7 @@ class StarttlsCertificate:
         self.status: CertificateStatus | None = None
         self._smtp = smtp
         self._context: ssl.SSLContext | None = None
-        self._used: tuple[bytes, bytes] | None = None  # what the files held when it was read
+        self._used: tuple[bytes, ...] | None = None  # what the files held when it was read
 
     def load(self) -> ssl.SSLContext | None:
         """Return what sessions speak TLS with; None when the settings name no certificate.
@@ -65,19 +66,34 @@ class StarttlsCertificate:
             self._keep(self.status, str(error))
         return self._context
 
-    def _content(self) -> tuple[bytes, bytes]:
-        certificate = Path(self._smtp.certificate)
-        return certificate.read_bytes(), Path(self._smtp.key or certificate).read_bytes()
+    def _pairs(self) -> list[tuple[str, str]]:
+        """Return the files of each certificate and its key."""
+        smtp = self._smtp
+        pairs = [(smtp.certificate, smtp.key or smtp.certificate)]
+        if smtp.rsa_certificate:
+            pairs.append((smtp.rsa_certificate, smtp.rsa_key or smtp.rsa_certificate))
+        return pairs
 
-    def _use(self, content: tuple[bytes, bytes]) -> None:
+    def _content(self) -> tuple[bytes, ...]:
+        """Return what all files hold, each certificate before its key."""
+        return tuple(Path(file).read_bytes() for pair in self._pairs() for file in pair)
+
+    def _use(self, content: tuple[bytes, ...]) -> None:
         """Use what the files hold. Should they change meanwhile, the next look sees another content
         than this one, and uses that.
         """
-        status = CertificateStatus(not_after_s(content[0]))
+        certificates, keys = content[::2], content[1::2]
+        for (file, _), certificate, key in zip(self._pairs(), certificates, keys, strict=True):
+            try:
+                check_pair(certificate, key)
+            except EnvironmentFailure as error:  # in words, and of which of them
+                raise EnvironmentFailure(f"{file}: {error.what}") from error
+        status = CertificateStatus(min(map(not_after_s, certificates)))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         # With a password a locked key is refused; without one OpenSSL would ask the terminal.
-        context.load_cert_chain(self._smtp.certificate, self._smtp.key or None, password="")
+        for file, key_file in self._pairs():
+            context.load_cert_chain(file, key_file, password="")
         self._context, self.status, self._used = context, status, content
 
     def _keep(self, status: CertificateStatus, problem: str) -> None:

@@ -11,8 +11,8 @@ Source: RFC 5321 sections 2.3.8, 4.1.1 and 4.1.2; RFC 6531 section 3.3.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from common.frozen import dataclass
 from satellite.smtp import replies
 from satellite.smtp.replies import Reply
 
@@ -23,7 +23,9 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _VERB = re.compile(rb"[A-Za-z][A-Za-z0-9]{0,31}")
 _PATH = re.compile(r'<((?:"(?:[^"\\]|\\.)*"|[^"<>\s])*)>')
 _BARE_PATH = re.compile(r'[^"<>\s]+')
-_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\s=]+))?")
+_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=(\S*))?")
+HARMLESS_BYTES_MAX = 64  # a handful of them; more is not what a device does that is in a hurry
+_HARMLESS = frozenset({b"RSET", b"NOOP", b"QUIT"})
 _UTF8_VERBS = frozenset({"MAIL", "RCPT"})
 
 
@@ -40,6 +42,11 @@ class CommandLines:
     def waiting(self) -> bool:
         """True when octets are here that nobody has taken."""
         return bool(self._octets)
+
+    @property
+    def are_harmless(self) -> bool:
+        """True when nothing but RSET, NOOP and QUIT is here, the last one in part perhaps."""
+        return are_harmless(bytes(self._octets[:HARMLESS_BYTES_MAX]))
 
     @property
     def size(self) -> int:
@@ -82,6 +89,20 @@ class CommandLines:
         self._overlong = False
 
 
+def are_harmless(octets: bytes) -> bool:
+    """Say whether octets are nothing but commands that neither begin, name nor end a message.
+
+    Whoever sends them before it may has smuggled nothing in: many devices put QUIT behind the final
+    dot without waiting for our answer.
+    """
+    if len(octets) >= HARMLESS_BYTES_MAX:
+        return False
+    *lines, rest = octets.upper().split(b"\r\n")
+    return all(line in _HARMLESS for line in lines) and any(
+        b"%b\r" % verb == rest or verb.startswith(rest) for verb in _HARMLESS
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class SmtpCommand:
     """A command: its verb in capitals, and the rest of the line without outer blanks."""
@@ -112,7 +133,17 @@ class PathArgument:
     """The argument of MAIL or RCPT: what stood in the brackets, and the parameters."""
 
     path: str
-    parameters: dict[str, str | None]  # keyword in capitals → value, or None without one
+    parameters: dict[str, str | None]  # keyword in capitals → its first value, or None without one
+    repeated: frozenset[str] = frozenset()  # keywords that were given again
+
+
+def path_as_given(argument: str, keyword: str) -> str:
+    """Return the path in the argument of MAIL or RCPT as far as one can be seen, to tell of it."""
+    given = read_path(argument, keyword)
+    if given is not None:
+        return given.path
+    text = argument[len(keyword) :] if argument[: len(keyword)].upper() == keyword else argument
+    return text.strip(" <").partition(">")[0]
 
 
 def read_path(argument: str, keyword: str) -> PathArgument | None:
@@ -130,10 +161,15 @@ def read_path(argument: str, keyword: str) -> PathArgument | None:
     if rest and not rest.startswith(" "):
         return None
     parameters: dict[str, str | None] = {}
+    repeated = set()
     for word in rest.split():
         parameter = _PARAMETER.fullmatch(word)
-        if parameter is None or parameter.group(1).upper() in parameters:
+        if parameter is None:
             return None
-        parameters[parameter.group(1).upper()] = parameter.group(2)
+        keyword = parameter.group(1).upper()
+        if keyword in parameters:
+            repeated.add(keyword)
+        else:
+            parameters[keyword] = parameter.group(2)
     path = found.group(1) if text.startswith("<") else found.group()
-    return PathArgument(path, parameters)
+    return PathArgument(path, parameters, frozenset(repeated))

@@ -24,16 +24,22 @@ from aiosmtpd.smtp import SMTP
 from common.address import canonical_ip
 from satellite.smtp import replies
 from satellite.smtp.commands import CommandLines
+from satellite.smtp.giving_way import Worth
+from satellite.smtp.refusal_log import RefusedClient, is_refusal, refused_client
 from satellite.smtp.replies import Reply
 from satellite.smtp.sessions import Sessions
 from satellite.smtp.timeouts import Overdue, Phase, Timeouts
+from satellite.smtp.transaction import MailTransaction
 
 log = structlog.get_logger()
 
 # One read of the event loop brings 256 KiB at most. A client that sends while we commit is paused
-# when twice as much is kept of it, so it makes us hold three times as much at most.
+# when a quarter of that is kept of it, so it makes us hold little more than one read.
 BLOCK_BYTES = 256 * 1024
+KEPT_BYTES_MAX = 64 * 1024
+SHORT_BYTES_MAX = 4096  # of one read: commands, or a small message
 
+GAVE_WAY = "gave_way"  # it took too long for those who had to wait outside
 GROUP_BYTES_MAX = 4096  # replies kept back for one packet; some sixty commands
 
 _OVERDUE_REPLIES = {
@@ -82,8 +88,13 @@ class Connection(SMTP):
         self._sessions = sessions
         self._lines = CommandLines()
         self._timeouts = Timeouts(sessions.timeouts, now_s=sessions.clock.monotonic_s())
-        self._client_address = ""
+        self.client_address = ""
+        self._local_address = ""  # that of ours which the client talks to
+        self.has_sent_mail = False
         self._verb = "CONNECT"
+        self._argument = ""
+        self._offered: MailTransaction | None = None  # until the reply to its end has been said
+        self._is_forgotten = False
         self._out = bytearray()
         self._is_held_up = False  # the client reads more slowly than we write
         self._is_waiting = False  # a task has the word, or the others of the loop have
@@ -137,10 +148,11 @@ class Connection(SMTP):
             self._gone = True
             transport.abort()
             return False
-        address = canonical_ip(str(peer[0]).partition("%")[0])
-        too_many = sessions.connection_limits.enter(address) if not sessions.is_shut else "draining"
+        address = _canonical(peer)
+        too_many = sessions.let_in(address) if not sessions.is_shut else "draining"
         if too_many is None:
-            self._client_address = address
+            self.client_address = address
+            self._local_address = _canonical(transport.get_extra_info("sockname"))
             sessions.metrics.connection("accepted")
             sessions.enter(self)
             return True
@@ -149,6 +161,7 @@ class Connection(SMTP):
         reply = self._farewell() if sessions.is_shut else replies.TOO_MANY_CONNECTIONS
         sessions.metrics.connection(str(too_many))
         sessions.metrics.reply("CONNECT", reply.code)
+        sessions.note_refusal(RefusedClient(address=address), reply)
         self._gone = True
         transport.write(reply.octets)
         transport.close()
@@ -165,12 +178,16 @@ class Connection(SMTP):
         """Answer what comes; what cannot be looked at yet is kept."""
         if self._leaving:
             return
+        is_long = len(data) > SHORT_BYTES_MAX
+        if not self._is_waiting and self._sessions.loop_round.is_spent(is_long=is_long):
+            self._go_on_later(is_long=is_long)
         self._take(data)
         self._proceed()
 
     def _forget_message(self) -> None:
         """End the transaction."""
         self.envelope = None
+        self._is_forgotten = True
 
     def _set_post_data_state(self) -> None:
         """What aiosmtpd calls so, for RSET too."""
@@ -198,7 +215,8 @@ class Connection(SMTP):
 
     def _hold_back(self) -> None:
         """Let the client wait while much is kept of it."""
-        is_reading = self._lines.size <= (2 * BLOCK_BYTES if self._is_reading else BLOCK_BYTES)
+        most = KEPT_BYTES_MAX if self._is_reading else KEPT_BYTES_MAX // 2
+        is_reading = self._lines.size <= most
         transport = cast(asyncio.Transport, self.transport)
         if is_reading and not self._is_reading:
             transport.resume_reading()
@@ -213,10 +231,10 @@ class Connection(SMTP):
         self._handler_coroutine = self.loop.create_task(self._handle_client())
         self._sessions.follow(self._handler_coroutine)
 
-    def _go_on_later(self) -> None:
+    def _go_on_later(self, *, is_long: bool = False) -> None:
         """Let the others have their turn first."""
         self._is_waiting = True
-        self.loop.call_soon(self._go_on)
+        self._sessions.loop_round.later(self._go_on, is_long=is_long)
 
     def _go_on(self) -> None:
         self._is_waiting = False
@@ -242,7 +260,7 @@ class Connection(SMTP):
             self._original_transport.close()
         asyncio.StreamReaderProtocol.connection_lost(self, error)
         self.transport = None
-        self._sessions.leave(self, self._client_address)
+        self._sessions.leave(self, self.client_address)
 
     def _reset_timeout(self, duration: float | None = None) -> None:
         """Do nothing: the front end looks at all sessions' patience once a second."""
@@ -265,8 +283,27 @@ class Connection(SMTP):
 
     def _say(self, reply: Reply) -> None:
         self._sessions.metrics.reply(self._verb, reply.code)
+        if reply.code >= 400:
+            self._note_refusal(reply)
+        if self._is_forgotten:
+            self._offered, self._is_forgotten = None, False
         self._out += reply.octets
         self._leaving = self._leaving or reply.closes
+
+    def _note_refusal(self, reply: Reply) -> None:
+        """Tell of a refusal, whatever it was; every reply of a session comes by here."""
+        if is_refusal(reply, has_begun=self._offered is not None):
+            self._sessions.note_refusal(self._refused_client(), reply)
+
+    def _refused_client(self) -> RefusedClient:
+        """Return who is refused now, with what it has said so far."""
+        return refused_client(
+            self.client_address,
+            helo=(self.session.host_name if self.session is not None else "") or "",
+            offered=self._offered,
+            verb=self._verb,
+            argument=self._argument,
+        )
 
     def _flush(self) -> None:
         if not self._out:
@@ -311,6 +348,23 @@ class Connection(SMTP):
             self._say(reply)
         self._hang_up()
 
+    @property
+    def worth(self) -> Worth:
+        """What the client has done so far."""
+        return Worth.MESSAGES if self.has_sent_mail else Worth.NOTHING
+
+    def silent_s(self, now_s: float) -> float:
+        """Return for how long we have waited for the client; 0 while it waits for us."""
+        return 0.0 if self._is_waiting or self._leaving else self._timeouts.silent_s(now_s=now_s)
+
+    def give_way(self) -> None:
+        """Make room for somebody who has something to say."""
+        self._sessions.metrics.overdue(GAVE_WAY)
+        is_reached = self._timeouts.phase is not Phase.HANDSHAKE and not self._is_held_up
+        self.dismiss(replies.TOO_MANY_CONNECTIONS)
+        if not is_reached:  # it does not read, or could not understand our last word
+            self.abort()
+
     def abort(self) -> None:
         """Cut the connection."""
         transport = self._original_transport or self.transport
@@ -319,13 +373,20 @@ class Connection(SMTP):
 
     def check_timeouts(self) -> None:
         """End the session if something in it has taken too long."""
-        overdue = self._timeouts.overdue(now_s=self._now_s())
+        overdue = self._timeouts.overdue(
+            now_s=self._now_s(), is_stressed=self._sessions.stress.is_on and not self._is_waiting
+        )
         if overdue is None:
             return
-        log.info("smtp.overdue", client=self._client_address, reason=str(overdue))
+        log.info("smtp.overdue", client=self.client_address, reason=str(overdue))
         self._sessions.metrics.overdue(str(overdue))
         reply = _OVERDUE_REPLIES.get(overdue)
         if reply is None:
             self.abort()
         else:
             self.dismiss(reply)
+
+
+def _canonical(name: tuple[Any, ...]) -> str:
+    """Return the address of a socket's name in canonical text."""
+    return canonical_ip(str(name[0]).partition("%")[0])

@@ -1,16 +1,19 @@
-"""What are the limits of connections, in all and of one network?
+"""What are the limits of connections, in all, of one network and of one address?
 
-Pure. Connections are counted as a whole and for each network, since one customer of a hosting
-company owns a /24 or a /64 more often than a single address. Only networks with an open connection
-take memory.
+Pure. Connections are counted as a whole, for each network, since one customer of a hosting company
+owns a /24 or a /64 more often than a single address, and for each address. Only networks and
+addresses with an open connection take memory.
 """
 
 from __future__ import annotations
 
-import functools
-import ipaddress
 from collections import Counter
 from enum import StrEnum
+
+from common.client_network import network_of
+
+# Beyond the limit, while those who gave way are on their way out: their sockets close at once.
+LEAVING_MAX = 32
 
 
 class TooMany(StrEnum):
@@ -18,6 +21,7 @@ class TooMany(StrEnum):
 
     FULL = "full"
     NETWORK_FULL = "network_full"
+    ADDRESS_FULL = "address_full"
 
 
 class ConnectionLimits:
@@ -26,38 +30,49 @@ class ConnectionLimits:
     Args:
         total_max: open connections at most.
         network_max: open connections at most from one /24 (IPv4) or /64 (IPv6).
+        address_max: open connections at most from one address.
     """
 
-    __slots__ = ("_inside", "_network_max", "_networks", "_total_max")
+    __slots__ = ("_address_max", "_addresses", "_network_max", "_networks", "inside", "total_max")
 
-    def __init__(self, *, total_max: int, network_max: int) -> None:
-        self._total_max = total_max
+    def __init__(self, *, total_max: int, network_max: int, address_max: int) -> None:
+        self.total_max = total_max
         self._network_max = network_max
-        self._inside = 0
-        self._networks: Counter[tuple[int, int]] = Counter()
+        self._address_max = address_max
+        self.inside = 0
+        self._networks: Counter[str] = Counter()
+        self._addresses: Counter[str] = Counter()
 
-    def enter(self, address: str) -> TooMany | None:
-        """Let a client in and return None, or say why not; only who came in may leave."""
-        if self._inside >= self._total_max:
-            return TooMany.FULL
+    def enter(self, address: str, *, gave_way: bool = False) -> TooMany | None:
+        """Let a client in and return None, or say why not; only who came in may leave.
+
+        Args:
+            address: in canonical text.
+            gave_way: somebody else is leaving for this one.
+        """
         network = network_of(address)
         if self._networks[network] >= self._network_max:
             return TooMany.NETWORK_FULL
-        self._inside += 1
+        if self._addresses[address] >= self._address_max:
+            return TooMany.ADDRESS_FULL
+        if self.inside >= self.total_max + (LEAVING_MAX if gave_way else 0):
+            return TooMany.FULL
+        self.inside += 1
         self._networks[network] += 1
+        self._addresses[address] += 1
         return None
+
+    def of_network(self, address: str) -> int:
+        """Return how many are inside from the network that an address is in."""
+        return self._networks[network_of(address)]
 
     def leave(self, address: str) -> None:
         """Take a client out again."""
         network = network_of(address)
-        self._inside -= 1
+        self.inside -= 1
         self._networks[network] -= 1
         if not self._networks[network]:
             del self._networks[network]
-
-
-@functools.lru_cache(maxsize=4096)  # a client comes again, and leaves by the network it came by
-def network_of(address: str) -> tuple[int, int]:
-    """Return the IP version and the /24 or /64 that an address in canonical text is in."""
-    parsed = ipaddress.ip_address(address)
-    return parsed.version, int(parsed) >> (8 if parsed.version == 4 else 64)
+        self._addresses[address] -= 1
+        if not self._addresses[address]:
+            del self._addresses[address]

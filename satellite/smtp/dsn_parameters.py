@@ -1,7 +1,9 @@
 """Which DSN parameters (RET, ENVID, NOTIFY, ORCPT) does a client give?
 
 Pure. The values of ENVID and ORCPT are kept as they came, but for letters beyond ASCII, which are
-written in their ASCII form. What they stand for must be printable, since a DSN shows it.
+written in their ASCII form. What they stand for must be printable, since a DSN shows it. One that
+cannot be used is left out and named, and never a reason to refuse the mail: the sender's server
+would bounce it for what it or somebody before it wrote into a wish to be told.
 
 Source: RFC 3461 sections 4.1 to 4.4, RFC 6533 section 3.
 """
@@ -10,10 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from common import xtext
 from common.envelope import NO_DSN_PARAMETERS, DsnParameters, Notify, Return
+from common.frozen import dataclass
 
 ENVELOPE_ID_LENGTH_MAX = 100  # RFC 3461 section 4.4
 ORIGINAL_LENGTH_MAX = 500  # RFC 3461 section 4.2
@@ -37,40 +39,44 @@ class MessageDsnParameters:
 
 NO_MESSAGE_DSN_PARAMETERS = MessageDsnParameters()
 
+Unused = tuple[str, ...]  # keywords
 
-def message_parameters(given: Parameters) -> MessageDsnParameters | None:
-    """Return what the parameters of MAIL ask for, or None when they ask for it wrongly."""
+
+def message_parameters(given: Parameters) -> tuple[MessageDsnParameters, Unused]:
+    """Return what the parameters of MAIL ask for, and those that cannot be used."""
     if not given.keys() & MAIL_KEYWORDS:
-        return NO_MESSAGE_DSN_PARAMETERS
-    returned = None
-    if "RET" in given:
-        returned = _return(given["RET"] or "")
-        if returned is None:
-            return None
-    envelope_id = ""
-    if "ENVID" in given:
-        envelope_id = given["ENVID"] or ""
-        if len(envelope_id) > ENVELOPE_ID_LENGTH_MAX or xtext.decoded(envelope_id) is None:
-            return None
-    return MessageDsnParameters(returned, envelope_id)
+        return NO_MESSAGE_DSN_PARAMETERS, ()
+    returned = _return(given.get("RET") or "")
+    envelope_id = _envelope_id(given.get("ENVID") or "")
+    used = {"RET": returned is not None, "ENVID": bool(envelope_id)}
+    return MessageDsnParameters(returned, envelope_id), _unused(given, used)
 
 
-def recipient_parameters(given: Parameters) -> DsnParameters | None:
-    """Return what the parameters of RCPT ask for, or None when they ask for it wrongly."""
+def recipient_parameters(given: Parameters) -> tuple[DsnParameters, Unused]:
+    """Return what the parameters of RCPT ask for, and those that cannot be used."""
     if not given.keys() & RCPT_KEYWORDS:
-        return NO_DSN_PARAMETERS
-    notify: frozenset[Notify] = frozenset()
-    if "NOTIFY" in given:
-        found = _notify(given["NOTIFY"] or "")
-        if found is None:
-            return None
-        notify = found
-    original = ""
-    if "ORCPT" in given:
-        original = _original(given["ORCPT"] or "")
-        if not original:
-            return None
-    return DsnParameters(notify=notify, original=original)
+        return NO_DSN_PARAMETERS, ()
+    notify = _notify(given.get("NOTIFY") or "")
+    original = _original(given.get("ORCPT") or "")
+    unused = _unused(given, {"NOTIFY": bool(notify), "ORCPT": bool(original)})
+    if not (notify or original):
+        return NO_DSN_PARAMETERS, unused
+    return DsnParameters(notify=notify, original=original), unused
+
+
+def failure_only(asked: DsnParameters) -> DsnParameters:
+    """Return what is left of a wish where success is not told.
+
+    Who wanted to hear of nothing else hears nothing, as he asked for: RFC 3461 section 4.1.
+    """
+    if Notify.SUCCESS not in asked.notify:
+        return asked
+    notify = (asked.notify - {Notify.SUCCESS}) or frozenset({Notify.NEVER})
+    return DsnParameters(notify=notify, original=asked.original)
+
+
+def _unused(given: Parameters, used: Mapping[str, bool]) -> Unused:
+    return tuple(keyword for keyword, is_used in used.items() if keyword in given and not is_used)
 
 
 def _return(value: str) -> Return | None:
@@ -80,15 +86,18 @@ def _return(value: str) -> Return | None:
         return None
 
 
-def _notify(value: str) -> frozenset[Notify] | None:
-    words = value.upper().split(",")
+def _envelope_id(value: str) -> str:
+    is_usable = len(value) <= ENVELOPE_ID_LENGTH_MAX and xtext.decoded(value) is not None
+    return value if is_usable else ""
+
+
+def _notify(value: str) -> frozenset[Notify]:
+    """Return when to tell; nothing when it says none of that, or contradicts itself."""
     try:
-        notify = frozenset(Notify(word) for word in words)
+        notify = frozenset(Notify(word) for word in value.upper().split(","))
     except ValueError:
-        return None
-    if len(notify) < len(words) or (Notify.NEVER in notify and len(words) > 1):
-        return None
-    return notify
+        return frozenset()
+    return frozenset() if Notify.NEVER in notify and len(notify) > 1 else notify
 
 
 def _original(value: str) -> str:
@@ -96,6 +105,14 @@ def _original(value: str) -> str:
     kind, _, address = value.partition(";")
     if not _ADDRESS_TYPE.fullmatch(kind):
         return ""
+    if kind.lower() == "rfc822" and xtext.decoded(address) is None:
+        # Postfix writes an address beyond ASCII in xtext of its UTF-8; the type for that is another
+        # one (RFC 6533 section 3). Others forget that a plus is to be encoded.
+        meant = xtext.loosely_decoded(address)
+        if meant.isascii():
+            address = xtext.encoded(meant)
+        else:
+            kind, address = "utf-8", xtext.embedded(meant)
     if kind.lower() == "utf-8":
         address = _BEYOND_ASCII.sub(lambda found: xtext.embedded(found[0]), address)
         is_address = bool(address) and xtext.is_embedded(address)

@@ -1,6 +1,7 @@
-"""Which ports does the front end need: of the spool, and of a scan before the answer?
+"""Which ports does the front end need: of the spool, judging, delivery and the settings?
 
-Pure: three ports. The spool fits two of them, judging the third; tests put a list in their place.
+Pure: five ports. The spool fits two of them, judging the third, delivery the fourth, the settings
+of a program the fifth; tests put a list in their place.
 """
 
 from __future__ import annotations
@@ -11,8 +12,28 @@ from typing import Protocol
 from common.envelope import Envelope
 from common.ids import MessageId
 from common.preferences import Preferences
+from common.settings.satellite import SmtpSettings
 from satellite.spool.disk.bodies import Body
 from satellite.spool.model.messages import Judgement, Stored
+
+
+class FrontEndSettings(Protocol):
+    """The settings of whatever program takes mail."""
+
+    @property
+    def hostname(self) -> str:
+        """What we call ourselves."""
+        ...
+
+    @property
+    def mail_domain(self) -> str:
+        """The domain of our own mail."""
+        ...
+
+    @property
+    def smtp(self) -> SmtpSettings:
+        """The limits of the front end."""
+        ...
 
 
 class Incoming(Protocol):
@@ -73,6 +94,18 @@ class Intake(Protocol):
 
     def refusal(self) -> str | None:
         """Say why nothing may be accepted now, or None."""
+        ...
+
+
+class Verification(Protocol):
+    """Who knows which mailboxes a customer's server takes mail for."""
+
+    def at_hand(self, address: str) -> bool | None:
+        """Return whether there is such a mailbox if that is known already, else None."""
+        ...
+
+    async def verify(self, address: str) -> bool | None:
+        """Ask whether there is such a mailbox; None: nobody knows now."""
         ...
 
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from common.frozen import dataclass
 from common.ids import MessageId
 from satellite.overload.pressure import OF_ROOM, SHUTS, Refusal
 
@@ -101,6 +102,7 @@ def refused(refusal: Refusal) -> Reply:
 
 SENDER_OK = Reply(250, "2.1.0", "Sender ok")
 RECIPIENT_OK = Reply(250, "2.1.5", "Recipient ok")
+READY_FOR_TLS = Reply(220, "2.0.0", "Ready to start TLS")
 SEND_DATA = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
 GOODBYE = Reply(221, "2.0.0", "Bye", closes=True)
 HELP = Reply(214, "2.0.0", "This is the mail gateway of the domains that it serves")
@@ -148,8 +150,12 @@ TLS_UNAVAILABLE = Reply(502, "5.5.1", "TLS is not offered", weight=PROTOCOL_ERRO
 BAD_SENDER = Reply(553, "5.1.7", "Sender is no valid address", weight=PROTOCOL_ERROR)
 BAD_RECIPIENT = Reply(553, "5.1.3", "Recipient is no valid address", weight=REFUSED_RECIPIENT)
 NEEDS_SMTPUTF8 = Reply(553, "5.6.7", "Address needs SMTPUTF8", weight=REFUSED_RECIPIENT)
+# Its next hop said so when it was last talked to.
+TOO_BIG_FOR_NEXT_HOP = Reply(552, "5.3.4", "Message exceeds the size limit of that recipient")
+NEXT_HOP_LACKS_SMTPUTF8 = Reply(550, "5.6.7", "That recipient takes no SMTPUTF8")
 RELAY_DENIED = Reply(550, "5.7.1", "Relaying denied", weight=REFUSED_RECIPIENT)
 UNKNOWN_RECIPIENT = Reply(550, "5.1.1", "No such mailbox here", weight=REFUSED_RECIPIENT)
+CANNOT_VERIFY_NOW = Reply(450, "4.1.1", "Cannot verify that mailbox now; try again later")
 # Without weight: the first thousand go their way, the client brings the rest in another message.
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients; send the rest separately")
 
@@ -172,6 +178,7 @@ _REJECTED = {
     "macro": REJECTED_MACRO,
     "encrypted": REJECTED_ENCRYPTED,
     "unscannable": REJECTED_UNSCANNABLE,
+    "archive.unreadable": REJECTED_UNSCANNABLE,
 }
 
 # For what aiosmtpd says: its code decides.

@@ -15,16 +15,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
 from common.clock import Clock
 from common.errors import PeerError
-from common.tasks import outcome_of
-from satellite.spool.model.messages import Judgement
+from common.strangers import outcome_of
 
 log = structlog.get_logger()
+
+JudgedT = TypeVar("JudgedT")
 
 
 class ClientGone(PeerError):
@@ -32,12 +33,12 @@ class ClientGone(PeerError):
 
 
 async def judged_in_time(
-    judging: Coroutine[Any, Any, Judgement | None],
+    judging: Coroutine[Any, Any, JudgedT | None],
     *,
     budget_s: float,
     gone: asyncio.Future[None],
     clock: Clock,
-) -> Judgement | None:
+) -> JudgedT | None:
     """Return what judging says within the budget; None: accept the message, and judge it later.
 
     Args:

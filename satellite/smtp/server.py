@@ -14,15 +14,19 @@ import structlog
 
 from common.certificate import CertificateStatus
 from common.clock import Clock
-from common.settings.satellite import SatelliteSettings
 from common.tasks import keep_running
+from satellite.loop_round import LoopRound
+from satellite.next_hop import NextHopOffer
 from satellite.overload.pressure import Refusal
 from satellite.smtp import replies
+from satellite.smtp.admission import own_names
 from satellite.smtp.backpressure import Backpressure
 from satellite.smtp.certificate import RENEWAL_S, StarttlsCertificate
+from satellite.smtp.client_policy import ClientPolicies
 from satellite.smtp.connection_limits import ConnectionLimits
-from satellite.smtp.intake import Intake, ScanBeforeAnswer
+from satellite.smtp.intake import FrontEndSettings, Intake, ScanBeforeAnswer, Verification
 from satellite.smtp.metrics import SmtpMetrics
+from satellite.smtp.refusal_log import RefusalLog
 from satellite.smtp.session import Session
 from satellite.smtp.sessions import Sessions
 from satellite.smtp.timeouts import TimeoutLimits
@@ -40,28 +44,43 @@ class FrontEnd:
 
     Args:
         intake: where mail goes; the spool.
-        settings: of the node.
+        settings: of the program.
         clock: for deadlines and the trace field.
         metrics: what it counts with.
         backpressure: slows senders down; judging tells it of each message that was judged.
         scan_before_answer: who does so, where a policy asks for it.
+        loop_round: whose round of the event loop it is.
+        refusal_log: keeps what is refused until it is told.
         refuses_mail_for: says of a recipient whether more of its mail would be held, and too much.
+        verification: knows which recipients there are, where a route wants it.
+        offered_for: returns what the next hop of a recipient offered, as far as we know.
+        session: makes the session of one client.
     """
 
     def __init__(
         self,
         intake: Intake,
-        settings: SatelliteSettings,
+        settings: FrontEndSettings,
         clock: Clock,
         metrics: SmtpMetrics,
         *,
         backpressure: Backpressure,
         scan_before_answer: ScanBeforeAnswer,
         refuses_mail_for: Callable[[str], bool],
+        offered_for: Callable[[str], NextHopOffer | None],
+        verification: Verification,
+        refusal_log: RefusalLog,
+        loop_round: LoopRound,
+        session: Callable[[Sessions], Session] = Session,
     ) -> None:
+        self._loop_round = loop_round
+        self._new_session = session
         self._backpressure = backpressure
         self._scan_before_answer = scan_before_answer
         self._refuses_mail_for = refuses_mail_for
+        self._offered_for = offered_for
+        self._verification = verification
+        self._refusal_log = refusal_log
         self._intake = intake
         self._settings = settings
         self._clock = clock
@@ -78,6 +97,11 @@ class FrontEnd:
     def sessions(self) -> int:
         """How many sessions are open."""
         return len(self._sessions.connections) if self._sessions is not None else 0
+
+    @property
+    def is_stressed(self) -> bool:
+        """True while connections run out."""
+        return self._sessions is not None and self._sessions.stress.is_on
 
     def certificate_status(self) -> CertificateStatus | None:
         """Return until when the certificate for STARTTLS is good; None while none is in use."""
@@ -99,7 +123,9 @@ class FrontEnd:
             clock=self._clock,
             metrics=self._metrics,
             connection_limits=ConnectionLimits(
-                total_max=smtp.connections_max, network_max=smtp.connections_per_network_max
+                total_max=smtp.connections_max,
+                network_max=smtp.connections_per_network_max,
+                address_max=smtp.connections_per_address_max,
             ),
             timeouts=TimeoutLimits(
                 command_s=smtp.command_timeout_s,
@@ -110,6 +136,16 @@ class FrontEnd:
             backpressure=self._backpressure,
             scan_before_answer=self._scan_before_answer,
             refuses_mail_for=self._refuses_mail_for,
+            offered_for=self._offered_for,
+            verification=self._verification,
+            client_policies=ClientPolicies(smtp.clients),
+            loop_round=self._loop_round,
+            own=own_names(
+                mail_domain=self._settings.mail_domain,
+                hostname=self._settings.hostname,
+                listen=smtp.listen,
+            ),
+            refusal_log=self._refusal_log,
             refusal=self._refusal,
         )
         self._sessions.nobody_here.set()
@@ -185,7 +221,7 @@ class FrontEnd:
 
     def _session(self) -> Session:
         assert self._sessions is not None
-        return Session(self._sessions)
+        return self._new_session(self._sessions)
 
     async def _open(self) -> None:
         """Take connections. The server closes what it listens on, so it gets a duplicate."""
@@ -225,6 +261,7 @@ class FrontEnd:
         while True:
             await self._clock.sleep(LOOK_EVERY_S)
             self._backpressure.look(self._clock.monotonic_s())
+            self._sessions.look_at_stress()
             for connection in list(self._sessions.connections):
                 connection.check_timeouts()
 

@@ -35,46 +35,44 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import structlog
-from aiosmtpd.smtp import TLSSetupException
 
 from common.errors import BorderScoutError
-from common.tasks import outcome_of, outcome_of_call
-from satellite.overload.pressure import Refusal, RefusalCause
+from common.strangers import outcome_of, outcome_of_call
 from satellite.smtp import admission, replies
 from satellite.smtp.arrival import Arrival, ClientGone, trouble
-from satellite.smtp.commands import read_command
-from satellite.smtp.connection import GROUP_BYTES_MAX, Connection
-from satellite.smtp.data import DataLimits
+from satellite.smtp.commands import SmtpCommand, are_harmless, read_command
+from satellite.smtp.connection import GROUP_BYTES_MAX
+from satellite.smtp.data import limits_of
+from satellite.smtp.envelope_session import EnvelopeSession
 from satellite.smtp.metrics import OTHER_VERB
 from satellite.smtp.replies import Reply
 from satellite.smtp.sessions import Sessions
+from satellite.smtp.starttls import at_once
 from satellite.smtp.timeouts import Phase
-from satellite.smtp.transaction import MailTransaction
 
 log = structlog.get_logger()
 
+# What a session answers to a command's argument; None: when something has been awaited.
+Answer = Callable[[Any, str], Reply | None]
 
-class Session(Connection):
+
+class Session(EnvelopeSession):
     """One client, from greeting to goodbye."""
+
+    _answers: ClassVar[Mapping[str, Answer]]  # by verb; what stands below the class
 
     def __init__(self, sessions: Sessions) -> None:
         super().__init__(sessions)
-        self._transaction: MailTransaction | None = None
         self._arrival: Arrival | None = None  # from 354 to the reply to the final dot
         self._commands = 0
-
-    @property
-    def is_busy(self) -> bool:
-        """True while a transaction is open or a message is being taken."""
-        return self._transaction is not None or super().is_busy
+        self._is_lmtp = False  # it said LHLO, where that is known
 
     def _forget_message(self) -> None:
         super()._forget_message()
-        self._transaction = None
         self._arrival = None
 
     def _take(self, block: bytes) -> None:
@@ -112,23 +110,23 @@ class Session(Connection):
             self._reply(replies.SHUTTING_DOWN)
 
     def _answer(self, line: bytes | Reply) -> None:
-        self._verb = OTHER_VERB
+        self._verb, self._argument = OTHER_VERB, ""
         self._commands += 1
-        if self._commands > self._sessions.settings.smtp.commands_max:
+        command = read_command(line) if isinstance(line, bytes) else line
+        if self._has_said_enough(command):
             self._reply(replies.TOO_MANY_COMMANDS)
             return
-        command = read_command(line) if isinstance(line, bytes) else line
         if isinstance(command, Reply):
             self._reply(command)
             return
-        answer = _ANSWERS.get(command.verb)
+        answer = self._answers.get(command.verb)
         if answer is None:
             self._reply(replies.UNRECOGNISED)
             return
-        self._verb = command.verb
+        self._verb, self._argument = command.verb, command.argument
         extended = self.session is not None and self.session.extended_smtp
         if self._lines.waiting and not admission.may_have_followers(
-            command.verb, extended=extended
+            command.verb, extended=extended, are_harmless=self._lines.are_harmless
         ):
             self._reply(replies.UNAUTHORISED_PIPELINING)
             return
@@ -137,6 +135,13 @@ class Session(Connection):
             self._apologise(reply)
         elif reply is not None:
             self._reply(reply)
+
+    def _has_said_enough(self, command: SmtpCommand | Reply) -> bool:
+        """Say whether the session ends here; never for what carries a transaction to its end."""
+        if self._commands <= self._sessions.settings.smtp.commands_max:
+            return False
+        is_needed = isinstance(command, SmtpCommand) and command.verb in ("RCPT", "DATA")
+        return self._transaction is None or not is_needed
 
     async def _handle_client(self) -> None:
         """Take the one step that must be awaited, then go on."""
@@ -148,7 +153,7 @@ class Session(Connection):
             self._hang_up()
             raise
         if isinstance(failure, ClientGone):
-            log.debug("smtp.client_gone", client=self._client_address)
+            log.debug("smtp.client_gone", client=self.client_address)
             self._drop_message()
             self._hang_up()
         elif isinstance(failure, Exception):
@@ -173,7 +178,7 @@ class Session(Connection):
     def connection_lost(self, error: Exception | None) -> None:
         """Leave nothing of a message that was not all there; what is being committed goes on."""
         super().connection_lost(error)
-        if not self._is_waiting:
+        if self._step is None:
             self._drop_message()
 
     def _helo(self, argument: str) -> Reply:
@@ -198,84 +203,6 @@ class Session(Connection):
             offers_tls=self.tls_context is not None and self._tls_protocol is None,
         )
 
-    def _starttls(self, argument: str) -> Reply | None:
-        if self._tls_protocol is not None:
-            return replies.TLS_ACTIVE
-        if self.tls_context is None:
-            return replies.TLS_UNAVAILABLE
-        if argument:
-            _at_once(self.smtp_STARTTLS(argument))
-            return None
-        self._timeouts.enter(Phase.HANDSHAKE, now_s=self._now_s())
-        self._await(self._start_tls)
-        return None
-
-    async def _start_tls(self) -> None:
-        """Go on inside TLS."""
-        try:
-            await self.smtp_STARTTLS("")
-        except TLSSetupException as error:
-            log.info("smtp.tls_failed", client=self._client_address, cause=str(error.__cause__))
-        if self.session is None or self.session.ssl is None:
-            # asyncio tells the layer above TLS nothing of a handshake that did not end well.
-            self.abort()
-            self.connection_lost(None)
-            raise ClientGone("TLS was not agreed on")
-        self._timeouts.enter(Phase.COMMAND, now_s=self._now_s())
-
-    def _mail(self, argument: str) -> Reply:
-        """Begin a transaction."""
-        assert self.session is not None
-        if not self.session.host_name:
-            return replies.HELLO_FIRST
-        if self._transaction is not None:
-            return replies.NESTED_MAIL
-        given = admission.sender(
-            argument,
-            extended=self.session.extended_smtp,
-            message_bytes_max=self._sessions.settings.smtp.message_bytes_max,
-        )
-        if isinstance(given, Reply):
-            return given
-        refusal = self._sessions.why_not()
-        if refusal is not None:
-            return self._refused(refusal)
-        self._transaction = MailTransaction(given)
-        return replies.SENDER_OK
-
-    def _refused(self, refusal: Refusal) -> Reply:
-        sessions = self._sessions
-        if sessions.may_tell(refusal.cause):
-            reason, client = refusal.detail, self._client_address
-            log.warning("smtp.not_accepting", client=client, cause=refusal.cause, reason=reason)
-        sessions.metrics.refused(refusal.cause)
-        return replies.refused(refusal)
-
-    def _rcpt(self, argument: str) -> Reply:
-        """Add a recipient. The same one twice is one."""
-        transaction = self._transaction
-        if transaction is None:
-            return replies.MAIL_FIRST
-        sessions = self._sessions
-        found = admission.recipient(
-            argument,
-            extended=self.session is not None and self.session.extended_smtp,
-            smtputf8=transaction.sender.smtputf8,
-            preferences=sessions.intake.preferences,
-            mail_domain=sessions.settings.mail_domain,
-        )
-        if isinstance(found, Reply):
-            return found
-        folded = found.address.folded
-        if folded not in transaction.recipients:
-            if len(transaction.recipients) >= sessions.settings.smtp.recipients_max:
-                return replies.TOO_MANY_RECIPIENTS
-            if sessions.refuses_mail_for(folded):
-                sessions.metrics.refused(RefusalCause.HELD)
-                return replies.NO_ROOM_FOR_HELD
-            transaction.recipients[folded] = found
-        return replies.RECIPIENT_OK
-
     def _data(self, argument: str) -> Reply | None:
         if argument:
             return replies.BAD_ARGUMENT
@@ -296,16 +223,20 @@ class Session(Connection):
         self._reply(self._begin_message())
 
     def _begin_message(self) -> Reply:
-        smtp = self._sessions.settings.smtp
+        settings, transaction = self._sessions.settings, self._transaction
+        assert transaction is not None
         try:
             entry = self._sessions.intake.begin()
         except (BorderScoutError, OSError) as error:
             self._forget_message()
             return trouble(error)
-        limits = DataLimits(
-            message_bytes_max=smtp.message_bytes_max, line_bytes_max=smtp.line_bytes_max
+        limits = limits_of(
+            settings,
+            message_bytes_max=transaction.bytes_max(settings.smtp.message_bytes_max),
+            takes_wide_header=transaction.takes_wide_header,
+            mends_newlines=self._sessions.client_policies.mends_newlines_of(self.client_address),
         )
-        self._arrival = Arrival(entry, limits)
+        self._arrival = Arrival(entry, limits, no_room=self._sessions.intake.refusal)
         self._timeouts.enter(Phase.DATA, now_s=self._now_s())
         return replies.SEND_DATA
 
@@ -321,7 +252,7 @@ class Session(Connection):
         transaction, session = self._transaction, self.session
         assert transaction is not None and session is not None
         refusal = arrival.refusal
-        if arrival.rest and not session.extended_smtp:
+        if arrival.rest and not (session.extended_smtp or are_harmless(arrival.rest)):
             refusal = replies.UNAUTHORISED_PIPELINING  # it was never agreed on
         self._lines.feed(arrival.rest)
         if refusal is not None:
@@ -329,13 +260,19 @@ class Session(Connection):
             self._end_message(refusal)
             self._part_if_draining()
             return
+        if arrival.has_mended:
+            self._sessions.metrics.normalised()
         arrival.address(
             transaction.envelope(
-                client_address=self._client_address, helo=session.host_name or "", tls=self._tls()
+                client_address=self.client_address,
+                helo=session.host_name or "",
+                tls=self._tls(),
+                preferences=self._sessions.intake.preferences,
             ),
             hostname=self.hostname,
             extended=session.extended_smtp,
             now_us=self._sessions.clock.now_us(),
+            is_lmtp=self._is_lmtp,
         )
         budget_s = self._sessions.scan_before_answer.budget_s(tuple(transaction.recipients))
         # From now on the time is ours.
@@ -354,45 +291,32 @@ class Session(Connection):
                 clock=sessions.clock,
             )
             self._timeouts.enter(Phase.COMMITTING, now_s=self._now_s())
-        self._end_message(await arrival.settle(judgement, committed=sessions.metrics.received))
+        reply = await arrival.settle(judgement, committed=sessions.metrics.received)
+        if reply.code == 250:
+            self.has_sent_mail = True
+            self._timeouts.took_a_message(now_s=self._now_s())
+        self._end_message(reply)
 
     def _end_message(self, reply: Reply) -> None:
         self._forget_message()
         self._timeouts.enter(Phase.COMMAND, now_s=self._now_s())
         self._reply(reply)
 
-    def _tls(self) -> str:
-        details: dict[str, Any] | None = self.session.ssl if self.session else None
-        if not details:
-            return ""
-        version = details["ssl_object"].version()
-        return f"{version} {details['cipher'][0]}"
 
-
-def _at_once(said: Coroutine[Any, Any, None]) -> None:
-    """Run a command of aiosmtpd's that awaits nothing but ``push``, which does not wait."""
-    try:
-        said.send(None)
-    except StopIteration:
-        return
-    said.close()
-    raise AssertionError("aiosmtpd waits where it did not")
-
-
-Answer = Callable[[Session, str], Reply | None]
-
-_ANSWERS: dict[str, Answer] = {
+ANSWERS: Mapping[str, Answer] = {
     "HELO": Session._helo,
     "EHLO": Session._ehlo,
     "STARTTLS": Session._starttls,
     "MAIL": Session._mail,
     "RCPT": Session._rcpt,
     "DATA": Session._data,
-    "NOOP": lambda session, argument: _at_once(session.smtp_NOOP(argument)),
-    "RSET": lambda session, argument: _at_once(session.smtp_RSET(argument)),
-    "EXPN": lambda session, argument: _at_once(session.smtp_EXPN(argument)),
+    "NOOP": lambda session, argument: at_once(session.smtp_NOOP(argument)),
+    "RSET": lambda session, argument: at_once(session.smtp_RSET(argument)),
+    "EXPN": lambda session, argument: at_once(session.smtp_EXPN(argument)),
     "AUTH": lambda session, argument: replies.NOT_IMPLEMENTED,  # nobody logs in here
     "HELP": lambda session, argument: replies.HELP,  # who we are, not what we understand
     "VRFY": lambda session, argument: replies.CANNOT_VERIFY,  # the same for every mailbox
     "QUIT": lambda session, argument: replies.BAD_ARGUMENT if argument else replies.GOODBYE,
 }
+
+Session._answers = ANSWERS

@@ -19,7 +19,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 _HELLO_TOKEN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9])?")
 _LITERAL_TOKEN = re.compile(r"\[(?:IPv6:)?[0-9A-Fa-f.:]{2,45}\]")
-_ADDRESS_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[a-z0-9_.-]{1,253}")
+_ADDRESS_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,252}@[a-z0-9_.-]{1,253}")
 _TLS_TOKEN = re.compile(r"[A-Za-z0-9._-]{1,64}(?: [A-Za-z0-9._-]{1,64})?")
 
 
@@ -34,6 +34,7 @@ def received_line(
     smtputf8: bool,
     recipients: tuple[str, ...],
     now_us: int,
+    is_lmtp: bool = False,
 ) -> bytes:
     """Return the trace field of one message, folded, ending in CR LF.
 
@@ -48,8 +49,9 @@ def received_line(
         recipients: all of them; ``for`` stands only when there is one, since another one's copy
             must not show who else got it.
         now_us: microseconds since the epoch, UTC.
+        is_lmtp: the client said LHLO.
     """
-    protocol = with_protocol(extended=extended, tls=bool(tls), smtputf8=smtputf8)
+    protocol = with_protocol(extended=extended, tls=bool(tls), smtputf8=smtputf8, is_lmtp=is_lmtp)
     clauses = [f"Received: from {_hello_token(helo)} ({address_literal(client_address)})"]
     clauses.append(f"by {hostname} with {protocol} id {message}")
     if _TLS_TOKEN.fullmatch(tls):
@@ -63,8 +65,21 @@ def received_line(
     return ("\r\n\t".join(clauses) + "\r\n").encode("ascii")
 
 
-def with_protocol(*, extended: bool, tls: bool, smtputf8: bool) -> str:
+def own_hop(hostname: str, mail_domain: str) -> bytes:
+    """Return what a trace field of ours has in it and no other, in lower case.
+
+    Nodes are named below the mail domain, so that each knows the fields of all; one that is not
+    knows its own.
+    """
+    host, domain = hostname.lower(), mail_domain.lower()
+    is_below = host == domain or host.endswith(f".{domain}")
+    return f"{domain if is_below else host} with ".encode()
+
+
+def with_protocol(*, extended: bool, tls: bool, smtputf8: bool, is_lmtp: bool = False) -> str:
     """Return the registered keyword for how a message came in."""
+    if is_lmtp:
+        return f"{'UTF8' * smtputf8}LMTP{'S' * tls}"
     if smtputf8:
         return "UTF8SMTPS" if tls else "UTF8SMTP"
     if tls:
