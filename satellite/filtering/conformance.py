@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from common.address import fold
 from common.envelope import Envelope
 from common.errors import LocalError
+from common.frozen import dataclass
 from common.preferences import Preferences
 from common.verdict import Outcome, Verdict
 from satellite.filtering.filter import Filter, Mail, check_verdicts

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from prometheus_client import CollectorRegistry
@@ -16,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from common.clock import Clock
 from common.envelope import Envelope
 from common.errors import LocalError
+from common.frozen import dataclass
 from common.preferences import Preferences
 from common.settings.satellite import FilterSettings
 from common.verdict import Outcome, Verdict

@@ -9,8 +9,7 @@ Source: RFC 5782 section 5; docs/design/faults.md, F13.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from common.frozen import dataclass
 from common.verdict import Outcome
 
 TEST_EVERY_S = 3_600.0

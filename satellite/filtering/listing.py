@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from common.frozen import dataclass
 
 _ERRORS = ipaddress.IPv4Network("127.255.255.0/24")
 _ERROR_MEANINGS = {

@@ -2,21 +2,25 @@
 
 Touches the event loop. Filters that wait run in parallel, each within its budget; one that only
 looks is called, which is cheaper than a task. One that fails, hangs or answers nonsense gets a
-verdict that says so; the message goes on without it.
+verdict that says so; the message goes on without it. One that hung several times in a row, and on
+a trial after each, is left alone for a minute.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
+from secrets import token_hex
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from common.clock import Clock
-from common.tasks import outcome_of, outcome_of_call
+from common.strangers import outcome_of, outcome_of_call
 from common.verdict import Outcome, Verdict, printable
+from satellite.breaker import Breaker
 from satellite.durations import Durations
 from satellite.filtering.filter import (
     Filter,
@@ -25,6 +29,8 @@ from satellite.filtering.filter import (
     NotAVerdict,
     check_verdicts,
 )
+from satellite.filtering.trial import has_worked, trial_mail
+from satellite.guard import TRIAL_S, Guard, LeftAlone
 
 log = structlog.get_logger()
 
@@ -58,12 +64,14 @@ class Filters:
         budget_s: float = BUDGET_S,
     ) -> None:
         self._filters = tuple(filters)
+        self._by_name = {each.name: each for each in filters}
         self._at_once = {
             each.name: each for each in filters if isinstance(each, FilterAnswersAtOnce)
         }
         self._waiting = tuple(each for each in filters if each.name not in self._at_once)
         self._clock = clock
         self._budget_s = budget_s
+        self._guards = {each.name: Guard(each.name, clock) for each in filters}
         self._left_behind: set[asyncio.Task[Answer]] = set()
         self._verdicts = Counter(
             "borderscout_filter_verdicts_total",
@@ -71,6 +79,14 @@ class Filters:
             ["filter", "outcome"],
             registry=metrics,
         )
+        is_open = Gauge(
+            "borderscout_filter_breaker_open",
+            "1 while the filter is left alone since it hung for several messages in a row, else 0",
+            ["filter"],
+            registry=metrics,
+        )
+        for name, guard in self._guards.items():
+            is_open.labels(name).set_function(partial(_openness, guard.breaker))
         self._took = Durations(
             "borderscout_filter_seconds",
             "Time that a filter took for one message",
@@ -109,10 +125,13 @@ class Filters:
                 self._took(each.name, self._clock.monotonic_s() - began_s)
                 answers[each.name] = answer
                 continue
-            task = asyncio.create_task(self._heard(each, mail), name=f"filter {each.name}")
+            if not self._guards[each.name].admits():
+                answers[each.name] = LeftAlone()
+                continue
+            task = asyncio.create_task(self._heard(each.name, mail), name=f"filter {each.name}")
             tasks[each.name] = task
         if tasks:
-            answers |= await self._answers(tasks)
+            answers |= await self._answers(tasks, mail)
         return self._verdicts_of(answers)
 
     def _verdicts_of(self, answers: dict[str, Answer]) -> tuple[Verdict, ...]:
@@ -121,14 +140,49 @@ class Filters:
             verdicts += self._counted(each.name, answers[each.name])
         return tuple(verdicts)
 
-    async def _answers(self, tasks: dict[str, asyncio.Task[Answer]]) -> dict[str, Answer]:
+    async def _answers(
+        self, tasks: dict[str, asyncio.Task[Answer]], mail: Mail
+    ) -> dict[str, Answer]:
+        answers: dict[str, Answer] = {}
+        began_s = self._clock.monotonic_s()
         try:
             await asyncio.wait(tasks.values(), timeout=self._budget_s)
-            return {name: _result(task) for name, task in tasks.items()}
+            said = {name: self._result(task) for name, task in tasks.items()}
+            silent = [name for name, answer in said.items() if _is_silence(answer)]
+            trials = (
+                self._guards[name].tried(partial(self._passes_trial, name, mail), began_s=began_s)
+                for name in silent
+            )
+            await asyncio.gather(*trials)
+            answers = said
+            return answers
         finally:
-            for task in tasks.values():
-                if not task.done():
-                    self._leave(task)
+            for name, task in tasks.items():
+                self._heard_of(name, answers.get(name), began_s)
+                self._leave(task)
+
+    def _heard_of(self, name: str, answer: Answer | None, began_s: float) -> None:
+        """Take note of whether a filter answered; None: it is not waited for any more."""
+        guard = self._guards[name]
+        if answer is None or isinstance(answer, LeftAlone):
+            guard.withdrew()
+        elif not _is_silence(answer):
+            guard.answered(is_good=has_worked(answer))
+        elif guard.was_silent(began_s=began_s):
+            log.warning("filter.left_alone", filter=name, waiting=guard.waiting)
+
+    async def _passes_trial(self, name: str, like: Mail) -> bool:
+        """Say whether a filter examines a small message of ours now."""
+        examining = outcome_of(self._examined(name, trial_mail(like, token_hex(16))))
+        task = asyncio.create_task(examining, name=f"filter {name}")
+        try:
+            await asyncio.wait([task], timeout=min(TRIAL_S, self._budget_s))
+            return has_worked(self._result(task))
+        finally:
+            self._leave(task)
+
+    async def _examined(self, name: str, mail: Mail) -> tuple[Verdict, ...]:
+        return await self._by_name[name].examine(mail)
 
     async def close(self) -> None:
         """Let all filters go, and wait for what was left behind to end."""
@@ -138,10 +192,10 @@ class Filters:
         for each in self._filters:
             await each.close()
 
-    async def _heard(self, each: Filter, mail: Mail) -> Answer:
+    async def _heard(self, name: str, mail: Mail) -> Answer:
         began_s = self._clock.monotonic_s()
-        answer = await outcome_of(each.examine(mail))
-        self._took(each.name, self._clock.monotonic_s() - began_s)
+        answer = await outcome_of(self._guards[name].asked(self._examined(name, mail)))
+        self._took(name, self._clock.monotonic_s() - began_s)
         return answer
 
     def _counted(self, name: str, answer: Answer) -> tuple[Verdict, ...]:
@@ -157,29 +211,42 @@ class Filters:
     def _checked(self, name: str, answer: Answer) -> tuple[Verdict, ...]:
         if type(answer) is tuple and not answer:  # nothing was asked of it
             return ()
-        if isinstance(answer, _NoAnswer):
-            return (
-                Verdict(
-                    by=name,
-                    outcome=Outcome.TIMEOUT,
-                    ms=int(self._budget_s * 1000),
-                    detail=f"no verdict within {self._budget_s:g} s",
-                ),
-            )
-        if isinstance(answer, asyncio.CancelledError):
-            return (Verdict(by=name, outcome=Outcome.ERROR, detail="it was cancelled"),)
         if isinstance(answer, BaseException):
-            # A defect of the filter; mail must not stand still for it.
-            log.error("filter.failed", filter=name, exc_info=answer)
-            return (_failed(name, f"{type(answer).__name__}: {answer}"),)
+            return (self._without_answer(name, answer),)
         try:
             return check_verdicts(answer)
         except NotAVerdict as error:
             log.error("filter.no_verdict", filter=name, reason=printable(error.what))
             return (_failed(name, error.what),)
 
+    def _without_answer(self, name: str, failure: BaseException) -> Verdict:
+        if isinstance(failure, _NoAnswer):
+            return Verdict(
+                by=name,
+                outcome=Outcome.TIMEOUT,
+                ms=int(self._budget_s * 1000),
+                detail=f"no verdict within {self._budget_s:g} s",
+            )
+        if isinstance(failure, LeftAlone):
+            detail = "left alone, since it hung for the last messages"
+            return Verdict(by=name, outcome=Outcome.UNAVAILABLE, detail=detail)
+        if isinstance(failure, asyncio.CancelledError):
+            return Verdict(by=name, outcome=Outcome.ERROR, detail="it was cancelled")
+        # A defect of the filter; mail must not stand still for it.
+        log.error("filter.failed", filter=name, exc_info=failure)
+        return _failed(name, f"{type(failure).__name__}: {failure}")
+
+    def _result(self, task: asyncio.Task[Answer]) -> Answer:
+        """Return how a filter's task ended, or that it did not and was left behind."""
+        if not task.done():
+            self._leave(task)
+            return _NoAnswer()
+        return asyncio.CancelledError() if task.cancelled() else task.result()
+
     def _leave(self, task: asyncio.Task[Answer]) -> None:
-        """Cancel a filter's task without waiting: it may not even heed that."""
+        """Cancel a filter's task without waiting, unless it has ended: it may not heed that."""
+        if task.done() or task in self._left_behind:
+            return
         self._left_behind.add(task)
         task.add_done_callback(self._forget)
         task.cancel()
@@ -190,11 +257,15 @@ class Filters:
             log.warning("filter.failed_late", task=task.get_name(), exc_info=task.exception())
 
 
-def _result(task: asyncio.Task[Answer]) -> Answer:
-    """Return how a filter's task ended, or that it did not."""
-    if not task.done():
-        return _NoAnswer()
-    return asyncio.CancelledError() if task.cancelled() else task.result()
+def _is_silence(answer: Answer) -> bool:
+    """Say whether a filter hung; one of many lists that is silent is for the filter to leave."""
+    if isinstance(answer, tuple):
+        return [each.outcome for each in answer if isinstance(each, Verdict)] == [Outcome.TIMEOUT]
+    return isinstance(answer, TimeoutError)
+
+
+def _openness(breaker: Breaker) -> float:
+    return float(breaker.is_open)
 
 
 def _failed(name: str, what: str) -> Verdict:

@@ -211,12 +211,28 @@ async def _cancellation_leaves_no_answer(bench: Bench) -> None:
 async def _one_cancelled(bench: Bench) -> None:
     async with _arranged(bench, Condition.SILENT) as arranged:
         scan = asyncio.create_task(arranged.engine.scan(arranged.sample, deadline_s=DEADLINE_S))
-        await arranged.reached()
+        await _reached(arranged, scan)
         _demand(not scan.done(), "a scan ended although its peer is silent")
         scan.cancel()
         await asyncio.wait([scan], timeout=LATE_S)
         _demand(scan.done(), "a scan does not obey its cancellation")
         _demand(scan.cancelled(), "a scan swallowed its cancellation")
+
+
+async def _reached(arranged: Arranged, scan: asyncio.Task[Verdict]) -> None:
+    """Wait until the peer has received something, or for the end of a scan that shows it nothing.
+
+    Such a scan would else be awaited for ever: what its peer receives never comes.
+    """
+    reached = asyncio.ensure_future(arranged.reached())
+    both = {reached, scan}
+    await asyncio.wait(both, timeout=DEADLINE_S + LATE_S, return_when=asyncio.FIRST_COMPLETED)
+    if reached.done():
+        await reached
+    else:
+        reached.cancel()
+        await asyncio.wait([reached])
+        _demand(scan.done(), "a peer receives nothing of a message, and the scan does not end")
 
 
 async def _a_few(bench: Bench) -> None:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from common.clock import Clock
 from common.errors import LocalError, SettingsError
+from common.frozen import dataclass
 from common.kinds import Group, checked_factory_of, complaints_of
 from common.settings.satellite import EngineSettings
 from common.verdict import Verdict
 from satellite.scanning.helper import Helper
 from satellite.scanning.sample import Sample
+
+# The detail of a ``skipped`` by an engine that a policy kept from the mail: it is not missed.
+BARRED = "engine.cloud: not all recipients allow that the mail leaves the house"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +29,17 @@ class EngineHealth:
 
     Args:
         answering: it gave the answer that it must give.
-        version: of engine and definitions; empty when unknown.
+        version: of the engine; empty when unknown.
         detail: its condition in words, or what is wrong; data from outside.
+        definitions: their version; empty when unknown.
+        definitions_us: when they were made, microseconds since the epoch; 0 when unknown.
     """
 
     answering: bool
     version: str = ""
     detail: str = ""
+    definitions: str = ""
+    definitions_us: int = 0
 
 
 class Engine(Protocol):
@@ -79,6 +86,28 @@ class EngineAnswersAtOnce(Protocol):
 
 
 @runtime_checkable
+class OpensArchives(Protocol):
+    """A mark that an engine may bear: it looks into archives that others only see."""
+
+    async def opens(self) -> frozenset[str]:
+        """Return the kinds that it opens now, as ``Verdict.unreadable`` calls them.
+
+        Asked only where another engine met such an archive.
+        """
+        ...
+
+
+@runtime_checkable
+class HasServers(Protocol):
+    """A mark that an engine may bear: it asks one of several servers."""
+
+    @property
+    def servers_away(self) -> int:
+        """Return how many of them are left alone now."""
+        ...
+
+
+@runtime_checkable
 class KeepsItsTime(Protocol):
     """A mark that an engine may bear: ``scan`` ends with its deadline and with its cancellation.
 
@@ -91,6 +120,48 @@ class KeepsItsTime(Protocol):
         ...
 
 
+@runtime_checkable
+class WorksHere(Protocol):
+    """A mark that an engine may bear: whoever waits for it waits for this node's own work.
+
+    No silence of it means that it is away, and it is never left alone: while a few messages keep it
+    busy, the others have their turn later, and must not go unscanned instead.
+    """
+
+    @property
+    def works_here(self) -> bool:
+        """Return whether it does."""
+        ...
+
+
+@runtime_checkable
+class JudgesContentAlone(Protocol):
+    """A mark that an engine may bear: it says the same of the same octets, whoever sent them.
+
+    Its verdict depends on the octets of the sample and on the version that it tells, and on nothing
+    else: no client, no recipient, no rules of one customer. Then its ``clean`` and ``infected``
+    hold for other messages of exactly the same octets, until it tells another version.
+    """
+
+    @property
+    def judges_content_alone(self) -> bool:
+        """Return whether it does."""
+        ...
+
+
+@runtime_checkable
+class TellsVersionAtOnce(Protocol):
+    """What an engine may have beside: it knows its version before it is asked about a message.
+
+    For one whose definitions come with the preferences, so that they change from one message to the
+    next: nothing that it said with those before may stand for that one.
+    """
+
+    def told_now(self) -> tuple[str, str, int]:
+        """Return the versions of engine and definitions, and when these were made; at once."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineContext:
     """What an engine is given beside its settings.
@@ -98,10 +169,12 @@ class EngineContext:
     Args:
         clock: the only source of time.
         helper: the process for whatever may hang, crash or swell on hostile mail.
+        yara_rules: gives the YARA rules that the core pushes now: pairs of a name and its text.
     """
 
     clock: Clock
     helper: Helper
+    yara_rules: Callable[[], tuple[tuple[str, str], ...]] = tuple
 
 
 Build = Callable[[EngineSettings, EngineContext], Engine]

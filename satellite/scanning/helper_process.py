@@ -2,8 +2,9 @@
 
 A process of its own: ``python -m satellite.scanning.helper_process FD PARENT``. It takes one
 message at a time from the socket FD, runs one of its jobs on it, and answers. It bounds its own
-memory, writes no file, and dies with its worker, whatever kills that. It catches nothing that a
-job raises: its death is the answer, and the worker counts deaths.
+memory, gives up network, files and processes, and dies with its worker, whatever kills that. It has
+no descriptor but the socket and /dev/null: whoever starts it lets nothing else through. It catches
+nothing that a job raises: its death is the answer, and the worker counts deaths.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from common.die_with_parent import die_with_parent, gain_no_privileges
 from common.errors import LocalError
 from common.hang_up import ignore_hang_up
 from satellite.scanning.frames import head_of, receive
+from satellite.scanning.isolation import NotIsolated, isolate
 
 Job = Callable[[bytes], Mapping[str, Any]]
 
@@ -44,7 +46,8 @@ def main(descriptor: int, parent: int) -> int:
             connection.sendall(head_of({"failed": str(error)[:1000]}, 0))
             return 1
         base_bytes = confine(memory_bytes=fields["memory_bytes"])
-        connection.sendall(head_of({"ready": os.getpid(), "base_bytes": base_bytes}, 0))
+        ready = {"ready": os.getpid(), "base_bytes": base_bytes, "not_isolated": _isolated()}
+        connection.sendall(head_of(ready, 0))
         serve(connection, jobs)
     return 0
 
@@ -60,6 +63,18 @@ def serve(connection: socket.socket, jobs: Mapping[str, Job]) -> None:
         answer = jobs[fields["job"]](content)
         del content, request  # a large message must not count against the next one
         connection.sendall(head_of({"id": fields["id"], "answer": answer}, 0))
+
+
+def _isolated() -> str:
+    """Isolate this process; return why that cannot be, empty when it is done.
+
+    It serves all the same: a node whose kernel has no filters still reads mail, and says so.
+    """
+    try:
+        isolate()
+    except NotIsolated as error:
+        return str(error)
+    return ""
 
 
 def prepared(target: str, options: Mapping[str, Any]) -> Job:

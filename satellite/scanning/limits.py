@@ -23,9 +23,15 @@ class LimitExceeded(Exception):
 class UnfoldingLimits:
     """The bounds of one message."""
 
-    lines_max: int = 1_000_000  # 50 MB of base64 are 650 000; the stdlib takes 1 µs for others
+    cpu_s: float = 5.0  # processor time; the largest honest mail that was met takes 2
+    message_lines_max: int = 1_000_000  # 50 MB of base64 are 650 000
+    lines_max: int = 250_000  # long runs of text or of base64 count as one; each costs 1 µs
     mime_parts_max: int = 1_000
-    mime_depth_max: int = 20  # each level is one more pattern tried on each line
+    mime_depth_max: int = 20  # multiparts; each is one more pattern tried on each line
+    messages_depth_max: int = (
+        20  # messages attached to messages; of mail that is forwarded on and on
+    )
+    mail_depth_max: int = 20  # messages in messages that are not simply attached
     header_bytes_max: int = MEBIBYTE  # of all parts together
     mime_field_bytes_max: int = 4_096  # a Content-Type: its parameters cost their square
     archive_depth_max: int = 8  # archive in archive
@@ -33,4 +39,4 @@ class UnfoldingLimits:
     member_bytes_max: int = 100 * MEBIBYTE  # held in memory at once
     unpacked_bytes_max: int = 256 * MEBIBYTE  # of all archives together
     ratio_max: int = 250  # documents and logs stay below 100; deflate ends at 1032
-    ratio_from_bytes: int = 8 * MEBIBYTE  # below it, a ratio harms nobody
+    ratio_from_bytes: int = 64 * MEBIBYTE  # of all archives; below it, a ratio harms nobody

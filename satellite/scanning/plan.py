@@ -6,25 +6,27 @@ verdicts. An engine that is not asked has a verdict too, so that its silence has
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from common.frozen import dataclass
+from common.settings.satellite import MIB, EngineSettings
 from common.verdict import Outcome, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EngineCandidate:
-    """What the plan needs to know of an engine.
+class TimeBudget:
+    """How long an engine may take for one message.
 
     Args:
-        name: in the settings.
-        bytes_max: the largest message that it is shown, in octets; 0: any.
-        timeout_s: for one message, in seconds.
+        try_s: seconds of one try.
+        tries: how often it is asked when it does not answer.
+        total_s: seconds of all tries, with the pauses between them.
     """
 
-    name: str
-    bytes_max: int
-    timeout_s: float
+    try_s: float
+    tries: int = 1
+    total_s: float = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,29 +35,26 @@ class ScanPlan:
 
     Args:
         order: every engine, as the verdicts shall stand.
-        ask: the engines to ask, with the seconds that each may take.
+        ask: the engines to ask, with the time that each may take.
         skipped: the verdicts of the others.
-        total_s: seconds after which whoever has not answered is given up.
     """
 
     order: tuple[str, ...]
-    ask: tuple[tuple[str, float], ...]
+    ask: tuple[tuple[str, TimeBudget], ...]
     skipped: tuple[Verdict, ...]
-    total_s: float
 
 
-def plan(candidates: Sequence[EngineCandidate], *, size: int, total_s: float) -> ScanPlan:
+def plan(candidates: Sequence[EngineSettings], *, size: int) -> ScanPlan:
     """Return the plan for a message of ``size`` octets.
 
     Args:
         candidates: all configured engines.
         size: octets of the message.
-        total_s: seconds for all engines together; an engine's own time ends with it.
     """
     fitting = [item for item in candidates if not _is_too_large(item, size)]
     return ScanPlan(
         order=tuple(item.name for item in candidates),
-        ask=tuple((item.name, min(item.timeout_s, total_s)) for item in fitting),
+        ask=tuple((item.name, _budget(item, size)) for item in fitting),
         skipped=tuple(
             Verdict(
                 by=item.name,
@@ -65,9 +64,22 @@ def plan(candidates: Sequence[EngineCandidate], *, size: int, total_s: float) ->
             for item in candidates
             if _is_too_large(item, size)
         ),
-        total_s=total_s,
     )
 
 
-def _is_too_large(candidate: EngineCandidate, size: int) -> bool:
+def usual_bytes_max(candidates: Sequence[EngineSettings]) -> int:
+    """Return up to which size mail has the same plan as the smallest has: nearly all mail is."""
+    bounds = [item.bytes_max for item in candidates if item.bytes_max]
+    if any(item.timeout_s_per_mib for item in candidates):
+        bounds.append(MIB - 1)
+    return min(bounds, default=sys.maxsize)
+
+
+def _budget(candidate: EngineSettings, size: int) -> TimeBudget:
+    return TimeBudget(
+        try_s=candidate.try_s(size), tries=candidate.tries, total_s=candidate.total_timeout_s
+    )
+
+
+def _is_too_large(candidate: EngineSettings, size: int) -> bool:
     return 0 < candidate.bytes_max < size

@@ -1,88 +1,33 @@
 """How are all engines run on a message, each within its time limit?
 
-Touches the event loop and the metrics. All engines work at once, each within its time; an engine
-that raises, returns nonsense or does not end has a verdict that says so. There is one verdict for
-each engine, always.
+Touches the event loop and the metrics. All engines work at once, each within its time; one that
+answered nobody of late is not asked, and is ``unavailable``. There is one verdict for each engine,
+always.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from typing import Any
 
-import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry
 
 from common.clock import Clock
-from common.tasks import outcome_of, outcome_of_call
-from common.verdict import DETAIL_LENGTH_MAX, Outcome, Verdict, printable
-from satellite.durations import Durations
-from satellite.scanning.engine import (
-    Engine,
-    EngineAnswersAtOnce,
-    EngineHealth,
-    Fitted,
-    KeepsItsTime,
-)
-from satellite.scanning.plan import EngineCandidate, plan
+from common.ids import MessageId
+from common.verdict import Verdict
+from satellite.scanning.absences import Absences
+from satellite.scanning.asked_engine import UNANSWERED, AskedEngine
+from satellite.scanning.deaths import deaths_of
+from satellite.scanning.engine import EngineHealth, Fitted
+from satellite.scanning.metrics import ScanMetrics
+from satellite.scanning.opened import with_opened
+from satellite.scanning.patience import Patience, ended
+from satellite.scanning.plan import TimeBudget, plan, usual_bytes_max
 from satellite.scanning.sample import Sample
+from satellite.scanning.set_aside import SetAside
 
-log = structlog.get_logger()
-
-TOTAL_S = 300.0  # for all engines on one message; it is asked again later anyway
 GRACE_S = 1.0  # an engine keeps its own time; this is for one that does not
-PROBE_S = 15.0
-CLOSE_S = 5.0
-THREATS_MAX = 16  # names in one verdict
-BUCKETS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0)
-
-T = TypeVar("T")
-
-_SILENT = frozenset({Outcome.UNAVAILABLE, Outcome.TIMEOUT})
-
-
-class _Metrics:
-    """What the operators see of the engines."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.took = Durations(
-            "borderscout_scan_duration_seconds",
-            "Time an engine took for one message",
-            label="engine",
-            bounds_s=BUCKETS_S,
-            registry=registry,
-        ).took
-        self.results = Counter(
-            "borderscout_scan_results_total",
-            "Verdicts of an engine by outcome",
-            ["engine", "result"],
-            registry=registry,
-        )
-        self.up = Gauge(
-            "borderscout_engine_up",
-            "1 while the engine answers when it is asked, else 0",
-            ["engine"],
-            registry=registry,
-        )
-        # Looking a label up costs more than counting: each is looked up once.
-        self._results: dict[tuple[str, Outcome], Counter] = {}
-        self._is_up: dict[str, bool] = {}
-
-    def result(self, engine: str, outcome: Outcome) -> None:
-        """Count a verdict."""
-        child = self._results.get((engine, outcome))
-        if child is None:
-            child = self._results[engine, outcome] = self.results.labels(engine, outcome.value)
-        child.inc()
-
-    def is_up(self, engine: str, is_up: bool) -> None:
-        """Note whether an engine answered."""
-        if self._is_up.get(engine) is not is_up:
-            self._is_up[engine] = is_up
-            self.up.labels(engine).set(1 if is_up else 0)
 
 
 class Scanner:
@@ -92,7 +37,6 @@ class Scanner:
         engines: in the order in which their verdicts shall stand.
         clock: measures how long they take.
         registry: where the metrics go.
-        total_s: seconds for all engines on one message.
         grace_s: seconds beyond its time after which an engine is given up.
     """
 
@@ -102,256 +46,178 @@ class Scanner:
         clock: Clock,
         *,
         registry: CollectorRegistry,
-        total_s: float = TOTAL_S,
         grace_s: float = GRACE_S,
     ) -> None:
-        self._engines = {item.settings.name: item.engine for item in engines}
-        self._at_once_engines = {
-            name: engine
-            for name, engine in self._engines.items()
-            if isinstance(engine, EngineAnswersAtOnce)
-        }
-        self._punctual = frozenset(
-            name
-            for name, engine in self._engines.items()
-            if isinstance(engine, KeepsItsTime) and engine.keeps_its_time
-        )
-        self._candidates = tuple(
-            EngineCandidate(
-                name=item.settings.name,
-                bytes_max=item.settings.bytes_max,
-                timeout_s=item.settings.timeout_s,
+        self._clock = clock
+        self._metrics = ScanMetrics(registry)
+        self._set_aside = SetAside(clock, registry)
+        self._patience = Patience()
+        self.absences = Absences()
+        self._engines = {
+            item.settings.name: AskedEngine(
+                item,
+                clock,
+                metrics=self._metrics,
+                absences=self.absences,
+                patience=self._patience,
+                set_aside=self._set_aside,
+                grace_s=grace_s,
             )
             for item in engines
-        )
-        self._clock = clock
-        self._total_s = total_s
+        }
+        self._candidates = tuple(item.settings for item in engines)
         # Nearly all mail is small enough for every engine, and has one plan.
-        self._usual = plan(self._candidates, size=0, total_s=total_s)
-        self._usual_bytes_max = min(
-            (item.bytes_max for item in self._candidates if item.bytes_max), default=sys.maxsize
-        )
-        self._grace_s = grace_s
-        self._metrics = _Metrics(registry)
-        self._stubborn: set[asyncio.Task[Any]] = set()
+        self._usual = plan(self._candidates, size=0)
+        self._usual_bytes_max = usual_bytes_max(self._candidates)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Return the configured engines, in order."""
         return tuple(self._engines)
 
-    async def scan(self, sample: Sample) -> tuple[Verdict, ...]:
-        """Return one verdict for each engine, in the order of the settings; raises nothing."""
+    async def scan(
+        self,
+        sample: Sample,
+        *,
+        known: Collection[str] = (),
+        others_done: Callable[[], None] = lambda: None,
+    ) -> tuple[Verdict, ...]:
+        """Return one verdict for each engine, in the order of the settings; raises nothing.
+
+        Args:
+            sample: the message.
+            known: engines that did not answer on this very message before, and those that died of
+                it (``deaths_of``).
+            others_done: called, perhaps again, once no engine is asked but those that work here,
+                for whose turn a message may wait for long.
+        """
         plan_ = self._usual
         if sample.size > self._usual_bytes_max:
-            plan_ = plan(self._candidates, size=sample.size, total_s=self._total_s)
+            plan_ = plan(self._candidates, size=sample.size)
         by_name = {verdict.by: verdict for verdict in plan_.skipped}
-        wanted: list[tuple[str, float]] = []
-        for name, seconds in plan_.ask:
-            verdict = self._at_once(name, sample)
-            if verdict is None:
-                wanted.append((name, seconds))
-            else:
+        wanted: list[tuple[AskedEngine, TimeBudget]] = []
+        for name, budget in plan_.ask:
+            engine = self._engines[name]
+            verdict = engine.without_asking(sample)
+            if verdict is not None:
                 by_name[name] = verdict
-        if len(wanted) == 1 and wanted[0][0] in self._punctual:
-            ((name, seconds),) = wanted
-            by_name[name] = await self._asked_here(name, sample, seconds)
-        elif wanted:
-            by_name |= await self._asked_all(wanted, sample)
+            elif engine.admits(sample, is_known=name in known):
+                wanted.append((engine, budget))
+            else:
+                by_name[name] = engine.left_alone()
+        if wanted:
+            asked_s = self._clock.monotonic_s()
+            by_name |= await self._asked(wanted, sample, known, others_done)
+            if any(verdict.outcome in UNANSWERED for verdict in by_name.values()):
+                for engine, _ in wanted:
+                    engine.keep(sample, by_name[engine.name], asked_s=asked_s)
         verdicts = tuple(by_name[name] for name in plan_.order)
+        if any(verdict.unreadable for verdict in verdicts):
+            verdicts = with_opened(verdicts, await self._opened_kinds(sample.size))
         for verdict in verdicts:
-            self._count(verdict)
+            self._metrics.result(verdict.by, verdict.outcome)
+        self._metrics.looked(verdicts)
         return verdicts
+
+    def forget(self, name: str) -> None:
+        """Let no earlier verdict of an engine stand for another message: it has new definitions.
+
+        For who brought them, such as databases of one's own beside ClamAV's, whose version clamd
+        does not tell.
+        """
+        self._engines[name].forget()
+
+    def set_aside(self, verdict: Verdict, message: MessageId) -> None:
+        """Take note of a message that an engine is not shown again.
+
+        Args:
+            verdict: what stands in place of the engine's own.
+            message: which.
+        """
+        self._set_aside.add(verdict, message, has_died=verdict.died)
+
+    def problems(self) -> tuple[str, ...]:
+        """Return what an operator should know, a sentence each."""
+        return self._set_aside.problems()
+
+    def answered_since(self, name: str, began_s: float, *, size: int) -> bool:
+        """Say whether an engine has read a message of about that size since then, on our clock."""
+        return self._engines[name].answered_since(began_s, size=size)
 
     async def probe_all(self) -> Mapping[str, EngineHealth]:
         """Return for each engine whether it would answer now; raises nothing."""
-        names = list(self._engines)
-        found = await asyncio.gather(*(self._health(self._engines[name]) for name in names))
-        for name, health in zip(names, found, strict=True):
-            self._metrics.is_up(name, health.answering)
-            if not health.answering:
-                log.warning("engine.silent", engine=name, detail=health.detail)
-        return dict(zip(names, found, strict=True))
+        found = await asyncio.gather(*(engine.probe() for engine in self._engines.values()))
+        return dict(zip(self._engines, found, strict=True))
 
     async def close(self) -> None:
         """Let all engines go."""
-        for name, engine in self._engines.items():
-            failure = await self._within(_closed(engine), CLOSE_S, name=f"close.{name}")
-            if isinstance(failure, Exception):
-                log.warning("engine.close_failed", engine=name, error=repr(failure))
-        for task in self._stubborn:
-            task.cancel()
+        for engine in self._engines.values():
+            await engine.close()
+        self._patience.close()
 
-    def _at_once(self, name: str, sample: Sample) -> Verdict | None:
-        """Return the verdict of an engine that need not be waited for, or None."""
-        engine = self._at_once_engines.get(name)
-        if engine is None:
-            return None
-        began_s = self._clock.monotonic_s()
-        said = outcome_of_call(_said_at_once, name, engine, sample)
-        if isinstance(said, Exception):
-            log.warning("engine.failed", engine=name, message=sample.id, detail=repr(said))
-            return None  # it is asked like the others then
-        if said is not None:
-            self._metrics.took(name, self._clock.monotonic_s() - began_s)
-        return said
+    async def _opened_kinds(self, size: int) -> Mapping[str, frozenset[str]]:
+        """Return the kinds of archives that each engine opens."""
+        return {name: await engine.opens(size) for name, engine in self._engines.items()}
 
-    async def _asked_here(self, name: str, sample: Sample, seconds: float) -> Verdict:
-        """Return the verdict of an engine that ends by itself, without a task to watch it."""
-        began_s = self._clock.monotonic_s()
-        try:
-            said = await outcome_of(_asked(name, self._engines[name], sample, seconds))
-        finally:
-            took_s = self._clock.monotonic_s() - began_s
-            self._metrics.took(name, took_s)
-        return self._verdict(name, said, sample, seconds, took_s)
-
-    async def _asked_all(
-        self, wanted: Sequence[tuple[str, float]], sample: Sample
+    async def _asked(
+        self,
+        wanted: Sequence[tuple[AskedEngine, TimeBudget]],
+        sample: Sample,
+        known: Collection[str],
+        others_done: Callable[[], None],
     ) -> dict[str, Verdict]:
-        """Return the verdicts of engines that work at the same time, each within its own."""
+        """Return the verdicts of engines that were admitted; they work at the same time.
+
+        One is asked in the message's own task: a task for each costs more than its question.
+        """
+        (mine, my_budget), *others = _mine_first(wanted)
         began_s = self._clock.monotonic_s()
+
+        def asking(engine: AskedEngine, budget: TimeBudget) -> Coroutine[Any, Any, Verdict]:
+            is_known = engine.name in known
+            has_died = is_known and deaths_of(engine.name) in known
+            return engine.verdict(sample, budget, is_known=is_known, has_died=has_died)
+
         tasks = {
-            name: asyncio.create_task(self._heard(name, sample, seconds), name=f"engine.{name}")
-            for name, seconds in wanted
+            engine: asyncio.create_task(asking(engine, budget), name=f"asking.{engine.name}")
+            for engine, budget in others
         }
-        verdicts: dict[str, Verdict] = {}
+        if mine.works_here:
+            _call_after(
+                {task for engine, task in tasks.items() if not engine.works_here}, others_done
+            )
         try:
-            for seconds in sorted({seconds for _, seconds in wanted}):
-                those = [name for name, limit_s in wanted if limit_s == seconds]
-                left_s = began_s + seconds + self._grace_s - self._clock.monotonic_s()
-                await asyncio.wait([tasks[name] for name in those], timeout=max(0.0, left_s))
-                took_s = self._clock.monotonic_s() - began_s
-                for name in those:
-                    said = _result(tasks[name])
-                    self._give_up(tasks[name])
-                    verdicts[name] = self._verdict(name, said, sample, seconds, took_s)
+            verdicts = {mine.name: await asking(mine, my_budget)}
+            if tasks:
+                await asyncio.wait(tasks.values())
         finally:
             for task in tasks.values():
-                self._give_up(task)
+                self._patience.give_up(task)
+        for engine, budget in others:
+            one = ended(tasks[engine])
+            if isinstance(one, Exception):
+                took_s = self._clock.monotonic_s() - began_s
+                one = engine.failed(one, sample, budget.try_s, took_s)
+            verdicts[engine.name] = one
         return verdicts
 
-    def _verdict(
-        self, name: str, said: Verdict | Exception, sample: Sample, seconds: float, took_s: float
-    ) -> Verdict:
-        if isinstance(said, Verdict):
-            return said
-        verdict = _failed(name, said, seconds)
-        log.warning("engine.failed", engine=name, message=sample.id, detail=verdict.detail)
-        return replace(verdict, ms=round(took_s * 1000))
 
-    async def _heard(self, name: str, sample: Sample, seconds: float) -> Verdict | Exception:
-        began_s = self._clock.monotonic_s()
-        try:
-            return await outcome_of(_asked(name, self._engines[name], sample, seconds))
-        finally:
-            self._metrics.took(name, self._clock.monotonic_s() - began_s)
-
-    async def _within(
-        self, work: Coroutine[Any, Any, T], seconds: float, *, name: str
-    ) -> T | Exception:
-        """Return what ``work`` gives, the exception that it raises, or TimeoutError.
-
-        It is not waited for beyond its time, even if it does not obey its cancellation.
-        """
-        task = asyncio.create_task(outcome_of(work), name=name)
-        try:
-            await asyncio.wait([task], timeout=seconds)
-        finally:
-            self._give_up(task)
-        return _result(task)
-
-    def _give_up(self, task: asyncio.Task[Any]) -> None:
-        """Wait no longer for a task that has not ended, whether or not it obeys."""
-        if not task.done() and task not in self._stubborn:
-            task.cancel()
-            self._stubborn.add(task)
-            task.add_done_callback(self._forget)
-
-    def _forget(self, task: asyncio.Task[Any]) -> None:
-        self._stubborn.discard(task)
-        if not task.cancelled():
-            task.exception()  # seen, so that it is not reported as never retrieved
-
-    async def _health(self, engine: Engine) -> EngineHealth:
-        said = await self._within(_probed(engine), PROBE_S, name="probe")
-        if isinstance(said, EngineHealth):
-            return said
-        return EngineHealth(answering=False, detail=printable(f"the engine failed: {said!r}"))
-
-    def _count(self, verdict: Verdict) -> None:
-        self._metrics.result(verdict.by, verdict.outcome)
-        if verdict.outcome is not Outcome.SKIPPED:
-            self._metrics.is_up(verdict.by, verdict.outcome not in _SILENT)
+def _mine_first(
+    wanted: Sequence[tuple[AskedEngine, TimeBudget]],
+) -> list[tuple[AskedEngine, TimeBudget]]:
+    """Return the engines with that first which is asked without a task: one that works here."""
+    return sorted(wanted, key=lambda one: not one[0].works_here) if len(wanted) > 1 else [*wanted]
 
 
-def _result(task: asyncio.Task[T | Exception]) -> T | Exception:
-    """Return how a task ended: what it gave, or why it gave nothing."""
-    if not task.done():
-        return TimeoutError()
-    if task.cancelled():
-        return RuntimeError("it cancelled itself")
-    return task.result()
+def _call_after(tasks: set[asyncio.Task[Verdict]], then: Callable[[], None]) -> None:
+    """Have something called when the last of some tasks has ended, at once where there is none."""
 
+    def has_ended(task: asyncio.Task[Verdict]) -> None:
+        tasks.discard(task)
+        if not tasks:
+            then()
 
-async def _asked(name: str, engine: Engine, sample: Sample, seconds: float) -> Verdict:
-    """Return an engine's verdict as it may enter headers and records, whatever it returned.
-
-    Raises:
-        TypeError: it is no verdict, or not one that an engine may give.
-    """
-    return _presentable(name, await engine.scan(sample, deadline_s=seconds))
-
-
-def _said_at_once(name: str, engine: EngineAnswersAtOnce, sample: Sample) -> Verdict | None:
-    said = engine.scan_at_once(sample)
-    return None if said is None else _presentable(name, said)
-
-
-def _presentable(name: str, said: object) -> Verdict:
-    """Return an engine's verdict with nothing in it that could break a line, and bounded.
-
-    Raises:
-        TypeError: it is no verdict, or not one that an engine may give.
-    """
-    if not isinstance(said, Verdict) or said.outcome is Outcome.SCORED:
-        raise TypeError(f"{said!r} is no verdict of an engine")
-    if _is_presentable(name, said):  # nearly always, since nearly all mail is clean
-        return said
-    return Verdict(
-        by=name,
-        outcome=Outcome(said.outcome),
-        version=printable(said.version),
-        ms=said.ms,
-        threats=tuple(printable(threat) for threat in said.threats[:THREATS_MAX]),
-        detail=printable(said.detail, length_max=DETAIL_LENGTH_MAX),
-        attempt=said.attempt,
-    )
-
-
-def _is_presentable(name: str, said: Verdict) -> bool:
-    """Say whether a verdict of nothing found can stand as it is."""
-    return (
-        said.by == name
-        and type(said.outcome) is Outcome
-        and not (said.threats or said.detail or said.tests)
-        and isinstance(said.threats, tuple)
-        and printable(said.version) == said.version
-    )
-
-
-async def _probed(engine: Engine) -> EngineHealth:
-    said = await engine.probe()
-    return replace(said, version=printable(said.version), detail=printable(said.detail))
-
-
-async def _closed(engine: Engine) -> None:
-    await engine.close()
-
-
-def _failed(name: str, failure: Exception, seconds: float) -> Verdict:
-    if isinstance(failure, TimeoutError):
-        detail = f"no answer within {seconds:g} s"
-        return Verdict(by=name, outcome=Outcome.TIMEOUT, detail=detail)
-    detail = printable(f"the engine failed: {failure!r}", length_max=DETAIL_LENGTH_MAX)
-    return Verdict(by=name, outcome=Outcome.ERROR, detail=detail)
+    if not tasks:
+        then()
+    for task in list(tasks):
+        task.add_done_callback(has_ended)

@@ -5,9 +5,8 @@ Pure. The entries are preferences; the nearest scope decides, inside it the most
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from common.address import fold
+from common.frozen import dataclass
 from common.kinds import NoOptions, takes
 from common.preferences import ListColour, ListHit
 from common.settings.satellite import FilterSettings
@@ -29,28 +28,26 @@ class Lists:
 
     def examine_at_once(self, mail: Mail) -> tuple[Verdict, ...]:
         """Do the same: nothing here waits."""
-        hits = {recipient: _hit(mail, recipient) for recipient in mail.envelope.recipients}
+        search = mail.preferences.list_search(
+            sender=mail.envelope.sender,
+            client_address=mail.envelope.client_address,
+            now_us=mail.now_us,
+        )
+        # Two that fold to the same are one to the preferences.
+        recipients = dict.fromkeys(map(fold, mail.envelope.recipients))
+        hits = {recipient: search.hit(recipient) for recipient in recipients}
         found = set(hits.values())
         if len(found) == 1:
             # All the same, as an entry of the cluster is: said once, for all of them.
             tests = tuple(_test(hit, None) for hit in found if hit is not None)
         else:
             tests = tuple(
-                _test(hit, fold(recipient)) for recipient, hit in hits.items() if hit is not None
+                _test(hit, recipient) for recipient, hit in hits.items() if hit is not None
             )
         return (Verdict(by=self.name, outcome=Outcome.SCORED, tests=tests),)
 
     async def close(self) -> None:
         """Nothing is held."""
-
-
-def _hit(mail: Mail, recipient: str) -> ListHit | None:
-    return mail.preferences.list_hit(
-        recipient,
-        sender=mail.envelope.sender,
-        client_address=mail.envelope.client_address,
-        now_us=mail.now_us,
-    )
 
 
 def _test(hit: ListHit, recipient: str | None) -> Test:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from common.address import fold
 from common.kinds import NoOptions, takes
@@ -15,7 +16,7 @@ from common.preferences.bodies import RuleBody
 from common.preferences.patterns import compile_pattern
 from common.settings.satellite import FilterSettings
 from common.verdict import Outcome, Test, Verdict, printable
-from satellite.filtering.filter import Filter, FilterContext, Mail, name_of_test
+from satellite.filtering.filter import TESTS_MAX, Filter, FilterContext, Mail, name_of_test
 
 COMPILED_MAX = 1_000  # patterns kept ready
 VALUES_MAX = 20  # fields of one name that are looked at
@@ -43,10 +44,12 @@ class Rules:
             return ()
         scopes = _Scopes(mail)
         texts = _Texts(mail)
-        tests = [
+        tests = (
             test for name, rule in rules.items() for test in self._tests(name, rule, texts, scopes)
-        ]
-        return (Verdict(by=self.name, outcome=Outcome.SCORED, tests=tuple(tests)),)
+        )
+        # One more than a verdict may have is a fault that is seen; a million would be work.
+        found = tuple(islice(tests, TESTS_MAX + 1))
+        return (Verdict(by=self.name, outcome=Outcome.SCORED, tests=found),)
 
     async def close(self) -> None:
         """Forget the compiled patterns."""
@@ -99,7 +102,7 @@ class _Texts:
                 # The engine takes no half of a surrogate pair, and must not be stopped by one.
                 return (self._mail.envelope.sender.encode("utf-8", "replace").decode(),)
             case _:
-                return headers.get_all(field.removeprefix("header:"))[:VALUES_MAX]
+                return headers.get_all(field.removeprefix("header:"), limit=VALUES_MAX)
 
 
 class _Scopes:
@@ -107,10 +110,12 @@ class _Scopes:
 
     def __init__(self, mail: Mail) -> None:
         self._found: dict[str, list[str | None]] = {"cluster": [None]}
-        recipients = mail.envelope.recipients
+        # Two that fold to the same are one to the preferences, and a test that named it twice
+        # would count twice.
+        recipients = dict.fromkeys(map(fold, mail.envelope.recipients))
         for recipient in recipients:
             for scope in mail.preferences.scopes(recipient)[1:]:
-                self._found.setdefault(str(scope), []).append(fold(recipient))
+                self._found.setdefault(str(scope), []).append(recipient)
         for name, found in self._found.items():
             if len(found) == len(recipients):
                 self._found[name] = [None]  # all of them: said once

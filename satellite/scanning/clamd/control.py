@@ -10,15 +10,16 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyclamd
 
 from common.settings.values import split_endpoint
+from satellite.names.names import system_names
 from satellite.scanning.clamd.replies import text
-from satellite.scanning.clamd.session import UNIX_PREFIX
+from satellite.scanning.sessions.connection import UNIX_PREFIX
 
 CALL_S = 2.0  # pyclamd tries each read five times, so that a silent clamd costs ten seconds
 
@@ -80,11 +81,18 @@ class ClamdControl:
         return isinstance(said, str) and said == "RELOADING"
 
     async def _asked(self, command: str) -> Any:
-        return await asyncio.to_thread(self._ask, command)
+        # Looked up before the thread is taken: a name that does not answer would hold it.
+        return await asyncio.to_thread(self._ask, command, await self._addresses())
 
-    def _ask(self, command: str) -> Any:
+    async def _addresses(self) -> Sequence[str]:
+        if self._address.startswith(UNIX_PREFIX):
+            return ()
+        host, _ = split_endpoint(self._address)
+        return (await system_names().addresses(host)).records
+
+    def _ask(self, command: str, addresses: Sequence[str]) -> Any:
         try:
-            client = self._client()
+            client = self._client(addresses)
             try:
                 call: Callable[[], Any] = getattr(client, command)
                 answer = call()
@@ -94,11 +102,17 @@ class ClamdControl:
             return None
         return text(answer, 4096) if isinstance(answer, bytes) else answer
 
-    def _client(self) -> _Unix | _Network:
+    def _client(self, addresses: Sequence[str]) -> _Unix | _Network:
         if self._address.startswith(UNIX_PREFIX):
             return _Unix(self._address.removeprefix(UNIX_PREFIX), self._call_s)
-        host, port = split_endpoint(self._address)
-        return _Network(host, port, self._call_s)
+        _, port = split_endpoint(self._address)
+        failure = OSError("its name has no address")
+        for address in addresses:
+            try:
+                return _Network(address, port, self._call_s)
+            except OSError as error:
+                failure = error
+        raise failure
 
 
 class _WholeAnswer:

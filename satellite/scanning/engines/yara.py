@@ -9,7 +9,8 @@ and macros.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
 from importlib.resources import files
@@ -20,13 +21,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from common.errors import LocalError
 from common.ids import MessageId
 from common.kinds import Options, options_of, takes
+from common.preferences.bodies import YARA_DOCUMENTS_MAX
 from common.settings.satellite import EngineSettings
 from common.verdict import DETAIL_LENGTH_MAX, Outcome, Verdict, printable
 from satellite.scanning.engine import Engine, EngineContext, EngineHealth
-from satellite.scanning.helper import DEATHS_MAX, Helper, HelperUnavailable, Unscannable
+from satellite.scanning.helper import DEATHS_MAX, Helper, Unscannable
 from satellite.scanning.matching import Matcher, nothing_found
 from satellite.scanning.plain import body_of_plain
 from satellite.scanning.sample import Sample
+from satellite.scanning.spawned import HelperUnavailable
 
 JOB = "satellite.scanning.yara_job:prepare"
 RULE_BYTES_MAX = 16 * 1024 * 1024  # of one file; the large public collections are below it
@@ -63,6 +66,19 @@ class _Answer(BaseModel):
     found: _Found
     incomplete: list[str] = Field(max_length=32)
     locked: list[str] = Field(max_length=32)
+    unreadable: list[str] = Field(max_length=32)
+    refused: list[str] = Field(default_factory=list, max_length=YARA_DOCUMENTS_MAX)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What an answer, or its absence, comes to."""
+
+    outcome: Outcome
+    threats: tuple[str, ...] = ()
+    detail: str = ""
+    unreadable: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 @takes(YaraOptions)
@@ -103,6 +119,9 @@ class Yara:
         at_once: the rules for plain mail; None: all mail goes to the helper.
     """
 
+    works_here = True  # a helper that cannot be started says so at once
+    judges_content_alone = True  # its version has the digest of all its rules
+
     def __init__(
         self,
         name: str,
@@ -112,11 +131,14 @@ class Yara:
         knows_test_file: bool,
         at_once: Matcher | None,
     ) -> None:
-        digest = sha256("\0".join(text for _, text in sources).encode()).hexdigest()[:8]
         self._name = name
+        self._sources = sources
+        self._pushed_now = context.yara_rules
+        self._pushed: tuple[tuple[str, str], ...] = ()
         self._clock = context.clock
         self._helper: Helper = context.helper
-        self._version = f"{version('yara-x')}/{digest}"
+        self._version = version("yara-x")
+        self._definitions = self._own_definitions = _digest(sources)
         self._knows_test_file = knows_test_file
         self._at_once = at_once
 
@@ -124,9 +146,14 @@ class Yara:
     def name(self) -> str:
         return self._name
 
+    def told_now(self) -> tuple[str, str, int]:
+        """Return its version with the rules that the core pushes now."""
+        self._heed_pushed()
+        return self._version, self._definitions, 0
+
     def scan_at_once(self, sample: Sample) -> Verdict | None:
         """Return the verdict on plain mail; None: ``scan`` has to be asked."""
-        if self._at_once is None or sample.data is None:
+        if self._at_once is None or sample.data is None or self._pushed_now():
             return None
         body = body_of_plain(sample.data)
         if body is None:
@@ -138,18 +165,26 @@ class Yara:
         except TimeoutError:
             return None
         outcome, threats = _weightiest(found)
-        return Verdict(by=self._name, outcome=outcome, version=self._version, threats=threats)
-
-    async def scan(self, sample: Sample, *, deadline_s: float) -> Verdict:
-        began_s = self._clock.monotonic_s()
-        outcome, threats, detail = await self._asked(sample, deadline_s)
         return Verdict(
             by=self._name,
             outcome=outcome,
             version=self._version,
-            ms=round((self._clock.monotonic_s() - began_s) * 1000),
+            definitions=self._own_definitions,
             threats=threats,
-            detail=printable(detail, length_max=DETAIL_LENGTH_MAX),
+        )
+
+    async def scan(self, sample: Sample, *, deadline_s: float) -> Verdict:
+        began_s = self._clock.monotonic_s()
+        said = await self._asked(sample, deadline_s)
+        return Verdict(
+            by=self._name,
+            outcome=said.outcome,
+            version=self._version,
+            definitions=self._definitions,
+            ms=round((self._clock.monotonic_s() - began_s) * 1000),
+            threats=said.threats,
+            detail=printable(said.detail, length_max=DETAIL_LENGTH_MAX),
+            unreadable=said.unreadable,
         )
 
     async def probe(self) -> EngineHealth:
@@ -159,30 +194,53 @@ class Yara:
             sha256=sha256(_TEST_FILE).digest(),
             data=_TEST_FILE,
         )
-        outcome, threats, detail = await self._asked(sample, PROBE_S)
+        said = await self._asked(sample, PROBE_S)
         good = Outcome.INFECTED if self._knows_test_file else Outcome.CLEAN
-        if outcome is good or (outcome is Outcome.INFECTED and threats):
-            return EngineHealth(answering=True, version=self._version, detail="rules loaded")
-        what = detail or f"says {outcome} of the test file"
-        return EngineHealth(answering=False, version=self._version, detail=what)
+        if said.outcome is good or (said.outcome is Outcome.INFECTED and said.threats):
+            return self._health(answering=True, detail=self._loaded(said))
+        what = said.detail or f"says {said.outcome} of the test file"
+        return self._health(answering=False, detail=what)
 
     async def close(self) -> None:
         """Do nothing: the helper belongs to the worker."""
 
-    async def _asked(
-        self, sample: Sample, deadline_s: float
-    ) -> tuple[Outcome, tuple[str, ...], str]:
+    def _health(self, *, answering: bool, detail: str) -> EngineHealth:
+        return EngineHealth(
+            answering=answering,
+            version=self._version,
+            detail=detail,
+            definitions=self._definitions,
+        )
+
+    def _loaded(self, said: _Said) -> str:
+        detail = "rules loaded"
+        if self._pushed:
+            detail += f", {len(self._pushed)} pushed"
+        if said.refused:
+            detail += f"; of no use here: {', '.join(said.refused)}"
+        return printable(detail, length_max=DETAIL_LENGTH_MAX)
+
+    def _heed_pushed(self) -> None:
+        """Have the helper match what the core pushes now."""
+        pushed = self._pushed_now()
+        if pushed != self._pushed:
+            self._pushed = pushed
+            self._definitions = _digest([*self._sources, *pushed])
+            options = {"sources": self._sources, "pushed": pushed}
+            self._helper.replace_job(self._name, JOB, options)
+
+    async def _asked(self, sample: Sample, deadline_s: float) -> _Said:
+        self._heed_pushed()
         try:
             answer = await self._helper.ask(self._name, sample, deadline_s=deadline_s)
-            return _judged(_Answer.model_validate(answer))
+            checked = _Answer.model_validate(answer)
+            return replace(_judged(checked), refused=tuple(checked.refused))
         except Unscannable as error:
-            return Outcome.LIMITS, (), error.what
+            return _Said(Outcome.LIMITS, detail=error.what)
         except HelperUnavailable as error:
-            return Outcome.UNAVAILABLE, (), error.what
-        except TimeoutError:
-            return Outcome.TIMEOUT, (), f"no answer within {deadline_s:g} s"
+            return _Said(Outcome.UNAVAILABLE, detail=error.what)
         except ValidationError:
-            return Outcome.ERROR, (), "the helper process answered with nonsense"
+            return _Said(Outcome.ERROR, detail="the helper process answered with nonsense")
 
 
 def _weightiest(found: Mapping[Outcome, list[str]]) -> tuple[Outcome, tuple[str, ...]]:
@@ -195,25 +253,33 @@ def _weightiest(found: Mapping[Outcome, list[str]]) -> tuple[Outcome, tuple[str,
     return (Outcome.MACRO if others else Outcome.CLEAN), others
 
 
-def _judged(answer: _Answer) -> tuple[Outcome, tuple[str, ...], str]:
-    """Return outcome, threats and detail: what is surely bad first, what is unknown next."""
+def _judged(answer: _Answer) -> _Said:
+    """Return what the answer means: what is surely bad first, what is unknown next."""
     found = answer.found
     locked = [f"needs a password: {name}" for name in answer.locked]
-    detail = "; ".join([*answer.incomplete, *locked])
+    unreadable = tuple(printable(kind) for kind in answer.unreadable)
+    unopened = [f"cannot open: {kind}" for kind in unreadable]
+    detail = "; ".join([*answer.incomplete, *locked, *unopened])
     if found.infected:
-        return Outcome.INFECTED, _names(found.infected), detail
+        return _Said(Outcome.INFECTED, _names(found.infected), detail, unreadable)
     others = _names([*found.encrypted, *found.macro])
     if answer.incomplete:
-        return Outcome.LIMITS, others, detail
-    if found.encrypted or locked:
-        return Outcome.ENCRYPTED, others, detail
-    if found.macro:
-        return Outcome.MACRO, others, detail
-    return Outcome.CLEAN, (), detail
+        outcome = Outcome.LIMITS
+    elif found.encrypted or locked:
+        outcome = Outcome.ENCRYPTED
+    elif found.macro:
+        outcome = Outcome.MACRO
+    else:
+        outcome = Outcome.UNREADABLE if unreadable else Outcome.CLEAN
+    return _Said(outcome, others, detail, unreadable)
 
 
 def _names(names: list[str]) -> tuple[str, ...]:
     return tuple(printable(name) for name in names)
+
+
+def _digest(sources: Sequence[tuple[str, str]]) -> str:
+    return sha256("\0".join(text for _, text in sources).encode()).hexdigest()[:8]
 
 
 def _shipped() -> list[tuple[str, str]]:

@@ -20,3 +20,13 @@ rule document_with_macro_member
     condition:
         in_archive and member_name matches /(^|\/)vbaproject\.bin$/
 }
+
+// Excel 4 macros are no VBA: a sheet of their own, in a folder of its own.
+rule workbook_with_macro_sheet_member
+{
+    meta:
+        outcome = "macro"
+        threat = "BorderScout.Macro.Excel4"
+    condition:
+        in_archive and member_name matches /(^|\/)xl\/macrosheets\/[^\/]+\.(xml|bin)$/
+}

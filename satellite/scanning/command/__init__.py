@@ -1,0 +1,1 @@
+"""Scanners that are programs: which there are, how one is run, and what its end means."""

@@ -1,0 +1,1 @@
+"""ICAP, the language of commercial scanners: one session, its heads, and what an answer means."""
