@@ -7,11 +7,15 @@ the strongest action wins, and among equals the cause that stands first:
 drop                       final: nothing an engine may still say can change it
 reject                     only before ``250``; later it acts as quarantine
 quarantine by a scan       ``virus`` or ``unscannable``: an answer that is missing cannot soften it
-wait                       a silent engine may still name a threat, so everything below has to wait
-quarantine                 black list, encrypted, macro, score, postmaster, or waited too long
+wait                       a silent engine may still name a threat, or open what others cannot, and
+                           so may one with later definitions: everything below has to wait
+quarantine                 black list, archive.unreadable, virus.outvoted, encrypted, macro, stale,
+                           score, postmaster, or waited too long
 mark                       deliver, with the marks on
 deliver
 ========================== ======================================================================
+
+While no engine at all has answered, nothing is delivered for want of one: there ``mark`` waits.
 
 A white list switches off the score's thresholds and black lists of wider scopes. It never touches
 what a scan found: a virus is not delivered because somebody likes its sender.
@@ -21,10 +25,10 @@ Source: promises P5, P12; docs/filters.md, *What is done*.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import assert_never
 
+from common.frozen import dataclass
 from common.preferences.policy import Action, Policy, policy_key
 from common.verdict import Test, points, printable
 from satellite.spool.model.messages import Disposition
@@ -37,10 +41,15 @@ class FindingKind(StrEnum):
     """What a scan can find that a policy key answers to; each is the name of its key."""
 
     VIRUS = "virus"
+    VIRUS_OUTVOTED = "virus.outvoted"
     ENCRYPTED = "encrypted"
     MACRO = "macro"
     UNSCANNABLE = "unscannable"
+    ARCHIVE_UNREADABLE = "archive.unreadable"
     UNAVAILABLE = "unavailable"
+    UNAVAILABLE_ERROR = "unavailable.error"
+    UNAVAILABLE_TIMEOUT = "unavailable.timeout"
+    STALE = "stale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +60,13 @@ class Finding:
         kind: which policy key weighs it.
         by: the engine, by its name in the settings, or the part of scanning that found it.
         detail: the threat's name or the reason; data from outside.
+        is_of_all: no engine at all has answered; only where the kind is a silence.
     """
 
     kind: FindingKind
     by: str
     detail: str
+    is_of_all: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,19 +87,28 @@ class Scoring:
     blocked: Test | None = None
 
 
+NO_TESTS = Scoring()
+
+
 class Cause(StrEnum):
     """What can decide, in the order that breaks a tie between equal actions."""
 
     VIRUS = "virus"
     UNSCANNABLE = "unscannable"
+    ARCHIVE_UNREADABLE = "archive.unreadable"
     UNAVAILABLE = "unavailable"
+    UNAVAILABLE_ERROR = "unavailable.error"
+    UNAVAILABLE_TIMEOUT = "unavailable.timeout"
     WAITED = "waited"
     BLACKLIST = "blacklist"
+    VIRUS_OUTVOTED = "virus.outvoted"
     ENCRYPTED = "encrypted"
     MACRO = "macro"
+    STALE = "stale"
     SCORE = "score"
     POSTMASTER = "postmaster"
     WHITELIST = "whitelist"  # nothing else applied, and the score was not weighed
+    ZERO_HOUR = "zero_hour"  # nothing applied but that later definitions may know more
     CLEAN = "clean"  # nothing applied
 
 
@@ -146,7 +166,9 @@ _SETTLED: Mapping[Done, Disposition] = {
 
 _QUARANTINE_REASONS = {
     Cause.VIRUS: "virus",
+    Cause.VIRUS_OUTVOTED: "virus",
     Cause.UNSCANNABLE: "unscannable",
+    Cause.ARCHIVE_UNREADABLE: "unscannable",
     Cause.WAITED: "waited",
     Cause.BLACKLIST: "blacklist",
     Cause.SCORE: "spam",
@@ -252,29 +274,26 @@ def _claims(
 
 
 def _of_finding(finding: Finding, policy: Policy, waited_out: bool) -> _Claim:
-    key = finding.kind.value
-    action = _action_on(finding.kind, policy)
+    key, action = _weighed_by(finding.kind, policy)
     what = f"{finding.by} {finding.detail}".strip()
+    why = said(policy, key)
+    if finding.is_of_all and action is Action.MARK:
+        # A mark tells the reader that one engine was missing, never that nobody looked.
+        action, why = Action.WAIT, f"{why}, which waits while no engine answers"
     if action is Action.WAIT and waited_out:
-        reason = f"waited: {what} for all the hold days; {said(policy, key)}"
+        reason = f"waited: {what} for all the hold days; {why}"
         return _Claim(Cause.WAITED, Action.QUARANTINE, reason)
-    return _Claim(Cause(key), action, f"{key}: {what}; {said(policy, key)}")
+    return _Claim(Cause(key), action, f"{key}: {what}; {why}")
 
 
-def _action_on(kind: FindingKind, policy: Policy) -> Action:
-    match kind:
-        case FindingKind.VIRUS:
-            return policy.virus
-        case FindingKind.ENCRYPTED:
-            return policy.encrypted
-        case FindingKind.MACRO:
-            return policy.macro
-        case FindingKind.UNSCANNABLE:
-            return policy.unscannable
-        case FindingKind.UNAVAILABLE:
-            return policy.unavailable
-        case _:
-            assert_never(kind)
+def _weighed_by(kind: FindingKind, policy: Policy) -> tuple[str, Action]:
+    """Return the policy key that decides about a finding, and what it asks for."""
+    key = policy_key(kind)  # of the same name
+    action = key.value_in(policy)
+    if action is None:
+        return "unavailable", policy.unavailable
+    assert isinstance(action, Action)
+    return key.name, action
 
 
 def _of_score(scoring: Scoring, policy: Policy) -> Iterator[_Claim]:

@@ -1,0 +1,1 @@
+"""Virus definitions as the core offers them: fetched, put where the engine reads, and loaded."""
