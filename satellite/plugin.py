@@ -11,7 +11,9 @@ module of Border Scout may move or change with any release.
   that `inventory check` knows them, and ``options_of`` reads them.
 - An engine: ``build(EngineSettings, EngineContext) -> Engine`` under the entry point group
   ``borderscout.engines``; it is shown a ``Sample``, and tells its ``EngineHealth``. What it may be
-  beside: ``EngineAnswersAtOnce``, ``KeepsItsTime``. docs/engines.md, *An engine of your own*.
+  beside: ``EngineAnswersAtOnce``, ``JudgesContentAlone``, ``KeepsItsTime``, ``OpensArchives``.
+  ``BARRED`` is the detail of its ``skipped`` where mail may not leave the house. docs/engines.md,
+  *An engine of your own*.
 - A filter: ``build(FilterSettings | None, FilterContext) -> Filter`` under ``borderscout.filters``;
   it examines a ``Mail``. What it may be beside: ``FilterAnswersAtOnce``. docs/filters.md, *A filter
   of your own*.
@@ -37,15 +39,19 @@ from satellite.filtering.filter import (
 from satellite.filtering.resolver import Resolver
 from satellite.headers import HeaderBlock
 from satellite.scanning.engine import (
+    BARRED,
     Engine,
     EngineAnswersAtOnce,
     EngineContext,
     EngineHealth,
+    JudgesContentAlone,
     KeepsItsTime,
+    OpensArchives,
 )
 from satellite.scanning.sample import Sample
 
 __all__ = [
+    "BARRED",
     "Clock",
     "Effect",
     "Engine",
@@ -59,10 +65,12 @@ __all__ = [
     "FilterContext",
     "FilterSettings",
     "HeaderBlock",
+    "JudgesContentAlone",
     "KeepsItsTime",
     "LocalError",
     "Mail",
     "NoOptions",
+    "OpensArchives",
     "Options",
     "Outcome",
     "Preferences",

@@ -17,21 +17,22 @@ import structlog
 
 from common.clock import SystemClock
 from common.durable import sync_folder
-from common.errors import BorderScoutError, EnvironmentFailure, SettingsError
+from common.errors import BorderScoutError, SettingsError
+from common.exit_status import WRONG_SETTINGS
+from common.kinds import load_our_own
+from common.loop_lag import LoopLag
 from common.settings.satellite import SatelliteSettings
 from common.tasks import keep_running
 from common.telemetry import configure_logging
 from satellite.app import worker
 from satellite.console.control_socket import ControlSocket
-from satellite.link.client import link_files
 from satellite.node.fork_server import ForkServer
 from satellite.node.http_server import HttpServer
 from satellite.node.launch import become_parent
 from satellite.node.parent import Workers
 from satellite.node.service_unavailable import ServiceUnavailable
 from satellite.node.sockets import listening_sockets
-from satellite.settings import load_settings
-from satellite.smtp.certificate import StarttlsCertificate
+from satellite.settings import read_settings
 from satellite.spool.disk.lock import ShardLock
 
 log = structlog.get_logger()
@@ -46,34 +47,14 @@ def serve(config: Path) -> bool:
         SettingsError: the settings are wrong; every complaint is in it.
         EnvironmentFailure: a port or the state folder cannot be had.
     """
-    settings = load_settings(config)
+    settings = read_settings(config)
     configure_logging(node=settings.node, process="parent")
     if os.geteuid() == 0:
         log.warning("satellite.root", hint="nothing here needs root once the port is bound")
     _make(Path(settings.state))
+    load_our_own()
     forks = ForkServer.begin(worker.main)  # before anything else is open
     return asyncio.run(_serve(settings, config.resolve(), forks))
-
-
-def read_settings(config: Path) -> SatelliteSettings:
-    """Return what the settings file says, once the certificates that it names can be used.
-
-    Raises:
-        SettingsError: with every complaint.
-    """
-    settings = load_settings(config, with_what_it_names=True)
-    complaints = []
-    try:
-        StarttlsCertificate(settings.smtp).load()
-    except SettingsError as error:
-        complaints += error.complaints
-    try:
-        link_files(settings.core).read()
-    except EnvironmentFailure as error:
-        complaints.append(f"{settings.core.certificate}:1:1: {error}")
-    if complaints:
-        raise SettingsError(complaints)
-    return settings
 
 
 def _make(state: Path) -> None:
@@ -100,7 +81,15 @@ async def _serve(settings: SatelliteSettings, config: Path, forks: ForkServer) -
         )
         service_unavailable = ServiceUnavailable(workers, sockets=sockets, clock=clock)
         control = ControlSocket(workers, state)
-        exposition = HttpServer(workers, settings.metrics, asyncio.get_running_loop())
+        loop_lag = LoopLag(clock)
+        exposition = HttpServer(
+            workers,
+            settings.metrics,
+            asyncio.get_running_loop(),
+            loop_lag=loop_lag,
+            service_unavailable=service_unavailable,
+        )
+        loop_lag.start()
         await control.start()
         exposition.start()
         answering = asyncio.create_task(
@@ -112,6 +101,7 @@ async def _serve(settings: SatelliteSettings, config: Path, forks: ForkServer) -
         finally:
             answering.cancel()
             await asyncio.gather(answering, return_exceptions=True)
+            loop_lag.stop()
             await asyncio.to_thread(exposition.stop)
             await control.stop()
             for one in sockets:
@@ -146,6 +136,10 @@ def main(arguments: list[str]) -> int:
     try:
         if serve(Path(config)):
             become_parent(Path(config))
+    except SettingsError as error:
+        for complaint in error.complaints:
+            sys.stderr.write(f"{complaint}\n")
+        return WRONG_SETTINGS
     except BorderScoutError as error:
         sys.stderr.write(f"borderscout: {error}\n")
         return FAILED

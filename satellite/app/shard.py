@@ -2,6 +2,8 @@
 
 Touches everything of a shard. The composition root: it builds the adapters and connects the rooms,
 which meet nowhere else.
+
+Long because all rooms of a worker are made and connected in one place.
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from dataclasses import asdict
 from importlib.metadata import version
 
 import structlog
@@ -17,11 +18,17 @@ from prometheus_client import CollectorRegistry
 
 from common.certificate import CertificateMetrics
 from common.clock import Clock, SystemClock
-from common.errors import BorderScoutError, EnvironmentFailure
+from common.errors import BorderScoutError, EnvironmentFailure, SettingsError
+from common.loop_lag import LoopLag
 from common.records import AcceptingRecord, NotAcceptingRecord, StoppedRecord
-from common.reports import EngineReport, HoldReport, NodeReport
+from common.reports import NodeReport
 from common.settings.satellite import SatelliteSettings
 from common.tasks import keep_running
+from satellite.app.engine_watch import EngineWatch
+from satellite.app.mail_log import MailLog
+from satellite.app.node_definitions import NodeDefinitions
+from satellite.app.refusals import Refusals
+from satellite.app.second_look import second_look_of
 from satellite.delivery.worker import Delivery
 from satellite.filtering.catalogue import build_filters
 from satellite.filtering.filter import FilterContext
@@ -32,13 +39,16 @@ from satellite.judging.stage import JudgingStage
 from satellite.link.client import Link
 from satellite.link.metrics import LinkMetrics
 from satellite.link.status import LinkStatus
+from satellite.loop_round import LoopRound
 from satellite.overload.acceptance import Acceptance
-from satellite.overload.pressure import RefusalCause
+from satellite.overload.pressure import RefusalCause, outbox_bytes_max
 from satellite.scanning.engine import EngineContext, build_engines
 from satellite.scanning.helper import Helper
+from satellite.scanning.risk import Risk
 from satellite.scanning.run import Scanner
 from satellite.smtp.backpressure import Backpressure
 from satellite.smtp.metrics import SmtpMetrics
+from satellite.smtp.refusal_log import RefusalLog
 from satellite.smtp.server import FrontEnd
 from satellite.spool.listeners import SpoolListeners
 from satellite.spool.metrics import SpoolMetrics
@@ -48,7 +58,8 @@ log = structlog.get_logger()
 
 DRAIN_S = 10.0  # for sessions in flight when it is told to stop
 SAVE_AGE_S = 60.0
-PROBE_S = 10.0  # between looks at the engines
+TLS_RESULTS_S = 3600.0  # between two tellings of how TLS went; a report is of a day
+COMPACT_S = 0.05  # between steps of making the spool's file shorter, while little comes in
 LOOK_S = 1.0  # between looks at whether mail may be accepted
 RETIRING = "retiring: there are fewer workers now, and this shard only empties itself"
 
@@ -61,6 +72,7 @@ class Shard:
         settings: of the node.
         sockets: to listen on; none: it takes no mail.
         on_broken: called when only another process can go on with this spool.
+        loop_lag: of the loop that all of it runs in.
     """
 
     def __init__(
@@ -70,53 +82,87 @@ class Shard:
         *,
         sockets: list[socket.socket],
         on_broken: Callable[[], None],
+        loop_lag: LoopLag,
     ) -> None:
         self.spool = spool
         self.settings = settings
         self.clock: Clock = SystemClock()
+        self.loop_lag = loop_lag
         self.registry = CollectorRegistry()
         self.listening = False
         self._sockets = sockets
         self._accepting_reason = "starting"
         self._told_cause: RefusalCause | None = None
-        self._engines: tuple[EngineReport, ...] = ()
         self._preferred = asyncio.Event()
+        self._loop_round = LoopRound(self.clock)
         self._build()
         self.spool.connect(
             SpoolListeners(
                 received=self.judging.add,
                 queued=self.delivery.offer,
+                ended=MailLog(self.clock).ended if settings.mail_log else lambda ends: None,
                 outgoing=self.link.outgoing,
                 broken=on_broken,
             )
         )
 
+    def _yara_rules(self) -> tuple[tuple[str, str], ...]:
+        """Return the rules of the revision that is in force now."""
+        return self.spool.preferences.yara_rules()
+
     def _build(self) -> None:
         settings, clock, registry = self.settings, self.clock, self.registry
         self.helper = Helper(clock=clock)
-        context = EngineContext(clock=clock, helper=self.helper)
+        context = EngineContext(clock=clock, helper=self.helper, yara_rules=self._yara_rules)
+        risk = Risk(self.helper)
         self.scanner = Scanner(build_engines(settings.engines, context), clock, registry=registry)
+        self.engines = EngineWatch(self.scanner, lambda: self.spool.preferences, clock)
         filter_context = FilterContext(
             clock=clock, resolver=DnsResolver(settings.resolver), metrics=registry
         )
         self.filters = Filters(
             build_filters(settings.filters, filter_context), clock=clock, metrics=registry
         )
-        self.delivery = Delivery(self.spool, settings, clock, registry=registry)
+        self.definitions = NodeDefinitions(
+            settings, clock, shard=self.spool.shard, on_change=self._have_definitions
+        )
+        self.delivery = Delivery(
+            self.spool,
+            settings,
+            clock,
+            registry=registry,
+            folder=self.spool.folder,
+            loop_round=self._loop_round,
+        )
+        self.second_look = second_look_of(
+            self.spool,
+            self.scanner,
+            self.delivery,
+            engines=lambda: self.engines.reports,
+            is_idle=lambda: not self._unjudged(),
+            settings=settings,
+            clock=clock,
+            registry=registry,
+        )
         backpressure = Backpressure(self._unjudged)
         self.judging = JudgingStage(
             spool=self.spool,
             scanner=self.scanner,
             filters=self.filters,
+            risk=risk,
+            ring=self.second_look.ring,
             settings=settings,
             clock=clock,
             judged=self.delivery.offer,
             starts_at_once=self.delivery.starts_at_once,
             on_done=backpressure.judged,
         )
+        self.scanner.absences.on_return = self.judging.hurry
         self.acceptance = Acceptance(
             self.spool, self.judging, self.delivery, settings=settings, clock=clock
         )
+        refusal_log = RefusalLog()
+        self.refusals = Refusals(refusal_log, self.spool, clock, is_logged=settings.mail_log)
         self.front_end = FrontEnd(
             self.spool,
             settings,
@@ -125,6 +171,10 @@ class Shard:
             backpressure=backpressure,
             scan_before_answer=PolicyScanBeforeAnswer(self.spool, self.judging),
             refuses_mail_for=self.acceptance.refuses_mail_for,
+            offered_for=self.delivery.offers.for_recipient,
+            verification=self.delivery.verification,
+            refusal_log=refusal_log,
+            loop_round=self._loop_round,
         )
         self.link = Link(
             self.spool,
@@ -137,8 +187,10 @@ class Shard:
             on_flush=self.delivery.flush,
             on_hint=self.delivery.hint,
             on_released=self.delivery.offer,
+            on_definitions=self.definitions.offered,
         )
         self.metrics = SpoolMetrics(self.spool, registry)
+        registry.register(self.loop_lag)
         LinkMetrics(self.link_status, registry)
         CertificateMetrics(
             {"smtp": self.front_end.certificate_status, "link": self.link.certificate_status},
@@ -158,11 +210,22 @@ class Shard:
                 ("judging", self.judging.run),
                 ("delivery", self.delivery.run),
                 ("link", self.link.run),
-                ("probing", self._probe),
+                ("probing", self.engines.run),
+                ("second look", self.second_look.run),
                 ("age", self._save_age),
+                ("compacting", self._compact),
+                ("bounding the outbox", self._bound_outbox),
+                ("tls results", self._tell_tls_results),
                 ("listening", self._listen),
+                ("refusals", self.refusals.run),
+                ("definitions", self.definitions.run),
             ):
                 group.create_task(keep_running(work, name=name, clock=self.clock), name=name)
+
+    def _have_definitions(self, engine: str) -> None:
+        log.info("shard.definitions_changed", engine=engine)
+        self.scanner.forget(engine)  # clamd does not tell of databases that are not ClamAV's own
+        self.second_look.definitions_changed()
 
     def _have_preferences(self) -> None:
         self._preferred.set()
@@ -176,6 +239,7 @@ class Shard:
         """
         await self.front_end.drain(DRAIN_S, turns_away=turns_away)
         await self.delivery.close()
+        await self.refusals.tell(at_once=True)
 
     async def say_stopped(self) -> None:
         """Write the record of an end in order."""
@@ -192,17 +256,33 @@ class Shard:
 
     def report(self) -> NodeReport:
         """Return what the core is told of this shard."""
-        holds = tuple(HoldReport(**asdict(hold)) for hold in self.delivery.holds())
+        holds = tuple(hold.report() for hold in self.delivery.holds())
+        untold = self.delivery.away() - len(holds)
         counts = {state.value: count for state, count in self.spool.counts().items() if count}
         return NodeReport(
             spool=counts,
-            engines=self._engines,
+            engines=self.engines.reports,
             holds=holds,
-            accepting=self.listening and not self._accepting_reason,
-            not_accepting_reason=self._accepting_reason,
+            holds_untold=untold,
+            accepting=self.listening and not self.not_accepting_reason,
+            not_accepting_reason=self.not_accepting_reason,
             oldest_us=self.metrics.oldest_us(),
-            problems=(*self.spool.problems(), *self._certificate_problems()),
+            problems=self.problems(),
             reached=self.delivery.reached(),
+            definitions=self.definitions.reports(),
+        )
+
+    def problems(self) -> tuple[str, ...]:
+        """Return what an operator should know of this shard, a sentence each."""
+        stress = ("connections run out: silent clients are sent away early",)
+        return (
+            *self.spool.problems(),
+            *self._certificate_problems(),
+            *self._helper_problems(),
+            *self.definitions.problems(),
+            *self.engines.problems(),
+            *self.scanner.problems(),
+            *stress * self.front_end.is_stressed,
         )
 
     def _certificate_problems(self) -> tuple[str, ...]:
@@ -212,9 +292,15 @@ class Shard:
             return ()
         return (f"the STARTTLS certificate is not renewed: {status.problem}",)
 
+    def _helper_problems(self) -> tuple[str, ...]:
+        if not self.helper.not_isolated:
+            return ()
+        return (f"helper processes keep network and files: {self.helper.not_isolated}",)
+
     @property
     def not_accepting_reason(self) -> str:
-        return self._accepting_reason
+        """Why no mail may come in; empty: it may. What a client hears at MAIL is not older."""
+        return self._accepting_reason or self.spool.refusal() or ""
 
     def link_status(self) -> LinkStatus:
         """Return how the link to the core is now."""
@@ -234,6 +320,13 @@ class Shard:
 
     async def _listen(self) -> None:
         """Listen once there are preferences, and say whenever mail may not be accepted."""
+        if not self.listening:  # else a look has failed, and this is begun again
+            await self._begin_listening()
+        while self.listening:
+            await self._look()
+            await self.clock.sleep(LOOK_S)
+
+    async def _begin_listening(self) -> None:
         if not self.spool.preferences.position.revision:
             self._accepting_reason = "no preferences yet"
             await self._preferred.wait()
@@ -242,11 +335,21 @@ class Shard:
             return
         self.front_end.refuse(self.acceptance.look())  # known before the first client comes
         if self._sockets:
-            await self.front_end.start(self._sockets)
+            await self._start_front_end()
         self.listening, self._accepting_reason = True, ""
         log.info("shard.listening", shard=self.spool.shard)
+
+    async def _start_front_end(self) -> None:
+        """Return once it listens. What the node's start looked at may be broken by now."""
         while True:
-            await self._look()
+            try:
+                return await self.front_end.start(self._sockets)
+            except SettingsError as error:
+                if self._accepting_reason != str(
+                    error
+                ):  # said once, and seen for as long as it is so
+                    log.error("shard.cannot_listen", complaints=error.complaints)
+                self._accepting_reason = str(error)
             await self.clock.sleep(LOOK_S)
 
     async def _look(self) -> None:
@@ -268,21 +371,41 @@ class Shard:
         except BorderScoutError as error:  # the very disk that is full
             log.warning("shard.record_lost", lost=record.event.value, reason=error.what)
 
-    async def _probe(self) -> None:
+    async def _tell_tls_results(self) -> None:
         while True:
-            found = await self.scanner.probe_all()
-            self._engines = tuple(
-                EngineReport(
-                    name=name,
-                    answering=health.answering,
-                    version=health.version,
-                    detail=health.detail,
-                )
-                for name, health in found.items()
-            )
-            await self.clock.sleep(PROBE_S)
+            await self.clock.sleep(TLS_RESULTS_S)
+            try:
+                await self.spool.note(*self.delivery.take_tls_results())
+            except BorderScoutError as error:  # numbers for a report, and nobody's mail
+                log.warning("shard.record_lost", lost="tls_results", reason=error.what)
 
     async def _save_age(self) -> None:
         while True:
             await self.clock.sleep(SAVE_AGE_S)
             await self.spool.save_age()
+            await self.delivery.offers.save()
+
+    async def _compact(self) -> None:
+        while True:
+            is_more = False
+            try:
+                is_more = await self.spool.compact()
+            except EnvironmentFailure as error:  # a full disk: the file is as it was
+                log.warning("shard.not_compacted", reason=error.what)
+            is_idle = is_more and not self.spool.is_busy
+            await self.clock.sleep(COMPACT_S if is_idle else LOOK_S)
+
+    async def _bound_outbox(self) -> None:
+        settings = self.settings
+        while True:
+            await self.clock.sleep(LOOK_S)
+            bytes_max = outbox_bytes_max(
+                disk_bytes=self.spool.space.total_bytes(),
+                reserve_bytes=settings.disk_reserve_bytes,
+                share=settings.limits.outbox_share_max,
+                workers=settings.workers,
+            )
+            try:
+                await self.spool.bound_outbox(bytes_max)
+            except EnvironmentFailure as error:
+                log.warning("shard.outbox_not_bounded", reason=error.what)

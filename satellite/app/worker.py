@@ -21,11 +21,14 @@ import uvloop
 from common.clock import SystemClock
 from common.errors import BorderScoutError
 from common.hang_up import ignore_hang_up
+from common.kinds import Group, load_kinds
+from common.loop_lag import LoopLag
 from common.records import StartedRecord
 from common.settings.satellite import SatelliteSettings
 from common.telemetry import configure_logging
 from satellite.app.shard import Shard
 from satellite.console.shard_console import ShardConsole
+from satellite.filtering.catalogue import BUILT_IN
 from satellite.node.channel import LINE_BYTES_MAX, answer_lines
 from satellite.node.launch import be_named, settle_memory
 from satellite.node.parent import HAND_OVER, RETIRED, shard_folder
@@ -50,16 +53,20 @@ async def _work(
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(HAND_OVER, hand_over.set)
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # the parent tells us
+    clock = SystemClock()
+    loop_lag = LoopLag(clock)
     async with AsyncExitStack() as stack:
+        loop_lag.start()
+        stack.callback(loop_lag.stop)
         spool = await Spool.open(
             shard_folder(Path(settings.state), number),
             node=settings.node,
             shard=number,
-            clock=SystemClock(),
+            clock=clock,
             reserve_bytes=settings.disk_reserve_bytes,
         )
         stack.push_async_callback(spool.close)
-        shard = Shard(spool, settings, sockets=sockets, on_broken=broken.set)
+        shard = Shard(spool, settings, sockets=sockets, on_broken=broken.set, loop_lag=loop_lag)
         stack.push_async_callback(shard.close)
         await spool.note(_started(spool))
         reader, writer = await asyncio.open_connection(sock=channel, limit=LINE_BYTES_MAX)
@@ -131,6 +138,9 @@ def main(arguments: list[str]) -> int:
     try:
         settings = within(borrowed(int(given)), descriptors=raise_limit())
         structlog.contextvars.bind_contextvars(node=settings.node)
+        # Now, since in the event loop the first import of an engine would be one long step.
+        load_kinds(Group.ENGINES, [engine.kind for engine in settings.engines])
+        load_kinds(Group.FILTERS, [*BUILT_IN, *(one.kind for one in settings.filters)])
         return uvloop.run(_work(settings, int(number), end, sockets))
     except BorderScoutError as error:
         log.error("worker.failed", reason=str(error))

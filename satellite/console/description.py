@@ -8,7 +8,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Protocol
 
-from common.states import OUTCOMES
+from common.clock import Clock
+from common.preferences.policy import ZERO_HOUR_MINUTES_MAX
+from common.states import OUTCOMES, State
 from satellite.console.questions import (
     HoldDescription,
     MessageDescription,
@@ -17,8 +19,11 @@ from satellite.console.questions import (
 from satellite.delivery.decisions.hold import expires_age_us
 from satellite.delivery.destination_status import DestinationStatus
 from satellite.spool.model.messages import Origin, Recipient, Stored
+from satellite.spool.model.zero_hour import is_kept
 
 _SECOND_US = 1_000_000
+_FOR_A_SERVER = frozenset({State.QUEUED, State.DEFERRED, State.HELD})
+IS_BACK = "the server is back, and its mail is on the way, the oldest first"
 
 
 class Ages(Protocol):
@@ -37,6 +42,9 @@ class Told(Protocol):
     """Whoever knows how it is with the mail."""
 
     @property
+    def clock(self) -> Clock: ...
+
+    @property
     def spool(self) -> Ages: ...
 
     @property
@@ -52,7 +60,7 @@ def describe(shard: Told, message: Stored, *, recipients_max: int) -> MessageDes
         recipients_max: at most so many of them are described.
     """
     received = datetime.fromtimestamp(message.received_us / 1e6, UTC)
-    age_us = shard.spool.age_us()
+    age_us, now_us = shard.spool.age_us(), shard.clock.now_us()
     return MessageDescription(
         id=message.id,
         received=received.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -62,7 +70,13 @@ def describe(shard: Told, message: Stored, *, recipients_max: int) -> MessageDes
         subject=message.subject,
         recipients_count=len(message.recipients),
         recipients=tuple(
-            _recipient(message, one, shard.delivery.standing(one.address, message.origin), age_us)
+            _recipient(
+                message,
+                one,
+                shard.delivery.standing(one.address, message.origin),
+                age_us=age_us,
+                now_us=now_us,
+            )
             for one in _pending_first(message.recipients)[:recipients_max]
         ),
     )
@@ -73,16 +87,22 @@ def _pending_first(recipients: tuple[Recipient, ...]) -> list[Recipient]:
 
 
 def _recipient(
-    message: Stored, recipient: Recipient, standing: DestinationStatus, age_us: int
+    message: Stored,
+    recipient: Recipient,
+    standing: DestinationStatus,
+    *,
+    age_us: int,
+    now_us: int,
 ) -> RecipientDescription:
     has_ended = recipient.state in OUTCOMES
+    reason, next_us = _as_it_is_now(recipient, standing, now_us=now_us)
     expires_us = expires_age_us(message.age_us, hold_days=standing.hold_days)
     return RecipientDescription(
         address=recipient.address,
         state=recipient.state,
-        reason=recipient.reason,
+        reason=reason,
         attempts=recipient.attempts,
-        next_us=recipient.next_us,
+        next_us=next_us,
         reply=recipient.reply,
         destination=standing.destination,
         hosts=standing.hosts,
@@ -90,6 +110,27 @@ def _recipient(
         hold_days=standing.hold_days,
         left_s=None if has_ended else (expires_us - age_us) / _SECOND_US,
     )
+
+
+def _as_it_is_now(
+    recipient: Recipient, standing: DestinationStatus, *, now_us: int
+) -> tuple[str, int]:
+    """Return why a recipient is here, and when he is tried next.
+
+    Of mail that is held the spool knows why and when as its hold began, and of a clock that was
+    wrong then it knows nothing.
+    """
+    last_us = now_us + int(standing.longest_wait_s * _SECOND_US)
+    if is_kept(recipient):  # for as long as a policy may say
+        last_us = now_us + int(ZERO_HOUR_MINUTES_MAX * 60 * _SECOND_US)
+    next_us = min(recipient.next_us, last_us)
+    if recipient.state not in _FOR_A_SERVER:
+        return recipient.reason, next_us
+    if standing.hold is not None:
+        return standing.hold.reason, now_us + int((standing.probe_in_s or 0.0) * _SECOND_US)
+    if recipient.state is State.HELD:
+        return IS_BACK, 0
+    return recipient.reason, next_us
 
 
 def _hold(standing: DestinationStatus) -> HoldDescription | None:

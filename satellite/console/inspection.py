@@ -1,13 +1,13 @@
 """How is mail listed, flushed, frozen, resumed, dropped or bounced for an operator?
 
-Touches the shard's spool and delivery room. A spool may hold a hundred thousand messages and an
+Touches the shard's spool and delivery room. A spool may hold a million messages and an
 answer is due within seconds: what takes longer ends early, and says where to go on.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -40,10 +40,11 @@ from satellite.spool.store import Spool
 
 LISTED_RECIPIENTS_MAX = 20  # of one message in a list; it says how many there are
 SHOWN_RECIPIENTS_MAX = 10_000  # of one message that is shown: a line has 16 MiB
+ANSWERED_MAX = 200  # messages of a list in one answer; whoever wants more asks again
 PART_MESSAGES = 250  # read from the spool at once
 MOVED_AT_ONCE = 100  # they share a commit, and write in the event loop
 BREATH_MESSAGES = 25  # looked at before others have the event loop
-BUDGET_S = 2.0  # for one answer; the parent waits 5 s for it
+BUDGET_S = 0.3  # for one answer: with a last part, an operator has it within a second
 REASON = "frozen by an operator"
 
 
@@ -63,7 +64,7 @@ class Where:
     destination: str = ""  # empty: all
 
 
-Move = Callable[[MessageId, Collection[int]], Awaitable[None]]
+Move = Callable[[MessageId, Collection[int]], Awaitable[bool]]
 
 
 class Inspection:
@@ -77,10 +78,11 @@ class Inspection:
         states = None if question.state is None else {question.state}
         where = Where(states, question.destination)
         described: list[MessageDescription] = []
+        limit = min(question.limit, ANSWERED_MAX)
         breath = self._breath()
         after = ""
-        for message, rows in self._messages(where, self._after(question)):
-            if (rows and len(described) == question.limit) or await breath():
+        async for message, rows in self._messages(where, self._after(question)):
+            if (rows and len(described) == limit) or await breath():
                 return ListAnswer(messages=tuple(described), after=after)
             after = message
             stored = self._shard.spool.message(message) if rows else None
@@ -109,22 +111,16 @@ class Inspection:
 
     async def freeze(self, question: FreezeQuestion) -> MovedAnswer:
         """Stop one message, or all that is here for a destination."""
-        return await self._move(question, FREEZABLE, self._freeze)
+        return await self._move(question, FREEZABLE | {State.SENDING}, self._freeze)
 
     async def resume(self, question: ResumeQuestion) -> MovedAnswer:
-        """Let what is frozen for a destination, or frozen or damaged of a message, go on."""
-        spool = self._shard.spool
-        states = {State.FROZEN} if question.id is None else STOPPED
-        return await self._move(
-            question, states, lambda one, numbers: spool.resume(one, numbers=numbers)
-        )
+        """Let what is frozen for a destination go on; of one message, all that stops or waits."""
+        states = {State.FROZEN} if question.id is None else STOPPED | {State.WAITING}
+        return await self._move(question, states, self._resume)
 
     async def drop(self, question: DropQuestion) -> MovedAnswer:
         """Give up what is damaged of one message."""
-        spool = self._shard.spool
-        return await self._move_one(
-            question.id, {State.DAMAGED}, lambda one, numbers: spool.drop(one)
-        )
+        return await self._move_one(question.id, {State.DAMAGED}, self._drop)
 
     async def bounce(self, question: BounceQuestion) -> BounceAnswer:
         """Send what is frozen or damaged of one message back to its sender."""
@@ -145,9 +141,16 @@ class Inspection:
 
     # ---- inside
 
-    async def _freeze(self, message: MessageId, numbers: Collection[int]) -> None:
-        await self._shard.spool.freeze(message, REASON, numbers=numbers)
-        self._shard.delivery.stopped(message)
+    async def _freeze(self, message: MessageId, numbers: Collection[int]) -> bool:
+        return await self._shard.delivery.freeze(message, numbers, reason=REASON)
+
+    async def _resume(self, message: MessageId, numbers: Collection[int]) -> bool:
+        await self._shard.spool.resume(message, numbers=numbers)
+        return True
+
+    async def _drop(self, message: MessageId, numbers: Collection[int]) -> bool:
+        await self._shard.spool.drop(message)
+        return True
 
     async def _move(
         self, question: FreezeQuestion | ResumeQuestion, states: Collection[State], move: Move
@@ -158,21 +161,20 @@ class Inspection:
         where = Where(states, question.destination)
         if not where.destination:
             raise NotUnderstood("name a message or a destination")
-        pending: list[Awaitable[None]] = []
+        pending: list[Awaitable[bool]] = []
         moved, after = 0, ""
         breath = self._breath()
-        for message, rows in self._messages(where, self._after(question)):
+        async for message, rows in self._messages(where, self._after(question)):
             if await breath():
-                await asyncio.gather(*pending)
+                moved += sum(await asyncio.gather(*pending))
                 return MovedAnswer(done=True, moved=moved, after=after)
             after = message
             if rows:
-                moved += 1
                 pending.append(move(message, [row.number for row in rows]))
             if len(pending) == MOVED_AT_ONCE:
-                await asyncio.gather(*pending)
+                moved += sum(await asyncio.gather(*pending))
                 pending.clear()
-        await asyncio.gather(*pending)
+        moved += sum(await asyncio.gather(*pending))
         return MovedAnswer(done=True, moved=moved)
 
     async def _move_one(
@@ -182,19 +184,24 @@ class Inspection:
         if stored is None:
             return MovedAnswer(done=False, moved=0)
         numbers = [one.number for one in stored.recipients if one.state in states]
-        if numbers:
-            await move(message, numbers)
-        return MovedAnswer(done=True, moved=int(bool(numbers)))
+        is_moved = bool(numbers) and await move(message, numbers)
+        return MovedAnswer(done=True, moved=int(is_moved))
 
     def _after(self, question: ListQuestion | FreezeQuestion | ResumeQuestion) -> str:
         """Return the message after which this shard goes on; a question goes to all shards."""
         return question.after.get(self._shard.spool.shard, "")
 
-    def _messages(
+    async def _messages(
         self, where: Where, after: str
-    ) -> Iterator[tuple[MessageId, list[FoundRecipient]]]:
-        """Yield every message after one, with the recipients that are meant, perhaps none."""
-        while rows := self._shard.spool.recipients(after=after, messages=PART_MESSAGES):
+    ) -> AsyncIterator[tuple[MessageId, list[FoundRecipient]]]:
+        """Yield messages after one, with the recipients that are meant, perhaps none."""
+        is_one_domain = self._shard.delivery.is_one_domain(where.destination)
+        while rows := await self._shard.spool.recipients(
+            after=after,
+            messages=PART_MESSAGES,
+            domain=where.destination if is_one_domain else "",
+            states=frozenset(State) if where.states is None else where.states,
+        ):
             for message, group in groupby(rows, key=attrgetter("message")):
                 after = message
                 yield message, [row for row in group if self._is_meant(where, row)]

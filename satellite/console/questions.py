@@ -21,6 +21,7 @@ from satellite.node.health import StatusQuestion
 from satellite.node.question import SHOWN_MAX, words_of
 
 LIST_MAX = 1000  # messages in one answer
+LEFT_LINES_MAX = 500  # in one answer
 DESTINATION_LENGTH_MAX = 320  # a domain has 253, a port six more
 REASON_LENGTH_MAX = 1000  # characters, of which a sender reads two hundred
 CURSORS_MAX = 1000  # shards; a node has had far fewer
@@ -40,6 +41,11 @@ Destination = Annotated[  # a domain, or HOST:PORT of the smart host; empty: all
 # By shard, the message after which it goes on: a question goes to all of them.
 Cursors = Annotated[
     Mapping[int, Annotated[str, StringConstraints(max_length=SHOWN_MAX)]],
+    Field(max_length=CURSORS_MAX),
+]
+# Likewise, the domain.
+DomainCursors = Annotated[
+    Mapping[int, Annotated[str, StringConstraints(max_length=DESTINATION_LENGTH_MAX)]],
     Field(max_length=CURSORS_MAX),
 ]
 # Bounded, as all that is asked: a worker ends with a question that is too long for its channel.
@@ -122,12 +128,14 @@ class HoldsQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftAnswer:
-    """What a shard has left."""
+    """What a shard has left, and after which domain the lines go on; None: these were the last."""
 
     left: tuple[LeftLine, ...]
+    states: Mapping[State, int]  # recipients, in all
     records: int  # that the core has not acknowledged
     quarantine: int  # messages that the core has not taken
     is_idle: bool  # nobody works on anything now
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +144,8 @@ class LeftQuestion:
 
     word: ClassVar = "left"
     answer: ClassVar = LeftAnswer
+    lines: Annotated[int, Field(strict=True, ge=0, le=LEFT_LINES_MAX)] = LEFT_LINES_MAX
+    after: DomainCursors = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

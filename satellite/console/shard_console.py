@@ -7,7 +7,6 @@ an operator on the node.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Protocol, assert_never, get_args
 
@@ -16,7 +15,7 @@ from prometheus_client.exposition import generate_latest
 
 from common.clock import Clock
 from common.errors import BorderScoutError
-from common.reports import HoldReport
+from common.loop_lag import LoopLag
 from common.states import State
 from satellite.console.inspection import Inspection
 from satellite.console.questions import (
@@ -50,6 +49,7 @@ from satellite.node.health import (
 )
 from satellite.node.question import ErrorAnswer, as_json, read_question, words_of
 from satellite.spool.leftover import Left
+from satellite.spool.model.states import LYING
 from satellite.spool.store import Spool
 
 WorkerQuestion = MetricsQuestion | ListeningQuestion | OperatorQuestion
@@ -65,11 +65,14 @@ class AskedShard(Protocol):
     spool: Spool
     delivery: Delivery
     registry: CollectorRegistry
+    loop_lag: LoopLag
     listening: bool
     clock: Clock
 
     @property
     def not_accepting_reason(self) -> str: ...
+
+    def problems(self) -> tuple[str, ...]: ...
 
     def link_status(self) -> LinkStatus: ...
 
@@ -101,7 +104,7 @@ class ShardConsole:
             case HoldsQuestion():
                 return self._holds()
             case LeftQuestion():
-                return self._left()
+                return await self._left(question)
             case ListQuestion():
                 return await self._inspection.look(question)
             case ShowQuestion():
@@ -132,20 +135,31 @@ class ShardConsole:
             states=spool.counts(),
             outbox_records=records,
             outbox_quarantine=uploads,
-            problems=tuple(spool.problems()),
+            problems=self._shard.problems(),
             link=self._shard.link_status(),
+            loop_lag_max_s=self._shard.loop_lag.longest_s(),
         )
 
     def _holds(self) -> HoldsAnswer:
         holds = self._shard.delivery.holds()
-        return HoldsAnswer(holds=tuple(HoldReport(**asdict(hold)) for hold in holds[:HOLDS_MAX]))
+        return HoldsAnswer(holds=tuple(hold.report() for hold in holds[:HOLDS_MAX]))
 
-    def _left(self) -> LeftAnswer:
+    async def _left(self, question: LeftQuestion) -> LeftAnswer:
         spool = self._shard.spool
+        found: list[Left] = []
+        after = None
+        # By the domain, and a domain has no more lines than there are states.
+        if question.lines >= len(State):
+            before = question.after.get(spool.shard, "")
+            found = await spool.left(after=before, limit=question.lines)
+            lying = [line.domain for line in found if line.state in LYING]
+            after = lying[-1] if len(lying) + len(State) > question.lines else None
         records, uploads = spool.backlog_sizes()
         counts = spool.counts()
         return LeftAnswer(
-            left=tuple(self._line(line) for line in spool.left()),
+            left=tuple(self._line(line) for line in found),
+            states={state: count for state, count in counts.items() if count},
+            after=after,
             records=records,
             quarantine=uploads,
             is_idle=self._shard.delivery.is_idle() and not any(counts[one] for one in AT_ONCE),

@@ -23,7 +23,7 @@ from common.clock import Clock
 from common.errors import EnvironmentFailure
 from common.identity import ShardIdentity
 from common.ids import MessageId
-from common.link import Hello
+from common.link import DefinitionsOffer, Hello
 from common.reports import NodeReport
 from common.settings.satellite import CoreLink, SatelliteSettings
 from common.tasks import finish, keep_running
@@ -55,6 +55,7 @@ class Link:
         on_flush: called with a destination to be tried now; an empty one is all of them.
         on_hint: called with a destination whose server another shard has reached.
         on_released: called with a released message that is durable and queued.
+        on_definitions: called with a set of definitions that is to be used.
         spread: a random number from 0 up to 1, for the waits.
         backoff: how long a stream waits after it ended.
     """
@@ -72,6 +73,7 @@ class Link:
         on_flush: Callable[[str], None],
         on_hint: Callable[[str], None],
         on_released: Callable[[MessageId], None],
+        on_definitions: Callable[[DefinitionsOffer], None],
         spread: Callable[[], float] = random.random,
         backoff: Backoff | None = None,
     ) -> None:
@@ -89,6 +91,7 @@ class Link:
         self._releases = ReleaseTaker(
             spool=spool,
             identity=identity,
+            mail_domain=settings.mail_domain,
             stub=self._calls,
             clock=clock,
             spread=spread,
@@ -105,6 +108,7 @@ class Link:
             on_flush=on_flush,
             on_hint=on_hint,
             on_release=self._releases.offer,
+            on_definitions=on_definitions,
             heard=self._control_stream.heard,
         )
         self._preferences_stream = self._stream(

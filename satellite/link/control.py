@@ -17,7 +17,16 @@ from borderscout.v1.link_service_pb2_grpc import LinkStub
 
 from common import wire
 from common.clock import Clock
-from common.link import ControlResponse, Flush, Hello, Hint, ReleaseOffer, Unreadable, Welcome
+from common.link import (
+    ControlResponse,
+    DefinitionsOffer,
+    Flush,
+    Hello,
+    Hint,
+    ReleaseOffer,
+    Unreadable,
+    Welcome,
+)
 from common.reports import NodeReport
 from satellite.link.streams import converse, ticking
 
@@ -43,6 +52,7 @@ class ControlStream:
         on_flush: called with a destination; an empty one is all of them.
         on_hint: called with a destination whose server another shard has reached.
         on_release: called with a release that we may claim.
+        on_definitions: called with a set of definitions that is to be used.
         heard: called when the core spoke.
     """
 
@@ -55,6 +65,7 @@ class ControlStream:
         on_flush: Callable[[str], None],
         on_hint: Callable[[str], None],
         on_release: Callable[[ReleaseOffer], None],
+        on_definitions: Callable[[DefinitionsOffer], None],
         heard: Callable[[], None],
     ) -> None:
         self._hello = hello
@@ -63,6 +74,7 @@ class ControlStream:
         self._on_flush = on_flush
         self._on_hint = on_hint
         self._on_release = on_release
+        self._on_definitions = on_definitions
         self._heard = heard
         self._call: ControlCall | None = None
 
@@ -99,6 +111,9 @@ class ControlStream:
             case Hint(destination=destination):
                 log.debug("link.hint", destination=destination)
                 self._on_hint(destination)
+            case DefinitionsOffer(family=family, serial=serial):
+                log.debug("link.definitions_offered", family=family, serial=serial)
+                self._on_definitions(event)
             case Unreadable(reason=reason):
                 log.warning("link.command_unknown", reason=reason)
             case _:

@@ -27,6 +27,8 @@ from common.identity import ShardIdentity
 from common.ids import MessageId
 from common.link import Claim, ReleaseOffer
 from common.tasks import finish
+from satellite.headers import HEADER_BYTES_MAX
+from satellite.link.released_copy import released_copy
 from satellite.link.spool import LinkSpool, ReleaseEntry
 from satellite.link.streams import FAILURES, reason_of
 from satellite.spool.model.messages import Copy
@@ -35,6 +37,10 @@ from satellite.spool.model.states import IllegalTransition
 log = structlog.get_logger()
 
 OFFERS_MAX = 1000  # waiting here; what finds no room is offered again
+# What an honest sender's mail may be kept for: he is told when a next hop refuses what was
+# released. A virus or spam stays suspect, though somebody here has looked at it: its sender may be
+# forged, and a DSN would bring it to a stranger. A core of the version before says nothing of it.
+HONEST_REASONS = frozenset({"policy", "unscannable", "waited", "postmaster"})
 FETCHERS = 2  # a large body does not hold up the others
 FETCH_TRIES_MAX = 5  # each goes on where the last one stopped; then the core offers it again
 CLAIM_S = 30.0  # a core that does not answer a claim within this is away
@@ -46,6 +52,7 @@ class _Fetch:
 
     entry: ReleaseEntry
     hash: Any = field(default_factory=hashlib.sha256)
+    header: bytearray = field(default_factory=bytearray)  # the beginning, as long as one may be
 
 
 class ReleaseTaker:
@@ -54,6 +61,7 @@ class ReleaseTaker:
     Args:
         spool: where they go.
         identity: who we are.
+        mail_domain: our authserv-id.
         stub: returns the calls of the present channel.
         clock, spread, backoff: for the waits between tries.
         on_released: called with the id of the new message once it is durable.
@@ -64,6 +72,7 @@ class ReleaseTaker:
         *,
         spool: LinkSpool,
         identity: ShardIdentity,
+        mail_domain: str,
         stub: Callable[[], LinkStub],
         clock: Clock,
         spread: Callable[[], float],
@@ -72,6 +81,7 @@ class ReleaseTaker:
     ) -> None:
         self._spool = spool
         self._identity = identity
+        self._mail_domain = mail_domain
         self._stub = stub
         self._clock = clock
         self._spread = spread
@@ -113,9 +123,12 @@ class ReleaseTaker:
             raise PeerError("the core granted another release than it offered")
         entry = self._spool.begin()
         try:
-            await self._fetch(offer, claim, _Fetch(entry))
+            fetch = _Fetch(entry)
+            await self._fetch(offer, claim, fetch)
+            # In a thread: a header section of a quarter of a megabyte takes its time.
+            copy = await asyncio.to_thread(self._copy, bytes(fetch.header), claim, entry.id)
             # From here on the copy is ours to deliver.
-            await finish(self._commit(offer, claim, entry))
+            await finish(self._commit(offer, claim, entry, copy))
         except BaseException:  # cancelled too: what was begun is undone
             entry.abandon()
             raise
@@ -156,10 +169,23 @@ class ReleaseTaker:
                     raise PeerError("the core sent other octets than were asked for")
                 fetch.entry.write(chunk.data)
                 fetch.hash.update(chunk.data)
+                fetch.header += chunk.data[: HEADER_BYTES_MAX + 1 - len(fetch.header)]
         finally:
             call.cancel()
 
-    async def _commit(self, offer: ReleaseOffer, claim: Claim, entry: ReleaseEntry) -> None:
+    def _copy(self, header: bytes, claim: Claim, message: MessageId) -> Copy:
+        return released_copy(
+            header,
+            claim,
+            id=message,
+            node=self._identity.node,
+            mail_domain=self._mail_domain,
+            revision=self._spool.preferences.position.revision,
+        )
+
+    async def _commit(
+        self, offer: ReleaseOffer, claim: Claim, entry: ReleaseEntry, copy: Copy
+    ) -> None:
         await entry.commit_release(
             release_id=offer.release_id,
             envelope=Envelope(
@@ -170,7 +196,8 @@ class ReleaseTaker:
                 smtputf8=claim.smtputf8,
                 eight_bit=claim.eight_bit,
             ),
-            copy=Copy(head=claim.head, skip=claim.skip),
+            copy=copy,
             subject=claim.subject,
             released_from=claim.message_id,
+            suspect=claim.kept_for not in HONEST_REASONS,
         )

@@ -34,6 +34,7 @@ class ReleaseEntry(Protocol):
         copy: Copy,
         subject: str,
         released_from: str,
+        suspect: bool,
     ) -> None:
         """Make it durable and queue it, with its record. Raises EnvironmentFailure."""
         ...

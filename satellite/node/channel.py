@@ -22,7 +22,8 @@ JsonObject = dict[str, object]
 Answering = Callable[[JsonObject], Awaitable[JsonObject]]
 
 TOO_LONG: JsonObject = {
-    "error": "the answer is too long for one line; look with: borderscout spool list --limit 100"
+    "error": "the answer is too long for one line; look with:"
+    " borderscout spool list --config FILE --limit 100"
 }
 
 

@@ -236,9 +236,11 @@ class _Server:
 
     def _obey(self) -> bool:
         """Carry out one request; say no when there will be none any more."""
-        packet, descriptors, _, _ = socket.recv_fds(
-            self._end, PACKET_BYTES_MAX, DESCRIPTORS_MAX, socket.MSG_CMSG_CLOEXEC
-        )
+        packet, descriptors, _, _ = socket.recv_fds(self._end, PACKET_BYTES_MAX, DESCRIPTORS_MAX)
+        for descriptor in descriptors:
+            # A worker is forked and keeps them; what it starts must not have them. The flag of
+            # recvmsg(2) for it is dropped by ``recv_fds`` of Python 3.11.
+            os.set_inheritable(descriptor, False)
         if not packet:
             return False
         request = json.loads(packet)

@@ -54,8 +54,9 @@ class StatusAnswer:
     states: Mapping[State, int]  # recipients in each state that is no outcome
     outbox_records: int  # log records that the core has not acknowledged
     outbox_quarantine: int  # quarantined messages that the core has not taken
-    problems: tuple[str, ...]  # of the spool, a sentence each
+    problems: tuple[str, ...]  # a sentence each
     link: LinkStatus | None = None  # None: the worker does not tell
+    loop_lag_max_s: float = 0.0  # the longest step of its event loop within the last minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,107 +1,72 @@
-"""How are /metrics, /healthz and /readyz served?
+"""What do /metrics and /readyz of a node say?
 
-Touches one port. ``/metrics`` are the workers' metrics, told apart by their shard; ``/healthz`` is
-200 while the parent lives; ``/readyz`` is 200 when all shards listen and take mail, whether or not
-the core is there.
+Touches one port, through the health pages. ``/metrics`` are the workers' metrics, told apart by
+their shard, and the parent's own; ``/readyz`` is 200 when all shards listen and take mail, and the
+parent turns nobody away, whether or not the core is there.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import TimeoutError as FutureTimeout
-from socketserver import TCPServer, ThreadingMixIn
-from typing import Any, TypeVar
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from typing import TypeVar
 
 from prometheus_client import Metric
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from common.errors import EnvironmentFailure
-from common.settings.values import split_endpoint
+from common.loop_lag import LoopLag
 from satellite.node.health import MetricsAnswer, MetricsQuestion, StatusAnswer, StatusQuestion
+from satellite.node.health_pages import ANSWER_S, HealthPages
 from satellite.node.parent import Workers
 from satellite.node.question import ErrorAnswer, Question
+from satellite.node.service_unavailable import ServiceUnavailable
 
-ANSWER_S = 10.0
+PARENT = "parent"  # in the place of a shard's number
 
 AnswerT = TypeVar("AnswerT")
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-    allow_reuse_address = True
-
-    def server_bind(self) -> None:
-        """Bind, without the base's look into DNS for our own name: start-up waits for nobody."""
-        TCPServer.server_bind(self)
-        self.server_name = str(self.server_address[0])
-        self.server_port = self.server_address[1]
-        self.setup_environ()
-
-
-class _ServerIPv6(_Server):
-    address_family = socket.AF_INET6
-
-
-class _QuietHandler(WSGIRequestHandler):
-    timeout = ANSWER_S  # seconds of silence from a client, which holds a thread
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-        """Requests for metrics are no diagnostics."""
-
-
 class HttpServer:
-    """The node's HTTP face, served from threads beside the parent's event loop."""
+    """The node's HTTP face, served from threads beside the parent's event loop.
 
-    def __init__(self, workers: Workers, endpoint: str, loop: asyncio.AbstractEventLoop) -> None:
+    Args:
+        workers: who is asked.
+        endpoint: where it listens.
+        loop: in which the workers may be asked.
+        loop_lag: of that loop.
+        service_unavailable: turns senders away, or does not.
+
+    Raises:
+        EnvironmentFailure: the port cannot be had.
+    """
+
+    def __init__(
+        self,
+        workers: Workers,
+        endpoint: str,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        loop_lag: LoopLag,
+        service_unavailable: ServiceUnavailable,
+    ) -> None:
         self._workers = workers
+        self._service_unavailable = service_unavailable
         self._loop = loop
-        host, port = split_endpoint(endpoint)
-        try:
-            kind = _ServerIPv6 if ":" in host else _Server
-            self._server = make_server(host, port, self._answer, kind, _QuietHandler)
-        except OSError as error:
-            raise EnvironmentFailure(
-                f"cannot serve metrics on {endpoint}: {error.strerror}",
-                hint="another program has the port",
-            ) from error
-        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics")
+        self._loop_lag = loop_lag
+        self._pages = HealthPages(endpoint, metrics=self._metrics, why_not_ready=self._why_not)
 
     def start(self) -> None:
-        self._thread.start()
+        self._pages.start()
 
     def stop(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._pages.stop()
 
-    def _answer(
-        self, environ: dict[str, Any], start: Callable[[str, list[tuple[str, str]]], Any]
-    ) -> Iterable[bytes]:
-        status, kind, body = self._page(str(environ.get("PATH_INFO", "")))
-        start(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
-        return [body]
-
-    def _page(self, path: str) -> tuple[str, str, bytes]:
-        plain = "text/plain; charset=utf-8"
-        match path:
-            case "/healthz":
-                return "200 OK", plain, b"alive\n"
-            case "/readyz":
-                missing = self._not_listening()
-                if not missing:
-                    return "200 OK", plain, b"ready\n"
-                text = "".join(f"shard {shard}: {why}\n" for shard, why in missing.items())
-                return "503 Service Unavailable", plain, text.encode()
-            case "/metrics":
-                return "200 OK", CONTENT_TYPE_LATEST, self._metrics()
-            case _:
-                return "404 Not Found", plain, b"there are /metrics, /healthz and /readyz\n"
+    def _why_not(self) -> list[str]:
+        lines = [f"shard {shard}: {why}" for shard, why in self._not_listening().items()]
+        return [*lines, *["the parent answers 421"] * self._turns_away()]
 
     def _ask(self, question: Question[AnswerT]) -> Mapping[int, AnswerT | ErrorAnswer | None]:
         asked = asyncio.run_coroutine_threadsafe(self._workers.ask_each(question), self._loop)
@@ -110,12 +75,20 @@ class HttpServer:
         except FutureTimeout:
             return {worker.shard: None for worker in self._workers.all}
 
+    def _turns_away(self) -> bool:
+        """Say whether senders hear 421; asked after the workers, so that it is as new as they."""
+        asked = asyncio.run_coroutine_threadsafe(self._service_unavailable.look(), self._loop)
+        try:
+            return asked.result(ANSWER_S)
+        except FutureTimeout:
+            return True
+
     def _not_listening(self) -> dict[int, str]:
         retiring = {worker.shard for worker in self._workers.all if worker.retiring}
         return {
             shard: why
             for shard, status in self._ask(StatusQuestion()).items()
-            if shard not in retiring and (why := _why_not(status)) is not None
+            if shard not in retiring and (why := _why_worker_not(status)) is not None
         }
 
     def _metrics(self) -> bytes:
@@ -125,12 +98,19 @@ class HttpServer:
             for shard, answer in self._ask(MetricsQuestion()).items()
             if isinstance(answer, MetricsAnswer)
         }
-        starts = {worker.shard: worker.starts for worker in self._workers.all}
-        registry.register(ShardMetrics(texts, starts))
+        workers = self._workers.all
+        registry.register(
+            ShardMetrics(
+                texts,
+                starts={worker.shard: worker.starts for worker in workers},
+                failures={worker.shard: worker.failures for worker in workers},
+                own=self._loop_lag.collect(),
+            )
+        )
         return generate_latest(registry)
 
 
-def _why_not(status: StatusAnswer | ErrorAnswer | None) -> str | None:
+def _why_worker_not(status: StatusAnswer | ErrorAnswer | None) -> str | None:
     """Return why a worker takes no mail, None when it does."""
     if status is None:
         return "not running"
@@ -142,23 +122,53 @@ def _why_not(status: StatusAnswer | ErrorAnswer | None) -> str | None:
 
 
 class ShardMetrics(Collector):
-    """The workers' metrics, each sample with its shard as a label."""
+    """The workers' metrics, each sample with its shard as a label, and the parent's own."""
 
-    def __init__(self, texts: dict[int, str], starts: dict[int, int]) -> None:
+    def __init__(
+        self,
+        texts: Mapping[int, str],
+        *,
+        starts: Mapping[int, int],
+        failures: Mapping[int, int],
+        own: Iterable[Metric] = (),
+    ) -> None:
         self._texts = texts
         self._starts = starts
+        self._failures = failures
+        self._own = own
 
     def collect(self) -> Iterable[Metric]:
         families: dict[str, Metric] = {}
         for shard, text in self._texts.items():
-            for family in text_string_to_metric_families(text):
-                merged = families.setdefault(
-                    family.name, Metric(family.name, family.documentation, family.type)
-                )
-                for sample in family.samples:
-                    labels = {**sample.labels, "shard": str(shard)}
-                    merged.add_sample(sample.name, labels, sample.value)
-        started = Metric("borderscout_worker_starts", "Starts of the worker's process", "counter")
-        for shard, count in self._starts.items():
-            started.add_sample("borderscout_worker_starts_total", {"shard": str(shard)}, count)
-        return [*families.values(), started]
+            _merge(families, text_string_to_metric_families(text), shard=str(shard))
+        _merge(families, self._own, shard=PARENT)
+        return [
+            *families.values(),
+            _counter(
+                "borderscout_worker_starts",
+                "Starts of the worker's process, also by a reload",
+                self._starts,
+            ),
+            _counter(
+                "borderscout_worker_failures",
+                "Ends of the worker's process that nobody asked for, and starts that failed",
+                self._failures,
+            ),
+        ]
+
+
+def _counter(name: str, what: str, counts: Mapping[int, int]) -> Metric:
+    """Return a counter of the parent's for each shard."""
+    made = Metric(name, what, "counter")
+    for shard, count in counts.items():
+        made.add_sample(f"{name}_total", {"shard": str(shard)}, count)
+    return made
+
+
+def _merge(into: dict[str, Metric], found: Iterable[Metric], *, shard: str) -> None:
+    for family in found:
+        merged = into.setdefault(
+            family.name, Metric(family.name, family.documentation, family.type)
+        )
+        for sample in family.samples:
+            merged.add_sample(sample.name, {**sample.labels, "shard": shard}, sample.value)

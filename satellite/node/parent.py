@@ -95,6 +95,7 @@ class Worker:
         self.shard = shard
         self.retiring = retiring
         self.starts = 0
+        self.failures = 0  # ends that nobody asked for, and starts that the system refused
         self._settings = settings
         self._running_with: SatelliteSettings | None = None  # None while no process runs
         self._is_handing_over = False
@@ -118,6 +119,7 @@ class Worker:
             if self._is_handing_over:
                 self._is_handing_over = False
                 continue
+            self.failures += 1
             log.warning("worker.ended", shard=self.shard, status=status)
             if self._clock.monotonic_s() - began_s > STEADY_S:
                 pause_s = FIRST_PAUSE_S

@@ -48,20 +48,29 @@ class ServiceUnavailable:
         self._sockets = sockets
         self._clock = clock
         self._is_answering = False
+        self._listened_s = clock.monotonic_s()
 
     async def run(self) -> None:
         """Look every second whether somebody listens, for ever."""
-        listened_s = self._clock.monotonic_s()
+        self._listened_s = self._clock.monotonic_s()
         try:
             while True:
                 await self._clock.sleep(LOOK_EVERY_S)
-                is_listening = await self._somebody_listens()
-                now_s = self._clock.monotonic_s()
-                if is_listening:
-                    listened_s = now_s
-                self._answer(now_s - listened_s >= WITHOUT_WORKER_S_MAX)
+                await self.look()
         finally:
             self._answer(False)
+
+    async def look(self) -> bool:
+        """Begin or end to turn senders away, as the workers are now; return whether we do.
+
+        Who says that the node is ready asks here: there are no two truths of it.
+        """
+        is_listening = await self._somebody_listens()
+        now_s = self._clock.monotonic_s()
+        if is_listening:
+            self._listened_s = now_s
+        self._answer(now_s - self._listened_s >= WITHOUT_WORKER_S_MAX)
+        return self._is_answering
 
     async def _somebody_listens(self) -> bool:
         answers = (await self._workers.ask_each(ListeningQuestion())).values()

@@ -1,0 +1,1 @@
+"""Mail of another mail server, which passes through us to be scanned: SMTP, LMTP and milter."""
