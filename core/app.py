@@ -19,7 +19,8 @@ import structlog
 import uvicorn
 
 from common.clock import Clock, SystemClock
-from common.errors import EnvironmentFailure, SettingsError
+from common.errors import EnvironmentFailure, LocalError, SettingsError
+from common.preferences import DocumentRefused
 from common.settings.core import CoreSettings
 from common.settings.values import split_endpoint
 from common.tasks import keep_running
@@ -28,10 +29,11 @@ from core.custody.arrivals import Arrivals
 from core.custody.bodies import BodyFolder
 from core.custody.custody import Custody
 from core.custody.release import Releases
+from core.definitions.definitions import Definitions
 from core.link.service import LinkService
 from core.people.tokens import Token
 from core.preferences.ledger import read_documents
-from core.settings import load_settings
+from core.settings import load_settings, our_hosts, read_settings
 from core.store.database import Database
 from core.web.application import application_of
 from core.web.request.services import Services
@@ -75,7 +77,7 @@ def serve(config: Path) -> None:
         SettingsError: the settings are wrong; every complaint is in it.
         EnvironmentFailure: a port or the store cannot be had.
     """
-    settings = load_settings(config)
+    settings = read_settings(config)
     configure_logging(process="core", core=settings.name)
     if os.geteuid() == 0:
         log.warning("core.root", hint="nothing here needs root")
@@ -89,6 +91,7 @@ async def _serve(settings: CoreSettings, config: Path) -> None:
         services, link = await _open(settings, clock, stack)
         await link.start()
         stack.push_async_callback(link.stop, grace_s=1.0)
+        await services.definitions.start(stack)
         server = _Server(services, lambda: _hung_up(services, config))
         sweeping = asyncio.create_task(
             keep_running(lambda: _sweep(services), name="sweep", clock=clock)
@@ -103,7 +106,12 @@ async def _open(
 ) -> tuple[Services, LinkService]:
     state = Path(settings.state)
     await asyncio.to_thread(state.mkdir, parents=True, exist_ok=True, mode=0o700)
-    database = await Database.open(settings.database or state / "core.db", clock=clock)
+    database = await Database.open(
+        settings.database or state / "core.db",
+        clock=clock,
+        ours=our_hosts(settings),
+        second_look_hours=settings.second_look_hours,
+    )
     stack.push_async_callback(database.close)
     if database.preferences.position.revision == 0:
         await _adopt_first(database, Path(settings.first_revision))
@@ -119,6 +127,8 @@ async def _open(
         releases=releases,
         clock=clock,
     )
+    definitions = Definitions(settings, audit=database.audit, link=link, clock=clock)
+    await definitions.open()
     services = Services(
         settings=settings,
         clock=clock,
@@ -126,6 +136,7 @@ async def _open(
         custody=Custody(database=database, bodies=bodies, clock=clock),
         releases=releases,
         link=link,
+        definitions=definitions,
         token=Token.load_or_make(Path(settings.token_file)),
         version=version("border-scout"),
     )
@@ -161,7 +172,10 @@ async def _adopt_first(database: Database, file: Path) -> None:
     except FileNotFoundError:
         log.warning("core.no_first_revision", file=str(file))
         return
-    documents = read_documents(content)
+    try:
+        documents = read_documents(content)
+    except DocumentRefused as error:
+        raise LocalError(f"{file}: {error.what}", hint=error.hint) from None
     await database.preferences.adopt_first(documents)
     log.info("core.first_revision", documents=len(documents))
 
@@ -200,4 +214,5 @@ async def _sweep(services: Services) -> None:
     while True:
         swept = await services.custody.sweep()
         log.info("core.swept", partials=swept.partials, bodies=swept.bodies)
+        await services.database.late.forget()
         await services.clock.sleep(SWEEP_S)

@@ -1,14 +1,17 @@
 """What does the core's settings file say, and where are the files that it names?
 
-Touches the file that it reads.
+Touches the file that it reads; when asked to, the certificates that it names.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from common.errors import SettingsError
+from common.preferences.loops import OurHosts
 from common.settings.core import CoreSettings, TlsSettings
-from common.settings.reading import load
+from common.settings.named_files import NamedFile, authorities_complaints, pair_complaints
+from common.settings.reading import Source, load, validated
 
 
 def load_settings(path: Path) -> CoreSettings:
@@ -17,9 +20,38 @@ def load_settings(path: Path) -> CoreSettings:
     Raises:
         SettingsError: with every complaint.
     """
-    settings = load(path, CoreSettings)
-    folder = path.resolve().parent
-    tls = settings.tls
+    return _placed(load(path, CoreSettings), path.resolve().parent)
+
+
+def read_settings(path: Path) -> CoreSettings:
+    """Return the settings that a core may begin to work with, its certificate looked at, too.
+
+    Raises:
+        SettingsError: with every complaint.
+    """
+    source = Source.read(path)
+    settings = _placed(validated(source, CoreSettings), path.resolve().parent)
+    certificate, key, authority = (
+        NamedFile(getattr(settings.tls, name), ("tls", name))
+        for name in ("certificate", "key", "authority")
+    )
+    complaints = [
+        *pair_complaints(source, certificate, key),
+        *authorities_complaints(source, authority),
+    ]
+    if complaints:
+        raise SettingsError(complaints)
+    return settings
+
+
+def _placed(settings: CoreSettings, folder: Path) -> CoreSettings:
+    """Return the settings with the files that they name in the folder that they are taken from."""
+    tls, definitions = settings.tls, settings.definitions
+    named = {
+        name: str(folder / said)
+        for name in ("mirror", "samples")
+        if (said := getattr(definitions, name))
+    }
     return settings.model_copy(
         update={
             "state": str(folder / settings.state),
@@ -30,5 +62,12 @@ def load_settings(path: Path) -> CoreSettings:
                 key=str(folder / tls.key),
                 authority=str(folder / tls.authority),
             ),
+            "definitions": definitions.model_copy(update=named),
         }
     )
+
+
+def our_hosts(settings: CoreSettings) -> OurHosts:
+    """Return where the nodes of the settings take mail."""
+    addresses = {address: node.name for node in settings.nodes for address in node.addresses}
+    return OurHosts(settings.mail_domain, addresses)

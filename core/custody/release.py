@@ -10,7 +10,7 @@ Source: promises P8, P9; docs/sync.md, *Releases*.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 
 from common.clock import Clock, new_id
@@ -47,20 +47,28 @@ class Releases:
         """Give an event that is set after each new release."""
         return self._subscribers.subscribe()
 
-    async def request(self, message_id: str, *, who: str, again: bool = False) -> Release:
+    async def request(
+        self, message_id: str, *, who: str, again: bool = False, recipients: Sequence[str] = ()
+    ) -> Release:
         """Ask that a message be delivered, and return its release.
 
-        To ask twice gives the same release. With ``again`` a new one is made once the last was
+        To ask twice gives the same release; whoever has one already gets none by another. With
+        ``again`` a new one is made once the last was
         claimed: the message may then be delivered twice.
 
         Raises:
             UnknownCase: there is no such message.
             CaseNotHeld: its body is not here yet, or not any more.
+            NoSuchRecipient: it is not kept for one of ``recipients``; none of them: for all.
         """
         if not is_ulid(message_id):
             raise UnknownCase(message_id)
         release, is_new = await self._releases.request(
-            message_id, release_id=new_id(self._clock), who=who, again=again
+            message_id,
+            release_id=new_id(self._clock),
+            who=who,
+            again=again,
+            recipients=recipients,
         )
         if is_new:
             self._subscribers.wake()
@@ -84,9 +92,10 @@ class Releases:
         """
         check_identity(identity)
         claimed = await self._releases.claim(identity, release_id)
-        if claimed.case is None:
+        if claimed.case is None or claimed.release is None:
             return Claim(granted=False, reason=claimed.reason)
-        return Claim.granted_for(claimed.case.told)
+        case = claimed.case.told
+        return Claim.granted_for(case, claimed.release.delivers_to(case.recipients))
 
     async def read(
         self, identity: ShardIdentity, release_id: str, offset: int, length: int

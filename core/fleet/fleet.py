@@ -8,7 +8,7 @@ monotonic clock; the satellites' own clocks only show their skew (G13).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -162,6 +162,13 @@ class Fleet:
         if shard is None or shard.incarnation != identity.incarnation:
             return None
         return shard.standing
+
+    def holds_of(self, node: str) -> Mapping[str, HoldReport]:
+        """Return what the shards of a node held when they were last heard, by destination."""
+        reports = [s.report for place, s in self._shards.items() if place[0] == node and s.report]
+        return {
+            hold.destination: hold for hold in merged_holds(h for r in reports for h in r.holds)
+        }
 
     def connected(self) -> list[Place]:
         """Return the shards whose control stream is open."""

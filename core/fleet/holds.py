@@ -49,12 +49,12 @@ def left_to_operators(spool: Mapping[str, int]) -> tuple[str, ...]:
     if damaged:
         found.append(
             f"mail for {_recipients(damaged)} is damaged: its body cannot be read;"
-            " look on the node with: borderscout spool list --state damaged"
+            " look on the node with: borderscout spool list --config FILE --state damaged"
         )
     if frozen:
         found.append(
             f"mail for {_recipients(frozen)} is frozen by an operator;"
-            " look on the node with: borderscout spool list --state frozen"
+            " look on the node with: borderscout spool list --config FILE --state frozen"
         )
     return tuple(found)
 

@@ -66,6 +66,7 @@ class ControlStreams:
         self._on_connected = on_connected
         self._hints = Hints()
         self._queues: dict[tuple[str, int], CommandQueue] = {}
+        self._visits: dict[tuple[str, int], int] = {}  # how often each shard has come
 
     def tell(self, node: str, shard: int, command: Command) -> bool:
         """Give a command to a connected shard; False when it is not, or has too many unsent."""
@@ -78,6 +79,10 @@ class ControlStreams:
     def connected(self) -> list[tuple[str, int]]:
         """Return the shards that commands would reach."""
         return sorted(self._queues)
+
+    def visits(self) -> dict[tuple[str, int], int]:
+        """Return the shards that commands would reach, with a number that is new each time."""
+        return {place: self._visits[place] for place in self._queues}
 
     async def serve(
         self, messages: AsyncIterator[control_pb2.ControlRequest], context: Context
@@ -97,6 +102,7 @@ class ControlStreams:
         queue: CommandQueue = asyncio.Queue(COMMANDS_MAX)
         with self._streams.only("control", identity) as ended:
             self._queues[identity.place] = queue
+            self._visits[identity.place] = self._visits.get(identity.place, 0) + 1
             self._fleet.greeted(
                 identity,
                 shards=hello.shards,

@@ -33,6 +33,7 @@ from common.tasks import finish
 from core.fleet.fleet import Fleet
 from core.link.calls import Access, Context, Streams, first_message, until_first
 from core.link.ports import RecordSink
+from core.records.intake import first_told
 
 log = structlog.get_logger()
 
@@ -92,7 +93,11 @@ class RecordStreams:
         records = message.records
         if not records:
             return
-        arrived = Arrived(records[0].sequence, records[-1].sequence)
+        first = first_told(records[0])
+        if first < records[0].sequence:
+            gap = f"records from {first} to {records[0].sequence} are lost: its outbox was full"
+            self._fleet.noticed(identity, gap, now_s=self._clock.monotonic_s())
+        arrived = Arrived(first, records[-1].sequence)
         commands: deque[ReceiverCommand] = deque(receiver.handle(arrived))
         while commands:
             command = commands.popleft()

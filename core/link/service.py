@@ -21,7 +21,7 @@ from grpc_health.v1.health import aio as health
 from common import rpc
 from common.certificate import CertificateStatus
 from common.clock import Clock
-from common.link import Flush
+from common.link import Command, Flush
 from common.settings.core import CoreSettings
 from common.tasks import keep_running
 from core.feed.feed import Feed
@@ -173,6 +173,14 @@ class LinkService:
         self._streams.stop()  # open streams would use up the grace
         await self._server.stop(grace_s)
         self._server = None
+
+    def visits(self) -> dict[tuple[str, int], int]:
+        """Return the connected shards, by node and number, each with one that no visit had."""
+        return self._control.visits()
+
+    def tell(self, node: str, shard: int, command: Command) -> bool:
+        """Give a command to a connected shard; False when it is not, or has too many unsent."""
+        return self._control.tell(node, shard, command)
 
     def flush(self, destination: str = "", *, node: str | None = None) -> int:
         """Let shards try deferred and held mail now; return how many were told.

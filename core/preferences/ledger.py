@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from common.errors import LocalError
-from common.preferences.bodies import Body, RuleBody
+from common.preferences.bodies import Body, HoldBody, RouteBody, RuleBody
+from common.preferences.deliver_to import parse_deliver_to
 from common.preferences.documents import (
     CheckedDocument,
     Document,
@@ -27,6 +28,7 @@ from common.preferences.documents import (
     new_tombstone,
     split_list_key,
 )
+from common.preferences.loops import NO_HOSTS, LoopComplaint, OurHosts
 from common.preferences.resolve import Preferences
 
 CHANGE_SET_MAX = 500_000  # documents; an inventory of a hundred thousand domains is a third of it
@@ -55,6 +57,13 @@ class UnknownRevision(LocalError):
         )
         self.revision = revision
         self.current = current
+
+
+class LeadsBack(LocalError):
+    """A route or an order would bring mail back to us."""
+
+    def __init__(self, domain: str, complaint: LoopComplaint) -> None:
+        super().__init__(f"{domain}: {complaint.what}", hint=complaint.remedy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +105,11 @@ class PlannedRevision:
 
 
 def plan(
-    current: Preferences, documents: Sequence[Document], *, base: int | None = None
+    current: Preferences,
+    documents: Sequence[Document],
+    *,
+    base: int | None = None,
+    ours: OurHosts = NO_HOSTS,
 ) -> PlannedRevision:
     """Return what a change set does to the preferences.
 
@@ -104,10 +117,12 @@ def plan(
         current: the preferences in force.
         documents: what shall be set, and tombstones of what shall go.
         base: the revision that the caller looked at; None when it does not matter.
+        ours: where no mail may be sent to. What is in force already is not held against it.
 
     Raises:
         DocumentRefused: one of the documents is wrong or named twice; nothing is published.
         RevisionConflict: the preferences have moved on from ``base``.
+        LeadsBack: mail for a domain would come back to us.
     """
     if base is not None and base != current.position.revision:
         raise RevisionConflict(base=base, current=current.position.revision)
@@ -125,11 +140,28 @@ def plan(
         for (kind, key), document in sorted(wanted.items(), key=lambda item: _place(*item[0]))
         if (change := _change(current.document(kind, key), kind, document)) is not None
     ]
+    for _, document in changing:
+        _refuse_loop(document, ours)
     revision = current.position.revision + 1
     return PlannedRevision(
         tuple(change for change, _ in changing),
         tuple(replace(document, revision=revision) for _, document in changing),
     )
+
+
+def _refuse_loop(document: CheckedDocument, ours: OurHosts) -> None:
+    """Refuse a document that sends a domain's mail to one of our own hosts.
+
+    Raises:
+        LeadsBack: it does.
+    """
+    body = document.parsed
+    if not isinstance(body, RouteBody | HoldBody):
+        return
+    for entry in body.deliver_to:
+        complaint = ours.complaint(document.key, parse_deliver_to(entry))
+        if complaint is not None:
+            raise LeadsBack(document.key, complaint)
 
 
 def _place(kind: Kind, key: str) -> tuple[int, str]:

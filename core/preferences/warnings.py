@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from common.address import domain_of
+from common.errors import LocalError
 from common.preferences import POLICY_KEYS, Document, Kind, Preferences, Scope, ScopeLevel
 from common.preferences.bodies import PolicyBody, RouteBody
 from common.preferences.documents import canonical_key
@@ -36,6 +37,21 @@ def warnings(current: Preferences, documents: Iterable[Document]) -> list[str]:
             if what:
                 found.append(f"{scope}: {what}")
     return found
+
+
+class NobodyHas(LocalError):
+    """A change was asked for in the name of a scope that nobody has, and not said to be meant."""
+
+
+def refuse_unknown(current: Preferences, scope: Scope) -> None:
+    """Refuse a change for a scope that nobody has.
+
+    Raises:
+        NobodyHas: with the reason.
+    """
+    what = _Known(current).complaint(scope)
+    if what:
+        raise NobodyHas(f"{scope}: {what}", hint="if it is meant, say so: --force")
 
 
 def _without_effect(current: Preferences, scope: Scope) -> str:

@@ -8,7 +8,7 @@ Source: promise P8; docs/sync.md, *Releases*.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -41,6 +41,7 @@ class Release:
         claimed_us: when it was claimed; 0: not.
         done_us: when the record of its arrival was taken in; 0: not.
         released_as: the new message that delivers it; empty before.
+        recipients: to whom, as they came; none: to all.
     """
 
     id: str
@@ -56,6 +57,11 @@ class Release:
     claimed_us: int
     done_us: int
     released_as: str
+    recipients: tuple[str, ...] = ()
+
+    def delivers_to(self, everybody: Sequence[str]) -> tuple[str, ...]:
+        """Return to whom of a message's recipients it delivers."""
+        return tuple([one for one in everybody if not self.recipients or one in self.recipients])
 
     @property
     def place(self) -> Place | None:

@@ -8,7 +8,7 @@ Source: promise P8; docs/design/link-guarantees.md, U2.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -48,7 +48,7 @@ _S = CaseState
 TABLE: Mapping[CaseState, StateRule] = {
     _S.ARRIVING: StateRule(frozenset({_S.ARRIVING, _S.HELD}), keeps_body=False),
     _S.HELD: StateRule(frozenset({_S.RELEASING, _S.DELETED}), keeps_body=True),
-    _S.RELEASING: StateRule(frozenset({_S.RELEASED, _S.RELEASING}), keeps_body=True),
+    _S.RELEASING: StateRule(frozenset({_S.RELEASED, _S.RELEASING, _S.HELD}), keeps_body=True),
     _S.RELEASED: StateRule(frozenset({_S.RELEASING, _S.DELETED}), keeps_body=True),
     _S.DELETED: StateRule(frozenset(), keeps_body=False),
 }
@@ -70,6 +70,16 @@ class CaseNotHeld(LocalError):
         super().__init__(f"{message_id} is {state} and cannot be {wish}", hint=_HINTS[state])
         self.message_id = message_id
         self.state = state
+
+
+class NoSuchRecipient(LocalError):
+    """A quarantined message is not kept for whom it was to be released to."""
+
+    def __init__(self, message_id: str, address: str, *, recipients: Sequence[str]) -> None:
+        super().__init__(
+            f"{message_id} is not kept for {address[:80]}",
+            hint=f"it is kept for {', '.join(recipients[:10])}",
+        )
 
 
 _HINTS: Mapping[CaseState, str] = {

@@ -26,11 +26,13 @@ from common.records import (
     AttemptedRecord,
     BounceMadeRecord,
     BounceWithheldRecord,
+    CondemnedRecord,
     DamagedRecord,
     DeferredRecord,
     EndedRecipient,
     EndedRecord,
     Event,
+    FieldsUnreadable,
     FrozenRecord,
     GapRecord,
     HeldRecord,
@@ -43,6 +45,7 @@ from common.records import (
     PossiblyDeliveredRecord,
     PreferencesAppliedRecord,
     PreferencesRefusedRecord,
+    RefusedRecord,
     RejectedRecord,
     ReleasedRecord,
     ResumedRecord,
@@ -50,7 +53,9 @@ from common.records import (
     SpoolDamagedRecord,
     StartedRecord,
     StoppedRecord,
+    TlsResultsRecord,
     WaitingRecord,
+    read,
 )
 from common.records.bounds import TIME_US_MAX, whole_number
 from common.states import OUTCOMES, State
@@ -124,13 +129,32 @@ def unseen(
         SequenceGap: one is missing; none may be taken.
     """
     fresh: list[LogRecord] = []
+    expected = last_sequence + 1
     for record in records:
-        expected = last_sequence + len(fresh) + 1
-        if record.sequence == expected:
-            fresh.append(record)
-        elif record.sequence > expected:
+        if record.sequence < expected:
+            continue
+        if record.sequence > expected and first_told(record) > expected:
             raise SequenceGap(identity, expected=expected, found=record.sequence)
+        fresh.append(record)
+        expected = record.sequence + 1
     return fresh
+
+
+def first_told(record: LogRecord) -> int:
+    """Return from which sequence on a record tells what became of its shard's records.
+
+    That is its own, but for a gap record: it may stand in the place of all that its shard had to
+    let go, and has the sequence of the last of them.
+    """
+    if record.event != Event.GAP:
+        return record.sequence
+    try:
+        told = read(record.event, record.fields)
+    except FieldsUnreadable:
+        return record.sequence
+    if isinstance(told, GapRecord) and 0 < told.first < told.last == record.sequence:
+        return told.first
+    return record.sequence
 
 
 def flaw_of(record: LogRecord) -> str:
@@ -212,6 +236,7 @@ class _Fold:
             case (
                 BounceMadeRecord()
                 | BounceWithheldRecord()
+                | CondemnedRecord()  # moves no copy; see core.store.late_rows
                 | SpoolDamagedRecord()
                 | StartedRecord()
                 | StoppedRecord()
@@ -219,7 +244,9 @@ class _Fold:
                 | PreferencesRefusedRecord()
                 | NotAcceptingRecord()
                 | AcceptingRecord()
+                | TlsResultsRecord()
                 | GapRecord()
+                | RefusedRecord()
             ):
                 pass  # an event to read, which moves no copy
             case OtherRecord():
@@ -259,9 +286,14 @@ class _Fold:
                 copy.state = SCANNED
 
     def _waiting(self, record: WaitingRecord) -> None:
-        self._take_threats(record.verdicts)
-        for copy in self._message.copies.values():
-            if copy.state in _BEFORE_A_VERDICT:
+        message = self._message
+        if record.verdicts:
+            self._take_threats(record.verdicts)
+        message.subject = record.subject or message.subject
+        message.message_id_header = record.message_id_header or message.message_id_header
+        named = set(record.recipients)
+        for copy in message.copies.values():
+            if copy.state in _BEFORE_A_VERDICT and (not named or copy.address in named):
                 copy.state = State.WAITING
                 copy.reason = record.reason
                 copy.next_us = record.next_us

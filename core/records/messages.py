@@ -51,3 +51,8 @@ class Message:
     quarantine_reason: str = ""
     copies: dict[str, RecipientCopy] = field(default_factory=dict)  # by address
     threats: set[tuple[str, str]] | None = None  # engine, name; None: as they are stored
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether it has been said of some recipient what is done."""
+        return any(copy.disposition for copy in self.copies.values())

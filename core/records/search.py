@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from common.address import AddressError, parse_address, parse_domain
+from common.address import AddressError, canonical_ip, parse_address, parse_domain
 from common.ids import is_ulid
 from common.records import Event, FieldsUnreadable, parse_object, verdicts_as_told
 from common.records.bounds import LINE_LENGTH_MAX, storable
@@ -28,6 +28,7 @@ class What(StrEnum):
     MESSAGE_ID = "message_id"  # the header's
     ADDRESS = "address"
     DOMAIN = "domain"
+    CLIENT = "client"  # its IP address
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,15 @@ def parse_query(text: str) -> Query | None:
         return Query(What.MESSAGE, text.upper())
     if text.startswith("<") and text.endswith(">"):
         return Query(What.MESSAGE_ID, storable(text, length_max=LINE_LENGTH_MAX))
+    return _named(text)
+
+
+def _named(text: str) -> Query | None:
+    """Return the client, address or domain that a text is."""
+    try:
+        return Query(What.CLIENT, canonical_ip(text))
+    except ValueError:
+        pass  # no client's
     try:
         if "@" in text:
             return Query(What.ADDRESS, parse_address(text).folded)
@@ -80,6 +90,7 @@ def message_json(message: Message, told: Iterable[FoundRecord]) -> dict[str, Any
         told: its records, in their order.
     """
     told = list(told)
+    look = _last_look(told)
     return {
         "id": message.id,
         "message_id": message.message_id_header,
@@ -97,7 +108,8 @@ def message_json(message: Message, told: Iterable[FoundRecord]) -> dict[str, Any
         "revision": message.revision,
         "score": message.score,
         "recipients": [_copy_json(copy) for copy in message.copies.values()],
-        "verdicts": _verdicts(told),
+        "scanned": iso_time(look.time_us) if look is not None else "",
+        "verdicts": verdicts_as_told(look.fields) if look is not None else [],
         "events": [event_json(one) for one in told],
     }
 
@@ -131,9 +143,12 @@ def _copy_json(copy: RecipientCopy) -> dict[str, Any]:
     return shown
 
 
-def _verdicts(told: Sequence[FoundRecord]) -> list[dict[str, Any]]:
-    """Return what each engine and filter said when the message was last looked at."""
+def _last_look(told: Sequence[FoundRecord]) -> FoundRecord | None:
+    """Return the last record in which engines and filters say something of the message.
+
+    Somebody who is put off, or let go on by an operator, waits for a look that is yet to come.
+    """
     for one in reversed(told):
-        if one.event in _LOOKS and not one.flaw:
-            return verdicts_as_told(one.fields)
-    return []
+        if one.event in _LOOKS and not one.flaw and verdicts_as_told(one.fields):
+            return one
+    return None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Insert, Table, Update, and_, bindparam, insert, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
 
@@ -18,10 +19,11 @@ class Bulk:
     """One statement for many rows of one shape.
 
     Args:
-        statement: with one parameter for each value of a row, in their order.
+        statement: with one parameter for each value of a row, in their order; or what returns it
+            for a kind of database.
     """
 
-    def __init__(self, statement: Insert | Update) -> None:
+    def __init__(self, statement: Insert | Update | Callable[[str], Insert]) -> None:
         self._statement = statement
         self._sql: dict[str, str] = {}  # by the kind of database
 
@@ -39,7 +41,10 @@ class Bulk:
         # Both drivers take parameters by position; what they write in their place differs.
         style = "qmark" if dialect.paramstyle == "qmark" else "format"
         kind: Callable[..., Dialect] = type(dialect)
-        return str(self._statement.compile(dialect=kind(paramstyle=style)))
+        statement = self._statement
+        if not isinstance(statement, Insert | Update):
+            statement = statement(dialect.name)
+        return str(statement.compile(dialect=kind(paramstyle=style)))
 
 
 def inserting(table: Table) -> Bulk:
@@ -54,3 +59,25 @@ def updating(table: Table, columns: Sequence[str], *, key: Sequence[str]) -> Bul
         .where(and_(*(table.c[name] == bindparam(f"of_{name}") for name in key)))
         .ordered_values(*((table.c[name], bindparam(f"new_{name}")) for name in columns))
     )
+
+
+def adding(table: Table, counter: str) -> Bulk:
+    """Return what adds to a counter: a row is its key and what is added; one that is new begins.
+
+    Rows go in sorted by their key, so that two who write never wait for each other in a circle.
+    """
+
+    def statement(database: str) -> Insert:
+        values: dict[str, Any] = {c.name: bindparam(c.name) for c in table.c}
+        key, column = list(table.primary_key), table.c[counter]
+        if database == "postgresql":
+            new = postgresql.insert(table).values(values)
+            return new.on_conflict_do_update(
+                index_elements=key, set_={counter: column + new.excluded[counter]}
+            )
+        row = sqlite.insert(table).values(values)
+        return row.on_conflict_do_update(
+            index_elements=key, set_={counter: column + row.excluded[counter]}
+        )
+
+    return Bulk(statement)

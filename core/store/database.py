@@ -18,6 +18,8 @@ from sqlalchemy import URL, Connection, insert, select
 
 from common.clock import Clock
 from common.preferences import Epoch, Preferences
+from common.preferences.loops import NO_HOSTS, OurHosts
+from common.settings.core import SECOND_LOOK_HOURS
 from core.store import tables
 from core.store.audit import AuditStore
 from core.store.cases import CaseStore
@@ -29,6 +31,7 @@ from core.store.dialect import (
 )
 from core.store.errors import StoreFailure
 from core.store.fleet import FleetStore
+from core.store.late import LateStore
 from core.store.preferences import PreferenceStore, load
 from core.store.records import RecordStore
 from core.store.releases import ReleaseStore
@@ -46,25 +49,39 @@ class Database:
         reader: StoreReader,
         clock: Clock,
         preferences: Preferences,
+        ours: OurHosts,
         lock: int | None,
+        second_look_hours: float,
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._lock = lock
-        self.preferences = PreferenceStore(writer, reader, clock, preferences)
-        self.records = RecordStore(writer, reader, clock, self.preferences)
+        self.preferences = PreferenceStore(writer, reader, clock, preferences, ours)
+        self.records = RecordStore(
+            writer, reader, clock, self.preferences, second_look_hours=second_look_hours
+        )
+        self.late = LateStore(writer, reader, clock, hours=second_look_hours)
         self.fleet = FleetStore(writer, reader, clock)
         self.cases = CaseStore(writer, reader, clock, self.preferences)
         self.releases = ReleaseStore(writer, reader, clock)
         self.audit = AuditStore(writer, reader, clock)
 
     @classmethod
-    async def open(cls, target: str | Path, *, clock: Clock) -> Self:
+    async def open(
+        cls,
+        target: str | Path,
+        *,
+        clock: Clock,
+        ours: OurHosts = NO_HOSTS,
+        second_look_hours: float = SECOND_LOOK_HOURS,
+    ) -> Self:
         """Return the store, made or brought up to this version.
 
         Args:
             target: the path of a SQLite file, or a URL of SQLite or PostgreSQL.
             clock: the time of everything that is written.
+            ours: where no route may lead.
+            second_look_hours: for so long the contents of delivered mail are compared.
 
         Raises:
             StoreFailure: it cannot be opened, another core has it, or a newer version made it.
@@ -73,13 +90,17 @@ class Database:
         file = sqlite_file(url)
         lock = await asyncio.to_thread(_take_lock, file) if file else None
         try:
-            return await cls._open(url, clock=clock, lock=lock)
+            return await cls._open(
+                url, clock=clock, ours=ours, lock=lock, second_look_hours=second_look_hours
+            )
         except BaseException:  # cancelled too: what was begun is undone
             _give_up_lock(lock)
             raise
 
     @classmethod
-    async def _open(cls, url: URL, *, clock: Clock, lock: int | None) -> Self:
+    async def _open(
+        cls, url: URL, *, clock: Clock, ours: OurHosts, lock: int | None, second_look_hours: float
+    ) -> Self:
         writer = StoreWriter(writing_engine(url))
         try:
             preferences = await writer.run(lambda c: _prepare(c, now_us=clock.now_us()))
@@ -91,7 +112,9 @@ class Database:
             reader=StoreReader(reading_engine(url)),
             clock=clock,
             preferences=preferences,
+            ours=ours,
             lock=lock,
+            second_look_hours=second_look_hours,
         )
 
     @property

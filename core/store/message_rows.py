@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, delete, select
 
 from core.records.messages import Message, RecipientCopy
 from core.store import tables
 from core.store.bulk import inserting, updating
+
+KeyT = TypeVar("KeyT")
 
 IDS_IN_A_QUERY = 500  # SQLite takes 32 766 variables, older ones 999
 
@@ -86,8 +88,8 @@ def rows_of(message: Message) -> Rows:
     )
 
 
-def in_parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Return ids in parts that one query can hold."""
+def in_parts(ids: Sequence[KeyT]) -> Iterator[Sequence[KeyT]]:
+    """Return ids, or other keys, in parts that one query can hold."""
     for start in range(0, len(ids), IDS_IN_A_QUERY):
         yield ids[start : start + IDS_IN_A_QUERY]
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from common.clock import Clock
 from common.preferences import Document, Epoch, Kind, Position, Preferences
+from common.preferences.loops import OurHosts
 from common.records.bounds import NAME_LENGTH_MAX, storable
 from common.tasks import finish
 from core.preferences.ledger import (
@@ -26,6 +27,7 @@ from core.preferences.ledger import (
     plan,
     restored,
 )
+from core.preferences.yara_rules import refuse_unusable_rules
 from core.store import history, tables
 from core.store.audit import write_entry
 from core.store.subscribers import Subscribers
@@ -38,12 +40,18 @@ class PreferenceStore:
     """The documents, their history, and what is in force."""
 
     def __init__(
-        self, writer: StoreWriter, reader: StoreReader, clock: Clock, current: Preferences
+        self,
+        writer: StoreWriter,
+        reader: StoreReader,
+        clock: Clock,
+        current: Preferences,
+        ours: OurHosts,
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._clock = clock
         self._current = current
+        self._ours = ours
         self._subscribers = Subscribers()
 
     @property
@@ -76,6 +84,7 @@ class PreferenceStore:
         Raises:
             DocumentRefused: a document is wrong; nothing was published.
             RevisionConflict: somebody else published since ``base``.
+            LeadsBack: a route or an order leads to one of our own hosts.
         """
         made = await self._publish(
             lambda _connection, _current: documents,
@@ -227,11 +236,12 @@ class PreferenceStore:
 
         def work(connection: Connection) -> Preferences:
             current = _in_force(connection, self._current)
-            planned = plan(current, proposed(connection, current), base=base)
+            planned = plan(current, proposed(connection, current), base=base, ours=self._ours)
             if not planned.changes:
                 return current
             position = next_position(current.position, current.position.epoch)
             made = current.applied(planned.documents, position=position)
+            refuse_unusable_rules(made, planned.documents)
             _write(connection, made, planned.changes, now_us=now_us, who=who, comment=comment)
             write_entry(
                 connection,

@@ -19,14 +19,30 @@ from common.records import (
     AnyRecord,
     FieldsUnreadable,
     LogRecord,
+    RefusedRecord,
     ReleasedRecord,
+    ScannedRecord,
+    WaitingRecord,
     read,
 )
 from common.records.bounds import LABEL_LENGTH_MAX, storable
 from core.records import intake
+from core.records.look_report import LookGroup
+from core.records.looks import LookCounts, day_of
 from core.records.messages import Message
+from core.records.refusals import RefusalReport
 from core.records.reports import EVER_US, Report, ReportGroup
-from core.store import counts, incarnations, message_rows, release_rows, searches, tables
+from core.store import (
+    counts,
+    incarnations,
+    late_rows,
+    look_rows,
+    message_rows,
+    refusal_rows,
+    release_rows,
+    searches,
+    tables,
+)
 from core.store.bulk import inserting
 from core.store.preferences import PreferenceStore
 from core.store.writer import StoreReader, StoreWriter
@@ -38,8 +54,15 @@ class RecordStore:
     """The records, what follows from them, and the questions about them."""
 
     def __init__(
-        self, writer: StoreWriter, reader: StoreReader, clock: Clock, preferences: PreferenceStore
+        self,
+        writer: StoreWriter,
+        reader: StoreReader,
+        clock: Clock,
+        preferences: PreferenceStore,
+        *,
+        second_look_hours: float,
     ) -> None:
+        self._second_look_hours = second_look_hours
         self._writer = writer
         self._reader = reader
         self._clock = clock
@@ -87,7 +110,14 @@ class RecordStore:
             fresh = intake.unseen(identity, records, last_sequence=last or 0)
             if not fresh:
                 return last or 0
-            _take(connection, identity, fresh, now_us=now_us, customer_of=customer_of)
+            _take(
+                connection,
+                identity,
+                fresh,
+                now_us=now_us,
+                customer_of=customer_of,
+                hours=self._second_look_hours,
+            )
             _advance(connection, identity, fresh[-1].sequence, is_new=last is None)
             return fresh[-1].sequence
 
@@ -97,11 +127,59 @@ class RecordStore:
         """Return what is known of messages, the newest first, in the shape of ``track --json``.
 
         Args:
-            query: our id, a Message-ID in ``<>``, an address or a domain; anything else finds
-                nothing.
+            query: our id, a Message-ID in ``<>``, an address, a domain or a client's IP address;
+                anything else finds nothing.
             limit: at most so many messages.
         """
         return await self._reader.run(lambda c: searches.track(c, query, limit=limit))
+
+    async def refusals(self, query: str, *, limit: int = 100) -> list[dict[str, Any]]:
+        """Return what was refused, the newest first.
+
+        Args:
+            query: an address or domain of a sender or recipient, or a client's IP address.
+            limit: at most so many records; a sum is one.
+        """
+        return await self._reader.run(lambda c: refusal_rows.found(c, query, limit=limit))
+
+    async def refusal_report(self, *, since_us: int = 0, until_us: int = EVER_US) -> dict[str, Any]:
+        """Return how much was refused in a time, by reason, and of whom most."""
+
+        def read(connection: Connection) -> RefusalReport:
+            return refusal_rows.report(connection, since_us=since_us, until_us=until_us)
+
+        return (await self._reader.run(read)).as_json()
+
+    async def look_report(
+        self,
+        by: LookGroup,
+        *,
+        sites: Mapping[str, str],
+        site: str | None = None,
+        since_us: int = 0,
+        until_us: int = EVER_US,
+        limit: int = 1_000,
+    ) -> dict[str, Any]:
+        """Return what engines found, how fast they were and how often they kept silent.
+
+        Args:
+            by, sites, limit: as for ``report``.
+            site: of this one alone; None: of all.
+            since_us, until_us: counted is each day, UTC, that has a part in this time.
+        """
+
+        def read(connection: Connection) -> dict[str, Any]:
+            return look_rows.look_report(
+                connection,
+                by,
+                sites=sites,
+                site=site,
+                since_us=since_us,
+                until_us=until_us,
+                limit=limit,
+            )
+
+        return await self._reader.run(read)
 
     async def node_events(
         self, *, node: str | None = None, limit: int = 100
@@ -178,6 +256,9 @@ class _Taking:
     messages: dict[str, Message]
     changed: dict[str, Message] = field(default_factory=dict)
     rows: list[tuple[Any, ...]] = field(default_factory=list)
+    refused: list[refusal_rows.Told] = field(default_factory=list)
+    looks: LookCounts = field(default_factory=LookCounts)
+    late: late_rows.ToldContents = field(default_factory=late_rows.ToldContents)
 
     def take(self, connection: Connection, record: LogRecord) -> None:
         """Fold one record into its message and keep it."""
@@ -191,16 +272,26 @@ class _Taking:
 
     def _fold(self, connection: Connection, told: LogRecord, record: AnyRecord) -> str:
         if not told.message_id:
+            if isinstance(record, RefusedRecord):
+                self.refused.append((told.sequence, intake.record_time_us(told), record))
             return ""
         message = self.messages.get(told.message_id)
         if message is None:
             message = intake.new_message(told, self.identity)
             self.messages[message.id] = message
+        counts_finds = isinstance(record, ScannedRecord) and not message.is_judged
         flaw = intake.apply(
             message, told, record, identity=self.identity, customer_of=self.customer_of
         )
         if (message.node, message.shard) == self.identity.place:
             self.changed[message.id] = message
+            if isinstance(record, ScannedRecord | WaitingRecord):
+                self.looks.add(
+                    record.verdicts,
+                    day=day_of(intake.record_time_us(told), now_us=self.now_us),
+                    counts_finds=counts_finds,
+                )
+            self.late.take(message.id, record)
             if isinstance(record, ReleasedRecord):
                 flaw = release_rows.finish(
                     connection,
@@ -234,6 +325,7 @@ def _take(
     *,
     now_us: int,
     customer_of: intake.CustomerOf,
+    hours: float,
 ) -> None:
     ids = sorted({r.message_id for r in records if r.message_id and not intake.flaw_of(r)})
     messages = message_rows.load(connection, ids)
@@ -243,3 +335,6 @@ def _take(
         taking.take(connection, record)
     message_rows.save(connection, taking.changed.values(), known=known)
     _insert_records.run(connection, taking.rows)
+    refusal_rows.insert(connection, identity, taking.refused)
+    look_rows.add(connection, identity.node, taking.looks)
+    late_rows.compare(connection, taking.late, node=identity.node, now_us=now_us, hours=hours)

@@ -5,6 +5,8 @@ Touches the database, in the transaction of whoever asks.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
@@ -17,7 +19,9 @@ from core.store import case_rows, tables
 
 def as_release(row: Row[Any]) -> Release:
     """Return the release of a row."""
-    return Release(**{**row._mapping, "state": ReleaseState(row.state)})
+    recipients = tuple(json.loads(row.recipients))
+    state = ReleaseState(row.state)
+    return Release(**{**row._mapping, "state": state, "recipients": recipients})
 
 
 def find(connection: Connection, release_id: str) -> Release | None:
@@ -86,5 +90,14 @@ def finish(
     )
     case = case_rows.find(connection, release.message_id)
     if case is not None and case.state is CaseState.RELEASING:
-        case_rows.set_state(connection, case.message_id, CaseState.RELEASED)
+        after = _state_after(case.told.recipients, of_case(connection, case.message_id))
+        case_rows.set_state(connection, case.message_id, after)
     return ""
+
+
+def _state_after(everybody: Sequence[str], releases: Sequence[Release]) -> CaseState:
+    """Return where a case is, of which one release was done just now."""
+    if any(release.state is not ReleaseState.DONE for release in releases):
+        return CaseState.RELEASING
+    who = {address for release in releases for address in release.delivers_to(everybody)}
+    return CaseState.RELEASED if who.issuperset(everybody) else CaseState.HELD

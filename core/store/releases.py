@@ -5,15 +5,23 @@ Touches the database: each step is durable before anybody hears of it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
 
+from common.address import fold
 from common.clock import Clock
 from common.identity import ShardIdentity
 from core.quarantine.assignment import Place, Release, ReleaseState, assign, refusal
-from core.quarantine.cases import CaseNotHeld, CaseState, KeptCase, check_step
+from core.quarantine.cases import (
+    CaseNotHeld,
+    CaseState,
+    KeptCase,
+    NoSuchRecipient,
+    check_step,
+)
 from core.store import case_rows, incarnations, release_rows, tables
 from core.store.audit import write_entry
 from core.store.writer import StoreReader, StoreWriter
@@ -37,19 +45,30 @@ class ReleaseStore:
         self._clock = clock
 
     async def request(
-        self, message_id: str, *, release_id: str, who: str, again: bool
+        self,
+        message_id: str,
+        *,
+        release_id: str,
+        who: str,
+        again: bool,
+        recipients: Sequence[str] = (),
     ) -> tuple[Release, bool]:
         """Return the release of a message, and whether it is a new one.
+
+        One that was asked for before is not made a second time: whoever of its recipients has one
+        already is left out of the new one.
 
         Args:
             message_id: the quarantined message.
             release_id: what a new one shall be called.
             who: for the release and the audit.
             again: make another although one was claimed already.
+            recipients: to whom, in any spelling that names the same mailbox; none: all.
 
         Raises:
             UnknownCase: there is no such message.
             CaseNotHeld: its body is not here yet, or not any more.
+            NoSuchRecipient: it is not kept for one of these.
         """
         now_us = self._clock.now_us()
 
@@ -57,20 +76,33 @@ class ReleaseStore:
             case = case_rows.get(connection, message_id)
             if case.state is CaseState.DELETED:
                 raise CaseNotHeld(message_id, case.state, "released")
+            everybody = case.told.recipients
+            wanted = _wanted(message_id, everybody, recipients)
             known = release_rows.of_case(connection, message_id)
             waiting = [release for release in known if release.state is ReleaseState.WAITING]
-            if waiting or (known and not again):
-                return (waiting or known)[-1], False
+            there = _all_of(waiting if again else known, everybody)
+            left = [one for one in wanted if one not in there]
+            if not left:
+                return _newest_for(wanted, waiting or known, everybody), False
+            is_again = not _all_of(known, everybody).isdisjoint(left)
             check_step(message_id, case.state, CaseState.RELEASING, wish="released")
             case_rows.set_state(connection, message_id, CaseState.RELEASING)
-            _insert(connection, release_id, message_id, now_us=now_us, who=who, again=bool(known))
+            _insert(
+                connection,
+                release_id,
+                message_id,
+                now_us=now_us,
+                who=who,
+                again=is_again,
+                recipients=() if len(left) == len(everybody) else left,
+            )
             write_entry(
                 connection,
                 now_us=now_us,
                 who=who,
                 what="quarantine.release",
                 subject=message_id,
-                detail="again: it may be delivered twice" if known else "",
+                detail=_told(left, everybody, is_again=is_again),
             )
             return release_rows.get(connection, release_id), True
 
@@ -152,6 +184,39 @@ class ReleaseStore:
         return await self._reader.run(lambda c: release_rows.of_case(c, message_id))
 
 
+def _wanted(
+    message_id: str, everybody: Sequence[str], recipients: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the recipients that are meant, as they came."""
+    kept = {one: _folded(one) for one in everybody}
+    asked = {_folded(one): one for one in recipients}
+    for folded, given in asked.items():
+        if folded not in kept.values():
+            raise NoSuchRecipient(message_id, given, recipients=everybody)
+    return tuple([one for one in everybody if not asked or kept[one] in asked])
+
+
+def _folded(address: str) -> str:
+    return fold(address) if "@" in address else address.casefold()
+
+
+def _all_of(releases: Sequence[Release], everybody: Sequence[str]) -> set[str]:
+    return {address for release in releases for address in release.delivers_to(everybody)}
+
+
+def _newest_for(
+    wanted: Sequence[str], releases: Sequence[Release], everybody: Sequence[str]
+) -> Release:
+    """Return the newest release that delivers to one of these; there is one."""
+    return [one for one in releases if not set(wanted).isdisjoint(one.delivers_to(everybody))][-1]
+
+
+def _told(left: Sequence[str], everybody: Sequence[str], *, is_again: bool) -> str:
+    """Return what the audit says of a release."""
+    whom = "" if len(left) == len(everybody) else f"to {', '.join(left)}"
+    return "; ".join(filter(None, (whom, "again: it may be delivered twice" if is_again else "")))
+
+
 def _look(connection: Connection, identity: ShardIdentity, release_id: str) -> Claimed:
     release = release_rows.find(connection, release_id)
     reason = refusal(release, place=identity.place, incarnation=identity.incarnation)
@@ -194,6 +259,7 @@ def _insert(
     now_us: int,
     who: str,
     again: bool,
+    recipients: Sequence[str],
 ) -> None:
     connection.execute(
         insert(tables.release).values(
@@ -210,5 +276,6 @@ def _insert(
             claimed_us=0,
             done_us=0,
             released_as="",
+            recipients=json.dumps(list(recipients)),
         )
     )

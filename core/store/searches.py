@@ -10,6 +10,7 @@ from typing import Any, assert_never
 
 from sqlalchemy import Connection, Select, select, union
 
+from common.records import Event
 from core.records.messages import Message
 from core.records.search import (
     FoundRecord,
@@ -38,11 +39,11 @@ def track(connection: Connection, text: str, *, limit: int) -> list[dict[str, An
 
 
 def node_events(connection: Connection, *, node: str | None, limit: int) -> list[dict[str, Any]]:
-    """Return records that are about no message, the newest first."""
+    """Return records in the lives of nodes, the newest first; refusals are found by themselves."""
     table = tables.log_record
     query = (
         select(table)
-        .where(table.c.message_id == "")
+        .where(table.c.message_id == "", table.c.event != Event.REFUSED)
         .order_by(table.c.time_us.desc(), table.c.sequence.desc())
         .limit(max(0, min(limit, EVENTS_MAX)))
     )
@@ -84,6 +85,8 @@ def _ids(connection: Connection, query: Query, *, limit: int) -> list[str]:
                 ],
                 limit,
             )
+        case What.CLIENT:
+            return _newest(connection, [_from_message(message.c.client == query.value)], limit)
         case _:
             assert_never(query.what)
 

@@ -135,6 +135,39 @@ message = Table(
     Index("message_sender", "sender_folded", "received_us"),
     Index("message_sender_domain", "sender_domain", "received_us"),
     Index("message_received", "received_us"),
+    Index("message_client", "client", "received_us"),
+)
+
+# A refusal, as its record tells of it: one client, or a sum; how it is found and counted.
+refusal = Table(
+    "refusal",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("incarnation", Text, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("time_us", BigInteger, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("command", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("refusals", BigInteger, nullable=False),
+    Index("refusal_client", "client", "time_us"),
+    Index("refusal_time", "time_us"),
+)
+
+# Each sender and recipient that a refusal names.
+refused_address = Table(
+    "refused_address",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("incarnation", Text, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("folded", Text, primary_key=True),
+    Column("domain", Text, nullable=False),
+    Column("time_us", BigInteger, nullable=False),
+    Index("refused_address_folded", "folded", "time_us"),
+    Index("refused_address_domain", "domain", "time_us"),
 )
 
 # One copy; node, origin and time stand here too, so that reports read one table.
@@ -171,6 +204,96 @@ threat = Table(
     Column("name", Text, primary_key=True),
     Column("received_us", BigInteger, nullable=False),
     Index("threat_received", "received_us"),
+)
+
+# What engines said, counted by days since the epoch, UTC: filters too, whose outcome is `scored`.
+look_answer = Table(
+    "look_answer",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("node", Text, primary_key=True),
+    Column("engine", Text, primary_key=True),  # empty: those beyond what a day counts by name
+    Column("outcome", Text, primary_key=True),
+    Column("looks", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# How long they took, by bucket.
+look_time = Table(
+    "look_time",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("node", Text, primary_key=True),
+    Column("engine", Text, primary_key=True),
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("looks", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Of the messages in which an engine found something: what each other one said, and itself.
+look_pair = Table(
+    "look_pair",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("node", Text, primary_key=True),
+    Column("finder", Text, primary_key=True),
+    Column("other", Text, primary_key=True),
+    Column("said", Text, primary_key=True),
+    Column("messages", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What one engine alone found.
+look_alone = Table(
+    "look_alone",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("node", Text, primary_key=True),
+    Column("engine", Text, primary_key=True),
+    Column("threat", Text, primary_key=True),  # empty: it gave no name, or one beyond those counted
+    Column("messages", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# The risky parts of mail that was delivered, for some hours; sites and customers together.
+seen_digest = Table(
+    "seen_digest",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("message_id", Text, primary_key=True),
+    Column("seen_us", BigInteger, nullable=False),
+    Index("seen_digest_time", "seen_us"),
+)
+
+# Contents that an engine somewhere named a threat of, for as long.
+condemned_digest = Table(
+    "condemned_digest",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("condemned_us", BigInteger, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("engine", Text, nullable=False),
+    Column("threat", Text, nullable=False),
+    Column("definitions", Text, nullable=False),
+    Index("condemned_digest_node", "node", "condemned_us"),
+    Index("condemned_digest_time", "condemned_us"),
+)
+
+# Messages that were delivered before it was known what they hold.
+late_message = Table(
+    "late_message",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    Column("found_us", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),  # empty: its own satellite has looked again
+    Column("engine", Text, nullable=False),
+    Column("threat", Text, nullable=False),
+    Column("definitions", Text, nullable=False),
+    Column("by_node", Text, nullable=False),
+    Column("by_message", Text, nullable=False),
+    Index("late_message_found", "found_us"),
+    Index("late_message_node", "by_node", "found_us"),
 )
 
 # A quarantined message; `case` is a word of SQL.
@@ -232,6 +355,7 @@ release = Table(
     Column("claimed_us", BigInteger, nullable=False),
     Column("done_us", BigInteger, nullable=False),
     Column("released_as", Text, nullable=False),
+    Column("recipients", Text, nullable=False),  # JSON list, as they came; empty: all
     Index("release_message", "message_id"),
     Index("release_state", "state"),
 )

@@ -8,12 +8,21 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from core.web import health, reference
-from core.web.api import holds, lists, messages, preferences, quarantine, status
+from core.web.api import (
+    definitions,
+    holds,
+    lists,
+    messages,
+    preferences,
+    quarantine,
+    status,
+    threats,
+)
 from core.web.request import problems
 from core.web.request.authentication import Authentication
 from core.web.request.services import Services
 
-API = (status, messages, holds, preferences, lists, quarantine)
+API = (status, messages, holds, preferences, lists, threats, quarantine, definitions)
 
 
 def application_of(services: Services) -> FastAPI:

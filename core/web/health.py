@@ -10,6 +10,7 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from core.records.late import LateAlarm
 from core.web.metrics import CoreMetrics
 from core.web.request.services import Core, Services
 
@@ -29,10 +30,11 @@ async def readyz(core: Core) -> str:
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
 async def metrics(core: Core) -> Response:
-    return Response(_exposition(core), media_type=CONTENT_TYPE_LATEST)
+    late = await core.database.late.alarm()
+    return Response(_exposition(core, late), media_type=CONTENT_TYPE_LATEST)
 
 
-def _exposition(core: Services) -> bytes:
+def _exposition(core: Services, late: LateAlarm) -> bytes:
     registry = CollectorRegistry()
-    CoreMetrics(registry).show(core)
+    CoreMetrics(registry).show(core, late)
     return generate_latest(registry)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Gauge
 
 from common.certificate import CertificateMetrics, CertificateStatus
+from core.definitions.announcer import stand_of
 from core.fleet.fleet import NodeStatus
+from core.records.late import LateAlarm
 from core.web.request.services import Services
 
 
@@ -26,6 +28,16 @@ class CoreMetrics:
         CertificateMetrics({"link": lambda: self._certificate}, registry)
         self._revision = Gauge(
             "borderscout_core_revision", "Newest revision of the preferences", registry=registry
+        )
+        self._late = Gauge(
+            "borderscout_core_late_messages",
+            "Messages of the last 24 hours found to hold a threat after their delivery",
+            registry=registry,
+        )
+        self._silenced = Gauge(
+            "borderscout_core_late_silenced_nodes",
+            "Nodes that named so many threats within an hour that no more of them are compared",
+            registry=registry,
         )
         self._live = self._of_node("borderscout_node_live", "1 while the node is heard, else 0")
         self._applied = self._of_node(
@@ -53,12 +65,46 @@ class CoreMetrics:
             "borderscout_core_frozen_recipients", "Recipients whose mail an operator stopped"
         )
 
-    def show(self, core: Services) -> None:
+        self._definitions_made = Gauge(
+            "borderscout_core_definitions_made_timestamp_seconds",
+            "When the definitions that are to be in use were made; absent if unknown",
+            ["family"],
+            registry=registry,
+        )
+        self._definitions_problems = Gauge(
+            "borderscout_core_definitions_problems",
+            "What is wrong with the definitions, as borderscout definitions status says it",
+            registry=registry,
+        )
+        self._definitions_current = self._of_node(
+            "borderscout_node_definitions_current",
+            "1 while all shards of the node use them, else 0; absent if none loads such",
+        )
+
+    def show(self, core: Services, late: LateAlarm) -> None:
         """Take the numbers as they are now."""
+        self._late.set(late.messages)
+        self._silenced.set(len(late.silenced))
         self._certificate = core.link.certificate_status()
         self._revision.set(core.database.preferences.position.revision)
         for node in core.link.fleet.nodes(now_s=core.clock.monotonic_s()):
             self._show_node(node)
+        self._show_definitions(core)
+
+    def _show_definitions(self, core: Services) -> None:
+        status = core.definitions.status()
+        self._definitions_problems.set(len(status.problems))
+        if status.current is None:
+            return
+        manifest = status.current.manifest
+        if manifest.made_us:
+            made = self._definitions_made.labels(manifest.family)
+            made.set(manifest.made_us / 1e6)
+        for node in core.link.fleet.nodes(now_s=core.clock.monotonic_s()):
+            reports = stand_of(node, manifest.family).reports
+            if reports:
+                is_current = all(report.serial == manifest.serial for report in reports)
+                self._definitions_current.labels(node.node).set(is_current)
 
     def _show_node(self, node: NodeStatus) -> None:
         self._live.labels(node.node).set(node.state != "silent")

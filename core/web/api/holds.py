@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field, StrictInt
+from pydantic import Field, StrictInt
 
 from common.address import parse_domain
 from common.preferences import Kind
@@ -19,6 +19,7 @@ from core.preferences.orders import ordered
 from core.records.search import iso_time
 from core.web.request.caller import Caller
 from core.web.request.problems import Problem
+from core.web.request.request_body import RequestBody
 from core.web.request.services import Core, Services
 
 router = APIRouter(prefix="/api/v1/holds", tags=["holds"])
@@ -26,16 +27,16 @@ router = APIRouter(prefix="/api/v1/holds", tags=["holds"])
 Target = Annotated[str, Field(min_length=1, max_length=300)]
 
 
-class HoldRequest(BaseModel):
+class HoldRequest(RequestBody):
     """An order for a domain's held mail; what is left out stays as it was ordered before."""
-
-    model_config = ConfigDict(extra="forbid")  # a misspelt order must not be half an order
 
     hold_days: Annotated[StrictInt, Field(ge=1, le=30)] | None = Field(
         default=None, description="days in all, from when a message was accepted; null: the route's"
     )
     deliver_to: list[Target] | None = Field(
-        default=None, max_length=TARGETS_MAX, description="HOST:PORT, in order; []: the route's"
+        default=None,
+        max_length=TARGETS_MAX,
+        description="HOST:PORT, lmtp:HOST:PORT or NAME/mx, in order; []: the route's",
     )
     bounce_before_us: Annotated[StrictInt, Field(ge=0, le=TIME_US_MAX)] | Literal["now"] = Field(
         default=0,

@@ -6,22 +6,23 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from common.address import AddressError
 from common.preferences import CheckedDocument, Kind, ListColour, Preferences, Scope
 from common.preferences.bodies import ListBody
 from common.preferences.documents import list_key, new_document, new_tombstone, split_list_key
 from common.records.bounds import TIME_US_MAX
-from core.preferences.warnings import warnings
+from core.preferences.warnings import refuse_unknown, warnings
 from core.web.request.caller import Caller
 from core.web.request.problems import Problem
+from core.web.request.request_body import RequestBody
 from core.web.request.services import Core
 
 router = APIRouter(prefix="/api/v1/lists", tags=["lists"])
 
 
-class ListEntryRequest(BaseModel):
+class ListEntryRequest(RequestBody):
     """One list entry."""
 
     scope: str = Field(max_length=300)
@@ -29,6 +30,9 @@ class ListEntryRequest(BaseModel):
     reason: str = Field(default="", max_length=500)
     until_us: int = Field(
         default=0, ge=0, le=TIME_US_MAX, description="microseconds since 1970 UTC; 0: for good"
+    )
+    force: bool = Field(
+        default=True, description="false: refuse for a customer, domain or recipient nobody has"
     )
 
 
@@ -61,6 +65,8 @@ async def add(
 
     def revision(current: Preferences) -> list[CheckedDocument]:
         nonlocal stood  # the last time that it is asked is the one that counts
+        if not entry.force:
+            refuse_unknown(current, Scope.parse(entry.scope))
         stood = current.document(Kind.LIST, document.key)
         return [document]
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictFloat, StrictInt, StrictStr
 
 from common.address import domain_of, parse_address
 from common.preferences import (
@@ -23,10 +23,11 @@ from common.preferences import (
 from common.preferences.bodies import ListBody, PolicyBody, RouteBody
 from common.preferences.documents import new_document, new_tombstone, split_list_key
 from core.preferences.ledger import documents_json, documents_of
-from core.preferences.warnings import warnings
+from core.preferences.warnings import refuse_unknown, warnings
 from core.web.api.holds import order_json
 from core.web.request.caller import Caller
 from core.web.request.problems import Problem
+from core.web.request.request_body import RequestBody
 from core.web.request.services import Core
 
 router = APIRouter(prefix="/api/v1", tags=["preferences"])
@@ -35,7 +36,7 @@ NUMBER_MAX = (1 << 63) - 1  # what a column holds
 DOCUMENTS_MAX = 200_000  # in one change: an inventory of a hundred thousand domains
 
 
-class PolicyRequest(BaseModel):
+class PolicyRequest(RequestBody):
     """Policy keys to set, and those to take out, so that the next scope outwards says them."""
 
     values: dict[str, StrictInt | StrictFloat | StrictStr | None] = Field(
@@ -43,9 +44,12 @@ class PolicyRequest(BaseModel):
     )
     unset: list[str] = Field(default_factory=list, max_length=100)
     comment: str = Field(default="", max_length=500)
+    force: bool = Field(
+        default=True, description="false: refuse for a customer, domain or recipient nobody has"
+    )
 
 
-class PublishRequest(BaseModel):
+class PublishRequest(RequestBody):
     """Documents to set or remove, all in one revision."""
 
     documents: Annotated[list[dict[str, Any]], Field(max_length=DOCUMENTS_MAX)]
@@ -55,7 +59,7 @@ class PublishRequest(BaseModel):
     )
 
 
-class RollbackRequest(BaseModel):
+class RollbackRequest(RequestBody):
     """Make the content of an older revision the newest one."""
 
     revision: int = Field(ge=0, le=NUMBER_MAX)
@@ -94,12 +98,15 @@ async def policy(core: Core, _caller: Caller, scope: str) -> dict[str, Any]:
 
 @router.patch("/policies/{scope:path}", summary="Set policy keys of one scope")
 async def set_policy(core: Core, who: Caller, scope: str, change: PolicyRequest) -> dict[str, Any]:
-    key = str(Scope.parse(scope))
+    whose = Scope.parse(scope)
+    key = str(whose)
     for name in change.unset:
         if name not in POLICY_KEYS:
             raise Problem(400, f"{name!r} is no policy key", f"there are {', '.join(POLICY_KEYS)}")
 
     def revision(current: Preferences) -> list[CheckedDocument]:
+        if change.values and not change.force:
+            refuse_unknown(current, whose)
         values = _values(current, key) | change.values
         for name in change.unset:
             values.pop(name, None)

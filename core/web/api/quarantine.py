@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
+from pydantic import Field
 
 from common.records.bounds import TIME_US_MAX
-from core.quarantine.cases import CaseState, KeptCase, UnknownCase
+from core.quarantine.cases import RECIPIENTS_MAX, CaseState, KeptCase, UnknownCase
 from core.web.request.caller import Caller
+from core.web.request.request_body import RequestBody
 from core.web.request.services import Core, Services
 
 router = APIRouter(prefix="/api/v1/quarantine", tags=["quarantine"])
@@ -22,10 +23,13 @@ Text = Annotated[str | None, Query(max_length=320)]
 BLOCK_BYTES = 262_144
 
 
-class ReleaseRequest(BaseModel):
+class ReleaseRequest(RequestBody):
     """How to release."""
 
     again: bool = False  # release anew although it was claimed: it may be delivered twice
+    recipients: list[Annotated[str, Field(min_length=1, max_length=320)]] = Field(
+        default_factory=list, max_length=RECIPIENTS_MAX
+    )  # to whom of those that it is kept for; none: to all
 
 
 @router.get("", summary="Cases, newest first")
@@ -94,7 +98,9 @@ async def body(core: Core, who: Caller, message_id: MessageId) -> StreamingRespo
 async def release(
     core: Core, who: Caller, message_id: MessageId, request: ReleaseRequest
 ) -> dict[str, Any]:
-    made = await core.releases.request(message_id, who=who, again=request.again)
+    made = await core.releases.request(
+        message_id, who=who, again=request.again, recipients=request.recipients
+    )
     return asdict(made)
 
 

@@ -6,11 +6,12 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from core.fleet.fleet import NodeStatus
 from core.web.request.caller import Caller
-from core.web.request.services import Core
+from core.web.request.request_body import RequestBody
+from core.web.request.services import Core, Services
 
 router = APIRouter(prefix="/api/v1", tags=["status"])
 
@@ -23,6 +24,7 @@ async def status(core: Core, _caller: Caller) -> dict[str, Any]:
     position = core.database.preferences.position
     certificate = core.link.certificate_status()
     nodes = core.link.fleet.nodes(now_s=core.clock.monotonic_s())
+    late = await core.database.late.alarm()
     return {
         "cluster": core.settings.cluster,
         "core": core.settings.name,
@@ -31,7 +33,22 @@ async def status(core: Core, _caller: Caller) -> dict[str, Any]:
         "generation": position.epoch.generation,
         "epoch": position.epoch.identifier,
         "certificates": {} if certificate is None else {"link": asdict(certificate)},
+        "late": late.as_json(),
         "nodes": [_node(node) for node in nodes],
+        "definitions": _definitions(core),
+    }
+
+
+def _definitions(core: Services) -> dict[str, Any]:
+    """Return what stands in one line of the status; all of it is at /definitions."""
+    found = core.definitions.status()
+    manifest = found.current.manifest if found.current is not None else None
+    return {
+        "serial": manifest.serial if manifest is not None else 0,
+        "version": manifest.version if manifest is not None else "",
+        "made_us": manifest.made_us if manifest is not None else 0,
+        "sites": {site: stand.value for site, stand in found.plan.sites.items()},
+        "problems": list(found.problems),
     }
 
 
@@ -68,7 +85,7 @@ def _revision(position: Any) -> int | None:
     return None if position is None else position.revision
 
 
-class FlushRequest(BaseModel):
+class FlushRequest(RequestBody):
     """Which deferred and held mail to try now."""
 
     destination: str = Field(default="", max_length=300, description="empty: everything")

@@ -18,8 +18,9 @@ PUBLIC = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"}
 ADMIN = "admin"  # whoever has the token; accounts and roles stand beside it later
 
 BODY_BYTES_MAX = 1 << 20  # of a request; the largest has a comment and some policy keys
-DOCUMENTS_BYTES_MAX = 64 << 20  # of a change set: an inventory of a hundred thousand domains
-DOCUMENTS_PATH = "/api/v1/documents"
+# Of a change set: an inventory of a hundred thousand domains; and of databases of one's own.
+LARGE_BYTES_MAX = 64 << 20
+LARGE_PATHS = frozenset({"/api/v1/documents", "/api/v1/definitions/custom"})
 
 CALLER = "borderscout.caller"  # in the scope of a request that was let in
 
@@ -58,7 +59,7 @@ class Authentication:
         return scheme.lower() == "bearer" and self._token.matches(given.strip())
 
     async def _bounded(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        bytes_max = DOCUMENTS_BYTES_MAX if scope["path"] == DOCUMENTS_PATH else BODY_BYTES_MAX
+        bytes_max = LARGE_BYTES_MAX if scope["path"] in LARGE_PATHS else BODY_BYTES_MAX
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > bytes_max:
             await answer(413, _too_large(bytes_max), "send it in parts")(scope, receive, send)

@@ -11,8 +11,11 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from common.errors import BorderScoutError, EnvironmentFailure
+from core.definitions.keeper import NothingNew
+from core.definitions.sets import UnknownSet
 from core.preferences.ledger import RevisionConflict, UnknownRevision
-from core.quarantine.cases import CaseNotHeld, UnknownCase
+from core.preferences.warnings import NobodyHas
+from core.quarantine.cases import CaseNotHeld, NoSuchRecipient, UnknownCase
 
 MEDIA_TYPE = "application/problem+json"
 TITLE_LENGTH_MAX = 2_000  # characters; a request can be wrong in very many places
@@ -76,9 +79,9 @@ def _status_of(error: BorderScoutError) -> int:
     match error:
         case Problem():
             return error.status
-        case UnknownCase() | UnknownRevision():
+        case UnknownCase() | UnknownRevision() | NoSuchRecipient() | UnknownSet():
             return 404
-        case CaseNotHeld() | RevisionConflict():
+        case CaseNotHeld() | RevisionConflict() | NobodyHas() | NothingNew():
             return 409
         case EnvironmentFailure():
             return 503

@@ -16,6 +16,7 @@ from common.clock import Clock
 from common.settings.core import CoreSettings
 from core.custody.custody import Custody
 from core.custody.release import Releases
+from core.definitions.definitions import Definitions
 from core.fleet.fleet import Fleet
 from core.people.tokens import Token
 from core.store.database import Database
@@ -42,6 +43,7 @@ class Services:
     custody: Custody
     releases: Releases
     link: SatelliteLink
+    definitions: Definitions
     token: Token
     version: str
 
