@@ -15,11 +15,12 @@ from inventory.model import CORE_FOLDER, Core, Inventory, Node
 
 SMTP_PORT = 25
 GRPC_PORT = 7443
+DEFINITIONS_PORT = 7444
 HTTP_PORT = 8080
 METRICS_PORT = 9100
 LOOPBACK = "127.0.0.1"
 
-CORE_PORTS = ("http", "grpc")
+CORE_PORTS = ("http", "grpc", "definitions")
 NODE_PORTS = ("smtp", "metrics")
 
 Ports = Mapping[str, Mapping[str, int]]  # folder → what listens → port
@@ -31,6 +32,7 @@ class CorePlaces:
 
     http: str
     grpc: str
+    definitions: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +59,15 @@ def core_places(core: Core, ports: Ports | None) -> CorePlaces:
     """Return where the core listens; with ``ports``, on loopback."""
     if ports is not None:
         mine = ports[CORE_FOLDER]
-        return CorePlaces(
-            http=endpoint(LOOPBACK, mine["http"]), grpc=endpoint(LOOPBACK, mine["grpc"])
-        )
-    address = core.vpn_address[0]
-    return CorePlaces(http=endpoint(address, HTTP_PORT), grpc=endpoint(address, GRPC_PORT))
+        host = LOOPBACK
+    else:
+        host = core.vpn_address[0]
+        mine = {"http": HTTP_PORT, "grpc": GRPC_PORT, "definitions": DEFINITIONS_PORT}
+    return CorePlaces(
+        http=endpoint(host, mine["http"]),
+        grpc=endpoint(host, mine["grpc"]),
+        definitions=endpoint(host, mine["definitions"]),
+    )
 
 
 def node_places(node: Node, ports: Ports | None) -> NodePlaces:

@@ -12,12 +12,13 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from common.errors import LocalError
@@ -31,6 +32,19 @@ CLOCK_SKEW = timedelta(hours=1)  # a node's clock may be behind ours
 AUTHORITY_KEY = "authority"
 AUTHORITY_CERTIFICATE = "authority.crt"
 COMMON_NAME_LENGTH_MAX = 64  # RFC 5280, upper bound ub-common-name
+
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+class KeyKind(StrEnum):
+    """Which key a node's certificate has."""
+
+    ECDSA = "ECDSA"
+    RSA = "RSA"  # for clients of the world that have no ECDSA
+
+
+RSA_BITS = 2048  # NIST SP 800-57 part 1, table 2: of the strength that is asked for until 2030
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +118,16 @@ def credential(
     identity: Identity,
     signer: Credential,
     now_us: int,
+    key_kind: KeyKind = KeyKind.ECDSA,
 ) -> Credential:
     """Return a node's certificate: the one in its folder while it is good, else a new one.
+
+    Args:
+        certificate_file, key_file: where they are kept.
+        identity: whom it is for.
+        signer: the cluster's authority.
+        now_us: decides whether it is due, microseconds since the epoch.
+        key_kind: of its key.
 
     Raises:
         LocalError: a file holds something else.
@@ -115,16 +137,16 @@ def credential(
     now = instant(now_us)
     if old is not None and key_file.exists():
         key = _key(key_file)
-        if _is_good(old, key, identity, root, now):
+        if key_kind is _kind_of(key) and _is_good(old, key, identity, root, now):
             return Credential(_pem(old), _key_pem(key))
-    fresh = ec.generate_private_key(ec.SECP256R1())
+    fresh = _new_key(key_kind)
     signing = _load_key(signer.key)
     return Credential(_pem(_new(identity, fresh, root, signing, now)), _key_pem(fresh))
 
 
 def _is_good(
     certificate: x509.Certificate,
-    key: ec.EllipticCurvePrivateKey,
+    key: PrivateKey,
     identity: Identity,
     root: x509.Certificate,
     now: datetime,
@@ -145,9 +167,7 @@ def _is_good(
     )
 
 
-def _new_authority(
-    subject: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime
-) -> x509.Certificate:
+def _new_authority(subject: x509.Name, key: PrivateKey, now: datetime) -> x509.Certificate:
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -165,9 +185,9 @@ def _new_authority(
 
 def _new(
     identity: Identity,
-    key: ec.EllipticCurvePrivateKey,
+    key: PrivateKey,
     root: x509.Certificate,
-    signing: ec.EllipticCurvePrivateKey,
+    signing: PrivateKey,
     now: datetime,
 ) -> x509.Certificate:
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key())
@@ -218,9 +238,9 @@ def _certificate(path: Path) -> x509.Certificate | None:
         ) from None
 
 
-def _key(path: Path) -> ec.EllipticCurvePrivateKey:
+def _key(path: Path) -> PrivateKey:
     if not path.exists():
-        return ec.generate_private_key(ec.SECP256R1())
+        return _new_key(KeyKind.ECDSA)
     try:
         return _load_key(path.read_bytes())
     except (ValueError, TypeError):
@@ -229,10 +249,22 @@ def _key(path: Path) -> ec.EllipticCurvePrivateKey:
         ) from None
 
 
-def _load_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
+def _new_key(kind: KeyKind) -> PrivateKey:
+    match kind:
+        case KeyKind.ECDSA:
+            return ec.generate_private_key(ec.SECP256R1())
+        case KeyKind.RSA:
+            return rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+
+
+def _kind_of(key: PrivateKey) -> KeyKind:
+    return KeyKind.RSA if isinstance(key, rsa.RSAPrivateKey) else KeyKind.ECDSA
+
+
+def _load_key(pem: bytes) -> PrivateKey:
     key = serialization.load_pem_private_key(pem, password=None)
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ValueError("not an elliptic curve key")
+    if not isinstance(key, PrivateKey):
+        raise ValueError("neither an elliptic curve key nor an RSA key")
     return key
 
 
@@ -240,7 +272,7 @@ def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _key_pem(key: PrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

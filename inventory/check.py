@@ -10,7 +10,8 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from common.preferences.bodies import split_target
+from common.preferences.deliver_to import parse_deliver_to
+from common.preferences.loops import OurHosts, is_below
 from inventory.model import CORE_FOLDER, DNS_LIST
 from inventory.raw import IpAddress, IpNetwork, Raw, RawComplaint, nodes_of
 from inventory.settings import check_settings
@@ -32,6 +33,7 @@ def check(main: Raw, customers: Sequence[Raw]) -> list[RawComplaint]:
     return [
         *_names(main),
         *_engines_and_filters(main),
+        *_definitions(main),
         *_public_addresses(main),
         *_vpn_addresses(main),
         *_sites(main),
@@ -64,10 +66,7 @@ def _engines_and_filters(main: Raw) -> Iterator[RawComplaint]:
     for holder in holders:
         yield from _twice(holder.items("engines"), "engine")
         for engine in holder.items("engines"):
-            if engine.get("kind").text in ("clamd", "icap") and not engine.get("address").value:
-                yield RawComplaint(
-                    engine, f"engine of kind {engine.get('kind').text!r} has no address", "add one"
-                )
+            yield from _address(engine)
             option = engine.get("options").get("profile")
             if engine.get("profile").value is not None and option.value is not None:
                 yield RawComplaint(option, "options.profile is profile once more", "remove one")
@@ -76,6 +75,50 @@ def _engines_and_filters(main: Raw) -> Iterator[RawComplaint]:
     for item in main.items("filters"):
         if item.get("kind").text == "dnsbl" and not item.get("zone").value:
             yield RawComplaint(item, "filter of kind 'dnsbl' has no zone", "add the list's zone")
+
+
+def _address(engine: Raw) -> Iterator[RawComplaint]:
+    """Tell of an engine that the node could not build, since it would not know whom to ask."""
+    kind, address = engine.get("kind").text, engine.get("address")
+    if kind in ("clamd", "icap") and not address.value:
+        yield RawComplaint(engine, f"engine of kind {kind!r} has no address", "add one")
+    if kind == "trend-v1fs" and bool(address.value) is bool(
+        engine.get("options").get("region").value
+    ):
+        yield RawComplaint(
+            engine,
+            f"engine of kind {kind!r} needs an address or a region, one of the two",
+            "write address: HOST:PORT of your own scanner, or options.region of the cloud",
+        )
+    if kind in ("icap", "trend-v1fs") and (address.text or "").startswith("unix:"):
+        yield RawComplaint(
+            address, f"engine of kind {kind!r} is asked over the network", "write HOST:PORT"
+        )
+
+
+def _definitions(main: Raw) -> Iterator[RawComplaint]:
+    """Tell of definitions for an engine that a node does not have, with which it does not start."""
+    told: set[tuple[str | int, ...]] = set()
+    for site, node in nodes_of(main):
+        nearest = (node, site, main)
+        settings = (one.get("settings") for one in nearest)
+        said = next((one for one in settings if one.get("definitions").value is not None), None)
+        engines = next((one for one in nearest if one.get("engines").value is not None), None)
+        if said is None:
+            continue
+        kinds = {
+            one.get("name").text: one.get("kind").text
+            for one in (engines.items("engines") if engines is not None else [])
+        }
+        for entry in said.items("definitions"):
+            engine = entry.get("engine")
+            if engine.text and kinds.get(engine.text) != "clamd" and engine.path not in told:
+                told.add(engine.path)
+                yield RawComplaint(
+                    engine,
+                    f"{engine.text!r} is no engine of the kind clamd at {node.get('name').text}",
+                    "name one of its engines, or say definitions: [] for that node",
+                )
 
 
 def _timeouts_of_lists(main: Raw) -> Iterator[RawComplaint]:
@@ -208,7 +251,7 @@ def _customers(main: Raw, customers: Sequence[Raw]) -> Iterator[RawComplaint]:
     ours = main.get("cluster").domain("mail_domain")
     for domain in domains:
         name = domain.domain("name")
-        if ours is not None and name is not None and _is_below(name, ours):
+        if ours is not None and name is not None and is_below(name, ours):
             yield RawComplaint(
                 domain.get("name"),
                 f"domain {name!r} is the cluster's own mail_domain or below it",
@@ -217,42 +260,35 @@ def _customers(main: Raw, customers: Sequence[Raw]) -> Iterator[RawComplaint]:
 
 
 def _loops(main: Raw, customers: Sequence[Raw]) -> Iterator[RawComplaint]:
-    """Complain about mail that would come back to us: RFC 5321 section 6.3."""
-    owners = [main.get("core"), *(node for _, node in nodes_of(main))]
-    ours: dict[str, str] = {}
-    for owner in owners:
+    """Complain about mail that would come back to us."""
+    addresses: dict[str, str] = {}
+    for owner in [main.get("core"), *(node for _, node in nodes_of(main))]:
         for key in ("public", "vpn_address"):
             for _, address in owner.addresses(key):
-                ours.setdefault(str(address), str(owner.get("name").value))
-    mail_domain = main.get("cluster").domain("mail_domain")
+                addresses.setdefault(str(address), str(owner.get("name").value))
+    ours = OurHosts(main.get("cluster").domain("mail_domain") or "", addresses)
     for customer in customers:
         for domain in customer.items("domains"):
             for place in domain.get("deliver_to").each():
-                yield from _loop(place, ours, mail_domain)
+                yield from _loop(place, domain.domain("name") or "", ours)
 
 
-def _loop(place: Raw, ours: dict[str, str], mail_domain: str | None) -> Iterator[RawComplaint]:
+def _loop(place: Raw, domain: str, ours: OurHosts) -> Iterator[RawComplaint]:
     try:
-        host, port = split_target(place.text or "")
+        target = parse_deliver_to(place.text or "")
     except ValueError:
         return
-    remedy = "write the customer's own mail server"
-    if _is_loopback(host):
+    if _is_loopback(target.host):
         # Each machine's own: another port of it may well be a server for a trial.
-        if port == SMTP_PORT:
-            what = f"deliver_to {host}:{port} is the satellite itself"
+        if target.port == SMTP_PORT:
+            what = f"deliver_to {target.host}:{target.port} is the satellite itself"
+            remedy = "write the customer's own mail server"
             yield RawComplaint(place, what, remedy, is_warning=True)
-    elif host in ours:
-        yield RawComplaint(place, f"deliver_to {host} is our own node {ours[host]}: a loop", remedy)
-    elif mail_domain is not None and _is_below(host, mail_domain):
-        yield RawComplaint(
-            place, f"deliver_to {host} is one of our own names in {mail_domain}: a loop", remedy
-        )
+        return
+    complaint = ours.complaint(domain, target)
+    if complaint is not None:
+        yield RawComplaint(place, complaint.what, complaint.remedy)
 
 
 def _is_loopback(host: str) -> bool:
     return host.startswith("127.") or host in ("::1", "localhost")
-
-
-def _is_below(name: str, domain: str) -> bool:
-    return name == domain or name.endswith(f".{domain}")

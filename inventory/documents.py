@@ -28,8 +28,7 @@ def documents_of(inventory: Inventory) -> list[Document]:
         for customer, domain in inventory.domains()
     ]
     engines = [
-        _document(Kind.ENGINE, name, {"required": required})
-        for name, required in sorted(_required(inventory).items())
+        _document(Kind.ENGINE, name, body) for name, body in sorted(_engines(inventory).items())
     ]
     filters = [
         _document(Kind.FILTER, item.name, _filter_body(item))
@@ -38,17 +37,29 @@ def documents_of(inventory: Inventory) -> list[Document]:
     return routes + engines + filters
 
 
-def _required(inventory: Inventory) -> dict[str, bool]:
-    """Return for each engine whether it must answer.
+def _engines(inventory: Inventory) -> dict[str, dict[str, object]]:
+    """Return for each engine whether it must answer, and how old its definitions may be.
 
     An engine is weighed once for the cluster. Where nodes disagree about one of the same name it is
-    required: silence then shows.
+    required, and the lowest age holds: silence and age then show.
     """
-    found: dict[str, bool] = {}
+    required: dict[str, bool] = {}
+    ages: dict[str, list[float]] = {}
     for site, node in inventory.nodes():
         for engine in inventory.engines_of(site, node):
-            found[engine.name] = found.get(engine.name, False) or engine.required
-    return found
+            required[engine.name] = required.get(engine.name, False) or engine.required
+            if engine.definitions_age_max_h is not None:
+                ages.setdefault(engine.name, []).append(engine.definitions_age_max_h)
+    return {
+        name: {"required": must} | _lowest_age(ages.get(name, []))
+        for name, must in required.items()
+    }
+
+
+def _lowest_age(ages_h: list[float]) -> dict[str, object]:
+    """Return the lowest of some ages, of which 0 is none at all."""
+    limits = [age_h for age_h in ages_h if age_h]
+    return {"definitions_age_max_h": min(limits, default=0.0)} if ages_h else {}
 
 
 def _filter_body(item: FilterEntry) -> dict[str, object]:

@@ -22,7 +22,6 @@ from common.settings.reading import (
     Placed,
     Source,
     findings_of,
-    plain,
     what_and_remedy,
 )
 from inventory.addressing import core_places, node_places
@@ -86,7 +85,7 @@ class _Examination:
 
     def run(self, folder: Path, progress: Progress) -> Examined:
         self.files[self.source.file] = self.source
-        main = Raw(self.source.file, (), plain(self.source.tree))
+        main = Raw(self.source.file, (), self.source.tree)
         self._collect(main, folder)
         head = self._head(main)
         customers = self._typed_customers(progress)
@@ -131,9 +130,7 @@ class _Examination:
         self.files[source.file] = source
         if isinstance(source, Table):
             self.errors += source.complaints
-        tree = Raw(
-            source.file, (), plain(source.tree) if isinstance(source, Source) else source.tree
-        )
+        tree = Raw(source.file, (), source.tree)
         for key in tree.value:
             if key != "customers":
                 self._complain(

@@ -16,9 +16,9 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from common.address import AddressError, parse_domain
-from common.preferences.bodies import TARGETS_MAX
+from common.preferences.bodies import DEFINITIONS_AGE_H_MAX, TARGETS_MAX
 from common.settings.satellite import WORKERS_MAX, EngineSettings, FilterSettings
-from common.settings.values import Mailbox, Name, Resolver, Settings, Target
+from common.settings.values import DeliverTo, IpAddress, Mailbox, Name, Resolver, Settings, Target
 
 DNS_LIST = "dnsbl"  # the kind of a filter that is one list of several
 CORE_FOLDER = "core"  # of the rendered ones; satellites' folders have their names
@@ -86,15 +86,6 @@ def _domain(text: str) -> str:
         raise ValueError(f"{error}; write a domain such as acme.example") from None
 
 
-def _ip(text: str) -> str:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        raise ValueError(
-            f"{text[:80]!r} is no IP address; write one such as 192.0.2.10 or 2001:db8::10"
-        ) from None
-
-
 def _host(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text))
@@ -117,7 +108,6 @@ Place = Annotated[Location, BeforeValidator(_pair)]
 CustomerName = Annotated[str, AfterValidator(_customer_name)]
 Code = Annotated[str, AfterValidator(_code)]
 DomainName = Annotated[str, AfterValidator(_domain)]
-Ip = Annotated[str, AfterValidator(_ip)]
 Host = Annotated[str, AfterValidator(_host)]
 Network = Annotated[str, AfterValidator(_network)]
 Tree = dict[str, Any]
@@ -140,7 +130,7 @@ class Core(Settings):
 
     name: Name
     public: OneOrSeveral[Host]
-    vpn_address: OneOrSeveral[Ip]
+    vpn_address: OneOrSeveral[IpAddress]
     settings: Tree = Field(default_factory=dict)
 
 
@@ -162,6 +152,9 @@ class EngineEntry(EngineOrFilter, EngineSettings):
 
     profile: Annotated[str, Field(min_length=1, max_length=40)] | None = None  # an option
     required: bool = True  # its silence is weighed by the policy key `unavailable`
+    definitions_age_max_h: (
+        Annotated[float, Field(ge=0, le=DEFINITIONS_AGE_H_MAX, allow_inf_nan=False)] | None
+    ) = None  # hours after which they are stale; 0: never; left out: as the preferences' default
 
 
 class FilterEntry(EngineOrFilter, FilterSettings):
@@ -185,8 +178,8 @@ class Node(Settings):
     """One satellite."""
 
     name: Name
-    public: OneOrSeveral[Ip]
-    vpn_address: OneOrSeveral[Ip]
+    public: OneOrSeveral[IpAddress]
+    vpn_address: OneOrSeveral[IpAddress]
     workers: Workers | None = None
     settings: Tree = Field(default_factory=dict)  # checked where they are merged: `settings`
     engines: Several[EngineEntry] | None = None
@@ -209,10 +202,10 @@ class MailDomain(Settings):
     """A domain of a customer, and where its mail goes."""
 
     name: DomainName
-    deliver_to: Annotated[OneOrSeveral[Target], Field(max_length=TARGETS_MAX)]
+    deliver_to: Annotated[OneOrSeveral[DeliverTo], Field(max_length=TARGETS_MAX)]
     location: Place | None = None  # of its mail server; without one, capacity alone decides
     hold_days: Annotated[int, Field(ge=1, le=30)] = 7
-    recipients: Literal["any", "listed"] = "any"
+    recipients: Literal["any", "listed", "probe"] = "any"
 
 
 class Customer(Settings):

@@ -60,6 +60,8 @@ RENDERED_FOR_SATELLITE: Mapping[str, Rendered] = {
     "smtp.listen": Rendered("port 25 and the node's public addresses", "change public"),
     "smtp.certificate": Rendered("the cluster's authority", "leave it: rendering renews it"),
     "smtp.key": Rendered("the cluster's authority", "leave it: rendering makes it once"),
+    "smtp.rsa_certificate": Rendered("the cluster's authority", "leave it: rendering renews it"),
+    "smtp.rsa_key": Rendered("the cluster's authority", "leave it: rendering makes it once"),
     "metrics": Rendered("the node's first vpn_address", "change vpn_address"),
     "core": Rendered("the inventory's core", "change the key core at its top"),
     "engines": Rendered("the nearest engines", "set engines at the top, the site or the node"),
@@ -71,11 +73,13 @@ RENDERED_FOR_CORE: Mapping[str, Rendered] = {
     "name": Rendered("core.name", "change it there"),
     "http": Rendered("the core's first vpn_address", "change vpn_address"),
     "grpc": Rendered("the core's first vpn_address", "change vpn_address"),
+    "definitions.listen": Rendered("the core's first vpn_address", "change vpn_address"),
     "tls": Rendered("the cluster's authority", "leave it: rendering renews the certificate"),
     "token_file": Rendered("the rendered folder, which has it", "leave it: it is named there"),
     "state": Rendered(
         "where the unit may write, /var/lib/borderscout", "mount another disk at that folder"
     ),
+    "mail_domain": Rendered("cluster.mail_domain", "change it there"),
     "nodes": Rendered("the inventory's sites", "set sites"),
     "first_revision": Rendered("customers, engines and filters", "change those"),
 }

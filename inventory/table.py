@@ -2,7 +2,7 @@
 
 Pure: the text comes in. The result has the shape of a YAML file of customers, and knows the line
 and column of each value, so that both are checked and complained about alike. A hundred thousand
-rows take seconds here, and more than a minute in YAML.
+rows take five seconds, and nine in YAML.
 
 Columns: customer, domain, deliver_to (several, separated by blanks), and if wanted latitude,
 longitude, hold_days and recipients. Source: RFC 4180.

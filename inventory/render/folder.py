@@ -30,6 +30,7 @@ from inventory.certificates import (
     AUTHORITY_KEY,
     Credential,
     Identity,
+    KeyKind,
     authority,
     credential,
 )
@@ -182,7 +183,9 @@ class _Rendering:
         inventory = self.inventory
         cluster = inventory.cluster
         yield from self._tls(node.name, "node", satellite_identity(cluster, node), signer)
-        yield from self._tls(node.name, "smtp", smtp_identity(cluster, node), signer)
+        shown = smtp_identity(cluster, node)
+        yield from self._tls(node.name, "smtp", shown, signer)
+        yield from self._tls(node.name, "smtp-rsa", shown, signer, KeyKind.RSA)
         yield File(f"{node.name}/{TLS}/{AUTHORITY_CERTIFICATE}", signer.certificate, PUBLIC)
         settings = satellite_settings(
             inventory,
@@ -193,7 +196,9 @@ class _Rendering:
             loopback=self.loopback,
         )
         yield _text(f"{node.name}/satellite.yaml", text_of(settings))
-        yield _text(f"{node.name}/{unit_name(UnitRole.SATELLITE)}", unit_text(UnitRole.SATELLITE))
+        folders = [one.folder for one in settings.definitions if Path(one.folder).is_absolute()]
+        unit = unit_text(UnitRole.SATELLITE, folders=folders)
+        yield _text(f"{node.name}/{unit_name(UnitRole.SATELLITE)}", unit)
         text = wireguard_text(
             private_key=key,
             vpn_addresses=node.vpn_address,
@@ -203,7 +208,12 @@ class _Rendering:
         yield File(f"{node.name}/wg0.conf", text.encode(), SECRET)
 
     def _tls(
-        self, folder: str, name: str, identity: Identity, signer: Credential
+        self,
+        folder: str,
+        name: str,
+        identity: Identity,
+        signer: Credential,
+        key_kind: KeyKind = KeyKind.ECDSA,
     ) -> Iterator[File]:
         path = self.out / folder / TLS
         found = credential(
@@ -212,6 +222,7 @@ class _Rendering:
             identity=identity,
             signer=signer,
             now_us=self.now_us,
+            key_kind=key_kind,
         )
         # The key first: a certificate without its key would be found good by nobody.
         yield File(f"{folder}/{TLS}/{name}.key", found.key, SECRET)

@@ -6,14 +6,15 @@ from the folder that the file stands in.
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
-from ruamel.yaml import YAML
+import yaml
+from yaml.cyaml import CSafeDumper
 
 from common.settings.core import CoreSettings
 from common.settings.satellite import EngineSettings, FilterSettings, SatelliteSettings
 from common.settings.values import Settings
+from common.settings.yaml_tree import meaning
 from inventory.addressing import CorePlaces, NodePlaces
 from inventory.identities import node_host
 from inventory.model import EngineEntry, FilterEntry, Inventory, Node, Site, Tree
@@ -58,6 +59,8 @@ def satellite_settings(
             "listen": list(places.listen),
             "certificate": f"{TLS}/smtp.crt",
             "key": f"{TLS}/smtp.key",
+            "rsa_certificate": f"{TLS}/smtp-rsa.crt",
+            "rsa_key": f"{TLS}/smtp-rsa.key",
         },
         "metrics": places.metrics,
         "core": {
@@ -81,13 +84,22 @@ def core_settings(inventory: Inventory, *, places: CorePlaces, loopback: bool) -
         "name": inventory.core.name,
         "http": places.http,
         "grpc": places.grpc,
+        "definitions": {"listen": places.definitions},
         "tls": {
             "certificate": f"{TLS}/node.crt",
             "key": f"{TLS}/node.key",
             "authority": f"{TLS}/authority.crt",
         },
         "state": _state(loopback=loopback),
-        "nodes": [{"name": node.name, "site": site.name} for site, node in inventory.nodes()],
+        "mail_domain": inventory.cluster.mail_domain,
+        "nodes": [
+            {
+                "name": node.name,
+                "site": site.name,
+                "addresses": [*node.public, *node.vpn_address],
+            }
+            for site, node in inventory.nodes()
+        ],
     }
     return CoreSettings.model_validate(merged(rendered, said_of_core(inventory)))
 
@@ -121,11 +133,23 @@ def _settings_of(entry: EngineEntry | FilterEntry, declared: type[Settings]) -> 
     return entry.model_dump(mode="json", include=set(declared.model_fields), exclude_unset=True)
 
 
+class _Writer(CSafeDumper):
+    """Writes what our programs read, and what a reader of YAML 1.1 does not mistake either."""
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        """Write out what stands twice: people read it."""
+        return True
+
+    def text(self, text: str) -> yaml.ScalarNode:
+        """Quote what would else be a number, a truth or nothing; the library knows 1.1 alone."""
+        style = None if isinstance(meaning(text), str) else "'"
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Writer.add_representer(str, _Writer.text)
+
+
 def _yaml(tree: Tree) -> str:
-    writer: Any = YAML(typ="safe", pure=True)
-    writer.default_flow_style = False
-    writer.width = 1_000_000  # a folded line is harder to read than a long one
-    writer.sort_base_mapping_type_on_output = False
-    out = io.StringIO()
-    writer.dump(tree, out)
-    return f"# Rendered from the inventory; changes here are lost.\n{out.getvalue()}"
+    # A folded line is harder to read than a long one.
+    text = yaml.dump(tree, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=1_000_000)
+    return f"# Rendered from the inventory; changes here are lost.\n{text}"

@@ -5,6 +5,7 @@ Pure. Source: systemd.exec(5), systemd.service(5).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 INSTALLED = "/usr/bin/borderscout"
@@ -25,8 +26,14 @@ def unit_name(role: UnitRole) -> str:
     return f"borderscout-{role}.service"
 
 
-def unit_text(role: UnitRole) -> str:
-    """Return the unit; it is the same on every node of a role."""
+def unit_text(role: UnitRole, *, folders: Sequence[str] = ()) -> str:
+    """Return the unit.
+
+    Args:
+        role: what the node is.
+        folders: absolute paths beside its own, in which it writes; one that is not there is none.
+    """
+    writes = "".join(f"ReadWritePaths={_path(folder)}\n" for folder in folders)
     # Only the satellite's SMTP port lies below 1024.
     capabilities = "CAP_NET_BIND_SERVICE" if role is UnitRole.SATELLITE else ""
     return f"""\
@@ -35,6 +42,8 @@ Description=Border Scout {role}
 Wants=network-online.target
 After=network-online.target wg-quick@wg0.service
 Requires=wg-quick@wg0.service
+# For ever: a file that is wrong now may be right in an hour, and nobody may be there to see.
+StartLimitIntervalSec=0
 
 [Service]
 ExecStart={INSTALLED} {role} serve --config {SETTINGS_FOLDER}/{role}.yaml
@@ -45,7 +54,7 @@ StateDirectory=borderscout
 StateDirectoryMode=0700
 UMask=0077
 Restart=always
-RestartSec=1
+RestartSec=2
 TimeoutStopSec={STOP_S}
 LimitNOFILE=65536
 AmbientCapabilities={capabilities}
@@ -60,6 +69,7 @@ ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
 ProtectSystem=strict
+{writes}\
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
 RestrictNamespaces=yes
 RestrictRealtime=yes
@@ -69,3 +79,9 @@ SystemCallArchitectures=native
 [Install]
 WantedBy=multi-user.target
 """
+
+
+def _path(path: str) -> str:
+    """Return a path as a quoted word (systemd.syntax(7)) that may not be there."""
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"-{escaped}"'
