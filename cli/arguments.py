@@ -12,7 +12,7 @@ import typer
 
 from common.address import AddressError, parse_address, parse_domain
 from common.ids import is_ulid
-from common.preferences.bodies import split_target
+from common.preferences.deliver_to import parse_deliver_to
 from common.preferences.documents import canonical_pattern
 from common.preferences.scopes import Scope as _Scope
 
@@ -58,7 +58,7 @@ def _domain_or_all(text: str) -> str:
 def _targets(texts: list[str]) -> list[str]:
     for text in texts:
         try:
-            split_target(text)
+            parse_deliver_to(text)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
     return texts
@@ -115,3 +115,6 @@ MessageIdOrNone = Annotated[
 ]
 MessageId = Annotated[str, typer.Argument(metavar="ID", help="The message's id.", callback=_id)]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Do it also for a scope that nobody has (yet).")
+]

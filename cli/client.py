@@ -32,9 +32,16 @@ class CoreFailure(EnvironmentFailure):
 
 
 class Client:
-    """A command's connection to the core."""
+    """A command's connection to the core.
 
-    def __init__(self, url: str, token_file: Path | None) -> None:
+    Args:
+        url: where the core is.
+        token_file: with the core's token; None: it is in the environment.
+        timeout_s: seconds without a word from the core.
+    """
+
+    def __init__(self, url: str, token_file: Path | None, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
         if not url:
             fail("no core is named; use --url or set BORDERSCOUT_URL", status=2)
         self.url = url.rstrip("/")
@@ -87,7 +94,7 @@ class Client:
             raise self._unreachable(error) from None
 
     def _open(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, headers=self._headers, timeout=TIMEOUT_S)
+        return httpx.Client(base_url=self.url, headers=self._headers, timeout=self._timeout_s)
 
     def _unreachable(self, error: httpx.HTTPError) -> CoreFailure:
         what = str(error) or type(error).__name__

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli.output import settings_of_a_service
 from common.hang_up import ignore_hang_up
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Run a core.")
@@ -23,4 +24,5 @@ def serve(config: Annotated[Path, typer.Option("--config", help="Its core.yaml."
     ignore_hang_up()  # until the core listens for it: what comes now takes seconds
     from core.app import serve as run
 
-    run(config)
+    with settings_of_a_service():
+        run(config)

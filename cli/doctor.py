@@ -20,6 +20,7 @@ from rich.text import Text
 
 from cli.checks import SKEW_S_MAX, DoctorCheck, judged
 from cli.client import Client, CoreFailure, TokenFile, Url
+from cli.definitions_checks import definitions_of_the_node
 from cli.link_checks import TIME
 from cli.output import AsJson, console, plain, print_lines
 from cli.spool_checks import mail_of_a_node, mail_of_the_node
@@ -93,6 +94,8 @@ def _satellite(config: Path) -> Iterator[DoctorCheck]:
         return
     yield DoctorCheck(name="settings", ok=True, found=str(config))
     yield from _engines_and_filters(settings)
+    yield _isolation()
+    yield from definitions_of_the_node(settings.definitions)
     state = Path(settings.state)
     folder = state if state.exists() else config.resolve().parent
     for look in (partial(_disk, folder, settings.disk_reserve_bytes), partial(_sync, folder)):
@@ -107,6 +110,9 @@ def _satellite(config: Path) -> Iterator[DoctorCheck]:
     yield _certificate("link certificate", core.certificate, core.key)
     if smtp.certificate:
         yield _certificate("SMTP certificate", smtp.certificate, smtp.key or smtp.certificate)
+    if smtp.rsa_certificate:
+        key = smtp.rsa_key or smtp.rsa_certificate
+        yield _certificate("SMTP certificate (RSA)", smtp.rsa_certificate, key)
     yield from mail_of_the_node(state)
 
 
@@ -128,6 +134,18 @@ def _engines_and_filters(settings: SatelliteSettings) -> Iterator[DoctorCheck]:
     )
     yield from _built("engines", partial(build_engines, settings.engines, for_engines))
     yield from _built("filters", partial(build_filters, settings.filters, for_filters))
+
+
+def _isolation() -> DoctorCheck:
+    from satellite.scanning.isolation import isolation_problem
+
+    problem = isolation_problem()
+    return DoctorCheck(
+        name="helper isolation",
+        ok=not problem,
+        found=problem or "the helper processes can give up network and files",
+        remedy="run the node on a kernel with seccomp filters; until then mail is scanned without",
+    )
 
 
 def _built(name: str, build: Callable[[], Sized]) -> Iterator[DoctorCheck]:
@@ -221,6 +239,8 @@ def _core(client: Client) -> Iterator[DoctorCheck]:
         )
     for node in found["nodes"]:
         yield _node(node)
+        for problem in node["problems"]:
+            yield DoctorCheck(name=f"node {node['node']}", ok=True, note=True, found=problem)
         skew = node["skew_s"]
         if skew is not None:
             yield judged(

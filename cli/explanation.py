@@ -8,7 +8,9 @@ from __future__ import annotations
 from cli.output import counted, span, when
 from common.states import OUTCOMES, State
 from satellite.console.questions import HoldDescription, RecipientDescription
+from satellite.spool.model.zero_hour import PREFIX
 
+_KEPT = "kept for later definitions"
 _FOR_A_SERVER = {State.QUEUED, State.DEFERRED, State.HELD}  # what waits for one that is away
 _MEANINGS = {
     State.RECEIVED: "accepted, and not scanned yet",
@@ -24,7 +26,8 @@ _MEANINGS = {
 
 def why(recipient: RecipientDescription) -> str:
     """Return why a recipient's copy is where it is."""
-    reasons = [_MEANINGS.get(recipient.state, "")]
+    is_kept = recipient.state is State.WAITING and recipient.reason.startswith(PREFIX)
+    reasons = [_KEPT if is_kept else _MEANINGS.get(recipient.state, "")]
     hold = _hold(recipient)
     if hold is not None:
         reasons = [f"the server is away since {when(hold.since_us)} UTC", hold.reason]

@@ -17,6 +17,7 @@ from common.records import (
     AttemptedRecord,
     BounceMadeRecord,
     BounceWithheldRecord,
+    CondemnedRecord,
     DamagedRecord,
     DeferredRecord,
     EndedRecord,
@@ -30,6 +31,7 @@ from common.records import (
     PossiblyDeliveredRecord,
     PreferencesAppliedRecord,
     PreferencesRefusedRecord,
+    RefusedRecord,
     RejectedRecord,
     ReleasedRecord,
     ResumedRecord,
@@ -37,6 +39,7 @@ from common.records import (
     SpoolDamagedRecord,
     StartedRecord,
     StoppedRecord,
+    TlsResultsRecord,
     WaitingRecord,
 )
 
@@ -75,6 +78,9 @@ def facts(record: AnyRecord) -> list[str]:  # noqa: PLR0911, PLR0912 - a branch 
             ]
         case BounceMadeRecord():
             return _said(("as", record.bounce_id))
+        case CondemnedRecord():
+            told = [] if not record.late else ["it was delivered before that was known"]
+            return [*_said(("by", record.engine), ("as", record.threat)), *told]
         case BounceWithheldRecord():
             return [*_said(("because", record.reason)), *record.recipients]
         case ReleasedRecord():
@@ -83,10 +89,15 @@ def facts(record: AnyRecord) -> list[str]:  # noqa: PLR0911, PLR0912 - a branch 
             return _said(("because", record.reason))
         case PreferencesRefusedRecord():
             return [f"revision {record.revision}", *_said(("because", record.reason))]
+        case RefusedRecord():
+            return _refused(record)
         case PreferencesAppliedRecord():
             return [f"revision {record.revision}"]
         case StartedRecord() | StoppedRecord():
             return []
+        case TlsResultsRecord():
+            whose = (("of", record.domain), ("at", record.host), ("under", record.policy))
+            return [f"{record.sessions} {record.result}", *_said(*whose)]
         case OtherRecord():
             return _as_it_came(record)
         case _:
@@ -110,6 +121,14 @@ def _came(record: ArrivedRecord) -> list[str]:
 def _moved(record: MovedRecord) -> list[str]:
     told = [_words(one.address, one.reason, one.reply) for one in record.recipients]
     return [*_said(("because", record.reason)), *told]
+
+
+def _refused(record: RefusedRecord) -> list[str]:
+    times = [f"{record.refusals} times"] if record.refusals != 1 else []
+    who = (("from", record.client), ("helo", record.helo))
+    told = [f"sender {one}" for one in record.senders]
+    said = (("at", record.command), ("because", record.reason))
+    return [*times, *_said(*who), *told, *record.recipients, *_said(*said), record.reply]
 
 
 def _verdicts(verdicts: Sequence[AnyVerdict]) -> list[str]:

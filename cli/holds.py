@@ -22,6 +22,7 @@ from cli.output import (
     span,
     when,
 )
+from cli.silence import print_silent
 
 COLUMNS = ("!Site", "!Node", "!Since (UTC)", ">Messages", ">Size", ">Oldest", "!Expires")
 
@@ -42,11 +43,7 @@ def print_holds(found: dict[str, Any]) -> None:
     if others:
         console.print()
         print_orders(others)
-    for node in found["silent"]:
-        heard = node["heard_s_ago"]
-        since = "was never heard" if heard is None else f"is silent for {span(heard)}"
-        line = f"{node['node']} ({node['site']}) {since}: what it holds now is not known here"
-        console.print(Text(plain(line), style="yellow"))
+    print_silent(found["silent"], "what it holds now")
 
 
 def print_orders(orders: Sequence[dict[str, Any]]) -> None:

@@ -1,6 +1,7 @@
 """The ``borderscout`` command: which sub-commands are there?
 
-Touches the terminal. Exit codes: 0 done, 1 failed, 2 wrong usage.
+Touches the terminal. Exit codes: 0 done, 1 failed, 2 wrong usage; 78 wrong
+settings of what a service manager runs.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typer.exceptions import Abort, TyperException
 
 from cli import (
     core,
+    definitions,
     demo,
     doctor,
     hold,
@@ -23,11 +25,13 @@ from cli import (
     quarantine,
     report,
     satellite,
+    scan,
     spool,
     status,
+    threats,
     track,
 )
-from cli.output import complain, plain
+from cli.output import complain, complain_of_settings
 from common.errors import BorderScoutError, SettingsError
 
 FAILED = 1
@@ -46,12 +50,15 @@ app.command("status", epilog=status.EXAMPLE)(status.status)
 app.command("track", epilog=track.EXAMPLE)(track.track)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 for name, group in (
+    ("scan", scan.app),
     ("inventory", inventory.app),
     ("mx", mx.app),
     ("core", core.app),
     ("satellite", satellite.app),
     ("policy", policy.app),
     ("list", lists.app),
+    ("threat", threats.app),
+    ("definitions", definitions.app),
     ("quarantine", quarantine.app),
     ("report", report.app),
     ("hold", hold.app),
@@ -79,8 +86,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Abort:
         complain("aborted; nothing was done")
     except SettingsError as error:
-        for complaint in error.complaints:
-            print(plain(complaint), file=sys.stderr)
+        complain_of_settings(error)
     except BorderScoutError as error:
         complain(str(error))
     except OSError as error:
@@ -91,9 +97,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _complain_of_usage(error: TyperException) -> None:
     message = error.format_message()
-    if "\n" in message:  # a group without a command: its help
+    if message.startswith("Usage: "):  # a group without a command: its help
         print(message, file=sys.stderr)
         return
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "borderscout"
-    complain(f"{message.rstrip('.')}; see {command} --help")
+    what = " ".join(message.split())  # what may be chosen comes a line each
+    complain(f"{what.rstrip('.,')}; see {command} --help")

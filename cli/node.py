@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -37,9 +38,15 @@ def ask_patiently(config: Path, question: Question[AnswerT]) -> Mapping[int, Ans
         SettingsError: the settings are wrong.
         EnvironmentFailure: the node does not run, or has no answer.
     """
+    return ask_at(_state(config), question)
+
+
+@cache
+def _state(config: Path) -> Path:
+    """Return a node's state folder, which is its own as long as it runs."""
     from satellite.settings import load_settings
 
-    return ask_at(Path(load_settings(config).state), question)
+    return Path(load_settings(config).state)
 
 
 def ask_at(state: Path, question: Question[AnswerT]) -> Mapping[int, AnswerT | None]:

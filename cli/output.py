@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, NoReturn
 
@@ -20,11 +22,15 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from common.errors import SettingsError
+from common.exit_status import WRONG_SETTINGS
 from common.records.bounds import TIME_US_MAX
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object, or one on a line.")]
 
 PIPE_COLUMNS = 1000  # wide enough for a row with a reason of 500 characters
+LONG_ROWS = 200  # of a table; rich needs half a millisecond for each, whatever it has to wrap
+GAP = "  "  # between two columns
 
 # Markup and emoji are ways in for text from mail; lines are wrapped by the terminal, not by us.
 console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -44,6 +50,22 @@ def fail(message: str, *, status: int = 1) -> NoReturn:
 def complain(message: str) -> None:
     """Print one line on stderr."""
     print(f"borderscout: {plain(message)}", file=sys.stderr)
+
+
+def complain_of_settings(error: SettingsError) -> None:
+    """Print what is wrong in a file, a line each, on stderr."""
+    for complaint in error.complaints:
+        print(plain(complaint), file=sys.stderr)
+
+
+@contextmanager
+def settings_of_a_service() -> Iterator[None]:
+    """End the command so that a service manager does not start it again with wrong settings."""
+    try:
+        yield
+    except SettingsError as error:
+        complain_of_settings(error)
+        raise typer.Exit(WRONG_SETTINGS) from None
 
 
 def say_warnings(found: Mapping[str, Any]) -> None:
@@ -85,7 +107,12 @@ def print_table(
         indent: blanks before each line.
     """
     cells = [[_cell(cell) for cell in row] for row in rows]
-    table = Table(title=plain(title) or None, title_justify="left", box=None, pad_edge=False)
+    wide = Console(highlight=False, width=_width())
+    if title:  # of its own: a table's would be folded at the table's width
+        console.print(plain(title))
+    if len(cells) >= LONG_ROWS and _print_at_once(wide, columns, cells, indent):
+        return
+    table = Table(box=None, pad_edge=False)
     for number, column in enumerate(columns):
         whole = column.startswith(("!", ">"))
         table.add_column(
@@ -97,8 +124,48 @@ def print_table(
         )
     for row in cells:
         table.add_row(*row)
-    wide = Console(highlight=False, width=_width())
     wide.print(Padding(table, (0, 0, 0, indent), expand=False))
+
+
+def _print_at_once(
+    wide: Console, columns: Sequence[str], cells: Sequence[Sequence[Text]], indent: int
+) -> bool:
+    """Print a table in which nothing needs to wrap, as rich would; return whether it is one."""
+    head = [Text(column.lstrip("!>"), "table.header") for column in columns]
+    lines = [head, *cells]
+    widths = [max(cell.cell_len for cell in column) for column in zip(*lines, strict=True)]
+    if indent + sum(widths) + len(GAP) * (len(widths) - 1) > wide.width:
+        return False
+    is_right = [column.startswith(">") for column in columns]
+    styled = _styled_by(wide)
+    for line in lines:
+        row = [
+            _padded(styled(cell), width - cell.cell_len, is_right=right)
+            for cell, width, right in zip(line, widths, is_right, strict=True)
+        ]
+        print(" " * indent + GAP.join(row))
+    return True
+
+
+def _padded(text: str, blanks: int, *, is_right: bool) -> str:
+    return " " * blanks + text if is_right else text + " " * blanks
+
+
+def _styled_by(wide: Console) -> Callable[[Text], str]:
+    """Return what shows a cell as rich does; of very many those with a style are mostly alike."""
+    shown: dict[tuple[str, str], str] = {}
+
+    def styled(cell: Text) -> str:
+        if not (cell.style or cell.spans):
+            return cell.plain
+        key = (cell.plain, f"{cell.style} {cell.spans}")
+        if key not in shown:
+            with wide.capture() as captured:
+                wide.print(cell, end="")
+            shown[key] = captured.get()
+        return shown[key]
+
+    return styled
 
 
 def print_facts(facts: Sequence[tuple[str, str]]) -> None:
@@ -110,7 +177,7 @@ def print_facts(facts: Sequence[tuple[str, str]]) -> None:
     for name, fact in facts:
         if fact:
             table.add_row(_cell(name), _cell(fact))
-    Console(highlight=False, width=_width()).print(Padding(table, (0, 0, 0, 2)))
+    Console(highlight=False, width=_width()).print(Padding(table, (0, 0, 0, 2), expand=False))
 
 
 def _cell(value: object) -> Text:
@@ -178,6 +245,11 @@ def span(seconds: float | None) -> str:
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
+def age_of(made_us: int) -> str:
+    """Return how old something is that was made at a time; 0: nobody knows."""
+    return span(max(0.0, time.time() - made_us / 1e6)) if made_us else "-"
+
+
 COLOURS = {
     "delivered": "green",
     "live": "green",
@@ -196,6 +268,11 @@ COLOURS = {
     "waiting": "yellow",
     "deferred": "yellow",
     "catching up": "yellow",
+    "done": "green",
+    "loading": "yellow",
+    "failed": "red",
+    "away": "red",
+    "ahead": "red",
 }
 
 

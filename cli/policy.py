@@ -10,7 +10,7 @@ from urllib.parse import quote
 import typer
 
 from cli.applied import Wait, say_applied, wait_until_applied
-from cli.arguments import Address, Domains, Scope, ScopeOrAll, Yes
+from cli.arguments import Address, Domains, Force, Scope, ScopeOrAll, Yes
 from cli.client import Client, TokenFile, Url
 from cli.consent import confirm
 from cli.documents import documents_in
@@ -51,11 +51,13 @@ def show(
     client = Client(url, token_file)
     if scope:
         found = client.ask("GET", f"/api/v1/policies/{quote(scope)}")
+        values = [(key, value_text(value)) for key, value in found["values"].items()]
         if as_json:
             print_json(found)
-        else:
-            values = [(key, value_text(value)) for key, value in found["values"].items()]
+        elif values:
             print_table(("!Key", "Value"), values, title=found["scope"])
+        else:
+            console.print(plain(f"nothing is set for {found['scope']} itself"))
         return
     documents = client.ask("GET", "/api/v1/documents", query={"kind": kind})["documents"]
     if as_json:
@@ -75,13 +77,14 @@ def set_(
         list[str], typer.Argument(metavar="KEY=VALUE...", help="An empty value takes the key out.")
     ],
     comment: Comment = "",
+    force: Force = False,
     url: Url = "",
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Set policy keys of one scope; the nearer scope wins."""
     wanted, unset = parse_values(values)
-    body = {"values": wanted, "unset": unset, "comment": comment}
+    body = {"values": wanted, "unset": unset, "comment": comment, "force": force}
     found = Client(url, token_file).ask("PATCH", f"/api/v1/policies/{quote(scope)}", body=body)
     say_warnings(found)
     if as_json:
@@ -131,6 +134,8 @@ def history(
     for each in found:
         for line in revision_lines(each, is_filtered=bool(scope)):
             console.print(plain(line))
+    if not found:
+        console.print(plain(f"nothing was ever changed{f' for {scope}' if scope else ''}"))
 
 
 @app.command(epilog="Example: borderscout policy rollback 41")

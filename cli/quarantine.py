@@ -61,6 +61,9 @@ def list_(
         return
     for case in found:
         _print_case(case)
+    if not found:
+        is_narrowed = any((domain, recipient, customer, state))
+        console.print(f"nothing {'that fits ' * is_narrowed}is in the quarantine")
 
 
 def _print_case(case: dict[str, Any]) -> None:
@@ -105,13 +108,23 @@ def show(
     for release in found["releases"]:
         console.print(
             f"{'release':12} {release['id']} {release['state']} by {plain(release['requested_by'])}"
-            f" as {plain(release['released_as'] or '-')}",
+            f" as {plain(release['released_as'] or '-')}"
+            f"{plain(_only_to(release.get('recipients')))}",
         )
+
+
+def _only_to(recipients: list[str] | None) -> str:
+    """Return to whom a release delivers, when not to all."""
+    return f" to {', '.join(recipients)}" if recipients else ""
 
 
 @app.command(epilog="Example: borderscout quarantine release 01ARZ3NDEKTSV4RRFFQ69G5FAV")
 def release(
     message: MessageId,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(help="Only to this recipient; may be given again.", show_default=False),
+    ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Release anew; it may be delivered twice.")
     ] = False,
@@ -121,7 +134,7 @@ def release(
 ) -> None:
     """Deliver it after all; asked twice, it is delivered once."""
     path = f"/api/v1/quarantine/{message}/release"
-    found = Client(url, token_file).ask("POST", path, body={"again": again})
+    found = Client(url, token_file).ask("POST", path, body={"again": again, "recipients": to or []})
     if as_json:
         print_json(found)
         return

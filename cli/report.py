@@ -7,9 +7,20 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from cli.client import Client, TokenFile, Url
-from cli.output import AsJson, console, print_json, print_table
+from cli.look_report import print_look_report
+from cli.output import (
+    AsJson,
+    clock_time,
+    coloured,
+    console,
+    plain,
+    print_json,
+    print_table,
+)
+from core.records.reports import UNKNOWN_CUSTOMER
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Reports over all sites.")
 
@@ -24,6 +35,7 @@ COLUMNS = (
     "in_progress",
 )
 
+LATE_MAX = 1_000  # messages in one answer
 ALWAYS = frozenset({"accepted", "delivered", "quarantined"})
 DAY_S = 86_400
 
@@ -35,6 +47,13 @@ class By(StrEnum):
     SITE = "site"
     CUSTOMER = "customer"
     DOMAIN = "domain"
+
+
+class LooksBy(StrEnum):
+    """What the groups of a report of engines are."""
+
+    DAY = "day"
+    SITE = "site"
 
 
 _DATE = "%Y-%m-%d"
@@ -75,6 +94,119 @@ def summary(
     )
     _top(("Threat", "By", ">Messages"), ("name", "by", "messages"), found["threats"])
     _top(("Sender", ">Messages"), ("sender", "messages"), found["senders"])
+
+
+@app.command(epilog="Example: borderscout report refused --since 2026-11-01")
+def refused(
+    since: Since = None,
+    until: Until = None,
+    url: Url = "",
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count what clients were refused before a message was taken, by reason and by client.
+
+    What was refused after a scan is rejected mail: ``borderscout report summary`` counts it.
+    """
+    query = {"since_us": _us(since), "until_us": _us(until, days=1)}
+    found = Client(url, token_file).ask("GET", "/api/v1/reports/refused", query=query)
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("Reason", "At", ">Refusals"),
+        [
+            *((row["reason"], row["command"], row["refusals"]) for row in found["reasons"]),
+            ("total", "", found["refusals"]),
+        ],
+    )
+    clients = [{**row, "client": row["client"] or "others"} for row in found["clients"]]
+    _top(("Client", ">Refusals"), ("client", "refusals"), clients)
+
+
+@app.command(epilog="Example: borderscout report engines --since 2026-11-01 --by site")
+def engines(
+    by: Annotated[
+        LooksBy | None, typer.Option(help="Groups to list, too.", show_default=False)
+    ] = None,
+    site: Annotated[str, typer.Option(help="One site; left out: all.", show_default=False)] = "",
+    since: Since = None,
+    until: Until = None,
+    url: Url = "",
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which engine finds what the others do not, how fast each is, and how often it is silent.
+
+    Found is what an engine called infected. A time is at most a quarter too long, never too short.
+    Counted are looks: a message that waits for an engine is looked at again. JSON has the groups
+    always, by day when nothing is said.
+    """
+    query = {
+        "by": by or LooksBy.DAY,
+        "site": site or None,
+        "since_us": _us(since),
+        "until_us": _us(until, days=1),
+    }
+    found = Client(url, token_file).ask("GET", "/api/v1/reports/engines", query=query)
+    if as_json:
+        print_json(found)
+    else:
+        print_look_report(found, by)
+
+
+@app.command(epilog="Example: borderscout report late --customer acme --since 2026-11-01")
+def late(
+    customer: Annotated[str, typer.Option(help="His recipients alone; left out: all.")] = "",
+    since: Since = None,
+    until: Until = None,
+    url: Url = "",
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """List mail that was delivered before it was known what it holds, by customer.
+
+    The days are those on which it was found out.
+    """
+    query = {
+        "since_us": _us(since),
+        "until_us": _us(until, days=1),
+        "customer": customer or None,
+    }
+    found = Client(url, token_file).ask("GET", "/api/v1/reports/late", query=query)
+    if as_json:
+        print_json(found)
+        return
+    if not found["customers"]:
+        console.print("nothing was delivered before it was known what it holds")
+    if found["messages"] >= LATE_MAX:
+        console.print(f"the newest {LATE_MAX} messages; more with --until or --customer")
+    for number, one in enumerate(found["customers"]):
+        if number:
+            console.print()
+        console.print(Text(plain(one["customer"] or UNKNOWN_CUSTOMER), style="bold"))
+        print_table(
+            ("Recipient", "!State", "Delivered (UTC)", "Message", "From", "Threat", "Known by"),
+            [row for message in one["messages"] for row in _late_rows(message)],
+        )
+
+
+def _late_rows(message: dict[str, Any]) -> list[tuple[object, ...]]:
+    """Return a row for each recipient of a message that was delivered too early."""
+    threat = f"{message['threat']} ({message['engine']})"
+    known = "a second look" if not message["digest"] else f"{message['by']['id']}"
+    return [
+        (
+            recipient["address"],
+            coloured(recipient["state"]),
+            clock_time(recipient["delivered"]) if recipient["delivered"] else "-",
+            message["id"],
+            message["sender"],
+            threat,
+            f"{known} at {message['by']['node']}, {clock_time(message['found'])}",
+        )
+        for recipient in message["recipients"]
+    ]
 
 
 def _top(titles: tuple[str, ...], names: tuple[str, ...], rows: list[dict[str, Any]]) -> None:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.node import Config, ask, ask_patiently
-from cli.output import AsJson, clock_time, coloured, complain, console, print_json, print_table
+from cli.output import (
+    AsJson,
+    clock_time,
+    coloured,
+    complain,
+    console,
+    print_json,
+    print_table,
+    settings_of_a_service,
+)
 from cli.progress import progress_bar
-from cli.shards import LeftOnNode, left_on_node
+from cli.shards import LeftOnNode, left_lines, left_on_node, pages
 from common.hang_up import ignore_hang_up
-from satellite.console.questions import DrainQuestion, LeftQuestion
+from satellite.console.questions import DrainQuestion, LeftLine, LeftQuestion
 from satellite.node.question import as_json as as_json_of
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Run a satellite node.")
@@ -33,10 +43,10 @@ def serve(config: Annotated[Path, typer.Option("--config", help="Its satellite.y
     """Accept, scan and deliver mail until SIGTERM; SIGHUP reads the settings anew."""
     ignore_hang_up()  # until the parent listens for it
     from satellite.node.launch import become_parent
-    from satellite.settings import load_settings
+    from satellite.settings import read_settings
 
-    # What is wrong in them is said here, with each complaint.
-    load_settings(config, with_what_it_names=True)
+    with settings_of_a_service():
+        read_settings(config)
     become_parent(config)
 
 
@@ -64,7 +74,11 @@ def drain(
     except KeyboardInterrupt:
         complain("interrupted, and the node goes on draining; take it back with --resume")
         raise typer.Exit(1) from None
-    _report(found, as_json)
+    # Who it is for is asked once, at the end: there may be ten thousand destinations.
+    lines = []
+    if not found.is_empty:
+        lines = left_lines(pages(partial(ask_patiently, config), LeftQuestion()))
+    _report(found, lines, as_json)
     if not found.is_empty:
         raise typer.Exit(1)
 
@@ -94,23 +108,22 @@ def _watched(
 
 
 def _left(config: Path) -> LeftOnNode:
-    """Return what the node has left now."""
-    return left_on_node(ask_patiently(config, LeftQuestion()))
+    """Return how much the node has left now."""
+    return left_on_node(ask_patiently(config, LeftQuestion(lines=0)))
 
 
 def _shape(found: LeftOnNode) -> tuple[object, ...]:
-    """Return what changes when something happens; the times of expiry move by themselves."""
-    lines = [(shard, line.domain, line.state, line.recipients) for shard, line in found.lines]
-    return (lines, found.records, found.quarantine)
+    """Return what changes when something happens."""
+    return (found.states, found.records, found.quarantine)
 
 
-def _report(found: LeftOnNode, as_json: bool) -> None:
+def _report(found: LeftOnNode, lines: Sequence[tuple[int, LeftLine]], as_json: bool) -> None:
     if as_json:
         print_json(
             {
                 "draining": True,
                 "empty": found.is_empty,
-                "left": [{"shard": shard, **as_json_of(line)} for shard, line in found.lines],
+                "left": [{"shard": shard, **as_json_of(line)} for shard, line in lines],
                 "records": found.records,
                 "quarantine": found.quarantine,
             }
@@ -119,7 +132,7 @@ def _report(found: LeftOnNode, as_json: bool) -> None:
     if found.is_empty:
         console.print("drained: the node is empty, and takes no mail")
         return
-    if found.lines:
+    if lines:
         rows = [
             (
                 line.domain,
@@ -130,7 +143,7 @@ def _report(found: LeftOnNode, as_json: bool) -> None:
                 clock_time(line.oldest),
                 clock_time(line.expires) or "-",
             )
-            for _, line in found.lines
+            for _, line in lines
         ]
         columns = ("Domain", "Customer", "!State", ">Recipients", ">Octets", "!Oldest", "!Until")
         print_table(columns, rows)

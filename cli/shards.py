@@ -19,6 +19,7 @@ from satellite.console.questions import (
     HoldsAnswer,
     LeftAnswer,
     LeftLine,
+    LeftQuestion,
     ListAnswer,
     ListQuestion,
     MessageDescription,
@@ -29,10 +30,10 @@ from satellite.console.questions import (
 from satellite.link.status import LinkStatus
 from satellite.node.health import StatusAnswer
 
-END = "~"  # after every message id
+END = "~"  # after every message id, and every domain
 
-PagedT = TypeVar("PagedT", bound=ListQuestion | FreezeQuestion | ResumeQuestion)
-PageT = TypeVar("PageT", bound=ListAnswer | MovedAnswer | None)
+PagedT = TypeVar("PagedT", bound=ListQuestion | FreezeQuestion | ResumeQuestion | LeftQuestion)
+PageT = TypeVar("PageT", bound=ListAnswer | MovedAnswer | LeftAnswer | None)
 
 
 class DoneByShards(Protocol):
@@ -55,9 +56,9 @@ class OnShard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOnNode:
-    """What a node has left; ``lines`` with the shard that each is of."""
+    """How much a node has left."""
 
-    lines: tuple[tuple[int, LeftLine], ...]
+    states: tuple[tuple[int, State, int], ...]  # by shard, the recipients in each state
     records: int
     quarantine: int
     is_idle: bool  # every shard has answered, and nobody works on anything
@@ -65,7 +66,7 @@ class LeftOnNode:
     @property
     def count(self) -> int:
         """How many recipients, messages and records."""
-        return sum(line.recipients for _, line in self.lines) + self.quarantine + self.records
+        return sum(count for _, _, count in self.states) + self.quarantine + self.records
 
     @property
     def is_empty(self) -> bool:
@@ -150,14 +151,32 @@ def moved(answers: Mapping[int, DoneByShards]) -> int:
 
 
 def left_on_node(answers: Mapping[int, LeftAnswer | None]) -> LeftOnNode:
-    """Return what all shards have left, as one."""
+    """Return how much all shards have left, as one."""
     given = {shard: answer for shard, answer in answers.items() if answer is not None}
     return LeftOnNode(
-        lines=tuple((shard, line) for shard, answer in given.items() for line in answer.left),
+        states=tuple(
+            (shard, state, count)
+            for shard, answer in given.items()
+            for state, count in answer.states.items()
+        ),
         records=sum(answer.records for answer in given.values()),
         quarantine=sum(answer.quarantine for answer in given.values()),
         is_idle=len(given) == len(answers) and all(answer.is_idle for answer in given.values()),
     )
+
+
+def left_lines(
+    found: Iterable[Mapping[int, LeftAnswer | None]],
+) -> list[tuple[int, LeftLine]]:
+    """Return what the pages of all shards say, by domain, with the shard that each line is of."""
+    lines = [
+        (shard, line)
+        for answers in found
+        for shard, answer in answers.items()
+        if answer is not None
+        for line in answer.left
+    ]
+    return sorted(lines, key=lambda one: (one[1].domain, one[1].state, one[0]))
 
 
 def silent(answers: Mapping[int, object]) -> Sequence[int]:

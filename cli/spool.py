@@ -52,6 +52,7 @@ app = typer.Typer(
 )
 
 AN_ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+SEE_WHY = "see why with: borderscout spool show {message} --config FILE"
 NOT_HERE = "{message} is not in the spool; it may have ended: borderscout track {message}"
 NOT_STOPPED = "nothing of it is damaged or frozen"
 STOPPED = (State.DAMAGED, State.FROZEN)  # what ends only when an operator says so
@@ -100,6 +101,9 @@ def list_(
         return
     for one in messages:
         _print_short(one.message, state, destination)
+    if not messages:
+        is_narrowed = bool(state or destination)
+        console.print(f"no message {'that fits ' * is_narrowed}is in the spool")
     if there_is_more:
         console.print(Text("there are more; see them with --limit, --state, --destination", "dim"))
 
@@ -153,7 +157,7 @@ def resume(
     destination: Destination = "",
     as_json: AsJson = False,
 ) -> None:
-    """Let mail go on: what is frozen for a destination; a message, frozen or damaged."""
+    """Let mail go on: what is frozen for a destination; a message, frozen, damaged or waiting."""
     _move(config, ResumeQuestion, "resumed", message, destination, as_json)
 
 
@@ -195,7 +199,7 @@ def _what_goes_back(config: Path, message: str) -> str:
         fail(NOT_HERE.format(message=message))
     count = sum(one.state in STOPPED for one in shown[0].message.recipients)
     if not count:
-        fail(f"{message}: {NOT_STOPPED}; see why with: borderscout spool show {message}")
+        fail(f"{message}: {NOT_STOPPED}; {SEE_WHY.format(message=message)}")
     sender = shown[0].message.sender or "nobody, since it has no sender"
     return f"{message}, for {counted(count, 'recipient')}, would end and go back to {sender}"
 
@@ -309,7 +313,7 @@ def _check_here(answers: Mapping[int, DoneByShards], message: str, nothing: str)
     if not is_anywhere(answers):
         fail(NOT_HERE.format(message=message))
     if not moved(answers):
-        fail(f"{message}: {nothing}; see why with: borderscout spool show {message}")
+        fail(f"{message}: {nothing}; {SEE_WHY.format(message=message)}")
 
 
 def _done(answers: Mapping[int, object], word: str, as_json: bool) -> None:

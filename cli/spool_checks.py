@@ -1,4 +1,4 @@
-"""Is there mail on a node that goes on only when somebody decides, or a customer that is away?
+"""Does a node's mail go on: are there decisions to take, customers away, or a worker that stalls?
 
 Touches the node's control socket; of what the core tells of its nodes, pure. Of each kind only so
 many are named as a person reads.
@@ -21,16 +21,24 @@ from cli.shards import first_ids, holds_of, links_of, pages, recipients_in, sile
 from common.errors import EnvironmentFailure
 from common.states import State
 from satellite.console.questions import HoldsQuestion, ListQuestion
-from satellite.node.health import StatusQuestion
+from satellite.node.health import StatusAnswer, StatusQuestion
 
 IDS_MAX = 5
+STALL_S = 1.0  # a step of a worker's event loop that is a fault; its log tells of shorter ones
 HOLDS_MAX = 10
 PAGES_MAX = 5  # of a spool in which few messages are meant; each takes two seconds at the most
 MEND = (
-    "resume it once its body is back: borderscout spool resume ID,"
-    " or end it: borderscout spool bounce ID tells its sender, spool drop ID nobody"
+    "resume it once its body is back: borderscout spool resume ID --config FILE,"
+    " or end it: borderscout spool bounce ID --config FILE tells its sender, spool drop nobody"
 )
-LET_GO = "let it go on: borderscout spool resume ID, or send it back: borderscout spool bounce ID"
+UNSTALL = (
+    "see when it was: journalctl -u borderscout-satellite, loop.step_long; the machine may be short"
+    " of processor time or its disk slow: top, iostat -x"
+)
+LET_GO = (
+    "let it go on: borderscout spool resume ID --config FILE,"
+    " or send it back: borderscout spool bounce ID --config FILE"
+)
 
 
 def mail_of_the_node(state: Path) -> Iterator[DoctorCheck]:
@@ -50,7 +58,7 @@ def mail_of_a_node(node: Mapping[str, Any]) -> Iterator[DoctorCheck]:
     name, spool = node["node"], node["spool"]
     damaged, frozen = spool.get("damaged", 0), spool.get("frozen", 0)
     what = f"mail for {counted(damaged, 'recipient')} cannot be read"
-    where = f"on {name}: borderscout spool list --state"
+    where = f"on {name}: borderscout spool list --config FILE --state"
     yield judged(f"damaged mail at {name}", ((damaged > 0, what),), f"see it {where} damaged")
     if frozen:
         what = f"mail for {counted(frozen, 'recipient')} is stopped; see it {where} frozen"
@@ -67,7 +75,11 @@ def _mail(state: Path) -> Iterator[DoctorCheck]:
         "it may be starting: look again in a minute; why a worker ended, says"
         " journalctl -u borderscout-satellite",
     )
+    yield _stalls(answers)
     yield from link_of_the_node(links_of(answers))
+    for shard, answer in answers.items():
+        for problem in answer.problems if answer is not None else ():
+            yield DoctorCheck(name=f"shard {shard}", ok=True, note=True, found=problem)
     damaged = recipients_in(answers, State.DAMAGED)
     frozen = recipients_in(answers, State.FROZEN)
     if damaged:
@@ -84,13 +96,22 @@ def _mail(state: Path) -> Iterator[DoctorCheck]:
     yield from _away("held mail", [asdict(hold) for hold in holds])
 
 
+def _stalls(answers: Mapping[int, StatusAnswer | None]) -> DoctorCheck:
+    lags = {shard: found.loop_lag_max_s for shard, found in answers.items() if found is not None}
+    stalls = tuple(
+        (lag_s >= STALL_S, f"all of shard {shard} waited {lag_s:.1f} s for one step")
+        for shard, lag_s in lags.items()
+    )
+    return judged("event loop", stalls, UNSTALL)
+
+
 def _ids(state: Path, of: State) -> str:
     """Return the ids of the first messages with a recipient in a state, as a person reads them."""
     question = ListQuestion(state=of, limit=IDS_MAX + 1)
     ids, is_more = first_ids(
         pages(partial(ask_at, state), question), ids_max=IDS_MAX, pages_max=PAGES_MAX
     )
-    more = f" and more: borderscout spool list --state {of}" if is_more else ""
+    more = f" and more: borderscout spool list --config FILE --state {of}" if is_more else ""
     return ", ".join(ids) + more
 
 

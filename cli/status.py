@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.text import Text
@@ -10,6 +11,8 @@ from cli.client import Client, TokenFile, Url
 from cli.holds import hold_in_words
 from cli.output import (
     AsJson,
+    age_of,
+    clock_time,
     coloured,
     console,
     counted,
@@ -37,9 +40,46 @@ def status(url: Url = "", token_file: TokenFile = None, as_json: AsJson = False)
         ("!Node", "!Site", "!State", ">Applied", ">Lag", ">Queue", ">Outbox", "Engines", "Accepts"),
         [_row(node) for node in found["nodes"]],
     )
+    engines = engine_rows(found["nodes"])
+    if engines:
+        print_table(("!Site", "Engine", "Version", "Definitions", "!Age", "Nodes"), engines)
+    for problem in found["definitions"]["problems"]:
+        console.print(Text(f"definitions: {plain(problem)}", style="yellow"))
+    for line in late_remarks(found.get("late", {})):
+        console.print(Text(plain(line), style="red"))
     for node in found["nodes"]:
         for line in remarks(node):
             console.print(Text(f"{node['node']}: {plain(line)}", style="yellow"))
+
+
+def engine_rows(nodes: Sequence[dict[str, Any]]) -> list[tuple[object, ...]]:
+    """Return what each site's engines work with: a row for each version, and who has it."""
+    found: dict[tuple[str, ...], list[tuple[str, int]]] = {}
+    for node in nodes:
+        for engine in node["engines"]:
+            said = (engine["version"], engine["definitions"])
+            if any(said):
+                group = found.setdefault((node["site"], engine["name"], *said), [])
+                group.append((node["node"], engine["definitions_us"]))
+    return [
+        (*group, age_of(min(made_us for _, made_us in members)), " ".join(n for n, _ in members))
+        for group, members in found.items()
+    ]
+
+
+def late_remarks(late: dict[str, Any]) -> list[str]:
+    """Return what an operator should know of mail that was delivered too early, a line each."""
+    found = [
+        f"{node} names so many threats that no more of them are compared for now"
+        for node in late.get("silenced", ())
+    ]
+    if late.get("messages"):
+        many = counted(late["messages"], "message")
+        found.append(
+            f"{many} delivered before it was known what they hold, the last found at"
+            f" {clock_time(late['newest'])} UTC; see: borderscout report late"
+        )
+    return found
 
 
 def _row(node: dict[str, Any]) -> tuple[object, ...]:

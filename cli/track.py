@@ -1,8 +1,8 @@
-"""``borderscout track``: what happened to a message, and why?"""
+"""``borderscout track``: what happened to a message, or why was none taken?"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -15,36 +15,101 @@ from cli.output import (
     clock_time,
     coloured,
     console,
+    fail,
     plain,
     print_lines,
     print_table,
     span,
 )
+from cli.silence import print_silent
 from common.records import ToldVerdict, from_object, verdict_from_object
+from common.verdict import age_word, version_line
+from core.records.search import What, parse_query
 
 EXAMPLE = "Example: borderscout track x@acme.example"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def track(
     query: Annotated[
-        str, typer.Argument(help="Our id, a Message-ID in <>, an address or a domain.")
+        str,
+        typer.Argument(
+            help="Our id, a Message-ID in <>, an address, a domain, or a client's IP address."
+        ),
     ],
-    limit: Annotated[int, typer.Option(help="Messages at the most.", min=1, max=1000)] = 20,
+    limit: Annotated[
+        int, typer.Option(help="Messages at the most, and refusals.", min=1, max=1000)
+    ] = 20,
+    refused: Annotated[bool, typer.Option("--refused", help="Refusals alone.")] = False,
     url: Url = "",
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show each message that fits: verdicts, what decided, and each delivery reply."""
-    found = Client(url, token_file).ask(
-        "GET", "/api/v1/messages", query={"query": query, "limit": limit}
-    )["messages"]
-    if as_json:
-        print_lines(found)
+    """Show each message that fits: verdicts, what decided, and each delivery reply.
+
+    What was refused before a message was taken follows; with ``--json`` only by ``--refused``. When
+    nothing is known, that is said, and what was looked at; with ``--json`` there is no line.
+    """
+    wanted = parse_query(query)
+    if wanted is None:
+        fail(
+            f"{query[:100]!r} is neither an id of ours, a Message-ID in <>, an address, a domain"
+            " nor an IP address; quote a Message-ID, since a shell reads < and >",
+            status=2,
+        )
+    client, asked = Client(url, token_file), {"query": query, "limit": limit}
+    messages = [] if refused else client.ask("GET", "/api/v1/messages", query=asked)["messages"]
+    if as_json and not refused:
+        print_lines(messages)
         return
-    for number, message in enumerate(found):
+    refusals = client.ask("GET", "/api/v1/refusals", query=asked)["refusals"]
+    if as_json:
+        print_lines(refusals)
+        return
+    for number, message in enumerate(messages):
         if number:
             console.print()
         _show(message)
+    if refusals:
+        if messages:
+            console.print()
+        _show_refusals(refusals)
+    if not messages and not refusals:
+        _say_nothing_known(client, query, wanted.what, refused=refused)
+
+
+# What a search compares a query with. A refusal has no id.
+_COMPARED = {
+    What.MESSAGE: "ids",
+    What.MESSAGE_ID: "Message-IDs",
+    What.ADDRESS: "senders and recipients",
+    What.DOMAIN: "domains of senders and recipients",
+    What.CLIENT: "clients",
+}
+_ONLY_OF_MESSAGES = frozenset({What.MESSAGE, What.MESSAGE_ID})
+
+
+def _say_nothing_known(client: Client, query: str, what: What, *, refused: bool) -> None:
+    """Say where was looked in vain, and who may know more than the core."""
+    where = [
+        *["messages"] * (not refused),
+        *["refusals"] * (what not in _ONLY_OF_MESSAGES),
+    ]
+    looked_at = f"{_COMPARED[what]} of {' and '.join(where)}" if where else "refusals have no id"
+    console.print(plain(f"nothing known of {query} (looked at: {looked_at})"))
+    nodes = client.ask("GET", "/api/v1/status")["nodes"]
+    print_silent((node for node in nodes if node["state"] == "silent"), "what it took since")
+
+
+def _show_refusals(refusals: list[dict[str, Any]]) -> None:
+    print_table(
+        ("Refused (UTC)", "At", "What"),
+        [
+            (clock_time(one["time"]), f"{one['node']}/{one['shard']}", "; ".join(_facts(one)))
+            for one in refusals
+        ],
+    )
 
 
 def _show(message: dict[str, Any]) -> None:
@@ -64,8 +129,11 @@ def _show(message: dict[str, Any]) -> None:
     if message["verdicts"]:
         console.print()
         print_table(
-            ("Verdict of", "!Outcome", ">ms", "Version", "Evidence"),
-            [_verdict(verdict_from_object(verdict)) for verdict in message["verdicts"]],
+            ("Verdict of", "!Outcome", ">ms", "Version", ">Age", "Evidence"),
+            [
+                _verdict(verdict_from_object(verdict), _time_us(message["scanned"]))
+                for verdict in message["verdicts"]
+            ],
         )
     console.print()
     print_table(
@@ -90,10 +158,17 @@ def _show_recipient(recipient: dict[str, Any]) -> None:
             console.print(f"    {label:8} {plain(shown)}")
 
 
-def _verdict(verdict: ToldVerdict) -> tuple[object, ...]:
+def _verdict(verdict: ToldVerdict, scanned_us: int) -> tuple[object, ...]:
     tests = [f"{test.name} {test.score:g}" for test in verdict.tests]
     evidence = ", ".join(filter(None, (verdict.detail, *tests)))
-    return (verdict.by, coloured(verdict.outcome), verdict.ms, verdict.version, evidence)
+    version = version_line(verdict.version, verdict.definitions)
+    age = age_word(verdict.definitions_us, at_us=scanned_us)
+    return (verdict.by, coloured(verdict.outcome), verdict.ms, version, age, evidence)
+
+
+def _time_us(text: str) -> int:
+    """Return a time of the API (ISO 8601, UTC) in microseconds since the epoch."""
+    return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1)
 
 
 def _facts(event: dict[str, Any]) -> list[str]:
@@ -102,7 +177,7 @@ def _facts(event: dict[str, Any]) -> list[str]:
     return facts(from_object(event["event"], told)) if told else []
 
 
-_OF_THE_CORE = {"time", "event", "flaw"}  # the rest are the record's own fields
+_OF_THE_CORE = {"time", "event", "flaw", "node", "shard"}  # the rest are the record's own fields
 
 
 def _after(message: dict[str, Any], event: dict[str, Any]) -> str:

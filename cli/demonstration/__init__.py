@@ -1,1 +1,1 @@
-"""The demonstration: a whole cluster on this machine, with nothing in it that is not real."""
+"""The demonstration: a whole cluster on this machine, where what is not real says so."""

@@ -7,14 +7,15 @@ server, in the quarantine, in what ``track`` tells. What is not as it must be is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cli.demonstration import mail
-from cli.demonstration.cluster import DemoCluster, until
+from cli.demonstration.cluster import DemoCluster
 from cli.demonstration.customer import Received
 from cli.demonstration.mail import ExpectedOutcome
+from cli.demonstration.process import until
 from cli.demonstration.sending import SentMail
 
 SETTLE_S = 30.0
@@ -54,12 +55,39 @@ async def _fate(cluster: DemoCluster, sent: SentMail) -> DemoCheck:
         *_wrong_copies(sent, copies, repeats_max=possible),
         *([] if planned.decided in recipient["reason"] + str(tracked["verdicts"]) else ["reason"]),
         *([] if tracked["node"] == sent.node else ["node"]),
+        *_wrong_verdicts(cluster, sent, tracked["verdicts"]),
         *await _wrong_quarantine(cluster, planned.fate, tracked["id"]),
     ]
     found = f"{recipient['state']}: {recipient['reason']}"
     return DemoCheck(
         name=name, ok=not faults, found=f"wrong {faults}; {found}" if faults else found
     )
+
+
+async def every_engine_is_heard(cluster: DemoCluster, sent: SentMail) -> DemoCheck:
+    """Check that what is known of a message has a verdict of each engine, and that they agree."""
+    engines = cluster.engines.names
+    name = f"{sent.planned.name} at {sent.node} is read by {', '.join(engines)}"
+    tracked = await _tracked(cluster, sent)
+    if tracked is None:
+        return DemoCheck(name=name, ok=False, found="it has no outcome")
+    said = [one for one in tracked["verdicts"] if one["by"] in engines]
+    found = "; ".join(f"{one['by']} {_told(one)}" for one in said)
+    return DemoCheck(name=name, ok=not _wrong_verdicts(cluster, sent, said), found=found)
+
+
+def _told(verdict: Mapping[str, Any]) -> str:
+    words = (verdict["outcome"], *verdict.get("threats", ()), verdict.get("version"))
+    return " ".join(filter(None, words))
+
+
+def _wrong_verdicts(
+    cluster: DemoCluster, sent: SentMail, verdicts: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    wanted = "infected" if sent.planned.text == mail.EICAR else "clean"
+    heard = {one["by"]: one["outcome"] for one in verdicts}
+    said = {name: heard.get(name) for name in cluster.engines.names}
+    return [f"{name}: {outcome}" for name, outcome in said.items() if outcome != wanted]
 
 
 async def _tracked(cluster: DemoCluster, sent: SentMail) -> dict[str, Any] | None:

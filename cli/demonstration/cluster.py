@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -21,68 +20,29 @@ import httpx
 
 from cli.demonstration import mail
 from cli.demonstration.customer import Mailbox, serve
+from cli.demonstration.engines import DemoEngines
+from cli.demonstration.process import DemoProcess, free_port, until
 from common.errors import EnvironmentFailure
 from inventory.load import load_inventory
 from inventory.render.folder import render_folder
 
 READY_S = 45.0
-END_S = 25.0
-POLL_S = 0.1
-LAST_WORDS_BYTES = 2_000  # of a log; a traceback ends with what was wrong
-
-
-@dataclass(slots=True)
-class DemoProcess:
-    """One process."""
-
-    name: str
-    command: list[str]
-    log: Path
-    process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                *self.command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
-            )
-
-    async def end(self, *, gently: bool = True) -> None:
-        """Stop it; SIGKILL when it must be rough, or when it does not listen."""
-        if self.process is None or self.process.returncode is not None:
-            return
-        if gently:
-            self.process.terminate()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.process.wait(), END_S)
-        if self.process.returncode is None:
-            self.process.kill()
-            await self.process.wait()
-
-    def last_words(self) -> str:
-        """Return the end of its log: without --keep the file is gone when somebody would look."""
-        said = self.log.read_bytes()[-LAST_WORDS_BYTES:].decode("utf-8", "replace").split("\n")
-        last = next((line for line in reversed(said) if line.strip()), "")
-        whole = "see all of its log with: borderscout demo --keep DIR"
-        return f"it said last: {last}; {whole}" if last else f"it said nothing; {whole}"
-
-    def check(self) -> None:
-        """Raise when it has died by itself."""
-        if self.process is not None and self.process.returncode is not None:
-            raise EnvironmentFailure(
-                f"{self.name} ended with status {self.process.returncode}", hint=self.last_words()
-            )
 
 
 @dataclass(slots=True)
 class DemoCluster:
-    """A core, three satellites and the customers' mail server."""
+    """A core, three satellites, their engines and the customers' mail server."""
 
     folder: Path
+    engines: DemoEngines = field(init=False)
     mailbox: Mailbox = field(default_factory=Mailbox)
     endpoints: dict[str, Any] = field(default_factory=dict)
     players: dict[str, DemoProcess] = field(default_factory=dict)
     _customer: asyncio.Server | None = None
     _http: httpx.AsyncClient | None = None
+
+    def __post_init__(self) -> None:
+        self.engines = DemoEngines(self.folder / "engines")
 
     async def start(self, told: Callable[[str], None]) -> None:
         """Render the inventory and start everything.
@@ -90,10 +50,13 @@ class DemoCluster:
         Raises:
             EnvironmentFailure: something does not get ready.
         """
+        told("starting the engines")
+        await self.engines.start(told)
         port = free_port()
         self._customer = await serve(self.mailbox, port)
         file = self.folder / "inventory.yaml"
-        file.write_text(json.dumps(mail.inventory(f"127.0.0.1:{port}"), indent=2))
+        tree = mail.inventory(f"127.0.0.1:{port}", engines=self.engines.entries)
+        file.write_text(json.dumps(tree, indent=2))
         told("rendering the inventory: certificates, settings, WireGuard")
         self.endpoints = await asyncio.to_thread(
             lambda: render_folder(
@@ -179,29 +142,15 @@ class DemoCluster:
         return answer.json()
 
     async def end(self) -> None:
-        """Stop everything, satellites first."""
-        ending = [player.end() for name, player in self.players.items() if name != "core"]
-        await asyncio.gather(*ending)
-        if "core" in self.players:
-            await self.players["core"].end()
-        if self._http is not None:
-            await self._http.aclose()
-        if self._customer is not None:
-            self._customer.close()
-
-
-async def until(holds: Any, deadline_s: float) -> bool:
-    """Return whether an asynchronous condition comes to hold before the deadline."""
-    end_s = time.monotonic() + deadline_s
-    while not await holds():
-        if time.monotonic() > end_s:
-            return False
-        await asyncio.sleep(POLL_S)
-    return True
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        """Stop everything, satellites first and engines last."""
+        try:
+            ending = [player.end() for name, player in self.players.items() if name != "core"]
+            await asyncio.gather(*ending)
+            if "core" in self.players:
+                await self.players["core"].end()
+            if self._http is not None:
+                await self._http.aclose()
+            if self._customer is not None:
+                self._customer.close()
+        finally:
+            await self.engines.end()

@@ -17,7 +17,7 @@ SITES = (
 )
 
 # The industry's test string, in two parts so that no scanner stumbles over this file.
-_EICAR = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR" + "-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
+EICAR = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR" + "-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 
 
 class ExpectedOutcome(StrEnum):
@@ -79,7 +79,7 @@ MESSAGES = (
         name="virus",
         recipient="ben@bolt.example",
         subject="Your invoice",
-        text=_EICAR,
+        text=EICAR,
         fate=ExpectedOutcome.QUARANTINED,
         decided="Eicar",
     ),
@@ -118,18 +118,20 @@ MESSAGES = (
 )
 
 MARK = "[spam?] "
+SENDERS = "sender.example"  # the domain of all
 
 
 def sender_of(planned: DemoMessage) -> str:
     """Return the sender of an act; lists go by it."""
-    return f"{planned.name}@sender.example"
+    return f"{planned.name}@{SENDERS}"
 
 
-def inventory(deliver_to: str) -> dict[str, Any]:
+def inventory(deliver_to: str, *, engines: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the demonstration's inventory.
 
     Args:
         deliver_to: HOST:PORT of the customers' mail server.
+        engines: of every satellite.
     """
     return {
         "cluster": {
@@ -139,7 +141,7 @@ def inventory(deliver_to: str) -> dict[str, Any]:
         },
         "core": {"name": "core", "public": "core.scout.example", "vpn_address": "10.77.0.1"},
         "workers": 1,
-        "engines": [{"name": "yara", "kind": "yara"}],
+        "engines": list(engines),
         "sites": [
             {
                 "name": site,
@@ -210,7 +212,7 @@ def message(planned: DemoMessage, *, number: int) -> bytes:
 
 def message_id(planned: DemoMessage, *, number: int) -> str:
     """Return the Message-ID of one message."""
-    return f"<{planned.name}.{number}@sender.example>"
+    return f"<{planned.name}.{number}@{SENDERS}>"
 
 
 def picked(numbers: Sequence[int]) -> list[DemoMessage]:

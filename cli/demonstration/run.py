@@ -40,6 +40,11 @@ async def check_once(cluster: DemoCluster, told: Callable[[str], None]) -> list[
     told("sending mail to every site")
     sent = await _send_all(cluster, numbers)
     found += await checks.fates(cluster, sent)
+    found += [
+        await checks.every_engine_is_heard(cluster, one)
+        for one in sent
+        if one.planned.name in ("plain", "virus")
+    ]
     told("killing a satellite and the core, with mail on its way")
     found += await _interrupted(cluster, numbers)
     told("releasing from the quarantine")
