@@ -24,8 +24,9 @@ where and what to do.
 | exit code | means |
 |---|---|
 | 0 | done |
-| 1 | failed |
-| 2 | wrong usage; for `mx plan --against` that there are differences |
+| 1 | failed; `scan`: something was found |
+| 2 | wrong usage; `mx plan --against`: there are differences; `scan`: something was not scanned |
+| 78 | `core serve`, `satellite serve` and `scan serve`: the settings are wrong |
 
 Commands that talk to the core take its address from `--url` or `BORDERSCOUT_URL`, and its token
 from `--token-file` or `BORDERSCOUT_TOKEN`. The token file is `token` in the core's folder, 0600.

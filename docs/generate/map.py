@@ -67,6 +67,12 @@ INDEX: Mapping[str, tuple[str, ...]] = {
         "satellite/delivery/dsn/status_part.py",
     ),
     "a header of ours, and a forged one": ("satellite/headers/ours.py",),
+    "a scanning server beside another mail server": (
+        "satellite/scan_server/passing_session.py",
+        "satellite/scan_server/milter_session.py",
+        "satellite/app/scan_server.py",
+        "docs/scan-server.md",
+    ),
     "the Received line": ("satellite/smtp/trace.py",),
     "a limit on hostile mail": ("satellite/scanning/limits.py",),
     "a limit of a node, a setting": (

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.registry import Collector
 
 from common.clock import SystemClock
+from common.loop_lag import LoopLag
 from common.settings.satellite import SatelliteSettings
 from core.web.metrics import CoreMetrics
 from satellite.app.shard import Shard
@@ -30,11 +31,15 @@ Prometheus' text format, at `/metrics`: of a node where its settings say (`metri
 its `url`, without a token. Names and labels are promises. No address, domain or text of a stranger
 is ever a label; labels are our own words, names from the settings, and numbers.
 
+A [scanning server](scan-server.md#running-it) has those of engines, filters and the front end, and
+some of its own.
+
 This page is drawn from the registries of both programs by `make docs`.
 """
 NODE = """## A node
 
 Each sample bears the label `shard` beside its own: a node's parent gathers what its workers count.
+`shard="parent"` is the parent's own event loop.
 Counters begin at 0 when a worker starts.
 """
 CORE = """## The core
@@ -101,8 +106,9 @@ async def _of_a_node() -> list[Described]:
                 SatelliteSettings.model_validate(_SETTINGS),
                 sockets=[],
                 on_broken=lambda: None,
+                loop_lag=LoopLag(SystemClock()),
             )
-            shard.registry.register(ShardMetrics({}, {}))
+            shard.registry.register(ShardMetrics({}, starts={}, failures={}))
             found = _described(shard.registry)
             await shard.close()
         finally:

@@ -5,7 +5,8 @@ Pure. It is made from the fields of ``Policy``, where each key is declared.
 
 from __future__ import annotations
 
-from common.preferences.policy import POLICY_KEYS, PolicyKey, PolicyValue
+from common.preferences.forms import PolicyValue
+from common.preferences.policy import POLICY_KEYS, PolicyKey
 
 PAGE = "policy.md"
 

@@ -6,15 +6,18 @@ inventory says of them.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import UnionType
 from typing import Any, get_args
 
 from pydantic_core import PydanticUndefined
 
 from common.settings.core import CoreSettings
 from common.settings.satellite import SatelliteSettings
+from common.settings.scan_server import ScanServerSettings
 from common.settings.values import Settings
 from inventory.settings import (
     NEARER_KEYS,
@@ -28,7 +31,8 @@ PAGE = "settings.md"
 
 HEAD = """# Settings
 
-A node reads `satellite.yaml`, the core `core.yaml`. Both are rendered from the
+A node reads `satellite.yaml`, the core `core.yaml`, a [scanning server](scan-server.md) a
+`scan.yaml`, which you write yourself. The first two are rendered from the
 [inventory](inventory.md#settings), and nothing is changed in them by hand: the last column says
 what is set there. What stands under `settings` is set by `settings:` at the top of the inventory,
 at a site or at a node, and for the core by `settings:` below `core:`:
@@ -114,7 +118,7 @@ def _section_of(annotation: object) -> tuple[type[Settings] | None, bool]:
         return annotation, False
     for item in get_args(annotation):
         if isinstance(item, type) and issubclass(item, Settings):
-            return item, True
+            return item, not isinstance(annotation, UnionType)  # or one that may be left out
     return None, False
 
 
@@ -127,12 +131,14 @@ def text() -> str:
     parts = [HEAD]
     parts += _program("A node", "satellite.yaml", SatelliteSettings, RENDERED_FOR_SATELLITE)
     parts += _program("The core", "core.yaml", CoreSettings, RENDERED_FOR_CORE)
+    parts += _program("A scanning server", "scan.yaml", ScanServerSettings, None)
     return "\n".join(parts)
 
 
 def _program(
-    title: str, file: str, declared: type[Settings], rendered: Mapping[str, Rendered]
+    title: str, file: str, declared: type[Settings], rendered: Mapping[str, Rendered] | None
 ) -> Iterator[str]:
+    """Yield what is said of one program; None: the inventory knows nothing of it."""
     yield f"## {title}: `{file}`\n"
     for section in sections(declared):
         if not section.keys:
@@ -140,16 +146,13 @@ def _program(
         if section.path:
             name = ".".join(section.path) + ("[]" if section.is_list else "")
             yield f"### `{name}`\n\n{section.meaning}\n"
-        yield "| key | value | default | meaning | in the inventory |"
-        yield "| --- | --- | --- | --- | --- |"
+        more = ["in the inventory"] if rendered is not None else []
+        yield f"| {' | '.join(['key', 'value', 'default', 'meaning', *more])} |"
+        yield f"| {' | '.join(['---'] * (4 + len(more)))} |"
         for key in section.keys:
-            cells = (
-                f"`{key.path[-1]}`",
-                value_of(key),
-                _default(key),
-                key.meaning,
-                _said_by(key, section, declared, rendered),
-            )
+            cells = [f"`{key.path[-1]}`", value_of(key), _default(key), key.meaning]
+            if rendered is not None:
+                cells.append(_said_by(key, section, declared, rendered))
             yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
         yield ""
 
@@ -157,6 +160,9 @@ def _program(
 def value_of(key: Key) -> str:
     """Return what may be written: its kind, unit and bounds."""
     schema = key.schema
+    words = schema.get("enum") or [one for one in (schema.get("const"),) if one is not None]
+    if words or schema["type"] == "boolean":
+        return " or ".join(f"`{word}`" for word in words or ("true", "false"))
     match schema["type"]:
         case "integer" | "number":
             return _bounded(_unit(key.path[-1], schema["type"]), schema)
@@ -180,10 +186,10 @@ def _unit(name: str, kind: str) -> str:
 
 def _bounded(unit: str, schema: Mapping[str, Any]) -> str:
     low, above, high = (schema.get(name) for name in ("minimum", "exclusiveMinimum", "maximum"))
-    if above is not None:
+    if above is not None and (low is None or low <= above):
         return f"{unit}, above {above:g}" + (f", up to {high:.10g}" if high is not None else "")
     if high is not None:
-        return f"{unit}, {low} to {high}"
+        return f"{unit}, {low:.10g} to {high}"
     return f"{unit}, {low} or more"
 
 
@@ -195,6 +201,8 @@ def _default(key: Key) -> str:
         return "none"
     if isinstance(value, int) and value % MIB == 0 and value:
         return f"`{value}` ({value // MIB} MiB)"
+    if isinstance(value, bool | list | tuple):
+        return f"`{json.dumps(value)}`"
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
@@ -202,7 +210,7 @@ def _said_by(
     key: Key, section: Section, declared: type[Settings], rendered: Mapping[str, Rendered]
 ) -> str:
     """Return what of the inventory sets a key."""
-    if section.is_list and declared is SatelliteSettings:
+    if section.is_list and section.path[0] in rendered:
         return f"`{'.'.join(section.path)}[].{key.path[-1]}`"
     for name, why in rendered.items():
         if f"{key.name}.".startswith(f"{name}."):
