@@ -1,6 +1,6 @@
 # Every target works as the first thing typed on a clean clone: it makes .venv itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo unit test faults bench soak lint format proto docs clean
+.PHONY: help setup setup-dev demo unit test faults storms bench soak lint format proto docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,6 +20,7 @@ help:
 	@echo "make unit                  the tests that start no server, within two minutes"
 	@echo "make test                  all tests, on two processors; ARGS=\"-n 0\": on one"
 	@echo "make faults                the long form of the tests that break something; docs/faults.md"
+	@echo "make storms                what a few messages or peers cost everybody else; docs/robustness.md"
 	@echo "make bench                 speed against other gateways; docs/benchmarks.md (root)"
 	@echo "make soak                  a million messages through one node; docs/benchmarks.md (root)"
 	@echo "make lint                  style, types, architecture, generated code"
@@ -61,6 +62,10 @@ faults: $(DEV_STAMP)
 	@./.ci/system-packages test
 	@$(BIN)/python -m pytest -n 0 -m scenario --thorough --scenario-report=docs/faults.md $(ARGS)
 
+storms: $(DEV_STAMP)
+	@./.ci/system-packages test
+	@$(BIN)/python -m pytest tests/storms -n 0 --thorough --storm-report=docs/robustness.md $(ARGS)
+
 # What the measurement was called with stands in its report.
 bench soak: export BENCH_COMMAND = make $@$(if $(ARGS), ARGS="$(ARGS)")
 
@@ -91,4 +96,4 @@ docs: $(DEV_STAMP)
 	@$(BIN)/python -m docs.generate
 
 clean:
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) .mtas .mypy_cache .ruff_cache .pytest_cache

@@ -10,7 +10,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.support.marking", "tests.support.scenarios"]
+pytest_plugins = ["tests.support.marking", "tests.support.scenarios", "tests.support.storms.report"]
 
 # How wide somebody's terminal is, or that of a worker without one (80), is no matter of a test.
 os.environ.pop("COLUMNS", None)

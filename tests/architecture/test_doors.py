@@ -25,13 +25,14 @@ from tests.support.our_files import PRODUCT, ROOT, python_files
 # What stands without a caller, and why. A line that is no longer needed fails the test too.
 WITHOUT_A_CALLER = {
     "cli.demonstration.customer.Mailbox.handle_DATA": "aiosmtpd calls it by this name",
-    "common.preferences.policy.KeyChoice.described": "docs/policy.md is drawn with it",
-    "common.preferences.policy.Number.described": "docs/policy.md is drawn with it",
-    "common.preferences.policy.Text.described": "docs/policy.md is drawn with it",
+    "common.preferences.forms.KeyChoice.described": "docs/policy.md is drawn with it",
+    "common.preferences.forms.Number.described": "docs/policy.md is drawn with it",
+    "common.preferences.forms.Text.described": "docs/policy.md is drawn with it",
+    "common.preferences.risky_types.RiskyTypesForm.described": "docs/policy.md is drawn with it",
+    "common.preferences.virus_rule.VirusRuleForm.described": "docs/policy.md is drawn with it",
     "core.custody.custody.Custody.expire": "its caller comes with retention",
     "core.store.database.Database.renew_epoch": "its caller comes with the repair of a core",
     "core.store.preferences.PreferenceStore.renew_epoch": "the part of the database's that is SQL",
-    "satellite.headers.ours.render_released": "its caller comes with the marks of released mail",
 }
 # Rooms that outsiders call: the tests of an engine or a filter of somebody else's package.
 FOR_OUTSIDERS = ("satellite.scanning.conformance", "satellite.filtering.conformance")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from tests.bench import drain, groups, overload, soak, speed
+from tests.bench import drain, engines, groups, overload, soak, speed, stages
 from tests.bench.alone import alone
 from tests.bench.generator import GeneratorFailed
 from tests.bench.loads import LOADS
@@ -61,7 +61,12 @@ def main(arguments: Sequence[str]) -> int:
 def _all(chosen: argparse.Namespace) -> int:
     status = _speed(chosen)
     begun = str((Results(chosen.results).speed()[0] or {}).get("when", ""))
-    for kind, measure in (("drain", _drain), ("overload", _overload)):
+    for kind, measure in (
+        ("stages", _stages),
+        ("engines", _engines),
+        ("drain", _drain),
+        ("overload", _overload),
+    ):
         kept = Results(chosen.results).kept(kind)
         # Of the run that is resumed, and not of one before it.
         if not (chosen.resume and kept is not None and kept["when"] >= begun):
@@ -87,6 +92,36 @@ def _speed(chosen: argparse.Namespace) -> int:
     if failed:
         print(f"failed: {'; '.join(failed)}; measure only what is missing with --resume")
     return 1 if failed else 0
+
+
+def _stages(chosen: argparse.Namespace) -> int:
+    results = Results(chosen.results)
+    header = results.header(chosen.command, chosen.work)
+    print(f"what each stage of {chosen.node} uses", flush=True)
+    try:
+        record = stages.run(
+            chosen.work, name=chosen.node, loads=chosen.stage_loads, aim_s=chosen.stage_aim
+        )
+    except (PeerFailed, GeneratorFailed) as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 1
+    results.keep("stages", header | record)
+    print(f"  {record}", flush=True)
+    return 0
+
+
+def _engines(chosen: argparse.Namespace) -> int:
+    results = Results(chosen.results)
+    header = results.header(chosen.command, chosen.work)
+    print("scanning with three engines", flush=True)
+    try:
+        record = engines.run(count=chosen.scans, repeats=chosen.scans * 10)
+    except engines.NotScanned as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 1
+    results.keep("engines", header | record)
+    print(f"  {record}", flush=True)
+    return 0
 
 
 def _drain(chosen: argparse.Namespace) -> int:
@@ -156,8 +191,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
     commands = parser.add_subparsers(required=True)
     for name, what, options, about in (
-        ("all", _all, (_add_speed, _add_drain, _add_node), "speed, drain, overload, report"),
+        (
+            "all",
+            _all,
+            (_add_speed, _add_stages, _add_engines, _add_drain, _add_node),
+            "speed, stages, engines, drain, overload, report",
+        ),
         ("speed", _speed, (_add_speed,), "alternate gateways under the same loads"),
+        ("stages", _stages, (_add_stages, _add_node), "what each stage of a node uses"),
+        ("engines", _engines, (_add_engines,), "scanning with three engines, and from the cache"),
         ("overload", _overload, (_add_node,), "twice the load that a node keeps up"),
         ("drain", _drain, (_add_drain, _add_node), "hold mail, start anew, and let it go"),
         (
@@ -170,7 +212,7 @@ def _parser() -> argparse.ArgumentParser:
         ("report", _report, (), "write the documentation from the results"),
     ):
         command = commands.add_parser(name, help=about, description=about)
-        command.set_defaults(what=what, needs_root=what is not _report)
+        command.set_defaults(what=what, needs_root=what not in (_report, _engines))
         command.add_argument("--work", type=Path, default=WORK, help="folder, on a disk")
         command.add_argument("--results", type=Path, default=FOLDER, help="folder")
         command.add_argument("--page", type=Path, default=PAGE, help="the documentation")
@@ -186,6 +228,17 @@ def _add_speed(command: argparse.ArgumentParser) -> None:
     command.add_argument("--aim", type=float, default=6.0, help="seconds of one run")
     command.add_argument("--resume", action="store_true", help="keep what is measured already")
     command.add_argument("--profile", action="store_true", help="py-spy on our own processes")
+
+
+def _add_stages(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--stage-loads", type=_names(LOADS), default=["i", "ii", "iii"], metavar="A,B"
+    )
+    command.add_argument("--stage-aim", type=float, default=15.0, help="seconds of one load")
+
+
+def _add_engines(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--scans", type=int, default=1000, help="messages for each engine")
 
 
 def _add_drain(command: argparse.ArgumentParser) -> None:

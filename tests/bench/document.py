@@ -15,6 +15,9 @@ from tests.bench.goals import Others, verdicts
 from tests.bench.loads import LOADS, SOAK
 from tests.bench.table import goal_table, load_table, markdown, number, pair
 
+FOREIGN_CPUS_MAX = 0.3  # else times of engines that compute side by side tell nothing
+ALL = "all three"  # engines together, among the times of each alone
+
 
 class MarkerMissing(Exception):
     """The page has no place for a section."""
@@ -65,6 +68,8 @@ def goals_text(
     records: Sequence[Mapping[str, Any]],
     others: Mapping[str, Others],
     titles: Mapping[str, str],
+    *,
+    processors: Sequence[str] = (),
 ) -> str:
     """Return which goals are reached.
 
@@ -72,14 +77,17 @@ def goals_text(
         records: as ``measure`` makes them.
         others: the measurements beside the loads, for each of our ways to run.
         titles: of our ways to run, by name.
+        processors: on which the figures were made.
     """
     figures = figures_of(records)
-    return goal_table(
+    table = goal_table(
         {
             title: verdicts(figures, others.get(name, Others()), ours=name)
             for name, title in titles.items()
         }
     )
+    on = " and ".join(dict.fromkeys(processors))
+    return f"Measured on {on}.\n\n{table}" if on else table
 
 
 def others_of(
@@ -87,6 +95,7 @@ def others_of(
     drain: Mapping[str, Any] | None = None,
     overload: Mapping[str, Any] | None = None,
     soak: Mapping[str, Any] | None = None,
+    engines: Mapping[str, Any] | None = None,
 ) -> Others:
     """Return what the goals need of the measurements beside the loads; None: not made."""
     found = Others()
@@ -98,7 +107,46 @@ def others_of(
         found = replace(found, goodput_ratio=goodput, recovery_ratio=recovery)
     if soak is not None:
         found = replace(found, growth=soak["growth"], unaccounted=soak["unaccounted"])
+    if engines is not None:
+        is_quiet = engines["foreign_cpus"] <= FOREIGN_CPUS_MAX
+        found = replace(
+            found,
+            engines_ratio=_to_the_slowest(engines["ms"]) if is_quiet else None,
+            scanning_ms=engines["own_ms"],
+            cache_ratio=engines["different_ms"] / engines["repeated_ms"],
+        )
     return found
+
+
+def _to_the_slowest(times: Mapping[str, float]) -> float:
+    """Return the time with all engines, to that with the slowest alone."""
+    return times[ALL] / max(ms for name, ms in times.items() if name != ALL)
+
+
+def engines_text(engines: Mapping[str, Any]) -> str:
+    """Return what scanning costs with three engines, and from the cache."""
+    rows = [
+        (what, *_times(engines[kind]), number(_to_the_slowest(engines[kind]), 2))
+        for what, kind in (
+            ("one message at a time", "ms"),
+            ("four at a time, as a worker does", "busy_ms"),
+            ("engines elsewhere, that take 20, 15 and 10 ms", "away_ms"),
+        )
+    ]
+    titles = ("ms for one message of `iii`", "each engine alone", ALL, "to the slowest")
+    facts = [
+        "Our own processor time for a message of 4 KiB that three engines scan: "
+        f"{engines['own_ms']:.2f} ms. Different messages of 60 KiB use "
+        f"{engines['different_ms']:.1f} ms of processor time each, engines included, and one that "
+        f"comes again {engines['repeated_ms']:.3f} ms. "
+        f"Foreign CPUs: {engines['foreign_cpus']:.2f}.",
+    ]
+    return "\n\n".join([made_by(engines), markdown(titles, rows), *facts])
+
+
+def _times(times: Mapping[str, float]) -> tuple[str, str]:
+    alone = ", ".join(f"{name} {ms:.2f}" for name, ms in times.items() if name != ALL)
+    return alone, number(times[ALL], 2)
 
 
 def _drain_ratio(drain: Mapping[str, Any]) -> float:
@@ -110,6 +158,34 @@ def _ready_s(drain: Mapping[str, Any]) -> float:
     starts = (drain["after_stop"], drain["after_kill"])
     slowest: float = max(seconds for start in starts for seconds in start.values())
     return slowest
+
+
+# Beside each stage that is measured, what it is; in the order of a message's way.
+STAGES = {
+    "front end": "SMTP with the sender",
+    "spool": "statements and commits, and the disk's share of them",
+    "judging": "who is asked, what they said, headers; plain mail's rules",
+    "helper": "mail taken apart and matched",
+    "engines": "clamd",
+    "delivery": "SMTP with the next hop, routes, results",
+    "records": "written, and sent to the core, gRPC included",
+    "event loop": "sockets and turns that belong to no stage",
+    "parent": "of the workers; metrics",
+    "core": "records taken in; another machine in operation, and no part of the sum",
+}
+
+
+def stages_text(stages: Mapping[str, Any]) -> str:
+    """Return what each stage of a node costs for one message, a column for each load."""
+    loads: Mapping[str, Mapping[str, float]] = stages["loads"]
+    rows = [
+        (f"{stage}: {meaning}", *(number(used.get(stage), 2) for used in loads.values()))
+        for stage, meaning in STAGES.items()
+    ]
+    sums = [sum(ms for stage, ms in used.items() if stage != "core") for used in loads.values()]
+    rows.insert(-1, ("**together**", *(f"**{number(ms, 2)}**" for ms in sums)))
+    titles = ("processor time in ms for one message", *(f"`{load}`" for load in loads))
+    return f"{made_by(stages)}\n\n{markdown(titles, rows)}"
 
 
 def drain_text(drain: Mapping[str, Any]) -> str:

@@ -26,6 +26,9 @@ class Others:
         recovery_ratio: the peak after such a load, to the one before.
         growth: memory in the last tenth of a long run, to that in the second tenth.
         unaccounted: messages of a long run whose end is not known.
+        engines_ratio: the time of a message with three engines, to that with the slowest alone.
+        scanning_ms: processor time of ours for a message of 4 KiB that three engines scan.
+        cache_ratio: what a message costs, to what it costs when it comes again.
     """
 
     drain_ratio: float | None = None
@@ -34,6 +37,9 @@ class Others:
     recovery_ratio: float | None = None
     growth: float | None = None
     unaccounted: int | None = None
+    engines_ratio: float | None = None
+    scanning_ms: float | None = None
+    cache_ratio: float | None = None
 
 
 Measure = Callable[[Mapping[Key, Figures], Others, str], float | None]
@@ -177,5 +183,22 @@ GOALS = (
         0.0,
         "messages",
         lambda one: one.unaccounted,
+    ),
+    _ceiling(
+        "a scan of `iii` with three engines, to the slowest of them alone",
+        1.15,
+        "×",
+        lambda one: one.engines_ratio,
+    ),
+    _ceiling(
+        "our own part of a scan of 4 KiB by three engines",
+        1.0,
+        "ms",
+        lambda one: one.scanning_ms,
+    ),
+    _floor(
+        "a scan of 60 KiB, to that of a message that comes again",
+        20.0,
+        lambda one: one.cache_ratio,
     ),
 )

@@ -65,8 +65,8 @@ def verdicts() -> tuple[Verdict, ...]:
     """Return what a node with two engines and two filters says of a clean message."""
     rule = Test(name="RULE_MINUTES", score=0.5, detail="rule minutes (cluster): subject")
     return (
-        Verdict(by="clamav", outcome=Outcome.CLEAN, version="1.4.3/27807", ms=3),
-        Verdict(by="yara", outcome=Outcome.CLEAN, version="1.23.0/f8d6ade4", ms=1),
+        Verdict(by="clamav", outcome=Outcome.CLEAN, version="1.4.3", definitions="27807", ms=3),
+        Verdict(by="yara", outcome=Outcome.CLEAN, version="1.23.0", definitions="f8d6ade4", ms=1),
         Verdict(by="lists", outcome=Outcome.SCORED),
         Verdict(by="rules", outcome=Outcome.SCORED, tests=(rule,)),
     )
@@ -142,6 +142,7 @@ async def node_cpu_s(
         on_flush=lambda _: None,
         on_hint=lambda _: None,
         on_released=lambda _: None,
+        on_definitions=lambda _: None,
     )
     listen(spool, outgoing=link.outgoing if linked else lambda: None)
     before = time.process_time()

@@ -32,7 +32,7 @@ def machine(work: Path) -> dict[str, str]:
         work: where spools and queues are.
     """
     facts = {
-        "processors": f"{os.cpu_count()} × {_found('/proc/cpuinfo', 'model name')}",
+        "processors": f"{os.cpu_count()} × {_processor()}",
         "memory": f"{int(_found('/proc/meminfo', 'MemTotal').split()[0]) / 2**20:.0f} GiB",
         "kernel": platform.release(),
         "file system of spools and queues": _said("findmnt", "-no", "FSTYPE", "-T", str(work)),
@@ -44,6 +44,13 @@ def machine(work: Path) -> dict[str, str]:
     if haraka.exists():
         facts["Haraka"] = str(json.loads(haraka.read_text(encoding="utf-8"))["version"])
     return {title: fact for title, fact in facts.items() if fact}
+
+
+def _processor() -> str:
+    """Return the processor's name, and its cache, which tells kinds of one name apart."""
+    name, cache = _found("/proc/cpuinfo", "model name"), _found("/proc/cpuinfo", "cache size")
+    mib = int(cache.split()[0]) / 1024
+    return f"{name} ({mib:g} MiB cache)" if mib else name
 
 
 def _version(said: str) -> str:

@@ -54,7 +54,7 @@ class Results:
         return lines[0]["header"], lines[1:]
 
     def keep(self, kind: str, record: Mapping[str, Any]) -> None:
-        """Keep the one record of a ``drain``, an ``overload`` or a ``soak``."""
+        """Keep the one record of a measurement beside the loads, such as ``stages``."""
         text = json.dumps(record, indent=1)
         (self.folder / f"{kind}.json").write_text(text + "\n", encoding="utf-8")
 
@@ -70,10 +70,15 @@ class Results:
         """Write what there is into the documentation; a section without results stays as it is."""
         text = page.read_text(encoding="utf-8")
         header, records = self.speed()
-        drain, overload, soak = map(self.kept, ("drain", "overload", "soak"))
+        stages, drain, overload, soak = map(self.kept, ("stages", "drain", "overload", "soak"))
+        engines = self.kept("engines")
         if header is not None and records:
             titles = {name: kind.title for name, kind in PEERS.items()}
             text = document.put(text, "speed", document.speed_text(header, records, titles))
+        if stages is not None:
+            text = document.put(text, "stages", document.stages_text(stages))
+        if engines is not None:
+            text = document.put(text, "engines", document.engines_text(engines))
         if drain is not None:
             text = document.put(text, "drain", document.drain_text(drain))
         if overload is not None:
@@ -86,10 +91,13 @@ class Results:
                 drain=_made_with(name, drain),
                 overload=_made_with(name, overload),
                 soak=_made_with(name, soak),
+                engines=engines,
             )
             for name in ours
         }
-        goals = document.goals_text(records, others, ours)
+        made = (one for one in (header, drain, overload, soak, engines) if one is not None)
+        processors = [one["machine"]["processors"] for one in made if one["machine"]]
+        goals = document.goals_text(records, others, ours, processors=processors)
         page.write_text(document.put(text, "goals", goals), encoding="utf-8")
 
 

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
+from common.exit_status import WRONG_SETTINGS
 from tests.support.cluster.cluster import CORE
 from tests.support.cluster.commands import run
 from tests.support.cluster.town import NODES, Town, header_of, message, queued_as
@@ -368,7 +369,7 @@ async def test_wrong_settings_stop_the_start_with_every_complaint(
 
     said = await run("satellite", "serve", "--config", config)
 
-    assert said.status == 1
+    assert said.status == WRONG_SETTINGS
     assert any("workers" in line for line in said.err.splitlines()), said.err
     assert any("colour" in line for line in said.err.splitlines()), said.err
     assert not (tmp_path / "state").exists()

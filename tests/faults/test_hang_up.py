@@ -158,7 +158,7 @@ async def test_a_half_renewed_certificate_is_refused_and_a_whole_one_is_taken(
         key.write_bytes(whole[: len(whole) // 2])
 
         await hang_up(running, "node.settings_wrong")
-        assert "cannot be used for STARTTLS" in running.story(NODE)
+        assert f"smtp.key: {key}: the key is no PEM key" in running.story(NODE)
         key.write_bytes(whole)
         await hang_up(running, "node.reloaded")
 

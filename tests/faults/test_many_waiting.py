@@ -69,7 +69,7 @@ def fill(spool: Path) -> None:
             in_file=False,
         )
         connection.execute(INSERT_MESSAGE, message_row(stored))
-        connection.execute(INSERT_RECIPIENT, recipient_row(message, recipient))
+        connection.execute(INSERT_RECIPIENT, recipient_row(stored, recipient))
         connection.execute("INSERT INTO copy VALUES (?,0,?,0)", (message, b"X-Copy: 1\r\n"))
         connection.execute("INSERT INTO body VALUES (?,?)", (message, BODY))
     connection.execute("UPDATE recipient SET attempts=1, next_us=?", (now_us + 2 * HOUR_US,))

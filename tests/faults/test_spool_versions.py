@@ -15,6 +15,7 @@ from satellite.spool.disk.schema import VERSION, SpoolTooNew
 from satellite.spool.model.messages import Settled
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
+from tests.support.spool.open_spool import to_deliver
 from tests.support.spool.story import SMALL, envelope
 
 DEFERRED = 10_000
@@ -60,8 +61,11 @@ async def test_a_full_spool_of_the_first_version_is_taken_over(tmp_path: Path) -
 
     spool = await opened(tmp_path / "s")
 
-    assert spool.backlog.deliver == names
+    assert to_deliver(spool) == names
     assert spool.counts()[State.DEFERRED] == DEFERRED
+    [line] = await spool.left(after="", limit=50)
+    assert (line.domain, line.state) == ("acme.example", State.DEFERRED)
+    assert (line.recipients, line.bytes) == (DEFERRED, DEFERRED * len(SMALL))
     for name in names[::1000]:
         message = MessageId(name)
         stored = spool.message(message)

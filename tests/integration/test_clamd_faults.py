@@ -33,7 +33,7 @@ def clamd(tmp_path: Path) -> Iterator[Clamd]:
 
 @pytest.fixture
 async def engine(clamd: Clamd) -> AsyncIterator[Clamav]:
-    engine = Clamav("clamav", clamd.address, clock=SystemClock(), sessions_max=8)
+    engine = Clamav("clamav", [clamd.address], clock=SystemClock(), sessions_max=8)
     yield engine
     await engine.close()
 
@@ -85,6 +85,7 @@ async def test_hanging_it_is_a_timeout_and_going_on_it_answers_the_next(
     clamd: Clamd, engine: Clamav
 ) -> None:
     infected = sample_of(plain(EICAR))
+    await engine.scan(sample_of(SMALL), deadline_s=DEADLINE_S)  # there is a session, and hangs
     clamd.freeze()
     hung = await engine.scan(infected, deadline_s=0.5)
     clamd.thaw()
@@ -121,3 +122,36 @@ async def test_a_restart_between_two_messages_costs_none(clamd: Clamd, engine: C
     verdict = await engine.scan(sample_of(SMALL), deadline_s=DEADLINE_S)
 
     assert verdict.outcome is Outcome.CLEAN
+
+
+async def test_of_two_the_one_that_lives_goes_on_alone(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    with Clamd(one) as first, Clamd(two) as second:
+        engine = Clamav(
+            "clamav", [first.address, second.address], clock=SystemClock(), sessions_max=8
+        )
+        before = await outcomes_of(engine)
+        first.kill()
+        without = [await outcomes_of(engine) for _ in range(3)]
+        first.start()
+        assert (await engine.probe()).detail.startswith("2 of 2 answer")
+        second.kill()
+        after = [await outcomes_of(engine) for _ in range(3)]
+        await engine.close()
+
+    # What a session that had just died was asked about is for the next attempt.
+    lost = {Outcome.ERROR, Outcome.UNAVAILABLE}
+    assert before == {Outcome.CLEAN}
+    assert without[0] <= {Outcome.CLEAN, *lost}
+    assert after[0] <= {Outcome.CLEAN, *lost}
+    assert without[1:] == after[1:] == [{Outcome.CLEAN}] * 2
+
+
+async def outcomes_of(engine: Clamav) -> set[Outcome]:
+    """Return how sixteen messages fare that are scanned at once."""
+    verdicts = await asyncio.gather(
+        *(engine.scan(sample_of(SMALL), deadline_s=DEADLINE_S) for _ in range(16))
+    )
+    return {verdict.outcome for verdict in verdicts}

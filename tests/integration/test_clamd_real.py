@@ -41,7 +41,7 @@ pytestmark = [
 
 DEADLINE_S = 60.0
 STREAM_BYTES_MAX = 1024 * 1024
-SETTINGS = ("StreamMaxLength 1M", "MaxRecursion 4", "MaxFiles 50")
+SETTINGS = ("StreamMaxLength 1M", "MaxFileSize 2M", "MaxRecursion 4", "MaxFiles 50")
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +58,14 @@ async def engine(clamd: Clamd) -> AsyncIterator[Clamav]:
     await engine.close()
 
 
-def engine_at(address: str) -> Clamav:
-    return Clamav("clamav", address, clock=SystemClock(), sessions_max=8)
+def engine_at(*addresses: str, takes_descriptors: bool = True) -> Clamav:
+    return Clamav(
+        "clamav",
+        addresses,
+        clock=SystemClock(),
+        sessions_max=8,
+        takes_descriptors=takes_descriptors,
+    )
 
 
 def nested(depth: int) -> bytes:
@@ -112,6 +118,27 @@ async def test_a_body_in_a_file_is_scanned(engine: Clamav, tmp_path: Path) -> No
     sample = file_sample(tmp_path / "body", plain(b"x" * 500_000 + EICAR))
 
     assert (await engine.scan(sample, deadline_s=DEADLINE_S)).outcome is Outcome.INFECTED
+
+
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["open file", "streamed"])
+@pytest.mark.parametrize("where", ["memory", "file"])
+async def test_a_large_message_is_the_same_as_an_open_file_and_streamed(
+    clamd: Clamd, tmp_path: Path, where: str, is_streamed: bool
+) -> None:
+    """The file is for nobody else to read: clamd needs no permission for what it is given."""
+    engine = engine_at(clamd.address, takes_descriptors=not is_streamed)
+    outcomes = []
+    for number, end in enumerate((b"harmless", EICAR, b"harmless", EICAR)):
+        message = plain(b"x" * 300_000 + end)
+        path = tmp_path / f"{number}"
+        sample = file_sample(path, message) if where == "file" else sample_of(message)
+        if where == "file":
+            path.chmod(0o400)
+        verdict = await engine.scan(sample, deadline_s=DEADLINE_S)
+        outcomes.append((verdict.outcome, verdict.attempt))
+    await engine.close()
+
+    assert outcomes == [(Outcome.CLEAN, 1), (Outcome.INFECTED, 1)] * 2
 
 
 async def test_messages_at_once_do_not_mix_up_their_answers(engine: Clamav) -> None:
@@ -174,7 +201,8 @@ class RealBench:
     @asynccontextmanager
     async def arrange(self, condition: Condition) -> AsyncIterator[Arranged]:
         clamd = Clamd(self._folder, *SETTINGS)
-        engine = engine_at(clamd.address)
+        # Streamed where it is to die in the middle: it has an open file whole at once.
+        engine = engine_at(clamd.address, takes_descriptors=condition is not Condition.DIES)
         sample = sample_of(self.messages.get(condition, plain(b"hello")))
 
         async def reached() -> None:

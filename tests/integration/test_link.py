@@ -11,10 +11,12 @@ from prometheus_client import CollectorRegistry
 
 from common import rpc
 from common.clock import SystemClock
-from common.envelope import Envelope
+from common.envelope import Envelope, Notify
 from common.preferences import Kind
 from common.records import NotAcceptingRecord
 from common.reports import HoldReport, NodeReport
+from core.link.records import GAP_RECORDS_MAX
+from satellite.delivery.decisions.notices import Silence, silence
 from satellite.link.metrics import LinkMetrics
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement
 from satellite.spool.store import Spool
@@ -97,7 +99,7 @@ def revision_of(spool: MemorySpool | Spool) -> int:
     return spool.preferences.position.revision
 
 
-async def quarantine(spool: Spool, body: bytes) -> str:
+async def quarantine(spool: Spool, body: bytes, *, kept_for: str = "virus") -> str:
     entry = spool.begin()
     entry.write(body)
     envelope = Envelope(
@@ -120,7 +122,7 @@ async def quarantine(spool: Spool, body: bytes) -> str:
         recipients=(one,),
         verdicts=(),
         score=0.0,
-        quarantine_reason="virus",
+        quarantine_reason=kept_for,
         quarantine_detail="Eicar-Test",
     )
     await spool.judge(entry.id, judgement)
@@ -334,6 +336,29 @@ async def test_a_core_that_lost_its_end_gets_what_is_left_and_the_gap_is_told(
     assert "records 1 to 40" in problems[0]
 
 
+async def test_a_shard_that_had_to_let_records_go_says_which_and_the_others_arrive(
+    linked: LinkedCluster,
+) -> None:
+    spool = await linked.spool()
+    for _ in range(7):  # more than the core fills in one by one
+        await spool.note(*[NotAcceptingRecord(reason="", cause="")] * 2_000)
+    await spool.bound_outbox(100_000)
+    gap = spool.outbox_gap()
+    assert gap is not None
+    assert gap.records > GAP_RECORDS_MAX
+
+    linked.shard(spool)
+
+    await until(lambda: spool.backlog_sizes()[0] == 0, "all acknowledged")
+    events = await linked.core.database.records.node_events(limit=20_000)
+    (told,) = [event for event in events if event["event"] == "gap"]
+    arrived = [event for event in events if event["event"] == "not_accepting"]
+    assert told["records"] == told["to"] == gap.records
+    assert len(arrived) == 14_000 - gap.records
+    problems = linked.core.link.fleet.node("lon1", now_s=linked.core.clock.monotonic_s()).problems
+    assert problems == (f"records from 1 to {gap.last} are lost: its outbox was full",)
+
+
 async def test_a_cloned_shard_is_fenced(linked: LinkedCluster) -> None:
     old, new = MemorySpool(life=1), MemorySpool(life=2)
     linked.shard(new)
@@ -423,9 +448,32 @@ async def test_a_release_clicked_twice_comes_back_once(linked: LinkedCluster) ->
     assert stored.released_from == message
     assert stored.envelope.recipients == ("x@acme.example",)
     assert stored.envelope.sender == "a@sender.example"
-    assert (stored.subject, stored.copies[0].head) == ("hello", b"X-BorderScout: id=1\r\n")
+    assert stored.subject == "hello"
+    line = stored.copies[0].head.replace(b"\r\n ", b" ").split(b"\r\n")[0].decode()
+    assert f"id={released};" in line
+    assert line.endswith(f" disposition=deliver; released_from={message}")
     with spool.open_body(stored) as held:
         assert held.read(0, len(body)) == body
+
+
+@pytest.mark.parametrize(
+    ("kept_for", "why"),
+    [("virus", Silence.SUSPECT), ("spam", Silence.SUSPECT), ("policy", None)],
+)
+async def test_a_dsn_of_what_was_released_goes_to_no_stranger(
+    linked: LinkedCluster, kept_for: str, why: Silence | None
+) -> None:
+    spool = await linked.spool()
+    message = await quarantine(spool, b"Subject: hello\r\n\r\n", kept_for=kept_for)
+    shard = linked.shard(spool)
+    await until(lambda: spool.backlog_sizes()[1] == 0, "taken by the core")
+
+    await linked.core.releases.request(message, who="test")
+
+    await until(lambda: len(shard.released) == 1, "released")
+    stored = spool.message(shard.released[0])
+    assert stored is not None
+    assert silence(stored, stored.recipients[0], Notify.FAILURE) is why
 
 
 async def test_a_release_whose_shard_is_full_is_taken_once_there_is_room(
@@ -527,7 +575,8 @@ async def test_a_renewed_certificate_is_used_by_a_new_channel_without_a_restart(
     await linked.core.database.preferences.publish([route()], who="test")
 
     await until(lambda: revision_of(spool) == 1, "applied over the new channel")
-    assert shard.link.status(now_s=0.0).connected
+    # Each stream opens for itself: the one that says «connected» may be the last.
+    await until(lambda: shard.link.status(now_s=0.0).connected, "connected again")
 
 
 async def test_a_half_renewed_certificate_leaves_the_channel_open_and_is_told(

@@ -86,6 +86,7 @@ async def test_a_virus_is_refused_to_its_sender_and_explained_and_nothing_is_kep
     assert [event["event"] for event in known["events"]] == [
         "rejected",
         "scanned",
+        "condemned",
         "judged",
         "ended",
     ]

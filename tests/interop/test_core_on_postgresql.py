@@ -11,7 +11,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
+from common.records import LogRecord
 from core.records.intake import Fenced, SequenceGap
+from core.records.look_report import LookGroup
 from core.records.reports import ReportGroup
 from core.store.database import Database
 from core.store.dialect import database_url, writing_engine
@@ -85,6 +87,28 @@ async def test_each_record_counts_once_whatever_the_stream_does(store: Database)
     assert report["threats"] == [{"name": "Eicar", "by": "clamav", "messages": 1}]
 
 
+async def test_what_engines_said_adds_up_once(store: Database) -> None:
+    def look(number: int, *verdicts: tuple[str, str]) -> LogRecord:
+        said = [{"by": by, "outcome": one, "ms": 9, "threats": ["T\0"]} for by, one in verdicts]
+        return record(number, "scanned", made_id(number), verdicts=said)
+
+    stream = [
+        look(1, ("clamav", "infected"), ("nod32", "clean")),
+        look(2, ("clamav", "infected"), ("nod32", "timeout")),
+        look(3, ("clamav", "clean"), ("nod32", "clean")),
+    ]
+    for batch in (stream[:1], stream, stream[1:]):
+        await store.records.take(LON, batch)
+
+    report = await store.records.look_report(LookGroup.SITE, sites={"lon1": "london"})
+
+    clamav, nod32 = report["engines"]
+    assert (clamav["asked"], clamav["found"], clamav["alone"]) == (3, 2, 1)
+    assert (nod32["asked"], nod32["silent"], nod32["p95_ms"]) == (3, 1, 9)
+    assert report["alone"][0] | {"name": ""} == {"name": "", "by": "clamav", "messages": 1}
+    assert [group["name"] for group in report["groups"]] == ["london"]
+
+
 async def test_a_shards_older_life_is_fenced_off(store: Database) -> None:
     await store.records.take(identity("lon1", life=2), [record(1, "started")])
 
@@ -112,3 +136,31 @@ async def test_poison_is_kept_and_the_stream_goes_on(store: Database) -> None:
     (message,) = await store.records.track(A)
 
     assert message["subject"] == "a\N{REPLACEMENT CHARACTER}b"
+
+
+async def test_contents_are_compared_in_both_directions(url: str) -> None:
+    clock = FakeClock()
+    bad, worse = "ab" * 32, "cd" * 32
+    named = {"engine": "clamav", "threat": "New.Threat", "definitions": "27808"}
+    async with await Database.open(url, clock=clock) as store:
+        await store.records.take(
+            LON,
+            [
+                accepted(1, A),
+                record(2, "scanned", A, verdicts=[], digests=[bad]),
+                record(3, "scanned", A, verdicts=[], digests=[bad]),
+                ended(4, A, "delivered"),
+                record(5, "condemned", made_id(503), digests=[bad], **named),
+                record(6, "condemned", made_id(503), digests=[worse], **named),
+                accepted(7, B),
+                record(8, "scanned", B, verdicts=[], digests=[worse]),
+                ended(9, B, "delivered"),
+            ],
+        )
+
+        (group,) = (await store.late.report())["customers"]
+        assert [one["id"] for one in group["messages"]] == [B, A]
+        assert (await store.late.alarm()).messages == 2
+        await clock.advance(200 * 3600.0)
+        await store.late.forget()
+        assert (await store.late.report())["customers"] == []

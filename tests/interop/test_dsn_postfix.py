@@ -17,11 +17,11 @@ from prometheus_client import CollectorRegistry
 
 from common.clock import SystemClock
 from common.envelope import DsnParameters, Notify, Return
-from common.preferences import Document
+from common.preferences import Document, Kind
 from common.preferences.documents import canonical_json
 from common.states import State
-from satellite.delivery.decisions.routing import Lookup, LookupResult
 from satellite.delivery.worker import Delivery
+from satellite.names.answer import Lookup, LookupResult
 from satellite.spool.store import Spool
 from tests.support.delivery.delivery_room import DeliveryRoom, TableResolver, route, settings
 from tests.support.network.authority import Authority
@@ -32,6 +32,7 @@ from tests.support.smtp.postfix import postfix
 from tests.support.smtp.sink import Arrival, Sink
 
 SENDER = "a@sender.example"
+OFFERED = Document(Kind.POLICY, "cluster", 1, canonical_json({"dsn": "offer"}))
 X, Y = "x@acme.example", "y@acme.example"
 DATA = b"From: <a@sender.example>\r\nSubject: hello\r\nMessage-ID: <1@s>\r\n\r\nwords\r\n"
 
@@ -107,7 +108,7 @@ async def test_postfix_tells_of_success_what_we_passed_on_to_it(tmp_path: Path) 
             "relay_transport = discard:",
             f"default_transport = smtp:[127.0.0.1]:{sink.port}",
         ) as port,
-        house_with(tmp_path, acme(port)) as room,
+        house_with(tmp_path, acme(port), OFFERED) as room,
         entrance(room) as address,
     ):
         asked = ["NOTIFY=SUCCESS,FAILURE", "ORCPT=rfc822;first+2Btag@old.example"]
@@ -130,7 +131,7 @@ async def test_without_dsn_at_the_next_hop_we_say_that_it_was_passed_on(tmp_path
     async with (
         NextHop() as hop,
         Sink() as sink,
-        house_with(tmp_path, acme(hop.port), smarthost=f"127.0.0.1:{sink.port}") as room,
+        house_with(tmp_path, acme(hop.port), OFFERED, smarthost=f"127.0.0.1:{sink.port}") as room,
         entrance(room) as address,
     ):
         recipients = [(X, ["NOTIFY=SUCCESS"]), (Y, [])]
@@ -151,7 +152,7 @@ async def test_postfix_passes_our_dsn_on_as_one(tmp_path: Path) -> None:
         Sink() as sink,
         postfix(f"default_transport = smtp:[127.0.0.1]:{sink.port}") as port,
         NextHop(RCPT=b"550 5.1.1 No user\r\n") as hop,
-        house_with(tmp_path, acme(hop.port), smarthost=f"127.0.0.1:{port}") as room,
+        house_with(tmp_path, acme(hop.port), OFFERED, smarthost=f"127.0.0.1:{port}") as room,
         entrance(room) as address,
     ):
         await asyncio.to_thread(hand_over, address, [(X, ["NOTIFY=FAILURE"])], "RET=FULL")
@@ -167,7 +168,7 @@ async def test_postfix_passes_our_dsn_on_as_one(tmp_path: Path) -> None:
 async def test_what_postfix_passes_on_to_us_comes_into_the_envelope(tmp_path: Path) -> None:
     async with (
         NextHop(RCPT=b"451 4.3.0 Later\r\n") as hop,
-        house_with(tmp_path, acme(hop.port)) as room,
+        house_with(tmp_path, acme(hop.port), OFFERED) as room,
         entrance(room) as (host, ours),
         postfix(
             "relay_domains = acme.example", f"relay_transport = smtp:[{host}]:{ours}"

@@ -23,10 +23,11 @@ from tests.mail.pieces import (
     zipped,
 )
 from tests.mail.specimens import Expectation, Specimen, specimens
+from tests.support.scanning.compound_files import compound_file
 
 _OOXML = "application/vnd.openxmlformats-officedocument"
 _XML = b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504)  # a compound file's header, nothing in it
+_OLE = compound_file({"VBA": {"_VBA_PROJECT": b"\xcc\x61\xff\xff" + bytes(80)}})  # no module in it
 ZIP_PASSWORD = b"scout-4711"  # stands in the text of the message, as such mail has it
 
 

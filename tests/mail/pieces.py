@@ -12,6 +12,7 @@ import zipfile
 from dataclasses import dataclass
 
 FIXED_TIME = (2026, 3, 2, 9, 30, 0)  # of every member of every archive
+CMS_ARC = bytes.fromhex("06092a864886f70d0107")  # the last number of the identifier follows
 DATE = "Mon, 2 Mar 2026 09:30:00 +0000"
 
 
@@ -125,6 +126,28 @@ def zipped(*members: tuple[str, bytes]) -> bytes:
             member.external_attr = 0o644 << 16
             archive.writestr(member, content)
     return file.getvalue()
+
+
+def der(tag: int, *contents: bytes) -> bytes:
+    """Return one element of ASN.1 in its distinguished encoding (X.690 section 8.1)."""
+    content = b"".join(contents)
+    size = len(content)
+    if size < 0x80:
+        return bytes([tag, size]) + content
+    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(octets)]) + octets + content
+
+
+def cms(kind: int, *inside: bytes) -> bytes:
+    """Return a cryptographic message of kind 1.2.840.113549.1.7.``kind`` (RFC 5652 section 3)."""
+    return der(0x30, CMS_ARC + bytes([kind]), der(0xA0, der(0x30, *inside)))
+
+
+def signed_cms(*held: bytes) -> bytes:
+    """Return an S/MIME signature without signers that holds something, or nothing."""
+    version, digests = der(0x02, b"\1"), der(0x31)
+    inner = der(0x30, CMS_ARC + b"\1", *(der(0xA0, der(0x04, content)) for content in held))
+    return cms(2, version, digests, inner, der(0x31))
 
 
 def pdf(line: str) -> bytes:

@@ -16,16 +16,19 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from tests.mail.pieces import (
     Part,
     attachment,
+    cms,
+    der,
     header,
     in_base64,
     message,
     multipart,
     plain,
+    signed_cms,
     text,
     usual,
     whole,
 )
-from tests.mail.specimens import specimens
+from tests.mail.specimens import Expectation, Specimen, slug, specimens
 
 SIGNED_FIELDS = ("From", "To", "Subject", "Date", "Message-ID")
 
@@ -82,10 +85,21 @@ def dkim_signed() -> bytes:
 
 def smime_signed() -> bytes:
     inner = plain("Signed with S/MIME.\n", "us-ascii", "7bit")
-    shell = attachment("smime.p7s", "application/pkcs7-signature", _PKCS7)
+    shell = attachment("smime.p7s", "application/pkcs7-signature", signed_cms())
     parameters = '; protocol="application/pkcs7-signature"; micalg=sha-256'
     both = multipart("signed", "smime-1", inner, shell, parameters=parameters)
     return whole(usual("S/MIME signed"), both)
+
+
+def smime_opaque() -> bytes:
+    """The signature holds what it signs: text is all there is in it."""
+    inner = message(header("Content-Type: text/plain; charset=us-ascii"), text("Opaque.\n"))
+    kind = 'application/pkcs7-mime; smime-type=signed-data; name="smime.p7m"'
+    shell = Part(
+        (f"Content-Type: {kind}", "Content-Transfer-Encoding: base64"),
+        in_base64(signed_cms(inner)),
+    )
+    return whole(usual("S/MIME opaque"), shell)
 
 
 def smime_encrypted() -> bytes:
@@ -95,7 +109,7 @@ def smime_encrypted() -> bytes:
             "Content-Transfer-Encoding: base64",
             "Content-Disposition: attachment; filename=smime.p7m",
         ),
-        in_base64(_PKCS7),
+        in_base64(cms(3, der(0x02, b"\0"), der(0x31))),
     )
     return whole(usual("S/MIME encrypted"), shell)
 
@@ -110,7 +124,8 @@ def pgp_signed() -> bytes:
 
 def pgp_encrypted() -> bytes:
     control = Part(("Content-Type: application/pgp-encrypted",), text("Version: 1\n"))
-    shell = Part(('Content-Type: application/octet-stream; name="encrypted.asc"',), _armoured())
+    kind = 'Content-Type: application/octet-stream; name="encrypted.asc"'
+    shell = Part((kind,), _armoured("MESSAGE"))
     both = multipart(
         "encrypted", "pgp-2", control, shell, parameters='; protocol="application/pgp-encrypted"'
     )
@@ -122,20 +137,16 @@ def pgp_in_the_text() -> bytes:
     return message(usual("PGP inline", "Content-Type: text/plain; charset=us-ascii"), body)
 
 
-def _armoured() -> bytes:
-    return header("-----BEGIN PGP SIGNATURE-----", "", "iHUEABYKAB0WIQ==", "=AAAA") + text(
-        "-----END PGP SIGNATURE-----\n"
+def _armoured(what: str = "SIGNATURE") -> bytes:
+    return header(f"-----BEGIN PGP {what}-----", "", "iHUEABYKAB0WIQ==", "=AAAA") + text(
+        f"-----END PGP {what}-----\n"
     )
 
 
-# The outermost of a CMS structure: a sequence that says signedData, and nothing in it.
-_PKCS7 = bytes.fromhex("3010 0609 2a86 4886 f70d 0107 02a0 0330 0102 0101 0000")
-
-SPECIMENS = specimens(
-    dkim_signed,
-    smime_signed,
-    smime_encrypted,
-    pgp_signed,
-    pgp_encrypted,
-    pgp_in_the_text,
+SPECIMENS = (
+    *specimens(dkim_signed, smime_signed, smime_opaque, pgp_signed, pgp_in_the_text),
+    *(
+        Specimen(name=slug(make), make=make, expectation=Expectation.MARK, finding="encrypted")
+        for make in (smime_encrypted, pgp_encrypted)
+    ),
 )

@@ -15,7 +15,7 @@ from common.clock import SystemClock
 from common.ids import MessageId
 from common.preferences.policy import resolve_policy
 from common.settings.satellite import EngineSettings
-from satellite.headers import HeaderBlock, render
+from satellite.headers import HeaderBlock, KeptHeader, render
 from satellite.judging.disposition import Done, Scoring, dispose
 from satellite.judging.findings import findings
 from satellite.scanning.engine import Engine, EngineContext
@@ -85,14 +85,14 @@ def test_a_delivered_copy_is_the_message_with_our_lines_on_top(name: str, tag: s
     """The product writes the copy; the checker, which shares no code with it, must agree."""
     data = marked(corpus.message(name), "g")
     copy = render(
-        HeaderBlock.parse(data),
+        KeptHeader(HeaderBlock.parse(data), mail_domain="mx.scout.example"),
         trace=b"Received: from load.example\r\n\tby mx.scout.example; now\r\n",
         id="01ARZ3NDEKTSV4RRFFQ69G5FAV",
         node="lon1",
-        mail_domain="mx.scout.example",
         revision=4,
         disposition_word="deliver",
         verdicts=(),
+        scanned_us=0,
         score=6.0,
         required=5.0,
         tests=(),

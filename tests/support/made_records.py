@@ -11,13 +11,14 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from hypothesis import strategies as st
 
-from common.records.bounds import NUMBER_MAX, TIME_US_MAX
+from common.records.bounds import DIGESTS_MAX, NUMBER_MAX, TIME_US_MAX
 from common.records.shape import Field, fields_of
 
 # What no database takes is mended, and would come back as something else.
 _TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 _NAMES = _TEXTS.filter(bool)
 _POINTS = st.floats(-1e8, 1e8)
+_DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
 
 
 def made(cls: type[Any]) -> st.SearchStrategy[Any]:
@@ -33,6 +34,8 @@ def _value(field: Field, hint: Any) -> st.SearchStrategy[Any]:
         return st.lists(made(field.kind.item), max_size=3).map(tuple)
     if field.name == "recipients":
         return st.lists(_NAMES, max_size=3).map(tuple)
+    if field.name == "digests":
+        return st.lists(_DIGESTS, max_size=DIGESTS_MAX, unique=True).map(tuple)
     highest = TIME_US_MAX if field.name.endswith("_us") else NUMBER_MAX
     simple: dict[Any, st.SearchStrategy[Any]] = {
         str: _TEXTS,

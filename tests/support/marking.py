@@ -16,7 +16,7 @@ TESTS = Path(__file__).parents[1]
 
 BY_FOLDER = {
     "integration": ("integration", "cluster", "interop"),
-    "faults": ("faults",),
+    "faults": ("faults", "storms"),
     "interop": ("interop",),
 }
 # Whoever imports one of these starts with it what the mark speaks of.
@@ -26,10 +26,12 @@ BY_SUPPORT = {
         "tests.support.cluster.commands",
         "tests.support.node.one_node",
         "tests.support.node.processes.Process",
+        "tests.support.smtp.crossroads",
     ),
     "interop": (
         "tests.support.core.postgresql",
         "tests.support.network.named",
+        "tests.support.scanning.c_icap",
         "tests.support.scanning.clamd.Clamd",
         "tests.support.smtp.postfix",
         "tests.support.smtp.senders",

@@ -18,9 +18,19 @@ T = TypeVar("T")
 
 
 async def until(
-    look: Callable[[], Awaitable[T | None]], what: str, *, deadline_s: float = SETTLE_S
+    look: Callable[[], Awaitable[T | None]],
+    what: str,
+    *,
+    deadline_s: float = SETTLE_S,
+    poll_s: float = POLL_S,
 ) -> T:
     """Return the first thing that ``look`` finds (anything but None and False).
+
+    Args:
+        look: what is asked for; a look that costs the other process much has a longer ``poll_s``.
+        what: is hoped for.
+        deadline_s: seconds until it is given up.
+        poll_s: seconds between two looks.
 
     Raises:
         AssertionError: nothing was found before the deadline; ``what`` says what was hoped for.
@@ -29,5 +39,5 @@ async def until(
     while not (found := await look()):
         if time.monotonic() > end_s:
             raise AssertionError(f"not within {deadline_s:.0f} s: {what}")
-        await asyncio.sleep(POLL_S)
+        await asyncio.sleep(poll_s)
     return found

@@ -15,6 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ class Scout(Peer):
     workers = 2
 
     endpoints: dict[str, Any]
+    node_env: Mapping[str, str] = {}  # beside our own
 
     def start(self) -> None:
         self.render()
@@ -103,7 +105,9 @@ class Scout(Peer):
     def launch_node(self) -> subprocess.Popen[bytes]:
         """Start the node, and do not wait for it."""
         return self.parts.spawn(
-            "node", [str(COMMAND), "satellite", "serve", "--config", str(self.config)]
+            "node",
+            [str(COMMAND), "satellite", "serve", "--config", str(self.config)],
+            env=self.node_env,
         )
 
     @property

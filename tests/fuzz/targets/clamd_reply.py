@@ -20,7 +20,10 @@ def target(data: bytes) -> None:
         meaning = replies.meaning(reply)
         assert (meaning.outcome is Outcome.CLEAN) is (reply == b"stream: OK")
         assert not meaning.threats or meaning.outcome in NAMED
-        for text in (*meaning.threats, meaning.detail, replies.version(reply)):
+        version = replies.version(reply)
+        assert version.definitions_us >= 0
+        said = (meaning.detail, version.version, version.definitions)
+        for text in (*meaning.threats, *said):
             assert text.isascii()
             assert text.isprintable()
             assert len(text) <= DETAIL_LENGTH_MAX + len("clamd said: ")

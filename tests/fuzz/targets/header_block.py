@@ -9,19 +9,29 @@ from satellite.headers.block import HEADER_BYTES_MAX, MESSAGE_ID_LENGTH_MAX, Hea
 from satellite.headers.encoded_words import TEXT_LENGTH_MAX, harmless
 
 READS_MAIL = True
-WORDS = (b"Subject: ", b"Message-ID: <", b"Received: ", b"\r\n ", b"\r\n\t", b"\n\n", b"X :", b":")
+WORDS = (
+    b"Subject: ",
+    b"Message-ID: <",
+    b"Received: ",
+    b"\r\n ",
+    b"\r\n\t",
+    b"\n\n",
+    b"X :",
+    b":",
+    b"From a@b Mon Mar  2 09:30:00 2026\r\n",
+)
 
 
 def target(data: bytes) -> None:
     """Read the header section of a message."""
     block = HeaderBlock.parse(data)
-    section = b"".join(span.raw for span in block.spans)
+    section = block.mailbox_line + b"".join(span.raw for span in block.spans)
 
     assert data.startswith(section)
     assert len(section) <= block.end <= len(data)
     assert data[len(section) : block.end] in (b"", b"\n", b"\r\n")
     assert len(section) <= HEADER_BYTES_MAX
-    place = 0
+    place = len(block.mailbox_line)
     for span in block.spans:
         assert (span.start, span.end) == (place, place + len(span.raw))
         assert span.raw

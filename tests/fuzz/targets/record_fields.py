@@ -6,15 +6,28 @@ Pure. The first octet says which event it is; the others are its fields.
 from __future__ import annotations
 
 from common.identity import ShardIdentity
-from common.records import FIELDS_BYTES_MAX, AnyRecord, Event, LogRecord, OtherRecord
-from common.records.bounds import LINE_LENGTH_MAX, NAME_LENGTH_MAX
+from common.records import (
+    FIELDS_BYTES_MAX,
+    AnyRecord,
+    AnyVerdict,
+    Event,
+    LogRecord,
+    OtherRecord,
+    ScannedRecord,
+    WaitingRecord,
+)
+from common.records.bounds import LABEL_LENGTH_MAX, LINE_LENGTH_MAX, NAME_LENGTH_MAX
 from common.records.reading import FieldsUnreadable, read
 from common.records.writing import written
+from common.verdict import THREAT_LENGTH_MAX
 from core.records import intake
+from core.records.looks import COMPARED_MAX, MS_MAX, LookCounts, bucket_of, day_of
+from core.records.reports import DAY_US
 
 WORDS = (
     b'"recipients":[', b'{"address":"x@acme.example"', b'"outcome":"delivered"', b'"verdicts":[',
     b'"threats":["', b'"next_us":', b'"score":', b"1e999", b"NaN", b"\\ud800", b"null", b"[[[[",
+    b'{"by":"nod32","outcome":"infected"', b'"outcome":"scored"', b'"ms":', b"9223372036854775808",
     b'"subject":"', b'"origin":"bounce"', b"-0.0", b"\\u0000",
 )  # fmt: skip
 ULID = "01KDVDNA000000000000000001"
@@ -49,6 +62,25 @@ def target(data: bytes) -> None:
         assert 0 <= copy.next_us < 1 << 63
     assert 0 <= message.size < 1 << 63
     assert abs(message.score) < 1e9
+    if isinstance(record, ScannedRecord | WaitingRecord):
+        _check_counts(record.verdicts, intake.record_time_us(told))
+
+
+def _check_counts(verdicts: tuple[AnyVerdict, ...], time_us: int) -> None:
+    """What is counted of a look has few rows, each of which a database takes."""
+    today = 20_454
+    day = day_of(time_us, now_us=today * DAY_US)
+    assert abs(day - today) <= 60
+    counts = LookCounts()
+    counts.add(verdicts, day=day, counts_finds=True)
+    assert counts.answers.total() <= len(verdicts)
+    assert len(counts.pairs) <= (COMPARED_MAX + 1) ** 2
+    assert all(0 <= bucket <= bucket_of(MS_MAX) for _, _, bucket in counts.times)
+    for _, engine, outcome in counts.answers:
+        _check_text(engine, LABEL_LENGTH_MAX)
+        _check_text(outcome, LABEL_LENGTH_MAX)
+    for _, _, threat in counts.alone:
+        _check_text(threat, THREAT_LENGTH_MAX)
 
 
 def _check_round_trip(record: AnyRecord) -> None:

@@ -6,9 +6,10 @@ Pure. What a client sends before its message: lines, verbs, paths and their para
 from __future__ import annotations
 
 from common import xtext
+from common.address import Domain
 from common.preferences import Document, Epoch, Position, Preferences
 from satellite.smtp import admission
-from satellite.smtp.admission import AdmittedRecipient, AdmittedSender
+from satellite.smtp.admission import AdmittedRecipient, AdmittedSender, OwnNames
 from satellite.smtp.commands import COMMAND_BYTES_MAX, CommandLines, SmtpCommand, read_command
 from satellite.smtp.dsn_parameters import ENVELOPE_ID_LENGTH_MAX, ORIGINAL_LENGTH_MAX
 from satellite.smtp.replies import Reply
@@ -17,11 +18,17 @@ WORDS = (
     b"EHLO ", b"MAIL FROM:<", b"RCPT TO:<", b"@acme.example>", b"@b\xc3\xbccher.example>",
     b" SIZE=", b" BODY=8BITMIME", b" SMTPUTF8", b" RET=HDRS", b" ENVID=", b" NOTIFY=",
     b"NEVER", b"SUCCESS,DELAY", b" ORCPT=rfc822;", b" ORCPT=utf-8;", b"+2B", b"\\x{E4}",
-    b'"a\\"b"', b"postmaster", b"%acme.example", b"STARTTLS\r\n", b"DATA\r\n",
+    b'"a\\"b"', b"postmaster", b"%acme.example", b"@[192.0.2.10]>", b"@a.example:",
+    b"abuse", b"STARTTLS\r\n", b"DATA\r\n",
 )  # fmt: skip
 
 ROUTED = frozenset({"acme.example", "xn--bcher-kva.example", "listed.example"})
 MAIL_DOMAIN = "mx.scout.example"
+_OWN = OwnNames(
+    mail_domain=Domain(MAIL_DOMAIN),
+    hostname="mx1.scout.example",
+    addresses=frozenset({"192.0.2.10"}),
+)
 PIECES_MAX = 1_000
 _PREFERENCES = Preferences.from_documents(
     [
@@ -110,5 +117,6 @@ def _recipient(argument: str, *, extended: bool) -> AdmittedRecipient | Reply:
         extended=extended,
         smtputf8=True,
         preferences=_PREFERENCES,
-        mail_domain=MAIL_DOMAIN,
+        own=_OWN,
+        local_address="127.0.0.1",
     )

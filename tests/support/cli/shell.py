@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import uvicorn
 
 from cli.main import run
+from common.settings.core import CoreDefinitionsSettings
 from tests.support.clock import FakeClock
 from tests.support.core.face import Face, open_face
 
@@ -73,19 +75,22 @@ async def core(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: Shell
 ) -> AsyncIterator[Face]:
     """A core that listens; the environment names it and its token."""
-    async with open_face(tmp_path / "core", FakeClock()) as face:
-        config = uvicorn.Config(
-            face.application, host="127.0.0.1", port=0, log_config=None, lifespan="off"
-        )
-        server = uvicorn.Server(config)
-        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-        serving = asyncio.create_task(server._serve())
-        async with asyncio.timeout(30):
-            while not server.started:
-                await asyncio.sleep(0)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        monkeypatch.setenv("BORDERSCOUT_URL", f"http://127.0.0.1:{port}")
-        monkeypatch.setenv("BORDERSCOUT_TOKEN", face.token)
-        yield face
-        server.should_exit = True
-        await serving
+    settings = CoreDefinitionsSettings(gate="none")
+    # What the core says of itself would stand among what the command says: they share the process.
+    with structlog.testing.capture_logs():
+        async with open_face(tmp_path / "core", FakeClock(), definitions=settings) as face:
+            config = uvicorn.Config(
+                face.application, host="127.0.0.1", port=0, log_config=None, lifespan="off"
+            )
+            server = uvicorn.Server(config)
+            server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+            serving = asyncio.create_task(server._serve())
+            async with asyncio.timeout(30):
+                while not server.started:
+                    await asyncio.sleep(0)
+            port = server.servers[0].sockets[0].getsockname()[1]
+            monkeypatch.setenv("BORDERSCOUT_URL", f"http://127.0.0.1:{port}")
+            monkeypatch.setenv("BORDERSCOUT_TOKEN", face.token)
+            yield face
+            server.should_exit = True
+            await serving

@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from ruamel.yaml import YAML
+import yaml
+from yaml.cyaml import CSafeDumper
 
+from common.settings.yaml_tree import parse_yaml
 from satellite.console.control_socket import ask as ask_node
 from satellite.node.health import StatusQuestion
 from tests.support.cluster.commands import COMMAND, Said, run
@@ -66,7 +68,7 @@ class Cluster:
         """Write the inventory, render it, and put in the settings that tests need."""
         file = self.folder / "inventory.yaml"
         with file.open("w", encoding="utf-8") as out:
-            YAML(typ="safe", pure=True).dump(dict(self.tree), out)
+            yaml.dump(dict(self.tree), out, Dumper=CSafeDumper)
         said = await run("inventory", "render", file, "--out", self.out, "--loopback")
         assert said.status == 0, said
         self.endpoints = json.loads((self.out / "endpoints.json").read_text(encoding="utf-8"))
@@ -82,12 +84,11 @@ class Cluster:
 
     def change_settings(self, name: str, changes: Mapping[str, Any]) -> None:
         """Put values into the settings of the core or a node; they count from its next start on."""
-        yaml = YAML(typ="safe", pure=True)
         path = self.config(name)
-        tree = yaml.load(path.read_text(encoding="utf-8"))
+        tree = _tree(path)
         _merge(tree, changes)
         with path.open("w", encoding="utf-8") as out:
-            yaml.dump(tree, out)
+            yaml.dump(tree, out, Dumper=CSafeDumper)
 
     async def start(self) -> None:
         """Start everything, and return once all of it is ready."""
@@ -132,8 +133,7 @@ class Cluster:
 
     def state(self, name: str) -> Path:
         """Return the state folder of the core or of a node."""
-        tree = YAML(typ="safe", pure=True).load(self.config(name).read_text(encoding="utf-8"))
-        return self.config(name).parent / str(tree.get("state", "state"))
+        return self.config(name).parent / str(_tree(self.config(name)).get("state", "state"))
 
     def web(self, name: str) -> str:
         """Return where the core or a node answers for its health, without a slash at the end."""
@@ -360,6 +360,11 @@ async def cluster(
 def kill(pid: int) -> None:
     """End a process that the cluster started, as ``kill -9`` does."""
     os.kill(pid, signal.SIGKILL)
+
+
+def _tree(file: Path) -> dict[str, Any]:
+    tree: dict[str, Any] = parse_yaml(file.read_text(encoding="utf-8")).value
+    return tree
 
 
 def _merge(tree: dict[str, Any], changes: Mapping[str, Any]) -> None:

@@ -23,8 +23,10 @@ from core.custody.arrivals import Arrivals
 from core.custody.bodies import BodyFolder
 from core.custody.custody import Custody
 from core.custody.release import Releases
+from core.definitions.definitions import Definitions
 from core.link.service import LinkService
 from core.people.tokens import Token
+from core.settings import our_hosts
 from core.store.database import Database
 from core.web.application import application_of
 from core.web.request.services import Services
@@ -43,7 +45,11 @@ def core_settings(folder: Path, **more: Any) -> CoreSettings:
         tls=TlsSettings(certificate="c", key="k", authority="a"),
         token_file=str(folder / "token"),
         state=str(folder),
-        nodes=[NodeEntry(name="lon1", site="london"), NodeEntry(name="par1", site="paris")],
+        mail_domain="mx.scout.example",
+        nodes=[
+            NodeEntry(name="lon1", site="london", addresses=["192.0.2.10", "2001:db8::10"]),
+            NodeEntry(name="par1", site="paris"),
+        ],
         **more,
     )
 
@@ -131,25 +137,31 @@ async def open_face(folder: Path, clock: Clock, **settings: Any) -> AsyncIterato
     """Open a core on a folder; nothing listens."""
     folder.mkdir(exist_ok=True)
     made = core_settings(folder, **settings)
-    async with await Database.open(folder / "core.db", clock=clock) as database:
+    async with await Database.open(
+        folder / "core.db", clock=clock, ours=our_hosts(made)
+    ) as database:
         bodies = await BodyFolder.open(folder / "bodies")
         arrivals = Arrivals(database=database, bodies=bodies, clock=clock)
         releases = Releases(
             database=database, bodies=bodies, clock=clock, claim_wait_s=made.claim_wait_s
         )
+        link = LinkService(
+            settings=made,
+            database=database,
+            arrivals=arrivals,
+            releases=releases,
+            clock=clock,
+        )
+        definitions = Definitions(made, audit=database.audit, link=link, clock=clock)
+        await definitions.open()
         services = Services(
             settings=made,
             clock=clock,
             database=database,
             custody=Custody(database=database, bodies=bodies, clock=clock),
             releases=releases,
-            link=LinkService(
-                settings=made,
-                database=database,
-                arrivals=arrivals,
-                releases=releases,
-                clock=clock,
-            ),
+            link=link,
+            definitions=definitions,
             token=Token.load_or_make(Path(made.token_file)),
             version="1.2.3",
         )

@@ -22,8 +22,9 @@ from common.preferences import Document, Epoch, Position, Preferences
 from common.preferences.documents import canonical_json
 from common.settings.satellite import SatelliteSettings
 from common.states import State
-from satellite.delivery.decisions.routing import Exchange, Lookup, LookupResult
+from satellite.delivery.decisions.routing import Exchange
 from satellite.delivery.worker import Delivery
+from satellite.names.answer import Lookup, LookupResult
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Origin, Stored
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
@@ -107,6 +108,14 @@ class DeliveryRoom:
         **envelope: Any,
     ) -> MessageId:
         """Put a judged message into the spool and offer it."""
+        message = await self.take(*to, body=body, sender=sender, **envelope)
+        await self.judge(message, *copies, offer=offer, sending=sending, suspect=suspect)
+        return message
+
+    async def take(
+        self, *to: str, body: bytes = BODY, sender: str = SENDER, **envelope: Any
+    ) -> MessageId:
+        """Put a message into the spool that is not judged yet."""
         entry = self.spool.begin()
         entry.write(body)
         taken = Envelope(
@@ -117,7 +126,6 @@ class DeliveryRoom:
             **envelope,
         )
         await entry.commit(envelope=taken, trace=b"")
-        await self.judge(entry.id, *copies, offer=offer, sending=sending, suspect=suspect)
         return entry.id
 
     async def judge(

@@ -29,6 +29,10 @@ class Injection:
         text = self._log.read_text(encoding="utf-8", errors="replace")
         return text.count("(INJECTED)") + text.count("(DELAYED)")
 
+    async def touched(self) -> bool:
+        """Return whether any call was touched so far."""
+        return self.count > 0
+
 
 @contextlib.asynccontextmanager
 async def injected(pid: int, calls: str, what: str, *, log: Path) -> AsyncIterator[Injection]:

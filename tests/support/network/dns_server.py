@@ -37,14 +37,23 @@ class DnsServer:
     Attributes:
         records: by name (with its final dot) and kind: what stands behind it.
         trouble: names that fail, and how.
+        delays_s: by the end of a name: how long an answer over UDP takes.
         asked: every question, in order.
+        is_validating: it claims to have proved what it says.
     """
 
     def __init__(self) -> None:
         self.records: dict[tuple[str, str], list[str]] = {}
         self.trouble: dict[str, Trouble] = {}
+        self.delays_s: dict[str, float] = {}
         self.asked: list[tuple[str, str]] = []
         self.port = 0
+        self.is_validating = False
+
+    def delay_s(self) -> float:
+        """Return how long the answer to the last question takes."""
+        name = self.asked[-1][0]
+        return next((s for end, s in self.delays_s.items() if name.endswith(end)), 0.0)
 
     def answer(self, wire: bytes, *, over_tcp: bool) -> bytes:
         """Return what is said to one question; empty: nothing."""
@@ -54,6 +63,8 @@ class DnsServer:
         self.asked.append((name, kind))
         made = dns.message.make_response(question)
         made.flags |= dns.flags.RA
+        if self.is_validating:
+            made.flags |= dns.flags.AD
         match self.trouble.get(name):
             case Trouble.SILENT:
                 return b""
@@ -93,7 +104,8 @@ class _Datagrams(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         answer = self._server.answer(data, over_tcp=False)
         if answer:
-            self._transport.sendto(answer, address)
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._server.delay_s(), self._transport.sendto, answer, address)
 
 
 @asynccontextmanager

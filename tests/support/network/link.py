@@ -20,6 +20,7 @@ from common.durable import write_file
 from common.envelope import Envelope
 from common.errors import DiskFull
 from common.ids import MessageId, ulid
+from common.link import DefinitionsOffer
 from common.preferences import Document, DocumentRefused, Position, Preferences
 from common.preferences.documents import check_document
 from common.records import LogRecord, NodeRecord, written
@@ -221,6 +222,7 @@ class Shard:
     hinted: list[str] = field(default_factory=list)
     told: NodeReport = field(default_factory=NodeReport)  # what it reports of itself
     released: list[MessageId] = field(default_factory=list)
+    definitions: list[DefinitionsOffer] = field(default_factory=list)
     applied: list[int] = field(default_factory=list)
 
     @classmethod
@@ -230,6 +232,7 @@ class Shard:
         """Run a link over a spool."""
         shard: Shard = cls.__new__(cls)
         shard.flushed, shard.released, shard.applied = [], [], []
+        shard.definitions = []
         shard.hinted, shard.told = [], NodeReport(accepting=True, spool={"held": 3})
         shard.spool = spool
         shard.link = Link(
@@ -243,6 +246,7 @@ class Shard:
             on_flush=shard.flushed.append,
             on_hint=shard.hinted.append,
             on_released=shard.released.append,
+            on_definitions=shard.definitions.append,
             spread=lambda: 0.5,
             backoff=Backoff(first_s=0.5, longest_s=5.0),
         )
@@ -271,7 +275,14 @@ class MemoryEntry:
         self.size = len(self._data)
 
     async def commit_release(
-        self, *, release_id: str, envelope: Envelope, copy: Copy, subject: str, released_from: str
+        self,
+        *,
+        release_id: str,
+        envelope: Envelope,
+        copy: Copy,
+        subject: str,
+        released_from: str,
+        suspect: bool,
     ) -> None:
         self._spool.released[release_id] = (self.id, envelope, copy, bytes(self._data))
         self._spool.record("released", self.id, release_id=release_id, released_from=released_from)

@@ -12,11 +12,10 @@ from pathlib import Path
 from common.ids import MessageId
 from satellite.scanning.sample import Sample
 from tests.support.scanning.clamd import EICAR
+from tests.support.scanning.compound_files import compound_file
 
 WINDOWS_PROGRAM = b"MZ" + b"\0" * 58 + b"\x80\0\0\0" + b"\0" * 64 + b"PE\0\0" + b"\0" * 200
-MACRO_DOCUMENT = (
-    bytes.fromhex("D0CF11E0A1B11AE1") + b"\0" * 504 + "_VBA_PROJECT".encode("utf-16-le")
-)
+MACRO_DOCUMENT = compound_file({"Macros": {"VBA": {"_VBA_PROJECT": b"\xcc\x61\xff\xff" * 20}}})
 
 
 def sample_of(data: bytes, *, name: str = "01TEST") -> Sample:
@@ -45,17 +44,21 @@ def plain(text: bytes) -> bytes:
     return b"From: a@b.example\r\nSubject: test\r\n\r\n" + text + b"\r\n"
 
 
-def with_attachment(content: bytes) -> bytes:
-    """Return a message with one base64 attachment."""
+def with_attachment(*contents: bytes) -> bytes:
+    """Return a message with base64 attachments, nearly always one."""
     return (
         b"From: a@b.example\r\nSubject: test\r\nMIME-Version: 1.0\r\n"
         b'Content-Type: multipart/mixed; boundary="b"\r\n\r\n'
         b"--b\r\nContent-Type: text/plain\r\n\r\nsee attachment\r\n"
-        b"--b\r\nContent-Type: application/octet-stream\r\n"
-        b'Content-Disposition: attachment; filename="a.bin"\r\n'
-        b"Content-Transfer-Encoding: base64\r\n\r\n"
-        + base64.encodebytes(content).replace(b"\n", b"\r\n")
-        + b"\r\n--b--\r\n"
+        + b"".join(
+            b"--b\r\nContent-Type: application/octet-stream\r\n"
+            b'Content-Disposition: attachment; filename="a.bin"\r\n'
+            b"Content-Transfer-Encoding: base64\r\n\r\n"
+            + base64.encodebytes(content).replace(b"\n", b"\r\n")
+            + b"\r\n"
+            for content in contents
+        )
+        + b"--b--\r\n"
     )
 
 

@@ -40,6 +40,9 @@ class ScriptedClamd:
         piece_bytes: sends replies in pieces of this size; 0: whole.
         read_bytes_max: stops reading a message here, answers and closes, as StreamMaxLength does.
         end: after each reply, in place of what the command itself ended with.
+        version: what it says to VERSION; empty: ``VERSION``.
+
+    It takes no open files (FILDES), and counts those that it was offered.
     """
 
     def __init__(
@@ -51,16 +54,20 @@ class ScriptedClamd:
         piece_bytes: int = 0,
         read_bytes_max: int | None = None,
         end: bytes = b"",
+        version: bytes = b"",
     ) -> None:
         self.path = path
         self.address = f"unix:{path}"
         self.connections = 0
+        self.commands: set[bytes] = set()  # all that it was told
+        self.descriptors_offered = 0
         self.received = asyncio.Event()
         self._script = script
         self._prefix = prefix
         self._piece_bytes = piece_bytes
         self._read_bytes_max = read_bytes_max
         self._end = end
+        self._version = version
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -96,6 +103,7 @@ class ScriptedClamd:
         number, in_session = 0, False
         while True:
             command, end = await self._command(reader)
+            self.commands.add(command)
             if command == b"IDSESSION":
                 in_session = True
                 continue
@@ -121,9 +129,13 @@ class ScriptedClamd:
             case b"PING":
                 return b"PONG"
             case b"VERSION":
-                return VERSION
+                return self._version or VERSION
             case b"STATS":
                 return STATS
+            case b"FILDES":
+                await reader.readexactly(1)  # the octet that the descriptor goes with
+                self.descriptors_offered += 1
+                return b"No file descriptor received. ERROR"
             case b"INSTREAM":
                 return await self._scanned(reader)
             case _:

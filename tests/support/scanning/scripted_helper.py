@@ -13,6 +13,7 @@ import time
 
 from satellite.scanning.frames import head_of, receive
 
+_OTHERS = ("incomplete", "locked", "unreadable")
 NAMES = {
     "eight-bit": "W\xfcrm.\xe9",
     "long": "N" * 10_000,
@@ -25,7 +26,7 @@ def answer(mode: str, number: int) -> bytes:
     if mode in NAMES:
         found = {"infected": [NAMES[mode]], "macro": [], "encrypted": []}
         return head_of(
-            {"id": number, "answer": {"found": found, "incomplete": [], "locked": []}}, 0
+            {"id": number, "answer": {"found": found, **{key: [] for key in _OTHERS}}}, 0
         )
     if mode == "garbage":
         return head_of({"id": number, "answer": {"found": "nothing", "extra": 1}}, 0)
@@ -55,6 +56,12 @@ def main(mode: str, descriptor: int) -> None:
             if mode in ("dies", "empty"):
                 return
             if mode == "silent":
+                time.sleep(600)
+            if mode in ("half", "slow"):
+                said = answer("split", request[0]["id"])
+                connection.sendall(said[:-5])
+                if mode == "half":
+                    return
                 time.sleep(600)
             said = answer(mode, request[0]["id"])
             step = 1 if mode == "split" else len(said)

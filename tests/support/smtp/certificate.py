@@ -11,17 +11,21 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 
-def self_signed(folder: Path, host: str, *, days: int = 1) -> dict[str, Any]:
+def self_signed(folder: Path, host: str, *, days: int = 1, is_rsa: bool = False) -> dict[str, Any]:
     """Write a certificate for ``host`` that lives so long; return it as settings of the front end.
 
     The folder is made where there is none.
     """
     folder.mkdir(exist_ok=True)
-    key = ec.generate_private_key(ec.SECP256R1())
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+    if is_rsa:
+        key = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
+    else:
+        key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.datetime.now(datetime.UTC)
     made = (

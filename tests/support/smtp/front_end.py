@@ -23,11 +23,13 @@ from common.envelope import Envelope
 from common.ids import MessageId, ulid
 from common.preferences import Document, Kind, Preferences
 from common.preferences.documents import NOTHING, canonical_json
+from common.records import RefusedRecord
 from common.settings.satellite import SatelliteSettings
 from common.states import State
+from satellite.next_hop import NextHopOffer
 from satellite.smtp.backpressure import Backpressure
 from satellite.smtp.connection import Connection
-from satellite.smtp.intake import ScanBeforeAnswer
+from satellite.smtp.intake import ScanBeforeAnswer, Verification
 from satellite.smtp.server import FrontEnd
 from satellite.spool.disk.bodies import Body
 from satellite.spool.model.messages import Judgement, Origin, Recipient, Stored
@@ -145,6 +147,7 @@ def some_preferences() -> Preferences:
             route("acme.example"),
             route("xn--bcher-kva.example"),
             route("listed.example", recipients="listed"),
+            route("probed.example", recipients="probe"),
             Document(Kind.RECIPIENT, "x@listed.example", 1, b"{}"),
         ],
         position=NOTHING,
@@ -187,13 +190,21 @@ class RunningFrontEnd:
         """Return a metric's value; 0 when it was never counted."""
         return self.registry.get_sample_value(name, labels) or 0.0
 
+    def refused(self) -> list[RefusedRecord]:
+        """Return what was refused and not told yet, sums too."""
+        return self.front._refusal_log.due(now_s=0.0, is_behind=False, at_once=True)
+
     @property
     def connection(self) -> Connection:
         """The one that is open."""
-        assert self.front._sessions is not None
-        (connection,) = self.front._sessions.connections
-        assert isinstance(connection, Connection)
+        (connection,) = self.connections
         return connection
+
+    @property
+    def connections(self) -> list[Connection]:
+        """Those that are open."""
+        assert self.front._sessions is not None
+        return [one for one in self.front._sessions.connections if isinstance(one, Connection)]
 
     @property
     def data_octets(self) -> int:
@@ -211,9 +222,9 @@ class RunningFrontEnd:
         return bool(vars(self.connection)["_paused"])
 
     @asynccontextmanager
-    async def client(self) -> AsyncIterator[Talk]:
-        """Connect."""
-        talk = await Talk.connect(self.host, self.port)
+    async def client(self, source: str = "") -> AsyncIterator[Talk]:
+        """Connect, from another address of loopback if one is named."""
+        talk = await Talk.connect(self.host, self.port, source=source)
         try:
             yield talk
         finally:
@@ -227,6 +238,8 @@ async def front_end(
     send_buffer: int | None = None,
     scan_before_answer: ScanBeforeAnswer | None = None,
     refuses_mail_for: Callable[[str], bool] = lambda address: False,
+    offered_for: Callable[[str], NextHopOffer | None] = lambda address: None,
+    verification: Verification | None = None,
     **smtp: Any,
 ) -> AsyncIterator[RunningFrontEnd]:
     """Run a front end with a fake intake and a fake clock.
@@ -235,6 +248,8 @@ async def front_end(
         send_buffer: how much the kernel holds of what a client does not read, in octets.
         scan_before_answer: scans before the answer.
         refuses_mail_for: says of a recipient that its mail would be held, and too much.
+        offered_for: what a recipient's next hop offered.
+        verification: knows which recipients of ``probed.example`` there are.
     """
     intake = FakeIntake(some_preferences())
     clock = FakeClock()
@@ -248,6 +263,8 @@ async def front_end(
         backlog=backlog,
         scan_before_answer=scan_before_answer,
         refuses_mail_for=refuses_mail_for,
+        offered_for=offered_for,
+        verification=verification,
     )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
@@ -273,9 +290,13 @@ class Talk:
         self._writer = writer
 
     @classmethod
-    async def connect(cls, host: str, port: int, *, receive_buffer: int | None = None) -> Talk:
+    async def connect(
+        cls, host: str, port: int, *, receive_buffer: int | None = None, source: str = ""
+    ) -> Talk:
         sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         sock.setblocking(False)
+        if source:
+            sock.bind((source, 0))
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         await asyncio.get_running_loop().sock_connect(sock, (host, port))
@@ -330,6 +351,11 @@ class Talk:
                 return not await self._reader.read(1)
             except ConnectionError:
                 return True
+
+    async def rest(self) -> bytes:
+        """Return all that comes until the server closes; a reset is an error."""
+        async with asyncio.timeout(DEADLINE_S):
+            return await self._reader.read()
 
     def pause_reading(self) -> None:
         """Stop taking in what the server says."""

@@ -12,9 +12,12 @@ from prometheus_client import CollectorRegistry
 
 from common.clock import Clock
 from common.settings.satellite import SatelliteSettings
+from satellite.loop_round import LoopRound
+from satellite.next_hop import NextHopOffer
 from satellite.smtp.backpressure import Backpressure
-from satellite.smtp.intake import Intake, ScanBeforeAnswer
+from satellite.smtp.intake import Intake, ScanBeforeAnswer, Verification
 from satellite.smtp.metrics import SmtpMetrics
+from satellite.smtp.refusal_log import RefusalLog
 from satellite.smtp.server import FrontEnd
 from satellite.spool.disk.bodies import Body
 from satellite.spool.model.messages import Judgement, Stored
@@ -37,6 +40,16 @@ class AnswersAtOnce:
         raise AssertionError("no sender waits for a scan")
 
 
+class NobodyKnows:
+    """Of no recipient is it known whether there is one."""
+
+    def at_hand(self, address: str) -> bool | None:
+        return None
+
+    async def verify(self, address: str) -> bool | None:
+        return None
+
+
 def lone_front_end(
     intake: Intake,
     settings: SatelliteSettings,
@@ -46,6 +59,10 @@ def lone_front_end(
     backlog: Backlog | None = None,
     scan_before_answer: ScanBeforeAnswer | None = None,
     refuses_mail_for: Callable[[str], bool] = lambda address: False,
+    offered_for: Callable[[str], NextHopOffer | None] = lambda address: None,
+    verification: Verification | None = None,
+    refusal_log: RefusalLog | None = None,
+    loop_round: LoopRound | None = None,
 ) -> FrontEnd:
     """Return a front end; unless told otherwise, it takes everything and answers at once."""
     inside = backlog or Backlog()
@@ -57,4 +74,8 @@ def lone_front_end(
         backpressure=Backpressure(lambda: inside.unjudged),
         scan_before_answer=scan_before_answer or AnswersAtOnce(),
         refuses_mail_for=refuses_mail_for,
+        offered_for=offered_for,
+        verification=verification or NobodyKnows(),
+        refusal_log=refusal_log or RefusalLog(),
+        loop_round=loop_round or LoopRound(clock),
     )

@@ -23,8 +23,9 @@ READ_BYTES_MAX = 64 * 1024 * 1024
 class Say:
     """Octets to send, and what to do then.
 
-    ``go`` on, ``close``, ``stall`` (read and say nothing), be ``deaf`` (do not even read), or
-    ``drip``: the octets come one by one, each long before anybody's patience ends.
+    ``go`` on, ``close``, ``stall`` (read and say nothing), be ``deaf`` (do not even read),
+    ``drip``: the octets come one by one, each long before anybody's patience ends; or ``wait``: it
+    says them, and goes on, once the test calls ``go_on``.
     """
 
     data: bytes = b""
@@ -97,6 +98,7 @@ class NextHop:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._news = asyncio.Condition()
+        self._may_go_on = asyncio.Event()
 
     @property
     def verbs(self) -> list[str]:
@@ -133,6 +135,10 @@ class NextHop:
         await self._server.wait_closed()
         self._server = None
 
+    def go_on(self) -> None:
+        """Let all go on that wait, now and later."""
+        self._may_go_on.set()
+
     async def until(self, claim: Callable[[], bool]) -> None:
         """Return once something is so that changes when a command or a message comes."""
         async with asyncio.timeout(20), self._news:
@@ -146,6 +152,7 @@ class NextHop:
         self.open_sessions += 1
         talk = _Conversation(self.sessions, reader, writer)
         try:
+            await self._tell()
             if await self._answer(talk, "greeting", ""):
                 while await self._command(talk):
                     pass
@@ -199,6 +206,8 @@ class NextHop:
                 talk.writer.write(bytes([octet]))
                 await asyncio.sleep(DRIP_S)
             return True
+        if reply.then == "wait":
+            await self._may_go_on.wait()
         talk.writer.write(reply.data)
         await talk.writer.drain()
         if reply.then == "deaf":
@@ -206,7 +215,7 @@ class NextHop:
             await asyncio.Event().wait()  # until the server stops
         if reply.then == "stall":
             await talk.reader.read()  # until the other side gives up
-        return reply.then == "go"
+        return reply.then in ("go", "wait")
 
     def _reply(self, verb: str, line: str) -> Say:
         answer = self.script.get(verb, b"500 5.5.2 What\r\n")

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -46,12 +48,33 @@ postlog unix-dgram n - n - 1 postlogd
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Postfix:
+    """A Postfix that runs: the port that it listens on, and the folder of its files."""
+
+    port: int
+    folder: Path
+
+    def held(self) -> list[Path]:
+        """Return what is in its hold queue."""
+        return [path for path in (self.folder / "queue" / "hold").rglob("*") if path.is_file()]
+
+
 @asynccontextmanager
-async def postfix(*main: str) -> AsyncIterator[int]:
-    """Run Postfix and return its port on 127.0.0.1.
+async def postfix(*main: str, port: int = 0) -> AsyncIterator[int]:
+    """Run Postfix and return its port on 127.0.0.1; the arguments are those of below."""
+    async with running_postfix(*main, port=port) as running:
+        yield running.port
+
+
+@asynccontextmanager
+async def running_postfix(*main: str, port: int = 0, master: str = "") -> AsyncIterator[Postfix]:
+    """Run Postfix.
 
     Args:
         main: lines of ``main.cf`` that are added to, and may replace, those that are always there.
+        port: to listen on; 0 picks a free one.
+        master: further entries of ``master.cf``; one for ``smtp inet`` is that of the port.
     """
     if os.geteuid() != 0:
         pytest.skip("Postfix starts as root only")
@@ -59,23 +82,32 @@ async def postfix(*main: str) -> AsyncIterator[int]:
     # Not below the test's own folder, which only its owner may enter.
     folder = Path(tempfile.mkdtemp(prefix="postfix-"))
     folder.chmod(0o755)
-    port = free_port()
+    port = port or free_port()
     try:
         for name in ("queue", "data", "conf"):
             (folder / name).mkdir()
         shutil.chown(folder / "data", "postfix")
-        (folder / "conf" / "main.cf").write_text("\n".join([*_main(folder), *main]) + "\n")
-        (folder / "conf" / "master.cf").write_text(MASTER.format(port=port))
+        (folder / "conf" / "main.cf").write_text(_only_last([*_main(folder), *main]))
+        (folder / "conf" / "master.cf").write_text(_master(master, port))
         control = [*command, str(folder / "conf")]
         await _control([*control, "start"])
         try:
-            await _greets(port)
-            yield port
+            await greets(port)
+            yield Postfix(port, folder)
         finally:
             # Its master leads a session of its own, so it has to be asked.
             await _control([*control, "stop"])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _master(more: str, port: int) -> str:
+    """Return ``master.cf``, in which what listens on the port stands once."""
+    own = MASTER.format(port=port)
+    public = re.compile(r"(?m)^smtp +inet +")
+    if public.search(more):
+        own = own.replace(f"127.0.0.1:{port} inet n - n - - smtpd\n", "")
+    return own + public.sub(f"127.0.0.1:{port} inet ", more)
 
 
 def _main(folder: Path) -> list[str]:
@@ -100,21 +132,41 @@ def _main(folder: Path) -> list[str]:
     ]
 
 
+def _only_last(lines: Sequence[str]) -> str:
+    """Return ``main.cf`` with each parameter once.
+
+    Each process warns of one that stands there twice. Its master waits for room in the socket of
+    the log, which takes ten lines, and only the master can start who reads them.
+    """
+    found = {line.partition(" =")[0]: line for line in lines}
+    return "\n".join(found.values()) + "\n"
+
+
 async def _control(command: list[str]) -> None:
     async with Process(command) as process:
         returncode = await process.wait(deadline_s=START_S)
     assert returncode == 0, "\n".join(process.lines)
 
 
-async def _greets(port: int) -> None:
+async def greets(port: int, server: Process | None = None) -> None:
+    """Return once a mail server greets on a port of 127.0.0.1.
+
+    Raises:
+        AssertionError: its process has ended.
+    """
     async with asyncio.timeout(START_S):
-        while True:
-            try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.05)
-                continue
-            greeting = await reader.readline()
-            writer.close()
-            if greeting.startswith(b"220"):
-                return
+        while not await _says_220(port):
+            ended = server is not None and server.returncode is not None
+            assert not ended, "\n".join(server.lines if server else ())
+            await asyncio.sleep(0.05)
+
+
+async def _says_220(port: int) -> bool:
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    try:
+        return (await reader.readline()).startswith(b"220")
+    finally:
+        writer.close()

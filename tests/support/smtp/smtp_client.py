@@ -48,9 +48,11 @@ class SmtpClient:
 
     Args:
         deadline_s: for the connection, and for each reply.
+        source: the address to connect from; empty: what the system takes.
     """
 
-    def __init__(self, host: str, port: int, *, deadline_s: float) -> None:
+    def __init__(self, host: str, port: int, *, deadline_s: float, source: str = "") -> None:
+        self._source = (source, 0) if source else None
         self._host = host
         self._port = port
         self._deadline_s = deadline_s
@@ -68,7 +70,7 @@ class SmtpClient:
         try:
             async with asyncio.timeout(self._deadline_s):
                 self._reader, self._writer = await asyncio.open_connection(
-                    self._host, self._port, limit=REPLY_BYTES_MAX
+                    self._host, self._port, limit=REPLY_BYTES_MAX, local_addr=self._source
                 )
         except (OSError, TimeoutError) as error:
             raise Broken(f"no connection: {error}") from error

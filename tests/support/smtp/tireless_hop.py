@@ -15,17 +15,21 @@ from typing import Any, cast
 import pytest
 
 from common.clock import Clock
+from common.preferences.deliver_to import Target
 from satellite.delivery.decisions.outcome import STATUS_UNREACHABLE, RecipientResult, Stage
 from satellite.delivery.decisions.reply import HopReply
-from satellite.delivery.decisions.routing import Destination, Target
+from satellite.delivery.decisions.routing import Destination
 from satellite.delivery.hop.client import Offer
-from satellite.delivery.hop.connections import Connections, HopUnreachable
+from satellite.delivery.hop.connections import Connections
+from satellite.delivery.hop.host_order import HopUnreachable
 from satellite.delivery.hop.session import Deadlines, Extensions, Hop, HopSession
+from satellite.delivery.hop.silent_hosts import SilentHosts
 from satellite.delivery.hop.wire import Wire
 from satellite.delivery.turns import attempt
 from satellite.delivery.worker import Delivery
 
 TAKEN = RecipientResult(stage=Stage.DOT, reply=HopReply(250, ("2.0.0 Taken",)))
+REFUSED = RecipientResult(stage=Stage.DOT, reply=HopReply(550, ("5.7.1 No",)))
 
 
 class _NoWire:
@@ -53,10 +57,13 @@ class TirelessHop:
 
     def __init__(self, clock: Clock) -> None:
         self.away: set[str] = set()  # names of destinations
+        self.silent_names: set[str] = set()  # likewise, of those that never answer
+        self.refused: set[str] = set()  # domains of recipients that are refused for good
         self.asked_s: dict[str, list[float]] = {}
         self.taken: list[bytes] = []  # copies, as they began
         self.at_once = 0
         self.most_at_once = 0
+        self.silent = SilentHosts()
         self._clock = clock
 
     def replace_connections(self, delivery: Delivery, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,10 +80,18 @@ class TirelessHop:
         return None
 
     async def open(
-        self, destination: Destination, _targets: Sequence[Target], **_more: Any
+        self,
+        destination: Destination,
+        _targets: Sequence[Target],
+        *,
+        on_found: Callable[[], None],
+        **_more: Any,
     ) -> HopSession:
+        on_found()
         self.asked_s.setdefault(destination.name, []).append(self._clock.monotonic_s())
         await asyncio.sleep(0)  # others may ask meanwhile, as they may while a socket connects
+        if destination.name in self.silent_names:
+            await asyncio.Event().wait()
         if destination.name in self.away:
             answer = RecipientResult(
                 stage=Stage.CONNECT, finding="connection refused", status=STATUS_UNREACHABLE
@@ -85,6 +100,9 @@ class TirelessHop:
         return _session()
 
     def give_back(self, _destination: Destination, _session: HopSession) -> None:
+        return None
+
+    def hangs(self, _destination: Destination, _session: HopSession) -> None:
         return None
 
     def overdue(self) -> list[HopSession]:
@@ -102,6 +120,7 @@ class TirelessHop:
         offer: Offer,
         *,
         before_dot: Callable[[], Awaitable[bool]],
+        breathe: Callable[[], Awaitable[None]],
     ) -> list[RecipientResult]:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -110,4 +129,6 @@ class TirelessHop:
             await before_dot()
         finally:
             self.at_once -= 1
-        return [TAKEN] * len(offer.recipients)
+        return [
+            REFUSED if one.rpartition("@")[2] in self.refused else TAKEN for one in offer.recipients
+        ]

@@ -114,7 +114,7 @@ def _write(transaction: Transaction, messages: list[tuple[int, Stored]]) -> None
     for number, stored in messages:
         transaction.execute(INSERT_MESSAGE, message_row(stored))
         for recipient in stored.recipients:
-            transaction.execute(INSERT_RECIPIENT, recipient_row(stored.id, recipient))
+            transaction.execute(INSERT_RECIPIENT, recipient_row(stored, recipient))
             transaction.moved(None, recipient.state)
         transaction.execute("INSERT INTO copy VALUES (?,0,?,0)", (stored.id, HEAD))
         transaction.execute("INSERT INTO body VALUES (?,?)", (stored.id, body(number)))

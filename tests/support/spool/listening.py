@@ -15,6 +15,7 @@ from satellite.spool.store import Spool
 DEAF = SpoolListeners(
     received=lambda message: None,
     queued=lambda message: None,
+    ended=lambda ends: None,
     outgoing=lambda: None,
     broken=lambda: None,
 )

@@ -71,3 +71,9 @@ async def accept(spool: Spool, *to: str, body: bytes = SMALL) -> MessageId:
     entry.write(body)
     await entry.commit(envelope=envelope(*to), trace=TRACE)
     return entry.id
+
+
+def to_deliver(spool: Spool) -> list[MessageId]:
+    """Return the messages with recipients to deliver to, the oldest first."""
+    rows = spool.pending(after="", limit=100_000)
+    return list(dict.fromkeys(row.message for row in rows))

@@ -261,6 +261,7 @@ class Story:
                     copy=COPY,
                     subject="hi",
                     released_from=QUARANTINED,
+                    suspect=False,
                 )
             except BaseException:
                 entry.abandon()

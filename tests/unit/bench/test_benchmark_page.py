@@ -10,12 +10,14 @@ import pytest
 from tests.bench.document import (
     MarkerMissing,
     drain_text,
+    engines_text,
     goals_text,
     others_of,
     overload_text,
     put,
     soak_text,
     speed_text,
+    stages_text,
 )
 from tests.bench.goals import Others
 
@@ -42,6 +44,16 @@ DRAIN: dict[str, Any] = {
     "missing": 0,
     "duplicates": 0,
     "bounces": 0,
+}
+ENGINES: dict[str, Any] = {
+    **HEADER,
+    "ms": {"a": 4.0, "b": 2.0, "all three": 4.5},
+    "busy_ms": {"a": 4.0, "b": 2.0, "all three": 8.0},
+    "away_ms": {"20 ms": 20.0, "all three": 20.0},
+    "own_ms": 0.25,
+    "different_ms": 5.0,
+    "repeated_ms": 0.05,
+    "foreign_cpus": 0.0,
 }
 OVERLOAD: dict[str, Any] = {
     **HEADER,
@@ -133,7 +145,7 @@ def test_a_page_without_the_section_is_refused() -> None:
 def test_the_documentation_has_a_place_for_each_section() -> None:
     page = (Path(__file__).parents[3] / "docs" / "benchmarks.md").read_text(encoding="utf-8")
 
-    for section in ("goals", "speed", "drain", "overload", "soak"):
+    for section in ("goals", "speed", "stages", "engines", "drain", "overload", "soak"):
         assert "new text" in put(page, section, "new text")
 
 
@@ -156,6 +168,39 @@ def test_a_goal_stands_with_its_figure_and_whether_it_is_reached() -> None:
     assert rows(text, "rate on `i`, to Postfix + clam")[0][1:] == ["≥ 2 ×", "2.50, reached"]
     assert rows(text, "rate on `ii`")[0][2] == "not measured"
     assert rows(text, "held messages drain")[0][2] == "0.50, **not reached**"
+
+
+def test_the_goals_name_each_processor_once_that_they_were_measured_on() -> None:
+    processors = ["2 × fast", "2 × slow", "2 × fast"]
+
+    text = goals_text([], {}, {"scout": "Border Scout"}, processors=processors)
+
+    assert text.startswith("Measured on 2 × fast and 2 × slow.\n\n| goal |")
+
+
+def test_each_stage_has_a_row_and_the_core_is_no_part_of_the_sum() -> None:
+    used = {"front end": 0.5, "helper": 0.25, "engines": 0.4, "core": 0.3}
+
+    rows = stages_text({**HEADER, "loads": {"i": used, "iii": {}}}).splitlines()
+
+    assert "| processor time in ms for one message | `i` | `iii` |" in rows
+    assert "| helper: mail taken apart and matched | 0.25 | – |" in rows
+    assert "| **together** | **1.15** | **0.00** |" in rows
+
+
+def test_three_engines_are_held_against_the_slowest_alone() -> None:
+    found = others_of(engines=ENGINES)
+
+    assert (found.engines_ratio, found.scanning_ms, found.cache_ratio) == (1.125, 0.25, 100.0)
+    shown = rows(engines_text(ENGINES), "")
+    assert ["one message at a time", "a 4.00, b 2.00", "4.50", "1.12"] in shown
+    assert [row[-1] for row in shown if row[0].startswith("engines elsewhere")] == ["1.00"]
+
+
+def test_engines_that_others_kept_from_the_processors_are_held_against_nothing() -> None:
+    found = others_of(engines={**ENGINES, "foreign_cpus": 0.5})
+
+    assert (found.engines_ratio, found.scanning_ms) == (None, 0.25)
 
 
 def test_the_slowest_of_both_starts_is_held_against_the_goal() -> None:

@@ -76,7 +76,7 @@ async def test_an_option_that_is_none_is_wrong_usage(shell: Shell, name: str) ->
 
 
 def test_everything_that_shows_something_has_json() -> None:
-    serving = {"core serve", "satellite serve", "mx render"}
+    serving = {"core serve", "satellite serve", "scan serve", "mx render"}
 
     without = {one.name for one in leaves() if "--json" not in {o.name for o in one.options}}
 

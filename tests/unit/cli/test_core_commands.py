@@ -10,9 +10,19 @@ from typing import Any
 import pytest
 import typer
 
-from tests.support.cli.shell import Shell
+from common.reports import DefinitionsReport, DefinitionsState
+from tests.support.cli.shell import Said, Shell
 from tests.support.core.face import Face
-from tests.support.core.rooms import accepted, document, ended, identity, made_id, record, route
+from tests.support.core.rooms import (
+    START_US,
+    accepted,
+    document,
+    ended,
+    identity,
+    made_id,
+    record,
+    route,
+)
 
 HOSTILE = "Hi \x1b[2J\x9b31m\u202e\r\n[red]x[/red] :smile:"
 ONE, TWO = made_id(1), made_id(2)
@@ -31,17 +41,31 @@ COMMANDS = (
     ("list", "add", "black", "cluster", "a.example"),
     ("list", "remove", "black", "cluster", "a.example"),
     ("list", "show", "black"),
+    ("threat", "add", "spam", "Sane.Phish.*"),
+    ("threat", "remove", "Old.Mistake"),
+    ("threat", "list"),
     ("quarantine", "list"),
     ("quarantine", "show", ONE),
     ("quarantine", "release", ONE),
     ("quarantine", "delete", TWO, "--yes"),
     ("report", "summary"),
+    ("report", "engines"),
+    ("report", "engines", "--by", "site"),
+    ("report", "late"),
     ("hold", "list"),
     ("hold", "extend", "acme.example", "--days", "9", "--no-wait"),
     ("hold", "redirect", "acme.example", "--to", "b.example:25", "--no-wait"),
     ("hold", "bounce", "acme.example", "--yes", "--no-wait"),
+    ("definitions", "status"),
+    ("definitions", "list"),
+    ("definitions", "show", "20260101000000"),
+    ("definitions", "remove", "gone.hdb"),
+    ("definitions", "rollback", "--to", "20260101000000"),
 )
-LINES = {"track", "policy show", "policy history", "list show", "quarantine list", "hold list"}
+LINES = {
+    *("track", "policy show", "policy history", "list show", "threat list"),
+    *("quarantine list", "hold list", "definitions list"),
+}
 
 
 async def fill(core: Face) -> None:
@@ -51,14 +75,15 @@ async def fill(core: Face) -> None:
             route(),
             document("policy", "cluster", {"subject_tag": "[red]"}),
             document("list", "black/cluster/b.example", {"reason": HOSTILE}),
+            document("threat", "*/Old.Mistake", {"action": "ignore", "reason": HOSTILE}),
         ],
         who="test",
     )
     verdicts = [
         {"by": "yara", "outcome": "clean", "version": "1.10", "ms": 3, "detail": ""},
-        {"by": "clamav", "outcome": "infected", "version": "1.4.3/27807", "ms": 31,
-         "detail": "Eicar", "threats": ["Eicar"],
-         "tests": []},
+        {"by": "clamav", "outcome": "infected", "version": "1.4.3",
+         "definitions": "27807", "definitions_us": START_US - 7_200_000_000, "ms": 31,
+         "detail": "Eicar", "threats": ["Eicar"], "tests": []},
         {"by": "zen", "outcome": "scored", "version": "", "ms": 2, "detail": "",
          "tests": [{"name": "DNSBL_ZEN", "score": 4.0, "detail": "127.0.0.2"}]},
     ]  # fmt: skip
@@ -77,7 +102,15 @@ async def fill(core: Face) -> None:
     )  # fmt: skip
     for message in (ONE, TWO):
         await core.hold(message, b"Subject: x\r\n\r\nbody\r\n", subject=HOSTILE, sender="")
-    core.hear(not_accepting_reason=HOSTILE, accepting=False)
+    files = {"own.hdb": b"1", "gone.hdb": b"2"}
+    await core.services.definitions.change_custom(files, [], who="test")
+    core.hear(
+        not_accepting_reason=HOSTILE,
+        accepting=False,
+        definitions=(
+            DefinitionsReport(family="clamav", state=DefinitionsState.FAILED, detail=HOSTILE),
+        ),
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -85,7 +118,7 @@ async def test_json_is_one_object_or_one_on_a_line(
     core: Face, shell: Shell, command: tuple[str, ...]
 ) -> None:
     await fill(core)
-    if "remove" in command:
+    if command[:2] == ("list", "remove"):
         await shell("list", "add", *command[2:])
 
     said = await shell(*command, "--json")
@@ -103,7 +136,7 @@ async def test_nothing_from_mail_reaches_the_terminal_as_a_command(
     core: Face, shell: Shell, command: tuple[str, ...], as_json: bool
 ) -> None:
     await fill(core)
-    if "remove" in command:
+    if command[:2] == ("list", "remove"):
         await shell("list", "add", *command[2:])
 
     said = await shell(*command, *(["--json"] if as_json else []))
@@ -128,7 +161,7 @@ async def test_eighty_columns_cut_nothing_off(
     core: Face, shell: Shell, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
     await fill(core)
-    if "remove" in command:
+    if command[:2] == ("list", "remove"):
         await shell("list", "add", *command[2:])
     monkeypatch.setenv("COLUMNS", "80")
 
@@ -153,8 +186,9 @@ async def test_track_shows_verdicts_what_decided_and_each_reply(core: Face, shel
         "x@acme.example delivered",
         "because because",
         "reply 250 ok",
-        "clamav infected 31 1.4.3/27807 Eicar",
+        "clamav infected 31 1.4.3/27807 2h Eicar",
         "DNSBL_ZEN 4",
+        "yara clean 3 1.10 clamav infected",
         "yara clean; clamav infected; zen scored; score 4",
         "x@acme.example deliver, clean: score 4",
         "to mail.acme.example:25; at 192.0.2.9; x@acme.example 250 2.0.0 queued",
@@ -163,15 +197,82 @@ async def test_track_shows_verdicts_what_decided_and_each_reply(core: Face, shel
         assert fact in out, fact
 
 
-async def test_nothing_found_is_no_output_and_no_error(core: Face, shell: Shell) -> None:
-    for query in (made_id(99), "nobody@nowhere.example", "<no@where>"):
-        for more in ([], ["--json"]):
-            said = await shell("track", query, *more)
-            assert (said.status, said.out, said.err) == (0, "", "")
+@pytest.mark.parametrize(
+    ("query", "looked_at"),
+    [
+        (made_id(99), "ids of messages"),
+        ("<no@where>", "Message-IDs of messages"),
+        ("nobody@nowhere.example", "senders and recipients of messages and refusals"),
+        ("nowhere.example", "domains of senders and recipients of messages and refusals"),
+        ("192.0.2.250", "clients of messages and refusals"),
+    ],
+)
+async def test_what_is_nowhere_is_said_to_be_unknown_with_what_was_looked_at(
+    core: Face, shell: Shell, query: str, looked_at: str
+) -> None:
+    await fill(core)
+    core.hear("lon1")
+    core.hear("par1")
+
+    said = await shell("track", query)
+
+    assert (said.status, said.err) == (0, "")
+    assert said.out == f"nothing known of {query} (looked at: {looked_at})\n"
+    for more in (["--json"], ["--json", "--refused"]):
+        assert await shell("track", query, *more) == Said(0, "", "")
+
+
+async def test_refusals_alone_are_looked_at_where_they_alone_are_asked_for(
+    core: Face, shell: Shell
+) -> None:
+    said = await shell("track", "nobody@nowhere.example", "--refused")
+    by_id = await shell("track", made_id(99), "--refused")
+
+    assert "(looked at: senders and recipients of refusals)\n" in said.out
+    assert "(looked at: refusals have no id)\n" in by_id.out
+
+
+async def test_a_node_that_is_silent_may_know_more(core: Face, shell: Shell) -> None:
+    core.hear("lon1")
+
+    lines = (await shell("track", "nobody@nowhere.example")).out.splitlines()
+
+    assert lines[1:] == ["par1 (paris) was never heard: what it took since is not known here"]
+
+
+@pytest.mark.parametrize("query", ["two words", "a@b@c", "x" * 1001, "1@<>"])
+async def test_what_can_name_nothing_is_wrong_usage(core: Face, shell: Shell, query: str) -> None:
+    assert "neither an id of ours" in (await shell("track", query)).check_failed(2)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("quarantine", "list"), "nothing is in the quarantine"),
+        (("quarantine", "list", "--state", "held"), "nothing that fits is in the quarantine"),
+        (("policy", "history"), "nothing was ever changed"),
+        (("policy", "history", "cluster"), "nothing was ever changed for cluster"),
+        (("policy", "show", "cluster"), "nothing is set for cluster itself"),
+    ],
+)
+async def test_where_there_is_nothing_that_is_said(
+    core: Face, shell: Shell, command: tuple[str, ...], said: str
+) -> None:
+    assert await shell(*command) == Said(0, f"{said}\n", "")
+
+
+async def test_a_scope_stands_whole_above_what_it_sets(core: Face, shell: Shell) -> None:
+    await core.database.preferences.publish(
+        [document("policy", "domain/a-long-name.example", {"virus": "drop"})], who="test"
+    )
+
+    out = (await shell("policy", "show", "domain/a-long-name.example")).out
+
+    assert out.splitlines()[0] == "domain/a-long-name.example"
 
 
 async def test_policy_set_takes_a_key_out_with_an_empty_value(core: Face, shell: Shell) -> None:
-    path = ("policy", "set", "domain/acme.example")
+    path = ("policy", "set", "domain/acme.example", "--force")
     assert (await shell(*path, "score.mark=4", "score.drop=never")).status == 0
     (made,) = (await shell(*path, "score.mark=", "virus=drop", "--json")).lines
 
@@ -209,12 +310,38 @@ async def test_rollback_and_explain_say_what_is_so_now(core: Face, shell: Shell)
     assert "mail.acme.example:25" in out
 
 
+async def test_what_is_said_of_a_threat_comes_is_replaced_and_goes(
+    core: Face, shell: Shell
+) -> None:
+    name = ("JS/Agent.*", "--engine", "nod32")
+    more = ("--reason", "why", "--until", "2030-12-31")
+    added = await shell("threat", "add", "ignore", *name, *more)
+    assert added.out == "revision 1: nod32/JS/Agent.* is ignored\n"
+    (shown,) = (await shell("threat", "list", "--json")).lines
+    assert shown == {
+        **{"engine": "nod32", "name": "JS/Agent.*", "action": "ignore", "score": 10.0},
+        **{"reason": "why", "until_us": 1_924_992_000_000_000, "revision": 1},
+    }
+    assert "JS/Agent.*" in (await shell("threat", "list")).out
+
+    again = await shell("threat", "add", "spam", *name, "--score", "4")
+    assert "it replaces what stood since revision 1" in again.out
+    assert "action ignore, score 10.0: why" in again.out
+    same = await shell("threat", "add", "spam", *name, "--score", "4")
+    assert "it stood so already, since revision 2" in same.out
+
+    assert (await shell("threat", "remove", *name)).status == 0
+    assert (await shell("threat", "list", "--json")).out == ""
+    assert "borderscout threat list" in (await shell("threat", "remove", *name)).check_failed()
+
+
 @pytest.mark.parametrize(
     "pattern", ["partner.example", ".partner.example", "a+b/c@partner.example", "192.0.2.0/24"]
 )
 async def test_a_list_entry_comes_and_goes(core: Face, shell: Shell, pattern: str) -> None:
     entry = ("white", "recipient/x+y/z@acme.example", pattern)
-    added = await shell("list", "add", *entry, "--reason", "why", "--until", "2030-12-31", "--json")
+    more = ("--reason", "why", "--until", "2030-12-31", "--force", "--json")
+    added = await shell("list", "add", *entry, *more)
     assert added.status == 0
     (shown,) = (await shell("list", "show", "white", entry[1], "--json")).lines
     assert (shown["pattern"], shown["reason"]) == (pattern, "why")
@@ -245,6 +372,8 @@ async def test_release_and_delete_say_how_it_is_now(
     core: Face, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await fill(core)
+    nobody = await shell("quarantine", "release", ONE, "--to", "nobody@evil.example")
+    assert "not kept for nobody@evil.example" in nobody.check_failed()
     assert "is waiting" in (await shell("quarantine", "release", ONE)).out
     assert "cannot be deleted" in (await shell("quarantine", "delete", ONE, "--yes")).check_failed()
 
@@ -287,7 +416,12 @@ async def test_a_report_counts_from_its_first_day_to_its_last(core: Face, shell:
         ("policy", "history", "--limit", "0"),
         ("policy", "rollback", "-1"),
         ("policy", "rollback", "x"),
+        ("list", "show"),
         ("list", "add", "grey", "cluster", "a.example"),
+        ("threat", "add", "forget", "Win.Test"),
+        ("threat", "add", "ignore", "*"),
+        ("threat", "add", "ignore", "Win.Test", "--engine", "a b"),
+        ("threat", "add", "spam", "Win.Test", "--score", "0"),
         ("list", "add", "black", "nowhere", "a.example"),
         ("list", "add", "black", "cluster", "a b"),
         ("list", "add", "black", "cluster", "a.example", "--until", "tomorrow"),

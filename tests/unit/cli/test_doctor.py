@@ -38,6 +38,14 @@ async def test_a_healthy_node_has_nothing_to_mend(shell: Shell, config: Path) ->
     assert "✔ link certificate: 89 days left" in (await shell("doctor", "--config", config)).out
 
 
+async def test_a_system_on_which_helpers_keep_their_network_is_named(
+    shell: Shell, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("satellite.scanning.isolation._ACTIONS", config / "nothing")
+
+    assert "seccomp" in (await examined(shell, "--config", config))["helper isolation"]
+
+
 @pytest.mark.parametrize("days", [-1, 2.5])
 async def test_a_certificate_that_is_nearly_over_is_found(
     shell: Shell, config: Path, days: float

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from cli import spool_checks
 from common.clock import Clock
 from common.ids import MessageId
+from common.loop_lag import LoopLag
 from common.states import State
 from satellite.console import inspection
 from satellite.console.control_socket import ControlSocket
@@ -42,9 +43,14 @@ class OneShard:
         self.clock: Clock = clock
         self.delivery = delivery
         self.registry = CollectorRegistry()
+        self.loop_lag = LoopLag(clock)
         self.listening = True
         self.not_accepting_reason = ""
+        self.told: tuple[str, ...] = ()
         self.script: dict[str, dict[int, JsonObject | None]] = {}
+
+    def problems(self) -> tuple[str, ...]:
+        return (*self.spool.problems(), *self.told)
 
     def link_status(self) -> LinkStatus:
         return LIVE
@@ -160,7 +166,7 @@ async def test_of_very_many_only_some_are_named_and_the_rest_is_pointed_to(
 
     assert all(one in found for one in messages[: spool_checks.IDS_MAX])
     assert messages[-1] not in found
-    assert found.endswith("and more: borderscout spool list --state damaged")
+    assert found.endswith("and more: borderscout spool list --config FILE --state damaged")
 
     # An answer that takes its time comes in parts, and the doctor does not wait for all of them.
     monkeypatch.setattr(inspection, "BUDGET_S", 0.0)
@@ -169,6 +175,20 @@ async def test_of_very_many_only_some_are_named_and_the_rest_is_pointed_to(
     assert messages[1] in found
     assert messages[2] not in found
     assert "and more" in found
+
+
+async def test_a_worker_that_stood_still_is_a_fault_with_the_length_of_the_step(
+    shard: OneShard, shell: Shell, config: Path
+) -> None:
+    shard.loop_lag.was_late(0.3)
+    assert (await examined(shell, config))["event loop"]["ok"]
+
+    shard.loop_lag.was_late(2.345)
+
+    check = (await examined(shell, config))["event loop"]
+    assert not check["ok"]
+    assert check["found"] == "all of shard 0 waited 2.3 s for one step"
+    assert "loop.step_long" in check["remedy"]
 
 
 async def test_frozen_mail_is_a_note_and_no_fault(
@@ -184,6 +204,16 @@ async def test_frozen_mail_is_a_note_and_no_fault(
     assert f"mail for 1 recipient is stopped: {message};" in check["found"]
     assert "spool resume" in check["found"]
     assert "• frozen mail" in (await shell("doctor", "--config", config)).out
+
+
+async def test_what_a_shard_tells_of_itself_is_a_note(
+    shard: OneShard, shell: Shell, config: Path
+) -> None:
+    shard.told = ("connections run out: silent clients are sent away early",)
+
+    check = (await examined(shell, config))["shard 0"]
+
+    assert (check["ok"], check["note"], check["found"]) == (True, True, shard.told[0])
 
 
 async def test_a_customer_that_is_away_is_a_note_with_since_when_and_why(
@@ -269,7 +299,8 @@ async def test_what_the_core_knows_of_its_nodes_mail_is_told_too(core: Face, she
     damaged = found["damaged mail at lon1"]
     assert not damaged["ok"]
     assert damaged["found"] == "mail for 2 recipients cannot be read"
-    assert damaged["remedy"] == "see it on lon1: borderscout spool list --state damaged"
+    command = "borderscout spool list --config FILE --state damaged"
+    assert damaged["remedy"] == f"see it on lon1: {command}"
     assert found["frozen mail at lon1"]["note"]
     assert "acme is away at acme.example since" in found["held mail at lon1"]["found"]
 

@@ -18,7 +18,7 @@ from satellite.overload.draining import is_marked
 from tests.support.cli.shell import Shell
 from tests.support.node.sound_node import SETTINGS
 
-EMPTY: dict[str, Any] = {"left": [], "records": 0, "quarantine": 0, "is_idle": True}
+EMPTY: dict[str, Any] = {"left": [], "states": {}, "records": 0, "quarantine": 0, "is_idle": True}
 
 
 def line(domain: str, state: str, recipients: int) -> dict[str, Any]:
@@ -73,7 +73,7 @@ async def workers(config: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 async def test_a_node_that_gets_empty_is_drained(
     workers: DrainingWorkers, shell: Shell, config: Path
 ) -> None:
-    busy = EMPTY | {"left": [line("acme.example", "queued", 2)], "is_idle": False}
+    busy = EMPTY | {"states": {"queued": 2}, "is_idle": False}
     workers.left = [busy, None, EMPTY | {"records": 1, "is_idle": False}, EMPTY]
 
     said = await shell("satellite", "drain", "--config", config, "--json")
@@ -89,7 +89,12 @@ async def test_a_node_that_gets_empty_is_drained(
 async def test_what_is_left_is_named_for_whom_and_until_when(
     workers: DrainingWorkers, shell: Shell, config: Path
 ) -> None:
-    held = {"left": [line("acme.example", "held", 3)], "records": 7, "quarantine": 1}
+    held = {
+        "left": [line("acme.example", "held", 3)],
+        "states": {"held": 3},
+        "records": 7,
+        "quarantine": 1,
+    }
     workers.left = [EMPTY | held]
 
     said = await shell("satellite", "drain", "--config", config, "--json")
@@ -110,12 +115,12 @@ async def test_what_is_left_is_named_for_whom_and_until_when(
 async def test_what_changes_is_waited_for_and_without_waiting_it_is_told_as_it_is(
     workers: DrainingWorkers, shell: Shell, config: Path
 ) -> None:
-    busy = EMPTY | {"left": [line("acme.example", "queued", 2)], "is_idle": False}
+    busy = EMPTY | {"states": {"queued": 2}, "is_idle": False}
     workers.left = [busy, busy, busy, EMPTY]
 
     said = await shell("satellite", "drain", "--config", config, "--no-wait")
     assert said.status == 1
-    assert len(workers.left) == 3, "asked once"
+    assert len(workers.left) == 2, "asked once how much, and once for whom"
 
     assert (await shell("satellite", "drain", "--config", config)).status == 0
     assert len(workers.left) == 1

@@ -284,3 +284,14 @@ async def test_explain_shows_the_order_above_the_route(core: Face, shell: Shell)
     out = (await shell("policy", "explain", "x@acme.example")).out
 
     assert "ordered: delivered to b.example:26" in out
+
+
+async def test_mail_is_not_redirected_to_a_node_of_ours(core: Face, shell: Shell) -> None:
+    await fill(core)
+
+    said = await shell("hold", "redirect", ACME, "--to", "192.0.2.10:25")
+
+    assert said.status == 1
+    assert "deliver_to 192.0.2.10 is our own node lon1: a loop" in said.err
+    assert "the customer's own mail server" in said.err
+    assert core.database.preferences.current.hold_order(ACME) is None

@@ -288,6 +288,18 @@ async def test_a_list_of_what_is_meant_is_the_oldest_of_all_shards(
     assert "there are more" not in (await shell("spool", "list", "--config", config)).out
 
 
+async def test_an_empty_spool_is_said_to_be_so(
+    workers: FakeWorkers, shell: Shell, config: Path
+) -> None:
+    workers.answers = {shard: {"messages": [], "after": None} for shard in (0, 1)}
+    command = ("spool", "list", "--config", config)
+
+    assert (await shell(*command)).out == "no message is in the spool\n"
+    held = await shell(*command, "--state", "held")
+    assert held.out == "no message that fits is in the spool\n"
+    assert (await shell(*command, "--json")).out == ""
+
+
 @pytest.mark.parametrize("columns", ["80", "200", ""])
 async def test_a_message_is_explained_and_nothing_is_cut_off(
     workers: FakeWorkers,
@@ -349,11 +361,12 @@ async def test_a_node_that_does_not_run_is_told_as_such(shell: Shell, config: Pa
 async def test_settings_that_are_missing_or_wrong_are_told_with_their_place(
     shell: Shell, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
+    status = 78 if command[1] == "serve" else 1  # a service manager does not start it again
     missing = tmp_path / "missing.yaml"
-    assert f"{missing}:1:1:" in (await shell(*command, "--config", missing)).check_failed()
+    assert f"{missing}:1:1:" in (await shell(*command, "--config", missing)).check_failed(status)
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("- a\n")
-    assert f"{wrong}:1:1:" in (await shell(*command, "--config", wrong)).check_failed()
+    assert f"{wrong}:1:1:" in (await shell(*command, "--config", wrong)).check_failed(status)
     (await shell(*command)).check_failed(2)
 
 

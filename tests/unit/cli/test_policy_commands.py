@@ -217,6 +217,39 @@ async def test_an_entry_that_is_added_again_says_what_it_replaces(core: Face, sh
         ("policy", "set", "domain/acme.exampel", "virus=drop"),
         ("policy", "set", "customer/acmee", "virus=drop"),
         ("list", "add", "black", "recipient/joe@acme.exampel", "a.example"),
+    ],
+)
+async def test_a_name_that_nobody_has_changes_nothing_unless_it_is_meant(
+    core: Face, shell: Shell, command: tuple[str, ...]
+) -> None:
+    await publish(core, route())
+
+    slip = await shell(*command)
+    meant = await shell(*command, "--force")
+
+    assert slip.status == 1
+    assert "acmee" in slip.err or "acme.exampel" in slip.err
+    assert "--force" in slip.err
+    assert meant.status == 0
+    assert meant.out.startswith("revision 2")
+
+
+async def test_a_key_is_taken_out_of_a_scope_that_nobody_has_any_more(
+    core: Face, shell: Shell
+) -> None:
+    await publish(core, route(), document("policy", "domain/gone.example", {"virus": "drop"}))
+
+    said = await shell("policy", "set", "domain/gone.example", "virus=")
+
+    assert (said.status, said.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("policy", "set", "domain/acme.exampel", "virus=drop", "--force"),
+        ("policy", "set", "customer/acmee", "virus=drop", "--force"),
+        ("list", "add", "black", "recipient/joe@acme.exampel", "a.example", "--force"),
         ("policy", "apply"),
     ],
 )
@@ -265,3 +298,17 @@ async def test_a_fault_of_the_core_points_to_a_log_in_which_it_stands(
 
     assert "journalctl -u borderscout-core" in line
     assert "RuntimeError: out of order" in caplog.text
+
+
+async def test_a_route_that_leads_back_to_us_is_refused_with_its_domain(
+    core: Face, shell: Shell, tmp_path: Path
+) -> None:
+    file = tmp_path / "documents.json"
+    looping = route(deliver_to=["lon1.mx.scout.example"])
+    file.write_text(json.dumps(documents_json([route("beta.example"), looping])))
+
+    said = await shell("policy", "apply", file)
+
+    assert said.status == 1
+    assert "acme.example: deliver_to lon1.mx.scout.example is one of our own names" in said.err
+    assert standing(core) == [], "whole or not at all"

@@ -107,8 +107,10 @@ def test_a_node_with_a_silent_shard_is_not_idle() -> None:
     line = LeftLine(
         domain="a", customer="", state=State.HELD, recipients=3, bytes=1, oldest="", expires=""
     )
-    one = LeftAnswer(left=(line,), records=1, quarantine=2, is_idle=True)
-    none = LeftAnswer(left=(), records=0, quarantine=0, is_idle=True)
+    one = LeftAnswer(
+        left=(line,), states={line.state: line.recipients}, records=1, quarantine=2, is_idle=True
+    )
+    none = LeftAnswer(left=(), states={}, records=0, quarantine=0, is_idle=True)
 
     assert (left_on_node({0: one, 1: one}).count, left_on_node({0: one}).is_empty) == (12, False)
     assert left_on_node({0: none}).is_empty

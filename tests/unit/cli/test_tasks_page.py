@@ -154,6 +154,10 @@ async def fill(core: Face) -> None:
             record(4, "attempted", MAIL, destination="acme.example", host="192.0.2.99",
                    recipients=[reply]),
             record(5, "ended", MAIL, recipients=[done]),
+            record(6, "refused", client="192.0.2.8", helo="mail.partner.example",
+                   senders=["bob@partner.example"], recipients=["jo@acme.example"], command="RCPT",
+                   reason="unknown_recipient", reply="550 5.1.1 No such mailbox here",
+                   refusals=1, since_us=0),
         ],
     )  # fmt: skip
     await core.hold(

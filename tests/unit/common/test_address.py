@@ -11,8 +11,10 @@ from common.address import (
     canonical_ip,
     domain_of,
     fold,
+    literal_address,
     parse_address,
     parse_domain,
+    without_route,
 )
 
 
@@ -56,6 +58,8 @@ def test_what_is_no_domain_is_refused(text: str) -> None:
         ('"a @ b"@acme.example', '"a @ b"', '"a @ b"@acme.example'),
         ('"a\\"b"@acme.example', '"a\\"b"', '"a\\"b"@acme.example'),
         ("jürgen@bücher.example", "jürgen", "jürgen@xn--bcher-kva.example"),
+        ("x" * 241 + "@acme.example", "x" * 241, "x" * 241 + "@acme.example"),
+        ("ü" * 120 + "@acme.example", "ü" * 120, "ü" * 120 + "@acme.example"),
     ],
 )
 def test_an_address_keeps_its_local_part_and_is_compared_folded(
@@ -69,11 +73,44 @@ def test_an_address_keeps_its_local_part_and_is_compared_folded(
 
 
 @pytest.mark.parametrize(
+    ("text", "address", "folded"),
+    [
+        ("Joe@[192.0.2.1]", "Joe@[192.0.2.1]", "joe@[192.0.2.1]"),
+        ("a@[IPV6:2001:DB8:0::1]", "a@[IPv6:2001:db8::1]", "a@[ipv6:2001:db8::1]"),
+    ],
+)
+def test_an_address_literal_may_stand_for_a_domain(text: str, address: str, folded: str) -> None:
+    parsed = parse_address(text)
+
+    assert (str(parsed), parsed.folded, fold(text.lower())) == (address, folded, fold(text))
+    assert fold(address) == folded
+    assert literal_address(parsed.domain) == literal_address(domain_of(address))
+
+
+@pytest.mark.parametrize(
+    ("path", "mailbox"),
+    [
+        ("@a.example:joe@b.example", "joe@b.example"),
+        ("@a.example,@[192.0.2.1],@[IPv6:::1]:joe@b.example", "joe@b.example"),
+        ("@a.example:postmaster", "postmaster"),
+        ("joe@b.example", "joe@b.example"),
+        ("@a.example", "@a.example"),
+        ("@a.example,b.example:joe@b.example", "@a.example,b.example:joe@b.example"),
+        ("@a@c:joe@b.example", "@a@c:joe@b.example"),
+    ],
+)
+def test_a_source_route_is_taken_away_when_it_is_one(path: str, mailbox: str) -> None:
+    assert without_route(path) == mailbox
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "", "joe", "@acme.example", "joe@", "a@b@acme.example", "a b@acme.example",
-        "<joe@acme.example", 'jo"e@acme.example', '"joe@acme.example', "joe@[192.0.2.1]",
-        "x" * 65 + "@acme.example", "ü" * 33 + "@acme.example", "a\r@acme.example",
+        "<joe@acme.example", 'jo"e@acme.example', '"joe@acme.example', "joe@[192.0.2.256]",
+        "x" * 242 + "@acme.example", "ü" * 121 + "a@acme.example", "a\r@acme.example",
+        "joe@[2001:db8::1]", "joe@[IPv6:192.0.2.1]", "joe@[IPv6:fe80::1%eth0]", "joe@[]", "joe@[x]",
+        "joe@[192.0.2.1", "joe@192.0.2.1]", "joe@[[192.0.2.1]]", "joe@[IPv6:]", "joe@[ 192.0.2.1]",
         '"a\nb"@acme.example', "a\x85@acme.example", "a\ud800@acme.example", "a,b@acme.example",
     ],
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,6 +63,17 @@ def test_a_module_that_raises_when_it_is_loaded_is_a_fault_and_no_traceback(
     assert fault.what == "the engine wild_kind:build cannot be loaded: at home"
 
 
+def test_kinds_are_imported_early_and_one_that_cannot_be_is_left_to_whoever_builds_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = "satellite.filtering.filters.rules"
+    monkeypatch.delitem(sys.modules, module, raising=False)
+
+    kinds.load_kinds(Group.FILTERS, ["nobody's", "rules"])
+
+    assert module in sys.modules
+
+
 @pytest.mark.parametrize("gone", ["yara-x", "apsw"])
 def test_one_missing_package_is_no_satellite(gone: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def found(package: str) -> object:
@@ -72,3 +84,21 @@ def test_one_missing_package_is_no_satellite(gone: str, monkeypatch: pytest.Monk
     assert kinds.satellite_is_installed()
     monkeypatch.setattr(kinds, "distribution", found)
     assert not kinds.satellite_is_installed()
+
+
+def test_nobody_elses_kind_is_loaded_before_a_fork(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = tmp_path / "eager-1.0.dist-info"
+    metadata.mkdir()
+    (tmp_path / "eager_kind.py").write_text("def build(settings, context): ...")
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: eager\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[borderscout.engines]\neager = eager_kind:build\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    kinds.load_our_own()
+
+    assert "satellite.filtering.filters.dnsbl" in sys.modules
+    assert "eager_kind" not in sys.modules
+    assert faults_of(Group.ENGINES, "eager", {}) == []  # it could have been
+    assert "eager_kind" in sys.modules

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 import structlog
 
-from common.tasks import finish, keep_running, spawn
+from common.tasks import finish, keep_running, spawn, spawn_beside
 from tests.support.clock import FakeClock
 
 
@@ -108,3 +108,14 @@ async def test_a_spawned_task_has_its_name() -> None:
         task = spawn(group, work(), name="uplink")
 
     assert task.get_name() == "uplink"
+
+
+async def test_work_beside_others_that_fails_is_logged_and_ends_none_of_them() -> None:
+    async def work() -> None:
+        raise ValueError("for ever")
+
+    with structlog.testing.capture_logs() as logs:
+        async with asyncio.TaskGroup() as group:
+            spawn_beside(group, work(), name="uplink")
+
+    assert [(entry["event"], entry["task"]) for entry in logs] == [("task.failed", "uplink")]

@@ -12,7 +12,14 @@ from common import link, wire
 from common.identity import ShardIdentity
 from common.preferences import Document, Epoch, Position
 from common.records import LogRecord
-from common.reports import EngineReport, HoldReport, NodeReport, PreferenceProblem
+from common.reports import (
+    DefinitionsReport,
+    DefinitionsState,
+    EngineReport,
+    HoldReport,
+    NodeReport,
+    PreferenceProblem,
+)
 from common.wire import WireError, bounds
 
 ULID = "01KDVDNA000000000000000001"
@@ -62,13 +69,33 @@ def unknown_field(message: Message) -> bytes:
         NodeReport(),
         NodeReport(
             spool={"held": 2},
-            engines=(EngineReport(name="clamav", answering=True, version="1.4/2", detail="x"),),
+            engines=(
+                EngineReport(
+                    name="clamav",
+                    answering=True,
+                    version="1.4",
+                    detail="x",
+                    definitions="2",
+                    definitions_us=5,
+                ),
+            ),
             holds=(hold("acme.example"),),
             accepting=True,
             not_accepting_reason="",
             oldest_us=9,
             problems=("one",),
             reached=("acme.example", "[2001:db8::1]:25"),
+            definitions=(
+                DefinitionsReport(
+                    family="clamav",
+                    serial=3,
+                    offered=4,
+                    state=DefinitionsState.WAITING,
+                    detail="for its turn",
+                    version="1.4/3",
+                    made_us=8,
+                ),
+            ),
             time_us=1,
             applied=PLACE,
             refused=PreferenceProblem(revision=43, kind="rule", key="r", reason="bad"),
@@ -91,6 +118,8 @@ def test_what_a_satellite_says_on_control_comes_back(request_: link.Hello | Node
         link.Flush("acme.example"),
         link.Flush(""),
         link.Hint("acme.example"),
+        link.DefinitionsOffer(family="clamav", serial=4, sha256=DIGEST, may_load=True, port=8444),
+        link.DefinitionsOffer(family="clamav", serial=4, sha256=DIGEST, may_load=False),
     ],
 )
 def test_what_the_core_says_on_control_comes_back(response: Any) -> None:
@@ -344,6 +373,10 @@ def test_a_report_says_at_most_what_its_reader_takes() -> None:
         engines=tuple(EngineReport(name=str(n), answering=True) for n in range(200)),
         holds=tuple(hold(f"{n}.example") for n in range(2000)),
         reached=tuple("r" * 3000 for _ in range(1000)),
+        definitions=tuple(
+            DefinitionsReport(family=f"f{n}", state=DefinitionsState.FAILED, detail="d" * 3000)
+            for n in range(100)
+        ),
     )
 
     heard = wire.control_request_from_wire(wire.control_request_to_wire(report))
@@ -354,6 +387,7 @@ def test_a_report_says_at_most_what_its_reader_takes() -> None:
     assert len(heard.holds) == bounds.HOLDS_MAX
     assert heard.problems[0] == "1000 destinations are away beyond the 1000 that are told of"
     assert len(heard.reached) == bounds.REACHED_MAX
+    assert len(heard.definitions) == bounds.FAMILIES_MAX
 
 
 def test_a_hint_for_nothing_is_refused_since_it_would_mean_everything() -> None:
@@ -391,3 +425,49 @@ def test_a_time_that_no_calendar_has_is_moved_to_one(sent: int, heard: int) -> N
 
     assert isinstance(back, NodeReport)
     assert (back.holds[0].since_us, back.holds[0].expires_us) == (heard, heard)
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        control_pb2.DefinitionsCommand(family="clamav", serial=0, sha256=DIGEST),
+        control_pb2.DefinitionsCommand(family="clamav", serial=1 << 63, sha256=DIGEST),
+        control_pb2.DefinitionsCommand(family="clamav", serial=1, sha256=b"short"),
+        control_pb2.DefinitionsCommand(family="clamav", serial=1, sha256=DIGEST, port=65_536),
+        control_pb2.DefinitionsCommand(family="../etc", serial=1, sha256=DIGEST),
+        control_pb2.DefinitionsCommand(family="", serial=1, sha256=DIGEST),
+    ],
+)
+def test_an_offer_of_definitions_beyond_its_bounds_is_refused(
+    offer: control_pb2.DefinitionsCommand,
+) -> None:
+    with pytest.raises(WireError):
+        wire.control_response_from_wire(control_pb2.ControlResponse(definitions=offer))
+
+
+@pytest.mark.parametrize(
+    "families",
+    [
+        [control_pb2.DefinitionsReport(family="a/b")],
+        [control_pb2.DefinitionsReport(family="clamav", serial=1 << 63)],
+        [control_pb2.DefinitionsReport(family="clamav", detail="d" * 1025)],
+        [control_pb2.DefinitionsReport(family="clamav")] * 17,
+    ],
+)
+def test_a_report_on_definitions_beyond_its_bounds_is_refused(
+    families: list[control_pb2.DefinitionsReport],
+) -> None:
+    message = control_pb2.ControlRequest(report=control_pb2.Report(definitions=families))
+
+    with pytest.raises(WireError):
+        wire.control_request_from_wire(message)
+
+
+def test_a_state_of_definitions_that_only_a_later_version_knows_ends_no_stream() -> None:
+    family = control_pb2.DefinitionsReport(family="clamav", state="warming up")
+    message = control_pb2.ControlRequest(report=control_pb2.Report(definitions=[family]))
+
+    heard = wire.control_request_from_wire(message)
+
+    assert isinstance(heard, NodeReport)
+    assert heard.definitions[0].state is DefinitionsState.OTHER

@@ -29,6 +29,16 @@ def test_what_is_no_xtext_is_none(text: str) -> None:
     assert xtext.decoded(text) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("m+C3+BCller", "müller"), ("a+tag", "a+tag"), ("grü", "grü"), ("a+c3", ""), ("a+2b", "a+")],
+)
+def test_what_somebody_meant_who_writes_no_xtext_is_found_where_it_is_clear(
+    text: str, meant: str
+) -> None:
+    assert xtext.loosely_decoded(text) == meant
+
+
 @given(address=st.text(min_size=1, max_size=40))
 def test_an_embedded_address_is_one_when_all_of_it_can_be_shown(address: str) -> None:
     embedded = xtext.embedded(address)

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from common.exit_status import WRONG_SETTINGS
 from tests.support.network.link import Certificates
 from tests.support.network.ports import free_port
 from tests.support.node.processes import Process
@@ -148,13 +149,29 @@ async def test_a_port_in_use_is_told_in_one_line_before_anything_is_written(conf
 async def test_a_first_revision_that_is_wrong_stops_the_start_in_one_line(
     config: Path, content: str
 ) -> None:
-    (config.parent / "preferences.json").write_text(content)
+    file = config.parent / "preferences.json"
+    file.write_text(content)
 
     async with serving(config) as core:
         assert await core.wait() == 1
 
     assert not [line for line in core.lines if "Traceback" in line]
-    assert [line for line in core.lines if line.startswith("borderscout: ")]
+    (told,) = [line for line in core.lines if line.startswith("borderscout: ")]
+    assert told.startswith(f"borderscout: {file}: ")
+    assert told.endswith("; see docs/documents.md for what there is")
+
+
+async def test_a_certificate_that_cannot_be_used_is_told_at_its_key(config: Path) -> None:
+    key = Path(json.loads(config.read_text())["tls"]["key"])
+    key.unlink()
+
+    async with serving(config) as core:
+        assert await core.wait() == WRONG_SETTINGS
+
+    (told,) = core.lines
+    assert told.startswith(f"{config}:1:")
+    assert f": tls.key: {key}: No such file or directory; " in told
+    assert not (config.parent / "state").exists()
 
 
 async def test_a_token_that_others_can_read_is_refused(config: Path) -> None:
@@ -167,3 +184,34 @@ async def test_a_token_that_others_can_read_is_refused(config: Path) -> None:
 
     (told,) = [line for line in core.lines if line.startswith("borderscout: ")]
     assert "chmod 600" in told
+
+
+async def test_a_port_for_definitions_that_is_taken_is_one_line(config: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        settings = json.loads(config.read_text())
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        settings["definitions"] = {"listen": where}
+        config.write_text(json.dumps(settings))
+        async with serving(config) as core:
+            line = await core.wait_for_line("cannot listen on")
+            assert await core.wait() == 1
+
+    assert f"cannot listen on {where} for definitions: " in line.string
+
+
+async def test_a_core_stops_in_the_middle_of_a_trial(config: Path, tmp_path: Path) -> None:
+    clamd = tmp_path / "clamd"
+    clamd.write_text("#!/bin/sh\nexec sleep 1000\n")  # it loads for ever
+    clamd.chmod(0o755)
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / "a.ndb").write_text("X:0:*:4141\n")
+    settings = json.loads(config.read_text())
+    settings["definitions"] = {"mirror": str(mirror), "clamd": str(clamd)}
+    config.write_text(json.dumps(settings))
+
+    async with serving(config) as core:
+        await core.wait_for_line('"definitions.trying"')
+        assert await core.stop() == 0

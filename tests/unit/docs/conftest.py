@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from common.settings.core import CoreDefinitionsSettings
 from tests.support.clock import FakeClock
 from tests.support.core.face import Face, open_face
 
 
 @pytest.fixture
 async def face(tmp_path: Path) -> AsyncIterator[Face]:
-    async with open_face(tmp_path / "core", FakeClock()) as opened:
+    async with open_face(
+        tmp_path / "core", FakeClock(), definitions=CoreDefinitionsSettings(gate="none")
+    ) as opened:
         yield opened

@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from common.certificate import CertificateStatus
+from common.reports import DefinitionsReport, DefinitionsState
 from common.settings.core import CoreSettings
 from common.settings.satellite import SatelliteSettings
 from docs.generate import map as code_map
@@ -86,7 +87,10 @@ def test_every_metric_has_a_meaning_that_somebody_can_read() -> None:
 async def test_what_a_core_shows_stands_on_the_page(
     face: Face, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    face.hear(revision=0)
+    files = {"own.hdb": "YQ=="}
+    await face.ask("POST", "/api/v1/definitions/custom", json={"files": files})
+    says = DefinitionsReport(family="clamav", state=DefinitionsState.CURRENT)
+    face.hear(revision=0, definitions=(says,))
     # Nothing listens here, and so no certificate is in use.
     status = CertificateStatus(1_800_000_000.0)
     monkeypatch.setattr(face.services.link, "certificate_status", lambda: status)

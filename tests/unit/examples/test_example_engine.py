@@ -14,11 +14,11 @@ from typing import ClassVar
 
 import pytest
 from prometheus_client import CollectorRegistry
-from ruamel.yaml import YAML
 
 from common.clock import SystemClock
 from common.errors import SettingsError
 from common.settings.satellite import EngineSettings
+from common.settings.yaml_tree import parse_yaml
 from common.verdict import Outcome
 from satellite.scanning.conformance import (
     CHECKS,
@@ -130,7 +130,7 @@ class ExampleBench:
 def test_what_its_readme_says_for_the_inventory_finds_it() -> None:
     text = (ROOT / "examples" / "engine" / "README.md").read_text(encoding="utf-8")
     yaml = text.partition("```yaml\n")[2].partition("```")[0]
-    (mine,) = [item for item in YAML(typ="safe").load(yaml)["engines"] if item["kind"] == "example"]
+    (mine,) = [item for item in parse_yaml(yaml).value["engines"] if item["kind"] == "example"]
 
     (item,) = fitted(EngineSettings(**mine))
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from common.errors import SettingsError
 from common.settings.satellite import FilterSettings
+from common.settings.yaml_tree import parse_yaml
 from common.verdict import Outcome
 from satellite.filtering.catalogue import build_filters
 from satellite.filtering.conformance import Scene, check_filter, plain_mail
@@ -32,7 +32,7 @@ def example(**options: Any) -> Filter:
 
 def test_what_its_readme_says_for_the_inventory_finds_it() -> None:
     yaml = README.read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
-    (settings,) = YAML(typ="safe").load(yaml)["filters"]
+    (settings,) = parse_yaml(yaml).value["filters"]
 
     found = build_filters([FilterSettings(**settings)], context())[-1]
 

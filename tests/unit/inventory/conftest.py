@@ -40,7 +40,7 @@ PACKAGES = """\
 from common.kinds import Options, takes
 
 
-class IcapOptions(Options):
+class GateOptions(Options):
     profile: str = ""
     previews: int = 1
 
@@ -49,8 +49,8 @@ class ColourOptions(Options):
     colour: str
 
 
-@takes(IcapOptions)
-def icap(settings, context):
+@takes(GateOptions)
+def gate(settings, context):
     raise AssertionError("an inventory builds nothing")
 
 
@@ -66,14 +66,14 @@ def loose(settings, context):
 
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other people's kinds, installed as pip leaves them: four engines and a filter."""
+    """Other people's kinds, installed as pip leaves them: three engines and a filter."""
     folder = tmp_path / "site-packages"
     metadata = folder / "outside-1.0.dist-info"
     metadata.mkdir(parents=True)
     (folder / "outside_kinds.py").write_text(PACKAGES)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text(
-        "[borderscout.engines]\nicap = outside_kinds:icap\ngate = outside_kinds:icap\n"
+        "[borderscout.engines]\ngate = outside_kinds:gate\n"
         "loose = outside_kinds:loose\nbroken = outside_kinds:gone\n"
         "[borderscout.filters]\ncolour = outside_kinds:colour\n"
     )

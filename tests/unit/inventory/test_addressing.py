@@ -13,7 +13,10 @@ from inventory.addressing import (
 )
 from inventory.model import Inventory
 
-PORTS = {"core": {"http": 20_001, "grpc": 20_002}, "lon1": {"smtp": 20_003, "metrics": 20_004}}
+PORTS = {
+    "core": {"http": 20_001, "grpc": 20_002, "definitions": 20_005},
+    "lon1": {"smtp": 20_003, "metrics": 20_004},
+}
 
 
 def public_keys(inventory: Inventory) -> dict[str, str]:

@@ -15,6 +15,7 @@ from inventory.certificates import (
     AUTHORITY_KEY,
     Credential,
     Identity,
+    KeyKind,
     authority,
     credential,
 )
@@ -45,10 +46,11 @@ def issue(
     *,
     now_us: int = NOW_US,
     name: str = "node",
+    key_kind: KeyKind = KeyKind.ECDSA,
 ) -> Credential:
     """Return a credential, and write it where the next call finds it."""
     files = folder / f"{name}.crt", folder / f"{name}.key"
-    made = credential(*files, identity=identity, signer=signer, now_us=now_us)
+    made = credential(*files, identity=identity, signer=signer, now_us=now_us, key_kind=key_kind)
     files[0].write_bytes(made.certificate)
     files[1].write_bytes(made.key)
     return made
@@ -178,6 +180,17 @@ def handshake(folder: Path, *, server: str, client: str, host: str) -> None:
                 continue
     for side in sides:
         side.do_handshake()  # raises when it is not done
+
+
+def test_a_key_of_another_kind_is_replaced_and_one_of_the_same_is_kept(
+    tmp_path: Path, signer: Credential
+) -> None:
+    of_ecdsa = issue(tmp_path, signer)
+
+    of_rsa = issue(tmp_path, signer, key_kind=KeyKind.RSA)
+
+    assert of_rsa.key != of_ecdsa.key
+    assert issue(tmp_path, signer, key_kind=KeyKind.RSA) == of_rsa
 
 
 @pytest.fixture

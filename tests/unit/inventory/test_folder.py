@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 import core.settings
 import satellite.settings
@@ -18,9 +19,11 @@ from common.durable import write_file
 from common.errors import EnvironmentFailure, LocalError
 from common.preferences import Document, Preferences
 from common.preferences.documents import NOTHING, canonical_json
+from inventory.certificates import AUTHORITY_CERTIFICATE
 from inventory.load import load_inventory
 from inventory.model import Inventory
 from inventory.render.folder import render_folder, strangers
+from satellite.smtp.certificate import StarttlsCertificate
 
 NOW_US = 1_795_500_000_000_000  # in November 2026
 DAY_US = 86_400_000_000
@@ -78,6 +81,8 @@ def test_every_node_can_read_its_settings(
             for file in (
                 settings.smtp.certificate,
                 settings.smtp.key,
+                settings.smtp.rsa_certificate,
+                settings.smtp.rsa_key,
                 settings.core.certificate,
                 settings.core.key,
                 settings.core.authority,
@@ -114,7 +119,7 @@ def test_on_loopback_every_port_can_be_had_by_an_ordinary_user(
     chosen = json.loads((tmp_path / "ports.json").read_text())
     every = [port for ports in chosen.values() for port in ports.values()]
 
-    assert len(set(every)) == len(every) == 10
+    assert len(set(every)) == len(every) == 11
     assert all(1024 <= port < 32_768 for port in every)
     for port in every:
         with socket.socket() as probe:
@@ -133,7 +138,7 @@ def test_a_private_key_stands_in_its_own_nodes_folder_alone(
         if name.endswith((".key", "token")) or name == "authority"
     }
 
-    assert len(secrets) == 4 * 3 + 3 + 1
+    assert len(secrets) == 4 * 4 + 3 + 1
     assert len(set(secrets.values())) == len(secrets)
     for owner, secret in secrets.items():
         folder = owner.partition("/")[0]
@@ -230,7 +235,9 @@ def test_certificates_that_are_due_are_renewed_and_nothing_else(
     after = contents(tmp_path)
     differing = {name for name in before if after[name] != before[name]}
     assert differing == {
-        name for name in before if name.endswith(("node.crt", "node.key", "smtp.crt", "smtp.key"))
+        name
+        for name in before
+        if Path(name).parent.name == "tls" and Path(name).name != AUTHORITY_CERTIFICATE
     }
 
 
@@ -280,6 +287,25 @@ def test_an_engine_is_optional_only_where_all_nodes_say_so(
 
     engines = {one["key"]: one["body"]["required"] for one in tree if one["kind"] == "engine"}
     assert engines == {"a": True, "b": False}
+
+
+def test_of_several_ages_of_an_engines_definitions_the_lowest_holds(
+    changed: Callable[..., Path], tmp_path: Path
+) -> None:
+    ages = "engines: [{name: a, kind: yara, definitions_age_max_h: %s}, {name: b, kind: yara}]"
+    path = changed(
+        ("capacity: 200", ages % 48),
+        ("customers:\n", f"{ages % 0}\ncustomers:\n"),
+    )
+    render(load_inventory(path), tmp_path / "out")
+    tree = json.loads((tmp_path / "out" / "core" / "preferences.json").read_text())
+
+    ages_h = {
+        one["key"]: one["body"].get("definitions_age_max_h")
+        for one in tree
+        if one["kind"] == "engine"
+    }
+    assert ages_h == {"a": 48.0, "b": None}
 
 
 @pytest.mark.parametrize(
@@ -332,3 +358,24 @@ def test_a_rendering_that_was_torn_is_finished_by_the_next(
     assert {name: after[name] for name in kept if not name.endswith("node.key")} == {
         name: found for name, found in kept.items() if not name.endswith("node.key")
     }
+
+
+def test_a_node_has_a_certificate_for_senders_with_ecdsa_and_one_for_those_without(
+    example: Inventory, tmp_path: Path
+) -> None:
+    endpoints = render(example, tmp_path)
+
+    smtp = satellite.settings.load_settings(
+        tmp_path / endpoints["satellites"]["lon1"]["config"]
+    ).smtp
+    of_ecdsa, of_rsa = (
+        x509.load_pem_x509_certificate(Path(file).read_bytes())
+        for file in (smtp.certificate, smtp.rsa_certificate)
+    )
+    assert isinstance(of_ecdsa.public_key(), ec.EllipticCurvePublicKey)
+    assert isinstance(of_rsa.public_key(), rsa.RSAPublicKey)
+    names = x509.SubjectAlternativeName
+    assert of_rsa.extensions.get_extension_for_class(
+        names
+    ) == of_ecdsa.extensions.get_extension_for_class(names)
+    assert StarttlsCertificate(smtp).load() is not None, "the files belong together"

@@ -34,7 +34,7 @@ def complaints(path: Path) -> list[str]:
             "{name: a, kind: gate, profile: x, options: {preview: 1}}",
             "55: unknown option 'previ",
         ),
-        ("{name: a, kind: gate, options: 5}", "33: engines.options: input should be a valid dict"),
+        ("{name: a, kind: gate, options: 5}", "33: engines.options: input should be a mapping"),
         ("{name: a, kind: gate, options: {profile: 1}}", "43: options.profile: input should be a"),
     ],
 )
@@ -44,6 +44,82 @@ def test_a_kind_or_an_option_that_cannot_be_is_told_at_its_key(
     (line,) = complaints(with_entries(changed, f"engines: [{entry}]"))
 
     assert line.startswith(f"13:{complaint}"), line
+
+
+@pytest.mark.parametrize(
+    ("entry", "complaint"),
+    [
+        ("kind: command", "options: there must be either `profile` or `own`; set one of them"),
+        ("kind: trend-v1fs", "engine of kind 'trend-v1fs' needs an address or a region, one of"),
+        (
+            "kind: trend-v1fs, address: 'a.example:443', options: {region: us-east-1,"
+            " api_key_file: k}",
+            "engine of kind 'trend-v1fs' needs an address or a region, one of the two; write",
+        ),
+        (
+            "kind: trend-v1fs, options: {region: us-east-1}",
+            "options: the cloud wants TLS and an API key; name options.api_key_file",
+        ),
+        (
+            "kind: trend-v1fs, address: 'a.example:443', options: {tls: false, tls_authorities: f}",
+            "options: tls_authorities without tls: all goes in the clear; say tls: true",
+        ),
+        (
+            "kind: icap, address: '10.0.0.5:1344', options: {tls_authorities: f}",
+            "options: tls_authorities without tls: all goes in the clear; say tls: true",
+        ),
+        ("kind: icap, address: 'unix:/i'", "engine of kind 'icap' is asked over the network; wri"),
+    ],
+)
+def test_an_engine_that_no_node_could_build_is_told_here(
+    changed: Change, entry: str, complaint: str
+) -> None:
+    (line,) = complaints(with_entries(changed, f"engines: [{{name: a, {entry}}}]"))
+
+    assert line.partition(": ")[2].startswith(complaint), line
+
+
+@pytest.mark.parametrize(
+    ("engine", "node", "found"),
+    [
+        ("clamav", "", []),
+        ("yara", "", ["'yara' is no engine of the kind clamd at lon1"]),
+        ("clamd", "", ["'clamd' is no engine of the kind clamd at lon1"]),
+        (
+            "clamav",
+            "engines: [{name: yara, kind: yara}], ",
+            ["'clamav' is no engine of the kind clamd at par1"],
+        ),
+        (
+            "clamav",
+            "engines: [{name: yara, kind: yara}], settings: {definitions: []}, ",
+            [],
+        ),
+    ],
+)
+def test_definitions_are_for_an_engine_that_each_node_has(
+    changed: Change, engine: str, node: str, found: list[str]
+) -> None:
+    path = changed(
+        (
+            "customers:\n",
+            "engines: [{name: yara, kind: yara}, {name: clamav, kind: clamd, address: 'unix:/c'}]\n"
+            f"settings: {{definitions: [{{engine: {engine}, folder: /db}}]}}\ncustomers:\n",
+        ),
+        ("vpn_address: 10.77.2.1", f"{node}vpn_address: 10.77.2.1"),
+    )
+
+    said = [line.partition(": ")[2].partition(";")[0] for line in complaints(path)]
+
+    assert said == found
+
+
+def test_the_core_has_definitions_from_one_place(changed: Change) -> None:
+    both = "settings: {definitions: {mirror: /srv/x, freshclam: {}}}, vpn_address: 10.77.0.1"
+
+    (line,) = complaints(changed(("vpn_address: 10.77.0.1", both)))
+
+    assert "freshclam would write into the mirror, which somebody else fills" in line
 
 
 def test_it_is_told_wherever_the_list_stands(changed: Change) -> None:

@@ -75,6 +75,8 @@ def test_the_loader_raises_all_errors_and_no_warning() -> None:
         ("mail.acme.example:25", "192.0.2.10:25", "deliver_to 192.0.2.10 is our own node lon1"),
         ("mail.acme.example:25", "[2001:db8:2:0::10]:25", "2001:db8:2::10 is our own node par1"),
         ("mail.acme.example:25", "10.77.0.1", "deliver_to 10.77.0.1 is our own node core"),
+        ("mail.acme.example:25", "acme.example/mx", "is the MX of the domain itself, which is us"),
+        ("mail.acme.example:25", "lmtp:mail.acme.example", "LMTP is never at port 25"),
         ("mail.acme.example:25", "p1-x.mx.scout.example:25", "is one of our own names"),
         ("name: acme.example", "name: mx.scout.example", "is the cluster's own mail_domain"),
         ("name: acme.example", "name: a..b", ":16:10: domains.name: 'a..b' is no domain name"),

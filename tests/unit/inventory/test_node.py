@@ -8,8 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from common.settings.satellite import EngineSettings
+from common.settings.yaml_tree import parse_yaml
 from inventory.addressing import WireGuardPeer, core_places, node_places
 from inventory.load import load_inventory
 from inventory.model import Inventory
@@ -35,7 +38,7 @@ def satellite(inventory: Inventory, number: int = 0, *, loopback: bool = False) 
 
 
 def parsed(text: str) -> dict[str, object]:
-    found: dict[str, object] = YAML(typ="safe", pure=True).load(text)
+    found: dict[str, object] = parse_yaml(text).value
     return found
 
 
@@ -108,7 +111,8 @@ def test_systemd_understands_the_unit(role: UnitRole, tmp_path: Path) -> None:
         pytest.skip("systemd-analyze is not installed (Debian: apt-get install systemd)")
     path = tmp_path / unit_name(role)
     # The command is installed on a node, not here.
-    path.write_text(unit_text(role).replace("/usr/bin/borderscout", "/bin/true"))
+    text = unit_text(role, folders=["/var/lib/clamav", '/a "b"\\c %d'])
+    path.write_text(text.replace("/usr/bin/borderscout", "/bin/true"))
     (tmp_path / "wg-quick@.service").write_text("[Service]\nExecStart=/bin/true\n")
 
     found = subprocess.run(
@@ -118,11 +122,36 @@ def test_systemd_understands_the_unit(role: UnitRole, tmp_path: Path) -> None:
     assert mine == []
 
 
+def test_a_satellite_may_write_where_its_definitions_go() -> None:
+    text = unit_text(UnitRole.SATELLITE, folders=["/var/lib/clamav", '/a "b" %d'])
+
+    assert '\nReadWritePaths="-/var/lib/clamav"\n' in text
+    assert '\nReadWritePaths="-/a \\"b\\" %%d"\n' in text
+    assert "ReadWritePaths" not in unit_text(UnitRole.SATELLITE)
+
+
 @pytest.mark.parametrize("role", list(UnitRole))
 def test_a_reload_of_the_unit_is_a_hang_up(role: UnitRole) -> None:
     assert "\nExecReload=/bin/kill -HUP $MAINPID\n" in unit_text(role)
 
 
+@pytest.mark.parametrize("role", list(UnitRole))
+def test_a_unit_is_started_again_for_ever(role: UnitRole) -> None:
+    assert "\nRestart=always\n" in unit_text(role)
+    assert "\nStartLimitIntervalSec=0\n" in unit_text(role)
+
+
 def test_only_a_satellite_may_bind_a_low_port() -> None:
     assert "AmbientCapabilities=CAP_NET_BIND_SERVICE\n" in unit_text(UnitRole.SATELLITE)
     assert "AmbientCapabilities=\n" in unit_text(UnitRole.CORE)
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"])) | st.from_regex(r"[-+0-9._exo<=~]+"))
+@example(text="0o17")
+@example(text="1e3")
+@example(text="yes")
+@example(text="<<")
+def test_any_text_is_read_as_it_was_written(text: str) -> None:
+    settings = EngineSettings(name="mine", kind="mine", options={text: [text, text]})
+
+    assert parsed(text_of(settings))["options"] == {text: [text, text]}

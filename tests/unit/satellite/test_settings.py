@@ -1,15 +1,22 @@
-"""Is it told with its place when a kind or an option in a node's settings cannot be?"""
+"""Is it told with its place when a kind, an option or a file in a node's settings cannot be?"""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from common.errors import SettingsError
-from satellite.settings import load_settings
+from common.exit_status import WRONG_SETTINGS
+from inventory.load import load_inventory
+from inventory.render.folder import render_folder
+from satellite.app import serve
+from satellite.settings import load_settings, read_settings
+from tests.support.our_files import ROOT
 
 SETTINGS = """\
 cluster: example
@@ -73,9 +80,9 @@ def test_every_kind_and_option_that_cannot_be_is_told_at_its_key(tmp_path: Path)
     found = complaints(path)
 
     assert found == [
-        "10:15: no engine of kind 'norton' is installed; there are clamd, yara",
-        "11:47: options.shipped: input should be a valid boolean, unable to interpret input, "
-        "not 'perhaps'; correct the value",
+        "10:15: no engine of kind 'norton' is installed; there are clamd, command, icap, "
+        "trend-v1fs, yara",
+        "11:47: options.shipped: input should be true or false, not 'perhaps'; correct the value",
         "11:37: unknown option 'speed'; there are rules, shipped",
         "12:60: options.sessions_max: input should be greater than or equal to 1, not 0; "
         "correct the value",
@@ -83,6 +90,59 @@ def test_every_kind_and_option_that_cannot_be_is_told_at_its_key(tmp_path: Path)
         "15:15: no filter of kind 'colour' is installed; there are dnsbl, lists, rules",
     ]
     assert load_settings(path).engines[0].kind == "norton"  # who asks no more is told no more
+
+
+def test_definitions_for_an_engine_that_cannot_load_them_are_a_complaint(tmp_path: Path) -> None:
+    more = "engines:\n  - {name: yara, kind: yara}\ndefinitions:\n"
+    path = written(tmp_path, f"{more}  - {{engine: yara, folder: db}}\n")
+
+    assert complaints(path) == [
+        "12:6: 'yara' is no engine of the kind clamd; name one of `engines`"
+    ]
+    path = written(
+        tmp_path,
+        more.replace("kind: yara", "kind: clamd, address: 'unix:/x'")
+        + "  - {engine: yara, folder: db}\n",
+    )
+    settings = load_settings(path, with_what_it_names=True)
+    assert settings.definitions[0].folder == str(tmp_path / "db")
+
+
+def test_a_network_of_clients_with_two_settings_is_a_complaint_with_its_place(
+    tmp_path: Path,
+) -> None:
+    path = written(tmp_path, "")
+    twice = "{network: 10.0.0.0/8, bare_newlines: normalise}, {network: 10.0.0.0/8}"
+    path.write_text(path.read_text().replace("smtp: {", f"smtp: {{clients: [{twice}], "))
+
+    (found,) = complaints(path)
+
+    assert found == (
+        "6:8: smtp.clients: the network 10.0.0.0/8 stands twice; remove one of the two"
+    )
+
+
+def test_tries_of_an_engine_that_cannot_end_in_their_time_are_a_complaint(tmp_path: Path) -> None:
+    path = written(tmp_path, "engines: [{name: y, kind: yara, timeout_s: 120, tries: 3}]\n")
+
+    (complaint,) = complaints(path)
+
+    assert (
+        "engine y: tries 3 of up to 120 s each, with pauses of 3 s, take 363 s, and "
+        "total_timeout_s is 300; raise that, or lower timeout_s or tries" in complaint
+    )
+
+
+def test_the_tries_of_the_largest_mail_count(tmp_path: Path) -> None:
+    """Fifty MiB by default, where the engine itself has no bound."""
+    engine = "name: y, kind: yara, timeout_s: 60, timeout_s_per_mib: 5"
+    path = written(tmp_path, f"engines: [{{{engine}}}]\n")
+
+    (complaint,) = complaints(path)
+
+    assert "tries 1 of up to 310 s each, with pauses of 0 s, take 310 s" in complaint
+    for bound in ("bytes_max: 49283072", "total_timeout_s: 310"):
+        load_settings(written(tmp_path, f"engines: [{{{engine}, {bound}}}]\n"))
 
 
 def test_a_path_with_a_control_character_is_a_complaint_with_its_place(tmp_path: Path) -> None:
@@ -109,3 +169,69 @@ def test_a_worker_ends_with_what_is_wrong_of_an_option_and_no_traceback(tmp_path
     # The parent has said its place in the file before: a worker has no file.
     assert "engines.y: unknown option 'speed'; there are rules, shipped" in said
     assert "Traceback" not in said
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A node's folder as the inventory renders it."""
+    out = tmp_path_factory.mktemp("rendered")
+    inventory = load_inventory(ROOT / "inventory" / "example.yaml")
+    render_folder(inventory, out, loopback=False, now_us=time.time_ns() // 1000)
+    return out / "lon1"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("smtp.crt", None, "smtp.certificate: {}: No such file or directory"),
+        ("smtp.crt", b"x", "smtp.certificate: {}: the certificate is no PEM certificate"),
+        ("smtp.key", None, "smtp.key: {}: No such file or directory"),
+        ("smtp.key", b"x", "smtp.key: {}: the key is no PEM key without a password"),
+        ("smtp-rsa.key", "smtp.key", "smtp.rsa_key: {}: the key belongs to another certificate"),
+        ("smtp-rsa.crt", "/", "smtp.rsa_certificate: {}: Is a directory"),
+        ("node.key", None, "core.key: {}: No such file or directory"),
+        ("authority.crt", None, "core.authority: {}: No such file or directory"),
+        ("authority.crt", b"x", "core.authority: {}: "),
+    ],
+)
+def test_a_node_does_not_begin_with_a_certificate_that_cannot_be_used(
+    node: Path, tmp_path: Path, file: str, content: str | bytes | None, told: str
+) -> None:
+    folder = shutil.copytree(node, tmp_path / "lon1")
+    config, broken = folder / "satellite.yaml", folder / "tls" / file
+    read_settings(config)  # as it was rendered
+    broken.unlink()
+    match content:
+        case bytes():
+            broken.write_bytes(content)
+        case "/":
+            broken.mkdir()
+        case str():
+            shutil.copy(folder / "tls" / content, broken)
+
+    with pytest.raises(SettingsError) as raised:
+        read_settings(config)
+
+    (complaint,) = raised.value.complaints
+    place, _, what = complaint.partition(": ")
+    assert place.startswith(f"{config}:")
+    assert what.startswith(told.format(broken))
+    assert "; " in what
+    assert load_settings(config, with_what_it_names=True)  # the doctor tells of them apart
+
+
+def test_a_parent_that_must_not_begin_says_so_in_lines_and_in_its_exit_status(
+    node: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = shutil.copytree(node, tmp_path / "lon1") / "satellite.yaml"
+    for file in ("smtp.key", "node.crt"):
+        (config.parent / "tls" / file).unlink()
+
+    assert serve.main([str(config)]) == WRONG_SETTINGS
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert [line.split(": ")[1] for line in said.err.splitlines()] == [
+        "smtp.key",
+        "core.certificate",
+    ]

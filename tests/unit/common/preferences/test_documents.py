@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from common.address import AddressError
 from common.preferences import Document, DocumentRefused, Epoch, Kind, Scope, ScopeLevel
-from common.preferences.bodies import split_target
+from common.preferences.deliver_to import split_target
 from common.preferences.documents import (
     BODIES,
     BODY_BYTES_MAX,
@@ -39,6 +39,7 @@ DNSBL: dict[str, Any] = {"kind": "dnsbl", "zone": "Zen.Example.", "codes": {"127
         (Kind.FILTER, "zen", DNSBL, "zen"),
         (Kind.RULE, "no-pills", RULE, "no-pills"),
         (Kind.POLICY, "domain/Acme.Example", {"score.mark": 4}, "domain/acme.example"),
+        (Kind.YARA, "invoices", {"source": "rule a { condition: true }"}, "invoices"),
         (Kind.POLICY, "cluster", {"score.drop": None}, "cluster"),
         (Kind.LIST, "black/cluster/Bad@S.Example", {}, "black/cluster/bad@s.example"),
         (Kind.LIST, "white/customer/acme/.S.example", {}, "white/customer/acme/.s.example"),
@@ -75,6 +76,10 @@ def test_a_right_document_gets_its_canonical_key(
         (Kind.FILTER, "zen", DNSBL | {"codes": {"127.0.0.2": float("nan")}}),
         (Kind.FILTER, "zen", DNSBL | {"codes": {"nonsense": 4}}),
         (Kind.FILTER, "zen", DNSBL | {"zone": "a b"}),
+        (Kind.YARA, "a/b", {"source": "x"}),
+        (Kind.YARA, "a", {}),
+        (Kind.YARA, "a", {"source": ""}),
+        (Kind.YARA, "a", {"source": "x" * 48_001}),
         (Kind.RULE, "r", RULE | {"pattern": "("}),
         (Kind.RULE, "r", RULE | {"pattern": "((a{100}){100}){100}"}),
         (Kind.RULE, "r", RULE | {"pattern": "x" * 513}),

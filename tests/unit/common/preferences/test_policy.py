@@ -20,18 +20,30 @@ PROMISED = {
     "score.quarantine": 10.0,
     "score.drop": None,
     "virus": "quarantine",
+    "virus.rule": "any",
+    "virus.outvoted": "mark",
     "encrypted": "mark",
     "macro": "mark",
     "unscannable": "quarantine",
+    "archive.unreadable": "quarantine",
     "unavailable": "wait",
+    "unavailable.error": None,
+    "unavailable.timeout": None,
+    "stale": "deliver",
+    "engine.cloud": "deny",
     "blacklist": "quarantine",
     "subject_tag": "",
     "tls": "opportunistic",
     "eight_bit": "send",
+    "dsn": "failure-only",
+    "unverified": "accept",
     "notice_hours": None,
+    "dsn.language": "en",
     "drain_rate": None,
     "scan": "after",
     "scan_budget_s": 20.0,
+    "zero_hour": None,
+    "zero_hour.types": "all",
 }
 keys = pytest.mark.parametrize("key", POLICY_KEYS.values(), ids=list(POLICY_KEYS))
 
@@ -137,3 +149,36 @@ def test_what_is_typed_becomes_a_value_of_json(name: str, text: str, value: obje
 def test_a_number_that_is_typed_wrong_is_shown_as_it_was_typed(text: str) -> None:
     with pytest.raises(ValueError, match=r"score\.mark is a number from -10000 to 10000, not "):
         POLICY_KEYS["score.mark"].read(text)
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("any", "any"),
+        ("majority", "majority"),
+        ("engines:nod32", "engines:nod32"),
+        ("engines:nod32,clamav,nod32", "engines:clamav,nod32"),
+    ],
+)
+def test_a_virus_rule_is_any_majority_or_the_names_of_engines(typed: str, read: str) -> None:
+    assert POLICY_KEYS["virus.rule"].read(typed) == read
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("", "all", "engines:", "engines:a,", "engines:a b", "engines:a/b", f"engines:{'x' * 65}"),
+        "engines:" + ",".join(f"e{number}" for number in range(17)),
+    ],
+)
+def test_what_is_no_virus_rule_is_refused(typed: str) -> None:
+    with pytest.raises(ValueError, match="any, majority or engines:NAME,NAME"):
+        POLICY_KEYS["virus.rule"].read(typed)
+
+
+def test_a_choice_that_may_be_none_is_typed_as_a_number_that_may_be() -> None:
+    key = POLICY_KEYS["unavailable.error"]
+
+    assert (key.read("none"), key.read("wait"), key.parse(None)) == (None, "wait", None)
+    with pytest.raises(ValueError, match="wait, quarantine, mark, none"):
+        key.read("drop")

@@ -25,7 +25,9 @@ X = "X@Acme.example"
 def hit(
     prefs: Preferences, *, sender: str = "joe@mail.s.example", client: str = "192.0.2.7"
 ) -> str:
-    found = prefs.list_hit("X@acme.example", sender=sender, client_address=client, now_us=NOW)
+    found = prefs.list_search(sender=sender, client_address=client, now_us=NOW).hit(
+        "X@acme.example"
+    )
     return str(found)
 
 
@@ -50,6 +52,15 @@ def test_a_route_makes_its_domain_ours() -> None:
     )
     assert prefs.accepts("Anybody@acme.example")
     assert not prefs.accepts("x@sub.acme.example")
+
+
+def test_a_domain_whose_recipients_are_probed_takes_any_until_its_server_was_asked() -> None:
+    found = preferences(route(recipients="probe"))
+
+    asked = found.route("acme.example")
+    assert asked is not None
+    assert (asked.probes_recipients, asked.lists_recipients) == (True, False)
+    assert found.accepts("x@acme.example")
 
 
 def test_a_domain_that_lists_its_recipients_takes_no_others() -> None:

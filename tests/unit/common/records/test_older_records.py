@@ -29,6 +29,10 @@ TOLD = {
     "scanned": [
         f'{{"revision":4,"score":1.5,"subject":"s","message_id":"<1@a>","verdicts":[{VERDICT}]}}'
     ],
+    "condemned": [
+        '{"engine":"clamav","threat":"T","definitions":"27807","digests":["' + "a" * 64 + '"],'
+        '"late":true}'
+    ],
     "waiting": [f'{{"reason":"r","next_us":5,"verdicts":[{VERDICT}]}}'],
     "judged": [
         '{"recipients":[{"address":"x@a","disposition":"drop","reason":"r"}],'
@@ -62,6 +66,13 @@ TOLD = {
     "preferences_refused": ['{"revision":4,"kind":"route","key":"a","reason":"r"}'],
     "not_accepting": ['{"reason":"r","cause":"disk"}'],
     "accepting": ['{"reason":"","cause":""}'],
+    "tls_results": [
+        '{"domain":"d","policy":"sts","host":"h","result":"success","sessions":2}',
+    ],
+    "refused": [
+        '{"client":"192.0.2.7","helo":"h","senders":["a@s"],"recipients":["x@a"],"command":"RCPT",'
+        '"reason":"relay_denied","reply":"550 no","refusals":1,"since_us":0}'
+    ],
     "gap": ['{"from":1,"to":2,"reason":"r"}'],
 }
 

@@ -11,7 +11,7 @@ from core.custody.arrivals import Arrivals
 from core.custody.custody import Custody
 from core.custody.release import FetchRefused, Releases
 from core.quarantine.assignment import ReleaseState
-from core.quarantine.cases import CaseNotHeld, CaseState, UnknownCase
+from core.quarantine.cases import CaseNotHeld, CaseState, NoSuchRecipient, UnknownCase
 from core.records.intake import Fenced
 from core.store.database import Database
 from tests.support.clock import FakeClock
@@ -224,3 +224,68 @@ async def test_what_is_not_held_is_not_released(
     await custody.delete(ID, who="ann")
     with pytest.raises(CaseNotHeld):
         await releases.request(ID, who="ann")
+
+
+ONE, OTHER = "Ann@acme.example", "bob@globex.example"
+SHARED, AS = made_id(81), made_id(82)
+
+
+@pytest.fixture
+async def shared(arrivals: Arrivals) -> str:
+    """A message that is kept for two people of two customers."""
+    case = told_case(SHARED, BODY, recipients=(ONE, OTHER))
+    await arrivals.open_case(LON, case)
+    await arrivals.append(LON, SHARED, 0, BODY)
+    assert await arrivals.complete(LON, SHARED) == Taken(SHARED)
+    return SHARED
+
+
+async def _deliver(releases: Releases, store: Database, release_id: str, sequence: int) -> Claim:
+    await releases.offers(EVERYBODY)
+    claim = await releases.claim(LON, release_id)
+    done = record(sequence, "released", made_id(90 + sequence), release_id=release_id)
+    await store.records.take(LON, [done])
+    return claim
+
+
+async def test_a_release_is_for_those_that_it_was_asked_for(
+    releases: Releases, store: Database, custody: Custody, shared: str
+) -> None:
+    first = await releases.request(shared, who="ann", recipients=["ann@ACME.example"])
+    claim = await _deliver(releases, store, first.id, 1)
+    assert claim.recipients == (ONE,)
+    case = await custody.case(shared)
+    assert case is not None
+    assert case.state is CaseState.HELD  # the other one's is still kept
+
+    again = await releases.request(shared, who="ann", recipients=[ONE])
+    assert again.id == first.id
+
+    rest = await releases.request(shared, who="bob")  # whoever has it gets no second copy
+    claim = await _deliver(releases, store, rest.id, 2)
+    assert claim.recipients == (OTHER,)
+    case = await custody.case(shared)
+    assert case is not None
+    assert case.state is CaseState.RELEASED
+    details = [entry.detail for entry in await store.audit.recent()]
+    assert details == [f"to {OTHER}", f"to {ONE}"]
+
+
+async def test_a_case_is_released_only_when_no_release_of_it_is_under_way(
+    releases: Releases, store: Database, custody: Custody, shared: str
+) -> None:
+    both = [await releases.request(shared, who="ann", recipients=[one]) for one in (ONE, OTHER)]
+    await _deliver(releases, store, both[0].id, 1)
+
+    case = await custody.case(shared)
+    assert case is not None
+    assert case.state is CaseState.RELEASING
+    with pytest.raises(CaseNotHeld):
+        await custody.delete(shared, who="ann")
+
+
+async def test_who_is_no_recipient_is_released_nothing(releases: Releases, shared: str) -> None:
+    with pytest.raises(NoSuchRecipient, match="kept for eve"):
+        await releases.request(shared, who="ann", recipients=[ONE, "eve@evil.example"])
+
+    assert await releases.of_case(shared) == []

@@ -6,8 +6,10 @@ import pytest
 
 from common.preferences import DocumentRefused, Kind, Position, Preferences
 from common.preferences.documents import CheckedDocument, Document, Epoch
+from common.preferences.loops import OurHosts
 from core.preferences.ledger import (
     Change,
+    LeadsBack,
     PlannedRevision,
     RevisionConflict,
     documents_json,
@@ -162,3 +164,37 @@ def test_documents_survive_the_way_through_json() -> None:
 def test_a_list_that_is_none_is_refused(text: bytes) -> None:
     with pytest.raises(DocumentRefused):
         read_documents(text)
+
+
+OURS = OurHosts("mx.scout.example", {"192.0.2.10": "lon1", "2001:db8::10": "lon1"})
+
+
+@pytest.mark.parametrize(
+    ("entry", "what"),
+    [
+        ("192.0.2.10:25", "deliver_to 192.0.2.10 is our own node lon1"),
+        ("lmtp:[2001:DB8:0::10]:24", "deliver_to 2001:db8::10 is our own node lon1"),
+        ("Lon1.MX.scout.example", "one of our own names in mx.scout.example"),
+        ("mx.scout.example/mx", "one of our own names in mx.scout.example"),
+        ("acme.example/mx", "the MX of the domain itself"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["route", "hold"])
+def test_what_leads_mail_back_to_us_is_refused(kind: str, entry: str, what: str) -> None:
+    fields = {"customer": "acme"} if kind == "route" else {}
+    wanted = document(kind, "acme.example", {**fields, "deliver_to": ["mail.acme.example", entry]})
+
+    with pytest.raises(LeadsBack, match=what) as refused:
+        plan(_holding(), [wanted], ours=OURS)
+
+    assert refused.value.what.startswith("acme.example: ")
+    assert refused.value.hint
+
+
+def test_a_route_to_others_and_one_that_stands_already_are_taken() -> None:
+    old = route(deliver_to=["192.0.2.10:25"])
+    other = route("beta.example", "beta", deliver_to=["xmx.scout.example", "acme.example/mx"])
+
+    planned = plan(_holding(old), [old, other], ours=OURS)
+
+    assert [change.key for change in planned.changes] == ["beta.example"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.records import Event, LogRecord, from_object, read
+from common.records import Event, GapRecord, LogRecord, from_object, read, written
 from core.records.intake import (
     Fenced,
     SequenceGap,
@@ -271,3 +271,56 @@ def test_no_content_can_break_the_fold(event: Event, fields: dict[str, Any]) -> 
 
     assert 0 <= message.size < 1 << 63
     assert abs(message.score) < 1e9
+
+
+def gap_at(sequence: int, *, first: int) -> LogRecord:
+    (fields,) = written(GapRecord(first=first, last=sequence, reason="full", records=1))
+    return LogRecord(sequence, 1, Event.GAP, "", fields)
+
+
+def test_a_gap_record_stands_in_the_place_of_what_its_shard_let_go() -> None:
+    gap, after = gap_at(90, first=11), LogRecord(91, 1, "started", "", b"{}")
+
+    assert unseen(LON, [gap, after], last_sequence=10) == [gap, after]
+    assert unseen(LON, [gap, after], last_sequence=50) == [gap, after]
+    assert unseen(LON, [gap, after], last_sequence=90) == [after]
+    with pytest.raises(SequenceGap):
+        unseen(LON, [gap, after], last_sequence=9)
+    with pytest.raises(SequenceGap):
+        unseen(LON, [after], last_sequence=89)
+
+
+def test_a_gap_record_that_speaks_of_other_numbers_stands_for_itself_alone() -> None:
+    (fields,) = written(GapRecord(first=1, last=7, reason="of another life"))
+
+    with pytest.raises(SequenceGap):
+        unseen(LON, [LogRecord(9, 1, Event.GAP, "", fields)], last_sequence=3)
+    with pytest.raises(SequenceGap):
+        unseen(LON, [LogRecord(9, 1, Event.GAP, "", b"no JSON")], last_sequence=3)
+
+
+def test_who_waits_is_named_and_the_others_are_judged_meanwhile() -> None:
+    message, flaws = _told(
+        accepted(1, ID, (X, Y)),
+        record(2, "scanned", ID, subject="hi", message_id="<1@a>"),
+        record(3, "judged", ID, **_recipients(_disposed(Y))),
+        record(4, "waiting", ID, recipients=[X], reason="unavailable: yara", next_us=9),
+    )
+
+    assert flaws == [""] * 4
+    x, y = message.copies[X], message.copies[Y]
+    assert (x.state, x.next_us) == ("waiting", 9)
+    assert (y.state, y.disposition) == ("queued", "deliver")
+
+
+def test_a_message_that_only_waited_so_far_is_found_by_its_subject_and_message_id() -> None:
+    message, _ = _told(
+        accepted(1, ID, (X,)),
+        record(2, "waiting", ID, reason="unavailable", subject="hi", message_id="<1@a>"),
+    )
+
+    assert (message.subject, message.message_id_header) == ("hi", "<1@a>")
+
+
+def _disposed(address: str) -> dict[str, Any]:
+    return {"address": address, "disposition": "deliver", "reason": "clean"}

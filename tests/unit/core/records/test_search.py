@@ -82,6 +82,14 @@ def test_the_verdicts_are_those_of_the_last_look() -> None:
     assert (verdict["by"], verdict["outcome"], verdict["version"]) == ("clamav", "clean", "")
 
 
+def test_who_waits_for_another_look_has_the_verdicts_of_the_one_before() -> None:
+    told = [_looked("scanned", {"by": "clamav", "outcome": "clean"}), _looked("waiting")]
+
+    (verdict,) = _verdicts_of(*told)
+
+    assert (verdict["by"], verdict["definitions"], verdict["definitions_us"]) == ("clamav", "", 0)
+
+
 def test_a_message_that_nobody_looked_at_has_no_verdicts() -> None:
     assert _verdicts_of(_looked("accepted", {"by": "evil"})) == []
 

@@ -10,6 +10,7 @@ import pytest
 
 from common.errors import LocalError
 from common.preferences import Document, DocumentRefused, Kind, Preferences
+from common.preferences.bodies import YARA_DOCUMENTS_MAX
 from core.preferences.ledger import RevisionConflict, UnknownRevision
 from core.store import history
 from core.store.database import Database
@@ -53,6 +54,46 @@ async def test_a_refused_change_leaves_everything_as_it_was(store: Database) -> 
 
     assert store.preferences.current is before
     assert await store.preferences.documents_after(1) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("rule a { condition: foo }", "unknown identifier"),
+        ("rule a { strings: $a = { 01 } condition: $a }", "slow pattern"),
+        ('include "/etc/passwd"', "include"),
+        ("rule a {", "syntax error"),
+    ],
+    ids=["unknown", "slow", "include", "half"],
+)
+async def test_yara_rules_that_are_of_no_use_are_refused(
+    store: Database, source: str, reason: str
+) -> None:
+    with pytest.raises(DocumentRefused, match=f"invoices: .*{reason}"):
+        await store.preferences.publish(
+            [route(), document("yara", "invoices", {"source": source})], who="t"
+        )
+
+    assert store.preferences.current.documents() == []
+
+
+async def test_yara_rules_are_so_many_and_no_more(store: Database) -> None:
+    rule = {"source": "rule a { condition: filesize == 1 and in_archive }"}
+    rules = [document("yara", f"r{n}", rule) for n in range(YARA_DOCUMENTS_MAX)]
+    await store.preferences.publish(rules, who="t")
+
+    with pytest.raises(DocumentRefused, match="at most"):
+        await store.preferences.publish([document("yara", "more", rule)], who="t")
+
+    assert len(store.preferences.current.yara_rules()) == YARA_DOCUMENTS_MAX
+
+
+async def test_yara_rules_are_so_long_together_and_no_longer(store: Database) -> None:
+    long = {"source": "rule a { condition: in_archive } //" + "x" * 45_000}
+    await store.preferences.publish([document("yara", f"r{n}", long) for n in range(4)], who="t")
+
+    with pytest.raises(DocumentRefused, match="characters at most"):
+        await store.preferences.publish([document("yara", "more", long)], who="t")
 
 
 async def test_a_base_that_has_moved_is_a_conflict(store: Database) -> None:

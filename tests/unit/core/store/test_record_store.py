@@ -188,6 +188,7 @@ async def test_the_shape_of_a_search_is_the_promised_one(store: Database) -> Non
         "size",
         "revision",
         "recipients",
+        "scanned",
         "verdicts",
         "events",
     } <= message.keys()
@@ -200,7 +201,8 @@ async def test_the_shape_of_a_search_is_the_promised_one(store: Database) -> Non
         ("attempts", 0),
         ("reply", ""),
     }
-    assert message["verdicts"] == [verdict]
+    assert message["scanned"] == "2026-01-01T00:00:00.002000Z"
+    assert message["verdicts"] == [verdict | {"definitions": "", "definitions_us": 0}]
     assert message["events"][0]["time"] == "2026-01-01T00:00:00.001000Z"
 
 
@@ -298,7 +300,7 @@ async def test_records_of_one_message_in_many_batches_come_to_the_same_as_in_one
         await store.records.take(LON, [one])
 
     (in_one,), (in_many,) = await store.records.track(A), await store.records.track(B)
-    unlike = {"id", "message_id", "received", "events", "recipients"}
+    unlike = {"id", "message_id", "received", "scanned", "events", "recipients"}
     assert {k: v for k, v in in_one.items() if k not in unlike} == {
         k: v for k, v in in_many.items() if k not in unlike
     }

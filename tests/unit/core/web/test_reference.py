@@ -29,6 +29,20 @@ async def test_the_page_shows_every_operation_parameter_and_field(face: Face) ->
             assert field.type
 
 
+async def test_every_body_of_a_request_refuses_a_key_that_it_does_not_know(face: Face) -> None:
+    described = face.application.openapi()
+    schemas = described["components"]["schemas"]
+    bodies = {
+        operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        for methods in described["paths"].values()
+        for operation in methods.values()
+        if "requestBody" in operation
+    }
+
+    assert bodies
+    assert [name for name in bodies if schemas[name].get("additionalProperties") is not False] == []
+
+
 async def test_only_what_is_public_is_said_to_need_no_token(face: Face) -> None:
     for operation in operations(face.application.openapi()):
         assert operation.needs_token == operation.path.startswith("/api"), operation.path

@@ -11,6 +11,7 @@ from common.clock import Clock
 from common.ids import MessageId
 from common.states import State
 from satellite.console import inspection
+from satellite.console.description import IS_BACK
 from satellite.console.inspection import LISTED_RECIPIENTS_MAX, Inspection
 from satellite.console.questions import (
     LIST_MAX,
@@ -26,6 +27,10 @@ from satellite.console.questions import (
     ResumeQuestion,
     ShowQuestion,
 )
+from satellite.delivery.decisions.hold import Hold
+from satellite.delivery.decisions.routing import Destination, Via
+from satellite.delivery.decisions.schedule import Schedule
+from satellite.delivery.queue.entries import QueueEntry
 from satellite.delivery.worker import Delivery
 from satellite.node.question import NotUnderstood
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Settled
@@ -39,6 +44,7 @@ DAY_S = 86_400
 ACME, BETA = "x@acme.example", "x@beta.example"
 UNKNOWN = MessageId("01ARZ3NDEKTSV4RRFFQ69G5FAV")
 COPY = Copy(head=b"X: y\r\n")
+AT_ACME = Destination(Via.ROUTE, "acme.example")
 
 
 class InspectedShard:
@@ -112,6 +118,54 @@ async def test_a_message_is_shown_with_where_it_goes_and_how_long_it_is_kept(
     assert (first.hold_days, first.left_s) == (3, 2 * DAY_S)
     assert (second.destination, second.hold_days) == ("beta.example", 7)
     assert first.hold is None
+
+
+async def test_held_mail_is_shown_with_the_reason_and_the_next_try_of_now(
+    shard: InspectedShard, looking: Inspection, clock: FakeClock
+) -> None:
+    message = await queued(shard.spool, ACME)
+    await settle(shard.spool, message, State.HELD, next_us=clock.now_us() + 45_000_000)
+    lanes = shard.delivery._lanes
+    entry = QueueEntry(
+        id=message, destination=AT_ACME, body_bytes=1, born_s=0.0, until_us=0, numbers=(0,)
+    )
+    lanes.put(entry, due_s=0.0, now_s=0.0, is_held=True)
+    await clock.advance(2 * DAY_S)
+    probe_s = clock.monotonic_s() + 30.0
+    lanes.away(AT_ACME, Hold(clock.now_us(), "no route to host"), next_probe_s=probe_s)
+
+    (shown,) = looking.show(ShowQuestion(id=message)).messages
+    (one,) = shown.recipients
+    assert (one.reason, one.next_us) == ("no route to host", clock.now_us() + 30_000_000)
+
+    lanes.returned(AT_ACME)
+    (shown,) = looking.show(ShowQuestion(id=message)).messages
+    (one,) = shown.recipients
+    assert (one.reason, one.next_us) == (IS_BACK, 0)
+
+
+async def test_a_try_that_was_planned_under_a_wrong_clock_is_shown_within_the_longest_wait(
+    shard: InspectedShard, looking: Inspection, clock: FakeClock
+) -> None:
+    message = await queued(shard.spool, ACME)
+    in_8_days_us = clock.now_us() + 8 * DAY_S * 1_000_000
+    await settle(shard.spool, message, State.DEFERRED, next_us=in_8_days_us)
+
+    (shown,) = looking.show(ShowQuestion(id=message)).messages
+
+    longest_s = Schedule(first_wait_s=60.0, longest_wait_s=3_600.0).planned_s_max
+    assert shown.recipients[0].next_us <= clock.now_us() + longest_s * 1_000_000
+
+
+async def test_waiting_mail_is_shown_with_its_subject(
+    shard: InspectedShard, looking: Inspection
+) -> None:
+    message = await accept(shard.spool, ACME)
+    await shard.spool.wait(message, next_us=1, reason="silent", verdicts=(), subject="hello")
+
+    (shown,) = looking.show(ShowQuestion(id=message)).messages
+
+    assert shown.subject == "hello"
 
 
 async def test_what_has_ended_for_a_recipient_has_no_time_left_and_stands_last(
@@ -302,16 +356,15 @@ async def test_only_what_waits_for_a_server_can_be_hurried(
 
 
 async def test_what_was_stopped_is_taken_out_of_the_lanes_and_counts_as_held_no_more(
-    shard: InspectedShard, looking: Inspection, monkeypatch: pytest.MonkeyPatch
+    shard: InspectedShard, looking: Inspection
 ) -> None:
     message = await queued(shard.spool, ACME)
-    stopped: list[tuple[MessageId, list[str]]] = []
-    monkeypatch.setattr(
-        shard.delivery,
-        "stopped",
-        lambda one: stopped.append((one, states(shard.spool, one))),
-    )
+    shard.delivery.offer(message)
+    shard.delivery._placing.place()
+    assert len(shard.delivery._lanes) == 1
 
     await looking.freeze(FreezeQuestion(id=message))
+    shard.delivery._placing.place()
 
-    assert stopped == [(message, ["frozen"])], "once it is durable, not before"
+    assert states(shard.spool, message) == ["frozen"]
+    assert len(shard.delivery._lanes) == 0

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from common.clock import Clock
 from common.errors import EnvironmentFailure
 from common.ids import MessageId
+from common.loop_lag import LoopLag
 from common.reports import HoldReport
 from common.states import State
 from satellite.console.questions import (
@@ -66,11 +67,15 @@ class AskedShard:
         self.spool = spool
         self.delivery: Delivery = FlushedDelivery(spool, clock)
         self.registry = CollectorRegistry()
-        self.clock = clock
+        self.loop_lag = LoopLag(clock)
         self.listening = True
         self.not_accepting_reason = ""
+        self.told: tuple[str, ...] = ()
         self.clock = clock
         self.emptied: list[bool] = []
+
+    def problems(self) -> tuple[str, ...]:
+        return (*self.spool.problems(), *self.told)
 
     def link_status(self) -> LinkStatus:
         return LIVE

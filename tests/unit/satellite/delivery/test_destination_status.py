@@ -23,7 +23,15 @@ def standing(address: str, lanes: Lanes, *, origin: Origin = Origin.SMTP) -> Des
         route(deliver_to=["a.example:25", "b.example:26"]),
         document(Kind.HOLD, "acme.example", hold_days=14),
     )
-    return status_of(address, origin, preferences=known, own=OWN, lanes=lanes, now_s=10.0)
+    return status_of(
+        address,
+        origin,
+        preferences=known,
+        own=OWN,
+        lanes=lanes,
+        now_s=10.0,
+        longest_wait_s=3600.0,
+    )
 
 
 def lanes() -> Lanes:

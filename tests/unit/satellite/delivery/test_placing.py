@@ -13,6 +13,7 @@ from satellite.delivery.decisions.routing import Own
 from satellite.delivery.decisions.terms import Terms
 from satellite.delivery.placing import PLACED_MAX, Placing
 from satellite.delivery.queue.lanes import Lanes
+from satellite.delivery.queue.promises import Promises
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.spool.held_mail import fill
@@ -35,7 +36,14 @@ def lanes() -> Lanes:
 @pytest.fixture
 def placing(spool: Spool, lanes: Lanes, clock: FakeClock) -> Placing:
     own = Own(mail_domain="mx.scout.example", hostname="lon1.mx.scout.example")
-    return Placing(spool, lanes, clock, routes=RouteCache(own), longest_wait_s=3600.0)
+    return Placing(
+        spool,
+        lanes,
+        clock,
+        routes=RouteCache(own),
+        promises=Promises(),
+        longest_wait_s=3600.0,
+    )
 
 
 def first_of(lanes: Lanes, domain: str, within: int) -> bool:

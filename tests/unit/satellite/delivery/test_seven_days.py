@@ -108,7 +108,9 @@ async def test_seven_days_of_hold(
     assert hop.asked_s["acme.example"][probes] - returned_s <= PROBE_S_MAX
     assert [number_of(copy) for copy in hop.taken[taken_before:]] == list(range(count))
     assert [hold.destination for hold in room.delivery.holds()] == ["globex.example"]
-    assert 1 < hop.most_at_once <= 10
+    # Ten, and five past which others may go: the clock runs while a commit is under way, so that a
+    # transaction may take long.
+    assert 1 < hop.most_at_once <= 15
     await in_time(
         room, lambda: [mark.destination for mark in room.spool.holds()] == ["globex.example"]
     )
@@ -129,5 +131,5 @@ async def test_seven_days_of_hold(
     for asked in hop.asked_s["acme.example"][: probes + 1], hop.asked_s["globex.example"]:
         waits = [later - earlier for earlier, later in pairwise(asked)]
         assert max(waits) <= PROBE_S_MAX
-        assert min(waits) >= 36.0  # jitter shortens
+        assert min(waits) >= 33.6  # jitter shortens
         assert len(set(waits)) > 100

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from common.states import State
-from satellite.delivery.decisions.routing import Exchange, Lookup, LookupResult
+from satellite.delivery.decisions.routing import Exchange
+from satellite.names.answer import Lookup, LookupResult
 from satellite.spool.model.messages import Copy, Origin
 from tests.support.clock import FakeClock
 from tests.support.delivery.delivery_room import (
@@ -18,6 +21,7 @@ from tests.support.delivery.delivery_room import (
     route,
 )
 from tests.support.smtp.next_hop import CLOSE, STALL, NextHop, Say
+from tests.support.spool.open_spool import to_deliver
 
 DAY_S = 86_400.0
 ACME = "x@acme.example"
@@ -163,7 +167,7 @@ async def test_a_drop_after_the_dot_is_possibly_delivered_and_tried_again(
         assert room.events("possibly_delivered")[0][1] == {"recipients": [ACME]}
         assert hop.open_sessions == 0
         hop.script["dot"] = b"250 Ok\r\n"
-        await room.clock.advance(70)
+        await room.clock.advance(1_810)
         await room.until_ended(message)
 
     assert hop.sessions == 2
@@ -195,6 +199,132 @@ async def test_the_next_host_takes_over_when_the_first_one_is_gone_or_unwilling(
     assert busy.sessions == 1
     assert len(good.taken) == 1
     assert room.events("attempted")[0][1]["host"] == target(good)
+
+
+async def test_who_is_put_off_by_one_host_is_offered_to_the_next_one_at_once(
+    open_room: OpenRoom,
+) -> None:
+    def first(line: str) -> bytes:
+        return b"450 4.2.1 not now\r\n" if "y@" in line else b"250 ok\r\n"
+
+    async with NextHop(RCPT=first) as one, NextHop() as two:
+        room = await open_room(route("acme.example", target(one), target(two)))
+        message = await room.accept(ACME, "y@acme.example")
+        await room.until_ended(message)
+
+    assert [taken.recipients for taken in one.taken] == [(ACME,)]
+    assert [taken.recipients for taken in two.taken] == [("y@acme.example",)]
+    assert room.results("ended")["y@acme.example"]["outcome"] == "delivered"
+    said = [fields["host"] for _, fields in room.events("attempted")]
+    assert said == [target(one), target(two)]
+    assert not room.events("possibly_delivered")
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "DATA", "dot"])
+async def test_a_4xx_of_one_host_is_not_the_last_word(open_room: OpenRoom, verb: str) -> None:
+    async with NextHop() as one, NextHop() as two:
+        one.script[verb] = b"451 4.3.0 not now\r\n"
+        room = await open_room(route("acme.example", target(one), target(two)))
+        await room.until_ended(await room.accept(ACME))
+
+    assert [taken.recipients for taken in two.taken] == [(ACME,)]
+
+
+async def test_when_every_host_puts_off_the_mail_is_deferred_once(open_room: OpenRoom) -> None:
+    later = b"450 4.2.1 not now\r\n"
+    async with NextHop(RCPT=later) as one, NextHop(RCPT=later) as two:
+        room = await open_room(route("acme.example", target(one), target(two)))
+        message = await room.accept(ACME)
+        await room.until_state(message, State.DEFERRED)
+
+        assert room.results("deferred")[ACME]["attempts"] == 1
+        assert (one.sessions, two.sessions) == (1, 1)
+
+
+async def test_a_host_that_puts_off_and_is_the_only_one_left_is_asked_once(
+    open_room: OpenRoom, resolver: TableResolver
+) -> None:
+    async with NextHop(RCPT=b"450 4.2.0 Greylisted\r\n") as hop:
+        resolver.mx["acme.example"] = Lookup(
+            LookupResult.RECORDS, (Exchange(1, "mx.acme.example"),)
+        )
+        resolver.hosts["mx.acme.example"] = Lookup(LookupResult.RECORDS, (hop.host,))
+        room = await open_room(route("acme.example", f"acme.example:{hop.port}/mx"))
+        message = await room.accept(ACME)
+
+        await room.until_state(message, State.DEFERRED)
+
+    assert hop.verbs.count("RCPT") == 1
+    assert room.results("attempted")[ACME]["reply"] == "450 4.2.0 Greylisted"
+
+
+async def test_a_hop_that_is_slow_to_answer_the_dot_gets_few_copies(
+    open_room: OpenRoom, clock: FakeClock
+) -> None:
+    async with NextHop(dot=CLOSE) as hop, NextHop() as other:
+        room = await open_room(route("acme.example", target(hop), target(other)))
+        message = await room.accept(ACME)
+        await room.until_state(message, State.DEFERRED)
+
+        for _ in range(29):
+            await clock.advance(60)
+        assert len(hop.taken) == 1
+        assert not other.taken  # the first one may have it
+        await clock.advance(240)
+        await room.until(lambda: len(hop.taken) == 2)
+
+
+async def test_mail_goes_by_lmtp_where_the_route_says_so(open_room: OpenRoom) -> None:
+    dot = b"250 2.0.0 kept\r\n550 5.2.1 disabled\r\n"
+    async with NextHop(LHLO=b"250-hop\r\n250 PIPELINING\r\n", dot=dot) as hop:
+        room = await open_room(route("acme.example", f"lmtp:{target(hop)}"))
+        message = await room.accept(ACME, "y@acme.example")
+        await room.until_ended(message)
+
+    ended = room.results("ended")
+    assert [ended[who]["outcome"] for who in (ACME, "y@acme.example")] == ["delivered", "bounced"]
+    assert room.events("attempted")[0][1]["host"] == f"lmtp:{target(hop)}"
+
+
+async def test_mail_goes_where_the_mx_of_another_name_leads(
+    open_room: OpenRoom, resolver: TableResolver
+) -> None:
+    resolver.mx["in.acme.example"] = Lookup(
+        LookupResult.RECORDS, (Exchange(10, "a.acme.example"), Exchange(20, "b.acme.example"))
+    )
+    resolver.hosts["b.acme.example"] = Lookup(LookupResult.RECORDS, ("127.0.0.1",))
+    async with NextHop() as hop:
+        room = await open_room(route("acme.example", f"in.acme.example:{hop.port}/mx"))
+        for _ in range(2):
+            await room.until_ended(await room.accept(ACME))
+
+    assert (len(hop.taken), hop.sessions) == (2, 1)  # the session is kept
+    assert room.events("attempted")[0][1]["host"] == f"b.acme.example:{hop.port}"
+
+
+async def test_an_mx_that_leads_to_us_takes_no_mail_from_us(
+    open_room: OpenRoom, resolver: TableResolver
+) -> None:
+    ours = (Exchange(10, "lon1.mx.scout.example"), Exchange(20, "par1.mx.scout.example"))
+    resolver.mx["acme.example"] = Lookup(LookupResult.RECORDS, ours)
+    room = await open_room(route("acme.example", "acme.example/mx"))
+    message = await room.accept(ACME)
+    await room.until_state(message, State.HELD)
+
+    assert "would come back to us" in room.delivery.holds()[0].reason
+
+
+async def test_a_route_to_ourselves_is_found_before_any_mail_goes_round(
+    open_room: OpenRoom,
+) -> None:
+    hello = b"250-par1.mx.scout.example\r\n250 PIPELINING\r\n"
+    async with NextHop(EHLO=hello) as us:
+        room = await open_room(route("acme.example", "192.0.2.10:25", target(us)))
+        message = await room.accept(ACME)
+        await room.until_state(message, State.HELD)
+        await us.until(lambda: us.verbs == ["EHLO", "QUIT"])
+
+    assert "would come back to us" in room.delivery.holds()[0].reason
 
 
 async def test_mail_for_an_away_server_is_held_probed_and_drained_when_it_returns(
@@ -449,6 +579,45 @@ async def test_a_kept_session_that_the_other_side_closed_costs_no_attempt(
     assert not room.events("deferred")
 
 
+async def test_a_session_that_takes_no_more_messages_is_left_and_costs_no_attempt(
+    open_room: OpenRoom,
+) -> None:
+    asked: Counter[int] = Counter()
+
+    def two_of_a_session(_line: str) -> bytes:
+        asked[hop.sessions] += 1  # one is open at a time
+        return b"250 Ok\r\n" if asked[hop.sessions] <= 2 else b"452 4.5.3 Too many messages\r\n"
+
+    def to_go_on(reply: bytes) -> Callable[[str], bytes]:
+        return lambda _line: reply if asked[hop.sessions] <= 2 else b"503 5.5.1 MAIL first\r\n"
+
+    async with NextHop(
+        MAIL=two_of_a_session, RCPT=to_go_on(b"250 Ok\r\n"), DATA=to_go_on(b"354 go\r\n")
+    ) as hop:
+        room = await open_room(route("acme.example", target(hop)))
+        for _ in range(5):
+            await room.until_ended(await room.accept(ACME))
+
+    assert [taken.session for taken in hop.taken] == [1, 1, 2, 2, 3]
+    assert asked == {1: 3, 2: 3, 3: 1}
+    assert not room.events("deferred")
+
+
+async def test_a_server_that_puts_mail_off_is_asked_for_each_message_once(
+    open_room: OpenRoom,
+) -> None:
+    refused = b"503 5.5.1 MAIL first\r\n"
+    async with NextHop(MAIL=b"452 4.3.1 Disk full\r\n", RCPT=refused, DATA=refused) as hop:
+        room = await open_room(route("acme.example", target(hop)))
+        for number in range(1, 4):
+            await room.accept(ACME)
+            await hop.until(lambda number=number: hop.verbs.count("MAIL") == number)  # type: ignore[misc]
+        await hop.until(lambda: hop.open_sessions == 0)
+
+    assert hop.sessions == 3
+    assert hop.verbs.count("QUIT") == 3
+
+
 async def test_idle_sessions_are_ended(open_room: OpenRoom) -> None:
     async with NextHop() as hop:
         room = await open_room(route("acme.example", target(hop)))
@@ -489,7 +658,7 @@ async def test_what_is_cut_off_after_the_dot_is_recovered_as_possibly_delivered(
         room.delivery._turns.copy().pop().cancel()  # as the end of the process would
         room = await open_room()
         hop.script["dot"] = b"250 Ok\r\n"
-        assert room.spool.backlog.deliver == [message]
+        assert to_deliver(room.spool) == [message]
         room.delivery.offer(message)
         await room.until_ended(message)
 

@@ -54,6 +54,16 @@ async def test_the_nearer_scope_decides_for_its_own() -> None:
     }
 
 
+async def test_two_spellings_of_one_recipient_get_one_test() -> None:
+    prefs = preferences(
+        route(), document(Kind.LIST, "black/recipient/strasse@acme.example/s.example")
+    )
+
+    tests = await found(prefs, "straße@acme.example", "strasse@acme.example", "y@acme.example")
+
+    assert [test.recipient for test in tests] == ["strasse@acme.example"]
+
+
 async def test_an_entry_that_has_ended_does_not_count() -> None:
     prefs = preferences(document(Kind.LIST, "black/cluster/s.example", until_us=NOW_US))
 

@@ -57,6 +57,15 @@ async def test_a_rule_of_one_customer_counts_for_its_recipients_alone() -> None:
     assert [test.recipient for test in tests] == ["a@acme.example"]
 
 
+async def test_a_rule_counts_once_for_two_spellings_of_one_recipient() -> None:
+    prefs = ruled("subject", "x", scope="customer/acme")
+    recipients = ("straße@acme.example", "strasse@acme.example", "b@other.example")
+
+    tests = await found(prefs, b"Subject: x\r\n", recipients=recipients)
+
+    assert [test.recipient for test in tests] == ["strasse@acme.example"]
+
+
 async def test_a_rule_of_a_scope_with_no_recipient_here_is_not_tried() -> None:
     assert await found(ruled("subject", "x", scope="domain/other.example"), b"Subject: x\r\n") == ()
 

@@ -170,3 +170,88 @@ async def test_one_that_fails_while_it_looks_is_an_error() -> None:
 
     assert verdicts is not None
     assert [verdict.outcome for verdict in verdicts] == [Outcome.ERROR]
+
+
+async def test_a_filter_that_hung_for_several_messages_is_left_alone_for_a_minute() -> None:
+    clock, metrics = FakeClock(), CollectorRegistry()
+    hung = Scripted("hung", "hang")
+    filters = Filters((hung,), clock=clock, metrics=metrics, budget_s=0.02)
+    for _ in range(3):
+        await filters.examine(mail(preferences()))
+    hung.was_cancelled.clear()
+
+    (verdict,) = await filters.examine(mail(preferences()))
+
+    assert verdict.outcome is Outcome.UNAVAILABLE
+    assert not hung.was_cancelled.is_set(), "it was asked"
+    assert metrics.get_sample_value("borderscout_filter_breaker_open", {"filter": "hung"}) == 1.0
+    await clock.advance(60.0)
+    hung._answer = (GOOD,)
+    assert await filters.examine(mail(preferences())) == (GOOD,)
+    assert metrics.get_sample_value("borderscout_filter_breaker_open", {"filter": "hung"}) == 0.0
+    await filters.close()
+
+
+class Choking(Scripted):
+    """One that hangs on mail whose subject is bad, and, once dead, on all."""
+
+    def __init__(self) -> None:
+        super().__init__("choking", (GOOD,))
+        self.is_dead = False
+        self.trials: list[Mail] = []
+
+    async def examine(self, mail: Mail) -> tuple[Verdict, ...]:
+        if mail.headers.subject.startswith("trial"):
+            self.trials.append(mail)
+        if self.is_dead or mail.headers.subject == "bad":
+            await asyncio.get_running_loop().create_future()
+        return (GOOD,)
+
+
+async def test_messages_that_a_filter_cannot_finish_keep_no_other_from_it() -> None:
+    """A quiet node, on which nobody else was answered while the crafted ones lasted."""
+    filters, _ = running(choking := Choking())
+    bad = mail(preferences(), header=b"Subject: bad\r\n", sender="evil@bad.example")
+
+    for _ in range(5):
+        (verdict,) = await filters.examine(bad)
+        assert verdict.outcome is Outcome.TIMEOUT
+
+    assert await filters.examine(mail(preferences())) == (GOOD,)
+    assert {trial.envelope.recipients for trial in choking.trials} == {("postmaster@acme.example",)}
+    assert len({trial.headers.subject for trial in choking.trials}) == len(choking.trials)
+    await filters.close()
+
+
+async def test_a_filter_that_is_silent_on_trials_too_is_left_alone() -> None:
+    filters, metrics = running(choking := Choking())
+    choking.is_dead = True
+
+    with structlog.testing.capture_logs() as logged:
+        at_once = await asyncio.gather(*(filters.examine(mail(preferences())) for _ in range(3)))
+        (verdict,) = await filters.examine(mail(preferences()))
+
+    assert [said.outcome for (said,) in at_once] == [Outcome.TIMEOUT] * 3
+    assert verdict.outcome is Outcome.UNAVAILABLE
+    assert len(choking.trials) == 1, "those who ask at once share one"
+    assert [entry["event"] for entry in logged] == ["filter.left_alone"]
+    assert metrics.get_sample_value("borderscout_filter_breaker_open", {"filter": "choking"}) == 1.0
+    await filters.close()
+
+
+async def test_a_trial_that_a_filter_skips_clears_it_of_nothing() -> None:
+    class Skipping(Choking):
+        async def examine(self, mail: Mail) -> tuple[Verdict, ...]:
+            if mail.headers.subject.startswith("trial"):
+                return (Verdict(by=self.name, outcome=Outcome.SKIPPED),)
+            return await super().examine(mail)
+
+    filters, _ = running(choking := Skipping())
+    choking.is_dead = True
+
+    for _ in range(3):
+        await filters.examine(mail(preferences()))
+
+    (verdict,) = await filters.examine(mail(preferences()))
+    assert verdict.outcome is Outcome.UNAVAILABLE
+    await filters.close()

@@ -101,9 +101,31 @@ def test_hostile_repetition_takes_linear_time(line: bytes) -> None:
 def test_any_octets_are_read_and_none_is_lost(data: bytes) -> None:
     block = HeaderBlock.parse(data)
 
-    assert (
-        b"".join(span.raw for span in block.spans)
-        == data[: block.spans[-1].end if block.spans else 0]
-    )
-    assert data[block.spans[-1].end if block.spans else 0 : block.end] in (b"", b"\n", b"\r\n")
+    last = block.spans[-1].end if block.spans else len(block.mailbox_line)
+    assert block.mailbox_line + b"".join(span.raw for span in block.spans) == data[:last]
+    assert data[last : block.end] in (b"", b"\n", b"\r\n")
     assert 0 <= block.end <= len(data)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"From a@b.example Mon Mar  2 09:30:00 2026\r\n",
+        b">>From x\r\n\tgoes on\r\n",
+        b">From a@b.example Mon Mar  2 09:30:00 2026\r\nFrom c@d.example Mon Mar  2\r\n",
+    ],
+)
+def test_a_mailbox_files_separator_ends_no_header(line: bytes) -> None:
+    block = HeaderBlock.parse(line + b"Subject: hi\r\n\r\nbody")
+
+    assert block.mailbox_line == line
+    assert block.fields == (("Subject", b" hi"),)
+    assert block.spans[0].start == len(line)
+
+
+@pytest.mark.parametrize("line", [b"From : a@b.example\r\n", b"From: a@b.example\r\n"])
+def test_a_field_of_that_name_is_no_separator(line: bytes) -> None:
+    block = HeaderBlock.parse(line + b"\r\n")
+
+    assert block.mailbox_line == b""
+    assert block.get_all("from") == ["a@b.example"]

@@ -12,12 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.verdict import Outcome, Test, Verdict
-from satellite.headers import HEADER_BYTES_MAX, HeaderBlock, render, render_released
-from satellite.headers.ours import is_forged
+from satellite.headers import HEADER_BYTES_MAX, HeaderBlock, KeptHeader, render, render_released
+from satellite.headers.forged import FOREIGN_NAMES_MAX, PARTS_MAX, RESULTS_MAX, not_forged
+from satellite.headers.ours import _virus
 from satellite.spool.model.messages import Copy
 
 US = "mx.scout.example"
 ID = "01JDZ0000000000000000000AB"
+NOW_US = 1_767_225_600_000_000
+HOUR_US = 3_600_000_000
 TRACE = b"Received: from a (b [192.0.2.7])\r\n by mx.scout.example; now\r\n"
 
 
@@ -26,16 +29,29 @@ def rendered(data: bytes, **more: Any) -> Copy:
         "trace": TRACE,
         "id": ID,
         "node": "lon1",
-        "mail_domain": US,
         "revision": 42,
         "disposition_word": "deliver",
-        "verdicts": (Verdict(by="clamav", outcome=Outcome.CLEAN, version="1.4.3/27807", ms=31),),
+        "verdicts": (
+            Verdict(
+                by="clamav", outcome=Outcome.CLEAN, version="1.4.3", definitions="27807", ms=31
+            ),
+        ),
+        "scanned_us": NOW_US,
         "score": 1.2,
         "required": 5.0,
         "tests": (),
         "spam": False,
     }
-    return render(HeaderBlock.parse(data), **(facts | more))
+    return render(kept(data), **(facts | more))
+
+
+def kept(data: bytes) -> KeptHeader:
+    return KeptHeader(HeaderBlock.parse(data), mail_domain=US)
+
+
+def is_forged(data: bytes) -> bool:
+    block = HeaderBlock.parse(data)
+    return len(not_forged(block, US)) < len(block.spans)
 
 
 def whole(data: bytes, **more: Any) -> bytes:
@@ -51,7 +67,9 @@ def test_our_lines_stand_on_top_in_the_promised_form() -> None:
     copy = rendered(
         b"Subject: hi\r\n\r\nbody",
         verdicts=(
-            Verdict(by="clamav", outcome=Outcome.CLEAN, version="1.4.3/27807", ms=31),
+            Verdict(
+                by="clamav", outcome=Outcome.CLEAN, version="1.4.3", definitions="27807", ms=31
+            ),
             Verdict(by="nod32", outcome=Outcome.UNAVAILABLE),
             Verdict(by="trend", outcome=Outcome.CLEAN, version="9.1", ms=7),
         ),
@@ -68,6 +86,37 @@ def test_our_lines_stand_on_top_in_the_promised_form() -> None:
         b" DKIM_PASS:-0.1\r\n"
         b"Authentication-Results: mx.scout.example; none\r\n"
     )
+
+
+def with_age(made_us: int) -> Verdict:
+    return Verdict(
+        by="clamav",
+        outcome=Outcome.CLEAN,
+        version="1.4.3",
+        definitions="27807",
+        definitions_us=made_us,
+        ms=31,
+    )
+
+
+@pytest.mark.parametrize(
+    ("hours", "word"),
+    [(0, "0h"), (3, "3h"), (47, "47h"), (48, "2d"), (200, "8d"), (24 * 5000, "999d"), (-9, "0h")],
+)
+def test_the_line_says_how_old_the_definitions_were(hours: int, word: str) -> None:
+    age_us = hours * HOUR_US + (59 * 60_000_000 if hours >= 0 else 0)
+
+    line = read(whole(b"\r\n", verdicts=[with_age(NOW_US - age_us)]))["X-BorderScout-Virus"]
+
+    assert line == f"clean; clamav=clean 1.4.3/27807 {word} 31ms"
+
+
+def test_the_line_of_one_message_is_kept_for_the_next_ones_of_the_hour() -> None:
+    _virus.cache_clear()
+    for second in range(60):
+        rendered(b"\r\n", verdicts=[with_age(NOW_US)], scanned_us=NOW_US + second * 1_000_000)
+
+    assert _virus.cache_info().misses == 1
 
 
 def test_a_message_without_forged_fields_is_sent_on_octet_for_octet() -> None:
@@ -120,7 +169,7 @@ def test_a_forged_field_is_taken_out_wherever_it_stands(forged: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "kept",
+    "field",
     [
         b"Authentication-Results: other.example; spf=pass (mx.scout.example)\r\n",
         b"Authentication-Results: mx.scout.example.evil.example; spf=pass\r\n",
@@ -131,9 +180,27 @@ def test_a_forged_field_is_taken_out_wherever_it_stands(forged: bytes) -> None:
         b"Subject: fold\r\n X-BorderScout: id=x\r\n",
     ],
 )
-def test_a_field_of_somebody_else_is_kept(kept: bytes) -> None:
-    assert not is_forged(kept, US)
-    assert rendered(kept + b"\r\nbody").skip == 0
+def test_a_field_of_somebody_else_is_kept(field: bytes) -> None:
+    assert not is_forged(field)
+    assert rendered(field + b"\r\nbody").skip == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "count", "expected"),
+    [
+        ("Authentication-Results: other.example; spf=pass\r\n", RESULTS_MAX, RESULTS_MAX),
+        ("Authentication-Results: other.example; spf=pass\r\n", 4_000, RESULTS_MAX),
+        ("Authentication-Results: \u00fc.example; spf=pass\r\n", FOREIGN_NAMES_MAX // 2, 4),
+        ("Authentication-Results: \u00fc.example; spf=pass\r\n", 4_000, FOREIGN_NAMES_MAX // 2),
+        (f"Authentication-Results: {'()' * PARTS_MAX} other.example; spf=pass\r\n", 1, 0),
+    ],
+)
+def test_of_too_many_or_too_odd_results_those_beyond_the_bounds_are_taken_for_ours(
+    field: str, count: int, expected: int
+) -> None:
+    block = HeaderBlock.parse(field.encode() * count + b"\r\n")
+
+    assert len(not_forged(block, US)) == expected
 
 
 def test_a_message_that_begins_with_a_fold_does_not_continue_our_last_line() -> None:
@@ -195,11 +262,10 @@ def test_a_release_says_what_it_was_released_from_and_takes_forged_fields_out() 
     data = b"X-BorderScout: forged\r\nSubject: hi\r\n\r\nbody"
 
     copy = render_released(
-        HeaderBlock.parse(data),
+        kept(data),
         trace=b"",
         id=ID,
         node="par1",
-        mail_domain=US,
         revision=7,
         released_from="01JDZ0000000000000000000CD",
     )
@@ -242,6 +308,8 @@ odd_verdicts = st.lists(
         by=hostile_text,
         outcome=st.sampled_from(Outcome),
         version=hostile_text,
+        definitions=hostile_text,
+        definitions_us=st.integers(0, 1 << 63),
         ms=st.integers(0, 10**9),
         threats=st.lists(hostile_text, max_size=5).map(tuple),
         detail=hostile_text,
@@ -316,5 +384,42 @@ def test_taking_forged_fields_out_twice_finds_nothing_more(data: bytes) -> None:
 
     again = copy.head[len(ours) :] + data[copy.skip :]
 
-    spans = () if again.startswith((b"\r\n", b"\n")) else HeaderBlock.parse(again).spans
-    assert not any(is_forged(span.raw, US) for span in spans)
+    assert again.startswith((b"\r\n", b"\n")) or not is_forged(again)
+
+
+SEPARATOR = b"From a@b.example Mon Mar  2 09:30:00 2026\r\n"
+
+
+@pytest.mark.parametrize("tag", ["", "[SPAM]"])
+def test_a_mailbox_files_separator_becomes_a_field_and_the_header_stays_one(tag: str) -> None:
+    data = SEPARATOR + b"X-BorderScout: forged\r\nSubject: hi\r\nTo: x@y\r\n\r\nbody"
+
+    delivered = read(whole(data, subject_tag=tag))
+
+    assert delivered["X-Mailbox-Line"] == SEPARATOR.strip().decode()
+    assert delivered["Subject"] == f"{tag} hi".strip()
+    assert delivered["To"] == "x@y"
+    assert delivered.get_all("X-BorderScout") == [read(whole(b"\r\n"))["X-BorderScout"]]
+    assert delivered.get_payload() == "body"
+
+
+def test_a_mailbox_files_separator_is_all_that_is_left_out_of_the_message() -> None:
+    copy = rendered(SEPARATOR + b"Subject: hi\r\n\r\nbody")
+
+    assert copy.skip == len(SEPARATOR)
+
+
+@pytest.mark.parametrize("rest", [b"", b"\r\nbody", b"no field\r\n\r\nbody"])
+def test_a_separator_with_no_header_behind_it_loses_nothing(rest: bytes) -> None:
+    said = whole(SEPARATOR + rest)
+
+    assert said.endswith(rest)
+    assert b"From a@b.example Mon" in said
+
+
+def test_a_separator_cannot_forge_a_line_of_ours_or_a_long_one() -> None:
+    for text in (b"x\rX-BorderScout: forged", b"y" * 5000):
+        head = rendered(b"From " + text + b"\r\nTo: x@y\r\n\r\n").head
+
+        assert b"\r" not in head.replace(b"\r\n", b"")
+        assert max(map(len, head.split(b"\r\n"))) <= 998

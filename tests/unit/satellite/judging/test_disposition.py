@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.preferences import Action, Policy
-from common.preferences.policy import POLICY_KEYS, KeyChoice, parse_policy, resolve_policy
+from common.preferences.forms import KeyChoice
+from common.preferences.policy import POLICY_KEYS, parse_policy, resolve_policy
 from common.verdict import Effect, Test
 from satellite.judging.disposition import (
     Cause,
@@ -90,9 +91,13 @@ def test_no_score_drops_mail_unless_somebody_asked_for_it() -> None:
     [
         (FindingKind.VIRUS, Done.QUARANTINE, True),
         (FindingKind.UNSCANNABLE, Done.QUARANTINE, True),
+        (FindingKind.ARCHIVE_UNREADABLE, Done.QUARANTINE, True),
         (FindingKind.ENCRYPTED, Done.DELIVER, True),
         (FindingKind.MACRO, Done.DELIVER, True),
         (FindingKind.UNAVAILABLE, Done.WAIT, True),
+        (FindingKind.UNAVAILABLE_ERROR, Done.WAIT, True),
+        (FindingKind.UNAVAILABLE_TIMEOUT, Done.WAIT, True),
+        (FindingKind.VIRUS_OUTVOTED, Done.DELIVER, True),
     ],
 )
 def test_the_defaults_are_those_of_the_policy_keys(
@@ -111,6 +116,25 @@ def test_each_finding_is_weighed_by_the_policy_key_of_its_name(kind: FindingKind
 
     assert disposed.disposition is Done.QUARANTINE
     assert f"policy {kind.value}=quarantine (domain/acme.example)" in disposed.reason
+
+
+@pytest.mark.parametrize("kind", [FindingKind.UNAVAILABLE_ERROR, FindingKind.UNAVAILABLE_TIMEOUT])
+def test_a_failed_engine_is_weighed_as_one_that_is_away_where_the_policy_says_no_more(
+    kind: FindingKind,
+) -> None:
+    disposed = judge(Finding(kind, "clamav", ""), by=policy(unavailable="quarantine"))
+
+    assert disposed.disposition is Done.QUARANTINE
+    assert "policy unavailable=quarantine (domain/acme.example)" in disposed.reason
+
+
+@pytest.mark.parametrize("word", ["wait", "quarantine", "mark"])
+def test_nothing_is_delivered_that_no_engine_has_seen(word: str) -> None:
+    silence = Finding(FindingKind.UNAVAILABLE, "clamav", "no connection", is_of_all=True)
+
+    assert judge(silence, by=policy(unavailable=word)).disposition is not Done.DELIVER
+    waited = judge(silence, by=policy(unavailable=word), waited_out=True)
+    assert waited.disposition is Done.QUARANTINE
 
 
 def test_a_white_list_never_delivers_a_virus() -> None:
@@ -154,6 +178,15 @@ def test_spam_waits_for_the_engine_that_may_still_name_a_virus() -> None:
     assert disposed.disposition is Done.WAIT
     assert disposed.settled is None
     assert disposed.reason == "unavailable: nod32 no connection; policy unavailable=wait (default)"
+
+
+def test_an_archive_that_nobody_opened_waits_for_the_engine_that_may_open_it() -> None:
+    archive = Finding(FindingKind.ARCHIVE_UNREADABLE, "yara", "cannot open: rar")
+    silent = Finding(FindingKind.UNAVAILABLE, "clamav", "no answer")
+
+    assert judge(archive, silent).disposition is Done.WAIT
+    assert judge(archive).quarantine_reason == "unscannable"
+    assert judge(archive, by=policy(archive__unreadable="mark")).disposition is Done.DELIVER
 
 
 def test_what_is_dropped_anyway_waits_for_nobody() -> None:

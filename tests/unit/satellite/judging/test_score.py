@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from common.verdict import Effect, Outcome, Test, Verdict
-from satellite.judging.score import score
+from satellite.judging.disposition import Scoring
+from satellite.judging.score import Scores
+
+
+def score(verdicts: list[Verdict], recipient: str) -> Scoring:
+    return Scores(verdicts).of(recipient)
 
 
 def said(*tests: Test, outcome: Outcome = Outcome.SCORED) -> Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from functools import partial
 from pathlib import Path
@@ -15,12 +16,22 @@ from common.preferences import Document, Kind
 from common.records import Event
 from common.states import State
 from common.verdict import Effect, Outcome, Test, Verdict
+from satellite.filtering.filter import Mail
 from satellite.headers import HEADER_BYTES_MAX
+from satellite.judging.own_faults import FAULTS_MAX
 from satellite.judging.stage import WAIT_GROWTH_MAX
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.core.preferences import document, route
-from tests.support.judging.judging_room import CLEAN, INFECTED, LARGE, RETRY_S, SILENT, JudgingRoom
+from tests.support.judging.judging_room import (
+    CLEAN,
+    INFECTED,
+    LARGE,
+    OTHER,
+    RETRY_S,
+    SILENT,
+    JudgingRoom,
+)
 from tests.support.node.shard import until
 from tests.support.spool.open_spool import SMALL, TRACE, OpenSpool, accept
 
@@ -223,11 +234,16 @@ async def test_every_verdict_stands_in_the_record_with_its_evidence(room: Judgin
         "by": "yara",
         "outcome": "clean",
         "version": "1.0",
+        "definitions": "",
+        "definitions_us": 0,
+        "is_stale": False,
         "ms": 3,
         "detail": "all read",
         "threats": [],
         "attempt": 2,
         "tests": [],
+        "died": False,
+        "unreadable": [],
     }
     assert filters["tests"] == [
         {
@@ -273,13 +289,13 @@ async def test_what_no_engine_has_seen_is_not_delivered(
 async def test_marked_for_silence_it_is_delivered_and_says_unavailable(room: JudgingRoom) -> None:
     await room.prefer(route("acme.example"), policy(unavailable="mark", subject_tag="[?]"))
     message = await accept(room.spool)
-    room.engines.verdicts = (SILENT,)
+    room.engines.verdicts = (SILENT, OTHER)
 
     await room.judging.judge(message)
 
     assert room.states(message) == {State.QUEUED}
     head = room.head(message, "x@acme.example")
-    assert "X-BorderScout-Virus: unavailable; yara=unavailable\r\n" in head
+    assert "yara=unavailable; clamav=clean" in head
     assert "Subject: [?] hi" in head
     reason = room.recipients(message)["x@acme.example"].decided
     assert reason == "unavailable: yara no connection; policy unavailable=mark (cluster)"
@@ -302,13 +318,104 @@ async def test_an_engine_that_need_not_answer_holds_nothing_up_and_is_seen(
 ) -> None:
     await room.prefer(route("acme.example"), document(Kind.ENGINE, "yara", required=False))
     message = await accept(room.spool)
-    room.engines.verdicts = (SILENT,)
+    room.engines.verdicts = (SILENT, OTHER)
 
     await room.judging.judge(message)
 
     assert room.states(message) == {State.QUEUED}
     head = room.head(message, "x@acme.example")
-    assert "X-BorderScout-Virus: unavailable; yara=unavailable\r\n" in head
+    assert "yara=unavailable; clamav=clean" in head
+
+
+@pytest.mark.parametrize("required", [True, False])
+@pytest.mark.parametrize("outcome", [Outcome.UNAVAILABLE, Outcome.TIMEOUT, Outcome.ERROR])
+async def test_what_no_engine_has_seen_waits_whatever_the_policy_lets_pass(
+    room: JudgingRoom, outcome: Outcome, required: bool
+) -> None:
+    passing = {"unavailable": "mark", "unavailable.error": "mark", "unavailable.timeout": "mark"}
+    await room.prefer(
+        route("acme.example"),
+        document(Kind.ENGINE, "yara", required=required),
+        policy(**passing),
+    )
+    message = await accept(room.spool)
+    room.engines.verdicts = (dataclasses.replace(SILENT, outcome=outcome),)
+
+    async with room.at_work():
+        await room.judging.judge(message)
+
+        assert room.states(message) == {State.WAITING}
+        reason = room.recipients(message)["x@acme.example"].reason
+        assert reason.endswith("=mark (cluster), which waits while no engine answers")
+
+
+async def test_each_customer_has_a_rule_of_its_own_for_a_threat_that_one_engine_names(
+    room: JudgingRoom,
+) -> None:
+    lenient = policy("domain/acme.example", **{"virus.rule": "engines:clamav"})
+    await room.prefer(route("acme.example"), route("globex.example"), lenient)
+    message = await accept(room.spool, "x@acme.example", "y@globex.example")
+    room.engines.verdicts = (INFECTED, OTHER)
+
+    await room.judging.judge(message)
+
+    found = room.recipients(message)
+    assert {address: one.state for address, one in found.items()} == {
+        "x@acme.example": State.QUEUED,
+        "y@globex.example": State.QUARANTINED,
+    }
+    decided = found["x@acme.example"].decided
+    assert decided == "virus.outvoted: yara Eicar-Test; policy virus.outvoted=mark (default)"
+    assert "infected; yara=infected" in room.head(message, "x@acme.example")
+
+
+ALLOWED = policy("domain/acme.example", **{"engine.cloud": "allow"})
+DENIED = policy("recipient/z@acme.example", **{"engine.cloud": "deny"})
+
+
+@pytest.mark.parametrize(
+    ("recipients", "may_leave"),
+    [
+        (["x@acme.example"], True),
+        (["x@acme.example", "w@acme.example"], True),
+        (["x@acme.example", "z@acme.example"], False),
+        (["x@acme.example", "y@globex.example"], False),
+        (["y@globex.example"], False),
+    ],
+)
+async def test_mail_may_leave_the_house_only_if_the_policy_of_each_recipient_allows_it(
+    room: JudgingRoom, recipients: list[str], may_leave: bool
+) -> None:
+    await room.prefer(route("acme.example"), route("globex.example"), ALLOWED, DENIED)
+    message = await accept(room.spool, *recipients)
+
+    await room.judging.judge(message)
+
+    assert room.engines.may_leave == [may_leave]
+
+
+@pytest.mark.parametrize(
+    ("says", "state"),
+    [
+        ({"action": "ignore"}, State.QUEUED),
+        ({"action": "spam", "score": 4.0}, State.QUEUED),
+        ({"action": "spam"}, State.QUARANTINED),
+        ({"action": "ignore", "until_us": 1}, State.QUARANTINED),  # it has ended
+    ],
+)
+async def test_what_the_operators_say_of_a_threat_decides(
+    room: JudgingRoom, says: dict[str, Any], state: State
+) -> None:
+    await room.prefer(route("acme.example"), document(Kind.THREAT, "yara/Eicar*", **says))
+    message = await accept(room.spool)
+    room.engines.verdicts = (INFECTED,)
+
+    await room.judging.judge(message)
+
+    assert room.states(message) == {state}
+    (scanned,) = room.records(Event.SCANNED, message)
+    (yara, *_) = scanned["verdicts"]
+    assert yara["threats"] == ["Eicar-Test"]  # the engine's word stays
 
 
 async def test_a_threat_decides_whatever_another_engine_may_still_say(
@@ -412,6 +519,105 @@ async def test_a_restart_under_a_clock_that_was_set_back_does_not_wait_for_years
         await clock.settle()
         await clock.advance(RETRY_S * WAIT_GROWTH_MAX)
         await until(lambda: again.states(message) == {State.QUEUED}, "it is judged")
+
+
+async def test_a_message_that_an_engine_cannot_finish_is_limits_also_after_restarts(
+    open_spool: OpenSpool, clock: FakeClock
+) -> None:
+    """Its tries are counted in the spool: a worker that dies of it begins no new count."""
+    message = None
+    for _ in range(FAULTS_MAX):
+        room = JudgingRoom(await open_spool(), clock)
+        room.engines.verdicts = (Verdict(by="yara", outcome=Outcome.TIMEOUT, detail="60 s"),)
+        room.engines.answers_others = True
+        if message is None:
+            message = await accept(room.spool)
+            await room.prefer()
+        async with room.at_work():
+            assert not room.records(Event.JUDGED, message)
+            await room.judging.judge(message)
+
+    assert room.engines.known == [frozenset({"yara"})]
+    assert message is not None
+    assert room.states(message) == {State.QUARANTINED}
+    (judged,) = room.records(Event.JUDGED, message)
+    assert judged["quarantine_reason"] == "unscannable"
+    assert "could not finish this message in 3 tries" in judged["quarantine_detail"]
+
+
+async def test_a_message_of_which_an_engine_died_twice_is_set_aside_also_after_a_restart(
+    open_spool: OpenSpool, clock: FakeClock
+) -> None:
+    message = None
+    for _ in range(2):
+        room = JudgingRoom(await open_spool(), clock)
+        room.engines.verdicts = (
+            Verdict(by="yara", outcome=Outcome.UNAVAILABLE, detail="no connection", died=True),
+        )
+        room.engines.answers_others = True
+        if message is None:
+            message = await accept(room.spool)
+            await room.prefer()
+        async with room.at_work():
+            await room.judging.judge(message)
+
+    assert message is not None
+    assert room.engines.known == [frozenset({"yara", "yara/died"})]
+    assert room.engines.set_aside_of == [("yara", message)]
+    assert room.states(message) == {State.QUARANTINED}
+    (judged,) = room.records(Event.JUDGED, message)
+    assert judged["quarantine_reason"] == "unscannable"
+    assert "it died of this message 2 times, but read others" in judged["quarantine_detail"]
+
+
+async def test_mail_that_is_tried_again_delays_no_fresh_mail(room: JudgingRoom) -> None:
+    """Twenty messages that nobody can finish, and a scan of each that takes until we let it."""
+    room.engines.verdicts = (SILENT,)
+    bad = [await accept(room.spool) for _ in range(20)]
+    for message in bad:
+        await room.judging.judge(message)
+    finished, begun = asyncio.Event(), 0
+
+    async def take_long() -> None:
+        nonlocal begun
+        begun += 1
+        if begun == 1:
+            await finished.wait()
+
+    room.engines.meanwhile = take_long
+    async with room.at_work():
+        for message in bad:
+            room.judging.add(message, 1)  # due long ago
+        await until(lambda: begun == 1, "one is tried again")
+        room.engines.verdicts = (CLEAN,)
+        fresh = [await accept(room.spool) for _ in range(5)]
+
+        await until(lambda: sorted(room.offered) == sorted(fresh), "fresh mail is judged")
+
+        assert all(room.states(message) == {State.WAITING} for message in bad)
+        finished.set()
+        await until(lambda: len(room.offered) == 25, "all are judged")
+
+
+async def test_filters_that_wait_do_not_hold_the_places_of_engines(room: JudgingRoom) -> None:
+    """Fifty messages wait for a DNS list at a time, where four may be scanned."""
+    answered, asked = asyncio.Event(), 0
+    examine = room.filters.examine
+
+    async def examine_late(mail: Mail) -> tuple[Verdict, ...]:
+        nonlocal asked
+        asked += 1
+        await answered.wait()
+        return await examine(mail)
+
+    room.filters.examine = examine_late  # type: ignore[method-assign]
+    async with room.at_work():
+        messages = [await accept(room.spool) for _ in range(50)]
+
+        await until(lambda: asked == 50, "all have asked")
+
+        answered.set()
+        await until(lambda: sorted(room.offered) == sorted(messages), "all are judged")
 
 
 # ---- trouble
@@ -594,6 +800,7 @@ async def test_what_waits_is_judged_by_the_revision_of_its_last_scan(room: Judgi
     message = await accept(room.spool)
     async with room.at_work():
         await room.judging.judge(message)
+        room.engines.verdicts = (SILENT, OTHER)
         await room.prefer(route("acme.example"), policy(unavailable="mark"), revision=9)
 
         await room.judging.judge(message)

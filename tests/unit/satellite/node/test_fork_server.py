@@ -29,6 +29,7 @@ def tell(arguments: list[str]) -> int:
             "pid": os.getpid(),
             "parent": os.getppid(),
             "descriptors": open_descriptors(),
+            "inheritable": os.get_inheritable(int(number)),
             "stdin": str(Path("/proc/self/fd/0").readlink()),
         }
         end.sendall(json.dumps(facts).encode())
@@ -84,6 +85,7 @@ async def test_a_process_has_its_words_its_descriptors_and_nothing_else() -> Non
             assert fact["words"] == [word, "x"]
             assert (fact["pid"], fact["parent"]) == (process.pid, server.pid)
             assert fact["stdin"] == os.devnull
+            assert fact["inheritable"] is False, "what it starts would have it too"
         # The second one has no more open than the first: nothing of its sibling was left to it.
         assert facts[0]["descriptors"] == facts[1]["descriptors"]
         assert fork_server(os.getpid()) == server.pid

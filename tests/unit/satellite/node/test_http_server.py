@@ -14,12 +14,26 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from common.errors import EnvironmentFailure
+from common.loop_lag import LoopLag
 from satellite.node.channel import JsonObject
 from satellite.node.http_server import HttpServer
+from satellite.node.service_unavailable import WITHOUT_WORKER_S_MAX, ServiceUnavailable
+from tests.support.clock import FakeClock
 from tests.support.network.ports import free_port
 from tests.support.node.shard import AnsweringWorker, status_json, workers_of
 
 LISTENING = status_json()
+
+
+def serve(endpoint: str, *workers: AnsweringWorker, clock: FakeClock | None = None) -> HttpServer:
+    asked, clock = workers_of(*workers), clock or FakeClock()
+    return HttpServer(
+        asked,
+        endpoint,
+        asyncio.get_running_loop(),
+        loop_lag=LoopLag(clock),
+        service_unavailable=ServiceUnavailable(asked, sockets=[], clock=clock),
+    )
 
 
 @asynccontextmanager
@@ -27,7 +41,7 @@ async def serving(
     *workers: AnsweringWorker, host: str = "127.0.0.1"
 ) -> AsyncIterator[httpx.AsyncClient]:
     endpoint = f"{host}:{free_port(host.strip('[]'))}"
-    served = HttpServer(workers_of(*workers), endpoint, asyncio.get_running_loop())
+    served = serve(endpoint, *workers)
     served.start()
     try:
         async with httpx.AsyncClient(base_url=f"http://{endpoint}", trust_env=False) as client:
@@ -52,6 +66,19 @@ def metrics_of(factor: float) -> JsonObject:
 def status(worker: AnsweringWorker, answer: JsonObject | None) -> AnsweringWorker:
     worker.answers["status"] = answer
     return worker
+
+
+async def test_the_parents_own_event_loop_stands_beside_those_of_its_workers() -> None:
+    registry = CollectorRegistry()
+    registry.register(LoopLag(FakeClock()))
+    worker = AnsweringWorker(0, {"metrics": {"text": generate_latest(registry).decode()}})
+
+    async with serving(worker) as client:
+        answer = await client.get("/metrics")
+
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    samples = families["borderscout_loop_lag_max_seconds"].samples
+    assert [sample.labels["shard"] for sample in samples] == ["0", "parent"]
 
 
 async def test_two_shards_metrics_become_one_text_with_the_shard_as_a_label() -> None:
@@ -91,7 +118,7 @@ async def test_two_shards_metrics_become_one_text_with_the_shard_as_a_label() ->
 
 async def test_a_shard_that_does_not_answer_is_left_out_and_its_starts_are_not() -> None:
     gone = AnsweringWorker(1, {})
-    gone.starts = 7
+    gone.starts, gone.failures = 7, 6
     ill = AnsweringWorker(2, {"metrics": {"error": "no descriptor"}})
 
     async with serving(AnsweringWorker(0, {"metrics": metrics_of(1)}), gone, ill) as client:
@@ -103,8 +130,9 @@ async def test_a_shard_that_does_not_answer_is_left_out_and_its_starts_are_not()
         for family in text_string_to_metric_families(answer.text)
         for sample in family.samples
     }
-    assert {shard for name, shard in found if name != "borderscout_worker_starts_total"} == {"0"}
+    assert {shard for name, shard in found if name == "borderscout_seen_total"} == {"0"}
     assert found["borderscout_worker_starts_total", "1"] == 7
+    assert found["borderscout_worker_failures_total", "1"] == 6
 
 
 async def test_a_node_is_ready_when_all_its_shards_listen() -> None:
@@ -141,6 +169,24 @@ async def test_a_node_that_refuses_mail_is_not_ready_though_it_listens() -> None
         answer = await client.get("/readyz")
 
     assert (answer.status_code, answer.text) == (503, "shard 0: draining\n")
+
+
+async def test_a_node_is_not_ready_while_its_parent_turns_senders_away() -> None:
+    clock = FakeClock()
+    worker = status(AnsweringWorker(0, {}), LISTENING)
+    endpoint = f"127.0.0.1:{free_port('127.0.0.1')}"
+    served = serve(endpoint, worker, clock=clock)
+    await clock.advance(WITHOUT_WORKER_S_MAX)
+    served.start()
+    try:
+        async with httpx.AsyncClient(base_url=f"http://{endpoint}", trust_env=False) as client:
+            answer = await client.get("/readyz")
+            assert (answer.status_code, answer.text) == (503, "the parent answers 421\n")
+
+            worker.answers["listening"] = {"listening": True}
+            assert (await client.get("/readyz")).status_code == 200
+    finally:
+        await asyncio.to_thread(served.stop)
 
 
 @pytest.mark.parametrize("answer", [None, status_json(listening=False, not_accepting_reason="x")])
@@ -188,4 +234,4 @@ async def test_a_port_in_use_is_named() -> None:
         endpoint = f"127.0.0.1:{other.getsockname()[1]}"
 
         with pytest.raises(EnvironmentFailure, match=f"cannot serve metrics on {endpoint}"):
-            HttpServer(workers_of(), endpoint, asyncio.get_running_loop())
+            serve(endpoint)

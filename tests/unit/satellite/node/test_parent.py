@@ -124,7 +124,7 @@ async def test_a_worker_that_dies_is_started_again_after_a_growing_pause(tmp_pat
     assert clock.pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
     assert clock.pauses[0] == FIRST_PAUSE_S
     assert clock.pauses[-1] == LONGEST_PAUSE_S
-    assert made.starts == 8
+    assert (made.starts, made.failures) == (8, 8)
 
 
 async def test_a_worker_that_ran_for_long_has_the_first_pause_again(tmp_path: Path) -> None:
@@ -344,7 +344,7 @@ async def test_sighup_replaces_the_workers_and_the_fresh_settings_are_in_force(
 
         assert await answers_of(node, "hostname") == ["fresh.mx.example"] * 2
         assert not any(is_alive(pid) for pid in before)
-        assert [one.starts for one in node.all] == [2, 2]
+        assert [(one.starts, one.failures) for one in node.all] == [(2, 0), (2, 0)]
         assert _facts(said, "node.reloaded")["restart_needed"] == ()
 
 

@@ -75,6 +75,20 @@ def is_waiting(client: socket.socket) -> bool:
     return False
 
 
+async def test_who_asks_whether_senders_are_turned_away_ends_it_when_somebody_listens() -> None:
+    worker = AnsweringWorker(0, NOT_LISTENING)
+    async with place(worker) as here:
+        await here.looks(TIMEOUT_LOOKS)
+        assert await here.service_unavailable.look()
+
+        worker.answers.update(LISTENING)
+
+        assert not await here.service_unavailable.look()
+        with here.connect() as client:
+            await here.clock.settle()
+            assert is_waiting(client)
+
+
 @pytest.mark.parametrize("answers", [NOT_LISTENING, {}], ids=["not listening", "not running"])
 async def test_senders_are_turned_away_when_nobody_listens_for_long(
     answers: dict[str, JsonObject | None],

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from satellite.judging.zero_hour_mail import ZeroHourMail
 from satellite.overload import draining
 from satellite.overload.acceptance import Acceptance
 from satellite.overload.pressure import BUSY_MESSAGES_MIN, Refusal, RefusalCause
@@ -23,6 +24,11 @@ class Judging:
     def __init__(self) -> None:
         self.done = 0
         self.backlog = 0
+        self.kept = ZeroHourMail()
+        self.keeping: set[str] = set()
+
+    def keeps_mail_for(self, address: str) -> bool:
+        return address in self.keeping
 
     def unjudged(self) -> int:
         return self.backlog
@@ -82,6 +88,28 @@ async def test_messages_and_octets_are_those_of_the_spool(
         RefusalCause.MESSAGES, "3 recipients on their way, 3 at most"
     )
     assert by_bytes.cause() is RefusalCause.BYTES
+
+
+async def test_kept_mail_is_no_work_and_beyond_its_share_stops_its_own_recipients_alone(
+    spool: Spool, clock: FakeClock, tmp_path: Path
+) -> None:
+    shard = MeasuredShard(spool, clock, tmp_path, messages_max=2, held_share_max=0.5)
+    shard.delivery.away = set()
+    shard.judging.keeping = {"x@acme.example"}
+    message = await accept(spool, "x@acme.example", "y@acme.example")
+    assert shard.cause() is RefusalCause.MESSAGES
+
+    shard.judging.kept.add(message, octets=10, recipients=2)
+    assert shard.acceptance.look() is None
+    assert not shard.acceptance.refuses_mail_for("x@acme.example")
+    shard.judging.kept.add(message, octets=1 << 60, recipients=2)
+
+    assert shard.acceptance.look() is None
+    assert shard.acceptance.refuses_mail_for("x@acme.example")
+    assert not shard.acceptance.refuses_mail_for("z@other.example")
+    shard.judging.kept.remove(message)
+    shard.acceptance.look()
+    assert not shard.acceptance.refuses_mail_for("x@acme.example")
 
 
 async def test_frozen_mail_is_no_work_and_stops_nobody(

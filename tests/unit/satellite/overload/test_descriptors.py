@@ -12,7 +12,7 @@ from tests.support.node.shard import settings
 
 @pytest.mark.parametrize(
     ("descriptors", "connections"),
-    [(1 << 20, 1000), (1000 + RESERVED, 1000), (96, 96 - RESERVED), (RESERVED, 1), (3, 1)],
+    [(1 << 20, 1000), (1500 + RESERVED, 1000), (RESERVED + 30, 20), (RESERVED, 1), (3, 1)],
 )
 def test_connections_are_bounded_by_what_is_left_beside_the_rest(
     descriptors: int, connections: int

@@ -39,6 +39,7 @@ HOSTILE = {
     "two hundred thousand parts": MIXED + b"--x\r\n\r\nhi\r\n" * 200_000 + b"--x--\r\n",
     "five thousand messages in messages": b"Content-Type: message/rfc822\r\n\r\n" * 5000,
     "twenty million lines": plain(b"\r\n" * 20_000_000),
+    "a million empty lines in nineteen multiparts": nested(19) + b"\r\n" * 1_000_000,
     "a megabyte of header": b"X-A: b\r\n" * 300_000 + b"\r\nx",
     "thousands of parameters": b"Content-Type: text/plain"
     + b"".join(b"; a*%d=x" % n for n in range(2000))
@@ -58,7 +59,8 @@ HARMLESS = {
     "no header": b"\xff\xfe\0\r\n\r\n\0" * 100,
     "a line of a megabyte": plain(b"x" * 1_000_000),
     "boundaries that never come": MIXED + b"--y\r\n" * 1000,
-    "deep and long, within the limits": nested(19) + b"a\r\n" * 900_000,
+    "deep and long, within the limits": nested(19) + b"a\r\n\r\n" * 120_000,
+    "a number in each of many lines": nested(19) + b"4711\r\n" * 900_000,
     "many bad parts": MIXED
     + b"--x\r\nContent-Transfer-Encoding: base64\r\n\r\n!!A\r\n" * 900
     + b"--x--",
@@ -74,44 +76,42 @@ async def engine() -> AsyncIterator[Engine]:
     await helper.close()
 
 
-async def scanned(engine: Engine, message: bytes) -> tuple[Outcome, str, float, float]:
-    """Return outcome, detail, the seconds it took, and the longest that the loop was busy at once.
+async def scanned(engine: Engine, message: bytes) -> tuple[Outcome, str, float]:
+    """Return outcome, detail, and the longest that the loop was busy at once.
 
     The loop's own work is counted, not the time that passed: a busy machine is no fault of ours.
     """
     scan = asyncio.create_task(engine.scan(sample_of(message), deadline_s=3 * TRY_S))
-    began_s, last_s = time.monotonic(), time.thread_time()
+    last_s = time.thread_time()
     longest_s = 0.0
     while not scan.done():
         await asyncio.sleep(0.002)
         now_s = time.thread_time()
         longest_s, last_s = max(longest_s, now_s - last_s), now_s
     verdict = await scan
-    return verdict.outcome, verdict.detail, time.monotonic() - began_s, longest_s
+    return verdict.outcome, verdict.detail, longest_s
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_hostile_mail_exceeds_a_limit_and_says_which(engine: Engine, name: str) -> None:
-    outcome, detail, took_s, longest_s = await scanned(engine, HOSTILE[name])
+    outcome, detail, longest_s = await scanned(engine, HOSTILE[name])
 
     assert outcome is Outcome.LIMITS
     assert detail
     assert "unscannable" not in detail, "it was stopped by a limit, not by its helper's death"
-    assert took_s < TRY_S
     assert longest_s < 2.0
 
 
 @pytest.mark.parametrize("name", HARMLESS)
 async def test_odd_mail_within_the_limits_is_read_in_time(engine: Engine, name: str) -> None:
-    outcome, detail, took_s, longest_s = await scanned(engine, HARMLESS[name])
+    outcome, detail, longest_s = await scanned(engine, HARMLESS[name])
 
     assert (outcome, detail) == (Outcome.CLEAN, "")
-    assert took_s < TRY_S
     assert longest_s < 2.0
 
 
 async def test_a_threat_before_the_limit_is_named(engine: Engine) -> None:
-    message = with_attachment(zipped(("a", EICAR), ("z", bytes(20 << 20))))
+    message = with_attachment(zipped(("a", EICAR), ("z", bytes(70 << 20))))
 
     verdict = await engine.scan(sample_of(message), deadline_s=30)
 

@@ -9,13 +9,22 @@ import random
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from satellite.scanning import mime
+from satellite.scanning.cpu_budget import CpuBudget
 from satellite.scanning.limits import UnfoldingLimits
+from satellite.scanning.skeleton import Skeleton
 from tests.support.smtp.corpus import everyday_names, message
 
 RUN = base64.encodebytes(bytes(range(256)) * 8)
+TEXT = b"A line of text, = and more.\r\n\tA folded one: so to say\nA-Field: x\r\n>From <a@b>\r\n"
 PIECES = (
+    TEXT,
+    TEXT * 3,
+    TEXT.replace(b"text", b"t\xe4xt") * 2,
+    b"a b\r\nb c\r\nc d\r\nd=20e=\r\n--b\r\n",
     RUN,
     RUN.replace(b"\n", b"\r\n"),
     RUN.replace(b"\n", b"\r"),
@@ -50,7 +59,12 @@ def every_line_read(octets: bytes) -> list[bytes]:
 
 
 def read(octets: bytes) -> list[bytes]:
-    return list(mime.by_standard_library(octets, UnfoldingLimits()))
+    skeleton = Skeleton.of(octets)
+    budget = CpuBudget(60, cpu_s=lambda: 0.0)
+    found = mime.by_standard_library(
+        skeleton, skeleton.text, mime.Known(), UnfoldingLimits(), budget
+    )
+    return [content.octets for content in found]
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -67,19 +81,31 @@ def test_everyday_mail_is_read_the_same(name: str) -> None:
 
 
 def test_a_message_that_knows_the_mark_is_read_as_it_stands() -> None:
-    encoded = base64.encodebytes(b"PlaceOfARunOfLines0 and what follows " * 40)
+    encoded = base64.encodebytes(b"PlaceOfARunOfLinesE0 and what follows " * 40)
     for octets in (
-        b"\r\nPlaceOfARunOfLines0\r\n" + RUN,
-        b"\r\n" + RUN + b"PlaceOfARunOfLines0\r\nPlaceOfARunOfLines99999999\r\n",
+        b"\r\nPlaceOfARunOfLinesE0\r\n" + RUN,
+        b"\r\n" + RUN + b"PlaceOfARunOfLinesE0\r\nPlaceOfARunOfLines.99999999\r\n",
         b"Content-Transfer-Encoding: base64\r\n\r\n" + encoded,
     ):
         assert read(octets) == every_line_read(octets)
 
 
-def test_a_long_file_costs_the_parser_one_line() -> None:
-    runs: list[str] = []
+def test_a_long_file_and_a_long_text_cost_the_parser_a_line_each() -> None:
+    message = b"Subject: x\r\n\r\n" + TEXT * 100 + b"\r\n" + RUN * 1000 + b"and the end.\r\n"
 
-    shortened = mime._without_runs(b"Subject: x\r\n\r\n" + RUN * 1000 + b"end\r\n", runs)
+    skeleton = Skeleton.of(message)
 
-    assert re.fullmatch(rb"Subject: x\r\n\r\nPlaceOfARunOfLines0\nend\r\n", shortened)
-    assert "".join(runs) + "\n" == (RUN * 1000).decode()
+    assert re.fullmatch(
+        rb"Subject: x\r\n\r\nPlaceOfARunOfLines\.1\r\n\r\nPlaceOfARunOfLinesE0\nand the end\.\r\n",
+        skeleton.text,
+    )
+    assert skeleton.encoded == {0}
+    assert skeleton.filled(skeleton.text) == message
+    assert skeleton.readable == message.replace(RUN * 1000, b"\n")
+
+
+@given(st.lists(st.sampled_from(PIECES)).map(b"".join) | st.binary())
+def test_nothing_is_lost_of_any_message(octets: bytes) -> None:
+    skeleton = Skeleton.of(octets)
+
+    assert skeleton.filled(skeleton.text) == octets

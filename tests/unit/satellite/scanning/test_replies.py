@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from common.verdict import Outcome
 from satellite.scanning.clamd.replies import meaning, numbered, version
+
+MADE_US = round(datetime(2026, 11, 24, 8).timestamp()) * 1_000_000  # noqa: DTZ001  # as clamd has it
 
 ROWS = [
     (b"stream: OK", Outcome.CLEAN, ()),
@@ -37,7 +41,14 @@ ROWS = [
     (b"stream: OK ", Outcome.ERROR, ()),
     (b" stream: OK", Outcome.ERROR, ()),
     (b"stream: OK\n", Outcome.ERROR, ()),
-    (b"stream:  FOUND", Outcome.ERROR, ()),
+    (b"stream:  FOUND", Outcome.LIMITS, ()),
+    (b"stream: (null) FOUND", Outcome.LIMITS, ()),
+    (b"stream: (null)(d41d8cd98f00b204e9800998ecf8427e:0) FOUND", Outcome.LIMITS, ()),
+    (b"stream: (null)x FOUND", Outcome.INFECTED, ("(null)x",)),
+    (b"stream: Exceeded time limit ERROR", Outcome.LIMITS, ()),
+    (b"stream: Can't unpack some data ERROR", Outcome.LIMITS, ()),
+    (b"stream: Can't create temporary file ERROR", Outcome.ERROR, ()),
+    (b"stream: Unspecified error ERROR", Outcome.ERROR, ()),
     (b"fd[7]: OK", Outcome.ERROR, ()),
     (b"stream: OK\r\nstream: Evil FOUND", Outcome.INFECTED, ("OK??stream: Evil",)),
 ]
@@ -82,13 +93,17 @@ def test_an_answer_carries_the_number_of_its_question(
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        (b"ClamAV 1.4.3/27807/Tue Nov 24 08:00:00 2026", "1.4.3/27807"),
-        (b"ClamAV 1.4.6", "1.4.6"),
-        (b"ClamAV 1.4.6/27807", "1.4.6/27807"),
-        (b"ClamAV 1.4\x1b6/1/x", "1.4?6/1"),
-        (b"UNKNOWN COMMAND", ""),
-        (b"", ""),
+        (b"ClamAV 1.4.3/27807/Tue Nov 24 08:00:00 2026", ("1.4.3", "27807", MADE_US)),
+        (b"ClamAV 1.4.3/27807/Tue Nov  4 08:00:00 20260", ("1.4.3", "27807", 0)),
+        (b"ClamAV 1.4.3/27807/Tue Jan  1 00:00:00 0001", ("1.4.3", "27807", 0)),
+        (b"ClamAV 1.4.6", ("1.4.6", "", 0)),
+        (b"ClamAV 1.4.6/27807", ("1.4.6", "27807", 0)),
+        (b"ClamAV 1.4\x1b6/1/x", ("1.4?6", "1", 0)),
+        (b"UNKNOWN COMMAND", ("", "", 0)),
+        (b"", ("", "", 0)),
     ],
 )
-def test_the_version_is_engine_and_definitions(line: bytes, expected: str) -> None:
-    assert version(line) == expected
+def test_the_version_is_engine_and_definitions(line: bytes, expected: tuple[str, str, int]) -> None:
+    said = version(line)
+
+    assert (said.version, said.definitions, said.definitions_us) == expected

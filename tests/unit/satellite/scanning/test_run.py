@@ -26,6 +26,7 @@ class Puppet:
     def __init__(self, name: str, work: Work) -> None:
         self.name = name
         self.closed = False
+        self.definitions_us = 0
         self._work = work
 
     async def scan(self, sample: object, *, deadline_s: float) -> Verdict:
@@ -33,7 +34,12 @@ class Puppet:
 
     async def probe(self) -> EngineHealth:
         await self._work()
-        return EngineHealth(answering=True, version="1\x1b", detail="\r\n")
+        return EngineHealth(
+            answering=True,
+            version="1\x1b",
+            detail="\r\n",
+            definitions_us=self.definitions_us,
+        )
 
     async def close(self) -> None:
         self.closed = True
@@ -220,6 +226,30 @@ async def test_metrics_tell_results_and_life() -> None:
     assert value("borderscout_scan_duration_seconds_count", engine="a") == 1
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "alone"),
+    [
+        ((Outcome.INFECTED, Outcome.CLEAN), [1, 0]),
+        ((Outcome.LIMITS, Outcome.INFECTED), [0, 1]),
+        ((Outcome.UNAVAILABLE, Outcome.INFECTED), [0, 0]),  # the other one may know it, too
+        ((Outcome.INFECTED, Outcome.INFECTED), [0, 0]),
+        ((Outcome.CLEAN, Outcome.ENCRYPTED), [0, 0]),
+    ],
+)
+async def test_what_one_engine_alone_finds_is_counted(
+    outcomes: tuple[Outcome, Outcome], alone: list[int]
+) -> None:
+    registry = CollectorRegistry()
+    said = [Verdict(by=by, outcome=one) for by, one in zip("ab", outcomes, strict=True)]
+    engines = [Puppet(verdict.by, gives(verdict)) for verdict in said]
+    scanner = scanner_of(*engines, registry=registry)
+
+    await scanner.scan(SAMPLE)
+
+    name = "borderscout_scan_found_alone_total"
+    assert [registry.get_sample_value(name, {"engine": by}) for by in "ab"] == alone
+
+
 async def test_probing_tells_of_each_engine_and_survives_all() -> None:
     registry = CollectorRegistry()
     scanner = scanner_of(
@@ -233,6 +263,27 @@ async def test_probing_tells_of_each_engine_and_survives_all() -> None:
     assert "KeyError" in health["ill"].detail
     assert registry.get_sample_value("borderscout_engine_up", {"engine": "well"}) == 1
     assert registry.get_sample_value("borderscout_engine_up", {"engine": "ill"}) == 0
+
+
+async def test_the_age_of_definitions_is_seen_where_an_engine_says_it() -> None:
+    registry = CollectorRegistry()
+    engine = Puppet("well", gives(None))
+    scanner = scanner_of(engine, registry=registry)
+
+    def age_s() -> float | None:
+        name = "borderscout_engine_definitions_age_seconds"
+        return registry.get_sample_value(name, {"engine": "well"})
+
+    await scanner.probe_all()
+    assert age_s() is None
+    engine.definitions_us = SystemClock().now_us() - 90_000_000
+    await scanner.probe_all()
+    first_s = age_s()
+    assert first_s is not None
+    assert 90.0 <= first_s < 3600.0
+    engine.definitions_us = 0
+    await scanner.probe_all()
+    assert age_s() is None
 
 
 async def test_closing_closes_each_engine_though_one_fails() -> None:
@@ -309,21 +360,22 @@ class Punctual(Puppet):
         (gives(Verdict(by="e", outcome=Outcome.CLEAN, threats=cast(Any, None))), Outcome.ERROR),
         (raises(ValueError("x")), Outcome.ERROR),
         (raises(TimeoutError()), Outcome.TIMEOUT),
+        (raises(asyncio.CancelledError()), Outcome.ERROR),
     ],
 )
 async def test_an_engine_that_keeps_its_time_is_asked_without_a_task(
     work: Work, outcome: Outcome
 ) -> None:
-    tasks: set[asyncio.Task[Any] | None] = set()
+    tasks: list[asyncio.Task[Any] | None] = []
 
     async def looked() -> object:
-        tasks.add(asyncio.current_task())
+        tasks.append(asyncio.current_task())
         return await work()
 
     (verdict,) = await scanner_of(Punctual("bears", looked)).scan(SAMPLE)
 
     assert (verdict.by, verdict.outcome) == ("bears", outcome)
-    assert tasks == {asyncio.current_task()}
+    assert tasks[0] is asyncio.current_task()  # a silence is followed by a trial
 
 
 async def test_mail_beyond_the_smallest_bound_of_the_engines_has_a_plan_of_its_own() -> None:
@@ -344,3 +396,125 @@ async def test_mail_beyond_the_smallest_bound_of_the_engines_has_a_plan_of_its_o
     ):
         verdicts = await scanner.scan(sample_of(b"x" * size))
         assert {v.by for v in verdicts if v.outcome is Outcome.SKIPPED} == skipped
+
+
+class Hanging(Puppet):
+    """An engine that answers nobody until it is told to."""
+
+    keeps_its_time = True
+
+    def __init__(self) -> None:
+        super().__init__("hung", hang)
+        self.is_well = False
+        self.asked = 0
+
+    async def scan(self, sample: object, *, deadline_s: float) -> Verdict:
+        self.asked += 1
+        if not self.is_well:
+            await asyncio.wait_for(hang(), deadline_s)
+        return CLEAN
+
+    async def probe(self) -> EngineHealth:
+        return EngineHealth(answering=self.is_well, detail="silent")
+
+
+class HangingHere(Hanging):
+    """One that is this node's own work."""
+
+    works_here = True
+
+
+async def outcomes(scanner: Scanner, count: int, **options: Any) -> list[Outcome]:
+    scans = [scanner.scan(SAMPLE, **options) for _ in range(count)]
+    return [verdicts[0].outcome for verdicts in await asyncio.gather(*scans)]
+
+
+async def test_an_engine_that_answered_nobody_is_not_waited_for() -> None:
+    registry = CollectorRegistry()
+    engine = Hanging()
+    scanner = scanner_of(engine, registry=registry, timeout_s=0.02)
+    await outcomes(scanner, 3)
+
+    assert await outcomes(scanner, 200) == [Outcome.UNAVAILABLE] * 200
+
+    assert engine.asked == 4  # by three messages and a trial
+    assert registry.get_sample_value("borderscout_engine_breaker_open", {"engine": "hung"}) == 1.0
+
+
+async def test_who_waits_for_an_engine_is_told_when_it_is_left_alone() -> None:
+    engine = Hanging()
+    scanner = scanner_of(engine, timeout_s=300.0)
+    waiting = asyncio.create_task(outcomes(scanner, 20))
+    async with asyncio.timeout(10):
+        while engine.asked < 20:
+            await asyncio.sleep(0)
+
+    await scanner.probe_all()
+
+    async with asyncio.timeout(10):
+        assert await waiting == [Outcome.TIMEOUT] * 20  # each may be the reason
+    assert await outcomes(scanner, 5) == [Outcome.UNAVAILABLE] * 5
+
+
+async def test_an_engine_of_the_node_itself_is_busy_and_never_left_alone() -> None:
+    engine = HangingHere()
+    scanner = scanner_of(engine, timeout_s=0.02)
+    await outcomes(scanner, 3)
+    waiting = asyncio.create_task(outcomes(scanner, 1))
+    await scanner.probe_all()
+    await waiting
+    engine.is_well = True
+
+    assert await outcomes(scanner, 200) == [Outcome.CLEAN] * 200
+
+
+async def test_an_engine_that_scans_a_trial_beside_its_probe_is_asked_again() -> None:
+    engine = Hanging()
+    scanner = scanner_of(engine, timeout_s=0.02)
+    await outcomes(scanner, 3)
+    engine.is_well = True
+
+    assert (await scanner.probe_all())["hung"].answering
+
+    assert await outcomes(scanner, 50) == [Outcome.CLEAN] * 50
+
+
+async def test_messages_that_no_engine_can_finish_do_not_make_it_silent() -> None:
+    engine = Hanging()
+    scanner = scanner_of(engine, timeout_s=0.01)
+
+    await outcomes(scanner, 10, known=("hung",))
+
+    engine.is_well = True
+    assert await outcomes(scanner, 1) == [Outcome.CLEAN]
+
+
+async def test_a_scan_that_is_cancelled_says_nothing_of_its_engine() -> None:
+    engine = Hanging()
+    scanner = scanner_of(engine, timeout_s=300.0)
+    for _ in range(5):
+        scan = asyncio.create_task(scanner.scan(SAMPLE))
+        await asyncio.sleep(0.01)
+        scan.cancel()
+        await asyncio.wait([scan])
+
+    await scanner.probe_all()  # nobody waits for it now
+
+    engine.is_well = True
+    assert await outcomes(scanner, 1) == [Outcome.CLEAN]
+
+
+async def test_silences_beside_answers_to_others_are_of_the_messages() -> None:
+    """Twenty crafted messages come at once, and time out at once."""
+    engine = Hanging()
+    scanner = scanner_of(engine, timeout_s=0.3)
+    crafted = asyncio.create_task(outcomes(scanner, 20))
+    async with asyncio.timeout(10):
+        while engine.asked < 20:
+            await asyncio.sleep(0)
+    engine.is_well = True  # to those that come now
+
+    assert await outcomes(scanner, 1) == [Outcome.CLEAN]
+
+    assert await crafted == [Outcome.TIMEOUT] * 20
+    assert await outcomes(scanner, 50) == [Outcome.CLEAN] * 50

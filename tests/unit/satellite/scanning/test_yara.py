@@ -12,10 +12,10 @@ from common.clock import SystemClock
 from common.errors import LocalError
 from common.settings.satellite import EngineSettings
 from common.verdict import Outcome
+from common.yara_compiling import compiled
 from satellite.scanning.engine import Engine, EngineAnswersAtOnce, EngineContext
 from satellite.scanning.engines import yara
 from satellite.scanning.helper import Helper
-from satellite.scanning.matching import compiled
 from tests.support.scanning.clamd import EICAR
 from tests.support.scanning.messages import (
     MACRO_DOCUMENT,
@@ -175,14 +175,14 @@ async def test_rules_that_do_not_compile_make_the_engine_unavailable(
     assert not health.answering
 
 
-def test_other_rules_are_another_version(tmp_path: Path) -> None:
+def test_other_rules_are_other_definitions(tmp_path: Path) -> None:
     rules = tmp_path / "own.yar"
     versions = []
     for needle in ("one", "two"):
         rules.write_text(f'rule own {{ strings: $a = "{needle}" condition: $a }}')
         engine = build(Helper(clock=SystemClock()), rules=[str(rules)])
         assert isinstance(engine, yara.Yara)
-        versions.append(engine._version)
+        versions.append(engine._definitions)
 
     assert versions[0] != versions[1]
 

@@ -53,7 +53,7 @@ SAMPLES: dict[Condition, bytes] = {
     Condition.INFECTED: plain(EICAR),
     Condition.ENCRYPTED: with_attachment(locked(zipped(("a.txt", b"secret")))),
     Condition.MACRO: with_attachment(MACRO_DOCUMENT),
-    Condition.LIMITS: with_attachment(zipped(("zeros", bytes(20 * 1024 * 1024)))),
+    Condition.LIMITS: with_attachment(zipped(("zeros", bytes(70 * 1024 * 1024)))),
 }
 
 

@@ -80,7 +80,7 @@ async def test_a_half_renewed_pair_leaves_the_old_one_in_use_until_it_is_whole(
 
     assert (half, whole) == (old, new)
     assert status is not None
-    assert "key values mismatch" in status.problem
+    assert status.problem == f"{in_use['certificate']}: the key belongs to another certificate"
 
 
 async def test_a_session_that_is_open_goes_on_with_the_certificate_that_it_began_with(
@@ -146,6 +146,19 @@ def test_the_status_tells_when_the_certificate_in_use_ends(tmp_path: Path) -> No
     assert first is not None
     assert certificate.status is not None
     assert certificate.status.not_after_s - first.not_after_s == pytest.approx(89 * 86_400, abs=60)
+
+
+def test_it_is_said_which_of_two_certificates_is_half_renewed(tmp_path: Path) -> None:
+    first, second = made(tmp_path / "ecdsa"), self_signed(tmp_path / "rsa", HOSTNAME, is_rsa=True)
+    both = {"rsa_certificate": second["certificate"], "rsa_key": second["key"]}
+    certificate = loaded({**first, **both})
+    Path(second["key"]).write_text("half")
+
+    certificate.look()
+
+    assert certificate.status is not None
+    reason = "the key is no PEM key without a password"
+    assert certificate.status.problem == f"{second['certificate']}: {reason}"
 
 
 def test_without_a_certificate_there_is_none_to_tell_of() -> None:

@@ -105,8 +105,9 @@ def test_a_line_is_a_verb_and_an_argument(line: bytes, command: SmtpCommand | Re
         ("TO <a@b>", None),
         ("FROM:<a@b>", None),
         ('TO:<"a@b>', None),
-        ("TO:<a@b> X=1 x=2", None),
-        ("TO:<a@b> X==1", None),
+        ("TO:<a@b> X=1 x=2", PathArgument("a@b", {"X": "1"}, frozenset({"X"}))),
+        ("TO:<a@b> X==1 Y=", PathArgument("a@b", {"X": "=1", "Y": ""})),
+        ("TO:<a@b> =1", None),
         ("TO:<" + "a" * 2000 + "@b>", None),
     ],
 )

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from satellite.delivery.hop.stuffing import Stuffing
 from satellite.smtp.data import DataLimits, DataScanner, Fault
+from satellite.smtp.trace import own_hop
 
 LIMITS = DataLimits(message_bytes_max=10_000_000, line_bytes_max=1_048_576)
 
@@ -184,6 +186,21 @@ def test_hops_are_counted_in_the_header_section_only(block: int) -> None:
     assert scanned(101).fault is Fault.LOOP
 
 
+@pytest.mark.parametrize("block", [1, 3, 11, 64, 100_000])
+def test_our_own_hops_are_few_before_it_is_a_loop(block: int) -> None:
+    ours = own_hop("lon1.mx.scout.example", "MX.Scout.example")
+    limits = DataLimits(message_bytes_max=100_000, line_bytes_max=1000, own_hop=ours)
+
+    def scanned(hops: int) -> DataScanner:
+        field = b"Received: from a\r\n\tby Lon1.mx.scout.example with ESMTP id 1;\r\n\tnow\r\n"
+        quoted = b"\r\n" + field * 9
+        sent = b"Received: from b by c\r\n" + field * hops + b"Subject: hi\r\n" + quoted + b".\r\n"
+        return scan([sent[at : at + block] for at in range(0, len(sent), block)], limits)[1]
+
+    assert (scanned(5).own_hops, scanned(5).hops, scanned(5).fault) == (5, 6, None)
+    assert scanned(6).fault is Fault.LOOP
+
+
 def test_a_message_without_a_header_section_has_no_hops() -> None:
     assert scan([b"\r\nReceived: body\r\n.\r\n"])[1].hops == 0
 
@@ -196,3 +213,65 @@ def test_millions_of_empty_or_dotted_lines_cost_no_memory_for_each() -> None:
     assert scanner.fault is None
     assert taken.count(b"\n") == 2_000_000 - 1  # the last line's end may begin the final dot
     assert scanner.size == len(taken)
+
+
+# ---- mended
+
+MENDED = DataLimits(message_bytes_max=10_000_000, line_bytes_max=1_048_576, mends_newlines=True)
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        (b"a\r\nb\r\n.\r\n", b"a\r\nb\r\n"),
+        (b"a\nb\n\r\n.\r\n", b"a\r\nb\r\n\r\n"),
+        (b"a\rb\r\n.\r\n", b"a b\r\n"),
+        (b"a\0b\r\n.\r\n", b"ab\r\n"),
+        (b"a\r\r\nb\n\rc\r\n.\r\n", b"a \r\nb\r\n c\r\n"),
+        (b"a\n..b\n.c\n...\r\n.\r\n", b"a\r\n.b\r\n.c\r\n..\r\n"),
+        (b"\n.\r\n.\r\n", b"\r\n.\r\n"),
+        (b"\n\r\n.\r\n", b"\r\n\r\n"),
+    ],
+)
+def test_bare_newlines_are_mended_however_the_octets_are_cut(sent: bytes, message: bytes) -> None:
+    cuts = [*halves(sent), [bytes([octet]) for octet in sent]]
+    for parts in cuts:
+        taken, scanner = scan(parts, MENDED)
+        assert (taken, scanner.fault, scanner.ended) == (message, None, True), parts
+        assert scanner.has_mended is (message != b"a\r\nb\r\n")
+        assert scanner.size == len(message)
+
+
+@pytest.mark.parametrize("sequence", SEQUENCES, ids=repr)
+def test_b1_what_is_mended_has_one_end_and_it_is_the_real_one(sequence: bytes) -> None:
+    sent = b"Subject: 1\r\n\r\nbody" + sequence + SMUGGLED + b".\r\n"
+    for parts in halves(sent):
+        taken, scanner = scan(parts, MENDED)
+        assert scanner.ended
+        assert scanner.rest == b""
+        assert b"evil\r\n" in taken
+        assert taken.count(b"\n") == taken.count(b"\r") == taken.count(b"\r\n")
+        assert b"\0" not in taken
+        # Sent on, each line that begins with a dot gets another one: nothing in it ends the data.
+        assert b"\r\n.\r\n" not in Stuffing().feed(taken)
+
+
+@given(st.lists(st.sampled_from([b"\r", b"\n", b".", b"\0", b"a", b"\r\n"]), max_size=30))
+def test_what_is_mended_has_no_bare_newline_and_does_not_depend_on_cuts(
+    pieces: list[bytes],
+) -> None:
+    sent = b"".join(pieces) + b"\r\n.\r\n"
+    whole, _ = scan([sent], MENDED)
+    apart, scanner = scan([bytes([octet]) for octet in sent], MENDED)
+
+    assert whole == apart
+    assert scanner.fault is None
+    assert whole.count(b"\n") == whole.count(b"\r") == whole.count(b"\r\n")
+    assert b"\0" not in whole
+
+
+def test_what_grows_by_mending_is_held_against_the_limit() -> None:
+    limits = DataLimits(message_bytes_max=15, line_bytes_max=100, mends_newlines=True)
+    _, scanner = scan([b"\n" * 8 + b"\r\n.\r\n"], limits)
+
+    assert scanner.fault is Fault.SIZE

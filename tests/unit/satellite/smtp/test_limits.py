@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from aiosmtpd.smtp import SMTP
 
-from satellite.smtp.connection import BLOCK_BYTES, Connection
+from satellite.smtp.connection import BLOCK_BYTES, KEPT_BYTES_MAX, Connection
 from satellite.smtp.timeouts import FAREWELL_S, WINDOW_S
 from tests.support.smtp.front_end import Talk, front_end, until
 
@@ -20,7 +20,7 @@ async def test_b3_row_2_the_recipient_after_the_last_is_put_off_and_the_others_p
         answers = [await talk.reply() for _ in range(1100)]
         assert all(answer.startswith("250 2.1.5 ") for answer in answers[:1000])
         assert all(answer.startswith("452 4.5.3 ") for answer in answers[1000:])
-        assert (await talk.ask("RCPT TO:<X0@acme.example>")).startswith("250 ")
+        assert (await talk.ask("RCPT TO:<x0@ACME.example>")).startswith("250 ")
 
         assert (await talk.ask("DATA")).startswith("354 ")
         await talk.send(b"a\r\n.\r\n")
@@ -67,6 +67,32 @@ async def test_b3_row_3_too_many_commands_end_the_session() -> None:
             assert (await talk.ask("NOOP")).startswith("250 ")
         assert (await talk.ask("NOOP")).startswith("421 4.7.0 ")
         assert await talk.is_closed()
+
+
+async def test_too_many_commands_cut_no_transaction_in_the_middle() -> None:
+    async with front_end(commands_max=10) as front, front.client() as talk:
+        await talk.greet()
+        for _ in range(7):
+            await talk.ask("NOOP")
+        await talk.ask("MAIL FROM:<a@b.example>")
+        for number in range(5):
+            assert (await talk.ask(f"RCPT TO:<x{number}@acme.example>")).startswith("250 ")
+        assert (await talk.ask("DATA")).startswith("354 ")
+        await talk.send(b"a\r\n.\r\n")
+
+        assert (await talk.reply()).startswith("250 2.0.0 ")
+        assert (await talk.ask("MAIL FROM:<a@b.example>")).startswith("421 4.7.0 ")
+        assert len(front.intake.taken[0].envelope.recipients) == 5
+
+
+async def test_too_many_commands_that_carry_nothing_end_a_transaction_too() -> None:
+    async with front_end(commands_max=10) as front, front.client() as talk:
+        await talk.greet()
+        await talk.ask("MAIL FROM:<a@b.example>")
+        for _ in range(8):
+            assert (await talk.ask("NOOP")).startswith("250 ")
+
+        assert (await talk.ask("NOOP")).startswith("421 4.7.0 ")
 
 
 async def test_b3_row_3_command_lines_that_are_too_long_end_the_session_at_the_error_limit() -> (
@@ -169,17 +195,17 @@ async def test_b3_row_3_a_client_that_sends_on_during_a_commit_is_held_back() ->
         await front.intake.committing.wait()
         noops = 2_000_000  # far more than the kernel holds for us
         flood = asyncio.ensure_future(talk.send(b"NOOP\r\n" * noops))
-        await until(lambda: front.command_octets > 2 * BLOCK_BYTES)
+        await until(lambda: front.command_octets > KEPT_BYTES_MAX)
         for _ in range(100):
             await asyncio.sleep(0)
-        assert front.command_octets <= 3 * BLOCK_BYTES
+        assert front.command_octets <= KEPT_BYTES_MAX + BLOCK_BYTES
         assert not flood.done()
         front.intake.may_commit.set()
 
         assert (await talk.reply()).startswith("250 2.0.0 Ok: queued")
         for _ in range(1000):
             assert await talk.reply() == "250 2.0.0 OK"
-        await until(lambda: front.command_octets < 2 * BLOCK_BYTES)
+        await until(lambda: front.command_octets < KEPT_BYTES_MAX)
         flood.cancel()
         talk.reset()
 

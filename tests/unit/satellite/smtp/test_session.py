@@ -7,6 +7,8 @@ import re
 import pytest
 
 from common.envelope import NO_DSN_PARAMETERS, DsnParameters, Notify, Return
+from common.preferences import Document, Kind
+from common.preferences.documents import NOTHING, canonical_json
 from satellite.smtp import replies
 from satellite.smtp.backpressure import OPEN_BELOW
 from tests.support.smtp.front_end import HOSTNAME, MAIL_DOMAIN, front_end, until
@@ -62,11 +64,9 @@ async def test_what_the_sender_wants_to_hear_comes_into_the_envelope() -> None:
     async with front_end() as front, front.client() as talk:
         await talk.greet()
         await talk.ask("MAIL FROM:<a@b.example> RET=HDRS ENVID=a+2Bb")
-        await talk.ask("RCPT TO:<x@acme.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;z@old.example")
+        await talk.ask("RCPT TO:<x@acme.example> NOTIFY=FAILURE,DELAY ORCPT=rfc822;z@old.example")
         await talk.ask("RCPT TO:<y@acme.example>")
-        await talk.ask(
-            "RCPT TO:<X@acme.example> NOTIFY=NEVER"
-        )  # the same mailbox: the first counts
+        await talk.ask("RCPT TO:<x@ACME.example> NOTIFY=NEVER")  # the same: the first counts
         assert (await talk.ask("DATA")).startswith("354")
         await talk.send(MESSAGE + b".\r\n")
         await talk.reply()
@@ -77,10 +77,77 @@ async def test_what_the_sender_wants_to_hear_comes_into_the_envelope() -> None:
     assert envelope.recipients == ("x@acme.example", "y@acme.example")
     assert envelope.dsn_parameters == (
         DsnParameters(
-            notify=frozenset({Notify.SUCCESS, Notify.DELAY}), original="rfc822;z@old.example"
+            notify=frozenset({Notify.FAILURE, Notify.DELAY}), original="rfc822;z@old.example"
         ),
         NO_DSN_PARAMETERS,
     )
+
+
+@pytest.mark.parametrize("policy", ["offer", "failure-only"])
+async def test_strangers_are_told_of_success_where_the_policy_offers_it(policy: str) -> None:
+    said = Document(Kind.POLICY, "domain/acme.example", 1, canonical_json({"dsn": policy}))
+    async with front_end() as front, front.client() as talk:
+        front.intake.preferences = front.intake.preferences.applied([said], position=NOTHING)
+        await talk.greet()
+        await talk.ask("MAIL FROM:<a@b.example> RET=FULL")
+        for local, notify in (("x", "SUCCESS"), ("y", "SUCCESS,FAILURE"), ("z", "FAILURE,DELAY")):
+            line = f"RCPT TO:<{local}@acme.example> NOTIFY={notify}"
+            assert (await talk.ask(line)).startswith("250 ")
+        await talk.ask("DATA")
+        await talk.send(MESSAGE + b".\r\n")
+        await talk.reply()
+        envelope = front.intake.taken[0].envelope
+
+    told = [sorted(dsn.notify) for dsn in envelope.dsn_parameters]
+    if policy == "offer":
+        assert told == [["SUCCESS"], ["FAILURE", "SUCCESS"], ["DELAY", "FAILURE"]]
+        assert envelope.returned is Return.FULL
+    else:
+        assert told == [["NEVER"], ["FAILURE"], ["DELAY", "FAILURE"]]
+        assert envelope.returned is Return.HEADERS
+
+
+async def test_a_wish_to_be_told_that_cannot_be_used_loses_no_mail() -> None:
+    async with front_end() as front, front.client() as talk:
+        await talk.greet()
+        for line in (
+            "MAIL FROM:<a@b.example> ENVID=a+ RET=HALF SMTPUTF8",
+            "RCPT TO:<m\u00fcller@acme.example> ORCPT=rfc822;m+C3+BCller@acme.example NOTIFY=NO",
+        ):
+            assert (await talk.ask(line)).startswith("250 ")
+        assert (await talk.ask("DATA")).startswith("354")
+        await talk.send(MESSAGE + b".\r\n")
+
+        assert (await talk.reply()).startswith("250 2.0.0 ")
+        (dsn,) = front.intake.taken[0].envelope.dsn_parameters
+        assert dsn == DsnParameters(original=r"utf-8;m\x{FC}ller@acme.example")
+        for parameter in ("ENVID", "RET", "NOTIFY"):
+            count = front.count("borderscout_smtp_unused_parameters_total", parameter=parameter)
+            assert count == 1
+
+
+async def test_the_address_that_a_client_talks_to_has_a_postmaster() -> None:
+    async with front_end(host="::1") as front, front.client() as talk:
+        await talk.greet()
+        await talk.open_data(recipient="postmaster@[IPv6:::1]")
+        await talk.send(MESSAGE + b".\r\n")
+        await talk.reply()
+
+        assert front.intake.taken[0].envelope.recipients == (f"postmaster@{MAIL_DOMAIN}",)
+
+
+async def test_two_250_are_two_recipients_though_both_fold_to_the_same() -> None:
+    async with front_end() as front, front.client() as talk:
+        await talk.greet()
+        await talk.ask("MAIL FROM:<a@b.example> SMTPUTF8")
+        named = ("straße@acme.example", "strasse@acme.example", "Strasse@acme.example")
+        for address in named:
+            assert (await talk.ask(f"RCPT TO:<{address}>")).startswith("250 2.1.5 ")
+        await talk.ask("DATA")
+        await talk.send(MESSAGE + b".\r\n")
+        await talk.reply()
+
+        assert front.intake.taken[0].envelope.recipients == named
 
 
 # Each command path: what leads up to it, the command, the code that it must get.
@@ -128,8 +195,8 @@ PATHS: list[tuple[list[str], str | bytes, str]] = [
     ([EHLO], "MAIL FROM:a@b.example", "250"),
     ([EHLO], "MAIL FROM:<>", "250"),
     ([EHLO], "MAIL FROM:<a>", "553"),
-    ([EHLO], "MAIL FROM:<@relay.example:a@b.example>", "553"),
-    ([EHLO], "MAIL FROM:<a@[127.0.0.1]>", "553"),
+    ([EHLO], "MAIL FROM:<@relay.example:a@b.example>", "250"),
+    ([EHLO], "MAIL FROM:<a@[127.0.0.1]>", "250"),
     ([EHLO], "MAIL FROM:<ä@b.example>", "553"),
     ([EHLO], "MAIL FROM:<ä@b.example> SMTPUTF8", "250"),
     ([EHLO], b"MAIL FROM:<\xff@b.example> SMTPUTF8", "501"),
@@ -146,10 +213,10 @@ PATHS: list[tuple[list[str], str | bytes, str]] = [
     ([EHLO, MAIL], "DATA", "503"),
     ([EHLO, MAIL], RCPT, "250"),
     ([EHLO, MAIL], f"{RCPT} NOTIFY=NEVER", "250"),
-    ([EHLO, MAIL], f"{RCPT} NOTIFY=NEVER,DELAY", "501"),
-    ([EHLO, MAIL], f"{RCPT} ORCPT=x@acme.example", "501"),
-    ([EHLO], f"{MAIL} RET=HALF", "501"),
-    ([EHLO], f"{MAIL} ENVID=a+0A", "501"),
+    ([EHLO, MAIL], f"{RCPT} NOTIFY=NEVER,DELAY", "250"),
+    ([EHLO, MAIL], f"{RCPT} ORCPT=x@acme.example", "250"),
+    ([EHLO], f"{MAIL} RET=HALF", "250"),
+    ([EHLO], f"{MAIL} ENVID=a+0A", "250"),
     ([EHLO, MAIL], f"{RCPT} FOO=1", "555"),
     ([EHLO, MAIL], "RCPT TO:<>", "553"),
     ([EHLO, MAIL], "RCPT FROM:<x@acme.example>", "501"),
@@ -213,11 +280,11 @@ async def test_the_null_sender_is_the_empty_string() -> None:
         assert front.intake.taken[0].envelope.sender == ""
 
 
-async def test_a_recipient_named_twice_is_one_and_keeps_its_first_spelling() -> None:
+async def test_a_recipient_named_twice_is_one_however_its_domain_is_written() -> None:
     async with front_end() as front, front.client() as talk:
         await talk.greet()
         await talk.ask(MAIL)
-        for spelling in ("Jane@Acme.Example", "jane@acme.example", "JANE@ACME.EXAMPLE."):
+        for spelling in ("Jane@Acme.Example", "Jane@acme.example", "Jane@ACME.EXAMPLE."):
             assert (await talk.ask(f"RCPT TO:<{spelling}>")).startswith("250 2.1.5")
         await talk.ask("DATA")
         await talk.send(MESSAGE + b".\r\n")

@@ -63,6 +63,26 @@ async def test_b1_each_sequence_is_one_message_and_refused(sequence: bytes) -> N
         assert all(entry.abandoned for entry in front.intake.entries)
 
 
+async def test_who_cannot_do_better_is_mended_where_the_settings_say_so() -> None:
+    clients = [
+        {"network": "127.0.0.0/8", "bare_newlines": "normalise"},
+        {"network": "127.0.2.0/24"},
+    ]
+    async with front_end(clients=clients) as front:
+        for source, code in (("127.0.1.1", "250 2.0.0 "), ("127.0.2.1", "550 5.5.2 ")):
+            async with front.client(source) as talk:
+                await talk.greet()
+                await talk.open_data()
+                await talk.send(b"Subject: x\n\nbody\n.\n" + SMUGGLED)
+                assert (await talk.reply()).startswith(code)
+                assert (await talk.ask("NOOP")).startswith("250 ")
+
+        (taken,) = front.intake.taken
+        assert taken.body.startswith(b"Subject: x\r\n\r\nbody\r\n.\r\nMAIL FROM")
+        assert taken.envelope.recipients == ("x@acme.example",)
+        assert front.count("borderscout_smtp_normalised_total") == 1
+
+
 async def test_b1_a_line_that_ends_in_a_bare_lf_is_no_command() -> None:
     async with front_end() as front, front.client() as talk:
         await talk.greet()
@@ -99,6 +119,77 @@ async def test_b1_octets_behind_the_dot_of_a_helo_session_are_unauthorised() -> 
         assert (await talk.reply()).startswith("554 5.5.0 ")
         assert await talk.is_closed()
         assert front.intake.taken == []
+
+
+@pytest.mark.parametrize("cut", range(7))
+async def test_a_helo_client_in_a_hurry_gets_its_250_and_its_221(cut: int) -> None:
+    async with front_end() as front, front.client() as talk:
+        await talk.reply()
+        await talk.ask("HELO client.example")
+        await talk.open_data()
+        await send_apart(talk, [b"one\r\n.\r\n" + b"QUIT\r\n"[:cut], b"QUIT\r\n"[cut:]])
+
+        assert (await talk.reply()).startswith("250 2.0.0 ")
+        assert (await talk.reply()).startswith("221 2.0.0 ")
+        assert await talk.is_closed()
+        assert len(front.intake.taken) == 1
+
+
+@pytest.mark.parametrize("rest", [b"RSET\r\nquit\r\n", b"NOOP\r\nRSET\r\nQUIT\r\n"])
+async def test_what_begins_no_message_is_forgiven_behind_a_helo_client_s_dot(rest: bytes) -> None:
+    async with front_end() as front, front.client() as talk:
+        await talk.reply()
+        await talk.ask("HELO client.example")
+        await talk.open_data()
+        await talk.send(b"one\r\n.\r\n" + rest)
+
+        answers = [await talk.reply() for _ in range(1 + rest.count(b"\n"))]
+        assert [answer[:3] for answer in answers] == ["250"] * (len(answers) - 1) + ["221"]
+        assert len(front.intake.taken) == 1
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"QUIT\r\n" + SMUGGLED,
+        b"RSET\r\n" + SMUGGLED,
+        b"QUIT\n",
+        b"QUITX\r\n",
+        b"QUIT x\r\n",
+        b"MAIL",
+        b"QUIT\r\n" * 20,
+    ],
+    ids=repr,
+)
+async def test_b1_nothing_is_hidden_behind_what_is_forgiven(rest: bytes) -> None:
+    async with front_end() as front, front.client() as talk:
+        await talk.reply()
+        await talk.ask("HELO client.example")
+        await talk.open_data()
+        await talk.send(b"one\r\n.\r\n" + rest)
+
+        assert (await talk.reply()).startswith("554 5.5.0 ")
+        assert await talk.is_closed()
+        assert front.intake.taken == []
+
+
+async def test_who_greets_and_leaves_at_once_hears_both_answers() -> None:
+    async with front_end() as front, front.client() as talk:
+        await talk.reply()
+        await talk.send(b"EHLO client.example\r\nQUIT\r\n")
+
+        assert (await talk.reply()).startswith("250-")
+        assert (await talk.reply()).startswith("221 ")
+
+
+async def test_b1_quit_behind_data_is_no_command() -> None:
+    async with front_end() as front, front.client() as talk:
+        await talk.greet()
+        await talk.ask("MAIL FROM:<a@b.example>")
+        await talk.ask("RCPT TO:<x@acme.example>")
+        await talk.send(b"DATA\r\nQUIT\r\n")
+
+        assert (await talk.reply()).startswith("554 5.5.0 ")
 
 
 async def test_b1_bdat_is_unknown_and_its_octets_are_no_message() -> None:

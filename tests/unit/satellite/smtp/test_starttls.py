@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -127,6 +129,57 @@ async def test_a_handshake_with_nonsense_ends_the_session(certificate: dict[str,
         await talk.send(b"GET / HTTP/1.0\r\n\r\n" * 10)
 
         await everyone_left(front)
+        (told,) = front.refused()
+        assert (told.command, told.reason, told.reply) == ("STARTTLS", "tls_failed", "")
+
+
+@pytest.mark.parametrize(
+    ("version", "ciphers"),
+    [
+        (ssl.TLSVersion.TLSv1_2, "AES128-SHA"),  # no cipher of ours
+        (ssl.TLSVersion.TLSv1_1, "ALL:@SECLEVEL=0"),  # too old
+    ],
+)
+async def test_a_handshake_that_fails_ends_with_an_alert_and_not_with_a_reset(
+    certificate: dict[str, Any], version: ssl.TLSVersion, ciphers: str
+) -> None:
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        client.maximum_version = version
+        client.minimum_version = version
+    client.set_ciphers(ciphers)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    shaking = client.wrap_bio(incoming, outgoing)
+    async with front_end(**certificate) as front, front.client() as talk:
+        await talk.greet()
+        assert (await talk.ask("STARTTLS")).startswith("220 ")
+        with pytest.raises(ssl.SSLWantReadError):
+            shaking.do_handshake()
+        await talk.send(outgoing.read())
+        incoming.write(await talk.rest())
+
+        with pytest.raises(ssl.SSLError, match=r"ALERT"):
+            shaking.do_handshake()
+        await everyone_left(front)
+
+
+@pytest.mark.parametrize("kind", ["RSA", "ECDSA"])
+async def test_a_client_gets_the_certificate_that_it_can_use(
+    certificate: dict[str, Any], tmp_path: Path, kind: str
+) -> None:
+    rsa = self_signed(tmp_path / "rsa", HOSTNAME, is_rsa=True)
+    both = {**certificate, "rsa_certificate": rsa["certificate"], "rsa_key": rsa["key"]}
+    client = trusting(rsa if kind == "RSA" else certificate)
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    client.set_ciphers(f"ECDHE-{kind}-AES128-GCM-SHA256")
+    async with front_end(**both) as front, front.client() as talk:
+        await talk.greet()
+        assert (await talk.ask("STARTTLS")).startswith("220 ")
+        await talk.start_tls(client)
+
+        assert (await talk.ask("EHLO client.example")).startswith("250-")
 
 
 async def test_a_client_that_vanishes_in_the_handshake_leaves_nothing(

@@ -5,6 +5,11 @@ from __future__ import annotations
 from satellite.smtp.timeouts import (
     FAREWELL_S,
     HANDSHAKE_S,
+    STRESS_COMMAND_S,
+    STRESS_HANDSHAKE_S,
+    STRESS_SILENCE_S,
+    STRESS_USELESS_S,
+    STRESS_WINDOW_S,
     WINDOW_S,
     Overdue,
     Phase,
@@ -79,3 +84,37 @@ def test_handshakes_and_farewells_have_their_own_deadlines() -> None:
     timeouts.enter(Phase.CLOSING, now_s=0)
     assert timeouts.overdue(now_s=FAREWELL_S - 1) is None
     assert timeouts.overdue(now_s=FAREWELL_S) is Overdue.FAREWELL
+
+
+def test_under_stress_nobody_is_waited_for_who_says_nothing() -> None:
+    timeouts = Timeouts(LIMITS, now_s=0)
+    for phase, wait_s, reason in (
+        (Phase.COMMAND, STRESS_COMMAND_S, Overdue.IDLE),
+        (Phase.HANDSHAKE, STRESS_HANDSHAKE_S, Overdue.HANDSHAKE),
+        (Phase.DATA, STRESS_SILENCE_S, Overdue.SLOW),
+    ):
+        timeouts.enter(phase, now_s=0)
+        assert timeouts.overdue(now_s=wait_s - 1, is_stressed=True) is None
+        assert timeouts.overdue(now_s=wait_s) is None
+        assert timeouts.overdue(now_s=wait_s, is_stressed=True) is reason
+
+
+def test_under_stress_data_that_trickles_has_a_shorter_window_and_a_good_upload_goes_on() -> None:
+    for octets, found in ((1, Overdue.SLOW), (600, None)):
+        timeouts = Timeouts(LIMITS, now_s=0)
+        timeouts.enter(Phase.DATA, now_s=0)
+        for now_s in range(int(STRESS_WINDOW_S)):
+            timeouts.received(octets)
+            assert timeouts.overdue(now_s=now_s, is_stressed=True) is None
+        assert timeouts.overdue(now_s=STRESS_WINDOW_S, is_stressed=True) is found
+
+
+def test_under_stress_commands_that_lead_to_no_message_keep_no_place() -> None:
+    timeouts = Timeouts(LIMITS, now_s=0)
+    for now_s in range(0, int(STRESS_USELESS_S), 5):
+        timeouts.enter(Phase.COMMAND, now_s=now_s)
+        assert timeouts.overdue(now_s=now_s, is_stressed=True) is None
+    timeouts.enter(Phase.COMMAND, now_s=STRESS_USELESS_S)
+    assert timeouts.overdue(now_s=STRESS_USELESS_S, is_stressed=True) is Overdue.IDLE
+    timeouts.took_a_message(now_s=STRESS_USELESS_S)
+    assert timeouts.overdue(now_s=STRESS_USELESS_S + 5, is_stressed=True) is None

@@ -11,9 +11,10 @@ import pytest
 
 from common.errors import DiskFull, EnvironmentFailure
 from common.states import State
-from satellite.spool.commits import BUSY_CHANGES
+from satellite.spool.commits import BUSY_CHANGES, STEP_S, Transaction
 from satellite.spool.disk.sqlite_failures import SpoolDamaged
 from satellite.spool.store import Spool
+from tests.support.clock import FakeClock
 from tests.support.spool.listening import listen
 from tests.support.spool.open_spool import OpenSpool, accept, envelope
 
@@ -58,6 +59,56 @@ async def test_concurrent_messages_share_commits(spool: Spool) -> None:
     await asyncio.gather(*(accept(spool) for _ in range(50)))
 
     assert cursor.commits < 10
+
+
+class SlowClock(FakeClock):
+    """Each look at it takes half a step's time, as a change for a thousand recipients does."""
+
+    def monotonic_s(self) -> float:
+        self._elapsed_us += int(STEP_S * 5e5)
+        return super().monotonic_s()
+
+
+async def test_changes_that_take_long_together_let_others_have_the_loop_and_share_a_commit(
+    spool: Spool,
+) -> None:
+    cursor, clock = planted(spool), SlowClock()
+    spool._commits._clock = clock
+    steps = 0
+
+    async def count_steps() -> None:
+        nonlocal steps
+        while True:
+            steps += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count_steps())
+    ran: list[int] = []  # in which step
+    await asyncio.gather(
+        *(spool._commits.add(lambda transaction: ran.append(steps)) for _ in range(6))
+    )
+    counting.cancel()
+
+    assert cursor.commits == 1
+    assert len(set(ran)) >= 3
+    assert ran == sorted(ran)
+
+
+async def test_a_fault_in_a_later_step_undoes_those_before_it(spool: Spool) -> None:
+    spool._commits._clock = SlowClock()
+
+    def wrong(transaction: Transaction) -> None:
+        transaction.execute("SELECT nothing FROM nowhere")
+
+    def write(transaction: Transaction) -> None:
+        transaction.execute("INSERT INTO meta VALUES ('kept', 1)")
+
+    added = [spool._commits.add(one) for one in (write, lambda _: None, lambda _: None, wrong)]
+    found = await asyncio.gather(*added, return_exceptions=True)
+
+    assert all(isinstance(one, EnvironmentFailure) for one in found)
+    assert "kept" not in spool._meta()
+    assert spool.message(await accept(spool)) is not None
 
 
 async def test_only_a_spool_with_much_to_do_waits_for_more(spool: Spool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -61,6 +62,27 @@ async def test_a_message_whose_delivery_begins_is_at_hand_as_the_disk_has_it(spo
     await spool.judge(message, judgement(sending=True), stored=stored)
 
     assert cache(spool, message) == on_disk(spool, message) is not None
+
+
+async def test_a_message_that_goes_into_a_lane_is_at_hand_without_its_body(spool: Spool) -> None:
+    message = await accept(spool, *TO, body=b"body")
+    stored = spool.message(message)
+
+    await spool.judge(message, judgement(sending=False), stored=stored)
+
+    assert cache(spool, message) == on_disk(spool, message) is not None
+    assert spool._cache.body(message) is None  # it may lie there for days
+
+
+async def test_a_change_beside_a_judgement_leaves_nothing_older_at_hand(spool: Spool) -> None:
+    message = await accept(spool, *TO, body=b"body")
+    stored = spool.message(message)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(spool.judge(message, judgement(sending=False), stored=stored))
+        group.create_task(spool.damage(message, "gone"))
+
+    assert spool.message(message) == on_disk(spool, message) is not None
 
 
 Change = Callable[[Spool, MessageId], Awaitable[None]]

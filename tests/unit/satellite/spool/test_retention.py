@@ -115,6 +115,7 @@ async def test_a_release_is_known_for_as_long_as_the_core_could_repeat_it(
             copy=Copy(head=b""),
             subject="",
             released_from="01BX5ZZKBKACTAV9WEVGEMMVRZ",
+            suspect=False,
         )
 
     await take("01ARZ3NDEKTSV4RRFFQ69G5FAV")

@@ -38,6 +38,7 @@ def test_an_empty_spool_has_every_gauge_and_each_is_nothing(registry: CollectorR
         f"borderscout_spool_recipients[{state}]" for state in UNFINISHED
     }
     assert found.pop("borderscout_spool_accepting") == 1
+    assert found.pop("borderscout_spool_file_bytes") > 0  # its tables
     assert set(found.values()) == {0}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from common import wire
+from common.errors import EnvironmentFailure
 from common.ids import MessageId
 from common.link import Batch
 from common.preferences import (
@@ -28,6 +30,7 @@ from common.records import FIELDS_BYTES_MAX, Event
 from common.states import State
 from common.verdict import Outcome, Verdict
 from satellite.spool.disk.bodies import BodyDamaged
+from satellite.spool.intake import disk_failure
 from satellite.spool.model.messages import (
     Copy,
     Disposition,
@@ -40,7 +43,7 @@ from satellite.spool.model.messages import (
 from satellite.spool.model.states import IllegalTransition
 from satellite.spool.store import DigestMismatch, Spool
 from tests.support.clock import FakeClock
-from tests.support.spool.open_spool import OpenSpool, accept, envelope
+from tests.support.spool.open_spool import OpenSpool, accept, envelope, to_deliver
 
 COPY = Copy(head=b"X-BorderScout: id=1\r\n")
 DAY_S = 86_400.0
@@ -213,7 +216,7 @@ async def test_recovery_counts_a_marked_message_as_possibly_delivered(
     spool = await open_spool()
 
     assert states(spool, message) == [State.DEFERRED]
-    assert spool.backlog.deliver == [message]
+    assert to_deliver(spool) == [message]
     assert events(spool)[-1] == Event.POSSIBLY_DELIVERED
 
 
@@ -284,6 +287,7 @@ async def test_a_release_is_taken_once(spool: Spool) -> None:
             copy=COPY,
             subject="hi",
             released_from="01BX5ZZKBKACTAV9WEVGEMMVRZ",
+            suspect=False,
         )
         return entry.id
 
@@ -313,7 +317,7 @@ async def test_a_frozen_message_is_left_alone_until_it_is_resumed(open_spool: Op
     await spool.judge(message, judgement(Disposition.DELIVER))
     await spool.freeze(message, "an operator asked")
     spool = await open_spool()
-    assert spool.backlog.deliver == []
+    assert to_deliver(spool) == []
 
     await spool.resume(message)
 
@@ -409,3 +413,23 @@ async def test_a_disk_below_its_reserve_refuses_with_the_reason(
 
     assert reason is not None
     assert "reserved" in reason
+
+
+async def test_a_folder_that_cannot_be_had_is_named_with_why(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "bodies").write_text("no folder")
+
+    with pytest.raises(EnvironmentFailure) as failed:
+        await Spool.open(tmp_path, node="lon1", shard=0, clock=FakeClock())
+
+    assert str(failed.value).startswith(f"the spool's disk failed at {tmp_path / 'bodies'}: ")
+
+
+def test_missing_rights_are_no_fault_of_the_disk() -> None:
+    failure = disk_failure(PermissionError(errno.EACCES, "Permission denied", "/s/shard-0/lock"))
+
+    assert str(failure) == (
+        "the spool's disk failed at /s/shard-0/lock: Permission denied;"
+        " check who may read and write there"
+    )

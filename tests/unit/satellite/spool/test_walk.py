@@ -19,7 +19,7 @@ from common.states import OUTCOMES, State
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Settled
 from satellite.spool.model.states import FREEZABLE, TABLE, IllegalTransition, Recovery
 from satellite.spool.store import Spool
-from tests.support.spool.open_spool import OpenSpool, accept
+from tests.support.spool.open_spool import OpenSpool, accept, to_deliver
 
 Step = Callable[[Spool, MessageId], Coroutine[Any, Any, None]]
 
@@ -201,7 +201,7 @@ async def test_a_start_does_what_the_table_says(open_spool: OpenSpool, state: St
             assert scanned == [message]
             assert told == []
         case Recovery.DELIVER | Recovery.DELIVER_WHEN_DUE:
-            assert spool.backlog.deliver == [message]
+            assert to_deliver(spool) == [message]
             assert told == []
         case Recovery.COUNT_AS_POSSIBLE:
             assert first_state(spool, message) is State.DEFERRED

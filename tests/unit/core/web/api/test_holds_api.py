@@ -10,7 +10,7 @@ import pytest
 from common.reports import HoldReport
 from tests.support.clock import FakeClock
 from tests.support.core.face import Face
-from tests.support.core.rooms import START_US, route
+from tests.support.core.rooms import START_US, accepted, identity, made_id, record, route
 
 PATH = "/api/v1/holds/acme.example"
 SECOND_US = 1_000_000
@@ -260,3 +260,25 @@ async def test_what_applies_to_a_recipient_shows_the_order_above_its_route(face:
 
     assert found["route"]["deliver_to"] == ["mail.acme.example:25"]
     assert found["hold"]["deliver_to"] == ["a.example:25"]
+
+
+async def test_a_tracked_message_says_why_it_is_held_now_and_when_it_is_tried_next(
+    face: Face, fake_clock: FakeClock
+) -> None:
+    first = START_US + 45 * SECOND_US
+    held = {"address": "x@acme.example", "reason": "timed out", "next_us": first}
+    told = [accepted(1, made_id(7)), record(2, "held", made_id(7), recipients=[held])]
+    await face.database.records.take(identity("lon1"), told)
+    fake_clock.jump(3 * 86_400)
+    face.hear("lon1", holds=(hold(reason="connection refused"),))
+
+    assert await tracked(face) == ("connection refused", "2026-01-04T00:00:45.000000Z")
+
+    face.hear("lon1", holds=())
+    assert await tracked(face) == ("timed out", "")  # a time that has passed is no next one
+
+
+async def tracked(face: Face) -> tuple[str, str]:
+    found = await face.ask("GET", "/api/v1/messages", params={"query": made_id(7)})
+    ((recipient,),) = (message["recipients"] for message in found["messages"])
+    return recipient["reason"], recipient.get("next", "")

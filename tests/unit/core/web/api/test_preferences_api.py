@@ -375,3 +375,20 @@ async def test_a_body_that_is_no_such_object_is_a_problem(face: Face) -> None:
         answer = await face.client.request(method, path, content=body, headers=headers)
         assert answer.status_code in (400, 422), (path, body[:10])
         assert problem_of(answer)["remedy"]
+
+
+@pytest.mark.parametrize("entry", ["192.0.2.10:2525", "[2001:db8::10]", "mx.scout.example/mx"])
+async def test_no_route_or_order_to_a_node_of_ours_is_published(face: Face, entry: str) -> None:
+    await publish(face, route())
+    looping = {"kind": "route", "key": "b.example", "body": {**ROUTE, "deliver_to": [entry]}}
+
+    by_route = await face.refused(400, "POST", "/api/v1/documents", json={"documents": [looping]})
+    by_order = await face.refused(
+        400, "PATCH", "/api/v1/holds/acme.example", json={"deliver_to": [entry]}
+    )
+
+    assert by_route["title"].startswith("b.example: deliver_to ")
+    assert by_order["title"].startswith("acme.example: deliver_to ")
+    assert by_order["title"].endswith(": a loop")
+    assert by_order["remedy"] == "write the customer's own mail server"
+    assert face.database.preferences.position.revision == 1

@@ -95,6 +95,19 @@ async def test_a_release_that_is_asked_for_twice_is_one(face: Face) -> None:
     assert "release" in (await audited(face))[0][1]
 
 
+async def test_a_release_may_be_of_some_recipients_and_of_nobody_else(face: Face) -> None:
+    await face.hold(ONE, BODY, recipients=("a@acme.example", "b@globex.example"))
+    path = f"/api/v1/quarantine/{ONE}/release"
+
+    made = await face.ask("POST", path, json={"recipients": ["A@acme.example"]})
+    assert made["recipients"] == ["a@acme.example"]
+
+    wrong = await face.refused(404, "POST", path, json={"recipients": ["c@evil.example"]})
+    assert "c@evil.example" in wrong["title"]
+    await face.refused(422, "POST", path, json={"recipients": [""]})
+    await face.refused(422, "POST", path, json={"recipients": ["x@y"] * 1001})
+
+
 async def test_a_deleted_case_keeps_its_row_and_loses_its_body(face: Face) -> None:
     await face.hold(ONE, BODY)
 
@@ -128,3 +141,13 @@ async def test_what_is_no_id_never_names_a_file(face: Face, name: str) -> None:
         answer = await face.client.get(f"/api/v1/quarantine/{path}")
         assert answer.status_code in (404, 422)
         problem_of(answer)
+
+
+async def test_a_release_with_a_misspelt_key_is_no_release_to_everybody(face: Face) -> None:
+    await face.hold(ONE, BODY)
+    path = f"/api/v1/quarantine/{ONE}/release"
+
+    problem = await face.refused(422, "POST", path, json={"recipient": ["x@acme.example"]})
+
+    assert "recipient" in str(problem)
+    assert not (await face.ask("GET", f"/api/v1/quarantine/{ONE}"))["releases"]

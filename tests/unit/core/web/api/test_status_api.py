@@ -135,6 +135,28 @@ async def test_events_of_nodes_are_listed(face: Face) -> None:
     assert (await face.ask("GET", "/api/v1/events", params={"node": "par1"}))["events"] == []
 
 
+async def test_a_report_of_engines_groups_by_day_or_site(face: Face) -> None:
+    said = [
+        {"by": "clamav", "outcome": "infected", "threats": ["Eicar"], "ms": 7},
+        {"by": "nod32", "outcome": "timeout", "ms": 30_000},
+    ]
+    look = record(1, "scanned", made_id(1), verdicts=said)
+    await face.database.records.take(identity(), [look])
+
+    by_day = await face.ask("GET", "/api/v1/reports/engines")
+    by_site = await face.ask("GET", "/api/v1/reports/engines", params={"by": "site"})
+    paris = await face.ask("GET", "/api/v1/reports/engines", params={"site": "paris"})
+
+    assert [group["name"] for group in by_day["groups"]] == ["2026-01-01"]
+    assert [group["name"] for group in by_site["groups"]] == ["london"]
+    assert by_day["engines"] == by_site["groups"][0]["engines"]
+    assert [(one["name"], one["alone"], one["silent"]) for one in by_day["engines"]] == [
+        ("clamav", 0, 0),
+        ("nod32", 0, 1),
+    ]
+    assert paris["engines"] == []
+
+
 async def test_flush_tells_the_shards_that_are_connected_and_is_audited(face: Face) -> None:
     body = {"destination": "mail.acme.example:25", "node": "lon1"}
     assert await face.ask("POST", "/api/v1/flush", json=body) == {"shards": 0}
@@ -155,7 +177,11 @@ async def test_every_change_leaves_an_audit_entry(face: Face) -> None:
         ("POST", "/api/v1/rollback", {"json": {"revision": 2}}),
         ("POST", "/api/v1/lists/black", {"json": {"scope": "cluster", "pattern": "a.example"}}),
         ("DELETE", "/api/v1/lists/black", {"params": {"scope": "cluster", "pattern": "a.example"}}),
+        ("POST", "/api/v1/threats", {"json": {"name": "Heuristics.X", "action": "ignore"}}),
+        ("DELETE", "/api/v1/threats", {"params": {"name": "Heuristics.X"}}),
         ("POST", "/api/v1/flush", {"json": {}}),
+        ("POST", "/api/v1/definitions/custom", {"json": {"files": {"a.hdb": "YQ=="}}}),
+        ("POST", "/api/v1/definitions/rollback", {"json": {"serial": 20260101000000}}),
         ("PATCH", "/api/v1/holds/acme.example", {"json": {"hold_days": 9}}),
         ("DELETE", "/api/v1/holds/acme.example", {}),
         ("POST", f"/api/v1/quarantine/{made_id(1)}/release", {"json": {}}),
@@ -198,6 +224,14 @@ BEYOND: tuple[tuple[str, dict[str, Any]], ...] = (
     ("reports/summary", {"since_us": 1 << 63}),
     ("reports/summary", {"until_us": EVER_US + 1}),
     ("reports/summary", {"limit": 10_001}),
+    ("refusals", {}),
+    ("refusals", {"query": "x", "limit": 1001}),
+    ("reports/refused", {"since_us": -1}),
+    ("reports/refused", {"until_us": EVER_US + 1}),
+    ("reports/engines", {"by": "customer"}),
+    ("reports/engines", {"site": "x" * 64}),
+    ("reports/engines", {"until_us": EVER_US + 1}),
+    ("reports/engines", {"limit": 10_001}),
     ("events", {"limit": 0}),
     ("events", {"node": "n" * 64}),
     ("audit", {"limit": 1001}),
@@ -314,3 +348,31 @@ async def test_a_node_of_nobodys_settings_is_not_shown(face: Face) -> None:
     assert not face.services.link.fleet.knows(stranger.node)
 
     assert len((await face.ask("GET", "/api/v1/status"))["nodes"]) == 2
+
+
+async def test_mail_that_was_delivered_too_early_is_told_of_everywhere(face: Face) -> None:
+    assert (await face.ask("GET", "/api/v1/status"))["late"]["messages"] == 0
+    await face.database.preferences.publish([route()], who="test")
+    named = {"engine": "clamav", "threat": "New.Threat", "definitions": "27808"}
+    await face.database.records.take(
+        identity(),
+        [
+            accepted(1, made_id(1)),
+            record(2, "scanned", made_id(1), verdicts=[], digests=["ab" * 32]),
+            ended(3, made_id(1), "delivered"),
+            record(4, "condemned", made_id(2), digests=["ab" * 32], **named),
+        ],
+    )
+
+    found = await face.ask("GET", "/api/v1/reports/late")
+    status = (await face.ask("GET", "/api/v1/status"))["late"]
+    page = (await face.stranger.get("/metrics")).text
+
+    assert found["messages"] == 1
+    (acme,) = found["customers"]
+    assert acme["customer"] == "acme"
+    assert acme["messages"][0]["recipients"][0]["address"] == "x@acme.example"
+    assert (status["messages"], status["silenced"]) == (1, [])
+    assert status["newest"] is not None
+    assert "borderscout_core_late_messages 1.0" in page
+    assert (await face.ask("GET", "/api/v1/reports/late?customer=globex"))["customers"] == []

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from common.preferences.deliver_to import Target
 from satellite.delivery.decisions.outcome import RecipientResult
 from satellite.delivery.decisions.routing import (
     Destination,
     Exchange,
-    Lookup,
-    LookupResult,
     Own,
-    Target,
     Via,
     exchanges_of,
     leg_of,
@@ -19,6 +17,7 @@ from satellite.delivery.decisions.routing import (
     public_addresses,
     targets_of,
 )
+from satellite.names.answer import Lookup, LookupResult
 from satellite.spool.model.messages import Origin
 from tests.support.delivery.delivery_room import preferences, route
 
@@ -126,6 +125,15 @@ def test_a_domain_without_mx_is_its_own_exchange() -> None:
     assert exchanges(found=LookupResult.NOTHING) == ("sender.example",)
 
 
+@pytest.mark.parametrize(
+    ("domain", "host"), [("[192.0.2.7]", "192.0.2.7"), ("[ipv6:2001:db8::7]", "2001:db8::7")]
+)
+def test_an_address_literal_is_its_own_host_whatever_dns_says(domain: str, host: str) -> None:
+    nothing: Lookup[Exchange] = Lookup(LookupResult.NO_NAME)
+
+    assert exchanges_of(domain, nothing, own=OWN, asked_before=True, spread=0.0) == (host,)
+
+
 def test_a_null_mx_is_final() -> None:
     assert status(exchanges(Exchange(0, ""))) == "5.1.10"
 
@@ -183,3 +191,17 @@ def test_hosts_without_an_address() -> None:
     assert of(LookupResult.NO_NAME, asked_before=True) == "5.4.4"
     assert of(LookupResult.NO_NAME, LookupResult.FAILED, asked_before=True) == "4.4.3"
     assert of(LookupResult.RECORDS, refused=True) == "5.4.4"
+
+
+def test_a_smart_host_below_our_domain_is_not_us_unless_it_is_this_node() -> None:
+    own = Own(
+        mail_domain="mx.scout.example",
+        hostname="lon1.mx.scout.example",
+        smarthost="out.mx.scout.example:587",
+    )
+    smart, other = Target("out.mx.scout.example", 587), Target("mail.acme.example", 25)
+
+    assert not own.is_us(smart, "Out.mx.scout.example")
+    assert own.is_us(smart, "LON1.mx.scout.example")
+    assert own.is_us(other, "par1.mx.scout.example")
+    assert not own.is_us(other, "mail.acme.example")

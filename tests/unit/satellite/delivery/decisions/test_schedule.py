@@ -21,3 +21,10 @@ def test_ten_thousand_failures_are_no_overflow() -> None:
 
 def test_the_spread_lengthens_by_up_to_a_tenth() -> None:
     assert SCHEDULE.wait_s(failures=1, spread=1.0) == pytest.approx(66)
+
+
+def test_after_a_dot_without_an_answer_the_waits_are_far_longer() -> None:
+    waits = [SCHEDULE.wait_s(failures=n, spread=0.0, is_ambiguous=True) for n in range(1, 6)]
+
+    assert waits == [1800, 3600, 7200, 14_400, 14_400]
+    assert SCHEDULE.planned_s_max >= SCHEDULE.wait_s(failures=9, spread=1.0, is_ambiguous=True)

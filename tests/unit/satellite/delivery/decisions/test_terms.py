@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from common.ids import MessageId, ulid
 from common.preferences import Kind
+from common.preferences.deliver_to import Target
 from common.preferences.policy import TlsPolicy
-from satellite.delivery.decisions.routing import Destination, Target, Via
+from satellite.delivery.decisions.routing import Destination, Via
 from satellite.delivery.decisions.terms import Terms, terms_of
 from tests.support.core.preferences import document, preferences, route
 
@@ -60,7 +61,11 @@ def test_what_has_lost_its_route_can_still_be_sent_back() -> None:
 def test_our_own_mail_to_others_has_the_defaults() -> None:
     made = preferences(document(Kind.POLICY, "cluster", notice_hours=4))
 
-    assert terms_of(Destination(Via.MX, "acme.example"), made) == Terms()
+    assert terms_of(Destination(Via.SMARTHOST, "smart.example"), made) == Terms(
+        targets=(Target("smart.example", 25),)
+    )
+    # To strangers it goes as their domain publishes that its mail must travel.
+    assert terms_of(Destination(Via.MX, "acme.example"), made) == Terms(tls=TlsPolicy.AUTO)
 
 
 def test_nothing_that_came_at_or_after_the_time_of_an_order_goes_back() -> None:

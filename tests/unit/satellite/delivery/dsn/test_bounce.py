@@ -13,8 +13,7 @@ from flufl.bounce import all_failures
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.envelope import DsnParameters, Envelope, Notify, Return
-from common.ids import MessageId
+from common.envelope import DsnParameters, Notify, Return
 from common.states import State
 from satellite.delivery.decisions.outcome import DsnAction, Fate
 from satellite.delivery.dsn.bounce import delayed, report
@@ -24,53 +23,9 @@ from satellite.delivery.dsn.returned import (
     header_of,
     returned_bytes,
 )
-from satellite.delivery.dsn.status_part import Reporter
-from satellite.spool.model.messages import NewMessage, Origin, Recipient, Stored
+from satellite.spool.model.messages import NewMessage, Origin, Recipient
+from tests.support.delivery.fates import BODY, ID, NOW_US, REPORTER, failed, recipient, stored
 from tests.support.smtp.delivery_status import read_status
-
-REPORTER = Reporter(hostname="lon1.mx.scout.example", mail_domain="mx.scout.example")
-ID = MessageId("01JDQ5W9Y0ABCDEFGHJKMNPQRS")
-BODY = b"Subject: hi\r\nFrom: a@sender.example\r\n\r\nthe secret text\r\n"
-RECEIVED_US = 1_767_225_600_000_000
-NOW_US = 1_767_229_200_000_000
-
-
-def recipient(address: str = "x@acme.example", **more: Any) -> Recipient:
-    return Recipient(number=0, address=address, state=State.SENDING, **more)
-
-
-def failed(who: Recipient | None = None, **more: Any) -> Fate:
-    facts = {
-        "status": "5.1.1",
-        "diagnostic": "smtp; 550 5.1.1 No such user",
-        "remote_host": "mail.acme.example",
-    } | more
-    return Fate(recipient=who or recipient(), **facts)
-
-
-def stored(sender: str = "a@sender.example", body: bytes = BODY, **envelope: Any) -> Stored:
-    return Stored(
-        id=MessageId("01JDQ5W9Y0000000000000000A"),
-        origin=Origin.SMTP,
-        envelope=Envelope(
-            client_address="192.0.2.7",
-            helo="c",
-            sender=sender,
-            recipients=("x@acme.example",),
-            **envelope,
-        ),
-        received_us=RECEIVED_US,
-        age_us=0,
-        size=len(body),
-        sha256=b"",
-        trace=b"",
-        revision=1,
-        subject="hi",
-        scans=1,
-        recipients=(),
-        copies=(),
-        in_file=False,
-    )
 
 
 def made(
@@ -209,7 +164,7 @@ def test_a_notice_of_delay_says_until_when_it_is_tried() -> None:
         "Last-Attempt-Date": "Thu, 01 Jan 2026 01:00:00 +0000",
         "Will-Retry-Until": "Fri, 02 Jan 2026 01:00:00 +0000",
     }
-    assert "Fri, 02 Jan 2026 01:00:00" in parts(dsn)[0].get_content()
+    assert "2026-01-02 01:00 UTC" in " ".join(parts(dsn)[0].get_content().split())
 
 
 def test_another_program_reads_that_a_delay_is_no_failure() -> None:
@@ -240,6 +195,13 @@ def test_a_delay_without_a_reply_has_our_words(
     (group,) = read_status(late(who, diagnostic=diagnostic).body).recipients
 
     assert (group["Status"], group.get("Diagnostic-Code")) == (status, said)
+
+
+def test_an_address_in_a_reply_is_no_status() -> None:
+    who = replace(recipient(), reply="450 10.4.2.1 is greylisted", state=State.DEFERRED)
+    (group,) = read_status(late(who).body).recipients
+
+    assert group["Status"] == "4.0.0"
 
 
 def test_a_notice_of_delay_returns_the_header_whatever_was_asked() -> None:
@@ -305,7 +267,7 @@ def test_of_a_message_that_would_not_come_through_only_the_header_goes_back(body
 
 @pytest.mark.parametrize(
     ("subject", "line"),
-    [("Täglicher\r\nBcc: x" + "y" * 400, "T?glicher??Bcc: x" + "y" * 183), ("", None)],
+    [("Täglicher\r\nBcc: x" + "y" * 400, "Täglicher??Bcc: x" + "y" * 183), ("", None)],
 )
 def test_a_body_that_cannot_be_read_leaves_no_third_part_and_the_words_say_so(
     subject: str, line: str | None
@@ -317,11 +279,11 @@ def test_a_body_that_cannot_be_read_leaves_no_third_part_and_the_words_say_so(
     assert kinds(dsn) == ["text/plain", "message/delivery-status"]
     assert len(read_status(dsn.body).recipients) == 1
     words = parts(dsn)[0].get_content()
-    assert "Its content was lost here" in words
-    assert f"had {lost.size} octets" in words
+    assert "The content of your message was lost here" in words
+    assert f"Size: {lost.size}" in words
     assert "attached" not in words
-    told = [one for one in words.splitlines() if one.startswith("Its subject was: ")]
-    assert told == ([f"Its subject was: {line}"] if line else [])
+    told = [one for one in words.splitlines() if one.startswith("Subject: ")]
+    assert told == ([f"Subject: {line}"] if line else [])
 
 
 def test_a_header_without_end_is_cut_at_a_line() -> None:
@@ -375,11 +337,22 @@ def test_to_an_internationalised_sender_an_internationalised_message_goes_back_w
     assert body in dsn.body
 
 
-def test_a_header_that_is_no_utf8_is_shown_without_its_octets() -> None:
-    dsn = made(sender="é@sender.example", body=b"Subject: \xff\r\n\r\n")
+@pytest.mark.parametrize(
+    ("sender", "header"),
+    [
+        ("é@sender.example", b"Subject: \xff\r\n"),
+        ("a@sender.example", "Subject: Größe = 3\r\nFrom: a@sender.example\r\n".encode()),
+    ],
+    ids=["no UTF-8", "on a way of 7 bit"],
+)
+def test_a_header_beyond_ascii_goes_back_octet_by_octet(sender: str, header: bytes) -> None:
+    dsn = made(sender=sender, body=header + b"\r\nja\r\n")
 
-    assert kinds(dsn)[2] == "text/rfc822-headers"
-    assert b"Subject: ?" in dsn.body
+    part = parts(dsn)[2]
+    assert part.get_content_type() == "text/rfc822-headers"
+    assert part.get_payload(decode=True) == header
+    assert part["Content-Transfer-Encoding"] == "quoted-printable"
+    assert dsn.body[dsn.body.index(b"text/rfc822-headers") :].isascii()
 
 
 # ---- hostile

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from common.envelope import DsnParameters, Notify, Return
+from common.preferences.deliver_to import Target
 from common.preferences.policy import TlsPolicy
 from satellite.delivery.decisions.outcome import Ending, RecipientResult, Stage
-from satellite.delivery.decisions.routing import Target
 from satellite.delivery.hop.client import Offer, transact
 from satellite.delivery.hop.protection import Protection, Tls
 from satellite.delivery.hop.session import (
@@ -73,13 +73,18 @@ async def opened(
     reply_s: float = 10.0,
     dot_s: float = 10.0,
     connect_s: float = 10.0,
+    is_lmtp: bool = False,
 ) -> HopSession:
     return await open_session(
-        Hop(Target(hop.host, hop.port), hop.host),
+        Hop(Target(hop.host, hop.port, is_lmtp), hop.host),
         hostname="lon1.example",
         deadlines=Deadlines(connect_s=connect_s, reply_s=reply_s, dot_s=dot_s),
         tls=tls,
     )
+
+
+async def nothing() -> None:
+    """Let nobody go first."""
 
 
 async def send(
@@ -89,7 +94,7 @@ async def send(
         return mark
 
     try:
-        return await transact(session, what or offer(), before_dot=before_dot)
+        return await transact(session, what or offer(), before_dot=before_dot, breathe=nothing)
     finally:
         await asyncio.sleep(0)
 
@@ -138,14 +143,52 @@ async def test_when_nobody_is_accepted_nothing_is_sent_and_the_session_goes_on(
     assert "RSET" in hop.verbs
 
 
-async def test_a_354_for_nobody_is_not_answered_with_a_message() -> None:
-    async with NextHop(RCPT=b"550 5.1.1 no\r\n") as hop:
+async def test_a_354_for_nobody_is_answered_with_a_lone_dot() -> None:
+    async with NextHop(RCPT=b"550 5.1.1 no\r\n", dot=b"554 5.5.1 for nobody\r\n") as hop:
+        session = await opened(hop)
+        answers = await send(session)
+        assert session.is_usable
+        hop.script |= {"RCPT": b"250 ok\r\n", "dot": b"250 ok\r\n"}
+        again = await send(session)
+        await session.quit()
+
+    assert endings(answers) == [Ending.FAILED] * 2
+    assert endings(again) == [Ending.DELIVERED] * 2
+    assert [taken.data for taken in hop.taken] == [b"", b"Subject: hi\r\n\r\nhello\r\n"]
+    transaction = ["MAIL", "RCPT", "RCPT", "DATA"]
+    assert hop.verbs == ["EHLO", *transaction, "RSET", *transaction, "QUIT"]
+
+
+async def test_a_refused_pipelined_mail_ends_in_order_and_the_session_goes_on() -> None:
+    async with NextHop(MAIL=b"550 5.7.1 not you\r\n", RCPT=b"503 5.5.1 MAIL first\r\n") as hop:
+        hop.script["DATA"] = b"503 5.5.1 RCPT first\r\n"
+        session = await opened(hop)
+        answers = await send(session)
+        assert session.is_usable
+        await session.quit()
+
+    assert endings(answers) == [Ending.FAILED] * 2
+    assert {answer.stage for answer in answers} == {Stage.MAIL}
+    assert hop.verbs == ["EHLO", "MAIL", "RCPT", "RCPT", "DATA", "RSET", "QUIT"]
+
+
+async def test_who_refuses_mail_and_takes_recipients_gets_no_dot() -> None:
+    async with NextHop(MAIL=b"451 4.7.1 not now\r\n") as hop:
         session = await opened(hop)
         answers = await send(session)
 
-    assert endings(answers) == [Ending.FAILED] * 2
+    assert endings(answers) == [Ending.LATER] * 2
     assert not session.is_usable
     assert hop.taken == []
+
+
+@pytest.mark.parametrize("verb", ["greeting", "EHLO"])
+async def test_a_host_that_refuses_us_hears_quit(verb: str) -> None:
+    async with NextHop(HELO=b"550 5.7.1 no\r\n") as hop:
+        hop.script[verb] = b"554 5.7.1 Never\r\n"
+        with pytest.raises(HopFailed):
+            await opened(hop)
+        await hop.until(lambda: "QUIT" in hop.verbs)
 
 
 @pytest.mark.scenario(row=47, checks="one transaction is put off, its session never used again")
@@ -229,7 +272,7 @@ async def test_an_acceptance_while_the_mark_is_being_written_is_none() -> None:
             session.wire.data_received(b"250 2.0.0 Taken, whatever it is\r\n")
             return True
 
-        answers = await transact(session, offer(), before_dot=before_dot)
+        answers = await transact(session, offer(), before_dot=before_dot, breathe=nothing)
         await asyncio.sleep(0)
 
     assert endings(answers) == [Ending.LATER] * 2
@@ -394,6 +437,46 @@ async def test_a_host_that_does_not_say_hello_is_left(ehlo: bytes | Say) -> None
             await opened(hop, reply_s=SHORT_S)
 
 
+# ---- LMTP
+
+LHLO = b"250-hop\r\n250-PIPELINING\r\n250 8BITMIME\r\n"
+
+
+async def test_by_lmtp_each_recipient_has_its_own_answer_to_the_dot() -> None:
+    def rcpt(line: str) -> bytes:
+        return b"550 5.1.1 no\r\n" if "nobody" in line else b"250 ok\r\n"
+
+    dot = b"250 2.0.0 kept\r\n452 4.2.2 x is full\r\n552-5.2.3 too\r\n552 5.2.3 big\r\n"
+    to = ("a@acme.example", "nobody@acme.example", "b@acme.example", "c@acme.example")
+    async with NextHop(LHLO=LHLO, RCPT=rcpt, dot=dot) as hop:
+        session = await opened(hop, is_lmtp=True)
+        answers = await send(session, offer(recipients=to))
+        assert session.is_usable
+        await session.quit()
+
+    assert endings(answers) == [Ending.DELIVERED, Ending.FAILED, Ending.LATER, Ending.FAILED]
+    assert [answer.stage for answer in answers] == [Stage.DOT, Stage.RCPT, Stage.DOT, Stage.DOT]
+    assert hop.verbs[0] == "LHLO"
+
+
+async def test_by_lmtp_only_whose_answer_is_missing_is_possibly_delivered() -> None:
+    async with NextHop(LHLO=LHLO, dot=Say(b"250 2.0.0 kept\r\n", "close")) as hop:
+        session = await opened(hop, is_lmtp=True)
+        answers = await send(session)
+
+    assert endings(answers) == [Ending.DELIVERED, Ending.LATER]
+    assert [answer.possibly_delivered for answer in answers] == [False, True]
+
+
+async def test_by_lmtp_there_is_no_way_back_to_helo() -> None:
+    async with NextHop(LHLO=b"500 5.5.1 What\r\n") as hop:
+        with pytest.raises(HopFailed):
+            await opened(hop, is_lmtp=True)
+        await hop.until(lambda: "QUIT" in hop.verbs)
+
+    assert hop.verbs == ["LHLO", "QUIT"]
+
+
 # ---- TLS
 
 OPPORTUNISTIC = Protection().tls(TlsPolicy.OPPORTUNISTIC)
@@ -481,3 +564,22 @@ async def test_tls_that_fails_is_said_to_be_the_reason(answer: bytes | Say) -> N
             await opened(hop, tls=OPPORTUNISTIC)
 
     assert failure.value.tls_status == "4.7.5"
+
+
+async def test_each_further_block_of_a_large_message_waits_for_its_turn() -> None:
+    breaths = 0
+
+    async def breathe() -> None:
+        nonlocal breaths
+        breaths += 1
+
+    async def before_dot() -> bool:
+        return True
+
+    async with NextHop() as hop:
+        session = await opened(hop)
+        what = offer(b"Subject: hi\r\n\r\n", b"1\r\n", b"2\r\n", b"3\r\n")
+        await transact(session, what, before_dot=before_dot, breathe=breathe)
+        await session.quit()
+
+    assert breaths == 3

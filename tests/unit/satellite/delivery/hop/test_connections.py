@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from common.preferences.deliver_to import Target
 from common.preferences.policy import TlsPolicy
 from satellite.delivery.decisions.outcome import Ending
-from satellite.delivery.decisions.routing import (
-    Destination,
-    Exchange,
-    Lookup,
-    LookupResult,
-    Own,
-    Target,
-    Via,
-)
-from satellite.delivery.hop.connections import (
-    FAILED_S,
-    IDLE_S,
-    LIFETIME_S,
-    Connections,
-    HopUnreachable,
-)
+from satellite.delivery.decisions.routing import Destination, Exchange, Own, Via
+from satellite.delivery.hop.connections import LIFETIME_S, Connections
+from satellite.delivery.hop.host_order import FAILED_S, HopUnreachable
+from satellite.delivery.hop.kept_sessions import IDLE_S
 from satellite.delivery.hop.protection import Protection
 from satellite.delivery.hop.session import Deadlines, HopSession
+from satellite.delivery.hop.tls_choice import TlsChoice
+from satellite.names.answer import Lookup, LookupResult
 from tests.support.clock import FakeClock
 from tests.support.delivery.delivery_room import TableResolver
 from tests.support.smtp.next_hop import NextHop
@@ -39,10 +30,11 @@ def connections(clock: FakeClock, resolver: TableResolver) -> Connections:
         own=Own(mail_domain="mx.scout.example", hostname="lon1.example"),
         deadlines=Deadlines(connect_s=5, reply_s=5, dot_s=5),
         idle_max=2,
-        protection=Protection(),
+        tls=TlsChoice(Protection()),
         resolver=resolver,
         clock=clock,
         spread=lambda: 0.0,
+        greets_again=lambda _destination: None,
     )
 
 
@@ -55,6 +47,7 @@ async def opened(
         policy=TlsPolicy.OPPORTUNISTIC,
         asked_before=False,
         is_probe=False,
+        within_s=5.0,
     )
 
 
@@ -105,6 +98,7 @@ async def test_no_more_sessions_are_kept_than_allowed(connections: Connections) 
             connections.give_back(A, session)
 
         assert [session.is_usable for session in sessions] == [True, True, False]
+        await hop.until(lambda: hop.verbs.count("QUIT") == 1)  # not cut
         for session in connections.close():
             await session.quit()
 
@@ -120,6 +114,27 @@ async def test_idle_sessions_are_overdue(connections: Connections, clock: FakeCl
         assert connections.overdue() == [session]
         assert connections.next_overdue_s() is None
         await session.quit()
+
+
+async def test_the_sessions_that_are_overdue_are_those_that_are_idle_for_longest(
+    connections: Connections, clock: FakeClock
+) -> None:
+    b = Destination(Via.ROUTE, "b.example")
+    async with NextHop() as hop:
+        first, second = [await opened(connections, hop, destination=d) for d in (A, b)]
+        for destination, session in ((A, first), (b, second)):
+            connections.give_back(destination, session)
+            await clock.advance(1)
+        connections.give_back(A, connections.kept(A, (), policy=TlsPolicy.OPPORTUNISTIC) or second)
+        await clock.advance(IDLE_S - 1)
+
+        assert connections.overdue() == [second]
+        assert not connections.is_in_use(b)
+        assert connections.is_in_use(A)
+        assert connections.close() == [first]
+        assert not connections.is_in_use(A)
+        for session in (first, second):
+            await session.quit()
 
 
 async def test_after_failed_tls_mail_goes_in_the_clear_on_a_new_connection(
@@ -155,10 +170,31 @@ async def test_a_host_whose_name_is_unknown_is_away_and_never_bounced(
             policy=TlsPolicy.OPPORTUNISTIC,
             asked_before=True,
             is_probe=False,
+            within_s=5.0,
         )
 
     assert failure.value.is_away
     assert failure.value.answer.ending is Ending.LATER
+
+
+async def test_a_host_whose_lookup_failed_is_not_away(
+    connections: Connections, resolver: TableResolver
+) -> None:
+    resolver.hosts["mail.acme.example"] = Lookup(LookupResult.FAILED)
+
+    with pytest.raises(HopUnreachable) as failure:
+        await connections.open(
+            A,
+            [Target("gone.acme.example", 25), Target("mail.acme.example", 25)],
+            policy=TlsPolicy.OPPORTUNISTIC,
+            asked_before=True,
+            is_probe=False,
+            within_s=5.0,
+        )
+
+    assert not failure.value.is_away
+    assert failure.value.answer.ending is Ending.LATER
+    assert failure.value.answer.status == "4.4.3"
 
 
 @pytest.mark.parametrize(
@@ -190,6 +226,7 @@ async def test_an_mx_that_leads_nowhere(
             policy=TlsPolicy.OPPORTUNISTIC,
             asked_before=asked_before,
             is_probe=False,
+            within_s=5.0,
         )
 
     assert failure.value.answer.ending is ending
@@ -211,6 +248,7 @@ async def test_ipv6_is_tried_first_and_ipv4_takes_over(
                     policy=TlsPolicy.OPPORTUNISTIC,
                     asked_before=False,
                     is_probe=False,
+                    within_s=5.0,
                 )
                 await session.quit()
                 await wide.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from common.envelope import NO_DSN_PARAMETERS, DsnParameters, Envelope, Notify, 
 from common.ids import MessageId
 from common.states import State
 from satellite.delivery.hop.client import Offer
-from satellite.delivery.hop.copies import BLOCK_BYTES, CopyContent, offer_of
+from satellite.delivery.hop.copies import BLOCK_BYTES, LOOKED_AT_ONCE_BYTES, CopyContent, offer_of
 from satellite.spool.disk.bodies import Body
 from satellite.spool.model.messages import Copy, NewMessage, Origin, Recipient
 
@@ -83,6 +84,29 @@ def test_octets_beyond_ascii_are_found_wherever_they_stand(where: int, tmp_path:
         path.write_bytes(octets)
         with Body.of_file(path, size=len(octets), sha256=sha256(octets).digest()) as body:
             assert CopyContent(Copy(head=b"X: 1\r\n"), body).is_eight_bit is is_eight_bit
+
+
+async def test_a_large_copy_is_looked_through_once_and_not_in_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    octets = b"a" * LOOKED_AT_ONCE_BYTES + b"\xff"
+    path = tmp_path / "body"
+    path.write_bytes(octets)
+    threads: set[int] = set()
+    read = Body.read
+
+    def noted(body: Body, offset: int, length: int) -> bytes:
+        threads.add(threading.get_ident())
+        return read(body, offset, length)
+
+    with Body.of_file(path, size=len(octets), sha256=sha256(octets).digest()) as body:
+        copy = CopyContent(Copy(head=b"X: 1\r\n"), body)
+        monkeypatch.setattr(Body, "read", noted)
+        await copy.look()
+        assert copy.is_eight_bit
+
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
 
 
 def test_an_octet_of_ours_counts_too() -> None:

@@ -12,8 +12,8 @@ from common.errors import SettingsError
 from common.preferences import Document
 from common.preferences.documents import canonical_json
 from common.states import State
-from satellite.delivery.decisions.routing import Lookup, LookupResult
 from satellite.delivery.hop.protection import Protection
+from satellite.names.answer import Lookup, LookupResult
 from tests.support.delivery.delivery_room import DeliveryRoom, OpenRoom, TableResolver, route
 from tests.support.network.authority import Authority
 from tests.support.smtp.next_hop import NextHop, Say

@@ -8,15 +8,26 @@ import time
 from itertools import pairwise
 
 from common.ids import MessageId, ulid
+from common.preferences.deliver_to import Target
 from satellite.delivery.decisions.hold import Hold
-from satellite.delivery.decisions.routing import Destination, Target, Via
+from satellite.delivery.decisions.routing import Destination, Via
 from satellite.delivery.decisions.terms import Terms
 from satellite.delivery.queue.entries import EVERY_TRY_US, QueueEntry, Turn
-from satellite.delivery.queue.lane import SETTLING_MAX
 from satellite.delivery.queue.lanes import NARROW_MAX, REACHED_MAX, Lanes
+from satellite.delivery.queue.places import Places
+from satellite.delivery.queue.under_way import SETTLING_MAX
+from satellite.delivery.worker import STARTED_MAX
 
 A, B = Destination(Via.ROUTE, "a.example"), Destination(Via.ROUTE, "b.example")
 DAY_S = 86_400.0
+
+
+def swept(lanes: Lanes) -> int:
+    """Do all that was asked of many messages; return in how many parts."""
+    parts = 1
+    while lanes.sweep_some():
+        parts += 1
+    return parts
 
 
 class LanesUnderTerms:
@@ -29,6 +40,7 @@ class LanesUnderTerms:
     def change(self, **terms: object) -> None:
         self.terms[A] = dataclasses.replace(self.terms[A], **terms)  # type: ignore[arg-type]
         self.lanes.review()
+        swept(self.lanes)
 
 
 def lanes_of(most: int = 10, **terms: object) -> Lanes:
@@ -100,21 +112,36 @@ def test_a_hundred_thousand_waiting_messages_do_not_delay_anothers_first() -> No
     assert "b0" in [one.id for one in next_two if one is not None]
 
 
-def test_when_few_turns_are_left_they_are_for_those_that_have_none() -> None:
-    lanes = lanes_of()
-    put(lanes, entry("a0"), entry("a1"), entry("b0", B))
-    (first, second) = lanes.take(now_s=0.0), lanes.take(now_s=0.0)
+def test_probes_of_ten_thousand_destinations_do_not_delay_new_mail_for_another() -> None:
+    lanes = Lanes(most=10, terms=lambda _: Terms())
+    places = Places()
+    held = [Destination(Via.ROUTE, f"{n:05}.example") for n in range(10_000)]
+    lanes.remember({one.mark: Hold(5, "refused") for one in held})  # each is probed at once
+    put(lanes, *(entry(f"{one.name}", one) for one in held), is_held=True)
+
+    put(lanes, entry("b0", B))
+    begun = [lanes.take(now_s=0.0, places=places) for _ in range(STARTED_MAX)]
+
+    assert "b0" in [one.id for one in begun if one is not None]
+    assert any(one.is_probe for one in begun if one is not None)
+
+
+def test_who_waits_for_a_place_is_not_behind_those_who_are_looked_at_anew() -> None:
+    lanes = Lanes(most=10, terms=lambda _: Terms())
+    places = Places(connections_max=1)  # one of each kind
+    put(lanes, entry("a0"))
+    first = lanes.take(now_s=0.0, places=places)
     assert first is not None
-    assert second is not None
-    put(lanes, entry("b1", B))
-    lanes.done(second)
+    put(lanes, entry("b0", B))
+    assert lanes.take(now_s=0.0, places=places) is None
+    places.end(first)
+    lanes.done(first)
 
-    third = lanes.take(now_s=0.0, idle_only=True)
+    held = [Destination(Via.ROUTE, f"{n:05}.example") for n in range(10_000)]
+    put(lanes, *(entry(one.name, one) for one in held), is_held=True)
+    begun = [lanes.take(now_s=0.0, places=places) for _ in range(STARTED_MAX)]
 
-    assert third is not None
-    assert third.id == "b1"
-    assert lanes.take(now_s=0.0, idle_only=True) is None
-    assert names(taken(lanes)) == ["a1"]
+    assert "b0" in [one.id for one in begun if one is not None]
 
 
 def test_the_oldest_goes_first_whenever_it_came_in() -> None:
@@ -440,8 +467,10 @@ def test_a_flush_makes_one_destination_due_and_probes_it() -> None:
     put(lanes, entry("b", B), due_s=60.0)
 
     lanes.flush("b.example")
+    swept(lanes)
     assert names(taken(lanes)) == ["b"]
     lanes.flush("a.example")
+    swept(lanes)
     assert [(one.id, one.is_probe) for one in taken(lanes)] == [("0", True)]
 
 
@@ -585,10 +614,10 @@ def test_one_message_is_hurried_and_the_others_wait_on() -> None:
     lanes = lanes_of()
     put(lanes, entry("1"), entry("2"), due_s=60.0)
 
-    assert lanes.hurry(MessageId("2"))
+    assert lanes.hurry(MessageId("2"), {A})
 
     assert names(taken(lanes, now_s=1.0)) == ["2"]
-    assert not lanes.hurry(MessageId("elsewhere"))
+    assert not lanes.hurry(MessageId("elsewhere"), {A})
 
 
 def test_hurrying_a_held_message_asks_its_server_now_by_the_oldest() -> None:
@@ -597,7 +626,7 @@ def test_hurrying_a_held_message_asks_its_server_now_by_the_oldest() -> None:
     assert taken(lanes, now_s=1.0) == []
     assert lanes.next_probe_s(A) == 45.0
 
-    assert lanes.hurry(MessageId("2"))
+    assert lanes.hurry(MessageId("2"), {A})
 
     (probe,) = taken(lanes, now_s=1.0)
     assert (probe.id, probe.turn) == ("0", Turn.PROBE)
@@ -609,11 +638,11 @@ def test_what_is_withdrawn_counts_no_more_and_a_lane_that_is_empty_ends_its_hold
     lanes = lanes_of()
     away(lanes, 2)
 
-    lanes.withdraw(MessageId("0"))
+    lanes.withdraw(MessageId("0"), {A})
     (held,) = lanes.held()
     assert (held.messages, held.bytes, held.oldest.id) == (1, 10, "1")
 
-    lanes.withdraw(MessageId("1"))
+    lanes.withdraw(MessageId("1"), {A})
     assert list(lanes.held()) == []
     assert taken(lanes, now_s=100.0) == []
     assert lanes.take_marks()[A.mark] is None
@@ -625,7 +654,7 @@ def test_what_is_withdrawn_during_its_turn_is_looked_at_anew() -> None:
     put(lanes, entry("1"))
     (one,) = taken(lanes)
 
-    lanes.withdraw(MessageId("1"))
+    lanes.withdraw(MessageId("1"), {A})
 
     assert lanes.done(one)
 
@@ -634,7 +663,7 @@ def test_what_is_withdrawn_while_it_waits_never_has_its_turn() -> None:
     lanes = lanes_of()
     put(lanes, entry("1"), due_s=60.0)
 
-    lanes.withdraw(MessageId("1"))
+    lanes.withdraw(MessageId("1"), {A})
     put(lanes, entry("2"))
 
     assert names(taken(lanes, now_s=61.0)) == ["2"]

@@ -13,8 +13,8 @@ from common.envelope import DsnParameters, Notify, Return
 from common.errors import DiskFull, EnvironmentFailure
 from common.ids import MessageId
 from common.states import State
-from satellite.delivery.decisions.routing import Lookup, LookupResult
 from satellite.delivery.turns.giving_back import REASON_LENGTH_MAX, GivenBack
+from satellite.names.answer import Lookup, LookupResult
 from satellite.spool.model.messages import Origin
 from satellite.spool.model.states import IllegalTransition
 from tests.support.delivery.delivery_room import (
@@ -85,7 +85,7 @@ async def test_of_a_body_that_is_lost_the_sender_hears_and_gets_nothing(
     assert (group["Action"], group["Status"]) == ("failed", "5.3.0")
     assert status.message["Original-Envelope-Id"] == "q+1"
     assert "lost" in group["Diagnostic-Code"]
-    assert b"Its content was lost here" in notice
+    assert b"The content of your message was lost here" in notice
     assert b"1@sender.example" not in notice, "nothing of the header, which nobody can vouch for"
     assert b"0123456789" not in notice
     assert room.spool.message(message) is None
@@ -119,13 +119,13 @@ async def test_outcome_record_and_notice_are_one_commit_and_known_to_the_core(
     message = await frozen(room)
     before = room.spool.last_sequence()
 
-    await give_back(room, message, "closed\x1b[2J" + "x" * 9_000)
+    await give_back(room, message, "größer\x1b[2J" + "x" * 9_000)
 
     told = room.spool.records(after=before, limit=9)
     assert [one.event for one in told] == ["ended", "accepted", "bounce_made"]
     ended = json.loads(told[0].fields)["recipients"][0]
     assert (ended["address"], ended["outcome"]) == (X, "bounced")
-    reason = ("closed?[2J" + "x" * 9_000)[:REASON_LENGTH_MAX]
+    reason = ("größer?[2J" + "x" * 9_000)[:REASON_LENGTH_MAX]
     assert ended["reason"] == f"returned by order of an operator: {reason}"
 
 

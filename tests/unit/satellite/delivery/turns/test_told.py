@@ -10,7 +10,7 @@ import pytest
 from common.envelope import NO_DSN_PARAMETERS, DsnParameters, Notify, Return
 from common.preferences import Document
 from common.preferences.documents import canonical_json
-from satellite.delivery.decisions.routing import Lookup, LookupResult
+from satellite.names.answer import Lookup, LookupResult
 from tests.support.delivery.delivery_room import (
     BODY,
     DeliveryRoom,
@@ -75,6 +75,21 @@ async def test_success_is_told_once_and_only_of_those_who_asked(open_room: OpenR
         "ended",
         "bounce_made",
     ]
+
+
+async def test_a_sender_is_told_in_the_language_of_the_recipients_policy(
+    open_room: OpenRoom,
+) -> None:
+    german = Document("policy", "domain/acme.example", 1, canonical_json({"dsn.language": "de"}))
+    async with NextHop(RCPT=NO_USER) as hop:
+        room = await open_room(acme(hop), german)
+        await ended(room, X)
+
+        (notice,) = room.notices()
+
+    assert groups(notice) == [(X, "failed", "5.1.1")]
+    assert b"Subject: Nachricht konnte nicht zugestellt werden\r\n" in notice
+    assert b"Content-Language: de\r\n" in notice
 
 
 async def test_what_a_next_hop_takes_over_is_its_own_affair(open_room: OpenRoom) -> None:
@@ -182,6 +197,19 @@ async def test_all_of_a_message_goes_back_when_that_was_asked_for(open_room: Ope
         whole, header = room.notices()
     assert BODY in whole
     assert b"hello" not in header
+
+
+async def test_messages_go_back_whole_only_within_the_octets_of_an_hour(
+    open_room: OpenRoom,
+) -> None:
+    body = BODY + b"0123456789abcde\r\n" * 8_000
+    async with NextHop(RCPT=NO_USER) as hop:
+        room = await open_room(acme(hop), returned_bytes_per_domain_hour_max=int(len(body) * 2.5))
+        for _ in range(4):
+            await ended(room, X, body=body, returned=Return.FULL)
+
+        whole = [body in notice for notice in room.notices()]
+    assert sorted(whole) == [False, False, True, True]
 
 
 async def test_of_a_body_that_is_lost_the_sender_still_hears(

@@ -1,0 +1,56 @@
+"""A disk that was full once, and is empty again, takes mail again without a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster.inventories import customer
+from tests.support.disks.small_disk import SmallDisk, small_disk
+from tests.support.smtp.sink import Sink
+from tests.support.smtp.smtp_client import Letter
+from tests.support.storms.report import Measured
+from tests.support.storms.weather import weather
+
+__all__ = ["small_disk"]  # a fixture
+
+RESERVE_MIB = 8
+LETTERS = 800
+BODY = b"Subject: large enough\r\n\r\n" + b"x" * 76 * 400 + b"\r\n"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.storm("full disk")
+async def test_mail_is_taken_again_when_a_full_spool_has_emptied(
+    tmp_path: Path,
+    small_disk: SmallDisk,
+    thorough: bool,
+    measured: Callable[[Measured], None],
+) -> None:
+    mails = 800 if thorough else 100
+    settings = {
+        "state": str(small_disk.folder / "state"),
+        "disk_reserve_bytes": RESERVE_MIB << 20,
+        "delivery": {"first_wait_s": 1.0, "longest_wait_s": 2.0},
+    }
+    pile = [
+        Letter(gid=f"d{n}", sender="a@sender.example", recipients=("x@fjord.example",), data=BODY)
+        for n in range(LETTERS)
+    ]
+    async with Sink() as sink:
+        fjord = customer("fjord", [f"127.0.0.1:{sink.port}"], "fjord.example")
+        await sink.stop()
+        async with weather(tmp_path, customers=[fjord], settings=settings) as node:
+            full = await node.pour(pile, attempts_max=1)
+            await sink.start()
+            await sink.wait_for(full.accepted, deadline_s=120)
+            async with node.healthy_mail() as healthy:
+                await healthy.more(mails, deadline_s=60 + mails)
+            one = await node.measure("452 once; then the spool emptied, and nobody restarted it")
+
+    measured(one)
+    assert full.replies["452"] > 0, "the disk was never full: such a run proves nothing"
+    assert one.p99_s < (2.0 if thorough else 10.0)

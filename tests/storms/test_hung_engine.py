@@ -1,0 +1,34 @@
+"""An engine that never answers costs a customer who does not insist on it nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster.inventories import YARA
+from tests.support.network.silent_host import SilentHost
+from tests.support.storms.report import Measured
+from tests.support.storms.weather import weather
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.storm("hung engine")
+async def test_mail_goes_on_beside_an_engine_that_is_silent(
+    tmp_path: Path, thorough: bool, measured: Callable[[Measured], None]
+) -> None:
+    mails = 800 if thorough else 600
+    async with SilentHost() as hung:
+        engine = {"name": "clam", "kind": "clamd", "address": f"127.0.0.1:{hung.port}"}
+        async with (
+            weather(tmp_path, policy={"unavailable": "mark"}, engines=[YARA, engine]) as node,
+        ):
+            async with node.healthy_mail() as healthy:
+                await healthy.more(mails, deadline_s=60 + mails)
+            one = await node.measure("one engine of two takes every message and never answers")
+
+    measured(one)
+    assert hung.connections > 0, "it was never asked"
+    assert one.p50_s < 2.0

@@ -1,0 +1,60 @@
+"""Is a diagnostic that cannot be written no reason to stop?"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from common.telemetry import DiagnosticFile
+
+PIPE_BYTES = 4096  # the smallest that a pipe can be
+
+
+def said(file: DiagnosticFile, line: str) -> None:
+    file.write(line)
+    file.write("\n")
+    file.flush()
+
+
+def test_lines_that_find_no_room_are_counted_and_none_is_glued_to_another() -> None:
+    out, into = os.pipe()
+    fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    os.set_blocking(into, False)  # full: it takes no more, as a disk does
+    file = DiagnosticFile(into)
+    first = "x" * (PIPE_BYTES - 10)
+
+    for line in (first, "y" * 10_000, "lost"):
+        said(file, line)
+    file.put("lost too\nand this\n")
+    before = os.read(out, 2 * PIPE_BYTES).decode()
+    said(file, "there again")
+    said(file, "and again")
+    after = os.read(out, 2 * PIPE_BYTES).decode()
+
+    assert before.startswith(f"{first}\n")
+    lines = (before + after).splitlines()
+    assert json.loads(lines[-3]) == {"event": "log.lines_lost", "lines": 4}
+    assert lines[-2:] == ["there again", "and again"]
+
+
+def test_a_program_goes_on_whose_log_nobody_takes() -> None:
+    code = (
+        "import structlog, sys\n"
+        "from common.telemetry import configure_logging, put_lines\n"
+        "configure_logging()\n"
+        "for _ in range(1000):\n"
+        "    structlog.get_logger().warning('some.thing', fact='x' * 100)\n"
+        "    put_lines('of mail\\n')\n"
+        "sys.stdout.flush()\n"
+        "sys.stderr.write('at its end')\n"
+    )
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+
+    assert (done.returncode, done.stderr) == (0, b"at its end")
