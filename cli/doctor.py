@@ -124,13 +124,17 @@ def _engines_and_filters(settings: SatelliteSettings) -> Iterator[DoctorCheck]:
     from satellite.filtering.catalogue import build_filters
     from satellite.filtering.filter import FilterContext
     from satellite.filtering.resolver import DnsResolver
+    from satellite.filtering.tallies import LocalTallies
     from satellite.scanning.engine import EngineContext, build_engines
     from satellite.scanning.helper import Helper
 
     clock = SystemClock()
     for_engines = EngineContext(clock=clock, helper=Helper(clock=clock))
     for_filters = FilterContext(
-        clock=clock, resolver=DnsResolver(settings.resolver), metrics=CollectorRegistry()
+        clock=clock,
+        resolver=DnsResolver(settings.resolver),
+        metrics=CollectorRegistry(),
+        tallies=LocalTallies(),
     )
     yield from _built("engines", partial(build_engines, settings.engines, for_engines))
     yield from _built("filters", partial(build_filters, settings.filters, for_filters))

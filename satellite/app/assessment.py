@@ -126,12 +126,14 @@ class Assessor:
     async def _assessed(self, sample: Sample) -> Assessment:
         policy = self._preferences.policy(self._recipient)
         sample = replace(sample, may_leave=policy.engine_cloud is CloudScan.ALLOW)
+        envelope = Envelope(client_address="", helo="", sender="", recipients=(self._recipient,))
         mail = Mail(
-            envelope=Envelope(client_address="", helo="", sender="", recipients=(self._recipient,)),
+            envelope=envelope,
             headers=HeaderBlock.parse(sample.read(0, HEADER_BYTES_MAX + 1)),
             size=sample.size,
             preferences=self._preferences,
             now_us=self._clock.now_us(),
+            inside=self._rooms.inside_of(sample, envelope),
         )
         said = await self._rooms.examined(
             sample, mail, {}, required=self._required, ages_max_us=self._ages_max_us

@@ -25,6 +25,7 @@ from common.reports import NodeReport
 from common.settings.satellite import SatelliteSettings
 from common.tasks import keep_running
 from satellite.app.engine_watch import EngineWatch
+from satellite.app.looking_inside import looks_inside
 from satellite.app.mail_log import MailLog
 from satellite.app.node_definitions import NodeDefinitions
 from satellite.app.refusals import Refusals
@@ -34,6 +35,7 @@ from satellite.filtering.catalogue import build_filters
 from satellite.filtering.filter import FilterContext
 from satellite.filtering.resolver import DnsResolver
 from satellite.filtering.run import Filters
+from satellite.filtering.tallies import LocalTallies
 from satellite.judging.scan_before_answer import PolicyScanBeforeAnswer
 from satellite.judging.stage import JudgingStage
 from satellite.link.client import Link
@@ -118,7 +120,10 @@ class Shard:
         self.scanner = Scanner(build_engines(settings.engines, context), clock, registry=registry)
         self.engines = EngineWatch(self.scanner, lambda: self.spool.preferences, clock)
         filter_context = FilterContext(
-            clock=clock, resolver=DnsResolver(settings.resolver), metrics=registry
+            clock=clock,
+            resolver=DnsResolver(settings.resolver),
+            metrics=registry,
+            tallies=LocalTallies(),
         )
         self.filters = Filters(
             build_filters(settings.filters, filter_context), clock=clock, metrics=registry
@@ -149,6 +154,7 @@ class Shard:
             spool=self.spool,
             scanner=self.scanner,
             filters=self.filters,
+            looks=looks_inside(),
             risk=risk,
             ring=self.second_look.ring,
             settings=settings,

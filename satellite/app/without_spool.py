@@ -13,10 +13,12 @@ from prometheus_client import CollectorRegistry
 
 from common.clock import Clock
 from common.settings.satellite import EngineSettings, FilterSettings
+from satellite.app.looking_inside import looks_inside
 from satellite.filtering.catalogue import build_filters
 from satellite.filtering.filter import FilterContext
 from satellite.filtering.resolver import DnsResolver
 from satellite.filtering.run import Filters
+from satellite.filtering.tallies import LocalTallies
 from satellite.judging.examination import ExaminingRooms
 from satellite.scanning.engine import EngineContext, build_engines
 from satellite.scanning.helper import Helper
@@ -60,10 +62,12 @@ async def built_rooms(
     helper = Helper(clock=clock)
     for_engines = EngineContext(clock=clock, helper=helper, yara_rules=yara_rules)
     scanner = Scanner(build_engines(engines, for_engines), clock, registry=registry)
-    context = FilterContext(clock=clock, resolver=DnsResolver(resolver), metrics=registry)
+    context = FilterContext(
+        clock=clock, resolver=DnsResolver(resolver), metrics=registry, tallies=LocalTallies()
+    )
     made = Filters(build_filters(filters, context), clock=clock, metrics=registry)
     try:
-        yield BuiltRooms(ExaminingRooms(scanner, made, clock), scanner)
+        yield BuiltRooms(ExaminingRooms(scanner, made, looks_inside(), clock), scanner)
     finally:
         await made.close()
         await scanner.close()

@@ -18,6 +18,7 @@ from common.frozen import dataclass
 from common.preferences import Preferences
 from common.verdict import Outcome, Verdict
 from satellite.filtering.filter import Filter, Mail, check_verdicts
+from satellite.filtering.inside import GivenInside
 from satellite.headers import HeaderBlock
 
 DEADLINE_S = 30.0  # for one scene; a filter has its own budget far below
@@ -86,6 +87,7 @@ def plain_mail(preferences: Preferences) -> Mail:
         size=len(data),
         preferences=preferences,
         now_us=1_800_000_000_000_000,
+        inside=GivenInside(data=data),
     )
 
 

@@ -19,7 +19,9 @@ from common.frozen import dataclass
 from common.preferences import Preferences
 from common.settings.satellite import FilterSettings
 from common.verdict import Outcome, Verdict
+from satellite.filtering.inside import Inside
 from satellite.filtering.resolver import Resolver
+from satellite.filtering.tallies import Tallies
 from satellite.headers import HeaderBlock
 
 POINTS_MAX = 1_000.0  # of one test, up or down; thresholds are within ten times this
@@ -42,6 +44,7 @@ class Mail:
         size: octets of the body (RFC 5322: header section and all).
         preferences: of the one revision that judges this message.
         now_us: microseconds since the epoch, UTC: for entries that end.
+        inside: what costs something to know of it; a filter asks for what it needs.
     """
 
     envelope: Envelope
@@ -49,6 +52,7 @@ class Mail:
     size: int
     preferences: Preferences
     now_us: int
+    inside: Inside
 
 
 class Filter(Protocol):
@@ -94,6 +98,7 @@ class FilterContext:
     clock: Clock
     resolver: Resolver
     metrics: CollectorRegistry
+    tallies: Tallies
 
 
 class Build(Protocol):

@@ -9,6 +9,7 @@ from common.address import domain_of
 from common.envelope import Envelope
 from common.verdict import Outcome, Verdict
 from satellite.filtering.filter import Mail
+from satellite.filtering.inside import GivenInside
 from satellite.headers import HeaderBlock
 
 CLIENT = "192.0.2.1"  # RFC 5737: nobody's
@@ -33,6 +34,7 @@ def trial_mail(like: Mail, token: str) -> Mail:
         size=len(data),
         preferences=like.preferences,
         now_us=like.now_us,
+        inside=GivenInside(data=data),
     )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from common.clock import Clock
+from common.envelope import Envelope
 from common.frozen import dataclass
 from common.ids import MessageId
 from common.preferences import Policy
@@ -21,6 +22,7 @@ from common.verdict import Verdict
 from satellite.filtering.filter import Mail
 from satellite.judging.disposition import Disposed, Finding, Scoring, dispose
 from satellite.judging.findings import findings
+from satellite.judging.inside import LooksInside, MessageInside
 from satellite.judging.own_faults import blamed
 from satellite.judging.score import Scores
 from satellite.judging.staleness import with_stale
@@ -131,14 +133,22 @@ class ExaminingRooms:
 
     Args:
         scanner, filters: the two rooms.
+        looks: who is asked what is inside a message.
         clock: the time.
     """
 
-    def __init__(self, scanner: ScansMail, filters: FiltersMail, clock: Clock) -> None:
+    def __init__(
+        self, scanner: ScansMail, filters: FiltersMail, looks: LooksInside, clock: Clock
+    ) -> None:
         self._scanner = scanner
         self._filters = filters
+        self._looks = looks
         self._clock = clock
         self._scans = WorkingPlaces(SCANS_AT_ONCE, held_s=SCAN_HELD_S)
+
+    def inside_of(self, sample: Sample, envelope: Envelope) -> MessageInside:
+        """Return what filters ask when they want to know more of a message."""
+        return MessageInside(sample, envelope, self._looks)
 
     async def examined(
         self,
@@ -158,7 +168,10 @@ class ExaminingRooms:
             ages_max_us: how old the definitions of those may be that have a limit.
         """
         began_s = self._clock.monotonic_s()
-        verdicts, filtered = await self._asked(sample, mail, faults)
+        try:
+            verdicts, filtered = await self._asked(sample, mail, faults)
+        finally:
+            mail.inside.close()
         judged, faults = blamed(
             verdicts, faults, scanner=self._scanner, began_s=began_s, size=sample.size
         )

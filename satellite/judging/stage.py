@@ -47,6 +47,7 @@ from satellite.judging.examination import (
     ScansMail,
     shown,
 )
+from satellite.judging.inside import LooksInside
 from satellite.judging.staleness import ages_max_us
 from satellite.judging.zero_hour import kept, left_us
 from satellite.judging.zero_hour_mail import ZeroHourMail
@@ -130,6 +131,7 @@ class JudgingStage:
     Args:
         spool: where the work comes from and goes to.
         scanner, filters: the two rooms that look at mail.
+        looks: who is asked what is inside a message.
         risk: says of which risky types a message is; asked where a policy has a zero hour.
         ring: what is delivered and risky is kept there for a second look.
         settings: the node.
@@ -149,6 +151,7 @@ class JudgingStage:
         spool: Spool,
         scanner: ScansMail,
         filters: FiltersMail,
+        looks: LooksInside,
         risk: FindsRisk,
         ring: DeliveredRing,
         settings: SatelliteSettings,
@@ -158,7 +161,7 @@ class JudgingStage:
         on_done: Callable[[], None],
     ) -> None:
         self._spool = spool
-        self._rooms = ExaminingRooms(scanner, filters, clock)
+        self._rooms = ExaminingRooms(scanner, filters, looks, clock)
         self._risk = risk
         self._ring = ring
         self._settings = settings
@@ -293,6 +296,7 @@ class JudgingStage:
             size=body.size,
             preferences=revision.preferences,
             now_us=self._clock.now_us(),
+            inside=self._rooms.inside_of(sample, stored.envelope),
         )
         said = await self._rooms.examined(
             sample, mail, faults, required=revision.required, ages_max_us=revision.ages_max_us

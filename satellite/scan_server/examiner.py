@@ -137,6 +137,7 @@ class Examiner:
             size=body.size,
             preferences=preferences,
             now_us=self._clock.now_us(),
+            inside=self._rooms.inside_of(sample, stored.envelope),
         )
         faults = self._faults.get(stored.sha256, {})
         said = await self._rooms.examined(

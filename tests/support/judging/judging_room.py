@@ -27,6 +27,7 @@ from satellite.spool.model.messages import Recipient
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.core.preferences import at, preferences
+from tests.support.judging.looks import given_looks
 from tests.support.node.shard import settings
 from tests.support.spool.listening import listen
 
@@ -141,6 +142,7 @@ class JudgingRoom:
             spool=spool,
             scanner=scanner or self.engines,
             filters=self.filters,
+            looks=given_looks(),
             risk=risk or self.risk,
             ring=self.ring,
             settings=settings(waiting_retry_s=RETRY_S, **node),

@@ -13,7 +13,9 @@ from common.clock import Clock
 from common.envelope import Envelope
 from common.preferences import Preferences
 from satellite.filtering.filter import FilterContext, Mail
+from satellite.filtering.inside import GivenInside, Inside
 from satellite.filtering.resolver import Resolver
+from satellite.filtering.tallies import LocalTallies, Tallies
 from satellite.headers import HeaderBlock
 from tests.support.clock import FakeClock
 from tests.support.network.resolvers import FakeResolver
@@ -29,6 +31,7 @@ def mail(
     sender: str = "a@sender.example",
     recipients: tuple[str, ...] = ("x@acme.example",),
     now_us: int = NOW_US,
+    inside: Inside | None = None,
 ) -> Mail:
     """Return one message as filters see it."""
     return Mail(
@@ -37,6 +40,7 @@ def mail(
         size=len(header) + 2,
         preferences=preferences,
         now_us=now_us,
+        inside=inside or GivenInside(data=header + b"\r\n"),
     )
 
 
@@ -45,4 +49,5 @@ def context(**more: Any) -> FilterContext:
     clock: Clock = more.get("clock") or FakeClock()
     resolver: Resolver = more.get("resolver") or FakeResolver()
     metrics: CollectorRegistry = more.get("metrics") or CollectorRegistry()
-    return FilterContext(clock=clock, resolver=resolver, metrics=metrics)
+    tallies: Tallies = more.get("tallies") or LocalTallies()
+    return FilterContext(clock=clock, resolver=resolver, metrics=metrics, tallies=tallies)

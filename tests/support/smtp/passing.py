@@ -38,6 +38,7 @@ from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.refusal_log import RefusalLog
 from satellite.smtp.server import FrontEnd
 from tests.support.clock import FakeClock
+from tests.support.judging.looks import given_looks
 from tests.support.network.ports import free_port
 from tests.support.smtp.front_end import Talk
 
@@ -124,7 +125,7 @@ class RunningPassing:
 def examiner_of(rooms: PuppetRooms, clock: Any, documents: Sequence[Document]) -> Examiner:
     """Return an examiner whose engine is a puppet."""
     return Examiner(
-        ExaminingRooms(rooms, rooms, clock),
+        ExaminingRooms(rooms, rooms, given_looks(), clock),
         Preferences.from_documents(documents, position=NOTHING),
         engines=[ENGINE],
         hostname=HOSTNAME,

@@ -14,11 +14,13 @@ from common.preferences.documents import NOTHING
 from common.settings.satellite import EngineSettings
 from common.verdict import Outcome, Verdict
 from satellite.filtering.filter import Mail
+from satellite.filtering.inside import GivenInside
 from satellite.headers import HeaderBlock
 from satellite.judging.examination import ExaminingRooms
 from satellite.scanning.engine import Engine, EngineHealth, Fitted
 from satellite.scanning.run import Scanner
 from satellite.scanning.sample import Sample
+from tests.support.judging.looks import given_looks
 from tests.support.scanning.messages import sample_of
 
 DEADLINE_S = 10.0
@@ -28,6 +30,7 @@ MAIL = Mail(
     size=0,
     preferences=Preferences.from_documents((), position=NOTHING),
     now_us=0,
+    inside=GivenInside(data=b""),
 )
 
 
@@ -86,7 +89,7 @@ async def test_plain_mail_does_not_wait_behind_mail_that_waits_for_our_reader(
         for engine in (reader, *others)
     ]
     scanner = Scanner(fitted, clock, registry=CollectorRegistry())
-    rooms = ExaminingRooms(scanner, NoFilters(), clock)
+    rooms = ExaminingRooms(scanner, NoFilters(), given_looks(), clock)
 
     async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
         for number in range(400):  # at a quarter of a second for four of them: half a minute

@@ -19,6 +19,7 @@ from common.preferences.documents import NOTHING
 from common.settings.satellite import EngineSettings
 from common.verdict import Outcome, Verdict
 from satellite.filtering.filter import Mail
+from satellite.filtering.inside import GivenInside
 from satellite.headers import HeaderBlock
 from satellite.judging.examination import ExaminingRooms
 from satellite.scanning.asked_engine import DEADLY, NO_TRIAL
@@ -30,6 +31,7 @@ from satellite.scanning.engines.clamav import Clamav
 from satellite.scanning.run import Scanner
 from satellite.scanning.sample import Sample
 from satellite.scanning.turnstile import Turnstile
+from tests.support.judging.looks import given_looks
 from tests.support.scanning.messages import sample_of
 from tests.support.scanning.scripted_clamd import Close, ScriptedClamd
 
@@ -40,6 +42,7 @@ MAIL = Mail(
     size=0,
     preferences=Preferences.from_documents((), position=NOTHING),
     now_us=0,
+    inside=GivenInside(data=b""),
 )
 
 
@@ -113,7 +116,7 @@ async def node(folder: Path, *, whole: bool) -> AsyncIterator[Node]:
         settings = EngineSettings(name="clamav", kind="clamd")
         scanner = Scanner([Fitted(engine=engine, settings=settings)], clock, registry=registry)
         await scanner.probe_all()  # as a node does at its start: else the engine is a new one later
-        rooms = ExaminingRooms(scanner, NoFilters(), clock)
+        rooms = ExaminingRooms(scanner, NoFilters(), given_looks(), clock)
         yield Node(peer, scanner, rooms, registry, is_down, goes_on, has_read, read)
         await scanner.close()
 

@@ -1,0 +1,113 @@
+"""What is inside a message that is being judged, for the filters that ask?
+
+Touches the body, our own reader and DNS, each at most once a message and only when a filter asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol, TypeVar
+
+from common.envelope import Envelope
+from common.frozen import dataclass
+from satellite.authentication.results import Authenticity
+from satellite.filtering.inside import MailContent, NoInside
+from satellite.scanning.sample import Sample
+
+T = TypeVar("T")
+
+
+class ReadsContent(Protocol):
+    """What judging needs of our own reader."""
+
+    async def content_of(self, sample: Sample) -> MailContent:
+        """Return what a message says and holds.
+
+        Raises:
+            NoInside: nobody could find out.
+        """
+        ...
+
+
+class Authenticates(Protocol):
+    """What judging needs of sender authentication."""
+
+    async def authenticated(self, sample: Sample, envelope: Envelope) -> Authenticity:
+        """Return who answers for a message; never an exception but for a cancellation."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LooksInside:
+    """Those that are asked what is inside messages."""
+
+    reader: ReadsContent
+    authenticator: Authenticates
+
+
+class MessageInside:
+    """One message that is being judged.
+
+    Args:
+        sample, envelope: the message.
+        looks: who is asked.
+    """
+
+    def __init__(self, sample: Sample, envelope: Envelope, looks: LooksInside) -> None:
+        self._sample = sample
+        self._envelope = envelope
+        self._looks = looks
+        self._content: asyncio.Task[MailContent] | None = None
+        self._authentication: asyncio.Task[Authenticity] | None = None
+
+    async def octets(self, *, bytes_max: int) -> bytes:
+        """Return the octets of DATA; a file is read in a thread.
+
+        Raises:
+            NoInside: they are more than ``bytes_max``, or cannot be read.
+        """
+        sample = self._sample
+        if sample.size > bytes_max:
+            raise NoInside(f"the message has more than {bytes_max} octets")
+        if sample.data is not None:
+            return sample.data
+        try:
+            return await asyncio.to_thread(sample.read, 0, sample.size)
+        except OSError as error:
+            raise NoInside(f"the message cannot be read: {error.strerror}") from None
+
+    async def content(self) -> MailContent:
+        """Return what the message says and holds.
+
+        Raises:
+            NoInside: nobody could find out.
+        """
+        if self._content is None:
+            asking = self._looks.reader.content_of(self._sample)
+            self._content = asyncio.ensure_future(asking)
+        return await _shared(self._content)
+
+    async def authentication(self) -> Authenticity:
+        """Return who answers for the message."""
+        if self._authentication is None:
+            asking = self._looks.authenticator.authenticated(self._sample, self._envelope)
+            self._authentication = asyncio.ensure_future(asking)
+        return await _shared(self._authentication)
+
+    def close(self) -> None:
+        """Ask no more: whoever would have waited for it is done."""
+        for task in (self._content, self._authentication):
+            if task is not None and not task.done():
+                task.cancel()
+
+
+async def _shared(task: asyncio.Task[T]) -> T:
+    """Return what a task comes to; one filter that gives up does not end it for the others.
+
+    Raises:
+        NoInside: it was ended, since the message's time was over.
+    """
+    await asyncio.wait([task])
+    if task.cancelled():
+        raise NoInside("there was no time for it")
+    return task.result()
