@@ -30,6 +30,7 @@ from cli import (
     status,
     threats,
     track,
+    weights,
 )
 from cli.output import complain, complain_of_settings
 from common.errors import BorderScoutError, SettingsError
@@ -58,6 +59,7 @@ for name, group in (
     ("policy", policy.app),
     ("list", lists.app),
     ("threat", threats.app),
+    ("weight", weights.app),
     ("definitions", definitions.app),
     ("quarantine", quarantine.app),
     ("report", report.app),

@@ -13,9 +13,9 @@ import ipaddress
 from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from common.address import parse_domain
 from common.preferences.deliver_to import parse_deliver_to
@@ -306,6 +306,35 @@ class YaraBody(_Body):
     )
 
 
+class WeightBody(_Body):
+    """The points of a filter's test, instead of its own."""
+
+    key_form = (
+        "SCOPE/TEST: a scope, and a test's name as the header shows it; `*` at its end: all that"
+        " begin so"
+    )
+    example_key = "domain/acme.example/RULE_LOTTERY"
+    example = MappingProxyType({"score": 1.5, "reason": "they run a lottery"})
+    removal = "the test has its own points, or those of a wider scope"
+
+    score: Annotated[
+        Points | None, Field(description="the points that it has; 0 switches it off")
+    ] = None
+    factor: Annotated[
+        Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] | None,
+        Field(description="instead of `score`: its own points are multiplied by this"),
+    ] = None
+    reason: Annotated[
+        str, Field(max_length=500, description="why; it stands beside the weight")
+    ] = ""
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if (self.score is None) == (self.factor is None):
+            raise ValueError("a weight has either `score` or `factor`")
+        return self
+
+
 class HoldBody(_Body):
     """What an operator ordered for the mail that is held for a domain.
 
@@ -351,4 +380,5 @@ Body = (
     | ThreatBody
     | HoldBody
     | YaraBody
+    | WeightBody
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import total_ordering
@@ -30,11 +30,13 @@ from common.preferences.bodies import (
     RouteBody,
     RuleBody,
     ThreatBody,
+    WeightBody,
     YaraBody,
 )
 from common.preferences.patterns import compile_pattern
 from common.preferences.scopes import Scope
 from common.preferences.threats import split_threat_key, threat_key
+from common.preferences.weights import split_weight_key, weight_key
 
 BODY_BYTES_MAX = 65_536  # one document; a batch of many stays below gRPC's 4 MiB
 KEY_LENGTH_MAX = 600  # characters: a colour, a scope and a pattern of 254 each
@@ -55,6 +57,7 @@ class Kind(StrEnum):
     THREAT = "threat"  # key: ENGINE/NAME
     HOLD = "hold"  # key: domain
     YARA = "yara"  # key: a name for the rules
+    WEIGHT = "weight"  # key: SCOPE/TEST
 
 
 class DocumentRefused(PeerError):
@@ -107,6 +110,7 @@ BODIES: dict[Kind, type[Body]] = {
     Kind.THREAT: ThreatBody,
     Kind.HOLD: HoldBody,
     Kind.YARA: YaraBody,
+    Kind.WEIGHT: WeightBody,
 }
 
 
@@ -231,22 +235,13 @@ def canonical_key(kind: Kind, key: str) -> str:
     Raises:
         AddressError, ValueError: it cannot be a key of this kind.
     """
-    match kind:
-        case Kind.ROUTE | Kind.HOLD:
-            return parse_domain(key)
-        case Kind.RECIPIENT:
-            return parse_address(key).folded
-        case Kind.POLICY:
-            return str(Scope.parse(key))
-        case Kind.LIST:
-            colour, scope, pattern = split_list_key(key)
-            return list_key(colour, scope, pattern)
-        case Kind.THREAT:
-            return threat_key(*split_threat_key(key))
-        case _:
-            if not key or not all(c.isalnum() or c in "-_." for c in key) or len(key) > 64:
-                raise ValueError("a name has 1 to 64 letters, digits, dots, dashes or underscores")
-            return key
+    return _CANONICAL.get(kind, _canonical_name)(key)
+
+
+def _canonical_name(key: str) -> str:
+    if not key or not all(c.isalnum() or c in "-_." for c in key) or len(key) > 64:
+        raise ValueError("a name has 1 to 64 letters, digits, dots, dashes or underscores")
+    return key
 
 
 def list_key(colour: ListColour, scope: Scope, pattern: str) -> str:
@@ -297,3 +292,14 @@ def canonical_pattern(pattern: str) -> str:
 def canonical_json(body: Mapping[str, Any]) -> bytes:
     """Return the one way to write a body: sorted keys, no blanks, UTF-8."""
     return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+_CANONICAL: Mapping[Kind, Callable[[str], str]] = {
+    Kind.ROUTE: parse_domain,
+    Kind.HOLD: parse_domain,
+    Kind.RECIPIENT: lambda key: parse_address(key).folded,
+    Kind.POLICY: lambda key: str(Scope.parse(key)),
+    Kind.LIST: lambda key: list_key(*split_list_key(key)),
+    Kind.THREAT: lambda key: threat_key(*split_threat_key(key)),
+    Kind.WEIGHT: lambda key: weight_key(*split_weight_key(key)),
+}

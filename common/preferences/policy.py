@@ -148,6 +148,16 @@ class Policy:
             name="score.drop",
         ),
     )
+    score_reject: float | None = field(
+        default=None,
+        metadata=_key(
+            _OPTIONAL_SCORE,
+            "score from which mail is refused, where it is scanned before the answer; else it is"
+            " quarantined; none: never",
+            example="20",
+            name="score.reject",
+        ),
+    )
     virus: Action = field(
         default=Action.QUARANTINE,
         metadata=_key(_FINDING, "an engine named a threat", example="drop"),

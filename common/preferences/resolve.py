@@ -24,6 +24,7 @@ from common.preferences.bodies import (
     RouteBody,
     RuleBody,
     ThreatBody,
+    WeightBody,
     YaraBody,
 )
 from common.preferences.digest import EMPTY_DIGEST, changed, document_hash
@@ -46,6 +47,7 @@ from common.preferences.policy import (
 )
 from common.preferences.scopes import Scope, ScopeLevel
 from common.preferences.threats import NamedThreats
+from common.preferences.weights import NO_WEIGHTS, AllWeights, Weights
 
 ROUTES_MAX = 4_096  # kept ready, of a hundred thousand
 POLICIES_MAX = 4_096  # likewise; one for all recipients for whom the same scopes speak
@@ -75,6 +77,7 @@ class Preferences:
         "_routes",
         "_rules",
         "_threats",
+        "_weights",
         "digest",
         "position",
     )
@@ -87,6 +90,7 @@ class Preferences:
         self._policies: dict[tuple[str, ...], Policy] = {}  # by the scopes that say something
         self._rules: dict[str, RuleBody] | None = None  # sorted once: each message asks for them
         self._threats: NamedThreats | None = None  # likewise
+        self._weights: AllWeights | None = None  # likewise
         self._lists: dict[str, Entries] = {}
         self._prefixes: dict[str, set[tuple[int, int]]] = {}  # scope → (IP version, prefix length)
         self._owned: set[str] = set()  # scopes whose entries no older revision shares
@@ -273,6 +277,17 @@ class Preferences:
                 for key, document in self._by_kind[Kind.THREAT].items()
             )
         return self._threats
+
+    def weights(self, recipient: str) -> Weights:
+        """Return the weights of tests that hold for a recipient."""
+        if not self._by_kind[Kind.WEIGHT]:  # as nearly everywhere
+            return NO_WEIGHTS
+        if self._weights is None:
+            self._weights = AllWeights(
+                (key, document.body_as(WeightBody))
+                for key, document in self._by_kind[Kind.WEIGHT].items()
+            )
+        return self._weights.of(self.scopes(recipient))
 
     def list_search(self, *, sender: str, client_address: str, now_us: int) -> ListSearch:
         """Return what finds the list entry that decides for a recipient of a message."""

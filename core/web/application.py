@@ -17,12 +17,13 @@ from core.web.api import (
     quarantine,
     status,
     threats,
+    weights,
 )
 from core.web.request import problems
 from core.web.request.authentication import Authentication
 from core.web.request.services import Services
 
-API = (status, messages, holds, preferences, lists, threats, quarantine, definitions)
+API = (status, messages, holds, preferences, lists, threats, weights, quarantine, definitions)
 
 
 def application_of(services: Services) -> FastAPI:

@@ -300,6 +300,7 @@ def _of_score(scoring: Scoring, policy: Policy) -> Iterator[_Claim]:
     """Yield the claim of the highest threshold that was reached."""
     for action, threshold in (
         (Action.DROP, policy.score_drop),
+        (Action.REJECT, policy.score_reject),
         (Action.QUARANTINE, policy.score_quarantine),
         (Action.MARK, policy.score_mark),
     ):

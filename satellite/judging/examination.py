@@ -186,7 +186,7 @@ class ExaminingRooms:
             verdicts=verdicts,
             filtered=filtered,
             findings=findings(verdicts, required=required, spared=none.threats),
-            scores=Scores(filtered),
+            scores=Scores(filtered, mail.preferences.weights),
             faults=faults,
             spared=none.threats,
         )

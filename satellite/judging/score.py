@@ -2,15 +2,17 @@
 
 Pure. A test that names a recipient counts for that one alone, so that nobody's list or rule shows
 in another's copy. White beats black between filters; inside the lists the nearer scope has already
-decided.
+decided. The operators' weights come first: each test counts what they say of it, for whom they
+say it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from common.address import fold
-from common.verdict import Effect, Test, Verdict
+from common.preferences.weights import NO_WEIGHTS, Weights
+from common.verdict import Effect, Outcome, Test, Verdict
 from satellite.judging.disposition import NO_TESTS, Scoring
 
 
@@ -22,13 +24,22 @@ class Scores:
 
     Args:
         verdicts: what the filters said of the message; engines' verdicts have no tests.
+        weights: gives those that hold for a recipient.
     """
 
-    def __init__(self, verdicts: Iterable[Verdict]) -> None:
+    def __init__(
+        self,
+        verdicts: Iterable[Verdict],
+        weights: Callable[[str], Weights] = lambda _recipient: NO_WEIGHTS,
+    ) -> None:
+        self._weights = weights
         self._shared: list[tuple[int, Test]] = []  # with the place, which is their order
         self._own: dict[str, list[tuple[int, Test]]] = {}
-        tests = (test for verdict in verdicts for test in verdict.tests)
-        for place, test in enumerate(tests):
+        self._failed: set[int] = set()  # places of tests that tell of a failure: nothing to weigh
+        tests = ((verdict, test) for verdict in verdicts for test in verdict.tests)
+        for place, (verdict, test) in enumerate(tests):
+            if verdict.outcome is not Outcome.SCORED:
+                self._failed.add(place)
             own = self._shared
             if test.recipient is not None:
                 own = self._own.setdefault(test.recipient, [])
@@ -42,9 +53,19 @@ class Scores:
             recipient: one recipient's address as it stands in the envelope.
         """
         own = self._own.get(fold(recipient)) if self._own else None
-        if own is None:
+        if own is None and not self._shared:
             return self._of_all_others
-        return _scoring(sorted([*self._shared, *own], key=_place))
+        weights = self._weights(recipient)
+        if own is None and not weights:
+            return self._of_all_others
+        tests = sorted([*self._shared, *(own or ())], key=_place)
+        return _scoring(tests if not weights else self._weighed(tests, weights))
+
+    def _weighed(
+        self, tests: Iterable[tuple[int, Test]], weights: Weights
+    ) -> Iterable[tuple[int, Test]]:
+        for place, test in tests:
+            yield place, test if place in self._failed else weights.weighed(test)
 
 
 def _place(one: tuple[int, Test]) -> int:

@@ -44,6 +44,9 @@ COMMANDS = (
     ("threat", "add", "spam", "Sane.Phish.*"),
     ("threat", "remove", "Old.Mistake"),
     ("threat", "list"),
+    ("weight", "set", "cluster", "RULE_X", "2"),
+    ("weight", "remove", "cluster", "RULE_OLD"),
+    ("weight", "list"),
     ("quarantine", "list"),
     ("quarantine", "show", ONE),
     ("quarantine", "release", ONE),
@@ -64,6 +67,7 @@ COMMANDS = (
 )
 LINES = {
     *("track", "policy show", "policy history", "list show", "threat list"),
+    "weight list",
     *("quarantine list", "hold list", "definitions list"),
 }
 
@@ -75,6 +79,7 @@ async def fill(core: Face) -> None:
             route(),
             document("policy", "cluster", {"subject_tag": "[red]"}),
             document("list", "black/cluster/b.example", {"reason": HOSTILE}),
+            document("weight", "cluster/RULE_OLD", {"score": 1, "reason": HOSTILE}),
             document("threat", "*/Old.Mistake", {"action": "ignore", "reason": HOSTILE}),
         ],
         who="test",
@@ -333,6 +338,19 @@ async def test_what_is_said_of_a_threat_comes_is_replaced_and_goes(
     assert (await shell("threat", "remove", *name)).status == 0
     assert (await shell("threat", "list", "--json")).out == ""
     assert "borderscout threat list" in (await shell("threat", "remove", *name)).check_failed()
+
+
+async def test_a_weight_comes_is_replaced_and_goes(core: Face, shell: Shell) -> None:
+    added = await shell("weight", "set", "cluster", "RULE_X", "1.5")
+    assert added.out == "revision 1: cluster/RULE_X counts 1.5 points\n"
+    again = await shell("weight", "set", "cluster", "RULE_X", "--factor", "0.5")
+    assert "counts 0.5 times its own points (before: 1.5 points)" in again.out
+    assert "RULE_X" in (await shell("weight", "list")).out
+
+    assert (await shell("weight", "remove", "cluster", "RULE_X")).status == 0
+    gone = await shell("weight", "remove", "cluster", "RULE_X")
+    assert "borderscout weight list" in gone.check_failed()
+    assert "POINTS or --factor" in (await shell("weight", "set", "cluster", "RULE_X")).err
 
 
 @pytest.mark.parametrize(

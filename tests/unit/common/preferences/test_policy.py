@@ -19,6 +19,7 @@ PROMISED = {
     "score.mark": 5.0,
     "score.quarantine": 10.0,
     "score.drop": None,
+    "score.reject": None,
     "virus": "quarantine",
     "virus.rule": "any",
     "virus.outvoted": "mark",

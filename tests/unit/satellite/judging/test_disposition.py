@@ -82,6 +82,16 @@ def test_the_score_leads_to_the_highest_threshold_that_it_reaches(
     assert key in disposed.reason
 
 
+def test_a_score_refuses_mail_only_before_the_answer() -> None:
+    refusing = policy(score__reject=15.0, score__drop=20.0)
+
+    before = judge(scoring=spam(16.0), by=refusing, can_reject=True)
+    assert (before.disposition, before.cause) == (Done.REJECT, Cause.SCORE)
+    assert judge(scoring=spam(16.0), by=refusing).disposition is Done.QUARANTINE
+    assert judge(scoring=spam(20.0), by=refusing, can_reject=True).disposition is Done.DROP
+    assert judge(scoring=spam(14.0), by=refusing, can_reject=True).disposition is Done.QUARANTINE
+
+
 def test_no_score_drops_mail_unless_somebody_asked_for_it() -> None:
     assert judge(scoring=spam(1e6)).disposition is Done.QUARANTINE
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from common.preferences.bodies import WeightBody
+from common.preferences.scopes import Scope
+from common.preferences.weights import NO_WEIGHTS, AllWeights, Weights
 from common.verdict import Effect, Outcome, Test, Verdict
 from satellite.judging.disposition import Scoring
 from satellite.judging.score import Scores
@@ -55,3 +58,25 @@ def test_a_black_entry_alone_blocks() -> None:
 def test_no_verdict_at_all_scores_nothing() -> None:
     assert score([], "x@acme.example").total == 0.0
     assert str(score([said(Test(name="A", score=-0.0001))], "x@a.example").total) == "0.0"
+
+
+def test_a_weight_counts_for_those_it_is_made_for_alone() -> None:
+    acme = AllWeights([("domain/acme.example/A", WeightBody(score=1))])
+
+    def weights(recipient: str) -> Weights:
+        is_theirs = recipient.endswith("@acme.example")
+        return acme.of([Scope.parse("domain/acme.example")]) if is_theirs else NO_WEIGHTS
+
+    scores = Scores([said(Test(name="A", score=7), Test(name="B", score=2))], weights)
+
+    assert scores.of("x@acme.example").total == 3.0
+    assert scores.of("x@other.example").total == 9.0
+
+
+def test_a_weight_gives_no_points_to_a_filter_that_failed() -> None:
+    of_cluster = AllWeights([("cluster/DNSBL_ZEN", WeightBody(score=9))])
+    failed = said(Test(name="DNSBL_ZEN", detail="no answer"), outcome=Outcome.UNAVAILABLE)
+
+    scores = Scores([failed], lambda _: of_cluster.of([Scope.parse("cluster")]))
+
+    assert scores.of("x@acme.example").total == 0.0

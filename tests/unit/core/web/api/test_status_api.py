@@ -179,6 +179,8 @@ async def test_every_change_leaves_an_audit_entry(face: Face) -> None:
         ("DELETE", "/api/v1/lists/black", {"params": {"scope": "cluster", "pattern": "a.example"}}),
         ("POST", "/api/v1/threats", {"json": {"name": "Heuristics.X", "action": "ignore"}}),
         ("DELETE", "/api/v1/threats", {"params": {"name": "Heuristics.X"}}),
+        ("PUT", "/api/v1/weights", {"json": {"test": "RULE_X", "score": 2}}),
+        ("DELETE", "/api/v1/weights", {"params": {"test": "RULE_X"}}),
         ("POST", "/api/v1/flush", {"json": {}}),
         ("POST", "/api/v1/definitions/custom", {"json": {"files": {"a.hdb": "YQ=="}}}),
         ("POST", "/api/v1/definitions/rollback", {"json": {"serial": 20260101000000}}),
