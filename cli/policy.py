@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import typer
 
+from cli import policy_trial
 from cli.applied import Wait, say_applied, wait_until_applied
 from cli.arguments import Address, Domains, Force, Scope, ScopeOrAll, Yes
 from cli.client import Client, TokenFile, Url
@@ -31,6 +32,8 @@ from cli.output import (
 from common.preferences import POLICY_KEYS, Kind
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Policies and their history.")
+
+app.command("try", epilog=policy_trial.EXAMPLE)(policy_trial.try_)
 
 Comment = Annotated[str, typer.Option("--comment", help="Why; it stands in the history.")]
 

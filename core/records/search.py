@@ -18,7 +18,7 @@ from common.records.bounds import LINE_LENGTH_MAX, storable
 from core.records.messages import Message, RecipientCopy
 
 QUERY_LENGTH_MAX = 1_000  # characters; a Message-ID of RFC 5322's longest line
-_LOOKS = (Event.SCANNED, Event.WAITING)  # the records that hold verdicts
+LOOKS = (Event.SCANNED, Event.WAITING)  # the records that hold verdicts
 
 
 class What(StrEnum):
@@ -114,6 +114,38 @@ def message_json(message: Message, told: Iterable[FoundRecord]) -> dict[str, Any
     }
 
 
+def judged_json(message: Message, told: Iterable[FoundRecord]) -> dict[str, Any]:
+    """Return what a message was judged by, and to what end, without all that came after.
+
+    Args:
+        message: what its records came to.
+        told: its records, in their order.
+    """
+    look = _last_look(list(told))
+    return {
+        "id": message.id,
+        "received": iso_time(message.received_us),
+        "client": message.client,
+        "helo": message.helo,
+        "sender": message.sender,
+        "subject": message.subject,
+        "size": message.size,
+        "revision": message.revision,
+        "judged_us": look.time_us if look is not None else message.received_us,
+        "recipients": [
+            {
+                "address": copy.address,
+                "customer": copy.customer,
+                "disposition": copy.disposition,
+                "reason": copy.reason,
+            }
+            for copy in message.copies.values()
+            if copy.disposition
+        ],
+        "verdicts": verdicts_as_told(look.fields) if look is not None else [],
+    }
+
+
 def event_json(told: FoundRecord) -> dict[str, Any]:
     """Return one record; its own fields cannot replace its time or name."""
     shown: dict[str, Any] = {"time": iso_time(told.time_us), "event": told.event}
@@ -149,6 +181,6 @@ def _last_look(told: Sequence[FoundRecord]) -> FoundRecord | None:
     Somebody who is put off, or let go on by an operator, waits for a look that is yet to come.
     """
     for one in reversed(told):
-        if one.event in _LOOKS and not one.flaw and verdicts_as_told(one.fields):
+        if one.event in LOOKS and not one.flaw and verdicts_as_told(one.fields):
             return one
     return None

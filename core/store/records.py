@@ -133,6 +133,16 @@ class RecordStore:
         """
         return await self._reader.run(lambda c: searches.track(c, query, limit=limit))
 
+    async def judged(self, *, before: str = "", limit: int = 100) -> dict[str, Any]:
+        """Return ``messages``, what the newest ones were judged by, and ``next``.
+
+        Args:
+            before: an id; only older ones. Empty: the newest of all.
+            limit: looks at so many messages; those that nobody judged are left out. ``next`` is
+                where the older ones begin, empty: there are none.
+        """
+        return await self._reader.run(lambda c: searches.judged(c, before=before, limit=limit))
+
     async def refusals(self, query: str, *, limit: int = 100) -> list[dict[str, Any]]:
         """Return what was refused, the newest first.
 

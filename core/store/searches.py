@@ -13,11 +13,13 @@ from sqlalchemy import Connection, Select, select, union
 from common.records import Event
 from core.records.messages import Message
 from core.records.search import (
+    LOOKS,
     FoundRecord,
     Query,
     What,
     event_json,
     iso_time,
+    judged_json,
     message_json,
     parse_query,
 )
@@ -36,6 +38,28 @@ def track(connection: Connection, text: str, *, limit: int) -> list[dict[str, An
     found = message_rows.load(connection, ids)
     present = [found[name] for name in ids if name in found]
     return [message_json(message, _told(connection, message)) for message in present]
+
+
+def judged(connection: Connection, *, before: str, limit: int) -> dict[str, Any]:
+    """Return ``messages``, what the newest ones were judged by, the newest first, and ``next``.
+
+    Args:
+        before: an id; only older ones. Empty: the newest of all.
+        limit: looks at so many messages; those that nobody judged are left out. ``next`` is where
+            the older ones begin, empty: there are none.
+    """
+    table = tables.message
+    query = select(table.c.id).where(table.c.origin == "smtp").order_by(table.c.id.desc())
+    if before:
+        query = query.where(table.c.id < before)
+    ids = list(connection.scalars(query.limit(max(0, min(limit, MESSAGES_MAX)))))
+    found = message_rows.load(connection, ids)
+    messages = [
+        judged_json(found[name], _told(connection, found[name], events=LOOKS))
+        for name in ids
+        if name in found and found[name].is_judged
+    ]
+    return {"messages": messages, "next": ids[-1] if len(ids) == limit else ""}
 
 
 def node_events(connection: Connection, *, node: str | None, limit: int) -> list[dict[str, Any]]:
@@ -123,8 +147,14 @@ def _newest(connection: Connection, queries: Sequence[Select[Any]], limit: int) 
     return [row.id for row in connection.execute(ordered)]
 
 
-def _told(connection: Connection, message: Message) -> list[FoundRecord]:
-    """Return a message's records as its own shard sent them, in their order."""
+def _told(
+    connection: Connection, message: Message, *, events: Sequence[Event] = ()
+) -> list[FoundRecord]:
+    """Return a message's records as its own shard sent them, in their order.
+
+    Args:
+        events: only these; empty: all.
+    """
     table = tables.log_record
     query = (
         select(table)
@@ -136,6 +166,8 @@ def _told(connection: Connection, message: Message) -> list[FoundRecord]:
         .order_by(table.c.incarnation, table.c.sequence)
         .limit(EVENTS_MAX)
     )
+    if events:
+        query = query.where(table.c.event.in_(events))
     return [_as_told(row) for row in connection.execute(query)]
 
 

@@ -100,14 +100,20 @@ class Assessor:
         self._rooms = rooms
         self._preferences = preferences
         self._recipient = recipient
-        self._required = {name: preferences.engine_is_required(name) for name in engines}
-        self._ages_max_us = ages_max_us(preferences, list(self._required))
+        self._engines = tuple(engines)
         self._bytes_max = bytes_max
         self._folder = folder
         self._clock = clock
 
-    async def assess(self, file: BinaryIO) -> Assessment:
+    async def assess(
+        self, file: BinaryIO, *, preferences: Preferences | None = None, recipient: str = ""
+    ) -> Assessment:
         """Return what is said of an open file.
+
+        Args:
+            file: a message, or anything else.
+            preferences: instead of the assessor's own.
+            recipient: instead of the assessor's own.
 
         Raises:
             FileTooLarge: no message may be so large.
@@ -119,30 +125,38 @@ class Assessor:
             sample = await asyncio.to_thread(
                 sample_of, file, copy, id=name, bytes_max=self._bytes_max
             )
-            return await self._assessed(sample)
+            return await self._assessed(
+                sample, preferences or self._preferences, recipient or self._recipient
+            )
         finally:
             copy.unlink(missing_ok=True)
 
-    async def _assessed(self, sample: Sample) -> Assessment:
-        policy = self._preferences.policy(self._recipient)
+    async def _assessed(
+        self, sample: Sample, preferences: Preferences, recipient: str
+    ) -> Assessment:
+        policy = preferences.policy(recipient)
         sample = replace(sample, may_leave=policy.engine_cloud is CloudScan.ALLOW)
-        envelope = Envelope(client_address="", helo="", sender="", recipients=(self._recipient,))
+        envelope = Envelope(client_address="", helo="", sender="", recipients=(recipient,))
         mail = Mail(
             envelope=envelope,
             headers=HeaderBlock.parse(sample.read(0, HEADER_BYTES_MAX + 1)),
             size=sample.size,
-            preferences=self._preferences,
+            preferences=preferences,
             now_us=self._clock.now_us(),
             inside=self._rooms.inside_of(sample, envelope),
         )
         said = await self._rooms.examined(
-            sample, mail, {}, required=self._required, ages_max_us=self._ages_max_us
+            sample,
+            mail,
+            {},
+            required={name: preferences.engine_is_required(name) for name in self._engines},
+            ages_max_us=ages_max_us(preferences, self._engines),
         )
         return Assessment(
             size=sample.size,
             verdicts=(*said.verdicts, *said.filtered),
             findings=said.findings,
-            disposed=said.disposed(said.scores.of(self._recipient), policy),
+            disposed=said.disposed(said.scores.of(recipient), policy),
         )
 
 

@@ -31,6 +31,16 @@ async def track(
     return {"messages": found}
 
 
+@router.get("/messages/judged", summary="What the newest messages were judged by")
+async def judged(
+    core: Core,
+    _caller: Caller,
+    before: Annotated[str, Query(max_length=26)] = "",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> dict[str, Any]:
+    return await core.database.records.judged(before=before, limit=limit)
+
+
 @router.get("/refusals", summary="What was refused, by an address, domain or client")
 async def refusals(
     core: Core,

@@ -1,0 +1,81 @@
+"""What would be done with a message that was judged, under other preferences?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common.envelope import Envelope
+from common.preferences import Preferences
+from common.preferences.documents import NOTHING, new_document
+from common.records import verdict_from_object
+from satellite.judging.disposition import Disposed, Done
+from satellite.judging.retrial import PastMail, retried
+
+X, Y = "x@acme.example", "y@other.example"
+CLEAN = {"by": "clamav", "outcome": "clean"}
+LISTED = {"by": "zen", "outcome": "scored", "tests": [{"name": "DNSBL_ZEN", "score": 4.0}]}
+
+
+def preferences(*documents: tuple[str, str, dict[str, Any]]) -> Preferences:
+    made = (new_document(kind, key, body) for kind, key, body in documents)
+    return Preferences.from_documents(made, position=NOTHING)
+
+
+def tried(by: Preferences, *verdicts: dict[str, Any]) -> dict[str, Disposed]:
+    past = PastMail(
+        envelope=Envelope(
+            client_address="192.0.2.7", helo="mail", sender="a@sender.example", recipients=(X, Y)
+        ),
+        verdicts=tuple(map(verdict_from_object, verdicts)),
+        judged_us=1_800_000_000_000_000,
+    )
+    return dict(retried(past, by, engines={"clamav"}))
+
+
+def test_a_threshold_counts_for_whom_it_is_set() -> None:
+    stricter = preferences(("policy", "domain/acme.example", {"score.quarantine": 4}))
+
+    done = tried(stricter, CLEAN, LISTED)
+
+    assert (done[X].disposition, done[Y].disposition) == (Done.QUARANTINE, Done.DELIVER)
+    assert tried(preferences(), CLEAN, LISTED)[X].disposition is Done.DELIVER
+
+
+def test_a_weight_is_weighed() -> None:
+    heavier = preferences(("weight", "cluster/DNSBL_ZEN", {"score": 12}))
+
+    assert tried(heavier, CLEAN, LISTED)[X].disposition is Done.QUARANTINE
+
+
+def test_lists_are_asked_anew_and_what_they_said_then_is_forgotten() -> None:
+    entry = {"name": "LIST_WHITE", "detail": "white cluster sender.example", "effect": "allow"}
+    white = {"by": "lists", "outcome": "scored", "tests": [entry]}
+    spam = LISTED | {"tests": [{"name": "DNSBL_ZEN", "score": 40.0}]}
+    black = preferences(("list", f"black/recipient/{X}/sender.example", {}))
+
+    assert tried(preferences(), CLEAN, white, spam)[X].disposition is Done.QUARANTINE
+    done = tried(black, CLEAN)
+    assert (done[X].disposition, done[Y].disposition) == (Done.QUARANTINE, Done.DELIVER)
+
+
+def test_a_virus_stays_one_though_nobody_knows_the_engine_any_more() -> None:
+    found = {"by": "gone", "outcome": "infected", "threats": ["Win.Test"]}
+
+    assert tried(preferences(), CLEAN, found)[X].disposition is Done.QUARANTINE
+    ignored = preferences(("threat", "gone/Win.Test", {"action": "ignore"}))
+    assert tried(ignored, CLEAN, found)[X].disposition is Done.DELIVER
+
+
+def test_a_silent_engine_is_weighed_and_a_silent_filter_is_not() -> None:
+    silent = {"by": "clamav", "outcome": "timeout"}
+    slow = {"by": "zen", "outcome": "timeout", "tests": [{"name": "DNSBL_ZEN", "score": 0.0}]}
+
+    assert tried(preferences(), silent)[X].disposition is Done.WAIT
+    assert tried(preferences(), CLEAN, slow)[X].disposition is Done.DELIVER
+
+
+def test_what_another_version_wrote_weighs_nothing() -> None:
+    odd = {"by": "zen", "outcome": "foretold", "tests": [{"name": "Z", "score": 1e308}]}
+    infinite = LISTED | {"tests": [{"name": "DNSBL_ZEN", "score": float("inf"), "effect": "x"}]}
+
+    assert tried(preferences(), CLEAN, odd, infinite)[X].score == 0.0
