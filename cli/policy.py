@@ -29,6 +29,7 @@ from cli.output import (
     value_text,
     when,
 )
+from cli.weights import weight_in_words
 from common.preferences import POLICY_KEYS, Kind
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Policies and their history.")
@@ -186,6 +187,12 @@ def explain(
             (each["entry"], when(each["until_us"]), each["reason"]) for each in found["lists"]
         ]
         print_table(("List entry", "!Until (UTC)", "Reason"), entries)
+    if found.get("weights"):
+        weights = [
+            (each["test"], weight_in_words(each), each["from"], each["reason"])
+            for each in found["weights"]
+        ]
+        print_table(("!Test", "!Counts", "From", "Reason"), weights)
 
 
 @app.command(epilog="Example: borderscout policy unroute old.example --comment 'left us' --yes")

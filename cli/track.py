@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -23,11 +24,12 @@ from cli.output import (
 )
 from cli.silence import print_silent
 from common.records import ToldVerdict, from_object, verdict_from_object
-from common.verdict import age_word, version_line
+from common.verdict import Effect, age_word, version_line
 from core.records.search import What, parse_query
 
 EXAMPLE = "Example: borderscout track x@acme.example"
 
+_OF_LISTS = frozenset({Effect.ALLOW, Effect.BLOCK})  # what is told instead of points
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -126,15 +128,14 @@ def _show(message: dict[str, Any]) -> None:
         console.print(plain(message["message_id"]))
     for recipient in message["recipients"]:
         _show_recipient(recipient)
-    if message["verdicts"]:
+    verdicts = [verdict_from_object(verdict) for verdict in message["verdicts"]]
+    if verdicts:
         console.print()
         print_table(
             ("Verdict of", "!Outcome", ">ms", "Version", ">Age", "Evidence"),
-            [
-                _verdict(verdict_from_object(verdict), _time_us(message["scanned"]))
-                for verdict in message["verdicts"]
-            ],
+            [_verdict(verdict, _time_us(message["scanned"])) for verdict in verdicts],
         )
+        _show_tests(verdicts)
     console.print()
     print_table(
         (">After", "!Event", "What"),
@@ -159,11 +160,24 @@ def _show_recipient(recipient: dict[str, Any]) -> None:
 
 
 def _verdict(verdict: ToldVerdict, scanned_us: int) -> tuple[object, ...]:
-    tests = [f"{test.name} {test.score:g}" for test in verdict.tests]
-    evidence = ", ".join(filter(None, (verdict.detail, *tests)))
     version = version_line(verdict.version, verdict.definitions)
     age = age_word(verdict.definitions_us, at_us=scanned_us)
-    return (verdict.by, coloured(verdict.outcome), verdict.ms, version, age, evidence)
+    return (verdict.by, coloured(verdict.outcome), verdict.ms, version, age, verdict.detail)
+
+
+def _show_tests(verdicts: Sequence[ToldVerdict]) -> None:
+    """Show why there are points: each test that a filter tells of, with its evidence."""
+    tests = [(verdict.by, test) for verdict in verdicts for test in verdict.tests]
+    if tests:
+        console.print()
+        print_table(
+            ("Test of", "!Test", ">Points", "Only for", "Evidence"),
+            [
+                (by, test.name, test.effect if test.effect in _OF_LISTS else f"{test.score:g}",
+                 test.recipient or "", test.detail)
+                for by, test in tests
+            ],
+        )  # fmt: skip
 
 
 def _time_us(text: str) -> int:

@@ -59,11 +59,11 @@ def set_(
     body |= {"score": points} if points is not None else {"factor": factor}
     found = Client(url, token_file).ask("PUT", "/api/v1/weights", body=body)
     before = found["replaced"]
-    was = f" (before: {_shown(before)})" if before is not None else ""
-    say_done(found, as_json, f" counts {_shown(body)}{was}")
+    was = f" (before: {weight_in_words(before)})" if before is not None else ""
+    say_done(found, as_json, f" counts {weight_in_words(body)}{was}")
 
 
-def _shown(entry: dict[str, Any]) -> str:
+def weight_in_words(entry: dict[str, Any]) -> str:
     """Return what a weight does, as people say it."""
     if entry.get("score") is not None:
         return f"{value_text(entry['score'])} points"
@@ -94,7 +94,7 @@ def list_(url: Url = "", token_file: TokenFile = None, as_json: AsJson = False) 
     print_table(
         ("!Scope", "!Test", "Counts", "Reason", ">Revision"),
         [
-            (each["scope"], each["test"], _shown(each), each["reason"], each["revision"])
+            (each["scope"], each["test"], weight_in_words(each), each["reason"], each["revision"])
             for each in found
         ],
     )

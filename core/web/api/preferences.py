@@ -20,8 +20,9 @@ from common.preferences import (
     Preferences,
     Scope,
 )
-from common.preferences.bodies import ListBody, PolicyBody, RouteBody
+from common.preferences.bodies import ListBody, PolicyBody, RouteBody, WeightBody
 from common.preferences.documents import new_document, new_tombstone, split_list_key
+from common.preferences.weights import split_weight_key
 from core.preferences.ledger import documents_json, documents_of
 from core.preferences.warnings import refuse_unknown, warnings
 from core.web.api.holds import order_json
@@ -169,6 +170,12 @@ async def explain(
         "scopes": [str(scope) for scope in scopes],
         "policy": keys,
         "lists": entries,
+        "weights": [
+            {"test": test, **document.body_as(WeightBody).model_dump(), "from": str(scope)}
+            for document in current.documents(Kind.WEIGHT)
+            for scope, test in [split_weight_key(document.key)]
+            if scope in scopes
+        ],
     }
 
 

@@ -192,7 +192,7 @@ async def test_track_shows_verdicts_what_decided_and_each_reply(core: Face, shel
         "because because",
         "reply 250 ok",
         "clamav infected 31 1.4.3/27807 2h Eicar",
-        "DNSBL_ZEN 4",
+        "zen DNSBL_ZEN 4 127.0.0.2",
         "yara clean 3 1.10 clamav infected",
         "yara clean; clamav infected; zen scored; score 4",
         "x@acme.example deliver, clean: score 4",
