@@ -7,16 +7,10 @@ from __future__ import annotations
 
 from common.envelope import Envelope
 from satellite.authentication.results import NOT_AUTHENTICATED, Authenticity
-from satellite.filtering.inside import MailContent, NoInside
+from satellite.judging.content_reader import ContentReader
 from satellite.judging.inside import LooksInside
+from satellite.scanning.helper import Helper
 from satellite.scanning.sample import Sample
-
-
-class _NoReader:
-    """Knows nothing."""
-
-    async def content_of(self, sample: Sample) -> MailContent:
-        raise NoInside("there is no reader")
 
 
 class _NoAuthenticator:
@@ -26,6 +20,6 @@ class _NoAuthenticator:
         return NOT_AUTHENTICATED
 
 
-def looks_inside() -> LooksInside:
+def looks_inside(helper: Helper) -> LooksInside:
     """Return those of one worker, before its helper's first message."""
-    return LooksInside(reader=_NoReader(), authenticator=_NoAuthenticator())
+    return LooksInside(reader=ContentReader(helper), authenticator=_NoAuthenticator())

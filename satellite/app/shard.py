@@ -154,7 +154,7 @@ class Shard:
             spool=self.spool,
             scanner=self.scanner,
             filters=self.filters,
-            looks=looks_inside(),
+            looks=looks_inside(self.helper),
             risk=risk,
             ring=self.second_look.ring,
             settings=settings,

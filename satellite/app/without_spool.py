@@ -66,8 +66,9 @@ async def built_rooms(
         clock=clock, resolver=DnsResolver(resolver), metrics=registry, tallies=LocalTallies()
     )
     made = Filters(build_filters(filters, context), clock=clock, metrics=registry)
+    looks = looks_inside(helper)
     try:
-        yield BuiltRooms(ExaminingRooms(scanner, made, looks_inside(), clock), scanner)
+        yield BuiltRooms(ExaminingRooms(scanner, made, looks, clock), scanner)
     finally:
         await made.close()
         await scanner.close()

@@ -51,12 +51,15 @@ class MailContent:
     """What a message says and holds, decoded.
 
     Args:
-        texts: of its text parts, HTML made text, the first part first; all within
-            ``TEXT_LENGTH_MAX`` characters.
-        urls: in texts, links and pictures, as they are written there, each once.
-        parts: its leaves in their order.
-        fuzzy: a digest of all its text; empty: too short for one.
-        is_whole: nothing was left out: no bound was met, and all could be read.
+        texts: of its text parts, the first part first, a line for each paragraph, HTML as it is
+            shown; all within ``TEXT_LENGTH_MAX`` characters.
+        urls: in texts, links, pictures and forms, as a browser would ask for them: scheme and host
+            in lower case and decoded, no user; each once.
+        parts: its leaves in their order, then what lies in those.
+        fuzzy: a digest of all its text, see ``common.fuzzy``; empty: too short for one.
+        is_whole: nothing was left out: no bound was met, and all could be read. Long texts and
+            newsletters of many links often are not.
+        unread: why there may be parts that are not told; empty: there are none.
     """
 
     texts: tuple[str, ...] = ()
@@ -64,10 +67,22 @@ class MailContent:
     parts: tuple[ContentPart, ...] = ()
     fuzzy: str = ""
     is_whole: bool = True
+    unread: tuple[str, ...] = ()
 
 
 class Inside(Protocol):
     """One message, for those who look into it. Whoever asks again gets what was made before."""
+
+    def octets_at_hand(self) -> bytes | None:
+        """Return the octets of DATA when they are in memory; None: they have to be asked for."""
+        ...
+
+    def content_at_hand(self) -> MailContent | None:
+        """Return the content when it is known, or costs less than asking: of short plain text.
+
+        None: it has to be asked for.
+        """
+        ...
 
     async def octets(self, *, bytes_max: int) -> bytes:
         """Return the octets of DATA as they came.
@@ -101,6 +116,14 @@ class GivenInside:
     data: bytes
     given: MailContent = MailContent()
     authenticated: Authenticity = NOT_AUTHENTICATED
+
+    def octets_at_hand(self) -> bytes | None:
+        """Return the data."""
+        return self.data
+
+    def content_at_hand(self) -> MailContent | None:
+        """Return what was given."""
+        return self.given
 
     async def octets(self, *, bytes_max: int) -> bytes:
         """Return the data."""

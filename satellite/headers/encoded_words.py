@@ -77,6 +77,15 @@ def decoded_text(raw: bytes) -> str:
     return harmless("".join(_pieces(value)))
 
 
+def codec_of(charset: str) -> str | None:
+    """Return what Python calls a character set that mail uses; None: mail uses none of that name.
+
+    Args:
+        charset: as a field names it, in any case.
+    """
+    return _CHARSETS.get(charset.lower())
+
+
 def harmless(text: str) -> str:
     """Return text without control characters, line separators and bidirectional overrides."""
     if text.isprintable():  # then nothing in it is dropped, and nearly all text is so

@@ -20,6 +20,10 @@ T = TypeVar("T")
 class ReadsContent(Protocol):
     """What judging needs of our own reader."""
 
+    def content_at_hand(self, sample: Sample) -> MailContent | None:
+        """Return what a message says and holds when nobody has to be asked; else None."""
+        ...
+
     async def content_of(self, sample: Sample) -> MailContent:
         """Return what a message says and holds.
 
@@ -59,6 +63,18 @@ class MessageInside:
         self._looks = looks
         self._content: asyncio.Task[MailContent] | None = None
         self._authentication: asyncio.Task[Authenticity] | None = None
+
+    def octets_at_hand(self) -> bytes | None:
+        """Return the octets of DATA, or None: they are in a file."""
+        return self._sample.data
+
+    def content_at_hand(self) -> MailContent | None:
+        """Return the content, or None: our own reader has to be asked."""
+        content = self._content
+        if content is None:
+            return self._looks.reader.content_at_hand(self._sample)
+        is_known = content.done() and not content.cancelled() and content.exception() is None
+        return content.result() if is_known else None
 
     async def octets(self, *, bytes_max: int) -> bytes:
         """Return the octets of DATA; a file is read in a thread.

@@ -25,7 +25,8 @@ class FrameError(Exception):
 
 def head_of(fields: Mapping[str, Any], content_bytes: int) -> bytes:
     """Return the beginning of a frame; ``content_bytes`` octets have to follow."""
-    encoded = json.dumps(fields).encode()
+    # Half of a surrogate pair goes through: what reads JSON takes it as it comes.
+    encoded = json.dumps(fields, ensure_ascii=False).encode("utf-8", "surrogatepass")
     return HEAD.pack(len(encoded), content_bytes) + encoded
 
 

@@ -278,9 +278,30 @@ def by_fast_mail_parser(
     Raises:
         LimitExceeded: the reading was given up; what was yielded before remains true.
     """
+    for node, _ in nodes_by_fast_mail_parser(message, skeleton.readable, limits, budget):
+        try:
+            content = node.content
+        except fast_mail_parser.DecodeError:
+            continue  # the lenient reading decodes what there is
+        if content:
+            yield Decoded(content, is_verbatim=bool(node.children) and content in message)
+
+
+def nodes_by_fast_mail_parser(
+    message: bytes, readable: bytes, limits: UnfoldingLimits, budget: CpuBudget
+) -> Iterator[tuple[fast_mail_parser.PyLazyMimePart, int]]:
+    """Yield each part as fast-mail-parser reads them, in their order, with its depth in parts.
+
+    Args:
+        message: its octets, or what was made of them.
+        readable: the same, runs of base64 may be left out.
+        limits, budget: of the message.
+
+    Raises:
+        LimitExceeded: the reading was given up; what was yielded before remains true.
+    """
     budget.check()
-    text = skeleton.readable
-    if text.count(b"?") > ENCODED_WORDS_MAX and text.count(b"=?") > ENCODED_WORDS_MAX:
+    if readable.count(b"?") > ENCODED_WORDS_MAX and readable.count(b"=?") > ENCODED_WORDS_MAX:
         # Nothing that we ask for is an encoded word, and a boundary is changed wherever it stands.
         message = message.replace(b"=?", b"=.")
     try:
@@ -299,13 +320,8 @@ def by_fast_mail_parser(
             raise LimitExceeded("too many MIME parts")
         if depth > limits.mime_depth_max + limits.messages_depth_max:
             raise LimitExceeded("MIME parts nested too deeply")
-        waiting.extend((child, depth + 1) for child in node.children)
-        try:
-            content = node.content
-        except fast_mail_parser.DecodeError:
-            continue  # the lenient reading decodes what there is
-        if content:
-            yield Decoded(content, is_verbatim=bool(node.children) and content in message)
+        yield node, depth
+        waiting.extend((child, depth + 1) for child in reversed(node.children))
 
 
 def _lines(message: bytes) -> int:

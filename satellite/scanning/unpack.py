@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -65,6 +65,7 @@ class Unit:
     name: str = ""  # of an archive's member, printable and lower case; else empty
     in_archive: bool = False
     is_stream: bool = False  # a part of a document: what looks like an archive may be no such thing
+    depth: int = field(default=0, compare=False)  # archives, documents and messages around it
 
 
 class Unpacking:
@@ -172,7 +173,8 @@ class Unpacking:
         if digest in self._seen:
             return
         self._seen.add(digest)
-        yield unit
+        around = depth + self._mail_depth
+        yield replace(unit, depth=around) if around else unit
         yield from self._guarded(self._messages(unit, depth, is_read=is_read), "messages")
         yield from self._guarded(self._embedded(unit, depth + 1), "literals")
         yield from self._guarded(self._files(unit, depth + 1), "beginnings")

@@ -20,6 +20,9 @@ class GivenLooks:
     content: MailContent
     authentication: Authenticity
 
+    def content_at_hand(self, sample: Sample) -> MailContent | None:
+        return None
+
     async def content_of(self, sample: Sample) -> MailContent:
         return self.content
 
