@@ -13,7 +13,7 @@ import typer
 from common.address import AddressError, parse_address, parse_domain
 from common.ids import is_ulid
 from common.preferences.deliver_to import parse_deliver_to
-from common.preferences.documents import canonical_pattern
+from common.preferences.list_keys import canonical_pattern
 from common.preferences.scopes import Scope as _Scope
 
 SCOPE_HELP = "cluster, customer/NAME, domain/NAME or recipient/ADDRESS."

@@ -10,9 +10,9 @@ from common.preferences.documents import (
     DocumentRefused,
     Epoch,
     Kind,
-    ListColour,
     Position,
 )
+from common.preferences.list_keys import ListColour
 from common.preferences.list_search import ListHit
 from common.preferences.policy import POLICY_KEYS, Action, Policy
 from common.preferences.resolve import Preferences, Route

@@ -228,11 +228,14 @@ class PolicyBody(_Body):
 
 
 class ListBody(_Body):
-    """Why a list entry is there, and until when."""
+    """Why a list entry is there, who added it, and until when it stands."""
 
-    key_form = "COLOUR/SCOPE/PATTERN: `black` or `white`, a scope, and a pattern"
+    key_form = (
+        "COLOUR/SCOPE/PATTERN: `black` or `white`, a scope, and a pattern (an address, a domain,"
+        " `.domain` for it and all below it, a network, or `header:NAME:EXPRESSION`)"
+    )
     example_key = "white/domain/acme.example/partner.example"
-    example = MappingProxyType({"reason": "a partner", "until_us": 1924992000000000})
+    example = MappingProxyType({"reason": "a partner", "by": "joe", "until_us": 1924992000000000})
     removal = "the entry is gone"
 
     reason: Annotated[str, Field(max_length=500, description="why; it stands beside the entry")] = (
@@ -241,6 +244,14 @@ class ListBody(_Body):
     until_us: Annotated[
         int,
         Field(ge=0, description="when it ends, microseconds since 1970 UTC; 0: it stands for good"),
+        AfterValidator(_within_the_calendar),
+    ] = 0
+    by: Annotated[
+        str, Field(max_length=100, description="who added it, as `list add` and `import` write it")
+    ] = ""
+    added_us: Annotated[
+        int,
+        Field(ge=0, description="when, microseconds since 1970 UTC; 0: it is not known"),
         AfterValidator(_within_the_calendar),
     ] = 0
 

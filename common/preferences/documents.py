@@ -7,7 +7,6 @@ Source: docs/design/link-guarantees.md, G1, G9, G15.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +32,7 @@ from common.preferences.bodies import (
     WeightBody,
     YaraBody,
 )
+from common.preferences.list_keys import list_key, split_list_key
 from common.preferences.patterns import compile_pattern
 from common.preferences.scopes import Scope
 from common.preferences.threats import split_threat_key, threat_key
@@ -94,11 +94,6 @@ class Position:
 NOTHING = Position(Epoch(0, ""), 0)
 
 
-class ListColour(StrEnum):
-    BLACK = "black"
-    WHITE = "white"
-
-
 BODIES: dict[Kind, type[Body]] = {
     Kind.ROUTE: RouteBody,
     Kind.RECIPIENT: RecipientBody,
@@ -141,15 +136,19 @@ class CheckedDocument(Document):
     on nobody reads its octets again.
 
     Args:
-        parsed: what the body says; None in a tombstone.
+        parsed: what the body says; None in a tombstone. Nor does a list entry keep it: there may be
+            a million, and it is read when somebody asks.
     """
 
     parsed: Body | None = field(default=None, compare=False, repr=False)
 
     def body_as(self, kind: type[B]) -> B:
         """Return what the body says; a document of this kind says nothing else."""
-        assert isinstance(self.parsed, kind)
-        return self.parsed
+        parsed = self.parsed
+        if parsed is None and kind is ListBody:
+            parsed = parse_body(Kind.LIST, self.body)
+        assert isinstance(parsed, kind)
+        return parsed
 
 
 def check_document(document: Document) -> CheckedDocument:
@@ -176,6 +175,10 @@ def check_document(document: Document) -> CheckedDocument:
         raise DocumentRefused(document.kind, document.key, reason) from None
     except (AddressError, ValueError) as error:
         raise DocumentRefused(document.kind, document.key, str(error)) from None
+    if kind is Kind.LIST:
+        # One text for the key and not two, where it came as it is kept.
+        same = document.key if document.key == key else key
+        return CheckedDocument(kind, same, document.revision, document.body)
     return CheckedDocument(kind, key, document.revision, document.body, False, parsed)
 
 
@@ -242,51 +245,6 @@ def _canonical_name(key: str) -> str:
     if not key or not all(c.isalnum() or c in "-_." for c in key) or len(key) > 64:
         raise ValueError("a name has 1 to 64 letters, digits, dots, dashes or underscores")
     return key
-
-
-def list_key(colour: ListColour, scope: Scope, pattern: str) -> str:
-    """Return the key of a list entry, with its pattern in canonical form."""
-    return f"{colour}/{scope}/{canonical_pattern(pattern)}"
-
-
-def split_list_key(key: str) -> tuple[ListColour, Scope, str]:
-    """Return colour, scope and pattern of a list entry's key.
-
-    Raises:
-        AddressError, ValueError: it is no such key.
-    """
-    colour, _, rest = key.partition("/")
-    if rest.startswith("cluster/"):
-        return ListColour(colour), Scope.parse("cluster"), rest.removeprefix("cluster/")
-    level, _, rest = rest.partition("/")
-    cut = rest.find("/", _local_part_end(rest) if level == "recipient" else 0)
-    if cut < 0:
-        raise ValueError("a list entry's key is COLOUR/SCOPE/PATTERN")
-    return ListColour(colour), Scope.parse(f"{level}/{rest[:cut]}"), rest[cut + 1 :]
-
-
-def _local_part_end(rest: str) -> int:
-    """Return where a recipient's local part ends: it may hold a slash, and in quotes an @."""
-    if rest.startswith('"'):
-        return rest.find('"@', 1) + 1
-    return rest.find("@")
-
-
-def canonical_pattern(pattern: str) -> str:
-    """Return a list pattern in canonical form: address, domain, ``.domain`` or network.
-
-    Raises:
-        AddressError: it is none of these.
-    """
-    if "@" in pattern:
-        return parse_address(pattern).folded
-    try:
-        return str(ipaddress.ip_network(pattern, strict=False))
-    except ValueError:
-        pass
-    if pattern.startswith("."):
-        return "." + parse_domain(pattern[1:])
-    return parse_domain(pattern)
 
 
 def canonical_json(body: Mapping[str, Any]) -> bytes:

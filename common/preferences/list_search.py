@@ -1,96 +1,125 @@
-"""Which list entry decides for a recipient of one message?
+"""Which list entries are there for a recipient of one message, the one that decides first?
 
 Pure. The nearest scope that has an entry decides; inside it the most specific pattern does:
-address, domain, ``.domain`` from the longest, network from the longest. White beats black on the
-same pattern. What a scope says depends on the sender alone, so each is searched once for a message,
-however many recipients stand in it.
+address, domain, ``.domain`` from the longest, network from the longest, header pattern. White beats
+black on the same pattern, and among header patterns. What a scope says depends on the message
+alone, so each is searched once for it, however many recipients stand in it.
 """
 
 from __future__ import annotations
 
+import functools
 import ipaddress
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from common.address import domain_of, fold
 from common.preferences.bodies import ListBody
-from common.preferences.documents import ListColour
+from common.preferences.documents import Kind, parse_body
+from common.preferences.list_entries import ListEntries
+from common.preferences.list_keys import (
+    ListColour,
+    cut_list_key,
+    is_network_pattern,
+    split_header_pattern,
+)
+from common.preferences.packed_entries import KeptEntry
 from common.preferences.scopes import Scope
 
-# pattern → colour → body, of one scope
-Entries = dict[str, dict[ListColour, ListBody]]
+MatchesHeader = Callable[[str, str], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class ListHit:
-    """The list entry that decided for a recipient."""
+    """A list entry that is about a recipient's message."""
 
     colour: ListColour
     scope: str
     pattern: str
     reason: str
+    by: str = ""
 
     def __str__(self) -> str:
         return f"{self.colour} {self.scope} {self.pattern}"
 
+    @property
+    def is_of_network(self) -> bool:
+        """Say whether it is the client's address that it is about, which nobody forges."""
+        return is_network_pattern(self.pattern)
+
+
+def never_matches(_name: str, _expression: str) -> bool:
+    """Say that a header pattern does not match: no header is known."""
+    return False
+
 
 class ListSearch:
-    """What the lists say of one sender, recipient by recipient.
+    """What the lists say of one message, recipient by recipient.
 
     Args:
-        lists: the entries of each scope.
-        prefixes: of each scope, the IP versions and prefix lengths of the networks in it.
+        lists: all entries.
         scopes: gives those that a recipient stands in, the widest first.
         sender: of the message; empty: it has none.
         client_address: who brought it; empty: nobody.
         now_us: microseconds since the epoch, UTC: an entry may have ended.
+        matches_header: says whether an expression matches a field, given by its name.
     """
 
     def __init__(
         self,
-        lists: Mapping[str, Entries],
-        prefixes: Mapping[str, Collection[tuple[int, int]]],
+        lists: ListEntries,
         *,
         scopes: Callable[[str], list[Scope]],
         sender: str,
         client_address: str,
         now_us: int,
+        matches_header: MatchesHeader = never_matches,
     ) -> None:
         self._lists = lists
-        self._prefixes = prefixes
         self._scopes = scopes
         self._sender = sender
         self._client_address = client_address
         self._now_us = now_us
-        self._found: dict[str, ListHit | None] = {}
+        self._matches_header = matches_header
+        self._found: dict[str, tuple[ListHit, ...]] = {}
         self._networks: dict[tuple[int, int], str] = {}
 
     def hit(self, recipient: str) -> ListHit | None:
         """Return the list entry that decides for a recipient, or None."""
-        if not self._lists:
-            return None
-        for scope in map(str, reversed(self._scopes(recipient))):
-            if scope not in self._lists:
-                continue
-            if scope not in self._found:
-                self._found[scope] = self._search(scope, self._lists[scope])
-            found = self._found[scope]
-            if found is not None:
-                return found
-        return None
+        return next(self.hits(recipient), None)
 
-    def _search(self, scope: str, entries: Entries) -> ListHit | None:
+    def hits(self, recipient: str) -> Iterator[ListHit]:
+        """Return all entries for a recipient; each would decide if those before were not there."""
+        if not self._lists.has_any():
+            return
+        for scope in map(str, reversed(self._scopes(recipient))):
+            if scope not in self._found:
+                has_some = self._lists.has_scope(scope)
+                self._found[scope] = tuple(self._search(scope)) if has_some else ()
+            yield from self._found[scope]
+
+    def _search(self, scope: str) -> Iterator[ListHit]:
         for pattern in self._patterns(scope):
-            alive = _alive(entries.get(pattern), self._now_us)
-            if alive is not None:
-                return ListHit(alive[0], scope, pattern, alive[1].reason)
-        return None
+            for entry in self._lists.at(scope, pattern):
+                yield from self._alive(entry)
+        for key in self._lists.header_keys(scope):
+            if self._matches_header(*split_header_pattern(cut_list_key(key)[2])):
+                entry_ = self._lists.get(key)
+                if entry_ is not None:
+                    yield from self._alive(entry_)
+
+    def _alive(self, entry: KeptEntry) -> Iterator[ListHit]:
+        body = parse_body(Kind.LIST, entry.body)
+        assert isinstance(body, ListBody)
+        if body.stands_at(self._now_us):
+            colour, scope, pattern = cut_list_key(entry.key)
+            yield ListHit(ListColour(colour), scope, pattern, body.reason, body.by)
 
     def _patterns(self, scope: str) -> Iterator[str]:
         yield from self._of_sender
-        if self._client_address:
-            for version, length in sorted(self._prefixes.get(scope, ()), reverse=True):
+        if self._client_address and self._lists.has_networks(scope):
+            for version, length in self._lists.lengths:
                 if version == self._client.version:
                     yield self._network(version, length)
 
@@ -107,21 +136,16 @@ class ListSearch:
 
     @cached_property
     def _client(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-        return ipaddress.ip_address(self._client_address)
+        return _address(self._client_address)
 
     def _network(self, version: int, length: int) -> str:
         known = self._networks.get((version, length))
         if known is None:
-            network = ipaddress.ip_network((self._client_address, length), strict=False)
-            known = self._networks[version, length] = str(network)
+            client = self._client  # by its bits: a network of the library is dear to make
+            left = client.max_prefixlen - length
+            first = type(client)(int(client) >> left << left)
+            known = self._networks[version, length] = f"{first}/{length}"
         return known
 
 
-def _alive(
-    colours: Mapping[ListColour, ListBody] | None, now_us: int
-) -> tuple[ListColour, ListBody] | None:
-    for colour in (ListColour.WHITE, ListColour.BLACK):
-        body = (colours or {}).get(colour)
-        if body is not None and body.stands_at(now_us):
-            return colour, body
-    return None
+_address = functools.lru_cache(maxsize=4096)(ipaddress.ip_address)

@@ -21,6 +21,9 @@ class ScopeLevel(IntEnum):
     RECIPIENT = 3
 
 
+_WORDS = tuple(level.name.lower() for level in ScopeLevel)  # asked for with every recipient
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Scope:
     """To whom a policy, list entry or rule applies."""
@@ -29,7 +32,7 @@ class Scope:
     name: str = ""
 
     def __str__(self) -> str:
-        return f"{self.level.name.lower()}/{self.name}" if self.name else "cluster"
+        return f"{_WORDS[self.level]}/{self.name}" if self.name else "cluster"
 
     @classmethod
     def parse(cls, text: str) -> Self:

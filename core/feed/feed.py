@@ -168,7 +168,10 @@ class Feed:
         if self._snapshot is None or self._snapshot.position != self._source.position:
             self._snapshot = await self._source.snapshot()
         snapshot = self._snapshot
-        for documents, is_last in parts(snapshot.documents):
+        cut = parts(snapshot.documents)
+        # In a thread: a part has thousands of documents, and they may have to be unpacked.
+        while (part := await asyncio.to_thread(next, cut, None)) is not None:
+            documents, is_last = part
             await write(
                 Batch(
                     nonce=nonce,

@@ -26,8 +26,8 @@ from common.preferences.documents import (
     check_document,
     new_document,
     new_tombstone,
-    split_list_key,
 )
+from common.preferences.list_keys import split_list_key
 from common.preferences.loops import NO_HOSTS, LoopComplaint, OurHosts
 from common.preferences.resolve import Preferences
 
@@ -309,11 +309,17 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The whole set at one position."""
+    """The whole set at one position.
+
+    Args:
+        position, digest: of the set.
+        documents: in the order of their kinds and keys; they can be gone through again and again,
+            and need not be in memory as such.
+    """
 
     position: Position
     digest: bytes
-    documents: Sequence[Document]
+    documents: Iterable[Document]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

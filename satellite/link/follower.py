@@ -37,7 +37,7 @@ from common.link import Answer, Batch, Bookmark, LinkRefusal, PreferencesHello, 
 from common.preferences import Document, Position
 from common.reports import PreferenceProblem
 
-ASSEMBLY_BYTES_MAX = 256 * 1024 * 1024  # a hundred thousand domains and their lists are a tenth
+ASSEMBLY_BYTES_MAX = 640 * 1024 * 1024  # a million list entries with long reasons, and the rest
 ASSEMBLY_DOCUMENTS_MAX = 4_000_000
 DOCUMENT_OVERHEAD_BYTES = 200  # what Python keeps beside key and body
 BOOKMARK_STALE_S = 30.0  # several bookmarks missed: how far we are behind is unknown

@@ -14,6 +14,8 @@ from common.records import PreferencesAppliedRecord
 from satellite.spool.commits import Operation, Transaction
 from satellite.spool.disk.rows import Select
 
+PAGE_DOCUMENTS = 5_000  # read from the disk at once
+
 
 class DigestMismatch(PeerError):
     """What the documents make is not the set that the core says they make."""
@@ -28,14 +30,22 @@ def read_preferences(select: Select) -> Preferences:
     meta = {str(name): value for name, value in select("SELECT name, value FROM meta", ())}
     if "revision" not in meta:
         return Preferences()
-    documents = [
-        Document(kind, key, revision, body)
-        for kind, key, revision, body in select(
-            "SELECT kind, key, revision, body FROM document", ()
-        )
-    ]
     position = Position(Epoch(int(meta["generation"]), str(meta["epoch"])), int(meta["revision"]))
-    return Preferences.from_documents(documents, position=position)
+    return Preferences.from_documents(_kept(select), position=position)
+
+
+def _kept(select: Select) -> Iterator[Document]:
+    """Return the documents in the order of their keys, a page after the other."""
+    # Some shards have a million; in this order list entries are packed in one pass.
+    after = ("", "")
+    while rows := select(
+        "SELECT kind, key, revision, body FROM document WHERE (kind, key) > (?,?)"
+        " ORDER BY kind, key LIMIT ?",
+        (*after, PAGE_DOCUMENTS),
+    ):
+        for kind, key, revision, body in rows:
+            yield Document(kind, key, revision, body)
+        after = rows[-1][0], rows[-1][1]
 
 
 def prepared(

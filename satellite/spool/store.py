@@ -353,7 +353,7 @@ class Spool(Interventions):
             return checked, made
 
         # A first set, or one of an import, has a hundred thousand documents.
-        is_short = len(documents) <= DOCUMENTS_AT_ONCE
+        is_short = len(documents) <= DOCUMENTS_AT_ONCE and self.preferences.is_quick(len(documents))
         checked, made = prepare() if is_short else await asyncio.to_thread(prepare)
         await self._commits.add(applied.written(checked, position, snapshot=snapshot))
         self.preferences = made

@@ -11,7 +11,8 @@ from pydantic import Field
 from common.address import AddressError
 from common.preferences import CheckedDocument, Kind, ListColour, Preferences, Scope
 from common.preferences.bodies import ListBody
-from common.preferences.documents import list_key, new_document, new_tombstone, split_list_key
+from common.preferences.documents import new_document, new_tombstone
+from common.preferences.list_keys import list_key, split_list_key
 from common.records.bounds import TIME_US_MAX
 from core.preferences.warnings import refuse_unknown, warnings
 from core.web.request.caller import Caller

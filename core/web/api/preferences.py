@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -16,12 +17,13 @@ from common.preferences import (
     CheckedDocument,
     Document,
     Kind,
+    ListColour,
     Position,
     Preferences,
     Scope,
 )
 from common.preferences.bodies import ListBody, PolicyBody, RouteBody, WeightBody
-from common.preferences.documents import new_document, new_tombstone, split_list_key
+from common.preferences.documents import new_document, new_tombstone
 from common.preferences.weights import split_weight_key
 from core.preferences.ledger import documents_json, documents_of
 from core.preferences.warnings import refuse_unknown, warnings
@@ -34,6 +36,7 @@ from core.web.request.services import Core
 router = APIRouter(prefix="/api/v1", tags=["preferences"])
 
 NUMBER_MAX = (1 << 63) - 1  # what a column holds
+ENTRIES_MAX = 1_000  # list entries that are told of a recipient; `list show` has them all
 DOCUMENTS_MAX = 200_000  # in one change: an inventory of a hundred thousand domains
 
 
@@ -157,9 +160,8 @@ async def explain(
             "reason": document.body_as(ListBody).reason,
             "until_us": document.body_as(ListBody).until_us,
         }
-        for document in current.documents(Kind.LIST)
+        for document in islice(_entries(current, scopes), ENTRIES_MAX)
         if document.body_as(ListBody).stands_at(now_us)
-        and split_list_key(document.key)[1] in scopes
     ]
     return {
         "recipient": recipient,
@@ -177,6 +179,12 @@ async def explain(
             if scope in scopes
         ],
     }
+
+
+def _entries(current: Preferences, scopes: Sequence[Scope]) -> Iterator[CheckedDocument]:
+    for colour in ListColour:
+        for scope in sorted(map(str, scopes)):
+            yield from current.list_documents(f"{colour}/{scope}/")
 
 
 @router.get("/history", summary="The changes, newest first")

@@ -15,12 +15,10 @@ from common.preferences.deliver_to import split_target
 from common.preferences.documents import (
     BODIES,
     BODY_BYTES_MAX,
-    ListColour,
     canonical_json,
     check_document,
-    list_key,
-    split_list_key,
 )
+from common.preferences.list_keys import ListColour, list_key, split_list_key
 from tests.support.core.preferences import document, tombstone
 
 ROUTE: dict[str, Any] = {"customer": "acme", "deliver_to": ["mail.acme.example:25"]}

@@ -237,7 +237,8 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path, fake_clock: F
     async with await Database.open(path, clock=fake_clock) as store:
         after = await store.preferences.snapshot()
 
-    assert after == before
+    assert (after.position, after.digest) == (before.position, before.digest)
+    assert list(after.documents) == list(before.documents) != []
     assert [d.key for d in after.documents] == ["b.example"]
 
 
