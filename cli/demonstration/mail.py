@@ -187,10 +187,11 @@ def documents() -> list[dict[str, Any]]:
         rule("flood", "FLOOD", 40),
         entry("white", "friend@sender.example", "the pharmacy"),
         entry("black", "enemy@sender.example", "asked us to stop him"),
+        # No DNS knows the senders, so that nobody could prove that it is the pharmacy.
         {
             "kind": "policy",
             "key": "cluster",
-            "body": {"score.drop": 30.0, "subject_tag": MARK},
+            "body": {"score.drop": 30.0, "subject_tag": MARK, "whitelist.proof": "envelope"},
         },
     ]
 

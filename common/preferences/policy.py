@@ -85,6 +85,13 @@ class CloudScan(StrEnum):
     DENY = "deny"
 
 
+class WhitelistProof(StrEnum):
+    """What it takes for a white list entry about a sender to count."""
+
+    REQUIRED = "required"  # SPF, DKIM or DMARC say that the mail is that sender's
+    ENVELOPE = "envelope"  # the sender that the envelope names, which anybody may write
+
+
 _FINDING = KeyChoice((Action.DELIVER, Action.MARK, Action.QUARANTINE, Action.DROP, Action.REJECT))
 _STALE = KeyChoice((Action.DELIVER, Action.MARK, Action.QUARANTINE, Action.WAIT))
 _SILENCE = KeyChoice((Action.WAIT, Action.QUARANTINE, Action.MARK))
@@ -243,6 +250,15 @@ class Policy:
     blacklist: Action = field(
         default=Action.QUARANTINE,
         metadata=_key(_FINDING, "a black list entry matches", example="reject"),
+    )
+    whitelist_proof: WhitelistProof = field(
+        default=WhitelistProof.REQUIRED,
+        metadata=_key(
+            KeyChoice(tuple(WhitelistProof)),
+            "what a white entry about a sender needs; `required`: that SPF, DKIM or DMARC agree",
+            example="envelope",
+            name="whitelist.proof",
+        ),
     )
     subject_tag: str = field(
         default="",

@@ -1,64 +1,204 @@
 """Does a black or white list entry decide for a recipient?
 
-Pure. The entries are preferences; the nearest scope decides, inside it the most specific pattern.
+Pure, but for the expression engine and who is asked for a proof. The entries are preferences; the
+nearest scope decides, inside it the most specific pattern. A white entry about a sender needs a
+proof unless the recipient's policy says otherwise; one without it is passed over, and said. Who
+sent the mail is asked only when that decides: mail that no such entry is about waits for nothing.
 """
 
 from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Iterable, Iterator
 
 from common.address import fold
 from common.frozen import dataclass
 from common.kinds import NoOptions, takes
 from common.preferences import ListColour, ListHit
+from common.preferences.list_search import ListSearch
+from common.preferences.patterns import compile_pattern
+from common.preferences.policy import WhitelistProof
 from common.settings.satellite import FilterSettings
+from common.strangers import outcome_of
 from common.verdict import Effect, Outcome, Test, Verdict, printable
+from satellite.authentication.results import Authenticity
 from satellite.filtering.filter import Filter, FilterContext, Mail
+from satellite.filtering.inside import NoInside
+from satellite.filtering.list_proof import ListProof, ProofState, needs_proof, proof_of
 
 DETAIL_LENGTH_MAX = 400  # characters: entry and reason, a thousand of which still fit a record
+COMPILED_MAX = 1_000  # expressions of header patterns that are kept ready
+VALUES_MAX = 20  # fields of one name that are looked at
+PROOF_S = 8.0  # below a filter's budget: without an answer the black entries still count
+
+Judge = Callable[[ListHit], ListProof]
 
 
 @dataclass(frozen=True, slots=True)
-class Lists:
-    """The lists of cluster, customers, domains and recipients."""
+class _Decision:
+    """What the lists say for one recipient: the entry that counts, and a better one that did not.
 
-    name: str = "lists"
+    Args:
+        hit: None: no entry counts.
+        proof: that it is no forger's; empty: it needs none.
+        unproven: the first entry that would have counted.
+        want: what it wants for that.
+    """
+
+    hit: ListHit | None
+    proof: str = ""
+    unproven: ListHit | None = None
+    want: str = ""
+
+
+class _NeedsProof(Exception):
+    """Somebody has to be asked who sent the mail."""
+
+
+class Lists:
+    """The lists of cluster, customers, domains and recipients.
+
+    Args:
+        proof_s: seconds for which it waits to hear who sent a message.
+    """
+
+    def __init__(self, *, proof_s: float = PROOF_S) -> None:
+        self.name = "lists"
+        self._proof_s = proof_s
+        self._compiled = functools.lru_cache(maxsize=COMPILED_MAX)(compile_pattern)
 
     async def examine(self, mail: Mail) -> tuple[Verdict, ...]:
-        """Return one verdict with a test for each recipient that an entry applies to."""
-        return self.examine_at_once(mail)
+        """Return one verdict with the tests of each recipient that an entry applies to.
 
-    def examine_at_once(self, mail: Mail) -> tuple[Verdict, ...]:
-        """Do the same: nothing here waits."""
+        A second one, ``lists.proof``, tells when nobody could say who sent the mail.
+        """
+        answer = self.examine_at_once(mail)
+        return answer if answer is not None else await self._examine_with_proof(mail)
+
+    def examine_at_once(self, mail: Mail) -> tuple[Verdict, ...] | None:
+        """Return the same, or None: it matters who sent the mail."""
+        try:
+            decisions = self._decisions(mail, _ask)
+        except _NeedsProof:
+            return None
+        return (self._verdict(decisions),)
+
+    async def close(self) -> None:
+        """Forget the compiled expressions."""
+        self._compiled.cache_clear()
+
+    # ---- inside
+
+    async def _examine_with_proof(self, mail: Mail) -> tuple[Verdict, ...]:
+        found = await outcome_of(self._authenticity(mail))
+        if isinstance(found, Authenticity):
+            known = found
+            judge = functools.partial(proof_of, sender=mail.envelope.sender, found=known)
+            return (self._verdict(self._decisions(mail, judge)),)
+        failure = self._without_proof(found)
+        reason = f"who sent it could not be found out: {failure.detail}"
+        unknown = ListProof(state=ProofState.UNKNOWN, reason=reason)
+        return (self._verdict(self._decisions(mail, lambda _hit: unknown)), failure)
+
+    async def _authenticity(self, mail: Mail) -> Authenticity:
+        async with asyncio.timeout(self._proof_s):
+            return await mail.inside.authentication()
+
+    def _without_proof(self, failure: Exception) -> Verdict:
+        match failure:
+            case TimeoutError():
+                outcome, detail = Outcome.TIMEOUT, f"no answer within {self._proof_s:g} s"
+            case NoInside():
+                outcome, detail = Outcome.UNAVAILABLE, failure.what
+            case _:  # a defect of who was asked; the black entries count all the same
+                outcome, detail = Outcome.ERROR, f"{type(failure).__name__}: {failure}"
+        return Verdict(by=f"{self.name}.proof", outcome=outcome, detail=printable(detail))
+
+    def _decisions(self, mail: Mail, judge: Judge) -> dict[str, _Decision]:
         search = mail.preferences.list_search(
             sender=mail.envelope.sender,
             client_address=mail.envelope.client_address,
             now_us=mail.now_us,
+            matches_header=_Header(mail, self._compiled).matches,
         )
         # Two that fold to the same are one to the preferences.
         recipients = dict.fromkeys(map(fold, mail.envelope.recipients))
-        hits = {recipient: search.hit(recipient) for recipient in recipients}
-        found = set(hits.values())
-        if len(found) == 1:
+        return {recipient: _decide(mail, search, recipient, judge) for recipient in recipients}
+
+    def _verdict(self, decisions: dict[str, _Decision]) -> Verdict:
+        told: Iterable[tuple[str | None, _Decision]] = decisions.items()
+        if len(set(decisions.values())) == 1:
             # All the same, as an entry of the cluster is: said once, for all of them.
-            tests = tuple(_test(hit, None) for hit in found if hit is not None)
-        else:
-            tests = tuple(
-                _test(hit, recipient) for recipient, hit in hits.items() if hit is not None
-            )
-        return (Verdict(by=self.name, outcome=Outcome.SCORED, tests=tests),)
-
-    async def close(self) -> None:
-        """Nothing is held."""
+            told = ((None, decision) for decision in set(decisions.values()))
+        tests = tuple(test for recipient, each in told for test in _tests(each, recipient))
+        return Verdict(by=self.name, outcome=Outcome.SCORED, tests=tests)
 
 
-def _test(hit: ListHit, recipient: str | None) -> Test:
-    is_white = hit.colour is ListColour.WHITE
-    detail = f"{hit}: {hit.reason}" if hit.reason else str(hit)
-    return Test(
-        name="LIST_WHITE" if is_white else "LIST_BLACK",
-        detail=printable(detail, length_max=DETAIL_LENGTH_MAX),
-        recipient=recipient,
-        effect=Effect.ALLOW if is_white else Effect.BLOCK,
-    )
+class _Header:
+    """The header of one message, each pattern tried once."""
+
+    def __init__(self, mail: Mail, compiled: Callable[[str], object]) -> None:
+        self._mail = mail
+        self._compiled = compiled
+        self._texts: dict[str, list[str]] = {}
+
+    def matches(self, name: str, expression: str) -> bool:
+        texts = self._texts.get(name)
+        if texts is None:
+            texts = self._texts[name] = self._mail.headers.get_all(name, limit=VALUES_MAX)
+        pattern = self._compiled(expression)
+        return any(pattern.search(text) is not None for text in texts)  # type: ignore[attr-defined]
+
+
+def _ask(_hit: ListHit) -> ListProof:
+    raise _NeedsProof
+
+
+def _decide(mail: Mail, search: ListSearch, recipient: str, judge: Judge) -> _Decision:
+    """Return what the lists say for one recipient.
+
+    Raises:
+        _NeedsProof: the judge said so.
+    """
+    unproven, want = None, ""
+    for hit in search.hits(recipient):
+        if not needs_proof(hit) or _trusts_envelope(mail, recipient):
+            return _Decision(hit, "", unproven, want)
+        proof = judge(hit)
+        if proof.state is ProofState.PROVEN:
+            return _Decision(hit, proof.reason, unproven, want)
+        if unproven is None:
+            unproven, want = hit, proof.reason
+    return _Decision(None, "", unproven, want)
+
+
+def _trusts_envelope(mail: Mail, recipient: str) -> bool:
+    return mail.preferences.policy(recipient).whitelist_proof is WhitelistProof.ENVELOPE
+
+
+def _tests(decision: _Decision, recipient: str | None) -> Iterator[Test]:
+    hit, unproven = decision.hit, decision.unproven
+    if hit is not None:
+        is_white = hit.colour is ListColour.WHITE
+        yield Test(
+            name="LIST_WHITE" if is_white else "LIST_BLACK",
+            detail=_detail(hit, hit.reason, decision.proof),
+            recipient=recipient,
+            effect=Effect.ALLOW if is_white else Effect.BLOCK,
+        )
+    if unproven is not None:
+        yield Test(
+            name="LIST_WHITE_UNPROVEN",
+            detail=_detail(unproven, "does not count", decision.want),
+            recipient=recipient,
+        )
+
+
+def _detail(hit: ListHit, *facts: str) -> str:
+    added = f" (added by {hit.by})" if hit.by else ""
+    text = ": ".join(filter(None, (f"{hit}{added}", *facts)))
+    return printable(text, length_max=DETAIL_LENGTH_MAX)
 
 
 @takes(NoOptions)
