@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from common.address import AddressError, parse_domain
-from common.preferences.bodies import DEFINITIONS_AGE_H_MAX, TARGETS_MAX
+from common.preferences.bodies import DEFINITIONS_AGE_H_MAX, TARGETS_MAX, is_list_code
 from common.settings.satellite import WORKERS_MAX, EngineSettings, FilterSettings
 from common.settings.values import DeliverTo, IpAddress, Mailbox, Name, Resolver, Settings, Target
 
@@ -69,12 +69,7 @@ def _customer_name(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    try:
-        is_answer = ipaddress.IPv4Address(text).is_loopback
-    except ValueError:
-        is_answer = False
-    # RFC 5782 section 2.1; 127.255.255.* is how lists say that they were asked wrongly.
-    if not is_answer or text.startswith("127.255.255."):
+    if not is_list_code(text):
         raise ValueError(f"{text[:80]!r} is no answer of a list; write one such as 127.0.0.2")
     return text
 

@@ -10,6 +10,7 @@ Source: docs/design/link-guarantees.md, G1, G9, G15.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
@@ -33,12 +34,26 @@ YARA_LENGTH_MAX = 200_000  # characters of all together: each new helper compile
 DEFINITIONS_AGE_H = 168.0  # ClamAV calls its own databases outdated from seven days on
 DEFINITIONS_AGE_H_MAX = 8760.0
 
+_ANY_OCTET = re.compile(r"(?<=\.)\*(?=\.|$)")
+
 Points = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]  # of one test
 
 
 def _within_the_calendar(time_us: int) -> int:
     """Return a time that can be shown: beyond the calendar's end is that end."""
     return min(time_us, TIME_US_MAX)
+
+
+def is_list_code(text: str) -> bool:
+    """Say whether a DNS list may answer so; ``*`` is any octet but the first.
+
+    RFC 5782 section 2.1; 127.255.255.* is how lists say that they were asked wrongly.
+    """
+    try:
+        address = ipaddress.IPv4Address(_ANY_OCTET.sub("0", text))
+    except ValueError:
+        return False
+    return address.is_loopback and not text.startswith("127.255.255.")
 
 
 def _each_is_a_target(targets: tuple[str, ...]) -> tuple[str, ...]:
@@ -157,7 +172,10 @@ class FilterBody(_Body):
     ] = ""
     codes: Annotated[
         dict[str, Points],
-        Field(description="of a DNS list: the points of each answer, -100 to 100"),
+        Field(
+            description="of a DNS list: the points of each answer, -100 to 100;"
+            " `127.0.*.3`: any number in that place"
+        ),
     ] = Field(default_factory=dict)
     options: Annotated[
         dict[str, float | str | bool], Field(description="what its kind takes besides")
@@ -172,8 +190,7 @@ class FilterBody(_Body):
     @classmethod
     def _codes(cls, codes: dict[str, float]) -> dict[str, float]:
         for code in codes:
-            address = ipaddress.IPv4Address(code)
-            if not address.is_loopback or code.startswith("127.255.255."):
+            if not is_list_code(code):
                 raise ValueError(f"{code} is no answer of a list; use 127.0.0.0/8, not 127.255.255")
         return codes
 

@@ -73,6 +73,9 @@ def test_a_right_document_gets_its_canonical_key(
         (Kind.FILTER, "zen", DNSBL | {"codes": {"127.0.0.2": float("inf")}}),
         (Kind.FILTER, "zen", DNSBL | {"codes": {"127.0.0.2": float("nan")}}),
         (Kind.FILTER, "zen", DNSBL | {"codes": {"nonsense": 4}}),
+        (Kind.FILTER, "zen", DNSBL | {"codes": {"*.0.0.2": 4}}),
+        (Kind.FILTER, "zen", DNSBL | {"codes": {"127.0.*": 4}}),
+        (Kind.FILTER, "zen", DNSBL | {"codes": {"127.0.0.2*0": 4}}),
         (Kind.FILTER, "zen", DNSBL | {"zone": "a b"}),
         (Kind.YARA, "a/b", {"source": "x"}),
         (Kind.YARA, "a", {}),
@@ -121,6 +124,10 @@ def test_a_body_that_is_no_json_object_or_too_long_is_refused(body: bytes) -> No
 
     with pytest.raises(DocumentRefused):
         check_document(Document(Kind.ENGINE, "clamav", 1, body))
+
+
+def test_a_code_may_leave_a_number_open() -> None:
+    check_document(document(Kind.FILTER, "good", **DNSBL | {"codes": {"127.0.*.3": -4}}))
 
 
 def test_a_tombstone_needs_no_body() -> None:
