@@ -15,8 +15,8 @@ module of Border Scout may move or change with any release.
   ``BARRED`` is the detail of its ``skipped`` where mail may not leave the house. docs/engines.md,
   *An engine of your own*.
 - A filter: ``build(FilterSettings | None, FilterContext) -> Filter`` under ``borderscout.filters``;
-  it examines a ``Mail``. What it may be beside: ``FilterAnswersAtOnce``. docs/filters.md, *A filter
-  of your own*.
+  it examines a ``Mail``. What it may be beside: ``FilterAnswersAtOnce``, ``FilterKeepsWatch``.
+  docs/filters.md, *A filter of your own*.
 - The suites that tell whether it is right are ``satellite.scanning.conformance`` and
   ``satellite.filtering.conformance``; they hold to the same promise.
 """
@@ -33,6 +33,7 @@ from satellite.filtering.filter import (
     Filter,
     FilterAnswersAtOnce,
     FilterContext,
+    FilterKeepsWatch,
     Mail,
     name_of_test,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "Filter",
     "FilterAnswersAtOnce",
     "FilterContext",
+    "FilterKeepsWatch",
     "FilterSettings",
     "HeaderBlock",
     "JudgesContentAlone",

@@ -297,6 +297,7 @@ async def _running(
                 for name, work in (
                     ("probing", lambda: _probe(rooms.scanner, clock)),
                     ("refusals", server.refusals.run),
+                    ("watch of filters", partial(rooms.filters.watch, in_force)),
                 )
             ]
             try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 
 import structlog
@@ -225,6 +226,7 @@ class Shard:
                 ("listening", self._listen),
                 ("refusals", self.refusals.run),
                 ("definitions", self.definitions.run),
+                ("watch of filters", partial(self.filters.watch, lambda: self.spool.preferences)),
             ):
                 group.create_task(keep_running(work, name=name, clock=self.clock), name=name)
 
@@ -288,6 +290,7 @@ class Shard:
             *self.definitions.problems(),
             *self.engines.problems(),
             *self.scanner.problems(),
+            *self.filters.problems(),
             *stress * self.front_end.is_stressed,
         )
 

@@ -32,10 +32,12 @@ class BuiltRooms:
     Attributes:
         examining: both, as judging asks them.
         scanner: the engines alone.
+        filters: the filters alone.
     """
 
     examining: ExaminingRooms
     scanner: Scanner
+    filters: Filters
 
 
 @asynccontextmanager
@@ -68,7 +70,7 @@ async def built_rooms(
     made = Filters(build_filters(filters, context), clock=clock, metrics=registry)
     looks = looks_inside(helper)
     try:
-        yield BuiltRooms(ExaminingRooms(scanner, made, looks, clock), scanner)
+        yield BuiltRooms(ExaminingRooms(scanner, made, looks, clock), scanner, made)
     finally:
         await made.close()
         await scanner.close()

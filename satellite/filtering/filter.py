@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from prometheus_client import CollectorRegistry
@@ -88,6 +89,26 @@ class FilterAnswersAtOnce(Protocol):
 
         It runs in the event loop: within a tenth of a millisecond for usual mail.
         """
+        ...
+
+
+@runtime_checkable
+class FilterKeepsWatch(Protocol):
+    """What a filter has beside when it looks after something by itself, and not for a message."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def watch(self, preferences: Callable[[], Preferences]) -> None:
+        """Look after it until cancelled.
+
+        Args:
+            preferences: gives those in force.
+        """
+        ...
+
+    def problems(self) -> tuple[str, ...]:
+        """Return what an operator should know now, a sentence each."""
         ...
 
 

@@ -9,7 +9,7 @@ a trial after each, is left alone for a minute.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from secrets import token_hex
@@ -18,13 +18,16 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from common.clock import Clock
+from common.preferences import Preferences
 from common.strangers import outcome_of, outcome_of_call
+from common.tasks import keep_running
 from common.verdict import Outcome, Verdict, printable
 from satellite.breaker import Breaker
 from satellite.durations import Durations
 from satellite.filtering.filter import (
     Filter,
     FilterAnswersAtOnce,
+    FilterKeepsWatch,
     Mail,
     NotAVerdict,
     check_verdicts,
@@ -69,6 +72,7 @@ class Filters:
             each.name: each for each in filters if isinstance(each, FilterAnswersAtOnce)
         }
         self._waiting = tuple(each for each in filters if each.name not in self._at_once)
+        self._watching = tuple(each for each in filters if isinstance(each, FilterKeepsWatch))
         self._clock = clock
         self._budget_s = budget_s
         self._guards = {each.name: Guard(each.name, clock) for each in filters}
@@ -183,6 +187,21 @@ class Filters:
 
     async def _examined(self, name: str, mail: Mail) -> tuple[Verdict, ...]:
         return await self._by_name[name].examine(mail)
+
+    async def watch(self, preferences: Callable[[], Preferences]) -> None:
+        """Let filters look after what they look after by themselves, until cancelled.
+
+        Args:
+            preferences: gives those in force.
+        """
+        async with asyncio.TaskGroup() as group:
+            for each in self._watching:
+                work, name = partial(each.watch, preferences), f"watch of {each.name}"
+                group.create_task(keep_running(work, name=name, clock=self._clock), name=name)
+
+    def problems(self) -> tuple[str, ...]:
+        """Return what an operator should know of the filters now, a sentence each."""
+        return tuple(problem for each in self._watching for problem in each.problems())
 
     async def close(self) -> None:
         """Let all filters go, and wait for what was left behind to end."""

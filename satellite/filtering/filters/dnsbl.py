@@ -1,59 +1,37 @@
-"""Is the client on a DNS list?
+"""What do the DNS lists of the preferences say of a message?
 
 Touches DNS through the resolver that it is given. Each enabled filter document of kind ``dnsbl`` is
-one list with a verdict of its own; lists are asked in parallel, each within the same budget. What a
-list's answer means is decided in ``listing``, whether it may be asked in ``health``.
+one list with a verdict of its own; lists are asked in parallel, all within one budget. A list is
+tested in the background, before the first message and each hour; what its answers mean is decided
+in ``listing``, whether it may be asked in ``list_health`` and ``list_share``.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-import structlog
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 
-from common.address import canonical_ip
-from common.kinds import NoOptions, Options, takes
+from common.kinds import NoOptions, takes
+from common.preferences import Preferences
 from common.preferences.bodies import FilterBody
 from common.settings.satellite import FilterSettings
 from common.verdict import Outcome, Test, Verdict, printable
-from satellite.filtering.answers import Answers
+from satellite.filtering.asked_list import AskedList, ListSays
+from satellite.filtering.asked_names import AskedName, asked_names
 from satellite.filtering.filter import Filter, FilterContext, Mail, name_of_test
-from satellite.filtering.list_health import ListHealth
-from satellite.filtering.listing import (
-    LISTED_TEST,
-    UNLISTED_TEST,
-    Broken,
-    Listed,
-    NotListed,
-    is_public,
-    query_name,
-    read_answer,
-)
-from satellite.filtering.resolver import DnsAnswer, NoDnsAnswer
+from satellite.filtering.inside import NoInside
+from satellite.filtering.list_terms import OF_CONTENT, DnsListOptions
+from satellite.filtering.lookups import SharedLookups
+from satellite.filtering.registered import public_suffixes
+from satellite.filtering.url_hosts import UrlHosts, hosts_of
 
-log = structlog.get_logger()
-
-BUDGET_S = 5.0  # for one message, self-test included
+BUDGET_S = 5.0  # for one message, a self-test that it has to wait for included
+WATCH_S = 5.0  # between looks at which list is due for its test
 KIND = "dnsbl"
-
-
-class DnsListOptions(Options):
-    """What a list's document may say in its ``options``."""
-
-    family: Literal[4, 6] = 4
-    """6: a list of IPv6 alone, whose test entries are of IPv6."""
-
-
-@dataclass(slots=True)
-class _List:
-    """One zone: what is known of it, and a lock so that one message tests it for all."""
-
-    health: ListHealth = field(default_factory=ListHealth)
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+_NO_HOSTS = UrlHosts()
 
 
 class Dnsbl:
@@ -67,145 +45,164 @@ class Dnsbl:
     def __init__(self, context: FilterContext, *, budget_s: float = BUDGET_S) -> None:
         self.name = KIND
         self._clock = context.clock
-        self._resolver = context.resolver
         self.budget_s = budget_s
-        self._answers = Answers()
-        self._lists: dict[str, _List] = {}  # by zone
+        self._lookups = SharedLookups(context.resolver, context.clock, lookup_s=budget_s)
+        self._lists: dict[str, AskedList] = {}
         self._disabled = Gauge(
             "borderscout_dnsbl_disabled",
-            "1 while a DNS list is left alone since it is broken or silent, else 0",
+            "1 while a DNS list is left alone since it is broken, silent or out of hand, else 0",
             ["list"],
             registry=context.metrics,
         )
-        self._shown: set[str] = set()
+        self._answers = Counter(
+            "borderscout_dnsbl_answers_total",
+            "Messages by what a DNS list said of them: listed, not listed, no answer or broken",
+            ["list", "answer"],
+            registry=context.metrics,
+        )
+
+    async def watch(self, preferences: Callable[[], Preferences]) -> None:
+        """Test the lists when they are due, until cancelled.
+
+        Args:
+            preferences: gives those in force.
+        """
+        await asyncio.to_thread(public_suffixes)  # it takes its time to be read
+        while True:
+            bodies = preferences().filters(KIND)
+            self._forget_others(bodies)
+            for name, body in bodies.items():
+                self._list(name, body).test_when_due()
+            self._show()
+            await self._clock.sleep(WATCH_S)
+
+    def problems(self) -> tuple[str, ...]:
+        """Return which lists are left alone and why, a sentence each."""
+        return tuple(
+            f"the DNS list {name} is not asked: {printable(one.refusal.detail)}"
+            for name, one in self._lists.items()
+            if one.refusal is not None
+        )
 
     async def examine(self, mail: Mail) -> tuple[Verdict, ...]:
         """Return one verdict for each list."""
-        at_once = self.examine_at_once(mail)
-        if at_once is not None:
-            return at_once
-        lists = mail.preferences.filters(KIND)
-        client = canonical_ip(mail.envelope.client_address)
+        bodies = mail.preferences.filters(KIND)
+        self._forget_others(bodies)
+        lists = {name: self._list(name, body) for name, body in bodies.items()}
+        ends_s = asyncio.get_running_loop().time() + self.budget_s
+        content: asyncio.Task[UrlHosts | NoInside] | None = None
         async with asyncio.TaskGroup() as group:
+            if any(one.terms is not None and one.terms.asks & OF_CONTENT for one in lists.values()):
+                content = group.create_task(_url_hosts(mail, timeout_s=self.budget_s / 2))
             tasks = [
-                group.create_task(self._verdict(name, body, client), name=f"dnsbl {name}")
-                for name, body in lists.items()
+                group.create_task(
+                    self._verdict(name, one, mail, content, ends_s), name=f"dnsbl {name}"
+                )
+                for name, one in lists.items()
             ]
         return tuple(task.result() for task in tasks)
 
     def examine_at_once(self, mail: Mail) -> tuple[Verdict, ...] | None:
-        """Return the verdicts when there is no list to ask, or nothing to ask them of."""
-        lists = mail.preferences.filters(KIND)
-        self._forget_others(lists)
-        if lists and is_public(mail.envelope.client_address):
+        """Return the verdicts when there is no list to ask."""
+        if mail.preferences.filters(KIND):
             return None
-        return tuple(
-            Verdict(by=name, outcome=Outcome.SKIPPED, detail="the client is not public")
-            for name in lists
-        )
+        self._forget_others({})
+        return ()
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """Ask no more."""
+        for one in self._lists.values():
+            one.close()
+        await self._lookups.close()
 
-    async def _verdict(self, name: str, body: FilterBody, client: str) -> Verdict:
+    async def _verdict(
+        self,
+        name: str,
+        one: AskedList,
+        mail: Mail,
+        content: asyncio.Task[UrlHosts | NoInside] | None,
+        ends_s: float,
+    ) -> Verdict:
         began_s = self._clock.monotonic_s()
-        entry = self._lists.setdefault(body.zone, _List())
-        outcome, points, detail = await self._outcome(entry, name, body, client)
-        self._show(name, entry.health)
+        says = await self._says(one, mail, content, ends_s)
+        if says.counted:
+            self._answers.labels(name, says.counted).inc()
+        self._disabled.labels(name).set(float(one.refusal is not None))
         # A failure counts nothing and stands among the tests, so that nobody takes it for a pass.
-        is_told = points != 0 or outcome is not Outcome.SCORED
-        test = Test(name=name_of_test("DNSBL", name), score=points, detail=printable(detail))
+        is_told = says.points != 0 or says.outcome not in (Outcome.SCORED, Outcome.SKIPPED)
+        detail = printable(says.detail)
+        test = Test(name=name_of_test("DNSBL", name), score=says.points, detail=detail)
         return Verdict(
             by=name,
-            outcome=outcome,
+            outcome=says.outcome,
             ms=int((self._clock.monotonic_s() - began_s) * 1000),
-            detail=printable(detail),
+            detail=detail,
             tests=(test,) if is_told else (),
         )
 
-    async def _outcome(
-        self, entry: _List, name: str, body: FilterBody, client: str
-    ) -> tuple[Outcome, float, str]:
-        """Return outcome, points and evidence of one list."""
-        health = entry.health
-        try:
-            async with asyncio.timeout(self.budget_s):
-                async with entry.lock:
-                    if health.needs_test(self._clock.monotonic_s()):
-                        await self._test(health, name, body)
-                refusal = health.refusal(self._clock.monotonic_s())
-                if refusal is not None:
-                    return refusal.outcome, 0.0, refusal.reason
-                answer = await self._ask(query_name(client, body.zone))
-        except (NoDnsAnswer, TimeoutError) as error:
-            reason = str(error) or f"no answer within {self.budget_s:g} s"
-            health.was_silent(self._clock.monotonic_s(), reason)
-            return Outcome.UNAVAILABLE, 0.0, reason
-        health.answered()
-        return self._read(health, name, body, client, answer)
+    async def _says(
+        self,
+        one: AskedList,
+        mail: Mail,
+        content: asyncio.Task[UrlHosts | NoInside] | None,
+        ends_s: float,
+    ) -> ListSays:
+        if one.refusal is not None or one.terms is None:
+            return one.refusal or ListSays(outcome=Outcome.ERROR, detail=one.mistake)
+        hosts, missing = _NO_HOSTS, ""
+        if content is not None and one.terms.asks & OF_CONTENT:
+            read = await content
+            if isinstance(read, NoInside):
+                missing = f"its URLs are not known: {read.what}"
+            else:
+                hosts = read
+        says = await self._of_names(one, asked_names(mail, one.terms, hosts), ends_s)
+        if missing and not says.points:
+            return replace(says, outcome=Outcome.UNAVAILABLE, detail=missing)
+        return says
 
-    def _read(
-        self, health: ListHealth, name: str, body: FilterBody, client: str, answer: DnsAnswer
-    ) -> tuple[Outcome, float, str]:
-        match read_answer(answer.addresses, body.codes):
-            case Listed(codes, points):
-                return Outcome.SCORED, points, f"{client} in {body.zone}: {', '.join(codes)}"
-            case NotListed():
-                return Outcome.SCORED, 0.0, f"{client} not in {body.zone}"
-            case Broken(reason):
-                self._disable(health, name, f"{body.zone} {reason}")
-                return Outcome.ERROR, 0.0, f"{body.zone} {reason}"
+    async def _of_names(
+        self, one: AskedList, names: Sequence[AskedName], ends_s: float
+    ) -> ListSays:
+        if not names:
+            return ListSays(outcome=Outcome.SKIPPED, detail="nothing public to ask about")
+        time = asyncio.get_running_loop().time
+        unfit = await one.unfit(timeout_s=ends_s - time())
+        return unfit or await one.says(names, timeout_s=ends_s - time())
 
-    async def _test(self, health: ListHealth, name: str, body: FilterBody) -> None:
-        """Ask for the entry that must be there and the one that must not.
-
-        Raises:
-            NoAnswer: DNS was silent; the test is still due.
-        """
-        version = _family_option(body)
-        for address, must_list in ((LISTED_TEST[version], True), (UNLISTED_TEST[version], False)):
-            query = query_name(address, body.zone)
-            answer = await self._resolver.addresses(query, timeout_s=self.budget_s)
-            # Any code will do: a list need not keep its test entry under a code that counts.
-            reading = read_answer(answer.addresses, dict.fromkeys(answer.addresses, 0.0))
-            if isinstance(reading, Broken):
-                return self._disable(health, name, f"{body.zone} {reading.reason}")
-            if isinstance(reading, Listed) is not must_list:
-                fault = "does not list" if must_list else "lists"
-                reason = f"{body.zone} {fault} the test address {address}"
-                return self._disable(health, name, reason)
-        return health.passed(self._clock.monotonic_s())
-
-    def _disable(self, health: ListHealth, name: str, reason: str) -> None:
-        log.warning("dnsbl.disabled", list=name, reason=printable(reason))
-        health.broke(self._clock.monotonic_s(), reason)
-
-    async def _ask(self, query: str) -> DnsAnswer:
-        known = self._answers.get(query, now_s=self._clock.monotonic_s())
-        if known is not None:
+    def _list(self, name: str, body: FilterBody) -> AskedList:
+        known = self._lists.get(name)
+        if known is not None and known.is_of(body):
             return known
-        answer = await self._resolver.addresses(query, timeout_s=self.budget_s)
-        self._answers.keep(query, answer, now_s=self._clock.monotonic_s())
-        return answer
+        if known is not None:
+            known.close()
+        made = self._lists[name] = AskedList(name, body, self._lookups, self._clock)
+        self._disabled.labels(name).set(0.0)
+        return made
 
-    def _show(self, name: str, health: ListHealth) -> None:
-        refused = health.refusal(self._clock.monotonic_s()) is not None
-        self._disabled.labels(name).set(float(refused))
-        self._shown.add(name)
+    def _show(self) -> None:
+        for name, one in self._lists.items():
+            self._disabled.labels(name).set(float(one.refusal is not None))
 
-    def _forget_others(self, lists: Mapping[str, FilterBody]) -> None:
+    def _forget_others(self, bodies: Mapping[str, FilterBody]) -> None:
         """Drop what is known of lists that the preferences no longer have."""
-        for name in self._shown - lists.keys():
+        if self._lists.keys() <= bodies.keys():
+            return
+        for name in self._lists.keys() - bodies.keys():
+            self._lists.pop(name).close()
             self._disabled.remove(name)
-            self._shown.discard(name)
-        zones = {body.zone for body in lists.values()}
-        for zone in self._lists.keys() - zones:
-            del self._lists[zone]
 
 
-def _family_option(body: FilterBody) -> int:
-    """Return which test entry a list has: ``options: {family: 6}`` for one of IPv6 alone."""
-    return 6 if body.options.get("family") == 6 else 4
+async def _url_hosts(mail: Mail, *, timeout_s: float) -> UrlHosts | NoInside:
+    """Return where the URLs of a message lead, or why nobody could find out in time."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            content = await mail.inside.content()
+    except NoInside as error:
+        return error
+    except TimeoutError:
+        return NoInside(f"they were not read within {timeout_s:g} s")
+    return hosts_of(content.urls)
 
 
 @takes(NoOptions, of_document=DnsListOptions)

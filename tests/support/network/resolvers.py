@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from satellite.filtering.listing import query_name
+from satellite.filtering.listing import label_of_address
 from satellite.filtering.resolver import DnsAnswer, NoDnsAnswer
 
 
@@ -24,20 +24,26 @@ class FakeResolver:
         self.names = dict(names or {})
         self.asked: list[str] = []
         self.is_silent = False  # no answer ever comes
+        self.silent_names: set[str] = set()  # likewise, for these alone
+        self.otherwise: tuple[str, ...] = ()  # of a name that is not among ours
         self.ttl_s = 300.0
 
     async def addresses(self, name: str, *, timeout_s: float) -> DnsAnswer:
         self.asked.append(name)
-        if self.is_silent:
+        if self.is_silent or name in self.silent_names:
             await asyncio.get_running_loop().create_future()
-        addresses = self.names.get(name, ())
+        addresses = self.names.get(name, self.otherwise)
         if addresses is None:
             raise NoDnsAnswer(f"no answer for {name}: SERVFAIL")
         return DnsAnswer(addresses, self.ttl_s)
 
     def put(self, zone: str, address: str, *codes: str) -> None:
         """List an address in a zone."""
-        self.names[query_name(address, zone)] = codes
+        self.names[f"{label_of_address(address)}.{zone}"] = codes
+
+    def put_name(self, zone: str, name: str, *codes: str) -> None:
+        """List a domain in a zone."""
+        self.names[f"{name}.{zone}"] = codes
 
 
 def with_test_entry(*zones: str) -> FakeResolver:
@@ -45,4 +51,5 @@ def with_test_entry(*zones: str) -> FakeResolver:
     resolver = FakeResolver()
     for zone in zones:
         resolver.put(zone, "127.0.0.2", "127.0.0.2")
+        resolver.put_name(zone, "test", "127.0.0.2")
     return resolver

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
 from common.preferences import Kind, Preferences
-from common.verdict import Outcome, Verdict
-from satellite.filtering.filters.dnsbl import Dnsbl
-from satellite.filtering.list_health import DISABLED_S, SILENT_S, TEST_EVERY_S
+from common.verdict import Effect, Outcome, Verdict
+from satellite.filtering.filters.dnsbl import WATCH_S, Dnsbl
+from satellite.filtering.inside import GivenInside, MailContent, NoInside
+from satellite.filtering.list_health import DISABLED_S, OUT_OF_HAND_S, SILENT_S, TEST_EVERY_S
+from satellite.filtering.list_share import SUBJECTS_MIN
+from satellite.filtering.registered import public_suffixes
 from tests.support.clock import FakeClock
 from tests.support.core.preferences import document, preferences
 from tests.support.network.resolvers import FakeResolver, with_test_entry
@@ -27,6 +33,19 @@ def listing(**more: object) -> Preferences:
     return preferences(document(Kind.FILTER, "zen", **body))
 
 
+NOTHING_INSIDE = MailContent()
+
+
+class Unreadable(GivenInside):
+    """What is inside a message that nobody can read."""
+
+    def __init__(self) -> None:
+        super().__init__(data=b"")
+
+    async def content(self) -> MailContent:
+        raise NoInside("there is no reader")
+
+
 class DnsblFilter:
     """One filter with its clock, DNS and metrics."""
 
@@ -37,9 +56,29 @@ class DnsblFilter:
         made = context(clock=self.clock, resolver=resolver, metrics=self.metrics)
         self.filter = Dnsbl(made, budget_s=budget_s)
 
-    async def verdict(self, prefs: Preferences | None = None, client: str = CLIENT) -> Verdict:
-        (verdict,) = await self.filter.examine(mail(prefs or listing(), client=client))
+    async def verdict(
+        self,
+        prefs: Preferences | None = None,
+        client: str = CLIENT,
+        urls: MailContent | None = NOTHING_INSIDE,
+    ) -> Verdict:
+        inside = Unreadable() if urls is None else GivenInside(data=b"", given=urls)
+        (verdict,) = await self.filter.examine(
+            mail(prefs or listing(), client=client, inside=inside)
+        )
         return verdict
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Let the filter look after its list; at first until it has tested it."""
+        public_suffixes()
+        task = asyncio.create_task(self.filter.watch(listing))
+        while not self.clock.sleepers:
+            await asyncio.sleep(0)
+        await self.clock.settle()
+        yield
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     @property
     def disabled(self) -> float | None:
@@ -154,13 +193,157 @@ async def test_a_list_that_fails_its_self_test_is_not_asked_about_anybody(
 
 async def test_a_list_that_begins_to_list_everybody_is_found_within_the_hour() -> None:
     dnsbl = DnsblFilter(with_test_entry(ZONE))
-    await dnsbl.verdict()
-    for address in ("127.0.0.1", CLIENT, "192.0.2.8"):
-        dnsbl.resolver.put(ZONE, address, "127.0.0.2")
+    async with dnsbl.watching():
+        await dnsbl.verdict()
+        for address in ("127.0.0.1", CLIENT, "192.0.2.8"):
+            dnsbl.resolver.put(ZONE, address, "127.0.0.2")
 
-    await dnsbl.clock.advance(TEST_EVERY_S)
+        await dnsbl.clock.advance(TEST_EVERY_S + WATCH_S)
 
     assert (await dnsbl.verdict(client="192.0.2.8")).outcome is Outcome.ERROR
+
+
+async def test_a_list_is_tested_before_the_first_message_comes() -> None:
+    dnsbl = DnsblFilter(FakeResolver())
+
+    async with dnsbl.watching():
+        asked = len(dnsbl.resolver.asked)
+
+        assert (await dnsbl.verdict()).outcome is Outcome.ERROR
+        assert len(dnsbl.resolver.asked) == asked == 3
+        assert dnsbl.filter.problems() == (
+            "the DNS list zen is not asked: zen.example does not list the test entry 127.0.0.2",
+        )
+
+
+async def test_a_test_that_is_due_again_keeps_no_message() -> None:
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    await dnsbl.verdict()
+    await dnsbl.clock.advance(TEST_EVERY_S)
+    dnsbl.resolver.put(ZONE, CLIENT, "127.0.0.2")
+    dnsbl.resolver.silent_names = {"2.0.0.127.zen.example"}
+
+    assert [test.score for test in (await dnsbl.verdict()).tests] == [4.0]
+    await dnsbl.filter.close()
+
+
+async def test_twenty_messages_of_one_client_are_one_lookup() -> None:
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    dnsbl.resolver.put(ZONE, CLIENT, "127.0.0.2")
+
+    verdicts = await asyncio.gather(*(dnsbl.verdict() for _ in range(20)))
+
+    assert {verdict.outcome for verdict in verdicts} == {Outcome.SCORED}
+    assert len(dnsbl.resolver.asked) == 4  # three of the self-test
+
+
+async def test_a_list_with_an_entry_for_a_name_that_was_made_up_is_left_alone() -> None:
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    dnsbl.resolver.otherwise = ("127.0.0.2",)
+    dnsbl.resolver.put(ZONE, "127.0.0.1")
+
+    verdict = await dnsbl.verdict()
+
+    assert (verdict.outcome, verdict.tests[0].score) == (Outcome.ERROR, 0.0)
+    assert verdict.detail == "zen.example lists a name that was made up"
+
+
+async def test_a_list_that_suddenly_lists_everybody_is_left_alone_and_says_why() -> None:
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    for number in range(SUBJECTS_MIN):
+        assert not (await dnsbl.verdict(client=f"198.51.100.{number}")).tests
+    await dnsbl.clock.advance(TEST_EVERY_S)
+    for number in range(SUBJECTS_MIN):
+        dnsbl.resolver.put(ZONE, f"203.0.113.{number}", "127.0.0.2")
+
+    verdicts = [await dnsbl.verdict(client=f"203.0.113.{n}") for n in range(SUBJECTS_MIN)]
+
+    assert [verdict.outcome for verdict in verdicts[:-1]] == [Outcome.SCORED] * (SUBJECTS_MIN - 1)
+    last = await dnsbl.verdict(client="192.0.2.9")
+    assert last == replace(verdicts[-1], ms=last.ms)
+    assert (last.outcome, last.tests[0].score) == (Outcome.ERROR, 0.0)
+    assert "lists 50 of the last 50" in last.detail
+    assert dnsbl.filter.problems() == (f"the DNS list zen is not asked: {last.detail}",)
+
+    await dnsbl.clock.advance(OUT_OF_HAND_S)
+    assert (await dnsbl.verdict(client="192.0.2.9")).outcome is Outcome.SCORED
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"asks": "everything"}, {"family": 5}, {"colour": "red"}, {"errors": "10.0.0.1"},
+     {"test": "a b"}, {"share_max": 0}, {"asks": ""}],
+    ids=str,
+)  # fmt: skip
+async def test_a_document_that_nobody_can_read_makes_a_list_that_is_not_asked(
+    options: dict[str, object],
+) -> None:
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    dnsbl.resolver.put(ZONE, CLIENT, "127.0.0.2")
+
+    verdict = await dnsbl.verdict(listing(options=options))
+
+    assert (verdict.outcome, verdict.tests[0].score) == (Outcome.ERROR, 0.0)
+    assert dnsbl.resolver.asked == []
+    assert len(dnsbl.filter.problems()) == 1
+
+
+async def test_other_points_for_a_code_need_no_other_test() -> None:
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    dnsbl.resolver.put(ZONE, CLIENT, "127.0.0.2")
+    await dnsbl.verdict()
+    asked = len(dnsbl.resolver.asked)
+
+    verdict = await dnsbl.verdict(listing(codes={"127.0.0.2": 1.0}))
+
+    assert verdict.tests[0].score == 1.0
+    assert len(dnsbl.resolver.asked) == asked
+
+
+URLS = MailContent(urls=("https://www.evil.example/x", "http://192.0.2.80/", "http://good.test/"))
+
+
+async def test_the_weightiest_of_all_that_a_list_knows_of_a_message_counts_once() -> None:
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    dnsbl.resolver.put_name(ZONE, "evil.example", "127.0.0.10")
+    dnsbl.resolver.put_name(ZONE, "www.evil.example", "127.0.0.2")
+
+    verdict = await dnsbl.verdict(listing(options={"asks": "url"}), urls=URLS)
+
+    assert [(test.name, test.score) for test in verdict.tests] == [("DNSBL_ZEN", 4.0)]
+    assert verdict.detail == (
+        "evil.example in zen.example: 127.0.0.10; www.evil.example in zen.example: 127.0.0.2"
+    )
+
+
+async def test_a_message_that_cannot_be_read_is_not_called_free_of_listed_urls() -> None:
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+
+    verdict = await dnsbl.verdict(listing(options={"asks": "client,url"}), urls=None)
+
+    assert verdict.outcome is Outcome.UNAVAILABLE
+    assert verdict.detail == "its URLs are not known: there is no reader"
+    assert dnsbl.disabled == 0.0  # which is no fault of the list
+
+
+async def test_what_is_known_counts_though_a_part_of_the_answers_is_missing() -> None:
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    dnsbl.resolver.put_name(ZONE, "evil.example", "127.0.0.10")
+    dnsbl.resolver.names["good.test.zen.example"] = None
+
+    verdict = await dnsbl.verdict(listing(options={"asks": "url"}), urls=URLS)
+
+    assert (verdict.outcome, verdict.tests[0].score) == (Outcome.SCORED, 1.5)
+
+
+async def test_a_list_of_good_senders_takes_points_away() -> None:
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    dnsbl.resolver.put(ZONE, CLIENT, "127.0.5.3")
+
+    verdict = await dnsbl.verdict(listing(codes={"127.0.*.3": -5.0}))
+
+    (test,) = verdict.tests
+    assert (test.score, test.effect) == (-5.0, Effect.SCORE)
 
 
 async def test_a_server_that_fails_is_unavailable_and_never_not_listed() -> None:
