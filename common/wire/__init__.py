@@ -45,6 +45,12 @@ from common.wire.records import (
     sequence_from_wire,
     sequence_to_wire,
 )
+from common.wire.tallies import (
+    tallies_from_wire,
+    tallies_hello_from_wire,
+    tallies_request_to_wire,
+    tallies_response_to_wire,
+)
 
 __all__ = [
     "WireError",
@@ -72,4 +78,8 @@ __all__ = [
     "records_to_wire",
     "sequence_from_wire",
     "sequence_to_wire",
+    "tallies_from_wire",
+    "tallies_hello_from_wire",
+    "tallies_request_to_wire",
+    "tallies_response_to_wire",
 ]

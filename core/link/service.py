@@ -26,6 +26,7 @@ from common.settings.core import CoreSettings
 from common.tasks import keep_running
 from core.feed.feed import Feed
 from core.fleet.fleet import Fleet
+from core.fleet.tally_sums import TallySums
 from core.link.calls import Access, Streams, guarded
 from core.link.control import ControlStreams
 from core.link.ports import CaseSink, ReleaseSource, Store
@@ -33,6 +34,7 @@ from core.link.preferences import PreferenceStreams
 from core.link.quarantine import QuarantineStreams
 from core.link.records import RecordStreams
 from core.link.releases import ReleaseCalls
+from core.link.tallies import TallyStreams
 
 log = structlog.get_logger()
 
@@ -73,6 +75,7 @@ class LinkService:
         self._clock = clock
         self._fleet = Fleet([(node.name, node.site) for node in settings.nodes])
         self._streams = Streams()
+        self.tallies = TallySums()  # what all shards have seen lately
         self._health = health.HealthServicer()
         self._server: grpc.aio.Server | None = None
         self._certificate: rpc.ServerCertificate | None = None
@@ -112,11 +115,13 @@ class LinkService:
             clock=clock,
         )
         quarantine = QuarantineStreams(access=access, streams=self._streams, sink=arrivals)
+        tallies = TallyStreams(access=access, streams=self._streams, sums=self.tallies, clock=clock)
         self._handlers = _Handlers(
             Control=self._control.serve,
             Preferences=preferences.serve,
             Records=records.serve,
             Quarantine=quarantine.serve,
+            Tallies=tallies.serve,
             Claim=self._releases.claim,
             Fetch=self._releases.fetch,
         )

@@ -39,6 +39,16 @@ class CoreMetrics:
             "Nodes that named so many threats within an hour that no more of them are compared",
             registry=registry,
         )
+        self._tallies = Gauge(
+            "borderscout_core_tallies_keys",
+            "Things whose counts are summed over all sites",
+            registry=registry,
+        )
+        self._tallies_cells = Gauge(
+            "borderscout_core_tallies_cells",
+            "Cells of these counts, which bound their memory",
+            registry=registry,
+        )
         self._live = self._of_node("borderscout_node_live", "1 while the node is heard, else 0")
         self._applied = self._of_node(
             "borderscout_node_applied_revision", "Revision that all shards of the node applied"
@@ -84,6 +94,8 @@ class CoreMetrics:
     def show(self, core: Services, late: LateAlarm) -> None:
         """Take the numbers as they are now."""
         self._late.set(late.messages)
+        self._tallies.set(len(core.link.tallies))
+        self._tallies_cells.set(core.link.tallies.cells)
         self._silenced.set(len(late.silenced))
         self._certificate = core.link.certificate_status()
         self._revision.set(core.database.preferences.position.revision)

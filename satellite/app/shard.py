@@ -9,6 +9,7 @@ Long because all rooms of a worker are made and connected in one place.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -36,7 +37,6 @@ from satellite.filtering.catalogue import build_filters
 from satellite.filtering.filter import FilterContext
 from satellite.filtering.resolver import DnsResolver
 from satellite.filtering.run import Filters
-from satellite.filtering.tallies import LocalTallies
 from satellite.judging.scan_before_answer import PolicyScanBeforeAnswer
 from satellite.judging.stage import JudgingStage
 from satellite.link.client import Link
@@ -56,6 +56,8 @@ from satellite.smtp.server import FrontEnd
 from satellite.spool.listeners import SpoolListeners
 from satellite.spool.metrics import SpoolMetrics
 from satellite.spool.store import Spool
+from satellite.tallies.exchange import SharedTallies
+from satellite.tallies.metrics import TalliesMetrics
 
 log = structlog.get_logger()
 
@@ -120,11 +122,14 @@ class Shard:
         risk = Risk(self.helper)
         self.scanner = Scanner(build_engines(settings.engines, context), clock, registry=registry)
         self.engines = EngineWatch(self.scanner, lambda: self.spool.preferences, clock)
+        self.tallies = SharedTallies(
+            settings.cluster, clock=clock, salt=secrets.randbits(64), life=secrets.token_hex(8)
+        )
         filter_context = FilterContext(
             clock=clock,
             resolver=DnsResolver(settings.resolver),
             metrics=registry,
-            tallies=LocalTallies(),
+            tallies=self.tallies,
         )
         self.filters = Filters(
             build_filters(settings.filters, filter_context), clock=clock, metrics=registry
@@ -195,10 +200,12 @@ class Shard:
             on_hint=self.delivery.hint,
             on_released=self.delivery.offer,
             on_definitions=self.definitions.offered,
+            tallies=self.tallies,
         )
         self.metrics = SpoolMetrics(self.spool, registry)
         registry.register(self.loop_lag)
         LinkMetrics(self.link_status, registry)
+        TalliesMetrics(self.tallies.status, registry)
         CertificateMetrics(
             {"smtp": self.front_end.certificate_status, "link": self.link.certificate_status},
             registry,

@@ -12,8 +12,6 @@ from typing import Protocol
 
 from common.frozen import dataclass
 
-KIND_LENGTH_MAX = 32
-
 
 @dataclass(frozen=True, slots=True)
 class Total:
@@ -31,14 +29,15 @@ class Total:
 class Tallies(Protocol):
     """Counts by kind and key, over sliding windows."""
 
-    def add(self, kind: str, key: bytes, amount: int = 1) -> None:
+    def add(self, kind: str, key: bytes, amount: int = 1, *, told_from: int = 1) -> None:
         """Count something that was seen now.
 
         Args:
-            kind: what is counted, a word of ours.
+            kind: what is counted, a word of ours (``common.tallies.KIND``).
             key: whatever tells things of that kind apart; it is hashed, and leaves the node as
                 such alone.
             amount: how much.
+            told_from: the amount from which on other sites are told of it.
         """
         ...
 
@@ -53,7 +52,7 @@ class LocalTallies:
     def __init__(self) -> None:
         self._counts: dict[tuple[str, bytes], int] = {}
 
-    def add(self, kind: str, key: bytes, amount: int = 1) -> None:
+    def add(self, kind: str, key: bytes, amount: int = 1, *, told_from: int = 1) -> None:
         """Count something."""
         self._counts[kind, key] = self._counts.get((kind, key), 0) + amount
 

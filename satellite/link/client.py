@@ -35,6 +35,7 @@ from satellite.link.releases import FETCHERS, ReleaseTaker
 from satellite.link.spool import LinkSpool
 from satellite.link.status import LinkStatus
 from satellite.link.streams import Stream
+from satellite.link.tallies import SharesTallies, TallyStream
 
 log = structlog.get_logger()
 
@@ -56,6 +57,7 @@ class Link:
         on_hint: called with a destination whose server another shard has reached.
         on_released: called with a released message that is durable and queued.
         on_definitions: called with a set of definitions that is to be used.
+        tallies: what is counted here, and told of all others.
         spread: a random number from 0 up to 1, for the waits.
         backoff: how long a stream waits after it ended.
     """
@@ -74,6 +76,7 @@ class Link:
         on_hint: Callable[[str], None],
         on_released: Callable[[MessageId], None],
         on_definitions: Callable[[DefinitionsOffer], None],
+        tallies: SharesTallies,
         spread: Callable[[], float] = random.random,
         backoff: Backoff | None = None,
     ) -> None:
@@ -133,11 +136,18 @@ class Link:
         self._quarantine = QuarantineStream(
             spool=spool, identity=identity, clock=clock, heard=self._quarantine_stream.heard
         )
+        self._tallies_stream = self._stream(
+            "tallies", lambda wait: self._tallies.once(self._calls(), wait=wait)
+        )
+        self._tallies = TallyStream(
+            tallies=tallies, identity=identity, clock=clock, heard=self._tallies_stream.heard
+        )
         self._streams = (
             self._control_stream,
             self._preferences_stream,
             self._records_stream,
             self._quarantine_stream,
+            self._tallies_stream,
         )
 
     async def run(self) -> None:

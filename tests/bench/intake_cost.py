@@ -46,6 +46,7 @@ from core.store.database import Database
 from satellite.link.client import Link
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Settled
 from satellite.spool.store import Spool
+from satellite.tallies.exchange import SharedTallies
 from tests.support.core.rooms import route
 from tests.support.network.link import CLUSTER, Certificates, satellite_settings
 from tests.support.network.ports import free_port
@@ -143,6 +144,7 @@ async def node_cpu_s(
         on_hint=lambda _: None,
         on_released=lambda _: None,
         on_definitions=lambda _: None,
+        tallies=SharedTallies("bench", clock=clock, salt=1, life="0" * 16),
     )
     listen(spool, outgoing=link.outgoing if linked else lambda: None)
     before = time.process_time()

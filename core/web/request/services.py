@@ -18,6 +18,7 @@ from core.custody.custody import Custody
 from core.custody.release import Releases
 from core.definitions.definitions import Definitions
 from core.fleet.fleet import Fleet
+from core.fleet.tally_sums import TallySums
 from core.people.tokens import Token
 from core.store.database import Database
 
@@ -27,6 +28,9 @@ class SatelliteLink(Protocol):
 
     @property
     def fleet(self) -> Fleet: ...
+
+    @property
+    def tallies(self) -> TallySums: ...
 
     def flush(self, destination: str = "", *, node: str | None = None) -> int: ...
 

@@ -7,6 +7,7 @@ from borderscout.v1 import control_pb2 as borderscout_dot_v1_dot_control__pb2
 from borderscout.v1 import preferences_pb2 as borderscout_dot_v1_dot_preferences__pb2
 from borderscout.v1 import quarantine_pb2 as borderscout_dot_v1_dot_quarantine__pb2
 from borderscout.v1 import records_pb2 as borderscout_dot_v1_dot_records__pb2
+from borderscout.v1 import tallies_pb2 as borderscout_dot_v1_dot_tallies__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -60,6 +61,11 @@ class LinkStub:
                 request_serializer=borderscout_dot_v1_dot_quarantine__pb2.QuarantineRequest.SerializeToString,
                 response_deserializer=borderscout_dot_v1_dot_quarantine__pb2.QuarantineResponse.FromString,
                 _registered_method=True)
+        self.Tallies = channel.stream_stream(
+                '/borderscout.v1.Link/Tallies',
+                request_serializer=borderscout_dot_v1_dot_tallies__pb2.TalliesRequest.SerializeToString,
+                response_deserializer=borderscout_dot_v1_dot_tallies__pb2.TalliesResponse.FromString,
+                _registered_method=True)
         self.Claim = channel.unary_unary(
                 '/borderscout.v1.Link/Claim',
                 request_serializer=borderscout_dot_v1_dot_control__pb2.ClaimRequest.SerializeToString,
@@ -102,6 +108,12 @@ class LinkServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Tallies(self, request_iterator, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Claim(self, request, context):
         """A release: claimed once, then its body is fetched, from any offset.
         """
@@ -137,6 +149,11 @@ def add_LinkServicer_to_server(servicer, server):
                     servicer.Quarantine,
                     request_deserializer=borderscout_dot_v1_dot_quarantine__pb2.QuarantineRequest.FromString,
                     response_serializer=borderscout_dot_v1_dot_quarantine__pb2.QuarantineResponse.SerializeToString,
+            ),
+            'Tallies': grpc.stream_stream_rpc_method_handler(
+                    servicer.Tallies,
+                    request_deserializer=borderscout_dot_v1_dot_tallies__pb2.TalliesRequest.FromString,
+                    response_serializer=borderscout_dot_v1_dot_tallies__pb2.TalliesResponse.SerializeToString,
             ),
             'Claim': grpc.unary_unary_rpc_method_handler(
                     servicer.Claim,
@@ -260,6 +277,33 @@ class Link:
             '/borderscout.v1.Link/Quarantine',
             borderscout_dot_v1_dot_quarantine__pb2.QuarantineRequest.SerializeToString,
             borderscout_dot_v1_dot_quarantine__pb2.QuarantineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Tallies(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/borderscout.v1.Link/Tallies',
+            borderscout_dot_v1_dot_tallies__pb2.TalliesRequest.SerializeToString,
+            borderscout_dot_v1_dot_tallies__pb2.TalliesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,6 +7,7 @@ from borderscout.v1 import control_pb2 as _control_pb2
 from borderscout.v1 import preferences_pb2 as _preferences_pb2
 from borderscout.v1 import quarantine_pb2 as _quarantine_pb2
 from borderscout.v1 import records_pb2 as _records_pb2
+from borderscout.v1 import tallies_pb2 as _tallies_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
 import abc as _abc_1
@@ -26,6 +27,7 @@ class LinkStub:
     Preferences: _aio.StreamStreamMultiCallable[_preferences_pb2.PreferencesRequest, _preferences_pb2.PreferencesResponse]
     Records: _aio.StreamStreamMultiCallable[_records_pb2.RecordsRequest, _records_pb2.RecordsResponse]
     Quarantine: _aio.StreamStreamMultiCallable[_quarantine_pb2.QuarantineRequest, _quarantine_pb2.QuarantineResponse]
+    Tallies: _aio.StreamStreamMultiCallable[_tallies_pb2.TalliesRequest, _tallies_pb2.TalliesResponse]
     Claim: _aio.UnaryUnaryMultiCallable[_control_pb2.ClaimRequest, _control_pb2.ClaimResponse]
     """A release: claimed once, then its body is fetched, from any offset."""
     Fetch: _aio.UnaryStreamMultiCallable[_control_pb2.FetchRequest, _quarantine_pb2.BodyChunk]
@@ -63,6 +65,13 @@ class LinkServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _abc.AsyncIterator[_quarantine_pb2.QuarantineRequest],
         context: _aio.ServicerContext[_abc.AsyncIterator[_quarantine_pb2.QuarantineRequest], _abc.AsyncIterator[_quarantine_pb2.QuarantineResponse]],
     ) -> _abc.AsyncIterator[_quarantine_pb2.QuarantineResponse]: ...
+
+    @_abc_1.abstractmethod
+    def Tallies(
+        self,
+        request_iterator: _abc.AsyncIterator[_tallies_pb2.TalliesRequest],
+        context: _aio.ServicerContext[_abc.AsyncIterator[_tallies_pb2.TalliesRequest], _abc.AsyncIterator[_tallies_pb2.TalliesResponse]],
+    ) -> _abc.AsyncIterator[_tallies_pb2.TalliesResponse]: ...
 
     @_abc_1.abstractmethod
     def Claim(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ from satellite.link.spool import LinkSpool
 from satellite.spool.applied import prepared
 from satellite.spool.disk.bodies import Body
 from satellite.spool.model.messages import Copy, Stored, Upload
+from satellite.tallies.exchange import SharedTallies
 from tests.support.network.ports import free_port
 
 CLUSTER = "example"
@@ -217,6 +219,7 @@ class Shard:
 
     link: Link
     spool: LinkSpool
+    tallies: SharedTallies
     task: asyncio.Task[None]
     flushed: list[str] = field(default_factory=list)
     hinted: list[str] = field(default_factory=list)
@@ -227,7 +230,13 @@ class Shard:
 
     @classmethod
     def start(
-        cls, spool: LinkSpool, settings: SatelliteSettings, *, version: str = "1", shards: int = 1
+        cls,
+        spool: LinkSpool,
+        settings: SatelliteSettings,
+        *,
+        version: str = "1",
+        shards: int = 1,
+        life: str = "",
     ) -> Shard:
         """Run a link over a spool."""
         shard: Shard = cls.__new__(cls)
@@ -235,10 +244,14 @@ class Shard:
         shard.definitions = []
         shard.hinted, shard.told = [], NodeReport(accepting=True, spool={"held": 3})
         shard.spool = spool
+        clock = HurriedClock()
+        shard.tallies = SharedTallies(
+            CLUSTER, clock=clock, salt=7, life=life or secrets.token_hex(8)
+        )
         shard.link = Link(
             spool,
             settings,
-            HurriedClock(),
+            clock,
             version=version,
             shards=shards,
             report=lambda: shard.told,
@@ -247,6 +260,7 @@ class Shard:
             on_hint=shard.hinted.append,
             on_released=shard.released.append,
             on_definitions=shard.definitions.append,
+            tallies=shard.tallies,
             spread=lambda: 0.5,
             backoff=Backoff(first_s=0.5, longest_s=5.0),
         )

@@ -1,0 +1,59 @@
+"""What becomes of the counts when the core is of another version?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from common.errors import PeerError
+from common.identity import ShardIdentity
+from satellite.link.tallies import TallyStream
+from satellite.tallies.exchange import SharedTallies
+from tests.support.clock import FakeClock
+
+IDENTITY = ShardIdentity("lon1", 0, "01KDVDNA000000000000000002")
+
+
+class RefusedCall:
+    """A stream that the other end refuses."""
+
+    def __init__(self, code: grpc.StatusCode) -> None:
+        self._code = code
+
+    async def write(self, message: object) -> None:
+        nothing = grpc.aio.Metadata()
+        raise grpc.aio.AioRpcError(self._code, nothing, nothing, details="no")
+
+    def cancel(self) -> None:
+        pass
+
+
+class RefusingStub:
+    def __init__(self, code: grpc.StatusCode) -> None:
+        self._code = code
+
+    def Tallies(self, *, wait_for_ready: bool) -> RefusedCall:  # as gRPC has it
+        return RefusedCall(self._code)
+
+
+def stream() -> TallyStream:
+    clock = FakeClock()
+    tallies = SharedTallies("scout", clock=clock, salt=1, life="0" * 16)
+    return TallyStream(tallies=tallies, identity=IDENTITY, clock=clock, heard=lambda: None)
+
+
+async def test_an_older_core_is_told_of_in_words() -> None:
+    stub: Any = RefusingStub(grpc.StatusCode.UNIMPLEMENTED)
+
+    with pytest.raises(PeerError, match="older"):
+        await stream().once(stub, wait=False)
+
+
+async def test_any_other_end_is_told_of_as_it_came() -> None:
+    stub: Any = RefusingStub(grpc.StatusCode.PERMISSION_DENIED)
+
+    with pytest.raises(grpc.aio.AioRpcError):
+        await stream().once(stub, wait=False)
