@@ -68,7 +68,7 @@ def _filter_body(item: FilterEntry) -> dict[str, object]:
         body["zone"] = item.zone
     if item.codes:
         body["codes"] = item.codes
-    if item.is_dns_list and item.options:
+    if item.is_document and item.options:
         body["options"] = item.options
     return body
 

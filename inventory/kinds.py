@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from common.kinds import Group, KindFault, faults_of, satellite_is_installed
-from inventory.model import DNS_LIST
+from inventory.model import DOCUMENT_KINDS
 from inventory.raw import Raw, RawComplaint, nodes_of
 
 PROFILE = "profile"  # an option that the inventory has a key for
@@ -49,7 +49,7 @@ def _faults_of_filter(item: Raw) -> list[KindFault]:
     kind, options = (item.get(key).value for key in ("kind", "options"))
     if not isinstance(kind, str):
         return []
-    return faults_of(Group.FILTERS, kind, options, of_document=kind == DNS_LIST)
+    return faults_of(Group.FILTERS, kind, options, of_document=kind in DOCUMENT_KINDS)
 
 
 def _placed(entry: Raw, faults: list[KindFault]) -> Iterator[RawComplaint]:

@@ -21,6 +21,8 @@ from common.settings.satellite import WORKERS_MAX, EngineSettings, FilterSetting
 from common.settings.values import DeliverTo, IpAddress, Mailbox, Name, Resolver, Settings, Target
 
 DNS_LIST = "dnsbl"  # the kind of a filter that is one list of several
+# Kinds of which each entry is a document of its own, which one filter of the node goes by.
+DOCUMENT_KINDS = frozenset({DNS_LIST, "volume", "checksums"})
 CORE_FOLDER = "core"  # of the rendered ones; satellites' folders have their names
 CAPACITY_MAX = 1_000_000  # messages per second; keeps the planner's products in 64 bits
 
@@ -155,8 +157,8 @@ class EngineEntry(EngineOrFilter, EngineSettings):
 class FilterEntry(EngineOrFilter, FilterSettings):
     """A spam test: where its server is, and what it weighs.
 
-    A DNS list is weighed as a whole: its ``options`` say something of the list, and stand in its
-    document. Those of any other kind are for the filter that is built, and stand in the settings.
+    A DNS list, or a limit of volume, is weighed as a whole: its ``options`` stand in its document.
+    Those of any other kind are for the filter that is built, and stand in the settings.
     """
 
     enabled: bool = True
@@ -164,9 +166,9 @@ class FilterEntry(EngineOrFilter, FilterSettings):
     codes: dict[Code, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
 
     @property
-    def is_dns_list(self) -> bool:
-        """Whether it is one of the lists that the node's filter ``dnsbl`` asks."""
-        return self.kind == DNS_LIST
+    def is_document(self) -> bool:
+        """Whether it is one of several that one filter of the node goes by."""
+        return self.kind in DOCUMENT_KINDS
 
 
 class Node(Settings):

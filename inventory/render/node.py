@@ -124,7 +124,7 @@ def _engine(engine: EngineEntry) -> Tree:
 def _filter(item: FilterEntry) -> Tree:
     """Return a filter's settings; what it weighs comes from the core."""
     found = _settings_of(item, FilterSettings)
-    if item.is_dns_list:
+    if item.is_document:
         found.pop("options", None)
     return found
 

@@ -56,8 +56,8 @@ from satellite.smtp.server import FrontEnd
 from satellite.spool.listeners import SpoolListeners
 from satellite.spool.metrics import SpoolMetrics
 from satellite.spool.store import Spool
-from satellite.tallies.exchange import SharedTallies
 from satellite.tallies.metrics import TalliesMetrics
+from satellite.tallies.shared_tallies import SharedTallies
 
 log = structlog.get_logger()
 

@@ -5,6 +5,7 @@ Touches the engines, DNS and the helper processes, which end with the context.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,11 +19,11 @@ from satellite.filtering.catalogue import build_filters
 from satellite.filtering.filter import FilterContext
 from satellite.filtering.resolver import DnsResolver
 from satellite.filtering.run import Filters
-from satellite.filtering.tallies import LocalTallies
 from satellite.judging.examination import ExaminingRooms
 from satellite.scanning.engine import EngineContext, build_engines
 from satellite.scanning.helper import Helper
 from satellite.scanning.run import Scanner
+from satellite.tallies.shared_tallies import SharedTallies
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,10 @@ async def built_rooms(
     helper = Helper(clock=clock)
     for_engines = EngineContext(clock=clock, helper=helper, yara_rules=yara_rules)
     scanner = Scanner(build_engines(engines, for_engines), clock, registry=registry)
+    # No core sums them: each process goes by its own.
+    tallies = SharedTallies("", clock=clock, salt=secrets.randbits(64), life=secrets.token_hex(8))
     context = FilterContext(
-        clock=clock, resolver=DnsResolver(resolver), metrics=registry, tallies=LocalTallies()
+        clock=clock, resolver=DnsResolver(resolver), metrics=registry, tallies=tallies
     )
     made = Filters(build_filters(filters, context), clock=clock, metrics=registry)
     looks = looks_inside(helper)

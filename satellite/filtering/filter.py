@@ -46,6 +46,8 @@ class Mail:
         preferences: of the one revision that judges this message.
         now_us: microseconds since the epoch, UTC: for entries that end.
         inside: what costs something to know of it; a filter asks for what it needs.
+        id: of the message, the same whenever it is examined again; empty: of none that is on its
+            way, which nobody counts.
     """
 
     envelope: Envelope
@@ -54,6 +56,7 @@ class Mail:
     preferences: Preferences
     now_us: int
     inside: Inside
+    id: str = ""
 
 
 class Filter(Protocol):

@@ -297,6 +297,7 @@ class JudgingStage:
             preferences=revision.preferences,
             now_us=self._clock.now_us(),
             inside=self._rooms.inside_of(sample, stored.envelope),
+            id=stored.id,
         )
         said = await self._rooms.examined(
             sample, mail, faults, required=revision.required, ages_max_us=revision.ages_max_us

@@ -138,6 +138,7 @@ class Examiner:
             preferences=preferences,
             now_us=self._clock.now_us(),
             inside=self._rooms.inside_of(sample, stored.envelope),
+            id=stored.id,
         )
         faults = self._faults.get(stored.sha256, {})
         said = await self._rooms.examined(

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from satellite.tallies.exchange import TalliesStatus
+from satellite.tallies.shared_tallies import TalliesStatus
 
 
 class TalliesMetrics(Collector):

@@ -46,7 +46,7 @@ from core.store.database import Database
 from satellite.link.client import Link
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement, Settled
 from satellite.spool.store import Spool
-from satellite.tallies.exchange import SharedTallies
+from satellite.tallies.shared_tallies import SharedTallies
 from tests.support.core.rooms import route
 from tests.support.network.link import CLUSTER, Certificates, satellite_settings
 from tests.support.network.ports import free_port

@@ -41,7 +41,7 @@ from satellite.link.spool import LinkSpool
 from satellite.spool.applied import prepared
 from satellite.spool.disk.bodies import Body
 from satellite.spool.model.messages import Copy, Stored, Upload
-from satellite.tallies.exchange import SharedTallies
+from satellite.tallies.shared_tallies import SharedTallies
 from tests.support.network.ports import free_port
 
 CLUSTER = "example"

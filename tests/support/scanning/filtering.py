@@ -32,6 +32,7 @@ def mail(
     recipients: tuple[str, ...] = ("x@acme.example",),
     now_us: int = NOW_US,
     inside: Inside | None = None,
+    identifier: str = "",
 ) -> Mail:
     """Return one message as filters see it."""
     return Mail(
@@ -41,6 +42,7 @@ def mail(
         preferences=preferences,
         now_us=now_us,
         inside=inside or GivenInside(data=header + b"\r\n"),
+        id=identifier,
     )
 
 

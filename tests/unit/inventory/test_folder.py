@@ -272,6 +272,19 @@ def test_the_first_revision_holds_routes_and_weights(example: Inventory, tmp_pat
     assert [one["kind"] for one in tree] == ["route"] * 5 + ["engine"] * 2 + ["filter"]
 
 
+def test_a_limit_of_volume_is_a_document_and_no_setting(
+    changed: Callable[..., Path], tmp_path: Path
+) -> None:
+    entry = "filters: [{name: flood, kind: volume, options: {per: sender, limit: 20}}]"
+    path = changed(("customers:\n", f"{entry}\ncustomers:\n"))
+
+    render(load_inventory(path), tmp_path / "out")
+
+    tree = json.loads((tmp_path / "out" / "core" / "preferences.json").read_text())
+    assert {"per": "sender", "limit": 20} in [one["body"].get("options") for one in tree]
+    assert "limit" not in (tmp_path / "out" / "lon1" / "satellite.yaml").read_text()
+
+
 def test_an_engine_is_optional_only_where_all_nodes_say_so(
     changed: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -140,6 +140,8 @@ def test_it_is_told_wherever_the_list_stands(changed: Change) -> None:
         ("{name: a, kind: rules, options: {hue: 1}}", "44: unknown option 'hue'; there are none"),
         ("{name: a, kind: dnsbl, zone: z.example, options: {famly: 6}}", "61: unknown option 'fam"),
         ("{name: a, kind: dnsbl, zone: z.example, options: {family: 5}}", "61: options.family: "),
+        ("{name: a, kind: volume, options: {limit: 0}}", "45: options.limit: "),
+        ("{name: a, kind: volume, options: {score: 1}}", "35: options: there is neither a limit"),
     ],
 )
 def test_a_filters_kind_and_options_are_looked_at_too(
@@ -180,7 +182,8 @@ def test_what_is_right_is_no_complaint(changed: Change) -> None:
         "- {name: b, kind: loose, options: {anything: [1, {deep: true}]}}\n"
         "- {name: c, kind: clamd, address: 'unix:/run/c', options: {sessions_max: 3}}\n"
         "filters:\n- {name: d, kind: colour, options: {colour: red}}\n"
-        "- {name: e, kind: dnsbl, zone: six.example, options: {family: 6}}\n",
+        "- {name: e, kind: dnsbl, zone: six.example, options: {family: 6}}\n"
+        "- {name: f, kind: volume, options: {per: sender, limit: 20}}\n",
     )
 
     assert (examine(path).errors, examine(path).warnings) == ([], [])

@@ -9,7 +9,7 @@ import pytest
 
 from common.errors import SettingsError
 from common.settings.satellite import FilterSettings
-from satellite.filtering.catalogue import build_filters
+from satellite.filtering.catalogue import BUILT_IN, build_filters
 from satellite.filtering.filters.dnsbl import Dnsbl
 from tests.support.scanning.filtering import context
 
@@ -37,7 +37,7 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_built_in_filters_are_there_without_settings() -> None:
-    assert [each.name for each in build_filters([], context())] == ["lists", "rules", "dnsbl"]
+    assert [each.name for each in build_filters([], context())] == list(BUILT_IN)
 
 
 def test_the_settings_of_a_built_in_kind_reach_the_one_filter_of_it() -> None:
@@ -49,7 +49,7 @@ def test_the_settings_of_a_built_in_kind_reach_the_one_filter_of_it() -> None:
     found = build_filters(settings, context())
 
     (dnsbl,) = [each for each in found if isinstance(each, Dnsbl)]
-    assert len(found) == 3
+    assert len(found) == len(BUILT_IN)
     assert dnsbl.budget_s == 2.5
 
 

@@ -11,7 +11,7 @@ import pytest
 from common.errors import PeerError
 from common.identity import ShardIdentity
 from satellite.link.tallies import TallyStream
-from satellite.tallies.exchange import SharedTallies
+from satellite.tallies.shared_tallies import SharedTallies
 from tests.support.clock import FakeClock
 
 IDENTITY = ShardIdentity("lon1", 0, "01KDVDNA000000000000000002")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 from common.sliding_count import SlidingCount
-from satellite.tallies.counts import CELLS_MAX, KINDS_MAX, Counts
+from satellite.tallies.counted_things import CELLS_MAX, KINDS_MAX, Counts
 
 LONG_S = 1e6
 

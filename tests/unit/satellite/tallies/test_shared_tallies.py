@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from common.tallies import TALLIES_OF_MESSAGE_MAX, ToldTally
 from satellite.filtering.tallies import Total
-from satellite.tallies.exchange import HEARD_S, SharedTallies
+from satellite.tallies.shared_tallies import HEARD_S, SharedTallies
 from tests.support.clock import FakeClock
 
 

@@ -15,7 +15,7 @@ from common.clock import Clock
 from common.frozen import dataclass
 from common.tallies import KEY_BYTES, TALLIES_OF_MESSAGE_MAX, TallyKey, ToldTally
 from satellite.filtering.tallies import Total
-from satellite.tallies.counts import CELLS_MAX, Counts
+from satellite.tallies.counted_things import CELLS_MAX, Counts
 
 HEARD_S = 5.0  # the core says something every two seconds
 
