@@ -21,6 +21,7 @@ from rich.text import Text
 from cli.checks import SKEW_S_MAX, DoctorCheck, judged
 from cli.client import Client, CoreFailure, TokenFile, Url
 from cli.definitions_checks import definitions_of_the_node
+from cli.filter_checks import servers_of_filters
 from cli.link_checks import TIME
 from cli.output import AsJson, console, plain, print_lines
 from cli.spool_checks import mail_of_a_node, mail_of_the_node
@@ -117,7 +118,7 @@ def _satellite(config: Path) -> Iterator[DoctorCheck]:
 
 
 def _engines_and_filters(settings: SatelliteSettings) -> Iterator[DoctorCheck]:
-    """Build them as a worker does at its start, and forget them; none of them is asked."""
+    """Build them as a worker does at its start, ask the servers of filters, and forget them."""
     from prometheus_client import CollectorRegistry
 
     from common.clock import SystemClock
@@ -137,7 +138,13 @@ def _engines_and_filters(settings: SatelliteSettings) -> Iterator[DoctorCheck]:
         tallies=LocalTallies(),
     )
     yield from _built("engines", partial(build_engines, settings.engines, for_engines))
-    yield from _built("filters", partial(build_filters, settings.filters, for_filters))
+    try:
+        filters = build_filters(settings.filters, for_filters)
+    except SettingsError as error:
+        yield from _complaints("filters", error)
+        return
+    yield DoctorCheck(name="filters", ok=True, found=f"{len(filters)} can be had")
+    yield from servers_of_filters(filters)
 
 
 def _isolation() -> DoctorCheck:

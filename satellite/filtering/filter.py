@@ -115,6 +115,30 @@ class FilterKeepsWatch(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class FilterHealth:
+    """Whether a server that a filter asks would answer now.
+
+    Args:
+        address: where it is, as the settings have it.
+        is_answering: it gave the answer that it must give.
+        detail: what it says of itself, or what is wrong; printable.
+    """
+
+    address: str
+    is_answering: bool
+    detail: str = ""
+
+
+@runtime_checkable
+class AsksServers(Protocol):
+    """What a filter has beside when it asks servers that the settings name."""
+
+    async def probe(self) -> tuple[FilterHealth, ...]:
+        """Return whether each would answer now; never raises for what they do."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterContext:
     """What a filter may stand on."""

@@ -17,6 +17,7 @@ GIVEN_AN_ADDRESS = {
     "satellite/app/worker.py",
     "satellite/delivery/hop/wire.py",
     "satellite/delivery/published/sts_fetch.py",
+    "satellite/filtering/servers/server_stream.py",
     "satellite/node/channel.py",
     "satellite/scanning/clamd/control.py",
 }

@@ -1,0 +1,103 @@
+"""Does a server that fails ever add a point, take one away, or hold mail up?
+
+The fault table: each kind of filter that asks another program, and each thing that can be wrong
+with that one. In no cell is there a point or an exception; what is unknown is said to be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from common.verdict import Outcome
+from satellite.filtering.conformance import Scene, check_filter, plain_mail
+from satellite.judging.score import Scores
+from tests.support.network.ports import free_port
+from tests.support.scanning.scorers import BUDGET_S, SHORT_S, scorer, weighed
+from tests.support.scanning.scripted_scorer import (
+    Hang,
+    ScriptedScorer,
+    hear_all,
+    hear_request,
+    http,
+)
+
+HEARS = {"rspamd": hear_request, "spamassassin": hear_all}
+KINDS = sorted(HEARS)
+
+
+def hang(_: bytes) -> bytes:
+    raise Hang
+
+
+GARBAGE = b"\xff\x00\r\n\r\n garbage \r\n" * 100
+HUGE = b"x" * 1_000_000
+FAULTS = {
+    "slow": (hang, Outcome.TIMEOUT),
+    "garbage": (lambda _: GARBAGE, Outcome.ERROR),
+    "closes": (lambda _: b"", Outcome.ERROR),
+    "huge": (lambda _: HUGE, Outcome.ERROR),
+}
+HALF = {
+    "rspamd": b'HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"score": 99.0, "symbols": {',
+    "spamassassin": b"SPAMD/1.1 0 EX_OK\r\nContent-length: 900\r\nSpam: True ; 99.0 / 5.0\r\n\r\n",
+}
+WRONG_CODE = {
+    "rspamd": http(b'{"score": 99.0}', status="503 Service Unavailable"),
+    "spamassassin": b"SPAMD/1.1 75 EX_TEMPFAIL\r\nSpam: True ; 99.0 / 5.0\r\n\r\n",
+}
+HUGE_OF_ITS_KIND = {
+    "rspamd": http(b'{"score": 1, "x": "' + HUGE + b'"}'),
+    "spamassassin": b"SPAMD/1.1 0 EX_OK\r\nSpam: True ; 9.0 / 5.0\r\n\r\n" + HUGE,
+}
+OF_EACH_KIND = {"half an answer": HALF, "wrong code": WRONG_CODE, "huge answer": HUGE_OF_ITS_KIND}
+
+
+async def check(kind: str, address: str, outcome: Outcome, *, timeout_s: float = BUDGET_S) -> None:
+    mail = plain_mail(weighed(kind))
+    scene = Scene(mail=mail, outcomes=(outcome,))
+
+    verdicts = await check_filter(
+        lambda: scorer(kind, address, timeout_s=timeout_s, sessions_max=64), scene
+    )
+
+    assert [verdict.by for verdict in verdicts] == [kind]
+    assert verdicts[0].detail  # it says what is wrong
+    scoring = Scores(verdicts).of("x@acme.example")
+    assert (scoring.total, scoring.allowed, scoring.blocked) == (0.0, None, None)
+    assert [test.name for test in scoring.tests] == [f"{kind}_{outcome.value}".upper()]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_server_that_is_down_is_unavailable(kind: str) -> None:
+    await check(kind, f"127.0.0.1:{free_port()}", Outcome.UNAVAILABLE)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_server_that_fails_gives_no_points(kind: str, fault: str) -> None:
+    answer, outcome = FAULTS[fault]
+    timeout_s = SHORT_S if outcome is Outcome.TIMEOUT else BUDGET_S
+    async with ScriptedScorer(answer, hears=HEARS[kind], keeps=False) as server:
+        await check(kind, server.address, outcome, timeout_s=timeout_s)
+
+
+@pytest.mark.parametrize("fault", OF_EACH_KIND)
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_answer_that_cannot_be_believed_gives_no_points(kind: str, fault: str) -> None:
+    answer = OF_EACH_KIND[fault][kind]
+    async with ScriptedScorer(lambda _: answer, hears=HEARS[kind], keeps=False) as server:
+        await check(kind, server.address, Outcome.ERROR)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_server_that_fails_is_followed_by_the_next(kind: str) -> None:
+    async with ScriptedScorer(lambda _: b"", hears=HEARS[kind], keeps=False) as closes:
+        down = f"127.0.0.1:{free_port()}"
+        made = scorer(kind, down, addresses=[closes.address])
+
+        (verdict,) = await made.examine(replace(plain_mail(weighed(kind))))
+
+    assert verdict.outcome is Outcome.ERROR  # of the second one, which was asked
+    assert closes.connections == 1
