@@ -45,6 +45,12 @@ class Asked:
         self.answer = answer
         self.asked = 0
 
+    def octets_at_hand(self) -> bytes | None:
+        return None
+
+    def content_at_hand(self) -> MailContent | None:
+        return None
+
     async def octets(self, *, bytes_max: int) -> bytes:
         raise NoInside("nobody asks for them")
 
