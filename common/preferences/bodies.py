@@ -4,6 +4,8 @@ Pure. The page ``docs/documents.md`` is drawn from here: a field's description i
 A body with an unknown field is refused, never read in part: a policy that cannot be expressed must
 not be ignored.
 
+Long because every kind of document has its body here, as the page of documents shows them.
+
 Source: docs/design/link-guarantees.md, G1, G9, G15.
 """
 
