@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from hashlib import sha256
@@ -170,6 +171,9 @@ async def test_a_helper_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyP
     with pytest.raises(NoInside):
         await ContentReader(helper).content_of(sample(PAGE))
     await helper.close()
+    # A helper that nobody waits for any more is ended as soon as it has been started, in a thread.
+    await asyncio.get_running_loop().shutdown_default_executor()
+    await asyncio.sleep(0)
 
 
 async def test_one_message_is_read_once_for_all_who_ask_and_then_is_at_hand() -> None:
