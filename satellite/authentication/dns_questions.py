@@ -1,0 +1,160 @@
+"""How are the questions of evaluators asked, each once, within a budget of look-ups and time?
+
+Touches the name servers. What is known need not be asked; who asks what another one is asking
+waits for that answer. Beyond the budget of its message a question counts as failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol, TypeVar
+
+import dns.rdata
+
+from common.clock import Clock
+from satellite.authentication.asking import (
+    FAILED,
+    NOTHING,
+    Asking,
+    DnsQuestion,
+    Heard,
+    RecordKind,
+)
+from satellite.authentication.dns_memory import DnsMemory
+from satellite.names.answer import LookupResult
+from satellite.names.name_servers import Said
+
+T = TypeVar("T")
+
+LOOKUPS_MAX = 60  # of one message, of which honest mail needs a dozen when nothing is known
+BUDGET_S = 8.0  # of one message: a filter has ten seconds
+LOOKUP_S = 4.0  # of one question
+RECORDS_MAX = 50  # of one answer
+RECORD_LENGTH_MAX = 16_384  # octets of one record; what is longer is as good as not there
+
+
+class AsksNameServers(Protocol):
+    """The name servers, as they are asked here."""
+
+    async def ask(self, name: str, kind: str, *, within_s: float) -> Said: ...
+
+
+class DnsQuestions:
+    """The questions of all messages of a worker.
+
+    Args:
+        servers: who is asked.
+        clock: for the age of what is remembered.
+        memory: what is.
+    """
+
+    def __init__(
+        self, servers: AsksNameServers, clock: Clock, *, memory: DnsMemory | None = None
+    ) -> None:
+        self._servers = servers
+        self._clock = clock
+        self._memory = memory or DnsMemory()
+        self._asked: dict[DnsQuestion, asyncio.Event] = {}
+
+    def of_message(self) -> MessageQuestions:
+        """Return what asks the questions of one message, whose time begins now."""
+        return MessageQuestions(self, self._clock)
+
+    def known(self, question: DnsQuestion) -> Heard | None:
+        """Return what need not be asked."""
+        return self._memory.known(question, now_s=self._clock.monotonic_s())
+
+    async def heard(self, question: DnsQuestion, *, within_s: float) -> Heard:
+        """Return what the name servers say."""
+        while True:
+            known = self.known(question)
+            if known is not None:
+                return known
+            is_over = self._asked.get(question)
+            if is_over is None:
+                return await self._ask(question, within_s)
+            try:
+                async with asyncio.timeout(within_s):
+                    await is_over.wait()
+            except TimeoutError:
+                return FAILED
+
+    async def _ask(self, question: DnsQuestion, within_s: float) -> Heard:
+        is_over = self._asked[question] = asyncio.Event()
+        try:
+            said = await self._servers.ask(question.name + ".", question.kind, within_s=within_s)
+            heard = heard_of(said, question.kind)
+            now_s = self._clock.monotonic_s()
+            self._memory.keep(question, heard, ttl_s=said.ttl_s, now_s=now_s)
+            return heard
+        finally:
+            del self._asked[question]
+            is_over.set()
+
+
+class MessageQuestions:
+    """The questions of one message.
+
+    Args:
+        questions: of all messages.
+        clock: for the time that is left.
+    """
+
+    def __init__(self, questions: DnsQuestions, clock: Clock) -> None:
+        self._questions = questions
+        self._clock = clock
+        self._ends_s = clock.monotonic_s() + BUDGET_S
+        self._left = LOOKUPS_MAX
+
+    async def answered(self, asking: Asking[T]) -> T:
+        """Return what an evaluator comes to, once all that it asks is answered."""
+        try:
+            question = next(asking)
+            while True:
+                question = asking.send(await self._heard(question))
+        except StopIteration as ended:
+            result: T = ended.value
+            return result
+
+    async def _heard(self, question: DnsQuestion) -> Heard:
+        known = self._questions.known(question)
+        if known is not None:
+            return known
+        left_s = self._ends_s - self._clock.monotonic_s()
+        if not self._left or left_s <= 0:
+            return FAILED
+        self._left -= 1
+        return await self._questions.heard(question, within_s=min(left_s, LOOKUP_S))
+
+
+def heard_of(said: Said, kind: RecordKind) -> Heard:
+    """Return what an evaluator hears of what the name servers said."""
+    if said.lookup.found is not LookupResult.RECORDS:
+        return Heard(said.lookup.found)
+    records = said.lookup.records[:RECORDS_MAX]
+    match kind:
+        case RecordKind.A | RecordKind.AAAA:
+            texts = [str(record) for record in records]
+        case RecordKind.MX:
+            records = tuple(sorted(records, key=_preference))
+            texts = [_host(record, "exchange") for record in records]
+        case RecordKind.PTR:
+            texts = [_host(record, "target") for record in records]
+        case RecordKind.TXT:
+            texts = [_strings(record) for record in records]
+    kept = tuple(text for text in texts if len(text) <= RECORD_LENGTH_MAX)
+    return Heard(LookupResult.RECORDS, kept) if kept else NOTHING
+
+
+def _preference(record: dns.rdata.Rdata) -> int:
+    preference: int = getattr(record, "preference", 0)
+    return preference
+
+
+def _host(record: dns.rdata.Rdata, field: str) -> str:
+    return str(getattr(record, field)).removesuffix(".")
+
+
+def _strings(record: dns.rdata.Rdata) -> str:
+    strings: tuple[bytes, ...] = getattr(record, "strings", ())
+    return b"".join(strings).decode("latin-1")
