@@ -47,6 +47,8 @@ class Effect(StrEnum):
     SCORE = "score"
     ALLOW = "allow"  # spam thresholds do not apply to this recipient; virus policy does
     BLOCK = "block"  # the policy's `blacklist` action applies
+    ASK_QUARANTINE = "ask-quarantine"  # the author's domain asks so: the policy's `dmarc` applies
+    ASK_REJECT = "ask-reject"  # likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

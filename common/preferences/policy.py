@@ -78,6 +78,15 @@ class ScanMoment(StrEnum):
     BEFORE = "before"  # it is answered, as far as the budget goes: a threat gets 550 5.7.1
 
 
+class OwnersWish(StrEnum):
+    """How far a customer does what the author's domain asks for where DMARC fails."""
+
+    IGNORE = "ignore"  # it counts as points alone
+    MARK = "mark"  # whatever is asked for, mail is delivered with the marks on
+    QUARANTINE = "quarantine"  # even where a rejection is asked for
+    REJECT = "reject"  # just what is asked for
+
+
 class CloudScan(StrEnum):
     """Whether the content of mail may leave the house to be scanned."""
 
@@ -258,6 +267,14 @@ class Policy:
             "what a white entry about a sender needs; `required`: that SPF, DKIM or DMARC agree",
             example="envelope",
             name="whitelist.proof",
+        ),
+    )
+    dmarc: OwnersWish = field(
+        default=OwnersWish.MARK,
+        metadata=_key(
+            KeyChoice(tuple(OwnersWish)),
+            "how far is done what the author's domain asks for where DMARC fails",
+            example="reject",
         ),
     )
     subject_tag: str = field(

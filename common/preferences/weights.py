@@ -89,7 +89,7 @@ class Weights:
 
     def weighed(self, test: Test) -> Test:
         """Return a test with the points that count, and in its detail who said so."""
-        if test.effect is not Effect.SCORE:
+        if test.effect in (Effect.ALLOW, Effect.BLOCK):
             return test  # a list's word, which is not about points
         for scope in self._scopes:
             body = scope.of(test.name)

@@ -160,7 +160,7 @@ class Shard:
             spool=self.spool,
             scanner=self.scanner,
             filters=self.filters,
-            looks=looks_inside(self.helper),
+            looks=looks_inside(self.helper, resolver=settings.resolver, clock=clock),
             risk=risk,
             ring=self.second_look.ring,
             settings=settings,

@@ -71,7 +71,7 @@ async def built_rooms(
         clock=clock, resolver=DnsResolver(resolver), metrics=registry, tallies=tallies
     )
     made = Filters(build_filters(filters, context), clock=clock, metrics=registry)
-    looks = looks_inside(helper)
+    looks = looks_inside(helper, resolver=resolver, clock=clock)
     try:
         yield BuiltRooms(ExaminingRooms(scanner, made, looks, clock), scanner, made)
     finally:

@@ -13,7 +13,8 @@ from common.kinds import Group, checked_factory_of, complaints_of, factory_of
 from common.settings.satellite import FilterSettings
 from satellite.filtering.filter import Build, Filter, FilterContext
 
-BUILT_IN = ("lists", "rules", "dnsbl", "volume")  # one of each, configured or not
+# One of each, configured or not.
+BUILT_IN = ("lists", "rules", "dnsbl", "volume", "authentication")
 
 
 def build_filters(settings: Sequence[FilterSettings], context: FilterContext) -> tuple[Filter, ...]:

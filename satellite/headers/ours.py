@@ -98,6 +98,7 @@ def render(
     tests: Sequence[Test],
     spam: bool,
     subject_tag: str = "",
+    results: Sequence[tuple[str, ...]] = (),
 ) -> Copy:
     """Return what one recipient's copy looks like.
 
@@ -114,6 +115,7 @@ def render(
         tests: the tests that count for this recipient.
         spam: the answer of the spam line.
         subject_tag: put before the subject; empty leaves the subject alone.
+        results: the words of each result of sender authentication; none: nobody has looked.
     """
     said = tuple(_said(verdict, scanned_us) for verdict in verdicts[:ENGINES_MAX])
     outcomes = frozenset([verdict.outcome for verdict in verdicts])
@@ -123,7 +125,7 @@ def render(
         _virus(outcomes, said),
         _spam(score, required, shown, spam),
     ]
-    return _copy(kept, trace, lines, subject_tag)
+    return _copy(kept, trace, lines, subject_tag, results)
 
 
 def render_released(
@@ -154,15 +156,30 @@ def word(text: str) -> str:
     return "".join(c if "!" <= c <= "~" and c not in ';,"()\\' else "_" for c in cut)
 
 
-def _copy(kept: KeptHeader, trace: bytes, lines: Sequence[bytes], subject_tag: str) -> Copy:
+def _copy(
+    kept: KeptHeader,
+    trace: bytes,
+    lines: Sequence[bytes],
+    subject_tag: str,
+    results: Sequence[tuple[str, ...]] = (),
+) -> Copy:
     assert not trace or trace.endswith(b"\r\n")
-    ours = b"".join((trace, *lines, _no_results(kept.mail_domain)))
+    told = _results(kept.mail_domain, results) if results else _no_results(kept.mail_domain)
+    ours = b"".join((trace, *lines, told))
     return kept.copy(ours, subject_tag=subject_tag)
 
 
 @functools.lru_cache(maxsize=8)
 def _no_results(mail_domain: str) -> bytes:
     return _field("Authentication-Results", [f" {mail_domain};", " none"])
+
+
+def _results(mail_domain: str, results: Sequence[tuple[str, ...]]) -> bytes:
+    atoms = [f" {mail_domain}"]
+    for words in results:
+        atoms[-1] += ";"
+        atoms += [f" {one}" for one in words]
+    return _field("Authentication-Results", atoms)
 
 
 def _mailbox_field(block: HeaderBlock) -> bytes:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 from common.preferences import Policy
 from common.verdict import Verdict
+from satellite.authentication.results import Authenticity
+from satellite.authentication.results_field import result_words
 from satellite.headers import HeaderBlock, KeptHeader, render
 from satellite.judging.disposition import Disposed, Scoring
 from satellite.spool.model.messages import Copy, Stored
@@ -26,6 +28,7 @@ class RenderedCopies:
         revision: of the preferences that judge it.
         verdicts: of the engines.
         scanned_us: when they were given, microseconds since the epoch.
+        authenticity: who answers for the message; None: nobody has asked.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class RenderedCopies:
         revision: int,
         verdicts: Sequence[Verdict],
         scanned_us: int,
+        authenticity: Authenticity | None,
     ) -> None:
         self._kept = KeptHeader(block, mail_domain=mail_domain)
         self._stored = stored
@@ -45,6 +49,7 @@ class RenderedCopies:
         self._revision = revision
         self._verdicts = verdicts
         self._scanned_us = scanned_us
+        self._results = result_words(authenticity) if authenticity is not None else ()
         self._known: dict[tuple[object, ...], Copy] = {}
         self._scorings: list[Scoring] = []  # whose identity is a key: they must live as long
 
@@ -84,5 +89,6 @@ class RenderedCopies:
             tests=scoring.tests,
             spam=disposed.spam,
             subject_tag=subject_tag,
+            results=self._results,
         )
         return made

@@ -9,16 +9,16 @@ reject                     only before ``250``; later it acts as quarantine
 quarantine by a scan       ``virus`` or ``unscannable``: an answer that is missing cannot soften it
 wait                       a silent engine may still name a threat, or open what others cannot, and
                            so may one with later definitions: everything below has to wait
-quarantine                 black list, archive.unreadable, virus.outvoted, encrypted, macro, stale,
-                           score, postmaster, or waited too long
+quarantine                 black list, DMARC, archive.unreadable, virus.outvoted, encrypted, macro,
+                           stale, score, postmaster, or waited too long
 mark                       deliver, with the marks on
 deliver
 ========================== ======================================================================
 
 While no engine at all has answered, nothing is delivered for want of one: there ``mark`` waits.
 
-A white list switches off the score's thresholds and black lists of wider scopes. It never touches
-what a scan found: a virus is not delivered because somebody likes its sender.
+A white list switches off the score's thresholds, DMARC and black lists of wider scopes. It never
+touches what a scan found: a virus is not delivered because somebody likes its sender.
 Source: promises P5, P12; docs/filters.md, *What is done*.
 """
 
@@ -29,8 +29,8 @@ from enum import IntEnum, StrEnum
 from typing import assert_never
 
 from common.frozen import dataclass
-from common.preferences.policy import Action, Policy, policy_key
-from common.verdict import Test, points, printable
+from common.preferences.policy import Action, OwnersWish, Policy, policy_key
+from common.verdict import Effect, Test, points, printable
 from satellite.spool.model.messages import Disposition
 
 REASON_LENGTH_MAX = 500  # characters; it stands in records and on screens
@@ -79,12 +79,15 @@ class Scoring:
         allowed: the test that lets the recipient's mail pass the spam thresholds, if any.
         blocked: the test to which the policy key ``blacklist`` applies, if any; never with
             ``allowed``.
+        asked: the test that says what the author's domain asks for, to which the policy key
+            ``dmarc`` applies, if any; never with ``allowed``.
     """
 
     total: float = 0.0
     tests: tuple[Test, ...] = ()
     allowed: Test | None = None
     blocked: Test | None = None
+    asked: Test | None = None
 
 
 NO_TESTS = Scoring()
@@ -101,6 +104,7 @@ class Cause(StrEnum):
     UNAVAILABLE_TIMEOUT = "unavailable.timeout"
     WAITED = "waited"
     BLACKLIST = "blacklist"
+    DMARC = "dmarc"
     VIRUS_OUTVOTED = "virus.outvoted"
     ENCRYPTED = "encrypted"
     MACRO = "macro"
@@ -269,6 +273,8 @@ def _claims(
     if scoring.blocked is not None:
         why = f"blacklist: {scoring.blocked.detail or scoring.blocked.name}"
         yield _Claim(Cause.BLACKLIST, policy.blacklist, f"{why}; {said(policy, 'blacklist')}")
+    if scoring.asked is not None and policy.dmarc is not OwnersWish.IGNORE:
+        yield _of_wish(scoring.asked, policy)
     if scoring.allowed is None:
         yield from _of_score(scoring, policy)
 
@@ -309,6 +315,15 @@ def _of_score(scoring: Scoring, policy: Policy) -> Iterator[_Claim]:
             reason = f"score: {points(scoring.total)} by {heaviest(scoring)}; {whose}"
             yield _Claim(Cause.SCORE, action, reason)
             return
+
+
+def _of_wish(asked: Test, policy: Policy) -> _Claim:
+    """Return the claim of the author's domain, as far as the policy follows it."""
+    action = Action(policy.dmarc)
+    if action is Action.REJECT and asked.effect is Effect.ASK_QUARANTINE:
+        action = Action.QUARANTINE
+    reason = f"dmarc: {asked.detail or asked.name}; {said(policy, 'dmarc')}"
+    return _Claim(Cause.DMARC, action, reason)
 
 
 def _without_reject(claim: _Claim) -> _Claim:

@@ -19,10 +19,11 @@ from common.frozen import dataclass
 from common.ids import MessageId
 from common.preferences import Policy
 from common.verdict import Verdict
+from satellite.authentication.results import Authenticity
 from satellite.filtering.filter import Mail
 from satellite.judging.disposition import Disposed, Finding, Scoring, dispose
 from satellite.judging.findings import findings
-from satellite.judging.inside import LooksInside, MessageInside
+from satellite.judging.inside import LooksInside, MessageInside, known_authenticity
 from satellite.judging.own_faults import blamed
 from satellite.judging.score import Scores
 from satellite.judging.staleness import with_stale
@@ -72,6 +73,7 @@ class Examination:
         scores: the points, recipient by recipient.
         faults: engines that could not finish this message, and how often by now.
         spared: threats that are none, each with the engine that named it.
+        authenticity: who answers for the message; None: no filter has asked.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -80,6 +82,7 @@ class Examination:
     scores: Scores
     faults: Mapping[str, int]
     spared: Collection[tuple[str, str]]
+    authenticity: Authenticity | None = None
 
     def disposed(
         self,
@@ -189,6 +192,7 @@ class ExaminingRooms:
             scores=Scores(filtered, mail.preferences.weights),
             faults=faults,
             spared=none.threats,
+            authenticity=known_authenticity(mail.inside),
         )
 
     async def _asked(

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 from common.envelope import Envelope
 from common.frozen import dataclass
 from satellite.authentication.results import Authenticity
-from satellite.filtering.inside import MailContent, NoInside
+from satellite.filtering.inside import Inside, MailContent, NoInside
 from satellite.scanning.sample import Sample
 
 T = TypeVar("T")
@@ -110,11 +110,24 @@ class MessageInside:
             self._authentication = asyncio.ensure_future(asking)
         return await _shared(self._authentication)
 
+    @property
+    def authenticity(self) -> Authenticity | None:
+        """Who answers for the message; None: nobody has asked, or it did not come to an end."""
+        task = self._authentication
+        if task is None or not task.done() or task.cancelled() or task.exception() is not None:
+            return None
+        return task.result()
+
     def close(self) -> None:
         """Ask no more: whoever would have waited for it is done."""
         for task in (self._content, self._authentication):
             if task is not None and not task.done():
                 task.cancel()
+
+
+def known_authenticity(inside: Inside) -> Authenticity | None:
+    """Return who answers for a message, as far as somebody has asked; it is not asked for."""
+    return inside.authenticity if isinstance(inside, MessageInside) else None
 
 
 async def _shared(task: asyncio.Task[T]) -> T:

@@ -15,6 +15,8 @@ from common.preferences.weights import NO_WEIGHTS, Weights
 from common.verdict import Effect, Outcome, Test, Verdict
 from satellite.judging.disposition import NO_TESTS, Scoring
 
+_ASKED = (Effect.ASK_QUARANTINE, Effect.ASK_REJECT)  # the stronger one last
+
 
 class Scores:
     """The points of one message, recipient by recipient.
@@ -76,9 +78,11 @@ def _scoring(placed: Iterable[tuple[int, Test]]) -> Scoring:
     tests = tuple([test for _, test in placed])
     allowed = next((test for test in tests if test.effect is Effect.ALLOW), None)
     blocked = next((test for test in tests if test.effect is Effect.BLOCK), None)
+    asked = [test for test in tests if test.effect in _ASKED] if allowed is None else []
     return Scoring(
         total=round(sum(test.score for test in tests), 3) + 0.0,  # no minus zero in a header
         tests=tests,
         allowed=allowed,
         blocked=blocked if allowed is None else None,
+        asked=max(asked, key=lambda test: _ASKED.index(test.effect), default=None),
     )

@@ -494,6 +494,7 @@ class JudgingStage:
             revision=examined.revision.preferences.position.revision,
             verdicts=examined.said.verdicts,
             scanned_us=self._clock.now_us(),
+            authenticity=examined.said.authenticity,
         )
         recipients: list[Judged] = []
         for one in weighed:

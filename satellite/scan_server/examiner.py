@@ -181,6 +181,7 @@ class Examiner:
             revision=preferences.position.revision,
             verdicts=said.verdicts,
             scanned_us=self._clock.now_us(),
+            authenticity=said.authenticity,
         )
         return tuple(
             Treatment(

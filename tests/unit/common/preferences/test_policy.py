@@ -33,6 +33,7 @@ PROMISED = {
     "stale": "deliver",
     "engine.cloud": "deny",
     "blacklist": "quarantine",
+    "dmarc": "mark",
     "subject_tag": "",
     "tls": "opportunistic",
     "eight_bit": "send",

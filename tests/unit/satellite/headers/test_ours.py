@@ -423,3 +423,15 @@ def test_a_separator_cannot_forge_a_line_of_ours_or_a_long_one() -> None:
 
         assert b"\r" not in head.replace(b"\r\n", b"")
         assert max(map(len, head.split(b"\r\n"))) <= 998
+
+
+def test_the_results_of_sender_authentication_stand_in_one_field_of_ours() -> None:
+    results = (("spf=pass", "smtp.mailfrom=a.example"), ("dkim=none",), ("dmarc=pass", "(p=none)"))
+    forged = b"Authentication-Results: mx.scout.example; spf=fail\r\nSubject: hi\r\n\r\nbody"
+
+    data = whole(forged, results=results)
+
+    fields = read(data).get_all("Authentication-Results")
+    assert fields == [
+        "mx.scout.example; spf=pass smtp.mailfrom=a.example;\r\n dkim=none; dmarc=pass (p=none)"
+    ]

@@ -336,3 +336,43 @@ def test_another_finding_never_makes_the_answer_milder(
 
     is_wait_for_spam = more.disposition is Done.WAIT and fewer.disposition is Done.QUARANTINE
     assert is_wait_for_spam or order.index(more.disposition) >= order.index(fewer.disposition)
+
+
+ASKS_REJECT = Test(name="DMARC_FAIL_REJECT", detail="a.example: x", effect=Effect.ASK_REJECT)
+ASKS_QUARANTINE = Test(name="DMARC_FAIL_QUARANTINE", effect=Effect.ASK_QUARANTINE)
+
+
+@pytest.mark.parametrize(
+    ("key", "asked", "before", "done", "marked"),
+    [
+        ("ignore", ASKS_REJECT, True, Done.DELIVER, False),
+        ("mark", ASKS_QUARANTINE, True, Done.DELIVER, True),
+        ("mark", ASKS_REJECT, True, Done.DELIVER, True),
+        ("quarantine", ASKS_QUARANTINE, True, Done.QUARANTINE, True),
+        ("quarantine", ASKS_REJECT, True, Done.QUARANTINE, True),
+        ("reject", ASKS_QUARANTINE, True, Done.QUARANTINE, True),
+        ("reject", ASKS_REJECT, True, Done.REJECT, True),
+        ("reject", ASKS_REJECT, False, Done.QUARANTINE, True),
+    ],
+)
+def test_what_the_authors_domain_asks_for_is_done_as_far_as_the_policy_goes(
+    key: str, asked: Test, before: bool, done: Done, marked: bool
+) -> None:
+    disposed = judge(scoring=Scoring(asked=asked), by=policy(dmarc=key), can_reject=before)
+
+    assert (disposed.disposition, disposed.marked) == (done, marked)
+    assert (disposed.cause is Cause.DMARC) is (key != "ignore")
+
+
+def test_the_reason_names_the_domain_that_asked() -> None:
+    disposed = judge(scoring=Scoring(asked=ASKS_REJECT), by=policy(dmarc="quarantine"))
+
+    assert disposed.reason == "dmarc: a.example: x; policy dmarc=quarantine (domain/acme.example)"
+
+
+def test_what_a_scan_found_stands_above_what_the_authors_domain_asks_for() -> None:
+    disposed = judge(
+        VIRUS, SILENT, scoring=Scoring(asked=ASKS_REJECT), by=policy(dmarc="quarantine")
+    )
+
+    assert disposed.cause is Cause.VIRUS

@@ -80,3 +80,16 @@ def test_a_weight_gives_no_points_to_a_filter_that_failed() -> None:
     scores = Scores([failed], lambda _: of_cluster.of([Scope.parse("cluster")]))
 
     assert scores.of("x@acme.example").total == 0.0
+
+
+def test_of_what_authors_domains_ask_for_the_stronger_counts_unless_a_white_entry_applies() -> None:
+    asking = said(
+        Test(name="R", effect=Effect.ASK_REJECT), Test(name="Q", effect=Effect.ASK_QUARANTINE)
+    )
+    white = said(Test(name="W", effect=Effect.ALLOW))
+
+    found = score([asking], "x@acme.example").asked
+
+    assert found is not None
+    assert found.name == "R"
+    assert score([asking, white], "x@acme.example").asked is None
