@@ -198,7 +198,7 @@ class FilterBody(_Body):
 
 
 class RuleBody(_Body):
-    """A pattern over the subject, a header or the sender, in RE2's syntax."""
+    """A pattern over a header, the sender or what is inside a message, in RE2's syntax."""
 
     key_form = "the rule's name, which stands in the verdict"
     example_key = "LOTTERY"
@@ -209,8 +209,10 @@ class RuleBody(_Body):
     field: Annotated[
         str,
         Field(
-            pattern=r"^(subject|sender|header:[!-9;-~]{1,76})$",
-            description="where it looks: `subject`, `sender` or `header:NAME`",
+            pattern=r"^(subject|sender|body|url|attachment(:kind|:type)?|header:[!-9;-~]{1,76})$",
+            description="where it looks: `subject`, `sender`, `header:NAME`, `body`, `url`,"
+            " `attachment` (names), `attachment:kind` (what one is by its content) or"
+            " `attachment:type` (what the sender says it is)",
         ),
     ]
     pattern: Annotated[
@@ -220,6 +222,11 @@ class RuleBody(_Body):
         ),
     ]
     score: Annotated[Points, Field(description="the points of a match")]
+
+    @property
+    def is_on_content(self) -> bool:
+        """Whether it looks at what is inside a message."""
+        return self.field.startswith(("body", "url", "attachment"))
 
     @field_validator("scope")
     @classmethod

@@ -14,7 +14,14 @@ from common.settings.satellite import FilterSettings
 from satellite.filtering.filter import Build, Filter, FilterContext
 
 # One of each, configured or not.
-BUILT_IN = ("lists", "rules", "dnsbl", "volume", "authentication")
+BUILT_IN = (
+    "lists",
+    "rules",
+    "content",
+    "dnsbl",
+    "volume",
+    "authentication",
+)
 
 
 def build_filters(settings: Sequence[FilterSettings], context: FilterContext) -> tuple[Filter, ...]:

@@ -34,6 +34,7 @@ class ContentPart:
         size: octets, decoded.
         sha256: of them, 64 hex digits.
         fuzzy: a digest that is near that of similar content; empty: too short for one.
+        named_type: the risky type that the end of its name stands for; empty: none.
         depth: 0: of the message itself; 1: inside an archive or attached message, and so on.
     """
 
@@ -43,6 +44,7 @@ class ContentPart:
     size: int
     sha256: str
     fuzzy: str = ""
+    named_type: str = ""
     depth: int = 0
 
 

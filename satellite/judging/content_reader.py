@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Literal
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.fuzzy import LENGTH as FUZZY_LENGTH
+from common.preferences.risky_types import RiskyType
 from satellite.filtering.inside import (
     NAME_LENGTH_MAX,
     PARTS_MAX,
@@ -69,6 +70,7 @@ class _PartAnswer(_Answer):
     size: Annotated[int, Field(ge=0)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     fuzzy: _Fuzzy
+    named_type: RiskyType | Literal[""]
     depth: Annotated[int, Field(ge=0, le=100)]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from common.frozen import dataclass
 from common.verdict import printable
 from satellite.scanning.fuzzy_digest import fuzzy_of_text
+from satellite.scanning.risky import type_of_name
 from satellite.scanning.urls import host_of
 
 NOTES_MAX = 8
@@ -112,6 +113,7 @@ class ContentSheet:
             "size": size,
             "sha256": sha256,
             "fuzzy": fuzzy,
+            "named_type": type_of_name(name) or "",
             "depth": depth,
         }
         octets = _octets(part) + 2

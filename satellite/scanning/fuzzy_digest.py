@@ -24,12 +24,16 @@ FILE_BYTES_MAX = 262_144  # octets that are looked at; some 3 ms
 _SEED = 1
 _LINK = re.compile(r"(?:https?://|www\.)\S+")
 _WORD = re.compile(r"[^\W\d_]+")  # what has digits in it counts, orders or tells copies apart
+_ASCII_WORD = re.compile(r"[a-z]+")  # twice as quick
 _PIECE = re.compile(rb"[^\0\n\r ,;<>]{4,64}")
 
 
 def fuzzy_of_text(text: str) -> str:
     """Return the digest of a text; empty when it is too short for one."""
-    words = _WORD.findall(_LINK.sub(" ", text[:TEXT_LENGTH_MAX].lower()))
+    text = text[:TEXT_LENGTH_MAX].lower()
+    if "://" in text or "www." in text:
+        text = _LINK.sub(" ", text)
+    words = (_ASCII_WORD if text.isascii() else _WORD).findall(text)
     return _digest({f"{one} {next_one}" for one, next_one in pairwise(words)})
 
 

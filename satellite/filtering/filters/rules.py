@@ -1,26 +1,31 @@
-"""Which pattern rules match the subject, a header or the sender?
+"""Which pattern rules match the subject, a header, the sender, or what is inside a message?
 
 Pure, but for the expression engine. RE2 takes time linear in the text whatever the pattern is, and
-memory below a bound: a pattern from a user cannot stall a site.
+memory below a bound: a pattern from a user cannot stall a site. What is inside is asked for when a
+rule is about it, and where nobody can say, those rules are unknown and the others count.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from common.address import fold
 from common.kinds import NoOptions, takes
 from common.preferences.bodies import RuleBody
 from common.preferences.patterns import compile_pattern
 from common.settings.satellite import FilterSettings
 from common.verdict import Outcome, Test, Verdict, printable
 from satellite.filtering.filter import TESTS_MAX, Filter, FilterContext, Mail, name_of_test
+from satellite.filtering.inside import MailContent, NoInside
+from satellite.filtering.scoped import ScopedRecipients
 
 COMPILED_MAX = 1_000  # patterns kept ready
 VALUES_MAX = 20  # fields of one name that are looked at
 EVIDENCE_LENGTH_MAX = 80  # characters of what matched
+
+_ATTACHMENT = "attachment"
+_NOTHING = MailContent()
 
 
 class Rules:
@@ -28,35 +33,74 @@ class Rules:
 
     def __init__(self) -> None:
         self.name = "rules"
+        self._of_content = "rules.content"  # the verdict on rules that could not be tried
         self._compiled = functools.lru_cache(maxsize=COMPILED_MAX)(compile_pattern)
 
     async def examine(self, mail: Mail) -> tuple[Verdict, ...]:
         """Return one verdict with a test for each rule that matches.
 
-        A rule of a narrower scope than the cluster counts for the recipients in that scope.
+        A rule of a narrower scope than the cluster counts for the recipients in that scope. Where
+        some rules could not be tried on all there is, a second verdict says so.
         """
-        return self.examine_at_once(mail)
+        at_once = self.examine_at_once(mail)
+        if at_once is not None:
+            return at_once
+        scopes = ScopedRecipients(mail)
+        try:
+            content = await mail.inside.content()
+        except NoInside as error:
+            return self._verdicts(mail, scopes, None, unknown=error.what)
+        return self._verdicts(mail, scopes, content, unknown=self._unread(mail, scopes, content))
 
-    def examine_at_once(self, mail: Mail) -> tuple[Verdict, ...]:
-        """Do the same: nothing here waits."""
+    def examine_at_once(self, mail: Mail) -> tuple[Verdict, ...] | None:
+        """Do the same, or return None: a rule is about what has to be asked for."""
         rules = mail.preferences.rules()
         if not rules:
             return ()
-        scopes = _Scopes(mail)
-        texts = _Texts(mail)
-        tests = (
-            test for name, rule in rules.items() for test in self._tests(name, rule, texts, scopes)
-        )
-        # One more than a verdict may have is a fault that is seen; a million would be work.
-        found = tuple(islice(tests, TESTS_MAX + 1))
-        return (Verdict(by=self.name, outcome=Outcome.SCORED, tests=found),)
+        scopes = ScopedRecipients(mail)
+        if not any(rule.is_on_content for rule in self._applying(mail, scopes)):
+            return self._verdicts(mail, scopes, _NOTHING)
+        content = mail.inside.content_at_hand()
+        if content is None:
+            return None
+        return self._verdicts(mail, scopes, content, unknown=self._unread(mail, scopes, content))
 
     async def close(self) -> None:
         """Forget the compiled patterns."""
         self._compiled.cache_clear()
 
-    def _tests(self, name: str, rule: RuleBody, texts: _Texts, scopes: _Scopes) -> Iterator[Test]:
-        recipients = scopes.recipients(rule.scope)
+    def _verdicts(
+        self, mail: Mail, scopes: ScopedRecipients, content: MailContent | None, unknown: str = ""
+    ) -> tuple[Verdict, ...]:
+        texts = _Texts(mail, content)
+        tests = (
+            test
+            for name, rule in mail.preferences.rules().items()
+            for test in self._tests(name, rule, texts, scopes)
+        )
+        # One more than a verdict may have is a fault that is seen; a million would be work.
+        found = tuple(islice(tests, TESTS_MAX + 1))
+        verdict = Verdict(by=self.name, outcome=Outcome.SCORED, tests=found)
+        if not unknown:
+            return (verdict,)
+        detail = printable(f"rules on what is inside are not known to match: {unknown}")
+        return verdict, Verdict(by=self._of_content, outcome=Outcome.UNAVAILABLE, detail=detail)
+
+    def _unread(self, mail: Mail, scopes: ScopedRecipients, content: MailContent) -> str:
+        """Return why a rule on attachments may match none that is told, empty when it cannot be."""
+        is_asked = content.unread and any(
+            rule.field.startswith(_ATTACHMENT) for rule in self._applying(mail, scopes)
+        )
+        return "; ".join(content.unread) if is_asked else ""
+
+    @staticmethod
+    def _applying(mail: Mail, scopes: ScopedRecipients) -> Iterable[RuleBody]:
+        return (rule for rule in mail.preferences.rules().values() if scopes.of(rule.scope))
+
+    def _tests(
+        self, name: str, rule: RuleBody, texts: _Texts, scopes: ScopedRecipients
+    ) -> Iterator[Test]:
+        recipients = scopes.of(rule.scope)
         if not recipients:
             return
         found = self._search(rule, texts)
@@ -82,10 +126,16 @@ class Rules:
 
 
 class _Texts:
-    """The texts that rules look at, each decoded once."""
+    """The texts that rules look at, each decoded once.
 
-    def __init__(self, mail: Mail) -> None:
+    Args:
+        mail: the message.
+        content: what is inside; None: nobody knows.
+    """
+
+    def __init__(self, mail: Mail, content: MailContent | None) -> None:
         self._mail = mail
+        self._content = content or _NOTHING
         self._known: dict[str, Sequence[str]] = {}
 
     def of(self, field: str) -> Sequence[str]:
@@ -101,27 +151,20 @@ class _Texts:
             case "sender":
                 # The engine takes no half of a surrogate pair, and must not be stopped by one.
                 return (self._mail.envelope.sender.encode("utf-8", "replace").decode(),)
+            case field if field in _INSIDE:
+                return _INSIDE[field](self._content)
             case _:
                 return headers.get_all(field.removeprefix("header:"), limit=VALUES_MAX)
 
 
-class _Scopes:
-    """Which recipients of a message stand in which scope."""
-
-    def __init__(self, mail: Mail) -> None:
-        self._found: dict[str, list[str | None]] = {"cluster": [None]}
-        # Two that fold to the same are one to the preferences, and a test that named it twice
-        # would count twice.
-        recipients = dict.fromkeys(map(fold, mail.envelope.recipients))
-        for recipient in recipients:
-            for scope in mail.preferences.scopes(recipient)[1:]:
-                self._found.setdefault(str(scope), []).append(recipient)
-        for name, found in self._found.items():
-            if len(found) == len(recipients):
-                self._found[name] = [None]  # all of them: said once
-
-    def recipients(self, scope: str) -> Sequence[str | None]:
-        return self._found.get(scope, ())
+# What a rule on each of these fields looks at.
+_INSIDE: Mapping[str, Callable[[MailContent], Sequence[str]]] = {
+    "body": lambda content: content.texts,
+    "url": lambda content: content.urls,
+    "attachment": lambda content: [part.name for part in content.parts if part.name],
+    "attachment:kind": lambda content: [kind for part in content.parts for kind in part.kinds],
+    "attachment:type": lambda content: [part.media_type for part in content.parts],
+}
 
 
 @takes(NoOptions)

@@ -26,7 +26,7 @@ def example(**options: Any) -> Filter:
     """Return the example's filter, found as a node finds it."""
     settings = FilterSettings(name="mine", kind="example", options=options)
     *ours, mine = build_filters([settings], context())
-    assert [each.name for each in ours] == ["lists", "rules", "dnsbl"]
+    assert [each.name for each in ours] == ["lists", "rules", "content", "dnsbl"]
     return mine
 
 

@@ -85,7 +85,7 @@ def test_a_right_document_gets_its_canonical_key(
         (Kind.RULE, "r", RULE | {"pattern": "((a{100}){100}){100}"}),
         (Kind.RULE, "r", RULE | {"pattern": "x" * 513}),
         (Kind.RULE, "r", RULE | {"pattern": "(?<=a)b"}),
-        (Kind.RULE, "r", RULE | {"field": "body"}),
+        (Kind.RULE, "r", RULE | {"field": "bodies"}),
         (Kind.RULE, "r", RULE | {"field": "header:a b"}),
         (Kind.RULE, "r", RULE | {"score": float("nan")}),
         (Kind.RULE, "r", RULE | {"score": 101}),
@@ -237,7 +237,7 @@ def test_every_field_of_a_body_says_what_it_means(kind: Kind) -> None:
 @pytest.mark.parametrize(
     ("kind", "body", "said"),
     [
-        (Kind.RULE, {**RULE, "field": "subjct"}, "field: where it looks: `subject`, `sender` or "),
+        (Kind.RULE, {**RULE, "field": "subjct"}, "field: where it looks: `subject`, `sender`, "),
         (Kind.ENGINE, {"requird": False}, "requird: no such field; there are required"),
         (Kind.ROUTE, {"customer": "acme"}, "deliver_to: this field is needed"),
         (Kind.ROUTE, {**ROUTE, "deliver_to": ["a:x"]}, "deliver_to: 'a:x' has no valid port; "),

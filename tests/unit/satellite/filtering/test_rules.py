@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from common.preferences import Kind, Preferences
-from common.verdict import Test
+from common.verdict import Outcome, Test
 from satellite.filtering.filters.rules import Rules
+from satellite.filtering.inside import ContentPart, GivenInside, MailContent, NoInside
 from tests.support.core.preferences import document, preferences, route
 from tests.support.scanning.filtering import mail
 
@@ -85,3 +88,99 @@ async def test_what_matched_is_shown_printable_and_short() -> None:
 
     assert test.detail.isascii()
     assert len(test.detail) <= 256
+
+
+class _Asked(GivenInside):
+    """Has nothing at hand."""
+
+    def content_at_hand(self) -> MailContent | None:
+        return None
+
+
+class _Away(_Asked):
+    """Nobody can say what is inside."""
+
+    async def content(self) -> MailContent:
+        raise NoInside("there is no reader")
+
+
+PART = ContentPart(
+    media_type="application/pdf", kinds=("zip", "archive"), name="bill.pdf", size=1, sha256="0" * 64
+)
+CONTENT = MailContent(
+    texts=("hello", "you have won"), urls=("http://evil.example/x",), parts=(PART,)
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "pattern"),
+    [
+        ("body", "(?i)you HAVE"),
+        ("url", r"//evil\.example/"),
+        ("attachment", r"\.pdf$"),
+        ("attachment:kind", "^archive$"),
+        ("attachment:type", "^application/"),
+    ],
+)
+@pytest.mark.parametrize("inside", [GivenInside, _Asked])
+async def test_a_rule_matches_what_is_inside(
+    field: str, pattern: str, inside: type[GivenInside]
+) -> None:
+    prefs = ruled(field, pattern)
+
+    (test,) = await found(prefs, inside=inside(data=b"", given=CONTENT))
+
+    assert test.detail.startswith(f"rule no-pills (cluster): {field} has ")
+    assert await found(ruled(field, "spoon"), inside=inside(data=b"", given=CONTENT)) == ()
+
+
+def test_only_a_rule_on_what_is_inside_has_to_wait_and_only_where_it_is_not_at_hand() -> None:
+    asked, given = _Asked(data=b"", given=CONTENT), GivenInside(data=b"", given=CONTENT)
+
+    assert Rules().examine_at_once(mail(ruled("subject", "x"), inside=asked)) is not None
+    assert Rules().examine_at_once(mail(ruled("body", "x"), inside=asked)) is None
+    assert Rules().examine_at_once(mail(ruled("body", "x"), inside=given)) is not None
+
+
+def test_a_rule_on_what_is_inside_does_not_wait_for_others_mail() -> None:
+    prefs = ruled("body", "x", scope="domain/other.example")
+
+    assert Rules().examine_at_once(mail(prefs, inside=_Asked(data=b""))) is not None
+
+
+async def test_where_nobody_can_say_what_is_inside_the_other_rules_count() -> None:
+    prefs = preferences(
+        route(),
+        document(Kind.RULE, "head", field="subject", pattern="x", score=1.0),
+        document(Kind.RULE, "inner", field="body", pattern="x*", score=1.0),
+    )
+
+    verdicts = await Rules().examine(
+        mail(prefs, header=b"Subject: x\r\n", inside=_Away(data=b"", given=CONTENT))
+    )
+
+    assert [(one.by, one.outcome) for one in verdicts] == [
+        ("rules", Outcome.SCORED),
+        ("rules.content", Outcome.UNAVAILABLE),
+    ]
+    assert [test.name for test in verdicts[0].tests] == ["RULE_HEAD"]
+    assert "there is no reader" in verdicts[1].detail
+
+
+@pytest.mark.parametrize(("field", "is_unknown"), [("attachment", True), ("body", False)])
+async def test_a_rule_on_attachments_is_unknown_where_some_could_not_be_read(
+    field: str, is_unknown: bool
+) -> None:
+    content = replace(CONTENT, unread=("encrypted: secret.zip",))
+
+    verdicts = await Rules().examine(
+        mail(ruled(field, "spoon"), inside=GivenInside(data=b"", given=content))
+    )
+
+    assert (verdicts[-1].outcome is Outcome.UNAVAILABLE) == is_unknown
+
+
+async def test_a_text_that_ruins_other_engines_takes_no_time() -> None:
+    content = MailContent(texts=("a" * 16_000 + "b",))
+
+    assert await found(ruled("body", "(a+)+$"), inside=GivenInside(data=b"", given=content)) == ()

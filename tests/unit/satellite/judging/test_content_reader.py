@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections.abc import AsyncIterator
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +12,6 @@ from common.clock import SystemClock
 from common.envelope import Envelope
 from common.ids import MessageId
 from satellite.filtering.inside import NoInside
-from satellite.judging import content_reader
 from satellite.judging.content_reader import REMEMBERED_MAX, ContentReader
 from satellite.judging.inside import LooksInside, MessageInside
 from satellite.scanning.helper import Helper, Unscannable
@@ -36,6 +32,7 @@ ANSWER: dict[str, Any] = {
             "size": 1,
             "sha256": "0" * 64,
             "fuzzy": "",
+            "named_type": "",
             "depth": 0,
         }
     ],
@@ -142,6 +139,7 @@ FAULTS = {
     "too long a URL": changed(urls=["u" * 513]),
     "too many parts": changed(parts=ANSWER["parts"] * 101),
     "no digest": part_with(sha256="x" * 64),
+    "an unknown type": part_with(named_type="spoon"),
     "a negative size": part_with(size=-1),
     "too deep": part_with(depth=1e9),
     "too long a name": part_with(name="n" * 256),
@@ -161,19 +159,6 @@ async def test_what_the_reader_does_not_say_is_not_known(fault: str) -> None:
     assert reader.content_at_hand(sample(PAGE)) is None
     helper.answer = ANSWER  # and it is asked again when the message is
     assert (await reader.content_of(sample(PAGE))).texts == ("hello",)
-
-
-async def test_a_helper_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(content_reader, "DEADLINE_S", 0.01)
-    program = Path(__file__).parents[3] / "support" / "scanning" / "scripted_helper.py"
-    helper = Helper(clock=SystemClock(), command=(sys.executable, str(program), "silent"))
-
-    with pytest.raises(NoInside):
-        await ContentReader(helper).content_of(sample(PAGE))
-    await helper.close()
-    # A helper that nobody waits for any more is ended as soon as it has been started, in a thread.
-    await asyncio.get_running_loop().shutdown_default_executor()
-    await asyncio.sleep(0)
 
 
 async def test_one_message_is_read_once_for_all_who_ask_and_then_is_at_hand() -> None:
