@@ -71,6 +71,13 @@ class Unverified(StrEnum):
     DEFER = "defer"  # 450: the sender comes again
 
 
+class Greylisting(StrEnum):
+    """Whether senders that nobody knows have to come again."""
+
+    OFF = "off"
+    ON = "on"  # 451 once, for those that were not seen before
+
+
 class ScanMoment(StrEnum):
     """When a message is scanned."""
 
@@ -317,6 +324,22 @@ class Policy:
             KeyChoice(tuple(Unverified)),
             "where recipients are probed, mail for one whose server says nothing now",
             example="defer",
+        ),
+    )
+    greylisting: Greylisting = field(
+        default=Greylisting.OFF,
+        metadata=_key(
+            KeyChoice(tuple(Greylisting)),
+            "`on`: a sender that nobody knows is told to come again (451), once",
+            example="on",
+        ),
+    )
+    greylisting_wait_s: float = field(
+        default=300.0,
+        metadata=_key(
+            Number(30.0, 14_400.0, "seconds"),
+            "seconds after which such a sender may come again",
+            example="60",
         ),
     )
     notice_hours: float | None = field(

@@ -40,6 +40,7 @@ from common.preferences.packed_entries import KeptEntry
 from common.preferences.policy import (
     DEFAULT_POLICY,
     CloudScan,
+    Greylisting,
     Policy,
     ScanMoment,
     resolve_policy,
@@ -251,6 +252,13 @@ class Preferences:
         """Say whether any policy keeps risky mail for later definitions; looks through all."""
         return any(
             document.body_as(PolicyBody).settings.get("zero_hour") is not None
+            for document in self._by_kind[Kind.POLICY].values()
+        )
+
+    def has_greylisting(self) -> bool:
+        """Say whether any policy has unknown senders come again; looks through all policies."""
+        return any(
+            document.body_as(PolicyBody).settings.get("greylisting") is Greylisting.ON
             for document in self._by_kind[Kind.POLICY].values()
         )
 

@@ -35,6 +35,7 @@ from satellite.app.second_look import second_look_of
 from satellite.delivery.worker import Delivery
 from satellite.filtering.catalogue import build_filters
 from satellite.filtering.filter import FilterContext
+from satellite.filtering.putting_off import PuttingOff
 from satellite.filtering.resolver import DnsResolver
 from satellite.filtering.run import Filters
 from satellite.judging.scan_before_answer import PolicyScanBeforeAnswer
@@ -187,6 +188,9 @@ class Shard:
             verification=self.delivery.verification,
             refusal_log=refusal_log,
             loop_round=self._loop_round,
+            puts_off=PuttingOff(
+                self.tallies, preferences=lambda: self.spool.preferences, clock=clock
+            ).cause,
         )
         self.link = Link(
             self.spool,

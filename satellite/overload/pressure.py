@@ -45,6 +45,8 @@ class RefusalCause(StrEnum):
     HELD = "held"  # only for recipients whose server is away
     RECIPIENTS = "recipients"  # of messages that are on their way in
     DRAINING = "draining"  # an operator empties the node
+    GREYLIST = "greylist"  # only for senders that nobody knows, by policy
+    VOLUME = "volume"  # only for those of whom there is too much, by a limit of the preferences
 
 
 # What more room would cure: 452 4.3.1. All else is 4.3.2, the node is too busy.

@@ -25,6 +25,11 @@ from satellite.smtp.transaction import MailTransaction, NamedRecipient
 
 log = structlog.get_logger()
 
+_PUT_OFF = {
+    RefusalCause.GREYLIST: replies.GREYLISTED,
+    RefusalCause.VOLUME: replies.TOO_MUCH_MAIL,
+}
+
 
 class EnvelopeSession(StarttlsConnection):
     """A session with at most one transaction."""
@@ -162,6 +167,10 @@ class EnvelopeSession(StarttlsConnection):
         if sessions.refuses_mail_for(address):
             sessions.metrics.refused(RefusalCause.HELD)
             return replies.NO_ROOM_FOR_HELD
+        cause = sessions.puts_off(self.client_address, transaction.sender.address, address)
+        if cause is not None:
+            sessions.metrics.refused(cause)
+            return _PUT_OFF[cause]
         return None
 
     def _add(self, transaction: MailTransaction, named: NamedRecipient) -> Reply:

@@ -1,7 +1,7 @@
-"""Which ports does the front end need: of the spool, judging, delivery and the settings?
+"""Which ports does the front end need: of the spool, judging, filters, delivery and the settings?
 
-Pure: five ports. The spool fits two of them, judging the third, delivery the fourth, the settings
-of a program the fifth; tests put a list in their place.
+Pure: six ports. The spool fits two of them, judging the third, delivery the fourth, the settings of
+a program the fifth, what filters counted the sixth; tests put a list in their place.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from common.envelope import Envelope
 from common.ids import MessageId
 from common.preferences import Preferences
 from common.settings.satellite import SmtpSettings
+from satellite.overload.pressure import RefusalCause
 from satellite.spool.disk.bodies import Body
 from satellite.spool.model.messages import Judgement, Stored
 
@@ -34,6 +35,18 @@ class FrontEndSettings(Protocol):
     def smtp(self) -> SmtpSettings:
         """The limits of the front end."""
         ...
+
+
+class PutsOff(Protocol):
+    """What says whether a recipient is to be put off, since too little or too much was seen."""
+
+    def __call__(self, client_address: str, sender: str, recipient: str, /) -> RefusalCause | None:
+        """Return why, or None: the recipient is taken."""
+        ...
+
+
+def puts_nobody_off(client_address: str, sender: str, recipient: str, /) -> None:
+    """Take every recipient."""
 
 
 class Incoming(Protocol):

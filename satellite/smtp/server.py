@@ -24,7 +24,14 @@ from satellite.smtp.backpressure import Backpressure
 from satellite.smtp.certificate import RENEWAL_S, StarttlsCertificate
 from satellite.smtp.client_policy import ClientPolicies
 from satellite.smtp.connection_limits import ConnectionLimits
-from satellite.smtp.intake import FrontEndSettings, Intake, ScanBeforeAnswer, Verification
+from satellite.smtp.intake import (
+    FrontEndSettings,
+    Intake,
+    PutsOff,
+    ScanBeforeAnswer,
+    Verification,
+    puts_nobody_off,
+)
 from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.refusal_log import RefusalLog
 from satellite.smtp.session import Session
@@ -54,6 +61,7 @@ class FrontEnd:
         refuses_mail_for: says of a recipient whether more of its mail would be held, and too much.
         verification: knows which recipients there are, where a route wants it.
         offered_for: returns what the next hop of a recipient offered, as far as we know.
+        puts_off: says why a recipient is put off for a client and a sender, if it is.
         session: makes the session of one client.
     """
 
@@ -71,6 +79,7 @@ class FrontEnd:
         verification: Verification,
         refusal_log: RefusalLog,
         loop_round: LoopRound,
+        puts_off: PutsOff = puts_nobody_off,
         session: Callable[[Sessions], Session] = Session,
     ) -> None:
         self._loop_round = loop_round
@@ -81,6 +90,7 @@ class FrontEnd:
         self._offered_for = offered_for
         self._verification = verification
         self._refusal_log = refusal_log
+        self._puts_off = puts_off
         self._intake = intake
         self._settings = settings
         self._clock = clock
@@ -146,6 +156,7 @@ class FrontEnd:
                 listen=smtp.listen,
             ),
             refusal_log=self._refusal_log,
+            puts_off=self._puts_off,
             refusal=self._refusal,
         )
         self._sessions.nobody_here.set()

@@ -22,7 +22,13 @@ from satellite.smtp.backpressure import Backpressure
 from satellite.smtp.client_policy import ClientPolicies
 from satellite.smtp.connection_limits import ConnectionLimits, TooMany
 from satellite.smtp.giving_way import GivingWay, IdleClient
-from satellite.smtp.intake import FrontEndSettings, Intake, ScanBeforeAnswer, Verification
+from satellite.smtp.intake import (
+    FrontEndSettings,
+    Intake,
+    PutsOff,
+    ScanBeforeAnswer,
+    Verification,
+)
 from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.refusal_log import RefusalLog, RefusedClient, reason_of
 from satellite.smtp.replies import Reply
@@ -74,6 +80,7 @@ class Sessions:
         offered_for: what the next hop of a recipient offered, as far as we know.
         refusal_log: keeps what is refused until it is told.
         refuses_mail_for: whether a recipient's mail would be held, and there is too much of that.
+        puts_off: why a recipient is put off for this client and sender, if it is.
         refusal: why no mail is taken now; set from outside.
         draining: the worker is being stopped.
         connections: the open ones.
@@ -101,6 +108,7 @@ class Sessions:
     client_policies: ClientPolicies
     loop_round: LoopRound
     refusal_log: RefusalLog
+    puts_off: PutsOff
     refusal: Refusal | None = None
     draining: bool = False
     connections: set[OpenConnection] = field(default_factory=set)

@@ -29,7 +29,7 @@ from common.states import State
 from satellite.next_hop import NextHopOffer
 from satellite.smtp.backpressure import Backpressure
 from satellite.smtp.connection import Connection
-from satellite.smtp.intake import ScanBeforeAnswer, Verification
+from satellite.smtp.intake import PutsOff, ScanBeforeAnswer, Verification, puts_nobody_off
 from satellite.smtp.server import FrontEnd
 from satellite.spool.disk.bodies import Body
 from satellite.spool.model.messages import Judgement, Origin, Recipient, Stored
@@ -240,6 +240,7 @@ async def front_end(
     refuses_mail_for: Callable[[str], bool] = lambda address: False,
     offered_for: Callable[[str], NextHopOffer | None] = lambda address: None,
     verification: Verification | None = None,
+    puts_off: PutsOff = puts_nobody_off,
     **smtp: Any,
 ) -> AsyncIterator[RunningFrontEnd]:
     """Run a front end with a fake intake and a fake clock.
@@ -250,6 +251,7 @@ async def front_end(
         refuses_mail_for: says of a recipient that its mail would be held, and too much.
         offered_for: what a recipient's next hop offered.
         verification: knows which recipients of ``probed.example`` there are.
+        puts_off: says why a recipient is put off.
     """
     intake = FakeIntake(some_preferences())
     clock = FakeClock()
@@ -265,6 +267,7 @@ async def front_end(
         refuses_mail_for=refuses_mail_for,
         offered_for=offered_for,
         verification=verification,
+        puts_off=puts_off,
     )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)

@@ -15,7 +15,7 @@ from common.settings.satellite import SatelliteSettings
 from satellite.loop_round import LoopRound
 from satellite.next_hop import NextHopOffer
 from satellite.smtp.backpressure import Backpressure
-from satellite.smtp.intake import Intake, ScanBeforeAnswer, Verification
+from satellite.smtp.intake import Intake, PutsOff, ScanBeforeAnswer, Verification, puts_nobody_off
 from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.refusal_log import RefusalLog
 from satellite.smtp.server import FrontEnd
@@ -63,6 +63,7 @@ def lone_front_end(
     verification: Verification | None = None,
     refusal_log: RefusalLog | None = None,
     loop_round: LoopRound | None = None,
+    puts_off: PutsOff = puts_nobody_off,
 ) -> FrontEnd:
     """Return a front end; unless told otherwise, it takes everything and answers at once."""
     inside = backlog or Backlog()
@@ -78,4 +79,5 @@ def lone_front_end(
         verification=verification or NobodyKnows(),
         refusal_log=refusal_log or RefusalLog(),
         loop_round=loop_round or LoopRound(clock),
+        puts_off=puts_off,
     )

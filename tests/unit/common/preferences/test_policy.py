@@ -39,6 +39,8 @@ PROMISED = {
     "eight_bit": "send",
     "dsn": "failure-only",
     "unverified": "accept",
+    "greylisting": "off",
+    "greylisting_wait_s": 300.0,
     "notice_hours": None,
     "dsn.language": "en",
     "drain_rate": None,

@@ -204,6 +204,31 @@ async def test_only_mail_that_would_be_held_is_refused_when_too_much_is() -> Non
         assert front.count("borderscout_smtp_refusals_total", reason="held") == 1
 
 
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [(RefusalCause.GREYLIST, "Greylisted"), (RefusalCause.VOLUME, "Too much mail")],
+)
+async def test_who_is_put_off_hears_451_for_that_recipient_alone(
+    cause: RefusalCause, words: str
+) -> None:
+    asked: list[tuple[str, str, str]] = []
+
+    def puts_off(client: str, sender: str, recipient: str) -> RefusalCause | None:
+        asked.append((client, sender, recipient))
+        return cause if recipient == "x@acme.example" else None
+
+    async with front_end(puts_off=puts_off) as front, front.client() as talk:
+        await talk.greet()
+        await talk.ask(MAIL)
+
+        heard = await talk.ask("RCPT TO:<x@acme.example>")
+        assert heard.startswith("451 4.7.1 ")
+        assert words in heard
+        assert (await talk.ask("RCPT TO:<y@acme.example>")).startswith("250 ")
+        assert asked[0] == ("127.0.0.1", "a@b.example", "x@acme.example")
+        assert front.count("borderscout_smtp_refusals_total", reason=cause.value) == 1
+
+
 async def test_before_354_a_message_waits_for_its_turn() -> None:
     async with front_end() as front, front.client() as talk:
         front.backlog.unjudged = OPEN_BELOW
