@@ -20,6 +20,7 @@ BUILT_IN = (
     "content",
     "dnsbl",
     "volume",
+    "checksums",
     "authentication",
 )
 

@@ -25,8 +25,6 @@ from tests.support.our_files import PRODUCT, ROOT, python_files
 # What stands without a caller, and why. A line that is no longer needed fails the test too.
 WITHOUT_A_CALLER = {
     "cli.demonstration.customer.Mailbox.handle_DATA": "aiosmtpd calls it by this name",
-    "common.fuzzy.distance": "its caller comes with the cluster's own checksums",
-    "common.fuzzy.keys_of": "its caller comes with the cluster's own checksums",
     "common.preferences.forms.KeyChoice.described": "docs/policy.md is drawn with it",
     "common.preferences.forms.Number.described": "docs/policy.md is drawn with it",
     "common.preferences.forms.Text.described": "docs/policy.md is drawn with it",
