@@ -8,10 +8,13 @@ the core says; here only the shape is read.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from cli.output import fail
+from common.preferences import Preferences
+from common.preferences.documents import NOTHING, new_document
 
 SHAPE = "it must hold documents, as policy show --json prints them"
 
@@ -32,6 +35,22 @@ def documents_in(file: Path) -> list[Any]:
         if not isinstance(document, dict) or not {"kind", "key"} <= document.keys():
             fail(f"{file}: document {number} has no kind and key; {SHAPE}")
     return documents
+
+
+def preferences_of(documents: Iterable[Any]) -> Preferences:
+    """Return the preferences that these documents make up.
+
+    Raises:
+        DocumentRefused: one of them cannot be applied.
+    """
+    return Preferences.from_documents(
+        (
+            new_document(str(one["kind"]), str(one["key"]), one.get("body") or {})
+            for one in documents
+            if not one.get("removed")
+        ),
+        position=NOTHING,
+    )
 
 
 def _read(file: Path, text: str) -> list[Any]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 from typer.core import TyperGroup
 
-from cli.documents import documents_in
+from cli.documents import documents_in, preferences_of
 from cli.output import (
     AsJson,
     coloured,
@@ -38,7 +38,6 @@ from common.clock import SystemClock
 from common.errors import BorderScoutError, LocalError, SettingsError
 from common.hang_up import ignore_hang_up
 from common.preferences import Preferences
-from common.preferences.documents import NOTHING, new_document
 from common.settings.reading import Source
 from common.telemetry import without_diagnostics
 from common.verdict import Outcome, Verdict, version_line
@@ -187,15 +186,7 @@ def _address(recipient: str) -> str:
 
 
 def _preferences(file: Path | None) -> Preferences:
-    found = documents_in(file) if file is not None else []
-    return Preferences.from_documents(
-        (
-            new_document(str(one["kind"]), str(one["key"]), one.get("body") or {})
-            for one in found
-            if not one.get("removed")
-        ),
-        position=NOTHING,
-    )
+    return preferences_of(documents_in(file) if file is not None else [])
 
 
 async def _scanned(

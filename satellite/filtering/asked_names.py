@@ -25,6 +25,9 @@ RECEIVED_MAX = 5  # addresses of earlier hops
 FROM_MAX = 3  # domains of authors
 FIELDS_MAX = 10  # fields of a name that are read
 
+_OF_ADDRESSES = (AskedOf.CLIENT, AskedOf.RECEIVED, AskedOf.URL_ADDRESS)
+_OF_DOMAINS = (AskedOf.URL, AskedOf.FROM_DOMAIN, AskedOf.SENDER_DOMAIN, AskedOf.HELO)
+
 _BRACKETED = re.compile(r"\[(?:ipv6:)?([0-9a-f.:]{2,45})\]", re.IGNORECASE)
 _DOMAIN = re.compile(r"@([^\s<>()\[\]:;@\\,\"]{1,253})")
 
@@ -60,6 +63,21 @@ def asked_names(mail: Mail, terms: ListTerms, hosts: UrlHosts) -> tuple[AskedNam
                 if len(name.label) + 1 + len(terms.zone) <= NAME_LENGTH_MAX:
                     found.setdefault(name.label, name)
     return tuple(found.values())
+
+
+def names_of_subject(text: str, terms: ListTerms) -> tuple[AskedName, ...]:
+    """Return what a list is asked about an address or a domain that somebody typed.
+
+    Returns:
+        Nothing when the list knows no such thing: domains or addresses alone.
+    """
+    try:
+        address = canonical_ip(text)
+    except ValueError:
+        of = next((one for one in _OF_DOMAINS if one in terms.asks), None)
+        return tuple(_asked(of, name) for name in _names([text], terms)) if of else ()
+    of = next((one for one in _OF_ADDRESSES if one in terms.asks), None)
+    return (_asked(of, address),) if of else ()
 
 
 def _asked(of: AskedOf, subject: str) -> AskedName:

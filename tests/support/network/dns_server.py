@@ -36,7 +36,9 @@ class DnsServer:
 
     Attributes:
         records: by name (with its final dot) and kind: what stands behind it.
+        wildcards: by the end of a name: addresses of whatever stands before it.
         trouble: names that fail, and how.
+        trouble_below: likewise, by the end of a name.
         delays_s: by the end of a name: how long an answer over UDP takes.
         asked: every question, in order.
         is_validating: it claims to have proved what it says.
@@ -44,7 +46,9 @@ class DnsServer:
 
     def __init__(self) -> None:
         self.records: dict[tuple[str, str], list[str]] = {}
+        self.wildcards: dict[str, list[str]] = {}
         self.trouble: dict[str, Trouble] = {}
+        self.trouble_below: dict[str, Trouble] = {}
         self.delays_s: dict[str, float] = {}
         self.asked: list[tuple[str, str]] = []
         self.port = 0
@@ -65,7 +69,8 @@ class DnsServer:
         made.flags |= dns.flags.RA
         if self.is_validating:
             made.flags |= dns.flags.AD
-        match self.trouble.get(name):
+        below = (one for end, one in self.trouble_below.items() if name.endswith(end))
+        match self.trouble.get(name) or next(below, None):
             case Trouble.SILENT:
                 return b""
             case Trouble.RUBBISH:
@@ -87,7 +92,9 @@ class DnsServer:
         return made.to_wire()
 
     def _fill(self, made: dns.message.Message, name: str, kind: str) -> None:
-        rows = self.records.get((name, kind))
+        wild = (found for end, found in self.wildcards.items() if name.endswith(end))
+        rows = next(wild, None) if kind == "A" else None
+        rows = rows or self.records.get((name, kind))
         if rows:
             made.answer.append(dns.rrset.from_text(name, 60, "IN", kind, *rows))
         elif name not in {known for known, _ in self.records}:
