@@ -49,6 +49,7 @@ class Effect(StrEnum):
     BLOCK = "block"  # the policy's `blacklist` action applies
     ASK_QUARANTINE = "ask-quarantine"  # the author's domain asks so: the policy's `dmarc` applies
     ASK_REJECT = "ask-reject"  # likewise
+    TELL = "tell"  # its detail stands in the header of the copy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,7 @@ class ToldTest:
     recipient: Annotated[
         str | None, text_or_none(NAME_LENGTH_MAX), "folded address for which alone it counts"
     ]
-    effect: Annotated[Label, "`score`, `allow` or `block`"]
+    effect: Annotated[Label, "`score`, `allow`, `block` or `tell`"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ import functools
 import re
 from collections.abc import Sequence
 
-from common.verdict import Outcome, Test, Verdict, age_word, points, version_line
+from common.verdict import Effect, Outcome, Test, Verdict, age_word, points, version_line
 from satellite.headers.block import HeaderBlock
 from satellite.headers.forged import not_forged
 from satellite.spool.model.messages import Copy
@@ -29,6 +29,8 @@ WORD_LENGTH_MAX = 200  # characters of one value; a line of one word stays far b
 TESTS_MAX = 100  # named in the header; the record has them all
 ENGINES_MAX = 32
 THREATS_MAX = 3  # of one engine
+ANALYSES_MAX = 4
+ANALYSIS_LENGTH_MAX = 800  # characters of one
 TAGGED_SUBJECTS_MAX = 8  # one is legal; a reader may show any of several
 
 # Printable ASCII without space ; , " ( ) and backslash.
@@ -124,6 +126,7 @@ def render(
         _field("X-BorderScout", _facts(id=id, node=node, revision=revision, is_=disposition_word)),
         _virus(outcomes, said),
         _spam(score, required, shown, spam),
+        *_analyses(tests),
     ]
     return _copy(kept, trace, lines, subject_tag, results)
 
@@ -297,6 +300,19 @@ def _spam(score: float, required: float, tests: tuple[tuple[str, float], ...], s
     ]
     atoms[-1] = atoms[-1].removesuffix(",")
     return _field("X-BorderScout-Spam", atoms)
+
+
+def _analyses(tests: Sequence[Test]) -> list[bytes]:
+    """Return a field for each test that has words for whoever complains about it."""
+    telling = [test for test in tests if test.effect is Effect.TELL and test.detail]
+    return [
+        _field("X-BorderScout-Analysis", [f" {word(test.name)};", *_words(test.detail)])
+        for test in telling[:ANALYSES_MAX]
+    ]
+
+
+def _words(text: str) -> list[str]:
+    return [f" {word(one)}" for one in text[:ANALYSIS_LENGTH_MAX].split(" ") if one]
 
 
 def _field(name: str, atoms: Sequence[str]) -> bytes:

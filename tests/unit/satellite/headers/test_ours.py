@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.verdict import Outcome, Test, Verdict
+from common.verdict import Effect, Outcome, Test, Verdict
 from satellite.headers import HEADER_BYTES_MAX, HeaderBlock, KeptHeader, render, render_released
 from satellite.headers.forged import FOREIGN_NAMES_MAX, PARTS_MAX, RESULTS_MAX, not_forged
 from satellite.headers.ours import _virus
@@ -435,3 +435,26 @@ def test_the_results_of_sender_authentication_stand_in_one_field_of_ours() -> No
     assert fields == [
         "mx.scout.example; spf=pass smtp.mailfrom=a.example;\r\n dkim=none; dmarc=pass (p=none)"
     ]
+
+
+def test_a_test_that_tells_has_its_words_in_a_field_of_its_own() -> None:
+    told = Test(name="CLOUDMARK", detail="v=2.4 cv=Vq5x== a=b:117", effect=Effect.TELL)
+    quiet = Test(name="DNSBL_ZEN", detail="not for readers")
+
+    copy = rendered(b"Subject: x\r\n\r\n", tests=(told, quiet))
+
+    assert b"\r\nX-BorderScout-Analysis: CLOUDMARK; v=2.4 cv=Vq5x== a=b:117\r\n" in copy.head
+    assert copy.head.count(b"X-BorderScout-Analysis") == 1
+    assert b"not for readers" not in copy.head
+
+
+@pytest.mark.parametrize("detail", ["a\r\nBcc: all", "x" * 5_000, "y " * 5_000, "ü; (\x00"])
+def test_words_of_a_stranger_stay_in_their_field(detail: str) -> None:
+    tests = [Test(name="CLOUDMARK", detail=detail, effect=Effect.TELL)] * 9
+
+    head = rendered(b"Subject: x\r\n\r\n", tests=tests).head
+
+    assert head.count(b"X-BorderScout-Analysis") == 4
+    assert b"Bcc" not in [line.partition(b":")[0] for line in head.split(b"\r\n")]
+    assert max(map(len, head.split(b"\r\n"))) < 998
+    assert len(head) < 8_000
