@@ -17,7 +17,7 @@ from common.settings.satellite import FilterSettings
 from common.verdict import points
 from satellite.filtering.filter import Filter, FilterContext, Mail
 from satellite.filtering.servers import spamd_protocol
-from satellite.filtering.servers.failures import HungUp
+from satellite.filtering.servers.once_server import OnceServer
 from satellite.filtering.servers.scorer import (
     BytesMax,
     Opinion,
@@ -26,7 +26,7 @@ from satellite.filtering.servers.scorer import (
     addresses_of,
     limits_of,
 )
-from satellite.filtering.servers.server_stream import connected
+from satellite.filtering.servers.spamd_protocol import REPLY_BYTES_MAX
 from satellite.filtering.servers.taken_over import TakenOverWeights, as_tests
 
 NAMES_LENGTH_MAX = 400  # of the symbols without points, in the verdict's detail
@@ -43,36 +43,6 @@ class SpamassassinOptions(ServersOptions):
     """Whose preferences hold at spamd; empty: its own."""
 
 
-class Spamd:
-    """One spamd.
-
-    Args:
-        address: ``HOST:PORT`` or ``unix:PATH``.
-    """
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-
-    async def said(self, *pieces: bytes) -> bytes:
-        """Return what it says to something, until it closes.
-
-        Raises:
-            NoServer, HungUp, Nonsense: there is no answer.
-        """
-        stream = await connected(self.address)
-        try:
-            stream.say(*pieces, is_all=True)
-            said = await stream.rest(bytes_max=spamd_protocol.REPLY_BYTES_MAX)
-        finally:
-            stream.close()
-        if not said:
-            raise HungUp(f"{self.address} closed the connection without an answer")
-        return said
-
-    def close(self) -> None:
-        """Nothing is kept."""
-
-
 class AsksSpamd:
     """The question, and what its answer comes to.
 
@@ -86,23 +56,26 @@ class AsksSpamd:
         self._options = options
 
     async def opinion(
-        self, server: Spamd, mail: Mail, octets: bytes, weights: TakenOverWeights
+        self, server: OnceServer, mail: Mail, octets: bytes, weights: TakenOverWeights
     ) -> Opinion:
         """Return its tests as ours."""
         message = spamd_protocol.envelope_fields(mail.envelope, now_us=mail.now_us) + octets
         opening = spamd_protocol.question(
             self._options.command.upper(), message, user=self._options.user
         )
-        said = spamd_protocol.reply(await server.said(opening, message))
+        said = spamd_protocol.reply(
+            await server.said(opening, message, reply_bytes_max=REPLY_BYTES_MAX)
+        )
         names = ",".join(one.name for one in said.symbols if not one.score)[:NAMES_LENGTH_MAX]
         return Opinion(
             tests=as_tests(self._name, said.symbols, total=said.score, weights=weights),
             detail=f"{points(said.score)} of {points(said.required)}; {names}".rstrip("; "),
         )
 
-    async def condition(self, server: Spamd) -> str:
+    async def condition(self, server: OnceServer) -> str:
         """Return that it answers a ping."""
-        return spamd_protocol.pong(await server.said(b"PING SPAMC/1.5\r\n\r\n"))
+        ping = b"PING SPAMC/1.5\r\n\r\n"
+        return spamd_protocol.pong(await server.said(ping, reply_bytes_max=REPLY_BYTES_MAX))
 
 
 @takes(SpamassassinOptions, of_document=TakenOverWeights)
@@ -118,7 +91,7 @@ def build(settings: FilterSettings | None, context: FilterContext) -> Filter:
     return Scorer(
         settings,
         context,
-        servers=[Spamd(at) for at in addresses_of(settings, options)],
+        servers=[OnceServer(at) for at in addresses_of(settings, options)],
         asks=AsksSpamd(settings.name, options),
         weights=TakenOverWeights,
         limits=limits_of(settings, options, bytes_max=options.bytes_max),

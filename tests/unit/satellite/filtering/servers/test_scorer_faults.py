@@ -23,7 +23,12 @@ from tests.support.scanning.scripted_scorer import (
     http,
 )
 
-HEARS = {"cloudmark": hear_request, "rspamd": hear_request, "spamassassin": hear_all}
+HEARS = {
+    "cloudmark": hear_request,
+    "dcc": hear_all,
+    "rspamd": hear_request,
+    "spamassassin": hear_all,
+}
 KINDS = sorted(HEARS)
 
 
@@ -40,16 +45,19 @@ FAULTS = {
     "huge": (lambda _: HUGE, Outcome.ERROR),
 }
 HALF = {
+    "dcc": b"R\nR\nX-DCC-a-Metr",
     "cloudmark": b'HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"score": 99.0',
     "rspamd": b'HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{"score": 99.0, "symbols": {',
     "spamassassin": b"SPAMD/1.1 0 EX_OK\r\nContent-length: 900\r\nSpam: True ; 99.0 / 5.0\r\n\r\n",
 }
 WRONG_CODE = {
+    "dcc": b"T\nT\nX-DCC-a-Metrics: mx 1; bulk Body=many\n",
     "cloudmark": http(b'{"score": 99.0}', status="500 Internal Server Error"),
     "rspamd": http(b'{"score": 99.0}', status="503 Service Unavailable"),
     "spamassassin": b"SPAMD/1.1 75 EX_TEMPFAIL\r\nSpam: True ; 99.0 / 5.0\r\n\r\n",
 }
 HUGE_OF_ITS_KIND = {
+    "dcc": b"A\nA\nX-DCC-a-Metrics: mx 1; bulk Body=many\n" + HUGE,
     "cloudmark": http(b'{"score": 99, "x": "' + HUGE + b'"}'),
     "rspamd": http(b'{"score": 1, "x": "' + HUGE + b'"}'),
     "spamassassin": b"SPAMD/1.1 0 EX_OK\r\nSpam: True ; 9.0 / 5.0\r\n\r\n" + HUGE,
