@@ -27,6 +27,9 @@ class Scores:
     Args:
         verdicts: what the filters said of the message; engines' verdicts have no tests.
         weights: gives those that hold for a recipient.
+
+    Attributes:
+        has_none: nobody has a test, as of nearly all mail.
     """
 
     def __init__(
@@ -38,7 +41,10 @@ class Scores:
         self._shared: list[tuple[int, Test]] = []  # with the place, which is their order
         self._own: dict[str, list[tuple[int, Test]]] = {}
         self._failed: set[int] = set()  # places of tests that tell of a failure: nothing to weigh
-        tests = ((verdict, test) for verdict in verdicts for test in verdict.tests)
+        tests: list[tuple[Verdict, Test]] = []
+        for verdict in verdicts:
+            tests += [(verdict, test) for test in verdict.tests]
+        self.has_none = not tests
         for place, (verdict, test) in enumerate(tests):
             if verdict.outcome is not Outcome.SCORED:
                 self._failed.add(place)

@@ -108,6 +108,7 @@ class ExaminedMessage:
     """One message with everything that is known of it, against one revision."""
 
     stored: Stored
+    recipients: Sequence[Recipient]  # that are to be judged
     sample: Sample
     began_age_us: int  # the spool's age when its scan began
     block: HeaderBlock
@@ -246,17 +247,18 @@ class JudgingStage:
         """Scan, filter and dispose of one message; return whether it need not be tried again."""
         self.kept.remove(message)  # until it is known to be kept on
         stored = self._spool.message(message)
-        if stored is None or not unjudged(stored):
+        recipients = unjudged(stored) if stored is not None else []
+        if stored is None or not recipients:
             return True  # a repeat: it was judged before
-        if (kept_s := self._kept_s(stored)) > 0:
-            self._keep(stored, len(unjudged(stored)))
+        if (kept_s := self._kept_s(stored, recipients)) > 0:
+            self._keep(stored, len(recipients))
             self._backlog.add_again(message, kept_s)  # the wall clock was wrong, or a wait too long
             return True
         faults = self._spool.faults(message) if stored.scans else {}
         try:
             with closing(self._spool.open_body(stored)) as body:
                 await body.verify()  # engines must see what was accepted
-                examined = await self._examine(stored, body, faults)
+                examined = await self._examine(stored, recipients, body, faults)
                 weighed = await self._weighed(examined)
         except BodyDamaged as error:
             log.error("judging.damaged", message=message, reason=str(error))
@@ -270,7 +272,7 @@ class JudgingStage:
         Only here can a message be rejected, when all its recipients end so. None: somebody must
         wait for an engine, which is what accepted mail does.
         """
-        examined = await self._examine(stored, body, {})
+        examined = await self._examine(stored, unjudged(stored), body, {})
         weighed = await self._weighed(examined, can_reject=True)
         if any(one.disposed.disposition is not Done.REJECT for one in weighed):
             weighed = await self._weighed(examined)
@@ -279,7 +281,7 @@ class JudgingStage:
         return await self._judgement(examined, weighed)
 
     async def _examine(
-        self, stored: Stored, body: Body, faults: Mapping[str, int]
+        self, stored: Stored, recipients: Sequence[Recipient], body: Body, faults: Mapping[str, int]
     ) -> ExaminedMessage:
         revision = self._revision_now()  # the one that judges this message
         began_age_us = self._spool.age_us()
@@ -288,7 +290,7 @@ class JudgingStage:
             stored,
             body,
             may_leave=revision.allows_cloud and self._all_allow_cloud(revision, stored),
-            said_within_s=AFTER_ZERO_HOUR_S if any(map(is_kept, unjudged(stored))) else math.inf,
+            said_within_s=AFTER_ZERO_HOUR_S if any(map(is_kept, recipients)) else math.inf,
         )
         mail = Mail(
             envelope=stored.envelope,
@@ -304,6 +306,7 @@ class JudgingStage:
         )
         return ExaminedMessage(
             stored=stored,
+            recipients=recipients,
             sample=sample,
             began_age_us=began_age_us,
             block=block,
@@ -320,8 +323,10 @@ class JudgingStage:
     async def _put_back(self, examined: ExaminedMessage, weighed: Sequence[Weighed]) -> bool:
         """Put the result into the spool; return whether the message need not be tried again."""
         stored = examined.stored
-        waiting = [one for one in weighed if one.disposed.disposition is Done.WAIT]
-        ready = [one for one in weighed if one.disposed.disposition is not Done.WAIT]
+        ready: list[Weighed] = []
+        waiting: list[Weighed] = []
+        for one in weighed:
+            (waiting if one.disposed.disposition is Done.WAIT else ready).append(one)
         # Whoever waits for an engine is the first to be told of, and asked for.
         waiting.sort(key=lambda one: one.disposed.cause is Cause.ZERO_HOUR)
         if not ready:
@@ -348,7 +353,7 @@ class JudgingStage:
     ) -> list[Weighed]:
         """Return what is done for each recipient that is not judged yet."""
         weighed: list[Weighed] = []
-        for recipient in unjudged(examined.stored):
+        for recipient in examined.recipients:
             weighed.append(self._weigh(examined, recipient, can_reject=can_reject))
             if not len(weighed) % BREATH_RECIPIENTS:
                 await asyncio.sleep(0)
@@ -388,9 +393,8 @@ class JudgingStage:
     def _keep(self, stored: Stored, recipients: int) -> None:
         self.kept.add(stored.id, octets=stored.size, recipients=recipients)
 
-    def _kept_s(self, stored: Stored) -> float:
+    def _kept_s(self, stored: Stored, recipients: Sequence[Recipient]) -> float:
         """Return for how long nothing is to be done, since all recipients' zero hours go on."""
-        recipients = unjudged(stored)
         if not all(map(is_kept, recipients)):
             return 0.0
         revision = self._revision_now()
@@ -408,7 +412,7 @@ class JudgingStage:
         rules = self._rules_of(examined.revision, recipient.address)
         policy = rules.policy
         said = examined.said
-        if not said.findings and not any(one.tests for one in said.filtered):
+        if not said.findings and said.scores.has_none:
             plain = rules.plain
             return Weighed(recipient=recipient, policy=policy, scoring=NO_TESTS, disposed=plain)
         scoring = said.scores.of(recipient.address)
@@ -503,23 +507,23 @@ class JudgingStage:
             if not len(recipients) % BREATH_RECIPIENTS:
                 await asyncio.sleep(0)
         disposed = [one.disposed for one in weighed]
-        delivered = [one for one in disposed if one.disposition is Done.DELIVER]
+        delivered = [one for one in recipients if one.disposition is Disposition.DELIVER]
         threat = named_threat(examined.said.verdicts, examined.said.spared)
         # Where all recipients' policies let it pass, nobody there takes it for a threat.
         is_condemned = threat is not None and len(delivered) < len(disposed)
         # What is delivered although an engine named it was not delivered before it was known.
         is_seen = threat is None and bool(delivered)
         digests = await digests_in(examined.sample) if is_seen or is_condemned else ()
-        quarantined = next((one for one in disposed if one.quarantine_reason), None)
+        quarantined = [one for one in disposed if one.disposition is Done.QUARANTINE]
         return Judgement(
             revision=examined.revision.preferences.position.revision,
             subject=block.subject,
             message_id_header=block.message_id,
             recipients=tuple(recipients),
             verdicts=(*examined.said.verdicts, *examined.said.filtered),
-            score=max(one.score for one in disposed),
-            quarantine_reason=quarantined.quarantine_reason if quarantined else "",
-            quarantine_detail=quarantined.reason if quarantined else "",
+            score=max([one.score for one in disposed]),
+            quarantine_reason=quarantined[0].quarantine_reason if quarantined else "",
+            quarantine_detail=quarantined[0].reason if quarantined else "",
             rejected_for=disposed[0].cause if disposed[0].disposition is Done.REJECT else "",
             digests=digests if is_seen else (),
             condemned=condemned(threat, digests) if threat and is_condemned else None,
@@ -535,5 +539,5 @@ class JudgingStage:
             reason=one.reason,
             copy=copy,
             sending=is_delivered and self._starts_at_once(examined.stored.id, recipient.address),
-            suspect=one.spam or any(f.kind is FindingKind.VIRUS for f in examined.said.findings),
+            suspect=one.spam or FindingKind.VIRUS in [f.kind for f in examined.said.findings],
         )

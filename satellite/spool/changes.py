@@ -138,16 +138,15 @@ def judged(
     def write(transaction: Transaction) -> None:
         rows = transaction.execute(_STATES, (message,))
         before = {number: State(state) for number, _, state in rows if state in UNJUDGED}
-        if before.keys() != {*waiting, *(one.number for one in judgement.recipients)}:
-            raise IllegalTransition(f"a judgement of {message} must name each of its recipients")
         after = {one.number: state_of(one) for one in judgement.recipients}
+        if before.keys() != {*waiting, *after}:
+            raise IllegalTransition(f"a judgement of {message} must name each of its recipients")
         for number, state in after.items():
             check_transition(before[number], state)
-        copies = tuple(numbered(one.copy for one in judgement.recipients))
         # Others of this message may have copies already.
         first = next_copy(transaction, message) if len(after) < len(rows) else 0
-        places = {copy: place for place, copy in enumerate(copies, start=first)}
-        insert_copies(transaction, message, copies, first=first)
+        places = numbered(judgement.recipients, first=first)
+        insert_copies(transaction, message, tuple(places), first=first)
         for one in judgement.recipients:
             state = after[one.number]
             transaction.moved(before[one.number], state)

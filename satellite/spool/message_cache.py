@@ -16,15 +16,24 @@ ENTRY_BYTES = 512  # what a body costs beside its octets, so that tiny ones are 
 BODY_BYTES_MAX = 4 * 1024 * 1024  # of all bodies together; a full backlog of the usual mix
 
 
+class _AtHand:
+    """What is at hand of one message; without body and file only until it is lent."""
+
+    __slots__ = ("body", "has_file", "message")
+
+    def __init__(self, message: Stored) -> None:
+        self.message: Stored | None = message  # None: lent
+        self.body: bytes | None = None
+        self.has_file = False
+
+
 class MessageCache:
     """The messages and bodies at hand. When it is full, what comes is not kept."""
 
-    __slots__ = ("_bodies", "_body_bytes", "_files", "_messages")
+    __slots__ = ("_at_hand", "_body_bytes")
 
     def __init__(self) -> None:
-        self._messages: dict[MessageId, Stored] = {}
-        self._bodies: dict[MessageId, bytes] = {}
-        self._files: set[MessageId] = set()
+        self._at_hand: dict[MessageId, _AtHand] = {}
         self._body_bytes = 0
 
     def keep(self, stored: Stored, body: bytes | None = None) -> None:
@@ -32,34 +41,39 @@ class MessageCache:
 
         The body of one that goes into a lane is not kept: it may lie there for days.
         """
-        if len(self._messages) >= MESSAGES_MAX:
+        if len(self._at_hand) >= MESSAGES_MAX:
             return
         self.forget(stored.id)
-        self._messages[stored.id] = stored
-        if any(one.state is State.QUEUED for one in stored.recipients):
+        kept = self._at_hand[stored.id] = _AtHand(stored)
+        if State.QUEUED in [one.state for one in stored.recipients]:
             return
-        if stored.in_file and len(self._files) < MESSAGES_MAX:
-            self._files.add(stored.id)
+        kept.has_file = stored.in_file
         if body is not None and self._body_bytes + len(body) <= BODY_BYTES_MAX:
-            self._bodies[stored.id] = body
+            kept.body = body
             self._body_bytes += len(body) + ENTRY_BYTES
 
     def take(self, message: MessageId) -> Stored | None:
         """Return a message that is at hand, once."""
-        return self._messages.pop(message, None)
+        kept = self._at_hand.get(message)
+        if kept is None:
+            return None
+        stored, kept.message = kept.message, None
+        if kept.body is None and not kept.has_file:
+            del self._at_hand[message]
+        return stored
 
     def body(self, message: MessageId) -> bytes | None:
         """Return a body that is at hand."""
-        return self._bodies.get(message)
+        kept = self._at_hand.get(message)
+        return None if kept is None else kept.body
 
     def has_file(self, message: MessageId) -> bool:
         """Say whether a message's body is a file that was written a moment ago."""
-        return message in self._files
+        kept = self._at_hand.get(message)
+        return kept is not None and kept.has_file
 
     def forget(self, message: MessageId) -> None:
         """Forget a message and its body."""
-        self._messages.pop(message, None)
-        self._files.discard(message)
-        body = self._bodies.pop(message, None)
-        if body is not None:
-            self._body_bytes -= len(body) + ENTRY_BYTES
+        kept = self._at_hand.pop(message, None)
+        if kept is not None and kept.body is not None:
+            self._body_bytes -= len(kept.body) + ENTRY_BYTES

@@ -37,12 +37,11 @@ class Origin(StrEnum):
     RELEASE = "release"  # a quarantined message that the core released
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copy:
+class Copy(NamedTuple):
     """What a delivered copy looks like: ``head`` and then the body from octet ``skip`` on.
 
     Recipients with the same copy and destination share one delivery transaction; recipients with
-    other headers never see these.
+    other headers never see these. A tuple, since each message looks it up some ten times.
     """
 
     head: bytes
@@ -167,7 +166,7 @@ class Judgement:
     @property
     def is_for_delivery(self) -> bool:
         """Whether somebody is to get the message."""
-        return any(one.disposition is Disposition.DELIVER for one in self.recipients)
+        return Disposition.DELIVER in [one.disposition for one in self.recipients]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
