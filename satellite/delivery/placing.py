@@ -42,6 +42,7 @@ SETTLED_ROWS_MIN = 5_000  # of fewer a full garbage collection takes some five m
 MARKED_MAX = 500  # messages kept at hand from one pass to the next
 HELD_BEFORE = "held when the satellite stopped"
 _HELD = frozenset({State.HELD})
+_SENDING = frozenset({State.SENDING})
 _TRIED = frozenset({State.HELD, State.DEFERRED})
 _SECOND_US = 1_000_000
 # One for all messages in which only that recipient is meant, which are most of a million.
@@ -201,11 +202,11 @@ class Placing:
             return
         groups = self._groups_of(stored, stored.recipients)
         for destination, group in groups.items():
-            self._put(_message_of(stored), destination, group)
+            self._put(stored, destination, group)
         if not groups:
             return
         # With the sending mark on, nobody changes it but the turn that it waits for.
-        is_marked = all(one.state is State.SENDING for group in groups.values() for one in group)
+        is_marked = {one.state for group in groups.values() for one in group} == _SENDING
         if is_marked and len(self._marked) < MARKED_MAX:
             self._marked[message] = stored
         else:
@@ -225,7 +226,7 @@ class Placing:
         if entry.offered_again or not is_alone:  # somebody changed it, or where it goes
             self._place(entry.id)
         elif groups:
-            self._put(_message_of(stored), entry.destination, groups[entry.destination])
+            self._put(stored, entry.destination, groups[entry.destination])
 
     def _groups_of(
         self, stored: Stored, recipients: Sequence[Recipient]
@@ -294,19 +295,18 @@ class Placing:
 
     def _put(
         self,
-        message: _Message,
+        message: _Message | Stored,
         destination: Destination,
         group: Sequence[_Wait],
     ) -> bool:
         """Put a message into one of its lanes; return whether all of it there is held."""
-        now_s = self._clock.monotonic_s()
-        next_us = min([wait.next_us for wait in group])
-        wait_s = (next_us - self._clock.now_us()) / _SECOND_US if next_us else 0.0
+        now_s, now_us = self._clock.monotonic_s(), self._clock.now_us()
+        times_us = [wait.next_us for wait in group]
+        next_us = min(times_us)
         # Bounded, since the wall clock may have jumped; the monotonic one decides from here on.
-        wait_s = min(max(wait_s, 0.0), self.longest_wait_s)
+        wait_s = min(max((next_us - now_us) / _SECOND_US, 0.0), self.longest_wait_s)
         # A time that the schedule cannot have set must not keep a recipient from the others' turns.
-        last_us = self._clock.now_us() + int(self.longest_wait_s * _SECOND_US)
-        is_beyond = any(wait.next_us > last_us for wait in group)
+        is_beyond = max(times_us) > now_us + int(self.longest_wait_s * _SECOND_US)
         states = {wait.state for wait in group}
         is_held = states == _HELD
         entry = QueueEntry(
@@ -317,7 +317,7 @@ class Placing:
             until_us=EVERY_TRY_US if is_beyond else next_us,
             numbers=_numbers_of(group),
             may_be_told=message.origin is not Origin.BOUNCE
-            and any(wait.may_be_told for wait in group),
+            and True in [wait.may_be_told for wait in group],
         )
         self._lanes.put(
             entry,
@@ -337,10 +337,6 @@ def _settle_memory() -> None:
     """
     gc.collect(0)
     gc.freeze()
-
-
-def _message_of(stored: Stored) -> _Message:
-    return _Message(stored.id, stored.origin, stored.size, stored.age_us)
 
 
 def _numbers_of(group: Sequence[_Wait]) -> tuple[int, ...]:

@@ -73,7 +73,7 @@ class SlowServers:
         dues = [self._places.next_s(waiting=self._lanes.rows.waiting)]
         if len(self._asking) < ASKED_MAX:  # else the end of one wakes us
             dues.append(self._connections.silent.next_due_s())
-        return min((due for due in dues if due is not None), default=None)
+        return min([due for due in dues if due is not None], default=None)
 
     def _asked(self, task: asyncio.Task[None]) -> None:
         self._asking.discard(task)

@@ -193,7 +193,8 @@ class Delivery:
         after all, a crash counts it as possibly delivered without need, and no more.
         """
         destination = self._routes.leg(address, Origin.SMTP, self._spool.preferences).destination
-        promised = self._promises.given(destination, now_s=self._clock.monotonic_s())
+        now_s = self._clock.monotonic_s()
+        promised = self._promises.given(destination, now_s=now_s)
         if message in promised:
             return True
         before = len(promised) + self._placing.unpromised
@@ -202,7 +203,7 @@ class Delivery:
         kind = PlaceKind.ANSWERING if destination in self._lanes.answering else PlaceKind.ASKING
         if not self._places.has_room(kind, is_first=False, promised=len(self._promises)):
             return False
-        self._promises.give(destination, message, now_s=self._clock.monotonic_s())
+        self._promises.give(destination, message, now_s=now_s)
         return True
 
     def flush(self, destination: str = "") -> None:
@@ -403,7 +404,7 @@ class Delivery:
             self._slow.next_s(),
             self._placing.next_s(),
         ]
-        due_s = min((due for due in dues if due is not None), default=None)
+        due_s = min([due for due in dues if due is not None], default=None)
         if due_s is None:
             return
         if self._alarm is not None:

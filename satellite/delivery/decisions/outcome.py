@@ -130,11 +130,14 @@ def for_another_host(answers: Sequence[RecipientResult]) -> tuple[int, ...]:
     Put off, or given up before the dot: RFC 5321 section 5.1 wants two hosts tried at least. Never
     one that may be delivered, nor one too many for a host that took others.
     """
-    others_went = any(answer.ending is Ending.DELIVERED for answer in answers)
+    endings = [answer.ending for answer in answers]
+    if Ending.LATER not in endings:  # most mail
+        return ()
+    others_went = Ending.DELIVERED in endings
     return tuple(
         number
         for number, answer in enumerate(answers)
-        if answer.ending is Ending.LATER
+        if endings[number] is Ending.LATER
         and not answer.possibly_delivered
         and not (others_went and said_too_many(answer))
     )

@@ -9,6 +9,7 @@ Source: RFC 5321 section 4.2; RFC 2034 and RFC 3463 for enhanced status codes.
 from __future__ import annotations
 
 import re
+from dataclasses import field
 from functools import lru_cache
 
 from common.errors import PeerError
@@ -34,15 +35,17 @@ class HopReply:
     Args:
         code: 200 to 599.
         lines: the texts of its lines, printable ASCII.
+
+    Attributes:
+        severity: the first digit: 2 done, 3 go on, 4 try again, 5 do not.
     """
 
     code: int
     lines: tuple[str, ...]
+    severity: int = field(init=False, compare=False, repr=False)
 
-    @property
-    def severity(self) -> int:
-        """The first digit: 2 done, 3 go on, 4 try again, 5 do not."""
-        return self.code // 100
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "severity", self.code // 100)
 
     @property
     def enhanced(self) -> str:

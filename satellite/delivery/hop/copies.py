@@ -94,7 +94,7 @@ def offer_of(
         eight_bit_policy: what becomes of 8-bit content where 8BITMIME is not offered.
     """
     envelope = stored.envelope
-    addresses = tuple(address for _, address in group)
+    addresses = tuple([address for _, address in group])
     addresses_are_ascii = envelope.sender.isascii() and "".join(addresses).isascii()
     wide = not addresses_are_ascii or (envelope.smtputf8 and not content.header_is_ascii)
     return Offer(
@@ -106,7 +106,7 @@ def offer_of(
         smtputf8=wide,
         returned=envelope.returned,
         envelope_id=envelope.envelope_id,
-        dsn_parameters=tuple(dsn_parameters_of(stored, recipient) for recipient, _ in group),
+        dsn_parameters=tuple([dsn_parameters_of(stored, recipient) for recipient, _ in group]),
     )
 
 

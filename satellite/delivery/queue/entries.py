@@ -88,27 +88,30 @@ class Aged:
 
     Args:
         belongs: says whether an entry still does; once it does not, it never does again.
+
+    Attributes:
+        live: how many belong.
     """
 
-    __slots__ = ("_belongs", "_heap", "_live")
+    __slots__ = ("_belongs", "_heap", "live")
 
     def __init__(self, belongs: Callable[[QueueEntry], bool]) -> None:
         self._belongs = belongs
         self._heap: list[QueueEntry] = []
-        self._live = 0
+        self.live = 0
 
     def push(self, entry: QueueEntry) -> None:
         """Take in an entry that belongs."""
         heapq.heappush(self._heap, entry)
-        self._live += 1
+        self.live += 1
 
     def left(self) -> None:
         """Take note that an entry has ceased to belong; it is dropped when it comes up."""
-        self._live -= 1
-        if len(self._heap) > 2 * self._live + STALE_MIN:
+        self.live -= 1
+        if len(self._heap) > 2 * self.live + STALE_MIN:
             self._heap = [entry for entry in self._heap if self._belongs(entry)]
             heapq.heapify(self._heap)
-            self._live = len(self._heap)  # also of those that left before they were pushed
+            self.live = len(self._heap)  # also of those that left before they were pushed
 
     def oldest(self) -> QueueEntry | None:
         """Return the oldest entry that belongs, or None."""
@@ -116,6 +119,3 @@ class Aged:
         while heap and not self._belongs(heap[0]):
             heapq.heappop(heap)
         return heap[0] if heap else None
-
-    def __len__(self) -> int:
-        return self._live

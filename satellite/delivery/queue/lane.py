@@ -9,11 +9,11 @@ Theory of operation. An entry is in one ``Place``:
 place     it comes there                              it leaves by
 ========  ==========================================  ==========================================
 WAITING   ``put`` before its time                     its time, ``hurry``, ``flush``: READY
-READY     ``put`` when due, or from WAITING           ``next``: ACTIVE
-PARKED    ``put`` when its recipients are held        ``next``: ACTIVE
-CALLED    ``put`` or ``review``, if an order returns  ``next``: ACTIVE
+READY     ``put`` when due, or from WAITING           ``begin``: ACTIVE
+PARKED    ``put`` when its recipients are held        ``begin``: ACTIVE
+CALLED    ``put`` or ``review``, if an order returns  ``begin``: ACTIVE
           what was tried and came before it
-ACTIVE    ``next``: it has its turn                   ``done``: LEAVING or GONE
+ACTIVE    ``begin``: it has its turn                  ``done``: LEAVING or GONE
 LEAVING   ``done``: it is to be read anew             ``forget`` or ``put`` of its successor: GONE
 GONE      it is no more, and nothing comes back
 ========  ==========================================  ==========================================
@@ -23,8 +23,8 @@ its delay has its turn from wherever it waits; ``put`` of a WAITING or PARKED on
 ``withdraw`` makes GONE of all but an ACTIVE one. Of that, ``put`` and ``withdraw`` only note that
 it was ``offered_again``: then it comes back when its turn is done.
 
-``next`` takes an entry for a ``Turn``, in this order. WITHOUT_SERVER: what is CALLED; on hold, what
-is READY, since the spool does not hold it yet, or PARKED beyond its days; and who is told of a
+``wants`` names an entry and its ``Turn``, in this order. WITHOUT_SERVER: what is CALLED; on hold,
+what is READY, since the spool does not hold it yet, or PARKED beyond its days; and who is told of a
 delay. PROBE: on hold, the oldest that is PARKED, once ``_probe_s`` has come. DELIVERY: not on hold,
 the oldest that is READY or PARKED, as far as ``pace`` and ``bucket`` let it.
 
@@ -56,6 +56,8 @@ from satellite.delivery.queue.under_way import UnderWay
 AT_ONCE_S = 0.0  # a monotonic time that has always passed
 HINT_S_MIN = 2.0  # between two probes that others' success leads to
 SLACK_S = 1.0  # added to what the age clock decides: it must say so too, whatever was rounded
+
+NextTurn = tuple[PlaceKind, Turn, QueueEntry]
 
 _HAD_ITS_TURN = frozenset({Place.ACTIVE, Place.LEAVING})
 _WAITS = frozenset({Place.WAITING, Place.READY, Place.PARKED})
@@ -123,24 +125,42 @@ class Lane:
             heapq.heappush(self._waiting, (due_s, entry))
             drop_stale(self._waiting, entries=len(self.entries))
 
-    def wants(self, now_s: float) -> PlaceKind | None:
-        """Return the kind in which the next turn needs a place, or None: there is no turn now."""
+    def wants(self, now_s: float) -> NextTurn | None:
+        """Return the turn that is next, with the kind in which it needs a place, or None."""
         self._wake(now_s)
-        if self._next_without_server(now_s) is not None:
-            return PlaceKind.SPOOL
+        entry = self._next_without_server(now_s)
+        if entry is not None:
+            return PlaceKind.SPOOL, Turn.WITHOUT_SERVER, entry
         is_stranger = self.destination.via is not Via.ROUTE
-        if self._next_probe(now_s) is not None:
-            return PlaceKind.STRANGER_PROBE if is_stranger else PlaceKind.PROBE
-        if self._next_delivery() is None or not self._has_token(now_s):
+        entry = self._next_probe(now_s)
+        if entry is not None:
+            kind = PlaceKind.STRANGER_PROBE if is_stranger else PlaceKind.PROBE
+            return kind, Turn.PROBE, entry
+        entry = self._next_delivery()
+        if entry is None or (self.bucket is not None and not self.bucket.has(now_s)):
             return None
         if is_stranger:
-            return PlaceKind.STRANGER
-        return PlaceKind.ANSWERING if self.answers and not self.turns.hanging else PlaceKind.ASKING
+            return PlaceKind.STRANGER, Turn.DELIVERY, entry
+        is_quick = self.answers and not self.turns.hanging
+        return PlaceKind.ANSWERING if is_quick else PlaceKind.ASKING, Turn.DELIVERY, entry
 
-    def next(self, now_s: float) -> QueueEntry | None:
-        """Return the message whose turn it is now, or None; give it back with ``done``."""
-        self._wake(now_s)
-        return self._without_server(now_s) or self._probe(now_s) or self._delivery(now_s)
+    def begin(self, entry: QueueEntry, turn: Turn, now_s: float) -> None:
+        """Begin the turn that the lane wants; end it with ``done``."""
+        if turn is Turn.PROBE:
+            self._probe_s = None
+            self._is_probing = True
+        elif turn is Turn.DELIVERY:
+            if self.bucket is not None:
+                self.bucket.take(now_s)
+        elif entry.place is Place.CALLED:
+            self._called.popleft()
+        elif entry is self._late(now_s):
+            entry.may_be_told = False
+            self._untold.left()
+        self._move(entry, Place.ACTIVE)
+        entry.turn = turn
+        entry.round = self.pace.round
+        self.turns.begin()
 
     def done(self, entry: QueueEntry, *, comes_back: bool) -> None:
         """End a taken message's turn; see ``Lanes.done``."""
@@ -157,8 +177,8 @@ class Lane:
             self._move(entry, Place.GONE)
 
     def settling(self, entry: QueueEntry) -> bool:
-        """Give a taken message's place with the server to the next one; return whether it is."""
-        return self.turns.settling(entry)
+        """Give a taken message's place with the server up; return whether another may want it."""
+        return self.turns.settling(entry) and len(self.entries) > len(self.turns)
 
     def hangs(self, entry: QueueEntry) -> bool:
         """Let others go by while a taken message's server takes long; return whether they may."""
@@ -242,7 +262,7 @@ class Lane:
         """Say whether one message more would have its turn at once, beside those promised it."""
         if self.hold is not None or self.bucket is not None:
             return False
-        waiting = len(self._ready) + len(self._parked)
+        waiting = self._ready.live + self._parked.live
         return self.turns.active + waiting + promised < self.pace.limit
 
     def next_due_s(self) -> float | None:
@@ -251,7 +271,7 @@ class Lane:
         What only the end of a turn makes possible is not counted.
         """
         dues = [] if not self._waiting else [self._waiting[0][0]]
-        if self._probe_s is not None and not self._is_probing and len(self._parked):
+        if self._probe_s is not None and not self._is_probing and self._parked.live:
             dues.append(self._probe_s)
         if self.turns.active < self._most:
             if self.hold is not None and (oldest := self._parked.oldest()) is not None:
@@ -271,17 +291,6 @@ class Lane:
         return self._all.oldest()
 
     # ---- inside
-
-    def _without_server(self, now_s: float) -> QueueEntry | None:
-        entry = self._next_without_server(now_s)
-        if entry is None:
-            return None
-        if entry.place is Place.CALLED:
-            self._called.popleft()
-        elif entry is self._late(now_s):
-            entry.may_be_told = False
-            self._untold.left()
-        return self._taken(entry, Turn.WITHOUT_SERVER)
 
     def _next_without_server(self, now_s: float) -> QueueEntry | None:
         if self.turns.active >= self._most:
@@ -312,24 +321,10 @@ class Lane:
             self._untold.left()
         return None
 
-    def _probe(self, now_s: float) -> QueueEntry | None:
-        entry = self._next_probe(now_s)
-        if entry is None:
-            return None
-        self._probe_s = None
-        self._is_probing = True
-        return self._taken(entry, Turn.PROBE)
-
     def _next_probe(self, now_s: float) -> QueueEntry | None:
         if self.hold is None or self._is_probing or self._probe_s is None:
             return None
         return self._parked.oldest() if now_s >= self._probe_s else None
-
-    def _delivery(self, now_s: float) -> QueueEntry | None:
-        entry = self._next_delivery()
-        if entry is None or (self.bucket is not None and not self.bucket.take(now_s)):
-            return None
-        return self._taken(entry, Turn.DELIVERY)
 
     def _next_delivery(self) -> QueueEntry | None:
         if self.hold is not None or self.turns.active >= self._limit():
@@ -340,19 +335,9 @@ class Lane:
             self.bucket = None  # all that was held is on its way
         return entry
 
-    def _has_token(self, now_s: float) -> bool:
-        return self.bucket is None or self.bucket.has(now_s)
-
     def _limit(self) -> int:
         # The probe that found the server back is one; the slow start is of those beside it.
         return self.pace.limit + (1 if self._is_probing else 0)
-
-    def _taken(self, entry: QueueEntry, turn: Turn) -> QueueEntry:
-        self._move(entry, Place.ACTIVE)
-        entry.turn = turn
-        entry.round = self.pace.round
-        self.turns.begin()
-        return entry
 
     def _wake(self, now_s: float) -> None:
         while self._waiting and self._waiting[0][0] <= now_s:

@@ -122,7 +122,10 @@ class Lanes:
         return taken.entry
 
     def settling(self, entry: QueueEntry) -> bool:
-        """Give a taken message's place with the server to the next one; it is still taken."""
+        """Give a taken message's place with the server up; return whether another may want it.
+
+        It is still taken.
+        """
         lane = self._lanes[entry.destination]
         if not lane.settling(entry):
             return False
@@ -148,8 +151,9 @@ class Lanes:
         lane = self._lanes[entry.destination]
         comes_back = is_unfinished or entry.offered_again
         lane.done(entry, comes_back=comes_back)
-        self._enter_turn(lane)
-        if not lane.entries:
+        if lane.entries:
+            self._enter_turn(lane)
+        else:
             self._emptied.add(entry.destination)
         return comes_back
 
@@ -242,10 +246,11 @@ class Lanes:
     def succeeded(self, entry: QueueEntry) -> None:
         """Take note that a server took part in a turn's transaction to its end."""
         lane = self._lanes[entry.destination]
-        lane.pace.succeeded()
+        if lane.pace.is_narrow:
+            lane.pace.succeeded()
+            self._enter_turn(lane)
         if len(self._reached) < REACHED_MAX:
             self._reached[entry.destination.name] = None
-        self._enter_turn(lane)
 
     def pushed_back(self, entry: QueueEntry) -> None:
         """Take note that a server wants fewer connections than it had when a turn began."""

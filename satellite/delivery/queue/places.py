@@ -60,6 +60,7 @@ class _Holder:
     kind: PlaceKind
     customer: str
     since_s: float  # of what it does now
+    waits: bool = False  # for its server: it stands in a row of those who do
     is_leaving: bool = False  # it was told to make room
 
 
@@ -73,6 +74,7 @@ class Places:
     def __init__(self, connections_max: int = sum(MOST.values())) -> None:
         share = min(1.0, connections_max / sum(MOST.values()))
         self._most = {kind: max(1, int(most * share)) for kind, most in MOST.items()}
+        self._shared = {kind: max(1, int(m * SHARED_SHARE)) for kind, m in self._most.items()}
         self._holders: dict[QueueEntry, _Holder] = {}
         self._taken = dict.fromkeys(PlaceKind, 0)
         self._leaving = dict.fromkeys(PlaceKind, 0)
@@ -91,9 +93,8 @@ class Places:
             is_first: its destination has no turn, and its customer few.
             promised: places that are given away already, and not taken yet.
         """
-        most = self._most[kind]
-        shared = max(1, int(most * SHARED_SHARE))
-        return self._taken[kind] + promised < (most if is_first else shared)
+        most = self._most if is_first else self._shared
+        return self._taken[kind] + promised < most[kind]
 
     def is_crowded(self, kind: PlaceKind, customer: str) -> bool:
         """Say whether a customer has its share of the places of a kind.
@@ -122,18 +123,16 @@ class Places:
 
     def opens(self, entry: QueueEntry, *, now_s: float) -> None:
         """Take note that a turn begins to open a session."""
-        holder = self._holders[entry]
+        holder = self.heard(entry)
         holder.since_s = now_s
-        self._talking.pop(entry, None)
+        holder.waits = True
         self._opening[holder.kind][entry] = holder
         if not entry.is_probe:
             self._hopeful[entry] = holder
 
     def talks(self, entry: QueueEntry, *, now_s: float) -> None:
         """Take note that a turn has its session, and its transaction begins."""
-        holder = self._holders[entry]
-        self._opening[holder.kind].pop(entry, None)
-        self._hopeful.pop(entry, None)
+        holder = self.heard(entry)
         if holder.is_leaving:  # it came just in time
             holder.is_leaving = False
             self._leaving[holder.kind] -= 1
@@ -141,19 +140,23 @@ class Places:
             self._move(holder, PlaceKind.ANSWERING)
         holder.since_s = now_s
         if holder.kind is not PlaceKind.HANGING:
+            holder.waits = True
             self._talking[entry] = holder
-            self._talking.move_to_end(entry)
 
-    def heard(self, entry: QueueEntry) -> None:
+    def heard(self, entry: QueueEntry) -> _Holder:
         """Take note that a turn waits for its server no more, whatever became of it."""
-        self._opening[self._holders[entry].kind].pop(entry, None)
-        self._hopeful.pop(entry, None)
-        self._talking.pop(entry, None)
+        holder = self._holders[entry]
+        if holder.waits:
+            holder.waits = False
+            self._opening[holder.kind].pop(entry, None)
+            self._hopeful.pop(entry, None)
+            self._talking.pop(entry, None)
+        return holder
 
     def end(self, entry: QueueEntry) -> None:
         """Take a turn's place back."""
-        self.heard(entry)
-        holder = self._holders.pop(entry)
+        holder = self.heard(entry)
+        del self._holders[entry]
         self._count(holder, -1)
         self._leaving[holder.kind] -= holder.is_leaving
 

@@ -106,18 +106,19 @@ class LaneRows:
         self, lane: Lane, places: Places | None, now_s: float, idle: list[Lane]
     ) -> TakenEntry | None:
         """Put a lane into its row, or take from it when it is the first there and has a place."""
-        kind = lane.wants(now_s)
-        key = None if kind is None else (kind, self._is_first(lane, kind, places))
-        if lane.row != key:
+        wanted = lane.wants(now_s)
+        if wanted is None:
             self._leaves(lane)
-        if kind is None or key is None:
             idle.append(lane)
             return None
+        kind, turn, entry = wanted
+        key = kind, self._is_first(lane, kind, places)
+        if lane.row != key:
+            self._leaves(lane)
         row = self._rows[key]
         if _has_room(places, *key) and (not row or next(iter(row)) is lane):
             self._leaves(lane)
-            entry = lane.next(now_s)
-            assert entry is not None, "a lane that wants a place has an entry"
+            lane.begin(entry, turn, now_s)
             self.enter(lane, may_wait=True)  # destinations take turns
             return TakenEntry(entry, kind, lane)
         if lane.row is None:

@@ -23,6 +23,9 @@ class UnderWay:
         self.hanging = 0
         self._settling = 0
 
+    def __len__(self) -> int:
+        return self.active + self.hanging + self._settling
+
     def begin(self) -> None:
         """A turn begins."""
         self.active += 1

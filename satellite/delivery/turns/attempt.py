@@ -363,4 +363,6 @@ def _takes_no_more(answers: Sequence[RecipientResult]) -> bool:
     Either the other side had given it up before we said MAIL, or it puts MAIL off: OpenSMTPD has
     taken its hundred messages then, and goes on to say 452 for as long as we go on to ask.
     """
+    if answers[0].stage is not Stage.MAIL:  # nearly always; it is one for all
+        return False
     return all(answer.stage is Stage.MAIL and answer.ending is Ending.LATER for answer in answers)

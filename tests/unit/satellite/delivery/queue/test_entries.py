@@ -33,7 +33,7 @@ def test_the_oldest_is_that_of_a_sorted_list(steps: list[tuple[str, int]]) -> No
             aged.left()
 
         assert aged.oldest() is min(model, default=None)
-        assert len(aged) == len(model)
+        assert aged.live == len(model)
 
 
 def test_what_left_takes_no_room_for_ever() -> None:
