@@ -8,6 +8,7 @@ always nobody does, and there is no timer.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -26,39 +27,47 @@ class WorkingPlace:
 
 
 class WorkingPlaces:
-    """The places of one worker for one kind of work.
+    """The places of one worker for one kind of work; who comes first has one first.
+
+    Not over a semaphore of asyncio, which takes three times as long, several times a message.
 
     Args:
         count: how many there are.
         held_s: seconds after which one is given on.
+        most: who go on without a place included; None: any number.
     """
 
-    def __init__(self, count: int, *, held_s: float) -> None:
-        self._free = asyncio.Semaphore(count)
+    def __init__(self, count: int, *, held_s: float, most: int | None = None) -> None:
+        self._count = count
         self._held_s = held_s
+        self._most = most
         self._held: dict[WorkingPlace, float] = {}  # since when, the oldest first
-        self._waiting = 0
+        self._without: set[WorkingPlace] = set()  # those whose place was given on
+        self._waiting: dict[WorkingPlace, asyncio.Future[None]] = {}
         self._alarm: asyncio.TimerHandle | None = None  # only while somebody waits
 
     async def take(self) -> WorkingPlace:
         """Return a place once there is one; it has to be given back."""
-        self._waiting += 1
-        if self._free.locked():
-            self._set_alarm()
-        try:
-            await self._free.acquire()
-        finally:
-            self._waiting -= 1
         place = WorkingPlace(self)
-        self._held[place] = asyncio.get_running_loop().time()
-        if self._waiting:
-            self._set_alarm()
+        if self._has_room() and not self._waiting:
+            self._held[place] = time.monotonic()
+            return place
+        turn = self._waiting[place] = asyncio.get_running_loop().create_future()
+        self._set_alarm()
+        try:
+            await turn
+        except BaseException:  # cancelled, perhaps in the moment in which it was given the place
+            self._waiting.pop(place, None)
+            self.take_back(place)
+            raise
         return place
 
     def take_back(self, place: WorkingPlace) -> None:
         """Let the next one have a place; nothing when it was given on before."""
-        if self._held.pop(place, None) is not None:
-            self._free.release()
+        if self._held.pop(place, None) is None:
+            self._without.discard(place)
+        if self._waiting:
+            self._let_in()
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
@@ -69,18 +78,32 @@ class WorkingPlaces:
         finally:
             place.give_back()
 
+    def _has_room(self) -> bool:
+        held = len(self._held)
+        return held < self._count and (self._most is None or held + len(self._without) < self._most)
+
+    def _let_in(self) -> None:
+        while self._waiting and self._has_room():
+            place = next(iter(self._waiting))
+            turn = self._waiting.pop(place)
+            if not turn.done():  # else whoever it is waits no more
+                self._held[place] = time.monotonic()
+                turn.set_result(None)
+        if self._waiting:
+            self._set_alarm()
+
     def _set_alarm(self) -> None:
         if self._alarm is None and self._held:
-            due_s = next(iter(self._held.values())) + self._held_s
-            self._alarm = asyncio.get_running_loop().call_at(due_s, self._give_on)
+            wait_s = next(iter(self._held.values())) + self._held_s - time.monotonic()
+            self._alarm = asyncio.get_running_loop().call_later(max(0.0, wait_s), self._give_on)
 
     def _give_on(self) -> None:
         """Take back what was held for too long, as far as somebody waits for it."""
         self._alarm = None
-        latest_s = asyncio.get_running_loop().time() - self._held_s
-        for place, since_s in list(self._held.items())[: self._waiting]:
+        latest_s = time.monotonic() - self._held_s
+        for place, since_s in list(self._held.items())[: len(self._waiting)]:
             if since_s > latest_s:
                 break
-            self.take_back(place)
-        if self._waiting:
-            self._set_alarm()
+            del self._held[place]
+            self._without.add(place)
+        self._let_in()

@@ -30,7 +30,7 @@ from satellite.scanning.engine import (
     TellsVersionAtOnce,
     WorksHere,
 )
-from satellite.scanning.engine_guard import LEFT_ALONE, SILENT, failed
+from satellite.scanning.engine_guard import LEFT_ALONE, SILENT, EngineGuard, failed
 from satellite.scanning.metrics import ScanMetrics
 from satellite.scanning.patience import Patience, unless_cancelled
 from satellite.scanning.plan import TimeBudget
@@ -119,7 +119,9 @@ class AskedEngine:
                 return said
         if self._tells_at_once is not None:
             self._learnt(outcome_of_call(self._tells_at_once.told_now), is_only=True)
-        if self._deadly and self._deadly.is_deadly(sample.sha256, now_s=self._clock.monotonic_s()):
+        if self._deadly.seen and self._deadly.is_deadly(
+            sample.sha256, now_s=self._clock.monotonic_s()
+        ):
             return self._not_shown(sample)
         return self._remembered(sample)
 
@@ -159,7 +161,9 @@ class AskedEngine:
             has_died: it died of it before: nobody else is shown to it meanwhile.
         """
         began_s = self._clock.monotonic_s()
-        if has_died or (self._deadly and self._deadly.is_suspect(sample.sha256, now_s=began_s)):
+        if has_died or (
+            self._deadly.seen and self._deadly.is_suspect(sample.sha256, now_s=began_s)
+        ):
             return await self._tried_alone(sample, budget)
         said = await self._tried(sample, budget.try_s, began_s, is_known=is_known)
         if budget.tries == 1 or said.outcome not in UNANSWERED:
@@ -295,7 +299,7 @@ class AskedEngine:
         guard = self._guards.of(sample.size)
         verdict: Verdict | None = None
         try:
-            said = await self._said(sample, seconds, began_s)
+            said = await self._said(sample, guard, seconds, began_s)
             await guard.ended(said.outcome, began_s=began_s)
             verdict = said
         finally:
@@ -308,7 +312,7 @@ class AskedEngine:
         now_s = self._clock.monotonic_s()
         if verdict.died:
             self._deadly.died(sample.sha256, is_alone=False, now_s=now_s)
-        elif self._deadly and verdict.outcome not in UNANSWERED:
+        elif self._deadly.seen and verdict.outcome not in UNANSWERED:
             self._deadly.survived(sample.sha256)
             self._learnt(told_by(verdict))  # before the cache hears of it, and says so to nobody
         self._cache.heard(sample, verdict, asked_s=began_s, now_s=now_s)
@@ -345,8 +349,10 @@ class AskedEngine:
             self._metrics.is_up(self.name, is_up=True)
         return said
 
-    async def _said(self, sample: Sample, seconds: float, began_s: float) -> Verdict:
-        asking = self._asked(sample, seconds)
+    async def _said(
+        self, sample: Sample, guard: EngineGuard, seconds: float, began_s: float
+    ) -> Verdict:
+        asking = self._asked(sample, guard, seconds)
         said: Verdict | Exception
         try:
             if self._is_punctual:
@@ -362,7 +368,7 @@ class AskedEngine:
             return said
         return self.failed(said, sample, seconds, took_s)
 
-    async def _asked(self, sample: Sample, seconds: float) -> Verdict:
+    async def _asked(self, sample: Sample, guard: EngineGuard, seconds: float) -> Verdict:
         """Return its verdict as it may enter headers and records, whatever it returned.
 
         Raises:
@@ -370,7 +376,7 @@ class AskedEngine:
             LeftAlone: it kept silent for too many meanwhile.
         """
         scanning = self._engine.scan(sample, deadline_s=seconds)
-        return presentable(self.name, await self._guards.of(sample.size).asked(scanning))
+        return presentable(self.name, await guard.asked(scanning))
 
     async def _scans_trial(self, trial: Sample) -> bool:
         """Say whether it scans a message of ours now."""

@@ -20,14 +20,14 @@ def deaths_of(name: str) -> str:
 
 
 class DeadlyOctets:
-    """The messages that one engine died of, or beside, by the SHA-256 of their octets."""
+    """The messages that one engine died of, or beside, by the SHA-256 of their octets.
+
+    Attributes:
+        seen: when each was, and whether nobody else was there; nearly always empty.
+    """
 
     def __init__(self) -> None:
-        self._seen: dict[bytes, tuple[float, bool]] = {}  # when, and whether nobody else was there
-
-    def __len__(self) -> int:
-        """Return how many are remembered; nearly always none."""
-        return len(self._seen)
+        self.seen: dict[bytes, tuple[float, bool]] = {}
 
     def died(self, sha256: bytes, *, is_alone: bool, now_s: float) -> None:
         """Take note of a death in the middle of a message.
@@ -38,24 +38,24 @@ class DeadlyOctets:
             now_s: the time.
         """
         was_alone = self.is_deadly(sha256, now_s=now_s)
-        self._seen.pop(sha256, None)
-        self._seen[sha256] = (now_s, is_alone or was_alone)
-        if len(self._seen) > OCTETS_MAX:
-            del self._seen[next(iter(self._seen))]
+        self.seen.pop(sha256, None)
+        self.seen[sha256] = (now_s, is_alone or was_alone)
+        if len(self.seen) > OCTETS_MAX:
+            del self.seen[next(iter(self.seen))]
 
     def survived(self, sha256: bytes) -> None:
         """The engine has answered on these octets."""
-        self._seen.pop(sha256, None)
+        self.seen.pop(sha256, None)
 
     def is_suspect(self, sha256: bytes, *, now_s: float) -> bool:
         """Say whether the engine died in the middle of these octets, whoever did it."""
-        seen = self._seen.get(sha256)
+        seen = self.seen.get(sha256)
         return seen is not None and now_s - seen[0] < OCTETS_S_MAX
 
     def is_deadly(self, sha256: bytes, *, now_s: float) -> bool:
         """Say whether the engine died of these octets, and of nothing else."""
-        return self.is_suspect(sha256, now_s=now_s) and self._seen[sha256][1]
+        return self.is_suspect(sha256, now_s=now_s) and self.seen[sha256][1]
 
     def clear(self) -> None:
         """Forget all: the engine is another one now."""
-        self._seen.clear()
+        self.seen.clear()

@@ -43,6 +43,7 @@ class Matcher:
         self._scanner = self._scanner_of(compiled(sources))
         self._for_marks: yara_x.Scanner | None = None
         self._timeout_s = 0
+        self._asked_for: tuple[bool, str] | None = None  # in_archive and member_name
         self._set_timeout(UNIT_S)
         self._scanner.max_matches_per_pattern(MATCHES_MAX)
 
@@ -67,8 +68,11 @@ class Matcher:
             LimitExceeded: the rules spent the budget.
             TimeoutError: the rules took too long.
         """
-        self._scanner.set_global("in_archive", in_archive)
-        self._scanner.set_global("member_name", member_name)
+        if (in_archive, member_name) != self._asked_for:  # to set them costs what a scan does
+            self._asked_for = None
+            self._scanner.set_global("in_archive", in_archive)
+            self._scanner.set_global("member_name", member_name)
+            self._asked_for = in_archive, member_name
         results = self._results(content) if budget is None else self._within(budget, content)
         for rule in results.matching_rules:
             outcome, threat = _meaning(rule)

@@ -13,6 +13,7 @@ from common.clock import Clock
 from common.verdict import Outcome, Verdict
 from satellite.durations import Durations
 from satellite.scanning.engine import Engine, HasServers
+from satellite.tally import Tally
 
 BUCKETS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0)
 
@@ -30,12 +31,12 @@ class ScanMetrics:
             bounds_s=BUCKETS_S,
             registry=registry,
         ).took
-        self.results = Counter(
+        self.result = Tally(
             "borderscout_scan_results_total",
             "Verdicts of an engine by outcome",
             ["engine", "result"],
             registry=registry,
-        )
+        ).count
         self.up = Gauge(
             "borderscout_engine_up",
             "1 while the engine answers when it is asked, else 0",
@@ -55,13 +56,13 @@ class ScanMetrics:
             ["engine"],
             registry=registry,
         )
-        self._remembered = Counter(
+        self.looked_up = Tally(
             "borderscout_scan_cache_total",
             "Messages looked up in the cache of an engine's verdicts: hit, miss, or kept, where a "
             "message that waited for another engine found what this one had said of it",
             ["engine", "result"],
             registry=registry,
-        )
+        ).count
         self._found_alone = Counter(
             "borderscout_scan_found_alone_total",
             "Messages that this engine alone called infected, though another one looked",
@@ -75,18 +76,8 @@ class ScanMetrics:
             ["engine"],
             registry=registry,
         )
-        # Looking a label up costs more than counting: each is looked up once.
-        self._results: dict[tuple[str, Outcome], Counter] = {}
-        self._looks: dict[tuple[str, str], Counter] = {}
         self._is_up: dict[str, bool] = {}
         self._made_us: dict[str, int] = {}
-
-    def result(self, engine: str, outcome: Outcome) -> None:
-        """Count a verdict."""
-        child = self._results.get((engine, outcome))
-        if child is None:
-            child = self._results[engine, outcome] = self.results.labels(engine, outcome.value)
-        child.inc()
 
     def looked(self, verdicts: Sequence[Verdict]) -> None:
         """Count what all engines said of one message."""
@@ -116,13 +107,6 @@ class ScanMetrics:
             return
         age = self.definitions_age.labels(engine)
         age.set_function(lambda: (clock.now_us() - made_us) / 1_000_000)
-
-    def looked_up(self, engine: str, result: str) -> None:
-        """Count a look into the cache of an engine's verdicts."""
-        child = self._looks.get((engine, result))
-        if child is None:
-            child = self._looks[engine, result] = self._remembered.labels(engine, result)
-        child.inc()
 
     def show_breaker(self, engine: str, openness: Callable[[], float]) -> None:
         """Let an engine's breakers be seen, as they are whenever somebody looks."""

@@ -6,6 +6,7 @@ Pure. An engine may be somebody else's, and repeats what was in the mail.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from common.verdict import DETAIL_LENGTH_MAX, Outcome, Verdict, printable
 from satellite.scanning.engine import EngineHealth
@@ -62,7 +63,15 @@ def _is_presentable(name: str, said: Verdict) -> bool:
         and type(said.outcome) is Outcome
         and not (said.died or said.threats or said.detail or said.tests or said.unreadable)
         and isinstance(said.threats, tuple)
-        and printable(said.version) == said.version
-        and printable(said.definitions) == said.definitions
-        and _moment_us(said.definitions_us) == said.definitions_us
+        and _tells_printable(said.version, said.definitions, said.definitions_us)
+    )
+
+
+@lru_cache(maxsize=64, typed=True)
+def _tells_printable(version: str, definitions: str, definitions_us: int) -> bool:
+    """Say whether what an engine tells of itself can stand as it is; it is one for all mail."""
+    return (
+        printable(version) == version
+        and printable(definitions) == definitions
+        and _moment_us(definitions_us) == definitions_us
     )

@@ -108,11 +108,11 @@ class Scanner:
         if wanted:
             asked_s = self._clock.monotonic_s()
             by_name |= await self._asked(wanted, sample, known, others_done)
-            if any(verdict.outcome in UNANSWERED for verdict in by_name.values()):
+            if not UNANSWERED.isdisjoint([verdict.outcome for verdict in by_name.values()]):
                 for engine, _ in wanted:
                     engine.keep(sample, by_name[engine.name], asked_s=asked_s)
-        verdicts = tuple(by_name[name] for name in plan_.order)
-        if any(verdict.unreadable for verdict in verdicts):
+        verdicts = tuple([by_name[name] for name in plan_.order])
+        if [verdict for verdict in verdicts if verdict.unreadable]:
             verdicts = with_opened(verdicts, await self._opened_kinds(sample.size))
         for verdict in verdicts:
             self._metrics.result(verdict.by, verdict.outcome)

@@ -38,7 +38,8 @@ class Turnstile:
     def leave(self) -> None:
         """Be done with the engine."""
         self._inside -= 1
-        self._changed.set()
+        if self._opens is not None:  # else nobody wants to know
+            self._changed.set()
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[Callable[[], bool]]:

@@ -141,6 +141,9 @@ class VerdictCache:
             now_s: the time.
             is_only: there is no other one beside it.
         """
+        if told in self._told and len(self._told) == 1:  # nearly always
+            self._told[told] = now_s
+            return False
         kept_s = 0.0 if is_only else TOLD_S
         self._told = {
             one: last_s

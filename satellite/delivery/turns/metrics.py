@@ -10,24 +10,12 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from common.states import State
 from satellite.delivery.queue.lanes import Lanes
 from satellite.delivery.queue.places import PlaceKind, Places
 from satellite.names.names import AnswerKind
+from satellite.tally import Tally
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600)
-
-
-class _Children(dict[State, Counter]):
-    """The counters of one metric by state, each made when it is first asked for."""
-
-    def __init__(self, parent: Counter) -> None:
-        super().__init__()
-        self._parent = parent
-
-    def __missing__(self, state: State) -> Counter:
-        self[state] = child = self._parent.labels(state.value)
-        return child
 
 
 class Metrics:
@@ -48,14 +36,12 @@ class Metrics:
         silent: Callable[[], int],
     ) -> None:
         registry = registry if registry is not None else CollectorRegistry()
-        self.attempts = Counter(
+        self.attempts = Tally(
             "borderscout_delivery_attempts_total",
             "Recipients by what a delivery transaction led to",
             ["result"],
             registry=registry,
         )
-        # Looked up once, not for each message; one that never was is no row.
-        self.attempts_to = _Children(self.attempts)
         self.duration = Histogram(
             "borderscout_delivery_duration_seconds",
             "Time of one delivery transaction, connecting included",

@@ -194,7 +194,7 @@ class Settling:
     def _count(self, settlement: Settlement) -> None:
         metrics = self._context.metrics
         for result in settlement.results:
-            metrics.attempts_to[result.state].inc()
+            metrics.attempts.count(result.state)
         if settlement.possibly_delivered:
             metrics.ambiguous.inc(len(settlement.possibly_delivered))
         metrics.duration.observe(self._context.clock.monotonic_s() - self._started_s)

@@ -113,8 +113,9 @@ class Command:
         self._scans = scans
         self._clock = clock
         self._depth = printable(heuristics)
-        self._all = asyncio.Semaphore(programs_max * PROGRAMS_TIMES_MAX)
-        self._places = WorkingPlaces(programs_max, held_s=HELD_S)
+        self._places = WorkingPlaces(
+            programs_max, held_s=HELD_S, most=programs_max * PROGRAMS_TIMES_MAX
+        )
         self._state = Readiness()
         self._state_until_s = float("-inf")
         self._asking = asyncio.Lock()
@@ -169,7 +170,7 @@ class Command:
         state = await self._known_state()
         if state.not_ready:
             return Meaning(Outcome.UNAVAILABLE, (), state.not_ready)
-        async with self._all, self._places.place():
+        async with self._places.place():
             shown.set()
             return await self._scans.scan(sample)
 

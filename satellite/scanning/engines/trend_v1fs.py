@@ -193,8 +193,7 @@ class TrendV1fs:
         self._server = server
         self._clock = clock
         self._machine_learning = machine_learning
-        self._all = asyncio.Semaphore(scans_max * SCANS_TIMES_MAX)
-        self._places = WorkingPlaces(scans_max, held_s=HELD_S)
+        self._places = WorkingPlaces(scans_max, held_s=HELD_S, most=scans_max * SCANS_TIMES_MAX)
         self._channel: grpc.aio.Channel | None = None  # made in the loop that uses it
         self._last = FileSecurityResult(meaning=Meaning(Outcome.CLEAN))
 
@@ -259,7 +258,7 @@ class TrendV1fs:
             await channel.close(None)
 
     async def _asked(self, sample: Sample, shown: asyncio.Event) -> Meaning:
-        async with self._all, self._places.place():
+        async with self._places.place():
             call = method_of(self._connected())(metadata=self._metadata())
             try:
                 result = await exchange(

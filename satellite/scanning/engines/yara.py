@@ -275,7 +275,7 @@ def _judged(answer: _Answer) -> _Said:
 
 
 def _names(names: list[str]) -> tuple[str, ...]:
-    return tuple(printable(name) for name in names)
+    return tuple([printable(name) for name in names])
 
 
 def _digest(sources: Sequence[tuple[str, str]]) -> str:

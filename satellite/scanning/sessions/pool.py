@@ -70,8 +70,8 @@ class Pool(Generic[SessionT]):
         self._connect = connect
         self._clock = clock
         self._sessions_max = sessions_max
-        self._all = asyncio.Semaphore(open_max or sessions_max * SESSIONS_TIMES_MAX)
-        self._places = WorkingPlaces(sessions_max, held_s=HELD_S)
+        most = open_max or sessions_max * SESSIONS_TIMES_MAX
+        self._places = WorkingPlaces(sessions_max, held_s=HELD_S, most=most)
         self._lent: dict[SessionT, WorkingPlace] = {}
         self._idle: list[tuple[float, SessionT]] = []
         self._is_closed = False
@@ -115,15 +115,11 @@ class Pool(Generic[SessionT]):
         Raises:
             ServerUnreachable: a new one was needed, and there is none to be had.
         """
-        await self._all.acquire()
-        place: WorkingPlace | None = None
+        place = await self._places.take()
         try:
-            place = await self._places.take()
             session = (None if fresh else self._kept()) or await self._connect()
         except BaseException:  # cancelled too: what was begun is undone
-            if place is not None:
-                place.give_back()
-            self._all.release()
+            place.give_back()
             raise
         self._lent[session] = place
         return session
@@ -131,7 +127,6 @@ class Pool(Generic[SessionT]):
     def take_back(self, session: SessionT) -> None:
         """Keep a session if it can be used again."""
         self._lent.pop(session).give_back()
-        self._all.release()
         if session.is_usable and not self._is_closed and len(self._idle) < self._sessions_max:
             self._idle.append((self._clock.monotonic_s(), session))
         else:

@@ -211,8 +211,10 @@ class ServerChoice(Generic[ServerT]):
     ) -> _Place[ServerT]:
         now_s = self._clock.monotonic_s()
         left = [place for place in self._places if place not in tried]
-        here = [place for place in left if place.away_until_s <= now_s]
-        place = min(here or left, key=lambda one: (one in ended, one.under_way))
+        if len(left) > 1:
+            here = [place for place in left if place.away_until_s <= now_s]
+            left = sorted(here or left, key=lambda one: (one in ended, one.under_way))
+        place = left[0]
         if place.away_until_s > float("-inf"):  # only this message tries, for a while
             place.away_until_s = max(place.away_until_s, now_s + AWAY_S)
         return place

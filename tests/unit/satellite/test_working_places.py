@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from satellite.working_places import WorkingPlaces
 
 DEADLINE_S = 10.0
@@ -49,12 +47,40 @@ async def test_those_who_work_are_as_many_as_there_are_places() -> None:
     assert most == 2
 
 
-async def test_a_place_is_given_back_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_place_that_was_given_on_is_not_given_back_as_well() -> None:
     places = WorkingPlaces(1, held_s=0.0)
-    async with places.place():
-        await asyncio.sleep(0.01)  # the alarm has given it on
+    async with asyncio.timeout(DEADLINE_S):
+        first = await places.take()
+        second = await places.take()
+    first.give_back()
 
-    assert places._free._value == 1
+    assert [*places._held] == [second]
+    assert not places._without
+
+
+async def test_those_who_go_on_without_a_place_are_counted_where_that_is_wanted() -> None:
+    places = WorkingPlaces(1, held_s=0.0, most=2)
+    async with asyncio.timeout(DEADLINE_S):
+        hung = [await places.take() for _ in range(2)]
+        waiting = asyncio.create_task(places.take())
+        await asyncio.sleep(0.001)
+        assert not waiting.done()
+
+        hung[0].give_back()
+        await waiting
+
+
+async def test_who_waited_behind_very_many_that_hang_is_let_in_when_the_next_hangs() -> None:
+    places = WorkingPlaces(1, held_s=0.0, most=2)
+    async with asyncio.timeout(DEADLINE_S):
+        hung = [await places.take() for _ in range(2)]
+        await asyncio.sleep(0.001)
+        waiting = [asyncio.create_task(places.take()) for _ in range(2)]
+        await asyncio.sleep(0.001)
+
+        for place in hung:
+            place.give_back()
+        await asyncio.gather(*waiting)
 
 
 async def test_a_place_that_was_held_for_too_long_before_somebody_came_is_given_on() -> None:

@@ -673,4 +673,5 @@ async def test_metrics_count_recipients_by_result(open_room: OpenRoom) -> None:
         await room.until_state(message, State.DEFERRED)
     metrics = room.delivery._context.metrics
     assert metrics.ambiguous._value.get() == 1
-    assert metrics.attempts.labels("deferred")._value.get() == 1
+    (attempts,) = metrics.attempts.collect()
+    assert [(one.labels["result"], one.value) for one in attempts.samples] == [("deferred", 1)]

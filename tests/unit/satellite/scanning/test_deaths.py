@@ -257,7 +257,7 @@ def test_octets_are_remembered_for_an_hour_and_a_thousand_others() -> None:
     assert state(b"2", 2.0) == (False, False)
     for number in range(1024):
         deadly.died(b"%d other" % number, is_alone=False, now_s=2.0)
-    assert (len(deadly), state(b"1", 2.0)) == (1024, (False, False))
+    assert (len(deadly.seen), state(b"1", 2.0)) == (1024, (False, False))
 
 
 async def test_a_flood_of_them_keeps_no_other_mail_from_the_engine(tmp_path: Path) -> None:
