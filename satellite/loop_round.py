@@ -46,7 +46,9 @@ class LoopRound:
             if self._clock.monotonic_s() - self._last_s >= UNWATCHED_S:
                 self._begin()
             return False
-        return bool(self._long if is_long else self._short) or self._is_over()
+        if self._long if is_long else self._short:
+            return True
+        return self._clock.monotonic_s() - self._began_s + self._expected_s >= ROUND_S
 
     def later(self, work: Callable[[], None], *, is_long: bool = False) -> None:
         """Do something in a later round: in the next one, if there is time for it.

@@ -10,6 +10,7 @@ Source: RFC 5321 sections 2.3.8, 4.1.1 and 4.1.2; RFC 6531 section 3.3.
 
 from __future__ import annotations
 
+import functools
 import re
 
 from common.frozen import dataclass
@@ -30,42 +31,36 @@ _UTF8_VERBS = frozenset({"MAIL", "RCPT"})
 
 
 class CommandLines:
-    """Octets on their way to become lines. Holds at most what was fed and not yet taken."""
+    """Octets on their way to become lines. Holds at most what was fed and not yet taken.
 
-    __slots__ = ("_octets", "_overlong")
+    Attributes:
+        octets: what is here and nobody has taken; for whoever looks.
+    """
+
+    __slots__ = ("_overlong", "octets")
 
     def __init__(self) -> None:
-        self._octets = bytearray()
+        self.octets = bytearray()
         self._overlong = False
-
-    @property
-    def waiting(self) -> bool:
-        """True when octets are here that nobody has taken."""
-        return bool(self._octets)
 
     @property
     def are_harmless(self) -> bool:
         """True when nothing but RSET, NOOP and QUIT is here, the last one in part perhaps."""
-        return are_harmless(bytes(self._octets[:HARMLESS_BYTES_MAX]))
-
-    @property
-    def size(self) -> int:
-        """How many octets are here."""
-        return len(self._octets)
+        return are_harmless(bytes(self.octets[:HARMLESS_BYTES_MAX]))
 
     def take(self) -> bytes:
         """Return all octets that are here, as they came; none are left."""
-        octets = bytes(self._octets)
-        self._octets.clear()
+        octets = bytes(self.octets)
+        self.octets.clear()
         return octets
 
     def feed(self, block: bytes) -> None:
         """Add octets as they came."""
-        self._octets += block
+        self.octets += block
 
     def next_line(self) -> bytes | Reply | None:
         """Return a line without its CR LF, the reply to a line that is none, or None so far."""
-        octets = self._octets
+        octets = self.octets
         if not octets:
             return None
         end = octets.find(b"\n")
@@ -85,7 +80,7 @@ class CommandLines:
 
     def clear(self) -> None:
         """Forget all octets: RFC 3207 section 4.2, after STARTTLS."""
-        self._octets.clear()
+        self.octets.clear()
         self._overlong = False
 
 
@@ -117,15 +112,20 @@ def read_command(line: bytes) -> SmtpCommand | Reply:
     Only MAIL and RCPT may hold octets above 0x7f, and then valid UTF-8.
     """
     word, _, rest = line.partition(b" ")
-    if not _VERB.fullmatch(word):
+    verb = _verb_of(word)
+    if verb is None:
         return replies.UNRECOGNISED
-    verb = word.decode("ascii").upper()
     if not line.isascii() and verb not in _UTF8_VERBS:
         return replies.NOT_ASCII
     try:
         return SmtpCommand(verb, rest.decode("utf-8").strip(" "))
     except UnicodeDecodeError:
         return replies.NOT_ASCII
+
+
+@functools.lru_cache(maxsize=64)  # in all ways to write them; each has 32 octets at most
+def _verb_of(word: bytes) -> str | None:
+    return word.decode("ascii").upper() if _VERB.fullmatch(word) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,9 @@ class Connection(SMTP):
         sessions: what it shares with the others.
     """
 
+    # uvloop's are no instances of it, and have all that it has.
+    transport: asyncio.Transport | None
+
     def __init__(self, sessions: Sessions) -> None:
         # Not SMTP.__init__: it looks through all members of its class and handler each time.
         # A test holds its attributes against these.
@@ -86,8 +89,9 @@ class Connection(SMTP):
         self._handle_hooks = {}
         # Ours.
         self._sessions = sessions
+        self._now_s = sessions.clock.monotonic_s
         self._lines = CommandLines()
-        self._timeouts = Timeouts(sessions.timeouts, now_s=sessions.clock.monotonic_s())
+        self._timeouts = Timeouts(sessions.timeouts, now_s=self._now_s())
         self.client_address = ""
         self._local_address = ""  # that of ours which the client talks to
         self.has_sent_mail = False
@@ -121,25 +125,25 @@ class Connection(SMTP):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a new connection, or the same one anew inside TLS."""
-        # uvloop's transports are no instances of asyncio's classes, so nothing is asserted here.
+        transport = cast(asyncio.Transport, transport)
         if self._original_transport is not None:
+            # RFC 3207 section 4.2: what came in the clear behind STARTTLS never was, and neither
+            # were the transaction and the HELO name.
+            self._forget_message()
+            self._lines.clear()
             self._begin_anew(transport)
-        elif self._enter(cast(asyncio.WriteTransport, transport)):
+        elif self._enter(transport):
             self._begin_anew(transport)
             self._reply(replies.greeting(self.hostname))
             self._flush()
 
-    def _begin_anew(self, transport: asyncio.BaseTransport) -> None:
+    def _begin_anew(self, transport: asyncio.Transport) -> None:
         """As aiosmtpd begins, but without a task and, inside TLS, without a reader to empty."""
         self.transport = transport
-        self._forget_message()
         self.session = self._create_session()
         self.session.peer = transport.get_extra_info("peername")
         if self._tls_protocol is not None:
             self.session.ssl = self._tls_protocol._extra
-        # RFC 3207 section 4.2: what came in the clear behind STARTTLS never was, and neither were
-        # the transaction and the HELO name.
-        self._lines.clear()
 
     def _enter(self, transport: asyncio.WriteTransport) -> bool:
         sessions = self._sessions
@@ -210,18 +214,18 @@ class Connection(SMTP):
         if self._leaving or self._has_ended:
             if not self._is_waiting and not self._is_held_up:
                 self._hang_up()
-        elif self._lines.waiting or not self._is_reading:
+        elif self._lines.octets or not self._is_reading:
             self._hold_back()
 
     def _hold_back(self) -> None:
         """Let the client wait while much is kept of it."""
         most = KEPT_BYTES_MAX if self._is_reading else KEPT_BYTES_MAX // 2
-        is_reading = self._lines.size <= most
-        transport = cast(asyncio.Transport, self.transport)
+        is_reading = len(self._lines.octets) <= most
+        assert self.transport is not None
         if is_reading and not self._is_reading:
-            transport.resume_reading()
+            self.transport.resume_reading()
         elif self._is_reading and not is_reading:
-            transport.pause_reading()
+            self.transport.pause_reading()
         self._is_reading = is_reading
 
     def _await(self, step: Step) -> None:
@@ -309,7 +313,7 @@ class Connection(SMTP):
         if not self._out:
             return
         if self.transport is not None:
-            cast(asyncio.WriteTransport, self.transport).write(bytes(self._out))
+            self.transport.write(bytes(self._out))
         self._out.clear()
 
     def pause_writing(self) -> None:
@@ -331,9 +335,6 @@ class Connection(SMTP):
         if self._timeouts.phase is not Phase.CLOSING:
             self._timeouts.enter(Phase.CLOSING, now_s=self._now_s())
         self.transport.close()
-
-    def _now_s(self) -> float:
-        return self._sessions.clock.monotonic_s()
 
     @property
     def is_busy(self) -> bool:

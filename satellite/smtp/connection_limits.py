@@ -7,7 +7,6 @@ addresses with an open connection take memory.
 
 from __future__ import annotations
 
-from collections import Counter
 from enum import StrEnum
 
 from common.client_network import network_of
@@ -40,8 +39,8 @@ class ConnectionLimits:
         self._network_max = network_max
         self._address_max = address_max
         self.inside = 0
-        self._networks: Counter[str] = Counter()
-        self._addresses: Counter[str] = Counter()
+        self._networks: dict[str, int] = {}
+        self._addresses: dict[str, int] = {}
 
     def enter(self, address: str, *, gave_way: bool = False) -> TooMany | None:
         """Let a client in and return None, or say why not; only who came in may leave.
@@ -51,20 +50,22 @@ class ConnectionLimits:
             gave_way: somebody else is leaving for this one.
         """
         network = network_of(address)
-        if self._networks[network] >= self._network_max:
+        of_network = self._networks.get(network, 0)
+        of_address = self._addresses.get(address, 0)
+        if of_network >= self._network_max:
             return TooMany.NETWORK_FULL
-        if self._addresses[address] >= self._address_max:
+        if of_address >= self._address_max:
             return TooMany.ADDRESS_FULL
         if self.inside >= self.total_max + (LEAVING_MAX if gave_way else 0):
             return TooMany.FULL
         self.inside += 1
-        self._networks[network] += 1
-        self._addresses[address] += 1
+        self._networks[network] = of_network + 1
+        self._addresses[address] = of_address + 1
         return None
 
     def of_network(self, address: str) -> int:
         """Return how many are inside from the network that an address is in."""
-        return self._networks[network_of(address)]
+        return self._networks.get(network_of(address), 0)
 
     def leave(self, address: str) -> None:
         """Take a client out again."""

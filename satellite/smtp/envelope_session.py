@@ -72,7 +72,8 @@ class EnvelopeSession(StarttlsConnection):
         refusal = self._sessions.why_not()
         if refusal is not None:
             return self._refused(refusal)
-        self._note_unused(given.unused)
+        if given.unused:
+            self._note_unused(given.unused)
         self._transaction = self._offered = MailTransaction(given)
         return replies.SENDER_OK
 
@@ -107,7 +108,8 @@ class EnvelopeSession(StarttlsConnection):
         )
         if isinstance(found, Reply):
             return found
-        self._note_unused(found.unused)
+        if found.unused:
+            self._note_unused(found.unused)
         address = str(found.address)
         if address in transaction.recipients:
             return replies.RECIPIENT_OK

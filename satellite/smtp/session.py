@@ -100,7 +100,7 @@ class Session(EnvelopeSession):
                 break
             self._answer(line)
             answered = True
-            if not self._is_waiting:
+            if self._sessions.draining and not self._is_waiting:
                 self._part_if_draining()
         if answered and self._timeouts.phase is Phase.COMMAND:
             self._timeouts.enter(Phase.COMMAND, now_s=self._now_s())
@@ -113,7 +113,8 @@ class Session(EnvelopeSession):
         self._verb, self._argument = OTHER_VERB, ""
         self._commands += 1
         command = read_command(line) if isinstance(line, bytes) else line
-        if self._has_said_enough(command):
+        is_late = self._commands > self._sessions.settings.smtp.commands_max
+        if is_late and not self._carries_on(command):
             self._reply(replies.TOO_MANY_COMMANDS)
             return
         if isinstance(command, Reply):
@@ -125,7 +126,7 @@ class Session(EnvelopeSession):
             return
         self._verb, self._argument = command.verb, command.argument
         extended = self.session is not None and self.session.extended_smtp
-        if self._lines.waiting and not admission.may_have_followers(
+        if self._lines.octets and not admission.may_have_followers(
             command.verb, extended=extended, are_harmless=self._lines.are_harmless
         ):
             self._reply(replies.UNAUTHORISED_PIPELINING)
@@ -136,12 +137,10 @@ class Session(EnvelopeSession):
         elif reply is not None:
             self._reply(reply)
 
-    def _has_said_enough(self, command: SmtpCommand | Reply) -> bool:
-        """Say whether the session ends here; never for what carries a transaction to its end."""
-        if self._commands <= self._sessions.settings.smtp.commands_max:
-            return False
+    def _carries_on(self, command: SmtpCommand | Reply) -> bool:
+        """Say whether a command carries a transaction to its end, however many came before it."""
         is_needed = isinstance(command, SmtpCommand) and command.verb in ("RCPT", "DATA")
-        return self._transaction is None or not is_needed
+        return self._transaction is not None and is_needed
 
     async def _handle_client(self) -> None:
         """Take the one step that must be awaited, then go on."""
@@ -178,7 +177,7 @@ class Session(EnvelopeSession):
     def connection_lost(self, error: Exception | None) -> None:
         """Leave nothing of a message that was not all there; what is being committed goes on."""
         super().connection_lost(error)
-        if self._step is None:
+        if self._step is None and self._transaction is not None:
             self._drop_message()
 
     def _helo(self, argument: str) -> Reply:

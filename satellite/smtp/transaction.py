@@ -101,7 +101,7 @@ class MailTransaction:
             preferences: say of which recipients all of the message may go back.
         """
         sender, dsn_parameters = self.sender, tuple(self.recipients.values())
-        has_dsn_parameters = any(given is not NO_DSN_PARAMETERS for given in dsn_parameters)
+        has_dsn_parameters = bool([one for one in dsn_parameters if one is not NO_DSN_PARAMETERS])
         return Envelope(
             client_address=client_address,
             helo=helo,

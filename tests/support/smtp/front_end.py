@@ -214,7 +214,7 @@ class RunningFrontEnd:
     @property
     def command_octets(self) -> int:
         """How much of a command line that is not whole yet the front end has read."""
-        return len(self.connection._lines._octets)
+        return len(self.connection._lines.octets)
 
     @property
     def is_held_up(self) -> bool:

@@ -67,7 +67,7 @@ def test_an_endless_line_is_not_kept() -> None:
     for _ in range(100):
         lines.feed(b"z" * 100_000)
         assert lines.next_line() is None
-        assert not lines.waiting
+        assert not lines.octets
 
 
 @pytest.mark.parametrize(
