@@ -77,15 +77,15 @@ def written(
 
     def write(transaction: Transaction) -> Iterator[None]:
         if snapshot:
-            transaction.execute("DELETE FROM document")
+            transaction.write("DELETE FROM document", ())
         for document in documents:
             yield
             if document.removed:
-                transaction.execute(
+                transaction.write(
                     "DELETE FROM document WHERE kind=? AND key=?", (document.kind, document.key)
                 )
             else:
-                transaction.execute(
+                transaction.write(
                     "REPLACE INTO document VALUES (?,?,?,?)",
                     (document.kind, document.key, document.revision, document.body),
                 )
@@ -95,7 +95,7 @@ def written(
             "revision": position.revision,
         }
         for name, value in facts.items():
-            transaction.execute("REPLACE INTO meta VALUES (?,?)", (name, value))
+            transaction.write("REPLACE INTO meta VALUES (?,?)", (name, value))
         transaction.record(
             PreferencesAppliedRecord(
                 generation=position.epoch.generation,

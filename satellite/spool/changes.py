@@ -66,7 +66,7 @@ def released(stored: Stored, body: bytes | None, release_id: str) -> Operation:
             raise IllegalTransition(f"the release {release_id} was taken before")
         insert(transaction, stored, body)
         insert_copies(transaction, stored.id, stored.copies)
-        transaction.execute(
+        transaction.write(
             "INSERT INTO release VALUES (?,?,?)", (release_id, stored.id, stored.age_us)
         )
         transaction.record(accepted_record(stored), stored.id)
@@ -92,7 +92,7 @@ def waits(
         recipients = open_recipients(transaction, message)
         waiting = [recipient for recipient in recipients if recipient.state in UNJUDGED]
         is_all = len(waiting) == len(recipients)
-        transaction.execute(
+        transaction.write(
             "UPDATE message SET scans=scans+1, subject=?, faults=? WHERE id=?",
             (subject, faults_row(faults), message),
         )
@@ -116,7 +116,7 @@ def _put_off(
     transaction: Transaction, message: MessageId, recipient: Recipient, *, next_us: int, reason: str
 ) -> None:
     move(transaction, message, recipient, State.WAITING)
-    transaction.execute(
+    transaction.write(
         "UPDATE recipient SET next_us=?, reason=? WHERE message=? AND number=?",
         (next_us, reason, message, recipient.number),
     )
@@ -150,7 +150,7 @@ def judged(
         for one in judgement.recipients:
             state = after[one.number]
             transaction.moved(before[one.number], state)
-            transaction.execute(
+            transaction.write(
                 "UPDATE recipient SET state=?, disposition=?, decided=?, reason=?, copy=?,"
                 " suspect=?, next_us=0 WHERE message=? AND number=?",
                 (
@@ -164,12 +164,12 @@ def judged(
                     one.number,
                 ),
             )
-        transaction.execute(
+        transaction.write(
             "UPDATE message SET revision=?, subject=?, scans=scans+1 WHERE id=?",
             (judgement.revision, judgement.subject, message),
         )
         if State.QUARANTINED in after.values():
-            transaction.execute(
+            transaction.write(
                 "UPDATE message SET quarantined_us=?, quarantine_reason=?, quarantine_detail=?"
                 " WHERE id=?",
                 (
@@ -191,7 +191,7 @@ def judged(
 
 def _put_off_some(transaction: Transaction, message: MessageId, put_off: PutOff) -> None:
     faults = faults_row(put_off.faults)
-    transaction.execute("UPDATE message SET faults=? WHERE id=?", (faults, message))
+    transaction.write("UPDATE message SET faults=? WHERE id=?", (faults, message))
     recipients = open_recipients(transaction, message, put_off.numbers)
     for recipient in recipients:
         _put_off(transaction, message, recipient, next_us=put_off.next_us, reason=put_off.reason)
@@ -261,7 +261,7 @@ def _write_result(
     transaction: Transaction, message: MessageId, recipient: Recipient, result: Settled
 ) -> None:
     transaction.moved(recipient.state, result.state)
-    transaction.execute(
+    transaction.write(
         "UPDATE recipient SET state=?, reason=?, reply=?, next_us=?, attempts=attempts+?,"
         " told_us=max(told_us, ?) WHERE message=? AND number=?",
         (
@@ -282,7 +282,7 @@ def releases_forgotten(age_us: int) -> Operation:
 
     def write(transaction: Transaction) -> None:
         oldest_us = age_us - RELEASE_DAYS * 86_400 * 1_000_000
-        transaction.execute("DELETE FROM release WHERE taken_us<?", (oldest_us,))
+        transaction.write("DELETE FROM release WHERE taken_us<?", (oldest_us,))
 
     return write
 
@@ -291,7 +291,7 @@ def upload_taken(message: MessageId, drop_body: Callable[[], None]) -> Operation
     """The core has the quarantined message durably and its SHA-256 agrees: our copy may go."""
 
     def write(transaction: Transaction) -> None:
-        transaction.execute("UPDATE message SET quarantined_us=0 WHERE id=?", (message,))
+        transaction.write("UPDATE message SET quarantined_us=0 WHERE id=?", (message,))
         finish(transaction, message, drop_body)
 
     return write
@@ -301,7 +301,7 @@ def away(mark: HoldMark) -> Operation:
     """A destination's server is away: since when and why outlives a restart."""
 
     def write(transaction: Transaction) -> None:
-        transaction.execute(
+        transaction.write(
             "REPLACE INTO hold VALUES (?,?,?)", (mark.destination, mark.since_us, mark.reason)
         )
 
@@ -312,7 +312,7 @@ def back(destination: str) -> Operation:
     """A destination's server is back."""
 
     def write(transaction: Transaction) -> None:
-        transaction.execute("DELETE FROM hold WHERE destination=?", (destination,))
+        transaction.write("DELETE FROM hold WHERE destination=?", (destination,))
 
     return write
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -52,10 +52,12 @@ class Transaction:
 
     def __init__(self, cursor: apsw.Cursor, *, now_us: int, sequence: int) -> None:
         self._cursor = cursor
+        # Run one statement that has no rows: it is done at once, and nobody fetches any.
+        self.write: Callable[[str, tuple[Any, ...]], object] = cursor.execute
         self.now_us = now_us
         self.sequence = sequence
         self.records: list[LogRecord] = []
-        self.moves: Counter[State] = Counter()
+        self.moves: defaultdict[State, int] = defaultdict(int)
         self.stored_bytes = 0  # octets of bodies that came, less those that went
         self.outbox_bytes = 0  # octets of records that came, less those that went
         self.ends: list[MailEnd] = []

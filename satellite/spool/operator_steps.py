@@ -165,7 +165,7 @@ def possibly_delivered(message: MessageId) -> Operation:
             return
         for recipient in recipients:
             move(transaction, message, recipient, State.DEFERRED)
-            transaction.execute(
+            transaction.write(
                 "UPDATE recipient SET next_us=0 WHERE message=? AND number=?",
                 (message, recipient.number),
             )
@@ -228,7 +228,7 @@ def _move_all(
         check_transition(recipient.state, after)
     for recipient in recipients:
         move(transaction, message, recipient, after)
-        transaction.execute(
+        transaction.write(
             "UPDATE recipient SET reason=?, next_us=0 WHERE message=? AND number=?",
             (reason, message, recipient.number),
         )

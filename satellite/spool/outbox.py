@@ -51,8 +51,8 @@ class Outbox:
             known = min(up_to, transaction.sequence)
             ((octets,),) = transaction.execute(_OCTETS + " WHERE sequence<=?", (known,))
             transaction.outbox_bytes -= int(octets)
-            transaction.execute("DELETE FROM outbox WHERE sequence<=?", (known,))
-            transaction.execute(
+            transaction.write("DELETE FROM outbox WHERE sequence<=?", (known,))
+            transaction.write(
                 "INSERT INTO meta VALUES ('acknowledged',?)"
                 " ON CONFLICT (name) DO UPDATE SET value=max(value, excluded.value)",
                 (known,),
@@ -167,8 +167,8 @@ def _replace(transaction: Transaction, gone: Sequence[LogRecord]) -> None:
     )
     (fields,) = written(gap)
     told = LogRecord(last.sequence, last.time_us, gap.event, "", fields)
-    transaction.execute("DELETE FROM outbox WHERE sequence<=?", (last.sequence,))
-    transaction.execute(
+    transaction.write("DELETE FROM outbox WHERE sequence<=?", (last.sequence,))
+    transaction.write(
         "INSERT INTO outbox VALUES (?,?,?,?,?)",
         (told.sequence, told.time_us, told.event, told.message_id, told.fields),
     )

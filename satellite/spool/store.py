@@ -395,6 +395,6 @@ class Spool(Interventions):
     async def _save(self, **facts: int | str) -> None:
         def write(transaction: Transaction) -> None:
             for name, value in facts.items():
-                transaction.execute("REPLACE INTO meta VALUES (?,?)", (name, value))
+                transaction.write("REPLACE INTO meta VALUES (?,?)", (name, value))
 
         await self._commits.add(write)

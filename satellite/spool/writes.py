@@ -56,13 +56,13 @@ def facts_of(transaction: Transaction, message: MessageId) -> MessageFacts | Non
 
 def insert(transaction: Transaction, stored: Stored, body: bytes | None) -> None:
     """Write a message, its recipients and a body that is no file."""
-    transaction.execute(INSERT_MESSAGE, message_row(stored))
+    transaction.write(INSERT_MESSAGE, message_row(stored))
     transaction.stored_bytes += stored.size
     for recipient in stored.recipients:
-        transaction.execute(INSERT_RECIPIENT, recipient_row(stored, recipient))
+        transaction.write(INSERT_RECIPIENT, recipient_row(stored, recipient))
         transaction.moved(None, recipient.state)
     if body is not None:
-        transaction.execute("INSERT INTO body VALUES (?,?)", (stored.id, body))
+        transaction.write("INSERT INTO body VALUES (?,?)", (stored.id, body))
 
 
 def insert_copies(
@@ -76,7 +76,7 @@ def insert_copies(
         first: the number of the first; one that nobody gets any more makes room.
     """
     for number, copy in enumerate(copies, start=first):
-        transaction.execute(
+        transaction.write(
             "REPLACE INTO copy VALUES (?,?,?,?)", (message, number, copy.head, copy.skip)
         )
 
@@ -106,7 +106,7 @@ def has_open_besides(
 
 def move(transaction: Transaction, message: MessageId, recipient: Recipient, after: State) -> None:
     """Bring a recipient into a state; the caller has checked the step."""
-    transaction.execute(_SET_STATE, (after, message, recipient.number))
+    transaction.write(_SET_STATE, (after, message, recipient.number))
     transaction.moved(recipient.state, after)
 
 
@@ -150,7 +150,7 @@ def forget(
         for state, count in transaction.execute(_COUNTS, (message,)):
             transaction.moves[State(state)] -= count
     for statement in _FORGET:
-        transaction.execute(statement, (message,))
+        transaction.write(statement, (message,))
     if facts is not None and facts.in_file:
         transaction.after.append(drop_body)  # after the commit; start-up finds leftovers
     return True
