@@ -49,7 +49,7 @@ class WorkingPlaces:
     async def take(self) -> WorkingPlace:
         """Return a place once there is one; it has to be given back."""
         place = WorkingPlace(self)
-        if self._has_room() and not self._waiting:
+        if not self._waiting and self._has_room():
             self._held[place] = time.monotonic()
             return place
         turn = self._waiting[place] = asyncio.get_running_loop().create_future()

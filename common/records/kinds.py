@@ -15,6 +15,7 @@ from typing import Any
 from common.frozen import dataclass
 from common.records.bounds import TIME_US_MAX, storable, whole_number
 
+_FLAGS = {True: "true", False: "false"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -110,9 +111,7 @@ def points() -> RecordFieldKind:
 
 def flag() -> RecordFieldKind:
     """Return the kind of a claim that is true or not."""
-    return RecordFieldKind(
-        lambda value: "true" if value else "false", lambda value: value is True, "boolean"
-    )
+    return RecordFieldKind(_FLAGS.__getitem__, lambda value: value is True, "boolean")
 
 
 def texts(length_max: int) -> RecordFieldKind:

@@ -33,7 +33,11 @@ def written(record: Record) -> list[bytes]:
     write = _WRITERS[type(record)]
     try:
         said = write(record)
-    except (TypeError, OverflowError):  # a stranger's engine put anything into its verdict
+    except (
+        TypeError,
+        OverflowError,
+        KeyError,
+    ):  # a stranger's engine put anything into its verdict
         said = write(_mended(record))
     encoded = said.encode("utf-8", "replace")
     if len(encoded) <= FIELDS_BYTES_MAX:

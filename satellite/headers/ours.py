@@ -122,8 +122,9 @@ def render(
     said = tuple(_said(verdict, scanned_us) for verdict in verdicts[:ENGINES_MAX])
     outcomes = frozenset([verdict.outcome for verdict in verdicts])
     shown = tuple((test.name, test.score) for test in tests[:TESTS_MAX])
+    before_id, behind_id = _around_id(len(id), node, revision, disposition_word)
     lines = [
-        _field("X-BorderScout", _facts(id=id, node=node, revision=revision, is_=disposition_word)),
+        before_id + word(id).encode("ascii") + behind_id,
         _virus(outcomes, said),
         _spam(score, required, shown, spam),
         *_analyses(tests),
@@ -170,6 +171,15 @@ def _copy(
     told = _results(kept.mail_domain, results) if results else _no_results(kept.mail_domain)
     ours = b"".join((trace, *lines, told))
     return kept.copy(ours, subject_tag=subject_tag)
+
+
+@functools.lru_cache(maxsize=32)  # all ids are of one length, and so all lines are folded alike
+def _around_id(id_length: int, node: str, revision: int, is_: str) -> tuple[bytes, bytes]:
+    """Return what stands before and behind the id of our first line."""
+    some_id = word("0" * id_length)
+    line = _field("X-BorderScout", _facts(id=some_id, node=node, revision=revision, is_=is_))
+    before, _, behind = line.partition(some_id.encode("ascii"))
+    return before, behind
 
 
 @functools.lru_cache(maxsize=8)

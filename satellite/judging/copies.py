@@ -61,10 +61,11 @@ class RenderedCopies:
             scoring: its points; recipients with none of their own share one object.
             policy: its policy.
         """
-        assert disposed.settled is not None
+        settled = disposed.settled
+        assert settled is not None
         subject_tag = policy.subject_tag if disposed.marked else ""
         key = (
-            disposed.settled,
+            settled,
             disposed.score,
             disposed.required,
             disposed.spam,
@@ -81,7 +82,7 @@ class RenderedCopies:
             id=self._stored.id,
             node=self._node,
             revision=self._revision,
-            disposition_word=disposed.settled,
+            disposition_word=settled,
             verdicts=self._verdicts,
             scanned_us=self._scanned_us,
             score=disposed.score,

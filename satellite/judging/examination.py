@@ -74,6 +74,7 @@ class Examination:
         faults: engines that could not finish this message, and how often by now.
         spared: threats that are none, each with the engine that named it.
         authenticity: who answers for the message; None: no filter has asked.
+        now_us: when all was said, microseconds since the epoch.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -82,6 +83,7 @@ class Examination:
     scores: Scores
     faults: Mapping[str, int]
     spared: Collection[tuple[str, str]]
+    now_us: int
     authenticity: Authenticity | None = None
 
     def disposed(
@@ -193,6 +195,7 @@ class ExaminingRooms:
             faults=faults,
             spared=none.threats,
             authenticity=known_authenticity(mail.inside),
+            now_us=now_us,
         )
 
     async def _asked(

@@ -110,7 +110,7 @@ class ExaminedMessage:
     stored: Stored
     recipients: Sequence[Recipient]  # that are to be judged
     sample: Sample
-    began_age_us: int  # the spool's age when its scan began
+    began_age_us: int  # the spool's age when its scan began, where some zero hour counts by it
     block: HeaderBlock
     revision: _Revision
     said: Examination
@@ -284,7 +284,7 @@ class JudgingStage:
         self, stored: Stored, recipients: Sequence[Recipient], body: Body, faults: Mapping[str, int]
     ) -> ExaminedMessage:
         revision = self._revision_now()  # the one that judges this message
-        began_age_us = self._spool.age_us()
+        began_age_us = self._spool.age_us() if revision.has_zero_hour else 0
         block = HeaderBlock.parse(body.read(0, HEADER_BYTES_MAX + 1))
         sample = shown(
             stored,
@@ -497,7 +497,7 @@ class JudgingStage:
             mail_domain=self._settings.mail_domain,
             revision=examined.revision.preferences.position.revision,
             verdicts=examined.said.verdicts,
-            scanned_us=self._clock.now_us(),
+            scanned_us=examined.said.now_us,
             authenticity=examined.said.authenticity,
         )
         recipients: list[Judged] = []
@@ -531,11 +531,12 @@ class JudgingStage:
 
     def _judged_one(self, examined: ExaminedMessage, weighed: Weighed, copy: Copy) -> Judged:
         recipient, one = weighed.recipient, weighed.disposed
-        assert one.settled is not None
-        is_delivered = one.settled is Disposition.DELIVER
+        settled = one.settled
+        assert settled is not None
+        is_delivered = settled is Disposition.DELIVER
         return Judged(
             number=recipient.number,
-            disposition=one.settled,
+            disposition=settled,
             reason=one.reason,
             copy=copy,
             sending=is_delivered and self._starts_at_once(examined.stored.id, recipient.address),

@@ -33,13 +33,11 @@ def batches(records: Iterable[LogRecord]) -> Iterator[tuple[LogRecord, ...]]:
     byte_count = 0
     for record in records:
         record_bytes = len(record.fields) + RECORD_OVERHEAD_BYTES
-        if batch and (
-            len(batch) >= BATCH_RECORDS_MAX or byte_count + record_bytes > BATCH_BYTES_MAX
-        ):
-            yield tuple(batch)
-            batch, byte_count = [], 0
-        batch.append(record)
         byte_count += record_bytes
+        if batch and (byte_count > BATCH_BYTES_MAX or len(batch) >= BATCH_RECORDS_MAX):
+            yield tuple(batch)
+            batch, byte_count = [], record_bytes
+        batch.append(record)
     if batch:
         yield tuple(batch)
 

@@ -65,6 +65,7 @@ def received_line(
     return ("\r\n\t".join(clauses) + "\r\n").encode("ascii")
 
 
+@functools.lru_cache(maxsize=4)  # one for all messages
 def own_hop(hostname: str, mail_domain: str) -> bytes:
     """Return what a trace field of ours has in it and no other, in lower case.
 

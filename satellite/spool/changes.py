@@ -12,7 +12,7 @@ from pathlib import Path
 
 from common.ids import MessageId
 from common.records import BounceMadeRecord, Record, ReleasedRecord, WaitingRecord
-from common.states import OUTCOMES, State
+from common.states import OUTCOMES, STATES, State
 from common.verdict import Verdict
 from satellite.spool.commits import Operation, Transaction
 from satellite.spool.disk.bodies import remove_body
@@ -137,7 +137,7 @@ def judged(
 
     def write(transaction: Transaction) -> None:
         rows = transaction.execute(_STATES, (message,))
-        before = {number: State(state) for number, _, state in rows if state in UNJUDGED}
+        before = {number: STATES[state] for number, _, state in rows if state in UNJUDGED}
         after = {one.number: state_of(one) for one in judgement.recipients}
         if before.keys() != {*waiting, *after}:
             raise IllegalTransition(f"a judgement of {message} must name each of its recipients")
@@ -241,7 +241,7 @@ def settled(
         record_results(transaction, message, results, before, whose=whose)
         for bounce in bounces:
             _insert_bounce(transaction, message, *bounce)
-        is_last = OUTCOMES.issuperset(result.state for result in results)
+        is_last = OUTCOMES.issuperset([result.state for result in results])
         is_alone = facts is not None and not facts.has_several  # as nearly all are
         is_all = is_last and (is_alone or not has_others(transaction, message, numbers))
         if is_last and not is_all:

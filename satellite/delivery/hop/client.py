@@ -152,11 +152,11 @@ class _Transaction:
         self._accepted = 0  # recipients
         self._dot_has_left = False
 
-    async def run(self) -> list[RecipientResult]:
-        return await self._answered(self._envelope)
+    def run(self) -> Awaitable[list[RecipientResult]]:
+        return self._answered(self._envelope)
 
-    async def finish(self) -> list[RecipientResult]:
-        return await self._answered(self._data_alone)
+    def finish(self) -> Awaitable[list[RecipientResult]]:
+        return self._answered(self._data_alone)
 
     async def _data_alone(self) -> bool:
         """Say DATA behind an envelope that was taken."""

@@ -33,6 +33,7 @@ _WHEN = "%a %b %d %H:%M:%S %Y"
 _NUMBERED = re.compile(rb"([0-9]{1,10}): (.*)", re.DOTALL)
 _FOUND = re.compile(rb"stream: (.*) FOUND", re.DOTALL)
 _ERROR = re.compile(rb"(?:stream: )?(.*?) ?ERROR", re.DOTALL)
+_CLEAN = Meaning(Outcome.CLEAN)  # one for nearly all mail
 _SIZE_LIMIT = b"INSTREAM size limit exceeded. ERROR"
 _VERSION = re.compile(rb"ClamAV ([^/\s]+)(?:/([0-9]+))?(?:/(.*))?", re.DOTALL)
 
@@ -66,7 +67,7 @@ def numbered(reply: bytes) -> tuple[int | None, bytes]:
 def meaning(reply: bytes) -> Meaning:
     """Return what a reply to INSTREAM means, its number taken off."""
     if reply == b"stream: OK":
-        return Meaning(Outcome.CLEAN)
+        return _CLEAN
     if match := _FOUND.fullmatch(reply):
         return _found(match[1])
     if reply == _SIZE_LIMIT:

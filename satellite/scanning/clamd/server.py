@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import sha256
@@ -165,8 +165,8 @@ class ClamdServer:
             return sample.size >= FILE_BYTES_MIN
         return IN_MEMORY_BYTES_MIN <= sample.size <= IN_MEMORY_BYTES_MAX
 
-    async def _streamed(self, sample: Sample, shown: asyncio.Event) -> tuple[bytes, int]:
-        return await self._pool.ask(lambda session: session.scan(sample), lent=shown)
+    def _streamed(self, sample: Sample, shown: asyncio.Event) -> Awaitable[tuple[bytes, int]]:
+        return self._pool.ask(lambda session: session.scan(sample), lent=shown)
 
     async def _learn_version(self) -> None:
         """Ask for the version when what we know of it is old; it changes with the definitions.

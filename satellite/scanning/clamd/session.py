@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 
 from satellite.scanning.clamd.replies import numbered, text
 from satellite.scanning.sample import Sample
@@ -61,22 +61,22 @@ class ClamdSession:
         """Say whether nothing has been asked in it yet."""
         return self._number == 0
 
-    async def command(self, name: str) -> bytes:
+    def command(self, name: str) -> Awaitable[bytes]:
         """Return the answer to a command of one word.
 
         Raises:
             SessionEnded, Misunderstood: there is none, or none that fits.
         """
-        return await self._exchange(self._opening(name), None)
+        return self._exchange(self._opening(name), None)
 
-    async def scan(self, sample: Sample) -> bytes:
+    def scan(self, sample: Sample) -> Awaitable[bytes]:
         """Return the answer to INSTREAM for one message.
 
         Raises:
             SessionEnded, Misunderstood: there is none, or none that fits.
             SampleUnreadable: the sample cannot be read.
         """
-        return await self._exchange(self._opening("INSTREAM"), sample)
+        return self._exchange(self._opening("INSTREAM"), sample)
 
     async def scan_descriptor(self, descriptor: int) -> bytes:
         """Return the answer to FILDES for an open file, in the words of INSTREAM.

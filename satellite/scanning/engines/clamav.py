@@ -126,7 +126,11 @@ class Clamav:
         turn: ServerTurn[ClamdServer] = ServerTurn(content=sample.sha256)
         try:
             async with asyncio.timeout(deadline_s):
-                reply, tries = await self._asked(sample, turn)
+                reply, tries = await self._servers.ask(
+                    lambda server: server.scanned(sample, turn.shown),
+                    has_failed=lambda answer: replies.is_own_failure(answer[0]),
+                    turn=turn,
+                )
             said = replies.meaning(reply)
         except TimeoutError:
             self._servers.was_late(turn)
@@ -162,13 +166,6 @@ class Clamav:
 
     async def close(self) -> None:
         self._servers.close()
-
-    async def _asked(self, sample: Sample, turn: ServerTurn[ClamdServer]) -> tuple[bytes, int]:
-        return await self._servers.ask(
-            lambda server: server.scanned(sample, turn.shown),
-            has_failed=lambda answer: replies.is_own_failure(answer[0]),
-            turn=turn,
-        )
 
 
 def _late(deadline_s: float, *, was_shown: bool) -> Meaning:

@@ -141,8 +141,10 @@ class ServerChoice(Generic[ServerT]):
         while len(tried) < len(self._places):
             place = self._next(tried, ended)
             tried.append(place)
+            turn.server, turn.began_s = place.server, self._clock.monotonic_s()
+            place.under_way += 1
             try:
-                answer = await self._asked(place, question, turn)
+                answer = await question(place.server)
             except ServerUnreachable as error:
                 self._lose(place, error.what)
                 if turn.shown.is_set():
@@ -154,6 +156,9 @@ class ServerChoice(Generic[ServerT]):
                 if turn.shown.is_set():
                     self._note_end(place, turn)
                 raise
+            finally:
+                place.under_way -= 1
+            place.answered_s = self._clock.monotonic_s()
             if not has_failed(answer):
                 self._ended_of.pop(turn.content, None)
                 for other in tried[:-1]:  # this one could: it was not the message's doing
@@ -183,22 +188,6 @@ class ServerChoice(Generic[ServerT]):
         """Close all."""
         for place in self._places:
             place.server.close()
-
-    async def _asked(
-        self,
-        place: _Place[ServerT],
-        question: Callable[[ServerT], Awaitable[AnswerT]],
-        turn: ServerTurn[ServerT],
-    ) -> AnswerT:
-        turn.server = place.server
-        turn.began_s = self._clock.monotonic_s()
-        place.under_way += 1
-        try:
-            answer = await question(place.server)
-        finally:
-            place.under_way -= 1
-        place.answered_s = self._clock.monotonic_s()
-        return answer
 
     def _note_end(self, place: _Place[ServerT], turn: ServerTurn[ServerT]) -> None:
         if turn.content and len(self._places) > 1:

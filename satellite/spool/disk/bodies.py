@@ -74,7 +74,7 @@ class Body:
         self._descriptor = descriptor
         self._sha256 = sha256
         self._is_at_hand = False  # written a moment ago, and need not be read twice
-        self._hash = hashlib.sha256()
+        self._hash = hashlib.sha256() if data is None else None
         self._hashed = 0  # octets from the first on
         self._is_checked = data is not None
 
@@ -132,6 +132,7 @@ class Body:
             self._take(self._from_file(self._hashed, min(HASH_BYTES, end - self._hashed)))
 
     def _take(self, octets: bytes) -> None:
+        assert self._hash is not None
         self._hash.update(octets)
         self._hashed += len(octets)
         if self._hashed < self.size:

@@ -12,7 +12,7 @@ from typing import Any
 
 from common.envelope import NO_DSN_PARAMETERS, DsnParameters, Envelope, Notify, Return
 from common.ids import MessageId
-from common.states import State
+from common.states import STATES
 from satellite.spool.model.messages import Copy, Origin, PendingRow, Recipient, Stored
 
 Select = Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]
@@ -147,7 +147,7 @@ def read_recipients(
     """Return the recipients of one message, those of some numbers or all, by number."""
     which, values = ("", ()) if numbers is None else of_numbers(numbers)
     rows = select(_RECIPIENTS + which + _IN_ORDER, (message, *values))
-    return tuple(_recipient(row) for row in rows)
+    return tuple([_recipient(row) for row in rows])
 
 
 def of_numbers(numbers: Collection[int]) -> tuple[str, tuple[int | str, ...]]:
@@ -163,7 +163,7 @@ def _recipient(row: tuple[Any, ...]) -> Recipient:
     return Recipient(
         number=number,
         address=address,
-        state=State(state),
+        state=STATES[state],
         disposition=disposition,
         decided=decided,
         reason=reason,
