@@ -40,8 +40,10 @@ from common.records import (
     StartedRecord,
     StoppedRecord,
     TlsResultsRecord,
+    ToldMatch,
     WaitingRecord,
 )
+from common.verdict import ScopedMatch
 
 
 def facts(record: AnyRecord) -> list[str]:  # noqa: PLR0911, PLR0912 - a branch for each record
@@ -132,7 +134,15 @@ def _refused(record: RefusedRecord) -> list[str]:
 
 
 def _verdicts(verdicts: Sequence[AnyVerdict]) -> list[str]:
-    return [f"{verdict.by} {verdict.outcome}" for verdict in verdicts]
+    return [
+        " ".join((verdict.by, verdict.outcome, *_scoped(verdict.scoped))) for verdict in verdicts
+    ]
+
+
+def _scoped(matches: Sequence[ScopedMatch | ToldMatch]) -> list[str]:
+    """Return what holds for some recipients alone, in brackets."""
+    told = dict.fromkeys(f"{one.scope}: {one.outcome}" for one in matches)
+    return [f"({'; '.join(told)})"] if told else []
 
 
 def _words(address: str, *said: str) -> str:

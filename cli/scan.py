@@ -271,7 +271,8 @@ def _says(verdict: Verdict) -> bool:
 
 def _row(verdict: Verdict) -> tuple[object, ...]:
     tests = [f"{test.name}:{test.score:g} {test.detail}".strip() for test in verdict.tests]
-    told = [", ".join(verdict.threats), verdict.detail, "; ".join(tests)]
+    scoped = [f"by {one.rules} of {one.scope}" for one in verdict.scoped]
+    told = [", ".join(verdict.threats), *scoped, verdict.detail, "; ".join(tests)]
     told.append(version_line(verdict.version, verdict.definitions))
     ms = verdict.ms if verdict.outcome is not Outcome.SCORED else ""
     return (verdict.by, coloured(verdict.outcome), ms, "; ".join(filter(None, told)))
@@ -307,6 +308,15 @@ def _verdict_json(verdict: Verdict) -> dict[str, Any]:
         "threats": list(verdict.threats),
         "detail": verdict.detail,
         "unreadable": list(verdict.unreadable),
+        "scoped": [
+            {
+                "rules": one.rules,
+                "scope": one.scope,
+                "outcome": str(one.outcome),
+                "threats": list(one.threats),
+            }
+            for one in verdict.scoped
+        ],
         "tests": [
             {"name": one.name, "score": one.score, "detail": one.detail} for one in verdict.tests
         ],

@@ -160,9 +160,11 @@ def _show_recipient(recipient: dict[str, Any]) -> None:
 
 
 def _verdict(verdict: ToldVerdict, scanned_us: int) -> tuple[object, ...]:
+    scoped = [f"for {one.scope}: {one.outcome} {', '.join(one.threats)}" for one in verdict.scoped]
+    evidence = ", ".join(filter(None, (verdict.detail, *scoped)))
     version = version_line(verdict.version, verdict.definitions)
     age = age_word(verdict.definitions_us, at_us=scanned_us)
-    return (verdict.by, coloured(verdict.outcome), verdict.ms, version, age, verdict.detail)
+    return (verdict.by, coloured(verdict.outcome), verdict.ms, version, age, evidence)
 
 
 def _show_tests(verdicts: Sequence[ToldVerdict]) -> None:

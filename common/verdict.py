@@ -69,6 +69,23 @@ class Test:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScopedMatch:
+    """What rules of one scope found: it concerns the recipients in that scope, and nobody else.
+
+    Args:
+        rules: the name of their document.
+        scope: whose mail it concerns, as ``common.preferences.scopes`` writes it.
+        outcome: ``infected``, ``encrypted`` or ``macro``.
+        threats: what they call it.
+    """
+
+    rules: str
+    scope: str
+    outcome: Outcome
+    threats: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What one engine or filter said of one message."""
 
@@ -85,6 +102,7 @@ class Verdict:
     tests: tuple[Test, ...] = ()
     died: bool = False  # its connection or process ended in the middle of this very message
     unreadable: tuple[str, ...] = ()  # kinds of archives that it could not open, such as "rar"
+    scoped: tuple[ScopedMatch, ...] = ()  # beside what all else says, which holds for everybody
 
     def __bool__(self) -> NoReturn:
         raise TypeError("a verdict has no truth value; look at its outcome")

@@ -14,6 +14,7 @@ from common.records.items import (
     DisposedRecipient,
     EndedRecipient,
     MovedRecipient,
+    ToldMatch,
     ToldVerdict,
 )
 from common.records.log_record import FIELDS_BYTES_MAX, LogRecord
@@ -104,6 +105,7 @@ __all__ = [
     "StartedRecord",
     "StoppedRecord",
     "TlsResultsRecord",
+    "ToldMatch",
     "ToldVerdict",
     "WaitingRecord",
     "from_object",

@@ -15,6 +15,7 @@ from common.records.bounds import (
     LINE_LENGTH_MAX,
     NAME_LENGTH_MAX,
     NUMBER_MAX,
+    SCOPED_MAX,
     VERDICTS_MAX,
 )
 from common.records.kinds import (
@@ -53,6 +54,16 @@ class ToldTest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToldMatch:
+    """What rules of one scope found; the fields are those of ``common.verdict.ScopedMatch``."""
+
+    rules: Annotated[Name, "the document that has them"]
+    scope: Annotated[Name, "the scope of the recipients whom it concerns"]
+    outcome: Annotated[Label, "`infected`, `encrypted` or `macro`"]
+    threats: Annotated[tuple[str, ...], texts(NAME_LENGTH_MAX), "what they call it"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToldVerdict:
     """A verdict as a record tells it; the fields are those of ``common.verdict.Verdict``.
 
@@ -73,6 +84,11 @@ class ToldVerdict:
     tests: Annotated[tuple[ToldTest, ...], objects(ToldTest, items_max=1_000), "of a filter"]
     died: Annotated[Flag, "the engine ended in the middle of this very message"]
     unreadable: Annotated[tuple[str, ...], texts(NAME_LENGTH_MAX), "kinds of archives not opened"]
+    scoped: Annotated[
+        tuple[ToldMatch, ...],
+        objects(ToldMatch, items_max=SCOPED_MAX),
+        "what holds for the recipients of one scope alone, beside all else",
+    ] = ()
 
 
 AnyVerdict = Verdict | ToldVerdict

@@ -152,9 +152,10 @@ class Assessor:
             required={name: preferences.engine_is_required(name) for name in self._engines},
             ages_max_us=ages_max_us(preferences, self._engines),
         )
+        said = said.as_for(lambda: self._preferences.scopes(self._recipient))
         return Assessment(
             size=sample.size,
-            verdicts=(*said.verdicts, *said.filtered),
+            verdicts=(*said.verdicts, *said.filtered),  # of this recipient alone
             findings=said.findings,
             disposed=said.disposed(said.scores.of(recipient), policy),
         )

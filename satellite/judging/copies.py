@@ -26,8 +26,7 @@ class RenderedCopies:
         node: our name.
         mail_domain: our authserv-id, an A-label.
         revision: of the preferences that judge it.
-        verdicts: of the engines.
-        scanned_us: when they were given, microseconds since the epoch.
+        scanned_us: when engines gave their verdicts, microseconds since the epoch.
         authenticity: who answers for the message; None: nobody has asked.
     """
 
@@ -39,7 +38,6 @@ class RenderedCopies:
         node: str,
         mail_domain: str,
         revision: int,
-        verdicts: Sequence[Verdict],
         scanned_us: int,
         authenticity: Authenticity | None,
     ) -> None:
@@ -47,19 +45,22 @@ class RenderedCopies:
         self._stored = stored
         self._node = node
         self._revision = revision
-        self._verdicts = verdicts
         self._scanned_us = scanned_us
         self._results = result_words(authenticity) if authenticity is not None else ()
         self._known: dict[tuple[object, ...], Copy] = {}
-        self._scorings: list[Scoring] = []  # whose identity is a key: they must live as long
+        # Whose identity is a key: they must live as long.
+        self._kept_alive: list[tuple[Scoring, Sequence[Verdict]]] = []
 
-    def of(self, disposed: Disposed, scoring: Scoring, policy: Policy) -> Copy:
+    def of(
+        self, disposed: Disposed, scoring: Scoring, policy: Policy, verdicts: Sequence[Verdict]
+    ) -> Copy:
         """Return what one recipient's copy looks like.
 
         Args:
             disposed: what is done for the recipient now, not to wait.
             scoring: its points; recipients with none of their own share one object.
             policy: its policy.
+            verdicts: of the engines, as they are for it; those who have the same share one object.
         """
         settled = disposed.settled
         assert settled is not None
@@ -70,12 +71,13 @@ class RenderedCopies:
             disposed.required,
             disposed.spam,
             id(scoring.tests),
+            id(verdicts),
             subject_tag,
         )
         known = self._known.get(key)
         if known is not None:
             return known
-        self._scorings.append(scoring)
+        self._kept_alive.append((scoring, verdicts))
         made = self._known[key] = render(
             self._kept,
             trace=self._stored.trace,
@@ -83,7 +85,7 @@ class RenderedCopies:
             node=self._node,
             revision=self._revision,
             disposition_word=settled,
-            verdicts=self._verdicts,
+            verdicts=verdicts,
             scanned_us=self._scanned_us,
             score=disposed.score,
             required=disposed.required,

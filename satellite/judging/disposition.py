@@ -221,7 +221,7 @@ def dispose(
     """Return what is done for one recipient.
 
     Args:
-        findings: what scanning found; they hold for every recipient.
+        findings: what scanning found, as it is for the recipient.
         scoring: the recipient's own points and list entry.
         policy: the recipient's own policy.
         waited_out: the message has waited for the hold days; it does not wait any longer.

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from common.clock import Clock
@@ -18,6 +19,7 @@ from common.envelope import Envelope
 from common.frozen import dataclass
 from common.ids import MessageId
 from common.preferences import Policy
+from common.preferences.scopes import Scope
 from common.verdict import Verdict
 from satellite.authentication.results import Authenticity
 from satellite.filtering.filter import Mail
@@ -25,6 +27,7 @@ from satellite.judging.disposition import Disposed, Finding, Scoring, dispose
 from satellite.judging.findings import findings
 from satellite.judging.inside import LooksInside, MessageInside, known_authenticity
 from satellite.judging.own_faults import blamed
+from satellite.judging.scoped_matches import as_for, concerning, has_scoped, scoped_threats
 from satellite.judging.score import Scores
 from satellite.judging.staleness import with_stale
 from satellite.judging.threats import spared
@@ -67,7 +70,7 @@ class Examination:
     """What was said of a message, and what it comes to.
 
     Args:
-        verdicts: of the engines.
+        verdicts: of the engines, with what holds for recipients of some scopes alone.
         filtered: of the filters, and what the operators say of threats that engines named.
         findings: what is weighed.
         scores: the points, recipient by recipient.
@@ -75,6 +78,9 @@ class Examination:
         spared: threats that are none, each with the engine that named it.
         authenticity: who answers for the message; None: no filter has asked.
         now_us: when all was said, microseconds since the epoch.
+        required: every configured engine, and whether it must answer.
+        own: the same as it is for recipients of some scopes, by what concerns them; None: there is
+            nothing that holds for some alone.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -85,6 +91,38 @@ class Examination:
     spared: Collection[tuple[str, str]]
     now_us: int
     authenticity: Authenticity | None = None
+    required: Mapping[str, bool]
+    own: dict[frozenset[str], Examination] | None = None
+
+    def as_for(self, scopes: Callable[[], Iterable[Scope]]) -> Examination:
+        """Return what it is for one recipient, without a word that concerns others alone.
+
+        Args:
+            scopes: returns those that the recipient stands in; called where it matters.
+        """
+        if self.own is None:
+            return self
+        theirs = frozenset(map(str, scopes())) & self._scopes
+        own = self.own.get(theirs)
+        if own is None:
+            own = self.own[theirs] = self._as_for(theirs)
+        return own
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether it says what holds for recipients of some scopes alone, for these."""
+        return self.own is None and has_scoped(self.verdicts)
+
+    @property
+    def _scopes(self) -> frozenset[str]:
+        return frozenset(match.scope for verdict in self.verdicts for match in verdict.scoped)
+
+    def _as_for(self, scopes: frozenset[str]) -> Examination:
+        verdicts = as_for(self.verdicts, scopes)
+        # What operators say of threats by name they say to all: of a rule of his own each decides.
+        spared = set(self.spared) - scoped_threats(verdicts)
+        found = findings(verdicts, required=self.required, spared=spared)
+        return replace(self, verdicts=verdicts, findings=found, own=None)
 
     def disposed(
         self,
@@ -185,6 +223,9 @@ class ExaminingRooms:
                 self._scanner.set_aside(verdict, sample.id)
         now_us = self._clock.now_us()
         verdicts = with_stale(judged, ages_max_us, now_us=now_us)
+        is_scoped = has_scoped(verdicts)
+        if is_scoped:
+            verdicts = concerning(verdicts, _scopes_of(mail))
         none = spared(verdicts, mail.preferences.threats(), now_us=now_us)
         filtered = (*filtered, *none.said)
         return Examination(
@@ -196,6 +237,8 @@ class ExaminingRooms:
             spared=none.threats,
             authenticity=known_authenticity(mail.inside),
             now_us=now_us,
+            required=required,
+            own={} if is_scoped else None,
         )
 
     async def _asked(
@@ -215,3 +258,9 @@ class ExaminingRooms:
             return await self._scanner.scan(sample, known=known, others_done=place.give_back)
         finally:
             place.give_back()
+
+
+def _scopes_of(mail: Mail) -> set[str]:
+    """Return the scopes of all recipients of a message."""
+    scopes = (mail.preferences.scopes(one) for one in mail.envelope.recipients)
+    return {str(scope) for each in scopes for scope in each}

@@ -121,6 +121,7 @@ class Weighed:
     """One recipient of an examined message, with what was weighed and what came of it."""
 
     recipient: Recipient
+    said: Examination  # as it is for this one
     policy: Policy
     scoring: Scoring
     disposed: Disposed
@@ -412,9 +413,13 @@ class JudgingStage:
         rules = self._rules_of(examined.revision, recipient.address)
         policy = rules.policy
         said = examined.said
+        if said.own is not None:
+            said = said.as_for(lambda: examined.revision.preferences.scopes(recipient.address))
         if not said.findings and said.scores.has_none:
             plain = rules.plain
-            return Weighed(recipient=recipient, policy=policy, scoring=NO_TESTS, disposed=plain)
+            return Weighed(
+                recipient=recipient, said=said, policy=policy, scoring=NO_TESTS, disposed=plain
+            )
         scoring = said.scores.of(recipient.address)
         disposed = said.disposed(
             scoring,
@@ -424,7 +429,9 @@ class JudgingStage:
             can_reject=can_reject,
             homeless_postmaster=rules.is_homeless,
         )
-        return Weighed(recipient=recipient, policy=policy, scoring=scoring, disposed=disposed)
+        return Weighed(
+            recipient=recipient, said=said, policy=policy, scoring=scoring, disposed=disposed
+        )
 
     def _rules_of(self, revision: _Revision, address: str) -> RecipientRules:
         known = revision.rules.get(address)
@@ -496,13 +503,12 @@ class JudgingStage:
             node=self._settings.node,
             mail_domain=self._settings.mail_domain,
             revision=examined.revision.preferences.position.revision,
-            verdicts=examined.said.verdicts,
             scanned_us=examined.said.now_us,
             authenticity=examined.said.authenticity,
         )
         recipients: list[Judged] = []
         for one in weighed:
-            copy = copies.of(one.disposed, one.scoring, one.policy)
+            copy = copies.of(one.disposed, one.scoring, one.policy, one.said.verdicts)
             recipients.append(self._judged_one(examined, one, copy))
             if not len(recipients) % BREATH_RECIPIENTS:
                 await asyncio.sleep(0)
@@ -514,7 +520,7 @@ class JudgingStage:
         # What is delivered although an engine named it was not delivered before it was known.
         is_seen = threat is None and bool(delivered)
         digests = await digests_in(examined.sample) if is_seen or is_condemned else ()
-        quarantined = [one for one in disposed if one.disposition is Done.QUARANTINE]
+        quarantined = _told_of_quarantine(weighed)
         return Judgement(
             revision=examined.revision.preferences.position.revision,
             subject=block.subject,
@@ -522,8 +528,8 @@ class JudgingStage:
             recipients=tuple(recipients),
             verdicts=(*examined.said.verdicts, *examined.said.filtered),
             score=max([one.score for one in disposed]),
-            quarantine_reason=quarantined[0].quarantine_reason if quarantined else "",
-            quarantine_detail=quarantined[0].reason if quarantined else "",
+            quarantine_reason=quarantined.quarantine_reason if quarantined else "",
+            quarantine_detail=quarantined.reason if quarantined else "",
             rejected_for=disposed[0].cause if disposed[0].disposition is Done.REJECT else "",
             digests=digests if is_seen else (),
             condemned=condemned(threat, digests) if threat and is_condemned else None,
@@ -540,5 +546,22 @@ class JudgingStage:
             reason=one.reason,
             copy=copy,
             sending=is_delivered and self._starts_at_once(examined.stored.id, recipient.address),
-            suspect=one.spam or FindingKind.VIRUS in [f.kind for f in examined.said.findings],
+            suspect=one.spam or FindingKind.VIRUS in [f.kind for f in weighed.said.findings],
         )
+
+
+def _told_of_quarantine(weighed: Sequence[Weighed]) -> Disposed | None:
+    """Return whose reason the case in the quarantine bears, which all of its recipients share.
+
+    One that holds for everybody, where there is one: what rules of one scope are called is nothing
+    to the others.
+    """
+    cases = [one for one in weighed if one.disposed.quarantine_reason]
+    if not cases:
+        return None
+    of_all = (one for one in cases if not one.said.is_narrowed)
+    chosen = next(of_all, cases[0])
+    if chosen.said.is_narrowed and any(one.said is not chosen.said for one in cases):
+        key = chosen.disposed.cause
+        return replace(chosen.disposed, reason=f"{key}: by rules of each recipient's own scope")
+    return chosen.disposed

@@ -8,13 +8,16 @@ no engine can finish is not brought for ever.
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from common.clock import Clock
 from common.frozen import dataclass
 from common.preferences import Policy, Preferences
 from common.preferences.policy import CloudScan
+from common.preferences.scopes import Scope
 from common.verdict import Outcome
 from satellite.filtering.filter import Mail
 from satellite.headers import HEADER_BYTES_MAX, HeaderBlock
@@ -108,7 +111,13 @@ class Examiner:
         self._ages_max_us = ages_max_us(preferences, self._engines)
 
     async def examined(
-        self, stored: Stored, body: Body, *, can_reject: bool, is_one: bool
+        self,
+        stored: Stored,
+        body: Body,
+        *,
+        can_reject: bool,
+        is_one: bool,
+        shares_copy: bool = False,
     ) -> Treated:
         """Return what is known of a message, and what is done with it.
 
@@ -116,6 +125,8 @@ class Examiner:
             stored, body: the message, with the client that the mail server has it from.
             can_reject: its sender still waits for the answer.
             is_one: all recipients get one answer, so that some of them cannot be rejected alone.
+            shares_copy: all of them get one copy, in which there is no word that concerns some
+                alone.
 
         Raises:
             EnvironmentFailure: it cannot be read.
@@ -146,12 +157,15 @@ class Examiner:
         )
         self._remember(stored.sha256, said)
         weighed = _weighed(preferences, stored, said, can_reject=can_reject)
-        if is_one and any(one.disposition is not Done.REJECT for _, _, one in weighed):
+        if is_one and any(one.disposed.disposition is not Done.REJECT for one in weighed):
             weighed = _weighed(preferences, stored, said, can_reject=False)
+        if shares_copy:
+            common = said.as_for(lambda: _common_scopes(preferences, stored))
+            weighed = [replace(one, said=common) for one in weighed]
         return Treated(
             block=block,
             said=said,
-            treatments=self._treatments(preferences, stored, block, said, weighed),
+            treatments=self._treatments(preferences, stored, block, weighed),
         )
 
     def _remember(self, digest: bytes, said: Examination) -> None:
@@ -170,8 +184,7 @@ class Examiner:
         preferences: Preferences,
         stored: Stored,
         block: HeaderBlock,
-        said: Examination,
-        weighed: Sequence[tuple[Policy, Scoring, Disposed]],
+        weighed: Sequence[_Weighed],
     ) -> tuple[Treatment, ...]:
         copies = RenderedCopies(
             block,
@@ -179,29 +192,45 @@ class Examiner:
             node=self._hostname,
             mail_domain=self._mail_domain,
             revision=preferences.position.revision,
-            verdicts=said.verdicts,
             scanned_us=self._clock.now_us(),
-            authenticity=said.authenticity,
+            authenticity=weighed[0].said.authenticity,  # of the message, whoever gets it
         )
+
+        def copy_of(one: _Weighed) -> Copy | None:
+            if one.disposed.settled is None:
+                return None
+            return copies.of(one.disposed, one.scoring, one.policy, one.said.verdicts)
+
         return tuple(
-            Treatment(
-                recipient=recipient.address,
-                disposed=disposed,
-                copy=copies.of(disposed, scoring, policy) if disposed.settled is not None else None,
-            )
-            for recipient, (policy, scoring, disposed) in zip(
-                stored.recipients, weighed, strict=True
-            )
+            Treatment(recipient=recipient.address, disposed=one.disposed, copy=copy_of(one))
+            for recipient, one in zip(stored.recipients, weighed, strict=True)
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Weighed:
+    """One recipient, with what was weighed and what came of it."""
+
+    said: Examination  # as it is for this one
+    policy: Policy
+    scoring: Scoring
+    disposed: Disposed
 
 
 def _weighed(
     preferences: Preferences, stored: Stored, said: Examination, *, can_reject: bool
-) -> list[tuple[Policy, Scoring, Disposed]]:
-    """Return for each recipient its policy, its points, and what is done."""
+) -> list[_Weighed]:
+    """Return for each recipient what is done, and by what."""
     weighed = []
     for recipient in stored.recipients:
+        own = said.as_for(functools.partial(preferences.scopes, recipient.address))
         policy = preferences.policy(recipient.address)
-        scoring = said.scores.of(recipient.address)
-        weighed.append((policy, scoring, said.disposed(scoring, policy, can_reject=can_reject)))
+        scoring = own.scores.of(recipient.address)
+        disposed = own.disposed(scoring, policy, can_reject=can_reject)
+        weighed.append(_Weighed(said=own, policy=policy, scoring=scoring, disposed=disposed))
     return weighed
+
+
+def _common_scopes(preferences: Preferences, stored: Stored) -> set[Scope]:
+    """Return the scopes that all recipients of a message stand in."""
+    return set.intersection(*(set(preferences.scopes(one.address)) for one in stored.recipients))

@@ -280,7 +280,7 @@ class MilterSession:
         with closing(body):
             async with asyncio.timeout(self._milter.scan_s_max):
                 treated = await self._milter.examiner.examined(
-                    stored, body, can_reject=True, is_one=True
+                    stored, body, can_reject=True, is_one=True, shares_copy=True
                 )
         return stored, treated
 

@@ -117,6 +117,11 @@ def _tell(way: Way, stored: Stored, examined: Treated, answers: Sequence[str], m
         f"{verdict.by} {threat}"[:TEXT_LENGTH_MAX]
         for verdict in examined.said.verdicts
         for threat in verdict.threats[:3]
+    ] + [
+        f"{verdict.by} {threat} ({match.scope})"[:TEXT_LENGTH_MAX]
+        for verdict in examined.said.verdicts
+        for match in verdict.scoped[:3]
+        for threat in match.threats[:3]
     ]
     silent = [
         verdict.by

@@ -109,7 +109,7 @@ class VerdictCache:
         if verdict.outcome not in _SHARED or len(sample.sha256) != DIGEST_BYTES:
             return
         self.learnt(told_by(verdict), now_s=now_s)
-        if self.is_shared and self._is_certain(verdict, asked_s) and not verdict.unreadable:
+        if self.is_shared and self._is_certain(verdict, asked_s) and _is_plain(verdict):
             self._shared.pop(sample.sha256, None)  # the newest stand last
             self._shared[sample.sha256] = (asked_s, self._alike(verdict))
             if len(self._shared) > self._entries_max:
@@ -191,6 +191,11 @@ class VerdictCache:
         return self._last
 
 
+def _is_plain(verdict: Verdict) -> bool:
+    """Say whether there is nothing in it beside what may be remembered for other messages."""
+    return not verdict.unreadable and all(one.outcome in _SHARED for one in verdict.scoped)
+
+
 def _is_alike(one: Verdict, other: Verdict) -> bool:
     return (
         one.outcome is other.outcome
@@ -198,6 +203,7 @@ def _is_alike(one: Verdict, other: Verdict) -> bool:
         and one.threats == other.threats
         and one.detail == other.detail
         and one.unreadable == other.unreadable
+        and one.scoped == other.scoped
     )
 
 

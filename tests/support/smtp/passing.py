@@ -21,7 +21,7 @@ from common.preferences import Document, Preferences
 from common.preferences.deliver_to import parse_deliver_to
 from common.preferences.documents import NOTHING
 from common.settings.satellite import SmtpSettings
-from common.verdict import Outcome, Verdict
+from common.verdict import Outcome, ScopedMatch, Verdict
 from satellite.filtering.filter import Mail
 from satellite.judging.examination import ExaminingRooms
 from satellite.node.sockets import listening_sockets
@@ -50,7 +50,7 @@ class PuppetRooms:
     """An engine that says what it is told, and no filter.
 
     Attributes:
-        outcome: of all messages.
+        outcome, scoped: of all messages.
         asked: set once a message has come.
         goes_on: it says nothing before this is set.
         samples: what it has seen.
@@ -59,6 +59,7 @@ class PuppetRooms:
 
     def __init__(self) -> None:
         self.outcome = Outcome.CLEAN
+        self.scoped: tuple[ScopedMatch, ...] = ()
         self.asked = asyncio.Event()
         self.goes_on = asyncio.Event()
         self.goes_on.set()
@@ -76,7 +77,7 @@ class PuppetRooms:
         self.samples.append(sample.read(0, sample.size))
         await self.goes_on.wait()
         threats = ("Test.Threat",) if self.outcome is Outcome.INFECTED else ()
-        return (Verdict(by=ENGINE, outcome=self.outcome, threats=threats),)
+        return (Verdict(by=ENGINE, outcome=self.outcome, threats=threats, scoped=self.scoped),)
 
     def set_aside(self, verdict: Verdict, message: MessageId) -> None:
         """Do nothing: who is set aside is told by the answer."""

@@ -244,6 +244,7 @@ async def test_every_verdict_stands_in_the_record_with_its_evidence(room: Judgin
         "tests": [],
         "died": False,
         "unreadable": [],
+        "scoped": [],
     }
     assert filters["tests"] == [
         {

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from common.ids import MessageId
-from common.verdict import Outcome, Verdict
+from common.verdict import Outcome, ScopedMatch, Verdict
 from satellite.scanning.sample import Sample
 from satellite.scanning.verdict_cache import (
     AGE_S_MAX,
@@ -224,3 +224,25 @@ def test_no_number_of_versions_makes_it_remember_more_of_them() -> None:
         cache.learnt(("", str(number), 0), now_s=1.0)
 
     assert cache.learnt(OLD, now_s=1.0)
+
+
+def test_what_rules_of_a_scope_found_is_remembered_with_the_verdict() -> None:
+    """For whom it holds is told by the preferences, message by message."""
+    match = ScopedMatch(rules="own", scope="customer/acme", outcome=Outcome.INFECTED)
+    cache = cache_of()
+
+    cache.heard(SAMPLE, said(), asked_s=1.0, now_s=2.0)
+    cache.heard(SAMPLE, replace(said(), scoped=(match,)), asked_s=3.0, now_s=4.0)
+
+    found = cache.found(SAMPLE, now_s=5.0)
+    assert found is not None
+    assert found.scoped == (match,)
+
+
+def test_not_even_for_some_is_anything_but_infected_remembered_for_other_messages() -> None:
+    match = ScopedMatch(rules="own", scope="customer/acme", outcome=Outcome.MACRO)
+    cache = cache_of()
+
+    cache.heard(SAMPLE, replace(said(), scoped=(match,)), asked_s=1.0, now_s=2.0)
+
+    assert cache.found(SAMPLE, now_s=3.0) is None
