@@ -14,11 +14,16 @@ from common.errors import LocalError
 from common.verdict import DETAIL_LENGTH_MAX, printable
 
 
+def namespace_of(number: int) -> str:
+    """Return the namespace of the rules that stand at a place, from 0, among all files."""
+    return f"file{number}"
+
+
 def compiled(sources: Iterable[Sequence[str]], *, refuse_slow: bool = False) -> yara_x.Rules:
     """Return the rules of all files, each file a namespace of its own.
 
     Args:
-        sources: pairs of a file's name and its text.
+        sources: a file's name and its text each; what stands behind these is no matter here.
         refuse_slow: patterns that are known to match slowly are errors too.
 
     Raises:
@@ -28,8 +33,8 @@ def compiled(sources: Iterable[Sequence[str]], *, refuse_slow: bool = False) -> 
     try:
         compiler.define_global("in_archive", False)
         compiler.define_global("member_name", "")
-        for number, (name, text) in enumerate(sources):
-            compiler.new_namespace(f"file{number}")
+        for number, (name, text, *_) in enumerate(sources):
+            compiler.new_namespace(namespace_of(number))
             try:
                 compiler.add_source(text, origin=name)
             except yara_x.CompileError as error:

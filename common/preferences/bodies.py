@@ -30,7 +30,7 @@ from common.records.bounds import TIME_US_MAX
 PATTERN_LENGTH_MAX = 512  # characters of a rule's expression
 TARGETS_MAX = 16  # deliver_to hosts of one domain
 YARA_SOURCE_LENGTH_MAX = 48_000  # characters; the worst of them compile within a second
-YARA_DOCUMENTS_MAX = 16
+YARA_DOCUMENTS_MAX = 64
 YARA_LENGTH_MAX = 200_000  # characters of all together: each new helper compiles them
 
 DEFINITIONS_AGE_H = 168.0  # ClamAV calls its own databases outdated from seven days on
@@ -62,6 +62,10 @@ def _each_is_a_target(targets: tuple[str, ...]) -> tuple[str, ...]:
     for target in targets:
         parse_deliver_to(target)
     return targets
+
+
+def _canonical_scope(scope: str) -> str:
+    return str(Scope.parse(scope))
 
 
 class _Body(BaseModel):
@@ -228,10 +232,7 @@ class RuleBody(_Body):
         """Whether it looks at what is inside a message."""
         return self.field.startswith(("body", "url", "attachment"))
 
-    @field_validator("scope")
-    @classmethod
-    def _scope(cls, scope: str) -> str:
-        return str(Scope.parse(scope))
+    _scope = field_validator("scope")(_canonical_scope)
 
 
 class PolicyBody(_Body):
@@ -319,7 +320,7 @@ class ThreatBody(_Body):
 class YaraBody(_Body):
     """YARA rules that every engine of the kind ``yara`` matches beside its own."""
 
-    key_form = "a name for the rules, which the verdict does not show"
+    key_form = "a name for the rules, which the verdict shows where they have a scope"
     example_key = "invoices"
     example = MappingProxyType(
         {
@@ -330,6 +331,13 @@ class YaraBody(_Body):
     )
     removal = "these rules match no more"
 
+    scope: Annotated[
+        str,
+        Field(
+            description="whose mail a match concerns; nobody else's verdict, header or reason"
+            " tells of it"
+        ),
+    ] = "cluster"
     source: Annotated[
         str,
         Field(
@@ -341,6 +349,8 @@ class YaraBody(_Body):
     reason: Annotated[str, Field(max_length=500, description="why; it stands beside the rules")] = (
         ""
     )
+
+    _scope = field_validator("scope")(_canonical_scope)
 
 
 class WeightBody(_Body):

@@ -48,6 +48,7 @@ from common.preferences.policy import (
 from common.preferences.scopes import Scope, ScopeLevel
 from common.preferences.threats import NamedThreats
 from common.preferences.weights import NO_WEIGHTS, AllWeights, Weights
+from common.pushed_rules import PushedRules
 
 ROUTES_MAX = 4_096  # kept ready, of a hundred thousand
 POLICIES_MAX = 4_096  # likewise; one for all recipients for whom the same scopes speak
@@ -269,12 +270,13 @@ class Preferences:
             for document in self._by_kind[Kind.POLICY].values()
         )
 
-    def yara_rules(self) -> tuple[tuple[str, str], ...]:
-        """Return the pushed YARA rules: pairs of a document's key and its text, by key."""
+    def yara_rules(self) -> tuple[PushedRules, ...]:
+        """Return the pushed YARA rules, by their documents' keys."""
         pushed = self._by_kind[Kind.YARA]
         if not pushed:  # as nearly everywhere; it is asked for each message
             return ()
-        return tuple((key, pushed[key].body_as(YaraBody).source) for key in sorted(pushed))
+        bodies = ((key, pushed[key].body_as(YaraBody)) for key in sorted(pushed))
+        return tuple(PushedRules(key, body.source, body.scope) for key, body in bodies)
 
     def engine_is_required(self, name: str) -> bool:
         """Say whether an engine's silence is weighed by the policy key ``unavailable``."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from common.errors import LocalError
-from common.preferences.bodies import Body, HoldBody, RouteBody, RuleBody
+from common.preferences.bodies import Body, HoldBody, RouteBody, RuleBody, YaraBody
 from common.preferences.deliver_to import parse_deliver_to
 from common.preferences.documents import (
     CheckedDocument,
@@ -280,7 +280,7 @@ def scope_of(kind: Kind, key: str, body: Body | None) -> str:
             return key
         case Kind.LIST:
             return str(split_list_key(key)[1])
-        case Kind.RULE if isinstance(body, RuleBody):
+        case Kind.RULE | Kind.YARA if isinstance(body, RuleBody | YaraBody):
             return body.scope
         case _:
             return "cluster"

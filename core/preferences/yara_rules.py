@@ -32,7 +32,7 @@ def refuse_unusable_rules(made: Preferences, changed: Iterable[CheckedDocument])
             compiled(rules, refuse_slow=True)
         except LocalError as error:
             raise DocumentRefused(document.kind, document.key, error.what) from None
-        complaint = _too_much([text for _, text in made.yara_rules()])
+        complaint = _too_much([rules.text for rules in made.yara_rules()])
         if complaint:
             raise DocumentRefused(document.kind, document.key, complaint)
 

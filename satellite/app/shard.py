@@ -22,6 +22,7 @@ from common.certificate import CertificateMetrics
 from common.clock import Clock, SystemClock
 from common.errors import BorderScoutError, EnvironmentFailure, SettingsError
 from common.loop_lag import LoopLag
+from common.pushed_rules import PushedRules
 from common.records import AcceptingRecord, NotAcceptingRecord, StoppedRecord
 from common.reports import NodeReport
 from common.settings.satellite import SatelliteSettings
@@ -112,7 +113,7 @@ class Shard:
             )
         )
 
-    def _yara_rules(self) -> tuple[tuple[str, str], ...]:
+    def _yara_rules(self) -> tuple[PushedRules, ...]:
         """Return the rules of the revision that is in force now."""
         return self.spool.preferences.yara_rules()
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 
 from common.clock import Clock
+from common.pushed_rules import PushedRules
 from common.settings.satellite import EngineSettings, FilterSettings
 from satellite.app.looking_inside import looks_inside
 from satellite.filtering.catalogue import build_filters
@@ -49,7 +50,7 @@ async def built_rooms(
     resolver: str,
     registry: CollectorRegistry,
     clock: Clock,
-    yara_rules: Callable[[], tuple[tuple[str, str], ...]],
+    yara_rules: Callable[[], tuple[PushedRules, ...]],
 ) -> AsyncIterator[BuiltRooms]:
     """Give engines and filters for as long as the context lasts.
 
@@ -57,7 +58,7 @@ async def built_rooms(
         engines, filters, resolver: as settings name them.
         registry: where their metrics are collected.
         clock: the time.
-        yara_rules: gives those of the preferences now: pairs of a name and its text.
+        yara_rules: gives those of the preferences now.
 
     Raises:
         SettingsError: an engine or a filter cannot be.

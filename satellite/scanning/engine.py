@@ -14,6 +14,7 @@ from common.clock import Clock
 from common.errors import LocalError, SettingsError
 from common.frozen import dataclass
 from common.kinds import Group, checked_factory_of, complaints_of
+from common.pushed_rules import PushedRules
 from common.settings.satellite import EngineSettings
 from common.verdict import Verdict
 from satellite.scanning.helper import Helper
@@ -169,12 +170,12 @@ class EngineContext:
     Args:
         clock: the only source of time.
         helper: the process for whatever may hang, crash or swell on hostile mail.
-        yara_rules: gives the YARA rules that the core pushes now: pairs of a name and its text.
+        yara_rules: gives the YARA rules that the core pushes now.
     """
 
     clock: Clock
     helper: Helper
-    yara_rules: Callable[[], tuple[tuple[str, str], ...]] = tuple
+    yara_rules: Callable[[], tuple[PushedRules, ...]] = tuple
 
 
 Build = Callable[[EngineSettings, EngineContext], Engine]

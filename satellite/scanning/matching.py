@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import threading
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import yara_x
 
+from common.pushed_rules import CLUSTER
 from common.verdict import Outcome, printable
-from common.yara_compiling import compiled
+from common.yara_compiling import compiled, namespace_of
 from satellite.scanning.content_kind import MARKS
 from satellite.scanning.cpu_budget import CpuBudget
 
@@ -23,6 +24,9 @@ UNIT_S = 5  # for the rules on one unit; the shipped ones need 5 ms for 50 MB
 PATIENCE = 8  # the engine's time-out is of wall time: a busy machine gives us a share of it
 MATCHES_MAX = 16  # of one pattern; a rule needs to know that, not how often
 RULE_OUTCOMES = frozenset({Outcome.INFECTED, Outcome.MACRO, Outcome.ENCRYPTED})
+
+# By the name of the rules, their scope and what they say: the names of threats.
+ScopedNames = dict[tuple[str, str, Outcome], list[str]]
 
 _RULES_OF_MARKS = "\n".join(
     f"rule {name} {{ strings: $mark = {{ {mark.hex(' ')} }} condition: $mark }}"
@@ -36,9 +40,16 @@ _thread = threading.get_ident
 
 
 class Matcher:
-    """The compiled rules, ready for one octet string after the other."""
+    """The compiled rules, ready for one octet string after the other.
+
+    Args:
+        sources: a file's name and its text each, and the scope of rules that do not concern
+            everybody.
+    """
 
     def __init__(self, sources: Iterable[Sequence[str]]) -> None:
+        sources = list(sources)
+        self._scoped = dict(_scoped(sources))
         _LEFT[:] = [(thread, scanner) for thread, scanner in _LEFT if thread != _thread()]
         self._scanner = self._scanner_of(compiled(sources))
         self._for_marks: yara_x.Scanner | None = None
@@ -52,6 +63,7 @@ class Matcher:
         content: bytes,
         found: Mapping[Outcome, list[str]],
         *,
+        scoped: ScopedNames | None = None,
         budget: CpuBudget | None = None,
         in_archive: bool = False,
         member_name: str = "",
@@ -61,6 +73,7 @@ class Matcher:
         Args:
             content: the octets.
             found: the names of threats so far, a list for each of ``RULE_OUTCOMES``.
+            scoped: likewise, of rules that do not concern everybody; None: there are no such rules.
             budget: what is left for this message; None: ``UNIT_S`` of wall time.
             in_archive, member_name: what rules may ask for.
 
@@ -76,7 +89,7 @@ class Matcher:
         results = self._results(content) if budget is None else self._within(budget, content)
         for rule in results.matching_rules:
             outcome, threat = _meaning(rule)
-            names = found[outcome]
+            names = self._names(rule, outcome, found, scoped)
             if threat not in names and len(names) < THREATS_MAX:
                 names.append(threat)
 
@@ -89,6 +102,20 @@ class Matcher:
             self._for_marks = self._scanner_of(yara_x.compile(_RULES_OF_MARKS))
             self._for_marks.max_matches_per_pattern(1)
         return frozenset(rule.identifier for rule in self._for_marks.scan(content).matching_rules)
+
+    def _names(
+        self,
+        rule: yara_x.Rule,
+        outcome: Outcome,
+        found: Mapping[Outcome, list[str]],
+        scoped: ScopedNames | None,
+    ) -> list[str]:
+        """Return the list that a rule's name belongs to."""
+        whose = self._scoped.get(rule.namespace) if self._scoped else None
+        if whose is None:
+            return found[outcome]
+        assert scoped is not None
+        return scoped.setdefault((*whose, outcome), [])
 
     def _scanner_of(self, rules: yara_x.Rules) -> yara_x.Scanner:
         scanner = yara_x.Scanner(rules)
@@ -115,6 +142,13 @@ class Matcher:
         if seconds != self._timeout_s:
             self._timeout_s = seconds
             self._scanner.set_timeout(seconds)
+
+
+def _scoped(sources: Iterable[Sequence[str]]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield namespace, name and scope of the files whose rules do not concern everybody."""
+    for number, (name, _text, *scope) in enumerate(sources):
+        if scope and scope[0] != CLUSTER:
+            yield namespace_of(number), (name, scope[0])
 
 
 def nothing_found() -> dict[Outcome, list[str]]:

@@ -15,7 +15,7 @@ from common.yara_compiling import compiled
 from satellite.scanning.cpu_alarm import ended_with
 from satellite.scanning.cpu_budget import CpuBudget
 from satellite.scanning.limits import LimitExceeded, UnfoldingLimits
-from satellite.scanning.matching import Matcher, nothing_found
+from satellite.scanning.matching import Matcher, ScopedNames, nothing_found
 from satellite.scanning.unpack import Unpacking
 
 
@@ -24,7 +24,8 @@ def prepare(options: Mapping[str, Any]) -> Callable[[bytes], dict[str, Any]]:
 
     Args:
         options: ``sources``: the rules, a list of pairs of a file's name and its text; ``pushed``:
-            further ones, of which those that do not compile are left out and named.
+            further ones, each with its scope behind, of which those that do not compile are left
+            out and named.
 
     Raises:
         LocalError: a rule does not compile.
@@ -48,7 +49,7 @@ def _matcher(
     try:
         return Matcher([*sources, *pushed]), []
     except LocalError:
-        refused = [name for name, text in pushed if not _compiles(name, text)]
+        refused = [name for name, text, *_ in pushed if not _compiles(name, text)]
         return Matcher([*sources, *(one for one in pushed if one[0] not in refused)]), refused
 
 
@@ -64,6 +65,7 @@ def _scanned(message: bytes, matcher: Matcher, limits: UnfoldingLimits) -> dict[
     budget = CpuBudget(limits.cpu_s, cpu_s=time.process_time)
     unpacking = Unpacking(limits, budget, matcher.marks_in)
     found = nothing_found()
+    scoped: ScopedNames = {}
     late: list[str] = []
     try:
         with ended_with(budget):
@@ -72,6 +74,7 @@ def _scanned(message: bytes, matcher: Matcher, limits: UnfoldingLimits) -> dict[
                 matcher.match(
                     unit.content,
                     found,
+                    scoped=scoped,
                     budget=budget,
                     in_archive=unit.in_archive,
                     member_name=unit.name,
@@ -87,4 +90,8 @@ def _scanned(message: bytes, matcher: Matcher, limits: UnfoldingLimits) -> dict[
         "incomplete": incomplete,
         "locked": unpacking.encrypted,
         "unreadable": unpacking.unreadable,
+        "scoped": [
+            {"rules": rules, "scope": scope, "outcome": str(outcome), "threats": threats}
+            for (rules, scope, outcome), threats in scoped.items()
+        ],
     }

@@ -15,18 +15,22 @@ from hashlib import sha256
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from common.errors import LocalError
 from common.ids import MessageId
 from common.kinds import Options, options_of, takes
 from common.preferences.bodies import YARA_DOCUMENTS_MAX
+from common.preferences.scopes import Scope
+from common.pushed_rules import CLUSTER, PushedRules
+from common.records.bounds import SCOPED_MAX
 from common.settings.satellite import EngineSettings
-from common.verdict import DETAIL_LENGTH_MAX, Outcome, Verdict, printable
+from common.verdict import DETAIL_LENGTH_MAX, Outcome, ScopedMatch, Verdict, printable
 from satellite.scanning.engine import Engine, EngineContext, EngineHealth
 from satellite.scanning.helper import DEATHS_MAX, Helper, Unscannable
-from satellite.scanning.matching import Matcher, nothing_found
+from satellite.scanning.matching import THREATS_MAX, Matcher, nothing_found
 from satellite.scanning.plain import body_of_plain
 from satellite.scanning.sample import Sample
 from satellite.scanning.spawned import HelperUnavailable
@@ -58,6 +62,23 @@ class _Found(BaseModel):
     encrypted: list[str]
 
 
+class _Match(BaseModel):
+    """What rules of one scope found. The helper has their scope with them: a message is told of by
+    the rules that it was shown to, although there may be others by now."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    rules: str = Field(max_length=64)
+    scope: str
+    outcome: Literal["infected", "macro", "encrypted"]
+    threats: list[str] = Field(max_length=THREATS_MAX)
+
+    @field_validator("scope")
+    @classmethod
+    def _scope(cls, scope: str) -> str:
+        return str(Scope.parse(scope))
+
+
 class _Answer(BaseModel):
     """What the job says; the helper has read hostile mail, so that its words are checked."""
 
@@ -67,6 +88,7 @@ class _Answer(BaseModel):
     incomplete: list[str] = Field(max_length=32)
     locked: list[str] = Field(max_length=32)
     unreadable: list[str] = Field(max_length=32)
+    scoped: list[_Match] = Field(default_factory=list, max_length=SCOPED_MAX)
     refused: list[str] = Field(default_factory=list, max_length=YARA_DOCUMENTS_MAX)
 
 
@@ -79,6 +101,7 @@ class _Said:
     detail: str = ""
     unreadable: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    scoped: tuple[ScopedMatch, ...] = ()
 
 
 @takes(YaraOptions)
@@ -134,7 +157,7 @@ class Yara:
         self._name = name
         self._sources = sources
         self._pushed_now = context.yara_rules
-        self._pushed: tuple[tuple[str, str], ...] = ()
+        self._pushed: tuple[PushedRules, ...] = ()
         self._clock = context.clock
         self._helper: Helper = context.helper
         self._version = version("yara-x")
@@ -185,6 +208,7 @@ class Yara:
             threats=said.threats,
             detail=printable(said.detail, length_max=DETAIL_LENGTH_MAX),
             unreadable=said.unreadable,
+            scoped=said.scoped,
         )
 
     async def probe(self) -> EngineHealth:
@@ -234,7 +258,8 @@ class Yara:
         try:
             answer = await self._helper.ask(self._name, sample, deadline_s=deadline_s)
             checked = _Answer.model_validate(answer)
-            return replace(_judged(checked), refused=tuple(checked.refused))
+            scoped = tuple(map(_match, checked.scoped))
+            return replace(_judged(checked), refused=tuple(checked.refused), scoped=scoped)
         except Unscannable as error:
             return _Said(Outcome.LIMITS, detail=error.what)
         except HelperUnavailable as error:
@@ -274,12 +299,23 @@ def _judged(answer: _Answer) -> _Said:
     return _Said(outcome, others, detail, unreadable)
 
 
+def _match(said: _Match) -> ScopedMatch:
+    return ScopedMatch(
+        rules=printable(said.rules),
+        scope=said.scope,
+        outcome=Outcome(said.outcome),
+        threats=_names(said.threats),
+    )
+
+
 def _names(names: list[str]) -> tuple[str, ...]:
     return tuple([printable(name) for name in names])
 
 
-def _digest(sources: Sequence[tuple[str, str]]) -> str:
-    return sha256("\0".join(text for _, text in sources).encode()).hexdigest()[:8]
+def _digest(sources: Sequence[Sequence[str]]) -> str:
+    # The scope, too: it is part of what a verdict says. Without one the digest is as it always was.
+    parts = [part for _, *said in sources for part in said if part != CLUSTER]
+    return sha256("\0".join(parts).encode()).hexdigest()[:8]
 
 
 def _shipped() -> list[tuple[str, str]]:

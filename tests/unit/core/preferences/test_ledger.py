@@ -104,6 +104,12 @@ def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
             ),
             "customer/acme",
         ),
+        (
+            document(
+                "yara", "own", {"scope": "customer/acme", "source": "rule a { condition: false }"}
+            ),
+            "customer/acme",
+        ),
         (document("hold", "acme.example", {"hold_days": 14}), "domain/acme.example"),
     ],
 )

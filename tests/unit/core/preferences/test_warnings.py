@@ -53,6 +53,7 @@ def test_a_name_that_nobody_has_is_said_with_a_way_to_look(scope: str, why: str)
         document("policy", scope, {"virus": "drop"}),
         document("list", f"white/{scope}/partner.example", {}),
         document("rule", "r", {**RULE, "scope": scope}),
+        document("yara", "y", {"source": "rule a { condition: false }", "scope": scope}),
     ):
         (line,) = said(made)
         assert line.startswith(f"{scope}: {why}")

@@ -9,8 +9,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from common.clock import SystemClock
+from common.pushed_rules import PushedRules
 from common.settings.satellite import EngineSettings
-from common.verdict import Outcome, Verdict
+from common.verdict import Outcome, ScopedMatch, Verdict
 from satellite.scanning.engine import Engine, EngineAnswersAtOnce, EngineContext, Fitted
 from satellite.scanning.engines import yara
 from satellite.scanning.helper import Helper
@@ -29,7 +30,7 @@ class Pushed:
     """What the core pushes now, and an engine that heeds it."""
 
     def __init__(self, helper: Helper) -> None:
-        self.rules: tuple[tuple[str, str], ...] = ()
+        self.rules: tuple[PushedRules, ...] = ()
         self.helper = helper
         self.engine: Engine = yara.build(
             EngineSettings(name="yara", kind="yara"),
@@ -61,7 +62,7 @@ async def test_rules_are_in_force_with_the_next_message_and_gone_when_removed(
     pushed: Pushed, sample: Sample
 ) -> None:
     before = await pushed.scan(sample)
-    pushed.rules = (("invoices", INVOICE),)
+    pushed.rules = (PushedRules("invoices", INVOICE),)
     found = await pushed.scan(sample)
     pushed.rules = ()
     after = await pushed.scan(sample)
@@ -72,7 +73,7 @@ async def test_rules_are_in_force_with_the_next_message_and_gone_when_removed(
 
 
 async def test_the_shipped_rules_apply_beside_them(pushed: Pushed) -> None:
-    pushed.rules = (("invoices", INVOICE),)
+    pushed.rules = (PushedRules("invoices", INVOICE),)
 
     verdict = await pushed.scan(sample_of(with_attachment(EICAR)))
 
@@ -81,7 +82,7 @@ async def test_the_shipped_rules_apply_beside_them(pushed: Pushed) -> None:
 
 async def test_rules_that_do_not_compile_here_are_left_out_alone_and_told(pushed: Pushed) -> None:
     """Such as for an older rule engine than the core's."""
-    pushed.rules = (("invoices", INVOICE), ("wrong", WRONG))
+    pushed.rules = (PushedRules("invoices", INVOICE), PushedRules("wrong", WRONG))
 
     verdict = await pushed.scan(sample_of(plain(PHRASE)))
     health = await pushed.engine.probe()
@@ -95,7 +96,7 @@ async def test_the_helper_is_made_anew_for_them_once(pushed: Pushed) -> None:
     sample = sample_of(with_attachment(b"x"))
     await pushed.scan(sample)
     first = pushed.helper.pid
-    pushed.rules = (("invoices", INVOICE),)
+    pushed.rules = (PushedRules("invoices", INVOICE),)
     await pushed.scan(sample)
     second = pushed.helper.pid
     await pushed.scan(sample)
@@ -109,7 +110,7 @@ async def test_no_message_is_lost_by_rules_that_change_while_it_is_read(pushed: 
 
     async def changing() -> None:
         for number in range(6):
-            pushed.rules = ((f"set{number}", INVOICE),)
+            pushed.rules = (PushedRules(f"set{number}", INVOICE),)
             await asyncio.sleep(0.02)
 
     change = asyncio.create_task(changing())
@@ -137,10 +138,81 @@ async def test_what_was_said_by_other_rules_stands_for_no_message_after_them(
         return [(one.outcome, one.detail.startswith("from the cache")) for one in verdicts]
 
     before = await said()
-    pushed.rules = (("invoices", INVOICE),)
+    pushed.rules = (PushedRules("invoices", INVOICE),)
     found = await said()
     pushed.rules = ()
     after = await said()
 
     assert before == after == [(Outcome.CLEAN, False), (Outcome.CLEAN, True)]
     assert found == [(Outcome.INFECTED, False), (Outcome.INFECTED, True)]
+
+
+# ---- rules of one scope
+
+
+ACME = PushedRules("invoices", INVOICE, "customer/acme")
+ACME_MATCH = ScopedMatch(
+    rules="invoices", scope="customer/acme", outcome=Outcome.INFECTED, threats=("Invoice",)
+)
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+async def test_what_rules_of_a_scope_find_stands_beside_what_holds_for_all(
+    pushed: Pushed, sample: Sample
+) -> None:
+    pushed.rules = (ACME,)
+
+    verdict = await pushed.scan(sample)
+
+    assert (verdict.outcome, verdict.threats) == (Outcome.CLEAN, ())
+    assert verdict.scoped == (ACME_MATCH,)
+
+
+async def test_each_document_says_what_it_found_by_itself(pushed: Pushed) -> None:
+    macro = INVOICE.replace("{ strings", '{ meta: outcome = "macro" threat = "Form" strings')
+    pushed.rules = (
+        ACME,
+        PushedRules("all", INVOICE.replace("rule Invoice", "rule ForAll")),
+        PushedRules("macros", macro, "domain/globex.example"),
+        PushedRules("wrong", WRONG, "customer/acme"),
+    )
+
+    verdict = await pushed.scan(sample_of(plain(PHRASE)))
+
+    assert verdict.threats == ("ForAll",)
+    assert verdict.scoped == (
+        ACME_MATCH,
+        ScopedMatch(
+            rules="macros",
+            scope="domain/globex.example",
+            outcome=Outcome.MACRO,
+            threats=("Form",),
+        ),
+    )
+
+
+async def test_no_rule_of_a_scope_switches_off_the_rules_of_others(pushed: Pushed) -> None:
+    """A global rule that never matches keeps all others of its own document from matching."""
+    never = "global rule Never { condition: false } " + INVOICE
+    pushed.rules = (PushedRules("never", never, "customer/acme"), PushedRules("all", INVOICE))
+
+    found = await pushed.scan(sample_of(with_attachment(EICAR)))
+    named = await pushed.scan(sample_of(plain(PHRASE)))
+
+    assert found.threats == ("Eicar-Test-Signature",)
+    assert (named.threats, named.scoped) == (("Invoice",), ())
+
+
+async def test_another_scope_is_another_set_of_rules(pushed: Pushed) -> None:
+    """What was said of the same octets for one customer must not stand for another one."""
+    sample = sample_of(plain(PHRASE))
+    pushed.rules = (ACME,)
+    first = await pushed.scan(sample)
+    pushed.rules = (ACME._replace(scope="customer/globex"),)
+    second = await pushed.scan(sample)
+
+    assert [one.scope for one in (*first.scoped, *second.scoped)] == [
+        "customer/acme",
+        "customer/globex",
+    ]
+    assert first.definitions != second.definitions
