@@ -116,5 +116,5 @@ MessageIdOrNone = Annotated[
 MessageId = Annotated[str, typer.Argument(metavar="ID", help="The message's id.", callback=_id)]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Force = Annotated[
-    bool, typer.Option("--force", help="Do it also for a scope that nobody has (yet).")
+    bool, typer.Option("--force", help="Do it also with a name that nobody has (yet).")
 ]

@@ -174,6 +174,11 @@ class Fleet:
         """Return the shards whose control stream is open."""
         return sorted(place for place, shard in self._shards.items() if shard.is_connected)
 
+    def engine_names(self) -> frozenset[str]:
+        """Return the engines that any node has, as it last said; none: nobody has said anything."""
+        shards = self._shards.values()
+        return frozenset(engine.name for shard in shards for engine in shard.report.engines)
+
     def nodes(self, *, now_s: float) -> list[NodeStatus]:
         """Return every node of the settings.
 

@@ -1,37 +1,57 @@
 """Which published changes do nothing, since nobody has that name or nobody asks there?
 
-Pure. A customer, a domain or a recipient that nobody has is taken all the same: a policy may be
-there before its customer is. But it is said, since most such names are slips of the hand. So is a
-key in a recipient's policy that is asked for the domain as a whole.
+Pure. A customer, a domain, a recipient or an engine that nobody has is taken all the same: a policy
+may be there before its customer is. But it is said, since most such names are slips of the hand. So
+is a key in a recipient's policy that is asked for the domain as a whole. Which engines there are is
+what nodes say; as long as none has said anything, no name is wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from common.address import domain_of
 from common.errors import LocalError
-from common.preferences import POLICY_KEYS, Document, Kind, Preferences, Scope, ScopeLevel
+from common.preferences import (
+    POLICY_KEYS,
+    CheckedDocument,
+    Document,
+    Kind,
+    Preferences,
+    Scope,
+    ScopeLevel,
+)
 from common.preferences.bodies import PolicyBody, RouteBody
 from common.preferences.documents import canonical_key
+from common.preferences.virus_rule import VirusRule
 from core.preferences.ledger import scope_of
 
 WARNINGS_MAX = 20  # in one answer; a change may have a hundred thousand documents
 
+ENGINES_SHOWN_MAX = 16
+_MEANT = "if it is meant, say so: --force"
+
 _BEYOND_DOUBT = (Kind.ROUTE, Kind.ENGINE, Kind.FILTER)  # a route makes its domain ours
 
 
-def warnings(current: Preferences, documents: Iterable[Document]) -> list[str]:
+def warnings(
+    current: Preferences, documents: Iterable[Document], *, engines: Collection[str] = ()
+) -> list[str]:
     """Return what is odd about documents that were just published, a line each.
 
     Args:
         current: the preferences with the documents in them.
         documents: as they were published; each was taken, so that its kind and key are right.
+        engines: those that nodes have; none: nobody knows.
     """
     found: list[str] = []
     known = _Known(current)
     for scope in dict.fromkeys(_scopes(current, documents)):
-        for what in (known.complaint(scope), _without_effect(current, scope)):
+        for what in (
+            known.complaint(scope),
+            _without_effect(current, scope),
+            _unknown_engines(_rule(current, scope), engines),
+        ):
             if what and len(found) == WARNINGS_MAX:
                 return [*found, "there are more of this kind"]
             if what:
@@ -40,7 +60,7 @@ def warnings(current: Preferences, documents: Iterable[Document]) -> list[str]:
 
 
 class NobodyHas(LocalError):
-    """A change was asked for in the name of a scope that nobody has, and not said to be meant."""
+    """A change was asked for with a name that nobody has, and not said to be meant."""
 
 
 def refuse_unknown(current: Preferences, scope: Scope) -> None:
@@ -51,7 +71,38 @@ def refuse_unknown(current: Preferences, scope: Scope) -> None:
     """
     what = _Known(current).complaint(scope)
     if what:
-        raise NobodyHas(f"{scope}: {what}", hint="if it is meant, say so: --force")
+        raise NobodyHas(f"{scope}: {what}", hint=_MEANT)
+
+
+def refuse_unknown_engines(document: CheckedDocument, engines: Collection[str]) -> None:
+    """Refuse a policy by whose ``virus.rule`` engines decide that no node has.
+
+    Args:
+        document: of the kind policy.
+        engines: those that nodes have; none: nobody knows, and nothing is refused.
+
+    Raises:
+        NobodyHas: with the reason.
+    """
+    what = _unknown_engines(document.body_as(PolicyBody).settings.get("virus_rule"), engines)
+    if what:
+        raise NobodyHas(f"{document.key}: {what}", hint=_MEANT)
+
+
+def _rule(current: Preferences, scope: Scope) -> object:
+    document = current.document(Kind.POLICY, str(scope))
+    return document.body_as(PolicyBody).settings.get("virus_rule") if document is not None else None
+
+
+def _unknown_engines(rule: object, engines: Collection[str]) -> str:
+    """Return which engines a ``virus.rule`` names that no node has; empty when it names none."""
+    if not isinstance(rule, VirusRule) or not engines:
+        return ""
+    unknown = sorted(rule.engines.difference(engines))
+    if not unknown:
+        return ""
+    has = ", ".join(sorted(engines)[:ENGINES_SHOWN_MAX])
+    return f"virus.rule: no node has an engine {', '.join(unknown)}; there are {has}"
 
 
 def _without_effect(current: Preferences, scope: Scope) -> str:

@@ -26,12 +26,12 @@ from common.preferences.bodies import ListBody, PolicyBody, RouteBody, WeightBod
 from common.preferences.documents import new_document, new_tombstone
 from common.preferences.weights import split_weight_key
 from core.preferences.ledger import documents_json, documents_of
-from core.preferences.warnings import refuse_unknown, warnings
+from core.preferences.warnings import refuse_unknown, refuse_unknown_engines, warnings
 from core.web.api.holds import order_json
 from core.web.request.caller import Caller
 from core.web.request.problems import Problem
 from core.web.request.request_body import RequestBody
-from core.web.request.services import Core
+from core.web.request.services import Core, Services
 
 router = APIRouter(prefix="/api/v1", tags=["preferences"])
 
@@ -49,7 +49,8 @@ class PolicyRequest(RequestBody):
     unset: list[str] = Field(default_factory=list, max_length=100)
     comment: str = Field(default="", max_length=500)
     force: bool = Field(
-        default=True, description="false: refuse for a customer, domain or recipient nobody has"
+        default=True,
+        description="false: refuse for a customer, domain, recipient or engine that nobody has",
     )
 
 
@@ -88,7 +89,7 @@ async def publish(core: Core, who: Caller, change: PublishRequest) -> dict[str, 
     )
     return _published(position) | {
         "changed": position != before,
-        "warnings": await _warnings(core.database.preferences.current, found),
+        "warnings": await _warnings(core, core.database.preferences.current, found),
     }
 
 
@@ -116,14 +117,17 @@ async def set_policy(core: Core, who: Caller, scope: str, change: PolicyRequest)
             values.pop(name, None)
         if not values:
             return [new_tombstone(Kind.POLICY, key)]
-        return [new_document(Kind.POLICY, key, values)]
+        made = new_document(Kind.POLICY, key, values)
+        if "virus.rule" in change.values and not change.force:
+            refuse_unknown_engines(made, core.link.fleet.engine_names())
+        return [made]
 
     made = await core.database.preferences.revise(revision, who=who, comment=change.comment)
     stands = made.document(Kind.POLICY, key)
     return _published(made.position) | {
         "scope": key,
         "values": _values(made, key),
-        "warnings": await _warnings(made, [stands] if stands is not None else []),
+        "warnings": await _warnings(core, made, [stands] if stands is not None else []),
     }
 
 
@@ -235,9 +239,10 @@ def _published(position: Position) -> dict[str, Any]:
     return {"revision": position.revision}
 
 
-async def _warnings(current: Preferences, found: Sequence[Document]) -> list[str]:
+async def _warnings(core: Services, current: Preferences, found: Sequence[Document]) -> list[str]:
+    engines = core.link.fleet.engine_names()
     # Off the event loop: a change may have as many documents as an inventory has domains.
-    return await asyncio.to_thread(warnings, current, found)
+    return await asyncio.to_thread(warnings, current, found, engines=engines)
 
 
 def _body(body: bytes | None) -> Any:

@@ -234,6 +234,25 @@ async def test_a_name_that_nobody_has_changes_nothing_unless_it_is_meant(
     assert meant.out.startswith("revision 2")
 
 
+async def test_an_engine_that_no_node_has_decides_nothing_unless_it_is_meant(
+    core: Face, shell: Shell
+) -> None:
+    await publish(core, route())
+    core.hear()
+    command = ("policy", "set", "customer/acme", "virus.rule=engines:clamv")
+
+    slip = await shell(*command)
+    meant = await shell(*command, "--force")
+    other_key = await shell("policy", "set", "customer/acme", "virus=drop")
+
+    assert slip.status == 1
+    assert "no node has an engine clamv; there are clamav, yara" in slip.err
+    assert "--force" in slip.err
+    assert (meant.status, meant.out[:10]) == (0, "revision 2")
+    assert "no node has an engine clamv" in meant.err
+    assert other_key.status == 0, "what stands is said again, and hinders nothing"
+
+
 async def test_a_key_is_taken_out_of_a_scope_that_nobody_has_any_more(
     core: Face, shell: Shell
 ) -> None:

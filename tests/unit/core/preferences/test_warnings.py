@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pytest
 
 from common.preferences import Document, Epoch, Position, Preferences
-from core.preferences.warnings import WARNINGS_MAX, warnings
+from common.preferences.documents import check_document
+from core.preferences.warnings import (
+    WARNINGS_MAX,
+    NobodyHas,
+    refuse_unknown_engines,
+    warnings,
+)
 from tests.support.core.rooms import document, route
 
 AT = Position(Epoch(1, "e"), 1)
@@ -17,11 +25,11 @@ OURS = (
 RULE = {"field": "subject", "pattern": "x", "score": 1}
 
 
-def said(*documents: Document) -> list[str]:
+def said(*documents: Document, engines: Collection[str] = ()) -> list[str]:
     current = Preferences.from_documents([], position=AT).applied(
         [*OURS, *documents] if not any(d.removed for d in documents) else OURS, position=AT
     )
-    return warnings(current, documents)
+    return warnings(current, documents, engines=engines)
 
 
 @pytest.mark.parametrize(
@@ -91,3 +99,34 @@ def test_a_key_of_the_domain_in_a_policy_of_a_recipient_is_said() -> None:
         " here; set it with: borderscout policy set domain/listed.example"
     )
     assert said(document("policy", "domain/acme.example", body)) == []
+
+
+# ---- engines
+
+
+@pytest.mark.parametrize(
+    "rule", ["any", "majority", "engines:clamav", "engines:clamav,yara"], ids=str
+)
+def test_nothing_is_said_of_engines_that_some_node_has(rule: str) -> None:
+    policy = document("policy", "customer/acme", {"virus.rule": rule})
+
+    assert said(policy, engines={"clamav", "yara"}) == []
+    refuse_unknown_engines(check_document(policy), {"clamav", "yara"})
+
+
+def test_an_engine_that_no_node_has_is_said_with_those_that_there_are() -> None:
+    policy = document("policy", "customer/acme", {"virus.rule": "engines:clamv,yara"})
+
+    (line,) = said(policy, engines={"clamav", "yara"})
+
+    what = "virus.rule: no node has an engine clamv; there are clamav, yara"
+    assert line == f"customer/acme: {what}"
+    with pytest.raises(NobodyHas, match=what):
+        refuse_unknown_engines(check_document(policy), {"clamav", "yara"})
+
+
+def test_as_long_as_no_node_has_said_anything_no_engine_is_unknown() -> None:
+    policy = document("policy", "cluster", {"virus.rule": "engines:clamv"})
+
+    assert said(policy, engines=()) == []
+    refuse_unknown_engines(check_document(policy), ())
