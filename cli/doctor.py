@@ -26,26 +26,32 @@ from cli.link_checks import TIME
 from cli.output import AsJson, console, plain, print_lines
 from cli.spool_checks import mail_of_a_node, mail_of_the_node
 from common.errors import SettingsError
-from common.settings.satellite import SatelliteSettings
+from common.settings.satellite import SatelliteSettings, SmtpSettings
+from common.settings.scan_server import ScanServerSettings
 
 EXAMPLE = "Example: borderscout doctor --config out/lon1/satellite.yaml"
 
 SQLITE_FLOOR = (3, 51, 3)  # the write-ahead log could be damaged before
+SCAN_RESERVE_BYTES = 64 << 20  # a scan server reserves nothing: a message that it scans fits
 SYNC_MS_MAX = 50.0  # above it, 250 comes late on every message
 
 
 def doctor(
     config: Annotated[
-        Path | None, typer.Option("--config", help="A satellite.yaml to look at.")
+        Path | None, typer.Option("--config", help="A satellite.yaml or a scan.yaml to look at.")
     ] = None,
     url: Url = "",
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look at this machine, a satellite's settings and mail, and the core; exit 1 for a fault."""
+    """Look at this machine, a satellite or a scan server, and the core; exit 1 for a fault.
+
+    Of a satellite and of a scan server it looks at the settings, the engines and the mail. What the
+    mail of a scan server passes through is greeted, and gets no message.
+    """
     checks = list(_machine())
     if config is not None:
-        checks.extend(_satellite(config))
+        checks.extend(_program(config))
     if url:
         checks.extend(_reached_core(Client(url, token_file)))
     if as_json:
@@ -85,21 +91,47 @@ def _machine() -> Iterator[DoctorCheck]:
         )
 
 
+def _program(config: Path) -> Iterator[DoctorCheck]:
+    from satellite.scan_server.settings_file import is_of_scan_server
+
+    try:
+        yield from (_scan_server if is_of_scan_server(config) else _satellite)(config)
+    except SettingsError as error:
+        yield from _complaints("settings", error)
+
+
 def _satellite(config: Path) -> Iterator[DoctorCheck]:
     from satellite.settings import load_settings
 
-    try:
-        settings = load_settings(config, with_what_it_names=True)
-    except SettingsError as error:
-        yield from _complaints("settings", error)
-        return
+    settings = load_settings(config, with_what_it_names=True)
     yield DoctorCheck(name="settings", ok=True, found=str(config))
     yield from _engines_and_filters(settings)
     yield _isolation()
     yield from definitions_of_the_node(settings.definitions)
     state = Path(settings.state)
+    yield from _state(state, config, reserve_bytes=settings.disk_reserve_bytes)
+    yield _certificate("link certificate", settings.core.certificate, settings.core.key)
+    yield from _smtp_certificates(settings.smtp)
+    yield from mail_of_the_node(state)
+
+
+def _scan_server(config: Path) -> Iterator[DoctorCheck]:
+    from cli.scan_server_checks import scan_server_here
+    from satellite.scan_server.settings_file import read_scan_settings
+
+    settings = read_scan_settings(config)
+    yield DoctorCheck(name="settings", ok=True, found=str(config))
+    yield from _engines_and_filters(settings)
+    yield _isolation()
+    yield from _state(Path(settings.state), config, reserve_bytes=SCAN_RESERVE_BYTES)
+    if settings.smtp is not None:
+        yield from _smtp_certificates(settings.smtp)
+    yield from scan_server_here(settings)
+
+
+def _state(state: Path, config: Path, *, reserve_bytes: int) -> Iterator[DoctorCheck]:
     folder = state if state.exists() else config.resolve().parent
-    for look in (partial(_disk, folder, settings.disk_reserve_bytes), partial(_sync, folder)):
+    for look in (partial(_disk, folder, reserve_bytes), partial(_sync, folder)):
         try:
             yield look()
         except OSError as error:
@@ -107,17 +139,19 @@ def _satellite(config: Path) -> Iterator[DoctorCheck]:
             yield DoctorCheck(
                 name="disk", ok=False, found=what, remedy="give us the right to write there"
             )
-    core, smtp = settings.core, settings.smtp
-    yield _certificate("link certificate", core.certificate, core.key)
+
+
+def _smtp_certificates(smtp: SmtpSettings) -> Iterator[DoctorCheck]:
     if smtp.certificate:
         yield _certificate("SMTP certificate", smtp.certificate, smtp.key or smtp.certificate)
     if smtp.rsa_certificate:
         key = smtp.rsa_key or smtp.rsa_certificate
         yield _certificate("SMTP certificate (RSA)", smtp.rsa_certificate, key)
-    yield from mail_of_the_node(state)
 
 
-def _engines_and_filters(settings: SatelliteSettings) -> Iterator[DoctorCheck]:
+def _engines_and_filters(
+    settings: SatelliteSettings | ScanServerSettings,
+) -> Iterator[DoctorCheck]:
     """Build them as a worker does at its start, ask the servers of filters, and forget them."""
     from prometheus_client import CollectorRegistry
 

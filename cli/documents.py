@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from cli.output import fail
+from common.errors import LocalError
 from common.preferences import Preferences
 from common.preferences.documents import NOTHING, new_document
 
@@ -20,20 +20,24 @@ SHAPE = "it must hold documents, as policy show --json prints them"
 
 
 def documents_in(file: Path) -> list[Any]:
-    """Return the documents of a file; what is no JSON ends the command with its place."""
+    """Return the documents of a file.
+
+    Raises:
+        LocalError: it cannot be read or holds something else, with the place.
+    """
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
-        fail(f"{file}: {error.strerror}; name a file with documents")
+        raise LocalError(f"{file}: {error.strerror}", hint="name a file with documents") from None
     except UnicodeDecodeError as error:
-        fail(f"{file}: no UTF-8 at byte {error.start}; {SHAPE}")
+        raise LocalError(f"{file}: no UTF-8 at byte {error.start}", hint=SHAPE) from None
     found = _read(file, text)
     if not found:
-        fail(f"{file}:1:1: there is no document in it; {SHAPE}")
+        raise LocalError(f"{file}:1:1: there is no document in it", hint=SHAPE)
     documents = [_as_document(each) for each in found]
     for number, document in enumerate(documents, start=1):
         if not isinstance(document, dict) or not {"kind", "key"} <= document.keys():
-            fail(f"{file}: document {number} has no kind and key; {SHAPE}")
+            raise LocalError(f"{file}: document {number} has no kind and key", hint=SHAPE)
     return documents
 
 
@@ -51,6 +55,16 @@ def preferences_of(documents: Iterable[Any]) -> Preferences:
         ),
         position=NOTHING,
     )
+
+
+def preferences_in(file: Path) -> Preferences:
+    """Return what a file of documents comes to, for who goes by them without a core.
+
+    Raises:
+        LocalError: as for ``documents_in``.
+        DocumentRefused: one of them cannot be applied.
+    """
+    return preferences_of(documents_in(file))
 
 
 def _read(file: Path, text: str) -> list[Any]:
@@ -74,9 +88,10 @@ def _parsed(file: Path, text: str, line: int) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        fail(f"{file}:{line + error.lineno - 1}:{error.colno}: {error.msg}; {SHAPE}")
+        place = f"{file}:{line + error.lineno - 1}:{error.colno}"
+        raise LocalError(f"{place}: {error.msg}", hint=SHAPE) from None
     except (ValueError, RecursionError) as error:
-        fail(f"{file}:{line}:1: {error}; {SHAPE}")
+        raise LocalError(f"{file}:{line}:1: {error}", hint=SHAPE) from None
 
 
 def _listed(read: Any) -> list[Any]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 from typer.core import TyperGroup
 
-from cli.documents import documents_in, preferences_of
+from cli.documents import preferences_in
 from cli.output import (
     AsJson,
     coloured,
@@ -38,7 +38,6 @@ from common.clock import SystemClock
 from common.errors import BorderScoutError, LocalError, SettingsError
 from common.hang_up import ignore_hang_up
 from common.preferences import Preferences
-from common.settings.reading import Source
 from common.telemetry import without_diagnostics
 from common.verdict import Outcome, Verdict, version_line
 
@@ -167,10 +166,10 @@ def _settings(config: Path) -> SatelliteSettings | ScanServerSettings:
     Raises:
         SettingsError: with every complaint.
     """
-    from satellite.scan_server.settings_file import read_scan_settings
+    from satellite.scan_server.settings_file import is_of_scan_server, read_scan_settings
     from satellite.settings import load_settings
 
-    if "core" not in Source.read(config).tree and "engines" in Source.read(config).tree:
+    if is_of_scan_server(config):
         return read_scan_settings(config)
     settings = load_settings(config, with_what_it_names=True)
     if not settings.engines:
@@ -186,7 +185,7 @@ def _address(recipient: str) -> str:
 
 
 def _preferences(file: Path | None) -> Preferences:
-    return preferences_of(documents_in(file) if file is not None else [])
+    return preferences_in(file) if file is not None else Preferences()
 
 
 async def _scanned(

@@ -13,6 +13,16 @@ from common.settings.scan_server import ScanServerSettings
 from satellite.settings import kinds_complaints, placed_smtp, smtp_complaints
 
 
+def is_of_scan_server(path: Path) -> bool:
+    """Say whether a file of settings is a scanning server's, and not a node's, which has a core.
+
+    Raises:
+        SettingsError: it is no YAML, or cannot be read.
+    """
+    tree = Source.read(path).tree
+    return "core" not in tree and "engines" in tree
+
+
 def read_scan_settings(path: Path) -> ScanServerSettings:
     """Return the settings that a scanning server may begin to work with.
 
