@@ -145,6 +145,8 @@ def _show(endpoints: dict[str, Any], out: Path) -> None:
     table.add_row("core", "", core["url"], core["config"])
     for name, satellite in endpoints["satellites"].items():
         table.add_row(name, satellite["site"], satellite["smtp"], satellite["config"])
+    for name, server in endpoints["scan_servers"].items():
+        table.add_row(name, "", "", server["config"])
     console = Console()
     console.print(table)
     console.print(f"written to {out}; links at {core['grpc']}", soft_wrap=True, markup=False)

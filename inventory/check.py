@@ -13,7 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from common.preferences.deliver_to import parse_deliver_to
 from common.preferences.loops import OurHosts, is_below
 from inventory.model import CORE_FOLDER, DNS_LIST
-from inventory.raw import IpAddress, IpNetwork, Raw, RawComplaint, nodes_of
+from inventory.raw import (
+    IpAddress,
+    IpNetwork,
+    Raw,
+    RawComplaint,
+    holders_of_engines,
+    nodes_of,
+)
 from inventory.settings import check_settings
 
 RESERVED_NAMES = (CORE_FOLDER, "authority")  # what else stands in the rendered folder
@@ -44,10 +51,10 @@ def check(main: Raw, customers: Sequence[Raw]) -> list[RawComplaint]:
 
 
 def _names(main: Raw) -> Iterator[RawComplaint]:
-    nodes = [node for _, node in nodes_of(main)]
+    machines = [*(node for _, node in nodes_of(main)), *main.items("scan_servers")]
     yield from _twice(main.items("sites"), "site")
-    yield from _twice([main.get("core"), *nodes], "node")
-    for node in nodes:
+    yield from _twice([main.get("core"), *machines], "node")
+    for node in machines:
         name = node.get("name").text or ""
         if name in RESERVED_NAMES and name != main.get("core").get("name").text:
             yield RawComplaint(
@@ -62,8 +69,7 @@ def _names(main: Raw) -> Iterator[RawComplaint]:
 
 
 def _engines_and_filters(main: Raw) -> Iterator[RawComplaint]:
-    holders = [main, *main.items("sites"), *(node for _, node in nodes_of(main))]
-    for holder in holders:
+    for holder in holders_of_engines(main):
         yield from _twice(holder.items("engines"), "engine")
         for engine in holder.items("engines"):
             yield from _address(engine)

@@ -7,9 +7,10 @@ and what ``apply`` publishes afterwards.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from common.preferences.documents import Document, Kind, canonical_json
-from inventory.model import FilterEntry, Inventory
+from inventory.model import EngineEntry, FilterEntry, Inventory, ScanServerEntry
 
 
 def documents_of(inventory: Inventory) -> list[Document]:
@@ -27,17 +28,30 @@ def documents_of(inventory: Inventory) -> list[Document]:
         )
         for customer, domain in inventory.domains()
     ]
-    engines = [
-        _document(Kind.ENGINE, name, body) for name, body in sorted(_engines(inventory).items())
+    engines = (
+        engine for site, node in inventory.nodes() for engine in inventory.engines_of(site, node)
+    )
+    return routes + _weights(inventory, engines)
+
+
+def documents_of_scan_server(inventory: Inventory, server: ScanServerEntry) -> list[Document]:
+    """Return what a scanning server's own engines weigh, and the filters; whose mail it has no
+    route says."""
+    return _weights(inventory, inventory.engines_of_scan_server(server))
+
+
+def _weights(inventory: Inventory, engines: Iterable[EngineEntry]) -> list[Document]:
+    weighed = [
+        _document(Kind.ENGINE, name, body) for name, body in sorted(_engines(engines).items())
     ]
     filters = [
         _document(Kind.FILTER, item.name, _filter_body(item))
         for item in sorted(inventory.filters, key=lambda item: item.name)
     ]
-    return routes + engines + filters
+    return weighed + filters
 
 
-def _engines(inventory: Inventory) -> dict[str, dict[str, object]]:
+def _engines(entries: Iterable[EngineEntry]) -> dict[str, dict[str, object]]:
     """Return for each engine whether it must answer, and how old its definitions may be.
 
     An engine is weighed once for the cluster. Where nodes disagree about one of the same name it is
@@ -45,11 +59,10 @@ def _engines(inventory: Inventory) -> dict[str, dict[str, object]]:
     """
     required: dict[str, bool] = {}
     ages: dict[str, list[float]] = {}
-    for site, node in inventory.nodes():
-        for engine in inventory.engines_of(site, node):
-            required[engine.name] = required.get(engine.name, False) or engine.required
-            if engine.definitions_age_max_h is not None:
-                ages.setdefault(engine.name, []).append(engine.definitions_age_max_h)
+    for engine in entries:
+        required[engine.name] = required.get(engine.name, False) or engine.required
+        if engine.definitions_age_max_h is not None:
+            ages.setdefault(engine.name, []).append(engine.definitions_age_max_h)
     return {
         name: {"required": must} | _lowest_age(ages.get(name, []))
         for name, must in required.items()

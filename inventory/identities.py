@@ -45,4 +45,9 @@ def smtp_identity(cluster: Cluster, node: Node) -> Identity:
 
 def node_host(cluster: Cluster, node: Node) -> str:
     """Return a satellite's host name: in its banner, its EHLO and its Received lines."""
-    return f"{node.name}.{cluster.mail_domain}"
+    return machine_host(cluster, node.name)
+
+
+def machine_host(cluster: Cluster, name: str) -> str:
+    """Return the host name of a machine of ours."""
+    return f"{name}.{cluster.mail_domain}"

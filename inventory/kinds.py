@@ -10,15 +10,14 @@ from collections.abc import Iterator
 
 from common.kinds import Group, KindFault, faults_of, satellite_is_installed
 from inventory.model import DOCUMENT_KINDS
-from inventory.raw import Raw, RawComplaint, nodes_of
+from inventory.raw import Raw, RawComplaint, holders_of_engines
 
 PROFILE = "profile"  # an option that the inventory has a key for
 
 
 def check_kinds(main: Raw) -> Iterator[RawComplaint]:
     """Yield what is wrong with kinds and options, wherever engines and filters stand."""
-    holders = [main, *main.items("sites"), *(node for _, node in nodes_of(main))]
-    engines = [engine for holder in holders for engine in holder.items("engines")]
+    engines = [one for holder in holders_of_engines(main) for one in holder.items("engines")]
     filters = main.items("filters")
     if not engines and not filters:
         return

@@ -29,7 +29,7 @@ from inventory.check import check
 from inventory.kinds import check_kinds
 from inventory.model import Customer, Head, Inventory
 from inventory.raw import Raw, RawComplaint, nodes_of
-from inventory.render.node import core_settings, satellite_settings
+from inventory.render.node import core_settings, satellite_settings, scan_server_settings
 from inventory.table import Table
 
 STEP = 5000  # customers between two reports of progress
@@ -175,6 +175,9 @@ class _Examination:
                 satellite_settings(
                     inventory, site, node, places=mine, link=places.grpc, loopback=False
                 )
+        for raw, server in zip(main.items("scan_servers"), inventory.scan_servers, strict=True):
+            with self._refusals(raw):
+                scan_server_settings(inventory, server, loopback=False)
 
     @contextmanager
     def _refusals(self, at: Raw) -> Iterator[None]:

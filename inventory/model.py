@@ -195,6 +195,14 @@ class Site(Settings):
     engines: Several[EngineEntry] | None = None
 
 
+class ScanServerEntry(Settings):
+    """Our engines beside somebody else's mail server: no node, and without a core or the VPN."""
+
+    name: Name
+    settings: Tree = Field(default_factory=dict)  # checked where they are merged: `settings`
+    engines: Several[EngineEntry] | None = None
+
+
 class MailDomain(Settings):
     """A domain of a customer, and where its mail goes."""
 
@@ -223,6 +231,7 @@ class Head(Settings):
     settings: Tree = Field(default_factory=dict)  # checked where they are merged: `settings`
     engines: Several[EngineEntry] | None = None
     filters: tuple[FilterEntry, ...] = ()
+    scan_servers: tuple[ScanServerEntry, ...] = ()
 
 
 class Inventory(Head):
@@ -241,10 +250,11 @@ class Inventory(Head):
 
     def engines_of(self, site: Site, node: Node) -> tuple[EngineEntry, ...]:
         """Return a node's engines: its own list, else its site's, else the cluster's, else yara."""
-        for engines in (node.engines, site.engines, self.engines):
-            if engines is not None:
-                return engines
-        return DEFAULT_ENGINES
+        return _nearest(node.engines, site.engines, self.engines)
+
+    def engines_of_scan_server(self, server: ScanServerEntry) -> tuple[EngineEntry, ...]:
+        """Return a scanning server's engines: its own list, else the cluster's, else yara."""
+        return _nearest(server.engines, self.engines)
 
     def all_filters(self) -> tuple[FilterEntry, ...]:
         """Return the filters, with those that need no server put before them.
@@ -254,6 +264,10 @@ class Inventory(Head):
         """
         stated = {item.kind for item in self.filters}
         return tuple(f for f in DEFAULT_FILTERS if f.kind not in stated) + self.filters
+
+
+def _nearest(*stated: tuple[EngineEntry, ...] | None) -> tuple[EngineEntry, ...]:
+    return next((engines for engines in stated if engines is not None), DEFAULT_ENGINES)
 
 
 DEFAULT_ENGINES = (EngineEntry(name="yara", kind="yara"),)

@@ -93,6 +93,12 @@ class RawComplaint:
     is_warning: bool = False
 
 
+def holders_of_engines(main: Raw) -> list[Raw]:
+    """Return every place in which a list of engines may stand, the widest first."""
+    nodes = [node for _, node in nodes_of(main)]
+    return [main, *main.items("sites"), *nodes, *main.items("scan_servers")]
+
+
 def nodes_of(main: Raw) -> list[tuple[Raw, Raw]]:
     """Return every satellite node with its site."""
     return [(site, node) for site in main.items("sites") for node in site.items("nodes")]

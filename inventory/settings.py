@@ -1,4 +1,4 @@
-"""Which settings does an inventory give to a node and to the core?
+"""Which settings does an inventory give to a node, to the core and to a scanning server?
 
 Pure. ``settings:`` says them at the top, at a site and at a node; they are merged key by key, and
 the nearest wins. What they may say is declared once, where the programs read it
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from common.settings.core import CoreSettings
 from common.settings.reading import what_and_remedy
 from common.settings.satellite import SatelliteSettings
+from common.settings.scan_server import ScanServerSettings
 from inventory.model import Inventory, Node, Site, Tree
 from inventory.raw import Raw, RawComplaint, nodes_of
 
@@ -84,6 +85,15 @@ RENDERED_FOR_CORE: Mapping[str, Rendered] = {
     "first_revision": Rendered("customers, engines and filters", "change those"),
 }
 
+RENDERED_FOR_SCAN_SERVER: Mapping[str, Rendered] = {
+    "hostname": Rendered("the scan server's name and cluster.mail_domain", "rename it"),
+    "state": Rendered(
+        "where the unit may write, /var/lib/borderscout-scan", "mount another disk at that folder"
+    ),
+    "engines": Rendered("the nearest engines", "set engines at the scan server or at the top"),
+    "filters": Rendered("the inventory's filters", "set filters at its top"),
+}
+
 TOP_KEYS = (
     OwnKey("workers", "workers"),
     OwnKey("cluster.postmaster", "postmaster"),
@@ -141,6 +151,8 @@ def check_settings(main: Raw) -> Iterator[RawComplaint]:
     for holder in nearer:
         yield from _faults(holder, NEARER_KEYS, SatelliteSettings, RENDERED_FOR_SATELLITE)
     yield from _faults(main.get("core"), (), CoreSettings, RENDERED_FOR_CORE)
+    for server in main.items("scan_servers"):
+        yield from _faults(server, (), ScanServerSettings, RENDERED_FOR_SCAN_SERVER)
 
 
 def _faults(

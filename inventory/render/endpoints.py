@@ -38,4 +38,7 @@ def endpoints_of(inventory: Inventory, *, out: PurePath, ports: Ports | None) ->
             "config": f"{CORE_FOLDER}/core.yaml",
         },
         "satellites": satellites,
+        "scan_servers": {
+            server.name: {"config": f"{server.name}/scan.yaml"} for server in inventory.scan_servers
+        },
     }

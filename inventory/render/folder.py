@@ -34,19 +34,26 @@ from inventory.certificates import (
     authority,
     credential,
 )
-from inventory.documents import documents_of, to_json
+from inventory.documents import documents_of, documents_of_scan_server, to_json
 from inventory.identities import core_identity, satellite_identity, smtp_identity
 from inventory.keys import KEY_FILE, TOKEN_FILE, api_token, public_key, wireguard_key
 from inventory.load import Progress, no_progress
-from inventory.model import CORE_FOLDER, Inventory, Node, Site
+from inventory.model import CORE_FOLDER, Inventory, Node, ScanServerEntry, Site
 from inventory.ports import PORTS_FILE, complete, known_ports
 from inventory.render.endpoints import endpoints_of
-from inventory.render.node import TLS, core_settings, satellite_settings, text_of
+from inventory.render.node import (
+    PREFERENCES_FILE,
+    TLS,
+    core_settings,
+    satellite_settings,
+    scan_server_settings,
+    text_of,
+)
 from inventory.render.systemd import UnitRole, unit_name, unit_text
 from inventory.render.wireguard import wireguard_text
 
 ENDPOINTS_FILE = "endpoints.json"
-PREFERENCES_FILE = "preferences.json"
+SCAN_FILE = "scan.yaml"
 STEP = 5000  # documents between two reports of progress
 SECRET = 0o600
 PUBLIC = 0o644
@@ -98,9 +105,9 @@ def render_folder(
 def strangers(inventory: Inventory, out: Path) -> list[str]:
     """Return folders of nodes that the inventory no longer has; they are left as they are."""
     names = {node.name for _, node in inventory.nodes()}
-    return sorted(
-        path.parent.name for path in out.glob("*/satellite.yaml") if path.parent.name not in names
-    )
+    names |= {server.name for server in inventory.scan_servers}
+    found = [*out.glob("*/satellite.yaml"), *out.glob(f"*/{SCAN_FILE}")]
+    return sorted({path.parent.name for path in found} - names)
 
 
 def _ports(inventory: Inventory, out: Path, loopback: bool) -> dict[str, dict[str, int]] | None:
@@ -139,6 +146,8 @@ class _Rendering:
         for number, (site, node) in enumerate(self.inventory.nodes()):
             progress("rendering nodes", number, len(folders) - 1)
             yield from self._satellite(site, node, signer, private[node.name], public)
+        for server in self.inventory.scan_servers:
+            yield from self._scan_server(server)
         yield _json(ENDPOINTS_FILE, self.endpoints())
 
     def _preferences(self, progress: Progress) -> bytes:
@@ -206,6 +215,13 @@ class _Rendering:
             peers=peers_of_satellite(inventory, public),
         )
         yield File(f"{node.name}/wg0.conf", text.encode(), SECRET)
+
+    def _scan_server(self, server: ScanServerEntry) -> Iterator[File]:
+        settings = scan_server_settings(self.inventory, server, loopback=self.loopback)
+        yield _text(f"{server.name}/{SCAN_FILE}", text_of(settings))
+        documents = documents_of_scan_server(self.inventory, server)
+        yield _text(f"{server.name}/{PREFERENCES_FILE}", to_json(documents))
+        yield _text(f"{server.name}/{unit_name(UnitRole.SCAN)}", unit_text(UnitRole.SCAN))
 
     def _tls(
         self,

@@ -1,4 +1,4 @@
-"""What stands in ``core.yaml`` and ``satellite.yaml``?
+"""What stands in ``core.yaml``, ``satellite.yaml`` and ``scan.yaml``?
 
 Pure. What is written is the typed settings of the program that reads it. Paths in them are taken
 from the folder that the file stands in.
@@ -13,15 +13,17 @@ from yaml.cyaml import CSafeDumper
 
 from common.settings.core import CoreSettings
 from common.settings.satellite import EngineSettings, FilterSettings, SatelliteSettings
+from common.settings.scan_server import ScanServerSettings
 from common.settings.values import Settings
 from common.settings.yaml_tree import meaning
 from inventory.addressing import CorePlaces, NodePlaces
-from inventory.identities import node_host
-from inventory.model import EngineEntry, FilterEntry, Inventory, Node, Site, Tree
-from inventory.render.systemd import STATE_FOLDER
+from inventory.identities import machine_host, node_host
+from inventory.model import EngineEntry, FilterEntry, Inventory, Node, ScanServerEntry, Site, Tree
+from inventory.render.systemd import STATE_FOLDERS, UnitRole
 from inventory.settings import merged, said_of_core, said_of_satellite
 
 TLS = "tls"  # the folder of certificates and keys
+PREFERENCES_FILE = "preferences.json"
 LOOPBACK_STATE = "state"
 
 # How many workers are best is known on the node alone, which has to be counted there; a rendering
@@ -54,7 +56,7 @@ def satellite_settings(
         "hostname": node_host(cluster, node),
         "mail_domain": cluster.mail_domain,
         "workers": LOOPBACK_WORKERS if loopback else WORKERS,
-        "state": _state(loopback=loopback),
+        "state": LOOPBACK_STATE if loopback else STATE_FOLDERS[UnitRole.SATELLITE],
         "smtp": {
             "listen": list(places.listen),
             "certificate": f"{TLS}/smtp.crt",
@@ -90,7 +92,7 @@ def core_settings(inventory: Inventory, *, places: CorePlaces, loopback: bool) -
             "key": f"{TLS}/node.key",
             "authority": f"{TLS}/authority.crt",
         },
-        "state": _state(loopback=loopback),
+        "state": LOOPBACK_STATE if loopback else STATE_FOLDERS[UnitRole.CORE],
         "mail_domain": inventory.cluster.mail_domain,
         "nodes": [
             {
@@ -104,13 +106,25 @@ def core_settings(inventory: Inventory, *, places: CorePlaces, loopback: bool) -
     return CoreSettings.model_validate(merged(rendered, said_of_core(inventory)))
 
 
+def scan_server_settings(
+    inventory: Inventory, server: ScanServerEntry, *, loopback: bool
+) -> ScanServerSettings:
+    """Return a scanning server's settings; where it listens its own ``settings:`` say."""
+    rendered: Tree = {
+        "hostname": machine_host(inventory.cluster, server.name),
+        "state": LOOPBACK_STATE if loopback else STATE_FOLDERS[UnitRole.SCAN],
+        "preferences": PREFERENCES_FILE,
+        "engines": [_engine(engine) for engine in inventory.engines_of_scan_server(server)],
+        "filters": [_filter(item) for item in inventory.all_filters()],
+    }
+    if inventory.resolver is not None:
+        rendered["resolver"] = inventory.resolver
+    return ScanServerSettings.model_validate(merged(rendered, server.settings))
+
+
 def text_of(settings: Settings) -> str:
     """Return the file that gives these settings; what nobody said is left out."""
     return _yaml(settings.model_dump(mode="json", exclude_unset=True))
-
-
-def _state(*, loopback: bool) -> str:
-    return LOOPBACK_STATE if loopback else STATE_FOLDER
 
 
 def _engine(engine: EngineEntry) -> Tree:

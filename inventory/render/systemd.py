@@ -10,7 +10,6 @@ from enum import StrEnum
 
 INSTALLED = "/usr/bin/borderscout"
 SETTINGS_FOLDER = "/etc/borderscout"  # where the node's rendered folder goes
-STATE_FOLDER = "/var/lib/borderscout"
 STOP_S = 30  # a satellite ends within 20 s of SIGTERM; the rest is for a busy disk
 
 
@@ -19,6 +18,16 @@ class UnitRole(StrEnum):
 
     CORE = "core"
     SATELLITE = "satellite"
+    SCAN = "scan"  # a scanning server beside a mail server, perhaps on a machine with a node
+
+
+STATE_FOLDERS = {
+    UnitRole.CORE: "/var/lib/borderscout",
+    UnitRole.SATELLITE: "/var/lib/borderscout",
+    UnitRole.SCAN: "/var/lib/borderscout-scan",
+}
+_DESCRIPTIONS = {UnitRole.SCAN: "scanning server"}
+_VPN = "wg-quick@wg0.service"
 
 
 def unit_name(role: UnitRole) -> str:
@@ -36,12 +45,17 @@ def unit_text(role: UnitRole, *, folders: Sequence[str] = ()) -> str:
     writes = "".join(f"ReadWritePaths={_path(folder)}\n" for folder in folders)
     # Only the satellite's SMTP port lies below 1024.
     capabilities = "CAP_NET_BIND_SERVICE" if role is UnitRole.SATELLITE else ""
+    state = STATE_FOLDERS[role].rpartition("/")[2]
+    if role is UnitRole.SCAN:  # it asks nobody but its neighbour, whose mail waits for it
+        order = "After=network-online.target\nBefore=postfix.service\n"
+        writes += f"RuntimeDirectory={state}\n"  # for the milter's socket
+    else:
+        order = f"After=network-online.target {_VPN}\nRequires={_VPN}\n"
     return f"""\
 [Unit]
-Description=Border Scout {role}
+Description=Border Scout {_DESCRIPTIONS.get(role, role)}
 Wants=network-online.target
-After=network-online.target wg-quick@wg0.service
-Requires=wg-quick@wg0.service
+{order}\
 # For ever: a file that is wrong now may be right in an hour, and nobody may be there to see.
 StartLimitIntervalSec=0
 
@@ -50,7 +64,7 @@ ExecStart={INSTALLED} {role} serve --config {SETTINGS_FOLDER}/{role}.yaml
 ExecReload=/bin/kill -HUP $MAINPID
 User=borderscout
 Group=borderscout
-StateDirectory=borderscout
+StateDirectory={state}
 StateDirectoryMode=0700
 UMask=0077
 Restart=always

@@ -24,6 +24,7 @@ MODELS = (
     model.Node,
     model.EngineEntry,
     model.FilterEntry,
+    model.ScanServerEntry,
     model.Customer,
     model.MailDomain,
     model.Inventory,
