@@ -215,4 +215,5 @@ async def _sweep(services: Services) -> None:
         swept = await services.custody.sweep()
         log.info("core.swept", partials=swept.partials, bodies=swept.bodies)
         await services.database.late.forget()
+        await services.database.records.forget_looks(days=services.settings.look_counts_days)
         await services.clock.sleep(SWEEP_S)

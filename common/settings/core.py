@@ -22,6 +22,7 @@ from common.settings.values import (
     Settings,
 )
 
+LOOK_COUNTS_DAYS_MIN = 62  # beyond what a node may still have to tell: no day comes back as a part
 SECOND_LOOK_HOURS = 24.0  # a mailing is over by then, and definitions have followed
 
 
@@ -131,6 +132,9 @@ class CoreSettings(Settings):
     second_look_hours: Annotated[float, Field(ge=0, le=168)] = SECOND_LOOK_HOURS
     """For how long the risky parts of delivered mail are compared with what engines name a threat
     of since, at any site; 0: not at all."""
+    look_counts_days: Annotated[int, Field(ge=LOOK_COUNTS_DAYS_MIN, le=3650)] = 400
+    """For how many days it is kept what engines said in all, which `report engines` tells; the log
+    records themselves stay."""
     claim_wait_s: Seconds = 30.0
     """A release that no shard has claimed for so long goes to another one."""
     definitions: CoreDefinitionsSettings = Field(default_factory=CoreDefinitionsSettings)

@@ -2,7 +2,7 @@
 
 Touches the database. The counts grow in the transaction that takes the records, so that a record
 counts once however often it is sent. There is a row for each day, node, engine and outcome, not for
-each message: years of them are read in a moment.
+each message: years of them are read in a moment. Days that are over for long are deleted whole.
 
 Names come from satellites. Of one node's day so many are counted by themselves, and the rest
 together: whoever has taken over a node fills no disk, and hides nobody else's figures.
@@ -14,7 +14,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    func,
+    select,
+)
 
 from core.records.look_report import CountedLooks, LookGroup, filters_of, report
 from core.records.looks import OF_A_FILTER, OTHERS, UNNAMED, LookCounts
@@ -104,6 +114,12 @@ def _admitted(known: set[T], wanted: Iterable[T], limit: int) -> set[T]:
         if len(known) < limit:
             known.add(one)
     return known
+
+
+def forget(connection: Connection, *, before: int) -> None:
+    """Delete all counts of days before this one, in days since the epoch."""
+    for table in (tables.look_answer, tables.look_time, tables.look_pair, tables.look_alone):
+        connection.execute(delete(table).where(table.c.day < before))
 
 
 def look_report(

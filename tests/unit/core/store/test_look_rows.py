@@ -6,13 +6,17 @@ import json
 from typing import Any
 
 import pytest
+from sqlalchemy import Table, select
 
 from common.records import LogRecord
+from common.settings.core import LOOK_COUNTS_DAYS_MIN
 from core.records.look_report import LookGroup
 from core.records.looks import LATE_DAYS_MAX
 from core.records.reports import DAY_US, TOP_MAX
 from core.store.database import Database
 from core.store.look_rows import NAMES_MAX, THREATS_MAX
+from core.store.tables import look_alone, look_answer, look_pair, look_time
+from tests.support.clock import FakeClock
 from tests.support.core.rooms import START_US, identity, made_id, record
 
 LON, PAR = identity("lon1"), identity("par1")
@@ -265,3 +269,41 @@ async def test_nobody_speaks_of_another_nodes_message(store: Database) -> None:
     await store.records.take(PAR, [look(1, said("evil", "infected", "X"))])
 
     assert [one["name"] for one in (await told(store))["engines"]] == ["clamav"]
+
+
+# ---- how long days are kept
+
+
+async def test_days_that_are_long_ago_are_deleted_whole_and_the_others_stay(
+    store: Database, fake_clock: FakeClock
+) -> None:
+    """Of every table: a day of which a part is left would be told as if it were all."""
+    days = LOOK_COUNTS_DAYS_MIN
+    await store.records.take(LON, DAY)
+    await fake_clock.advance(DAY_US / 1e6)
+    newer = fake_clock.now_us()
+    await store.records.take(LON, [look(6, said("nod32", "infected", "New"), time_us=newer)])
+    both = await told(store)
+
+    await fake_clock.advance((days - 1) * DAY_US / 1e6)
+    await store.records.forget_looks(days=days)
+    still = await told(store)
+    await fake_clock.advance(DAY_US / 1e6)
+    await store.records.forget_looks(days=days)
+    left = await told(store)
+
+    assert still == both
+    assert [engine["name"] for engine in left["engines"]] == ["nod32"]
+    assert engine(left, "nod32")["asked"] == 1
+    assert left["counted_since"] > both["counted_since"]
+    for table in (look_answer, look_time, look_pair, look_alone):
+        assert await days_in(store, table) <= {newer // DAY_US}, table.name
+
+
+async def days_in(store: Database, table: Table) -> set[int]:
+    query = select(table.c.day).distinct()
+    return await store.records._reader.run(lambda c: set(c.scalars(query)))
+
+
+def test_no_day_is_deleted_that_a_node_may_still_add_to() -> None:
+    assert LOOK_COUNTS_DAYS_MIN > LATE_DAYS_MAX + 1
