@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
+from tests.support.cli.json_page import example
 from tests.support.node.sound_node import SETTINGS
 
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
@@ -78,9 +79,7 @@ def test_json_is_one_object_for_each_file_in_their_order_and_nothing_else(bench:
 
 
 def test_json_is_what_the_page_for_other_programs_shows(bench: Bench) -> None:
-    page = (Path(__file__).parents[3] / "docs" / "design" / "json.md").read_text(encoding="utf-8")
-    text = page.partition("## `borderscout scan --json`\n")[2].partition("```json\n")[2]
-    shown = json.loads(text.partition("```")[0])
+    shown = example("`borderscout scan --json`")
 
     virus, gone = bench.said(bench.path("virus.eml"), bench.path("gone.eml"))
 

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path, PurePath
-from typing import Any
 
 from core.records.messages import Message, RecipientCopy
 from core.records.search import message_json
 from inventory.load import load_inventory
 from inventory.render.endpoints import endpoints_of
 from tests.faults.rows import ROWS
+from tests.support.cli.json_page import example
 
 ROOT = Path(__file__).parents[3]
 DESIGN = ROOT / "docs" / "design"
-
-
-def example(section: str) -> dict[str, Any]:
-    """Return the example of JSON that stands in a section."""
-    page = (DESIGN / "json.md").read_text(encoding="utf-8")
-    text = page.partition(f"## {section}\n")[2].partition("```json\n")[2].partition("```")[0]
-    found: dict[str, Any] = json.loads(text)
-    return found
 
 
 def test_the_fault_table_is_the_one_that_the_tests_name() -> None:
@@ -49,6 +40,7 @@ def test_endpoints_are_as_the_page_shows_them() -> None:
     shown = example("`endpoints.json`")
     assert found["core"].keys() == shown["core"].keys()
     assert found["satellites"]["lon1"].keys() == shown["satellites"]["lon1"].keys()
+    assert found.keys() == shown.keys()
 
 
 def test_track_shows_the_names_that_the_page_has() -> None:
