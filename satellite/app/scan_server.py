@@ -78,7 +78,6 @@ class ScanServer:
 
     Args:
         settings: its own.
-        preferences: what filters and policies go by.
         state: its folder, which is ours and locked.
         examiner: says what is done with a message.
         registry: where the metrics are collected.
@@ -88,7 +87,6 @@ class ScanServer:
     def __init__(
         self,
         settings: ScanServerSettings,
-        preferences: Preferences,
         *,
         state: Path,
         examiner: Examiner,
@@ -119,7 +117,7 @@ class ScanServer:
             clients=tuple(ipaddress.ip_network(one) for one in settings.clients),
             scan_s_max=settings.scan_s_max,
         )
-        self._intake = PassingIntake(state / PASSING, preferences, clock)
+        self._intake = PassingIntake(state / PASSING, lambda: examiner.preferences, clock)
         self._smtp_metrics = SmtpMetrics(registry)
         self._front_end: FrontEnd | None = None
         self._milter: MilterServer | None = None
@@ -278,7 +276,7 @@ async def _running(
             clock=clock,
         )
         server = ScanServer(
-            settings, preferences, state=state, examiner=examiner, registry=registry, clock=clock
+            settings, state=state, examiner=examiner, registry=registry, clock=clock
         )
         loop_lag.start()
         stack.callback(loop_lag.stop)

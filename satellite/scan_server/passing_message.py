@@ -8,6 +8,7 @@ the folder is removed at the next start.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -121,14 +122,19 @@ class PassingIntake:
 
     Args:
         folder: for large ones.
-        preferences: what filters and dispositions go by.
+        preferences: returns those in force, which change while it runs.
         clock: for ids.
     """
 
-    def __init__(self, folder: Path, preferences: Preferences, clock: Clock) -> None:
-        self.preferences = preferences
+    def __init__(self, folder: Path, preferences: Callable[[], Preferences], clock: Clock) -> None:
+        self._preferences = preferences
         self._folder = folder
         self._clock = clock
+
+    @property
+    def preferences(self) -> Preferences:
+        """Return those that the next message is judged by."""
+        return self._preferences()
 
     def begin(self) -> PassingMessage:
         """Open a message."""

@@ -179,7 +179,7 @@ async def passing(
             clients=tuple(map(ipaddress.ip_network, clients)),
             scan_s_max=90.0,
         ),
-        PassingIntake(folder, Preferences.from_documents((), position=NOTHING), clock),
+        PassingIntake(folder, Preferences, clock),
         metrics=SmtpMetrics(registry),
         refusal_log=RefusalLog(),
         clock=clock,
@@ -203,7 +203,7 @@ def milter_of(
     registry = CollectorRegistry()
     return Milter(
         examiner=examiner_of(rooms, clock, documents),
-        intake=PassingIntake(folder, Preferences.from_documents((), position=NOTHING), clock),
+        intake=PassingIntake(folder, Preferences, clock),
         log=PassingLog(registry, kept_bytes=lambda: 0, is_away=lambda: False),
         mail_domain=HOSTNAME,
         refuses_quarantine=False,
