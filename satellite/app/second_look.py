@@ -16,6 +16,7 @@ from common.settings.satellite import SatelliteSettings
 from satellite.delivery.worker import Delivery
 from satellite.judging.delivered_ring import DeliveredRing
 from satellite.judging.second_look import ScansAgain, SecondLook
+from satellite.judging.told_definitions import ToldDefinitions
 from satellite.spool.model.states import FREEZABLE
 from satellite.spool.store import Spool
 
@@ -49,12 +50,13 @@ def second_look_of(
         free_bytes=spool.space.free_bytes,
         clock=clock,
     )
+    definitions = ToldDefinitions(one.name for one in settings.engines if one.kind == "icap")
     return SecondLook(
         ring,
         scanner=scanner,
         spool=spool,
         stop=stopping(spool, delivery),
-        definitions=lambda: {one.name: one.definitions for one in engines() if one.answering},
+        definitions=lambda: definitions.told(engines(), now_s=clock.monotonic_s()),
         is_idle=is_idle,
         clock=clock,
         registry=registry,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from hashlib import sha256
@@ -41,7 +41,8 @@ class DeliveredMessage:
     """One message that lies in the ring.
 
     Args:
-        kept_s: when it was put there, seconds since the epoch by the wall clock.
+        kept_s: when engines were shown it, before it was put there; seconds since the epoch by the
+            wall clock.
     """
 
     id: MessageId
@@ -84,6 +85,7 @@ class DeliveredRing:
         self._free_bytes = free_bytes
         self._clock = clock
         self._kept: OrderedDict[MessageId, DeliveredMessage] = OrderedDict()  # the oldest first
+        self._entered: deque[MessageId] = deque(maxlen=ENTRIES_MAX)  # since somebody asked
         self.kept_bytes = 0
 
     @property
@@ -112,8 +114,13 @@ class DeliveredRing:
                 _remove(path)
         return sorted(found, key=lambda one: (one.kept_s, one.id))
 
-    async def keep(self, sample: Sample) -> None:
-        """Keep the octets of a message that is about to be delivered; raises nothing."""
+    async def keep(self, sample: Sample, *, age_s: float = 0.0) -> None:
+        """Keep the octets of a message that is about to be delivered; raises nothing.
+
+        Args:
+            sample: the message.
+            age_s: how long ago engines were shown it.
+        """
         if not self.is_on or sample.size > self._bytes_max * LARGEST_SHARE:
             return
         if sample.id in self._kept:
@@ -125,7 +132,7 @@ class DeliveredRing:
             id=sample.id,
             sha256=sample.sha256,
             size=sample.size,
-            kept_s=self._clock.now_us() / 1e6,
+            kept_s=self._clock.now_us() / 1e6 - age_s,
         )
         try:
             await asyncio.to_thread(self._put, sample, self._folder / one.name, one.kept_s)
@@ -133,6 +140,7 @@ class DeliveredRing:
             log.warning("second_look.not_kept", message=sample.id, reason=error.strerror)
             return
         self._add(one)
+        self._entered.append(one.id)
         self.tidy()
 
     def _put(self, sample: Sample, path: Path, kept_s: float) -> None:
@@ -151,6 +159,12 @@ class DeliveredRing:
     def newest_first(self) -> list[DeliveredMessage]:
         """Return what is kept."""
         return list(reversed(self._kept.values()))
+
+    def entered(self) -> list[DeliveredMessage]:
+        """Return what came in since this was asked last, and is still there, the newest first."""
+        found = [self._kept[one] for one in reversed(self._entered) if one in self._kept]
+        self._entered.clear()
+        return found
 
     async def sample(self, one: DeliveredMessage) -> Sample | None:
         """Return a kept message as engines see it; None when it is gone or was cut short."""

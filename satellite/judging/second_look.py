@@ -9,7 +9,7 @@ back. What has not left yet, since a server is away, is stopped for an operator 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -87,6 +87,8 @@ class SecondLook:
         self._clock = clock
         self._known: Definitions | None = None  # those of the last look; None: nobody knows
         self._looked_s = float("-inf")
+        self._began_us = 0  # the wall clock when the last look began
+        self._stragglers: list[DeliveredMessage] = []
         self._changes = 0  # that were told of, beside what engines tell of themselves
         self._awaited: frozenset[str] = frozenset()  # engines whose definitions are looked with
         self._done: set[MessageId] = set()  # of a look that is not at its end
@@ -120,12 +122,16 @@ class SecondLook:
             await self._clock.sleep(LOOK_S)
             self.ring.tidy()
             definitions = dict(self._definitions())
-            if self.ring.is_on and self._is_due(definitions):
+            if not self.ring.is_on:
+                continue
+            if self._is_due(definitions):
                 began_s, changes = self._clock.monotonic_s(), self._changes
                 self._begin(definitions)
                 if await self._look() and changes == self._changes:
                     self._known, self._looked_s = definitions, began_s
                     self._done_with = None
+            else:
+                await self._look_at_stragglers()
 
     def _is_due(self, definitions: Definitions) -> bool:
         if not definitions:
@@ -138,6 +144,7 @@ class SecondLook:
     def _begin(self, definitions: Definitions) -> None:
         """Begin a look, or go on with the one that ended since an engine was gone."""
         known = self._known or {}
+        self._began_us = self._clock.now_us()
         self._awaited = frozenset(
             name for name, has in definitions.items() if not has or known.get(name) != has
         )
@@ -147,7 +154,19 @@ class SecondLook:
 
     async def _look(self) -> bool:
         """Scan all that is kept; return False when an engine is gone that knows something new."""
-        for one in self.ring.newest_first():
+        self.ring.entered()
+        self._stragglers.clear()
+        return await self._look_at(self.ring.newest_first())
+
+    async def _look_at_stragglers(self) -> None:
+        """Scan what came in since, and had been shown to engines before the last look began."""
+        entered = self.ring.entered()
+        self._stragglers += [one for one in entered if one.kept_s * 1e6 < self._began_us]
+        if await self._look_at(self._stragglers):  # else once that engine is back
+            self._stragglers.clear()
+
+    async def _look_at(self, kept: Sequence[DeliveredMessage]) -> bool:
+        for one in kept:
             if one.id in self._done:
                 continue
             await self._clock.sleep(PAUSE_S)

@@ -345,7 +345,8 @@ class JudgingStage:
             self.add(stored.id, put_off.next_us, is_suspect=bool(put_off.faults))
         if judgement.is_for_delivery:
             if judgement.digests and self._ring.is_on:  # before its delivery ends it
-                await self._ring.keep(examined.sample)
+                age_s = (self._spool.age_us() - examined.began_age_us) / 1e6
+                await self._ring.keep(examined.sample, age_s=age_s)
             self._judged(stored.id)
         return put_off is None or waiting[0].disposed.cause is Cause.ZERO_HOUR
 

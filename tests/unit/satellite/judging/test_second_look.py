@@ -246,3 +246,26 @@ async def test_what_a_look_has_seen_is_not_looked_at_again_when_it_goes_on(
     looking.look.gone_at = None
 
     assert await looking.after(2 * SOON_S) == [first]
+
+
+async def test_mail_that_engines_saw_before_a_look_and_that_came_in_during_it_is_looked_at(
+    looking: Looking,
+) -> None:
+    """It was judged by the definitions before, and would else wait for those after the next."""
+    first = await looking.deliver()
+    waiting = asyncio.Event()
+    looking.room.engines.meanwhile = waiting.wait
+    late = await accept(looking.room.spool, body=RISKY)
+    judging = asyncio.create_task(looking.room.judging.judge(late))
+    await until(lambda: late in [one for one, _ in looking.room.engines.seen], "it is scanned")
+    looking.room.engines.meanwhile = None
+    await looking.clock.advance(1.0)
+
+    assert await looking.after(SOON_S) == [first]
+    waiting.set()
+    await judging
+    new = await looking.deliver()
+
+    assert await looking.after(2 * SOON_S) == [late], "and not what came after the look began"
+    assert new != late
+    assert await looking.after(2 * SOON_S) == []
