@@ -15,8 +15,9 @@ module of Border Scout may move or change with any release.
   ``BARRED`` is the detail of its ``skipped`` where mail may not leave the house. docs/engines.md,
   *An engine of your own*.
 - A filter: ``build(FilterSettings | None, FilterContext) -> Filter`` under ``borderscout.filters``;
-  it examines a ``Mail``. What it may be beside: ``FilterAnswersAtOnce``, ``FilterKeepsWatch``.
-  docs/filters.md, *A filter of your own*.
+  it examines a ``Mail``, and asks ``mail.inside`` (``Inside``) for its ``MailContent`` with each
+  ``ContentPart``, or learns by ``NoInside`` that it cannot be had. What it may be beside:
+  ``FilterAnswersAtOnce``, ``FilterKeepsWatch``. docs/filters.md, *A filter of your own*.
 - The suites that tell whether it is right are ``satellite.scanning.conformance`` and
   ``satellite.filtering.conformance``; they hold to the same promise.
 """
@@ -37,6 +38,7 @@ from satellite.filtering.filter import (
     Mail,
     name_of_test,
 )
+from satellite.filtering.inside import ContentPart, Inside, MailContent, NoInside
 from satellite.filtering.resolver import Resolver
 from satellite.headers import HeaderBlock
 from satellite.scanning.engine import (
@@ -54,6 +56,7 @@ from satellite.scanning.sample import Sample
 __all__ = [
     "BARRED",
     "Clock",
+    "ContentPart",
     "Effect",
     "Engine",
     "EngineAnswersAtOnce",
@@ -67,10 +70,13 @@ __all__ = [
     "FilterKeepsWatch",
     "FilterSettings",
     "HeaderBlock",
+    "Inside",
     "JudgesContentAlone",
     "KeepsItsTime",
     "LocalError",
     "Mail",
+    "MailContent",
+    "NoInside",
     "NoOptions",
     "OpensArchives",
     "Options",

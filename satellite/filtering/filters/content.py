@@ -89,7 +89,7 @@ class ContentOptions(Options):
         return {DOUBLE: self.double, DISGUISED: self.disguised}.get(what, self.score)
 
 
-class Content:
+class ContentFilter:
     """The documents of the kind ``content``, and the marks for tests of filters."""
 
     def __init__(self) -> None:
@@ -207,4 +207,4 @@ def _marks(mail: Mail) -> tuple[Verdict, ...]:
 @takes(NoOptions, of_document=ContentOptions)
 def build(settings: FilterSettings | None, context: FilterContext) -> Filter:
     """Return the filter; it is the same everywhere."""
-    return Content()
+    return ContentFilter()

@@ -12,7 +12,7 @@ from common.preferences import Kind, Preferences
 from common.verdict import Outcome, Test, Verdict
 from satellite.filtering.conformance import Scene, check_filter, plain_mail
 from satellite.filtering.filter import check_verdicts
-from satellite.filtering.filters.content import Content
+from satellite.filtering.filters.content import ContentFilter
 from satellite.filtering.inside import ContentPart, GivenInside, MailContent, NoInside
 from satellite.scanning.risky import type_of_name
 from tests.support.core.preferences import document, preferences, route
@@ -66,7 +66,7 @@ def holding(*parts: ContentPart, unread: tuple[str, ...] = ()) -> AskedInside:
 
 
 async def said(prefs: Preferences, inside: GivenInside, **more: Any) -> tuple[Verdict, ...]:
-    return check_verdicts(await Content().examine(mail(prefs, inside=inside, **more)))
+    return check_verdicts(await ContentFilter().examine(mail(prefs, inside=inside, **more)))
 
 
 async def found(prefs: Preferences, inside: GivenInside, **more: Any) -> tuple[Test, ...]:
@@ -76,7 +76,7 @@ async def found(prefs: Preferences, inside: GivenInside, **more: Any) -> tuple[T
 async def test_without_a_document_nothing_is_asked_and_nothing_said() -> None:
     inside = holding(part("x.exe"))
 
-    assert Content().examine_at_once(mail(preferences(), inside=inside)) == ()
+    assert ContentFilter().examine_at_once(mail(preferences(), inside=inside)) == ()
     assert inside.asked == 0
 
 
@@ -131,7 +131,7 @@ async def test_size_needs_no_look_inside() -> None:
 async def test_what_is_at_hand_is_judged_at_once() -> None:
     given = GivenInside(data=b"", given=MailContent(parts=(part("x.exe"),)))
 
-    verdicts = Content().examine_at_once(mail(documented(), inside=given))
+    verdicts = ContentFilter().examine_at_once(mail(documented(), inside=given))
 
     assert verdicts is not None
     assert [test.name for test in verdicts[0].tests] == ["CONTENT_FILES_PROGRAM"]
@@ -189,7 +189,7 @@ async def test_the_mark_for_tests_of_filters_is_known_without_a_document(
 ) -> None:
     inside = GivenInside(data=b"Subject: x\r\n\r\nhello\r\n" + sign + MARK)
 
-    verdicts = Content().examine_at_once(mail(preferences(), inside=inside))
+    verdicts = ContentFilter().examine_at_once(mail(preferences(), inside=inside))
 
     assert verdicts is not None
     assert [(test.name, test.score) for test in verdicts[0].tests] == [(name, score)]
@@ -197,7 +197,7 @@ async def test_the_mark_for_tests_of_filters_is_known_without_a_document(
 
 @pytest.mark.parametrize("data", [MARK, b"Q" + MARK, b"X" + MARK[:-20], b""])
 async def test_what_only_looks_like_the_mark_is_none(data: bytes) -> None:
-    assert Content().examine_at_once(mail(preferences(), inside=GivenInside(data=data))) == ()
+    assert ContentFilter().examine_at_once(mail(preferences(), inside=GivenInside(data=data))) == ()
 
 
 async def test_it_conforms() -> None:
@@ -208,4 +208,4 @@ async def test_it_conforms() -> None:
         tests=frozenset({"CONTENT_FILES_PROGRAM"}),
     )
 
-    await check_filter(Content, scene)
+    await check_filter(ContentFilter, scene)
