@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
+from urllib.parse import unquote
 
 import fast_mail_parser
 
@@ -36,9 +37,12 @@ PAGES_OCTETS_MAX = 262_144  # of all pages of a message, decoded
 TEXTS_OCTETS_MAX = 524_288  # of all texts that are looked at for links
 
 _PAGE_TYPES = frozenset({"text/html", "application/xhtml+xml"})
-_CHARSET = re.compile(r"charset\*?\s*+=\s*+(?:[\w-]*'[^']*')?\"?([\w.:+-]{1,40})", re.I)
+_CHARSET = re.compile(r"charset\*?\s*+=\s*+(?:[\w-]*'[^']*')?\"?([\w.:+\\%-]{1,40})", re.I)
 # What headers never have, and bodies now and then do.
-_WIDE_CODECS = frozenset({"utf-16", "utf-16le", "utf-16be", "utf-32", "utf-32le", "utf-32be"})
+_BODY_CODECS = {
+    **{name: name for name in ("utf-16le", "utf-16be", "utf-32", "utf-32le", "utf-32be")},
+    **dict.fromkeys(("utf-7", "utf7", "unicode-1-1-utf-7", "x-unicode-2-0-utf-7"), "utf-7"),
+}
 _OFFICE_ENDINGS = (".xml", ".rels")  # the members of a document that say nothing to anybody
 _Node = fast_mail_parser.PyLazyMimePart
 
@@ -208,7 +212,9 @@ def decoded(content: bytes, charset: str) -> str:
         charset: its name; empty, unknown or a lie: UTF-8, or Windows-1252 where it is none.
     """
     name = charset.lower()
-    codec = name if name in _WIDE_CODECS else codec_of(name)
+    codec = _BODY_CODECS.get(name) or codec_of(name)
+    if name == "utf-16":  # RFC 2781 section 4.3; the text begins with a letter of ours, or a mark
+        codec = "utf-16-be" if content.startswith(b"\0") else "utf-16"
     if codec not in (None, "ascii", "utf-8"):
         return content.decode(codec, "replace")
     try:
@@ -227,7 +233,7 @@ def _fields_of(node: _Node, *names: str) -> Iterator[tuple[str, str]]:
 def _charset_of(node: _Node) -> str:
     for _, value in _fields_of(node, "content-type"):
         if found := _CHARSET.search(value[:1024]):
-            return found[1]
+            return unquote(found[1].replace("\\", ""))
     return ""
 
 

@@ -18,7 +18,9 @@ from satellite.scanning.content_sheet import ContentBounds
 from satellite.scanning.frames import ANSWER_BYTES_MAX, head_of
 from satellite.scanning.limits import UnfoldingLimits
 from satellite.scanning.plain_content import content_of_plain
+from tests.support.scanning.clamd import EICAR
 from tests.support.scanning.messages import zipped
+from tests.support.scanning.wrappings import catalogue
 
 PROGRAM = b"MZ" + bytes(range(256))
 BOUNDS = ContentBounds(text_length_max=16_384, urls_max=200, parts_max=100, name_length_max=255)
@@ -255,6 +257,9 @@ def test_other_mail_is_not_for_the_worker(message: bytes) -> None:
         (b"caf\xc3\xa9", "", "caf\xe9"),
         (b"caf\xe9", "us-ascii", "caf\xe9"),
         (b"h\0i\0", "utf-16le", "hi"),
+        (b"\0h\0i", "utf-16", "hi"),
+        (b"\xff\xfeh\0i\0", "utf-16", "hi"),
+        (b"h+AOk-", "unicode-1-1-utf-7", "h\xe9"),
         (b"\xcf\xf0", "windows-1251", "\u041f\u0440"),
         (b"x", "zlib_codec", "x"),
         (b"\xff", "utf-8", "\ufffd"),
@@ -264,6 +269,24 @@ def test_a_text_is_read_by_its_character_set_or_as_most_are(
     content: bytes, charset: str, text: str
 ) -> None:
     assert decoded(content, charset) == text
+
+
+def test_in_whatever_way_a_file_is_wrapped_it_is_told_or_said_to_be_unread() -> None:
+    """Its octets, the name that does harm, its text; or why nobody knows."""
+    missed = {
+        name for (_, name), message in catalogue().items() if not tells_of_file(read(message))
+    }
+
+    assert missed == set()
+
+
+def tells_of_file(answer: dict[str, Any]) -> bool:
+    parts = answer["parts"]
+    return (
+        bool(answer["unread"])
+        or any(one["sha256"] == sha256(EICAR).hexdigest() or one["named_type"] for one in parts)
+        or any(EICAR.decode()[:40] in text for text in answer["texts"])
+    )
 
 
 def test_the_digest_of_a_mailing_does_not_change_with_its_links_and_names() -> None:
