@@ -1,0 +1,1 @@
+"""Ham and spam with their truth, and what the filters make of them: docs/spam-corpus.md."""
