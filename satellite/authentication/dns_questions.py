@@ -45,15 +45,16 @@ class DnsQuestions:
     Args:
         servers: who is asked.
         clock: for the age of what is remembered.
-        memory: what is.
+        lookup_s: for one question.
     """
 
     def __init__(
-        self, servers: AsksNameServers, clock: Clock, *, memory: DnsMemory | None = None
+        self, servers: AsksNameServers, clock: Clock, *, lookup_s: float = LOOKUP_S
     ) -> None:
         self._servers = servers
         self._clock = clock
-        self._memory = memory or DnsMemory()
+        self._lookup_s = lookup_s
+        self._memory = DnsMemory()
         self._asked: dict[DnsQuestion, asyncio.Event] = {}
 
     def of_message(self) -> MessageQuestions:
@@ -64,8 +65,9 @@ class DnsQuestions:
         """Return what need not be asked."""
         return self._memory.known(question, now_s=self._clock.monotonic_s())
 
-    async def heard(self, question: DnsQuestion, *, within_s: float) -> Heard:
-        """Return what the name servers say."""
+    async def heard(self, question: DnsQuestion, *, left_s: float) -> Heard:
+        """Return what the name servers say, within the time that is left for a message."""
+        within_s = min(left_s, self._lookup_s)
         while True:
             known = self.known(question)
             if known is not None:
@@ -124,7 +126,7 @@ class MessageQuestions:
         if not self._left or left_s <= 0:
             return FAILED
         self._left -= 1
-        return await self._questions.heard(question, within_s=min(left_s, LOOKUP_S))
+        return await self._questions.heard(question, left_s=left_s)
 
 
 def heard_of(said: Said, kind: RecordKind) -> Heard:

@@ -8,6 +8,7 @@ Source: RFC 7208 sections 4.5, 4.6, 5, 6, 7.1 and 12.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from satellite.authentication.results import AuthResult
 
 TERMS_MAX = 500  # of one record; an honest one has a dozen
 TERM_LENGTH_MAX = 1_000
+RECORDS_READ_MAX = 1_024  # kept ready: a few domains send most of the mail
 
 _VERSION = re.compile(r"v=spf1(?: |$)", re.IGNORECASE)
 _MODIFIER = re.compile(r"([a-z][a-z0-9_.-]*)=(.*)", re.IGNORECASE | re.DOTALL)
@@ -84,6 +86,7 @@ def spf_records(texts: Sequence[str]) -> list[str]:
     return [text for text in texts if _VERSION.match(text)]
 
 
+@functools.lru_cache(maxsize=RECORDS_READ_MAX)
 def parse_spf_record(text: str) -> SpfRecord:
     """Return what a record says.
 
