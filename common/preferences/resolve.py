@@ -71,6 +71,7 @@ class Preferences:
 
     __slots__ = (
         "_by_kind",
+        "_domains",
         "_lists",
         "_owned",
         "_policies",
@@ -87,6 +88,7 @@ class Preferences:
         self.digest: bytes = EMPTY_DIGEST
         self._by_kind: dict[str, dict[str, CheckedDocument]] = {kind: {} for kind in Kind}
         self._routes: dict[str, Route] = {}  # those asked for last: a message asks many times
+        self._domains: dict[str, list[str]] | None = None  # by customer; made when it is asked for
         self._policies: dict[tuple[str, ...], Policy] = {}  # by the scopes that say something
         self._rules: dict[str, RuleBody] | None = None  # sorted once: each message asks for them
         self._threats: NamedThreats | None = None  # likewise
@@ -190,6 +192,15 @@ class Preferences:
             body.recipients == "probe",
         )
         return route
+
+    def domains(self, customer: str) -> list[str]:
+        """Return the domains of a customer, sorted; the first question looks through all routes."""
+        if self._domains is None:
+            self._domains = {}
+            for domain, document in sorted(self._by_kind[Kind.ROUTE].items()):
+                owner = document.body_as(RouteBody).customer
+                self._domains.setdefault(owner, []).append(domain)
+        return self._domains.get(customer, [])
 
     def hold_order(self, domain: str) -> HoldBody | None:
         """Return what an operator ordered for the mail that is held for a domain, or None."""

@@ -22,6 +22,7 @@ BUILT_IN = (
     "volume",
     "checksums",
     "authentication",
+    "spoofing",
 )
 
 

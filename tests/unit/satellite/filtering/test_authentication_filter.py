@@ -65,7 +65,7 @@ async def verdict(found: Authenticity, by: Preferences = ON) -> Verdict:
     return said
 
 
-async def tests_in(found: Authenticity, by: Preferences = ON) -> dict[str, Test]:
+async def named_tests(found: Authenticity, by: Preferences = ON) -> dict[str, Test]:
     return {test.name: test for test in (await verdict(found, by)).tests}
 
 
@@ -78,7 +78,7 @@ async def test_it_asks_nothing_until_a_document_switches_it_on() -> None:
 
 
 async def test_each_method_has_a_test() -> None:
-    found = await tests_in(PASSED)
+    found = await named_tests(PASSED)
 
     assert list(found) == ["SPF_PASS", "DKIM_PASS", "DMARC_PASS"]
     assert found["DKIM_PASS"].detail == "sender.example"
@@ -100,7 +100,7 @@ async def test_a_failure_asks_for_what_the_owner_wants(
 ) -> None:
     dmarc = replace(FORGED.dmarc, policy=policy, is_testing=is_testing)
 
-    found = await tests_in(replace(FORGED, dmarc=dmarc))
+    found = await named_tests(replace(FORGED, dmarc=dmarc))
 
     assert list(found) == ["SPF_FAIL", "DKIM_NONE", name]
     assert found[name].effect is effect
@@ -108,7 +108,7 @@ async def test_a_failure_asks_for_what_the_owner_wants(
 
 
 async def test_a_chain_of_trusted_forwarders_takes_back_what_the_owner_asks_for() -> None:
-    trusting, other = await tests_in(VOUCHED, TRUSTING), await tests_in(VOUCHED)
+    trusting, other = await named_tests(VOUCHED, TRUSTING), await named_tests(VOUCHED)
 
     assert trusting["ARC_TRUSTED"].detail == "lists.example: saw it pass"
     assert (trusting["DMARC_FAIL"].effect, trusting["DMARC_FAIL"].score) == (Effect.SCORE, 0.0)
@@ -117,7 +117,7 @@ async def test_a_chain_of_trusted_forwarders_takes_back_what_the_owner_asks_for(
 
 
 async def test_a_chain_changes_nothing_where_dmarc_does_not_fail() -> None:
-    found = await tests_in(replace(PASSED, arc=VOUCHED.arc), TRUSTING)
+    found = await named_tests(replace(PASSED, arc=VOUCHED.arc), TRUSTING)
 
     assert "ARC_TRUSTED" not in found
     assert "DMARC_PASS" in found
@@ -136,13 +136,13 @@ async def test_a_chain_changes_nothing_where_dmarc_does_not_fail() -> None:
 async def test_the_best_signature_counts(results: list[str], name: str) -> None:
     dkim = tuple(DkimOutcome(result=AuthResult(one), domain="a.example") for one in results)
 
-    assert name in await tests_in(replace(PASSED, dkim=dkim))
+    assert name in await named_tests(replace(PASSED, dkim=dkim))
 
 
 async def test_mail_without_an_author_has_a_test_of_its_own() -> None:
     dmarc = DmarcOutcome(result=AuthResult.PERMERROR, reason="there are several From")
 
-    found = await tests_in(replace(PASSED, dmarc=dmarc))
+    found = await named_tests(replace(PASSED, dmarc=dmarc))
 
     assert found["DMARC_NO_AUTHOR"].detail == "there are several From"
 
