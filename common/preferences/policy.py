@@ -284,6 +284,16 @@ class Policy:
             example="reject",
         ),
     )
+    dnsbl_reject: float | None = field(
+        default=None,
+        metadata=_key(
+            Number(0.1, 1e4, "points", is_optional=True),
+            "points of the DNS lists that are asked at RCPT from which a client is refused there;"
+            " none: never",
+            example="8",
+            name="dnsbl.reject",
+        ),
+    )
     subject_tag: str = field(
         default="",
         metadata=_key(

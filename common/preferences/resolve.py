@@ -260,6 +260,13 @@ class Preferences:
             for document in self._by_kind[Kind.POLICY].values()
         )
 
+    def rejects_by_dns_lists(self) -> bool:
+        """Say whether any policy refuses clients for what DNS lists say; looks through all."""
+        return any(
+            document.body_as(PolicyBody).settings.get("dnsbl_reject") is not None
+            for document in self._by_kind[Kind.POLICY].values()
+        )
+
     def has_zero_hour(self) -> bool:
         """Say whether any policy keeps risky mail for later definitions; looks through all."""
         return any(

@@ -28,6 +28,7 @@ from common.reports import NodeReport
 from common.settings.satellite import SatelliteSettings
 from common.tasks import keep_running
 from satellite.app.engine_watch import EngineWatch
+from satellite.app.listed_clients import ListedClients
 from satellite.app.looking_inside import looks_inside
 from satellite.app.mail_log import MailLog
 from satellite.app.node_definitions import NodeDefinitions
@@ -37,6 +38,7 @@ from satellite.delivery.worker import Delivery
 from satellite.filtering.catalogue import build_filters
 from satellite.filtering.filter import FilterContext
 from satellite.filtering.putting_off import PuttingOff
+from satellite.filtering.filters.dnsbl import Dnsbl
 from satellite.filtering.resolver import DnsResolver
 from satellite.filtering.run import Filters
 from satellite.judging.scan_before_answer import PolicyScanBeforeAnswer
@@ -133,9 +135,9 @@ class Shard:
             metrics=registry,
             tallies=self.tallies,
         )
-        self.filters = Filters(
-            build_filters(settings.filters, filter_context), clock=clock, metrics=registry
-        )
+        built = build_filters(settings.filters, filter_context)
+        self.filters = Filters(built, clock=clock, metrics=registry)
+        dns_lists = next(one for one in built if isinstance(one, Dnsbl))  # it is always there
         self.definitions = NodeDefinitions(
             settings, clock, shard=self.spool.shard, on_change=self._have_definitions
         )
@@ -187,6 +189,7 @@ class Shard:
             refuses_mail_for=self.acceptance.refuses_mail_for,
             offered_for=self.delivery.offers.for_recipient,
             verification=self.delivery.verification,
+            block_lists=ListedClients(dns_lists, lambda: self.spool.preferences, clock),
             refusal_log=refusal_log,
             loop_round=self._loop_round,
             puts_off=PuttingOff(

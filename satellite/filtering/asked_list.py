@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -47,6 +47,9 @@ class ListSays:
     points: float = 0.0
     detail: str = ""
     counted: str = ""
+
+
+_NOTHING_ASKED = ListSays(outcome=Outcome.SKIPPED, detail="nothing public to ask about")
 
 
 class AskedList:
@@ -125,7 +128,43 @@ class AskedList:
             log.info("dnsbl.enabled", list=self._name)
         return None
 
-    async def unfit(self, *, timeout_s: float) -> ListSays | None:
+    def is_at_hand(self, names: Sequence[AskedName]) -> bool:
+        """Say whether it is known already what it says of these names."""
+        if self.refusal is not None or not names:
+            return True
+        if not self._health.has_passed:
+            return False
+        return all(self._lookups.known(self._query(name)) is not None for name in names)
+
+    def says_at_once(self, names: Sequence[AskedName]) -> ListSays:
+        """Return what it says of names that are at hand."""
+        if not names:
+            return _NOTHING_ASKED
+        self.test_when_due()
+        known = ((name, self._lookups.known(self._query(name))) for name in names)
+        return self._understood([(name, one) for name, one in known if one is not None])
+
+    async def says(
+        self, names: Sequence[AskedName], *, seconds_left: Callable[[], float]
+    ) -> ListSays:
+        """Return what it says of the names of a message.
+
+        Args:
+            names: perhaps none.
+            seconds_left: for all that is waited for.
+        """
+        if not names:
+            return _NOTHING_ASKED
+        unfit = await self._unfit(timeout_s=seconds_left())
+        if unfit is not None:
+            return unfit
+        timeout_s = seconds_left()
+        answers = await asyncio.gather(
+            *(self._answer(self._query(name), timeout_s=timeout_s) for name in names)
+        )
+        return self._understood(list(zip(names, answers, strict=True)))
+
+    async def _unfit(self, *, timeout_s: float) -> ListSays | None:
         """Return why it cannot be asked, or None. A test is waited for only if none was passed."""
         test = self.test_when_due()
         if test is not None and not self._health.has_passed:
@@ -134,19 +173,8 @@ class AskedList:
             return ListSays(outcome=Outcome.UNAVAILABLE, detail="its self-test has not ended")
         return self.refusal
 
-    async def says(self, names: Sequence[AskedName], *, timeout_s: float) -> ListSays:
-        """Return what it says of the names of a message.
-
-        Args:
-            names: one or more.
-            timeout_s: seconds for all of them.
-        """
-        assert self.terms is not None
-        zone = self.terms.zone
-        answers = await asyncio.gather(
-            *(self._answer(f"{name.label}.{zone}", timeout_s=timeout_s) for name in names)
-        )
-        return self._understood(self.terms, list(zip(names, answers, strict=True)))
+    def _query(self, name: AskedName) -> str:
+        return f"{name.label}.{self._body.zone}"
 
     async def _answer(self, name: str, *, timeout_s: float) -> DnsAnswer | NoDnsAnswer:
         try:
@@ -154,10 +182,9 @@ class AskedList:
         except NoDnsAnswer as error:
             return error
 
-    def _understood(
-        self, terms: ListTerms, answers: Sequence[tuple[AskedName, DnsAnswer | NoDnsAnswer]]
-    ) -> ListSays:
-        now_s = self._clock.monotonic_s()
+    def _understood(self, answers: Sequence[tuple[AskedName, DnsAnswer | NoDnsAnswer]]) -> ListSays:
+        terms, now_s = self.terms, self._clock.monotonic_s()
+        assert terms is not None  # else it is refused
         silences = [said for _, said in answers if isinstance(said, NoDnsAnswer)]
         read = [
             (name, read_answer(said.addresses, terms.codes, terms.errors))
@@ -165,10 +192,10 @@ class AskedList:
             if not isinstance(said, NoDnsAnswer)
         ]
         if not read:
-            self._health.was_silent(now_s, silences[0].what)
-            return ListSays(
-                outcome=Outcome.UNAVAILABLE, detail=silences[0].what, counted="no answer"
-            )
+            what = silences[0].what if silences else "what was known has just grown too old"
+            if silences:
+                self._health.was_silent(now_s, what)
+            return ListSays(outcome=Outcome.UNAVAILABLE, detail=what, counted="no answer")
         self._health.answered()
         for name, reading in read:
             if isinstance(reading, Broken):

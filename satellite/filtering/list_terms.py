@@ -69,6 +69,9 @@ class DnsListOptions(Options):
     """The address or name that must be listed, where it is not that of RFC 5782; ``none``: the
     list has no such entry."""
 
+    at: Literal["data", "rcpt"] = "data"
+    """``rcpt``: it is asked at RCPT too, where the policy key ``dnsbl.reject`` wants that."""
+
     share_max: Annotated[float, Field(gt=0, le=1)] = 0.5
     """The share of what it is asked about that it may suddenly list; 1: any."""
 
@@ -114,6 +117,7 @@ class ListTerms:
         listed, unlisted: what stands before the zone in the entry that must be there, and in the
             one that must not; each with the word for people. ``listed`` is None: it has none.
         share_max: of what it is asked about.
+        is_at_rcpt: it is asked at RCPT too, where a policy wants that.
     """
 
     zone: str
@@ -124,6 +128,7 @@ class ListTerms:
     listed: tuple[str, str] | None
     unlisted: tuple[str, str]
     share_max: float
+    is_at_rcpt: bool
 
 
 class ListMistake(LocalError):
@@ -154,6 +159,7 @@ def terms_of(body: FilterBody) -> ListTerms:
         listed=listed,
         unlisted=unlisted,
         share_max=options.share_max,
+        is_at_rcpt=options.at == "rcpt",
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from common.clock import Clock
+from common.envelope import Envelope
 from common.settings.satellite import ClientSettings, SmtpSettings
 from satellite.loop_round import LoopRound
 from satellite.scan_server.passing_message import PassingIntake
@@ -66,6 +67,18 @@ class _NobodyVerified:
         return None
 
 
+class _NobodyListed:
+    """The mail server before us decides whom it takes mail from."""
+
+    is_wanted = False
+
+    def at_hand(self, envelope: Envelope) -> bool | None:
+        return False
+
+    async def is_refused(self, envelope: Envelope) -> bool:
+        return False
+
+
 def front_end(
     settings: PassingFrontEnd,
     passing: Passing,
@@ -99,6 +112,7 @@ def front_end(
         refuses_mail_for=lambda _recipient: False,
         offered_for=lambda _recipient: None,
         verification=_NobodyVerified(),
+        block_lists=_NobodyListed(),
         refusal_log=refusal_log,
         loop_round=LoopRound(clock),
         session=functools.partial(PassingSession, passing=passing),

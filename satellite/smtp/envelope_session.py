@@ -13,6 +13,7 @@ import functools
 import structlog
 
 from common.address import domain_of, fold
+from common.envelope import Envelope
 from common.preferences.policy import Unverified
 from satellite.overload.pressure import Refusal, RefusalCause
 from satellite.smtp import admission, replies
@@ -117,7 +118,46 @@ class EnvelopeSession(StarttlsConnection):
         if refusal is not None:
             return refusal
         named = NamedRecipient(address, found.dsn, sessions.offered_for(address))
-        return transaction.unfit(named) or self._take_recipient(transaction, named)
+        return transaction.unfit(named) or self._take_unlisted(transaction, named)
+
+    def _take_unlisted(self, transaction: MailTransaction, named: NamedRecipient) -> Reply | None:
+        """Take a recipient unless its policy refuses the client for the lists that have it."""
+        if not self._sessions.block_lists.is_wanted:  # as nearly everywhere
+            return self._take_recipient(transaction, named)
+        envelope = self._envelope_of(transaction, named)
+        is_refused = self._sessions.block_lists.at_hand(envelope)
+        if is_refused is None:
+            self._await(functools.partial(self._look_up, transaction, named, envelope))
+            return None
+        return replies.ON_BLOCK_LIST if is_refused else self._take_recipient(transaction, named)
+
+    def _envelope_of(self, transaction: MailTransaction, named: NamedRecipient) -> Envelope:
+        assert self.session is not None
+        return Envelope(
+            client_address=self.client_address,
+            helo=self.session.host_name or "",
+            sender=transaction.sender.address,
+            recipients=(named.address,),
+        )
+
+    async def _look_up(
+        self, transaction: MailTransaction, named: NamedRecipient, envelope: Envelope
+    ) -> None:
+        is_refused = await self._sessions.block_lists.is_refused(envelope)
+        if self._leaving:
+            raise ClientGone("the client left while lists were asked about it")
+        if is_refused:
+            self._reply(replies.ON_BLOCK_LIST)
+        elif self._has_to_ask(transaction, named):
+            await self._verify(transaction, named)
+        else:
+            reply = self._take_recipient(transaction, named)
+            assert reply is not None
+            self._reply(reply)
+
+    def _has_to_ask(self, transaction: MailTransaction, named: NamedRecipient) -> bool:
+        is_to_verify = self._is_to_verify(transaction, named.address)
+        return is_to_verify and self._sessions.verification.at_hand(named.address) is None
 
     def _take_recipient(self, transaction: MailTransaction, named: NamedRecipient) -> Reply | None:
         """Take a recipient, at once or when its server was asked."""

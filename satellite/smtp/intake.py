@@ -1,7 +1,8 @@
 """Which ports does the front end need: of the spool, judging, filters, delivery and the settings?
 
-Pure: six ports. The spool fits two of them, judging the third, delivery the fourth, the settings of
-a program the fifth, what filters counted the sixth; tests put a list in their place.
+Pure: seven ports. The spool fits two of them, judging the third, delivery the fourth, the settings
+of a program the fifth, what filters counted the sixth, DNS lists the seventh; tests put a list in
+their place.
 """
 
 from __future__ import annotations
@@ -119,6 +120,26 @@ class Verification(Protocol):
 
     async def verify(self, address: str) -> bool | None:
         """Ask whether there is such a mailbox; None: nobody knows now."""
+        ...
+
+
+class BlockLists(Protocol):
+    """Who knows which clients are on lists for which a recipient's policy refuses them.
+
+    An envelope has client, HELO name, sender, and one recipient.
+    """
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether any policy refuses somebody so."""
+        ...
+
+    def at_hand(self, envelope: Envelope) -> bool | None:
+        """Return whether the client is refused if that is known already, else None."""
+        ...
+
+    async def is_refused(self, envelope: Envelope) -> bool:
+        """Find it out; whoever does not answer in time refuses nobody."""
         ...
 
 

@@ -158,6 +158,10 @@ UNKNOWN_RECIPIENT = Reply(550, "5.1.1", "No such mailbox here", weight=REFUSED_R
 # RFC 6647 section 5, RFC 5248: nothing is wrong with it but that it comes for the first time.
 GREYLISTED = Reply(451, "4.7.1", "Greylisted; try again in some minutes")
 TOO_MUCH_MAIL = Reply(451, "4.7.1", "Too much mail of your kind; try again later")
+# Which list stays with us: the sender is told whom to ask, and mail to them is always taken.
+ON_BLOCK_LIST = Reply(
+    550, "5.7.1", "Refused: on a block list; ask postmaster here", weight=REFUSED_RECIPIENT
+)
 CANNOT_VERIFY_NOW = Reply(450, "4.1.1", "Cannot verify that mailbox now; try again later")
 # Without weight: the first thousand go their way, the client brings the rest in another message.
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients; send the rest separately")

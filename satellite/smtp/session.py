@@ -4,15 +4,16 @@ Touches one connection and the intake. The decisions are made by the pure files 
 here commands are read in order, answered, and a message is taken. EXPN, NOOP, RSET and half of
 STARTTLS are aiosmtpd's own.
 
-Theory of operation. All that can be answered at once is, in the call that brought it. Four things
-are awaited, by a task (``_await``): a turn while there is too much to scan, TLS, a scan before the
-answer, and the commit. Until ``_go_on`` nothing else is answered (``_is_waiting``); what comes is
-kept, and when that is much, the client is not read from. A session is in one ``Phase``:
+Theory of operation. All that can be answered at once is, in the call that brought it. Some things
+are awaited, by a task (``_await``): a turn while there is too much to scan, TLS, what lists say of
+the client and its server of a recipient, a scan before the answer, and the commit. Until
+``_go_on`` nothing else is answered (``_is_waiting``); what comes is kept, and when that is much,
+the client is not read from. A session is in one ``Phase``:
 
 ==========  ===========================  =========================================================
 phase       what is awaited              it ends
 ==========  ===========================  =========================================================
-COMMAND     a command; our turn          STARTTLS: HANDSHAKE; 354: DATA
+COMMAND     a command; turn; RCPT        STARTTLS: HANDSHAKE; 354: DATA
 HANDSHAKE   TLS                          COMMAND, with all forgotten that was said before; or cut
 DATA        message data                 refused at its end: COMMAND; else SCANNING or COMMITTING
 SCANNING    judging, within its budget   COMMITTING; the client has left: nothing is taken

@@ -23,6 +23,7 @@ from satellite.smtp.client_policy import ClientPolicies
 from satellite.smtp.connection_limits import ConnectionLimits, TooMany
 from satellite.smtp.giving_way import GivingWay, IdleClient
 from satellite.smtp.intake import (
+    BlockLists,
     FrontEndSettings,
     Intake,
     PutsOff,
@@ -73,6 +74,7 @@ class Sessions:
 
     Attributes:
         verification: knows which recipients there are, where a route wants it.
+        block_lists: knows which clients are listed, where a policy wants it.
         client_policies: what holds for clients of some networks.
         loop_round: how much is done for clients before all others have the event loop.
         own: what this node is called.
@@ -104,6 +106,7 @@ class Sessions:
     refuses_mail_for: Callable[[str], bool]
     offered_for: Callable[[str], NextHopOffer | None]
     verification: Verification
+    block_lists: BlockLists
     own: OwnNames
     client_policies: ClientPolicies
     loop_round: LoopRound

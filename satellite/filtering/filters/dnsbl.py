@@ -9,7 +9,7 @@ in ``listing``, whether it may be asked in ``list_health`` and ``list_share``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from prometheus_client import Counter, Gauge
@@ -29,6 +29,7 @@ from satellite.filtering.registered import public_suffixes
 from satellite.filtering.url_hosts import UrlHosts, hosts_of
 
 BUDGET_S = 5.0  # for one message, a self-test that it has to wait for included
+URLS_AT_ONCE_MAX = 10  # of a message: more take too long to read in the event loop
 WATCH_S = 5.0  # between looks at which list is due for its test
 KIND = "dnsbl"
 _NO_HOSTS = UrlHosts()
@@ -86,28 +87,24 @@ class Dnsbl:
 
     async def examine(self, mail: Mail) -> tuple[Verdict, ...]:
         """Return one verdict for each list."""
-        bodies = mail.preferences.filters(KIND)
-        self._forget_others(bodies)
-        lists = {name: self._list(name, body) for name, body in bodies.items()}
-        ends_s = asyncio.get_running_loop().time() + self.budget_s
-        content: asyncio.Task[UrlHosts | NoInside] | None = None
-        async with asyncio.TaskGroup() as group:
-            if any(one.terms is not None and one.terms.asks & OF_CONTENT for one in lists.values()):
-                content = group.create_task(_url_hosts(mail, timeout_s=self.budget_s / 2))
-            tasks = [
-                group.create_task(
-                    self._verdict(name, one, mail, content, ends_s), name=f"dnsbl {name}"
-                )
-                for name, one in lists.items()
-            ]
-        return tuple(task.result() for task in tasks)
+        return await self._examined(self._lists_of(mail), mail, budget_s=self.budget_s)
 
     def examine_at_once(self, mail: Mail) -> tuple[Verdict, ...] | None:
-        """Return the verdicts when there is no list to ask."""
-        if mail.preferences.filters(KIND):
-            return None
-        self._forget_others({})
-        return ()
+        """Return the verdicts when all answers are known already."""
+        return self._known(self._lists_of(mail), mail)
+
+    async def examine_envelope(self, mail: Mail, *, budget_s: float) -> tuple[Verdict, ...]:
+        """Return the verdicts of the lists that are asked at RCPT.
+
+        Args:
+            mail: of which no more is known than client, HELO and sender.
+            budget_s: seconds that somebody waits for it.
+        """
+        return await self._examined(self._lists_at_rcpt(mail), mail, budget_s=budget_s)
+
+    def examine_envelope_at_once(self, mail: Mail) -> tuple[Verdict, ...] | None:
+        """Return the same when all answers are known already."""
+        return self._known(self._lists_at_rcpt(mail), mail)
 
     async def close(self) -> None:
         """Ask no more."""
@@ -115,7 +112,40 @@ class Dnsbl:
             one.close()
         await self._lookups.close()
 
-    async def _verdict(
+    def _known(self, lists: Mapping[str, AskedList], mail: Mail) -> tuple[Verdict, ...] | None:
+        """Return what lists say, or None: at least one has to be asked."""
+        hosts = _NO_HOSTS
+        if any(map(_is_of_content, lists.values())):
+            content = mail.inside.content_at_hand()
+            if content is None or len(content.urls) > URLS_AT_ONCE_MAX:
+                return None
+            hosts = hosts_of(content.urls)
+        # All names first: a list must not be asked twice because another one has to be.
+        names = {name: _names(one, mail, hosts) for name, one in lists.items()}
+        if not all(one.is_at_hand(names[name]) for name, one in lists.items()):
+            return None
+        return tuple(
+            self._verdict(name, one, one.refusal or one.says_at_once(names[name]))
+            for name, one in lists.items()
+        )
+
+    async def _examined(
+        self, lists: Mapping[str, AskedList], mail: Mail, *, budget_s: float
+    ) -> tuple[Verdict, ...]:
+        ends_s = asyncio.get_running_loop().time() + budget_s
+        content: asyncio.Task[UrlHosts | NoInside] | None = None
+        async with asyncio.TaskGroup() as group:
+            if any(map(_is_of_content, lists.values())):
+                content = group.create_task(_url_hosts(mail, timeout_s=budget_s / 2))
+            tasks = [
+                group.create_task(
+                    self._asked(name, one, mail, content, ends_s), name=f"dnsbl {name}"
+                )
+                for name, one in lists.items()
+            ]
+        return tuple(task.result() for task in tasks)
+
+    async def _asked(
         self,
         name: str,
         one: AskedList,
@@ -124,7 +154,12 @@ class Dnsbl:
         ends_s: float,
     ) -> Verdict:
         began_s = self._clock.monotonic_s()
-        says = await self._says(one, mail, content, ends_s)
+        says = one.refusal or await _says(one, mail, content, ends_s)
+        return self._verdict(name, one, says, took_s=self._clock.monotonic_s() - began_s)
+
+    def _verdict(
+        self, name: str, one: AskedList, says: ListSays, *, took_s: float = 0.0
+    ) -> Verdict:
         if says.counted:
             self._answers.labels(name, says.counted).inc()
         self._disabled.labels(name).set(float(one.refusal is not None))
@@ -135,40 +170,22 @@ class Dnsbl:
         return Verdict(
             by=name,
             outcome=says.outcome,
-            ms=int((self._clock.monotonic_s() - began_s) * 1000),
+            ms=int(took_s * 1000),
             detail=detail,
             tests=(test,) if is_told else (),
         )
 
-    async def _says(
-        self,
-        one: AskedList,
-        mail: Mail,
-        content: asyncio.Task[UrlHosts | NoInside] | None,
-        ends_s: float,
-    ) -> ListSays:
-        if one.refusal is not None or one.terms is None:
-            return one.refusal or ListSays(outcome=Outcome.ERROR, detail=one.mistake)
-        hosts, missing = _NO_HOSTS, ""
-        if content is not None and one.terms.asks & OF_CONTENT:
-            read = await content
-            if isinstance(read, NoInside):
-                missing = f"its URLs are not known: {read.what}"
-            else:
-                hosts = read
-        says = await self._of_names(one, asked_names(mail, one.terms, hosts), ends_s)
-        if missing and not says.points:
-            return replace(says, outcome=Outcome.UNAVAILABLE, detail=missing)
-        return says
+    def _lists_of(self, mail: Mail) -> dict[str, AskedList]:
+        bodies = mail.preferences.filters(KIND)
+        self._forget_others(bodies)
+        return {name: self._list(name, body) for name, body in bodies.items()}
 
-    async def _of_names(
-        self, one: AskedList, names: Sequence[AskedName], ends_s: float
-    ) -> ListSays:
-        if not names:
-            return ListSays(outcome=Outcome.SKIPPED, detail="nothing public to ask about")
-        time = asyncio.get_running_loop().time
-        unfit = await one.unfit(timeout_s=ends_s - time())
-        return unfit or await one.says(names, timeout_s=ends_s - time())
+    def _lists_at_rcpt(self, mail: Mail) -> dict[str, AskedList]:
+        return {
+            name: one
+            for name, one in self._lists_of(mail).items()
+            if one.terms is not None and one.terms.is_at_rcpt
+        }
 
     def _list(self, name: str, body: FilterBody) -> AskedList:
         known = self._lists.get(name)
@@ -191,6 +208,35 @@ class Dnsbl:
         for name in self._lists.keys() - bodies.keys():
             self._lists.pop(name).close()
             self._disabled.remove(name)
+
+
+def _is_of_content(one: AskedList) -> bool:
+    return one.terms is not None and bool(one.terms.asks & OF_CONTENT)
+
+
+def _names(one: AskedList, mail: Mail, hosts: UrlHosts) -> tuple[AskedName, ...]:
+    return () if one.terms is None else asked_names(mail, one.terms, hosts)
+
+
+async def _says(
+    one: AskedList,
+    mail: Mail,
+    content: asyncio.Task[UrlHosts | NoInside] | None,
+    ends_s: float,
+) -> ListSays:
+    """Return what a list says of a message until a time of the event loop."""
+    time = asyncio.get_running_loop().time
+    hosts, missing = _NO_HOSTS, ""
+    if content is not None and _is_of_content(one):
+        read = await content
+        if isinstance(read, NoInside):
+            missing = f"its URLs are not known: {read.what}"
+        else:
+            hosts = read
+    says = await one.says(_names(one, mail, hosts), seconds_left=lambda: ends_s - time())
+    if missing and not says.points:
+        return replace(says, outcome=Outcome.UNAVAILABLE, detail=missing)
+    return says
 
 
 async def _url_hosts(mail: Mail, *, timeout_s: float) -> UrlHosts | NoInside:

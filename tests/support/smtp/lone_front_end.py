@@ -11,11 +11,19 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 
 from common.clock import Clock
+from common.envelope import Envelope
 from common.settings.satellite import SatelliteSettings
 from satellite.loop_round import LoopRound
 from satellite.next_hop import NextHopOffer
 from satellite.smtp.backpressure import Backpressure
-from satellite.smtp.intake import Intake, PutsOff, ScanBeforeAnswer, Verification, puts_nobody_off
+from satellite.smtp.intake import (
+    BlockLists,
+    Intake,
+    PutsOff,
+    ScanBeforeAnswer,
+    Verification,
+    puts_nobody_off,
+)
 from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.refusal_log import RefusalLog
 from satellite.smtp.server import FrontEnd
@@ -50,6 +58,18 @@ class NobodyKnows:
         return None
 
 
+class NobodyListed:
+    """No policy refuses a client for a list."""
+
+    is_wanted = False
+
+    def at_hand(self, envelope: Envelope) -> bool | None:
+        return False
+
+    async def is_refused(self, envelope: Envelope) -> bool:
+        return False
+
+
 def lone_front_end(
     intake: Intake,
     settings: SatelliteSettings,
@@ -61,6 +81,7 @@ def lone_front_end(
     refuses_mail_for: Callable[[str], bool] = lambda address: False,
     offered_for: Callable[[str], NextHopOffer | None] = lambda address: None,
     verification: Verification | None = None,
+    block_lists: BlockLists | None = None,
     refusal_log: RefusalLog | None = None,
     loop_round: LoopRound | None = None,
     puts_off: PutsOff = puts_nobody_off,
@@ -77,6 +98,7 @@ def lone_front_end(
         refuses_mail_for=refuses_mail_for,
         offered_for=offered_for,
         verification=verification or NobodyKnows(),
+        block_lists=block_lists or NobodyListed(),
         refusal_log=refusal_log or RefusalLog(),
         loop_round=loop_round or LoopRound(clock),
         puts_off=puts_off,

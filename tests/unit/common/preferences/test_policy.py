@@ -34,6 +34,7 @@ PROMISED = {
     "engine.cloud": "deny",
     "blacklist": "quarantine",
     "dmarc": "mark",
+    "dnsbl.reject": None,
     "subject_tag": "",
     "tls": "opportunistic",
     "eight_bit": "send",

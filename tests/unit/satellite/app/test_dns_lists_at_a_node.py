@@ -121,6 +121,18 @@ async def test_a_list_that_begins_to_answer_an_error_to_everything_keeps_no_mail
         ]
 
 
+async def test_a_node_tells_of_a_wrong_list_before_the_first_mail_comes(
+    tmp_path: Path, dns: DnsServer
+) -> None:
+    dns.records.clear()
+
+    async with node(tmp_path, dns) as one:
+        await until(lambda: bool(one.problems), "the list is tested")
+        assert one.problems == [
+            "the DNS list zen is not asked: zen.test does not list the test entry 127.0.0.2"
+        ]
+
+
 @pytest.mark.parametrize(
     ("wrong", "said", "problem"),
     [

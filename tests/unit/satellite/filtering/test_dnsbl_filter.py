@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry
 
 from common.preferences import Kind, Preferences
 from common.verdict import Effect, Outcome, Verdict
-from satellite.filtering.filters.dnsbl import WATCH_S, Dnsbl
+from satellite.filtering.filter import Mail
+from satellite.filtering.filters.dnsbl import URLS_AT_ONCE_MAX, WATCH_S, Dnsbl
 from satellite.filtering.inside import GivenInside, MailContent, NoInside
 from satellite.filtering.list_health import DISABLED_S, OUT_OF_HAND_S, SILENT_S, TEST_EVERY_S
 from satellite.filtering.list_share import SUBJECTS_MIN
@@ -265,8 +266,13 @@ async def test_a_list_that_suddenly_lists_everybody_is_left_alone_and_says_why()
     assert "lists 50 of the last 50" in last.detail
     assert dnsbl.filter.problems() == (f"the DNS list zen is not asked: {last.detail}",)
 
+    # An hour later it is asked again; what it did has not become usual meanwhile.
     await dnsbl.clock.advance(OUT_OF_HAND_S)
     assert (await dnsbl.verdict(client="192.0.2.9")).outcome is Outcome.SCORED
+    for number in range(SUBJECTS_MIN):
+        dnsbl.resolver.put(ZONE, f"203.0.114.{number}", "127.0.0.2")
+        verdict = await dnsbl.verdict(client=f"203.0.114.{number}")
+    assert verdict.outcome is Outcome.ERROR
 
 
 @pytest.mark.parametrize(
@@ -334,6 +340,52 @@ async def test_what_is_known_counts_though_a_part_of_the_answers_is_missing() ->
     verdict = await dnsbl.verdict(listing(options={"asks": "url"}), urls=URLS)
 
     assert (verdict.outcome, verdict.tests[0].score) == (Outcome.SCORED, 1.5)
+
+
+async def test_what_is_known_already_is_said_at_once() -> None:
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    dnsbl.resolver.put(ZONE, CLIENT, "127.0.0.2")
+    message = mail(listing(), client=CLIENT)
+    assert dnsbl.filter.examine_at_once(message) is None
+    asked = await dnsbl.filter.examine(message)
+
+    assert dnsbl.filter.examine_at_once(message) == asked
+    assert dnsbl.filter.examine_at_once(mail(listing(), client="192.0.2.8")) is None
+
+    await dnsbl.clock.advance(dnsbl.resolver.ttl_s)
+    assert dnsbl.filter.examine_at_once(message) is None
+
+
+async def test_a_list_that_has_yet_to_pass_its_test_again_says_nothing_at_once() -> None:
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    dnsbl.resolver.ttl_s = TEST_EVERY_S
+    dnsbl.resolver.put(ZONE, CLIENT, "127.0.0.2")
+    dnsbl.resolver.put(ZONE, "192.0.2.8", "127.255.255.254")
+    await dnsbl.verdict()
+    await dnsbl.verdict(client="192.0.2.8")
+    (at_once,) = dnsbl.filter.examine_at_once(mail(listing(), client=CLIENT)) or ()
+    assert at_once.outcome is Outcome.ERROR
+
+    await dnsbl.clock.advance(DISABLED_S)
+
+    assert dnsbl.filter.examine_at_once(mail(listing(), client=CLIENT)) is None
+
+
+async def test_what_is_known_is_said_at_once_of_urls_that_are_few_and_at_hand() -> None:
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    dnsbl.resolver.put_name(ZONE, "evil.example", "127.0.0.2")
+    prefs = listing(options={"asks": "url"})
+
+    def with_urls(*urls: str) -> Mail:
+        inside = GivenInside(data=b"", given=MailContent(urls=urls))
+        return mail(prefs, client=CLIENT, inside=inside)
+
+    asked = await dnsbl.filter.examine(with_urls("http://evil.example"))
+
+    assert dnsbl.filter.examine_at_once(with_urls("http://evil.example")) == asked
+    assert dnsbl.filter.examine_at_once(with_urls("http://other.example")) is None
+    many = [f"http://evil.example/{number}" for number in range(URLS_AT_ONCE_MAX + 1)]
+    assert dnsbl.filter.examine_at_once(with_urls(*many)) is None
 
 
 async def test_a_list_of_good_senders_takes_points_away() -> None:

@@ -74,6 +74,18 @@ def test_a_client_that_was_listed_meanwhile_counts_as_listed() -> None:
     assert share.excess(WINDOW_S + 1)
 
 
+def test_what_was_out_of_hand_does_not_become_usual() -> None:
+    share = after_an_hour(listed=0)
+    noted(share, "now", 100, listed=100, now_s=WINDOW_S)
+    assert share.excess(WINDOW_S)
+    share.forget_the_hour()
+    assert share.excess(WINDOW_S) == ""
+
+    noted(share, "again", 100, listed=100, now_s=3 * WINDOW_S)
+
+    assert share.excess(3 * WINDOW_S)
+
+
 def test_the_hour_passes() -> None:
     share = after_an_hour(listed=0)
     noted(share, "now", 100, listed=100, now_s=WINDOW_S)
