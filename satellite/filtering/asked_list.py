@@ -85,11 +85,12 @@ class AskedList:
             return True
         if body.zone != self._body.zone or body.options != self._body.options:
             return False
-        self._read(body)
+        if body.codes != self._body.codes:
+            self._read(body)
+        self._body = body
         return True
 
     def _read(self, body: FilterBody) -> None:
-        self._body = body
         try:
             self.terms = terms_of(body)
         except ListMistake as error:

@@ -9,6 +9,7 @@ Source: RFC 5782 sections 2.1, 2.3 and 2.4.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 
 from common.frozen import dataclass
@@ -109,6 +110,7 @@ def is_answer(text: str) -> bool:
         return False
 
 
+@functools.lru_cache(maxsize=4096)  # each list is asked about the same client
 def label_of_address(address: str) -> str:
     """Return what stands before the zone: the address reversed, by octets or by nibbles.
 
@@ -119,6 +121,7 @@ def label_of_address(address: str) -> str:
     return ipaddress.ip_address(address).reverse_pointer.rsplit(".", 2)[0]
 
 
+@functools.lru_cache(maxsize=4096)
 def is_public(address: str) -> bool:
     """Say whether a list can know an address: it is none of a private or local network."""
     try:

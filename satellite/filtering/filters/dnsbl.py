@@ -61,6 +61,9 @@ class Dnsbl:
             ["list", "answer"],
             registry=context.metrics,
         )
+        # Looking a label up costs more than counting: each is looked up once.
+        self._counts: dict[tuple[str, str], Counter] = {}
+        self._shown: dict[str, bool] = {}
 
     async def watch(self, preferences: Callable[[], Preferences]) -> None:
         """Test the lists when they are due, until cancelled.
@@ -73,8 +76,9 @@ class Dnsbl:
             bodies = preferences().filters(KIND)
             self._forget_others(bodies)
             for name, body in bodies.items():
-                self._list(name, body).test_when_due()
-            self._show()
+                one = self._list(name, body)
+                one.test_when_due()
+                self._show(name, one)
             await self._clock.sleep(WATCH_S)
 
     def problems(self) -> tuple[str, ...]:
@@ -161,8 +165,8 @@ class Dnsbl:
         self, name: str, one: AskedList, says: ListSays, *, took_s: float = 0.0
     ) -> Verdict:
         if says.counted:
-            self._answers.labels(name, says.counted).inc()
-        self._disabled.labels(name).set(float(one.refusal is not None))
+            self._count(name, says.counted)
+        self._show(name, one)
         # A failure counts nothing and stands among the tests, so that nobody takes it for a pass.
         is_told = says.points != 0 or says.outcome not in (Outcome.SCORED, Outcome.SKIPPED)
         detail = printable(says.detail)
@@ -194,12 +198,20 @@ class Dnsbl:
         if known is not None:
             known.close()
         made = self._lists[name] = AskedList(name, body, self._lookups, self._clock)
-        self._disabled.labels(name).set(0.0)
+        self._show(name, made)
         return made
 
-    def _show(self) -> None:
-        for name, one in self._lists.items():
-            self._disabled.labels(name).set(float(one.refusal is not None))
+    def _count(self, name: str, counted: str) -> None:
+        child = self._counts.get((name, counted))
+        if child is None:
+            child = self._counts[name, counted] = self._answers.labels(name, counted)
+        child.inc()
+
+    def _show(self, name: str, one: AskedList) -> None:
+        is_refused = one.refusal is not None
+        if self._shown.get(name) is not is_refused:
+            self._shown[name] = is_refused
+            self._disabled.labels(name).set(float(is_refused))
 
     def _forget_others(self, bodies: Mapping[str, FilterBody]) -> None:
         """Drop what is known of lists that the preferences no longer have."""
@@ -208,6 +220,7 @@ class Dnsbl:
         for name in self._lists.keys() - bodies.keys():
             self._lists.pop(name).close()
             self._disabled.remove(name)
+            del self._shown[name]
 
 
 def _is_of_content(one: AskedList) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -25,6 +26,7 @@ from tests.support.network.dns_server import DnsServer, Trouble, dns_server
 from tests.support.network.link import Certificates, satellite_settings
 from tests.support.network.ports import free_port
 from tests.support.node.shard import until
+from tests.support.smtp.front_end import Talk
 from tests.support.smtp.sink import Sink
 from tests.support.spool.open_spool import SMALL, TRACE, envelope
 
@@ -44,8 +46,19 @@ async def dns() -> AsyncIterator[DnsServer]:
 class NodeWithList:
     """A shard at work, whose one DNS list weighs as much as it takes to keep mail back."""
 
-    def __init__(self, shard: Shard) -> None:
+    def __init__(self, shard: Shard, port: int) -> None:
         self.shard = shard
+        self.port = port
+
+    async def reply_to_rcpt(self, sender: str, recipient: str = "x@acme.example") -> str:
+        """Return what a client on loopback, which no list has, hears at RCPT."""
+        await until(lambda: self.shard.listening, "it listens")
+        talk = await Talk.connect("127.0.0.1", self.port)
+        await talk.greet()
+        await talk.ask(f"MAIL FROM:<{sender}>")
+        reply = await talk.ask(f"RCPT TO:<{recipient}>")
+        await talk.close()
+        return reply[:9]
 
     async def outcome(self, client: str) -> tuple[str, str]:
         """Return how the mail of a client ended, and what was said of it."""
@@ -72,7 +85,7 @@ class NodeWithList:
 
 @asynccontextmanager
 async def node(
-    folder: Path, dns: DnsServer, *, timeout_s: float = 5.0
+    folder: Path, dns: DnsServer, *, timeout_s: float = 5.0, **options: str
 ) -> AsyncIterator[NodeWithList]:
     tls = Certificates(folder / "authority").issue("satellite", "lon1")
     settings = satellite_settings(tls, port=free_port()).model_dump()
@@ -84,17 +97,26 @@ async def node(
     (folder / "shard-0").mkdir()
     spool = await Spool.open(folder / "shard-0", node="lon1", shard=0, clock=clock)
     made = SatelliteSettings.model_validate(settings)
-    shard = Shard(spool, made, sockets=[], on_broken=lambda: None, loop_lag=LoopLag(clock))
+    door = socket.create_server(("127.0.0.1", 0))
+    shard = Shard(spool, made, sockets=[door], on_broken=lambda: None, loop_lag=LoopLag(clock))
     async with Sink() as sink:
         documents = [
             route("acme.example", deliver_to=[f"127.0.0.1:{sink.port}"]),
-            document(Kind.FILTER, "zen", kind="dnsbl", zone=ZONE, codes={"127.0.0.2": 50}),
+            document(
+                Kind.FILTER,
+                "zen",
+                kind="dnsbl",
+                zone=ZONE,
+                codes={"127.0.0.2": 50},
+                options=options,
+            ),
+            document(Kind.POLICY, "cluster", **{"dnsbl.reject": 40}),
         ]
         digest = preferences(*documents).digest
         await spool.apply_preferences(documents, position=at(1), digest=digest, snapshot=True)
         run = asyncio.create_task(shard.run())
         try:
-            yield NodeWithList(shard)
+            yield NodeWithList(shard, door.getsockname()[1])
         finally:
             await shard.drain(turns_away=True)
             run.cancel()
@@ -119,6 +141,24 @@ async def test_a_list_that_begins_to_answer_an_error_to_everything_keeps_no_mail
             "the DNS list zen is not asked: zen.test answers 127.255.255.254:"
             " it refuses queries through a public or open resolver"
         ]
+
+
+async def test_a_list_that_is_asked_at_rcpt_refuses_while_it_is_sound(
+    tmp_path: Path, dns: DnsServer
+) -> None:
+    dns.records[f"test.{ZONE}.", "A"] = ["127.0.0.2"]
+    dns.wildcards[f"spammer.test.{ZONE}."] = ["127.0.0.2"]
+    async with node(tmp_path, dns, asks="sender-domain", at="rcpt") as one:
+        assert await one.reply_to_rcpt("a@spammer.test") == "550 5.7.1"
+        assert await one.reply_to_rcpt("a@spammer.test", "abuse@acme.example") == "250 2.1.5"
+        assert await one.reply_to_rcpt("a@sender.test") == "250 2.1.5"
+
+        dns.wildcards.clear()
+        dns.wildcards[f".{ZONE}."] = ["127.255.255.254"]
+
+        assert await one.reply_to_rcpt("a@other.test") == "250 2.1.5"
+        assert await one.reply_to_rcpt("a@spammer.test") == "250 2.1.5"
+        assert len(one.problems) == 1
 
 
 async def test_a_node_tells_of_a_wrong_list_before_the_first_mail_comes(
