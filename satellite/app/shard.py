@@ -37,8 +37,8 @@ from satellite.app.second_look import second_look_of
 from satellite.delivery.worker import Delivery
 from satellite.filtering.catalogue import build_filters
 from satellite.filtering.filter import FilterContext
-from satellite.filtering.putting_off import PuttingOff
 from satellite.filtering.filters.dnsbl import Dnsbl
+from satellite.filtering.putting_off import PuttingOff
 from satellite.filtering.resolver import DnsResolver
 from satellite.filtering.run import Filters
 from satellite.judging.scan_before_answer import PolicyScanBeforeAnswer

@@ -34,6 +34,7 @@ PROMISED = {
     "engine.cloud": "deny",
     "blacklist": "quarantine",
     "dmarc": "mark",
+    "whitelist.proof": "required",
     "dnsbl.reject": None,
     "subject_tag": "",
     "tls": "opportunistic",
