@@ -253,26 +253,22 @@ class Preferences:
         """Return the policy for what holds for a domain as a whole: how its mail leaves."""
         return self._policy(self._outer_scopes(domain))
 
+    def _policy_values(self, attribute: str) -> Iterator[object]:
+        """Yield what each policy says of a key, None where it says nothing."""
+        for document in self._by_kind[Kind.POLICY].values():
+            yield document.body_as(PolicyBody).settings.get(attribute)
+
     def scans_before(self) -> bool:
         """Say whether any policy asks for a scan before the answer; looks through all policies."""
-        return any(
-            document.body_as(PolicyBody).settings.get("scan") is ScanMoment.BEFORE
-            for document in self._by_kind[Kind.POLICY].values()
-        )
+        return any(value is ScanMoment.BEFORE for value in self._policy_values("scan"))
 
     def rejects_by_dns_lists(self) -> bool:
         """Say whether any policy refuses clients for what DNS lists say; looks through all."""
-        return any(
-            document.body_as(PolicyBody).settings.get("dnsbl_reject") is not None
-            for document in self._by_kind[Kind.POLICY].values()
-        )
+        return any(value is not None for value in self._policy_values("dnsbl_reject"))
 
     def has_zero_hour(self) -> bool:
         """Say whether any policy keeps risky mail for later definitions; looks through all."""
-        return any(
-            document.body_as(PolicyBody).settings.get("zero_hour") is not None
-            for document in self._by_kind[Kind.POLICY].values()
-        )
+        return any(value is not None for value in self._policy_values("zero_hour"))
 
     def has_greylisting(self) -> bool:
         """Say whether any policy has unknown senders come again; looks through all policies."""
@@ -283,10 +279,7 @@ class Preferences:
 
     def allows_cloud(self) -> bool:
         """Say whether any policy lets content leave the house; looks through all policies."""
-        return any(
-            document.body_as(PolicyBody).settings.get("engine_cloud") is CloudScan.ALLOW
-            for document in self._by_kind[Kind.POLICY].values()
-        )
+        return any(value is CloudScan.ALLOW for value in self._policy_values("engine_cloud"))
 
     def yara_rules(self) -> tuple[PushedRules, ...]:
         """Return the pushed YARA rules, by their documents' keys."""

@@ -29,13 +29,7 @@ from common.states import State
 from satellite.next_hop import NextHopOffer
 from satellite.smtp.backpressure import Backpressure
 from satellite.smtp.connection import Connection
-from satellite.smtp.intake import (
-    BlockLists,
-    PutsOff,
-    ScanBeforeAnswer,
-    Verification,
-    puts_nobody_off,
-)
+from satellite.smtp.intake import PutsOff, ScanBeforeAnswer, Verification, puts_nobody_off
 from satellite.smtp.server import FrontEnd
 from satellite.spool.disk.bodies import Body
 from satellite.spool.model.messages import Judgement, Origin, Recipient, Stored
@@ -247,7 +241,6 @@ async def front_end(
     offered_for: Callable[[str], NextHopOffer | None] = lambda address: None,
     verification: Verification | None = None,
     puts_off: PutsOff = puts_nobody_off,
-    block_lists: BlockLists | None = None,
     **smtp: Any,
 ) -> AsyncIterator[RunningFrontEnd]:
     """Run a front end with a fake intake and a fake clock.
@@ -259,7 +252,6 @@ async def front_end(
         offered_for: what a recipient's next hop offered.
         verification: knows which recipients of ``probed.example`` there are.
         puts_off: says why a recipient is put off.
-        block_lists: knows which clients are listed.
     """
     intake = FakeIntake(some_preferences())
     clock = FakeClock()
@@ -276,7 +268,6 @@ async def front_end(
         offered_for=offered_for,
         verification=verification,
         puts_off=puts_off,
-        block_lists=block_lists,
     )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)

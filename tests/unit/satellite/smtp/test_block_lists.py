@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from common.envelope import Envelope
-from tests.support.smtp.front_end import front_end, until
+from tests.support.smtp.front_end import RunningFrontEnd, front_end, until
 
 MAIL = "MAIL FROM:<a@b.example>"
 
@@ -44,6 +44,12 @@ class Listed:
         return self._asked[envelope.recipients[0]]
 
 
+def ask(front: RunningFrontEnd, lists: Listed) -> None:
+    """Let a front end ask these lists from now on."""
+    assert front.front._sessions is not None
+    front.front._sessions.block_lists = lists
+
+
 async def test_a_client_on_a_block_list_is_refused_where_a_policy_wants_it() -> None:
     lists = Listed(
         at_hand={"old@acme.example": True, "free@acme.example": False},
@@ -55,10 +61,8 @@ async def test_a_client_on_a_block_list_is_refused_where_a_policy_wants_it() -> 
         },
     )
     knows = NoMailbox()
-    async with (
-        front_end(block_lists=lists, verification=knows) as front,
-        front.client() as talk,
-    ):
+    async with front_end(verification=knows) as front, front.client() as talk:
+        ask(front, lists)
         await talk.greet()
         await talk.ask(MAIL)
         recipients = [*lists._at_hand, *lists._asked]
@@ -81,7 +85,8 @@ async def test_a_client_on_a_block_list_is_refused_where_a_policy_wants_it() -> 
 async def test_a_client_that_leaves_while_lists_are_asked_leaves_nothing() -> None:
     lists = Listed(at_hand={}, asked={"x@acme.example": False})
     lists.may_answer.clear()
-    async with front_end(block_lists=lists) as front, front.client() as talk:
+    async with front_end() as front, front.client() as talk:
+        ask(front, lists)
         await talk.greet()
         await talk.ask(MAIL)
         await talk.send(b"RCPT TO:<x@acme.example>\r\n")
