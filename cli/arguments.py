@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from common.address import AddressError, parse_address, parse_domain
+from common.address import AddressError, canonical_ip, parse_address, parse_domain
 from common.ids import is_ulid
 from common.preferences.deliver_to import parse_deliver_to
 from common.preferences.list_keys import canonical_pattern
@@ -41,6 +41,17 @@ def _pattern(text: str) -> str:
 
 def _address(text: str) -> str:
     return _checked(parse_address, text)
+
+
+def _address_or_none(text: str) -> str:
+    return _address(text) if text else text
+
+
+def _client(text: str) -> str:
+    try:
+        return canonical_ip(text) if text else text
+    except ValueError:
+        raise typer.BadParameter(f"{text[:80]!r} is no IP address") from None
 
 
 def _domain(text: str) -> str:
@@ -82,7 +93,9 @@ ScopeOrAll = Annotated[
 Pattern = Annotated[
     str,
     typer.Argument(
-        metavar="PATTERN", help="Address, domain, .domain or network.", callback=_pattern
+        metavar="PATTERN",
+        help="Address, domain, .domain, network or header:NAME:EXPRESSION.",
+        callback=_pattern,
     ),
 ]
 Address = Annotated[
@@ -108,6 +121,16 @@ Targets = Annotated[
         metavar="HOST:PORT",
         help="The server; again for those to try after it.",
         callback=_targets,
+    ),
+]
+SenderOrNone = Annotated[
+    str,
+    typer.Option("--sender", metavar="ADDRESS", help="Of the envelope.", callback=_address_or_none),
+]
+ClientOrNone = Annotated[
+    str,
+    typer.Option(
+        "--client", metavar="IP", help="The address that the mail comes from.", callback=_client
     ),
 ]
 MessageIdOrNone = Annotated[

@@ -44,9 +44,9 @@ class ListHit:
         return f"{self.colour} {self.scope} {self.pattern}"
 
     @property
-    def is_of_network(self) -> bool:
-        """Say whether it is the client's address that it is about, which nobody forges."""
-        return is_network_pattern(self.pattern)
+    def needs_proof(self) -> bool:
+        """Say whether it could help a forger: it is white, and about what anybody may write."""
+        return self.colour is ListColour.WHITE and not is_network_pattern(self.pattern)
 
 
 def never_matches(_name: str, _expression: str) -> bool:

@@ -13,7 +13,7 @@ import enum
 
 from common.address import domain_of
 from common.frozen import dataclass
-from common.preferences import ListColour, ListHit
+from common.preferences import ListHit
 from common.preferences.list_keys import is_header_pattern
 from satellite.authentication.results import Authenticity, AuthResult
 
@@ -37,11 +37,6 @@ class ListProof:
 
     state: ProofState
     reason: str
-
-
-def needs_proof(hit: ListHit) -> bool:
-    """Say whether an entry could help a forger: it is white, and about what anybody may write."""
-    return hit.colour is ListColour.WHITE and not hit.is_of_network
 
 
 def proof_of(hit: ListHit, *, sender: str, found: Authenticity) -> ListProof:

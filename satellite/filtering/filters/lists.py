@@ -25,7 +25,7 @@ from common.verdict import Effect, Outcome, Test, Verdict, printable
 from satellite.authentication.results import Authenticity
 from satellite.filtering.filter import Filter, FilterContext, Mail
 from satellite.filtering.inside import NoInside
-from satellite.filtering.list_proof import ListProof, ProofState, needs_proof, proof_of
+from satellite.filtering.list_proof import ListProof, ProofState, proof_of
 
 DETAIL_LENGTH_MAX = 400  # characters: entry and reason, a thousand of which still fit a record
 COMPILED_MAX = 1_000  # expressions of header patterns that are kept ready
@@ -163,7 +163,7 @@ def _decide(mail: Mail, search: ListSearch, recipient: str, judge: Judge) -> _De
     """
     unproven, want = None, ""
     for hit in search.hits(recipient):
-        if not needs_proof(hit) or _trusts_envelope(mail, recipient):
+        if not hit.needs_proof or _trusts_envelope(mail, recipient):
             return _Decision(hit, "", unproven, want)
         proof = judge(hit)
         if proof.state is ProofState.PROVEN:

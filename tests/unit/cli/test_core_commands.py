@@ -41,6 +41,8 @@ COMMANDS = (
     ("list", "add", "black", "cluster", "a.example"),
     ("list", "remove", "black", "cluster", "a.example"),
     ("list", "show", "black"),
+    ("list", "search", "b.ex"),
+    ("list", "explain", "x@acme.example", "--sender", "a@b.example"),
     ("threat", "add", "spam", "Sane.Phish.*"),
     ("threat", "remove", "Old.Mistake"),
     ("threat", "list"),
@@ -66,8 +68,8 @@ COMMANDS = (
     ("definitions", "rollback", "--to", "20260101000000"),
 )
 LINES = {
-    *("track", "policy show", "policy history", "list show", "threat list"),
-    "weight list",
+    *("track", "policy show", "policy history", "list show", "list search"),
+    *("threat list", "weight list"),
     *("quarantine list", "hold list", "definitions list"),
 }
 

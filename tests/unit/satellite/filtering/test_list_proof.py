@@ -15,7 +15,7 @@ from satellite.authentication.results import (
     DmarcOutcome,
     SpfOutcome,
 )
-from satellite.filtering.list_proof import ProofState, needs_proof, proof_of
+from satellite.filtering.list_proof import ProofState, proof_of
 
 PASS, FAIL, TEMPERROR = AuthResult.PASS, AuthResult.FAIL, AuthResult.TEMPERROR
 NONE = NOT_AUTHENTICATED
@@ -124,4 +124,4 @@ def test_mail_without_a_sender_proves_nothing() -> None:
 def test_only_a_white_entry_about_what_anybody_may_write_needs_a_proof(
     entry: ListHit, needs: bool
 ) -> None:
-    assert needs_proof(entry) is needs
+    assert entry.needs_proof is needs

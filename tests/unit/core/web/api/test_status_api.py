@@ -176,6 +176,8 @@ async def test_every_change_leaves_an_audit_entry(face: Face) -> None:
             {"kind": "policy", "key": "cluster", "removed": True}]}}),
         ("POST", "/api/v1/rollback", {"json": {"revision": 2}}),
         ("POST", "/api/v1/lists/black", {"json": {"scope": "cluster", "pattern": "a.example"}}),
+        ("POST", "/api/v1/lists", {"json": {"entries": [
+            {"colour": "white", "scope": "cluster", "pattern": "b.example"}]}}),
         ("DELETE", "/api/v1/lists/black", {"params": {"scope": "cluster", "pattern": "a.example"}}),
         ("POST", "/api/v1/threats", {"json": {"name": "Heuristics.X", "action": "ignore"}}),
         ("DELETE", "/api/v1/threats", {"params": {"name": "Heuristics.X"}}),
