@@ -355,6 +355,21 @@ async def test_a_weight_comes_is_replaced_and_goes(core: Face, shell: Shell) -> 
     assert "POINTS or --factor" in (await shell("weight", "set", "cluster", "RULE_X")).err
 
 
+async def test_track_says_which_list_entry_spoke_who_added_it_and_why(
+    core: Face, shell: Shell
+) -> None:
+    said = "white cluster s.example (added by joe): does not count: s.example does not answer"
+    tests = [
+        {"name": "LIST_WHITE_UNPROVEN", "score": 0.0, "detail": said},
+        {"name": "DNSBL_ZEN", "score": 4.0, "detail": "127.0.0.2"},
+    ]
+    verdict = {"by": "lists", "outcome": "scored", "version": "", "ms": 2, "detail": ""}
+    scanned = record(2, "scanned", ONE, revision=1, verdicts=[verdict | {"tests": tests}])
+    await core.database.records.take(identity(), [accepted(1, ONE), scanned])
+
+    assert said in (await shell("track", ONE)).out
+
+
 @pytest.mark.parametrize(
     "pattern", ["partner.example", ".partner.example", "a+b/c@partner.example", "192.0.2.0/24"]
 )

@@ -1,0 +1,60 @@
+"""Do preferences come into a shard and back from its disk as they were, without holding it up?"""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from common.preferences import CheckedDocument, Document, Epoch, Position, Preferences, list_entries
+from common.preferences.documents import check_document
+from satellite.spool import applied, store
+from tests.support.core.preferences import route
+from tests.support.spool.open_spool import OpenSpool
+
+
+async def test_documents_come_from_the_disk_a_page_after_the_other(
+    open_spool: OpenSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(applied, "PAGE_DOCUMENTS", 3)
+    entries = [
+        Document("list", f"{colour}/cluster/{name}.example", 1, b"{}")
+        for name in ("b", "\u00fcber", "a", "z", "c@d")
+        for colour in ("white", "black")
+    ]
+    documents = [route(), *entries]
+    position = Position(Epoch(1, "e"), 1)
+    made = Preferences.from_documents(documents, position=position)
+    spool = await open_spool()
+    await spool.apply_preferences(documents, position=position, digest=made.digest, snapshot=True)
+
+    spool = await open_spool()
+
+    assert list(spool.preferences) == list(made)
+    assert spool.preferences.digest == made.digest
+
+
+async def test_a_revision_that_packs_what_came_before_it_does_so_in_a_thread(
+    open_spool: OpenSpool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(list_entries, "RECENT_MAX", 2)
+    threads: list[bool] = []
+    check = check_document
+
+    def looked(document: Document) -> CheckedDocument:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return check(document)
+
+    monkeypatch.setattr(store, "check_document", looked)
+    spool = await open_spool()
+    made = spool.preferences
+    for number in range(1, 5):
+        document = Document("list", f"black/cluster/d{number}.example", number, b"{}")
+        position = Position(Epoch(1, "e"), number)
+        made = made.applied([document], position=position)
+        await spool.apply_preferences(
+            [document], position=position, digest=made.digest, snapshot=False
+        )
+
+    assert threads == [True, True, False, True]
+    assert [each.key for each in spool.preferences] == [each.key for each in made]
