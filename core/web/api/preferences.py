@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
 from pydantic import Field, StrictFloat, StrictInt, StrictStr
 
 from common.address import domain_of, parse_address
@@ -37,6 +38,7 @@ router = APIRouter(prefix="/api/v1", tags=["preferences"])
 
 NUMBER_MAX = (1 << 63) - 1  # what a column holds
 ENTRIES_MAX = 1_000  # list entries that are told of a recipient; `list show` has them all
+PART_DOCUMENTS = 500  # of an answer that are written at once
 DOCUMENTS_MAX = 200_000  # in one change: an inventory of a hundred thousand domains
 
 
@@ -72,12 +74,20 @@ class RollbackRequest(RequestBody):
 
 
 @router.get("/documents", summary="The documents, as policy apply takes them")
-async def documents(core: Core, _caller: Caller, kind: Kind | None = None) -> dict[str, Any]:
-    found = core.database.preferences.current.documents(kind)
-    return {
-        "revision": core.database.preferences.position.revision,
-        "documents": documents_json(found),
-    }
+async def documents(core: Core, _caller: Caller, kind: Kind | None = None) -> StreamingResponse:
+    # Written in a thread, some at a time: there may be a million list entries.
+    text = _written(core.database.preferences.current, kind)
+    return StreamingResponse(text, media_type="application/json")
+
+
+def _written(current: Preferences, kind: Kind | None) -> Iterator[str]:
+    found = current.each_document(kind)
+    yield f'{{"revision": {current.position.revision}, "documents": ['
+    comma = ""
+    while part := list(islice(found, PART_DOCUMENTS)):
+        yield comma + ", ".join(map(json.dumps, documents_json(part)))
+        comma = ", "
+    yield "]}"
 
 
 @router.post("/documents", summary="Publish documents as one revision")

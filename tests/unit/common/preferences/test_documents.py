@@ -149,6 +149,10 @@ def test_a_tombstone_needs_no_body() -> None:
             'white/recipient/"a@/b"@c.example/.d.example',
             ("white", 'recipient/"a@/b"@c.example', ".d.example"),
         ),
+        (
+            "black/customer/acme/header:list-id:<a/b@c> d:e",
+            ("black", "customer/acme", "header:list-id:<a/b@c> d:e"),
+        ),
     ],
 )
 def test_a_list_key_falls_into_its_parts(key: str, parts: tuple[str, str, str]) -> None:
@@ -170,6 +174,36 @@ def test_a_list_key_never_loses_or_mixes_its_parts(
     again = split_list_key(key)
     assert again[:2] == (colour, scope)
     assert list_key(*again) == key
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["header:", "header:a", "header:a:", "header: a:b", "header:a:(", "header:a:\x00",
+     "header:a:\n",
+     "header:a:\ud800", "header:\u00e4:b", "header:" + "a" * 77 + ":b", "header:a:" + "b" * 201,
+     "header:a:(((a{1,1000}){1,1000}){1,1000})", "192.0.2.0/33", "::/129", "1.2.3.4/", "/", "."],
+)  # fmt: skip
+def test_a_pattern_that_no_node_could_use_is_refused(pattern: str) -> None:
+    with pytest.raises(DocumentRefused):
+        check_document(document(Kind.LIST, f"black/cluster/{pattern}"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("HEADER:List-ID:Ab", "header:list-id:Ab"),
+        ("2001:DB8::1", "2001:db8::1/128"),
+        ("::/0", "::/0"),
+        ("192.0.2.7/24", "192.0.2.0/24"),
+        ("7.example", "7.example"),
+        ("dead.example", "dead.example"),
+        (".B\u00fccher.example", ".xn--bcher-kva.example"),
+    ],
+)
+def test_a_pattern_is_kept_in_one_way(typed: str, kept: str) -> None:
+    assert check_document(document(Kind.LIST, f"black/cluster/{typed}")).key == (
+        f"black/cluster/{kept}"
+    )
 
 
 def test_scopes_are_ordered_from_wide_to_near() -> None:

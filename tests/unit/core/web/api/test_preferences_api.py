@@ -392,3 +392,17 @@ async def test_no_route_or_order_to_a_node_of_ours_is_published(face: Face, entr
     assert by_order["title"].endswith(": a loop")
     assert by_order["remedy"] == "write the customer's own mail server"
     assert face.database.preferences.position.revision == 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5])
+async def test_documents_are_one_answer_in_however_many_parts_it_is_written(
+    face: Face, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr("core.web.api.preferences.PART_DOCUMENTS", 2)
+    if count:
+        await publish(face, *(route(f"d{number}.example") for number in range(count)))
+
+    found = await face.ask("GET", "/api/v1/documents")
+
+    assert [one["key"] for one in found["documents"]] == [f"d{n}.example" for n in range(count)]
+    assert found["revision"] == min(count, 1)
