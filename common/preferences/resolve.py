@@ -8,7 +8,7 @@ Source: docs/design/link-guarantees.md, G2.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -34,6 +34,7 @@ from common.preferences.documents import (
     Position,
     check_document,
 )
+from common.preferences.forms import PolicyValue
 from common.preferences.list_entries import ListEntries
 from common.preferences.list_search import ListSearch, MatchesHeader, never_matches
 from common.preferences.packed_entries import KeptEntry
@@ -272,10 +273,7 @@ class Preferences:
 
     def has_greylisting(self) -> bool:
         """Say whether any policy has unknown senders come again; looks through all policies."""
-        return any(
-            document.body_as(PolicyBody).settings.get("greylisting") is Greylisting.ON
-            for document in self._by_kind[Kind.POLICY].values()
-        )
+        return any(value is Greylisting.ON for value in self._policy_values("greylisting"))
 
     def allows_cloud(self) -> bool:
         """Say whether any policy lets content leave the house; looks through all policies."""
