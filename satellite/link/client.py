@@ -244,8 +244,15 @@ class Link:
             refused=self._preferences.follower.refused,
             outbox_records=records,
             outbox_quarantine=uploads,
-            problems=(*report.problems, *self._problems()),
+            problems=(*report.problems, *self._problems(), *self._alone()),
         )
+
+    def _alone(self) -> tuple[str, ...]:
+        """Return why nothing is counted over all sites; without any link, nobody would hear it."""
+        failure = self._tallies_stream.failure
+        if not failure or not self._control_stream.is_open:
+            return ()
+        return (f"limits of volume and copies go by one worker's counts: {failure}",)
 
     def _problems(self) -> tuple[str, ...]:
         found = (self._certificate_problem, self._records.problem, self._quarantine.problem)

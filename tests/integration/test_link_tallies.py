@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import grpc
 import grpc.aio
 import pytest
 from borderscout.v1.link_service_pb2_grpc import LinkStub
@@ -12,6 +13,8 @@ from borderscout.v1.link_service_pb2_grpc import LinkStub
 from common import rpc, wire
 from common.identity import ShardIdentity
 from common.tallies import TellsTallies
+from core.link.calls import Context
+from core.link.tallies import TallyStreams
 from tests.support.network.link import (
     CLUSTER,
     Certificates,
@@ -152,3 +155,26 @@ async def test_nobody_counts_for_another_node(counting: CountingCluster) -> None
 
     assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
     await channel.close()
+
+
+async def test_with_an_older_core_each_counts_for_itself_and_the_status_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unknown(self: TallyStreams, messages: object, context: Context) -> None:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+
+    monkeypatch.setattr(TallyStreams, "serve", unknown)
+    counting = CountingCluster(tmp_path)
+    await counting.start_core()
+    for node in NODES:
+        counting.start(node)
+    try:
+        counting.add("lon1", 3)
+        await until(
+            lambda: any("an older one" in one for one in counting.core.problems("lon1")),
+            "the core shows it",
+        )
+        assert counting.amounts() == [3, 0, 0]
+        await until(lambda: counting.core.state("lon1") == "live", "all else goes on")
+    finally:
+        await counting.stop()
