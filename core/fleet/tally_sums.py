@@ -14,7 +14,7 @@ from common.frozen import dataclass
 from common.sliding_count import KEEP_S, SlidingCount
 from common.tallies import TALLIES_OF_MESSAGE_MAX, TallyKey, ToldTally
 
-CELLS_OF_NODE_MAX = 100_000  # some 50 megabytes of memory for a node that fills its room
+CELLS_OF_NODE_MAX = 60_000  # some 45 megabytes of memory for a node that fills its room
 KINDS_OF_NODE_MAX = 64
 UNTOLD_MAX = 50_000  # keys that wait for one shard; whoever hears so little misses the oldest
 

@@ -49,6 +49,11 @@ class CoreMetrics:
             "Cells of these counts, which bound their memory",
             registry=registry,
         )
+        self._tallies_given_way = Gauge(
+            "borderscout_core_tallies_given_way",
+            "Counts that had to go since the core began, as their node had told too many",
+            registry=registry,
+        )
         self._live = self._of_node("borderscout_node_live", "1 while the node is heard, else 0")
         self._applied = self._of_node(
             "borderscout_node_applied_revision", "Revision that all shards of the node applied"
@@ -96,6 +101,7 @@ class CoreMetrics:
         self._late.set(late.messages)
         self._tallies.set(len(core.link.tallies))
         self._tallies_cells.set(core.link.tallies.cells)
+        self._tallies_given_way.set(core.link.tallies.given_way)
         self._silenced.set(len(late.silenced))
         self._certificate = core.link.certificate_status()
         self._revision.set(core.database.preferences.position.revision)

@@ -5,7 +5,7 @@ some minutes once; whoever comes again later than that passes, and its network w
 The memory is of all sites, so that a sender that comes again elsewhere passes; while it is not, or
 while so many come that it may be wrong, nobody is put off.
 
-Source: RFC 6647 sections 2.3, 2.4 and 5.
+Source: RFC 6647 sections 2.4 and 5.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from core.link.calls import Streams
 from core.link.tallies import HEARTBEAT_S, TALLIES_PER_S_MAX, TallyStreams
 from tests.support.clock import FakeClock
 
-MESSAGE_TALLIES = 1_000
+MESSAGE_TALLIES = 500
 
 
 def identity(node: str) -> ShardIdentity:
