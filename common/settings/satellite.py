@@ -216,6 +216,9 @@ class DeliverySettings(Settings):
     """Takes our own bounces; empty: the MX of the sender's domain does."""
     notices_per_domain_hour_max: Annotated[int, Field(ge=1)] = 1000
     """DSNs to one domain in an hour, of the node: a bound for backscatter."""
+    notices_of_all_sites_max: Annotated[int, Field(ge=0)] = 0
+    """DSNs to one domain in an hour, of all sites together while the core is heard; 0: the nodes'
+    own bounds alone."""
     returned_bytes_per_domain_hour_max: Annotated[int, Field(ge=0)] = 4 * 1024 * 1024
     """Octets of messages that go back whole (RET=FULL) to one domain in an hour, of the node; then
     the header does."""

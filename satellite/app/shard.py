@@ -148,6 +148,7 @@ class Shard:
             registry=registry,
             folder=self.spool.folder,
             loop_round=self._loop_round,
+            counts=self.tallies,
         )
         self.second_look = second_look_of(
             self.spool,

@@ -30,7 +30,7 @@ from satellite.delivery.decisions.routing import Destination
 from satellite.delivery.decisions.schedule import Schedule
 from satellite.delivery.decisions.terms import Terms, terms_of
 from satellite.delivery.destination_status import DestinationStatus, status_of
-from satellite.delivery.dsn.allowance import Allowance
+from satellite.delivery.dsn.allowance import Allowance, CountsEverywhere
 from satellite.delivery.dsn.status_part import Reporter
 from satellite.delivery.hop.lookup import MxResolver
 from satellite.delivery.learned_offers import LearnedOffers
@@ -72,6 +72,7 @@ class Delivery:
         randomness: gives that many random octets, for ids and jitter.
         folder: where what was learned of next hops is kept; None: it is learned anew.
         loop_round: whose rounds of the event loop they are; None: nobody else's.
+        counts: sum over all sites how many DSNs a domain gets; None: nobody does.
 
     Attributes:
         offers, verification: what servers offered last, and say of single recipients.
@@ -91,6 +92,7 @@ class Delivery:
         randomness: Callable[[int], bytes] = secrets.token_bytes,
         folder: Path | None = None,
         loop_round: LoopRound | None = None,
+        counts: CountsEverywhere | None = None,
     ) -> None:
         delivery = settings.delivery
         self._spool = spool
@@ -160,6 +162,8 @@ class Delivery:
                 delivery.notices_per_domain_hour_max,
                 bytes_per_hour=delivery.returned_bytes_per_domain_hour_max,
                 workers=settings.workers,
+                of_all_sites=delivery.notices_of_all_sites_max,
+                counts=counts,
             ),
             reporter=Reporter(hostname=settings.hostname, mail_domain=settings.mail_domain),
             metrics=metrics,

@@ -15,7 +15,7 @@ import re
 from common.address import fold
 from common.sliding_count import KEEP_S
 from satellite.filtering.tallies import Tallies
-from satellite.filtering.volume_limits import client_network
+from satellite.filtering.volume_limits import OCTETS, client_network
 
 TRIED_KIND = "greylist.tried"
 PASSED_KIND = "greylist.passed"
@@ -52,7 +52,7 @@ class Greylist:
             return False
         if self._is_known(network):
             return False
-        key = "\0".join((network, _without_numbers(fold(sender)), fold(recipient))).encode()
+        key = "\0".join((network, _without_numbers(fold(sender)), fold(recipient))).encode(*OCTETS)
         tried = self._tallies.total(TRIED_KIND, key, window_s=AGAIN_WITHIN_S)
         lately = self._tallies.total(TRIED_KIND, key, window_s=wait_s)
         if not tried.is_of_all_sites:

@@ -89,9 +89,7 @@ class PuttingOff:
         if options.limit is None or not limit.concerns(envelope):
             return False
         return any(
-            self._tallies.total(
-                limit.tally_kind, thing.name.encode(), window_s=options.window_s
-            ).amount
+            self._tallies.total(limit.tally_kind, thing.key, window_s=options.window_s).amount
             >= options.limit
             for thing in limit.things(envelope)
         )

@@ -21,6 +21,7 @@ from common.preferences import Preferences
 KIND = "volume"
 WINDOW_S_MAX = 86_400.0
 PAIR_KIND = f"{KIND}.pairs"  # of a recipient and a sender's domain
+OCTETS = ("utf-8", "surrogatepass")  # of a name: a scan server passes on what is no text
 _TOLD_SHARE = 64  # of a limit: what is less at one worker makes no rate together
 
 
@@ -76,6 +77,11 @@ class Thing:
 
     name: str
     recipient: str | None = None
+
+    @property
+    def key(self) -> bytes:
+        """What it is counted by."""
+        return self.name.encode(*OCTETS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,36 @@ Pure: the time comes in as an argument. Whoever sends mail to mailboxes that do 
 addresses that are not its own, makes us write to strangers. Each domain has an allowance that grows
 back evenly; what is beyond it is not sent, and a record says so. Octets count where a message would
 go back whole: beyond them its header does. The limits are a node's, so each of its workers, which
-share nothing, has its part of them.
+share nothing, has its part of them. What all sites send together may have a limit too.
 
 Source: RFC 3834 section 2 (limits on automatic mail), RFC 5321 section 6.2.
 """
 
 from __future__ import annotations
 
+from typing import Protocol
+
 DOMAINS_MAX = 10_000  # remembered; the one that was longest without a DSN is forgotten first
 _HOUR_S = 3600.0
+TALLY_KIND = "dsn.domain"
+
+
+class SeenEverywhere(Protocol):
+    """How much was counted of a thing, at all sites."""
+
+    @property
+    def amount(self) -> int: ...
+
+    @property
+    def is_of_all_sites(self) -> bool: ...
+
+
+class CountsEverywhere(Protocol):
+    """What sums over all sites."""
+
+    def add(self, kind: str, key: bytes, amount: int = 1, *, told_from: int = 1) -> None: ...
+
+    def total(self, kind: str, key: bytes, *, window_s: float) -> SeenEverywhere: ...
 
 
 class Allowance:
@@ -22,11 +43,23 @@ class Allowance:
         per_hour: DSNs for one domain in an hour; after a quiet hour all of them at once.
         bytes_per_hour: octets of messages that go back whole, likewise.
         workers: of the node.
+        of_all_sites: DSNs for one domain in an hour, of all sites together; 0: no such limit.
+        counts: sum them; without the core this worker's part of the node's limit holds alone.
     """
 
-    def __init__(self, per_hour: int, *, bytes_per_hour: int, workers: int) -> None:
+    def __init__(
+        self,
+        per_hour: int,
+        *,
+        bytes_per_hour: int,
+        workers: int,
+        of_all_sites: int = 0,
+        counts: CountsEverywhere | None = None,
+    ) -> None:
         self._notices = _Supply(max(1.0, per_hour / workers))
         self._octets = _Supply(bytes_per_hour / workers)
+        self._of_all_sites = of_all_sites
+        self._counts = counts
 
     def take(self, domain: str, *, now_s: float) -> bool:
         """Say whether one more DSN may go to a domain, and count it.
@@ -35,7 +68,15 @@ class Allowance:
             domain: of the sender.
             now_s: monotonic.
         """
-        return self._notices.take(domain, 1.0, now_s=now_s)
+        if self._counts is None or not self._of_all_sites:
+            return self._notices.take(domain, 1.0, now_s=now_s)
+        seen = self._counts.total(TALLY_KIND, domain.encode(), window_s=_HOUR_S)
+        if seen.is_of_all_sites and seen.amount >= self._of_all_sites:
+            return False
+        may_go = self._notices.take(domain, 1.0, now_s=now_s)
+        if may_go:
+            self._counts.add(TALLY_KIND, domain.encode(), told_from=2)
+        return may_go
 
     def take_octets(self, domain: str, octets: int, *, now_s: float) -> bool:
         """Say whether a message of so many octets may go back to a domain whole, and count it."""

@@ -19,6 +19,7 @@ from satellite.filtering.counted_mail import CountedMail
 from satellite.filtering.filter import TESTS_MAX, Filter, FilterContext, Mail, name_of_test
 from satellite.filtering.volume_limits import (
     KIND,
+    OCTETS,
     PAIR_KIND,
     BrokenLimit,
     Thing,
@@ -82,7 +83,7 @@ class Volume:
                 told_from = min(limit.told_from, seen.get(key, (0, limit.told_from))[1])
                 seen[key] = (amount, told_from)
         for (kind, name), (amount, told_from) in seen.items():
-            self._tallies.add(kind, name.encode(), amount, told_from=told_from)
+            self._tallies.add(kind, name.encode(*OCTETS), amount, told_from=told_from)
         for stranger in strangers.values():
             self._tallies.add(PAIR_KIND, stranger.key, told_from=2)
 
@@ -96,7 +97,7 @@ class Volume:
             if not _of_strangers(limit):
                 continue
             for thing in limit.things(mail.envelope):
-                key = f"{thing.name}\0{domain}".encode()
+                key = f"{thing.name}\0{domain}".encode(*OCTETS)
                 week, day, lately = (
                     self._tallies.total(PAIR_KIND, key, window_s=each).amount
                     for each in (WEEK_S, DAY_S, window_s)
@@ -123,7 +124,7 @@ class Volume:
 
     def _tests(self, limit: VolumeLimit, thing: Thing) -> Iterator[Test]:
         options = limit.options
-        key = thing.name.encode()
+        key = thing.key
         seen = self._tallies.total(limit.tally_kind, key, window_s=options.window_s)
         scope = "all sites" if seen.is_of_all_sites else "this worker alone"
         what = (

@@ -114,6 +114,10 @@ async def test_who_tried_often_passes_however_early() -> None:
     assert said == [True] * TRIES_MAX + [False]
 
 
+def test_an_address_that_is_no_text_is_remembered_as_it_is() -> None:
+    assert Site().puts_off(sender="\ud800@x.example", recipient="\udfff@acme.example")
+
+
 def test_mail_without_a_sender_and_clients_without_an_address_are_not_put_off() -> None:
     site = Site()
 

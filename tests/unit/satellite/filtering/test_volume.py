@@ -277,6 +277,14 @@ def test_what_a_core_may_say_loses_nothing(told: tuple[tuple[int, int], ...]) ->
     assert all(test.effect is Effect.SCORE for test in verdict.tests)
 
 
+@pytest.mark.parametrize("per", ["sender", "sender_domain", "recipient"])
+def test_an_address_that_is_no_text_is_counted_as_it_is(per: str) -> None:
+    room = VolumeRoom(limit=1, per=per)
+    odd = {"sender": "\ud800@x\ud800.example", "recipients": ("\udfff@acme.example",)}
+
+    assert room.send(2, **odd)[0].detail.isprintable()
+
+
 @pytest.mark.parametrize("client", ["", "not an address", "10.0.0.1", "::1"])
 def test_a_client_without_a_network_is_not_counted_by_it(client: str) -> None:
     assert VolumeRoom(limit=5).verdict(client=client).outcome is Outcome.SCORED

@@ -51,3 +51,40 @@ def test_octets_grow_back_and_are_counted_for_each_domain() -> None:
     assert made.take_octets("a.example", 100, now_s=100.0)
     assert made.take_octets("b.example", 3600, now_s=100.0)
     assert not made.take_octets("c.example", 3601, now_s=0.0)
+
+
+class Everywhere:
+    """What all sites have counted, as a test says."""
+
+    def __init__(self, amount: int, *, is_of_all_sites: bool = True) -> None:
+        self.amount = amount
+        self.is_of_all_sites = is_of_all_sites
+
+    def add(self, kind: str, key: bytes, amount: int = 1, *, told_from: int = 1) -> None:
+        assert (kind, key) == (allowance.TALLY_KIND, b"a.example")
+        self.amount += amount
+
+    def total(self, kind: str, key: bytes, *, window_s: float) -> Everywhere:
+        assert (kind, key, window_s) == (allowance.TALLY_KIND, b"a.example", 3600.0)
+        return self
+
+
+def test_all_sites_together_may_have_a_limit() -> None:
+    made = Allowance(9, bytes_per_hour=0, workers=1, of_all_sites=10, counts=Everywhere(8))
+
+    assert [made.take("a.example", now_s=0.0) for _ in range(3)] == [True, True, False]
+
+
+def test_without_the_core_the_nodes_limit_holds_alone() -> None:
+    alone = Everywhere(99, is_of_all_sites=False)
+    made = Allowance(2, bytes_per_hour=0, workers=1, of_all_sites=10, counts=alone)
+
+    assert [made.take("a.example", now_s=0.0) for _ in range(3)] == [True, True, False]
+
+
+def test_without_a_limit_of_all_sites_nothing_is_counted() -> None:
+    counts = Everywhere(99)
+    made = Allowance(2, bytes_per_hour=0, workers=1, counts=counts)
+
+    assert made.take("a.example", now_s=0.0)
+    assert counts.amount == 99
