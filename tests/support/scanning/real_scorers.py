@@ -1,4 +1,4 @@
-"""Real spamd and rspamd on ports of loopback, with a handful of rules of ours.
+"""Real spamd, rspamd and pyzord on ports of loopback, with a handful of rules of ours.
 
 They are started in the foreground, and ended by their process ids alone. With their own rules they
 would need seconds to start and the network to answer; that they score is theirs, and what is tried
@@ -23,6 +23,8 @@ START_S = 60.0
 POLL_S = 0.02
 END_S = 10.0
 SPAMASSASSIN = Path("/usr/share/spamassassin")
+PYZOR_PYTHON = "/usr/bin/python3"  # the one that Debian's package belongs to
+PYZOR_KEY = "7a,00112233445566778899aabbccddeeff00112233"  # salt and key of the user `scout`
 
 SPAMD_RULES = r"""
 loadplugin Mail::SpamAssassin::Plugin::Check
@@ -62,6 +64,15 @@ def missing_spamd() -> str:
 def missing_rspamd() -> str:
     """Return the package that rspamd needs and that is not installed, empty where it is."""
     return "" if _program("rspamd") else "rspamd"
+
+
+def missing_pyzord() -> str:
+    """Return the packages that pyzord needs and that are not installed, empty where they are."""
+    if not _program("pyzord") or not Path(PYZOR_PYTHON).exists():
+        return "pyzor"
+    needs = [PYZOR_PYTHON, "-c", "import pyzor, dbm.gnu"]
+    has_all = subprocess.run(needs, check=False, capture_output=True).returncode == 0
+    return "" if has_all else "python3-gdbm"
 
 
 @contextmanager
@@ -130,13 +141,39 @@ lua = "{folder}/rules.lua";
 
 
 @contextmanager
-def _running(command: Sequence[str], port: int, folder: Path) -> Iterator[None]:
+def running_pyzord(folder: Path) -> Iterator[str]:
+    """Give the address of a pyzord that knows nothing yet, and the user `scout`."""
+    port = free_port()
+    (folder / "passwd").write_text(f"scout : {PYZOR_KEY.rpartition(',')[2]}\n")
+    (folder / "access").write_text("check report ping : scout anonymous : allow\n")
+    command = [
+        _program("pyzord"),
+        f"--homedir={folder}",
+        "--address=127.0.0.1",
+        f"--port={port}",
+        "--database-engine=gdbm",
+        f"--dsn={folder / 'digests'}",
+        f"--password-file={folder / 'passwd'}",
+        f"--access-file={folder / 'access'}",
+    ]
+    with _running(command, port, folder, kind=socket.SOCK_DGRAM):
+        yield f"127.0.0.1:{port}"
+
+
+@contextmanager
+def _running(
+    command: Sequence[str],
+    port: int,
+    folder: Path,
+    *,
+    kind: socket.SocketKind = socket.SOCK_STREAM,
+) -> Iterator[None]:
     log = folder / "output"
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
     try:
         deadline = time.monotonic() + START_S
-        while not _listens(port):
+        while not _listens(port, kind):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(log.read_text(errors="replace"))
             time.sleep(POLL_S)
@@ -154,9 +191,17 @@ def _program(name: str) -> str:
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin") or ""
 
 
-def _listens(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
+def _listens(port: int, kind: socket.SocketKind) -> bool:
+    with socket.socket(type=kind) as client:
+        if kind == socket.SOCK_STREAM:
+            return client.connect_ex(("127.0.0.1", port)) == 0
+        client.settimeout(POLL_S * 5)
+        try:  # a refusal comes back as well
+            client.connect(("127.0.0.1", port))
+            client.send(b"Op: ping\nThread: 1024\nPV: 2.1\n\n")
+            return bool(client.recv(1_024))
+        except OSError:
+            return False
 
 
 def _open_to_all(folder: Path) -> None:
