@@ -25,6 +25,7 @@ from inventory.settings import check_settings
 
 RESERVED_NAMES = (CORE_FOLDER, "authority")  # what else stands in the rendered folder
 SMTP_PORT = 25
+ASKING_FILTERS = ("cloudmark", "dcc", "pyzor", "rspamd", "spamassassin")  # each asks a server
 
 _OUR_HOST = re.compile(r"(mx|p[0-9])-.*")  # names that the MX plan gives in the mail domain
 _PREFIX_LENGTHS = {4: 24, 6: 48}  # what one provider usually announces, and loses, as one
@@ -81,6 +82,9 @@ def _engines_and_filters(main: Raw) -> Iterator[RawComplaint]:
     for item in main.items("filters"):
         if item.get("kind").text == "dnsbl" and not item.get("zone").value:
             yield RawComplaint(item, "filter of kind 'dnsbl' has no zone", "add the list's zone")
+        if item.get("kind").text in ASKING_FILTERS and not item.get("address").value:
+            kind = item.get("kind").text
+            yield RawComplaint(item, f"filter of kind {kind!r} has no address", "add one")
 
 
 def _address(engine: Raw) -> Iterator[RawComplaint]:

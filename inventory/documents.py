@@ -83,6 +83,8 @@ def _filter_body(item: FilterEntry) -> dict[str, object]:
         body["codes"] = item.codes
     if item.is_document and item.options:
         body["options"] = item.options
+    elif item.weights:
+        body["options"] = item.weights
     return body
 
 

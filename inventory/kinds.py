@@ -12,6 +12,7 @@ from common.kinds import Group, KindFault, faults_of, satellite_is_installed
 from inventory.model import DOCUMENT_KINDS
 from inventory.raw import Raw, RawComplaint, holders_of_engines
 
+WEIGHTS = "weights"
 PROFILE = "profile"  # an option that the inventory has a key for
 
 
@@ -48,7 +49,21 @@ def _faults_of_filter(item: Raw) -> list[KindFault]:
     kind, options = (item.get(key).value for key in ("kind", "options"))
     if not isinstance(kind, str):
         return []
-    return faults_of(Group.FILTERS, kind, options, of_document=kind in DOCUMENT_KINDS)
+    is_whole = kind in DOCUMENT_KINDS
+    faults = faults_of(Group.FILTERS, kind, options, of_document=is_whole)
+    weights = item.get(WEIGHTS).value
+    if weights is None:
+        return faults
+    if is_whole:
+        what = f"filter of kind {kind!r} has no weights"
+        return [*faults, KindFault((WEIGHTS,), what, "write them under options")]
+    found = faults_of(Group.FILTERS, kind, weights, of_document=True)
+    return [*faults, *(_of_weights(fault) for fault in found if fault.place[0] == "options")]
+
+
+def _of_weights(fault: KindFault) -> KindFault:
+    what = fault.what.replace("option ", "weight ").replace("options.", f"{WEIGHTS}.")
+    return KindFault((WEIGHTS, *fault.place[1:]), what, fault.remedy)
 
 
 def _placed(entry: Raw, faults: list[KindFault]) -> Iterator[RawComplaint]:

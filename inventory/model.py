@@ -158,10 +158,14 @@ class FilterEntry(EngineOrFilter, FilterSettings):
     """A spam test: where its server is, and what it weighs.
 
     A DNS list, or a limit of volume, is weighed as a whole: its ``options`` stand in its document.
-    Those of any other kind are for the filter that is built, and stand in the settings.
+    Those of any other kind are for the filter that is built, and stand in the settings; what stands
+    in its document are its ``weights``.
     """
 
     enabled: bool = True
+    weights: dict[str, Annotated[float, Field(allow_inf_nan=False)] | bool | str] = Field(
+        default_factory=dict
+    )
     zone: DomainName | None = None
     codes: dict[Code, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
 

@@ -17,7 +17,8 @@ module of Border Scout may move or change with any release.
 - A filter: ``build(FilterSettings | None, FilterContext) -> Filter`` under ``borderscout.filters``;
   it examines a ``Mail``, and asks ``mail.inside`` (``Inside``) for its ``MailContent`` with each
   ``ContentPart``, or learns by ``NoInside`` that it cannot be had. What it may be beside:
-  ``FilterAnswersAtOnce``, ``FilterKeepsWatch``. docs/filters.md, *A filter of your own*.
+  ``FilterAnswersAtOnce``, ``FilterKeepsWatch``, and ``AsksServers``, whose ``FilterHealth`` the doctor
+  tells. docs/filters.md, *A filter of your own*.
 - The suites that tell whether it is right are ``satellite.scanning.conformance`` and
   ``satellite.filtering.conformance``; they hold to the same promise.
 """
@@ -31,9 +32,11 @@ from common.settings.satellite import EngineSettings, FilterSettings
 from common.settings.values import split_endpoint
 from common.verdict import Effect, Outcome, Test, Verdict, printable
 from satellite.filtering.filter import (
+    AsksServers,
     Filter,
     FilterAnswersAtOnce,
     FilterContext,
+    FilterHealth,
     FilterKeepsWatch,
     Mail,
     name_of_test,
@@ -55,6 +58,7 @@ from satellite.scanning.sample import Sample
 
 __all__ = [
     "BARRED",
+    "AsksServers",
     "Clock",
     "ContentPart",
     "Effect",
@@ -67,6 +71,7 @@ __all__ = [
     "Filter",
     "FilterAnswersAtOnce",
     "FilterContext",
+    "FilterHealth",
     "FilterKeepsWatch",
     "FilterSettings",
     "HeaderBlock",

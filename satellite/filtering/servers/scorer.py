@@ -191,10 +191,10 @@ class Scorer(Generic[ServerT, WeightsT]):
             return await self._asks.opinion(server, mail, octets, weights)
 
         try:
-            async with asyncio.timeout(self._limits.budget_s):
+            # Who waits for a place holds no message in memory.
+            async with asyncio.timeout(self._limits.budget_s), self._places:
                 octets = await mail.inside.octets(bytes_max=self._limits.bytes_max)
-                async with self._places:
-                    opinion = await self._servers.ask(shown)
+                opinion = await self._servers.ask(shown)
         except TimeoutError:
             if not was_shown:
                 return Opinion(), Outcome.UNAVAILABLE, "too many other messages wait for it"

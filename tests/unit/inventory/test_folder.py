@@ -285,6 +285,21 @@ def test_a_limit_of_volume_is_a_document_and_no_setting(
     assert "limit" not in (tmp_path / "out" / "lon1" / "satellite.yaml").read_text()
 
 
+def test_what_a_filter_weighs_stands_in_its_document_and_the_rest_in_the_settings(
+    changed: Callable[..., Path], tmp_path: Path
+) -> None:
+    entry = "{name: ours, kind: rspamd, address: '127.0.0.1:11333', weights: {factor: 0.5}}"
+    path = changed(("customers:\n", f"filters: [{entry}]\ncustomers:\n"))
+    render(load_inventory(path), tmp_path / "out")
+    tree = json.loads((tmp_path / "out" / "core" / "preferences.json").read_text())
+
+    (body,) = (one["body"] for one in tree if one["kind"] == "filter")
+    assert body == {"kind": "rspamd", "enabled": True, "options": {"factor": 0.5}}
+    settings = next((tmp_path / "out").glob("*/satellite.yaml")).read_text()
+    assert "address: 127.0.0.1:11333" in settings
+    assert "weights" not in settings
+
+
 def test_an_engine_is_optional_only_where_all_nodes_say_so(
     changed: Callable[..., Path], tmp_path: Path
 ) -> None:

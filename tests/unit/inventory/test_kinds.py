@@ -152,6 +152,32 @@ def test_a_filters_kind_and_options_are_looked_at_too(
     assert any(line.startswith(f"13:{complaint}") for line in found), found
 
 
+RSPAMD = "name: a, kind: rspamd, address: 'h:1'"
+
+
+@pytest.mark.parametrize(
+    ("entry", "complaint"),
+    [
+        (f"{{{RSPAMD}, weights: {{factr: 2}}}}", "unknown weight 'factr'; there are factor,"),
+        (f"{{{RSPAMD}, weights: {{factor: -1}}}}", "weights.factor: "),
+        (f"{{{RSPAMD}, options: {{factor: 1}}}}", "unknown option 'factor'; there are "),
+        ("{name: a, kind: rspamd}", "filter of kind 'rspamd' has no address; add one"),
+        (
+            "{name: a, kind: dnsbl, zone: z.example, weights: {family: 6}}",
+            "filter of kind 'dnsbl' has no weights; write them under options",
+        ),
+        (
+            "{name: a, kind: cloudmark, address: 'h:1', weights: {steps: '90'}}",
+            "weights.steps: '90' are no steps",
+        ),
+    ],
+)
+def test_what_a_filter_weighs_is_looked_at_too(changed: Change, entry: str, complaint: str) -> None:
+    found = complaints(with_entries(changed, f"filters: [{entry}]"))
+
+    assert any(f": {complaint}" in line for line in found), found
+
+
 @pytest.mark.usefixtures("packages")
 def test_a_profile_that_is_said_twice_is_a_complaint(changed: Change) -> None:
     path = with_entries(

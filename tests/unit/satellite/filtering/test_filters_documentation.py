@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from common.kinds import Group, factory_of, options_taken
 from common.states import State
 from common.verdict import Outcome
 from satellite.filtering.catalogue import BUILT_IN
@@ -19,6 +20,20 @@ DOCS = Path(__file__).parents[4] / "docs"
 )
 def test_every_filter_and_cause_is_documented(word: str) -> None:
     assert word in (DOCS / "filters.md").read_text()
+
+
+@pytest.mark.parametrize("kind", ["cloudmark", "dcc", "pyzor", "rspamd", "spamassassin"])
+def test_what_a_filter_that_asks_another_program_may_be_told_is_documented(kind: str) -> None:
+    text = (DOCS / "filters.md").read_text(encoding="utf-8")
+    common = text.partition("## Filters that ask another program")[2].partition("\n## ")[0]
+    own = text.partition(f"\n## {kind}\n")[2].partition("\n## ")[0]
+    build = factory_of(Group.FILTERS, kind)
+    models = [options_taken(build), options_taken(build, of_document=True)]
+
+    assert own
+    for model in models:
+        assert model is not None
+        assert [name for name in model.model_fields if name not in common + own] == []
 
 
 def test_the_glossary_has_each_word_once() -> None:

@@ -31,8 +31,8 @@ DIGESTS = {
     "zip-attached": "0d1453022bb37dbe8df90e901302f14aa283e29e",
 }
 HTML = b"Content-Type: text/html; charset=utf-8\r\n\r\n"
-SIZE = 262_144
-SECONDS_MAX = 2.0  # of processor time; a fifth of a second is usual for the worst
+SIZE = 131_072
+SECONDS_MAX = 2.0  # of processor time; a tenth of a second is usual for the worst
 
 
 @pytest.mark.parametrize("name", DIGESTS)

@@ -6,14 +6,20 @@ with that one. In no cell is there a point or an exception; what is unknown is s
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from common.verdict import Outcome
 from satellite.filtering.conformance import Scene, check_filter, plain_mail
+from satellite.filtering.filters import lists
+from satellite.filtering.run import Filters
 from satellite.judging.score import Scores
+from tests.support.clock import FakeClock
 from tests.support.network.ports import free_port
+from tests.support.scanning.filtering import context
 from tests.support.scanning.scorers import BUDGET_S, SHORT_S, scorer, weighed
 from tests.support.scanning.scripted_scorer import (
     Hang,
@@ -112,3 +118,36 @@ async def test_a_server_that_fails_is_followed_by_the_next(kind: str) -> None:
 
     assert verdict.outcome is Outcome.ERROR  # of the second one, which was asked
     assert closes.connections == 1
+
+
+async def test_one_that_keeps_silent_is_left_alone_and_costs_nobody_its_time() -> None:
+    async with ScriptedScorer(hang) as server:
+        metrics = CollectorRegistry()
+        silent = scorer("rspamd", server.address, timeout_s=SHORT_S)
+        filters = Filters(
+            [lists.build(None, context()), silent], clock=FakeClock(), metrics=metrics
+        )
+        mail = plain_mail(weighed("rspamd"))
+
+        verdicts = [(await filters.examine(mail))[1] for _ in range(5)]
+        asked = len(server.questions)
+        await filters.close()
+
+    assert [verdict.outcome for verdict in verdicts] == [Outcome.TIMEOUT] * 3 + [
+        Outcome.UNAVAILABLE
+    ] * 2
+    assert asked == 6  # three messages, and a trial of our own after each
+    name = "borderscout_filter_breaker_open"
+    assert metrics.get_sample_value(name, {"filter": "rspamd"}) == 1.0
+
+
+async def test_who_waits_for_too_many_others_is_not_counted_as_silence() -> None:
+    async with ScriptedScorer(hang) as server:
+        made = scorer("rspamd", server.address, timeout_s=SHORT_S, sessions_max=1)
+        mail = plain_mail(weighed("rspamd"))
+
+        verdicts = await asyncio.gather(*(made.examine(mail) for _ in range(3)))
+        await made.close()
+
+    outcomes = sorted(verdict.outcome.value for (verdict,) in verdicts)
+    assert outcomes == ["timeout", "unavailable", "unavailable"]
