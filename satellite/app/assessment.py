@@ -23,7 +23,7 @@ from common.frozen import dataclass
 from common.ids import MessageId, ulid
 from common.preferences import Preferences
 from common.preferences.policy import CloudScan
-from common.settings.satellite import SatelliteSettings
+from common.settings.satellite import FilterSettings, SatelliteSettings
 from common.settings.scan_server import ScanServerSettings
 from common.verdict import Verdict
 from satellite.app.file_sample import sample_of
@@ -161,6 +161,16 @@ class Assessor:
         )
 
 
+def _only_asking(settings: FilterSettings) -> FilterSettings:
+    """Return a filter's settings so that it reports nothing: this is no mail that has come in.
+
+    The same message is counted by whom it is reported to as often as it is looked at here.
+    """
+    if not settings.options.get("report"):
+        return settings
+    return settings.model_copy(update={"options": settings.options | {"report": False}})
+
+
 def _bytes_max(settings: SatelliteSettings | ScanServerSettings) -> int:
     """Return how large a message may be, at the largest of the doors that there are."""
     doors = (settings.smtp, getattr(settings, "milter", None))
@@ -189,7 +199,7 @@ async def assessor(
     with tempfile.TemporaryDirectory(prefix="borderscout-scan-") as folder:
         async with built_rooms(
             settings.engines,
-            settings.filters,
+            [_only_asking(one) for one in settings.filters],
             resolver=settings.resolver,
             registry=CollectorRegistry(),
             clock=clock,

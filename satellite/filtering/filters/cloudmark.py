@@ -7,6 +7,7 @@ complaint. How large a message may be is asked of the server, and again while it
 
 from __future__ import annotations
 
+import ssl
 from secrets import token_hex
 from typing import Literal
 
@@ -23,18 +24,19 @@ from satellite.filtering.servers.http_peer import HttpPeer
 from satellite.filtering.servers.point_steps import PointSteps, points_of
 from satellite.filtering.servers.scorer import (
     BytesMax,
+    HttpServersOptions,
     Opinion,
     Scorer,
-    ServersOptions,
     addresses_of,
     limits_of,
+    tls_of,
 )
 
 LIMIT_S = 3_600.0  # how long it is believed how large a message may be
 UNKNOWN_S = 30.0  # after which it is asked again where it was not said
 
 
-class CloudmarkOptions(ServersOptions):
+class CloudmarkOptions(HttpServersOptions):
     """What the settings of a ``cloudmark`` filter may say."""
 
     bytes_max: BytesMax = 2_097_152
@@ -58,11 +60,12 @@ class CloudmarkServer:
     Args:
         address: ``HOST:PORT``.
         clock: for the age of what is known.
+        tls: what it is held to; None: nothing is encrypted.
     """
 
-    def __init__(self, address: str, *, clock: Clock) -> None:
+    def __init__(self, address: str, *, clock: Clock, tls: ssl.SSLContext | None) -> None:
         self.address = address
-        self._peer = HttpPeer(address, clock=clock)
+        self._peer = HttpPeer(address, clock=clock, tls=tls)
         self._clock = clock
         self._limit: int | None = None
         self._until_s = float("-inf")
@@ -146,11 +149,11 @@ def build(settings: FilterSettings | None, context: FilterContext) -> Filter:
     if settings is None:
         raise LocalError("it is not configured", hint="name it under filters")
     options = options_of(settings, CloudmarkOptions)
-    addresses = addresses_of(settings, options)
+    addresses, tls = addresses_of(settings, options), tls_of(options)
     return Scorer(
         settings,
         context,
-        servers=[CloudmarkServer(at, clock=context.clock) for at in addresses],
+        servers=[CloudmarkServer(at, clock=context.clock, tls=tls) for at in addresses],
         asks=AsksCloudmark(settings.name, options.message_type),
         weights=CloudmarkWeights,
         limits=limits_of(settings, options, bytes_max=options.bytes_max),

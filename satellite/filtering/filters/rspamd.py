@@ -21,16 +21,17 @@ from satellite.filtering.servers.http_messages import HttpQuestion
 from satellite.filtering.servers.http_peer import HttpPeer
 from satellite.filtering.servers.scorer import (
     BytesMax,
+    HttpServersOptions,
     Opinion,
     Scorer,
-    ServersOptions,
     addresses_of,
     limits_of,
+    tls_of,
 )
 from satellite.filtering.servers.taken_over import TakenOverWeights, as_tests
 
 
-class RspamdOptions(ServersOptions):
+class RspamdOptions(HttpServersOptions):
     """What the settings of an ``rspamd`` filter may say."""
 
     bytes_max: BytesMax = 2_097_152
@@ -82,7 +83,8 @@ def build(settings: FilterSettings | None, context: FilterContext) -> Filter:
     if settings is None:
         raise LocalError("it is not configured", hint="name it under filters")
     options = options_of(settings, RspamdOptions)
-    servers = [HttpPeer(at, clock=context.clock) for at in addresses_of(settings, options)]
+    addresses, tls = addresses_of(settings, options), tls_of(options)
+    servers = [HttpPeer(at, clock=context.clock, tls=tls) for at in addresses]
     return Scorer(
         settings,
         context,

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from common.settings.values import split_endpoint
 from satellite.filtering.servers.failures import NoServer
+from satellite.filtering.servers.server_stream import reason_of
 from satellite.names.names import system_names
 
 AGAIN_S = 1.0  # after which a question is taken for lost
@@ -42,7 +43,7 @@ async def heard(
             _Ears, remote_addr=(found.records[0], port)
         )
     except OSError as error:
-        raise NoServer(f"no way to {address}: {error.strerror or error}") from None
+        raise NoServer(f"no way to {address}: {reason_of(error)}") from None
     try:
         while True:
             transport.sendto(question)
@@ -57,7 +58,7 @@ async def _answer(ears: _Ears, address: str, is_answer: Callable[[bytes], bool])
     while True:
         said = await ears.heard.get()
         if isinstance(said, OSError):
-            raise NoServer(f"nobody listens at {address}: {said.strerror or said}")
+            raise NoServer(f"nobody listens at {address}: {reason_of(said)}")
         if is_answer(said):
             return said
 

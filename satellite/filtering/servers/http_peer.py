@@ -9,6 +9,7 @@ Source: RFC 9112 sections 6, 9.3 and 9.6.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -18,7 +19,6 @@ from common.clock import Clock
 from satellite.filtering.servers.failures import HungUp, Nonsense
 from satellite.filtering.servers.http_messages import HttpQuestion, HttpReply
 from satellite.filtering.servers.server_stream import (
-    CONNECT_S,
     UNIX_PREFIX,
     ServerStream,
     connected,
@@ -37,13 +37,13 @@ class HttpPeer:
     Args:
         address: ``HOST:PORT`` or ``unix:PATH``.
         clock: for the age of connections.
-        connect_s: how long a connection may take.
+        tls: what it is held to; None: nothing is encrypted.
     """
 
-    def __init__(self, address: str, *, clock: Clock, connect_s: float = CONNECT_S) -> None:
+    def __init__(self, address: str, *, clock: Clock, tls: ssl.SSLContext | None = None) -> None:
         self.address = address
         self._clock = clock
-        self._connect_s = connect_s
+        self._tls = tls
         self._idle: list[tuple[float, _Conversation]] = []
         self._is_closed = False
 
@@ -57,7 +57,7 @@ class HttpPeer:
         if kept is not None:
             with suppress(_WasGone):
                 return await self._in(kept, question)
-        stream = await connected(self.address, connect_s=self._connect_s)
+        stream = await connected(self.address, tls=self._tls)
         return await self._in(_Conversation(stream, self.address), question)
 
     def close(self) -> None:

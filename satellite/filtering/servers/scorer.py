@@ -7,10 +7,11 @@ is asked for at all. What goes wrong outside is a verdict that says so, and give
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Sequence
 from typing import Annotated, Generic, Protocol, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from common.errors import LocalError
 from common.frozen import dataclass
@@ -24,6 +25,7 @@ from satellite.filtering.filter import FilterContext, FilterHealth, Mail, name_o
 from satellite.filtering.inside import NoInside
 from satellite.filtering.servers.failures import HungUp, Nonsense, NoServer
 from satellite.filtering.servers.fallback import ADDRESSES_MAX, Fallback, FallbackServer
+from satellite.filtering.servers.server_tls import server_tls
 
 BUDGET_S_MAX = 9.0  # of one message: our own time ends before that of all filters (10 s)
 PROBE_S = 5.0
@@ -39,6 +41,21 @@ class ServersOptions(Options):
     """Further servers; the one with the least to do is asked, another one when it fails."""
     sessions_max: Annotated[int, Field(ge=1, le=100)] = 16
     """Questions at once, of one worker and one server."""
+
+
+class HttpServersOptions(ServersOptions):
+    """What the settings of a filter may say that asks over HTTP."""
+
+    tls: bool = False
+    """Encrypt the way to it (https); its certificate must name the host of its address."""
+    tls_authorities: Annotated[str, Field(max_length=4_096)] = ""
+    """A file with the certificates (PEM) of who may vouch for it; empty: the system's."""
+
+    @model_validator(mode="after")
+    def _hides_what_it_says(self) -> HttpServersOptions:
+        if self.tls_authorities and not self.tls:
+            raise ValueError("tls_authorities without tls: all goes in the clear; say tls: true")
+        return self
 
 
 WeightsT = TypeVar("WeightsT", bound=Options)
@@ -251,6 +268,15 @@ def addresses_of(settings: FilterSettings, options: ServersOptions) -> tuple[str
     if len(set(addresses)) < len(addresses):
         raise LocalError("an address stands there twice", hint="name each server once")
     return addresses
+
+
+def tls_of(options: HttpServersOptions) -> ssl.SSLContext | None:
+    """Return what the servers of a filter are held to, None where nothing is encrypted.
+
+    Raises:
+        LocalError: the file of the authorities is wrong.
+    """
+    return server_tls(options.tls_authorities) if options.tls else None
 
 
 def limits_of(settings: FilterSettings, options: ServersOptions, *, bytes_max: int) -> ScorerLimits:

@@ -7,6 +7,8 @@ it has heard all; a message is bounded by whoever says it. What is heard is boun
 from __future__ import annotations
 
 import asyncio
+import os
+import ssl
 
 from common.settings.values import split_endpoint
 from satellite.filtering.servers.failures import HungUp, Nonsense, NoServer
@@ -19,24 +21,35 @@ CONNECT_S = 2.0  # it is on this machine or on the next one
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-async def connected(address: str, *, connect_s: float = CONNECT_S) -> ServerStream:
+async def connected(
+    address: str, *, connect_s: float = CONNECT_S, tls: ssl.SSLContext | None = None
+) -> ServerStream:
     """Return a new connection.
 
     Args:
         address: ``unix:PATH`` or ``HOST:PORT``.
         connect_s: how long it may take.
+        tls: what the server is held to; None: nothing is encrypted. Not over a Unix socket.
 
     Raises:
         NoServer: nobody listens there.
     """
     try:
         async with asyncio.timeout(connect_s):
-            return ServerStream(address, *await _opened(address))
+            return ServerStream(address, *await _opened(address, tls))
     except TimeoutError:
         what = f"no connection to {address} within {connect_s:g} s"
         raise NoServer(what, was_silent=True) from None
+    except ssl.SSLCertVerificationError as error:
+        what = f"the certificate of {address} is not valid: {error.verify_message}"
+        raise NoServer(what) from None
     except OSError as error:
-        raise NoServer(f"no connection to {address}: {error.strerror or error}") from None
+        raise NoServer(f"no connection to {address}: {reason_of(error)}") from None
+
+
+def reason_of(error: OSError) -> str:
+    """Return why the system refused something, in its own words."""
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 class ServerStream:
@@ -75,7 +88,7 @@ class ServerStream:
         try:
             return await self._reader.read(RECEIVE_BYTES)
         except OSError as error:
-            raise HungUp(f"{self._address} broke off: {error.strerror or error}") from None
+            raise HungUp(f"{self._address} broke off: {reason_of(error)}") from None
 
     async def line(self) -> bytes:
         """Return the next line without its end.
@@ -91,7 +104,7 @@ class ServerStream:
         except asyncio.LimitOverrunError:
             raise Nonsense(f"{self._address} sent a line without an end") from None
         except OSError as error:
-            raise HungUp(f"{self._address} broke off: {error.strerror or error}") from None
+            raise HungUp(f"{self._address} broke off: {reason_of(error)}") from None
 
     async def rest(self, *, bytes_max: int) -> bytes:
         """Return all that comes until its end.
@@ -116,7 +129,7 @@ class ServerStream:
         self._writer.transport.abort()
 
 
-async def _opened(address: str) -> Streams:
+async def _opened(address: str, tls: ssl.SSLContext | None) -> Streams:
     if address.startswith(UNIX_PREFIX):
         path = address.removeprefix(UNIX_PREFIX)
         return await asyncio.open_unix_connection(path, limit=RECEIVE_BYTES)
@@ -125,7 +138,10 @@ async def _opened(address: str) -> Streams:
     failure = OSError("its name has no address")
     for each in found.records:
         try:
-            return await asyncio.open_connection(each, port, limit=RECEIVE_BYTES)
+            name = host if tls is not None else None
+            return await asyncio.open_connection(
+                each, port, limit=RECEIVE_BYTES, ssl=tls, server_hostname=name
+            )
         except OSError as error:
             failure = error
     raise failure

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Self
@@ -41,6 +42,7 @@ class ScriptedScorer:
         answer: gives the octets; or raises ``Hang``. Empty: the connection is closed.
         hears: what a question is.
         keeps: whether a connection stays open for another question.
+        tls: how it is encrypted; None: it is not.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class ScriptedScorer:
         *,
         hears: Hears = hear_request,
         keeps: bool = True,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.questions: list[bytes] = []
         self.connections = 0
@@ -56,11 +59,12 @@ class ScriptedScorer:
         self.answer = answer
         self._hears = hears
         self._keeps = keeps
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         host, port = self._server.sockets[0].getsockname()
         self.address = f"{host}:{port}"
         return self

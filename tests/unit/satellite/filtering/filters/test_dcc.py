@@ -16,6 +16,7 @@ from satellite.filtering.filter import AsksServers
 from satellite.filtering.filters import dcc
 from satellite.filtering.servers.dccifd_protocol import MANY, Telling, counts, question
 from satellite.filtering.servers.failures import Nonsense
+from satellite.filtering.trial import trial_mail
 from tests.support.scanning.filtering import context
 from tests.support.scanning.scorers import letter, scorer, weighed
 from tests.support.scanning.scripted_scorer import ScriptedScorer, hear_all
@@ -97,6 +98,14 @@ async def test_a_message_is_reported_once() -> None:
         b"header grey-off query",
         b"header grey-off query",
     ]
+
+
+async def test_a_trial_of_ours_is_not_reported() -> None:
+    async with ScriptedScorer(lambda _: dccifd(), hears=hear_all, keeps=False) as server:
+        made = scorer("dcc", server.address, report=True)
+        await made.examine(trial_mail(letter(weighed("dcc")), "token"))
+
+    assert server.questions[0].startswith(b"header grey-off query\n")
 
 
 async def test_what_is_for_traps_alone_is_reported_as_spam() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from common.errors import LocalError
 from satellite.filtering.servers.failures import HungUp, Nonsense, NoServer
 from satellite.filtering.servers.http_messages import HttpQuestion
 from satellite.filtering.servers.http_peer import (
@@ -11,7 +14,9 @@ from satellite.filtering.servers.http_peer import (
     IDLE_S_MAX,
     HttpPeer,
 )
+from satellite.filtering.servers.server_tls import server_tls
 from tests.support.clock import FakeClock
+from tests.support.network.authority import Authority
 from tests.support.network.ports import free_port
 from tests.support.scanning.scripted_scorer import ScriptedScorer, http
 
@@ -113,3 +118,31 @@ async def test_no_value_breaks_out_of_its_field() -> None:
         assert b"From: <a??X-Evil: 1??>" in lines
         assert max(map(len, lines)) < 1_100
         peer.close()
+
+
+async def test_over_tls_the_certificate_must_name_the_host(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    tls = server_tls(str(authority.path))
+    for hosts, is_right in ((("127.0.0.1",), True), (("other.example",), False)):
+        async with ScriptedScorer(lambda _: http(b"{}"), tls=authority.server(*hosts)) as server:
+            peer = HttpPeer(server.address, clock=FakeClock(), tls=tls)
+            if is_right:
+                assert [(await peer.asked(QUESTION)).body for _ in range(2)] == [b"{}"] * 2
+                assert server.connections == 1
+            else:
+                with pytest.raises(NoServer, match="certificate"):
+                    await peer.asked(QUESTION)
+            peer.close()
+
+
+async def test_a_server_without_tls_is_none_where_it_is_wanted() -> None:
+    async with ScriptedScorer(lambda _: http(b"{}")) as server:
+        with pytest.raises(NoServer):
+            await HttpPeer(server.address, clock=FakeClock(), tls=server_tls("")).asked(QUESTION)
+
+
+def test_authorities_that_are_none_stop_the_start(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("")
+    for path in ("/nowhere", str(tmp_path / "empty")):
+        with pytest.raises(LocalError):
+            server_tls(path)
