@@ -159,6 +159,7 @@ def test_a_long_header_is_unfolded() -> None:
         b"A\nA\n",
         b"A\nA\nX-DCC-",
         b"T\nT\n" + dccifd(BULK)[4:],
+        b"T\nA\n" + dccifd(BULK)[4:],
         b"Z\nA\n" + dccifd(BULK)[4:],
         b"AR\nA\n" + dccifd(BULK)[4:],
         b"A\nABC\n" + dccifd(BULK)[4:],
