@@ -46,11 +46,10 @@ class Durations(Collector):
 
     def took(self, name: str, seconds: float) -> None:
         """Note that something of this name took so long."""
-        counts = self._counts.get(name)
-        if counts is None:
-            counts = self._counts[name] = [0] * (len(self._bounds_s) + 1)
+        if name not in self._counts:
+            self._counts[name] = [0] * (len(self._bounds_s) + 1)
             self._sums_s[name] = 0.0
-        counts[bisect_left(self._bounds_s, seconds)] += 1
+        self._counts[name][bisect_left(self._bounds_s, seconds)] += 1
         self._sums_s[name] += seconds
 
     def collect(self) -> Iterable[Metric]:

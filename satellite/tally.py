@@ -39,7 +39,9 @@ class Tally(Collector):
 
     def count(self, *names: str) -> None:
         """Count one more; a name that was never counted has no line."""
-        self._counts[names] = self._counts.get(names, 0) + 1
+        if names not in self._counts:
+            self._counts[names] = 0
+        self._counts[names] += 1
 
     def collect(self) -> Iterable[Metric]:
         """Return the numbers as they stand."""

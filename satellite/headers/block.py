@@ -101,7 +101,10 @@ class HeaderBlock:
         spans = _spans(section, first.end() if first else 0)
         by_key: dict[bytes, list[Span]] = {}
         for span in spans:
-            by_key.setdefault(span.key, []).append(span)
+            if span.key in by_key:
+                by_key[span.key].append(span)
+            else:
+                by_key[span.key] = [span]
         return cls(
             spans=tuple(spans),
             end=end,
@@ -187,7 +190,8 @@ def _spans(section: bytes, start: int) -> list[Span]:
         raw, name = match.group(0, 1)
         if raw:  # there is nothing behind the last one
             key = name.lower() if name is not None else visible_name(raw)
-            spans.append(Span(match.start(), match.end(), raw, key))
+            start, end = match.span()
+            spans.append(Span(start, end, raw, key))
     return spans
 
 

@@ -258,15 +258,17 @@ _WEIGHTIEST = (
 _SILENT = (Outcome.UNAVAILABLE, Outcome.SKIPPED)
 
 
-# What a line shows of a verdict: engine, outcome, version, age, if stale, milliseconds, threats.
-_Said = tuple[str, Outcome, str, str, bool, int, tuple[str, ...]]
+# What a line shows of a verdict: engine, outcome, its version and that of its definitions, their
+# age, if they are stale, milliseconds, threats.
+_Said = tuple[str, Outcome, str, str, str, bool, int, tuple[str, ...]]
 
 
 def _said(verdict: Verdict, scanned_us: int) -> _Said:
     return (
         verdict.by,
         verdict.outcome,
-        version_line(verdict.version, verdict.definitions),
+        verdict.version,
+        verdict.definitions,
         age_word(verdict.definitions_us, at_us=scanned_us),
         verdict.is_stale,
         verdict.ms,
@@ -280,13 +282,13 @@ def _said(verdict: Verdict, scanned_us: int) -> _Said:
 def _virus(outcomes: frozenset[Outcome], said: tuple[_Said, ...]) -> bytes:
     summary = next((o for o in _WEIGHTIEST if o in outcomes), None)
     atoms = [f" {summary.value if summary is not None else 'unscanned'}"]
-    for by, outcome, version, age, is_stale, ms, threats in said:
+    for by, outcome, engine, definitions, age, is_stale, ms, threats in said:
         atoms[-1] += ";"
         atoms.append(f" {word(by)}={outcome.value}")
         if outcome in _SILENT:
             continue
-        if version:
-            atoms.append(f" {word(version)}")
+        if engine or definitions:
+            atoms.append(f" {word(version_line(engine, definitions))}")
         if age:
             atoms.append(f" {age}")
         if is_stale:

@@ -39,6 +39,8 @@ def with_stale(
     verdicts: Sequence[Verdict], ages_max: Mapping[str, int], *, now_us: int
 ) -> tuple[Verdict, ...]:
     """Return the verdicts, those marked that were given with stale definitions."""
+    if not ages_max:
+        return tuple(verdicts)
     stale = {
         verdict.by
         for verdict in verdicts

@@ -58,7 +58,7 @@ def names_base64(text: bytes) -> bool:
     for _ in range(LOOKED_MAX):
         if place < 0:
             return False
-        if text[max(0, place - 4) : place + 2].lower() == b"base64":
+        if place >= 4 and text[place - 4 : place + 2].lower() == b"base64":
             return True
         place = text.find(b"6", place + 1)
     return b"base64" in text.lower()

@@ -43,7 +43,8 @@ class MessageCache:
         """
         if len(self._at_hand) >= MESSAGES_MAX:
             return
-        self.forget(stored.id)
+        if stored.id in self._at_hand:
+            self.forget(stored.id)
         kept = self._at_hand[stored.id] = _AtHand(stored)
         if State.QUEUED in [one.state for one in stored.recipients]:
             return

@@ -58,10 +58,10 @@ BeforeDot = Callable[[], Awaitable[bool]]
 Breathe = Callable[[], Awaitable[None]]
 
 
-async def transact(
+def transact(
     session: HopSession, offer: Offer, *, before_dot: BeforeDot, breathe: Breathe
-) -> list[RecipientResult]:
-    """Send one message and return what became of each recipient, in order.
+) -> Awaitable[list[RecipientResult]]:
+    """Send one message and return what became of each recipient, in order, once it is awaited.
 
     Args:
         session: a usable one.
@@ -73,8 +73,12 @@ async def transact(
     session.transactions += 1
     finding = unfit(offer, session.extensions)
     if finding is not None:
-        return [finding] * len(offer.recipients)
-    return await _Transaction(session, offer, before_dot, breathe).run()
+        return _known([finding] * len(offer.recipients))
+    return _Transaction(session, offer, before_dot, breathe).run()
+
+
+async def _known(answers: list[RecipientResult]) -> list[RecipientResult]:
+    return answers
 
 
 async def finish(

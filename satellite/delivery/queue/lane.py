@@ -178,7 +178,7 @@ class Lane:
 
     def settling(self, entry: QueueEntry) -> bool:
         """Give a taken message's place with the server up; return whether another may want it."""
-        return self.turns.settling(entry) and len(self.entries) > len(self.turns)
+        return self.turns.settling(entry) and len(self.entries) > self.turns.count
 
     def hangs(self, entry: QueueEntry) -> bool:
         """Let others go by while a taken message's server takes long; return whether they may."""

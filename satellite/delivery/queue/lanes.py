@@ -122,10 +122,7 @@ class Lanes:
         return taken.entry
 
     def settling(self, entry: QueueEntry) -> bool:
-        """Give a taken message's place with the server up; return whether another may want it.
-
-        It is still taken.
-        """
+        """Give up the place with the server of one still taken; return if another may want it."""
         lane = self._lanes[entry.destination]
         if not lane.settling(entry):
             return False
@@ -246,8 +243,7 @@ class Lanes:
     def succeeded(self, entry: QueueEntry) -> None:
         """Take note that a server took part in a turn's transaction to its end."""
         lane = self._lanes[entry.destination]
-        if lane.pace.is_narrow:
-            lane.pace.succeeded()
+        if lane.pace.succeeded():
             self._enter_turn(lane)
         if len(self._reached) < REACHED_MAX:
             self._reached[entry.destination.name] = None

@@ -45,17 +45,16 @@ class Pace:
         self._successes = 0
         self.round += 1
 
-    def succeeded(self) -> None:
-        """Take note of a transaction that the server took part in to its end."""
-        if not self.is_narrow:
-            return
-        if self.limit < self._doubles_below:
-            self.limit += 1
-            return
+    def succeeded(self) -> bool:
+        """Take note of a transaction that the server took part in; return whether it is wider."""
+        if self.limit >= self._most:
+            return False
         self._successes += 1
-        if self._successes >= GROWTH_SUCCESSES:
+        is_wider = self.limit < self._doubles_below or self._successes >= GROWTH_SUCCESSES
+        if is_wider:
             self._successes = 0
             self.limit += 1
+        return is_wider
 
     def pushed_back(self, of_round: int) -> None:
         """Take note that the server wants fewer connections.

@@ -132,7 +132,9 @@ class Places:
 
     def talks(self, entry: QueueEntry, *, now_s: float) -> None:
         """Take note that a turn has its session, and its transaction begins."""
-        holder = self.heard(entry)
+        holder = self._holders[entry]
+        if holder.waits:
+            self.heard(entry)
         if holder.is_leaving:  # it came just in time
             holder.is_leaving = False
             self._leaving[holder.kind] -= 1
@@ -155,8 +157,9 @@ class Places:
 
     def end(self, entry: QueueEntry) -> None:
         """Take a turn's place back."""
-        holder = self.heard(entry)
-        del self._holders[entry]
+        if self._holders[entry].waits:
+            self.heard(entry)
+        holder = self._holders.pop(entry)
         self._count(holder, -1)
         self._leaving[holder.kind] -= holder.is_leaving
 

@@ -70,6 +70,8 @@ class LaneRows:
             idle: takes the lanes that turned out to have nothing now.
         """
         self.is_behind = False
+        if not (self._unsorted or self._unsorted_others or self._standing):  # every other time
+            return None
         for looked, lane in enumerate(self._candidates(places), start=1):
             taken = self._sorted(lane, places, now_s, idle)
             if taken is not None:
@@ -108,16 +110,18 @@ class LaneRows:
         """Put a lane into its row, or take from it when it is the first there and has a place."""
         wanted = lane.wants(now_s)
         if wanted is None:
-            self._leaves(lane)
+            if lane.row is not None:
+                self._leaves(lane)
             idle.append(lane)
             return None
         kind, turn, entry = wanted
         key = kind, self._is_first(lane, kind, places)
-        if lane.row != key:
+        if lane.row is not None and lane.row != key:
             self._leaves(lane)
         row = self._rows[key]
         if _has_room(places, *key) and (not row or next(iter(row)) is lane):
-            self._leaves(lane)
+            if lane.row is not None:
+                self._leaves(lane)
             lane.begin(entry, turn, now_s)
             self.enter(lane, may_wait=True)  # destinations take turns
             return TakenEntry(entry, kind, lane)
@@ -131,13 +135,14 @@ class LaneRows:
         """Drop a lane that is no more."""
         self._unsorted.pop(lane, None)
         self._unsorted_others.pop(lane, None)
-        self._leaves(lane)
+        if lane.row is not None:
+            self._leaves(lane)
 
     def _leaves(self, lane: Lane) -> None:
-        if lane.row is not None:
-            del self._rows[lane.row][lane]
-            lane.row = None
-            self._standing -= 1
+        assert lane.row is not None
+        del self._rows[lane.row][lane]
+        lane.row = None
+        self._standing -= 1
 
     def _is_first(self, lane: Lane, kind: PlaceKind, places: Places | None) -> bool:
         if lane.turns.active:

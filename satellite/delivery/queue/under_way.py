@@ -14,24 +14,30 @@ SETTLING_MAX = 32
 
 
 class UnderWay:
-    """The turns of one destination."""
+    """The turns of one destination.
 
-    __slots__ = ("_settling", "active", "hanging")
+    Attributes:
+        count: all of them.
+        active: those for which others wait.
+        hanging: those that take long.
+    """
+
+    __slots__ = ("_settling", "active", "count", "hanging")
 
     def __init__(self) -> None:
-        self.active = 0  # for these others wait
+        self.count = 0
+        self.active = 0
         self.hanging = 0
         self._settling = 0
 
-    def __len__(self) -> int:
-        return self.active + self.hanging + self._settling
-
     def begin(self) -> None:
         """A turn begins."""
+        self.count += 1
         self.active += 1
 
     def end(self, entry: QueueEntry) -> None:
         """A turn is over."""
+        self.count -= 1
         if entry.is_settling:
             self._settling -= 1
         else:
