@@ -211,10 +211,14 @@ class ExaminingRooms:
             ages_max_us: how old the definitions of those may be that have a limit.
         """
         began_s = self._clock.monotonic_s()
-        try:
-            verdicts, filtered = await self._asked(sample, mail, faults)
-        finally:
-            mail.inside.close()
+        filtered = self._filters.at_once(mail)
+        if filtered is not None:
+            verdicts = await self._scanned(sample, faults)
+        else:
+            try:
+                verdicts, filtered = await self._asked_both(sample, mail, faults)
+            finally:
+                mail.inside.close()
         judged, faults = blamed(
             verdicts, faults, scanner=self._scanner, began_s=began_s, size=sample.size
         )
@@ -241,12 +245,9 @@ class ExaminingRooms:
             own={} if is_scoped else None,
         )
 
-    async def _asked(
+    async def _asked_both(
         self, sample: Sample, mail: Mail, known: Collection[str]
     ) -> tuple[tuple[Verdict, ...], tuple[Verdict, ...]]:
-        filtered = self._filters.at_once(mail)
-        if filtered is not None:
-            return await self._scanned(sample, known), filtered
         async with asyncio.TaskGroup() as group:
             scanning = group.create_task(self._scanned(sample, known))
             filtering = group.create_task(self._filters.examine(mail))

@@ -170,16 +170,18 @@ class Scanner:
 
         One is asked in the message's own task: a task for each costs more than its question.
         """
-        (mine, my_budget), *others = _mine_first(wanted)
+        if len(wanted) == 1:  # as of nearly all mail
+            engine, budget = wanted[0]
+            if engine.works_here:
+                others_done()
+            return {engine.name: await _asking(engine, budget, sample, known)}
+        # One that works here is asked without a task.
+        (mine, my_budget), *others = sorted(wanted, key=lambda one: not one[0].works_here)
         began_s = self._clock.monotonic_s()
-
-        def asking(engine: AskedEngine, budget: TimeBudget) -> Coroutine[Any, Any, Verdict]:
-            is_known = engine.name in known
-            has_died = is_known and deaths_of(engine.name) in known
-            return engine.verdict(sample, budget, is_known=is_known, has_died=has_died)
-
         tasks = {
-            engine: asyncio.create_task(asking(engine, budget), name=f"asking.{engine.name}")
+            engine: asyncio.create_task(
+                _asking(engine, budget, sample, known), name=f"asking.{engine.name}"
+            )
             for engine, budget in others
         }
         if mine.works_here:
@@ -187,9 +189,8 @@ class Scanner:
                 {task for engine, task in tasks.items() if not engine.works_here}, others_done
             )
         try:
-            verdicts = {mine.name: await asking(mine, my_budget)}
-            if tasks:
-                await asyncio.wait(tasks.values())
+            verdicts = {mine.name: await _asking(mine, my_budget, sample, known)}
+            await asyncio.wait(tasks.values())
         finally:
             for task in tasks.values():
                 self._patience.give_up(task)
@@ -202,11 +203,12 @@ class Scanner:
         return verdicts
 
 
-def _mine_first(
-    wanted: Sequence[tuple[AskedEngine, TimeBudget]],
-) -> list[tuple[AskedEngine, TimeBudget]]:
-    """Return the engines with that first which is asked without a task: one that works here."""
-    return sorted(wanted, key=lambda one: not one[0].works_here) if len(wanted) > 1 else [*wanted]
+def _asking(
+    engine: AskedEngine, budget: TimeBudget, sample: Sample, known: Collection[str]
+) -> Coroutine[Any, Any, Verdict]:
+    is_known = engine.name in known
+    has_died = is_known and deaths_of(engine.name) in known
+    return engine.verdict(sample, budget, is_known=is_known, has_died=has_died)
 
 
 def _call_after(tasks: set[asyncio.Task[Verdict]], then: Callable[[], None]) -> None:
