@@ -26,7 +26,8 @@ async def finish(awaitable: Awaitable[T]) -> T:
 
     For steps that must complete once begun, such as a commit.
     """
-    task = asyncio.ensure_future(awaitable)
+    task: asyncio.Future[T]
+    task = awaitable if isinstance(awaitable, asyncio.Future) else asyncio.ensure_future(awaitable)
     is_cancelled = False
     while not task.done():
         ended = task.get_loop().create_future()  # ``shield`` would make two callbacks of this one

@@ -25,7 +25,7 @@ MESSAGE_ID_LENGTH_MAX = 998  # one line
 
 # A field ends where a line ends and the next one does not begin with white space. Its name is
 # found on the way, when it is one to every reader, as it nearly always is.
-_FIELD = re.compile(rb"(?:([!-9;-~]+):)?[^\n]*(?:\n[ \t][^\n]*)*\n?")
+_FIELD = re.compile(rb"((?:([!-9;-~]+):)?[^\n]*(?:\n[ \t][^\n]*)*\n?)")
 # Quoted or not, one or more as Postfix has it, with what continues them; ``From :`` is a field.
 _MAILBOX_LINE = re.compile(rb"(?:>*From (?![ \t]*:)[^\n]*\n(?:[ \t][^\n]*\n)*)+")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -186,12 +186,11 @@ def _end_of_lines(section: bytes) -> int:
 
 def _spans(section: bytes, start: int) -> list[Span]:
     spans: list[Span] = []
-    for match in _FIELD.finditer(section, start):
-        raw, name = match.group(0, 1)
+    for raw, name in _FIELD.findall(section, start):  # one behind the other
         if raw:  # there is nothing behind the last one
-            key = name.lower() if name is not None else visible_name(raw)
-            start, end = match.span()
-            spans.append(Span(start, end, raw, key))
+            end = start + len(raw)
+            spans.append(Span(start, end, raw, name.lower() if name else visible_name(raw)))
+            start = end
     return spans
 
 

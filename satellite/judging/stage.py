@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
 
 import structlog
@@ -251,13 +250,14 @@ class JudgingStage:
         recipients = unjudged(stored) if stored is not None else []
         if stored is None or not recipients:
             return True  # a repeat: it was judged before
-        if (kept_s := self._kept_s(stored, recipients)) > 0:
+        # What is fresh was never kept, nor asked about before: all but a few messages.
+        if stored.scans and (kept_s := self._kept_s(stored, recipients)) > 0:
             self._keep(stored, len(recipients))
             self._backlog.add_again(message, kept_s)  # the wall clock was wrong, or a wait too long
             return True
         faults = self._spool.faults(message) if stored.scans else {}
         try:
-            with closing(self._spool.open_body(stored)) as body:
+            with self._spool.open_body(stored) as body:
                 await body.verify()  # engines must see what was accepted
                 examined = await self._examine(stored, recipients, body, faults)
                 weighed = await self._weighed(examined)
@@ -291,7 +291,9 @@ class JudgingStage:
             stored,
             body,
             may_leave=revision.allows_cloud and self._all_allow_cloud(revision, stored),
-            said_within_s=AFTER_ZERO_HOUR_S if any(map(is_kept, recipients)) else math.inf,
+            said_within_s=AFTER_ZERO_HOUR_S
+            if stored.scans and any(map(is_kept, recipients))
+            else math.inf,
         )
         mail = Mail(
             envelope=stored.envelope,

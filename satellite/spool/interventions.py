@@ -11,10 +11,10 @@ from pathlib import Path
 from common.ids import MessageId
 from common.records import CondemnedRecord, Record
 from common.states import State
-from satellite.spool import changes
 from satellite.spool import operator_steps as moves
 from satellite.spool.commits import Commits, Operation, Transaction
 from satellite.spool.contents import Contents
+from satellite.spool.disk.bodies import remove_body
 from satellite.spool.disk.problems import problems
 from satellite.spool.intake import queued_recipients
 from satellite.spool.listeners import SpoolListeners
@@ -126,7 +126,7 @@ class Interventions(Contents):
         return problems(self.folder, log_pages=self._commits.log_pages, gap=self._outbox.gap())
 
     def _dropper(self, message: MessageId) -> Callable[[], None]:
-        return changes.body_dropper(self._bodies, message)
+        return lambda: remove_body(self._bodies / message)
 
     def _stored_new(self, new: NewMessage) -> Stored:
         return new.as_stored(
