@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Awaitable, Iterator
+from collections.abc import Coroutine, Iterator
+from typing import Any
 
 from satellite.scanning.clamd.replies import numbered, text
 from satellite.scanning.sample import Sample
@@ -61,7 +62,7 @@ class ClamdSession:
         """Say whether nothing has been asked in it yet."""
         return self._number == 0
 
-    def command(self, name: str) -> Awaitable[bytes]:
+    def command(self, name: str) -> Coroutine[Any, Any, bytes]:
         """Return the answer to a command of one word.
 
         Raises:
@@ -69,7 +70,7 @@ class ClamdSession:
         """
         return self._exchange(self._opening(name), None)
 
-    def scan(self, sample: Sample) -> Awaitable[bytes]:
+    def scan(self, sample: Sample) -> Coroutine[Any, Any, bytes]:
         """Return the answer to INSTREAM for one message.
 
         Raises:

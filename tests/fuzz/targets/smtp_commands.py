@@ -55,7 +55,7 @@ def _read(data: bytes, *, step: int) -> list[bytes | Reply]:
         lines.feed(data[start : start + step])
         while (line := lines.next_line()) is not None:
             found.append(line)
-        assert lines.size <= COMMAND_BYTES_MAX, "more is held than a line may have"
+        assert len(lines.octets) <= COMMAND_BYTES_MAX, "more is held than a line may have"
     return found
 
 

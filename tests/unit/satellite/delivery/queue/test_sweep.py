@@ -11,7 +11,7 @@ from satellite.delivery.decisions.hold import Hold
 from satellite.delivery.decisions.routing import Destination, Via
 from satellite.delivery.decisions.terms import Terms
 from satellite.delivery.queue.entries import QueueEntry
-from satellite.delivery.queue.lane import Lane
+from satellite.delivery.queue.lane import Lane, NextTurn
 from satellite.delivery.queue.lanes import Lanes
 from satellite.delivery.queue.places import PlaceKind, Places
 from satellite.delivery.queue.rows import LOOKED_MAX
@@ -167,7 +167,7 @@ def test_the_probes_of_very_many_destinations_that_are_due_at_once_are_looked_at
         pass
     places, looks, wants = Places(), 0, Lane.wants
 
-    def counted(lane: Lane, now_s: float) -> PlaceKind | None:
+    def counted(lane: Lane, now_s: float) -> NextTurn | None:
         nonlocal looks
         looks += 1
         return wants(lane, now_s)
