@@ -54,6 +54,8 @@ class ScansMail(Protocol):
 
     def answered_since(self, name: str, began_s: float, *, size: int) -> bool: ...
 
+    def died_alone(self, name: str, sha256: bytes) -> bool: ...
+
     def set_aside(self, verdict: Verdict, message: MessageId) -> None: ...
 
 
@@ -220,7 +222,12 @@ class ExaminingRooms:
             finally:
                 mail.inside.close()
         judged, faults = blamed(
-            verdicts, faults, scanner=self._scanner, began_s=began_s, size=sample.size
+            verdicts,
+            faults,
+            scanner=self._scanner,
+            began_s=began_s,
+            size=sample.size,
+            sha256=sample.sha256,
         )
         for said, verdict in zip(verdicts, judged, strict=True):
             if said is not verdict:

@@ -7,6 +7,7 @@ others nothing is blamed on the message, since then all mail would look alike.
 
 A message in the middle of which the engine died counts apart, and less often: after the first time
 it is shown to the engine alone, just after a trial, so that the second death is the message's own.
+Where others had come to it by then, it may have been one of those: such deaths decide later.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from common.verdict import Outcome, Verdict
-from satellite.scanning.deaths import DEATHS_MAX, deaths_of
+from satellite.scanning.deaths import DEATHS_MAX, DEATHS_UNSURE_MAX, deaths_of
 
 FAULTS_MAX = 3
 ERROR_LOOK_BACK_S = 60.0  # an error comes at once: nobody else is answered in that moment
@@ -29,6 +30,8 @@ class KnowsAnswers(Protocol):
 
     def answered_since(self, name: str, began_s: float, *, size: int) -> bool: ...
 
+    def died_alone(self, name: str, sha256: bytes) -> bool: ...
+
 
 def blamed(
     verdicts: Sequence[Verdict],
@@ -37,6 +40,7 @@ def blamed(
     scanner: KnowsAnswers,
     began_s: float,
     size: int,
+    sha256: bytes,
 ) -> tuple[tuple[Verdict, ...], dict[str, int]]:
     """Return the verdicts, and how often each engine could not finish this message.
 
@@ -46,9 +50,9 @@ def blamed(
     Args:
         verdicts: of this try.
         faults: of the tries before, by engine.
-        scanner: knows whether an engine answered for other mail.
+        scanner: knows whether an engine answered for other mail, and died of this alone.
         began_s: when this try began, on its clock.
-        size: of the message, in octets.
+        size, sha256: of the message, in octets.
     """
     counted = dict(faults)
     said: list[Verdict] = []
@@ -57,7 +61,8 @@ def blamed(
             deaths = counted[deaths_of(verdict.by)] = counted.get(deaths_of(verdict.by), 0) + 1
             counted.setdefault(verdict.by, 0)
             since_s = began_s - ERROR_LOOK_BACK_S
-            if deaths >= DEATHS_MAX and scanner.answered_since(verdict.by, since_s, size=size):
+            most = DEATHS_MAX if scanner.died_alone(verdict.by, sha256) else DEATHS_UNSURE_MAX
+            if deaths >= most and scanner.answered_since(verdict.by, since_s, size=size):
                 said.append(_limits(verdict, f"it died of this message {deaths} times"))
                 continue
         elif verdict.outcome in _UNFINISHED:

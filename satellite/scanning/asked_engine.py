@@ -180,6 +180,10 @@ class AskedEngine:
         """Say whether it has read a message of about that size since then, on our clock."""
         return self._guards.of(size).answered_since(began_s)
 
+    def died_alone(self, sha256: bytes) -> bool:
+        """Say whether it died of these octets while it was shown nothing else."""
+        return self._deadly.is_deadly(sha256, now_s=self._clock.monotonic_s())
+
     async def opens(self, size: int) -> frozenset[str]:
         """Return the kinds of archives that it opens in mail of that size, as far as it says so."""
         if self._opener is None or self._guards.of(size).breaker.is_suspicious:
@@ -200,9 +204,7 @@ class AskedEngine:
 
     async def close(self) -> None:
         """Let the engine go."""
-        said = await self._patience.within(
-            _closed(self._engine), CLOSE_S, name=f"close.{self.name}"
-        )
+        said = await self._patience.within(_closed(self._engine), CLOSE_S, name="close")
         if isinstance(said, Exception):
             log.warning("engine.close_failed", engine=self.name, error=repr(said))
 

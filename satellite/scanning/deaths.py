@@ -9,6 +9,9 @@ that a message which comes a thousand times does not end the engine two thousand
 from __future__ import annotations
 
 DEATHS_MAX = 2  # then nobody shows it to the engine again
+# As much where others were there each time: one that takes long is alone for a moment only, and who
+# is there by chance would have to be there four times.
+DEATHS_UNSURE_MAX = 4
 OCTETS_S_MAX = 3600.0  # for so long an engine is not shown the octets that it died of
 OCTETS_MAX = 1024  # different ones; the oldest go
 _MARK = "/died"

@@ -144,6 +144,10 @@ class Scanner:
         """Say whether an engine has read a message of about that size since then, on our clock."""
         return self._engines[name].answered_since(began_s, size=size)
 
+    def died_alone(self, name: str, sha256: bytes) -> bool:
+        """Say whether an engine died of these octets while it was shown nothing else."""
+        return self._engines[name].died_alone(sha256)
+
     async def probe_all(self) -> Mapping[str, EngineHealth]:
         """Return for each engine whether it would answer now; raises nothing."""
         found = await asyncio.gather(*(engine.probe() for engine in self._engines.values()))

@@ -49,12 +49,16 @@ class ScriptedEngines:
         self.may_leave: list[bool] = []
         self.said_within_s: list[float] = []
         self.answers_others = False  # other mail than this
+        self.dies_alone = True  # while nobody else is there
         self.known: list[frozenset[str]] = []
         self.set_aside_of: list[tuple[str, MessageId]] = []
         self.meanwhile: Callable[[], Any] | None = None
 
     def answered_since(self, name: str, began_s: float, *, size: int) -> bool:
         return self.answers_others
+
+    def died_alone(self, name: str, sha256: bytes) -> bool:
+        return self.dies_alone
 
     def set_aside(self, verdict: Verdict, message: MessageId) -> None:
         self.set_aside_of.append((verdict.by, message))

@@ -85,6 +85,9 @@ class PuppetRooms:
     def answered_since(self, name: str, began_s: float, *, size: int) -> bool:
         return True  # for other mail
 
+    def died_alone(self, name: str, sha256: bytes) -> bool:
+        return True
+
     def at_once(self, mail: Mail) -> tuple[Verdict, ...]:
         self.mails.append(mail)
         return ()

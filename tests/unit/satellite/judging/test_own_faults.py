@@ -6,6 +6,7 @@ import pytest
 
 from common.verdict import Outcome, Verdict
 from satellite.judging.own_faults import ERROR_LOOK_BACK_S, FAULTS_MAX, blamed
+from satellite.scanning.deaths import DEATHS_UNSURE_MAX
 
 BEGAN_S = 1_000.0
 
@@ -13,11 +14,15 @@ BEGAN_S = 1_000.0
 class AnsweredAt:
     """An engine that read some other message at that time."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, dies_alone: bool = True) -> None:
         self._seconds = seconds
+        self._dies_alone = dies_alone
 
     def answered_since(self, name: str, began_s: float, *, size: int) -> bool:
         return self._seconds >= began_s
+
+    def died_alone(self, name: str, sha256: bytes) -> bool:
+        return self._dies_alone
 
 
 BUSY = AnsweredAt(BEGAN_S + 1)
@@ -33,6 +38,7 @@ def tried(
         scanner=scanner,
         began_s=BEGAN_S,
         size=100,
+        sha256=b"",
     )
     return verdicts[0].outcome, counted
 
@@ -64,17 +70,36 @@ def test_what_an_engine_died_of_twice_is_limits(outcome: Outcome) -> None:
     said = []
 
     for _ in range(2):
-        (verdict,), faults = blamed((died,), faults, scanner=BUSY, began_s=BEGAN_S, size=100)
+        (verdict,), faults = blamed(
+            (died,), faults, scanner=BUSY, began_s=BEGAN_S, size=100, sha256=b""
+        )
         said.append(verdict.outcome)
 
     assert said == [outcome, Outcome.LIMITS]
     assert faults == {"clamav": 0, "clamav/died": 2}  # a suspect, and why
 
 
+def test_a_death_beside_others_is_blamed_on_nobody_before_it_is_no_chance_any_more() -> None:
+    died = Verdict(by="clamav", outcome=Outcome.ERROR, detail="closed", died=True)
+    beside = AnsweredAt(BEGAN_S + 1, dies_alone=False)
+    faults: dict[str, int] = {}
+    said = []
+
+    for _ in range(DEATHS_UNSURE_MAX):
+        (verdict,), faults = blamed(
+            (died,), faults, scanner=beside, began_s=BEGAN_S, size=100, sha256=b""
+        )
+        said.append(verdict.outcome)
+
+    assert said == [Outcome.ERROR] * (DEATHS_UNSURE_MAX - 1) + [Outcome.LIMITS]
+
+
 def test_an_engine_that_dies_and_answers_nobody_is_away_however_often() -> None:
     died = Verdict(by="clamav", outcome=Outcome.ERROR, died=True)
 
-    (verdict,), _ = blamed((died,), {"clamav/died": 5}, scanner=AWAY, began_s=BEGAN_S, size=100)
+    (verdict,), _ = blamed(
+        (died,), {"clamav/died": 5}, scanner=AWAY, began_s=BEGAN_S, size=100, sha256=b""
+    )
 
     assert verdict.outcome is Outcome.ERROR
 

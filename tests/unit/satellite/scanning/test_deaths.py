@@ -200,7 +200,21 @@ async def test_what_took_longer_than_the_others_wait_is_not_taken_for_deadly_by_
 
         await one.judged(b"deadly", 1)
 
+        assert not one.scanner.died_alone("clamav", sample_of(b"deadly").sha256)
         assert (await one.judged(b"deadly", 2)).died
+
+
+async def test_what_it_died_of_while_nobody_else_was_there_is_known_for_it(tmp_path: Path) -> None:
+    async with node(tmp_path, whole=False) as one:
+        await one.judged(b"deadly", 0)
+        first = one.scanner.died_alone("clamav", sample_of(b"deadly").sha256)
+
+        await one.judged(b"deadly", 1)
+
+        assert (first, one.scanner.died_alone("clamav", sample_of(b"deadly").sha256)) == (
+            False,
+            True,
+        )
 
 
 @pytest.mark.parametrize("by", ["a probe", "an answer", "another server's answer"])

@@ -100,7 +100,9 @@ async def test_silence_on_a_quiet_node_is_the_messages_own_fault_and_has_an_end(
     for _ in range(FAULTS_MAX):
         began_s = clock.monotonic_s()
         verdicts = await scanner.scan(sample_of(b"bad"), known=faults)
-        verdicts, faults = blamed(verdicts, faults, scanner=scanner, began_s=began_s, size=3)
+        verdicts, faults = blamed(
+            verdicts, faults, scanner=scanner, began_s=began_s, size=3, sha256=b""
+        )
 
     assert [verdict.outcome for verdict in verdicts] == [Outcome.LIMITS]
 
@@ -194,7 +196,7 @@ async def test_a_way_that_loses_full_packets_is_no_fault_of_any_message() -> Non
         began_s = clock.monotonic_s()
         verdicts = await scanner.scan(message, known=faults)
         verdicts, faults = blamed(
-            verdicts, faults, scanner=scanner, began_s=began_s, size=message.size
+            verdicts, faults, scanner=scanner, began_s=began_s, size=message.size, sha256=b""
         )
 
     assert [verdict.outcome for verdict in verdicts] == [Outcome.TIMEOUT]
