@@ -80,8 +80,7 @@ def summary(
     as_json: AsJson = False,
 ) -> None:
     """Count accepted mail and each outcome, with the threats found and the busiest senders."""
-    query = {"by": by, "since_us": _us(since), "until_us": _us(until, days=1)}
-    found = Client(url, token_file).ask("GET", "/api/v1/reports/summary", query=query)
+    found = _asked("summary", Client(url, token_file), since, until, by=by)
     if as_json:
         print_json(found)
         return
@@ -108,8 +107,7 @@ def refused(
 
     What was refused after a scan is rejected mail: ``borderscout report summary`` counts it.
     """
-    query = {"since_us": _us(since), "until_us": _us(until, days=1)}
-    found = Client(url, token_file).ask("GET", "/api/v1/reports/refused", query=query)
+    found = _asked("refused", Client(url, token_file), since, until)
     if as_json:
         print_json(found)
         return
@@ -142,13 +140,8 @@ def engines(
     Counted are looks: a message that waits for an engine is looked at again. JSON has the groups
     always, by day when nothing is said.
     """
-    query = {
-        "by": by or LooksBy.DAY,
-        "site": site or None,
-        "since_us": _us(since),
-        "until_us": _us(until, days=1),
-    }
-    found = Client(url, token_file).ask("GET", "/api/v1/reports/engines", query=query)
+    client, groups = Client(url, token_file), by or LooksBy.DAY
+    found = _asked("engines", client, since, until, by=groups, site=site or None)
     if as_json:
         print_json(found)
     else:
@@ -168,12 +161,7 @@ def late(
 
     The days are those on which it was found out.
     """
-    query = {
-        "since_us": _us(since),
-        "until_us": _us(until, days=1),
-        "customer": customer or None,
-    }
-    found = Client(url, token_file).ask("GET", "/api/v1/reports/late", query=query)
+    found = _asked("late", Client(url, token_file), since, until, customer=customer or None)
     if as_json:
         print_json(found)
         return
@@ -189,6 +177,15 @@ def late(
             ("Recipient", "!State", "Delivered (UTC)", "Message", "From", "Threat", "Known by"),
             [row for message in one["messages"] for row in _late_rows(message)],
         )
+
+
+def _asked(
+    report: str, client: Client, since: datetime | None, until: datetime | None, **query: str | None
+) -> dict[str, Any]:
+    """Return a report as the core tells it, of these days; None: of all from or until then."""
+    days = {"since_us": _us(since), "until_us": _us(until, days=1)}
+    found: dict[str, Any] = client.ask("GET", f"/api/v1/reports/{report}", query=query | days)
+    return found
 
 
 def _late_rows(message: dict[str, Any]) -> list[tuple[object, ...]]:
