@@ -91,6 +91,8 @@ class PassingSession(Session):
         passing: what it shares with those that pass mail on.
     """
 
+    _read_address = staticmethod(passed_path)
+
     def __init__(self, sessions: Sessions, passing: Passing) -> None:
         super().__init__(sessions)
         self._passing = passing
@@ -156,24 +158,8 @@ class PassingSession(Session):
         super()._forget_message()
         self._named, self._forwarded = [], self._introduced
 
-    def _mail(self, argument: str) -> Reply | None:
-        assert self.session is not None
-        if not self.session.host_name:
-            return replies.HELLO_FIRST
-        if self._transaction is not None:
-            return replies.NESTED_MAIL
-        given = admission.sender(
-            argument,
-            extended=self.session.extended_smtp,
-            message_bytes_max=self._sessions.settings.smtp.message_bytes_max,
-            read_address=passed_path,
-        )
-        if isinstance(given, Reply):
-            return given
-        refusal = self._sessions.why_not()
-        if refusal is not None:
-            return self._refused(refusal)
-        self._ask(functools.partial(self._begin, given))
+    def _begin(self, given: admission.AdmittedSender) -> Reply | None:
+        self._ask(functools.partial(self._begin_there, given))
         return None
 
     def _ask(self, step: Callable[[], Awaitable[Reply]]) -> None:
@@ -191,7 +177,7 @@ class PassingSession(Session):
         self._timeouts.enter(Phase.COMMAND, now_s=self._now_s())
         self._reply(reply)
 
-    async def _begin(self, given: admission.AdmittedSender) -> Reply:
+    async def _begin_there(self, given: admission.AdmittedSender) -> Reply:
         reply = passed_back.passed_back(await self._passage.begin(given, self._forwarded))
         if reply.code == 250 and not self._leaving:
             self._transaction = self._offered = MailTransaction(given)

@@ -35,6 +35,8 @@ _PUT_OFF = {
 class EnvelopeSession(StarttlsConnection):
     """A session with at most one transaction."""
 
+    _read_address: admission.ReadsAddress | None = None  # of a sender; None: a mailbox, or empty
+
     def __init__(self, sessions: Sessions) -> None:
         super().__init__(sessions)
         self._transaction: MailTransaction | None = None
@@ -57,7 +59,7 @@ class EnvelopeSession(StarttlsConnection):
         self._transaction = None
 
     def _mail(self, argument: str) -> Reply | None:
-        """Begin a transaction."""
+        """Begin a transaction, if nothing speaks against it."""
         assert self.session is not None
         if not self.session.host_name:
             return replies.HELLO_FIRST
@@ -67,12 +69,17 @@ class EnvelopeSession(StarttlsConnection):
             argument,
             extended=self.session.extended_smtp,
             message_bytes_max=self._sessions.settings.smtp.message_bytes_max,
+            read_address=self._read_address,
         )
         if isinstance(given, Reply):
             return given
         refusal = self._sessions.why_not()
         if refusal is not None:
             return self._refused(refusal)
+        return self._begin(given)
+
+    def _begin(self, given: admission.AdmittedSender) -> Reply | None:
+        """Begin a transaction; None: the answer comes later."""
         if given.unused:
             self._note_unused(given.unused)
         self._transaction = self._offered = MailTransaction(given)
