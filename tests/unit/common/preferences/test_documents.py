@@ -90,6 +90,7 @@ def test_a_right_document_gets_its_canonical_key(
         (Kind.RULE, "r", RULE | {"score": float("nan")}),
         (Kind.RULE, "r", RULE | {"score": 101}),
         (Kind.RULE, "r", RULE | {"scope": "planet"}),
+        (Kind.YARA, "y", {"source": "rule a { condition: false }", "scope": "planet"}),
         (Kind.POLICY, "planet", {}),
         (Kind.POLICY, "cluster", {"score.mrak": 4}),
         (Kind.POLICY, "cluster", {"score.mark": None}),

@@ -16,6 +16,7 @@ from common.preferences import (
 from common.preferences.bodies import ListBody
 from common.preferences.digest import EMPTY_DIGEST, changed, document_hash
 from common.preferences.documents import NOTHING
+from common.pushed_rules import PushedRules
 from tests.support.core.preferences import at, document, preferences, route, tombstone
 
 NOW = 1_000_000
@@ -184,6 +185,20 @@ def test_what_was_applied_does_not_change_when_more_is() -> None:
     assert hit(after) == "white cluster .s.example"
     assert after.route("acme.example") is None
     assert list(after.rules()) == ["r"]
+
+
+def test_pushed_rules_come_with_whom_they_concern_by_the_keys_of_their_documents() -> None:
+    text = "rule a { condition: false }"
+    prefs = preferences(
+        document(Kind.YARA, "b", source=text, scope="recipient/Joe@ACME.example"),
+        document(Kind.YARA, "a", source=text),
+    )
+
+    assert Preferences().yara_rules() == ()
+    assert prefs.yara_rules() == (
+        PushedRules("a", text, "cluster"),
+        PushedRules("b", text, "recipient/joe@acme.example"),
+    )
 
 
 def test_a_batch_with_one_wrong_document_changes_nothing() -> None:
