@@ -313,8 +313,10 @@ def _names(names: list[str]) -> tuple[str, ...]:
 
 
 def _digest(sources: Sequence[Sequence[str]]) -> str:
-    # The scope, too: it is part of what a verdict says. Without one the digest is as it always was.
-    parts = [part for _, *said in sources for part in said if part != CLUSTER]
+    """Return what stands for rules; of those of a scope their name and scope, too: both are told."""
+    parts: list[str] = []
+    for name, text, *scope in sources:
+        parts += [text] if scope in ([], [CLUSTER]) else [text, name, *scope]
     return sha256("\0".join(parts).encode()).hexdigest()[:8]
 
 

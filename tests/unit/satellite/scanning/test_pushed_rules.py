@@ -12,7 +12,13 @@ from common.clock import SystemClock
 from common.pushed_rules import PushedRules
 from common.settings.satellite import EngineSettings
 from common.verdict import Outcome, ScopedMatch, Verdict
-from satellite.scanning.engine import Engine, EngineAnswersAtOnce, EngineContext, Fitted
+from satellite.scanning.engine import (
+    Engine,
+    EngineAnswersAtOnce,
+    EngineContext,
+    Fitted,
+    TellsVersionAtOnce,
+)
 from satellite.scanning.engines import yara
 from satellite.scanning.helper import Helper
 from satellite.scanning.run import Scanner
@@ -216,3 +222,18 @@ async def test_another_scope_is_another_set_of_rules(pushed: Pushed) -> None:
         "customer/globex",
     ]
     assert first.definitions != second.definitions
+
+
+@pytest.mark.parametrize(
+    "other", [{"scope": "cluster"}, {"name": "orders"}, {"text": INVOICE + " "}]
+)
+async def test_whatever_a_verdict_says_of_rules_makes_another_version(
+    pushed: Pushed, other: dict[str, str]
+) -> None:
+    assert isinstance(pushed.engine, TellsVersionAtOnce)
+    pushed.rules = (ACME,)
+    before = pushed.engine.told_now()
+
+    pushed.rules = (ACME._replace(**other),)
+
+    assert pushed.engine.told_now() != before
