@@ -8,7 +8,7 @@ Source: docs/design/link-guarantees.md, G2.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -34,7 +34,6 @@ from common.preferences.documents import (
     Position,
     check_document,
 )
-from common.preferences.forms import PolicyValue
 from common.preferences.list_entries import ListEntries
 from common.preferences.list_search import ListSearch, MatchesHeader, never_matches
 from common.preferences.packed_entries import KeptEntry

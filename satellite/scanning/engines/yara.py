@@ -313,7 +313,7 @@ def _names(names: list[str]) -> tuple[str, ...]:
 
 
 def _digest(sources: Sequence[Sequence[str]]) -> str:
-    """Return what stands for rules; of those of a scope their name and scope, too: both are told."""
+    """Return what stands for rules; of those of a scope name and scope, too: both are told."""
     parts: list[str] = []
     for name, text, *scope in sources:
         parts += [text] if scope in ([], [CLUSTER]) else [text, name, *scope]
