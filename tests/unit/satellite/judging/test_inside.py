@@ -67,6 +67,9 @@ class Scanner:
     def answered_since(self, name: str, began_s: float, *, size: int) -> bool:
         return False
 
+    def died_alone(self, name: str, sha256: bytes) -> bool:
+        return False
+
     def set_aside(self, verdict: Verdict, message: str) -> None: ...
 
 
