@@ -4,6 +4,8 @@ Pure. A ``Preferences`` never changes: applying documents makes a new one, so th
 judged against exactly one revision however long its scan takes.
 
 Source: docs/design/link-guarantees.md, G2.
+
+Long because all that is asked of one revision is asked of one object.
 """
 
 from __future__ import annotations
