@@ -45,6 +45,11 @@ INDEX: Mapping[str, tuple[str, ...]] = {
     ),
     "what outsiders may import": ("satellite/plugin.py",),
     "the score": ("satellite/judging/score.py",),
+    "how much of a thing was seen lately, at all sites": (
+        "satellite/filtering/tallies.py",
+        "satellite/tallies/shared_tallies.py",
+        "core/fleet/tally_sums.py",
+    ),
     "a policy key, its bounds and default": ("common/preferences/policy.py",),
     "what is done with a message, and why": ("satellite/judging/disposition.py",),
     "who may send to whom (relaying)": ("satellite/smtp/admission.py",),
