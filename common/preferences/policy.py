@@ -347,7 +347,7 @@ class Policy:
     greylisting_wait_s: float = field(
         default=300.0,
         metadata=_key(
-            Number(30.0, 14_400.0, "seconds"),
+            Number(1.0, 14_400.0, "seconds"),
             "seconds after which such a sender may come again",
             example="60",
         ),

@@ -40,7 +40,10 @@ async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
                 site("south", "sou1", number=2),
                 site("west", "wes1", number=3),
             ],
-            customers=[customer("fjord", [f"127.0.0.1:{sink.port}"], "fjord.example")],
+            customers=[
+                customer("fjord", [f"127.0.0.1:{sink.port}"], "fjord.example"),
+                customer("tarn", [f"127.0.0.1:{sink.port}"], "tarn.example"),
+            ],
             filters=FILTERS,
         )
         async with cluster(folder, tree) as running:
@@ -132,6 +135,32 @@ async def test_a_mailing_at_one_site_is_known_at_the_others_within_five_seconds(
             break
 
     assert min(took_s) < CHECKSUMS_S, took_s
+
+
+async def test_a_sender_that_nobody_knows_passes_when_it_comes_again_at_another_site(
+    town: Town,
+) -> None:
+    wait_s = 1.0
+    keys = ("greylisting=on", f"greylisting_wait_s={wait_s}")
+    said = await town.cluster.run("policy", "set", "customer/tarn", *keys, "--json")
+    await town.cluster.applied(said.json()["revision"])
+    recipient, sender = "x@tarn.example", "unknown@sender.example"
+
+    async def refusal() -> str:
+        heard = await town.send(FIRST, recipient, sender=sender)
+        return heard.refused.get(recipient, "")
+
+    refused = await until(refusal, "it is told to come again")
+    began_s = time.monotonic()
+
+    async def is_due() -> bool:  # nothing but this time has to pass
+        return time.monotonic() > began_s + wait_s + VOLUME_S
+
+    await until(is_due, "it may come again")
+    heard = await town.send(OTHERS[0], recipient, sender=sender)
+
+    assert refused.startswith("451 4.7.1 Greylisted")
+    assert (heard.reply or "").startswith("250"), heard
 
 
 async def test_without_the_core_each_site_goes_by_its_own_and_knows_all_again_afterwards(
