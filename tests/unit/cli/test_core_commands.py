@@ -184,6 +184,22 @@ async def test_eighty_columns_cut_nothing_off(
         assert "catching up" in node
 
 
+async def test_track_shows_for_whom_a_rule_of_some_scope_holds(core: Face, shell: Shell) -> None:
+    own = {"rules": "own", "scope": "customer/acme", "outcome": "infected", "threats": [HOSTILE]}
+    verdicts = [{"by": "yara", "outcome": "clean", "ms": 3, "scoped": [own]}]
+    await core.database.records.take(
+        identity(), [accepted(1, ONE), record(2, "scanned", ONE, verdicts=verdicts)]
+    )
+
+    said = await shell("track", ONE)
+    (line,) = (await shell("track", ONE, "--json")).lines
+
+    assert "yara clean 3 for customer/acme: infected" in " ".join(said.out.split())
+    assert "yara clean (customer/acme: infected)" in " ".join(said.out.split())
+    assert "\x1b[2J" not in said.out
+    assert line["verdicts"][0]["scoped"] == [own]
+
+
 async def test_track_shows_verdicts_what_decided_and_each_reply(core: Face, shell: Shell) -> None:
     await fill(core)
 

@@ -13,6 +13,8 @@ from common.records import from_object
 from common.records.every import RECORDS, Record
 from tests.support.made_records import made
 
+OWN = {"rules": "own", "scope": "customer/acme", "outcome": "infected", "threats": ["Invoice"]}
+
 
 @pytest.mark.parametrize(
     ("event", "fields", "said"),
@@ -27,6 +29,11 @@ from tests.support.made_records import made
             "scanned",
             {"verdicts": [{"by": "clamav", "outcome": "clean"}], "score": 0.5, "revision": 7},
             ["clamav clean", "score 0.5", "revision 7"],
+        ),
+        (
+            "scanned",
+            {"verdicts": [{"by": "yara", "outcome": "clean", "scoped": [OWN, OWN]}]},
+            ["yara clean (customer/acme: infected)", "score 0.0", "revision 0"],
         ),
         (
             "judged",
