@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Protocol
 
 from common.clock import Clock
@@ -32,6 +33,7 @@ from satellite.authentication.spf import spf_outcome
 from satellite.headers import HEADER_BYTES_MAX, HeaderBlock
 
 AT_ONCE_BYTES_MAX = 64 * 1024  # of a message: a third of a millisecond; a thread costs as much
+HEADER_AT_ONCE_BYTES_MAX = 32 * 1024  # of a header section: eight signatures may sign all of it
 
 _UNREADABLE = "the message cannot be read"
 UNREADABLE = Authenticity(
@@ -83,14 +85,15 @@ class Authenticator:
             return UNREADABLE
         questions = self._questions.of_message()
         spf, keys, arc_keys, word = await _asked(questions, message, envelope)
-        now_s = self._clock.now_us() / 1e6
-        dkim = _verified(message, keys, bodies, now_s)
+        verifying = partial(_verified, message, keys, arc_keys, bodies, self._clock.now_us() / 1e6)
+        is_long = message.block.end > HEADER_AT_ONCE_BYTES_MAX
+        dkim, arc = await asyncio.to_thread(verifying) if is_long else verifying()
         asking = dmarc_outcome(message.author, word, spf=spf, dkim=dkim)
         return Authenticity(
             spf=spf,
             dkim=dkim,
             dmarc=await questions.answered(asking),
-            arc=_arc(message, arc_keys, bodies),
+            arc=arc,
         )
 
 
@@ -135,9 +138,9 @@ async def _asked(
 
 
 def _verified(
-    message: ReadMessage, keys: Keys, bodies: Bodies, now_s: float
-) -> tuple[DkimOutcome, ...]:
-    return tuple(
+    message: ReadMessage, keys: Keys, arc_keys: ArcKeys | None, bodies: Bodies, now_s: float
+) -> tuple[tuple[DkimOutcome, ...], ArcOutcome]:
+    dkim = tuple(
         dkim_outcome(
             one,
             keys[one.said] if isinstance(one.said, DkimSignature) else None,
@@ -147,9 +150,6 @@ def _verified(
         )
         for one in message.signatures
     )
-
-
-def _arc(message: ReadMessage, keys: ArcKeys | None, bodies: Bodies) -> ArcOutcome:
-    if keys is None:
-        return message.chain
-    return arc_outcome(message.sets, keys, message.block, bodies)
+    if arc_keys is None:
+        return dkim, message.chain
+    return dkim, arc_outcome(message.sets, arc_keys, message.block, bodies)

@@ -20,6 +20,7 @@ import idna
 DOMAINS_MAX = 1_000  # of one customer
 LABELS_MAX = 8  # of a domain that is looked at, from the right
 NAME_LENGTH_MAX = 253
+WORDS_MAX = 8  # between hyphens of a label
 SHORT_LENGTH = 5  # characters before the last dot: below, one letter more makes another word
 WORD_LENGTH_MIN = 6  # of a name inside another one: shorter ones are in words of their own
 
@@ -167,8 +168,8 @@ class OwnDomains:
             near = each if each in self._long else self._neighbours.get(each)
             if near is not None and _is_one_apart(look, near):
                 return self._skeletons[near]
-        parts = _registered_label(look).split("-")
-        return next((self._words[part] for part in parts if part in self._words), None)
+        words = _hyphenated(_registered_label(look))
+        return next((self._words[word] for word in words if word in self._words), None)
 
 
 def _parents(domain: str) -> Iterator[str]:
@@ -187,6 +188,14 @@ def _registered_label(domain: str) -> str:
     labels = domain.split(".")
     is_deep = len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= 3
     return labels[-3 if is_deep else -2] if len(labels) > 1 else ""
+
+
+def _hyphenated(label: str) -> Iterator[str]:
+    """Yield the words of a label, and those of them that stand together."""
+    parts = label.split("-")[:WORDS_MAX]
+    for start in range(len(parts)):
+        for end in range(start + 1, len(parts) + 1):
+            yield "-".join(parts[start:end])
 
 
 def _is_one_apart(one: str, other: str) -> bool:

@@ -175,6 +175,9 @@ REJECTED_VIRUS = Reply(550, "5.7.1", "Message refused: a virus was found in it")
 REJECTED_MACRO = Reply(550, "5.7.1", "Message refused: it holds macros")
 REJECTED_ENCRYPTED = Reply(550, "5.7.1", "Message refused: a part of it is encrypted")
 REJECTED_UNSCANNABLE = Reply(550, "5.7.1", "Message refused: it cannot be scanned")
+REJECTED_UNAUTHENTICATED = Reply(  # RFC 7372 section 3.3: neither SPF nor DKIM speaks for it
+    550, "5.7.26", "Message refused: nobody answers for the domain in its From (DMARC)"
+)
 REJECTED_BY_POLICY = Reply(550, "5.7.1", "Message refused by policy")
 MAIL_LOOP = Reply(554, "5.4.6", "Too many hops; mail is looping")
 
@@ -186,6 +189,7 @@ _REJECTED = {
     "encrypted": REJECTED_ENCRYPTED,
     "unscannable": REJECTED_UNSCANNABLE,
     "archive.unreadable": REJECTED_UNSCANNABLE,
+    "dmarc": REJECTED_UNAUTHENTICATED,
 }
 
 # For what aiosmtpd says: its code decides.

@@ -10,12 +10,13 @@ What the author's domain asks for a failure is an effect of a test, to which the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 from pydantic import field_validator
 
 from common.address import AddressError, parse_domain
-from common.kinds import NoOptions, Options, takes
+from common.errors import SettingsError
+from common.kinds import NoOptions, Options, options_of, takes
+from common.preferences import Preferences
 from common.settings.satellite import FilterSettings
 from common.verdict import Effect, Outcome, Test, Verdict, printable
 from satellite.authentication.results import (
@@ -27,6 +28,7 @@ from satellite.authentication.results import (
 from satellite.authentication.trust import vouching_sealer
 from satellite.filtering.filter import Filter, FilterContext, Mail
 from satellite.filtering.inside import NoInside
+from satellite.filtering.listing import is_public
 
 KIND = "authentication"
 
@@ -51,20 +53,16 @@ class AuthenticationOptions(Options):
 
     trusted_sealers: str = ""
     """Domains, separated by commas: forwarders whose ARC chain is believed where DMARC fails."""
+    private_clients: bool = False
+    """Whether mail of clients in private networks is looked at, which nobody publishes."""
 
     @field_validator("trusted_sealers")
     @classmethod
     def _domains(cls, text: str) -> str:
-        for name in _names(text):
-            try:
-                parse_domain(name)
-            except AddressError as error:
-                raise ValueError(error.what) from None
-        return text
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+        try:
+            return ",".join(parse_domain(name.strip()) for name in text.split(",") if name.strip())
+        except AddressError as error:
+            raise ValueError(error.what) from None
 
 
 class SenderAuthentication:
@@ -72,38 +70,53 @@ class SenderAuthentication:
 
     def __init__(self) -> None:
         self.name = KIND
+        self._preferences: Preferences | None = None  # those that the next three are of
+        self._options: AuthenticationOptions | None = None  # None: it is off
+        self._trusted: frozenset[str] = frozenset()
+        self._complaint = ""
 
     async def examine(self, mail: Mail) -> tuple[Verdict, ...]:
         """Return one verdict with a test for each method."""
-        documents = mail.preferences.filters(KIND)
-        if not documents:
-            return ()
+        at_once = self.examine_at_once(mail)
+        if at_once is not None:
+            return at_once
+        trusted = self._trusted
         try:
             found = await mail.inside.authentication()
         except NoInside as error:
-            return (Verdict(by=KIND, outcome=Outcome.UNAVAILABLE, detail=printable(error.what)),)
-        options = next(iter(documents.values())).options
-        trusted = _trusted(str(options.get("trusted_sealers", "")))
+            return (_without(Outcome.UNAVAILABLE, error.what),)
         return (_verdict(found, trusted),)
 
     def examine_at_once(self, mail: Mail) -> tuple[Verdict, ...] | None:
-        """Return nothing when no document asks for it."""
-        return None if mail.preferences.filters(KIND) else ()
+        """Return what can be said without asking: that it is off, or not for this client."""
+        if self._preferences is not mail.preferences:
+            self._read(mail.preferences)
+        if self._complaint:
+            return (_without(Outcome.ERROR, self._complaint),)
+        if self._options is None:
+            return ()
+        if not self._options.private_clients and not is_public(mail.envelope.client_address):
+            return (_without(Outcome.SKIPPED, "the client is not public"),)
+        return None
 
     async def close(self) -> None:
         """Nothing is held open."""
 
+    def _read(self, preferences: Preferences) -> None:
+        """Take in what the first document says."""
+        self._preferences, self._options, self._complaint = preferences, None, ""
+        for name, body in preferences.filters(KIND).items():
+            try:
+                self._options = options_of(body, AuthenticationOptions)
+            except SettingsError as error:
+                self._complaint = f"{name}: {'; '.join(error.complaints)}"
+                return
+            self._trusted = frozenset(self._options.trusted_sealers.split(","))
+            return
 
-@lru_cache(maxsize=16)
-def _trusted(text: str) -> frozenset[str]:
-    """Return the sealers of an option; what is no domain is nobody's."""
-    found: set[str] = set()
-    for name in _names(text):
-        try:
-            found.add(parse_domain(name))
-        except AddressError:
-            continue
-    return frozenset(found)
+
+def _without(outcome: Outcome, detail: str) -> Verdict:
+    return Verdict(by=KIND, outcome=outcome, detail=printable(detail))
 
 
 def _verdict(found: Authenticity, trusted: frozenset[str]) -> Verdict:

@@ -60,6 +60,8 @@ HOST = {"A": ["192.0.2.7"], "AAAA": ["2001:db8::7"]}
             of("v=spf1 include:other.example -all", other__example=txt("v=spf1 ip4:192.0.2.7")),
             "pass",
         ),
+        (of("v=spf1 include:other.example -all", other__example=txt("v=spf1 ~all")), "fail"),
+        (of("v=spf1 include:other.example -all", other__example=txt("v=spf1 ?all")), "fail"),
         (of("v=spf1 include:other.example -all"), "permerror"),
         (of("v=spf1 include:other.example -all", other__example=None), "temperror"),
         (of("v=spf1 redirect=other.example", other__example=txt("v=spf1 ~all")), "softfail"),

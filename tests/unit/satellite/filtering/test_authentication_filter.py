@@ -77,6 +77,33 @@ async def test_it_asks_nothing_until_a_document_switches_it_on() -> None:
     assert each.examine_at_once(mail(ON)) is None
 
 
+@pytest.mark.parametrize("client", ["10.1.2.3", "127.0.0.1", "fd00::1", ""])
+async def test_a_client_that_nobody_publishes_is_not_looked_at_unless_a_document_says_so(
+    client: str,
+) -> None:
+    """A customer's own relay has no SPF, and what it hands on must not be rejected for that."""
+    all_clients = preferences(
+        document(Kind.FILTER, "a", kind="authentication", options={"private_clients": True})
+    )
+    each = SenderAuthentication()
+
+    (said,) = await each.examine(mail(ON, client=client))
+    assert (said.outcome, said.tests) == (Outcome.SKIPPED, ())
+    assert each.examine_at_once(mail(all_clients, client=client)) is None
+
+
+@pytest.mark.parametrize(
+    "options", [{"trusted_sealers": "a b"}, {"sealers": "x.example"}, {"private_clients": "maybe"}]
+)
+async def test_wrong_options_are_an_error_that_is_seen(options: dict[str, str | bool]) -> None:
+    wrong = preferences(document(Kind.FILTER, "a", kind="authentication", options=options))
+
+    (said,) = await SenderAuthentication().examine(mail(wrong))
+
+    assert said.outcome is Outcome.ERROR
+    assert said.detail.startswith("a: ")
+
+
 async def test_each_method_has_a_test() -> None:
     found = await named_tests(PASSED)
 

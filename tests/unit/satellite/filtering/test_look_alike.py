@@ -51,6 +51,8 @@ def test_what_looks_alike_has_one_skeleton(one: str, other: str) -> None:
         ("acmecorp.test", "cousin", "acmecorp.example"),
         ("acmecorp-invoices.test", "cousin", "acmecorp.example"),
         ("secure-acmecorp.test", "cousin", "acmecorp.example"),
+        ("pay.acme-bank-login.co.uk", "cousin", "acme-bank.co.uk"),
+        ("acme-bank.test", "cousin", "acme-bank.co.uk"),
     ],
 )
 def test_a_domain_that_looks_like_an_own_one_is_found(domain: str, likeness: str, own: str) -> None:
@@ -70,6 +72,7 @@ def test_a_domain_that_looks_like_an_own_one_is_found(domain: str, likeness: str
         "ac.example",  # as near to "ab.example" as many others
         "corp.example",
         "acmecorp.sharepoint.test",  # a service that gives each customer its name
+        "strangers.co.uk",
         "acmeco.example",  # two letters less
         "",
         "x" * 300,

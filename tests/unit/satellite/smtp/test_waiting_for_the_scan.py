@@ -77,7 +77,10 @@ async def test_the_scan_sees_the_message_as_it_would_be_accepted() -> None:
         assert taken.judgement == scans.found
 
 
-@pytest.mark.parametrize("why", ["virus", "macro", "encrypted", "unscannable", "blacklist"])
+WHY = ["virus", "macro", "encrypted", "unscannable", "blacklist", "dmarc"]
+
+
+@pytest.mark.parametrize("why", WHY)
 async def test_what_all_recipients_reject_is_refused_and_on_record_and_nothing_is_taken(
     why: str,
 ) -> None:
@@ -88,7 +91,8 @@ async def test_what_all_recipients_reject_is_refused_and_on_record_and_nothing_i
         await send(talk)
         answer = await talk.reply()
 
-        assert answer.startswith("550 5.7.1 Message refused"), answer
+        status = "5.7.26" if why == "dmarc" else "5.7.1"
+        assert answer.startswith(f"550 {status} Message refused"), answer
         assert rejected(why) in ALL
         assert front.intake.taken == []
         assert len(front.intake.rejected) == 1
