@@ -549,7 +549,9 @@ class JudgingStage:
             reason=one.reason,
             copy=copy,
             sending=is_delivered and self._starts_at_once(examined.stored.id, recipient.address),
-            suspect=one.spam or FindingKind.VIRUS in [f.kind for f in weighed.said.findings],
+            suspect=one.spam
+            or weighed.scoring.asked is not None  # the author's domain disowns it
+            or FindingKind.VIRUS in [f.kind for f in weighed.said.findings],
         )
 
 

@@ -187,6 +187,11 @@ async def test_clean_mail_says_why_it_is_delivered_and_by_whose_policy(room: Jud
         (CLEAN, (Test(name="WORD", score=4.5),), {"y@acme.example"}),  # who marks from 4.0 on
         (CLEAN, (Test(name="WORD", score=5.0),), {"x@acme.example", "y@acme.example"}),
         (INFECTED, (), {"x@acme.example", "y@acme.example"}),
+        (
+            CLEAN,
+            (Test(name="D", effect=Effect.ASK_REJECT),),
+            {"x@acme.example", "y@acme.example"},
+        ),
     ],
 )
 async def test_the_spool_keeps_of_delivered_mail_that_it_was_judged_spam_or_virus(
