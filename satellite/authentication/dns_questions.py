@@ -1,7 +1,9 @@
 """How are the questions of evaluators asked, each once, within a budget of look-ups and time?
 
 Touches the name servers. What is known need not be asked; who asks what another one is asking
-waits for that answer. Beyond the budget of its message a question counts as failed.
+waits for that answer. Beyond the budget of its message a question counts as failed. While the name
+servers are silent on everything, nobody is asked for some seconds, or each message would wait for
+them in vain; that a few domains are silent, which anybody can have, is told apart by a probe.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import asyncio
 from typing import Protocol, TypeVar
 
 import dns.rdata
+import structlog
 
 from common.clock import Clock
 from satellite.authentication.asking import (
@@ -24,11 +27,17 @@ from satellite.authentication.dns_memory import DnsMemory
 from satellite.names.answer import LookupResult
 from satellite.names.name_servers import Said
 
+log = structlog.get_logger()
+
 T = TypeVar("T")
 
 LOOKUPS_MAX = 60  # of one message, of which honest mail needs a dozen when nothing is known
 BUDGET_S = 8.0  # of one message: a filter has ten seconds
 LOOKUP_S = 4.0  # of one question
+SILENCES_MAX = 3  # in a row, until the name servers are probed
+SILENCE_SHARE = 0.9  # of its time that a question took: it failed for want of an answer
+PROBE_S = 1.0
+REST_S = 10.0  # in which nobody is asked, once the probe was silent too
 RECORDS_MAX = 50  # of one answer
 RECORD_LENGTH_MAX = 16_384  # octets of one record; what is longer is as good as not there
 
@@ -56,6 +65,9 @@ class DnsQuestions:
         self._lookup_s = lookup_s
         self._memory = DnsMemory()
         self._asked: dict[DnsQuestion, asyncio.Event] = {}
+        self._silences = 0  # in a row
+        self._is_probing = False
+        self._rests_until_s = 0.0
 
     def of_message(self) -> MessageQuestions:
         """Return what asks the questions of one message, whose time begins now."""
@@ -74,7 +86,8 @@ class DnsQuestions:
                 return known
             is_over = self._asked.get(question)
             if is_over is None:
-                return await self._ask(question, within_s)
+                is_resting = self._clock.monotonic_s() < self._rests_until_s
+                return FAILED if is_resting else await self._ask(question, within_s)
             try:
                 async with asyncio.timeout(within_s):
                     await is_over.wait()
@@ -83,15 +96,35 @@ class DnsQuestions:
 
     async def _ask(self, question: DnsQuestion, within_s: float) -> Heard:
         is_over = self._asked[question] = asyncio.Event()
+        began_s = self._clock.monotonic_s()
         try:
             said = await self._servers.ask(question.name + ".", question.kind, within_s=within_s)
             heard = heard_of(said, question.kind)
             now_s = self._clock.monotonic_s()
             self._memory.keep(question, heard, ttl_s=said.ttl_s, now_s=now_s)
-            return heard
         finally:
             del self._asked[question]
             is_over.set()
+        if heard.has_failed and now_s - began_s >= within_s * SILENCE_SHARE:
+            await self._was_silent()
+        else:
+            self._silences = 0
+        return heard
+
+    async def _was_silent(self) -> None:
+        """Take note of a question that had no answer in its time; probe after some in a row."""
+        self._silences += 1
+        if self._silences < SILENCES_MAX or self._is_probing:
+            return
+        self._is_probing = True
+        try:
+            said = await self._servers.ask(".", "NS", within_s=PROBE_S)
+        finally:
+            self._is_probing = False
+        self._silences = 0
+        if said.lookup.found is LookupResult.FAILED:
+            log.warning("authentication.dns_silent", rest_s=REST_S)
+            self._rests_until_s = self._clock.monotonic_s() + REST_S
 
 
 class MessageQuestions:

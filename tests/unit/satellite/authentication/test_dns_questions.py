@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import structlog
 
 from satellite.authentication.asking import (
     FAILED,
@@ -17,8 +18,14 @@ from satellite.authentication.asking import (
     ask,
     is_name,
 )
-from satellite.authentication.dns_questions import BUDGET_S, LOOKUPS_MAX, DnsQuestions
-from satellite.names.answer import LookupResult
+from satellite.authentication.dns_questions import (
+    BUDGET_S,
+    LOOKUPS_MAX,
+    REST_S,
+    SILENCES_MAX,
+    DnsQuestions,
+)
+from satellite.names.answer import Lookup, LookupResult
 from satellite.names.name_servers import Said
 from tests.support.clock import FakeClock
 from tests.support.network.given_dns import GivenDns, txt
@@ -163,3 +170,54 @@ async def test_beyond_its_time_a_message_hears_what_is_known_alone() -> None:
 )
 def test_only_names_that_dns_can_hold_are_asked_for(name: str, is_one: bool) -> None:
     assert is_name(name) is is_one
+
+
+class SilentDns(GivenDns):
+    """DNS that takes all the time that it is given for some names, or for all, and says nothing."""
+
+    def __init__(self, clock: FakeClock, *, is_well: bool) -> None:
+        super().__init__({"a.example": txt("x")})
+        self._clock = clock
+        self.is_well = is_well
+        self.probes = 0
+
+    async def ask(self, name: str, kind: str, *, within_s: float) -> Said:
+        if name == ".":
+            self.probes += 1
+            found = LookupResult.NOTHING if self.is_well else LookupResult.FAILED
+            return Said(Lookup(found))
+        if name == "a.example." and self.is_well:
+            return await super().ask(name, kind, within_s=within_s)
+        self.asked.append((name, kind))
+        await self._clock.advance(within_s)
+        return Said(Lookup(LookupResult.FAILED))
+
+
+async def test_name_servers_that_are_silent_on_everything_are_left_alone_for_a_while() -> None:
+    clock = FakeClock()
+    dns = SilentDns(clock, is_well=False)
+    questions = DnsQuestions(dns, clock)
+    for number in range(SILENCES_MAX):
+        await questions.of_message().answered(txt_of(f"s{number}.example"))
+
+    with structlog.testing.capture_logs():
+        resting = await questions.of_message().answered(txt_of("a.example"))
+    dns.is_well = True
+    await clock.advance(REST_S)
+
+    assert resting == FAILED
+    assert (len(dns.asked), dns.probes) == (SILENCES_MAX, 1)
+    assert (await questions.of_message().answered(txt_of("a.example"))).records == ("x",)
+
+
+async def test_domains_that_are_silent_are_no_reason_to_ask_nobody() -> None:
+    """Anybody has some: else a few messages would switch off what is known of all the others."""
+    clock = FakeClock()
+    dns = SilentDns(clock, is_well=True)
+    questions = DnsQuestions(dns, clock)
+
+    for number in range(5 * SILENCES_MAX):
+        await questions.of_message().answered(txt_of(f"s{number}.example"))
+
+    assert dns.probes == 5
+    assert (await questions.of_message().answered(txt_of("a.example"))).records == ("x",)
