@@ -27,6 +27,7 @@ from satellite.filtering.resolver import DnsAnswer, NoDnsAnswer
 
 log = structlog.get_logger()
 
+AT_ONCE_MAX = 64  # names of one list: each has a socket of its own while it is asked
 MADE_UP_BYTES = 8
 _TOLD_MAX = 5  # names of a verdict's detail
 
@@ -68,6 +69,7 @@ class AskedList:
         self._lookups = lookups
         self._clock = clock
         self._health = ListHealth()
+        self._places = asyncio.Semaphore(AT_ONCE_MAX)
         self._testing: asyncio.Task[None] | None = None
         self._was_disabled = False
         self.mistake = ""
@@ -179,9 +181,12 @@ class AskedList:
 
     async def _answer(self, name: str, *, timeout_s: float) -> DnsAnswer | NoDnsAnswer:
         try:
-            return await self._lookups.addresses(name, timeout_s=timeout_s)
+            async with asyncio.timeout(timeout_s), self._places:
+                return await self._lookups.addresses(name, timeout_s=timeout_s)
         except NoDnsAnswer as error:
             return error
+        except TimeoutError:
+            return NoDnsAnswer(f"{AT_ONCE_MAX} others are asked before {name}", hint="")
 
     def _understood(self, answers: Sequence[tuple[AskedName, DnsAnswer | NoDnsAnswer]]) -> ListSays:
         terms, now_s = self.terms, self._clock.monotonic_s()

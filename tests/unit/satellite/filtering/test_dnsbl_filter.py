@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from common.preferences import Kind, Preferences
 from common.verdict import Effect, Outcome, Verdict
+from satellite.filtering.asked_list import AT_ONCE_MAX
 from satellite.filtering.filter import Mail
 from satellite.filtering.filters.dnsbl import URLS_AT_ONCE_MAX, WATCH_S, Dnsbl
 from satellite.filtering.inside import GivenInside, MailContent, NoInside
@@ -236,6 +237,23 @@ async def test_twenty_messages_of_one_client_are_one_lookup() -> None:
 
     assert {verdict.outcome for verdict in verdicts} == {Outcome.SCORED}
     assert len(dnsbl.resolver.asked) == 4  # three of the self-test
+
+
+async def test_only_so_many_names_of_a_list_are_asked_at_once() -> None:
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    await dnsbl.verdict()
+    asked = len(dnsbl.resolver.asked)
+    dnsbl.resolver.is_silent = True
+
+    clients = [f"203.0.113.{number}" for number in range(AT_ONCE_MAX + 9)]
+    waiting = [asyncio.ensure_future(dnsbl.verdict(client=client)) for client in clients]
+    await dnsbl.clock.settle()
+
+    assert len(dnsbl.resolver.asked) - asked == AT_ONCE_MAX
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await dnsbl.filter.close()
 
 
 async def test_a_list_with_an_entry_for_a_name_that_was_made_up_is_left_alone() -> None:
