@@ -136,7 +136,7 @@ async def test_over_tls_the_certificate_must_name_the_host(tmp_path: Path) -> No
 
 
 async def test_a_server_without_tls_is_none_where_it_is_wanted() -> None:
-    async with ScriptedScorer(lambda _: http(b"{}")) as server:
+    async with ScriptedScorer(lambda _: http(b"{}"), hears=lambda some: some.read(5)) as server:
         with pytest.raises(NoServer):
             await HttpPeer(server.address, clock=FakeClock(), tls=server_tls("")).asked(QUESTION)
 
