@@ -30,7 +30,7 @@ from satellite.scanning.engine import (
     TellsVersionAtOnce,
     WorksHere,
 )
-from satellite.scanning.engine_guard import LEFT_ALONE, SILENT, EngineGuard, failed
+from satellite.scanning.engine_guard import LEFT_ALONE, SILENT, failed
 from satellite.scanning.metrics import ScanMetrics
 from satellite.scanning.patience import Patience, unless_cancelled
 from satellite.scanning.plan import TimeBudget
@@ -301,7 +301,7 @@ class AskedEngine:
         guard = self._guards.of(sample.size)
         verdict: Verdict | None = None
         try:
-            said = await self._said(sample, guard, seconds, began_s)
+            said = await self._said(sample, seconds, began_s)
             await guard.ended(said.outcome, began_s=began_s)
             verdict = said
         finally:
@@ -351,18 +351,15 @@ class AskedEngine:
             self._metrics.is_up(self.name, is_up=True)
         return said
 
-    async def _said(
-        self, sample: Sample, guard: EngineGuard, seconds: float, began_s: float
-    ) -> Verdict:
-        asking = self._asked(sample, guard, seconds)
+    async def _said(self, sample: Sample, seconds: float, began_s: float) -> Verdict:
+        asking = self._asked(sample, seconds)
         said: Verdict | Exception
         try:
             if self._is_punctual:
                 said = await unless_cancelled(asking)
             else:
-                given_up_s = seconds + self._grace_s
                 name = f"engine.{self.name}"
-                said = await self._patience.within(asking, given_up_s, name=name)
+                said = await self._patience.within(asking, seconds + self._grace_s, name=name)
         finally:
             took_s = self._clock.monotonic_s() - began_s
             self._metrics.took(self.name, took_s)
@@ -370,7 +367,7 @@ class AskedEngine:
             return said
         return self.failed(said, sample, seconds, took_s)
 
-    async def _asked(self, sample: Sample, guard: EngineGuard, seconds: float) -> Verdict:
+    async def _asked(self, sample: Sample, seconds: float) -> Verdict:
         """Return its verdict as it may enter headers and records, whatever it returned.
 
         Raises:
@@ -378,7 +375,7 @@ class AskedEngine:
             LeftAlone: it kept silent for too many meanwhile.
         """
         scanning = self._engine.scan(sample, deadline_s=seconds)
-        return presentable(self.name, await guard.asked(scanning))
+        return presentable(self.name, await self._guards.of(sample.size).asked(scanning))
 
     async def _scans_trial(self, trial: Sample) -> bool:
         """Say whether it scans a message of ours now."""

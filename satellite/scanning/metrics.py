@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from common.clock import Clock
 from common.verdict import Outcome, Verdict
 from satellite.durations import Durations
+from satellite.occurrences import Occurrences
 from satellite.scanning.engine import Engine, HasServers
-from satellite.tally import Tally
 
 BUCKETS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0)
 
@@ -31,7 +31,7 @@ class ScanMetrics:
             bounds_s=BUCKETS_S,
             registry=registry,
         ).took
-        self.result = Tally(
+        self.result = Occurrences(
             "borderscout_scan_results_total",
             "Verdicts of an engine by outcome",
             ["engine", "result"],
@@ -56,7 +56,7 @@ class ScanMetrics:
             ["engine"],
             registry=registry,
         )
-        self.looked_up = Tally(
+        self.looked_up = Occurrences(
             "borderscout_scan_cache_total",
             "Messages looked up in the cache of an engine's verdicts: hit, miss, or kept, where a "
             "message that waited for another engine found what this one had said of it",

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from satellite.delivery.queue.lanes import Lanes
 from satellite.delivery.queue.places import PlaceKind, Places
 from satellite.names.names import AnswerKind
-from satellite.tally import Tally
+from satellite.occurrences import Occurrences
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600)
 
@@ -36,7 +36,7 @@ class Metrics:
         silent: Callable[[], int],
     ) -> None:
         registry = registry if registry is not None else CollectorRegistry()
-        self.attempts = Tally(
+        self.attempts = Occurrences(
             "borderscout_delivery_attempts_total",
             "Recipients by what a delivery transaction led to",
             ["result"],

@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
 
-class Tally(Collector):
+class Occurrences(Collector):
     """A number for each name, or each pair of names. They come from the settings, never from mail.
 
     Args:
