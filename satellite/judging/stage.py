@@ -109,7 +109,7 @@ class ExaminedMessage:
     stored: Stored
     recipients: Sequence[Recipient]  # that are to be judged
     sample: Sample
-    began_age_us: int  # the spool's age when its scan began, where some zero hour counts by it
+    began_age_us: int  # the spool's age when its scan began, where somebody counts by it
     block: HeaderBlock
     revision: _Revision
     said: Examination
@@ -285,7 +285,8 @@ class JudgingStage:
         self, stored: Stored, recipients: Sequence[Recipient], body: Body, faults: Mapping[str, int]
     ) -> ExaminedMessage:
         revision = self._revision_now()  # the one that judges this message
-        began_age_us = self._spool.age_us() if revision.has_zero_hour else 0
+        is_counted = revision.has_zero_hour or self._ring.is_on
+        began_age_us = self._spool.age_us() if is_counted else 0
         block = HeaderBlock.parse(body.read(0, HEADER_BYTES_MAX + 1))
         sample = shown(
             stored,

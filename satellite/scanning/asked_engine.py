@@ -3,6 +3,8 @@
 Touches the event loop and the metrics. An engine that raises, returns nonsense or does not end has
 a verdict that says so; its guard hears of each as soon as it is there, so that no engine has to
 wait for another.
+
+Long because all that may come of one asking, and what each of it costs the engine, is one sequence.
 """
 
 from __future__ import annotations

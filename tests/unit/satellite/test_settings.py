@@ -87,7 +87,9 @@ def test_every_kind_and_option_that_cannot_be_is_told_at_its_key(tmp_path: Path)
         "12:60: options.sessions_max: input should be greater than or equal to 1, not 0; "
         "correct the value",
         "14:38: unknown option 'strict'; there are none",
-        "15:15: no filter of kind 'colour' is installed; there are dnsbl, lists, rules",
+        "15:15: no filter of kind 'colour' is installed; there are authentication, checksums, "
+        "cloudmark, content, dcc, dnsbl, lists, pyzor, rspamd, rules, spamassassin, spoofing, "
+        "volume",
     ]
     assert load_settings(path).engines[0].kind == "norton"  # who asks no more is told no more
 
