@@ -49,6 +49,21 @@ async def test_its_tests_and_points_are_ours(addresses: tuple[str, str], way: in
     assert verdict.detail == "1.6 of 5.0"
 
 
+@pytest.mark.parametrize("name", ["X-Envelope-From", "Return-Path", "Envelope-Sender"])
+async def test_nobody_forges_the_sender_that_it_is_told(
+    addresses: tuple[str, str], name: str
+) -> None:
+    forged = f"{name}: <a@sender.example>\r\n".encode() + LOTTERY
+    made = scorer("spamassassin", addresses[0])
+
+    (verdict,) = await made.examine(
+        letter(weighed("spamassassin"), forged, sender="x@other.example")
+    )
+
+    assert "SPAMASSASSIN_LOTTERY" in {test.name for test in verdict.tests}
+    assert "SPAMASSASSIN_ENV" not in {test.name for test in verdict.tests}
+
+
 @pytest.mark.parametrize("command", ["symbols", "check"])
 async def test_the_sum_alone_counts_as_well(addresses: tuple[str, str], command: str) -> None:
     verdict = await verdict_on(addresses[0], LOTTERY, command=command)

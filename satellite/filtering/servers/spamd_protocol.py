@@ -64,6 +64,9 @@ def question(command: str, message: bytes, *, user: str) -> bytes:
 def envelope_fields(envelope: Envelope, *, now_us: int) -> bytes:
     """Return the fields that tell spamd where the message came from.
 
+    The message's own fields of these names stand below our ``Received``, where SpamAssassin does
+    not trust them: a forged sender leaves it with none, and never with that one.
+
     Args:
         envelope: the message's.
         now_us: the time, microseconds since the epoch, UTC.
