@@ -72,6 +72,10 @@ INDEX: Mapping[str, tuple[str, ...]] = {
         "satellite/delivery/dsn/status_part.py",
     ),
     "a header of ours, and a forged one": ("satellite/headers/ours.py",),
+    "who answers for the sender (SPF, DKIM, DMARC, ARC)": (
+        "satellite/authentication/authenticator.py",
+        "satellite/filtering/filters/authentication.py",
+    ),
     "a scanning server beside another mail server": (
         "satellite/scan_server/passing_session.py",
         "satellite/scan_server/milter_session.py",
