@@ -77,7 +77,8 @@ def parse_domain(text: str) -> Domain:
 
 def _from_unicode(text: str) -> Domain:
     try:
-        encoded = idna.encode(text.removesuffix("."), uts46=True).decode("ascii")
+        # The full stop at the end may be one of another script, which becomes ours on the way.
+        encoded = idna.encode(text, uts46=True).decode("ascii").removesuffix(".")
     except idna.IDNAError as error:
         raise AddressError(f"{text[:80]!r} is no domain name") from error
     if len(encoded) > DOMAIN_LENGTH_MAX:

@@ -108,7 +108,7 @@ def _ipv6(text: str) -> str:
         address = ipaddress.IPv6Address(text)
     except ValueError:
         return ""
-    return str(address.ipv4_mapped or address)
+    return "" if address.scope_id else str(address.ipv4_mapped or address)
 
 
 def _ipv4(parts: list[str]) -> str:

@@ -23,6 +23,7 @@ from common.address import (
     [
         ("Acme.Example", "acme.example"),
         ("acme.example.", "acme.example"),
+        ("bücher.example\u3002", "xn--bcher-kva.example"),
         ("bücher.example", "xn--bcher-kva.example"),
         ("BÜCHER.example", "xn--bcher-kva.example"),
         ("xn--bcher-kva.example", "xn--bcher-kva.example"),

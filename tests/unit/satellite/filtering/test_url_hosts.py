@@ -59,7 +59,9 @@ def test_an_ipv6_address_is_one_in_canonical_text() -> None:
     "url",
     ["", "mailto:a@b.example", "tel:+49301234", "cid:1@b.example", "javascript:alert(1)", "#top",
      "http://", "http://localhost/", "http://1.2.3.4.5/", "http://4294967296/", "http://256.1.1.1/",
-     "http://[::zz]/", "http://a..b/", "http://-.example-/", "http://08.1.1.1/", "data:text/html,x",
+     "http://[::zz]/", "http://[fe80::1%25eth0]/",
+     "http://[::f%n]/", "http://a..b/", "http://-.example-/",
+     "http://08.1.1.1/", "data:text/html,x",
      "http://" + "a" * 64 + ".example/", "http://a b.example@/"],
     ids=repr,
 )  # fmt: skip
