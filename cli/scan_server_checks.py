@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
@@ -187,6 +188,8 @@ async def _greeting(endpoint: str, *, waits: bool) -> str:
                 writer.write(b"QUIT\r\n")
         finally:
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
     return line.decode("ascii", "replace").rstrip()
 
 
@@ -227,7 +230,8 @@ def _page(url: str) -> str:
         with urlopen(url, timeout=ANSWER_S) as answer:  # noqa: S310 - of our own settings
             return str(answer.read(PAGE_BYTES_MAX).decode("utf-8", "replace")).strip()
     except HTTPError as error:
-        return error.read(PAGE_BYTES_MAX).decode("utf-8", "replace").strip()
+        with error:
+            return error.read(PAGE_BYTES_MAX).decode("utf-8", "replace").strip()
 
 
 def _engines(page: str) -> Iterator[tuple[str, bool]]:

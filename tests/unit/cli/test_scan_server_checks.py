@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,16 +62,27 @@ def pages(*, metrics: bytes = UP, why_not_ready: tuple[str, ...] = ()) -> Iterat
 
 @asynccontextmanager
 async def answering(line: bytes) -> AsyncIterator[int]:
-    """Serve a program that says one line to whoever comes; give its port."""
+    """Serve a program that says one line to whoever comes, once; give its port."""
+
+    answers: set[asyncio.Task[None]] = set()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(line)
-        await reader.read()
+        with suppress(OSError):  # whoever has heard enough may leave as he likes
+            writer.write(line)
+            await reader.read()
         writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    def begun(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers.add(asyncio.create_task(answer(reader, writer)))
+
+    server = await asyncio.start_server(begun, "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1]
+        while not answers:  # who came and left at once is answered all the same
+            await asyncio.sleep(0)
+    await asyncio.gather(*answers)
 
 
 async def test_one_that_runs_as_it_should_has_nothing_to_mend(shell: Shell, tmp_path: Path) -> None:
