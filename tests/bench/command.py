@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from tests.bench import drain, engines, groups, overload, soak, speed, stages
+from tests.bench import drain, engines, filters, groups, list_scale, overload, soak, speed, stages
 from tests.bench.alone import alone
 from tests.bench.generator import GeneratorFailed
 from tests.bench.loads import LOADS
@@ -64,6 +64,8 @@ def _all(chosen: argparse.Namespace) -> int:
     for kind, measure in (
         ("stages", _stages),
         ("engines", _engines),
+        ("filters", _filters),
+        ("lists", _lists),
         ("drain", _drain),
         ("overload", _overload),
     ):
@@ -121,6 +123,28 @@ def _engines(chosen: argparse.Namespace) -> int:
         return 1
     results.keep("engines", header | record)
     print(f"  {record}", flush=True)
+    return 0
+
+
+def _filters(chosen: argparse.Namespace) -> int:
+    results = Results(chosen.results)
+    header = results.header(chosen.command, chosen.work)
+    print("filters alone and together", flush=True)
+    try:
+        record = filters.run(rounds=chosen.filter_rounds)
+    except filters.NotFiltered as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 1
+    results.keep("filters", header | record)
+    print(f"  {record}", flush=True)
+    return 0
+
+
+def _lists(chosen: argparse.Namespace) -> int:
+    results = Results(chosen.results)
+    header = results.header(chosen.command, chosen.work)
+    print(f"lists of {chosen.entries} entries", flush=True)
+    results.keep("lists", header | list_scale.run(entries=chosen.entries))
     return 0
 
 
@@ -194,12 +218,22 @@ def _parser() -> argparse.ArgumentParser:
         (
             "all",
             _all,
-            (_add_speed, _add_stages, _add_engines, _add_drain, _add_node),
-            "speed, stages, engines, drain, overload, report",
+            (
+                _add_speed,
+                _add_stages,
+                _add_engines,
+                _add_filters,
+                _add_lists,
+                _add_drain,
+                _add_node,
+            ),
+            "speed, stages, engines, filters, lists, drain, overload, report",
         ),
         ("speed", _speed, (_add_speed,), "alternate gateways under the same loads"),
         ("stages", _stages, (_add_stages, _add_node), "what each stage of a node uses"),
         ("engines", _engines, (_add_engines,), "scanning with three engines, and from the cache"),
+        ("filters", _filters, (_add_filters,), "filters together and each alone"),
+        ("lists", _lists, (_add_lists,), "lists of a million entries"),
         ("overload", _overload, (_add_node,), "twice the load that a node keeps up"),
         ("drain", _drain, (_add_drain, _add_node), "hold mail, start anew, and let it go"),
         (
@@ -212,7 +246,9 @@ def _parser() -> argparse.ArgumentParser:
         ("report", _report, (), "write the documentation from the results"),
     ):
         command = commands.add_parser(name, help=about, description=about)
-        command.set_defaults(what=what, needs_root=what not in (_report, _engines))
+        command.set_defaults(
+            what=what, needs_root=what not in (_report, _engines, _filters, _lists)
+        )
         command.add_argument("--work", type=Path, default=WORK, help="folder, on a disk")
         command.add_argument("--results", type=Path, default=FOLDER, help="folder")
         command.add_argument("--page", type=Path, default=PAGE, help="the documentation")
@@ -239,6 +275,14 @@ def _add_stages(command: argparse.ArgumentParser) -> None:
 
 def _add_engines(command: argparse.ArgumentParser) -> None:
     command.add_argument("--scans", type=int, default=1000, help="messages for each engine")
+
+
+def _add_filters(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--filter-rounds", type=int, default=15, help="of all filters")
+
+
+def _add_lists(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--entries", type=int, default=list_scale.ENTRIES, help="of the lists")
 
 
 def _add_drain(command: argparse.ArgumentParser) -> None:

@@ -96,6 +96,8 @@ def others_of(
     overload: Mapping[str, Any] | None = None,
     soak: Mapping[str, Any] | None = None,
     engines: Mapping[str, Any] | None = None,
+    filters: Mapping[str, Any] | None = None,
+    lists: Mapping[str, Any] | None = None,
 ) -> Others:
     """Return what the goals need of the measurements beside the loads; None: not made."""
     found = Others()
@@ -114,6 +116,21 @@ def others_of(
             engines_ratio=_to_the_slowest(engines["ms"]) if is_quiet else None,
             scanning_ms=engines["own_ms"],
             cache_ratio=engines["different_ms"] / engines["repeated_ms"],
+        )
+    if filters is not None:
+        cpu_ms = filters["cpu_ms"]
+        found = replace(
+            found,
+            filters_ms=max(cpu_ms["local"].values()),
+            default_filters_ms=max(cpu_ms["default"].values()),
+            filter_round_ms=max(filters["elapsed_ms"]["round"].values()),
+        )
+    if lists is not None:
+        found = replace(
+            found,
+            policy_us=lists["policy_us"],
+            list_us=max(lists["stranger_us"], lists["known_us"]),
+            list_mib=lists["memory_mib"],
         )
     return found
 

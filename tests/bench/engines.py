@@ -9,11 +9,10 @@ somebody else uses, drifts for all of them.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import cache, partial
 from hashlib import sha256
@@ -33,8 +32,8 @@ from satellite.scanning.engines.clamav import Clamav
 from satellite.scanning.helper import Helper
 from satellite.scanning.run import Scanner
 from satellite.scanning.sample import Sample
+from tests.bench.children import Spent, machine_s
 from tests.bench.document import ALL
-from tests.bench.groups import TICKS_PER_S
 from tests.bench.templates import MIXES, SEED, TOKEN, messages
 from tests.support.scanning.c_icap import CIcap
 from tests.support.scanning.clamd import Clamd
@@ -89,10 +88,9 @@ def _servers() -> Iterator[tuple[str, str]]:
 async def _measured(clamd: str, icap: str, *, count: int, repeats: int) -> dict[str, Any]:
     async with _scanners(clamd, icap) as scanners:
         await _warm_up(scanners)
-        began_s, busy_s, used_s = time.monotonic(), _busy_s(), time.process_time() + _engines_s()
+        began_s, busy_s, spent = time.monotonic(), machine_s(), Spent()
         one_ms = await _times(scanners, count, at_once=1)
-        used_s = time.process_time() + _engines_s() - used_s
-        foreign = (_busy_s() - busy_s - used_s) / (time.monotonic() - began_s)
+        foreign = (machine_s() - busy_s - spent.seconds()) / (time.monotonic() - began_s)
         return {
             "count": count,
             "ms": one_ms,
@@ -232,10 +230,10 @@ async def _repeated(scanner: Scanner, count: int, repeats: int) -> dict[str, flo
 
 async def _cpu_ms(scanner: Scanner, sent: Sequence[Sample]) -> float:
     """Return the processor time of a message, that of all engines included."""
-    began_s = time.process_time() + _engines_s()
+    spent = Spent()
     for message in sent:
         await _scan(scanner, message)
-    return round((time.process_time() + _engines_s() - began_s) / len(sent) * 1000, 4)
+    return round(spent.seconds() / len(sent) * 1000, 4)
 
 
 async def _scan(scanner: Scanner, message: Sample) -> None:
@@ -266,31 +264,3 @@ def _numbered(kind: str, name: str) -> Sample:
 @cache
 def _templates() -> dict[str, bytes]:
     return {name: text.replace("\n", "\r\n").encode() for name, text in messages().items()}
-
-
-def _engines_s() -> float:
-    """Return the processor time that all children of this process have used, and theirs."""
-    parents: dict[int, int] = {}
-    used_s: dict[int, float] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            # Behind the name, which may hold anything: the parent, then utime and stime.
-            fields = (folder / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-            parents[int(folder.name)] = int(fields[1])
-            used_s[int(folder.name)] = (int(fields[11]) + int(fields[12])) / TICKS_PER_S
-    return sum(seconds for pid, seconds in used_s.items() if _is_below(pid, parents))
-
-
-def _busy_s() -> float:
-    """Return the processor time that the whole machine has used."""
-    fields = Path("/proc/stat").read_text(encoding="utf-8").split(maxsplit=9)
-    user, nice, system, _idle, _wait, irq, soft = map(int, fields[1:8])
-    return (user + nice + system + irq + soft) / TICKS_PER_S
-
-
-def _is_below(pid: int, parents: dict[int, int]) -> bool:
-    while pid in parents:
-        pid = parents[pid]
-        if pid == os.getpid():
-            return True
-    return False

@@ -29,6 +29,12 @@ class Others:
         engines_ratio: the time of a message with three engines, to that with the slowest alone.
         scanning_ms: processor time of ours for a message of 4 KiB that three engines scan.
         cache_ratio: what a message costs, to what it costs when it comes again.
+        filters_ms: processor time of all local filters for a message of 4 KiB, a page or plain.
+        default_filters_ms: the same of those that are on by default.
+        filter_round_ms: how long all filters take when DNS answers from memory.
+        policy_us: to look up the policy of one of a million recipients.
+        list_us: to look a message up in a million list entries.
+        list_mib: the memory of these.
     """
 
     drain_ratio: float | None = None
@@ -40,6 +46,12 @@ class Others:
     engines_ratio: float | None = None
     scanning_ms: float | None = None
     cache_ratio: float | None = None
+    filters_ms: float | None = None
+    default_filters_ms: float | None = None
+    filter_round_ms: float | None = None
+    policy_us: float | None = None
+    list_us: float | None = None
+    list_mib: float | None = None
 
 
 Measure = Callable[[Mapping[Key, Figures], Others, str], float | None]
@@ -201,4 +213,15 @@ GOALS = (
         20.0,
         lambda one: one.cache_ratio,
     ),
+    _ceiling("all local filters on 4 KiB", 2.0, "ms", lambda one: one.filters_ms),
+    _ceiling("filters that are on by default", 0.3, "ms", lambda one: one.default_filters_ms),
+    _ceiling(
+        "what all filters add to a message, DNS from memory",
+        5.0,
+        "ms",
+        lambda one: one.filter_round_ms,
+    ),
+    _ceiling("policy of one of a million recipients", 50.0, "µs", lambda one: one.policy_us),
+    _ceiling("look-up in a million list entries", 20.0, "µs", lambda one: one.list_us),
+    _ceiling("memory of a million list entries", 150.0, "MiB", lambda one: one.list_mib),
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import document
+from tests.bench.filter_table import filters_text, lists_text
 from tests.bench.machine import machine
 from tests.bench.peers.catalogue import PEERS
 from tests.bench.peers.scout import Scout
@@ -71,7 +72,7 @@ class Results:
         text = page.read_text(encoding="utf-8")
         header, records = self.speed()
         stages, drain, overload, soak = map(self.kept, ("stages", "drain", "overload", "soak"))
-        engines = self.kept("engines")
+        engines, filters, lists = map(self.kept, ("engines", "filters", "lists"))
         if header is not None and records:
             titles = {name: kind.title for name, kind in PEERS.items()}
             text = document.put(text, "speed", document.speed_text(header, records, titles))
@@ -79,6 +80,10 @@ class Results:
             text = document.put(text, "stages", document.stages_text(stages))
         if engines is not None:
             text = document.put(text, "engines", document.engines_text(engines))
+        if filters is not None:
+            text = document.put(text, "filters", filters_text(filters))
+        if lists is not None:
+            text = document.put(text, "lists", lists_text(lists))
         if drain is not None:
             text = document.put(text, "drain", document.drain_text(drain))
         if overload is not None:
@@ -92,10 +97,16 @@ class Results:
                 overload=_made_with(name, overload),
                 soak=_made_with(name, soak),
                 engines=engines,
+                filters=filters,
+                lists=lists,
             )
             for name in ours
         }
-        made = (one for one in (header, drain, overload, soak, engines) if one is not None)
+        made = (
+            one
+            for one in (header, drain, overload, soak, engines, filters, lists)
+            if one is not None
+        )
         processors = [one["machine"]["processors"] for one in made if one["machine"]]
         goals = document.goals_text(records, others, ours, processors=processors)
         page.write_text(document.put(text, "goals", goals), encoding="utf-8")

@@ -66,6 +66,7 @@ def messages() -> dict[str, str]:
         "multi60k": _multipart(source, _noise(source, 60 * 1024), "report.bin"),
         "multi500k": _multipart(source, _noise(source, 500 * 1024), "report.bin"),
         "eicar": _multipart(source, _encoded(EICAR), "eicar.com"),
+        "html4k": _page(source, 4096),
     }
 
 
@@ -116,6 +117,24 @@ def _noise(source: random.Random, octets: int) -> str:
 def _plain(source: random.Random, octets: int) -> str:
     head = _head(source, "text/plain; charset=utf-8")
     return head + "\n" + _text(source, octets - len(head))
+
+
+def _page(source: random.Random, octets: int) -> str:
+    """Return a page as newsletters are: a style, a heading, paragraphs, links and a picture."""
+    head = _head(source, "text/html; charset=utf-8")
+    lines = [
+        "<html><head><title>News</title>",
+        "<style>p { margin: 0 0 1em; } .note { color: #444; font-size: 12px; }</style></head>",
+        f"<body><h1>Reference {TOKEN}</h1>",
+        '<img src="https://pictures.bench.test/top.png" width="600" alt="">',
+    ]
+    left = octets - len(head) - sum(len(line) + 1 for line in lines) - 20
+    while left > 0:
+        words = [source.choice(WORDS) for _ in range(25)]
+        link = f'<a href="https://shop{len(lines) % 5}.bench.test/{words[0]}">{words[1]}</a>'
+        lines.append(f'<p class="note"><b>{words[2]}</b> {" ".join(words[3:])} {link}</p>')
+        left -= len(lines[-1]) + 1
+    return head + "\n" + "\n".join([*lines, "</body></html>"]) + "\n"
 
 
 def _multipart(source: random.Random, attachment: str, name: str) -> str:

@@ -19,6 +19,7 @@ from tests.bench.document import (
     speed_text,
     stages_text,
 )
+from tests.bench.filter_table import filters_text, lists_text
 from tests.bench.goals import Others
 
 HEADER: dict[str, Any] = {
@@ -54,6 +55,24 @@ ENGINES: dict[str, Any] = {
     "different_ms": 5.0,
     "repeated_ms": 0.05,
     "foreign_cpus": 0.0,
+}
+CPU_MS = {"default": {"plain4k": 0.01, "html4k": 0.02}, "local": {"plain4k": 0.5, "html4k": 1.5}}
+FILTERS: dict[str, Any] = {
+    **HEADER,
+    "rounds": 3,
+    "messages": 100,
+    "cpu_ms": {**CPU_MS, "round": CPU_MS["local"], "rules": CPU_MS["local"]},
+    "elapsed_ms": {**CPU_MS, "round": {"plain4k": 2.0, "html4k": 4.0}, "rules": CPU_MS["local"]},
+    "foreign_cpus": 0.25,
+}
+LISTS: dict[str, Any] = {
+    **HEADER,
+    "entries": 1000,
+    "policy_us": 5.25,
+    "stranger_us": 8.0,
+    "known_us": 12.0,
+    "memory_mib": 60.4,
+    "peak_mib": 300.0,
 }
 OVERLOAD: dict[str, Any] = {
     **HEADER,
@@ -145,7 +164,17 @@ def test_a_page_without_the_section_is_refused() -> None:
 def test_the_documentation_has_a_place_for_each_section() -> None:
     page = (Path(__file__).parents[3] / "docs" / "benchmarks.md").read_text(encoding="utf-8")
 
-    for section in ("goals", "speed", "stages", "engines", "drain", "overload", "soak"):
+    for section in (
+        "goals",
+        "speed",
+        "stages",
+        "engines",
+        "filters",
+        "lists",
+        "drain",
+        "overload",
+        "soak",
+    ):
         assert "new text" in put(page, section, "new text")
 
 
@@ -201,6 +230,36 @@ def test_engines_that_others_kept_from_the_processors_are_held_against_nothing()
     found = others_of(engines={**ENGINES, "foreign_cpus": 0.5})
 
     assert (found.engines_ratio, found.scanning_ms) == (None, 0.25)
+
+
+def test_the_dearer_message_is_held_against_the_goals_of_filters() -> None:
+    found = others_of(filters=FILTERS)
+
+    assert found == Others(filters_ms=1.5, default_filters_ms=0.02, filter_round_ms=4.0)
+
+
+def test_the_dearer_look_up_is_held_against_the_goals_of_lists() -> None:
+    assert others_of(lists=LISTS) == Others(policy_us=5.25, list_us=12.0, list_mib=60.4)
+
+
+def test_filters_together_stand_before_each_alone() -> None:
+    shown = rows(filters_text(FILTERS), "")
+
+    assert [row[0] for row in shown[2:]] == [
+        "**all, as they are by default**",
+        "**all that ask no server, in use**",
+        "**all, in use; DNS from memory**",
+        "`rules` alone",
+    ]
+    assert shown[3][1:] == ["0.500", "1.500", "0.50", "1.50"]
+    assert "Medians of 3 rounds of 100 messages each. Foreign CPUs: 0.25." in filters_text(FILTERS)
+
+
+def test_lists_have_their_table() -> None:
+    shown = rows(lists_text(LISTS), "")
+
+    assert shown[0] == ["1000 list entries", "figure"]
+    assert [row[1] for row in shown[2:]] == ["5.2 µs", "8.0 µs", "12.0 µs", "60 MiB", "300 MiB"]
 
 
 def test_the_slowest_of_both_starts_is_held_against_the_goal() -> None:
