@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator
 
 from common.address import domain_of, fold
+from common.frozen import dataclass
 from common.preferences.bodies import ListBody
 from common.preferences.documents import Kind, parse_body
 from common.preferences.list_entries import ListEntries
@@ -78,12 +77,12 @@ class ListSearch:
     ) -> None:
         self._lists = lists
         self._scopes = scopes
-        self._sender = sender
         self._client_address = client_address
         self._now_us = now_us
         self._matches_header = matches_header
-        self._found: dict[str, tuple[ListHit, ...]] = {}
-        self._networks: dict[tuple[int, int], str] = {}
+        self._found: dict[str, Iterable[ListHit]] = {}
+        self._of_sender = _patterns_of(sender)
+        self._networks: dict[int, str] = {}
 
     def hit(self, recipient: str) -> ListHit | None:
         """Return the list entry that decides for a recipient, or None."""
@@ -96,7 +95,7 @@ class ListSearch:
         for scope in map(str, reversed(self._scopes(recipient))):
             if scope not in self._found:
                 has_some = self._lists.has_scope(scope)
-                self._found[scope] = tuple(self._search(scope)) if has_some else ()
+                self._found[scope] = _Remembered(self._search(scope)) if has_some else ()
             yield from self._found[scope]
 
     def _search(self, scope: str) -> Iterator[ListHit]:
@@ -119,33 +118,52 @@ class ListSearch:
     def _patterns(self, scope: str) -> Iterator[str]:
         yield from self._of_sender
         if self._client_address and self._lists.has_networks(scope):
+            client = _address(self._client_address)
             for version, length in self._lists.lengths:
-                if version == self._client.version:
-                    yield self._network(version, length)
+                if version == client.version:
+                    yield self._network(client, length)
 
-    @cached_property
-    def _of_sender(self) -> list[str]:
-        if not self._sender:
-            return []
-        domain: str = domain_of(self._sender)
-        found = [fold(self._sender), domain]
-        while domain:
-            found.append(f".{domain}")
-            domain = domain.partition(".")[2]
-        return found
-
-    @cached_property
-    def _client(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-        return _address(self._client_address)
-
-    def _network(self, version: int, length: int) -> str:
-        known = self._networks.get((version, length))
-        if known is None:
-            client = self._client  # by its bits: a network of the library is dear to make
+    def _network(self, client: ipaddress.IPv4Address | ipaddress.IPv6Address, length: int) -> str:
+        known = self._networks.get(length)
+        if known is None:  # by its bits: a network of the library is dear to make
             left = client.max_prefixlen - length
             first = type(client)(int(client) >> left << left)
-            known = self._networks[version, length] = f"{first}/{length}"
+            known = self._networks[length] = f"{first}/{length}"
         return known
+
+
+class _Remembered:
+    """What an iterator gives, asked no further than somebody wants it, and never twice."""
+
+    __slots__ = ("_coming", "_known")
+
+    def __init__(self, coming: Iterator[ListHit]) -> None:
+        self._coming = coming
+        self._known: list[ListHit] = []
+
+    def __iter__(self) -> Iterator[ListHit]:
+        place = 0
+        while True:
+            if place == len(self._known):
+                hit = next(self._coming, None)
+                if hit is None:
+                    return
+                self._known.append(hit)
+            yield self._known[place]
+            place += 1
+
+
+def _patterns_of(sender: str) -> list[str]:
+    """Return the patterns that are about a sender, the most specific one first."""
+    if not sender:
+        return []
+    folded = fold(sender)
+    domain: str = domain_of(folded)
+    found = [folded, domain]
+    while domain:
+        found.append(f".{domain}")
+        domain = domain.partition(".")[2]
+    return found
 
 
 _address = functools.lru_cache(maxsize=4096)(ipaddress.ip_address)
