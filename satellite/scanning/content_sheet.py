@@ -24,6 +24,7 @@ NOTE_LENGTH_MAX = 100
 MEDIA_TYPE_LENGTH_MAX = 100
 URLS_SEEN_MAX = 2_000  # different ones that are chosen from
 
+_as_written = json.JSONEncoder(ensure_ascii=False).encode  # ``dumps`` would make one each time
 _PARAGRAPH = re.compile(r"\n[ \t\r\f\v\xa0]*+\n")
 _UNSEEN = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u180e\u200b-\u200f"
@@ -175,7 +176,7 @@ def on_lines(text: str) -> str:
 
 
 def _octets(said: Any) -> int:
-    return len(json.dumps(said, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    return len(_as_written(said).encode("utf-8", "surrogatepass"))
 
 
 def _within(text: str, octets_max: int) -> str:

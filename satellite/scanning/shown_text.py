@@ -87,8 +87,10 @@ def shown(page: str) -> Shown:
         if close:
             hidden -= bool(hidden)
             continue
-        said = {name: unescape(value) for name, value in _ATTRIBUTE.findall(attributes)}
-        addresses.update(dict.fromkeys(_addresses(said)))
+        said: dict[str, str] = {}
+        if attributes:
+            said = {name: unescape(value) for name, value in _ATTRIBUTE.findall(attributes)}
+            addresses.update(dict.fromkeys(_addresses(said)))
         if tag not in _VOID and (hidden or _is_hidden(said)):
             hidden += 1
     addresses.update(dict.fromkeys(unescape("".join(one)) for one in _ANYWHERE.findall(source)))
