@@ -62,6 +62,7 @@ class MessageInside:
         self._envelope = envelope
         self._looks = looks
         self._content: asyncio.Task[MailContent] | None = None
+        self._must_ask = False  # for the content: each filter wants to know, and it costs a look
         self._authentication: asyncio.Task[Authenticity] | None = None
 
     def octets_at_hand(self) -> bytes | None:
@@ -72,7 +73,11 @@ class MessageInside:
         """Return the content, or None: our own reader has to be asked."""
         content = self._content
         if content is None:
-            return self._looks.reader.content_at_hand(self._sample)
+            if self._must_ask:
+                return None
+            at_hand = self._looks.reader.content_at_hand(self._sample)
+            self._must_ask = at_hand is None
+            return at_hand
         is_known = content.done() and not content.cancelled() and content.exception() is None
         return content.result() if is_known else None
 

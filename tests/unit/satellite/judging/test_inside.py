@@ -11,7 +11,7 @@ from common.envelope import Envelope
 from common.verdict import Verdict
 from satellite.authentication.results import NOT_AUTHENTICATED, Authenticity, AuthResult, SpfOutcome
 from satellite.filtering.filter import Mail
-from satellite.filtering.inside import GivenInside, Inside, NoInside
+from satellite.filtering.inside import GivenInside, Inside, MailContent, NoInside
 from satellite.headers import HeaderBlock
 from satellite.judging.examination import ExaminingRooms
 from satellite.judging.inside import LooksInside, MessageInside, known_authenticity
@@ -107,3 +107,20 @@ async def test_an_examination_tells_of_it_where_a_filter_has_asked(
     said = await rooms.examined(SAMPLE, mail, {}, required={}, ages_max_us={})
 
     assert said.authenticity is known
+
+
+class Looked(GivenLooks):
+    looks = 0
+
+    def content_at_hand(self, sample: Sample) -> MailContent | None:
+        self.looks += 1
+        return None
+
+
+async def test_what_has_to_be_asked_for_is_not_looked_for_by_each_filter_again() -> None:
+    given = Looked(MailContent(texts=("hello",)), PASSED)
+    inside = inside_of(LooksInside(reader=given, authenticator=given))
+
+    assert [inside.content_at_hand() for _ in range(3)] == [None] * 3
+    assert given.looks == 1
+    assert await inside.content() is inside.content_at_hand() is given.content
