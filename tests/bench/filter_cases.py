@@ -129,6 +129,7 @@ DOCUMENTS: Mapping[str, tuple[Document, ...]] = MappingProxyType(
         ),
         "checksums": _filters("checksums", bulk={"options": {"limit": 1e9}}),
         "authentication": _filters("authentication", authentication={}),
+        "spoofing": _filters("spoofing", people={"options": {"people": "Anna Meier; Joerg Gross"}}),
         "dnsbl": _filters(
             "dnsbl",
             zen={"zone": ZONES[0], "codes": {"127.0.0.2": 4, "127.0.0.10": 1.5}},
