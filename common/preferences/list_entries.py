@@ -102,6 +102,8 @@ class ListEntries:
                     found[recent.key] = recent
         if not found:
             return []
+        if len(found) == 1:
+            return [entry for entry in found.values() if entry.body]
         return [found[key] for key in sorted(found, reverse=True) if found[key].body]
 
     def get(self, key: str) -> KeptEntry | None:
