@@ -50,13 +50,16 @@ def expanded(spec: str, case: SpfCase, domain: str) -> Asking[str]:
         domain: whose record it stands in.
     """
     pieces: list[str] = []
+    values: dict[str, str] = {}  # each found out once: ``p`` reads hundreds of answers of DNS
     for match in _PIECE.finditer(spec):
         letter, digits, is_reversed, delimiters, sign, text = match.groups()
         if letter is None:
             pieces.append(_PLAIN[sign] if sign else text)
             continue
-        value = yield from _value(letter.lower(), case, domain)
-        made = _transformed(value, int(digits or 0), bool(is_reversed), delimiters or ".")
+        name = letter.lower()
+        if name not in values:
+            values[name] = yield from _value(name, case, domain)
+        made = _transformed(values[name], int(digits or 0), bool(is_reversed), delimiters or ".")
         pieces.append(quote(made, safe="-._~") if letter.isupper() else made)
     whole = "".join(pieces)[-EXPANDED_LENGTH_MAX:].removesuffix(".")
     while len(whole) > NAME_LENGTH_MAX and "." in whole:

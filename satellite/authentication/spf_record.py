@@ -20,6 +20,9 @@ from satellite.authentication.results import AuthResult
 TERMS_MAX = 500  # of one record; an honest one has a dozen
 TERM_LENGTH_MAX = 1_000
 RECORDS_READ_MAX = 1_024  # kept ready: a few domains send most of the mail
+READ_LENGTH_MAX = (
+    1_024  # characters of one that is kept ready; what is read takes ten times as much
+)
 
 _VERSION = re.compile(r"v=spf1(?: |$)", re.IGNORECASE)
 _MODIFIER = re.compile(r"([a-z][a-z0-9_.-]*)=(.*)", re.IGNORECASE | re.DOTALL)
@@ -86,7 +89,6 @@ def spf_records(texts: Sequence[str]) -> list[str]:
     return [text for text in texts if _VERSION.match(text)]
 
 
-@functools.lru_cache(maxsize=RECORDS_READ_MAX)
 def parse_spf_record(text: str) -> SpfRecord:
     """Return what a record says.
 
@@ -96,6 +98,10 @@ def parse_spf_record(text: str) -> SpfRecord:
     Raises:
         SpfRecordWrong: it breaks the grammar, or has more terms than anybody needs.
     """
+    return _kept_ready(text) if len(text) <= READ_LENGTH_MAX else _read(text)
+
+
+def _read(text: str) -> SpfRecord:
     if not text.isascii():
         raise SpfRecordWrong("the record is not in ASCII")
     terms = [term for term in text.split(" ")[1:] if term]
@@ -114,6 +120,9 @@ def parse_spf_record(text: str) -> SpfRecord:
         _check_modifier(name, value, modifiers)
         modifiers[name] = value
     return SpfRecord(mechanisms=tuple(mechanisms), redirect=modifiers.get("redirect", ""))
+
+
+_kept_ready = functools.lru_cache(maxsize=RECORDS_READ_MAX)(_read)
 
 
 def _check_modifier(name: str, value: str, known: dict[str, str]) -> None:

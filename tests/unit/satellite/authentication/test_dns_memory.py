@@ -41,3 +41,16 @@ def test_the_oldest_gives_way() -> None:
 
     assert memory.known(ONE, now_s=1.0) is None
     assert memory.known(TWO, now_s=1.0) == FOUND
+
+
+def test_long_answers_give_way_sooner_than_short_ones() -> None:
+    memory = DnsMemory(length_max=100)
+    long = Heard(LookupResult.RECORDS, ("x" * 40, "y" * 20))
+
+    memory.keep(ONE, long, ttl_s=300.0, now_s=0.0)
+    memory.keep(ONE, long, ttl_s=300.0, now_s=0.0)
+    assert memory.known(ONE, now_s=1.0) == long
+    memory.keep(TWO, long, ttl_s=300.0, now_s=2.0)
+
+    assert memory.known(ONE, now_s=3.0) is None
+    assert memory.known(TWO, now_s=3.0) == long

@@ -72,3 +72,16 @@ def test_the_clients_own_name_is_one_that_leads_back_to_it() -> None:
 
     assert dns.concluded(expanded("%{p}", CASE, "email.example.com")) == "mx.email.example.com"
     assert GivenDns().concluded(expanded("%{p}", CASE, "email.example.com")) == "unknown"
+
+
+def test_a_name_that_stands_in_a_record_hundreds_of_times_is_looked_for_once() -> None:
+    dns = GivenDns(
+        {
+            "3.2.0.192.in-addr.arpa": {"PTR": ["mx.email.example.com"]},
+            "mx.email.example.com": {"A": ["192.0.2.3"]},
+        }
+    )
+
+    dns.concluded(expanded("%{p}" * 200 + ".example.com", CASE, "email.example.com"))
+
+    assert len(dns.asked) == 2

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from satellite.authentication.results import AuthResult
 from satellite.authentication.spf_record import (
+    READ_LENGTH_MAX,
     Mechanism,
     SpfRecordWrong,
     parse_spf_record,
@@ -96,3 +97,12 @@ def test_only_records_of_version_1_are_records() -> None:
 def test_no_record_breaks_the_reader(text: str) -> None:
     with contextlib.suppress(SpfRecordWrong):
         parse_spf_record("v=spf1 " + text)
+
+
+def test_a_long_record_is_not_kept_ready_since_it_takes_much_memory() -> None:
+    usual = "v=spf1 ip4:192.0.2.1 -all"
+    long = "v=spf1" + " ip4:192.0.2.1" * (READ_LENGTH_MAX // 10)
+
+    assert parse_spf_record(usual) is parse_spf_record(usual)
+    assert parse_spf_record(long) == parse_spf_record(long)
+    assert parse_spf_record(long) is not parse_spf_record(long)
