@@ -53,6 +53,8 @@ class Scores:
                 own = self._own.setdefault(test.recipient, [])
             own.append((place, test))
         self._of_all_others = _scoring(self._shared) if self._shared else NO_TESTS
+        # A few weights speak for most recipients: what they make of the shared tests is made once.
+        self._by_weights: dict[Weights, tuple[list[tuple[int, Test]], Scoring]] = {}
 
     def of(self, recipient: str) -> Scoring:
         """Return the points, the tests that made them and the list entry that applies.
@@ -64,16 +66,29 @@ class Scores:
         if own is None and not self._shared:
             return self._of_all_others
         weights = self._weights(recipient)
-        if own is None and not weights:
-            return self._of_all_others
-        tests = sorted([*self._shared, *(own or ())], key=_place)
-        return _scoring(tests if not weights else self._weighed(tests, weights))
+        if not weights:
+            if own is None:
+                return self._of_all_others
+            return _scoring(sorted([*self._shared, *own], key=_place))
+        shared, of_all_others = self._of_weights(weights)
+        if own is None:
+            return of_all_others
+        return _scoring(sorted([*shared, *self._weighed(own, weights)], key=_place))
+
+    def _of_weights(self, weights: Weights) -> tuple[list[tuple[int, Test]], Scoring]:
+        known = self._by_weights.get(weights)
+        if known is None:
+            shared = self._weighed(self._shared, weights)
+            known = self._by_weights[weights] = shared, _scoring(shared)
+        return known
 
     def _weighed(
         self, tests: Iterable[tuple[int, Test]], weights: Weights
-    ) -> Iterable[tuple[int, Test]]:
-        for place, test in tests:
-            yield place, test if place in self._failed else weights.weighed(test)
+    ) -> list[tuple[int, Test]]:
+        return [
+            (place, test if place in self._failed else weights.weighed(test))
+            for place, test in tests
+        ]
 
 
 def _place(one: tuple[int, Test]) -> int:

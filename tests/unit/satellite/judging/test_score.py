@@ -93,3 +93,28 @@ def test_of_what_authors_domains_ask_for_the_stronger_counts_unless_a_white_entr
     assert found is not None
     assert found.name == "R"
     assert score([asking, white], "x@acme.example").asked is None
+
+
+class _CountingWeights(Weights):
+    """Weights that say how often they were asked."""
+
+    weighings = 0
+
+    def weighed(self, test: Test) -> Test:
+        self.weighings += 1
+        return super().weighed(test)
+
+
+def test_what_all_share_is_weighed_once_for_all_who_have_the_same_weights() -> None:
+    weights = AllWeights([("cluster/A", WeightBody(score=3))]).of([Scope.parse("cluster")])
+    counting = _CountingWeights(weights._scopes)
+    own = Test(name="OWN", score=1, recipient="r1@acme.example")
+    scores = Scores(
+        [said(Test(name="A", score=1), own, Test(name="B", score=1))], lambda _: counting
+    )
+
+    found = [scores.of(f"r{number}@acme.example") for number in range(1_000)]
+
+    assert {each.total for each in found} == {4.0, 5.0}
+    assert [test.name for test in found[1].tests] == ["A", "OWN", "B"]
+    assert counting.weighings == 3
