@@ -38,6 +38,7 @@ TEXTS_OCTETS_MAX = 524_288  # of all texts that are looked at for links
 
 _PAGE_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 _CHARSET = re.compile(r"charset\*?\s*+=\s*+(?:[\w-]*'[^']*')?\"?([\w.:+\\%-]{1,40})", re.I)
+_HALF_SIGNS = re.compile("[\ud800-\udfff]")
 # What headers never have, and bodies now and then do.
 _BODY_CODECS = {
     **{name: name for name in ("utf-16le", "utf-16be", "utf-32", "utf-32le", "utf-32be")},
@@ -216,7 +217,8 @@ def decoded(content: bytes, charset: str) -> str:
     if name == "utf-16":  # RFC 2781 section 4.3; the text begins with a letter of ours, or a mark
         codec = "utf-16-be" if content.startswith(b"\0") else "utf-16"
     if codec not in (None, "ascii", "utf-8"):
-        return content.decode(codec, "replace")
+        # UTF-7 says halves of signs too, which are no text: nobody could read on behind one.
+        return _HALF_SIGNS.sub("\ufffd", content.decode(codec, "replace"))
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:

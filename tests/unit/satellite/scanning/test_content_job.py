@@ -77,6 +77,14 @@ def test_signs_that_nobody_sees_do_not_split_a_word() -> None:
     assert read(page(text))["texts"] == ["cheap pills now"]
 
 
+def test_half_a_sign_hides_nothing_of_a_page() -> None:
+    message = page(
+        "<a href='http://evil.example/'>+2AA-</a>", "Content-Type: text/html; charset=utf-7"
+    )
+
+    assert read(message)["urls"] == ["http://evil.example/"]
+
+
 def test_urls_are_found_after_decoding_in_text_and_pages_and_each_once() -> None:
     message = mixed(
         part(
@@ -260,6 +268,7 @@ def test_other_mail_is_not_for_the_worker(message: bytes) -> None:
         (b"\0h\0i", "utf-16", "hi"),
         (b"\xff\xfeh\0i\0", "utf-16", "hi"),
         (b"h+AOk-", "unicode-1-1-utf-7", "h\xe9"),
+        (b"h+2ADYAA-", "utf-7", "h\ufffd\ufffd"),
         (b"\xcf\xf0", "windows-1251", "\u041f\u0440"),
         (b"x", "zlib_codec", "x"),
         (b"\xff", "utf-8", "\ufffd"),
