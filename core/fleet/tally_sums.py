@@ -16,6 +16,7 @@ from common.tallies import TALLIES_OF_MESSAGE_MAX, TallyKey, ToldTally
 
 CELLS_OF_NODE_MAX = 60_000  # some 45 megabytes of memory for a node that fills its room
 KINDS_OF_NODE_MAX = 64
+CELLS_SUMMED_MAX = 4_000  # for one piece of a telling: some four milliseconds of the event loop
 UNTOLD_MAX = 50_000  # keys that wait for one shard; whoever hears so little misses the oldest
 
 Place = tuple[str, int]  # node, shard
@@ -86,18 +87,23 @@ class TallySums:
             self._drop_first(room)
 
     def untold(self, origin: TallyOrigin, *, now_s: float) -> tuple[ToldTally, ...]:
-        """Return what a connected shard is to be told now, what is new before all else."""
+        """Return what a connected shard is to be told now, what is new before all else.
+
+        It is a piece of it where very many shards have seen the same; the next piece is the rest.
+        """
         hearer = self._hearers.get(origin)
         if hearer is None:
             return ()
         told: list[ToldTally] = []
+        summed = 0
         for waiting in (hearer.fresh, hearer.backlog):
-            while waiting and len(told) < TALLIES_OF_MESSAGE_MAX:
+            while waiting and len(told) < TALLIES_OF_MESSAGE_MAX and summed < CELLS_SUMMED_MAX:
                 key = next(iter(waiting))
                 del waiting[key]
                 others = [
                     count for who, count in self._holders.get(key, {}).items() if who != origin
                 ]
+                summed += sum(map(len, others))
                 if others and (ages := _sum_of(others, now_s=now_s).ages(now_s=now_s)):
                     told.append(ToldTally(key, ages))
         return tuple(told)

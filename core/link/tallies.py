@@ -6,6 +6,7 @@ Whoever speaks too much is heard more slowly: its stream waits, and nobody else'
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import structlog
@@ -13,6 +14,7 @@ from borderscout.v1 import tallies_pb2
 
 from common import wire
 from common.clock import Clock
+from common.tallies import TALLIES_OF_MESSAGE_MAX
 from core.fleet.tally_sums import TallyOrigin, TallySums
 from core.link.calls import Access, Context, Streams, first_message, until_first
 
@@ -20,6 +22,7 @@ log = structlog.get_logger()
 
 TELL_S = 0.5  # between two tellings
 HEARTBEAT_S = 2.0  # a shard that hears nothing for 5 s goes by its own counts
+HEARD_AT_ONCE_MAX = 200  # seven milliseconds where each has all cells that there may be
 TALLIES_PER_S_MAX = 2_500  # of one shard; each costs 0.06 ms where a dozen are told of it
 
 
@@ -64,7 +67,10 @@ class TallyStreams:
             if now_s - began_s >= 1.0:
                 began_s, heard = now_s, 0
             told = wire.tallies_from_wire(message)
-            self._sums.told(origin, told, now_s=now_s)
+            for begin in range(0, len(told), HEARD_AT_ONCE_MAX):
+                some = told[begin : begin + HEARD_AT_ONCE_MAX]
+                self._sums.told(origin, some, now_s=now_s)
+                await asyncio.sleep(0)  # others' turn
             heard += max(1, len(told))
             if heard >= TALLIES_PER_S_MAX:
                 node, shard = origin.place
@@ -79,4 +85,11 @@ class TallyStreams:
             if told or now_s - told_s >= HEARTBEAT_S:
                 await context.write(wire.tallies_response_to_wire(told))
                 told_s = now_s
+            number = len(told)
+            while told and number < TALLIES_OF_MESSAGE_MAX:  # it was one piece of several
+                await asyncio.sleep(0)  # others' turn
+                told = self._sums.untold(origin, now_s=now_s)
+                number += len(told)
+                if told:
+                    await context.write(wire.tallies_response_to_wire(told))
             await self._clock.sleep(TELL_S)

@@ -7,7 +7,7 @@ import pytest
 from common.sliding_count import KEEP_S
 from common.tallies import ToldTally
 from core.fleet import tally_sums
-from core.fleet.tally_sums import KINDS_OF_NODE_MAX, TallyOrigin, TallySums
+from core.fleet.tally_sums import CELLS_SUMMED_MAX, KINDS_OF_NODE_MAX, TallyOrigin, TallySums
 
 LON = TallyOrigin(("lon1", 0), "a" * 16)
 FRA = TallyOrigin(("fra1", 0), "b" * 16)
@@ -143,3 +143,15 @@ def test_a_tally_of_what_was_long_ago_is_not_kept(sums: TallySums) -> None:
     sums.told(LON, [tally(1, age_s=int(KEEP_S) + 5)], now_s=KEEP_S * 2)
 
     assert sums.cells == 0
+
+
+def test_what_hundreds_have_seen_is_told_in_pieces_that_keep_nobody_waiting() -> None:
+    sums = TallySums()
+    sums.came(LON)
+    for number in range(CELLS_SUMMED_MAX):
+        node = TallyOrigin((f"n{number}", 0), "d" * 16)
+        sums.told(node, [tally(1, key=key) for key in (1, 2, 3)], now_s=100.0)
+
+    pieces = [heard(sums, LON) for _ in range(4)]
+
+    assert pieces == [{key: CELLS_SUMMED_MAX} for key in (1, 2, 3)] + [{}]

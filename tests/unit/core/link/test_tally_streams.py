@@ -14,6 +14,7 @@ from common import wire
 from common.identity import ShardIdentity
 from common.tallies import TellsTallies, ToldTally
 from common.wire import WireError
+from core.fleet import tally_sums
 from core.fleet.tally_sums import TallySums
 from core.link.calls import Streams
 from core.link.tallies import HEARTBEAT_S, TALLIES_PER_S_MAX, TallyStreams
@@ -154,3 +155,15 @@ async def test_a_shard_that_comes_anew_ends_what_a_cut_left_behind(
     assert one.task.done()
     assert core.sums.cells == 1
     await again.close()
+
+
+async def test_what_is_summed_in_pieces_is_told_all_the_same_and_at_once(
+    lines: tuple[TallyCore, Line, Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tally_sums, "CELLS_SUMMED_MAX", 3)
+    core, one, other = lines
+    one.tell(*map(tally, range(10)))
+
+    await core.clock.advance(0.6)
+
+    assert [len(said) for said in other.context.said if said] == [3, 3, 3, 1]
