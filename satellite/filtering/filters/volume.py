@@ -7,6 +7,7 @@ of all sites while the core is heard, and the verdict says when it is not.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -31,6 +32,7 @@ from satellite.filtering.volume_limits import (
 WEEK_S = 7 * 86_400.0
 DAY_S = 86_400.0
 DAYS = 7
+THINGS_AT_ONCE_MAX = 1_000  # limits times recipients: more take too long in the event loop
 THING_LENGTH_MAX = 80  # characters in the evidence
 
 
@@ -50,19 +52,31 @@ class Volume:
 
     async def examine(self, mail: Mail) -> tuple[Verdict, ...]:
         """Return one verdict for each limit."""
-        return self.examine_at_once(mail)
+        verdicts: list[Verdict] = []
+        for verdict in self._examined(mail):
+            verdicts.append(verdict)
+            await asyncio.sleep(0)  # others' turn: of many recipients each limit takes its time
+        return tuple(verdicts)
 
-    def examine_at_once(self, mail: Mail) -> tuple[Verdict, ...]:
-        """Do the same: nothing here waits."""
+    def examine_at_once(self, mail: Mail) -> tuple[Verdict, ...] | None:
+        """Do the same: nothing here waits. None: it is too much to do at once."""
+        if len(self._limits_in(mail)) * len(mail.envelope.recipients) > THINGS_AT_ONCE_MAX:
+            return None
+        return tuple(self._examined(mail))
+
+    def _limits_in(self, mail: Mail) -> Sequence[VolumeLimit | BrokenLimit]:
         if mail.preferences is not self._known:
             self._known, self._limits = mail.preferences, limits_of(mail.preferences)
-        if not self._limits:
-            return ()
-        limits = [one for one in self._limits if isinstance(one, VolumeLimit)]
+        return self._limits
+
+    def _examined(self, mail: Mail) -> Iterator[Verdict]:
+        every = self._limits_in(mail)
+        limits = [one for one in every if isinstance(one, VolumeLimit)]
         strangers = self._strangers(mail) if any(_of_strangers(one) for one in limits) else {}
         if self._counted.is_new(mail.id):
             self._count(mail, limits, strangers)
-        return tuple(self._verdict(one, mail, strangers) for one in self._limits)
+        for one in every:
+            yield self._verdict(one, mail, strangers)
 
     async def close(self) -> None:
         """Nothing is held open."""

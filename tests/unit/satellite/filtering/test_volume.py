@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import count
 from typing import Any
 
@@ -35,8 +36,9 @@ class VolumeRoom:
 
     def verdict(self, **more: Any) -> Verdict:
         more.setdefault("identifier", f"m{next(self._ids)}")
-        (verdict,) = self.filter.examine_at_once(mail(self.prefs, **more))
-        return verdict
+        verdicts = self.filter.examine_at_once(mail(self.prefs, **more))
+        assert verdicts is not None
+        return verdicts[0]
 
     def tests(self, **more: Any) -> tuple[Test, ...]:
         return self.verdict(**more).tests
@@ -303,3 +305,23 @@ async def test_it_conforms(options: dict[str, Any]) -> None:
 
 def test_the_bounds_are_those_of_the_page() -> None:
     assert VolumeOptions(limit=1).window_s == 3600.0
+
+
+async def test_a_message_for_a_thousand_lets_others_have_their_turn_between_limits() -> None:
+    documents = [
+        document(Kind.FILTER, f"l{number}", kind="volume", options={"limit": 1, "per": "recipient"})
+        for number in range(4)
+    ]
+    volume = Volume(context())
+    many = tuple(f"r{number}@acme.example" for number in range(500))
+    large = mail(preferences(*documents), recipients=many, identifier="m1")
+
+    assert volume.examine_at_once(large) is None
+    examining = asyncio.create_task(volume.examine(large))
+    turns = 0
+    while not examining.done():
+        await asyncio.sleep(0)
+        turns += 1
+
+    assert [verdict.by for verdict in examining.result()] == ["l0", "l1", "l2", "l3"]
+    assert turns >= 4
