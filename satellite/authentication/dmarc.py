@@ -179,10 +179,16 @@ def _result(
     assert word.found is not None
     record = word.found.record
     proofs = [(domain, record.dkim_is_strict) for domain in passing_domains(dkim)]
+    unheard = [
+        (one.domain, record.dkim_is_strict) for one in dkim if one.result is AuthResult.TEMPERROR
+    ]
     if spf.result is AuthResult.PASS:
         proofs.append((spf.domain, record.spf_is_strict))
-    is_open = spf.result is AuthResult.TEMPERROR or any(
-        one.result is AuthResult.TEMPERROR for one in dkim
+    elif spf.result is AuthResult.TEMPERROR:
+        unheard.append((spf.domain, record.spf_is_strict))
+    # Else a forger would only have to name a domain of his own whose name servers are silent.
+    is_open = any(
+        _may_align(one, author.domain, word.organization, strict) for one, strict in unheard
     )
     for domain, is_strict in proofs:
         try:
@@ -195,10 +201,16 @@ def _result(
     return AuthResult.FAIL, "nobody answers for the author's domain"
 
 
+def _may_align(domain: str, author: str, organization: str, is_strict: bool) -> bool:
+    if domain == author:
+        return True
+    return not is_strict and (domain == organization or domain.endswith("." + organization))
+
+
 def _is_aligned(domain: str, author: str, organization: str, is_strict: bool) -> Asking[bool]:
     if domain == author:
         return True
-    if is_strict or not (domain == organization or domain.endswith("." + organization)):
+    if not _may_align(domain, author, organization, is_strict):
         return False
     found = yield from tree_walk(domain)
     return organizational_domain(domain, found) == organization

@@ -141,9 +141,18 @@ def test_a_silence_is_unknown_and_never_a_failure(silent: str) -> None:
     assert found.result == "temperror"
 
 
+def test_a_forger_whose_own_name_servers_are_silent_fails_all_the_same() -> None:
+    by_spf = dmarc(REJECT, spf="forger.example", spf_result=AuthResult.TEMPERROR)
+    by_dkim = dmarc(REJECT, dkim=("forger.example",), dkim_result=AuthResult.TEMPERROR)
+    strict = dmarc(STRICT, dkim=("m.sender.example",), dkim_result=AuthResult.TEMPERROR)
+
+    assert (by_spf.result, by_dkim.result, strict.result) == ("fail", "fail", "fail")
+    assert by_spf.policy == "reject"
+
+
 def test_a_silence_about_what_might_have_proved_it_is_unknown() -> None:
     by_spf = dmarc(REJECT, spf="sender.example", spf_result=AuthResult.TEMPERROR)
-    by_dkim = dmarc(REJECT, dkim=("x.example",), dkim_result=AuthResult.TEMPERROR)
+    by_dkim = dmarc(REJECT, dkim=("m.sender.example",), dkim_result=AuthResult.TEMPERROR)
     by_walk = dmarc({**REJECT, "_dmarc.m.sender.example": None}, spf="m.sender.example")
     by_np = dmarc({**REJECT, "news.sender.example": None}, author="news.sender.example")
 
