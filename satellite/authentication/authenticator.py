@@ -19,7 +19,12 @@ from satellite.authentication.canonical import HashedBody, WantedBody, hashed_bo
 from satellite.authentication.dkim import FoundKey, dkim_outcome, found_key
 from satellite.authentication.dkim_signature import DkimSignature
 from satellite.authentication.dmarc import OwnersWord, dmarc_outcome, owners_word
-from satellite.authentication.dns_questions import DnsQuestions, MessageQuestions
+from satellite.authentication.dns_questions import (
+    DMARC_LOOKUPS_MAX,
+    LOOKUPS_MAX,
+    DnsQuestions,
+    MessageQuestions,
+)
 from satellite.authentication.read_message import ReadMessage, read_message
 from satellite.authentication.results import (
     ArcOutcome,
@@ -83,8 +88,9 @@ class Authenticator:
             bodies = await _bodies(sample, message)
         except (EnvironmentFailure, OSError):
             return UNREADABLE
-        questions = self._questions.of_message()
-        spf, keys, arc_keys, word = await _asked(questions, message, envelope)
+        questions = self._questions.of_message(lookups_max=LOOKUPS_MAX - DMARC_LOOKUPS_MAX)
+        of_dmarc = self._questions.of_message(lookups_max=DMARC_LOOKUPS_MAX)
+        spf, keys, arc_keys, word = await _asked(questions, of_dmarc, message, envelope)
         verifying = partial(_verified, message, keys, arc_keys, bodies, self._clock.now_us() / 1e6)
         is_long = message.block.end > HEADER_AT_ONCE_BYTES_MAX
         dkim, arc = await asyncio.to_thread(verifying) if is_long else verifying()
@@ -92,7 +98,7 @@ class Authenticator:
         return Authenticity(
             spf=spf,
             dkim=dkim,
-            dmarc=await questions.answered(asking),
+            dmarc=await of_dmarc.answered(asking),
             arc=arc,
         )
 
@@ -115,7 +121,10 @@ async def _bodies(sample: HasOctets, message: ReadMessage) -> Bodies:
 
 
 async def _asked(
-    questions: MessageQuestions, message: ReadMessage, envelope: Envelope
+    questions: MessageQuestions,
+    of_dmarc: MessageQuestions,
+    message: ReadMessage,
+    envelope: Envelope,
 ) -> tuple[SpfOutcome, Keys, ArcKeys | None, OwnersWord]:
     """Ask all that can be asked at the same time."""
     asking_spf = spf_outcome(
@@ -123,7 +132,7 @@ async def _asked(
     )
     async with asyncio.TaskGroup() as group:
         spf = group.create_task(questions.answered(asking_spf), name="SPF")
-        word = group.create_task(questions.answered(owners_word(message.author)), name="DMARC")
+        word = group.create_task(of_dmarc.answered(owners_word(message.author)), name="DMARC")
         keys = {
             one: group.create_task(questions.answered(found_key(one)), name="DKIM key")
             for one in message.with_keys

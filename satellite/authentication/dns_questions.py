@@ -32,6 +32,9 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 LOOKUPS_MAX = 60  # of one message, of which honest mail needs a dozen when nothing is known
+DMARC_LOOKUPS_MAX = (
+    20  # of these: who sends a message can spend the others, and not what judges him
+)
 BUDGET_S = 8.0  # of one message: a filter has ten seconds
 LOOKUP_S = 4.0  # of one question
 SILENCES_MAX = 3  # in a row, until the name servers are probed
@@ -69,9 +72,9 @@ class DnsQuestions:
         self._is_probing = False
         self._rests_until_s = 0.0
 
-    def of_message(self) -> MessageQuestions:
+    def of_message(self, *, lookups_max: int = LOOKUPS_MAX) -> MessageQuestions:
         """Return what asks the questions of one message, whose time begins now."""
-        return MessageQuestions(self, self._clock)
+        return MessageQuestions(self, self._clock, lookups_max=lookups_max)
 
     def known(self, question: DnsQuestion) -> Heard | None:
         """Return what need not be asked."""
@@ -133,13 +136,14 @@ class MessageQuestions:
     Args:
         questions: of all messages.
         clock: for the time that is left.
+        lookups_max: how many are asked.
     """
 
-    def __init__(self, questions: DnsQuestions, clock: Clock) -> None:
+    def __init__(self, questions: DnsQuestions, clock: Clock, *, lookups_max: int) -> None:
         self._questions = questions
         self._clock = clock
         self._ends_s = clock.monotonic_s() + BUDGET_S
-        self._left = LOOKUPS_MAX
+        self._left = lookups_max
 
     async def answered(self, asking: Asking[T]) -> T:
         """Return what an evaluator comes to, once all that it asks is answered."""

@@ -148,6 +148,30 @@ async def test_hostile_mail_has_an_answer_within_the_budget(data: bytes) -> None
     assert len(dns.asked) <= LOOKUPS_MAX
 
 
+async def test_a_forger_cannot_spend_the_look_ups_that_judge_him() -> None:
+    mx = {
+        f"m{term}.forger.example": {"MX": [f"h{host}.m{term}.forger.example" for host in range(10)]}
+        for term in range(10)
+    }
+    costly = "v=spf1 " + " ".join(f"mx:{name}" for name in mx) + " -all"
+    dns = GivenDns(
+        {
+            **mx,
+            "forger.example": txt(costly),
+            "_dmarc.victim.example": txt("v=DMARC1; p=reject"),
+        }
+    )
+    envelope = replace(ENVELOPE, sender="x@forger.example")
+
+    found = await authenticated(
+        b"From: ceo@a.b.c.d.e.victim.example\r\n\r\nPay.\r\n", dns=dns, envelope=envelope
+    )
+
+    assert (str(found.dmarc.result), found.dmarc.policy) == ("fail", "reject")
+    assert str(found.spf.result) == "temperror"
+    assert len(dns.asked) <= LOOKUPS_MAX
+
+
 async def test_who_stops_waiting_leaves_nothing_behind() -> None:
     class Silent(GivenDns):
         async def ask(self, name: str, kind: str, *, within_s: float):  # type: ignore[no-untyped-def]
