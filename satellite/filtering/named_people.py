@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 
 from common.frozen import dataclass
 from satellite.filtering.look_alike import skeleton
@@ -15,6 +16,7 @@ from satellite.headers.mailboxes import mailboxes
 
 PEOPLE_MAX = 2_000  # of one document, which has 64 KiB
 WORDS_MAX = 12  # of a display name
+WORD_LENGTH_MAX = 64  # signs of each that are compared: skeletons are remembered, by thousands
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -68,7 +70,8 @@ class NamedPeople:
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(map(skeleton, _WORD.findall(text)[:WORDS_MAX]))
+    words = islice(_WORD.finditer(text), WORDS_MAX)
+    return frozenset(skeleton(word[0][:WORD_LENGTH_MAX]) for word in words)
 
 
 def parse_people(text: str) -> list[NamedPerson]:

@@ -261,6 +261,8 @@ async def _url_hosts(mail: Mail, *, timeout_s: float) -> UrlHosts | NoInside:
         return error
     except TimeoutError:
         return NoInside(f"they were not read within {timeout_s:g} s")
+    if len(content.urls) > URLS_AT_ONCE_MAX:
+        return await asyncio.to_thread(hosts_of, content.urls)
     return hosts_of(content.urls)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,11 +16,13 @@ from common.preferences import Kind, Preferences
 from common.verdict import Effect, Outcome, Verdict
 from satellite.filtering.asked_list import AT_ONCE_MAX
 from satellite.filtering.filter import Mail
+from satellite.filtering.filters import dnsbl as dnsbl_module
 from satellite.filtering.filters.dnsbl import URLS_AT_ONCE_MAX, WATCH_S, Dnsbl
 from satellite.filtering.inside import GivenInside, MailContent, NoInside
 from satellite.filtering.list_health import DISABLED_S, OUT_OF_HAND_S, SILENT_S, TEST_EVERY_S
 from satellite.filtering.list_share import SUBJECTS_MIN
 from satellite.filtering.registered import public_suffixes
+from satellite.filtering.url_hosts import UrlHosts, hosts_of
 from tests.support.clock import FakeClock
 from tests.support.core.preferences import document, preferences
 from tests.support.network.resolvers import FakeResolver, with_test_entry
@@ -348,6 +351,26 @@ async def test_a_message_that_cannot_be_read_is_not_called_free_of_listed_urls()
     assert verdict.outcome is Outcome.UNAVAILABLE
     assert verdict.detail == "its URLs are not known: there is no reader"
     assert dnsbl.disabled == 0.0  # which is no fault of the list
+
+
+async def test_very_many_urls_are_not_read_in_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    readers: list[int] = []
+
+    def reading(urls: tuple[str, ...]) -> UrlHosts:
+        readers.append(threading.get_ident())
+        return hosts_of(urls)
+
+    monkeypatch.setattr(dnsbl_module, "hosts_of", reading)
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    many = MailContent(urls=tuple(f"http://a{n}.example/" for n in range(URLS_AT_ONCE_MAX + 1)))
+
+    verdict = await dnsbl.verdict(listing(options={"asks": "url"}), urls=many)
+
+    assert verdict.outcome is Outcome.SCORED
+    assert len(readers) == 1
+    assert readers[0] != threading.get_ident()
 
 
 async def test_what_is_known_counts_though_a_part_of_the_answers_is_missing() -> None:

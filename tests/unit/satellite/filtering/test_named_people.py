@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satellite.filtering.named_people import NamedPeople, NamedPerson, parse_people
+from satellite.filtering.look_alike import skeleton
+from satellite.filtering.named_people import (
+    WORD_LENGTH_MAX,
+    NamedPeople,
+    NamedPerson,
+    parse_people,
+)
 
 TEXT = 'Anna Meier <Anna@home.example>; "Jörg  Groß"\nPresident;; Anna Meier <a@b.example>'
 PEOPLE = NamedPeople(parse_people(TEXT))
@@ -57,3 +63,13 @@ def test_others_and_their_own_addresses_do_not(shown: str, address: str) -> None
 @given(st.text(max_size=80), st.text(max_size=40))
 def test_no_list_and_no_name_breaks_it(text: str, shown: str) -> None:
     NamedPeople(parse_people(text)).pretended(shown, "x@y")
+
+
+def test_of_a_word_without_end_its_beginning_is_compared() -> None:
+    skeleton.cache_clear()
+
+    NamedPeople([]).pretended("x" * 8_000, "somebody@else.example")
+
+    assert skeleton.cache_info().currsize == 1
+    skeleton("x" * WORD_LENGTH_MAX)
+    assert skeleton.cache_info().hits == 1
