@@ -34,6 +34,7 @@ class Rules:
     def __init__(self) -> None:
         self.name = "rules"
         self._of_content = "rules.content"  # the verdict on rules that could not be tried
+        self._of_many = "rules.many"  # and on those that matched for too many recipients
         self._compiled = functools.lru_cache(maxsize=COMPILED_MAX)(compile_pattern)
 
     async def examine(self, mail: Mail) -> tuple[Verdict, ...]:
@@ -72,19 +73,31 @@ class Rules:
     def _verdicts(
         self, mail: Mail, scopes: ScopedRecipients, content: MailContent | None, unknown: str = ""
     ) -> tuple[Verdict, ...]:
-        texts = _Texts(mail, content)
-        tests = (
-            test
-            for name, rule in mail.preferences.rules().items()
-            for test in self._tests(name, rule, texts, scopes)
-        )
-        # One more than a verdict may have is a fault that is seen; a million would be work.
-        found = tuple(islice(tests, TESTS_MAX + 1))
+        rules, texts = mail.preferences.rules(), _Texts(mail, content)
+        found = self._first_tests(rules, texts, scopes)
+        too_many: tuple[Verdict, ...] = ()
+        if len(found) > TESTS_MAX:
+            # Whoever writes to very many must not make all rules count nothing by that: those that
+            # are said once for all come first, and of the others as many as there is room for.
+            rules = dict(sorted(rules.items(), key=lambda each: len(scopes.of(each[1].scope)) > 1))
+            found = self._first_tests(rules, texts, scopes)[:TESTS_MAX]
+            detail = f"more than {TESTS_MAX} tests: some rules do not count for some recipients"
+            too_many = (Verdict(by=self._of_many, outcome=Outcome.ERROR, detail=detail),)
         verdict = Verdict(by=self.name, outcome=Outcome.SCORED, tests=found)
         if not unknown:
-            return (verdict,)
+            return verdict, *too_many
         detail = printable(f"rules on what is inside are not known to match: {unknown}")
-        return verdict, Verdict(by=self._of_content, outcome=Outcome.UNAVAILABLE, detail=detail)
+        unread = Verdict(by=self._of_content, outcome=Outcome.UNAVAILABLE, detail=detail)
+        return verdict, *too_many, unread
+
+    def _first_tests(
+        self, rules: Mapping[str, RuleBody], texts: _Texts, scopes: ScopedRecipients
+    ) -> tuple[Test, ...]:
+        """Return the tests of rules in their order, one more at most than a verdict may have."""
+        tests = (
+            test for name, rule in rules.items() for test in self._tests(name, rule, texts, scopes)
+        )
+        return tuple(islice(tests, TESTS_MAX + 1))
 
     def _unread(self, mail: Mail, scopes: ScopedRecipients, content: MailContent) -> str:
         """Return why a rule on attachments may match none that is told, empty when it cannot be."""

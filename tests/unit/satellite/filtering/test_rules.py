@@ -8,6 +8,7 @@ import pytest
 
 from common.preferences import Kind, Preferences
 from common.verdict import Outcome, Test
+from satellite.filtering.filter import TESTS_MAX, check_verdicts
 from satellite.filtering.filters.rules import Rules
 from satellite.filtering.inside import ContentPart, GivenInside, MailContent, NoInside
 from tests.support.core.preferences import document, preferences, route
@@ -184,3 +185,21 @@ async def test_a_text_that_ruins_other_engines_takes_no_time() -> None:
     content = MailContent(texts=("a" * 16_000 + "b",))
 
     assert await found(ruled("body", "(a+)+$"), inside=GivenInside(data=b"", given=content)) == ()
+
+
+async def test_who_writes_to_very_many_does_not_make_rules_count_nothing() -> None:
+    scoped = [
+        document(Kind.RULE, f"a{n}", field="subject", pattern="x", score=1, scope="customer/acme")
+        for n in range(3)
+    ]
+    of_all = document(Kind.RULE, "z", field="subject", pattern="x", score=1)
+    prefs = preferences(route(), route("other.example", "other"), *scoped, of_all)
+    many = (*(f"r{n}@acme.example" for n in range(999)), "b@other.example")
+
+    rules, missing = check_verdicts(
+        await Rules().examine(mail(prefs, header=b"Subject: x\r\n", recipients=many))
+    )
+
+    assert len(rules.tests) == TESTS_MAX
+    assert (rules.tests[0].name, rules.tests[0].recipient) == ("RULE_Z", None)
+    assert (missing.by, missing.outcome) == ("rules.many", Outcome.ERROR)
