@@ -1,8 +1,9 @@
 """Which documents does a file hold that somebody wants to publish?
 
 Touches the file. It is a JSON list, an object with such a list under ``documents``, or one document
-on each line: what ``policy show --json`` prints can be applied as it is. What a document may hold,
-the core says; here only the shape is read.
+on each line: what ``policy show --json`` prints can be applied as it is. A file whose name ends in
+``.yaml`` or ``.yml`` holds the same in YAML. What a document may hold, the core says; here only the
+shape is read.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from typing import Any
 from common.errors import LocalError
 from common.preferences import Preferences
 from common.preferences.documents import NOTHING, new_document
+from common.settings.yaml_tree import YamlFault, parse_yaml
 
 SHAPE = "it must hold documents, as policy show --json prints them"
+YAML_SUFFIXES = (".yaml", ".yml")
 
 
 def documents_in(file: Path) -> list[Any]:
@@ -38,6 +41,9 @@ def documents_in(file: Path) -> list[Any]:
     for number, document in enumerate(documents, start=1):
         if not isinstance(document, dict) or not {"kind", "key"} <= document.keys():
             raise LocalError(f"{file}: document {number} has no kind and key", hint=SHAPE)
+        if not _is_json(document):
+            what = f"document {number} has a number that is infinite or none"
+            raise LocalError(f"{file}: {what}", hint="write a finite number")
     return documents
 
 
@@ -68,7 +74,9 @@ def preferences_in(file: Path) -> Preferences:
 
 
 def _read(file: Path, text: str) -> list[Any]:
-    if _is_object(text.lstrip().partition("\n")[0]):
+    if file.suffix.lower() in YAML_SUFFIXES:
+        found = [_parsed_yaml(file, text)] if text.strip() else []
+    elif _is_object(text.lstrip().partition("\n")[0]):
         numbered = enumerate(text.split("\n"), start=1)
         found = [_parsed(file, line, number) for number, line in numbered if line.strip()]
     else:
@@ -84,6 +92,15 @@ def _is_object(line: str) -> bool:
         return False
 
 
+def _is_json(document: dict[str, Any]) -> bool:
+    """Say whether it can be sent: Python reads ``NaN``, and YAML has ``.inf``; JSON has neither."""
+    try:
+        json.dumps(document, allow_nan=False)
+    except ValueError:
+        return False
+    return True
+
+
 def _parsed(file: Path, text: str, line: int) -> Any:
     try:
         return json.loads(text)
@@ -92,6 +109,14 @@ def _parsed(file: Path, text: str, line: int) -> Any:
         raise LocalError(f"{place}: {error.msg}", hint=SHAPE) from None
     except (ValueError, RecursionError) as error:
         raise LocalError(f"{file}:{line}:1: {error}", hint=SHAPE) from None
+
+
+def _parsed_yaml(file: Path, text: str) -> Any:
+    try:
+        return parse_yaml(text).value
+    except YamlFault as fault:
+        place = f"{file}:{fault.line + 1}:{fault.column + 1}"
+        raise LocalError(f"{place}: {fault.what}", hint=fault.remedy) from None
 
 
 def _listed(read: Any) -> list[Any]:

@@ -15,6 +15,7 @@ from cli.arguments import Address, Domains, Force, Scope, ScopeOrAll, Yes
 from cli.client import Client, TokenFile, Url
 from cli.consent import confirm
 from cli.documents import documents_in
+from cli.filter_documents import filter_warnings
 from cli.history import revision_lines
 from cli.holds import order_in_words, what_is_held
 from cli.output import (
@@ -101,7 +102,9 @@ def set_(
 
 @app.command(epilog="Example: borderscout policy apply documents.json")
 def apply(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="As show --json prints them.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="As show --json prints them, or .yaml.")
+    ],
     comment: Comment = "",
     base: Annotated[
         int | None, typer.Option(help="Refuse unless this is the newest revision.")
@@ -111,8 +114,10 @@ def apply(
     as_json: AsJson = False,
 ) -> None:
     """Publish documents of any kind as one revision, all or none."""
-    body = {"documents": documents_in(file), "comment": comment, "base": base}
+    documents = documents_in(file)
+    body = {"documents": documents, "comment": comment, "base": base}
     found = Client(url, token_file).ask("POST", "/api/v1/documents", body=body)
+    found["warnings"] += filter_warnings(documents)
     say_warnings(found)
     if as_json:
         print_json(found)

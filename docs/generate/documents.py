@@ -31,7 +31,8 @@ Everything that the core pushes is a document: a kind, a key and a body. `policy
 - `revision` may stand beside the key and is not read: the core counts.
 
 A FILE holds a JSON list of documents, an object with such a list under `documents`, or one document
-on each line. So what `policy show --json` prints can be applied as it is:
+on each line; in a file whose name ends in `.yaml` or `.yml`, the same in YAML. So what
+`policy show --json` prints can be applied as it is:
 
 ```
 borderscout policy show --json > before.json

@@ -99,6 +99,38 @@ async def test_a_file_that_holds_no_documents_is_named_with_the_place(
     assert core.database.preferences.position.revision == 0
 
 
+async def test_documents_may_be_written_in_yaml(core: Face, shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    body = '{field: subject, pattern: "(?i)\\\\.iso$", score: 8}'
+    file.write_text(f"- {{kind: rule, key: DISK, body: {body}}}\n")
+
+    assert (await shell("policy", "apply", file)).status == 0
+
+    (stands,) = standing(core)
+    assert stands["body"] == {"field": "subject", "pattern": r"(?i)\.iso$", "score": 8}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.yaml", "- kind: rule\n  key: [a\n", ":3:1: "),
+        ("a.yml", "", ":1:1: there is no document in it"),
+        ("a.yml", "- {kind: rule, key: A, body: {score: .inf}}\n", ": document 1 has a number"),
+        ("a.json", '[{"kind": "rule", "key": "A", "body": {"score": NaN}}]', ": document 1 has"),
+    ],
+)
+async def test_what_cannot_be_sent_to_the_core_is_named(
+    core: Face, shell: Shell, tmp_path: Path, name: str, content: str, told: str
+) -> None:
+    file = tmp_path / name
+    file.write_text(content)
+
+    said = await shell("policy", "apply", file)
+
+    assert f"{file}{told}" in said.check_failed()
+    assert core.database.preferences.position.revision == 0
+
+
 async def test_a_document_of_no_kind_is_refused_with_where_to_read_on(
     core: Face, shell: Shell, tmp_path: Path
 ) -> None:
@@ -331,3 +363,27 @@ async def test_a_route_that_leads_back_to_us_is_refused_with_its_domain(
     assert said.status == 1
     assert "acme.example: deliver_to lon1.mx.scout.example is one of our own names" in said.err
     assert standing(core) == [], "whole or not at all"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"kind": "contents"}, "no filter of kind 'contents' is installed"),
+        ({"kind": "content", "options": {"typs": "x"}}, "typs"),
+        ({"kind": "content", "options": {"types": "shoes"}}, "shoes"),
+        ({"kind": "volume", "options": {"limit": "many"}}, "limit"),
+        ({"kind": "dnsbl", "zone": "a.example", "options": {"ask": "url"}}, "ask"),
+    ],
+)
+async def test_a_filter_that_no_node_would_take_is_told_when_it_is_published(
+    core: Face, shell: Shell, tmp_path: Path, body: dict[str, Any], told: str
+) -> None:
+    file = tmp_path / "filter.json"
+    file.write_text(json.dumps({"kind": "filter", "key": "odd", "body": body}))
+
+    said = await shell("policy", "apply", file)
+
+    assert said.status == 0, "a node may have packages that are not here"
+    assert "warning: filter odd: " in said.err
+    assert told in said.err
+    assert (await shell("policy", "apply", file, "--json")).lines[0]["warnings"]
