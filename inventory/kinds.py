@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from common.kinds import Group, KindFault, faults_of, satellite_is_installed
+from common.kinds import (
+    Group,
+    KindFault,
+    factory_of,
+    faults_of,
+    options_taken,
+    satellite_is_installed,
+)
 from inventory.model import DOCUMENT_KINDS
 from inventory.raw import Raw, RawComplaint, holders_of_engines
 
@@ -53,12 +60,22 @@ def _faults_of_filter(item: Raw) -> list[KindFault]:
     faults = faults_of(Group.FILTERS, kind, options, of_document=is_whole)
     weights = item.get(WEIGHTS).value
     if weights is None:
-        return faults
+        return [_meant_for_weights(kind, fault) for fault in faults]
     if is_whole:
         what = f"filter of kind {kind!r} has no weights"
         return [*faults, KindFault((WEIGHTS,), what, "write them under options")]
     found = faults_of(Group.FILTERS, kind, weights, of_document=True)
     return [*faults, *(_of_weights(fault) for fault in found if fault.place[0] == "options")]
+
+
+def _meant_for_weights(kind: str, fault: KindFault) -> KindFault:
+    """Return what to do about an option that the filter's document has, and not its settings."""
+    if len(fault.place) != 2 or not fault.what.startswith("unknown option"):
+        return fault
+    document = options_taken(factory_of(Group.FILTERS, kind), of_document=True)
+    if document is None or fault.place[1] not in document.model_fields:
+        return fault
+    return KindFault(fault.place, fault.what, f"write it under {WEIGHTS}")
 
 
 def _of_weights(fault: KindFault) -> KindFault:

@@ -158,9 +158,15 @@ RSPAMD = "name: a, kind: rspamd, address: 'h:1'"
 @pytest.mark.parametrize(
     ("entry", "complaint"),
     [
+        (
+            "{name: a, kind: content, options: {types: program}}",
+            "unknown option 'types'; write it under weights",
+        ),
+        ("{name: a, kind: content, options: {typs: x}}", "unknown option 'typs'; there are none"),
+        ("{name: a, kind: volume, options: {weight: 1}}", "unknown option 'weight'; there are"),
         (f"{{{RSPAMD}, weights: {{factr: 2}}}}", "unknown weight 'factr'; there are factor,"),
         (f"{{{RSPAMD}, weights: {{factor: -1}}}}", "weights.factor: "),
-        (f"{{{RSPAMD}, options: {{factor: 1}}}}", "unknown option 'factor'; there are "),
+        (f"{{{RSPAMD}, options: {{factor: 1}}}}", "unknown option 'factor'; write it under"),
         ("{name: a, kind: rspamd}", "filter of kind 'rspamd' has no address; add one"),
         (
             "{name: a, kind: dnsbl, zone: z.example, weights: {family: 6}}",
