@@ -43,10 +43,14 @@ def _subject(text: str) -> str:
     except ValueError:
         pass
     try:
-        return parse_domain(host)
+        domain = parse_domain(host)
     except AddressError:
+        domain = ""
+    # No list is asked about a host's short name, and 300.1.1.1 is a slip of the hand.
+    if "." not in domain or domain.rpartition(".")[2].isdecimal():
         what = f"{text[:80]!r} is no address and no domain"
-        raise typer.BadParameter(f"{what}; write 192.0.2.7 or acme.example") from None
+        raise typer.BadParameter(f"{what}; write 192.0.2.7 or acme.example")
+    return domain
 
 
 @app.command(epilog="Example: borderscout dnsbl check 192.0.2.7 --config satellite.yaml")

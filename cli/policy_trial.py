@@ -19,6 +19,7 @@ import typer
 
 from cli.client import Client, TokenFile, Url
 from cli.documents import documents_in
+from cli.filter_documents import filter_warnings
 from cli.mail_on_disk import messages_in
 from cli.output import (
     AsJson,
@@ -28,6 +29,7 @@ from cli.output import (
     plain,
     print_lines,
     print_table,
+    say_warnings,
     value_text,
 )
 from cli.progress import progress_bar
@@ -131,6 +133,7 @@ def _both(client: Client, files: Sequence[Path]) -> tuple[Preferences, Preferenc
         (new_document(one["kind"], one["key"], one["body"]) for one in published), position=NOTHING
     )
     wanted = [document for file in files for document in documents_in(file)]
+    say_warnings({"warnings": filter_warnings(wanted)})
     try:
         return stands, stands.applied(
             (
@@ -294,7 +297,8 @@ def _show(results: Sequence[Tried], changed: Sequence[Tried]) -> None:
         console.print("nothing was tried: no message was judged yet")
         return
     if not changed:
-        console.print(f"{len(results)} copies tried: nothing would change")
+        copies = "1 copy" if len(results) == 1 else f"{len(results)} copies"
+        console.print(f"{copies} tried: nothing would change")
         return
     counts = Counter((one.customer, one.now["done"], one.then["done"]) for one in changed)
     firsts: dict[tuple[str, str, str], Tried] = {}

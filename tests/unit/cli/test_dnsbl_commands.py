@@ -152,7 +152,7 @@ async def test_without_a_list_that_is_said(office: Office) -> None:
     assert (said.status, said.out.split(";")[0]) == (0, "there is no DNS list")
 
 
-@pytest.mark.parametrize("subject", ["not a domain", "a..b", "-"])
+@pytest.mark.parametrize("subject", ["not a domain", "a..b", "-", "300.1.1.1", "mail"])
 async def test_what_is_neither_an_address_nor_a_domain_is_wrong_usage(
     office: Office, subject: str
 ) -> None:

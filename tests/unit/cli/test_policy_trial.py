@@ -73,10 +73,21 @@ async def test_only_so_many_are_looked_at(core: Face, shell: Shell, documents: s
     assert [one["message"] for one in found] == [made_id(3), made_id(2)]
 
 
+async def test_a_filter_that_no_node_would_take_is_told_when_it_is_tried(
+    core: Face, shell: Shell, tmp_path: Path
+) -> None:
+    file = tmp_path / "filter.yaml"
+    file.write_text("{kind: filter, key: odd, body: {kind: content, options: {typs: x}}}")
+
+    said = await shell("policy", "try", file)
+
+    assert (said.status, said.err.count("warning: filter odd: unknown option 'typs'")) == (0, 1)
+
+
 async def test_that_nothing_would_change_is_said(core: Face, shell: Shell, documents: str) -> None:
     assert "no message was judged yet" in (await shell("policy", "try", documents)).out
     await judge(core, 1, 1.0)
-    assert "nothing would change" in (await shell("policy", "try", documents)).out
+    assert "1 copy tried: nothing would change" in (await shell("policy", "try", documents)).out
 
 
 async def test_a_document_that_nobody_could_publish_is_told(
