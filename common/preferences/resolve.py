@@ -302,8 +302,10 @@ class Preferences:
             return DEFINITIONS_AGE_H
         return document.body_as(EngineBody).definitions_age_max_h
 
-    def filters(self, kind: str) -> dict[str, FilterBody]:
+    def filters(self, kind: str) -> Mapping[str, FilterBody]:
         """Return the enabled filter documents of one kind by name, sorted."""
+        if not self._by_kind[Kind.FILTER]:  # as nearly everywhere; it is asked for each message
+            return _NO_FILTERS
         found: dict[str, FilterBody] = {}
         for name, document in sorted(self._by_kind[Kind.FILTER].items()):
             body = document.body_as(FilterBody)
@@ -328,6 +330,10 @@ class Preferences:
                 for key, document in self._by_kind[Kind.THREAT].items()
             )
         return self._threats
+
+    def has_lists(self) -> bool:
+        """Say whether there may be a list entry at all."""
+        return self._lists.has_any()
 
     def weights(self, recipient: str) -> Weights:
         """Return the weights of tests that hold for a recipient."""
@@ -415,3 +421,4 @@ def _list_document(entry: KeptEntry) -> CheckedDocument:
 
 
 _NO_ORDER = HoldBody()
+_NO_FILTERS: Mapping[str, FilterBody] = {}

@@ -96,6 +96,22 @@ class FilterAnswersAtOnce(Protocol):
 
 
 @runtime_checkable
+class FilterAnswersForAll(Protocol):
+    """What a filter has beside when some preferences have it say the same of all mail."""
+
+    @property
+    def name(self) -> str: ...
+
+    def of_all(self, preferences: Preferences) -> tuple[Verdict, ...] | None:
+        """Return what ``examine`` would of every message, or None: it has to see each.
+
+        Args:
+            preferences: asked about once, when they come into force.
+        """
+        ...
+
+
+@runtime_checkable
 class FilterKeepsWatch(Protocol):
     """What a filter has beside when it looks after something by itself, and not for a message."""
 

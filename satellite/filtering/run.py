@@ -1,9 +1,9 @@
 """How are all filters run on a message, each within its time limit?
 
 Touches the event loop. Filters that wait run in parallel, each within its budget; one that only
-looks is called, which is cheaper than a task. One that fails, hangs or answers nonsense gets a
-verdict that says so; the message goes on without it. One that hung several times in a row, and on
-a trial after each, is left alone for a minute.
+looks is called, which is cheaper than a task; one of which nothing is asked is not even called.
+One that fails, hangs or answers nonsense gets a verdict that says so; the message goes on without
+it. One that hung several times in a row, and on a trial after each, is left alone for a minute.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from common.tasks import keep_running
 from common.verdict import Outcome, Verdict, printable
 from satellite.breaker import Breaker
 from satellite.durations import Durations
+from satellite.filtering.asked_filters import AskedFilters
 from satellite.filtering.filter import (
     Filter,
-    FilterAnswersAtOnce,
     FilterKeepsWatch,
     Mail,
     NotAVerdict,
@@ -68,10 +68,7 @@ class Filters:
     ) -> None:
         self._filters = tuple(filters)
         self._by_name = {each.name: each for each in filters}
-        self._at_once = {
-            each.name: each for each in filters if isinstance(each, FilterAnswersAtOnce)
-        }
-        self._waiting = tuple(each for each in filters if each.name not in self._at_once)
+        self._asked: AskedFilters | None = None  # under the revision that was asked about last
         self._watching = tuple(each for each in filters if isinstance(each, FilterKeepsWatch))
         self._clock = clock
         self._budget_s = budget_s
@@ -103,26 +100,30 @@ class Filters:
 
     def at_once(self, mail: Mail) -> tuple[Verdict, ...] | None:
         """Return the verdicts of all filters, or None: one of them has to wait for something."""
-        if self._waiting:
+        asked = self._asked_under(mail.preferences)
+        if asked.waiting:
             return None
-        answers: dict[str, Answer] = {}
+        answers: dict[str, Answer] = {**asked.of_all}
         times_s = [self._clock.monotonic_s()]
-        for name, each in self._at_once.items():
+        for name, each in asked.at_once.items():
             answer = outcome_of_call(each.examine_at_once, mail)
             if answer is None:
                 return None
             answers[name] = answer
             times_s.append(self._clock.monotonic_s())
-        for name, (began_s, ended_s) in zip(answers, pairwise(times_s), strict=True):
+        for name, (began_s, ended_s) in zip(asked.at_once, pairwise(times_s), strict=True):
             self._took(name, ended_s - began_s)
-        return self._verdicts_of(answers)
+        return self._verdicts_of(asked, answers)
 
     async def examine(self, mail: Mail) -> tuple[Verdict, ...]:
         """Return the verdicts of all filters, in the order of the filters."""
-        answers: dict[str, Answer] = {}
+        asked = self._asked_under(mail.preferences)
+        answers: dict[str, Answer] = {**asked.of_all}
         tasks: dict[str, asyncio.Task[Answer]] = {}
         for each in self._filters:
-            looks = self._at_once.get(each.name)
+            if each.name in answers:
+                continue
+            looks = asked.at_once.get(each.name)
             began_s = self._clock.monotonic_s()
             answer = outcome_of_call(looks.examine_at_once, mail) if looks is not None else None
             if answer is not None:
@@ -136,12 +137,22 @@ class Filters:
             tasks[each.name] = task
         if tasks:
             answers |= await self._answers(tasks, mail)
-        return self._verdicts_of(answers)
+        return self._verdicts_of(asked, answers)
 
-    def _verdicts_of(self, answers: dict[str, Answer]) -> tuple[Verdict, ...]:
+    def _asked_under(self, preferences: Preferences) -> AskedFilters:
+        if self._asked is None or self._asked.preferences is not preferences:
+            self._asked = AskedFilters(self._filters, preferences)
+        return self._asked
+
+    def _verdicts_of(self, asked: AskedFilters, answers: dict[str, Answer]) -> tuple[Verdict, ...]:
         verdicts: list[Verdict] = []
-        for each in self._filters:
-            verdicts += self._counted(each.name, answers[each.name])
+        for name in asked.speaking:
+            answer = answers[name]
+            if answer == ():  # nothing was asked of it
+                continue
+            said = asked.of_all[name] if name in asked.of_all else self._checked(name, answer)
+            self._count(name, said)
+            verdicts += said
         return tuple(verdicts)
 
     async def _answers(
@@ -217,19 +228,15 @@ class Filters:
         self._took(name, self._clock.monotonic_s() - began_s)
         return answer
 
-    def _counted(self, name: str, answer: Answer) -> tuple[Verdict, ...]:
-        verdicts = self._checked(name, answer)
+    def _count(self, name: str, verdicts: tuple[Verdict, ...]) -> None:
         for verdict in verdicts:
             key = (name, verdict.outcome)
             child = self._counts.get(key)
             if child is None:
                 child = self._counts[key] = self._verdicts.labels(name, verdict.outcome.value)
             child.inc()
-        return verdicts
 
     def _checked(self, name: str, answer: Answer) -> tuple[Verdict, ...]:
-        if type(answer) is tuple and not answer:  # nothing was asked of it
-            return ()
         if isinstance(answer, BaseException):
             return (self._without_answer(name, answer),)
         try:

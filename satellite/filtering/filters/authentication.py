@@ -99,6 +99,10 @@ class SenderAuthentication:
             return (_without(Outcome.SKIPPED, "the client is not public"),)
         return None
 
+    def of_all(self, preferences: Preferences) -> tuple[Verdict, ...] | None:
+        """Return nothing, where there is no document."""
+        return None if preferences.filters(KIND) else ()
+
     async def close(self) -> None:
         """Nothing is held open."""
 

@@ -110,6 +110,10 @@ class Dnsbl:
         """Return the same when all answers are known already."""
         return self._known(self._lists_at_rcpt(mail), mail)
 
+    def of_all(self, preferences: Preferences) -> tuple[Verdict, ...] | None:
+        """Return nothing, where there is no list."""
+        return None if preferences.filters(KIND) else ()
+
     async def close(self) -> None:
         """Ask no more."""
         for one in self._lists.values():

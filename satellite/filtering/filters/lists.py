@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from common.address import fold
 from common.frozen import dataclass
 from common.kinds import NoOptions, takes
-from common.preferences import ListColour, ListHit
+from common.preferences import ListColour, ListHit, Preferences
 from common.preferences.list_search import ListSearch
 from common.preferences.patterns import compile_pattern
 from common.preferences.policy import WhitelistProof
@@ -83,6 +83,10 @@ class Lists:
         except _NeedsProof:
             return None
         return (self._verdict(decisions),)
+
+    def of_all(self, preferences: Preferences) -> tuple[Verdict, ...] | None:
+        """Return that no entry decides, where there is none."""
+        return None if preferences.has_lists() else (self._verdict({}),)
 
     async def close(self) -> None:
         """Forget the compiled expressions."""

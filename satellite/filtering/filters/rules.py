@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from common.kinds import NoOptions, takes
+from common.preferences import Preferences
 from common.preferences.bodies import RuleBody
 from common.preferences.patterns import compile_pattern
 from common.settings.satellite import FilterSettings
@@ -55,8 +56,7 @@ class Rules:
 
     def examine_at_once(self, mail: Mail) -> tuple[Verdict, ...] | None:
         """Do the same, or return None: a rule is about what has to be asked for."""
-        rules = mail.preferences.rules()
-        if not rules:
+        if not mail.preferences.rules():
             return ()
         scopes = ScopedRecipients(mail)
         if not any(rule.is_on_content for rule in self._applying(mail, scopes)):
@@ -65,6 +65,10 @@ class Rules:
         if content is None:
             return None
         return self._verdicts(mail, scopes, content, unknown=self._unread(mail, scopes, content))
+
+    def of_all(self, preferences: Preferences) -> tuple[Verdict, ...] | None:
+        """Return nothing, where there is no rule."""
+        return None if preferences.rules() else ()
 
     async def close(self) -> None:
         """Forget the compiled patterns."""

@@ -126,6 +126,10 @@ class Spoofing:
         tests = tuple(_tests(mail, revision))[:TESTS_MAX]
         return (Verdict(by=KIND, outcome=Outcome.SCORED, tests=tests),)
 
+    def of_all(self, preferences: Preferences) -> tuple[Verdict, ...] | None:
+        """Return nothing, where there is no document."""
+        return None if preferences.filters(KIND) else ()
+
     async def close(self) -> None:
         """Forget what was made of the preferences."""
         self._revision = None

@@ -78,6 +78,10 @@ class Volume:
         for one in every:
             yield self._verdict(one, mail, strangers)
 
+    def of_all(self, preferences: Preferences) -> tuple[Verdict, ...] | None:
+        """Return nothing, where there is no limit."""
+        return None if preferences.filters(KIND) else ()
+
     async def close(self) -> None:
         """Nothing is held open."""
 
