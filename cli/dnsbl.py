@@ -43,7 +43,7 @@ def _subject(text: str) -> str:
     except ValueError:
         pass
     try:
-        domain = parse_domain(host)
+        domain = str(parse_domain(host))
     except AddressError:
         domain = ""
     # No list is asked about a host's short name, and 300.1.1.1 is a slip of the hand.
