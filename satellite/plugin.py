@@ -17,8 +17,8 @@ module of Border Scout may move or change with any release.
 - A filter: ``build(FilterSettings | None, FilterContext) -> Filter`` under ``borderscout.filters``;
   it examines a ``Mail``, and asks ``mail.inside`` (``Inside``) for its ``MailContent`` with each
   ``ContentPart``, or learns by ``NoInside`` that it cannot be had. What it may be beside:
-  ``FilterAnswersAtOnce``, ``FilterKeepsWatch``, and ``AsksServers``, whose ``FilterHealth`` the
-  doctor tells. docs/filters.md, *A filter of your own*.
+  ``FilterAnswersAtOnce``, ``FilterTellsProblems``, ``FilterKeepsWatch``, and ``AsksServers``,
+  whose ``FilterHealth`` the doctor tells. docs/filters.md, *A filter of your own*.
 - The suites that tell whether it is right are ``satellite.scanning.conformance`` and
   ``satellite.filtering.conformance``; they hold to the same promise.
 """
@@ -38,6 +38,7 @@ from satellite.filtering.filter import (
     FilterContext,
     FilterHealth,
     FilterKeepsWatch,
+    FilterTellsProblems,
     Mail,
     name_of_test,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "FilterHealth",
     "FilterKeepsWatch",
     "FilterSettings",
+    "FilterTellsProblems",
     "HeaderBlock",
     "Inside",
     "JudgesContentAlone",

@@ -112,11 +112,20 @@ class FilterAnswersForAll(Protocol):
 
 
 @runtime_checkable
-class FilterKeepsWatch(Protocol):
-    """What a filter has beside when it looks after something by itself, and not for a message."""
+class FilterTellsProblems(Protocol):
+    """What a filter has beside that an operator should hear of when its points are missing."""
 
     @property
     def name(self) -> str: ...
+
+    def problems(self) -> tuple[str, ...]:
+        """Return what an operator should know now, a sentence each."""
+        ...
+
+
+@runtime_checkable
+class FilterKeepsWatch(FilterTellsProblems, Protocol):
+    """What a filter has beside when it looks after something by itself, and not for a message."""
 
     async def watch(self, preferences: Callable[[], Preferences]) -> None:
         """Look after it until cancelled.
@@ -124,10 +133,6 @@ class FilterKeepsWatch(Protocol):
         Args:
             preferences: gives those in force.
         """
-        ...
-
-    def problems(self) -> tuple[str, ...]:
-        """Return what an operator should know now, a sentence each."""
         ...
 
 

@@ -28,6 +28,7 @@ from satellite.filtering.asked_filters import AskedFilters
 from satellite.filtering.filter import (
     Filter,
     FilterKeepsWatch,
+    FilterTellsProblems,
     Mail,
     NotAVerdict,
     check_verdicts,
@@ -70,6 +71,7 @@ class Filters:
         self._by_name = {each.name: each for each in filters}
         self._asked: AskedFilters | None = None  # under the revision that was asked about last
         self._watching = tuple(each for each in filters if isinstance(each, FilterKeepsWatch))
+        self._telling = tuple(each for each in filters if isinstance(each, FilterTellsProblems))
         self._clock = clock
         self._budget_s = budget_s
         self._guards = {each.name: Guard(each.name, clock) for each in filters}
@@ -212,7 +214,7 @@ class Filters:
 
     def problems(self) -> tuple[str, ...]:
         """Return what an operator should know of the filters now, a sentence each."""
-        return tuple(problem for each in self._watching for problem in each.problems())
+        return tuple(problem for each in self._telling for problem in each.problems())
 
     async def close(self) -> None:
         """Let all filters go, and wait for what was left behind to end."""

@@ -29,6 +29,7 @@ from satellite.filtering.servers.server_tls import server_tls
 
 BUDGET_S_MAX = 9.0  # of one message: our own time ends before that of all filters (10 s)
 PROBE_S = 5.0
+FAILURES_TO_TELL = 3  # in a row: one crafted message is no news for an operator
 BYTES_MAX_MAX = 16_777_216  # a message lies in memory while it is shown
 
 BytesMax = Annotated[int, Field(ge=1_024, le=BYTES_MAX_MAX)]
@@ -146,6 +147,8 @@ class Scorer(Generic[ServerT, WeightsT]):
         self._limits = limits
         self._servers = Fallback(servers, clock=context.clock, attempt_s=limits.budget_s / 2)
         self._places = asyncio.Semaphore(limits.sessions_max * len(servers))
+        self._failures = 0  # in a row, of whatever was asked last
+        self._last_failure = ""
         self._read: tuple[FilterBody, WeightsT | str] | None = (
             None  # the document, and what it says
         )
@@ -159,6 +162,7 @@ class Scorer(Generic[ServerT, WeightsT]):
         assert weights is not None and not isinstance(weights, str)
         began_s = self._clock.monotonic_s()
         opinion, outcome, detail = await self._asked(mail, weights)
+        self._remember(outcome, detail)
         failed = _failure_test(self.name, outcome, detail)
         return (
             Verdict(
@@ -174,8 +178,10 @@ class Scorer(Generic[ServerT, WeightsT]):
         """Return the verdict where nobody has to be asked, else None."""
         weights = self._weights_of(mail)
         if weights is None:
+            self._failures = 0
             return ()
         if isinstance(weights, str):
+            self._failures, self._last_failure = FAILURES_TO_TELL, weights
             return (
                 Verdict(
                     by=self.name,
@@ -189,6 +195,13 @@ class Scorer(Generic[ServerT, WeightsT]):
             return (Verdict(by=self.name, outcome=Outcome.SKIPPED, detail=detail),)
         return None
 
+    def problems(self) -> tuple[str, ...]:
+        """Return why its points are missing, where the last few messages had none."""
+        if self._failures < FAILURES_TO_TELL:
+            return ()
+        what = printable(self._last_failure, length_max=DETAIL_LENGTH_MAX)
+        return (f"the filter {self.name} gives no points: {what}",)
+
     async def probe(self) -> tuple[FilterHealth, ...]:
         """Return whether each server would answer now, in the order of the settings."""
         return tuple(
@@ -198,6 +211,11 @@ class Scorer(Generic[ServerT, WeightsT]):
     async def close(self) -> None:
         """Close all connections."""
         self._servers.close()
+
+    def _remember(self, outcome: Outcome, detail: str) -> None:
+        is_failure = outcome not in (Outcome.SCORED, Outcome.SKIPPED)
+        self._failures = min(self._failures + 1, FAILURES_TO_TELL) if is_failure else 0
+        self._last_failure = detail
 
     async def _asked(self, mail: Mail, weights: WeightsT) -> tuple[Opinion, Outcome, str]:
         was_shown = False

@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client import CollectorRegistry
 
+from common.preferences import Preferences
 from common.verdict import Outcome
 from satellite.filtering.conformance import Scene, check_filter, plain_mail
 from satellite.filtering.filters import lists
@@ -118,6 +119,33 @@ async def test_a_server_that_fails_is_followed_by_the_next(kind: str) -> None:
 
     assert verdict.outcome is Outcome.ERROR  # of the second one, which was asked
     assert closes.connections == 1
+
+
+async def test_an_operator_hears_of_one_that_fails_for_several_messages_until_it_answers() -> None:
+    answers = [b"", b"", b"", http(b'{"score": 1.0, "symbols": {}}')]
+    async with ScriptedScorer(lambda _: answers.pop(0), hears=hear_request, keeps=False) as server:
+        made = scorer("rspamd", server.address)
+        filters = Filters([made], clock=FakeClock(), metrics=CollectorRegistry())
+        told = []
+        for _ in range(4):
+            await made.examine(plain_mail(weighed("rspamd")))
+            told.append(filters.problems())
+        await filters.close()
+
+    assert told[:2] == [(), ()]
+    assert "the filter rspamd gives no points: " in told[2][0]
+    assert told[3] == ()
+
+
+async def test_an_operator_hears_of_one_whose_document_makes_no_sense_until_it_is_gone() -> None:
+    made = scorer("rspamd", f"127.0.0.1:{free_port()}")
+    filters = Filters([made], clock=FakeClock(), metrics=CollectorRegistry())
+    await made.examine(plain_mail(weighed("rspamd", factor="much")))
+    (told,) = filters.problems()
+    await made.examine(plain_mail(Preferences()))
+
+    assert "its document's options: factor: " in told
+    assert filters.problems() == ()
 
 
 async def test_one_that_keeps_silent_is_left_alone_and_costs_nobody_its_time() -> None:
