@@ -61,8 +61,6 @@ class CommandLines:
     def next_line(self) -> bytes | Reply | None:
         """Return a line without its CR LF, the reply to a line that is none, or None so far."""
         octets = self.octets
-        if not octets:
-            return None
         end = octets.find(b"\n")
         if end < 0:
             if len(octets) > COMMAND_BYTES_MAX:

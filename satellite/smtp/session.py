@@ -84,19 +84,17 @@ class Session(EnvelopeSession):
 
     def _answer_waiting(self) -> None:
         answered = False
-        while not (self._leaving or self._is_waiting):
+        lines = self._lines
+        while lines.octets and not (self._leaving or self._is_waiting):
             if self._arrival is not None:  # while it waited for its turn, data may have come
-                block = self._lines.take()
-                if not block:
-                    break
-                self._take_data(self._arrival, block)
+                self._take_data(self._arrival, lines.take())
                 continue
             if self._is_held_up:
                 break
             if len(self._out) > GROUP_BYTES_MAX:
                 self._go_on_later()  # a long group must not keep the others waiting
                 break
-            line = self._lines.next_line()
+            line = lines.next_line()
             if line is None:
                 break
             self._answer(line)
