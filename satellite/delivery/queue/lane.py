@@ -127,15 +127,17 @@ class Lane:
 
     def wants(self, now_s: float) -> NextTurn | None:
         """Return the turn that is next, with the kind in which it needs a place, or None."""
-        self._wake(now_s)
-        entry = self._next_without_server(now_s)
-        if entry is not None:
-            return PlaceKind.SPOOL, Turn.WITHOUT_SERVER, entry
+        if self._waiting:
+            self._wake(now_s)
         is_stranger = self.destination.via is not Via.ROUTE
-        entry = self._next_probe(now_s)
-        if entry is not None:
-            kind = PlaceKind.STRANGER_PROBE if is_stranger else PlaceKind.PROBE
-            return kind, Turn.PROBE, entry
+        if self.hold is not None or self._called or self.terms.notice_s is not None:
+            entry = self._next_without_server(now_s)
+            if entry is not None:
+                return PlaceKind.SPOOL, Turn.WITHOUT_SERVER, entry
+            entry = self._next_probe(now_s)
+            if entry is not None:
+                kind = PlaceKind.STRANGER_PROBE if is_stranger else PlaceKind.PROBE
+                return kind, Turn.PROBE, entry
         entry = self._next_delivery()
         if entry is None or (self.bucket is not None and not self.bucket.has(now_s)):
             return None

@@ -150,9 +150,9 @@ class Places:
         holder = self._holders[entry]
         if holder.waits:
             holder.waits = False
-            self._opening[holder.kind].pop(entry, None)
-            self._hopeful.pop(entry, None)
-            self._talking.pop(entry, None)
+            if self._talking.pop(entry, None) is None:  # a session is opened, or talked in
+                self._opening[holder.kind].pop(entry, None)
+                self._hopeful.pop(entry, None)
         return holder
 
     def end(self, entry: QueueEntry) -> None:

@@ -52,7 +52,8 @@ class LaneRows:
             may_wait: it is one of very many, perhaps; who may not wait goes between them.
         """
         if not may_wait:
-            self._unsorted_others.pop(lane, None)
+            if self._unsorted_others:
+                self._unsorted_others.pop(lane, None)
             self._unsorted[lane] = None
         elif lane not in self._unsorted:
             self._unsorted_others[lane] = None
