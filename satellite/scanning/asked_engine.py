@@ -32,7 +32,7 @@ from satellite.scanning.engine import (
     TellsVersionAtOnce,
     WorksHere,
 )
-from satellite.scanning.engine_guard import LEFT_ALONE, SILENT, failed
+from satellite.scanning.engine_guard import LEFT_ALONE, SILENT, EngineGuard, failed
 from satellite.scanning.metrics import ScanMetrics
 from satellite.scanning.patience import Patience, unless_cancelled
 from satellite.scanning.plan import TimeBudget
@@ -303,7 +303,7 @@ class AskedEngine:
         guard = self._guards.of(sample.size)
         verdict: Verdict | None = None
         try:
-            said = await self._said(sample, seconds, began_s)
+            said = await self._said(sample, seconds, began_s, guard)
             await guard.ended(said.outcome, began_s=began_s)
             verdict = said
         finally:
@@ -353,8 +353,10 @@ class AskedEngine:
             self._metrics.is_up(self.name, is_up=True)
         return said
 
-    async def _said(self, sample: Sample, seconds: float, began_s: float) -> Verdict:
-        asking = self._asked(sample, seconds)
+    async def _said(
+        self, sample: Sample, seconds: float, began_s: float, guard: EngineGuard
+    ) -> Verdict:
+        asking = self._asked(sample, seconds, guard)
         said: Verdict | Exception
         try:
             if self._is_punctual:
@@ -369,7 +371,7 @@ class AskedEngine:
             return said
         return self.failed(said, sample, seconds, took_s)
 
-    async def _asked(self, sample: Sample, seconds: float) -> Verdict:
+    async def _asked(self, sample: Sample, seconds: float, guard: EngineGuard) -> Verdict:
         """Return its verdict as it may enter headers and records, whatever it returned.
 
         Raises:
@@ -377,7 +379,7 @@ class AskedEngine:
             LeftAlone: it kept silent for too many meanwhile.
         """
         scanning = self._engine.scan(sample, deadline_s=seconds)
-        return presentable(self.name, await self._guards.of(sample.size).asked(scanning))
+        return presentable(self.name, await guard.asked(scanning))
 
     async def _scans_trial(self, trial: Sample) -> bool:
         """Say whether it scans a message of ours now."""
