@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from common.address import fold
 from common.records.every import RECORDS, Record
 from common.records.log_record import FIELDS_BYTES_MAX
 from common.records.shape import fields_of, writer_of
@@ -70,7 +71,27 @@ def encoded_parts(fields: Mapping[str, Any]) -> list[bytes]:
         return [encoded if len(encoded) <= FIELDS_BYTES_MAX else encode_fields(fields)]
     half = len(recipients) // 2
     parts = (recipients[:half], recipients[half:])
-    return [one for part in parts for one in encoded_parts({**fields, "recipients": part})]
+    return [one for part in parts for one in encoded_parts(_with(fields, part))]
+
+
+def _with(fields: Mapping[str, Any], recipients: list[Any]) -> dict[str, Any]:
+    """Return fields for some of their recipients, without tests that count for others alone.
+
+    A thousand recipients with tests of their own would else be a thousand records with all of them.
+    """
+    part = {**fields, "recipients": recipients}
+    if isinstance(verdicts := fields.get("verdicts"), list):
+        addresses = (one.get("address") if isinstance(one, dict) else one for one in recipients)
+        whose = {fold(one) for one in addresses if isinstance(one, str)}
+        part["verdicts"] = [_verdict_for(verdict, whose) for verdict in verdicts]
+    return part
+
+
+def _verdict_for(verdict: Any, whose: set[str]) -> Any:
+    if not isinstance(verdict, dict) or not isinstance(tests := verdict.get("tests"), list):
+        return verdict
+    kept = [one for one in tests if not one.get("recipient") or one["recipient"] in whose]
+    return {**verdict, "tests": kept}
 
 
 def encode_fields(fields: Mapping[str, Any]) -> bytes:

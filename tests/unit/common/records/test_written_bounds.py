@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.records import FIELDS_BYTES_MAX
-from common.records.writing import encode_fields
+from common.records.writing import encode_fields, encoded_parts
 
 
 def decoded(fields: dict[str, Any]) -> dict[str, Any]:
@@ -39,6 +39,26 @@ def test_texts_give_way_before_recipients_do() -> None:
     shortened = decoded({"recipients": recipients, "subject": "x" * 60_000})
 
     assert shortened["recipients"] == recipients
+
+
+def test_a_record_in_parts_has_in_each_the_tests_of_its_own_recipients() -> None:
+    recipients = [f"Recipient-{n}@acme.example" for n in range(1000)]
+    tests = [{"name": "T", "detail": "d" * 150, "recipient": one.casefold()} for one in recipients]
+    shared = {"name": "ALL", "detail": "", "recipient": None}
+
+    parts = encoded_parts(
+        {"recipients": recipients, "verdicts": [{"by": "volume", "tests": [shared, *tests]}]}
+    )
+
+    told = [json.loads(part) for part in parts]
+    assert len(parts) <= 16  # and not a thousand, each with what fits of all tests
+    assert [one for part in told for one in part["recipients"]] == recipients
+    for part in told:
+        said = part["verdicts"][0]["tests"]
+        assert [one["recipient"] for one in said] == [
+            None,
+            *(one.casefold() for one in part["recipients"]),
+        ]
 
 
 def test_evidence_deep_inside_a_verdict_is_cut_and_the_verdict_stays() -> None:
