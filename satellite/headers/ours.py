@@ -119,15 +119,15 @@ def render(
         subject_tag: put before the subject; empty leaves the subject alone.
         results: the words of each result of sender authentication; none: nobody has looked.
     """
-    said = tuple(_said(verdict, scanned_us) for verdict in verdicts[:ENGINES_MAX])
+    said = tuple([_said(verdict, scanned_us) for verdict in verdicts[:ENGINES_MAX]])
     outcomes = frozenset([verdict.outcome for verdict in verdicts])
-    shown = tuple((test.name, test.score) for test in tests[:TESTS_MAX])
+    shown = tuple([(test.name, test.score) for test in tests[:TESTS_MAX]])
     before_id, behind_id = _around_id(len(id), node, revision, disposition_word)
     lines = [
         before_id + word(id).encode("ascii") + behind_id,
         _virus(outcomes, said),
         _spam(score, required, shown, spam),
-        *_analyses(tests),
+        *(_analyses(tests) if tests else ()),
     ]
     return _copy(kept, trace, lines, subject_tag, results)
 

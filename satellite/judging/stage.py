@@ -516,25 +516,25 @@ class JudgingStage:
             recipients.append(self._judged_one(examined, one, copy))
             if not len(recipients) % BREATH_RECIPIENTS:
                 await asyncio.sleep(0)
-        disposed = [one.disposed for one in weighed]
         delivered = [one for one in recipients if one.disposition is Disposition.DELIVER]
         threat = named_threat(examined.said.verdicts, examined.said.spared)
         # Where all recipients' policies let it pass, nobody there takes it for a threat.
-        is_condemned = threat is not None and len(delivered) < len(disposed)
+        is_condemned = threat is not None and len(delivered) < len(weighed)
         # What is delivered although an engine named it was not delivered before it was known.
         is_seen = threat is None and bool(delivered)
         digests = await digests_in(examined.sample) if is_seen or is_condemned else ()
         quarantined = _told_of_quarantine(weighed)
+        first = weighed[0].disposed
         return Judgement(
             revision=examined.revision.preferences.position.revision,
             subject=block.subject,
             message_id_header=block.message_id,
             recipients=tuple(recipients),
             verdicts=(*examined.said.verdicts, *examined.said.filtered),
-            score=max([one.score for one in disposed]),
+            score=max([one.disposed.score for one in weighed]),
             quarantine_reason=quarantined.quarantine_reason if quarantined else "",
             quarantine_detail=quarantined.reason if quarantined else "",
-            rejected_for=disposed[0].cause if disposed[0].disposition is Done.REJECT else "",
+            rejected_for=first.cause if first.disposition is Done.REJECT else "",
             digests=digests if is_seen else (),
             condemned=condemned(threat, digests) if threat and is_condemned else None,
         )

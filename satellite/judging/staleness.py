@@ -44,7 +44,8 @@ def with_stale(
     stale = {
         verdict.by
         for verdict in verdicts
-        if is_stale(verdict.definitions_us, ages_max.get(verdict.by), now_us=now_us)
+        if verdict.definitions_us
+        and is_stale(verdict.definitions_us, ages_max.get(verdict.by), now_us=now_us)
     }
     if not stale:  # nearly always
         return tuple(verdicts)

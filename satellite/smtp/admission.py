@@ -214,7 +214,7 @@ def _sender_address(path: str, *, smtputf8: bool) -> str | Reply:
         return ""
     if not path.isascii() and not smtputf8:
         return replies.NEEDS_SMTPUTF8
-    address = _mailbox(path)
+    address = _mailbox(without_route(path))
     return replies.BAD_SENDER if address is None else str(address)
 
 
@@ -263,7 +263,7 @@ def _recipient_address(
     mailbox = without_route(path)
     if mailbox.casefold() == POSTMASTER:
         return Address(mailbox, own.mail_domain)  # RFC 5321 section 4.5.1: without a domain
-    address = _mailbox(path)
+    address = _mailbox(mailbox)
     if address is None:
         return replies.RELAY_DENIED if _looks_routed(path) else replies.BAD_RECIPIENT
     return _of_ours(address, preferences, own, local_address=local_address)
@@ -290,9 +290,10 @@ def _of_ours(
     return address
 
 
-def _mailbox(path: str) -> Address | None:
+def _mailbox(mailbox: str) -> Address | None:
+    """Return a path without its route as an address; None: it is none that we take."""
     try:
-        address = parse_address(without_route(path))
+        address = parse_address(mailbox)
     except AddressError:
         return None
     local = address.local

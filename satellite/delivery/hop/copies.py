@@ -67,7 +67,10 @@ class CopyContent:
         return self._is_eight_bit
 
     def _has_eight_bit(self) -> bool:
-        return not all(block.isascii() for block in self.blocks())
+        for block in self.blocks():
+            if not block.isascii():
+                return True
+        return False
 
     @property
     def header_is_ascii(self) -> bool:
