@@ -203,10 +203,13 @@ class AskedList:
                 self._health.was_silent(now_s, what)
             return ListSays(outcome=Outcome.UNAVAILABLE, detail=what, counted="no answer")
         self._health.answered()
+        listed: dict[str, bool] = {}
         for name, reading in read:
             if isinstance(reading, Broken):
                 return self._broken(f"{terms.zone} {reading.reason}")
-            self._share.note(name.subject, is_listed=isinstance(reading, Listed), now_s=now_s)
+            listed[name.whose] = listed.get(name.whose, False) or isinstance(reading, Listed)
+        for whose, is_listed in listed.items():
+            self._share.note(whose, is_listed=is_listed, now_s=now_s)
         excess = self._share.excess(now_s)
         if excess:
             self._share.forget_the_hour()

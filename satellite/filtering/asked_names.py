@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from common.address import AddressError, canonical_ip, parse_domain
+from common.client_network import network_of
 from common.frozen import dataclass
 from satellite.filtering.filter import Mail
 from satellite.filtering.list_terms import NAME_LENGTH_MAX, AskedOf, ListTerms
@@ -38,13 +39,16 @@ class AskedName:
 
     Args:
         of: what of the message it is.
-        subject: the address or domain, for people and for counting.
+        subject: the address or domain, for people.
         label: what stands before the list's zone.
+        whose: what counts for how much a list lists: the client, or for what a message holds the
+            network that brought it, since one stranger may write a thousand names.
     """
 
     of: AskedOf
     subject: str
     label: str
+    whose: str = ""
 
 
 def asked_names(mail: Mail, terms: ListTerms, hosts: UrlHosts) -> tuple[AskedName, ...]:
@@ -56,10 +60,12 @@ def asked_names(mail: Mail, terms: ListTerms, hosts: UrlHosts) -> tuple[AskedNam
         hosts: of its URLs; empty where the list is not asked about them.
     """
     found: dict[str, AskedName] = {}
+    client = mail.envelope.client_address
+    network = network_of(canonical_ip(client)) if is_public(client) else ""
     for of in AskedOf:
         if of in terms.asks:
             for subject in _subjects(of, mail, terms, hosts):
-                name = _asked(of, subject)
+                name = _asked(of, subject, whose="" if of is AskedOf.CLIENT else network)
                 if len(name.label) + 1 + len(terms.zone) <= NAME_LENGTH_MAX:
                     found.setdefault(name.label, name)
     return tuple(found.values())
@@ -80,9 +86,10 @@ def names_of_subject(text: str, terms: ListTerms) -> tuple[AskedName, ...]:
     return (_asked(of, address),) if of else ()
 
 
-def _asked(of: AskedOf, subject: str) -> AskedName:
+def _asked(of: AskedOf, subject: str, *, whose: str = "") -> AskedName:
     is_address = ":" in subject or subject.rpartition(".")[2].isdigit()
-    return AskedName(of, subject, label_of_address(subject) if is_address else subject)
+    label = label_of_address(subject) if is_address else subject
+    return AskedName(of, subject, label, whose or subject)
 
 
 def _subjects(of: AskedOf, mail: Mail, terms: ListTerms, hosts: UrlHosts) -> Iterable[str]:

@@ -296,6 +296,24 @@ async def test_a_list_that_suddenly_lists_everybody_is_left_alone_and_says_why()
     assert verdict.outcome is Outcome.ERROR
 
 
+async def test_one_network_that_writes_many_listed_names_switches_no_list_off() -> None:
+    dnsbl = DnsblFilter(with_test_entry(ZONE))
+    urls = listing(options={"asks": "url"})
+    for number in range(SUBJECTS_MIN):
+        content = MailContent(urls=(f"https://n{number}.good.example/",))
+        await dnsbl.verdict(urls, client=f"198.51.{number}.7", urls=content)
+    await dnsbl.clock.advance(TEST_EVERY_S)
+    for number in range(SUBJECTS_MIN * 2):
+        dnsbl.resolver.put_name(ZONE, f"n{number}-evil.example", "127.0.0.2")
+
+    for number in range(0, SUBJECTS_MIN * 2, 10):
+        names = tuple(f"https://n{n}-evil.example/" for n in range(number, number + 10))
+        content = MailContent(urls=names)
+        verdict = await dnsbl.verdict(urls, client=f"203.0.113.{number}", urls=content)
+
+    assert verdict.outcome is Outcome.SCORED
+
+
 @pytest.mark.parametrize(
     "options",
     [{"asks": "everything"}, {"family": 5}, {"colour": "red"}, {"errors": "10.0.0.1"},
