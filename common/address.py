@@ -103,7 +103,8 @@ def parse_address(text: str) -> Address:
     if not (_UNQUOTED.fullmatch(local) or _QUOTED.fullmatch(local)):
         raise AddressError(f"the local part of {text[:80]!r} has signs that need quotes")
     address = Address(local, _domain_or_literal(domain))
-    if len(str(address).encode("utf-8", "replace")) > ADDRESS_LENGTH_MAX:
+    octets = len(local.encode("utf-8", "replace")) + 1 + len(address.domain)  # which is ASCII
+    if octets > ADDRESS_LENGTH_MAX:
         raise AddressError(f"{text[:80]!r} is longer than {ADDRESS_LENGTH_MAX} octets")
     return address
 

@@ -265,7 +265,7 @@ class ExaminingRooms:
         try:
             return await self._scanner.scan(sample, known=known, others_done=place.give_back)
         finally:
-            place.give_back()
+            self._scans.take_back(place)
 
 
 def _scopes_of(mail: Mail) -> set[str]:

@@ -67,10 +67,7 @@ class CopyContent:
         return self._is_eight_bit
 
     def _has_eight_bit(self) -> bool:
-        for block in self.blocks():
-            if not block.isascii():
-                return True
-        return False
+        return not all(map(bytes.isascii, self.blocks()))
 
     @property
     def header_is_ascii(self) -> bool:
