@@ -126,7 +126,7 @@ class Pool(Generic[SessionT]):
 
     def take_back(self, session: SessionT) -> None:
         """Keep a session if it can be used again."""
-        self._lent.pop(session).give_back()
+        self._places.take_back(self._lent.pop(session))
         if session.is_usable and not self._is_closed and len(self._idle) < self._sessions_max:
             self._idle.append((self._clock.monotonic_s(), session))
         else:
