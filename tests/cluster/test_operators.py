@@ -119,7 +119,7 @@ async def test_a_list_entry_counts_until_it_is_removed(town: Town) -> None:
     ]
     assert stopped["recipients"][0]["state"] == "quarantined"
     reason = stopped["recipients"][0]["reason"]
-    assert "black customer/fjord pest@sender.example: asked us to" in reason
+    assert "black customer/fjord pest@sender.example (added by admin): asked us to" in reason
     assert [one["recipients"][0]["state"] for one in (other, passed)] == ["delivered"] * 2
 
 

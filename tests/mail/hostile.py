@@ -48,7 +48,7 @@ def eicar_in_zip_in_zip() -> bytes:
 
 
 def gtube() -> bytes:
-    """A spam filter that knows the text gives it 1000 points; without one it is mail."""
+    """Every spam filter knows the text, ours too: it has 1000 points."""
     line = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
     return message(usual("GTUBE", _TEXT), text(f"{line}\n"))
 
@@ -111,7 +111,8 @@ def _received(hops: int) -> bytes:
 
 
 SPECIMENS = (
-    *specimens(gtube, forged_lines_of_ours, thirty_received, phishing, script_for_the_console),
+    Specimen(name="gtube", make=gtube, expectation=Expectation.QUARANTINE, finding="score"),
+    *specimens(forged_lines_of_ours, thirty_received, phishing, script_for_the_console),
     Specimen(name="delivery-loop", make=delivery_loop, expectation=Expectation.REFUSE),
     *(
         Specimen(

@@ -73,6 +73,8 @@ async def test_the_built_in_engine_and_the_default_policy_do_what_is_expected(
         done = _as_expectation(disposed.disposition, marked=disposed.marked)
         kinds = {finding.kind.value for finding in found} or {""}
         specimen = corpus.specimen(name)
+        if specimen.finding == "score":
+            continue  # by a filter, which a whole node is tried with
         if done is not specimen.expectation or kinds != {specimen.finding}:
             wrong[name] = f"{done} {sorted(kinds)} {verdict.detail}"
 
