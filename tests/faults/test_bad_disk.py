@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cluster.cluster import kill
-from tests.support.disks.lossy_disk import FileSystem, lossy_disk
+from tests.support.disks.lossy_disk import FileSystem, lossy_disk, stopped
 from tests.support.disks.syscalls import injected
 from tests.support.node.one_node import NODE, one_node
 from tests.support.smtp.smtp_client import SmtpClient
@@ -85,7 +85,8 @@ async def test_nothing_is_lost_when_the_file_system_gives_up(tmp_path: Path) -> 
     with lossy_disk(tmp_path, FileSystem.EXT4) as disk:
         async with one_node(tmp_path, settings={"state": str(disk.folder / "state")}) as node:
             before = await node.send(LETTERS)
-            disk.cut_power()
+            async with stopped(node.worker()):
+                disk.cut_power()
             sending = node.send(LETTERS, run="after")
             await until(lambda: _greeting(*node.cluster.smtp(NODE)), "senders are turned away")
             readiness, _ = await node.cluster.get(NODE, "/readyz")

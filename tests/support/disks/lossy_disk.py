@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from enum import StrEnum
 from pathlib import Path
 
@@ -68,6 +69,27 @@ class LossyDisk:
 
         await until(look, f"{self.folder} is in nobody's use")
         self.mount()
+
+
+@contextlib.asynccontextmanager
+async def stopped(pid: int) -> AsyncIterator[None]:
+    """Let a process stand still, in no system call, for the length of a block.
+
+    A sync that is under way while the file system is shut down may be told to have worked, though
+    its journal was given up: what the process does next then rests on nothing, as no process can
+    after a power cut. One that begins later fails.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    try:
+
+        async def look() -> bool:
+            tasks = Path(f"/proc/{pid}/task").iterdir()
+            return all("State:\tT" in (task / "status").read_text() for task in tasks)
+
+        await until(look, f"{pid} stands still")
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 @contextlib.contextmanager
