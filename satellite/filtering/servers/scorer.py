@@ -18,6 +18,7 @@ from common.frozen import dataclass
 from common.kinds import Options
 from common.preferences import Kind
 from common.preferences.bodies import FilterBody
+from common.server_tls import server_tls
 from common.settings.satellite import FilterSettings
 from common.settings.values import Server
 from common.verdict import DETAIL_LENGTH_MAX, Outcome, Test, Verdict, printable
@@ -25,7 +26,6 @@ from satellite.filtering.filter import FilterContext, FilterHealth, Mail, name_o
 from satellite.filtering.inside import NoInside
 from satellite.filtering.servers.failures import HungUp, Nonsense, NoServer
 from satellite.filtering.servers.fallback import ADDRESSES_MAX, Fallback, FallbackServer
-from satellite.filtering.servers.server_tls import server_tls
 
 BUDGET_S_MAX = 9.0  # of one message: our own time ends before that of all filters (10 s)
 PROBE_S = 5.0

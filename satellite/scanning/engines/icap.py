@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from common.clock import Clock
 from common.errors import LocalError
 from common.kinds import Options, options_of, takes
+from common.server_tls import server_tls
 from common.settings.satellite import EngineSettings
 from common.settings.values import Endpoint
 from common.verdict import DETAIL_LENGTH_MAX, Outcome, Verdict, printable
@@ -32,7 +33,7 @@ from satellite.scanning.sessions.connection import (
     ServerUnreachable,
     SessionEnded,
 )
-from satellite.scanning.sessions.encryption import TlsEncryption, tls_context
+from satellite.scanning.sessions.encryption import TlsEncryption
 from satellite.scanning.sessions.server_choice import ADDRESSES_MAX, ServerChoice, ServerTurn
 
 ANSWER_S_OF_SEVERAL = 2.0  # for what it offers, before another server is asked instead
@@ -89,7 +90,7 @@ def build(settings: EngineSettings, context: EngineContext) -> Engine:
             )
     if len(set(addresses)) < len(addresses):
         raise LocalError("an address stands there twice", hint="name each server once")
-    encryption = TlsEncryption(tls_context(options.tls_authorities)) if options.tls else None
+    encryption = TlsEncryption(server_tls(options.tls_authorities)) if options.tls else None
     profile = PROFILES[options.profile]
     path = (options.service or profile.service).removeprefix("/")
     is_alone, connect_s = len(addresses) == 1, settings.connect_timeout_s

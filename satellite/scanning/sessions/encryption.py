@@ -1,7 +1,7 @@
 """How is the way to an engine's server encrypted, and who is let be that server?
 
-Touches one socket, and the files of the authorities. The server's certificate must be valid, and
-made out to the host of the address. The octets go through OpenSSL in memory: like everything here,
+Touches one socket. The server's certificate must be valid, and made out to the host of the address
+(``common.server_tls`` says by whose word). The octets go through OpenSSL in memory: like everything here,
 they are read while others are written, which asyncio's own streams do not let us do.
 """
 
@@ -12,30 +12,10 @@ import socket
 import ssl
 from contextlib import suppress
 
-from common.errors import LocalError
 from common.settings.values import split_endpoint
 from satellite.scanning.sessions.connection import ServerConnection, ServerUnreachable
 
 RECORD_BYTES = 65_536
-
-
-def tls_context(authorities: str) -> ssl.SSLContext:
-    """Return what a server is held to: TLS 1.2 at least, and a certificate of an authority.
-
-    Args:
-        authorities: a file with the certificates of those that are believed; empty: the system's.
-
-    Raises:
-        LocalError: the file cannot be read, or has none in it.
-    """
-    try:
-        context = ssl.create_default_context(cafile=authorities or None)
-    except (OSError, ValueError) as error:
-        raise LocalError(
-            f"no authorities in {authorities!r}: {error}", hint="name a file of certificates in PEM"
-        ) from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 class TlsEncryption:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import LocalError
+from common.server_tls import server_tls
 from satellite.filtering.servers.failures import HungUp, Nonsense, NoServer
 from satellite.filtering.servers.http_messages import HttpQuestion
 from satellite.filtering.servers.http_peer import (
@@ -14,7 +15,6 @@ from satellite.filtering.servers.http_peer import (
     IDLE_S_MAX,
     HttpPeer,
 )
-from satellite.filtering.servers.server_tls import server_tls
 from tests.support.clock import FakeClock
 from tests.support.network.authority import Authority
 from tests.support.network.ports import free_port

@@ -1,4 +1,4 @@
-"""How is a server known that is asked over TLS?
+"""How is a server known that an engine or a filter asks over TLS?
 
 Touches the file of the authorities.
 """
