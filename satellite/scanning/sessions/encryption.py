@@ -1,8 +1,8 @@
 """How is the way to an engine's server encrypted, and who is let be that server?
 
 Touches one socket. The server's certificate must be valid, and made out to the host of the address
-(``common.server_tls`` says by whose word). The octets go through OpenSSL in memory: like everything here,
-they are read while others are written, which asyncio's own streams do not let us do.
+(``common.server_tls`` says by whose word). The octets go through OpenSSL in memory: like everything
+here, they are read while others are written, which asyncio's own streams do not let us do.
 """
 
 from __future__ import annotations
