@@ -10,7 +10,7 @@ Long because all that is asked of one revision is asked of one object.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -49,6 +49,7 @@ from common.preferences.policy import (
 )
 from common.preferences.scopes import Scope, ScopeLevel
 from common.preferences.threats import NamedThreats
+from common.preferences.unreadable import NONE_UNREADABLE, UnreadableDocuments
 from common.preferences.weights import NO_WEIGHTS, AllWeights, Weights
 from common.pushed_rules import PushedRules
 
@@ -83,11 +84,13 @@ class Preferences:
         "_weights",
         "digest",
         "position",
+        "unreadable",
     )
 
     def __init__(self) -> None:
         self.position: Position = NOTHING
         self.digest: bytes = EMPTY_DIGEST
+        self.unreadable = NONE_UNREADABLE
         self._by_kind: dict[str, dict[str, CheckedDocument]] = {kind: {} for kind in Kind}
         self._routes: dict[str, Route] = {}  # those asked for last: a message asks many times
         self._domains: dict[str, list[str]] | None = None  # by customer; made when it is asked for
@@ -107,7 +110,23 @@ class Preferences:
         """
         made = cls()
         made._owned.update(made._by_kind)
-        made._lists = ListEntries.of(made._taken(documents))
+        made._lists = ListEntries.of(made._taken(documents, check_document))
+        made.position = position
+        return made
+
+    @classmethod
+    def read_back(cls, documents: Iterable[Document], *, position: Position) -> Self:
+        """Return the preferences that those of the documents make that can be read.
+
+        Once applied, a document may become unreadable: another version wrote it, or somebody did by
+        hand. The rest stays in force, and what is ``unreadable`` has no part in the digest, by
+        which whoever published the set finds that it has to be sent anew.
+        """
+        made = cls()
+        found = UnreadableDocuments.collected()
+        made._owned.update(made._by_kind)
+        made._lists = ListEntries.of(made._taken(documents, found.checked))
+        made.unreadable = found
         made.position = position
         return made
 
@@ -367,16 +386,21 @@ class Preferences:
     def _copy(self) -> Self:
         made = type(self)()
         made.digest = self.digest
+        made.unreadable = self.unreadable
         made._by_kind = dict(self._by_kind)
         return made
 
-    def _taken(self, documents: Iterable[Document]) -> Iterator[KeptEntry]:
+    def _taken(
+        self, documents: Iterable[Document], check: Callable[[Document], CheckedDocument | None]
+    ) -> Iterator[KeptEntry]:
         """Take documents into an empty set, and return the list entries among them."""
         digest = 0
         for document in documents:
             if document.removed:
                 continue
-            checked = check_document(document)
+            checked = check(document)
+            if checked is None:
+                continue
             digest += document_hash(checked.kind, checked.key, checked.body)
             if checked.kind == Kind.LIST:
                 yield KeptEntry(checked.key, checked.revision, checked.body)

@@ -272,6 +272,15 @@ def _recipient_address(
 def _of_ours(
     address: Address, preferences: Preferences, own: OwnNames, *, local_address: str
 ) -> Address | Reply:
+    found = _known_of_ours(address, preferences, own, local_address=local_address)
+    if isinstance(found, Reply) and preferences.unreadable.hides(address.domain):
+        return replies.CANNOT_TELL  # it may well be ours
+    return found
+
+
+def _known_of_ours(
+    address: Address, preferences: Preferences, own: OwnNames, *, local_address: str
+) -> Address | Reply:
     route = preferences.route(address.domain)
     folded = address.local.casefold()
     if folded == POSTMASTER and route is not None:

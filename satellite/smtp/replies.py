@@ -155,6 +155,8 @@ TOO_BIG_FOR_NEXT_HOP = Reply(552, "5.3.4", "Message exceeds the size limit of th
 NEXT_HOP_LACKS_SMTPUTF8 = Reply(550, "5.6.7", "That recipient takes no SMTPUTF8")
 RELAY_DENIED = Reply(550, "5.7.1", "Relaying denied", weight=REFUSED_RECIPIENT)
 UNKNOWN_RECIPIENT = Reply(550, "5.1.1", "No such mailbox here", weight=REFUSED_RECIPIENT)
+# What says so was stored, and cannot be read by this version (RFC 3463: system not configured).
+CANNOT_TELL = Reply(451, "4.3.5", "Cannot tell now whether that mailbox is here; try again later")
 # RFC 6647 section 5, RFC 5248: nothing is wrong with it but that it comes for the first time.
 GREYLISTED = Reply(451, "4.7.1", "Greylisted; try again in some minutes")
 TOO_MUCH_MAIL = Reply(451, "4.7.1", "Too much mail of your kind; try again later")

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import structlog
+
 from common.errors import PeerError
 from common.preferences import CheckedDocument, Document, Epoch, Position, Preferences
 from common.records import PreferencesAppliedRecord
 from satellite.spool.commits import Operation, Transaction
 from satellite.spool.disk.rows import Select
+
+log = structlog.get_logger()
 
 PAGE_DOCUMENTS = 5_000  # read from the disk at once
 
@@ -22,16 +26,15 @@ class DigestMismatch(PeerError):
 
 
 def read_preferences(select: Select) -> Preferences:
-    """Return the preferences as they were last applied; empty ones in a new spool.
-
-    Raises:
-        DocumentRefused: a document cannot be read any more.
-    """
+    """Return the preferences as they were last applied, as far as they can be read."""
     meta = {str(name): value for name, value in select("SELECT name, value FROM meta", ())}
     if "revision" not in meta:
         return Preferences()
     position = Position(Epoch(int(meta["generation"]), str(meta["epoch"])), int(meta["revision"]))
-    return Preferences.from_documents(_kept(select), position=position)
+    found = Preferences.read_back(_kept(select), position=position)
+    if found.unreadable.count:
+        log.error("preferences.unreadable", problem=str(found.unreadable))
+    return found
 
 
 def _kept(select: Select) -> Iterator[Document]:
@@ -44,7 +47,9 @@ def _kept(select: Select) -> Iterator[Document]:
         (*after, PAGE_DOCUMENTS),
     ):
         for kind, key, revision, body in rows:
-            yield Document(kind, key, revision, body)
+            # A row that was written by hand may hold text.
+            octets = body.encode() if isinstance(body, str) else body
+            yield Document(str(kind), str(key), revision, octets)
         after = rows[-1][0], rows[-1][1]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from common.ids import MessageId
+from common.preferences import Preferences
 from common.records import CondemnedRecord, Record
 from common.states import State
 from satellite.spool import operator_steps as moves
@@ -28,6 +29,7 @@ class Interventions(Contents):
     _commits: Commits
     _listeners: SpoolListeners | None = None  # those that ``connect`` gave
     folder: Path
+    preferences: Preferences
 
     async def damage(self, message: MessageId, reason: str) -> None:
         """Set a message aside whose body cannot be read."""
@@ -123,7 +125,11 @@ class Interventions(Contents):
 
     def problems(self) -> tuple[str, ...]:
         """Return what an operator should know of the folder, one sentence each."""
-        return problems(self.folder, log_pages=self._commits.log_pages, gap=self._outbox.gap())
+        unreadable = str(self.preferences.unreadable)
+        return (
+            *problems(self.folder, log_pages=self._commits.log_pages, gap=self._outbox.gap()),
+            *[unreadable] * bool(unreadable),
+        )
 
     def _dropper(self, message: MessageId) -> Callable[[], None]:
         return lambda: remove_body(self._bodies / message)

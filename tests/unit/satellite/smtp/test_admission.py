@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.envelope import NO_DSN_PARAMETERS, DsnParameters, Notify, Return
+from common.preferences import Document, Preferences
 from satellite.smtp import admission, replies
 from satellite.smtp.dsn_parameters import MessageDsnParameters
 from satellite.smtp.replies import Reply
@@ -368,3 +369,25 @@ def test_no_parameter_brings_a_sign_that_cannot_be_shown(value: str) -> None:
             case admission.AdmittedRecipient(dsn=DsnParameters(original=original)):
                 assert original.isascii()
                 assert original.isprintable()
+
+
+def test_a_recipient_whose_domain_cannot_be_read_is_put_off_and_not_refused() -> None:
+    documents = [*PREFERENCES, Document("recipient", "x@listed.example", 1, b"broken")]
+    documents.append(Document("route", "lost.example", 1, b"{}"))
+    preferences = Preferences.read_back(documents, position=PREFERENCES.position)
+
+    def said(path: str) -> object:
+        found = admission.recipient(
+            f"TO:<{path}>",
+            extended=True,
+            smtputf8=False,
+            preferences=preferences,
+            own=OWN,
+            local_address="198.51.100.1",
+        )
+        return str(found.address) if isinstance(found, admission.AdmittedRecipient) else found
+
+    assert said("anybody@lost.example") is replies.CANNOT_TELL
+    assert said("nobody@listed.example") is replies.CANNOT_TELL
+    assert said("x@acme.example") == "x@acme.example"
+    assert said("x@stranger.example") is replies.RELAY_DENIED

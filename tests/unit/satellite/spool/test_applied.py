@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -58,3 +60,35 @@ async def test_a_revision_that_packs_what_came_before_it_does_so_in_a_thread(
 
     assert threads == [True, True, False, True]
     assert [each.key for each in spool.preferences] == [each.key for each in made]
+
+
+async def test_what_can_be_read_stays_in_force_beside_a_document_that_cannot(
+    open_spool: OpenSpool,
+) -> None:
+    documents = [route(), route("b.example"), route("c.example")]
+    position = Position(Epoch(1, "e"), 1)
+    made = Preferences.from_documents(documents, position=position)
+    spool = await open_spool()
+    await spool.apply_preferences(documents, position=position, digest=made.digest, snapshot=True)
+    with closing(sqlite3.connect(spool.folder / "spool.db")) as connection, connection:
+        connection.execute("UPDATE document SET body='{\"later\": 1}' WHERE key='b.example'")
+        connection.execute("INSERT INTO document VALUES ('novelty', 'x', 1, X'7B7D')")
+
+    spool = await open_spool()
+
+    found = spool.preferences
+    assert found.route("c.example") is not None
+    assert found.route("b.example") is None
+    assert found.unreadable.hides("b.example")
+    assert not found.unreadable.hides("z.example")
+    assert found.position == position
+    assert found.digest != made.digest, "else the core would not know that all is to be sent anew"
+    [problem] = spool.problems()
+    assert "cannot be read here: 2" in problem
+    assert "route b.example" in problem
+    assert "novelty x: unknown kind" in problem
+
+    await spool.apply_preferences(documents, position=position, digest=made.digest, snapshot=True)
+
+    assert spool.preferences.route("b.example") is not None
+    assert not spool.problems()
