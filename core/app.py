@@ -18,6 +18,7 @@ from pathlib import Path
 import structlog
 import uvicorn
 
+from common.binding import bind_hint
 from common.clock import Clock, SystemClock
 from common.errors import EnvironmentFailure, LocalError, SettingsError
 from common.preferences import DocumentRefused
@@ -195,7 +196,7 @@ def _bound(endpoint: str) -> socket.socket:
         made.close()
         raise EnvironmentFailure(
             f"cannot listen on {endpoint}: {error.strerror}",
-            hint="another program has the port, or the address is not this machine's",
+            hint=bind_hint(error),
         ) from error
     return made
 

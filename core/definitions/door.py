@@ -16,6 +16,7 @@ import structlog
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from common.binding import bind_hint
 from common.errors import EnvironmentFailure, PeerError
 from common.rpc import Role, TlsFiles, peer_of
 from core.definitions.shelf import DefinitionSets, application_of
@@ -127,7 +128,7 @@ class Door:
         except OSError as error:
             raise EnvironmentFailure(
                 f"cannot listen on {host}:{port} for definitions: {error.strerror}",
-                hint="another program has the port, or the address is not this machine's",
+                hint=bind_hint(error),
             ) from error
         self.port = self._server.sockets[0].getsockname()[1]
         log.info("definitions.listening", port=self.port)

@@ -49,8 +49,11 @@ def unit_text(role: UnitRole, *, folders: Sequence[str] = ()) -> str:
     if role is UnitRole.SCAN:  # it asks nobody but its neighbour, whose mail waits for it
         order = "After=network-online.target\nBefore=postfix.service\n"
         writes += f"RuntimeDirectory={state}\n"  # for the milter's socket
-    else:
-        order = f"After=network-online.target {_VPN}\nRequires={_VPN}\n"
+    elif role is UnitRole.SATELLITE:
+        # Mail does not wait for the tunnel, which may look for the core's name for minutes (P4).
+        order = f"After=network-online.target\nWants={_VPN}\n"
+    else:  # it binds the tunnel's address, but a console is worth having without the tunnel too
+        order = f"After=network-online.target {_VPN}\nWants={_VPN}\n"
     return f"""\
 [Unit]
 Description=Border Scout {_DESCRIPTIONS.get(role, role)}

@@ -13,17 +13,23 @@ from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+import structlog
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from common.errors import EnvironmentFailure
+from common.binding import bind_hint
 from common.settings.values import split_endpoint
 
+log = structlog.get_logger()
+
 ANSWER_S = 10.0
+BIND_S = 1.0  # between tries to have the address
+TOLD_EACH = 60  # of them a line in the log
 
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     allow_reuse_address = True
+    timeout = 0.2  # seconds until it is looked whether to stop
 
     def server_bind(self) -> None:
         """Bind, without the base's look into DNS for our own name: start-up waits for nobody."""
@@ -47,13 +53,13 @@ class _QuietHandler(WSGIRequestHandler):
 class HealthPages:
     """Three pages of one program.
 
+    While their address cannot be had, they wait for it: a tunnel that is not up, or another program
+    with the port, stops nobody's mail (P4).
+
     Args:
         endpoint: where they are served.
         metrics: returns the metrics in Prometheus' text format; called in a thread.
         why_not_ready: returns the reasons why it is not ready, a line each; called in a thread.
-
-    Raises:
-        EnvironmentFailure: the port cannot be had.
     """
 
     def __init__(
@@ -65,26 +71,45 @@ class HealthPages:
     ) -> None:
         self._metrics = metrics
         self._why_not_ready = why_not_ready
-        host, port = split_endpoint(endpoint)
-        try:
-            kind = _ServerIPv6 if ":" in host else _Server
-            self._server = make_server(host, port, self._answer, kind, _QuietHandler)
-        except OSError as error:
-            raise EnvironmentFailure(
-                f"cannot serve metrics on {endpoint}: {error.strerror}",
-                hint="another program has the port",
-            ) from error
-        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics")
+        self._endpoint = endpoint
+        self._host, self._port = split_endpoint(endpoint)
+        self._server: WSGIServer | None = None
+        self._is_stopping = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="metrics")
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Begin to answer, at once or as soon as there is the address."""
+        self._bind(is_told=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Answer no more."""
-        self._server.shutdown()
+        self._is_stopping.set()
         self._thread.join()
-        self._server.server_close()
+
+    def _serve(self) -> None:
+        tries = 0
+        while self._server is None and not self._is_stopping.wait(BIND_S):
+            tries += 1
+            self._bind(is_told=tries % TOLD_EACH == 0)
+        if self._server is None:
+            return
+        with self._server:
+            while not self._is_stopping.is_set():
+                self._server.handle_request()
+
+    def _bind(self, *, is_told: bool) -> None:
+        kind = _ServerIPv6 if ":" in self._host else _Server
+        try:
+            self._server = make_server(self._host, self._port, self._answer, kind, _QuietHandler)
+        except OSError as error:
+            if is_told:
+                log.error(
+                    "metrics.not_served",
+                    endpoint=self._endpoint,
+                    reason=error.strerror,
+                    hint=f"{bind_hint(error)}; it is tried again, and mail goes on meanwhile",
+                )
 
     def _answer(
         self, environ: dict[str, Any], start: Callable[[str, list[tuple[str, str]]], Any]

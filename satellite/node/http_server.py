@@ -38,9 +38,6 @@ class HttpServer:
         loop: in which the workers may be asked.
         loop_lag: of that loop.
         service_unavailable: turns senders away, or does not.
-
-    Raises:
-        EnvironmentFailure: the port cannot be had.
     """
 
     def __init__(

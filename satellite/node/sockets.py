@@ -9,14 +9,21 @@ Source: sd_listen_fds(3).
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 
+import structlog
+
+from common.binding import bind_hint
 from common.errors import EnvironmentFailure
 from common.settings.values import split_endpoint
 
+log = structlog.get_logger()
+
 BACKLOG = 1024  # connections that may wait while every worker restarts
 FIRST_PASSED_DESCRIPTOR = 3
+_IP_FREEBIND = 15  # ip(7): for IPv6 too; Python has no name for it
 
 
 def listening_sockets(endpoints: list[str]) -> list[socket.socket]:
@@ -38,7 +45,7 @@ def listening_sockets(endpoints: list[str]) -> list[socket.socket]:
                 other.close()
             raise EnvironmentFailure(
                 f"cannot listen on {endpoint}: {error.strerror}",
-                hint="another program has the port, or it needs the right to bind it",
+                hint=bind_hint(error),
             ) from error
     return made
 
@@ -50,13 +57,26 @@ def _listen(host: str, port: int) -> socket.socket:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.bind((host, port))
+        _bind(made, host, port)
         made.listen(BACKLOG)
         made.setblocking(False)
     except OSError:
         made.close()
         raise
     return made
+
+
+def _bind(made: socket.socket, host: str, port: int) -> None:
+    """Bind a socket, also to an address that no interface has yet: it serves once one has it."""
+    try:
+        made.bind((host, port))
+    except OSError as error:
+        if error.errno != errno.EADDRNOTAVAIL:
+            raise
+        # The spool's mail is delivered meanwhile, and other addresses are served (P4).
+        log.error("smtp.address_not_here", address=host, port=port, hint=bind_hint(error))
+        made.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+        made.bind((host, port))
 
 
 def _passed() -> list[socket.socket]:

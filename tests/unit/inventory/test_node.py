@@ -155,3 +155,13 @@ def test_any_text_is_read_as_it_was_written(text: str) -> None:
     settings = EngineSettings(name="mine", kind="mine", options={text: [text, text]})
 
     assert parsed(text_of(settings))["options"] == {text: [text, text]}
+
+
+@pytest.mark.parametrize("role", UnitRole)
+def test_no_unit_stands_or_falls_with_the_tunnel(role: UnitRole) -> None:
+    unit = unit_text(role)
+
+    assert "Requires=" not in unit
+    if role is UnitRole.SATELLITE:
+        assert "Wants=wg-quick@wg0.service\n" in unit
+        assert "After=network-online.target\n" in unit, "a tunnel may look for a name for minutes"

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from common.errors import EnvironmentFailure
 from common.loop_lag import LoopLag
+from satellite.node import health_pages
 from satellite.node.channel import JsonObject
 from satellite.node.http_server import HttpServer
 from satellite.node.service_unavailable import WITHOUT_WORKER_S_MAX, ServiceUnavailable
@@ -229,9 +230,35 @@ async def test_starting_asks_dns_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
         assert (await client.get("/healthz")).status_code == 200
 
 
-async def test_a_port_in_use_is_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
+async def test_a_port_in_use_is_named_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health_pages, "BIND_S", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as other, structlog.testing.capture_logs() as logs:
         endpoint = f"127.0.0.1:{other.getsockname()[1]}"
+        served = serve(endpoint, AnsweringWorker(0, LISTENING))
+        served.start()
+    try:
+        async with httpx.AsyncClient(base_url=f"http://{endpoint}", trust_env=False) as client:
+            assert (await asks_until_it_is_there(client)).status_code == 200
+    finally:
+        await asyncio.to_thread(served.stop)
 
-        with pytest.raises(EnvironmentFailure, match=f"cannot serve metrics on {endpoint}"):
-            serve(endpoint)
+    [line] = [line for line in logs if line["event"] == "metrics.not_served"]
+    assert line["endpoint"] == endpoint
+    assert line["hint"].startswith("another program has the port; it is tried again")
+
+
+async def asks_until_it_is_there(client: httpx.AsyncClient) -> httpx.Response:
+    async with asyncio.timeout(10):
+        while True:
+            with suppress(httpx.ConnectError):
+                return await client.get("/healthz")
+            await asyncio.sleep(0.01)
+
+
+async def test_an_address_that_never_comes_stops_no_end() -> None:
+    with structlog.testing.capture_logs() as logs:
+        served = serve("192.0.2.1:9200", AnsweringWorker(0, LISTENING))
+        served.start()
+        await asyncio.to_thread(served.stop)
+
+    assert "a tunnel that is not up?" in logs[0]["hint"]
