@@ -234,7 +234,7 @@ async def test_a_port_in_use_is_named_and_waited_for(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(health_pages, "BIND_S", 0.01)
     with socket.create_server(("127.0.0.1", 0)) as other, structlog.testing.capture_logs() as logs:
         endpoint = f"127.0.0.1:{other.getsockname()[1]}"
-        served = serve(endpoint, AnsweringWorker(0, LISTENING))
+        served = serve(endpoint, AnsweringWorker(0, {}))
         served.start()
     try:
         async with httpx.AsyncClient(base_url=f"http://{endpoint}", trust_env=False) as client:
@@ -257,7 +257,7 @@ async def asks_until_it_is_there(client: httpx.AsyncClient) -> httpx.Response:
 
 async def test_an_address_that_never_comes_stops_no_end() -> None:
     with structlog.testing.capture_logs() as logs:
-        served = serve("192.0.2.1:9200", AnsweringWorker(0, LISTENING))
+        served = serve("192.0.2.1:9200", AnsweringWorker(0, {}))
         served.start()
         await asyncio.to_thread(served.stop)
 
