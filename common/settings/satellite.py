@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
+from common.message_bounds import MESSAGE_BYTES_MAX, MESSAGE_RECIPIENTS_MAX
 from common.settings.values import (
     Endpoint,
     FilePath,
@@ -54,9 +55,9 @@ class SmtpSettings(Settings):
     the first; empty: none."""
     rsa_key: FilePath = ""
     """The private key of the second certificate."""
-    message_bytes_max: Annotated[int, Field(ge=65_536, le=1 << 30)] = 50 * 1024 * 1024
+    message_bytes_max: Annotated[int, Field(ge=65_536, le=MESSAGE_BYTES_MAX)] = 50 * 1024 * 1024
     """One message without dot-stuffing; announced as SIZE."""
-    recipients_max: Annotated[int, Field(ge=100, le=1000)] = 1000
+    recipients_max: Annotated[int, Field(ge=100, le=MESSAGE_RECIPIENTS_MAX)] = 1000
     """Different recipients of one message. RFC 5321 asks for 100, and a quarantine case has room
     for 1000."""
     connections_max: Annotated[int, Field(ge=1)] = 1000

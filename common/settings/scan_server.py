@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from common.message_bounds import MESSAGE_BYTES_MAX
 from common.settings.satellite import EngineSettings, FilterSettings, SmtpSettings
 from common.settings.values import (
     DeliverToOrNone,
@@ -34,7 +35,7 @@ class ScanMilterSettings(Settings):
     """Where it listens; a socket file is open to the user and the group that the server runs as."""
     connections_max: Annotated[int, Field(ge=1, le=10_000)] = 500
     """Connections at once; Postfix has one for each of its own."""
-    message_bytes_max: Annotated[int, Field(ge=65_536, le=1 << 30)] = 50 * 1024 * 1024
+    message_bytes_max: Annotated[int, Field(ge=65_536, le=MESSAGE_BYTES_MAX)] = 50 * 1024 * 1024
     """One message; a larger one gets 552."""
 
 

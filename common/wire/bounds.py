@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from common.definitions import FAMILY
 from common.errors import PeerError
 from common.ids import is_ulid
+from common.message_bounds import HEAD_BYTES_MAX, MESSAGE_RECIPIENTS_MAX
 from common.preferences.digest import DIGEST_BYTES
 
 NUMBER_MAX = (1 << 63) - 1  # what both databases hold
@@ -17,8 +18,6 @@ MOMENT_US_MAX = 253_402_300_799_000_000  # the end of the year 9999, which every
 TEXT_LENGTH_MAX = 1024  # characters of what is only shown
 NAME_LENGTH_MAX = 64  # characters of a version, a nonce, an event or an engine
 ADDRESS_LENGTH_MAX = 512  # characters; an address has 254 octets, a stranger's sender may lie
-RECIPIENTS_MAX = 100_000  # the largest `recipients_max` of the settings
-HEAD_BYTES_MAX = 1_048_576  # our headers and the trace in front of a delivered copy
 ENGINES_MAX = 64
 HOLDS_MAX = 1000
 PROBLEMS_MAX = 20
@@ -142,7 +141,7 @@ def addresses(values: Iterable[str]) -> tuple[str, ...]:
         WireError: it is none.
     """
     found = tuple(address(value) for value in values)
-    at_most(len(found), RECIPIENTS_MAX, "recipients")
+    at_most(len(found), MESSAGE_RECIPIENTS_MAX, "recipients")
     return found
 
 

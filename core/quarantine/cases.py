@@ -17,11 +17,9 @@ from common.errors import LocalError, PeerError
 from common.field_kinds import FieldKind, field_kinds
 from common.ids import is_ulid
 from common.link import Case
+from common.message_bounds import HEAD_BYTES_MAX, MESSAGE_BYTES_MAX, MESSAGE_RECIPIENTS_MAX
 from core.records.search import iso_time
 
-BODY_BYTES_MAX = 256 * 1024 * 1024  # no satellite accepts a larger message
-HEAD_BYTES_MAX = 256 * 1024  # our lines above a copy; a header section is far below it
-RECIPIENTS_MAX = 1_000  # of one message; RFC 5321 section 4.5.3.1.8 asks for at least 100
 SHA256_BYTES = 32
 
 
@@ -130,11 +128,13 @@ def _complaint(given: Case) -> str:
     checks = {
         "its message id is no ULID": is_ulid(given.message_id),
         "its SHA-256 is not 32 octets": len(given.sha256) == SHA256_BYTES,
-        f"its size is not from 0 to {BODY_BYTES_MAX} octets": 0 <= given.size <= BODY_BYTES_MAX,
+        f"its size is not from 0 to {MESSAGE_BYTES_MAX} octets": 0
+        <= given.size
+        <= MESSAGE_BYTES_MAX,
         f"its head is longer than {HEAD_BYTES_MAX} octets": len(given.head) <= HEAD_BYTES_MAX,
         "it skips more than the body has": 0 <= given.skip <= given.size,
-        f"it has not 1 to {RECIPIENTS_MAX} recipients": (
-            1 <= len(given.recipients) <= RECIPIENTS_MAX
+        f"it has not 1 to {MESSAGE_RECIPIENTS_MAX} recipients": (
+            1 <= len(given.recipients) <= MESSAGE_RECIPIENTS_MAX
         ),
         "its time is none": given.quarantined_us >= 0,
     }

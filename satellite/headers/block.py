@@ -16,10 +16,11 @@ from itertools import islice
 from typing import NamedTuple
 
 from common.frozen import dataclass
+from common.message_bounds import HEADER_SECTION_BYTES_MAX
 from common.verdict import printable
 from satellite.headers.encoded_words import decoded_text
 
-HEADER_BYTES_MAX = 262_144  # of the whole section; no honest program comes near
+HEADER_BYTES_MAX = HEADER_SECTION_BYTES_MAX
 LINES_MAX = 4_096  # likewise, lines that end in a bare CR included: each costs a microsecond
 MESSAGE_ID_LENGTH_MAX = 998  # one line
 

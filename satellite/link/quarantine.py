@@ -19,16 +19,17 @@ from common import wire
 from common.clock import Clock
 from common.identity import ShardIdentity
 from common.link import CHUNK_BYTES_MAX, Chunk
+from common.verdict import printable
 from satellite.link.spool import LinkSpool
 from satellite.link.streams import converse, kicked, let_in
 from satellite.link.uplink import (
-    ComplainOfUpload,
     Discard,
     Event,
     ListUploads,
     QuarantineUplink,
     SendBody,
     SendCase,
+    SetUploadAside,
     Unsendable,
     UploadsGrown,
     UploadsListed,
@@ -73,11 +74,13 @@ class QuarantineStream:
     @property
     def problem(self) -> str:
         """What an operator should know; empty when all is well."""
-        refused = self._uplink.refused
-        if not refused:
+        aside = self._spool.set_aside()
+        if aside is None:
             return ""
-        message, reason = next(iter(refused.items()))
-        return f"{len(refused)} quarantined messages cannot be uploaded; {message}: {reason}"
+        return (
+            f"quarantined messages that the core does not take: {aside.count}; they stay here, and"
+            f" are offered again when this node starts; {aside.first}: {printable(aside.reason)}"
+        )
 
     async def once(self, stub: LinkStub, *, wait: bool) -> None:
         """Open the stream and upload on it until it ends."""
@@ -115,8 +118,9 @@ class QuarantineStream:
                 case Discard(message_id=message_id):
                     # The core has it durably and the SHA-256 agrees: it is the core's now (P8).
                     await self._spool.upload_taken(message_id)
-                case ComplainOfUpload(message_id=message_id, reason=reason):
+                case SetUploadAside(message_id=message_id, reason=reason):
                     log.error("quarantine.not_taken", message=message_id, reason=reason)
+                    await self._spool.set_upload_aside(message_id, reason)
                 case _:
                     assert_never(command)
 

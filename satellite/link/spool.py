@@ -13,7 +13,7 @@ from common.ids import MessageId
 from common.preferences import Document, Position, Preferences
 from common.records import LogRecord, NodeRecord
 from satellite.spool.disk.bodies import Body
-from satellite.spool.model.messages import Copy, Stored, Upload
+from satellite.spool.model.messages import Copy, SetAside, Stored, Upload
 
 
 class ReleaseEntry(Protocol):
@@ -63,6 +63,10 @@ class LinkSpool(Protocol):
     def uploads(self, *, limit: int) -> list[Upload]: ...
 
     def open_body(self, message: Stored) -> Body: ...
+
+    def set_aside(self) -> SetAside | None: ...
+
+    async def set_upload_aside(self, message: MessageId, reason: str) -> None: ...
 
     async def upload_taken(self, message: MessageId, /) -> None: ...
 

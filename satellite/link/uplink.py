@@ -135,23 +135,25 @@ class Discard:
 
 
 @dataclass(frozen=True, slots=True)
-class ComplainOfUpload:
-    """A quarantined message stays here; an operator should know."""
+class SetUploadAside:
+    """A quarantined message stays here and is offered no more; an operator should know."""
 
-    message_id: str
+    message_id: MessageId
     reason: str
 
 
-Command = ListUploads | SendCase | SendBody | Discard | ComplainOfUpload
+Command = ListUploads | SendCase | SendBody | Discard | SetUploadAside
 
 
 class QuarantineUplink:
-    """The uploads of one shard. What was refused is tried again in the next life only."""
+    """The uploads of one shard.
+
+    What was refused is set aside in the spool, and is in none of its lists until the next start.
+    """
 
     def __init__(self) -> None:
         self._open: dict[str, Upload] = {}
         self._tries: dict[str, int] = {}
-        self.refused: dict[str, str] = {}  # message → reason
 
     def handle(self, event: Event) -> list[Command]:  # noqa: PLR0911 - one for each event
         """Return what to do about ``event``, in the order in which to do it."""
@@ -181,15 +183,15 @@ class QuarantineUplink:
     def _more(self) -> list[Command]:
         if len(self._open) >= OPEN_CASES_MAX:
             return []
-        # Those that are open or refused stand first in the spool's list.
-        return [ListUploads(OPEN_CASES_MAX + len(self._open) + len(self.refused))]
+        # Those that are open stand first in the spool's list.
+        return [ListUploads(OPEN_CASES_MAX + len(self._open))]
 
     def _begin(self, uploads: tuple[Upload, ...]) -> list[Command]:
         commands: list[Command] = []
         for upload in uploads:
             if len(self._open) >= OPEN_CASES_MAX:
                 break
-            if upload.message.id in self._open or upload.message.id in self.refused:
+            if upload.message.id in self._open:
                 continue
             self._open[upload.message.id] = upload
             commands.append(SendCase(upload))
@@ -207,7 +209,5 @@ class QuarantineUplink:
         return [SendBody(upload, offset)]
 
     def _give_up(self, message_id: str, reason: str) -> list[Command]:
-        if self._open.pop(message_id, None) is None:
-            return []
-        self.refused[message_id] = reason
-        return [ComplainOfUpload(message_id, reason), *self._more()]
+        upload = self._open.pop(message_id, None)
+        return [SetUploadAside(upload.message.id, reason), *self._more()] if upload else []

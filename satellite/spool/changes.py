@@ -45,6 +45,7 @@ from satellite.spool.writes import (
 # How long a release is known, by the age clock. The core repeats one while our claim of it did not
 # reach it, and after it was restored from a backup; no backup is that old.
 RELEASE_DAYS = 120
+SET_ASIDE_LENGTH_MAX = 300  # characters of why the core does not take a message
 _STATES = "SELECT number, address, state FROM recipient WHERE message=?"
 
 
@@ -291,8 +292,31 @@ def upload_taken(message: MessageId, drop_body: Callable[[], None]) -> Operation
     """The core has the quarantined message durably and its SHA-256 agrees: our copy may go."""
 
     def write(transaction: Transaction) -> None:
-        transaction.write("UPDATE message SET quarantined_us=0 WHERE id=?", (message,))
+        transaction.write(
+            "UPDATE message SET quarantined_us=0, set_aside='' WHERE id=?", (message,)
+        )
         finish(transaction, message, drop_body)
+
+    return write
+
+
+def upload_set_aside(message: MessageId, reason: str) -> Operation:
+    """The core does not take this quarantined message: it stays here, and is offered no more."""
+
+    def write(transaction: Transaction) -> None:
+        transaction.write(
+            "UPDATE message SET set_aside=? WHERE id=? AND quarantined_us>0",
+            (reason[:SET_ASIDE_LENGTH_MAX] or "no reason was given", message),
+        )
+
+    return write
+
+
+def uploads_offered_again() -> Operation:
+    """Offer what was set aside once more: this program, or the core's, may be another by now."""
+
+    def write(transaction: Transaction) -> None:
+        transaction.write("UPDATE message SET set_aside='' WHERE set_aside>''", ())
 
     return write
 

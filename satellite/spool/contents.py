@@ -28,7 +28,7 @@ from satellite.spool.finding import FoundRecipient, part
 from satellite.spool.leftover import Left, lying, worked_on
 from satellite.spool.message_cache import MessageCache
 from satellite.spool.model.age import AgeClock
-from satellite.spool.model.messages import HoldMark, PendingRow, Stored, Upload
+from satellite.spool.model.messages import HoldMark, PendingRow, SetAside, Stored, Upload
 from satellite.spool.outbox import Outbox
 from satellite.spool.reader import Reader
 
@@ -138,6 +138,10 @@ class Contents:
     def uploads(self, *, limit: int) -> list[Upload]:
         """Return quarantined messages that the core has not taken yet, the oldest first."""
         return self._outbox.uploads(limit=limit)
+
+    def set_aside(self) -> SetAside | None:
+        """Return which quarantined messages the core does not take; None: it takes all."""
+        return self._outbox.set_aside()
 
     def outbox_gap(self) -> GapRecord | None:
         """Return what stands in the place of records that went; None when none did."""

@@ -13,7 +13,7 @@ from common.records import Event, FieldsUnreadable, GapRecord, LogRecord, read, 
 from common.states import State
 from satellite.spool.commits import ROW_BYTES, Operation, Transaction
 from satellite.spool.disk.rows import Select, read_message
-from satellite.spool.model.messages import Copy, Upload
+from satellite.spool.model.messages import Copy, SetAside, Upload
 
 DROPPED_AT_ONCE = 2_000  # records in one commit: 5 ms of the event loop
 OUTBOX_IS_FULL = "the core did not take them, and the outbox was full"
@@ -102,7 +102,7 @@ class Outbox:
         """
         rows = self._select(
             "SELECT id, quarantined_us, quarantine_reason, quarantine_detail FROM message"
-            " WHERE quarantined_us>0 AND NOT EXISTS (SELECT 1 FROM recipient"
+            " WHERE quarantined_us>0 AND set_aside='' AND NOT EXISTS (SELECT 1 FROM recipient"
             " WHERE message=id AND state IN ('received', 'waiting'))"
             " ORDER BY quarantined_us, id LIMIT ?",
             (limit,),
@@ -134,8 +134,23 @@ class Outbox:
             " - (SELECT min(sequence) FROM outbox) + 1, 0)",
             (),
         )
-        uploads = self._select("SELECT count(*) FROM message WHERE quarantined_us>0", ())
-        return int(records[0][0]), int(uploads[0][0])
+        uploads = self._select(
+            "SELECT count(*) FROM message WHERE quarantined_us>0 AND set_aside=''", ()
+        )
+        return int(records[0][0]), int(uploads[0][0]) + self._set_aside_count()
+
+    def set_aside(self) -> SetAside | None:
+        """Return what the core does not take, by its first message; None: it takes all."""
+        count = self._set_aside_count()
+        if not count:
+            return None
+        [[identifier, reason]] = self._select(
+            "SELECT id, set_aside FROM message WHERE set_aside>'' ORDER BY id LIMIT 1", ()
+        )
+        return SetAside(count, MessageId(identifier), reason)
+
+    def _set_aside_count(self) -> int:
+        return int(self._select("SELECT count(*) FROM message WHERE set_aside>''", ())[0][0])
 
 
 def _room(record: LogRecord) -> int:

@@ -142,6 +142,7 @@ class Spool(Interventions):
         self.stored_bytes = 0
         self.outbox_bytes = await asyncio.to_thread(self._outbox.octets)
         await self._save(incarnation=self.incarnation, clean=0)
+        await self._commits.add(changes.uploads_offered_again())
         self.backlog: Recovered = await recover(self._select, self._commits, self._bodies)
         self._counts.update(self.backlog.found)  # beside what recovery itself has moved
         self.stored_bytes += self.backlog.stored_bytes
@@ -329,6 +330,10 @@ class Spool(Interventions):
     async def upload_taken(self, message: MessageId) -> None:
         """Delete our copy of a quarantined message: the core has it durably, SHA-256 checked."""
         await self._change(message, changes.upload_taken(message, self._dropper(message)))
+
+    async def set_upload_aside(self, message: MessageId, reason: str) -> None:
+        """Keep a quarantined message that the core does not take, and offer it no more."""
+        await self._commits.add(changes.upload_set_aside(message, reason))
 
     async def apply_preferences(
         self,

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
+from common.message_bounds import MESSAGE_RECIPIENTS_MAX
 from common.records.bounds import TIME_US_MAX
-from core.quarantine.cases import RECIPIENTS_MAX, CaseState, KeptCase, UnknownCase
+from core.quarantine.cases import CaseState, KeptCase, UnknownCase
 from core.web.request.caller import Caller
 from core.web.request.request_body import RequestBody
 from core.web.request.services import Core, Services
@@ -28,7 +29,7 @@ class ReleaseRequest(RequestBody):
 
     again: bool = False  # release anew although it was claimed: it may be delivered twice
     recipients: list[Annotated[str, Field(min_length=1, max_length=320)]] = Field(
-        default_factory=list, max_length=RECIPIENTS_MAX
+        default_factory=list, max_length=MESSAGE_RECIPIENTS_MAX
     )  # to whom of those that it is kept for; none: to all
 
 

@@ -19,7 +19,7 @@ from satellite.spool.model.states import LYING
 
 log = structlog.get_logger()
 
-VERSION = 5  # PRAGMA user_version; a newer file is refused, an older one migrated
+VERSION = 6  # PRAGMA user_version; a newer file is refused, an older one migrated
 
 CHECKPOINT_PAGES = 1000  # the WAL stays near 4 MiB
 LOG_BYTES_MAX = 16 << 20  # of the file, once the log was emptied: one commit may be larger
@@ -103,6 +103,13 @@ ALTER TABLE message ADD COLUMN faults TEXT NOT NULL DEFAULT '';
 DROP INDEX lying;
 CREATE INDEX lying ON recipient ({DOMAIN}, state, message, size, received_us, age_us)
   WHERE {IS_LYING};
+""",
+    # What the core refused to take is passed over without being looked at again.
+    6: """
+ALTER TABLE message ADD COLUMN set_aside TEXT NOT NULL DEFAULT '';
+DROP INDEX upload;
+CREATE INDEX upload ON message (quarantined_us) WHERE quarantined_us > 0 AND set_aside = '';
+CREATE INDEX aside ON message (id) WHERE set_aside > '';
 """,
 }
 

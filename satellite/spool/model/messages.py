@@ -211,3 +211,12 @@ class Upload:
     reason: str
     detail: str
     copy: Copy
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """Quarantined messages that the core does not take, and that stay here."""
+
+    count: int
+    first: MessageId
+    reason: str  # of the first, as the core or this shard said

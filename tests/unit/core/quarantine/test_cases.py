@@ -6,8 +6,8 @@ import hashlib
 
 import pytest
 
+from common.message_bounds import HEAD_BYTES_MAX, MESSAGE_BYTES_MAX
 from core.quarantine.cases import (
-    BODY_BYTES_MAX,
     TABLE,
     CaseNotHeld,
     CaseRefused,
@@ -26,9 +26,9 @@ from tests.support.core.rooms import made_id, told_case
     [
         ({"message_id": "../../etc/passwd"}, "ULID"),
         ({"sha256": b"short"}, "SHA-256"),
-        ({"size": BODY_BYTES_MAX + 1}, "size"),
+        ({"size": MESSAGE_BYTES_MAX + 1}, "size"),
         ({"size": -1}, "size"),
-        ({"head": b"x" * 300_000}, "head"),
+        ({"head": b"x" * (HEAD_BYTES_MAX + 1)}, "head"),
         ({"skip": 6}, "skips"),
         ({"recipients": ()}, "recipients"),
         ({"recipients": ("x@y.example",) * 1_001}, "recipients"),

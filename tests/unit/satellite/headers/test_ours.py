@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.message_bounds import HEAD_BYTES_MAX, HEADER_SECTION_BYTES_MAX
 from common.verdict import Effect, Outcome, Test, Verdict
 from satellite.headers import HEADER_BYTES_MAX, HeaderBlock, KeptHeader, render, render_released
 from satellite.headers.forged import FOREIGN_NAMES_MAX, PARTS_MAX, RESULTS_MAX, not_forged
-from satellite.headers.ours import _virus
+from satellite.headers.ours import TAGGED_SUBJECTS_MAX, _virus
 from satellite.spool.model.messages import Copy
 
 US = "mx.scout.example"
@@ -458,3 +459,23 @@ def test_words_of_a_stranger_stay_in_their_field(detail: str) -> None:
     assert b"Bcc" not in [line.partition(b":")[0] for line in head.split(b"\r\n")]
     assert max(map(len, head.split(b"\r\n"))) < 998
     assert len(head) < 8_000
+
+
+def test_the_longest_copy_that_a_stranger_can_have_made_is_one_that_the_core_takes() -> None:
+    forged = b"X-Spam-Status: No\r\n"  # with one of ours to drop, the whole section is written anew
+    subjects = b"".join(b"Subject: %s\r\n" % (b"s" * 9_000) for _ in range(TAGGED_SUBJECTS_MAX))
+    ours = b"X-Scout-Id: forged\r\n" + forged + subjects
+    room = HEADER_SECTION_BYTES_MAX - len(ours) - len(b"X: \r\n\r\n")
+    data = ours + b"X: " + b"x" * room + b"\r\n\r\nbody"
+    long = "w" * 5_000
+
+    copy = rendered(
+        data,
+        node="n" * 64,
+        verdicts=(Verdict(by=long[:64], outcome=Outcome.INFECTED, threats=(long,) * 9),) * 64,
+        tests=(Test(name=long),) * 2_000,
+        subject_tag=long,
+        results=((long[:320],) * 10,) * 20,  # of signatures and their domains
+    )
+
+    assert HEADER_SECTION_BYTES_MAX < len(copy.head) < HEAD_BYTES_MAX / 2

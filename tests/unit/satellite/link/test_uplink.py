@@ -11,12 +11,12 @@ from satellite.link.uplink import (
     BATCH_RECORDS_MAX,
     BODY_TRIES_MAX,
     OPEN_CASES_MAX,
-    ComplainOfUpload,
     Discard,
     ListUploads,
     QuarantineUplink,
     SendBody,
     SendCase,
+    SetUploadAside,
     Unsendable,
     UploadsGrown,
     UploadsListed,
@@ -128,11 +128,10 @@ def test_a_refused_message_stays_here_and_the_next_one_goes_up() -> None:
     commands = uplink.handle(NotTaken(one.message.id, "too large"))
 
     assert commands == [
-        ComplainOfUpload(one.message.id, "too large"),
-        ListUploads(OPEN_CASES_MAX + 1),
+        SetUploadAside(one.message.id, "too large"),
+        ListUploads(OPEN_CASES_MAX),
     ]
-    assert uplink.handle(UploadsListed((one, two))) == [SendCase(two)]
-    assert uplink.refused == {one.message.id: "too large"}
+    assert uplink.handle(UploadsListed((two,))) == [SendCase(two)]
 
 
 def test_a_body_that_cannot_be_read_stays_here() -> None:
@@ -143,7 +142,7 @@ def test_a_body_that_cannot_be_read_stays_here() -> None:
 
     commands = uplink.handle(Unsendable(one.message.id, "gone"))
 
-    assert commands[0] == ComplainOfUpload(one.message.id, "gone")
+    assert commands[0] == SetUploadAside(one.message.id, "gone")
     assert not any(isinstance(command, Discard) for command in commands)
 
 
@@ -167,7 +166,7 @@ def test_a_core_that_wants_the_same_body_for_ever_gets_an_end() -> None:
 
     (complaint, *_) = uplink.handle(Wanted(one.message.id, 0))
 
-    assert isinstance(complaint, ComplainOfUpload)
+    assert isinstance(complaint, SetUploadAside)
 
 
 def test_an_offset_beyond_the_end_is_not_sent() -> None:
@@ -178,4 +177,4 @@ def test_an_offset_beyond_the_end_is_not_sent() -> None:
 
     assert uplink.handle(Wanted(one.message.id, 10)) == [SendBody(one, 10)]
     (complaint, *_) = uplink.handle(Wanted(one.message.id, 11))
-    assert isinstance(complaint, ComplainOfUpload)
+    assert isinstance(complaint, SetUploadAside)

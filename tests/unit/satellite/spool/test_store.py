@@ -6,6 +6,8 @@ import asyncio
 import errno
 import hashlib
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +40,7 @@ from satellite.spool.model.messages import (
     Judgement,
     NewMessage,
     Origin,
+    SetAside,
     Settled,
 )
 from satellite.spool.model.states import IllegalTransition
@@ -235,6 +238,40 @@ async def test_quarantined_mail_stays_until_the_core_has_it(open_spool: OpenSpoo
 
     assert spool.uploads(limit=10) == []
     assert spool.message(message) is None
+
+
+async def test_what_the_core_does_not_take_is_passed_over_until_the_next_start(
+    open_spool: OpenSpool,
+) -> None:
+    spool = await open_spool()
+    first, second = [await accept(spool) for _ in range(2)]
+    for message in (first, second):
+        await spool.judge(message, judgement(Disposition.QUARANTINE))
+
+    await spool.set_upload_aside(first, "too large\N{CARRIAGE RETURN}")
+
+    assert [upload.message.id for upload in spool.uploads(limit=10)] == [second]
+    assert spool.set_aside() == SetAside(1, first, "too large\N{CARRIAGE RETURN}")
+    assert spool.backlog_sizes()[1] == 2
+    assert states(spool, first) == [State.QUARANTINED], "nothing of it is gone"
+
+    spool = await open_spool()
+
+    assert spool.set_aside() is None
+    assert {upload.message.id for upload in spool.uploads(limit=10)} == {first, second}
+
+
+async def test_many_that_were_set_aside_cost_the_next_listing_nothing(
+    open_spool: OpenSpool,
+) -> None:
+    spool = await open_spool()
+    with closing(sqlite3.connect(spool.folder / "spool.db")) as connection:
+        plan = connection.execute(
+            "EXPLAIN QUERY PLAN SELECT id FROM message WHERE quarantined_us>0 AND set_aside=''"
+            " ORDER BY quarantined_us, id LIMIT 8"
+        ).fetchall()
+
+    assert [row[3] for row in plan] == ["SEARCH message USING INDEX upload (quarantined_us>?)"]
 
 
 async def test_a_missing_body_file_is_damage_and_the_rest_goes_on(
