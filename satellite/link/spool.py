@@ -13,7 +13,7 @@ from common.ids import MessageId
 from common.preferences import Document, Position, Preferences
 from common.records import LogRecord, NodeRecord
 from satellite.spool.disk.bodies import Body
-from satellite.spool.model.messages import Copy, SetAside, Stored, Upload
+from satellite.spool.model.messages import Copy, Stored, Upload, UploadsSetAside
 
 
 class ReleaseEntry(Protocol):
@@ -64,7 +64,7 @@ class LinkSpool(Protocol):
 
     def open_body(self, message: Stored) -> Body: ...
 
-    def set_aside(self) -> SetAside | None: ...
+    def set_aside(self) -> UploadsSetAside | None: ...
 
     async def set_upload_aside(self, message: MessageId, reason: str) -> None: ...
 

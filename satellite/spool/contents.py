@@ -28,7 +28,7 @@ from satellite.spool.finding import FoundRecipient, part
 from satellite.spool.leftover import Left, lying, worked_on
 from satellite.spool.message_cache import MessageCache
 from satellite.spool.model.age import AgeClock
-from satellite.spool.model.messages import HoldMark, PendingRow, SetAside, Stored, Upload
+from satellite.spool.model.messages import HoldMark, PendingRow, Stored, Upload, UploadsSetAside
 from satellite.spool.outbox import Outbox
 from satellite.spool.reader import Reader
 
@@ -139,7 +139,7 @@ class Contents:
         """Return quarantined messages that the core has not taken yet, the oldest first."""
         return self._outbox.uploads(limit=limit)
 
-    def set_aside(self) -> SetAside | None:
+    def set_aside(self) -> UploadsSetAside | None:
         """Return which quarantined messages the core does not take; None: it takes all."""
         return self._outbox.set_aside()
 

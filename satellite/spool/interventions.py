@@ -1,6 +1,6 @@
-"""How is a message damaged, frozen, resumed, dropped or bounced in the spool?
+"""How is a message damaged, frozen, resumed, dropped, bounced or taken by the core?
 
-Touches the spool's commits. An operator asks, or a stage that cannot read a body.
+Touches the spool's commits. An operator asks, the link, or a stage that cannot read a body.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from common.ids import MessageId
 from common.preferences import Preferences
 from common.records import CondemnedRecord, Record
 from common.states import State
+from satellite.spool import changes
 from satellite.spool import operator_steps as moves
 from satellite.spool.commits import Commits, Operation, Transaction
 from satellite.spool.contents import Contents
@@ -24,7 +25,7 @@ from satellite.spool.model.states import STOPPED
 
 
 class Interventions(Contents):
-    """The part of the spool that operators and damage meet."""
+    """The part of the spool that operators, damage and the core meet."""
 
     _commits: Commits
     _listeners: SpoolListeners | None = None  # those that ``connect`` gave
@@ -122,6 +123,14 @@ class Interventions(Contents):
             transaction.record(record, message)
 
         await self._commits.add(write)
+
+    async def upload_taken(self, message: MessageId) -> None:
+        """Delete our copy of a quarantined message: the core has it durably, SHA-256 checked."""
+        await self._change(message, changes.upload_taken(message, self._dropper(message)))
+
+    async def set_upload_aside(self, message: MessageId, reason: str) -> None:
+        """Keep a quarantined message that the core does not take, and offer it no more."""
+        await self._commits.add(changes.upload_set_aside(message, reason))
 
     def problems(self) -> tuple[str, ...]:
         """Return what an operator should know of the folder, one sentence each."""

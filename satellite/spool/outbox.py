@@ -13,7 +13,7 @@ from common.records import Event, FieldsUnreadable, GapRecord, LogRecord, read, 
 from common.states import State
 from satellite.spool.commits import ROW_BYTES, Operation, Transaction
 from satellite.spool.disk.rows import Select, read_message
-from satellite.spool.model.messages import Copy, SetAside, Upload
+from satellite.spool.model.messages import Copy, Upload, UploadsSetAside
 
 DROPPED_AT_ONCE = 2_000  # records in one commit: 5 ms of the event loop
 OUTBOX_IS_FULL = "the core did not take them, and the outbox was full"
@@ -139,7 +139,7 @@ class Outbox:
         )
         return int(records[0][0]), int(uploads[0][0]) + self._set_aside_count()
 
-    def set_aside(self) -> SetAside | None:
+    def set_aside(self) -> UploadsSetAside | None:
         """Return what the core does not take, by its first message; None: it takes all."""
         count = self._set_aside_count()
         if not count:
@@ -147,7 +147,7 @@ class Outbox:
         [[identifier, reason]] = self._select(
             "SELECT id, set_aside FROM message WHERE set_aside>'' ORDER BY id LIMIT 1", ()
         )
-        return SetAside(count, MessageId(identifier), reason)
+        return UploadsSetAside(count, MessageId(identifier), reason)
 
     def _set_aside_count(self) -> int:
         return int(self._select("SELECT count(*) FROM message WHERE set_aside>''", ())[0][0])

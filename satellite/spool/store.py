@@ -327,14 +327,6 @@ class Spool(Interventions):
         """Forget records that are durable at the core."""
         await self._commits.add(self._outbox.acknowledged(up_to))
 
-    async def upload_taken(self, message: MessageId) -> None:
-        """Delete our copy of a quarantined message: the core has it durably, SHA-256 checked."""
-        await self._change(message, changes.upload_taken(message, self._dropper(message)))
-
-    async def set_upload_aside(self, message: MessageId, reason: str) -> None:
-        """Keep a quarantined message that the core does not take, and offer it no more."""
-        await self._commits.add(changes.upload_set_aside(message, reason))
-
     async def apply_preferences(
         self,
         documents: Sequence[Document],

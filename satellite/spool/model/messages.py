@@ -214,7 +214,7 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
+class UploadsSetAside:
     """Quarantined messages that the core does not take, and that stay here."""
 
     count: int

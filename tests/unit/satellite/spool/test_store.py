@@ -40,8 +40,8 @@ from satellite.spool.model.messages import (
     Judgement,
     NewMessage,
     Origin,
-    SetAside,
     Settled,
+    UploadsSetAside,
 )
 from satellite.spool.model.states import IllegalTransition
 from satellite.spool.store import DigestMismatch, Spool
@@ -251,7 +251,7 @@ async def test_what_the_core_does_not_take_is_passed_over_until_the_next_start(
     await spool.set_upload_aside(first, "too large\N{CARRIAGE RETURN}")
 
     assert [upload.message.id for upload in spool.uploads(limit=10)] == [second]
-    assert spool.set_aside() == SetAside(1, first, "too large\N{CARRIAGE RETURN}")
+    assert spool.set_aside() == UploadsSetAside(1, first, "too large\N{CARRIAGE RETURN}")
     assert spool.backlog_sizes()[1] == 2
     assert states(spool, first) == [State.QUARANTINED], "nothing of it is gone"
 
