@@ -12,10 +12,13 @@ from prometheus_client import CollectorRegistry
 from common import rpc
 from common.clock import SystemClock
 from common.envelope import Envelope, Notify
+from common.ids import MessageId
+from common.message_bounds import HEAD_BYTES_MAX
 from common.preferences import Kind
 from common.records import NotAcceptingRecord
 from common.reports import HoldReport, NodeReport
 from core.link.records import GAP_RECORDS_MAX
+from core.quarantine import cases
 from satellite.delivery.decisions.notices import Silence, silence
 from satellite.link.metrics import LinkMetrics
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement
@@ -99,7 +102,13 @@ def revision_of(spool: MemorySpool | Spool) -> int:
     return spool.preferences.position.revision
 
 
-async def quarantine(spool: Spool, body: bytes, *, kept_for: str = "virus") -> str:
+async def quarantine(
+    spool: Spool,
+    body: bytes,
+    *,
+    kept_for: str = "virus",
+    head: bytes = b"X-BorderScout: id=1\r\n",
+) -> str:
     entry = spool.begin()
     entry.write(body)
     envelope = Envelope(
@@ -113,7 +122,7 @@ async def quarantine(spool: Spool, body: bytes, *, kept_for: str = "virus") -> s
         number=0,
         disposition=Disposition.QUARANTINE,
         reason="virus",
-        copy=Copy(head=b"X-BorderScout: id=1\r\n", skip=0),
+        copy=Copy(head=head, skip=0),
     )
     judgement = Judgement(
         revision=1,
@@ -412,6 +421,34 @@ async def test_an_upload_goes_on_over_a_restart_of_the_core(linked: LinkedCluste
     await until(lambda: spool.backlog_sizes()[1] == 0, "all are taken")
     for message, body in zip(messages, bodies, strict=True):
         assert await linked.core.custody.read(message, 0, 1 << 20) == body
+
+
+async def test_the_longest_head_arrives_and_what_a_core_refuses_is_set_aside_and_named(
+    linked: LinkedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = await linked.spool()
+    longest = await quarantine(spool, b"hello", head=b"x" * HEAD_BYTES_MAX)
+    linked.shard(spool)
+    await until(lambda: spool.backlog_sizes()[1] == 0, "it is taken")
+    assert await linked.core.custody.read(longest, 0, 9) == b"hello"
+
+    # As a core of the version before is, whose bound was lower than the satellite's.
+    monkeypatch.setattr(cases, "HEAD_BYTES_MAX", 100)
+    refused = [await quarantine(spool, b"again", head=b"x" * 101) for _ in range(20)]
+    taken = await quarantine(spool, b"short", head=b"x")
+
+    await until(lambda: spool.backlog_sizes()[1] == len(refused), "the short one is taken")
+    assert await linked.core.custody.read(taken, 0, 9) == b"short"
+    assert [upload.message.id for upload in spool.uploads(limit=100)] == []
+    assert {spool.message(MessageId(one)) is not None for one in refused} == {True}
+
+    def told() -> bool:
+        problems = linked.core.link.fleet.node(
+            "lon1", now_s=linked.core.clock.monotonic_s()
+        ).problems
+        return any("does not take: 20; they stay here" in problem for problem in problems)
+
+    await until(told, "the report names them")
 
 
 async def test_a_large_upload_does_not_hold_up_preferences(linked: LinkedCluster) -> None:

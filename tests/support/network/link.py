@@ -40,7 +40,7 @@ from satellite.link.client import Link
 from satellite.link.spool import LinkSpool
 from satellite.spool.applied import prepared
 from satellite.spool.disk.bodies import Body
-from satellite.spool.model.messages import Copy, Stored, Upload
+from satellite.spool.model.messages import Copy, Stored, Upload, UploadsSetAside
 from satellite.tallies.shared_tallies import SharedTallies
 from tests.support.network.ports import free_port
 
@@ -316,6 +316,7 @@ class MemorySpool:
         self.bad_keys: set[str] = set()
         self.is_full = False
         self.log: list[LogRecord] = []
+        self.aside: dict[MessageId, str] = {}
         self.waiting: list[Upload] = []
         self.bodies: dict[str, bytes] = {}
         self.released: dict[str, tuple[MessageId, Envelope, Copy, bytes]] = {}
@@ -341,7 +342,17 @@ class MemorySpool:
         self.log = [record for record in self.log if record.sequence > up_to]
 
     def uploads(self, *, limit: int) -> list[Upload]:
-        return self.waiting[:limit]
+        offered = [one for one in self.waiting if one.message.id not in self.aside]
+        return offered[:limit]
+
+    def set_aside(self) -> UploadsSetAside | None:
+        if not self.aside:
+            return None
+        first, reason = min(self.aside.items())
+        return UploadsSetAside(len(self.aside), first, reason)
+
+    async def set_upload_aside(self, message: MessageId, reason: str, /) -> None:
+        self.aside[message] = reason
 
     def open_body(self, message: Stored) -> Body:
         return Body(size=message.size, data=self.bodies[message.id])
