@@ -6,6 +6,7 @@ protobuf and back; ``Unreadable`` is what it makes of a message from another ver
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Self
 
@@ -27,6 +28,7 @@ from common.records import LogRecord
 from common.reports import NodeReport
 
 PROTOCOL_VERSION = 1
+LIFE = re.compile("[0-9a-f]{32}", re.ASCII)  # of a core's process
 CHUNK_BYTES_MAX = 262_144  # of a body: small enough that streams share the path fairly
 PART_BYTES_MAX = 1_048_576  # of one part of preferences: a quarter of what gRPC takes
 
@@ -37,6 +39,24 @@ class Unreadable:
 
     nonce: str = ""  # of a batch of preferences, which must be answered
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreStanding:
+    """What a core says of itself, before its first answer on each stream and call.
+
+    Args:
+        position: where its preferences are.
+        digest: of the whole set there.
+        life: of its process, 32 hex digits; no two processes share one.
+        digest_at_yours: of its set at the revision that a preference hello named; None on another
+            stream, and where it knows no such revision.
+    """
+
+    position: Position
+    digest: bytes
+    life: str
+    digest_at_yours: bytes | None = None
 
 
 # --- control ------------------------------------------------------------------------------------
@@ -54,10 +74,11 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The core's answer to a hello."""
+    """The core's answer to a hello; a core of the version before names no standing."""
 
     core: str
     time_us: int
+    standing: CoreStanding | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,5 +102,6 @@ class NodeReport:
     time_us: int = 0  # the satellite's clock: it shows the skew and orders nothing
     applied: Position = NOTHING
     refused: PreferenceProblem | None = None
+    core_refused: str = ""  # why the shard hands nothing to this core; empty: it does
     outbox_records: int = 0  # not yet acknowledged
     outbox_quarantine: int = 0

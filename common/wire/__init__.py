@@ -45,6 +45,7 @@ from common.wire.records import (
     sequence_from_wire,
     sequence_to_wire,
 )
+from common.wire.standing import standing_from_metadata, standing_to_metadata
 from common.wire.tallies import (
     tallies_from_wire,
     tallies_hello_from_wire,
@@ -78,6 +79,8 @@ __all__ = [
     "records_to_wire",
     "sequence_from_wire",
     "sequence_to_wire",
+    "standing_from_metadata",
+    "standing_to_metadata",
     "tallies_from_wire",
     "tallies_hello_from_wire",
     "tallies_request_to_wire",

@@ -18,6 +18,7 @@ from common.wire.definitions import offer_from_wire, offer_to_wire
 from common.wire.fields import fields_from_wire, fields_to_wire
 from common.wire.positions import identity_from_wire, identity_to_wire
 from common.wire.reports import report_from_wire, report_to_wire
+from common.wire.standing import standing_from_wire, standing_to_wire
 
 
 def control_request_to_wire(
@@ -68,8 +69,11 @@ def control_response_to_wire(
 ) -> control.ControlResponse:
     """Return what the core says on the control stream."""
     match response:
-        case link.Welcome(core=core, time_us=time_us):
-            return control.ControlResponse(welcome=control.Welcome(core=core, time_us=time_us))
+        case link.Welcome(core=core, time_us=time_us, standing=standing):
+            welcome = control.Welcome(core=core, time_us=time_us)
+            if standing is not None:
+                welcome.standing.CopyFrom(standing_to_wire(standing))
+            return control.ControlResponse(welcome=welcome)
         case link.ReleaseOffer(release_id=release_id, message_id=message_id):
             return control.ControlResponse(
                 release=control.ReleaseCommand(release_id=release_id, message_id=message_id)
@@ -92,9 +96,12 @@ def control_response_from_wire(message: control.ControlResponse) -> link.Control
     """
     match message.WhichOneof("message"):
         case "welcome":
+            welcome = message.welcome
+            named = welcome.HasField("standing")
             return link.Welcome(
-                bounds.text(message.welcome.core, length_max=NAME_LENGTH_MAX),
-                message.welcome.time_us,
+                bounds.text(welcome.core, length_max=NAME_LENGTH_MAX),
+                welcome.time_us,
+                standing_from_wire(welcome.standing) if named else None,
             )
         case "release":
             return link.ReleaseOffer(

@@ -62,6 +62,7 @@ def report_to_wire(report: NodeReport) -> control.Report:
         ],
         reached=[name[:DESTINATION_LENGTH_MAX] for name in report.reached[:REACHED_MAX]],
         definitions=[definitions_to_wire(d) for d in report.definitions[:FAMILIES_MAX]],
+        core_refused=report.core_refused[:TEXT_LENGTH_MAX],
     )
     if report.refused is not None:
         message.refused.CopyFrom(
@@ -143,4 +144,5 @@ def report_from_wire(message: control.Report) -> NodeReport:
         problems=tuple(bounds.text(problem) for problem in message.problems),
         reached=tuple(bounds.destination(name) for name in message.reached),
         definitions=tuple(definitions_from_wire(family) for family in message.definitions),
+        core_refused=bounds.text(message.core_refused),
     )

@@ -48,6 +48,11 @@ class PreferenceSource(Protocol):
     @property
     def position(self) -> Position: ...
 
+    @property
+    def digest(self) -> bytes: ...
+
+    async def digest_at(self, revision: int) -> bytes | None: ...
+
     def subscribe(self) -> AbstractContextManager[asyncio.Event]: ...
 
     async def documents_after(self, revision: int, *, limit: int = ...) -> list[Published]: ...
@@ -105,7 +110,7 @@ class Feed:
             sources = (self._moves(changed, inbox), self._ticks(inbox), _pass_on(answers, inbox))
             tasks = [asyncio.create_task(source, name="feed.source") for source in sources]
             try:
-                event: Event = Greeted(hello, await self._digest_at(hello.applied))
+                event: Event = Greeted(hello, await self.digest_at(hello.applied))
                 while True:
                     await self._settle(session, event, write=write, standing=standing)
                     event = await inbox.get()
@@ -113,6 +118,14 @@ class Feed:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def digest_at(self, position: Position) -> bytes | None:
+        """Return the digest of our set at a position; None: we do not know the position."""
+        if position.revision == 0:
+            return EMPTY_DIGEST
+        if position.epoch != self._source.position.epoch:
+            return None
+        return await self._source.digest_at(position.revision)
 
     # ---- inside
 
@@ -184,15 +197,6 @@ class Feed:
                 )
             )
         return BatchSent(snapshot.position, snapshot.digest)
-
-    async def _digest_at(self, position: Position) -> bytes | None:
-        """Return the digest of our set at a revision of this epoch, or None when unknown."""
-        if position.revision == 0:
-            return EMPTY_DIGEST
-        found = await self._source.documents_after(position.revision - 1, limit=1)
-        if found and found[0].position == position:
-            return found[0].digest
-        return None
 
     async def _moves(self, changed: asyncio.Event, inbox: asyncio.Queue[Event]) -> None:
         while True:

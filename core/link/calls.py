@@ -8,6 +8,7 @@ agree with it, and the node must be one that the settings name. Otherwise nothin
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
@@ -16,9 +17,11 @@ import grpc
 import grpc.aio
 import structlog
 
+from common import wire
 from common.errors import DiskFull, EnvironmentFailure, LocalError, PeerError
 from common.identity import ShardIdentity
-from common.rpc import Role, peer_of
+from common.link import CoreStanding
+from common.rpc import LET_IN, Role, peer_of
 from core.custody.release import FetchRefused
 from core.feed.feed import FeedEnded
 from core.records.intake import Fenced
@@ -45,16 +48,42 @@ class Stopping(EnvironmentFailure):
 
 
 class Access:
-    """The rule of who may speak for which node.
+    """The rule of who may speak for which node, and the first word to whoever may.
 
     Args:
         cluster: ours.
         knows: says whether the settings name a node.
+        standing: returns what this core says of itself.
     """
 
-    def __init__(self, *, cluster: str, knows: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        *,
+        cluster: str,
+        knows: Callable[[str], bool],
+        standing: Callable[[], CoreStanding],
+    ) -> None:
         self._cluster = cluster
         self._knows = knows
+        self.standing = standing
+
+    async def admit(
+        self, context: Context, identity: ShardIdentity, *, digest_at_yours: bytes | None = None
+    ) -> None:
+        """Accept that this caller speaks for ``identity``, and say which core it speaks to.
+
+        Args:
+            context: the call; nothing was sent on it so far.
+            identity: who the caller says it is.
+            digest_at_yours: of our set at the revision that it named; None: it named none, or
+                we do not know it.
+
+        Raises:
+            NotPermitted: as ``check``.
+        """
+        self.check(context, identity)
+        standing = dataclasses.replace(self.standing(), digest_at_yours=digest_at_yours)
+        await context.send_initial_metadata(((LET_IN, "1"), wire.standing_to_metadata(standing)))
 
     def check(self, context: Context, identity: ShardIdentity) -> None:
         """Accept that this caller speaks for ``identity``.

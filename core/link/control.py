@@ -92,7 +92,7 @@ class ControlStreams:
         if not isinstance(hello, Hello):
             raise PeerError("a control stream begins with a hello")
         identity = hello.identity
-        self._access.check(context, identity)
+        await self._access.admit(context, identity)
         told = {
             "shards": hello.shards,
             "version": hello.version,
@@ -111,7 +111,7 @@ class ControlStreams:
             )
             log.info("link.satellite_came", shard=str(identity), version=hello.version)
             try:
-                welcome = Welcome(self._core, self._clock.now_us())
+                welcome = Welcome(self._core, self._clock.now_us(), self._access.standing())
                 await context.write(wire.control_response_to_wire(welcome))
                 self._on_connected()
                 await until_first(

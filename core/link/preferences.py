@@ -67,6 +67,8 @@ class PreferenceStreams:
         await self._records.last_sequence(identity)  # raises when a later life has spoken
         answers: asyncio.Queue[Answer] = asyncio.Queue(ANSWERS_MAX)
         context.set_compression(grpc.Compression.Gzip)  # documents are text that repeats itself
+        digest = await self._feed.digest_at(hello.applied)
+        await self._access.admit(context, identity, digest_at_yours=digest)
 
         async def write(message: Batch | Bookmark) -> None:
             await context.write(wire.preferences_response_to_wire(message))

@@ -17,7 +17,6 @@ from common.errors import PeerError
 from common.identity import ShardIdentity
 from common.ids import is_ulid
 from common.link import Case, Chunk, NotTaken, Taken, Unreadable, Wanted
-from common.rpc import LET_IN
 from common.tasks import finish
 from common.wire import WireError
 from core.custody.arrivals import Arrival
@@ -53,9 +52,8 @@ class QuarantineStreams:
         identity = wire.quarantine_request_from_wire(await first_message(messages))
         if not isinstance(identity, ShardIdentity):
             raise PeerError("a quarantine stream begins with an identity")
-        self._access.check(context, identity)
         # The headers alone say that the shard is let in: there is nothing else to tell it yet.
-        await context.send_initial_metadata(((LET_IN, "1"),))
+        await self._access.admit(context, identity)
         with self._streams.only("quarantine", identity) as ended:
             await until_first(self._receive(identity, messages, context), ended)
 

@@ -69,7 +69,7 @@ class RecordStreams:
         if first.identity is None:
             raise PeerError("a record stream begins with an identity")
         identity = first.identity
-        self._access.check(context, identity)
+        await self._access.admit(context, identity)
         with self._streams.only("records", identity) as ended:
             await until_first(self._receive(identity, first, messages, context), ended)
 

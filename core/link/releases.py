@@ -96,7 +96,7 @@ class ReleaseCalls:
     ) -> control_pb2.ClaimResponse:
         """Serve a claim; it is durable before the answer leaves."""
         identity = wire.identity_from_wire(request.identity)
-        self._access.check(context, identity)
+        await self._access.admit(context, identity)
         if not is_ulid(request.release_id):
             return wire.claim_to_wire(Claim(granted=False, reason="no such release"))
         claim = await self._source.claim(identity, request.release_id)
@@ -109,7 +109,7 @@ class ReleaseCalls:
     async def fetch(self, request: control_pb2.FetchRequest, context: Context) -> None:
         """Serve the body of a claimed release from any offset to its end."""
         identity = wire.identity_from_wire(request.identity)
-        self._access.check(context, identity)
+        await self._access.admit(context, identity)
         if not is_ulid(request.release_id):
             raise FetchRefused("no such release")
         offset, is_last = request.offset, False

@@ -7,6 +7,7 @@ handlers are put together here; what they decide stands in their own files.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +22,7 @@ from grpc_health.v1.health import aio as health
 from common import rpc
 from common.certificate import CertificateStatus
 from common.clock import Clock
-from common.link import Command, Flush
+from common.link import Command, CoreStanding, Flush
 from common.settings.core import CoreSettings
 from common.tasks import keep_running
 from core.feed.feed import Feed
@@ -81,7 +82,8 @@ class LinkService:
         self._certificate: rpc.ServerCertificate | None = None
         self._offering: asyncio.Task[None] | None = None
         offers_due = asyncio.Event()
-        access = Access(cluster=settings.cluster, knows=self._fleet.knows)
+        self._life = secrets.token_hex(16)  # no earlier process of this core is taken for this one
+        access = Access(cluster=settings.cluster, knows=self._fleet.knows, standing=self._standing)
         self._control = ControlStreams(
             core=settings.name,
             access=access,
@@ -178,6 +180,12 @@ class LinkService:
         self._streams.stop()  # open streams would use up the grace
         await self._server.stop(grace_s)
         self._server = None
+
+    def _standing(self) -> CoreStanding:
+        preferences = self._preferences
+        return CoreStanding(
+            position=preferences.position, digest=preferences.digest, life=self._life
+        )
 
     def visits(self) -> dict[tuple[str, int], int]:
         """Return the connected shards, by node and number, each with one that no visit had."""

@@ -47,7 +47,7 @@ class TallyStreams:
     ) -> None:
         """Serve one tally stream."""
         hello = wire.tallies_hello_from_wire(await first_message(messages))
-        self._access.check(context, hello.identity)
+        await self._access.admit(context, hello.identity)
         origin = TallyOrigin(hello.identity.place, hello.life)
         with self._streams.only("tallies", hello.identity) as ended:
             self._sums.came(origin)

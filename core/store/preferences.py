@@ -65,6 +65,11 @@ class PreferenceStore:
         """Where the preferences are."""
         return self._current.position
 
+    @property
+    def digest(self) -> bytes:
+        """Of the whole set that is in force."""
+        return self._current.digest
+
     def subscribe(self) -> AbstractContextManager[asyncio.Event]:
         """Give an event that is set after each durable change."""
         return self._subscribers.subscribe()
@@ -179,6 +184,12 @@ class PreferenceStore:
                 connection, revision, epoch=epoch, limit=limit
             )
         )
+
+    async def digest_at(self, revision: int) -> bytes | None:
+        """Return the digest of the whole set at a revision; None: there is no such revision."""
+        table = tables.revision
+        query = select(table.c.digest).where(table.c.number == revision)
+        return await self._reader.run(lambda connection: connection.scalar(query))
 
     async def snapshot(self) -> Snapshot:
         """Return the whole set that is in force; its documents are read as somebody asks."""

@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from borderscout.v1 import position_pb2 as borderscout_dot_v1_dot_position__pb2
+from borderscout.v1 import standing_pb2 as borderscout_dot_v1_dot_standing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62orderscout/v1/control.proto\x12\x0e\x62orderscout.v1\x1a\x1d\x62orderscout/v1/position.proto\"m\n\x0e\x43ontrolRequest\x12&\n\x05hello\x18\x01 \x01(\x0b\x32\x15.borderscout.v1.HelloH\x00\x12(\n\x06report\x18\x02 \x01(\x0b\x32\x16.borderscout.v1.ReportH\x00\x42\t\n\x07message\"s\n\x05Hello\x12/\n\x08identity\x18\x01 \x01(\x0b\x32\x1d.borderscout.v1.ShardIdentity\x12\x0e\n\x06shards\x18\x02 \x01(\r\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x18\n\x10protocol_version\x18\x04 \x01(\r\"\x8e\x04\n\x06Report\x12\x0f\n\x07time_us\x18\x01 \x01(\x03\x12\x33\n\x07\x61pplied\x18\x02 \x01(\x0b\x32\".borderscout.v1.PreferencePosition\x12\x32\n\x07refused\x18\x03 \x01(\x0b\x32!.borderscout.v1.PreferenceProblem\x12\x30\n\x05spool\x18\x04 \x03(\x0b\x32!.borderscout.v1.Report.SpoolEntry\x12-\n\x07\x65ngines\x18\x05 \x03(\x0b\x32\x1c.borderscout.v1.EngineReport\x12)\n\x05holds\x18\x06 \x03(\x0b\x32\x1a.borderscout.v1.HoldReport\x12\x16\n\x0eoutbox_records\x18\x07 \x01(\x04\x12\x19\n\x11outbox_quarantine\x18\x08 \x01(\x04\x12\x11\n\taccepting\x18\t \x01(\x08\x12\x1c\n\x14not_accepting_reason\x18\n \x01(\t\x12\x11\n\toldest_us\x18\x0b \x01(\x04\x12\x10\n\x08problems\x18\x0c \x03(\t\x12\x0f\n\x07reached\x18\r \x03(\t\x12\x36\n\x0b\x64\x65\x66initions\x18\x0e \x03(\x0b\x32!.borderscout.v1.DefinitionsReport\x1a,\n\nSpoolEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"P\n\x11PreferenceProblem\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"}\n\x0c\x45ngineReport\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tanswering\x18\x02 \x01(\x08\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65\x66initions\x18\x05 \x01(\t\x12\x16\n\x0e\x64\x65\x66initions_us\x18\x06 \x01(\x03\"\x85\x01\n\x11\x44\x65\x66initionsReport\x12\x0e\n\x06\x66\x61mily\x18\x01 \x01(\t\x12\x0e\n\x06serial\x18\x02 \x01(\x04\x12\x0f\n\x07offered\x18\x03 \x01(\x04\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\t\x12\x0f\n\x07made_us\x18\x07 \x01(\x03\"\x9d\x01\n\nHoldReport\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x10\n\x08since_us\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x10\n\x08messages\x18\x05 \x01(\x04\x12\r\n\x05\x62ytes\x18\x06 \x01(\x04\x12\x11\n\toldest_us\x18\x07 \x01(\x03\x12\x12\n\nexpires_us\x18\x08 \x01(\x03\"\x92\x02\n\x0f\x43ontrolResponse\x12*\n\x07welcome\x18\x01 \x01(\x0b\x32\x17.borderscout.v1.WelcomeH\x00\x12\x31\n\x07release\x18\x02 \x01(\x0b\x32\x1e.borderscout.v1.ReleaseCommandH\x00\x12-\n\x05\x66lush\x18\x03 \x01(\x0b\x32\x1c.borderscout.v1.FlushCommandH\x00\x12+\n\x04hint\x18\x04 \x01(\x0b\x32\x1b.borderscout.v1.HintCommandH\x00\x12\x39\n\x0b\x64\x65\x66initions\x18\x05 \x01(\x0b\x32\".borderscout.v1.DefinitionsCommandH\x00\x42\t\n\x07message\"(\n\x07Welcome\x12\x0c\n\x04\x63ore\x18\x01 \x01(\t\x12\x0f\n\x07time_us\x18\x02 \x01(\x03\"8\n\x0eReleaseCommand\x12\x12\n\nrelease_id\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\"#\n\x0c\x46lushCommand\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\"\"\n\x0bHintCommand\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\"d\n\x12\x44\x65\x66initionsCommand\x12\x0e\n\x06\x66\x61mily\x18\x01 \x01(\t\x12\x0e\n\x06serial\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c\x12\x10\n\x08may_load\x18\x04 \x01(\x08\x12\x0c\n\x04port\x18\x05 \x01(\r\"S\n\x0c\x43laimRequest\x12/\n\x08identity\x18\x01 \x01(\x0b\x32\x1d.borderscout.v1.ShardIdentity\x12\x12\n\nrelease_id\x18\x02 \x01(\t\"\xea\x01\n\rClaimResponse\x12\x0f\n\x07granted\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12\x0e\n\x06sender\x18\x04 \x01(\t\x12\x12\n\nrecipients\x18\x05 \x03(\t\x12\x0e\n\x06sha256\x18\x06 \x01(\x0c\x12\x0c\n\x04size\x18\x07 \x01(\x04\x12\x0c\n\x04head\x18\x08 \x01(\x0c\x12\x10\n\x08smtputf8\x18\t \x01(\x08\x12\x0c\n\x04skip\x18\n \x01(\x04\x12\x11\n\teight_bit\x18\x0b \x01(\x08\x12\x0f\n\x07subject\x18\x0c \x01(\t\x12\x10\n\x08kept_for\x18\r \x01(\t\"c\n\x0c\x46\x65tchRequest\x12/\n\x08identity\x18\x01 \x01(\x0b\x32\x1d.borderscout.v1.ShardIdentity\x12\x12\n\nrelease_id\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62orderscout/v1/control.proto\x12\x0e\x62orderscout.v1\x1a\x1d\x62orderscout/v1/position.proto\x1a\x1d\x62orderscout/v1/standing.proto\"m\n\x0e\x43ontrolRequest\x12&\n\x05hello\x18\x01 \x01(\x0b\x32\x15.borderscout.v1.HelloH\x00\x12(\n\x06report\x18\x02 \x01(\x0b\x32\x16.borderscout.v1.ReportH\x00\x42\t\n\x07message\"s\n\x05Hello\x12/\n\x08identity\x18\x01 \x01(\x0b\x32\x1d.borderscout.v1.ShardIdentity\x12\x0e\n\x06shards\x18\x02 \x01(\r\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x18\n\x10protocol_version\x18\x04 \x01(\r\"\xa4\x04\n\x06Report\x12\x0f\n\x07time_us\x18\x01 \x01(\x03\x12\x33\n\x07\x61pplied\x18\x02 \x01(\x0b\x32\".borderscout.v1.PreferencePosition\x12\x32\n\x07refused\x18\x03 \x01(\x0b\x32!.borderscout.v1.PreferenceProblem\x12\x30\n\x05spool\x18\x04 \x03(\x0b\x32!.borderscout.v1.Report.SpoolEntry\x12-\n\x07\x65ngines\x18\x05 \x03(\x0b\x32\x1c.borderscout.v1.EngineReport\x12)\n\x05holds\x18\x06 \x03(\x0b\x32\x1a.borderscout.v1.HoldReport\x12\x16\n\x0eoutbox_records\x18\x07 \x01(\x04\x12\x19\n\x11outbox_quarantine\x18\x08 \x01(\x04\x12\x11\n\taccepting\x18\t \x01(\x08\x12\x1c\n\x14not_accepting_reason\x18\n \x01(\t\x12\x11\n\toldest_us\x18\x0b \x01(\x04\x12\x10\n\x08problems\x18\x0c \x03(\t\x12\x0f\n\x07reached\x18\r \x03(\t\x12\x36\n\x0b\x64\x65\x66initions\x18\x0e \x03(\x0b\x32!.borderscout.v1.DefinitionsReport\x12\x14\n\x0c\x63ore_refused\x18\x0f \x01(\t\x1a,\n\nSpoolEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"P\n\x11PreferenceProblem\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"}\n\x0c\x45ngineReport\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tanswering\x18\x02 \x01(\x08\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65\x66initions\x18\x05 \x01(\t\x12\x16\n\x0e\x64\x65\x66initions_us\x18\x06 \x01(\x03\"\x85\x01\n\x11\x44\x65\x66initionsReport\x12\x0e\n\x06\x66\x61mily\x18\x01 \x01(\t\x12\x0e\n\x06serial\x18\x02 \x01(\x04\x12\x0f\n\x07offered\x18\x03 \x01(\x04\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\t\x12\x0f\n\x07made_us\x18\x07 \x01(\x03\"\x9d\x01\n\nHoldReport\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x10\n\x08since_us\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x10\n\x08messages\x18\x05 \x01(\x04\x12\r\n\x05\x62ytes\x18\x06 \x01(\x04\x12\x11\n\toldest_us\x18\x07 \x01(\x03\x12\x12\n\nexpires_us\x18\x08 \x01(\x03\"\x92\x02\n\x0f\x43ontrolResponse\x12*\n\x07welcome\x18\x01 \x01(\x0b\x32\x17.borderscout.v1.WelcomeH\x00\x12\x31\n\x07release\x18\x02 \x01(\x0b\x32\x1e.borderscout.v1.ReleaseCommandH\x00\x12-\n\x05\x66lush\x18\x03 \x01(\x0b\x32\x1c.borderscout.v1.FlushCommandH\x00\x12+\n\x04hint\x18\x04 \x01(\x0b\x32\x1b.borderscout.v1.HintCommandH\x00\x12\x39\n\x0b\x64\x65\x66initions\x18\x05 \x01(\x0b\x32\".borderscout.v1.DefinitionsCommandH\x00\x42\t\n\x07message\"X\n\x07Welcome\x12\x0c\n\x04\x63ore\x18\x01 \x01(\t\x12\x0f\n\x07time_us\x18\x02 \x01(\x03\x12.\n\x08standing\x18\x03 \x01(\x0b\x32\x1c.borderscout.v1.CoreStanding\"8\n\x0eReleaseCommand\x12\x12\n\nrelease_id\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\"#\n\x0c\x46lushCommand\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\"\"\n\x0bHintCommand\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\"d\n\x12\x44\x65\x66initionsCommand\x12\x0e\n\x06\x66\x61mily\x18\x01 \x01(\t\x12\x0e\n\x06serial\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c\x12\x10\n\x08may_load\x18\x04 \x01(\x08\x12\x0c\n\x04port\x18\x05 \x01(\r\"S\n\x0c\x43laimRequest\x12/\n\x08identity\x18\x01 \x01(\x0b\x32\x1d.borderscout.v1.ShardIdentity\x12\x12\n\nrelease_id\x18\x02 \x01(\t\"\xea\x01\n\rClaimResponse\x12\x0f\n\x07granted\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12\x0e\n\x06sender\x18\x04 \x01(\t\x12\x12\n\nrecipients\x18\x05 \x03(\t\x12\x0e\n\x06sha256\x18\x06 \x01(\x0c\x12\x0c\n\x04size\x18\x07 \x01(\x04\x12\x0c\n\x04head\x18\x08 \x01(\x0c\x12\x10\n\x08smtputf8\x18\t \x01(\x08\x12\x0c\n\x04skip\x18\n \x01(\x04\x12\x11\n\teight_bit\x18\x0b \x01(\x08\x12\x0f\n\x07subject\x18\x0c \x01(\t\x12\x10\n\x08kept_for\x18\r \x01(\t\"c\n\x0c\x46\x65tchRequest\x12/\n\x08identity\x18\x01 \x01(\x0b\x32\x1d.borderscout.v1.ShardIdentity\x12\x12\n\nrelease_id\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,38 +35,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_REPORT_SPOOLENTRY']._loaded_options = None
   _globals['_REPORT_SPOOLENTRY']._serialized_options = b'8\001'
-  _globals['_CONTROLREQUEST']._serialized_start=79
-  _globals['_CONTROLREQUEST']._serialized_end=188
-  _globals['_HELLO']._serialized_start=190
-  _globals['_HELLO']._serialized_end=305
-  _globals['_REPORT']._serialized_start=308
-  _globals['_REPORT']._serialized_end=834
-  _globals['_REPORT_SPOOLENTRY']._serialized_start=790
-  _globals['_REPORT_SPOOLENTRY']._serialized_end=834
-  _globals['_PREFERENCEPROBLEM']._serialized_start=836
-  _globals['_PREFERENCEPROBLEM']._serialized_end=916
-  _globals['_ENGINEREPORT']._serialized_start=918
-  _globals['_ENGINEREPORT']._serialized_end=1043
-  _globals['_DEFINITIONSREPORT']._serialized_start=1046
-  _globals['_DEFINITIONSREPORT']._serialized_end=1179
-  _globals['_HOLDREPORT']._serialized_start=1182
-  _globals['_HOLDREPORT']._serialized_end=1339
-  _globals['_CONTROLRESPONSE']._serialized_start=1342
-  _globals['_CONTROLRESPONSE']._serialized_end=1616
-  _globals['_WELCOME']._serialized_start=1618
-  _globals['_WELCOME']._serialized_end=1658
-  _globals['_RELEASECOMMAND']._serialized_start=1660
-  _globals['_RELEASECOMMAND']._serialized_end=1716
-  _globals['_FLUSHCOMMAND']._serialized_start=1718
-  _globals['_FLUSHCOMMAND']._serialized_end=1753
-  _globals['_HINTCOMMAND']._serialized_start=1755
-  _globals['_HINTCOMMAND']._serialized_end=1789
-  _globals['_DEFINITIONSCOMMAND']._serialized_start=1791
-  _globals['_DEFINITIONSCOMMAND']._serialized_end=1891
-  _globals['_CLAIMREQUEST']._serialized_start=1893
-  _globals['_CLAIMREQUEST']._serialized_end=1976
-  _globals['_CLAIMRESPONSE']._serialized_start=1979
-  _globals['_CLAIMRESPONSE']._serialized_end=2213
-  _globals['_FETCHREQUEST']._serialized_start=2215
-  _globals['_FETCHREQUEST']._serialized_end=2314
+  _globals['_CONTROLREQUEST']._serialized_start=110
+  _globals['_CONTROLREQUEST']._serialized_end=219
+  _globals['_HELLO']._serialized_start=221
+  _globals['_HELLO']._serialized_end=336
+  _globals['_REPORT']._serialized_start=339
+  _globals['_REPORT']._serialized_end=887
+  _globals['_REPORT_SPOOLENTRY']._serialized_start=843
+  _globals['_REPORT_SPOOLENTRY']._serialized_end=887
+  _globals['_PREFERENCEPROBLEM']._serialized_start=889
+  _globals['_PREFERENCEPROBLEM']._serialized_end=969
+  _globals['_ENGINEREPORT']._serialized_start=971
+  _globals['_ENGINEREPORT']._serialized_end=1096
+  _globals['_DEFINITIONSREPORT']._serialized_start=1099
+  _globals['_DEFINITIONSREPORT']._serialized_end=1232
+  _globals['_HOLDREPORT']._serialized_start=1235
+  _globals['_HOLDREPORT']._serialized_end=1392
+  _globals['_CONTROLRESPONSE']._serialized_start=1395
+  _globals['_CONTROLRESPONSE']._serialized_end=1669
+  _globals['_WELCOME']._serialized_start=1671
+  _globals['_WELCOME']._serialized_end=1759
+  _globals['_RELEASECOMMAND']._serialized_start=1761
+  _globals['_RELEASECOMMAND']._serialized_end=1817
+  _globals['_FLUSHCOMMAND']._serialized_start=1819
+  _globals['_FLUSHCOMMAND']._serialized_end=1854
+  _globals['_HINTCOMMAND']._serialized_start=1856
+  _globals['_HINTCOMMAND']._serialized_end=1890
+  _globals['_DEFINITIONSCOMMAND']._serialized_start=1892
+  _globals['_DEFINITIONSCOMMAND']._serialized_end=1992
+  _globals['_CLAIMREQUEST']._serialized_start=1994
+  _globals['_CLAIMREQUEST']._serialized_end=2077
+  _globals['_CLAIMRESPONSE']._serialized_start=2080
+  _globals['_CLAIMRESPONSE']._serialized_end=2314
+  _globals['_FETCHREQUEST']._serialized_start=2316
+  _globals['_FETCHREQUEST']._serialized_end=2415
 # @@protoc_insertion_point(module_scope)

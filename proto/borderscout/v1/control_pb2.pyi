@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from borderscout.v1 import position_pb2 as _position_pb2
+from borderscout.v1 import standing_pb2 as _standing_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -116,6 +117,7 @@ class Report(_message.Message):
     PROBLEMS_FIELD_NUMBER: _builtins.int
     REACHED_FIELD_NUMBER: _builtins.int
     DEFINITIONS_FIELD_NUMBER: _builtins.int
+    CORE_REFUSED_FIELD_NUMBER: _builtins.int
     time_us: _builtins.int
     outbox_records: _builtins.int
     """not yet acknowledged"""
@@ -124,6 +126,8 @@ class Report(_message.Message):
     not_accepting_reason: _builtins.str
     oldest_us: _builtins.int
     """age of the oldest unfinished message; 0 when there is none"""
+    core_refused: _builtins.str
+    """why it hands nothing to this core; empty: it does"""
     @_builtins.property
     def applied(self) -> _position_pb2.PreferencePosition: ...
     @_builtins.property
@@ -167,10 +171,11 @@ class Report(_message.Message):
         problems: _abc.Iterable[_builtins.str] | None = ...,
         reached: _abc.Iterable[_builtins.str] | None = ...,
         definitions: _abc.Iterable[Global___DefinitionsReport] | None = ...,
+        core_refused: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "refused", b"refused"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepting", b"accepting", "applied", b"applied", "definitions", b"definitions", "engines", b"engines", "holds", b"holds", "not_accepting_reason", b"not_accepting_reason", "oldest_us", b"oldest_us", "outbox_quarantine", b"outbox_quarantine", "outbox_records", b"outbox_records", "problems", b"problems", "reached", b"reached", "refused", b"refused", "spool", b"spool", "time_us", b"time_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepting", b"accepting", "applied", b"applied", "core_refused", b"core_refused", "definitions", b"definitions", "engines", b"engines", "holds", b"holds", "not_accepting_reason", b"not_accepting_reason", "oldest_us", b"oldest_us", "outbox_quarantine", b"outbox_quarantine", "outbox_records", b"outbox_records", "problems", b"problems", "reached", b"reached", "refused", b"refused", "spool", b"spool", "time_us", b"time_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -376,17 +381,21 @@ class Welcome(_message.Message):
 
     CORE_FIELD_NUMBER: _builtins.int
     TIME_US_FIELD_NUMBER: _builtins.int
+    STANDING_FIELD_NUMBER: _builtins.int
     core: _builtins.str
     time_us: _builtins.int
+    @_builtins.property
+    def standing(self) -> _standing_pb2.CoreStanding: ...
     def __init__(
         self,
         *,
         core: _builtins.str = ...,
         time_us: _builtins.int = ...,
+        standing: _standing_pb2.CoreStanding | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["standing", b"standing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["core", b"core", "time_us", b"time_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["core", b"core", "standing", b"standing", "time_us", b"time_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,6 +26,7 @@ ULID = "01KDVDNA000000000000000001"
 WHO = ShardIdentity("lon1", 0, ULID)
 PLACE = Position(Epoch(3, "11111111-1111-4111-8111-111111111111"), 42)
 DIGEST = bytes(range(32))
+STANDING = link.CoreStanding(position=PLACE, digest=DIGEST, life="0f" * 16)
 CASE = link.Case(
     message_id=ULID,
     quarantined_us=5,
@@ -101,6 +102,7 @@ def unknown_field(message: Message) -> bytes:
             refused=PreferenceProblem(revision=43, kind="rule", key="r", reason="bad"),
             outbox_records=6,
             outbox_quarantine=7,
+            core_refused="it lost changes",
         ),
     ],
 )
@@ -114,6 +116,7 @@ def test_what_a_satellite_says_on_control_comes_back(request_: link.Hello | Node
     "response",
     [
         link.Welcome("core", 5),
+        link.Welcome("core", 5, STANDING),
         link.ReleaseOffer(ULID, ULID),
         link.Flush("acme.example"),
         link.Flush(""),

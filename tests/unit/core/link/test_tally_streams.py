@@ -28,7 +28,7 @@ def identity(node: str) -> ShardIdentity:
 
 
 class LetsAllIn:
-    def check(self, context: object, identity: ShardIdentity) -> None:
+    async def admit(self, context: object, identity: ShardIdentity) -> None:
         pass
 
 
