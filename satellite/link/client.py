@@ -27,6 +27,7 @@ from common.link import DefinitionsOffer, Hello
 from common.reports import NodeReport
 from common.settings.satellite import CoreLink, SatelliteSettings
 from common.tasks import finish, keep_running
+from satellite.link.accepted_core import AcceptedCore
 from satellite.link.control import ControlStream
 from satellite.link.preferences import PreferenceStream
 from satellite.link.quarantine import QuarantineStream
@@ -91,11 +92,13 @@ class Link:
         self._certificate_problem = ""  # why its files are not used as they are now
         self._files = link_files(settings.core)
         identity = ShardIdentity(spool.node, spool.shard, spool.incarnation)
+        core = AcceptedCore(clock)
         self._releases = ReleaseTaker(
             spool=spool,
             identity=identity,
             mail_domain=settings.mail_domain,
             stub=self._calls,
+            core=core,
             clock=clock,
             spread=spread,
             backoff=self._backoff,
@@ -107,6 +110,7 @@ class Link:
         self._control = ControlStream(
             hello=Hello(identity=identity, shards=shards, version=version),
             clock=clock,
+            core=core,
             report=self._full_report,
             on_flush=on_flush,
             on_hint=on_hint,
@@ -121,6 +125,7 @@ class Link:
             spool=spool,
             identity=identity,
             clock=clock,
+            core=core,
             on_preferences=on_preferences,
             heard=self._preferences_stream.heard,
         )
@@ -128,19 +133,31 @@ class Link:
             "records", lambda wait: self._records.once(self._calls(), wait=wait)
         )
         self._records = RecordStream(
-            spool=spool, identity=identity, clock=clock, heard=self._records_stream.heard
+            spool=spool,
+            identity=identity,
+            clock=clock,
+            core=core,
+            heard=self._records_stream.heard,
         )
         self._quarantine_stream = self._stream(
             "quarantine", lambda wait: self._quarantine.once(self._calls(), wait=wait)
         )
         self._quarantine = QuarantineStream(
-            spool=spool, identity=identity, clock=clock, heard=self._quarantine_stream.heard
+            spool=spool,
+            identity=identity,
+            clock=clock,
+            core=core,
+            heard=self._quarantine_stream.heard,
         )
         self._tallies_stream = self._stream(
             "tallies", lambda wait: self._tallies.once(self._calls(), wait=wait)
         )
         self._tallies = TallyStream(
-            tallies=tallies, identity=identity, clock=clock, heard=self._tallies_stream.heard
+            tallies=tallies,
+            identity=identity,
+            clock=clock,
+            core=core,
+            heard=self._tallies_stream.heard,
         )
         self._streams = (
             self._control_stream,
@@ -185,6 +202,7 @@ class Link:
             lag=follower.lag(now_s=now_s),
             age_s=follower.age_s(now_s=now_s),
             skew_us=self._preferences.skew_us,
+            core_refused=follower.core_refused,
             problems=(*self._problems(), *failures),
             reconnects={stream.name: stream.reconnects for stream in self._streams},
         )
@@ -242,6 +260,7 @@ class Link:
             time_us=self._clock.now_us(),
             applied=self._preferences.follower.applied,
             refused=self._preferences.follower.refused,
+            core_refused=self._preferences.follower.core_refused,
             outbox_records=records,
             outbox_quarantine=uploads,
             problems=(*report.problems, *self._problems(), *self._alone()),

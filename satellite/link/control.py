@@ -1,14 +1,17 @@
 """How are node reports sent to the core, and its commands (flush, hints, releases) obeyed?
 
 Touches the control stream. A report leaves every few seconds; commands come back. A command that
-this version does not know is not guessed at: it stays undone, and the core shows that.
+this version does not know is not guessed at: it stays undone, and the core shows that. A core that
+is refused hears so in each report, and none of its commands is obeyed; those that come before the
+verdict on it wait for it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Any, assert_never
 
 import grpc.aio
 import structlog
@@ -17,7 +20,9 @@ from borderscout.v1.link_service_pb2_grpc import LinkStub
 
 from common import wire
 from common.clock import Clock
+from common.errors import PeerError
 from common.link import (
+    Command,
     ControlResponse,
     DefinitionsOffer,
     Flush,
@@ -28,6 +33,7 @@ from common.link import (
     Welcome,
 )
 from common.reports import NodeReport
+from satellite.link.accepted_core import AcceptedCore, Hearing
 from satellite.link.streams import converse, ticking
 
 log = structlog.get_logger()
@@ -37,9 +43,17 @@ REPORT_S = 2.0  # a customer that is away is seen at the core within ten seconds
 ControlCall = grpc.aio.StreamStreamCall[control_pb2.ControlRequest, control_pb2.ControlResponse]
 
 
+COMMANDS_MAX = 256  # that wait for the verdict on their core; further ones are given again
+
+
 @dataclass(frozen=True, slots=True)
 class _Due:
     """It is time for a report."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """There is another verdict on a core."""
 
 
 class ControlStream:
@@ -48,6 +62,7 @@ class ControlStream:
     Args:
         hello: who we are.
         clock: for the time between reports.
+        core: says whether the core that is reached is the accepted one.
         report: returns what to report now.
         on_flush: called with a destination; an empty one is all of them.
         on_hint: called with a destination whose server another shard has reached.
@@ -61,6 +76,7 @@ class ControlStream:
         *,
         hello: Hello,
         clock: Clock,
+        core: AcceptedCore,
         report: Callable[[], NodeReport],
         on_flush: Callable[[str], None],
         on_hint: Callable[[str], None],
@@ -70,6 +86,7 @@ class ControlStream:
     ) -> None:
         self._hello = hello
         self._clock = clock
+        self._core = core
         self._report = report
         self._on_flush = on_flush
         self._on_hint = on_hint
@@ -77,34 +94,86 @@ class ControlStream:
         self._on_definitions = on_definitions
         self._heard = heard
         self._call: ControlCall | None = None
+        self._hearing: Hearing | None = None
+        self._waiting: list[Command] = []  # for the verdict on the core that gave them
+        self._has_passed_over = False  # commands of this stream's core, while it was refused
 
     async def once(self, stub: LinkStub, *, wait: bool) -> None:
-        """Open the stream and report on it until it ends."""
+        """Open the stream and report on it until it ends.
+
+        Raises:
+            PeerError: its core is accepted only now, and shall say again what it said before.
+        """
+        self._waiting, self._has_passed_over = [], False
         call = self._call = stub.Control(wait_for_ready=wait)
         due = ticking(_Due(), every_s=REPORT_S, clock=self._clock)
         try:
             await call.write(wire.control_request_to_wire(self._hello))
+            self._hearing = await self._core.reached(call)
             await converse(
                 call,
                 hear=wire.control_response_from_wire,
                 perform=self._perform,
-                sources=[due],
+                sources=[due, self._judgements],
             )
         finally:
             call.cancel()
-            self._call = None
+            self._call = self._hearing = None
 
-    async def _perform(self, event: ControlResponse | _Due) -> None:
-        if isinstance(event, _Due):
-            await self._send_report()
-            return
+    async def _judgements(self, inbox: asyncio.Queue[Any]) -> None:
+        """Put in the inbox that there is another verdict, whenever there is one."""
+        while True:
+            await self._core.changed()
+            await inbox.put(_Judged())
+
+    async def _perform(self, event: ControlResponse | _Due | _Judged) -> None:
+        match event:
+            case _Due():
+                await self._send_report()
+                return
+            case _Judged():
+                await self._judge()
+                return
         self._heard()
         match event:
-            case Welcome(core=core):
-                log.info("link.welcome", core=core)
+            case Welcome(core=core, standing=standing):
+                named = {} if standing is None else {"revision": standing.position.revision}
+                log.info("link.welcome", core=core, **named)
                 await self._send_report()
+            case Unreadable(reason=reason):
+                log.warning("link.command_unknown", reason=reason)
+            case _:
+                self._hear(event)
+
+    async def _judge(self) -> None:
+        """Do what has waited for the verdict on our core, or pass it over."""
+        assert self._hearing is not None
+        objection = self._hearing.objection
+        if objection is None:
+            return
+        waiting, self._waiting = self._waiting, []
+        for command in waiting:
+            self._hear(command)
+        if objection == "" and self._has_passed_over:
+            raise PeerError("its core is accepted by now: it shall say its commands again")
+        await self._send_report()
+
+    def _hear(self, command: Command) -> None:
+        """Obey a command, if its core is the accepted one."""
+        assert self._hearing is not None
+        objection = self._hearing.objection
+        if objection == "":
+            self._obey(command)
+        elif objection is None and len(self._waiting) < COMMANDS_MAX:
+            self._waiting.append(command)
+        else:
+            self._has_passed_over = True
+            log.debug("link.command_passed_over", command=type(command).__name__)
+
+    def _obey(self, command: Command) -> None:
+        match command:
             case ReleaseOffer():
-                self._on_release(event)
+                self._on_release(command)
             case Flush(destination=destination):
                 log.info("link.flush")
                 self._on_flush(destination)
@@ -113,11 +182,9 @@ class ControlStream:
                 self._on_hint(destination)
             case DefinitionsOffer(family=family, serial=serial):
                 log.debug("link.definitions_offered", family=family, serial=serial)
-                self._on_definitions(event)
-            case Unreadable(reason=reason):
-                log.warning("link.command_unknown", reason=reason)
+                self._on_definitions(command)
             case _:
-                assert_never(event)
+                assert_never(command)
 
     async def _send_report(self) -> None:
         assert self._call is not None

@@ -20,26 +20,46 @@ A part with another nonce drops what was begun, and so does ``Disconnected``: on
 hello says what is applied, and the core begins from there. The shell performs the commands of one
 event, ``Apply`` and what comes of it included, before it hands in the next: no part comes between.
 
+Which core may lead is judged before its first batch (``Named``), once for each of its processes and
+epochs; ``verdict`` is what came of it. One that is refused is parted with. A core of the version
+before names nothing: it is judged by where its first batch or bookmark stands, as far as that goes.
+
 After each step: ``applied`` and ``_digest`` are what the spool has in force, and change with
 ``Applied`` alone; a batch of which the last part came was answered once; ``refused`` is the last
-refusal until a batch is applied; lag and age follow the last bookmark, but never an earlier core's.
+refusal until a batch is applied, or a core is accepted after one that was not; lag and age follow
+the last bookmark, but never that of a core that is refused.
 
-Source: docs/design/link-guarantees.md, G2-G8, G10, G13, G16.
+Source: docs/design/link-guarantees.md, G1-G8, G10, G13, G16.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import assert_never
 
 from common.identity import ShardIdentity
-from common.link import Answer, Batch, Bookmark, LinkRefusal, PreferencesHello, Unreadable
-from common.preferences import Document, Position
+from common.link import (
+    Answer,
+    Batch,
+    Bookmark,
+    CoreStanding,
+    LinkRefusal,
+    PreferencesHello,
+    PreferencesResponse,
+    Unreadable,
+)
+from common.preferences import Document, Epoch, Position
 from common.reports import PreferenceProblem
+from satellite.link.assembly import Assembly
+from satellite.link.core_verdict import (
+    UNNAMED,
+    CoreVerdict,
+    objection,
+    objection_to_batch,
+    objection_to_position,
+)
 
-ASSEMBLY_BYTES_MAX = 640 * 1024 * 1024  # a million list entries with long reasons, and the rest
-ASSEMBLY_DOCUMENTS_MAX = 4_000_000
-DOCUMENT_OVERHEAD_BYTES = 200  # what Python keeps beside key and body
+DAMAGED = "a document was changed on this disk: the core shall send everything"
 BOOKMARK_STALE_S = 30.0  # several bookmarks missed: how far we are behind is unknown
 
 # --- events -------------------------------------------------------------------------------------
@@ -48,6 +68,13 @@ BOOKMARK_STALE_S = 30.0  # several bookmarks missed: how far we are behind is un
 @dataclass(frozen=True, slots=True)
 class Connected:
     """A preference stream is open; nothing was said on it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The core said which one it is, after our hello; None: it is of a version that does not."""
+
+    core: CoreStanding | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +92,19 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """The documents in the spool were read again.
+
+    Args:
+        announced: digest of the set that was in force then, as its core announced it.
+        found: digest of what was read.
+    """
+
+    announced: bytes
+    found: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ApplyFailed:
     """The spool could not apply a batch; the last good set is in force."""
 
@@ -72,7 +112,7 @@ class ApplyFailed:
     refusal: LinkRefusal
 
 
-Event = Connected | Disconnected | Batch | Bookmark | Unreadable | Applied | ApplyFailed
+Event = Connected | Named | Disconnected | PreferencesResponse | Applied | ApplyFailed | Looked
 
 # --- commands -----------------------------------------------------------------------------------
 
@@ -109,33 +149,14 @@ class ComplainOfPreferences:
     problem: PreferenceProblem
 
 
-Command = Say | Apply | Announce | ComplainOfPreferences
+@dataclass(frozen=True, slots=True)
+class Part:
+    """End the stream: its core is not the one to follow, or is to hear another hello."""
+
+    reason: str
 
 
-@dataclass(slots=True)
-class _Assembly:
-    """The parts of one batch so far."""
-
-    first: Batch
-    documents: list[Document] = field(default_factory=list)
-    byte_count: int = 0
-    is_refused: bool = False  # answered already; the rest is passed over
-
-    def add(self, part: Batch) -> str:
-        """Take one part; return what is wrong with it, or an empty text."""
-        same = (part.base, part.target, part.digest, part.snapshot)
-        if same != (self.first.base, self.first.target, self.first.digest, self.first.snapshot):
-            return "the parts of a batch disagree"
-        self.byte_count += sum(
-            len(document.key) + len(document.body) + DOCUMENT_OVERHEAD_BYTES
-            for document in part.documents
-        )
-        if self.byte_count > ASSEMBLY_BYTES_MAX:
-            return f"a batch of more than {ASSEMBLY_BYTES_MAX >> 20} MiB"
-        if len(self.documents) + len(part.documents) > ASSEMBLY_DOCUMENTS_MAX:
-            return f"a batch of more than {ASSEMBLY_DOCUMENTS_MAX} documents"
-        self.documents.extend(part.documents)
-        return ""
+Command = Say | Apply | Announce | ComplainOfPreferences | Part
 
 
 class Follower:
@@ -144,22 +165,34 @@ class Follower:
     Args:
         identity: who we are.
         applied: what the spool has in force.
-        digest: of that set.
+        digest: of that set, as the core announced it.
+        found: of the documents that are there; None: the same.
     """
 
-    def __init__(self, *, identity: ShardIdentity, applied: Position, digest: bytes) -> None:
+    def __init__(
+        self,
+        *,
+        identity: ShardIdentity,
+        applied: Position,
+        digest: bytes,
+        found: bytes | None = None,
+    ) -> None:
         self._identity = identity
         self.applied = applied
         self._digest = digest
+        self._found = digest if found is None else found
         self.refused: PreferenceProblem | None = None  # until a later revision is applied
-        self._assembly: _Assembly | None = None
+        self.verdict: CoreVerdict | None = None  # on the core that was met last; None: not yet
+        self._latest = applied.epoch  # of the cores that were accepted
+        self._judged: Epoch | None = None  # what the verdict rests on; None: nothing was said
+        self._assembly: Assembly | None = None
         self._unreadable: str | None = None  # nonce of a batch of which a part could not be read
         self._applying: Batch | None = None
         self._bookmark: Bookmark | None = None
         self._bookmark_s = 0.0
         self._is_connected = False
 
-    def handle(  # noqa: PLR0911 - one for each event
+    def handle(  # noqa: PLR0911, PLR0912 - one for each event
         self, event: Event, *, now_s: float
     ) -> list[Command]:
         """Return what to do about ``event``, in the order in which to do it.
@@ -172,8 +205,12 @@ class Follower:
             case Connected():
                 self._is_connected = True
                 return [Say(self._hello())]
+            case Named(core=core):
+                return self._meet(core)
             case Disconnected():
                 self._is_connected = False
+                if self.verdict is not None and self.verdict.life == UNNAMED:
+                    self.verdict = None  # whoever answers next may be another one
                 self._assembly = self._applying = None  # parts alone are worth nothing
                 self._unreadable = None
                 return []
@@ -190,6 +227,8 @@ class Follower:
                 self._assembly = None
                 self._unreadable = nonce
                 return self._refuse(nonce, LinkRefusal(reason=reason), self.applied.revision)
+            case Looked(announced=announced, found=found):
+                return self._look(announced, found)
             case Applied(nonce=nonce, position=position, digest=digest):
                 return self._applied(nonce, position, digest)
             case ApplyFailed(nonce=nonce, refusal=refusal):
@@ -202,16 +241,30 @@ class Follower:
     def lag(self, *, now_s: float) -> int | None:
         """Return how many revisions we are behind, or None when that is not known.
 
-        Without a connection, a fresh bookmark and one epoch it is unknown, never 0 (G7).
+        Without a connection to a core that is accepted, a fresh bookmark and one epoch it is
+        unknown, never 0 (G7).
         """
         bookmark = self._bookmark
-        if bookmark is None or not self._is_connected:
+        if bookmark is None or not self._is_connected or self.core_refused:
             return None
         if now_s - self._bookmark_s > BOOKMARK_STALE_S:
             return None
         if bookmark.position.epoch != self.applied.epoch:
             return None
         return max(0, bookmark.position.revision - self.applied.revision)
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the documents here are not what was applied: somebody or something changed one.
+
+        Our word on what we have names what is there, so that the core sends everything anew.
+        """
+        return self._found != self._digest
+
+    @property
+    def core_refused(self) -> str:
+        """Why the core that was met last is not the one to follow; empty: it is, or none was."""
+        return "" if self.verdict is None else self.verdict.reason
 
     def age_s(self, *, now_s: float) -> float | None:
         """Return the seconds since the core last said where it is; None: not in this life."""
@@ -220,13 +273,46 @@ class Follower:
     # ---- inside
 
     def _hello(self) -> PreferencesHello:
-        return PreferencesHello(identity=self._identity, applied=self.applied, digest=self._digest)
+        return PreferencesHello(identity=self._identity, applied=self.applied, digest=self._found)
+
+    def _look(self, announced: bytes, found: bytes) -> list[Command]:
+        if announced != self._digest:
+            return []  # of a set that is not in force any more
+        was_damaged, self._found = self.is_damaged, found
+        return [Part(DAMAGED)] if self.is_damaged and not was_damaged else []
+
+    def _meet(self, core: CoreStanding | None) -> list[Command]:
+        if core is None:
+            self.verdict = self._judged = None  # until its first batch or bookmark
+            return []
+        wrong = objection(core, applied=self.applied, digest=self._digest, latest=self._latest)
+        complaint = self._judge(CoreVerdict(core.life, wrong), core.position)
+        return [*complaint, Part(wrong)] if wrong else []
+
+    def _judge(self, verdict: CoreVerdict, position: Position) -> list[Command]:
+        """Keep a verdict, and return the complaint that comes of it."""
+        was_refused, self.verdict = self.core_refused, verdict
+        self._judged = position.epoch
+        if verdict.reason:
+            return self._complain(LinkRefusal(reason=verdict.reason), position.revision)
+        self._latest = max(self._latest, position.epoch)
+        if was_refused and self.refused is not None and self.refused.reason == was_refused:
+            self.refused = None  # it was about another core, and is over
+        return []
+
+    def _judge_by(self, position: Position, wrong: str) -> None:
+        """Judge a core by what it does: one that names nothing, or that began a new epoch."""
+        life = UNNAMED if self.verdict is None else self.verdict.life
+        if life != UNNAMED and position.epoch == self._judged:
+            return  # it named itself in this epoch already
+        self._judge(CoreVerdict(life, wrong), position)
 
     def _take(self, part: Batch) -> list[Command]:
         if self._assembly is not None and self._assembly.first.nonce == part.nonce:
             assembly = self._assembly
         else:
-            assembly = self._assembly = _Assembly(part)  # what was begun before is dropped whole
+            self._judge_by(part.target, self._wrong_with(part))
+            assembly = self._assembly = Assembly(part)  # what was begun before is dropped whole
             refusal = self._objection(part)
             if refusal is not None:
                 return self._pass_over(assembly, part, refusal)
@@ -253,36 +339,28 @@ class Follower:
 
     def _objection(self, batch: Batch) -> LinkRefusal | None:
         """Return why a batch must not be taken, whatever stands in it."""
-        target, applied = batch.target, self.applied
-        if target.epoch.generation < applied.epoch.generation:
-            return LinkRefusal(
-                reason=f"this core is an earlier one: its generation is {target.epoch.generation},"
-                f" ours is {applied.epoch.generation}"
-            )
-        if target.epoch.generation == applied.epoch.generation:
-            if target.epoch != applied.epoch:
-                return LinkRefusal(
-                    reason="this core is another one that claims the same generation"
-                )
-            if batch.snapshot and target.revision < applied.revision:
-                return LinkRefusal(
-                    reason=f"this core is at revision {target.revision} of the epoch in which we"
-                    f" have {applied.revision}: it lost changes"
-                )
-        if not batch.snapshot and batch.base != applied and not self._has(batch):
+        wrong = self.core_refused or self._wrong_with(batch)
+        if wrong:
+            return LinkRefusal(reason=wrong)
+        if not batch.snapshot and batch.base != self.applied and not self._has(batch):
             return LinkRefusal(reason="a batch from another base than ours", wants_snapshot=True)
         return None
+
+    def _wrong_with(self, batch: Batch) -> str:
+        return objection_to_batch(
+            batch, applied=self.applied, digest=self._digest, latest=self._latest
+        )
 
     def _has(self, batch: Batch) -> bool:
         """Say whether a batch holds nothing that we have not applied."""
         if batch.snapshot:
-            return batch.target == self.applied and batch.digest == self._digest
+            return batch.target == self.applied and batch.digest == self._found
         return (
             batch.target.epoch == self.applied.epoch
             and batch.target.revision <= self.applied.revision
         )
 
-    def _pass_over(self, assembly: _Assembly, part: Batch, refusal: LinkRefusal) -> list[Command]:
+    def _pass_over(self, assembly: Assembly, part: Batch, refusal: LinkRefusal) -> list[Command]:
         assembly.is_refused = True
         assembly.documents.clear()
         self._ended(part)
@@ -295,7 +373,7 @@ class Follower:
 
     def _applied(self, nonce: str, position: Position, digest: bytes) -> list[Command]:
         self._applying = None
-        self.applied, self._digest = position, digest
+        self.applied, self._digest, self._found = position, digest, digest
         self.refused = None
         return [Announce(position), Say(self._answer(nonce))]
 
@@ -312,8 +390,10 @@ class Follower:
         return Answer(nonce=nonce, applied=self.applied, digest=self._digest, refusal=refusal)
 
     def _note(self, bookmark: Bookmark, now_s: float) -> list[Command]:
-        epoch = bookmark.position.epoch
-        if epoch.generation < self.applied.epoch.generation:
-            return []  # an earlier core's word says nothing of how old our knowledge is
+        position = bookmark.position
+        wrong = objection_to_position(position, applied=self.applied, latest=self._latest)
+        self._judge_by(position, wrong)
+        if self.core_refused:
+            return []  # such a core's word says nothing of how old our knowledge is
         self._bookmark, self._bookmark_s = bookmark, now_s
         return []

@@ -23,6 +23,7 @@ from common.preferences import DocumentRefused
 from common.records import PreferencesRefusedRecord
 from common.reports import PreferenceProblem
 from common.tasks import finish
+from satellite.link.accepted_core import AcceptedCore, CoreRefused
 from satellite.link.follower import (
     Announce,
     Applied,
@@ -33,6 +34,8 @@ from satellite.link.follower import (
     Disconnected,
     Event,
     Follower,
+    Named,
+    Part,
     Say,
 )
 from satellite.link.spool import LinkSpool
@@ -40,6 +43,8 @@ from satellite.link.streams import converse
 from satellite.spool.store import DigestMismatch
 
 log = structlog.get_logger()
+
+SAY_AGAIN_S = 60.0  # between two lines of the log about the same refusal, which is met at each try
 
 PreferencesCall = grpc.aio.StreamStreamCall[
     preferences_pb2.PreferencesRequest, preferences_pb2.PreferencesResponse
@@ -53,6 +58,7 @@ class PreferenceStream:
         spool: where they are applied.
         identity: who we are.
         clock: for the age of what we know.
+        core: told what the follower makes of the core that is reached.
         on_preferences: called after others are in force.
         heard: called when the core spoke.
     """
@@ -63,38 +69,51 @@ class PreferenceStream:
         spool: LinkSpool,
         identity: ShardIdentity,
         clock: Clock,
+        core: AcceptedCore,
         on_preferences: Callable[[], None],
         heard: Callable[[], None],
     ) -> None:
         self._spool = spool
         self._clock = clock
+        self._core = core
         self._on_preferences = on_preferences
         self._heard = heard
         self._call: PreferencesCall | None = None
         self._noted: PreferenceProblem | None = None
+        self._complained_s = 0.0
         self.skew_us: int | None = None  # our clock less the core's; it is shown and orders nothing
         current = spool.preferences
-        self.follower = Follower(identity=identity, applied=current.position, digest=current.digest)
+        self.follower = Follower(
+            identity=identity,
+            applied=current.position,
+            digest=spool.announced,
+            found=current.digest,
+        )
 
     async def once(self, stub: LinkStub, *, wait: bool) -> None:
         """Open the stream and follow it to its end."""
         call = self._call = stub.Preferences(wait_for_ready=wait)
         try:
             await self._run(Connected())
+            await self._run(Named(wire.standing_from_metadata(await call.initial_metadata())))
             await converse(call, hear=wire.preferences_response_from_wire, perform=self._hear)
         finally:
             call.cancel()
             self._call = None
             self.follower.handle(Disconnected(), now_s=self._clock.monotonic_s())
+            self._core.judged(self.follower.verdict)
 
     async def _hear(self, event: Event) -> None:
-        self._heard()
+        if not self.follower.core_refused:
+            self._heard()
         if isinstance(event, Bookmark):
             self.skew_us = self._clock.now_us() - event.time_us
         await self._run(event)
 
     async def _run(self, event: Event) -> None:
-        for command in self.follower.handle(event, now_s=self._clock.monotonic_s()):
+        commands = self.follower.handle(event, now_s=self._clock.monotonic_s())
+        self._core.judged(self.follower.verdict)
+        for command in commands:
             match command:
                 case Say(message=message):
                     assert self._call is not None
@@ -108,6 +127,8 @@ class PreferenceStream:
                     self._on_preferences()
                 case ComplainOfPreferences(problem=problem):
                     await self._complain(problem)
+                case Part(reason=reason):
+                    raise CoreRefused(reason)
                 case _:
                     assert_never(command)
 
@@ -131,15 +152,18 @@ class PreferenceStream:
         return ApplyFailed(batch.nonce, refusal)
 
     async def _complain(self, problem: PreferenceProblem) -> None:
-        log.warning(
-            "preferences.refused",
-            revision=problem.revision,
-            kind=problem.kind,
-            key=problem.key,
-            reason=problem.reason,
-        )
-        if problem == self._noted:
-            return  # told once; the reports go on saying it
+        is_new, now_s = problem != self._noted, self._clock.monotonic_s()
+        if is_new or now_s - self._complained_s >= SAY_AGAIN_S:
+            self._complained_s = now_s
+            log.warning(
+                "preferences.refused",
+                revision=problem.revision,
+                kind=problem.kind,
+                key=problem.key,
+                reason=problem.reason,
+            )
+        if not is_new:
+            return  # recorded once; the reports go on saying it
         self._noted = problem
         refused = PreferencesRefusedRecord(
             revision=problem.revision,

@@ -20,8 +20,9 @@ from common.clock import Clock
 from common.identity import ShardIdentity
 from common.link import CHUNK_BYTES_MAX, Chunk
 from common.verdict import printable
+from satellite.link.accepted_core import AcceptedCore
 from satellite.link.spool import LinkSpool
-from satellite.link.streams import converse, kicked, let_in
+from satellite.link.streams import converse, kicked
 from satellite.link.uplink import (
     Discard,
     Event,
@@ -52,6 +53,7 @@ class QuarantineStream:
         spool: the mail.
         identity: who we are.
         clock: for the time in which news gathers.
+        core: says whether the core that is reached is the accepted one.
         heard: called when the core spoke.
     """
 
@@ -61,12 +63,14 @@ class QuarantineStream:
         spool: LinkSpool,
         identity: ShardIdentity,
         clock: Clock,
+        core: AcceptedCore,
         heard: Callable[[], None],
     ) -> None:
         self.kick = asyncio.Event()
         self._spool = spool
         self._identity = identity
         self._clock = clock
+        self._core = core
         self._heard = heard
         self._uplink = QuarantineUplink()
         self._call: QuarantineCall | None = None
@@ -87,7 +91,8 @@ class QuarantineStream:
         call = self._call = stub.Quarantine(wait_for_ready=wait)
         try:
             await call.write(wire.quarantine_request_to_wire(self._identity))
-            await let_in(call)
+            # Not sooner: a write that meets a refusal ends as INTERNAL and hides its reason.
+            hearing = await self._core.hear(call)
             self._heard()
             await self._run(UploadsOpened())
             await converse(
@@ -95,6 +100,7 @@ class QuarantineStream:
                 hear=wire.quarantine_response_from_wire,
                 perform=self._hear,
                 sources=[kicked(self.kick, UploadsGrown(), clock=self._clock)],
+                hearing=hearing,
             )
         finally:
             call.cancel()

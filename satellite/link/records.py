@@ -31,6 +31,7 @@ from common.stream import (
     StreamOpened,
     StreamSender,
 )
+from satellite.link.accepted_core import AcceptedCore
 from satellite.link.spool import LinkSpool
 from satellite.link.streams import converse, kicked
 from satellite.link.uplink import BATCH_RECORDS_MAX, WINDOW_RECORDS, batches
@@ -52,6 +53,7 @@ class RecordStream:
         spool: the records.
         identity: who we are.
         clock: for the time in which records gather.
+        core: says whether the core that is reached is the accepted one.
         heard: called when the core spoke.
     """
 
@@ -61,6 +63,7 @@ class RecordStream:
         spool: LinkSpool,
         identity: ShardIdentity,
         clock: Clock,
+        core: AcceptedCore,
         heard: Callable[[], None],
     ) -> None:
         self.kick = asyncio.Event()
@@ -68,6 +71,7 @@ class RecordStream:
         self._spool = spool
         self._identity = identity
         self._clock = clock
+        self._core = core
         self._heard = heard
         self._sender = StreamSender(window=WINDOW_RECORDS)
         self._call: RecordsCall | None = None
@@ -86,6 +90,7 @@ class RecordStream:
                 hear=_confirmed,
                 perform=self._run,
                 sources=[kicked(self.kick, _Kicked(), clock=self._clock)],
+                hearing=await self._core.hear(call),
             )
         finally:
             call.cancel()

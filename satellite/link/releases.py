@@ -28,6 +28,7 @@ from common.ids import MessageId
 from common.link import Claim, ReleaseOffer
 from common.tasks import finish
 from satellite.headers import HEADER_BYTES_MAX
+from satellite.link.accepted_core import AcceptedCore
 from satellite.link.released_copy import released_copy
 from satellite.link.spool import LinkSpool, ReleaseEntry
 from satellite.link.streams import FAILURES, reason_of
@@ -63,6 +64,7 @@ class ReleaseTaker:
         identity: who we are.
         mail_domain: our authserv-id.
         stub: returns the calls of the present channel.
+        core: says whether the core that is reached is the accepted one.
         clock, spread, backoff: for the waits between tries.
         on_released: called with the id of the new message once it is durable.
     """
@@ -74,6 +76,7 @@ class ReleaseTaker:
         identity: ShardIdentity,
         mail_domain: str,
         stub: Callable[[], LinkStub],
+        core: AcceptedCore,
         clock: Clock,
         spread: Callable[[], float],
         backoff: Backoff,
@@ -83,6 +86,7 @@ class ReleaseTaker:
         self._identity = identity
         self._mail_domain = mail_domain
         self._stub = stub
+        self._core = core
         self._clock = clock
         self._spread = spread
         self._backoff = backoff
@@ -127,6 +131,7 @@ class ReleaseTaker:
             await self._fetch(offer, claim, fetch)
             # In a thread: a header section of a quarter of a megabyte takes its time.
             copy = await asyncio.to_thread(self._copy, bytes(fetch.header), claim, entry.id)
+            self._core.check()  # what a core that is refused by now has granted is not ours
             # From here on the copy is ours to deliver.
             await finish(self._commit(offer, claim, entry, copy))
         except BaseException:  # cancelled too: what was begun is undone
@@ -136,10 +141,18 @@ class ReleaseTaker:
         self._on_released(entry.id)
 
     async def _claim(self, offer: ReleaseOffer) -> Claim:
+        self._core.check()
         request = control_pb2.ClaimRequest(
             identity=wire.identity_to_wire(self._identity), release_id=offer.release_id
         )
-        return wire.claim_from_wire(await self._stub().Claim(request, timeout=CLAIM_S))
+        call = self._stub().Claim(request, timeout=CLAIM_S)
+        try:
+            hearing = await self._core.hear(call)
+            claim = wire.claim_from_wire(await call)
+            hearing.check()  # another core may have granted what is not its own any more
+        finally:
+            call.cancel()
+        return claim
 
     async def _fetch(self, offer: ReleaseOffer, claim: Claim, fetch: _Fetch) -> None:
         for tries in range(1, FETCH_TRIES_MAX + 1):
@@ -162,7 +175,9 @@ class ReleaseTaker:
         )
         call = self._stub().Fetch(request)
         try:
+            hearing = await self._core.hear(call)
             async for message in call:
+                hearing.check()
                 chunk = wire.chunk_from_wire(message)
                 end = chunk.offset + len(chunk.data)
                 if chunk.offset != fetch.entry.size or end > claim.size:

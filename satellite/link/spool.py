@@ -51,6 +51,7 @@ class LinkSpool(Protocol):
     shard: int
     incarnation: str
     preferences: Preferences
+    announced: bytes  # the digest of that set, as the core announced it
 
     def records(self, *, after: int, limit: int) -> list[LogRecord]: ...
 
@@ -78,6 +79,10 @@ class LinkSpool(Protocol):
         digest: bytes,
         snapshot: bool,
     ) -> None: ...
+
+    async def preferences_digests(self) -> tuple[bytes, bytes]:
+        """Return ``announced``, and the digest of the documents that are on the disk now."""
+        ...
 
     def release_is_known(self, release_id: str) -> bool: ...
 

@@ -19,3 +19,4 @@ class LinkStatus:
     skew_us: int | None  # our clock less the core's at its last word
     problems: tuple[str, ...]
     reconnects: Mapping[str, int]  # by stream, how often it ended and was opened again
+    core_refused: str = ""  # why nothing is handed to the core that is there; empty: it is

@@ -19,7 +19,7 @@ import structlog
 from common.backoff import Backoff
 from common.clock import Clock
 from common.errors import EnvironmentFailure, PeerError
-from common.rpc import LET_IN
+from satellite.link.accepted_core import Hearing
 
 log = structlog.get_logger()
 
@@ -49,6 +49,7 @@ async def converse(
     hear: Callable[[WireT], EventT],
     perform: Callable[[EventT], Awaitable[None]],
     sources: Sequence[Source] = (),
+    hearing: Hearing | None = None,
 ) -> None:
     """Perform what a stream's events ask for until the stream ends.
 
@@ -57,6 +58,9 @@ async def converse(
         hear: turns a message into an event.
         perform: does what the event asks for, and writes to the call.
         sources: coroutines that put further events in the inbox.
+        hearing: whom the stream has reached. It ends at once when that is not the accepted core
+            any more, and what was heard and not performed so far is never believed; None: of
+            another core, too, everything is heard.
 
     Raises:
         AioRpcError, PeerError: how the stream ended, or why it could not go on.
@@ -72,11 +76,19 @@ async def converse(
         else:
             await inbox.put(_End(None))
 
+    async def leave(inbox: asyncio.Queue[Any]) -> None:
+        if hearing is not None:
+            await hearing.over()
+            await inbox.put(_End(None))  # only to be looked at: the check says the reason
+
+    sources = (*sources, leave)
     tasks = [asyncio.create_task(listen(), name="link.listen")]
     tasks += [asyncio.create_task(source(inbox), name="link.source") for source in sources]
     try:
         while True:
             event = await inbox.get()
+            if hearing is not None:
+                hearing.check()
             if isinstance(event, _End):
                 if event.error is not None:
                     raise event.error
@@ -87,21 +99,6 @@ async def converse(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def let_in(call: grpc.aio.StreamStreamCall[Any, Any]) -> None:
-    """Return once the core accepted who we are.
-
-    For a stream on which the core has nothing to say first. To write on at once would do, but a
-    write that meets a refusal ends as INTERNAL and hides its reason.
-
-    Raises:
-        AioRpcError: why it did not.
-    """
-    if any(key == LET_IN for key, _ in await call.initial_metadata()):
-        return
-    async for _ in call:
-        pass  # raises how the call ended
 
 
 def kicked(kick: asyncio.Event, event: object, *, clock: Clock) -> Source:

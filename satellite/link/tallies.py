@@ -20,6 +20,7 @@ from common.clock import Clock
 from common.errors import PeerError
 from common.identity import ShardIdentity
 from common.tallies import TellsTallies, ToldTally
+from satellite.link.accepted_core import AcceptedCore
 from satellite.link.streams import converse, ticking
 
 TELL_S = 0.5  # between two tellings: a rate that is high at one site is known at all within 2 s
@@ -52,6 +53,7 @@ class TallyStream:
         tallies: what is counted.
         identity: who we are.
         clock: for the time between two tellings.
+        core: says whether the core that is reached is the accepted one.
         heard: called when the core spoke.
     """
 
@@ -61,11 +63,13 @@ class TallyStream:
         tallies: SharesTallies,
         identity: ShardIdentity,
         clock: Clock,
+        core: AcceptedCore,
         heard: Callable[[], None],
     ) -> None:
         self._tallies = tallies
         self._hello = TellsTallies(identity, tallies.life)
         self._clock = clock
+        self._core = core
         self._heard = heard
         self._call: TalliesCall | None = None
         self._is_let_in = False
@@ -85,6 +89,7 @@ class TallyStream:
                 hear=wire.tallies_from_wire,
                 perform=self._perform,
                 sources=[ticking(_Due(), every_s=TELL_S, clock=self._clock)],
+                hearing=await self._core.hear(call),
             )
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNIMPLEMENTED:

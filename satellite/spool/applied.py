@@ -12,6 +12,8 @@ import structlog
 
 from common.errors import PeerError
 from common.preferences import CheckedDocument, Document, Epoch, Position, Preferences
+from common.preferences.digest import EMPTY_DIGEST, changed, document_hash
+from common.preferences.documents import check_document
 from common.records import PreferencesAppliedRecord
 from satellite.spool.commits import Operation, Transaction
 from satellite.spool.disk.rows import Select
@@ -37,6 +39,26 @@ def read_preferences(select: Select) -> Preferences:
     return found
 
 
+def read_announced(select: Select) -> bytes | None:
+    """Return the digest of the applied set, as the core announced it.
+
+    None: nothing was applied, or by a version that did not keep it.
+    """
+    rows = select("SELECT value FROM meta WHERE name='digest'", ())
+    return bytes.fromhex(str(rows[0][0])) if rows else None
+
+
+def read_digests(select: Select) -> tuple[bytes | None, bytes]:
+    """Return the digest that was announced, and that of the documents that are on the disk now.
+
+    The two are the same when another set came while this one was read.
+    """
+    before = read_announced(select)
+    added = sum(document_hash(one.kind, one.key, one.body) for one in _kept(select))
+    announced, found = read_announced(select), changed(EMPTY_DIGEST, added=added)
+    return announced, found if announced in (before, None) else announced
+
+
 def _kept(select: Select) -> Iterator[Document]:
     """Return the documents in the order of their keys, a page after the other."""
     # Some shards have a million; in this order list entries are packed in one pass.
@@ -51,6 +73,25 @@ def _kept(select: Select) -> Iterator[Document]:
             octets = body.encode() if isinstance(body, str) else body
             yield Document(str(kind), str(key), revision, octets)
         after = rows[-1][0], rows[-1][1]
+
+
+def taken_in(
+    current: Preferences,
+    documents: Sequence[Document],
+    *,
+    position: Position,
+    digest: bytes,
+    snapshot: bool,
+) -> tuple[list[CheckedDocument], Preferences]:
+    """Return the documents for the rows, and the preferences that they make; nothing is written.
+
+    Raises:
+        DocumentRefused: a document cannot be applied.
+        DigestMismatch: the set would differ from the core's.
+    """
+    checked = [check_document(document) for document in documents]
+    made = prepared(current, checked, position=position, digest=digest, snapshot=snapshot)
+    return checked, made
 
 
 def prepared(
@@ -76,9 +117,16 @@ def prepared(
 
 
 def written(
-    documents: Sequence[CheckedDocument], position: Position, *, snapshot: bool
+    documents: Sequence[CheckedDocument], position: Position, *, digest: bytes, snapshot: bool
 ) -> Operation:
-    """The transaction that makes a revision the applied one."""
+    """The transaction that makes a revision the applied one.
+
+    Args:
+        documents: that are set or removed.
+        position: where they lead.
+        digest: of the whole set there: with it a row that changes later is found.
+        snapshot: whether they are all that there is.
+    """
 
     def write(transaction: Transaction) -> Iterator[None]:
         if snapshot:
@@ -98,6 +146,7 @@ def written(
             "generation": position.epoch.generation,
             "epoch": position.epoch.identifier,
             "revision": position.revision,
+            "digest": digest.hex(),
         }
         for name, value in facts.items():
             transaction.write("REPLACE INTO meta VALUES (?,?)", (name, value))

@@ -3,6 +3,8 @@
 Touches the shard's folder: the database, the body files, the lock. Each stage takes its work from
 here and puts its result back in one transaction; nothing is passed on in memory only. Who is to be
 told that there is work is connected once, with ``connect``; what opening finds is in ``backlog``.
+
+Long because it is the one door of the room: each operation of every stage passes here.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -20,8 +23,7 @@ from common.clock import Clock, new_id
 from common.durable import sync_folder
 from common.errors import EnvironmentFailure
 from common.ids import MessageId
-from common.preferences import CheckedDocument, Document, Position, Preferences
-from common.preferences.documents import check_document
+from common.preferences import Document, Position
 from common.records import NodeRecord, Record
 from common.states import OUTCOMES, State
 from common.verdict import Verdict
@@ -138,6 +140,7 @@ class Spool(Interventions):
         self._can_commit = True
         self._held.push_async_callback(self._commits.close)
         self.preferences = await asyncio.to_thread(applied.read_preferences, self._select)
+        self.announced = applied.read_announced(self._select) or self.preferences.digest
         self._counts: Counter[State] = Counter()
         self.stored_bytes = 0
         self.outbox_bytes = await asyncio.to_thread(self._outbox.octets)
@@ -341,19 +344,25 @@ class Spool(Interventions):
             DocumentRefused: a document cannot be applied; the last good set stays.
             DigestMismatch: the set would differ from the core's; the last good set stays.
         """
-
-        def prepare() -> tuple[list[CheckedDocument], Preferences]:
-            checked = [check_document(document) for document in documents]  # for row and memory
-            made = applied.prepared(
-                self.preferences, checked, position=position, digest=digest, snapshot=snapshot
-            )
-            return checked, made
-
+        prepare = partial(
+            applied.taken_in,
+            self.preferences,
+            documents,
+            position=position,
+            digest=digest,
+            snapshot=snapshot,
+        )
         # A first set, or one of an import, has a hundred thousand documents.
         is_short = len(documents) <= DOCUMENTS_AT_ONCE and self.preferences.is_quick(len(documents))
         checked, made = prepare() if is_short else await asyncio.to_thread(prepare)
-        await self._commits.add(applied.written(checked, position, snapshot=snapshot))
-        self.preferences = made
+        written = applied.written(checked, position, digest=digest, snapshot=snapshot)
+        await self._commits.add(written)
+        self.preferences, self.announced = made, digest
+
+    async def preferences_digests(self) -> tuple[bytes, bytes]:
+        """Return ``announced``, and the digest of the documents that are on the disk now."""
+        announced, found = await self._reader.apart(applied.read_digests)
+        return announced or self.announced, found
 
     # ---- inside
 

@@ -313,6 +313,7 @@ class MemorySpool:
         self.shard = shard
         self.incarnation = ulid(now_us=START_US, randomness=life.to_bytes(10, "big"))
         self.preferences = Preferences()
+        self.announced = self.preferences.digest
         self.bad_keys: set[str] = set()
         self.is_full = False
         self.log: list[LogRecord] = []
@@ -378,7 +379,11 @@ class MemorySpool:
             digest=digest,
             snapshot=snapshot,
         )
+        self.announced = digest
         self.applies.append(snapshot)
+
+    async def preferences_digests(self) -> tuple[bytes, bytes]:
+        return self.announced, self.preferences.digest
 
     def release_is_known(self, release_id: str) -> bool:
         return release_id in self.released

@@ -7,6 +7,7 @@ import pytest
 from common.identity import ShardIdentity
 from common.link import Answer, Batch, Bookmark, LinkRefusal, PreferencesHello, Unreadable
 from common.preferences import Document, Epoch, Position
+from satellite.link import assembly as assembly_file
 from satellite.link import follower as follower_file
 from satellite.link.follower import (
     Announce,
@@ -141,7 +142,7 @@ def test_parts_that_disagree_are_refused_once() -> None:
 
 
 def test_a_batch_without_bounds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follower_file, "ASSEMBLY_BYTES_MAX", 300)
+    monkeypatch.setattr(assembly_file, "ASSEMBLY_BYTES_MAX", 300)
     follower = follower_at(5)
     follower.handle(snapshot(at(9), last_part=False), now_s=1.0)
 
@@ -200,10 +201,23 @@ def test_a_core_of_a_later_generation_is_followed_even_to_a_lower_revision() -> 
     assert isinstance(command, Apply)
 
 
-def test_a_snapshot_of_the_same_revision_repairs_another_set() -> None:
-    (command,) = follower_at(5).handle(snapshot(at(5)), now_s=1.0)
+def test_a_set_that_was_changed_here_is_repaired_by_the_one_that_was_announced() -> None:
+    follower = Follower(identity=WHO, applied=at(5), digest=THEIRS, found=OURS)
 
+    assert follower.handle(Connected(), now_s=0.0) == [
+        Say(PreferencesHello(identity=WHO, applied=at(5), digest=OURS))
+    ]
+    (command,) = follower.handle(snapshot(at(5)), now_s=1.0)
     assert isinstance(command, Apply)
+    follower.handle(Applied("1", at(5), THEIRS), now_s=1.0)
+    assert not follower.is_damaged
+
+
+def test_another_set_at_our_revision_is_another_history_and_not_taken() -> None:
+    follower = follower_at(5)
+
+    assert "two histories" in refusal_in(follower.handle(snapshot(at(5)), now_s=1.0)).reason
+    assert follower.applied == at(5)
 
 
 def test_a_batch_of_a_later_version_is_refused_by_its_nonce() -> None:

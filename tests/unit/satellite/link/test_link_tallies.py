@@ -10,6 +10,7 @@ import pytest
 
 from common.errors import PeerError
 from common.identity import ShardIdentity
+from satellite.link.accepted_core import AcceptedCore
 from satellite.link.tallies import TallyStream
 from satellite.tallies.shared_tallies import SharedTallies
 from tests.support.clock import FakeClock
@@ -24,8 +25,19 @@ class RefusedCall:
         self._code = code
 
     async def write(self, message: object) -> None:
-        nothing = grpc.aio.Metadata()
-        raise grpc.aio.AioRpcError(self._code, nothing, nothing, details="no")
+        pass  # it is on its way before anybody answers
+
+    async def initial_metadata(self) -> grpc.aio.Metadata:
+        return grpc.aio.Metadata()
+
+    async def trailing_metadata(self) -> grpc.aio.Metadata:
+        return grpc.aio.Metadata()
+
+    async def code(self) -> grpc.StatusCode:
+        return self._code
+
+    async def details(self) -> str:
+        return "no"
 
     def cancel(self) -> None:
         pass
@@ -42,7 +54,10 @@ class RefusingStub:
 def stream() -> TallyStream:
     clock = FakeClock()
     tallies = SharedTallies("scout", clock=clock, salt=1, life="0" * 16)
-    return TallyStream(tallies=tallies, identity=IDENTITY, clock=clock, heard=lambda: None)
+    core = AcceptedCore(clock)
+    return TallyStream(
+        tallies=tallies, identity=IDENTITY, clock=clock, core=core, heard=lambda: None
+    )
 
 
 async def test_an_older_core_is_told_of_in_words() -> None:

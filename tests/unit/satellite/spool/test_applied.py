@@ -10,7 +10,7 @@ import pytest
 
 from common.preferences import CheckedDocument, Document, Epoch, Position, Preferences, list_entries
 from common.preferences.documents import check_document
-from satellite.spool import applied, store
+from satellite.spool import applied
 from tests.support.core.preferences import route
 from tests.support.spool.open_spool import OpenSpool
 
@@ -47,7 +47,7 @@ async def test_a_revision_that_packs_what_came_before_it_does_so_in_a_thread(
         threads.append(threading.current_thread() is threading.main_thread())
         return check(document)
 
-    monkeypatch.setattr(store, "check_document", looked)
+    monkeypatch.setattr(applied, "check_document", looked)
     spool = await open_spool()
     made = spool.preferences
     for number in range(1, 5):
