@@ -274,7 +274,13 @@ class Link:
         return (f"limits of volume and copies go by one worker's counts: {failure}",)
 
     def _problems(self) -> tuple[str, ...]:
-        found = (self._certificate_problem, self._records.problem, self._quarantine.problem)
+        refused = self._preferences.follower.core_refused
+        found = (
+            f"nothing is handed to this core: {refused}" if refused else "",
+            self._certificate_problem,
+            self._records.problem,
+            self._quarantine.problem,
+        )
         return tuple(problem for problem in found if problem)
 
     def _stream(self, name: str, once: Callable[[bool], Awaitable[None]]) -> Stream:

@@ -21,7 +21,6 @@ from core.link.records import GAP_RECORDS_MAX
 from core.quarantine import cases
 from satellite.delivery.decisions.notices import Silence, silence
 from satellite.link.metrics import LinkMetrics
-from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement
 from satellite.spool.store import Spool
 from tests.support.core.preferences import document, tombstone
 from tests.support.core.rooms import route
@@ -34,6 +33,7 @@ from tests.support.network.link import (
     until,
 )
 from tests.support.spool.listening import listen
+from tests.support.spool.quarantined import quarantine
 
 
 @pytest.fixture
