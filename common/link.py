@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
+from common.chain import ChainPoint
 from common.field_kinds import (
     Address,
     Addresses,
@@ -190,10 +191,35 @@ PreferencesResponse = Batch | Bookmark | Unreadable
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Contiguous log records; the identity stands in the first message of a stream."""
+    """Contiguous log records; the identity stands in the first message of a stream.
+
+    Args:
+        records: none in the first message, or in one that only tells a place of the chain.
+        identity: who sends them.
+        chain: with the identity: up to where what was confirmed is deleted; with records: at the
+            last of them; alone: at a number that the core named. None from a version before.
+        last_sequence: with the identity: the last that was ever given.
+    """
 
     records: tuple[LogRecord, ...]
     identity: ShardIdentity | None = None
+    chain: ChainPoint | None = None
+    last_sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsTaken:
+    """Up to where the core has the records durably.
+
+    Args:
+        durable: the last one; in the first message: where to go on.
+        chain: the digest there; empty: not known.
+        forked: why nothing is taken from this spool any more; empty: it is.
+    """
+
+    durable: int
+    chain: bytes = b""
+    forked: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

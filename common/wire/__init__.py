@@ -42,8 +42,8 @@ from common.wire.quarantine import (
 from common.wire.records import (
     records_from_wire,
     records_to_wire,
-    sequence_from_wire,
-    sequence_to_wire,
+    taken_from_wire,
+    taken_to_wire,
 )
 from common.wire.standing import standing_from_metadata, standing_to_metadata
 from common.wire.tallies import (
@@ -77,10 +77,10 @@ __all__ = [
     "quarantine_response_to_wire",
     "records_from_wire",
     "records_to_wire",
-    "sequence_from_wire",
-    "sequence_to_wire",
     "standing_from_metadata",
     "standing_to_metadata",
+    "taken_from_wire",
+    "taken_to_wire",
     "tallies_from_wire",
     "tallies_hello_from_wire",
     "tallies_request_to_wire",

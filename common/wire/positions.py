@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from borderscout.v1 import position_pb2 as position_
 
-from common.identity import IdentityRefused, ShardIdentity, check_identity
+from common.identity import IdentityRefused, LifeOrigin, ShardIdentity, check_identity
 from common.preferences import Epoch, Position
 from common.wire import bounds
 from common.wire.bounds import NAME_LENGTH_MAX, WireError
@@ -36,9 +36,17 @@ def position_from_wire(message: position_.PreferencePosition) -> Position:
 
 def identity_to_wire(identity: ShardIdentity) -> position_.ShardIdentity:
     """Return who we are as protobuf."""
-    return position_.ShardIdentity(
-        node=identity.node, shard=identity.shard, incarnation=identity.incarnation
+    message = position_.ShardIdentity(
+        node=identity.node,
+        shard=identity.shard,
+        incarnation=identity.incarnation,
+        run=identity.run,
     )
+    if identity.origin is not None:
+        message.origin.SetInParent()
+        message.origin.former = identity.origin.former
+        message.origin.carried = identity.origin.carried
+    return message
 
 
 def identity_from_wire(message: position_.ShardIdentity) -> ShardIdentity:
@@ -47,7 +55,11 @@ def identity_from_wire(message: position_.ShardIdentity) -> ShardIdentity:
     Raises:
         WireError: no shard can be called so.
     """
+    origin = None
+    if message.HasField("origin"):
+        origin = LifeOrigin(message.origin.former, bounds.number(message.origin.carried))
+    told = ShardIdentity(message.node, message.shard, message.incarnation, message.run, origin)
     try:
-        return check_identity(ShardIdentity(message.node, message.shard, message.incarnation))
+        return check_identity(told)
     except IdentityRefused as error:
         raise WireError(error.what) from None

@@ -10,9 +10,10 @@ import itertools
 from borderscout.v1 import records_pb2 as records_
 
 from common import link
+from common.chain import CHAIN_BYTES, ChainPoint
 from common.records import LogRecord
 from common.wire import bounds
-from common.wire.bounds import NAME_LENGTH_MAX, WireError
+from common.wire.bounds import NAME_LENGTH_MAX, TEXT_LENGTH_MAX, WireError
 from common.wire.positions import identity_from_wire, identity_to_wire
 
 
@@ -32,6 +33,11 @@ def records_to_wire(records: link.Records) -> records_.RecordsRequest:
     )
     if records.identity is not None:
         request.identity.CopyFrom(identity_to_wire(records.identity))
+        request.last_sequence = records.last_sequence
+    if records.chain is not None:
+        request.chain.SetInParent()
+        request.chain.sequence = records.chain.sequence
+        request.chain.digest = records.chain.digest
     return request
 
 
@@ -46,21 +52,36 @@ def records_from_wire(message: records_.RecordsRequest) -> link.Records:
     for earlier, later in itertools.pairwise(found):
         if later.sequence != earlier.sequence + 1:
             raise WireError(f"record {later.sequence} follows {earlier.sequence}")
-    return link.Records(found, identity)
+    chain = None
+    if message.HasField("chain"):
+        chain = ChainPoint(bounds.number(message.chain.sequence), _digest(message.chain.digest))
+    return link.Records(found, identity, chain, bounds.number(message.last_sequence))
 
 
-def sequence_to_wire(durable: int) -> records_.RecordsResponse:
+def taken_to_wire(taken: link.RecordsTaken) -> records_.RecordsResponse:
     """Return the core's word on what is durable as protobuf."""
-    return records_.RecordsResponse(durable_sequence=durable)
+    return records_.RecordsResponse(
+        durable_sequence=taken.durable, chain=taken.chain, forked=taken.forked[:TEXT_LENGTH_MAX]
+    )
 
 
-def sequence_from_wire(message: records_.RecordsResponse) -> int:
+def taken_from_wire(message: records_.RecordsResponse) -> link.RecordsTaken:
     """Return up to where the core has our records durably.
 
     Raises:
-        WireError: it is no number of ours.
+        WireError: it is no number of ours, or no digest.
     """
-    return bounds.number(message.durable_sequence)
+    return link.RecordsTaken(
+        bounds.number(message.durable_sequence),
+        _digest(message.chain),
+        bounds.shown(message.forked),
+    )
+
+
+def _digest(value: bytes) -> bytes:
+    if value and len(value) != CHAIN_BYTES:
+        raise WireError(f"a chain's digest of {len(value)} octets")
+    return value
 
 
 def _record_from_wire(message: records_.LogRecord) -> LogRecord:

@@ -18,6 +18,7 @@ from common.clock import Clock
 from common.errors import PeerError
 from common.identity import ShardIdentity
 from common.link import Records as RecordsMessage
+from common.link import RecordsTaken
 from common.records import GapRecord, LogRecord, written
 from common.stream import (
     Arrived,
@@ -81,7 +82,7 @@ class RecordStreams:
         context: Context,
     ) -> None:
         durable = await self._sink.last_sequence(identity)
-        await context.write(wire.sequence_to_wire(durable))
+        await context.write(wire.taken_to_wire(RecordsTaken(durable)))
         receiver = Receiver(durable=durable)
         await self._take(identity, first, receiver, context)
         async for message in messages:
@@ -107,7 +108,7 @@ class RecordStreams:
                     durable = await finish(self._sink.take(identity, fresh))
                     commands.extend(receiver.handle(StreamStored(durable)))
                 case Confirm(durable=durable):
-                    await context.write(wire.sequence_to_wire(durable))
+                    await context.write(wire.taken_to_wire(RecordsTaken(durable)))
                 case Missed(first=first, last=last):
                     await self._miss(identity, first, last)
                 case Break(reason=reason):

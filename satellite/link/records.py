@@ -138,4 +138,4 @@ class RecordStream:
 
 
 def _confirmed(message: records_pb2.RecordsResponse) -> Confirmed | _Kicked:
-    return Confirmed(wire.sequence_from_wire(message))
+    return Confirmed(wire.taken_from_wire(message).durable)

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from common import rpc
 from common.clock import SystemClock
-from common.envelope import Envelope, Notify
+from common.envelope import Notify
 from common.ids import MessageId
 from common.message_bounds import HEAD_BYTES_MAX
 from common.preferences import Kind
@@ -100,42 +100,6 @@ async def linked(tmp_path: Path, certificates: Certificates) -> AsyncIterator[Li
 
 def revision_of(spool: MemorySpool | Spool) -> int:
     return spool.preferences.position.revision
-
-
-async def quarantine(
-    spool: Spool,
-    body: bytes,
-    *,
-    kept_for: str = "virus",
-    head: bytes = b"X-BorderScout: id=1\r\n",
-) -> str:
-    entry = spool.begin()
-    entry.write(body)
-    envelope = Envelope(
-        client_address="192.0.2.7",
-        helo="mail.sender.example",
-        sender="a@sender.example",
-        recipients=("x@acme.example",),
-    )
-    await entry.commit(envelope=envelope, trace=b"Received: here\r\n")
-    one = Judged(
-        number=0,
-        disposition=Disposition.QUARANTINE,
-        reason="virus",
-        copy=Copy(head=head, skip=0),
-    )
-    judgement = Judgement(
-        revision=1,
-        subject="hello",
-        message_id_header="<1@sender.example>",
-        recipients=(one,),
-        verdicts=(),
-        score=0.0,
-        quarantine_reason=kept_for,
-        quarantine_detail="Eicar-Test",
-    )
-    await spool.judge(entry.id, judgement)
-    return entry.id
 
 
 # --- preferences --------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x62orderscout/v1/position.proto\x12\x0e\x62orderscout.v1\"/\n\x05\x45poch\x12\x12\n\ngeneration\x18\x01 \x01(\x04\x12\x12\n\nidentifier\x18\x02 \x01(\t\"L\n\x12PreferencePosition\x12$\n\x05\x65poch\x18\x01 \x01(\x0b\x32\x15.borderscout.v1.Epoch\x12\x10\n\x08revision\x18\x02 \x01(\x04\"A\n\rShardIdentity\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\r\n\x05shard\x18\x02 \x01(\r\x12\x13\n\x0bincarnation\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x62orderscout/v1/position.proto\x12\x0e\x62orderscout.v1\"/\n\x05\x45poch\x12\x12\n\ngeneration\x18\x01 \x01(\x04\x12\x12\n\nidentifier\x18\x02 \x01(\t\"L\n\x12PreferencePosition\x12$\n\x05\x65poch\x18\x01 \x01(\x0b\x32\x15.borderscout.v1.Epoch\x12\x10\n\x08revision\x18\x02 \x01(\x04\"z\n\rShardIdentity\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\r\n\x05shard\x18\x02 \x01(\r\x12\x13\n\x0bincarnation\x18\x03 \x01(\t\x12\x0b\n\x03run\x18\x04 \x01(\t\x12*\n\x06origin\x18\x05 \x01(\x0b\x32\x1a.borderscout.v1.LifeOrigin\"-\n\nLifeOrigin\x12\x0e\n\x06\x66ormer\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61rried\x18\x02 \x01(\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,5 +36,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PREFERENCEPOSITION']._serialized_start=98
   _globals['_PREFERENCEPOSITION']._serialized_end=174
   _globals['_SHARDIDENTITY']._serialized_start=176
-  _globals['_SHARDIDENTITY']._serialized_end=241
+  _globals['_SHARDIDENTITY']._serialized_end=298
+  _globals['_LIFEORIGIN']._serialized_start=300
+  _globals['_LIFEORIGIN']._serialized_end=345
 # @@protoc_insertion_point(module_scope)

@@ -72,8 +72,8 @@ Global___PreferencePosition: _TypeAlias = PreferencePosition  # noqa: Y015
 
 @_typing.final
 class ShardIdentity(_message.Message):
-    """Who speaks: one shard of one node, in one life of its spool. A later incarnation of the same
-    shard fences the earlier one. Incarnations are ULIDs, so they have an order.
+    """Who speaks: one shard of one node, in one life of its spool. The incarnation is a ULID that only
+    tells lives apart: their order is the one in which the core first heard of them.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -81,20 +81,56 @@ class ShardIdentity(_message.Message):
     NODE_FIELD_NUMBER: _builtins.int
     SHARD_FIELD_NUMBER: _builtins.int
     INCARNATION_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     shard: _builtins.int
     incarnation: _builtins.str
+    run: _builtins.str
+    """ULID of the process that speaks; empty: an earlier version"""
+    @_builtins.property
+    def origin(self) -> Global___LifeOrigin:
+        """missing: not known, as of a spool that an earlier version made"""
+
     def __init__(
         self,
         *,
         node: _builtins.str = ...,
         shard: _builtins.int = ...,
         incarnation: _builtins.str = ...,
+        run: _builtins.str = ...,
+        origin: Global___LifeOrigin | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["origin", b"origin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["incarnation", b"incarnation", "node", b"node", "shard", b"shard"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incarnation", b"incarnation", "node", b"node", "origin", b"origin", "run", b"run", "shard", b"shard"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ShardIdentity: _TypeAlias = ShardIdentity  # noqa: Y015
+
+@_typing.final
+class LifeOrigin(_message.Message):
+    """How a life of a spool began."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMER_FIELD_NUMBER: _builtins.int
+    CARRIED_FIELD_NUMBER: _builtins.int
+    former: _builtins.str
+    """the life whose mail and records it has; empty: it began with nothing"""
+    carried: _builtins.int
+    """so many of its first records may be known from the former one"""
+    def __init__(
+        self,
+        *,
+        former: _builtins.str = ...,
+        carried: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carried", b"carried", "former", b"former"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LifeOrigin: _TypeAlias = LifeOrigin  # noqa: Y015

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from borderscout.v1 import position_pb2 as borderscout_dot_v1_dot_position__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62orderscout/v1/records.proto\x12\x0e\x62orderscout.v1\x1a\x1d\x62orderscout/v1/position.proto\"a\n\tLogRecord\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0f\n\x07time_us\x18\x02 \x01(\x03\x12\r\n\x05\x65vent\x18\x03 \x01(\t\x12\x12\n\nmessage_id\x18\x04 \x01(\t\x12\x0e\n\x06\x66ields\x18\x05 \x01(\x0c\"m\n\x0eRecordsRequest\x12/\n\x08identity\x18\x01 \x01(\x0b\x32\x1d.borderscout.v1.ShardIdentity\x12*\n\x07records\x18\x02 \x03(\x0b\x32\x19.borderscout.v1.LogRecord\"+\n\x0fRecordsResponse\x12\x18\n\x10\x64urable_sequence\x18\x01 \x01(\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62orderscout/v1/records.proto\x12\x0e\x62orderscout.v1\x1a\x1d\x62orderscout/v1/position.proto\"a\n\tLogRecord\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0f\n\x07time_us\x18\x02 \x01(\x03\x12\r\n\x05\x65vent\x18\x03 \x01(\t\x12\x12\n\nmessage_id\x18\x04 \x01(\t\x12\x0e\n\x06\x66ields\x18\x05 \x01(\x0c\".\n\nChainPoint\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\"\xaf\x01\n\x0eRecordsRequest\x12/\n\x08identity\x18\x01 \x01(\x0b\x32\x1d.borderscout.v1.ShardIdentity\x12*\n\x07records\x18\x02 \x03(\x0b\x32\x19.borderscout.v1.LogRecord\x12)\n\x05\x63hain\x18\x03 \x01(\x0b\x32\x1a.borderscout.v1.ChainPoint\x12\x15\n\rlast_sequence\x18\x04 \x01(\x04\"J\n\x0fRecordsResponse\x12\x18\n\x10\x64urable_sequence\x18\x01 \x01(\x04\x12\r\n\x05\x63hain\x18\x02 \x01(\x0c\x12\x0e\n\x06\x66orked\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,8 +34,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LOGRECORD']._serialized_start=79
   _globals['_LOGRECORD']._serialized_end=176
-  _globals['_RECORDSREQUEST']._serialized_start=178
-  _globals['_RECORDSREQUEST']._serialized_end=287
-  _globals['_RECORDSRESPONSE']._serialized_start=289
-  _globals['_RECORDSRESPONSE']._serialized_end=332
+  _globals['_CHAINPOINT']._serialized_start=178
+  _globals['_CHAINPOINT']._serialized_end=224
+  _globals['_RECORDSREQUEST']._serialized_start=227
+  _globals['_RECORDSREQUEST']._serialized_end=402
+  _globals['_RECORDSRESPONSE']._serialized_start=404
+  _globals['_RECORDSRESPONSE']._serialized_end=478
 # @@protoc_insertion_point(module_scope)

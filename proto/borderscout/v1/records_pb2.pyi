@@ -59,11 +59,40 @@ class LogRecord(_message.Message):
 Global___LogRecord: _TypeAlias = LogRecord  # noqa: Y015
 
 @_typing.final
+class ChainPoint(_message.Message):
+    """A place in a life's records, and the digest of all of them up to there (common/chain.py)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    digest: _builtins.bytes
+    """16 octets"""
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        digest: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChainPoint: _TypeAlias = ChainPoint  # noqa: Y015
+
+@_typing.final
 class RecordsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     IDENTITY_FIELD_NUMBER: _builtins.int
     RECORDS_FIELD_NUMBER: _builtins.int
+    CHAIN_FIELD_NUMBER: _builtins.int
+    LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
+    last_sequence: _builtins.int
+    """with the identity: the last that was ever given"""
     @_builtins.property
     def identity(self) -> _position_pb2.ShardIdentity:
         """in the first message of a stream"""
@@ -72,15 +101,23 @@ class RecordsRequest(_message.Message):
     def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogRecord]:
         """in order, contiguous"""
 
+    @_builtins.property
+    def chain(self) -> Global___ChainPoint:
+        """With the identity: up to where the satellite deleted what was confirmed. With records: at the
+        last of them. Alone: what the satellite has at a number that the core named.
+        """
+
     def __init__(
         self,
         *,
         identity: _position_pb2.ShardIdentity | None = ...,
         records: _abc.Iterable[Global___LogRecord] | None = ...,
+        chain: Global___ChainPoint | None = ...,
+        last_sequence: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chain", b"chain", "identity", b"identity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "records", b"records"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain", b"chain", "identity", b"identity", "last_sequence", b"last_sequence", "records", b"records"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -91,16 +128,24 @@ class RecordsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DURABLE_SEQUENCE_FIELD_NUMBER: _builtins.int
+    CHAIN_FIELD_NUMBER: _builtins.int
+    FORKED_FIELD_NUMBER: _builtins.int
     durable_sequence: _builtins.int
     """Everything up to here is durable at the core. In the first message: where to go on."""
+    chain: _builtins.bytes
+    """at that number; empty: not known"""
+    forked: _builtins.str
+    """why nothing is taken from this spool any more; it needs a new life"""
     def __init__(
         self,
         *,
         durable_sequence: _builtins.int = ...,
+        chain: _builtins.bytes = ...,
+        forked: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["durable_sequence", b"durable_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chain", b"chain", "durable_sequence", b"durable_sequence", "forked", b"forked"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

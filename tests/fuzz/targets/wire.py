@@ -60,7 +60,7 @@ _MESSAGES: tuple[tuple[Any, Callable[[Any], Any], Callable[[Any], Any]], ...] = 
         wire.quarantine_response_to_wire,
     ),
     (records_pb2.RecordsRequest, wire.records_from_wire, wire.records_to_wire),
-    (records_pb2.RecordsResponse, wire.sequence_from_wire, wire.sequence_to_wire),
+    (records_pb2.RecordsResponse, wire.taken_from_wire, wire.taken_to_wire),
 )
 
 

@@ -7,7 +7,13 @@ from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement
 from satellite.spool.store import Spool
 
 
-async def quarantine(spool: Spool, body: bytes, *, kept_for: str = "virus") -> str:
+async def quarantine(
+    spool: Spool,
+    body: bytes,
+    *,
+    kept_for: str = "virus",
+    head: bytes = b"X-BorderScout: id=1\r\n",
+) -> str:
     """Take a message in, judge that it is kept, and return its identifier."""
     entry = spool.begin()
     entry.write(body)
@@ -22,7 +28,7 @@ async def quarantine(spool: Spool, body: bytes, *, kept_for: str = "virus") -> s
         number=0,
         disposition=Disposition.QUARANTINE,
         reason="virus",
-        copy=Copy(head=b"X-BorderScout: id=1\r\n", skip=0),
+        copy=Copy(head=head, skip=0),
     )
     judgement = Judgement(
         revision=1,

@@ -9,7 +9,8 @@ from borderscout.v1 import control_pb2, preferences_pb2, quarantine_pb2, records
 from google.protobuf.message import Message
 
 from common import link, wire
-from common.identity import ShardIdentity
+from common.chain import ChainPoint
+from common.identity import LifeOrigin, ShardIdentity
 from common.preferences import Document, Epoch, Position
 from common.records import LogRecord
 from common.reports import (
@@ -338,9 +339,48 @@ def test_a_chunk_beyond_its_bounds_is_refused(chunk: link.Chunk) -> None:
         wire.chunk_from_wire(wire.chunk_to_wire(chunk))
 
 
+def test_a_life_tells_how_it_began_and_a_chain_where_it_is() -> None:
+    born = ShardIdentity("lon1", 0, ULID, run=ULID, origin=LifeOrigin(former=ULID, carried=7))
+    empty = ShardIdentity("lon1", 0, ULID, run=ULID, origin=LifeOrigin(former=""))
+    hello = link.Records((), born, chain=ChainPoint(3, DIGEST[:16]), last_sequence=9)
+    taken = link.RecordsTaken(4, DIGEST[:16], forked="another copy of this spool has spoken")
+
+    again = wire.records_from_wire(wire.records_to_wire(hello))
+
+    assert again == hello
+    assert again.identity is not None
+    assert (again.identity.run, again.identity.origin) == (born.run, born.origin)
+    assert wire.identity_from_wire(wire.identity_to_wire(empty)).origin == empty.origin
+    assert wire.identity_from_wire(wire.identity_to_wire(WHO)).origin is None
+    assert wire.taken_from_wire(wire.taken_to_wire(taken)) == taken
+
+
+@pytest.mark.parametrize("digest", [DIGEST, b"x"])
+def test_a_chain_that_is_none_is_refused(digest: bytes) -> None:
+    with pytest.raises(WireError):
+        wire.taken_from_wire(records_pb2.RecordsResponse(chain=digest))
+    with pytest.raises(WireError):
+        wire.records_from_wire(
+            records_pb2.RecordsRequest(chain=records_pb2.ChainPoint(digest=digest))
+        )
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        ShardIdentity("lon1", 0, ULID, run="../../x"),
+        ShardIdentity("lon1", 0, ULID, origin=LifeOrigin(former="a life")),
+        ShardIdentity("lon1", 0, ULID, origin=LifeOrigin(former="", carried=1 << 63)),
+    ],
+)
+def test_a_run_or_a_former_life_that_is_no_ulid_is_refused(who: ShardIdentity) -> None:
+    with pytest.raises(WireError):
+        wire.identity_from_wire(wire.identity_to_wire(who))
+
+
 def test_numbers_that_no_database_holds_are_refused() -> None:
     with pytest.raises(WireError):
-        wire.sequence_from_wire(records_pb2.RecordsResponse(durable_sequence=1 << 63))
+        wire.taken_from_wire(records_pb2.RecordsResponse(durable_sequence=1 << 63))
 
 
 def test_an_address_with_a_line_break_is_refused() -> None:
