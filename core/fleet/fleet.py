@@ -20,6 +20,8 @@ from core.feed.session import PreferenceStanding
 from core.fleet.holds import left_to_operators, merged_holds
 
 SILENT_S = 10.0  # five reports are missing
+WARNED_S = 600.0  # a spool that is not heard tries again within seconds, or was stopped
+FORMER_MAX = 64  # lives of a shard that are remembered as over
 
 Place = tuple[str, int]  # node, shard
 
@@ -100,6 +102,8 @@ class Fleet:
     def __init__(self, nodes: Sequence[tuple[str, str]]) -> None:
         self._sites = dict(nodes)
         self._shards: dict[Place, _Shard] = {}
+        self._former: dict[Place, list[str]] = {}  # lives that a later one has followed
+        self._warnings: dict[Place, tuple[str, float]] = {}
         self._head = NOTHING
 
     def knows(self, node: str) -> bool:
@@ -147,6 +151,10 @@ class Fleet:
         shard = self._heard(identity, now_s)
         if shard is not None:
             shard.problem = problem
+
+    def warned(self, identity: ShardIdentity, what: str, *, now_s: float) -> None:
+        """A spool speaks for a shard and is not heard; shown for as long as it tries."""
+        self._warnings[identity.place] = (what, now_s)
 
     def left(self, identity: ShardIdentity) -> None:
         """A control stream ended."""
@@ -223,19 +231,27 @@ class Fleet:
                 (s.skew_us for s in shards if s.skew_us is not None), key=abs, default=None
             ),
             versions=tuple(sorted({s.version for s in shards if s.version})),
-            problems=(*self._problems(name, reports), *left_to_operators(spool)),
+            problems=(*self._problems(name, reports, now_s), *left_to_operators(spool)),
             shards=tuple(shards),
         )
 
     # ---- inside
 
     def _heard(self, identity: ShardIdentity, now_s: float) -> _Shard | None:
-        """Return the shard, or None when a later life of it is known."""
+        """Return the shard, or None when a later life of it is known.
+
+        Whoever speaks was let in by the store, which knows the order of lives: one that was never
+        heard here is the newest.
+        """
         shard = self._shards.get(identity.place)
-        if shard is None or shard.incarnation < identity.incarnation:
-            shard = self._shards[identity.place] = _Shard(identity.incarnation, now_s)
-        elif shard.incarnation > identity.incarnation:
+        former = self._former.setdefault(identity.place, [])
+        if identity.incarnation in former:
             return None
+        if shard is None or shard.incarnation != identity.incarnation:
+            if shard is not None:
+                former.append(shard.incarnation)
+                del former[:-FORMER_MAX]
+            shard = self._shards[identity.place] = _Shard(identity.incarnation, now_s)
         shard.heard_s = now_s
         return shard
 
@@ -276,10 +292,17 @@ class Fleet:
         found = [shard for place, shard in self._shards.items() if place[0] == node]
         return max(found, key=lambda shard: shard.heard_s).shards if found else 1
 
-    def _problems(self, node: str, reports: Iterable[NodeReport]) -> tuple[str, ...]:
+    def _problems(self, node: str, reports: Iterable[NodeReport], now_s: float) -> tuple[str, ...]:
+        warned = (
+            what
+            for place, (what, warned_s) in sorted(self._warnings.items())
+            if place[0] == node and now_s - warned_s <= WARNED_S
+        )
         noticed = (s.problem for p, s in sorted(self._shards.items()) if p[0] == node)
         reported = (problem for report in reports for problem in report.problems)
-        return tuple(dict.fromkeys(problem for problem in (*noticed, *reported) if problem))
+        return tuple(
+            dict.fromkeys(problem for problem in (*warned, *noticed, *reported) if problem)
+        )
 
 
 def _later(known: Position | None, told: Position) -> Position:

@@ -11,6 +11,7 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
 import grpc
@@ -24,7 +25,7 @@ from common.link import CoreStanding
 from common.rpc import LET_IN, Role, peer_of
 from core.custody.release import FetchRefused
 from core.feed.feed import FeedEnded
-from core.records.intake import Fenced
+from core.records.lives import FORKS_KEPT, Fenced, ForkedSpool, LifeStanding, TooManyLives
 
 log = structlog.get_logger()
 
@@ -110,17 +111,44 @@ class Streams:
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, str, int], asyncio.Future[NoReturn]] = {}
+        self._lives: dict[tuple[str, int], str] = {}  # the newest of each shard
+        self._forks: dict[tuple[str, int], dict[str, str]] = {}  # by shard: runs, and why
         self._is_stopping = False
+
+    def let_in(self, identity: ShardIdentity, standing: LifeStanding) -> None:
+        """The store says that this life is the newest, and which processes of it may not speak."""
+        if self._lives.get(identity.place) != identity.incarnation:
+            self._lives[identity.place] = identity.incarnation
+            self._forks.pop(identity.place, None)
+        for mark in standing.forks:
+            self.fork(replace(identity, run=mark.run), mark.why)
+
+    def fork(self, identity: ShardIdentity, why: str) -> None:
+        """Let a process that speaks for a copy of a spool replace no stream any more."""
+        if identity.run:
+            forks = self._forks.setdefault(identity.place, {})
+            forks[identity.run] = why
+            while len(forks) > FORKS_KEPT:
+                del forks[next(iter(forks))]
 
     @contextmanager
     def only(self, kind: str, identity: ShardIdentity) -> Iterator[Awaitable[NoReturn]]:
         """Be the only stream of its kind of a shard.
 
         Gives what raises once a later one opens, or the core stops.
+
+        Raises:
+            Fenced: a later life has spoken, or this is a copy and another one is open.
         """
+        newest = self._lives.get(identity.place, identity.incarnation)
+        if newest != identity.incarnation:
+            raise Fenced(identity, newest=newest)
         key = (kind, *identity.place)
         former = self._open.get(key)
         if former is not None and not former.done():
+            why = self._forks.get(identity.place, {}).get(identity.run)
+            if why is not None:
+                raise ForkedSpool(identity, why)
             former.set_exception(Replaced("the same stream was opened anew"))
         mine: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
         self._open[key] = mine
@@ -140,6 +168,11 @@ class Streams:
         for stream in self._open.values():
             if not stream.done():
                 stream.set_exception(Stopping("the core stops"))
+
+
+def host_of(context: Context) -> str:
+    """Return where a call comes from, without the port, which is another one for each."""
+    return context.peer().rpartition(":")[0] or context.peer()
 
 
 async def until_first(*works: Coroutine[Any, Any, object] | Awaitable[NoReturn]) -> None:
@@ -183,6 +216,9 @@ def guarded(handler: Handler[T]) -> Handler[T]:
         except (Fenced, FeedEnded) as error:
             log.warning("link.fenced", peer=context.peer(), reason=str(error))
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        except TooManyLives as error:
+            log.error("link.too_many_lives", peer=context.peer(), reason=str(error))
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         except Replaced as error:
             await context.abort(grpc.StatusCode.ABORTED, error.what)
         except (PeerError, LocalError) as error:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable
-from typing import assert_never
+from dataclasses import replace
+from typing import Any, assert_never
 
 import structlog
 from borderscout.v1 import control_pb2
@@ -20,10 +21,13 @@ from common.errors import EnvironmentFailure, PeerError
 from common.identity import ShardIdentity
 from common.link import Command, Hello, Hint, Unreadable, Welcome
 from common.reports import NodeReport
+from common.tasks import finish
 from core.fleet.fleet import Fleet
 from core.fleet.hints import Hints
-from core.link.calls import Access, Context, Streams, first_message, until_first
+from core.link.calls import Access, Context, Streams, first_message, host_of, until_first
+from core.link.comers import Comers
 from core.link.ports import FleetTable
+from core.records.lives import Fenced, ForkedSpool, TooManyLives, in_words
 
 log = structlog.get_logger()
 
@@ -65,6 +69,7 @@ class ControlStreams:
         self._clock = clock
         self._on_connected = on_connected
         self._hints = Hints()
+        self._comers = Comers()
         self._queues: dict[tuple[str, int], CommandQueue] = {}
         self._visits: dict[tuple[str, int], int] = {}  # how often each shard has come
 
@@ -98,7 +103,7 @@ class ControlStreams:
             "version": hello.version,
             "protocol_version": hello.protocol_version,
         }
-        await self._table.note_hello(identity, told)
+        await self._admit(identity, told, context)
         queue: CommandQueue = asyncio.Queue(COMMANDS_MAX)
         with self._streams.only("control", identity) as ended:
             self._queues[identity.place] = queue
@@ -123,6 +128,52 @@ class ControlStreams:
                     self._fleet.left(identity)
                     self._hints.left(identity.place)
                 log.info("link.satellite_went", shard=str(identity))
+
+    async def _admit(self, identity: ShardIdentity, told: dict[str, Any], context: Context) -> None:
+        """Take note of who came; a copy of a spool may say how it is while nobody else does.
+
+        Raises:
+            Fenced: a later life of the shard has spoken, or another process on the same one.
+            TooManyLives: its node has begun too many.
+        """
+        now_s, host = self._clock.monotonic_s(), host_of(context)
+        try:
+            standing = await self._table.note_hello(identity, told)
+        except (Fenced, TooManyLives) as error:
+            self._fleet.warned(identity, f"not heard, from {host}: {error}", now_s=now_s)
+            raise
+        self._streams.let_in(identity, standing)
+        mark = standing.fork_of(identity)
+        if mark is not None:
+            self._warn(identity, mark.why, host)
+            return
+        who = identity.run or host
+        later = self._comers.came(identity, who, now_s=now_s)
+        if later:
+            await self._part(identity, later, host, is_caller=later == who)
+
+    async def _part(
+        self, identity: ShardIdentity, later: str, host: str, *, is_caller: bool
+    ) -> None:
+        """Fence the later of two processes that speak for one life.
+
+        Raises:
+            ForkedSpool: it is the one that calls.
+        """
+        why = f"two processes speak for one life of {identity}, each on a copy of its spool"
+        # One of a version before does not say which process it is, and cannot be told apart.
+        if identity.run:
+            copy = replace(identity, run=later)
+            await finish(self._table.note_fork(copy, why))
+            self._streams.fork(copy, why)
+        self._warn(identity, why, host)
+        if is_caller and identity.run:
+            raise ForkedSpool(identity, why)
+
+    def _warn(self, identity: ShardIdentity, why: str, host: str) -> None:
+        log.error("link.forked", shard=str(identity), reason=why, host=host)
+        now_s = self._clock.monotonic_s()
+        self._fleet.warned(identity, in_words(identity, why), now_s=now_s)
 
     async def _command(self, queue: CommandQueue, context: Context) -> None:
         while True:

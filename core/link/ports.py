@@ -10,26 +10,40 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from common.chain import ChainPoint
 from common.identity import ShardIdentity
 from common.link import Case, Claim
 from common.records import LogRecord
 from core.custody.arrivals import Arrival
 from core.feed.feed import PreferenceSource
 from core.quarantine.assignment import Release
+from core.records.lives import LifeStanding
 
 
 class RecordSink(Protocol):
     """Where log records become durable."""
 
-    async def last_sequence(self, identity: ShardIdentity) -> int: ...
+    async def position(self, identity: ShardIdentity) -> ChainPoint: ...
 
-    async def take(self, identity: ShardIdentity, records: Sequence[LogRecord]) -> int: ...
+    async def take(
+        self,
+        identity: ShardIdentity,
+        records: Sequence[LogRecord],
+        *,
+        chain: ChainPoint | None = None,
+    ) -> int: ...
 
 
 class FleetTable(Protocol):
-    """What is kept of satellites over a restart; it fences their earlier lives."""
+    """What is kept of satellites over a restart; it fences their earlier lives, and copies."""
 
-    async def note_hello(self, identity: ShardIdentity, hello: Mapping[str, Any]) -> None: ...
+    async def note_hello(
+        self, identity: ShardIdentity, hello: Mapping[str, Any]
+    ) -> LifeStanding: ...
+
+    async def note_life(self, identity: ShardIdentity) -> LifeStanding: ...
+
+    async def note_fork(self, identity: ShardIdentity, why: str) -> bool: ...
 
     async def note_report(self, identity: ShardIdentity, report: Mapping[str, Any]) -> None: ...
 

@@ -21,7 +21,7 @@ from core.feed.feed import ANSWERS_MAX, Feed
 from core.feed.session import PreferenceStanding
 from core.fleet.fleet import Fleet
 from core.link.calls import Access, Context, Streams, first_message, until_first
-from core.link.ports import RecordSink
+from core.link.ports import FleetTable
 
 log = structlog.get_logger()
 
@@ -33,7 +33,7 @@ class PreferenceStreams:
         access: who may speak for which node.
         streams: the open ones.
         fleet: told where the shards stand.
-        records: fences a shard's earlier lives.
+        table: fences a shard's earlier lives.
         feed: what they are fed.
         clock: for the fleet.
     """
@@ -44,14 +44,14 @@ class PreferenceStreams:
         access: Access,
         streams: Streams,
         fleet: Fleet,
-        records: RecordSink,
+        table: FleetTable,
         feed: Feed,
         clock: Clock,
     ) -> None:
         self._access = access
         self._streams = streams
         self._fleet = fleet
-        self._records = records
+        self._table = table
         self._feed = feed
         self._clock = clock
 
@@ -64,7 +64,8 @@ class PreferenceStreams:
             raise PeerError("a preference stream begins with a hello")
         identity = hello.identity
         self._access.check(context, identity)
-        await self._records.last_sequence(identity)  # raises when a later life has spoken
+        # Raises when a later life has spoken. A copy judges mail, and gets what it judges by.
+        self._streams.let_in(identity, await self._table.note_life(identity))
         answers: asyncio.Queue[Answer] = asyncio.Queue(ANSWERS_MAX)
         context.set_compression(grpc.Compression.Gzip)  # documents are text that repeats itself
         digest = await self._feed.digest_at(hello.applied)

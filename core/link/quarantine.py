@@ -21,8 +21,9 @@ from common.tasks import finish
 from common.wire import WireError
 from core.custody.arrivals import Arrival
 from core.link.calls import Access, Context, Streams, first_message, until_first
-from core.link.ports import CaseSink
+from core.link.ports import CaseSink, FleetTable
 from core.quarantine.cases import BodyMismatch, CaseRefused
+from core.records.lives import check_run
 
 log = structlog.get_logger()
 
@@ -37,12 +38,16 @@ class QuarantineStreams:
     Args:
         access: who may speak for which node.
         streams: the open ones.
+        table: fences a shard's earlier lives, and copies.
         sink: where mail becomes durable.
     """
 
-    def __init__(self, *, access: Access, streams: Streams, sink: CaseSink) -> None:
+    def __init__(
+        self, *, access: Access, streams: Streams, table: FleetTable, sink: CaseSink
+    ) -> None:
         self._access = access
         self._streams = streams
+        self._table = table
         self._sink = sink
 
     async def serve(
@@ -52,6 +57,10 @@ class QuarantineStreams:
         identity = wire.quarantine_request_from_wire(await first_message(messages))
         if not isinstance(identity, ShardIdentity):
             raise PeerError("a quarantine stream begins with an identity")
+        self._access.check(context, identity)
+        standing = await self._table.note_life(identity)
+        self._streams.let_in(identity, standing)
+        check_run(identity, standing)
         # The headers alone say that the shard is let in: there is nothing else to tell it yet.
         await self._access.admit(context, identity)
         with self._streams.only("quarantine", identity) as ended:

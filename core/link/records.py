@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import assert_never
+from typing import NoReturn, assert_never
 
 import structlog
 from borderscout.v1 import records_pb2
 
 from common import wire
+from common.chain import NO_CHAIN, ChainPoint
 from common.clock import Clock
 from common.errors import PeerError
 from common.identity import ShardIdentity
@@ -33,13 +34,11 @@ from common.stream import (
 from common.tasks import finish
 from core.fleet.fleet import Fleet
 from core.link.calls import Access, Context, Streams, first_message, until_first
-from core.link.ports import RecordSink
+from core.link.ports import FleetTable, RecordSink
 from core.records.intake import first_told
+from core.records.lives import ForkedSpool, in_words, why_not_at, why_not_at_hello
 
 log = structlog.get_logger()
-
-GAP_RECORDS_MAX = 10_000  # lost records that are filled in; more is for a person to decide
-GAP_BATCH = 500
 
 
 class RecordStreams:
@@ -48,17 +47,26 @@ class RecordStreams:
     Args:
         access: who may speak for which node.
         streams: the open ones.
-        fleet: told of records that are lost.
+        fleet: told of records that are lost, and of copies.
+        table: keeps who is a copy.
         sink: where records become durable.
         clock: for the fleet, and the time of a gap.
     """
 
     def __init__(
-        self, *, access: Access, streams: Streams, fleet: Fleet, sink: RecordSink, clock: Clock
+        self,
+        *,
+        access: Access,
+        streams: Streams,
+        fleet: Fleet,
+        table: FleetTable,
+        sink: RecordSink,
+        clock: Clock,
     ) -> None:
         self._access = access
         self._streams = streams
         self._fleet = fleet
+        self._table = table
         self._sink = sink
         self._clock = clock
 
@@ -71,22 +79,65 @@ class RecordStreams:
             raise PeerError("a record stream begins with an identity")
         identity = first.identity
         await self._access.admit(context, identity)
+        known = await self._opened(identity, first, context)
         with self._streams.only("records", identity) as ended:
-            await until_first(self._receive(identity, first, messages, context), ended)
+            await until_first(self._receive(identity, known, first, messages, context), ended)
+
+    async def _opened(
+        self, identity: ShardIdentity, first: RecordsMessage, context: Context
+    ) -> ChainPoint:
+        """Say where to go on, unless this is not the spool that is known.
+
+        Raises:
+            Fenced: it is not, or a later life has spoken.
+        """
+        known = NO_CHAIN
+        try:
+            known = await self._sink.position(identity)
+            why = why_not_at_hello(known, deleted=first.chain, last_sequence=first.last_sequence)
+            if why:
+                raise ForkedSpool(identity, why)
+        except ForkedSpool as error:
+            await self._refuse(identity, known.sequence, error, context)
+        await context.write(wire.taken_to_wire(RecordsTaken(known.sequence, known.digest)))
+        return known
+
+    async def _refuse(
+        self, identity: ShardIdentity, durable: int, error: ForkedSpool, context: Context
+    ) -> NoReturn:
+        """Remember that this is a copy, tell it, and end its stream: nothing of it is lost there.
+
+        Raises:
+            ForkedSpool: always.
+        """
+        is_new = await finish(self._table.note_fork(identity, error.what))
+        log.error("records.forked", shard=str(identity), reason=error.what, is_new=is_new)
+        self._streams.fork(identity, error.what)
+        words = in_words(identity, error.what)
+        self._fleet.warned(identity, words, now_s=self._clock.monotonic_s())
+        await context.write(wire.taken_to_wire(RecordsTaken(durable, forked=str(error))))
+        raise error
 
     async def _receive(
         self,
         identity: ShardIdentity,
+        known: ChainPoint,
         first: RecordsMessage,
         messages: AsyncIterator[records_pb2.RecordsRequest],
         context: Context,
     ) -> None:
-        durable = await self._sink.last_sequence(identity)
-        await context.write(wire.taken_to_wire(RecordsTaken(durable)))
-        receiver = Receiver(durable=durable)
-        await self._take(identity, first, receiver, context)
-        async for message in messages:
-            await self._take(identity, wire.records_from_wire(message), receiver, context)
+        receiver = Receiver(durable=known.sequence)
+        try:
+            await self._take(identity, first, receiver, context)
+            async for message in messages:
+                told = wire.records_from_wire(message)
+                if told.chain is not None and not told.records:
+                    why = why_not_at(known, told.chain)
+                    if why:
+                        raise ForkedSpool(identity, why)
+                await self._take(identity, told, receiver, context)
+        except ForkedSpool as error:
+            await self._refuse(identity, known.sequence, error, context)
 
     async def _take(
         self, identity: ShardIdentity, message: RecordsMessage, receiver: Receiver, context: Context
@@ -105,7 +156,8 @@ class RecordStreams:
             match command:
                 case Keep(first=first):
                     fresh = [record for record in records if record.sequence >= first]
-                    durable = await finish(self._sink.take(identity, fresh))
+                    taken = self._sink.take(identity, fresh, chain=message.chain)
+                    durable = await finish(taken)
                     commands.extend(receiver.handle(StreamStored(durable)))
                 case Confirm(durable=durable):
                     await context.write(wire.taken_to_wire(RecordsTaken(durable)))
@@ -117,20 +169,15 @@ class RecordStreams:
                     assert_never(command)
 
     async def _miss(self, identity: ShardIdentity, first: int, last: int) -> None:
-        """Fill the place of records that nobody has any more: each says that it is lost.
+        """Say of records that nobody has any more that they are lost, in the place of the last.
 
         It happens when the core was put back to an older state: the shard has deleted what was
-        confirmed to it since.
+        confirmed to it since. However many they are, it needs nobody.
         """
         reason = f"records {first} to {last} of {identity} are lost: the core lost its own end"
         log.error("records.lost", shard=str(identity), first=first, last=last)
         self._fleet.noticed(identity, reason, now_s=self._clock.monotonic_s())
-        if last - first >= GAP_RECORDS_MAX:
-            raise PeerError(f"{reason}; {last - first + 1} are too many to go on without a person")
         record = GapRecord(first=first, last=last, reason="the core lost its own end")
         (fields,) = written(record)
-        now_us = self._clock.now_us()
-        for start in range(first, last + 1, GAP_BATCH):
-            numbers = range(start, min(start + GAP_BATCH, last + 1))
-            gap = [LogRecord(number, now_us, record.event, "", fields) for number in numbers]
-            await finish(self._sink.take(identity, gap))
+        gap = LogRecord(last, self._clock.now_us(), record.event, "", fields)
+        await finish(self._sink.take(identity, [gap]))

@@ -105,7 +105,7 @@ class LinkService:
             access=access,
             streams=self._streams,
             fleet=self._fleet,
-            records=database.records,
+            table=database.fleet,
             feed=Feed(database.preferences, clock=clock, bookmark_s=settings.bookmark_s),
             clock=clock,
         )
@@ -113,10 +113,13 @@ class LinkService:
             access=access,
             streams=self._streams,
             fleet=self._fleet,
+            table=database.fleet,
             sink=database.records,
             clock=clock,
         )
-        quarantine = QuarantineStreams(access=access, streams=self._streams, sink=arrivals)
+        quarantine = QuarantineStreams(
+            access=access, streams=self._streams, table=database.fleet, sink=arrivals
+        )
         tallies = TallyStreams(access=access, streams=self._streams, sums=self.tallies, clock=clock)
         self._handlers = _Handlers(
             Control=self._control.serve,

@@ -1,8 +1,8 @@
 """Which records are new, and what do they change?
 
-Pure. Each position counts once: a repeat has no effect, a hole is refused, and a shard's older life
-is fenced off by its newer one. Whatever a record holds, it is kept; what cannot be read or is not
-its sender's to say changes nothing and gets a flaw.
+Pure. Each position counts once: a repeat has no effect, and a hole is refused. Whatever a record
+holds, it is kept; what cannot be read or is not its sender's to say changes nothing and gets a
+flaw. Who may speak at all says ``core.records.lives``.
 
 Source: docs/design/link-guarantees.md, U1, U5; promises P1, P7, P9.
 """
@@ -83,18 +83,6 @@ _MOVES = {
 CustomerOf = Callable[[str], str]
 
 
-class Fenced(PeerError):
-    """A later life of this shard has spoken: this one must not."""
-
-    def __init__(self, identity: ShardIdentity, *, newest: str) -> None:
-        super().__init__(
-            f"{identity} has a later incarnation than {identity.incarnation}",
-            hint="if this node is the real one, give it a new spool; if it is a clone, stop it",
-        )
-        self.identity = identity
-        self.newest = newest
-
-
 class SequenceGap(PeerError):
     """A record is missing before the ones that were sent."""
 
@@ -103,16 +91,6 @@ class SequenceGap(PeerError):
         self.identity = identity
         self.expected = expected
         self.found = found
-
-
-def check_life(identity: ShardIdentity, *, newest: str) -> None:
-    """Accept a shard's life unless a later one is known.
-
-    Raises:
-        Fenced: a later one is.
-    """
-    if identity.incarnation < newest:
-        raise Fenced(identity, newest=newest)
 
 
 def unseen(

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select, update
 
 from common.clock import Clock
 from common.identity import ShardIdentity, check_identity
+from core.records.lives import WHY_LENGTH_MAX, ForkMark, LifeStanding, read_forks
 from core.store import incarnations, tables
 from core.store.writer import StoreReader, StoreWriter
 
@@ -39,6 +40,7 @@ class ShardRow:
     last_seen_us: int
     hello: dict[str, Any]
     report: dict[str, Any]
+    forks: tuple[ForkMark, ...] = ()  # processes of this life that may not speak
 
 
 class FleetStore:
@@ -49,14 +51,27 @@ class FleetStore:
         self._reader = reader
         self._clock = clock
 
-    async def note_hello(self, identity: ShardIdentity, hello: Mapping[str, Any]) -> None:
-        """Keep what a shard said when it came, and fence its earlier lives.
+    async def note_life(self, identity: ShardIdentity) -> LifeStanding:
+        """Take note of a shard's life, fence its earlier ones, and say how it stands.
 
         Raises:
             IdentityRefused: it names no shard.
             Fenced: a later life of it has spoken.
+            TooManyLives: its node has begun too many.
         """
-        await self._note(identity, "hello", hello)
+        check_identity(identity)
+        now_us = self._clock.now_us()
+        return await self._writer.run(lambda c: incarnations.let_in(c, identity, now_us=now_us))
+
+    async def note_hello(self, identity: ShardIdentity, hello: Mapping[str, Any]) -> LifeStanding:
+        """Keep what a shard said when it came, fence its earlier lives, and say how it stands.
+
+        Raises:
+            IdentityRefused: it names no shard.
+            Fenced: a later life of it has spoken.
+            TooManyLives: its node has begun too many.
+        """
+        return await self._note(identity, "hello", hello)
 
     async def note_report(self, identity: ShardIdentity, report: Mapping[str, Any]) -> None:
         """Keep what a shard says of itself.
@@ -64,8 +79,17 @@ class FleetStore:
         Raises:
             IdentityRefused: it names no shard.
             Fenced: a later life of it has spoken.
+            TooManyLives: its node has begun too many.
         """
         await self._note(identity, "report", report)
+
+    async def note_fork(self, identity: ShardIdentity, why: str) -> bool:
+        """Let this process speak no more for its shard; return whether that is new.
+
+        One of a version before, which does not say who it is, cannot be told from the other.
+        """
+        mark = ForkMark(run=identity.run, found_us=self._clock.now_us(), why=why[:WHY_LENGTH_MAX])
+        return await self._writer.run(lambda c: incarnations.mark_fork(c, identity, mark))
 
     async def shards(self) -> list[ShardRow]:
         """Return every shard that was ever heard of, sorted."""
@@ -82,24 +106,28 @@ class FleetStore:
                     last_seen_us=row.last_seen_us,
                     hello=json.loads(row.hello),
                     report=json.loads(row.report),
+                    forks=read_forks(row.forks),
                 )
                 for row in connection.execute(query)
             ]
 
         return await self._reader.run(read)
 
-    async def _note(self, identity: ShardIdentity, column: str, told: Mapping[str, Any]) -> None:
+    async def _note(
+        self, identity: ShardIdentity, column: str, told: Mapping[str, Any]
+    ) -> LifeStanding:
         check_identity(identity)
         text = json.dumps(told, separators=(",", ":"))
         now_us = self._clock.now_us()
         table = tables.shard
 
-        def work(connection: Connection) -> None:
-            incarnations.enter(connection, identity, now_us=now_us)
+        def work(connection: Connection) -> LifeStanding:
+            standing = incarnations.let_in(connection, identity, now_us=now_us)
             connection.execute(
                 update(table)
                 .where(table.c.node == identity.node, table.c.shard == identity.shard)
                 .values({column: text, "last_seen_us": now_us})
             )
+            return standing
 
-        await self._writer.run(work)
+        return await self._writer.run(work)

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy import Connection
 
+from common.chain import NO_CHAIN, ChainPoint
 from common.clock import Clock
 from common.identity import ShardIdentity, check_identity
 from common.records import (
@@ -27,6 +28,7 @@ from common.records import (
 )
 from common.records.bounds import LABEL_LENGTH_MAX, storable
 from core.records import intake
+from core.records.lives import chain_after
 from core.records.look_report import LookGroup
 from core.records.looks import LookCounts, day_of
 from core.records.messages import Message
@@ -38,6 +40,7 @@ from core.store import (
     late_rows,
     look_rows,
     message_rows,
+    outbox_rows,
     refusal_rows,
     release_rows,
     searches,
@@ -69,30 +72,47 @@ class RecordStore:
         self._preferences = preferences
 
     async def last_sequence(self, identity: ShardIdentity) -> int:
-        """Return the last record of this outbox that is durable; 0 when there is none.
+        """Return the last record of this outbox that is durable; see ``position``."""
+        return (await self.position(identity)).sequence
+
+    async def position(self, identity: ShardIdentity) -> ChainPoint:
+        """Return the last record of this outbox that is durable, and the digest up to there.
 
         Raises:
             IdentityRefused: it names no shard.
-            Fenced: a later life of the shard has spoken.
+            Fenced: a later life of the shard has spoken, or this is a copy of its spool.
+            TooManyLives: its node has begun too many.
         """
         check_identity(identity)
         now_us = self._clock.now_us()
 
-        def work(connection: Connection) -> int:
+        def work(connection: Connection) -> ChainPoint:
             incarnations.enter(connection, identity, now_us=now_us)
-            return _last_sequence(connection, identity) or 0
+            known = outbox_rows.read(connection, identity)
+            return known.point if known is not None else NO_CHAIN
 
         return await self._writer.run(work)
 
-    async def take(self, identity: ShardIdentity, records: Sequence[LogRecord]) -> int:
+    async def take(
+        self,
+        identity: ShardIdentity,
+        records: Sequence[LogRecord],
+        *,
+        chain: ChainPoint | None = None,
+    ) -> int:
         """Take records in and return the last sequence that is durable.
 
         Those that are here already have no effect. Whatever a record holds, it is kept: one that
         cannot be read, or speaks of another shard's message, is kept with a flaw.
 
+        Args:
+            identity: who sent them.
+            records: in order.
+            chain: what the sender has at the last of them; None from a version before.
+
         Raises:
             IdentityRefused: it names no shard.
-            Fenced: a later life of the shard has spoken.
+            Fenced: a later life of the shard has spoken, or this is a copy of its spool.
             SequenceGap: a record is missing before these; none was taken.
             StoreFailure, DiskFull: none was taken.
         """
@@ -106,20 +126,24 @@ class RecordStore:
 
         def work(connection: Connection) -> int:
             incarnations.enter(connection, identity, now_us=now_us)
-            last = _last_sequence(connection, identity)
-            fresh = intake.unseen(identity, records, last_sequence=last or 0)
+            known = outbox_rows.read(connection, identity)
+            point = known.point if known is not None else NO_CHAIN
+            fresh = intake.unseen(identity, records, last_sequence=point.sequence)
             if not fresh:
-                return last or 0
+                return point.sequence
+            digest = chain_after(identity, fresh, known=point, told=chain)
+            known = known or outbox_rows.begin(connection, identity)
             _take(
                 connection,
                 identity,
-                fresh,
+                outbox_rows.not_known_before(connection, identity, fresh, carried=known.carried),
                 now_us=now_us,
                 customer_of=customer_of,
                 hours=self._second_look_hours,
             )
-            _advance(connection, identity, fresh[-1].sequence, is_new=last is None)
-            return fresh[-1].sequence
+            last = ChainPoint(fresh[-1].sequence, digest)
+            outbox_rows.advance(connection, identity, last)
+            return last.sequence
 
         return await self._writer.run(work)
 
@@ -227,38 +251,6 @@ class RecordStore:
             )
 
         return (await self._reader.run(read)).as_json()
-
-
-def _outbox(identity: ShardIdentity) -> Any:
-    table = tables.outbox
-    return and_(
-        table.c.node == identity.node,
-        table.c.shard == identity.shard,
-        table.c.incarnation == identity.incarnation,
-    )
-
-
-def _last_sequence(connection: Connection, identity: ShardIdentity) -> int | None:
-    table = tables.outbox
-    return connection.scalar(select(table.c.last_sequence).where(_outbox(identity)))
-
-
-def _advance(
-    connection: Connection, identity: ShardIdentity, sequence: int, *, is_new: bool
-) -> None:
-    if is_new:
-        connection.execute(
-            insert(tables.outbox).values(
-                node=identity.node,
-                shard=identity.shard,
-                incarnation=identity.incarnation,
-                last_sequence=sequence,
-            )
-        )
-    else:
-        connection.execute(
-            update(tables.outbox).where(_outbox(identity)).values(last_sequence=sequence)
-        )
 
 
 @dataclass(slots=True)

@@ -79,6 +79,24 @@ shard = Table(
     Column("last_seen_us", BigInteger, nullable=False),
     Column("hello", Text, nullable=False),
     Column("report", Text, nullable=False),
+    Column("forks", Text, nullable=False),  # JSON list: processes of this life that may not speak
+)
+
+# Every life of a shard, numbered as the core first heard of it.
+life = Table(
+    "life",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("shard", Integer, primary_key=True, autoincrement=False),
+    Column("incarnation", Text, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("first_seen_us", BigInteger, nullable=False),
+    Column(
+        "former", Text
+    ),  # whose mail and records it has; empty: it began with none; null: unknown
+    Column("carried", BigInteger, nullable=False),
+    Column("is_settled", Boolean, nullable=False),  # what became of the mail of the one before
+    Index("life_node", "node", "first_seen_us"),
 )
 
 # How far each outbox has been taken in.
@@ -89,6 +107,8 @@ outbox = Table(
     Column("shard", Integer, primary_key=True, autoincrement=False),
     Column("incarnation", Text, primary_key=True),
     Column("last_sequence", BigInteger, nullable=False),
+    Column("chain", LargeBinary, nullable=False),  # the digest there; empty: not known
+    Column("carried", BigInteger, nullable=False),  # up to here a former life may have sent it too
 )
 
 # Every record as it came; `flaw` says why nothing was derived from one.

@@ -12,7 +12,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
 from common.records import LogRecord
-from core.records.intake import Fenced, SequenceGap
+from core.records.intake import SequenceGap
+from core.records.lives import Fenced
 from core.records.look_report import LookGroup
 from core.records.reports import ReportGroup
 from core.store.database import Database

@@ -15,7 +15,7 @@ from core.custody.arrivals import Arrival, Arrivals
 from core.custody.bodies import BodyFolder
 from core.custody.custody import Custody
 from core.quarantine.cases import BodyMismatch, CaseRefused, CaseState
-from core.records.intake import Fenced
+from core.records.lives import Fenced
 from core.store.database import Database
 from tests.support.clock import FakeClock
 from tests.support.core.rooms import identity, made_id, told_case

@@ -12,7 +12,7 @@ from core.custody.custody import Custody
 from core.custody.release import FetchRefused, Releases
 from core.quarantine.assignment import ReleaseState
 from core.quarantine.cases import CaseNotHeld, CaseState, NoSuchRecipient, UnknownCase
-from core.records.intake import Fenced
+from core.records.lives import Fenced
 from core.store.database import Database
 from tests.support.clock import FakeClock
 from tests.support.core.rooms import identity, made_id, record, told_case

@@ -7,7 +7,7 @@ from common.ids import ulid
 from common.preferences import Epoch, Position
 from common.reports import EngineReport, NodeReport, PreferenceProblem
 from core.feed.session import PreferenceStanding
-from core.fleet.fleet import SILENT_S, Fleet, NodeStatus, SatelliteState
+from core.fleet.fleet import SILENT_S, WARNED_S, Fleet, NodeStatus, SatelliteState
 
 EPOCH = Epoch(1, "11111111-1111-4111-8111-111111111111")
 OTHER = Epoch(2, "22222222-2222-4222-8222-222222222222")
@@ -131,13 +131,24 @@ def test_a_shard_beyond_the_number_that_its_node_has_counts_only_while_it_speaks
 def test_an_earlier_life_of_a_shard_says_nothing_any_more() -> None:
     fleet = fleet_at(5)
     greet(fleet, shard(life=2))
-    report(fleet, shard(life=2), 5)
+    greet(fleet, shard(life=1))  # the later one, whatever their names say
+    report(fleet, shard(life=1), 5)
 
-    report(fleet, shard(life=1), 1)
-    fleet.left(shard(life=1))
+    report(fleet, shard(life=2), 1)
+    fleet.left(shard(life=2))
 
     assert node(fleet).applied == at(5)
     assert fleet.connected() == [("lon1", 0)]
+
+
+def test_a_spool_that_is_not_heard_is_shown_for_as_long_as_it_tries() -> None:
+    fleet = fleet_at(5)
+    greet(fleet, shard())
+
+    fleet.warned(shard(life=7), "a copy is not heard", now_s=0.0)
+
+    assert fleet.node("lon1", now_s=WARNED_S).problems == ("a copy is not heard",)
+    assert fleet.node("lon1", now_s=WARNED_S + 1).problems == ()
 
 
 def test_a_refusal_is_shown_with_what_was_refused() -> None:

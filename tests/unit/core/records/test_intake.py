@@ -11,10 +11,8 @@ from hypothesis import strategies as st
 
 from common.records import Event, GapRecord, LogRecord, from_object, read, written
 from core.records.intake import (
-    Fenced,
     SequenceGap,
     apply,
-    check_life,
     flaw_of,
     new_message,
     unseen,
@@ -68,15 +66,6 @@ def test_a_hole_inside_a_batch_is_refused_too() -> None:
         unseen(LON, [record(1, "started"), record(3, "stopped")], last_sequence=0)
 
     assert (caught.value.expected, caught.value.found) == (2, 3)
-
-
-def test_a_shards_older_life_is_fenced() -> None:
-    with pytest.raises(Fenced) as caught:
-        check_life(identity(life=1), newest=made_id(2))
-
-    assert caught.value.newest == made_id(2)
-    check_life(identity(life=2), newest=made_id(2))
-    check_life(identity(life=3), newest=made_id(2))
 
 
 def test_acceptance_names_every_recipient_with_its_customer() -> None:

@@ -13,15 +13,17 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
+from common.chain import ChainPoint
 from common.field_kinds import field_kinds
 from common.link import Case
+from core.records.lives import Fenced
 from core.store import dialect, schema
 from core.store.database import Database
 from core.store.dialect import database_url, writing_engine
 from core.store.errors import StoreFailure
 from core.store.tables import metadata, quarantine_case
 from tests.support.clock import FakeClock
-from tests.support.core.rooms import route
+from tests.support.core.rooms import identity, made_id, route
 
 
 async def test_an_epoch_is_made_once(tmp_path: Path, fake_clock: FakeClock) -> None:
@@ -149,12 +151,20 @@ async def test_a_database_of_the_first_version_is_brought_up_with_all_that_it_ho
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
         connection.execute(text("INSERT INTO verdict VALUES ('x', 0, '{}')"))
+        for life in (made_id(1), made_id(2)):
+            connection.execute(text(f"INSERT INTO outbox VALUES ('lon1', 0, '{life}', 7)"))
+        shard = f"'lon1', 0, '{made_id(2)}', 1, 2, '{{}}', '{{}}'"
+        connection.execute(text(f"INSERT INTO shard VALUES ({shard})"))
         row = "'lon1', 0, 'A', 1, 2, 3, 'started', '', x'7b7d', ''"
         connection.execute(text(f"INSERT INTO log_record VALUES ({row})"))
     engine.dispose()
 
     async with await Database.open(tmp_path / "core.db", clock=fake_clock) as store:
         assert [event["event"] for event in await store.records.node_events()] == ["started"]
+        assert (await store.fleet.note_life(identity(life=2))).number == 2
+        assert await store.records.position(identity(life=2)) == ChainPoint(7, b"")
+        with pytest.raises(Fenced):
+            await store.fleet.note_life(identity(life=1))
 
 
 @pytest.mark.parametrize(

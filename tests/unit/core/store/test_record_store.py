@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from common.identity import IdentityRefused, ShardIdentity
+from common.chain import CHAIN_START, ChainPoint, extended
+from common.identity import IdentityRefused, LifeOrigin, ShardIdentity
 from common.records import LogRecord
-from core.records.intake import Fenced, SequenceGap
+from core.records.intake import SequenceGap
+from core.records.lives import LIVES_BURST, LIVES_WINDOW_US, Fenced, ForkedSpool, TooManyLives
 from core.records.reports import ReportGroup
 from core.store.database import Database
 from tests.support.clock import FakeClock
-from tests.support.core.rooms import START_US, accepted, ended, identity, made_id, record, route
+from tests.support.core.rooms import (
+    START_US,
+    accepted,
+    ended,
+    identity,
+    made_id,
+    record,
+    route,
+    told_case,
+)
 
 LON, PAR = identity("lon1"), identity("par1")
 A, B = made_id(501), made_id(502)
@@ -67,6 +79,112 @@ async def test_a_shards_older_life_is_fenced_off(store: Database) -> None:
 
     (row,) = await store.fleet.shards()
     assert (row.incarnation, row.hello, row.report) == (made_id(2), {"version": "2"}, {})
+
+
+async def test_the_later_life_is_the_one_that_was_heard_of_later_whatever_its_name(
+    store: Database,
+) -> None:
+    thief, slow = identity(life=9_999), identity(life=0)
+    await store.records.take(LON, [record(1, "started")])
+
+    await store.fleet.note_hello(thief, {})  # a name of the far future burns nothing
+    with pytest.raises(Fenced, match="spool renew"):
+        await store.records.take(LON, [record(2, "stopped")])
+
+    standing = await store.fleet.note_hello(slow, {})  # a disk that was built by a slow clock
+    assert standing.number == 3
+    assert await store.records.take(slow, [record(1, "started")]) == 1
+    for former in (thief, LON):
+        with pytest.raises(Fenced):
+            await store.records.last_sequence(former)
+
+
+async def test_a_node_begins_only_so_many_lives_and_others_are_not_held_up(
+    store: Database, fake_clock: FakeClock
+) -> None:
+    for life in range(1, LIVES_BURST + 2):
+        await store.fleet.note_hello(identity(life=life), {})
+
+    with pytest.raises(TooManyLives):
+        await store.fleet.note_hello(identity(life=100), {})
+    assert (await store.fleet.note_hello(identity("par1", life=100), {})).number == 1
+    assert await store.records.take(identity(life=LIVES_BURST + 1), [record(1, "started")]) == 1
+
+    await fake_clock.advance(LIVES_WINDOW_US / 1e6 + 1)
+    assert (await store.fleet.note_hello(identity(life=100), {})).number == LIVES_BURST + 2
+
+
+async def test_a_copy_is_fenced_over_a_restart_and_until_there_is_another_life(
+    store: Database,
+) -> None:
+    mine, copy = replace(LON, run=made_id(71)), replace(LON, run=made_id(72))
+    await store.records.take(mine, [record(1, "started")])
+
+    assert await store.fleet.note_fork(copy, "it is a copy")
+    assert not await store.fleet.note_fork(copy, "it is a copy")
+
+    assert await store.records.take(mine, [record(2, "stopped")]) == 2
+    with pytest.raises(ForkedSpool, match="it is a copy"):
+        await store.records.take(copy, [record(3, "stopped")])
+    with pytest.raises(ForkedSpool):
+        await store.cases.open_case(copy, told_case(A, b"x"))
+    with pytest.raises(ForkedSpool):
+        await store.releases.claim(copy, made_id(900))
+    assert (await store.fleet.note_hello(copy, {})).fork_of(copy) is not None  # it may say so
+    (row,) = await store.fleet.shards()
+    assert [mark.why for mark in row.forks] == ["it is a copy"]
+
+    renewed = replace(identity(life=2), run=copy.run)
+    assert await store.records.take(renewed, [record(1, "started")]) == 1
+
+
+async def test_the_chain_goes_on_from_batch_to_batch_and_a_fork_writes_nothing(
+    store: Database,
+) -> None:
+    stream = [record(1, "started"), accepted(2, A), ended(3, A, "delivered")]
+    other = [*stream[:2], ended(3, A, "bounced"), record(4, "stopped")]
+    at = [ChainPoint(n, extended(CHAIN_START, stream[:n])) for n in range(4)]
+
+    assert await store.records.take(LON, stream[:2], chain=at[2]) == 2
+    assert await store.records.take(LON, stream, chain=at[3]) == 3  # two of them are repeats
+    with pytest.raises(ForkedSpool):
+        forked = ChainPoint(4, extended(CHAIN_START, other))
+        await store.records.take(LON, other[2:], chain=forked)
+
+    assert await store.records.position(LON) == at[3]
+    (message,) = await store.records.track(A)
+    assert message["recipients"][0]["state"] == "delivered"
+
+
+async def test_a_version_without_a_chain_is_taken_and_one_with_it_goes_on_from_there(
+    store: Database,
+) -> None:
+    stream = [record(n, "accepting") for n in (1, 2, 3)]
+    await store.records.take(LON, stream[:1], chain=ChainPoint(1, bytes(range(16))))
+    await store.records.take(LON, stream[1:2])
+    assert await store.records.position(LON) == ChainPoint(2, b"")
+
+    await store.records.take(LON, stream[2:], chain=ChainPoint(3, bytes(range(1, 17))))
+
+    assert await store.records.position(LON) == ChainPoint(3, bytes(range(1, 17)))
+
+
+async def test_what_a_life_carried_over_is_known_once(store: Database) -> None:
+    sent = [accepted(7, A), record(8, "accepting"), accepted(9, B)]
+    await store.records.take(LON, [record(n, "started") for n in range(1, 7)])
+    await store.records.take(LON, sent)
+
+    origin = LifeOrigin(former=LON.incarnation, carried=3)
+    renewed = replace(identity(life=2), origin=origin)
+    again = [replace(one, sequence=number) for number, one in enumerate(sent[1:], start=1)]
+    fresh = [replace(accepted(9, B), sequence=3, time_us=1), ended(4, B, "delivered")]
+    assert await store.records.take(renewed, [*again, *fresh]) == 4
+
+    (message,) = await store.records.track(B)
+    assert [one["event"] for one in message["events"]] == ["accepted", "accepted", "ended"]
+    events = [one["event"] for one in await store.records.node_events()]
+    assert events.count("accepting") == 1
+    assert await store.records.take(renewed, [record(5, "accepting")]) == 5
 
 
 @pytest.mark.parametrize(
