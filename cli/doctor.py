@@ -21,6 +21,7 @@ from rich.text import Text
 from cli.checks import SKEW_S_MAX, DoctorCheck, judged
 from cli.client import Client, CoreFailure, TokenFile, Url
 from cli.definitions_checks import definitions_of_the_node
+from cli.epochs import other_epochs
 from cli.filter_checks import servers_of_filters
 from cli.link_checks import TIME
 from cli.output import AsJson, console, plain, print_lines
@@ -282,6 +283,7 @@ def _core(client: Client) -> Iterator[DoctorCheck]:
             now_s=time.time(),
             problem=status["problem"],
         )
+    yield from other_epochs(found)
     for node in found["nodes"]:
         yield _node(node)
         for problem in node["problems"]:

@@ -8,6 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from cli.client import Client, TokenFile, Url
+from cli.epochs import other_epochs
 from cli.holds import hold_in_words
 from cli.output import (
     AsJson,
@@ -43,6 +44,8 @@ def status(url: Url = "", token_file: TokenFile = None, as_json: AsJson = False)
     engines = engine_rows(found["nodes"])
     if engines:
         print_table(("!Site", "Engine", "Version", "Definitions", "!Age", "Nodes"), engines)
+    for check in other_epochs(found):
+        console.print(Text(plain(f"{check.found}; {check.remedy}"), style="red"))
     for problem in found["definitions"]["problems"]:
         console.print(Text(f"definitions: {plain(problem)}", style="yellow"))
     for line in late_remarks(found.get("late", {})):

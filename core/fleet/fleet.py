@@ -18,6 +18,7 @@ from common.preferences.documents import NOTHING
 from common.reports import EngineReport, HoldReport, NodeReport, PreferenceProblem
 from core.feed.session import PreferenceStanding
 from core.fleet.holds import left_to_operators, merged_holds
+from core.preferences.epochs import OtherEpoch, other_epoch
 
 SILENT_S = 10.0  # five reports are missing
 WARNED_S = 600.0  # a spool that is not heard tries again within seconds, or was stopped
@@ -186,6 +187,16 @@ class Fleet:
         """Return the engines that any node has, as it last said; none: nobody has said anything."""
         shards = self._shards.values()
         return frozenset(engine.name for shard in shards for engine in shard.report.engines)
+
+    def other_epochs(self) -> list[OtherEpoch]:
+        """Return the nodes that take nothing from this core, since they follow another one."""
+        found: dict[str, OtherEpoch] = {}
+        for (node, _), shard in sorted(self._shards.items()):
+            if node in self._sites and shard.applied is not None:
+                other = other_epoch(node, shard.applied, ours=self._head)
+                if other is not None:
+                    found.setdefault(node, other)
+        return list(found.values())
 
     def nodes(self, *, now_s: float) -> list[NodeStatus]:
         """Return every node of the settings.

@@ -122,15 +122,6 @@ class Database:
         """The life of this database."""
         return self.preferences.position.epoch
 
-    async def renew_epoch(self, *, who: str) -> Epoch:
-        """Begin a new epoch, after a backup was restored: no satellite takes the old one for newer.
-
-        The content stays; satellites get it whole. Source: G1, G16.
-        """
-        epoch = Epoch(self.epoch.generation + 1, str(uuid.uuid4()))
-        await self.preferences.renew_epoch(epoch, who=who)
-        return epoch
-
     async def close(self) -> None:
         """Return when everything handed in is durable and nothing is open any more."""
         await self._reader.close()  # first: the last one to go writes the log into the database

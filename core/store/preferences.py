@@ -7,7 +7,8 @@ commit, so that nobody is told of a revision that a crash could take back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
@@ -17,6 +18,7 @@ from common.preferences import Document, Epoch, Kind, Position, Preferences
 from common.preferences.loops import OurHosts
 from common.records.bounds import NAME_LENGTH_MAX, storable
 from common.tasks import finish
+from core.preferences.epochs import next_generation
 from core.preferences.header_patterns import refuse_many_header_patterns
 from core.preferences.ledger import (
     Change,
@@ -220,25 +222,46 @@ class PreferenceStore:
             )
         )
 
-    async def renew_epoch(self, epoch: Epoch, *, who: str) -> None:
-        """Begin a new epoch with the content that is in force."""
+    async def renew_epoch(
+        self, *, who: str, known: Collection[int] = (), generation: int | None = None
+    ) -> Epoch:
+        """Begin a new epoch with the content that is in force, and return it.
+
+        Args:
+            who: for the audit.
+            known: generations that were heard of; the new one is later.
+            generation: what an operator named instead.
+
+        Raises:
+            EpochRefused: what he named is not later than ours.
+        """
         now_us = self._clock.now_us()
+        identifier = str(uuid.uuid4())
 
         def work(connection: Connection) -> Preferences:
+            ours = _position(connection).epoch.generation
+            epoch = Epoch(next_generation(ours, known=known, wished=generation), identifier)
             connection.execute(
                 update(tables.epoch).values(
                     generation=epoch.generation, identifier=epoch.identifier, created_us=now_us
                 )
             )
             write_entry(
-                connection, now_us=now_us, who=who, what="epoch.renew", subject=epoch.identifier
+                connection,
+                now_us=now_us,
+                who=who,
+                what="epoch.renew",
+                subject=epoch.identifier,
+                detail=f"generation {epoch.generation} after {ours}",
             )
             return load(connection)
 
-        async def renew() -> None:
-            self._install(await self._writer.run(work))
+        async def renew() -> Epoch:
+            made = await self._writer.run(work)
+            self._install(made)
+            return made.position.epoch
 
-        await finish(renew())
+        return await finish(renew())
 
     async def _publish(
         self, proposed: _Proposal, *, what: str, who: str, comment: str, base: int | None = None

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from core.web import health, reference
 from core.web.api import (
     definitions,
+    epoch,
     holds,
     lists,
     messages,
@@ -23,7 +24,7 @@ from core.web.request import problems
 from core.web.request.authentication import Authentication
 from core.web.request.services import Services
 
-API = (status, messages, holds, preferences, lists, threats, weights, quarantine, definitions)
+API = (status, messages, holds, preferences, lists, threats, weights, quarantine, definitions, epoch)
 
 
 def application_of(services: Services) -> FastAPI:

@@ -29,6 +29,11 @@ class CoreMetrics:
         self._revision = Gauge(
             "borderscout_core_revision", "Newest revision of the preferences", registry=registry
         )
+        self._other_epochs = Gauge(
+            "borderscout_core_other_epochs",
+            "Nodes that take nothing from this core, since they follow another or a later one",
+            registry=registry,
+        )
         self._late = Gauge(
             "borderscout_core_late_messages",
             "Messages of the last 24 hours found to hold a threat after their delivery",
@@ -105,6 +110,7 @@ class CoreMetrics:
         self._silenced.set(len(late.silenced))
         self._certificate = core.link.certificate_status()
         self._revision.set(core.database.preferences.position.revision)
+        self._other_epochs.set(len(core.link.fleet.other_epochs()))
         for node in core.link.fleet.nodes(now_s=core.clock.monotonic_s()):
             self._show_node(node)
         self._show_definitions(core)

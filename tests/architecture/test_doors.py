@@ -31,8 +31,6 @@ WITHOUT_A_CALLER = {
     "common.preferences.risky_types.RiskyTypesForm.described": "docs/policy.md is drawn with it",
     "common.preferences.virus_rule.VirusRuleForm.described": "docs/policy.md is drawn with it",
     "core.custody.custody.Custody.expire": "its caller comes with retention",
-    "core.store.database.Database.renew_epoch": "its caller comes with the repair of a core",
-    "core.store.preferences.PreferenceStore.renew_epoch": "the part of the database's that is SQL",
 }
 # Rooms that outsiders call: the tests of an engine or a filter of somebody else's package.
 FOR_OUTSIDERS = ("satellite.scanning.conformance", "satellite.filtering.conformance")

@@ -240,7 +240,7 @@ async def test_a_core_that_was_put_back_without_a_new_epoch_is_refused(
     await until(refused, "refused")
     assert revision_of(spool) == 9
 
-    await linked.core.database.renew_epoch(who="test")
+    await linked.core.database.preferences.renew_epoch(who="test")
     await until(lambda: spool.preferences.position.epoch.generation == 2, "the new epoch")
     assert revision_of(spool) == linked.core.database.preferences.position.revision
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from core.fleet.fleet import NodeStatus
+from core.preferences.epochs import OtherEpoch
 from core.web.request.caller import Caller
 from core.web.request.request_body import RequestBody
 from core.web.request.services import Core, Services
@@ -32,10 +33,22 @@ async def status(core: Core, _caller: Caller) -> dict[str, Any]:
         "revision": position.revision,
         "generation": position.epoch.generation,
         "epoch": position.epoch.identifier,
+        "other_epochs": [_other(one) for one in core.link.fleet.other_epochs()],
         "certificates": {} if certificate is None else {"link": asdict(certificate)},
         "late": late.as_json(),
         "nodes": [_node(node) for node in nodes],
         "definitions": _definitions(core),
+    }
+
+
+def _other(other: OtherEpoch) -> dict[str, Any]:
+    return {
+        "node": other.node,
+        "generation": other.follows.epoch.generation,
+        "epoch": other.follows.epoch.identifier,
+        "revision": other.follows.revision,
+        "near": other.is_near,
+        "problem": other.problem,
     }
 
 

@@ -244,3 +244,16 @@ def test_what_shards_and_core_noticed_is_told_once() -> None:
     fleet.reported(shard(), NodeReport(problems=("x", "x")), now_s=0.0, now_us=0)
 
     assert node(fleet).problems == ("records 1 to 3 are lost", "x")
+
+
+def test_a_node_that_follows_a_later_core_is_told_of_until_this_one_is_later() -> None:
+    fleet = fleet_at(5)
+    greet(fleet, shard())
+    fleet.stood(shard(), PreferenceStanding(at(2, OTHER), None, None), now_s=0.0)
+
+    assert [one.problem for one in fleet.other_epochs()] == [
+        "lon1 follows a later core: generation 2, this core's is 1"
+    ]
+
+    fleet.moved(at(5, Epoch(3, "33333333-3333-4333-8333-333333333333")))
+    assert fleet.other_epochs() == []

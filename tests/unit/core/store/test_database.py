@@ -46,7 +46,7 @@ async def test_a_renewed_epoch_is_newer_and_keeps_the_content(
         await store.preferences.publish([route()], who="t")
         digest = store.preferences.current.digest
         with store.preferences.subscribe() as changed:
-            renewed = await store.renew_epoch(who="t")
+            renewed = await store.preferences.renew_epoch(who="t")
             assert changed.is_set()
     async with await Database.open(path, clock=fake_clock) as store:
         assert store.epoch == renewed

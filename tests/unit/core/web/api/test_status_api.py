@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from common.identity import ShardIdentity
+from common.preferences import Epoch, Position
 from core.records.reports import EVER_US
 from core.store.errors import StoreFailure
 from tests.support.clock import FakeClock
@@ -184,6 +185,7 @@ async def test_every_change_leaves_an_audit_entry(face: Face) -> None:
         ("PUT", "/api/v1/weights", {"json": {"test": "RULE_X", "score": 2}}),
         ("DELETE", "/api/v1/weights", {"params": {"test": "RULE_X"}}),
         ("POST", "/api/v1/flush", {"json": {}}),
+        ("POST", "/api/v1/epoch", {"json": {}}),
         ("POST", "/api/v1/definitions/custom", {"json": {"files": {"a.hdb": "YQ=="}}}),
         ("POST", "/api/v1/definitions/rollback", {"json": {"serial": 20260101000000}}),
         ("PATCH", "/api/v1/holds/acme.example", {"json": {"hold_days": 9}}),
@@ -380,3 +382,28 @@ async def test_mail_that_was_delivered_too_early_is_told_of_everywhere(face: Fac
     assert status["newest"] is not None
     assert "borderscout_core_late_messages 1.0" in page
     assert (await face.ask("GET", "/api/v1/reports/late?customer=globex"))["customers"] == []
+
+
+async def test_a_node_that_follows_a_later_core_is_shown_until_a_later_epoch_begins(
+    face: Face,
+) -> None:
+    theirs = Position(Epoch(7, "77777777-7777-4777-8777-777777777777"), 40)
+    face.hear(applied=theirs)
+
+    (other,) = (await face.ask("GET", "/api/v1/status"))["other_epochs"]
+    metrics = (await face.stranger.get("/metrics")).text
+    renewed = await face.ask("POST", "/api/v1/epoch", json={})
+
+    assert (other["node"], other["generation"], other["near"]) == ("lon1", 7, True)
+    assert "borderscout_core_other_epochs 1.0" in metrics
+    assert renewed["generation"] == 8
+    assert (await face.ask("GET", "/api/v1/status"))["other_epochs"] == []
+    (entry, *_) = (await face.ask("GET", "/api/v1/audit"))["entries"]
+    assert (entry["what"], entry["detail"]) == ("epoch.renew", "generation 8 after 1")
+
+
+async def test_an_epoch_that_is_not_later_is_refused(face: Face) -> None:
+    problem = await face.refused(400, "POST", "/api/v1/epoch", json={"generation": 1})
+
+    assert "not later than 1" in problem["title"]
+    assert face.database.epoch.generation == 1
