@@ -215,6 +215,12 @@ async def _sweep(services: Services) -> None:
     while True:
         swept = await services.custody.sweep()
         log.info("core.swept", partials=swept.partials, bodies=swept.bodies)
+        if swept.aside:
+            log.warning(
+                "core.bodies_unknown",
+                bodies=swept.aside,
+                hint="was the database put back? they are in bodies/aside of the state folder",
+            )
         await services.database.late.forget()
         await services.database.records.forget_looks(days=services.settings.look_counts_days)
         await services.clock.sleep(SWEEP_S)

@@ -10,7 +10,7 @@ from common.clock import Clock
 from common.identity import ShardIdentity
 from common.link import Case, Taken, Wanted
 from core.custody.bodies import BodyFolder, Partial
-from core.quarantine.cases import CaseRefused, CaseState
+from core.quarantine.cases import TABLE, CaseRefused, CaseState, KeptCase
 from core.store.database import Database
 
 CHUNK_BYTES_MAX = 1_048_576  # four times what the link sends
@@ -37,7 +37,11 @@ class Arrivals:
         """
         case, is_new = await self._cases.open_case(identity, told)
         if case.state is not CaseState.ARRIVING:
-            return Taken(case.message_id)
+            if not await self._was_lost(case):
+                return Taken(case.message_id)
+            # To say `durable` would let the satellite delete the last copy that there is.
+            await self._cases.open_case(identity, told)
+            case, is_new = await self._cases.arriving(identity, case.message_id), True
         partial = Partial(identity, case.message_id)
         async with self._bodies.lock(case.told.sha256):
             if is_new or await self._bodies.partial_size(partial) > case.told.size:
@@ -89,3 +93,12 @@ class Arrivals:
             # The body is ours. The satellite may let go of its own only after this commit.
             await self._cases.hold(identity, message_id)
             return Taken(message_id)
+
+    async def _was_lost(self, case: KeptCase) -> bool:
+        """Write that a case has no body, where that is so, and say whether it is."""
+        if not TABLE[case.state].keeps_body:
+            return False  # deleted on purpose
+        async with self._bodies.lock(case.told.sha256):
+            if await self._bodies.has(case.told.sha256, case.told.size):
+                return False
+            return await self._cases.want_again([case], who="core") == 1

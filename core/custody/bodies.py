@@ -27,6 +27,7 @@ from common.tasks import finish
 from core.quarantine.cases import SHA256_BYTES, BodyMismatch, CaseRefused
 
 READ_BYTES = 1_048_576  # at a time, when a body is checked
+ASIDE = "aside"  # where bodies go that no case knows
 LOCKS = 256  # one for each first octet of a digest
 
 T = TypeVar("T")
@@ -117,6 +118,21 @@ class BodyFolder:
         path = self._final(sha256)
         return await _in_thread(lambda: _read(path, offset, length))
 
+    async def has(self, sha256: bytes, size: int) -> bool:
+        """Say whether a body is here, with as many octets as it should have."""
+        path = self._final(sha256)
+        return await _in_thread(lambda: path.is_file() and path.stat().st_size == size)
+
+    async def set_aside(self, sha256: bytes) -> None:
+        """Put a body where nothing looks for it, durably: nobody knows it, and it may be the last."""
+        path = self._final(sha256)
+        await _in_thread(lambda: self._set_aside(path))
+
+    async def bring_back(self, sha256: bytes, size: int) -> bool:
+        """Put a body that was set aside where it was, and say whether it is there then."""
+        aside, path = self._root / ASIDE / sha256.hex(), self._final(sha256)
+        return await _in_thread(lambda: _bring_back(aside, path, size))
+
     async def remove(self, sha256: bytes) -> None:
         """Remove a body, durably; one that is gone already stays gone."""
         path = self._final(sha256)
@@ -166,6 +182,15 @@ class BodyFolder:
             sync_folder(self._root)
         # From here on this file is what the core answers for.
         publish(path, final)
+
+    def _set_aside(self, path: Path) -> None:
+        target = self._root / ASIDE
+        if not target.is_dir():
+            target.mkdir(mode=0o700, exist_ok=True)
+            sync_folder(self._root)
+        with suppress(FileNotFoundError):
+            publish(path, target / path.name)
+            sync_folder(path.parent)
 
     def _old_bodies(self, time_us: int) -> list[bytes]:
         found: list[bytes] = []
@@ -235,6 +260,15 @@ def _remove(path: Path) -> None:
     with suppress(FileNotFoundError):
         path.unlink()
         sync_folder(path.parent)
+
+
+def _bring_back(aside: Path, path: Path, size: int) -> bool:
+    if not (aside.is_file() and aside.stat().st_size == size):
+        return False
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    sync_folder(path.parent.parent)
+    publish(aside, path)
+    return True
 
 
 def _older(folder: Path, time_us: int) -> list[str]:

@@ -20,15 +20,25 @@ from core.store.cases import CaseFilter
 from core.store.database import Database
 
 GRACE_S = 86_400  # a file that nobody stands on may still be on its way for so long
+EVER_US = 1 << 62  # later than any file
 PAGE = 200  # cases that are deleted between two looks at the table
 
 
 @dataclass(frozen=True, slots=True)
 class SweptFiles:
-    """How many files nobody stood on any more."""
+    """How many files nobody stood on any more; those set aside are still there."""
 
     partials: int
     bodies: int
+    aside: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettledCases:
+    """How many bodies no case knew, and how many cases had no body."""
+
+    aside: int
+    wanted: int
 
 
 class Custody:
@@ -125,7 +135,9 @@ class Custody:
     async def sweep(self, *, grace_s: float = GRACE_S) -> SweptFiles:
         """Remove files that no case stands on and that are older than ``grace_s`` seconds.
 
-        They are left by a crash between a file and its row, and by shards that never came back.
+        They are left by a crash between a file and its row, and by shards that never came back. A
+        body that no case ever had is set aside instead: the database may have been put back to a
+        time before it came, and its satellite has let go of it.
         """
         limit_us = self._clock.now_us() - round(grace_s * 1_000_000)
         partials = 0
@@ -133,13 +145,41 @@ class Custody:
             if not await self._is_arriving(name):
                 await self._bodies.discard_file(name)
                 partials += 1
-        bodies = 0
+        bodies = aside = 0
         for sha256 in await self._bodies.bodies_older_than(limit_us):
             async with self._bodies.lock(sha256):
-                if not await self._cases.body_is_needed(sha256):
+                if await self._cases.body_is_needed(sha256):
+                    continue
+                if await self._cases.body_is_known(sha256):
                     await self._bodies.remove(sha256)
                     bodies += 1
-        return SweptFiles(partials, bodies)
+                else:
+                    await self._bodies.set_aside(sha256)
+                    aside += 1
+        return SweptFiles(partials, bodies, aside)
+
+    async def settle(self, *, who: str) -> SettledCases:
+        """Make cases and bodies agree after one of them was put back, before anybody comes.
+
+        A case whose body is not there is asked for again; a body that no case knows is set aside.
+        """
+        aside, wanted, after = 0, 0, ""
+        for sha256 in await self._bodies.bodies_older_than(EVER_US):
+            if not await self._cases.body_is_known(sha256):
+                await self._bodies.set_aside(sha256)
+                aside += 1
+        while cases := await self._cases.keeping(after=after, limit=PAGE):
+            after = cases[-1].message_id
+            lost = [one for one in cases if not await self._has_body(one)]
+            if lost:
+                wanted += await self._cases.want_again(lost, who=who)
+        return SettledCases(aside=aside, wanted=wanted)
+
+    async def _has_body(self, case: KeptCase) -> bool:
+        told = case.told
+        if await self._bodies.has(told.sha256, told.size):
+            return True
+        return await self._bodies.bring_back(told.sha256, told.size)
 
     async def _delete(self, case: KeptCase, who: str) -> KeptCase:
         async with self._bodies.lock(case.told.sha256):

@@ -1,7 +1,9 @@
 """Which states can a quarantined message be in at the core, and what may follow?
 
 Pure. ``arriving`` is known and not yet whole; from ``held`` on the core answers for the body, and
-the satellite may let go of its own.
+the satellite may let go of its own. The table has what is done on purpose. A case whose body was
+lost, with a disk or since it is in no backup, is ``arriving`` again, whatever it was: what is not
+there is not called held.
 
 Source: promise P8; docs/design/link-guarantees.md, U2.
 """

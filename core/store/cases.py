@@ -6,6 +6,7 @@ a body goes only after ``deleted`` is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, exists, or_, select
@@ -21,7 +22,7 @@ from core.quarantine.cases import (
     check_case,
     check_step,
 )
-from core.store import case_rows, incarnations, tables
+from core.store import case_rows, incarnations, release_rows, tables
 from core.store.audit import write_entry
 from core.store.preferences import PreferenceStore
 from core.store.writer import StoreReader, StoreWriter
@@ -127,10 +128,50 @@ class CaseStore:
             case = case_rows.get(connection, message_id)
             _check_owner(case, identity)
             check_step(message_id, case.state, CaseState.HELD, wish="held")
-            case_rows.set_state(connection, message_id, CaseState.HELD, held_us=now_us)
+            # One whose body was lost may have been released before, or half of it.
+            after = release_rows.state_of_case(connection, case)
+            case_rows.set_state(connection, message_id, after, held_us=now_us)
             return case_rows.get(connection, message_id)
 
         return await self._writer.run(work)
+
+    async def want_again(self, lost: Sequence[KeptCase], *, who: str) -> int:
+        """Write that bodies are not here after all, and return of how many cases that is news."""
+        now_us = self._clock.now_us()
+
+        def work(connection: Connection) -> int:
+            count = 0
+            for known in lost:
+                case = case_rows.find(connection, known.message_id)
+                if case is not None and case.state in KEEPING_BODY:
+                    case_rows.set_state(connection, case.message_id, CaseState.ARRIVING, held_us=0)
+                    write_entry(
+                        connection,
+                        now_us=now_us,
+                        who=who,
+                        what="quarantine.lost",
+                        subject=case.message_id,
+                        detail=f"its body is not there; it was {case.state}",
+                    )
+                    count += 1
+            return count
+
+        return await self._writer.run(work)
+
+    async def keeping(self, *, after: str, limit: int) -> list[KeptCase]:
+        """Return cases that stand on a body, in the order of their ids, after one of them."""
+        table = tables.quarantine_case
+        query = (
+            select(table)
+            .where(
+                table.c.message_id > after, table.c.state.in_([str(one) for one in KEEPING_BODY])
+            )
+            .order_by(table.c.message_id)
+            .limit(limit)
+        )
+        return await self._reader.run(
+            lambda connection: [case_rows.as_case(row) for row in connection.execute(query)]
+        )
 
     async def case(self, message_id: str) -> KeptCase | None:
         """Return one case, or None when there is none."""
@@ -203,6 +244,14 @@ class CaseStore:
     async def body_is_needed(self, sha256: bytes) -> bool:
         """Say whether a case still stands on this body."""
         return await self._reader.run(lambda connection: _is_needed(connection, sha256))
+
+    async def body_is_known(self, sha256: bytes) -> bool:
+        """Say whether any case ever had this body, as far as this database knows."""
+        table = tables.quarantine_case
+        query = select(table.c.message_id).where(table.c.sha256 == sha256).limit(1)
+        return (
+            await self._reader.run(lambda connection: connection.execute(query).first()) is not None
+        )
 
 
 def _check_owner(case: KeptCase, identity: ShardIdentity) -> None:

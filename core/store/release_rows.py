@@ -6,14 +6,13 @@ Touches the database, in the transaction of whoever asks.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
 from common.identity import ShardIdentity
 from core.quarantine.assignment import Release, ReleaseState, refusal
-from core.quarantine.cases import CaseState
+from core.quarantine.cases import CaseState, KeptCase
 from core.store import case_rows, tables
 
 
@@ -90,13 +89,14 @@ def finish(
     )
     case = case_rows.find(connection, release.message_id)
     if case is not None and case.state is CaseState.RELEASING:
-        after = _state_after(case.told.recipients, of_case(connection, case.message_id))
-        case_rows.set_state(connection, case.message_id, after)
+        case_rows.set_state(connection, case.message_id, state_of_case(connection, case))
     return ""
 
 
-def _state_after(everybody: Sequence[str], releases: Sequence[Release]) -> CaseState:
-    """Return where a case is, of which one release was done just now."""
+def state_of_case(connection: Connection, case: KeptCase) -> CaseState:
+    """Return where a case is whose body is here, going by its releases."""
+    everybody = case.told.recipients
+    releases = of_case(connection, case.message_id)
     if any(release.state is not ReleaseState.DONE for release in releases):
         return CaseState.RELEASING
     who = {address for release in releases for address in release.delivers_to(everybody)}

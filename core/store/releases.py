@@ -225,6 +225,8 @@ def _look(connection: Connection, identity: ShardIdentity, release_id: str) -> C
     case = case_rows.find(connection, release.message_id)
     if case is None or case.state is CaseState.DELETED:
         return Claimed(release, None, "its body is gone")
+    if case.state is CaseState.ARRIVING:
+        return Claimed(release, None, "its body was lost, and is asked for again")
     return Claimed(release, case, "")
 
 
@@ -246,7 +248,7 @@ def _open(connection: Connection) -> list[tuple[Release, KeptCase, str]]:
     for row in connection.execute(query).all():
         release = release_rows.as_release(row)
         case = case_rows.find(connection, release.message_id)
-        if case is not None:
+        if case is not None and case.state is not CaseState.ARRIVING:
             found.append((release, case, newest.get((release.node, release.shard), "")))
     return found
 

@@ -147,6 +147,7 @@ async def test_only_files_that_nobody_stands_on_are_swept(
     await _hold(arrivals, made_id(1))
     await arrivals.open_case(LON, told_case(made_id(2), b"half"))
     await arrivals.append(LON, made_id(2), 0, b"ha")
+    await arrivals.open_case(LON, told_case(made_id(4), b"orphan"))  # a crash before it was held
     orphan = hashlib.sha256(b"orphan").hexdigest()
     (root / orphan[:2]).mkdir()
     (root / orphan[:2] / orphan).write_bytes(b"orphan")
@@ -157,10 +158,10 @@ async def test_only_files_that_nobody_stands_on_are_swept(
 
     for path in files:
         _age(path, fake_clock, seconds=99)
-    assert await custody.sweep(grace_s=100) == SweptFiles(0, 0)
+    assert await custody.sweep(grace_s=100) == SweptFiles(0, 0, 0)
     for path in files:
         _age(path, fake_clock, seconds=101)
-    assert await custody.sweep(grace_s=100) == SweptFiles(1, 1)
+    assert await custody.sweep(grace_s=100) == SweptFiles(1, 1, 0)
 
     left = {p.name for p in root.rglob("*") if p.is_file()}
     assert left == {DIGEST, Partial(LON, made_id(2)).file_name}
