@@ -34,6 +34,8 @@ from core.definitions.definitions import Definitions
 from core.link.service import LinkService
 from core.people.tokens import Token
 from core.preferences.ledger import read_documents
+from core.recovery.places import database_target
+from core.recovery.restore import check_finished
 from core.settings import load_settings, our_hosts, read_settings
 from core.store.database import Database
 from core.web.application import application_of
@@ -107,8 +109,9 @@ async def _open(
 ) -> tuple[Services, LinkService]:
     state = Path(settings.state)
     await asyncio.to_thread(state.mkdir, parents=True, exist_ok=True, mode=0o700)
+    check_finished(state)
     database = await Database.open(
-        settings.database or state / "core.db",
+        database_target(settings),
         clock=clock,
         ours=our_hosts(settings),
         second_look_hours=settings.second_look_hours,

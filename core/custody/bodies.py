@@ -124,7 +124,7 @@ class BodyFolder:
         return await _in_thread(lambda: path.is_file() and path.stat().st_size == size)
 
     async def set_aside(self, sha256: bytes) -> None:
-        """Put a body where nothing looks for it, durably: nobody knows it, and it may be the last."""
+        """Put a body where nothing looks for it, durably: it may be the last copy."""
         path = self._final(sha256)
         await _in_thread(lambda: self._set_aside(path))
 

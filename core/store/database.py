@@ -1,13 +1,11 @@
 """Where is everything that the core knows?
 
-Touches the database, and a lock file beside it: two cores on one SQLite file would be two writers,
-which no promise of ours survives.
+Touches the database, and the lock beside a file of SQLite.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import uuid
 from pathlib import Path
@@ -23,6 +21,7 @@ from common.settings.core import SECOND_LOOK_HOURS
 from core.store import tables
 from core.store.audit import AuditStore
 from core.store.cases import CaseStore
+from core.store.core_lock import take_lock
 from core.store.dialect import (
     database_url,
     reading_engine,
@@ -157,17 +156,9 @@ def _take_lock(file: Path) -> int:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # SQLite gives its log the mode of the database, so the database is made here, closed.
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
-        lock = os.open(f"{file}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        return take_lock(file)
     except OSError as error:
         raise StoreFailure(f"{file} cannot be opened: {error.strerror}") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise StoreFailure(
-            f"another core has {file} open", hint="stop it, or give this one a folder of its own"
-        ) from None
-    return lock
 
 
 def _give_up_lock(lock: int | None) -> None:

@@ -24,7 +24,18 @@ from core.web.request import problems
 from core.web.request.authentication import Authentication
 from core.web.request.services import Services
 
-API = (status, messages, holds, preferences, lists, threats, weights, quarantine, definitions, epoch)
+API = (
+    status,
+    messages,
+    holds,
+    preferences,
+    lists,
+    threats,
+    weights,
+    quarantine,
+    definitions,
+    epoch,
+)
 
 
 def application_of(services: Services) -> FastAPI:

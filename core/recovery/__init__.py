@@ -1,0 +1,1 @@
+"""The way back of a core: its backups, how one is restored, and the epoch that begins then."""
