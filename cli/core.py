@@ -1,4 +1,4 @@
-"""``borderscout core``: run a core."""
+"""``borderscout core``: run a core, save it, and bring it back."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from typing import Annotated
 
 import typer
 
+from cli import recovery
 from cli.output import settings_of_a_service
 from common.hang_up import ignore_hang_up
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Run a core.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="A core: run it, save it, bring it back."
+)
 
 
 @app.callback()
 def _group() -> None:
-    """Run a core."""
+    """A core: run it, save it, bring it back."""
 
 
 @app.command(epilog="Example: borderscout core serve --config out/core/core.yaml")
@@ -26,3 +29,8 @@ def serve(config: Annotated[Path, typer.Option("--config", help="Its core.yaml."
 
     with settings_of_a_service():
         run(config)
+
+
+app.command(epilog=recovery.BACKUP_EXAMPLE)(recovery.backup)
+app.command(epilog=recovery.RESTORE_EXAMPLE)(recovery.restore)
+app.command("renew-epoch", epilog=recovery.RENEW_EXAMPLE)(recovery.renew_epoch)

@@ -113,6 +113,12 @@ INDEX: Mapping[str, tuple[str, ...]] = {
     "who may call over the link": ("core/link/calls.py",),
     "a table of the core's database": ("core/store/tables.py",),
     "quarantine and release": ("core/quarantine/cases.py", "core/custody/release.py"),
+    "a core that comes back: backup, restore, a new epoch": (
+        "core/recovery/backup.py",
+        "core/recovery/restore.py",
+        "core/preferences/epochs.py",
+        "docs/operating/restore.md",
+    ),
     "the MX formula": ("inventory/mx/planner.py",),
     "a DNS format": ("inventory/mx/formats/",),
     "a key of the inventory": ("inventory/model.py",),
