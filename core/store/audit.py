@@ -11,7 +11,7 @@ from common.clock import Clock
 from common.records.bounds import LABEL_LENGTH_MAX, NAME_LENGTH_MAX, storable
 from core.people.audit import AuditEntry
 from core.store import tables
-from core.store.writer import StoreReader, StoreWriter
+from core.store.writer import StoreReaders, StoreWriter
 
 ENTRIES_MAX = 1_000  # in one answer
 
@@ -34,9 +34,9 @@ def write_entry(
 class AuditStore:
     """The audit table."""
 
-    def __init__(self, writer: StoreWriter, reader: StoreReader, clock: Clock) -> None:
+    def __init__(self, writer: StoreWriter, readers: StoreReaders, clock: Clock) -> None:
         self._writer = writer
-        self._reader = reader
+        self._reader = readers.people
         self._clock = clock
 
     async def note(self, *, who: str, what: str, subject: str = "", detail: str = "") -> None:

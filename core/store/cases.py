@@ -25,7 +25,7 @@ from core.quarantine.cases import (
 from core.store import case_rows, incarnations, release_rows, tables
 from core.store.audit import write_entry
 from core.store.preferences import PreferenceStore
-from core.store.writer import StoreReader, StoreWriter
+from core.store.writer import StoreReaders, StoreWriter
 
 CASES_MAX = 1_000  # in one answer
 
@@ -55,10 +55,10 @@ class CaseStore:
     """The rows of the quarantine."""
 
     def __init__(
-        self, writer: StoreWriter, reader: StoreReader, clock: Clock, preferences: PreferenceStore
+        self, writer: StoreWriter, readers: StoreReaders, clock: Clock, preferences: PreferenceStore
     ) -> None:
         self._writer = writer
-        self._reader = reader
+        self._readers = readers
         self._clock = clock
         self._preferences = preferences
 
@@ -112,7 +112,7 @@ class CaseStore:
                 raise CaseRefused(message_id, "it was not opened in this life of the shard")
             return case
 
-        return await self._reader.run(read)
+        return await self._readers.link.run(read)
 
     async def hold(self, identity: ShardIdentity, message_id: str) -> KeptCase:
         """Write that a body is durable and right; after this the satellite may let go of its own.
@@ -175,7 +175,9 @@ class CaseStore:
 
     async def case(self, message_id: str) -> KeptCase | None:
         """Return one case, or None when there is none."""
-        return await self._reader.run(lambda connection: case_rows.find(connection, message_id))
+        return await self._readers.people.run(
+            lambda connection: case_rows.find(connection, message_id)
+        )
 
     async def cases(self, wanted: CaseFilter, *, limit: int) -> list[KeptCase]:
         """Return cases, the newest first."""
@@ -205,7 +207,7 @@ class CaseStore:
                 )
             )
         query = query.limit(max(0, min(limit, CASES_MAX)))
-        return await self._reader.run(
+        return await self._readers.people.run(
             lambda connection: [case_rows.as_case(row) for row in connection.execute(query)]
         )
 
@@ -243,7 +245,7 @@ class CaseStore:
 
     async def body_is_needed(self, sha256: bytes) -> bool:
         """Say whether a case still stands on this body."""
-        return await self._reader.run(lambda connection: _is_needed(connection, sha256))
+        return await self._readers.people.run(lambda connection: _is_needed(connection, sha256))
 
     async def body_is_known(self, sha256: bytes) -> bool:
         """Say whether any case ever had this body, as far as this database knows."""

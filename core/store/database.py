@@ -24,7 +24,6 @@ from core.store.cases import CaseStore
 from core.store.core_lock import take_lock
 from core.store.dialect import (
     database_url,
-    reading_engine,
     sqlite_file,
     writing_engine,
 )
@@ -35,7 +34,7 @@ from core.store.preferences import PreferenceStore, load
 from core.store.records import RecordStore
 from core.store.releases import ReleaseStore
 from core.store.schema import bring_up
-from core.store.writer import StoreReader, StoreWriter
+from core.store.writer import StoreReaders, StoreWriter
 
 
 class Database:
@@ -45,7 +44,7 @@ class Database:
         self,
         *,
         writer: StoreWriter,
-        reader: StoreReader,
+        readers: StoreReaders,
         clock: Clock,
         preferences: Preferences,
         ours: OurHosts,
@@ -53,17 +52,17 @@ class Database:
         second_look_hours: float,
     ) -> None:
         self._writer = writer
-        self._reader = reader
+        self._readers = readers
         self._lock = lock
-        self.preferences = PreferenceStore(writer, reader, clock, preferences, ours)
+        self.preferences = PreferenceStore(writer, readers, clock, preferences, ours)
         self.records = RecordStore(
-            writer, reader, clock, self.preferences, second_look_hours=second_look_hours
+            writer, readers, clock, self.preferences, second_look_hours=second_look_hours
         )
-        self.late = LateStore(writer, reader, clock, hours=second_look_hours)
-        self.fleet = FleetStore(writer, reader, clock)
-        self.cases = CaseStore(writer, reader, clock, self.preferences)
-        self.releases = ReleaseStore(writer, reader, clock)
-        self.audit = AuditStore(writer, reader, clock)
+        self.late = LateStore(writer, readers, clock, hours=second_look_hours)
+        self.fleet = FleetStore(writer, readers, clock)
+        self.cases = CaseStore(writer, readers, clock, self.preferences)
+        self.releases = ReleaseStore(writer, readers, clock)
+        self.audit = AuditStore(writer, readers, clock)
 
     @classmethod
     async def open(
@@ -108,7 +107,7 @@ class Database:
             raise
         return cls(
             writer=writer,
-            reader=StoreReader(reading_engine(url)),
+            readers=StoreReaders.of(url),
             clock=clock,
             preferences=preferences,
             ours=ours,
@@ -123,7 +122,7 @@ class Database:
 
     async def close(self) -> None:
         """Return when everything handed in is durable and nothing is open any more."""
-        await self._reader.close()  # first: the last one to go writes the log into the database
+        await self._readers.close()  # first: the last one to go writes the log into the database
         await self._writer.close()
         _give_up_lock(self._lock)
         self._lock = None

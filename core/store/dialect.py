@@ -20,7 +20,6 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from common.errors import DiskFull, EnvironmentFailure
 from core.store.errors import StoreFailure
 
-READERS = 3  # reading connections; searches beside the feed's and the link's look-ups
 BUSY_TIMEOUT_MS = 10_000  # nobody else writes; only a checkpoint can make a reader wait
 
 _WRITER_PRAGMAS: Mapping[str, str | int] = {
@@ -74,9 +73,9 @@ def writing_engine(url: URL) -> Engine:
     return engine
 
 
-def reading_engine(url: URL) -> Engine:
-    """Return an engine whose connections can only read."""
-    engine = create_engine(url, pool_size=READERS, max_overflow=0)
+def reading_engine(url: URL, *, connections: int) -> Engine:
+    """Return an engine of so many connections, which can only read."""
+    engine = create_engine(url, pool_size=connections, max_overflow=0)
     if url.get_backend_name() == "sqlite":
         _prepare_sqlite(engine, _READER_PRAGMAS, begin="BEGIN")
     return engine

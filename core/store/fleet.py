@@ -16,7 +16,7 @@ from common.clock import Clock
 from common.identity import ShardIdentity, check_identity
 from core.records.lives import WHY_LENGTH_MAX, ForkMark, LifeStanding, read_forks
 from core.store import incarnations, tables
-from core.store.writer import StoreReader, StoreWriter
+from core.store.writer import StoreReaders, StoreWriter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +46,9 @@ class ShardRow:
 class FleetStore:
     """The table of shards."""
 
-    def __init__(self, writer: StoreWriter, reader: StoreReader, clock: Clock) -> None:
+    def __init__(self, writer: StoreWriter, readers: StoreReaders, clock: Clock) -> None:
         self._writer = writer
-        self._reader = reader
+        self._reader = readers.people
         self._clock = clock
 
     async def note_life(self, identity: ShardIdentity) -> LifeStanding:

@@ -64,6 +64,12 @@ def published_after(
     ]
 
 
+def digest_at(connection: Connection, revision: int) -> bytes | None:
+    """Return the digest of the whole set at a revision, or None when it is not kept."""
+    table = tables.revision
+    return connection.scalar(select(table.c.digest).where(table.c.number == revision))
+
+
 def revisions(
     connection: Connection,
     *,

@@ -12,7 +12,7 @@ from core.records.late import ALARM_HOURS, HOUR_US, LateAlarm, by_customer
 from core.records.reports import EVER_US
 from core.records.search import iso_time
 from core.store import late_rows
-from core.store.writer import StoreReader, StoreWriter
+from core.store.writer import StoreReaders, StoreWriter
 
 MESSAGES_MAX = 1_000  # in one answer
 
@@ -21,10 +21,10 @@ class LateStore:
     """The report of a second look, and what is remembered for it."""
 
     def __init__(
-        self, writer: StoreWriter, reader: StoreReader, clock: Clock, *, hours: float
+        self, writer: StoreWriter, readers: StoreReaders, clock: Clock, *, hours: float
     ) -> None:
         self._writer = writer
-        self._reader = reader
+        self._reader = readers.people
         self._clock = clock
         self._hours = hours
 

@@ -34,7 +34,7 @@ from core.preferences.yara_rules import refuse_unusable_rules
 from core.store import history, tables
 from core.store.audit import write_entry
 from core.store.subscribers import Subscribers
-from core.store.writer import StoreReader, StoreWriter
+from core.store.writer import StoreReaders, StoreWriter
 
 _Proposal = Callable[[Connection, Preferences], Sequence[Document]]
 
@@ -45,13 +45,13 @@ class PreferenceStore:
     def __init__(
         self,
         writer: StoreWriter,
-        reader: StoreReader,
+        readers: StoreReaders,
         clock: Clock,
         current: Preferences,
         ours: OurHosts,
     ) -> None:
         self._writer = writer
-        self._reader = reader
+        self._readers = readers
         self._clock = clock
         self._current = current
         self._ours = ours
@@ -181,17 +181,15 @@ class PreferenceStore:
             limit: about how many documents; one revision is returned however many it has.
         """
         epoch = self._current.position.epoch
-        return await self._reader.run(
+        return await self._readers.link.run(
             lambda connection: history.published_after(
                 connection, revision, epoch=epoch, limit=limit
             )
         )
 
     async def digest_at(self, revision: int) -> bytes | None:
-        """Return the digest of the whole set at a revision; None: there is no such revision."""
-        table = tables.revision
-        query = select(table.c.digest).where(table.c.number == revision)
-        return await self._reader.run(lambda connection: connection.scalar(query))
+        """Return the digest of the whole set at a revision; None when it is not kept."""
+        return await self._readers.link.run(lambda c: history.digest_at(c, revision))
 
     async def snapshot(self) -> Snapshot:
         """Return the whole set that is in force; its documents are read as somebody asks."""
@@ -216,7 +214,7 @@ class PreferenceStore:
             before: only revisions before this one.
             limit: at most so many revisions.
         """
-        return await self._reader.run(
+        return await self._readers.people.run(
             lambda connection: history.revisions(
                 connection, scope=scope, kind=kind, key=key, before=before, limit=limit
             )

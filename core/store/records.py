@@ -48,7 +48,7 @@ from core.store import (
 )
 from core.store.bulk import inserting
 from core.store.preferences import PreferenceStore
-from core.store.writer import StoreReader, StoreWriter
+from core.store.writer import StoreReaders, StoreWriter
 
 _insert_records = inserting(tables.log_record)
 
@@ -59,7 +59,7 @@ class RecordStore:
     def __init__(
         self,
         writer: StoreWriter,
-        reader: StoreReader,
+        readers: StoreReaders,
         clock: Clock,
         preferences: PreferenceStore,
         *,
@@ -67,7 +67,7 @@ class RecordStore:
     ) -> None:
         self._second_look_hours = second_look_hours
         self._writer = writer
-        self._reader = reader
+        self._reader = readers.people
         self._clock = clock
         self._preferences = preferences
 

@@ -24,7 +24,7 @@ from core.quarantine.cases import (
 )
 from core.store import case_rows, incarnations, release_rows, tables
 from core.store.audit import write_entry
-from core.store.writer import StoreReader, StoreWriter
+from core.store.writer import StoreReaders, StoreWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class Claimed:
 class ReleaseStore:
     """The rows of releases."""
 
-    def __init__(self, writer: StoreWriter, reader: StoreReader, clock: Clock) -> None:
+    def __init__(self, writer: StoreWriter, readers: StoreReaders, clock: Clock) -> None:
         self._writer = writer
-        self._reader = reader
+        self._readers = readers
         self._clock = clock
 
     async def request(
@@ -114,7 +114,7 @@ class ReleaseStore:
         A release that was claimed and is not done is offered to the life that claimed it.
         """
         now_us = self._clock.now_us()
-        open_ones = await self._reader.run(_open)
+        open_ones = await self._readers.link.run(_open)
         if not open_ones:
             return []  # the usual case costs no commit
 
@@ -173,15 +173,15 @@ class ReleaseStore:
                 return Claimed(claimed.release, None, "it was not claimed")
             return claimed
 
-        return await self._reader.run(read)
+        return await self._readers.link.run(read)
 
     async def release(self, release_id: str) -> Release | None:
         """Return one release."""
-        return await self._reader.run(lambda c: release_rows.find(c, release_id))
+        return await self._readers.link.run(lambda c: release_rows.find(c, release_id))
 
     async def of_case(self, message_id: str) -> list[Release]:
         """Return every release of a message, the oldest first."""
-        return await self._reader.run(lambda c: release_rows.of_case(c, message_id))
+        return await self._readers.people.run(lambda c: release_rows.of_case(c, message_id))
 
 
 def _wanted(

@@ -12,14 +12,17 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from common.errors import BorderScoutError
-from core.store.dialect import READERS, failure_of
+from core.store.dialect import failure_of, reading_engine
 
+PEOPLE_READERS = 3  # searches, reports and pages at once; the others wait for them alone
+LINK_READERS = 2  # the feed's and the link's look-ups, each by a key
 GROUP_MAX = 64  # transactions in one commit: bounds how long the first one waits for its result
 
 T = TypeVar("T")
@@ -130,11 +133,17 @@ def _deliver(job: _Job, outcome: Any) -> None:
 
 
 class StoreReader:
-    """A few threads and connections that read."""
+    """A few threads and connections that read.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+    Args:
+        url: of the database.
+        threads: how many, and how many connections.
+        name: of the threads.
+    """
+
+    def __init__(self, url: URL, *, threads: int, name: str) -> None:
+        self._engine = reading_engine(url, connections=threads)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Return what ``work`` read, all of it at one instant.
@@ -155,3 +164,29 @@ class StoreReader:
                 return work(connection)
         except SQLAlchemyError as error:
             raise failure_of(error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReaders:
+    """Who reads: a search that takes long makes other searches wait, and never the link.
+
+    Args:
+        people: for searches, reports and what is shown.
+        link: for what a satellite waits for.
+    """
+
+    people: StoreReader
+    link: StoreReader
+
+    @classmethod
+    def of(cls, url: URL) -> Self:
+        """Return the readers of a database."""
+        return cls(
+            people=StoreReader(url, threads=PEOPLE_READERS, name="store-people"),
+            link=StoreReader(url, threads=LINK_READERS, name="store-link"),
+        )
+
+    async def close(self) -> None:
+        """Return when the last reading is done and its connections are closed."""
+        await self.people.close()
+        await self.link.close()

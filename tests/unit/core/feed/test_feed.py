@@ -176,3 +176,24 @@ def test_the_last_word_on_a_document_stands_where_it_was_said() -> None:
     found = latest([published(1, "a", "b"), published(2, "a")])
 
     assert [(document.key, document.revision) for document in found] == [("b", 1), ("a", 2)]
+
+
+async def test_a_hello_reads_one_digest_and_no_document(
+    store: Database, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.preferences.publish([route(f"d{n}.example") for n in range(50)], who="t")
+    early = store.preferences.position, store.preferences.current.digest
+    await store.preferences.publish([route("e.example")], who="t")
+    changes = store.preferences.documents_after
+    asked: list[int] = []
+
+    async def counted(revision: int, *, limit: int = 10_000) -> list[Published]:
+        asked.append(revision)
+        return await changes(revision, limit=limit)
+
+    monkeypatch.setattr(store.preferences, "documents_after", counted)
+    reader.open(*early)
+    batch = await reader.batch()
+
+    assert [d.key for d in batch.documents] == ["e.example"]
+    assert asked == [1]  # the changes that it lacks, and not the revision that it has

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from common.errors import LocalError
-from core.store.dialect import database_url, reading_engine, writing_engine
+from core.store.dialect import database_url, writing_engine
 from core.store.errors import StoreFailure
 from core.store.writer import StoreReader, StoreWriter
 
@@ -24,7 +24,7 @@ class Bench:
         self.commits = 0
         event.listen(engine, "commit", self._committed)
         self.writer = StoreWriter(engine)
-        self.reader = StoreReader(reading_engine(database_url(path)))
+        self.reader = StoreReader(database_url(path), threads=3, name="t")
         self.gate = threading.Event()
 
     def _committed(self, _connection: Connection) -> None:
