@@ -1,14 +1,15 @@
 """What would be done with a message that was judged, under other preferences?
 
 Pure. What engines and filters said of it stands in its record; weighed anew are the policies,
-weights, names of threats, and black and white lists as far as envelope and client tell. What a rule
-or a DNS list would say that was not asked then, nobody knows.
+weights, names of threats, and black and white lists as far as envelope and client tell; a white
+entry that needs a proof has it from the record. What a rule or a DNS list would say that was not
+asked then, nobody knows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 from common.address import fold
 from common.envelope import Envelope
@@ -19,14 +20,15 @@ from common.records import ToldVerdict
 from common.records.items import ToldTest
 from common.verdict import Effect, Outcome, Test, Verdict
 from satellite.filtering.filter import FILTER_OUTCOMES
+from satellite.filtering.list_decision import ListDecision, decided, tests_of
 from satellite.judging.disposition import Disposed, dispose
 from satellite.judging.findings import findings
 from satellite.judging.score import Scores
 from satellite.judging.staleness import ages_max_us, with_stale
 from satellite.judging.threats import SAID_BY, spared
+from satellite.judging.told_proof import LISTS, proof_by_record
 from satellite.judging.votes import counted
 
-LISTS = "lists"
 FOUND_ANEW = frozenset({LISTS, SAID_BY})  # whose word depends on preferences and envelope alone
 
 
@@ -66,7 +68,8 @@ def retried(
     required = {each.by: preferences.engine_is_required(each.by) for each in scanned}
     found = findings(scanned, required=required, spared=none.threats)
     filtered = [each for each in verdicts if each.by not in engines and each.by not in FOUND_ANEW]
-    scores = Scores((*_listed(past, preferences), *filtered, *none.said), preferences.weights)
+    listed = _said_by_lists(_listed(past, verdicts, preferences))
+    scores = Scores((listed, *filtered, *none.said), preferences.weights)
     done: dict[str, Disposed] = {}
     for recipient in past.envelope.recipients:
         policy = preferences.policy(recipient)
@@ -79,21 +82,25 @@ def retried(
     return done
 
 
-def _listed(past: PastMail, preferences: Preferences) -> Sequence[Verdict]:
-    """Return what the lists say of the envelope now."""
+def _listed(
+    past: PastMail, verdicts: Iterable[Verdict], preferences: Preferences
+) -> Mapping[str, ListDecision]:
+    """Return what the lists say of the envelope now, recipient by recipient."""
     search = preferences.list_search(
         sender=past.envelope.sender,
         client_address=past.envelope.client_address,
         now_us=past.judged_us,
     )
-    tests: list[Test] = []
-    for recipient in past.envelope.recipients:
-        hit = search.hit(fold(recipient))
-        if hit is not None:
-            effect = Effect.ALLOW if hit.colour == "white" else Effect.BLOCK
-            name = f"LIST_{hit.colour.upper()}"
-            tests.append(Test(name=name, detail=str(hit), recipient=fold(recipient), effect=effect))
-    return (Verdict(by=LISTS, outcome=Outcome.SCORED, tests=tuple(tests)),)
+    judge = proof_by_record(verdicts, sender=past.envelope.sender)
+    recipients = dict.fromkeys(map(fold, past.envelope.recipients))
+    return {each: decided(preferences, search, each, judge) for each in recipients}
+
+
+def _said_by_lists(decisions: Mapping[str, ListDecision]) -> Verdict:
+    tests = tuple(
+        test for recipient, each in decisions.items() for test in tests_of(each, recipient)
+    )
+    return Verdict(by=LISTS, outcome=Outcome.SCORED, tests=tests)
 
 
 def _verdict(told: ToldVerdict) -> Verdict | None:

@@ -1,55 +1,32 @@
 """Does a black or white list entry decide for a recipient?
 
-Pure, but for the expression engine and who is asked for a proof. The entries are preferences; the
-nearest scope decides, inside it the most specific pattern. A white entry about a sender needs a
-proof unless the recipient's policy says otherwise; one without it is passed over, and said. Who
-sent the mail is asked only when that decides: mail that no such entry is about waits for nothing.
+Touches the expression engine, and who is asked for a proof; what decides is in ``list_decision``.
+Who sent the mail is asked only when that decides: mail that no such entry is about waits for
+nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from common.address import fold
-from common.frozen import dataclass
 from common.kinds import NoOptions, takes
-from common.preferences import ListColour, ListHit, Preferences
-from common.preferences.list_search import ListSearch
+from common.preferences import ListHit, Preferences
 from common.preferences.patterns import compile_pattern
-from common.preferences.policy import WhitelistProof
 from common.settings.satellite import FilterSettings
 from common.strangers import outcome_of
-from common.verdict import Effect, Outcome, Test, Verdict, printable
+from common.verdict import Outcome, Verdict, printable
 from satellite.authentication.results import Authenticity
 from satellite.filtering.filter import Filter, FilterContext, Mail
 from satellite.filtering.inside import NoInside
+from satellite.filtering.list_decision import Judge, ListDecision, decided, tests_of
 from satellite.filtering.list_proof import ListProof, ProofState, proof_of
 
-DETAIL_LENGTH_MAX = 400  # characters: entry and reason, a thousand of which still fit a record
 COMPILED_MAX = 1_000  # expressions of header patterns that are kept ready
 VALUES_MAX = 20  # fields of one name that are looked at
 PROOF_S = 8.0  # below a filter's budget: without an answer the black entries still count
-
-Judge = Callable[[ListHit], ListProof]
-
-
-@dataclass(frozen=True, slots=True)
-class _Decision:
-    """What the lists say for one recipient: the entry that counts, and a better one that did not.
-
-    Args:
-        hit: None: no entry counts.
-        proof: that it is no forger's; empty: it needs none.
-        unproven: the first entry that would have counted.
-        want: what it wants for that.
-    """
-
-    hit: ListHit | None
-    proof: str = ""
-    unproven: ListHit | None = None
-    want: str = ""
 
 
 class _NeedsProof(Exception):
@@ -119,7 +96,7 @@ class Lists:
                 outcome, detail = Outcome.ERROR, f"{type(failure).__name__}: {failure}"
         return Verdict(by=f"{self.name}.proof", outcome=outcome, detail=printable(detail))
 
-    def _decisions(self, mail: Mail, judge: Judge) -> dict[str, _Decision]:
+    def _decisions(self, mail: Mail, judge: Judge) -> dict[str, ListDecision]:
         search = mail.preferences.list_search(
             sender=mail.envelope.sender,
             client_address=mail.envelope.client_address,
@@ -128,14 +105,14 @@ class Lists:
         )
         # Two that fold to the same are one to the preferences.
         recipients = dict.fromkeys(map(fold, mail.envelope.recipients))
-        return {recipient: _decide(mail, search, recipient, judge) for recipient in recipients}
+        return {each: decided(mail.preferences, search, each, judge) for each in recipients}
 
-    def _verdict(self, decisions: dict[str, _Decision]) -> Verdict:
-        told: Iterable[tuple[str | None, _Decision]] = decisions.items()
+    def _verdict(self, decisions: dict[str, ListDecision]) -> Verdict:
+        told: Iterable[tuple[str | None, ListDecision]] = decisions.items()
         if len(set(decisions.values())) == 1:
             # All the same, as an entry of the cluster is: said once, for all of them.
             told = ((None, decision) for decision in set(decisions.values()))
-        tests = tuple(test for recipient, each in told for test in _tests(each, recipient))
+        tests = tuple(test for recipient, each in told for test in tests_of(each, recipient))
         return Verdict(by=self.name, outcome=Outcome.SCORED, tests=tests)
 
 
@@ -157,52 +134,6 @@ class _Header:
 
 def _ask(_hit: ListHit) -> ListProof:
     raise _NeedsProof
-
-
-def _decide(mail: Mail, search: ListSearch, recipient: str, judge: Judge) -> _Decision:
-    """Return what the lists say for one recipient.
-
-    Raises:
-        _NeedsProof: the judge said so.
-    """
-    unproven, want = None, ""
-    for hit in search.hits(recipient):
-        if not hit.needs_proof or _trusts_envelope(mail, recipient):
-            return _Decision(hit, "", unproven, want)
-        proof = judge(hit)
-        if proof.state is ProofState.PROVEN:
-            return _Decision(hit, proof.reason, unproven, want)
-        if unproven is None:
-            unproven, want = hit, proof.reason
-    return _Decision(None, "", unproven, want)
-
-
-def _trusts_envelope(mail: Mail, recipient: str) -> bool:
-    return mail.preferences.policy(recipient).whitelist_proof is WhitelistProof.ENVELOPE
-
-
-def _tests(decision: _Decision, recipient: str | None) -> Iterator[Test]:
-    hit, unproven = decision.hit, decision.unproven
-    if hit is not None:
-        is_white = hit.colour is ListColour.WHITE
-        yield Test(
-            name="LIST_WHITE" if is_white else "LIST_BLACK",
-            detail=_detail(hit, hit.reason, decision.proof),
-            recipient=recipient,
-            effect=Effect.ALLOW if is_white else Effect.BLOCK,
-        )
-    if unproven is not None:
-        yield Test(
-            name="LIST_WHITE_UNPROVEN",
-            detail=_detail(unproven, "does not count", decision.want),
-            recipient=recipient,
-        )
-
-
-def _detail(hit: ListHit, *facts: str) -> str:
-    added = f" (added by {hit.by})" if hit.by else ""
-    text = ": ".join(filter(None, (f"{hit}{added}", *facts)))
-    return printable(text, length_max=DETAIL_LENGTH_MAX)
 
 
 @takes(NoOptions)

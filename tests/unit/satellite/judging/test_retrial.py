@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from common.envelope import Envelope
 from common.preferences import Preferences
 from common.preferences.documents import NOTHING, new_document
 from common.records import verdict_from_object
-from satellite.judging.disposition import Disposed, Done
+from satellite.judging.disposition import Cause, Disposed, Done
 from satellite.judging.retrial import PastMail, retried
 
 X, Y = "x@acme.example", "y@other.example"
@@ -79,3 +81,53 @@ def test_what_another_version_wrote_weighs_nothing() -> None:
     infinite = LISTED | {"tests": [{"name": "DNSBL_ZEN", "score": float("inf"), "effect": "x"}]}
 
     assert tried(preferences(), CLEAN, odd, infinite)[X].score == 0.0
+
+
+SPAM = LISTED | {"tests": [{"name": "DNSBL_ZEN", "score": 40.0}]}
+WHITE: tuple[str, str, dict[str, Any]] = ("list", "white/cluster/sender.example", {})
+
+
+def authenticated(*tests: tuple[str, str]) -> dict[str, Any]:
+    told = [{"name": name, "detail": detail} for name, detail in tests]
+    return {"by": "authentication", "outcome": "scored", "tests": told}
+
+
+def test_a_white_entry_without_a_proof_helps_no_forger_of_the_past() -> None:
+    forged = authenticated(("SPF_FAIL", "sender.example: not of its own"), ("DKIM_NONE", ""))
+
+    assert tried(preferences(WHITE), CLEAN, SPAM, forged)[X].disposition is Done.QUARANTINE
+    assert tried(preferences(WHITE), CLEAN, SPAM)[X].disposition is Done.QUARANTINE
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [("SPF_PASS", "sender.example: by ip4"), ("DKIM_PASS", "sender.example"),
+     ("DMARC_PASS", "sender.example")],
+)  # fmt: skip
+def test_what_the_record_says_of_the_sender_proves_a_white_entry(proof: tuple[str, str]) -> None:
+    assert tried(preferences(WHITE), CLEAN, SPAM, authenticated(proof))[X].cause is Cause.WHITELIST
+
+
+def test_a_proof_of_somebody_else_is_none() -> None:
+    other = authenticated(("SPF_PASS", "other.example"), ("DKIM_PASS", "list.example: good"))
+
+    assert tried(preferences(WHITE), CLEAN, SPAM, other)[X].disposition is Done.QUARANTINE
+
+
+def test_a_policy_that_trusts_envelopes_wants_no_proof() -> None:
+    trusting = preferences(WHITE, ("policy", f"recipient/{X}", {"whitelist.proof": "envelope"}))
+
+    done = tried(trusting, CLEAN, SPAM)
+
+    assert (done[X].disposition, done[Y].disposition) == (Done.DELIVER, Done.QUARANTINE)
+
+
+def test_what_proved_an_entry_then_proves_it_where_nobody_else_was_asked() -> None:
+    detail = "white cluster sender.example (added by joe): a partner: spf pass for sender.example"
+    lists = {
+        "by": "lists",
+        "outcome": "scored",
+        "tests": [{"name": "LIST_WHITE", "detail": detail}],
+    }
+
+    assert tried(preferences(WHITE), CLEAN, SPAM, lists)[X].disposition is Done.DELIVER
