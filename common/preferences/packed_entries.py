@@ -5,6 +5,10 @@ blocks; a table in the order of a hash leads to them, nine octets an entry. Only
 leads to is unpacked: what no entry is about costs half a microsecond. A bitmap says beside, for
 nearly every scope that has no entry at all, that it has none.
 
+A block is deflated with the fixed codes of RFC 1951 section 3.2.6, and against the words that
+nearly every entry has. Codes of a block's own are a tenth shorter, and to build their tables takes
+most of the time in which so small a block is unpacked (7 µs for 16 entries, against 2 for 8).
+
 Measured (docs/filters.md, *lists*): 45 to 60 octets an entry, where one of Python's objects for
 each took 600.
 """
@@ -19,10 +23,15 @@ from typing import NamedTuple
 
 from common.preferences.list_keys import cut_list_key, is_network_pattern
 
-BLOCK = 16  # entries packed together: twice as many save a tenth, and take twice as long to unpack
+BLOCK = 8  # entries packed together: twice as many save a tenth, and take twice as long to unpack
 _BUCKET = 4  # entries that share a place in the table, on average
 _HEAD = struct.Struct("<QII")  # revision, length of the key, length of the body
 _LOW = 0xFFFFFFFF
+_RAW = -zlib.MAX_WBITS  # without a header and a sum: it never leaves the memory
+_USUAL = (  # at its end what most have
+    b'customer/domain/.exampleblack/recipient/.com.org.net{"added_us":179,"by":"","reason":"",'
+    b'"until_us":0}white/cluster/'
+)
 
 
 class KeptEntry(NamedTuple):
@@ -72,11 +81,11 @@ class PackedEntries:
 
     def may_have(self, scope: str) -> bool:
         """Say whether there may be an entry of a scope; False: there is none."""
-        return self._scopes.may_have(hash(scope))
+        return hash(scope) in self._scopes
 
     def may_have_networks(self, scope: str) -> bool:
         """Say whether there may be an entry of a scope that names a network."""
-        return self._scopes.may_have(hash((scope,)))
+        return hash((scope,)) in self._scopes
 
     def may_have_at(self, hashed: int) -> bool:
         """Say whether there may be an entry of SCOPE/PATTERN, given its hash; False: none."""
@@ -93,7 +102,7 @@ class PackedEntries:
         for index in range(self._starts[bucket], self._starts[bucket + 1]):
             if self._fingerprints[index] == fingerprint:
                 entry = self._entry(self._numbers[index])
-                if entry.key.partition("/")[2] == place:
+                if entry.key.endswith(place) and entry.key.partition("/")[2] == place:
                     found.append(entry)
         return found
 
@@ -138,10 +147,10 @@ class PackedEntries:
             self._numbers[index] = number
 
     def _entry(self, number: int) -> KeptEntry:
-        return _entry_in(zlib.decompress(self._blocks[number // BLOCK]), number % BLOCK)
+        return _entry_in(_octets(self._blocks[number // BLOCK]), number % BLOCK)
 
     def _unpacked(self, number: int) -> list[KeptEntry]:
-        octets = zlib.decompress(self._blocks[number])
+        octets = _octets(self._blocks[number])
         return [_entry_in(octets, place) for place in range(octets[0])]
 
 
@@ -154,7 +163,12 @@ def _packed(entries: list[KeptEntry]) -> bytes:
         end += len(key) + len(body)
     for key, body in texts:
         parts += (key, body)
-    return zlib.compress(b"".join(parts))
+    packing = zlib.compressobj(wbits=_RAW, strategy=zlib.Z_FIXED, zdict=_USUAL)
+    return packing.compress(b"".join(parts)) + packing.flush()
+
+
+def _octets(block: bytes) -> bytes:
+    return zlib.decompressobj(_RAW, _USUAL).decompress(block)
 
 
 def _entry_in(octets: bytes, place: int) -> KeptEntry:
@@ -180,6 +194,6 @@ class _Bitmap:
             bit = hashed & self._mask
             bits[bit >> 3] |= 1 << (bit & 7)
 
-    def may_have(self, hashed: int) -> bool:
+    def __contains__(self, hashed: int) -> bool:
         bit = hashed & self._mask
-        return bool(self._bits[bit >> 3] & (1 << (bit & 7)))
+        return self._bits[bit >> 3] & (1 << (bit & 7)) != 0
