@@ -78,24 +78,31 @@ class ListEntries:
         """Say whether there may be an entry of a scope; False: there is none."""
         if scope in self._recent_scopes:
             return True
-        # A generator would cost more than what it asks for.
-        return any([each.may_have(scope) for each in self._packed])  # noqa: C419
+        for each in self._packed:  # noqa: SIM110 - any() would cost more than what it asks for
+            if each.may_have(scope):
+                return True
+        return False
 
     def has_networks(self, scope: str) -> bool:
         """Say whether there may be an entry of a scope that names a network."""
-        return scope in self._recent_scopes or any(
-            each.may_have_networks(scope) for each in self._packed
-        )
+        if scope in self._recent_scopes:
+            return True
+        for each in self._packed:  # noqa: SIM110 - as above
+            if each.may_have_networks(scope):
+                return True
+        return False
 
     def at(self, scope: str, pattern: str) -> list[KeptEntry]:
         """Return the entries of one scope and pattern, the white one first."""
         place = f"{scope}/{pattern}"
         hashed = hash(place)
-        found: dict[str, KeptEntry] = {}
+        found: dict[str, KeptEntry] | None = None
         for packed in self._packed:
             if packed.may_have_at(hashed):
-                found.update((entry.key, entry) for entry in packed.at(place))
+                found = found or {}
+                found.update([(entry.key, entry) for entry in packed.at(place)])
         if self._recent:
+            found = found or {}
             for colour in ListColour:
                 recent = self._recent.get(f"{colour}/{place}")
                 if recent is not None:

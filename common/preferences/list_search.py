@@ -82,7 +82,6 @@ class ListSearch:
         self._matches_header = matches_header
         self._found: dict[str, Iterable[ListHit]] = {}
         self._of_sender = _patterns_of(sender)
-        self._networks: dict[int, str] = {}
 
     def hit(self, recipient: str) -> ListHit | None:
         """Return the list entry that decides for a recipient, or None."""
@@ -93,14 +92,22 @@ class ListSearch:
         if not self._lists.has_any():
             return
         for scope in map(str, reversed(self._scopes(recipient))):
-            if scope not in self._found:
+            known = self._found.get(scope)
+            if known is None:
                 has_some = self._lists.has_scope(scope)
-                self._found[scope] = _Remembered(self._search(scope)) if has_some else ()
-            yield from self._found[scope]
+                known = self._found[scope] = _Remembered(self._search(scope)) if has_some else ()
+            if known:
+                yield from known
 
     def _search(self, scope: str) -> Iterator[ListHit]:
-        for pattern in self._patterns(scope):
-            for entry in self._lists.at(scope, pattern):
+        at = self._lists.at
+        for pattern in self._of_sender:  # most are met by no entry: a generator less for each
+            entries = at(scope, pattern)
+            if entries:
+                for entry in entries:
+                    yield from self._alive(entry)
+        for pattern in self._networks_of(scope):
+            for entry in at(scope, pattern):
                 yield from self._alive(entry)
         for key in self._lists.header_keys(scope):
             if self._matches_header(*split_header_pattern(cut_list_key(key)[2])):
@@ -115,21 +122,12 @@ class ListSearch:
             colour, scope, pattern = cut_list_key(entry.key)
             yield ListHit(ListColour(colour), scope, pattern, body.reason, body.by)
 
-    def _patterns(self, scope: str) -> Iterator[str]:
-        yield from self._of_sender
+    def _networks_of(self, scope: str) -> Iterator[str]:
         if self._client_address and self._lists.has_networks(scope):
             client = _address(self._client_address)
             for version, length in self._lists.lengths:
                 if version == client.version:
-                    yield self._network(client, length)
-
-    def _network(self, client: ipaddress.IPv4Address | ipaddress.IPv6Address, length: int) -> str:
-        known = self._networks.get(length)
-        if known is None:  # by its bits: a network of the library is dear to make
-            left = client.max_prefixlen - length
-            first = type(client)(int(client) >> left << left)
-            known = self._networks[length] = f"{first}/{length}"
-        return known
+                    yield _network(client, length)
 
 
 class _Remembered:
@@ -167,3 +165,10 @@ def _patterns_of(sender: str) -> list[str]:
 
 
 _address = functools.lru_cache(maxsize=4096)(ipaddress.ip_address)
+
+
+@functools.lru_cache(maxsize=4096)  # a client mostly brings more than one message
+def _network(client: ipaddress.IPv4Address | ipaddress.IPv6Address, length: int) -> str:
+    """Return the network of a length that a client is in."""
+    left = client.max_prefixlen - length  # by its bits: a network of the library is dear to make
+    return f"{type(client)(int(client) >> left << left)}/{length}"

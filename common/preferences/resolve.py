@@ -55,6 +55,7 @@ from common.pushed_rules import PushedRules
 
 ROUTES_MAX = 4_096  # kept ready, of a hundred thousand
 POLICIES_MAX = 4_096  # likewise; one for all recipients for whom the same scopes speak
+_CLUSTER = Scope(ScopeLevel.CLUSTER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +242,7 @@ class Preferences:
         return [*outer, Scope(ScopeLevel.RECIPIENT, fold(recipient))]
 
     def _outer_scopes(self, domain: str) -> list[Scope]:
-        found = [Scope(ScopeLevel.CLUSTER)]
+        found = [_CLUSTER]
         route = self._by_kind[Kind.ROUTE].get(domain)
         if route is not None:
             found.append(Scope(ScopeLevel.CUSTOMER, route.body_as(RouteBody).customer))

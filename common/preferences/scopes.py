@@ -5,11 +5,11 @@ Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
 
 from common.address import AddressError, parse_address, parse_domain
+from common.frozen import dataclass
 
 
 class ScopeLevel(IntEnum):
