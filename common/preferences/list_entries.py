@@ -30,7 +30,14 @@ Lengths = tuple[tuple[int, int], ...]  # (IP version, prefix length), the longes
 class ListEntries:
     """The list entries of one revision."""
 
-    __slots__ = ("_headers", "_packed", "_recent", "_recent_scopes", "lengths")
+    __slots__ = (
+        "_headers",
+        "_packed",
+        "_recent",
+        "_recent_scopes",
+        "_recent_white_networks",
+        "lengths",
+    )
 
     def __init__(self) -> None:
         self._packed: tuple[PackedEntries, ...] = ()  # the oldest first; later ones count
@@ -38,6 +45,7 @@ class ListEntries:
         self._recent_scopes: frozenset[str] = frozenset()
         self._headers: Mapping[str, frozenset[str]] = {}  # scope → keys of its header patterns
         self.lengths: Lengths = ()
+        self._recent_white_networks: dict[str, list[str]] | None = None  # keys; None: not looked
 
     @classmethod
     def of(cls, entries: Iterable[KeptEntry]) -> Self:
@@ -113,6 +121,18 @@ class ListEntries:
             return [entry for entry in found.values() if entry.body]
         return [found[key] for key in sorted(found, reverse=True) if found[key].body]
 
+    def white_networks(self, pattern: str) -> Iterator[KeptEntry]:
+        """Return the white entries of all scopes that name exactly this network."""
+        for key in self._of_recent(pattern):
+            entry = self._recent[key]
+            if entry.body:
+                yield entry
+        for packed in self._packed:
+            for older in packed.white_networks(pattern):
+                current = None if older.key in self._recent else self.get(older.key)
+                if current is not None:
+                    yield current
+
     def get(self, key: str) -> KeptEntry | None:
         """Return the entry of a key in canonical form, or None."""
         found = self._recent.get(key)
@@ -137,6 +157,16 @@ class ListEntries:
         return _joined([*(packed.since(key) for packed in self._packed), recent])
 
     # ---- inside
+
+    def _of_recent(self, network: str) -> list[str]:
+        """Return the keys of the recent white entries that name a network."""
+        if self._recent_white_networks is None:
+            known = self._recent_white_networks = {}
+            for key in self._recent:
+                colour, _, pattern = cut_list_key(key)
+                if colour == ListColour.WHITE and is_network_pattern(pattern):
+                    known.setdefault(pattern, []).append(key)
+        return self._recent_white_networks.get(network, [])
 
     def _noted(self, entries: Iterable[KeptEntry]) -> Iterator[KeptEntry]:
         """Pass entries on, and keep in mind what their patterns ask for."""

@@ -106,14 +106,24 @@ class ListSearch:
             if entries:
                 for entry in entries:
                     yield from self._alive(entry)
-        for pattern in self._networks_of(scope):
-            for entry in at(scope, pattern):
-                yield from self._alive(entry)
+        if self._client_address and self._lists.has_networks(scope):
+            for pattern in self._networks_of_client():
+                for entry in at(scope, pattern):
+                    yield from self._alive(entry)
         for key in self._lists.header_keys(scope):
             if self._matches_header(*split_header_pattern(cut_list_key(key)[2])):
                 entry_ = self._lists.get(key)
                 if entry_ is not None:
                     yield from self._alive(entry_)
+
+    def white_network(self) -> ListHit | None:
+        """Return a white entry, whosever it is, for a network that the client is in, or None."""
+        entries = (
+            entry
+            for pattern in self._networks_of_client()
+            for entry in self._lists.white_networks(pattern)
+        )
+        return next((hit for entry in entries for hit in self._alive(entry)), None)
 
     def _alive(self, entry: KeptEntry) -> Iterator[ListHit]:
         body = parse_body(Kind.LIST, entry.body)
@@ -122,12 +132,12 @@ class ListSearch:
             colour, scope, pattern = cut_list_key(entry.key)
             yield ListHit(ListColour(colour), scope, pattern, body.reason, body.by)
 
-    def _networks_of(self, scope: str) -> Iterator[str]:
-        if self._client_address and self._lists.has_networks(scope):
-            client = _address(self._client_address)
-            for version, length in self._lists.lengths:
-                if version == client.version:
-                    yield _network(client, length)
+    def _networks_of_client(self) -> Iterator[str]:
+        """Return the networks that the client is in and an entry may name, from the longest."""
+        client = _address(self._client_address)
+        for version, length in self._lists.lengths:
+            if version == client.version:
+                yield _network(client, length)
 
 
 class _Remembered:

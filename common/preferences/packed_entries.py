@@ -21,7 +21,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from common.preferences.list_keys import cut_list_key, is_network_pattern
+from common.preferences.list_keys import ListColour, cut_list_key, is_network_pattern
 
 BLOCK = 8  # entries packed together: twice as many save a tenth, and take twice as long to unpack
 _BUCKET = 4  # entries that share a place in the table, on average
@@ -55,20 +55,24 @@ class PackedEntries:
         entries: sorted by key, each key once. They are read once, and not kept.
     """
 
-    __slots__ = ("_blocks", "_fingerprints", "_mask", "_numbers", "_scopes", "_starts", "count")
+    __slots__ = ("_blocks", "_places", "_scopes", "_white_networks", "count", "may_have_at")
 
     def __init__(self, entries: Iterable[KeptEntry]) -> None:
         self._blocks: list[bytes] = []
         hashes = array("q")
         scopes = array("q")
+        networks, numbers = array("q"), array("I")  # what white ones name, whosever they are
         block: list[KeptEntry] = []
         for entry in entries:
             place = entry.key.partition("/")[2]
             hashes.append(hash(place))
-            _, scope, pattern = cut_list_key(entry.key)
+            colour, scope, pattern = cut_list_key(entry.key)
             scopes.append(hash(scope))
             if is_network_pattern(pattern):
                 scopes.append(hash((scope,)))
+                if colour == ListColour.WHITE:
+                    networks.append(hash(pattern))
+                    numbers.append(len(hashes) - 1)
             block.append(entry)
             if len(block) == BLOCK:
                 self._blocks.append(_packed(block))
@@ -76,7 +80,9 @@ class PackedEntries:
         if block:
             self._blocks.append(_packed(block))
         self.count = len(hashes)
-        self._index(hashes)
+        self._places = _HashTable(hashes)
+        self.may_have_at = self._places.may_have  # of SCOPE/PATTERN, given its hash
+        self._white_networks = _HashTable(networks, numbers)
         self._scopes = _Bitmap(scopes)
 
     def may_have(self, scope: str) -> bool:
@@ -87,24 +93,21 @@ class PackedEntries:
         """Say whether there may be an entry of a scope that names a network."""
         return hash((scope,)) in self._scopes
 
-    def may_have_at(self, hashed: int) -> bool:
-        """Say whether there may be an entry of SCOPE/PATTERN, given its hash; False: none."""
-        bucket = hashed & self._mask
-        first, end = self._starts[bucket], self._starts[bucket + 1]
-        return first != end and (hashed >> 32) & _LOW in self._fingerprints[first:end]
-
     def at(self, place: str) -> list[KeptEntry]:
         """Return the entries, one a colour at most, of SCOPE/PATTERN."""
-        hashed = hash(place)
-        bucket = hashed & self._mask
-        fingerprint = (hashed >> 32) & _LOW
         found = []
-        for index in range(self._starts[bucket], self._starts[bucket + 1]):
-            if self._fingerprints[index] == fingerprint:
-                entry = self._entry(self._numbers[index])
-                if entry.key.endswith(place) and entry.key.partition("/")[2] == place:
-                    found.append(entry)
+        for number in self._places.numbers(hash(place)):
+            entry = self._entry(number)
+            if entry.key.endswith(place) and entry.key.partition("/")[2] == place:
+                found.append(entry)
         return found
+
+    def white_networks(self, pattern: str) -> Iterator[KeptEntry]:
+        """Return the white entries of all scopes that name exactly this network."""
+        for number in self._white_networks.numbers(hash(pattern)):
+            entry = self._entry(number)
+            if cut_list_key(entry.key)[2] == pattern:
+                yield entry
 
     def get(self, key: str) -> KeptEntry | None:
         """Return the entry of a key, or None."""
@@ -124,27 +127,6 @@ class PackedEntries:
             yield from (entry for entry in self._unpacked(number) if entry.key >= key)
 
     # ---- inside
-
-    def _index(self, hashes: array[int]) -> None:
-        """Make the table: entries in the order of the low bits of their hashes."""
-        # By counting, not by sorting: a sort of a million is one step for the interpreter, and
-        # everything else in the process would wait for it.
-        buckets = 1 << max(0, (len(hashes) // _BUCKET).bit_length())
-        mask = self._mask = buckets - 1
-        starts = self._starts = array("I", bytes(4 * (buckets + 1)))
-        for hashed in hashes:
-            starts[(hashed & mask) + 1] += 1
-        for bucket in range(buckets):
-            starts[bucket + 1] += starts[bucket]
-        places = array("I", starts)
-        self._fingerprints = array("I", bytes(4 * len(hashes)))
-        self._numbers = array("I", bytes(4 * len(hashes)))
-        for number, hashed in enumerate(hashes):
-            bucket = hashed & mask
-            index = places[bucket]
-            places[bucket] = index + 1
-            self._fingerprints[index] = (hashed >> 32) & _LOW
-            self._numbers[index] = number
 
     def _entry(self, number: int) -> KeptEntry:
         return _entry_in(_octets(self._blocks[number // BLOCK]), number % BLOCK)
@@ -179,6 +161,53 @@ def _entry_in(octets: bytes, place: int) -> KeptEntry:
     revision, key_end, body_end = _HEAD.unpack_from(octets, 1 + place * _HEAD.size)
     key = octets[began : data + key_end].decode()
     return KeptEntry(key, revision, octets[data + key_end : data + body_end])
+
+
+class _HashTable:
+    """Where the entries of a hash stand: rows in the order of the low bits of their hashes.
+
+    Args:
+        hashes: of 64 bits.
+        numbers: of the entries, one for each hash; None: they are counted from 0.
+    """
+
+    __slots__ = ("_fingerprints", "_mask", "_numbers", "_starts")
+
+    def __init__(self, hashes: array[int], numbers: array[int] | None = None) -> None:
+        # By counting, not by sorting: a sort of a million is one step for the interpreter, and
+        # everything else in the process would wait for it.
+        buckets = 1 << max(0, (len(hashes) // _BUCKET).bit_length())
+        mask = self._mask = buckets - 1
+        starts = self._starts = array("I", bytes(4 * (buckets + 1)))
+        for hashed in hashes:
+            starts[(hashed & mask) + 1] += 1
+        for bucket in range(buckets):
+            starts[bucket + 1] += starts[bucket]
+        places = array("I", starts)
+        self._fingerprints = array("I", bytes(4 * len(hashes)))
+        self._numbers = array("I", bytes(4 * len(hashes)))
+        for number, hashed in zip(
+            range(len(hashes)) if numbers is None else numbers, hashes, strict=True
+        ):
+            bucket = hashed & mask
+            index = places[bucket]
+            places[bucket] = index + 1
+            self._fingerprints[index] = (hashed >> 32) & _LOW
+            self._numbers[index] = number
+
+    def may_have(self, hashed: int) -> bool:
+        """Say whether there may be an entry of a hash; False: there is none."""
+        bucket = hashed & self._mask
+        first, end = self._starts[bucket], self._starts[bucket + 1]
+        return first != end and (hashed >> 32) & _LOW in self._fingerprints[first:end]
+
+    def numbers(self, hashed: int) -> Iterator[int]:
+        """Return the numbers of the entries that may have a hash."""
+        bucket = hashed & self._mask
+        fingerprint = (hashed >> 32) & _LOW
+        for index in range(self._starts[bucket], self._starts[bucket + 1]):
+            if self._fingerprints[index] == fingerprint:
+                yield self._numbers[index]
 
 
 class _Bitmap:

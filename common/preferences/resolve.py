@@ -288,6 +288,10 @@ class Preferences:
         """Say whether any policy refuses clients for what DNS lists say; looks through all."""
         return any(value is not None for value in self._policy_values("dnsbl_reject"))
 
+    def cluster_policy(self) -> Policy:
+        """Return the policy for what holds for a client before anybody is named: the cluster's."""
+        return self._policy([_CLUSTER])
+
     def has_zero_hour(self) -> bool:
         """Say whether any policy keeps risky mail for later definitions; looks through all."""
         return any(value is not None for value in self._policy_values("zero_hour"))
