@@ -11,13 +11,9 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from dns.rdtypes.txtbase import TXTBase
-
 from common.frozen import dataclass
 from common.preferences import Preferences
 from common.preferences.bodies import FilterBody
-from common.settings.values import split_endpoint
-from common.verdict import printable
 from satellite.filtering.asked_list import MADE_UP_BYTES
 from satellite.filtering.asked_names import AskedName, names_of_subject
 from satellite.filtering.filters.dnsbl import KIND
@@ -26,12 +22,8 @@ from satellite.filtering.list_terms import ListMistake, ListTerms, terms_of
 from satellite.filtering.listing import Broken, Listed, read_answer
 from satellite.filtering.reserved_entries import list_fault
 from satellite.filtering.resolver import DnsAnswer, DnsResolver, NoDnsAnswer
-from satellite.names.answer import LookupResult
-from satellite.names.name_servers import NameServers
 
 ANSWER_S = 5.0  # for one lookup
-TEXT_LENGTH_MAX = 200  # characters of what a list says in words
-TEXTS_MAX = 3
 
 LISTED, NOT_LISTED, NO_ANSWER, BROKEN = "listed", "not listed", "no answer", "broken"
 NOT_ASKED = "not asked"
@@ -83,7 +75,6 @@ async def dns_lists_say(
 class _Asking:
     def __init__(self, resolver: str) -> None:
         self._resolver = DnsResolver(resolver)
-        self._servers = NameServers(*split_endpoint(resolver)) if resolver else NameServers()
 
     async def of_list(self, name: str, body: FilterBody, subject: str) -> list[ListSaid]:
         try:
@@ -130,18 +121,10 @@ class _Asking:
             says=LISTED if is_listed else BROKEN if is_broken else NOT_LISTED,
             points=reading.points if isinstance(reading, Listed) else 0.0,
             answers={one: meaning_of(terms.zone, one) for one in answer.addresses},
-            texts=await self._texts(query) if answer.addresses else (),
+            texts=(
+                await self._resolver.texts(query, timeout_s=ANSWER_S) if answer.addresses else ()
+            ),
             fault=f"{terms.zone} {reading.reason}" if isinstance(reading, Broken) else "",
-        )
-
-    async def _texts(self, name: str) -> tuple[str, ...]:
-        said = await self._servers.ask(name, "TXT", within_s=ANSWER_S)
-        if said.lookup.found is not LookupResult.RECORDS:
-            return ()
-        records = [one for one in said.lookup.records if isinstance(one, TXTBase)]
-        texts = [b"".join(one.strings) for one in records[:TEXTS_MAX]]
-        return tuple(
-            printable(text.decode("latin-1"), length_max=TEXT_LENGTH_MAX) for text in texts
         )
 
 

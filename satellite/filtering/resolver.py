@@ -9,11 +9,17 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from dns.rdtypes.txtbase import TXTBase
+
 from common.errors import EnvironmentFailure
 from common.frozen import dataclass
 from common.settings.values import split_endpoint
+from common.verdict import printable
 from satellite.names.answer import LookupResult
 from satellite.names.name_servers import NameServers
+
+TEXT_LENGTH_MAX = 200  # characters of what a list says in words
+TEXTS_MAX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +66,14 @@ class DnsResolver:
         if said.lookup.found is LookupResult.FAILED:
             raise NoDnsAnswer(f"no answer for {name}", hint="check the node's resolver")
         return DnsAnswer(tuple(map(str, said.lookup.records)), said.ttl_s)
+
+    async def texts(self, name: str, *, timeout_s: float) -> tuple[str, ...]:
+        """Return the first texts of an absolute name; nothing where there is no answer, too."""
+        said = await self._servers.ask(name, "TXT", within_s=timeout_s)
+        if said.lookup.found is not LookupResult.RECORDS:
+            return ()
+        records = [one for one in said.lookup.records if isinstance(one, TXTBase)]
+        texts = [b"".join(one.strings) for one in records[:TEXTS_MAX]]
+        return tuple(
+            printable(text.decode("latin-1"), length_max=TEXT_LENGTH_MAX) for text in texts
+        )
