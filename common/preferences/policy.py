@@ -289,7 +289,7 @@ class Policy:
         metadata=_key(
             Number(0.1, 1e4, "points", is_optional=True),
             "points of the DNS lists that are asked at RCPT from which a client is refused there;"
-            " none: never",
+            " the cluster's before the greeting too, by lists with `at: connect`; none: never",
             example="8",
             name="dnsbl.reject",
         ),

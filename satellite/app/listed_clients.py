@@ -76,7 +76,7 @@ class ListedClients:
         if limit is None:
             return False
         found = outcome_of_call(self._lists.examine_envelope_at_once, self._mail(envelope))
-        return None if found is None else _are_enough(found, limit)
+        return None if found is None else are_enough(found, limit)
 
     async def is_refused(self, envelope: Envelope) -> bool:
         """Ask the lists, and return the same."""
@@ -86,7 +86,7 @@ class ListedClients:
         try:
             async with asyncio.timeout(RCPT_S + _SPARE_S):
                 asking = self._lists.examine_envelope(self._mail(envelope), budget_s=RCPT_S)
-                return _are_enough(await outcome_of(asking), limit)
+                return are_enough(await outcome_of(asking), limit)
         except TimeoutError:
             return False
 
@@ -115,7 +115,7 @@ class ListedClients:
         )
 
 
-def _are_enough(verdicts: tuple[Verdict, ...] | Exception, limit: float) -> bool:
+def are_enough(verdicts: tuple[Verdict, ...] | Exception, limit: float) -> bool:
     """Say whether the points of all lists together reach a limit; a defect refuses nobody."""
     if isinstance(verdicts, Exception):
         log.error("dnsbl.failed", exc_info=verdicts)

@@ -28,6 +28,7 @@ from common.reports import NodeReport
 from common.settings.satellite import SatelliteSettings
 from common.tasks import keep_running
 from satellite.app.engine_watch import EngineWatch
+from satellite.app.listed_at_connect import ListedAtConnect
 from satellite.app.listed_clients import ListedClients
 from satellite.app.looking_inside import looks_inside
 from satellite.app.mail_log import MailLog
@@ -129,11 +130,9 @@ class Shard:
         self.tallies = SharedTallies(
             settings.cluster, clock=clock, salt=secrets.randbits(64), life=secrets.token_hex(8)
         )
+        resolver = DnsResolver(settings.resolver)
         filter_context = FilterContext(
-            clock=clock,
-            resolver=DnsResolver(settings.resolver),
-            metrics=registry,
-            tallies=self.tallies,
+            clock=clock, resolver=resolver, metrics=registry, tallies=self.tallies
         )
         built = build_filters(settings.filters, filter_context)
         self.filters = Filters(built, clock=clock, metrics=registry)
@@ -191,6 +190,9 @@ class Shard:
             offered_for=self.delivery.offers.for_recipient,
             verification=self.delivery.verification,
             block_lists=ListedClients(dns_lists, lambda: self.spool.preferences, clock),
+            connect_lists=ListedAtConnect(
+                dns_lists, resolver, lambda: self.spool.preferences, clock
+            ),
             refusal_log=refusal_log,
             loop_round=self._loop_round,
             puts_off=PuttingOff(

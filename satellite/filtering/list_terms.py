@@ -69,8 +69,9 @@ class DnsListOptions(Options):
     """The address or name that must be listed, where it is not that of RFC 5782; ``none``: the
     list has no such entry."""
 
-    at: Literal["data", "rcpt"] = "data"
-    """``rcpt``: it is asked at RCPT too, where the policy key ``dnsbl.reject`` wants that."""
+    at: Literal["data", "rcpt", "connect"] = "data"
+    """``rcpt``: it is asked at RCPT too, where the policy key ``dnsbl.reject`` wants that;
+    ``connect``: and before the greeting, where the cluster's does."""
 
     share_max: Annotated[float, Field(gt=0, le=1)] = 0.5
     """The share of what it is asked about that it may suddenly list; 1: any."""
@@ -118,6 +119,7 @@ class ListTerms:
             one that must not; each with the word for people. ``listed`` is None: it has none.
         share_max: of what it is asked about.
         is_at_rcpt: it is asked at RCPT too, where a policy wants that.
+        is_at_connect: and about a client's address as soon as it connects.
     """
 
     zone: str
@@ -129,6 +131,7 @@ class ListTerms:
     unlisted: tuple[str, str]
     share_max: float
     is_at_rcpt: bool
+    is_at_connect: bool
 
 
 class ListMistake(LocalError):
@@ -159,7 +162,8 @@ def terms_of(body: FilterBody) -> ListTerms:
         listed=listed,
         unlisted=unlisted,
         share_max=options.share_max,
-        is_at_rcpt=options.at == "rcpt",
+        is_at_rcpt=options.at in ("rcpt", "connect"),
+        is_at_connect=options.at == "connect" and AskedOf.CLIENT in asks,
     )
 
 

@@ -78,6 +78,12 @@ class _NobodyListed:
     async def is_refused(self, envelope: Envelope) -> bool:
         return False
 
+    def lets_in(self, client_address: str) -> bool:
+        return True
+
+    async def refusal(self, client_address: str) -> str | None:
+        return None
+
 
 def front_end(
     settings: PassingFrontEnd,
@@ -113,6 +119,7 @@ def front_end(
         offered_for=lambda _recipient: None,
         verification=_NobodyVerified(),
         block_lists=_NobodyListed(),
+        connect_lists=_NobodyListed(),
         refusal_log=refusal_log,
         loop_round=LoopRound(clock),
         session=functools.partial(PassingSession, passing=passing),

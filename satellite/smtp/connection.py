@@ -134,8 +134,12 @@ class Connection(SMTP):
             self._begin_anew(transport)
         elif self._enter(transport):
             self._begin_anew(transport)
-            self._reply(replies.greeting(self.hostname))
+            self._greet()
             self._flush()
+
+    def _greet(self) -> None:
+        """Say who we are."""
+        self._reply(replies.greeting(self.hostname))
 
     def _begin_anew(self, transport: asyncio.Transport) -> None:
         """As aiosmtpd begins, but without a task and, inside TLS, without a reader to empty."""

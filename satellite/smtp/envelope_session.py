@@ -18,10 +18,10 @@ from common.preferences.policy import Unverified
 from satellite.overload.pressure import Refusal, RefusalCause
 from satellite.smtp import admission, replies
 from satellite.smtp.giving_way import Worth
+from satellite.smtp.greeting import GreetedConnection
 from satellite.smtp.replies import Reply
 from satellite.smtp.scan_before_answer import ClientGone
 from satellite.smtp.sessions import Sessions
-from satellite.smtp.starttls import StarttlsConnection
 from satellite.smtp.transaction import MailTransaction, NamedRecipient
 
 log = structlog.get_logger()
@@ -32,7 +32,7 @@ _PUT_OFF = {
 }
 
 
-class EnvelopeSession(StarttlsConnection):
+class EnvelopeSession(GreetedConnection):
     """A session with at most one transaction."""
 
     _read_address: admission.ReadsAddress | None = None  # of a sender; None: a mailbox, or empty

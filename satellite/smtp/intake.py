@@ -50,6 +50,18 @@ def puts_nobody_off(client_address: str, sender: str, recipient: str, /) -> None
     """Take every recipient."""
 
 
+class ConnectLists(Protocol):
+    """Who knows which clients are on lists for which they are refused before the greeting."""
+
+    def lets_in(self, client_address: str) -> bool:
+        """Say whether a client is let in without anybody being asked."""
+        ...
+
+    async def refusal(self, client_address: str) -> str | None:
+        """Return why a client is refused, printable, or None; whoever is silent refuses nobody."""
+        ...
+
+
 class Incoming(Protocol):
     """One message that is being received."""
 

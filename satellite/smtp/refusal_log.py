@@ -41,7 +41,7 @@ _NAMES = {reply: name.lower() for name, reply in vars(replies).items() if isinst
 
 def reason_of(reply: Reply) -> str:
     """Return the class of the reason for a reply: our name of it, else its status."""
-    return _NAMES.get(reply) or reply.status or str(reply.code)
+    return reply.reason or _NAMES.get(reply) or reply.status or str(reply.code)
 
 
 def is_refusal(reply: Reply, *, has_begun: bool) -> bool:
@@ -51,7 +51,7 @@ def is_refusal(reply: Reply, *, has_begun: bool) -> bool:
         reply: what the client hears.
         has_begun: the client has begun a transaction.
     """
-    if reply.code < 400 or reply in _TOLD_ELSEWHERE:
+    if reply.code < 400 or reply in _TOLD_ELSEWHERE or reply == replies.REFUSED_BEFORE:
         return False
     if reply == replies.RECIPIENT_FIRST:  # each of its recipients was refused, and that is told
         return False

@@ -15,9 +15,12 @@ from dataclasses import field
 
 from common.frozen import dataclass
 from common.ids import MessageId
+from common.verdict import printable
 from satellite.overload.pressure import OF_ROOM, SHUTS, Refusal
 
 PROTOCOL_ERROR = 10  # weight of what a correct client never does
+_WHY_LENGTH_MAX = 400  # characters; a reply line has 512 octets (RFC 5321 section 4.5.3.1.5)
+_LISTED = "on_block_list"
 REFUSED_RECIPIENT = 1  # old addresses in a long list are no attack; guessing a thousand is
 
 
@@ -33,6 +36,7 @@ class Reply:
         closes: the connection ends after it.
         weight: what it adds to the client's errors, in tenths of one.
         more: further lines, EHLO's keywords.
+        reason: what it is called in records, where it is none of those below.
     """
 
     code: int
@@ -41,6 +45,7 @@ class Reply:
     closes: bool = False
     weight: int = 0
     more: tuple[str, ...] = ()
+    reason: str = ""
     octets: bytes = field(init=False, repr=False, compare=False)  # as they are sent
 
     def __post_init__(self) -> None:
@@ -56,6 +61,17 @@ class Reply:
 def greeting(hostname: str) -> Reply:
     """Return the first line of a session. The word ESMTP invites EHLO (RFC 5321 section 3.1)."""
     return Reply(220, "", f"{hostname} ESMTP Border Scout")
+
+
+def listed(why: str) -> Reply:
+    """Return what a client hears before the greeting that is on a list.
+
+    Args:
+        why: which list, and what that says in words.
+    """
+    return Reply(
+        554, "5.7.1", f"Refused: {printable(why, length_max=_WHY_LENGTH_MAX)}", reason=_LISTED
+    )
 
 
 @functools.lru_cache(maxsize=8)
@@ -127,6 +143,11 @@ NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage; try again later")
 NO_ROOM_FOR_HELD = Reply(452, "4.3.1", "No room for more mail that has to wait; try again later")
 TOO_BUSY = Reply(451, "4.3.2", "Too busy to take mail now; try again later")
 NOT_ACCEPTING = Reply(421, "4.3.2", "Not taking mail now; try again later", closes=True)
+
+# To whatever a client says that was refused at the door (RFC 5321 section 3.1).
+REFUSED_BEFORE = Reply(
+    503, "5.5.1", "Refused before; nothing is left but QUIT", weight=PROTOCOL_ERROR
+)
 
 # Command lines.
 LINE_TOO_LONG = Reply(500, "5.5.2", "Command line too long", weight=PROTOCOL_ERROR)

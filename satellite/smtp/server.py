@@ -26,6 +26,7 @@ from satellite.smtp.client_policy import ClientPolicies
 from satellite.smtp.connection_limits import ConnectionLimits
 from satellite.smtp.intake import (
     BlockLists,
+    ConnectLists,
     FrontEndSettings,
     Intake,
     PutsOff,
@@ -62,6 +63,7 @@ class FrontEnd:
         refuses_mail_for: says of a recipient whether more of its mail would be held, and too much.
         verification: knows which recipients there are, where a route wants it.
         block_lists: knows which clients are listed, where a policy wants it.
+        connect_lists: likewise, before anything is said.
         offered_for: returns what the next hop of a recipient offered, as far as we know.
         puts_off: says why a recipient is put off for a client and a sender, if it is.
         session: makes the session of one client.
@@ -80,6 +82,7 @@ class FrontEnd:
         offered_for: Callable[[str], NextHopOffer | None],
         verification: Verification,
         block_lists: BlockLists,
+        connect_lists: ConnectLists,
         refusal_log: RefusalLog,
         loop_round: LoopRound,
         puts_off: PutsOff = puts_nobody_off,
@@ -93,6 +96,7 @@ class FrontEnd:
         self._offered_for = offered_for
         self._verification = verification
         self._block_lists = block_lists
+        self._connect_lists = connect_lists
         self._refusal_log = refusal_log
         self._puts_off = puts_off
         self._intake = intake
@@ -153,6 +157,7 @@ class FrontEnd:
             offered_for=self._offered_for,
             verification=self._verification,
             block_lists=self._block_lists,
+            connect_lists=self._connect_lists,
             client_policies=ClientPolicies(smtp.clients),
             loop_round=self._loop_round,
             own=own_names(

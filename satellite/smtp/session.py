@@ -5,15 +5,15 @@ here commands are read in order, answered, and a message is taken. EXPN, NOOP, R
 STARTTLS are aiosmtpd's own.
 
 Theory of operation. All that can be answered at once is, in the call that brought it. Some things
-are awaited, by a task (``_await``): a turn while there is too much to scan, TLS, what lists say of
-the client and its server of a recipient, a scan before the answer, and the commit. Until
-``_go_on`` nothing else is answered (``_is_waiting``); what comes is kept, and when that is much,
-the client is not read from. A session is in one ``Phase``:
+are awaited, by a task (``_await``): what lists say of the client (the greeting may wait for that),
+a turn while there is too much to scan, TLS, what a recipient's server says of it, a scan before the
+answer, and the commit. Until ``_go_on`` nothing else is answered (``_is_waiting``); what comes is
+kept, and when that is much, the client is not read from. A session is in one ``Phase``:
 
 ==========  ===========================  =========================================================
 phase       what is awaited              it ends
 ==========  ===========================  =========================================================
-COMMAND     a command; turn; RCPT        STARTTLS: HANDSHAKE; 354: DATA
+COMMAND     a command; lists; turn       STARTTLS: HANDSHAKE; 354: DATA; refused: CLOSING
 HANDSHAKE   TLS                          COMMAND, with all forgotten that was said before; or cut
 DATA        message data                 refused at its end: COMMAND; else SCANNING or COMMITTING
 SCANNING    judging, within its budget   COMMITTING; the client has left: nothing is taken
@@ -118,6 +118,9 @@ class Session(EnvelopeSession):
             return
         if isinstance(command, Reply):
             self._reply(command)
+            return
+        if self._is_refused and command.verb != "QUIT":
+            self._reply(replies.REFUSED_BEFORE)
             return
         answer = self._answers.get(command.verb)
         if answer is None:

@@ -24,6 +24,7 @@ from satellite.smtp.connection_limits import ConnectionLimits, TooMany
 from satellite.smtp.giving_way import GivingWay, IdleClient
 from satellite.smtp.intake import (
     BlockLists,
+    ConnectLists,
     FrontEndSettings,
     Intake,
     PutsOff,
@@ -75,6 +76,7 @@ class Sessions:
     Attributes:
         verification: knows which recipients there are, where a route wants it.
         block_lists: knows which clients are listed, where a policy wants it.
+        connect_lists: likewise, before anything is said.
         client_policies: what holds for clients of some networks.
         loop_round: how much is done for clients before all others have the event loop.
         own: what this node is called.
@@ -107,6 +109,7 @@ class Sessions:
     offered_for: Callable[[str], NextHopOffer | None]
     verification: Verification
     block_lists: BlockLists
+    connect_lists: ConnectLists
     own: OwnNames
     client_policies: ClientPolicies
     loop_round: LoopRound

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import structlog
 
+from common.clock import SystemClock
 from common.preferences import Kind, Preferences
 from common.verdict import Outcome, Verdict
+from satellite.app.listed_at_connect import ListedAtConnect
 from satellite.filtering.filters.dnsbl import Dnsbl
 from satellite.filtering.resolver import DnsResolver, NoDnsAnswer
 from tests.support.core.preferences import document, preferences
@@ -106,6 +108,38 @@ async def test_a_broken_list_takes_nothing_from_a_good_one(server: NamedServer) 
         "refused": Outcome.UNAVAILABLE,
     }
     assert sum(test.score for verdict in found.values() for test in verdict.tests) == 4.0
+
+
+async def refusal_at_connect(server: NamedServer, client: str, zone: str) -> str | None:
+    """Return what a client hears in place of a greeting, or None."""
+    resolver = DnsResolver(server.endpoint)
+    body = {"kind": "dnsbl", "zone": zone, "codes": CODES, "options": {"at": "connect"}}
+    found = preferences(
+        document(Kind.FILTER, "zen", **body),
+        document(Kind.POLICY, "cluster", **{"dnsbl.reject": 4}),
+    )
+    lists = Dnsbl(context(resolver=resolver))
+    door = ListedAtConnect(lists, resolver, lambda: found, SystemClock())
+    return None if door.lets_in(client) else await door.refusal(client)
+
+
+@pytest.mark.parametrize(
+    ("client", "zone", "why"),
+    [
+        ("192.0.2.7", "zen.test", "192.0.2.7 is on the block list zen: listed"),
+        ("192.0.2.8", "zen.test", None),
+        ("192.0.2.9", "zen.test", None),
+        ("192.0.2.11", "zen.test", None),
+        ("192.0.2.7", "wild.test", None),
+        ("192.0.2.7", "parked.test", None),
+        ("192.0.2.7", "empty.test", None),
+        ("192.0.2.7", "nobody.test", None),
+    ],
+)
+async def test_who_is_refused_before_the_greeting_hears_the_words_of_the_zone(
+    server: NamedServer, client: str, zone: str, why: str | None
+) -> None:
+    assert await refusal_at_connect(server, client, zone) == why
 
 
 async def test_nobody_at_the_resolvers_port_is_no_answer() -> None:

@@ -110,6 +110,19 @@ class Dnsbl:
         """Return the same when all answers are known already."""
         return self._known(self._lists_at_rcpt(mail), mail)
 
+    async def examine_client(self, mail: Mail, *, budget_s: float) -> tuple[Verdict, ...]:
+        """Return the verdicts of the lists that are asked as soon as a client connects.
+
+        Args:
+            mail: of which no more is known than the client.
+            budget_s: seconds that somebody waits for it.
+        """
+        return await self._examined(self._lists_at_connect(mail), mail, budget_s=budget_s)
+
+    def examine_client_at_once(self, mail: Mail) -> tuple[Verdict, ...] | None:
+        """Return the same when all answers are known already."""
+        return self._known(self._lists_at_connect(mail), mail)
+
     def of_all(self, preferences: Preferences) -> tuple[Verdict, ...] | None:
         """Return nothing, where there is no list."""
         return None if preferences.filters(KIND) else ()
@@ -193,6 +206,13 @@ class Dnsbl:
             name: one
             for name, one in self._lists_of(mail).items()
             if one.terms is not None and one.terms.is_at_rcpt
+        }
+
+    def _lists_at_connect(self, mail: Mail) -> dict[str, AskedList]:
+        return {
+            name: one
+            for name, one in self._lists_of(mail).items()
+            if one.terms is not None and one.terms.is_at_connect
         }
 
     def _list(self, name: str, body: FilterBody) -> AskedList:

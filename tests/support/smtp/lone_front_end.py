@@ -18,6 +18,7 @@ from satellite.next_hop import NextHopOffer
 from satellite.smtp.backpressure import Backpressure
 from satellite.smtp.intake import (
     BlockLists,
+    ConnectLists,
     Intake,
     PutsOff,
     ScanBeforeAnswer,
@@ -69,6 +70,12 @@ class NobodyListed:
     async def is_refused(self, envelope: Envelope) -> bool:
         return False
 
+    def lets_in(self, client_address: str) -> bool:
+        return True
+
+    async def refusal(self, client_address: str) -> str | None:
+        return None
+
 
 def lone_front_end(
     intake: Intake,
@@ -82,6 +89,7 @@ def lone_front_end(
     offered_for: Callable[[str], NextHopOffer | None] = lambda address: None,
     verification: Verification | None = None,
     block_lists: BlockLists | None = None,
+    connect_lists: ConnectLists | None = None,
     refusal_log: RefusalLog | None = None,
     loop_round: LoopRound | None = None,
     puts_off: PutsOff = puts_nobody_off,
@@ -99,6 +107,7 @@ def lone_front_end(
         offered_for=offered_for,
         verification=verification or NobodyKnows(),
         block_lists=block_lists or NobodyListed(),
+        connect_lists=connect_lists or NobodyListed(),
         refusal_log=refusal_log or RefusalLog(),
         loop_round=loop_round or LoopRound(clock),
         puts_off=puts_off,
