@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -24,12 +24,14 @@ from cli.output import (
 )
 from cli.silence import print_silent
 from common.records import ToldVerdict, from_object, verdict_from_object
+from common.records.items import ToldTest
 from common.verdict import Effect, age_word, version_line
 from core.records.search import What, parse_query
 
 EXAMPLE = "Example: borderscout track x@acme.example"
 
 _OF_LISTS = frozenset({Effect.ALLOW, Effect.BLOCK})  # what is told instead of points
+_TestName = tuple[str, str, str | None]  # by, name, recipient
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -135,7 +137,7 @@ def _show(message: dict[str, Any]) -> None:
             ("Verdict of", "!Outcome", ">ms", "Version", ">Age", "Evidence"),
             [_verdict(verdict, _time_us(message["scanned"])) for verdict in verdicts],
         )
-        _show_tests(verdicts)
+        _show_tests(verdicts, _counted(message["verdicts"]))
     console.print()
     print_table(
         (">After", "!Event", "What"),
@@ -167,7 +169,23 @@ def _verdict(verdict: ToldVerdict, scanned_us: int) -> tuple[object, ...]:
     return (verdict.by, coloured(verdict.outcome), verdict.ms, version, age, evidence)
 
 
-def _show_tests(verdicts: Sequence[ToldVerdict]) -> None:
+def _counted(verdicts: Sequence[dict[str, Any]]) -> dict[_TestName, str]:
+    """Return the points of each test that a weight changed, with its own ones behind."""
+    found = {}
+    for verdict in verdicts:
+        for test in verdict.get("tests", ()):
+            if counted := test.get("counted"):
+                said = ", ".join(
+                    f"{one['score']:g}"
+                    + (f" for {one['scope']}" if one["scope"] != "cluster" else "")
+                    for one in counted
+                )
+                own = f"{said} (own {test['score']:g})"
+                found[verdict["by"], test["name"], test.get("recipient")] = own
+    return found
+
+
+def _show_tests(verdicts: Sequence[ToldVerdict], counted: Mapping[_TestName, str]) -> None:
     """Show why there are points: each test that a filter tells of, with its evidence."""
     tests = [(verdict.by, test) for verdict in verdicts for test in verdict.tests]
     if tests:
@@ -175,11 +193,17 @@ def _show_tests(verdicts: Sequence[ToldVerdict]) -> None:
         print_table(
             ("Test of", "!Test", ">Points", "Only for", "Evidence"),
             [
-                (by, test.name, test.effect if test.effect in _OF_LISTS else f"{test.score:g}",
+                (by, test.name, _points(test, counted.get((by, test.name, test.recipient))),
                  test.recipient or "", test.detail)
                 for by, test in tests
             ],
         )  # fmt: skip
+
+
+def _points(test: ToldTest, counted: str | None) -> str:
+    if test.effect in _OF_LISTS:
+        return test.effect
+    return counted if counted is not None else f"{test.score:g}"
 
 
 def _time_us(text: str) -> int:

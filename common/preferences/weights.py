@@ -89,17 +89,22 @@ class Weights:
 
     def weighed(self, test: Test) -> Test:
         """Return a test with the points that count, and in its detail who said so."""
+        counted = self.said_of(test)
+        if counted is None:
+            return test
+        scope, score = counted
+        said = f"weight of {scope}: {points(score)} instead of {points(test.score)}"
+        return replace(test, score=score, detail=f"{test.detail}; {said}" if test.detail else said)
+
+    def said_of(self, test: Test) -> tuple[str, float] | None:
+        """Return which scope gives a test points, and how many; None: its own count."""
         if test.effect in (Effect.ALLOW, Effect.BLOCK):
-            return test  # a list's word, which is not about points
+            return None  # a list's word, which is not about points
         for scope in self._scopes:
             body = scope.of(test.name)
             if body is not None:
-                score = _points(body, test.score)
-                said = f"weight of {scope.scope}: {points(score)} instead of {points(test.score)}"
-                return replace(
-                    test, score=score, detail=f"{test.detail}; {said}" if test.detail else said
-                )
-        return test
+                return scope.scope, _points(body, test.score)
+        return None
 
 
 def _points(body: WeightBody, score: float) -> float:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.durable import write_file
 from common.errors import LocalError
-from core.quarantine.cases import BODY_BYTES_MAX, SHA256_BYTES
+from common.message_bounds import MESSAGE_BYTES_MAX, SHA256_BYTES
 from core.store.snapshot import KeptBody
 
 FORMAT = 1
@@ -123,7 +123,7 @@ def read_list(folder: Path, manifest: BackupManifest) -> Iterator[KeptBody]:
     with file.open("rb") as lines:
         for line in lines:
             found = _LINE.fullmatch(line.decode("ascii", "replace"))
-            if found is None or int(found[2]) > BODY_BYTES_MAX:
+            if found is None or int(found[2]) > MESSAGE_BYTES_MAX:
                 raise BackupDamaged(f"{file}: a line of it cannot be read")
             yield KeptBody(bytes.fromhex(found[1]), int(found[2]))
 

@@ -169,7 +169,7 @@ class CaseStore:
             .order_by(table.c.message_id)
             .limit(limit)
         )
-        return await self._reader.run(
+        return await self._readers.people.run(
             lambda connection: [case_rows.as_case(row) for row in connection.execute(query)]
         )
 
@@ -252,7 +252,8 @@ class CaseStore:
         table = tables.quarantine_case
         query = select(table.c.message_id).where(table.c.sha256 == sha256).limit(1)
         return (
-            await self._reader.run(lambda connection: connection.execute(query).first()) is not None
+            await self._readers.people.run(lambda connection: connection.execute(query).first())
+            is not None
         )
 
 

@@ -17,6 +17,7 @@ from core.store import tables
 
 REVISIONS_MAX = 500  # in one answer
 CHANGES_SHOWN_MAX = 200  # of one revision; the first one may have a hundred thousand
+WEIGHT_CHANGES_MAX = 50_000  # that are looked at to know the weights of an earlier revision
 ANSWER_BYTES_MAX = (
     8 * 1024 * 1024
 )  # of bodies in one answer, beyond which it takes no revision more
@@ -29,6 +30,23 @@ def changes_after(connection: Connection, revision: int) -> Iterator[Change]:
         select(table).where(table.c.revision > revision).order_by(table.c.revision, table.c.place)
     )
     return (_change(row) for row in connection.execute(query))
+
+
+def weight_changes_after(
+    connection: Connection, revision: int
+) -> list[tuple[int, str, bytes | None]]:
+    """Return revision, key and former body of each change to a weight, the newest first.
+
+    Of very many the newest alone.
+    """
+    table = tables.change
+    query = (
+        select(table.c.revision, table.c.key, table.c.before)
+        .where(table.c.kind == str(Kind.WEIGHT), table.c.revision > revision)
+        .order_by(table.c.revision.desc(), table.c.place)
+        .limit(WEIGHT_CHANGES_MAX)
+    )
+    return [(row.revision, row.key, row.before) for row in connection.execute(query)]
 
 
 def published_after(

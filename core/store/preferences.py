@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
@@ -16,6 +16,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from common.clock import Clock
 from common.preferences import Document, Epoch, Kind, Position, Preferences
 from common.preferences.loops import OurHosts
+from common.preferences.weights import AllWeights
 from common.records.bounds import NAME_LENGTH_MAX, storable
 from common.tasks import finish
 from core.preferences.epochs import next_generation
@@ -30,6 +31,7 @@ from core.preferences.ledger import (
     plan,
     restored,
 )
+from core.preferences.past_weights import weights_at
 from core.preferences.yara_rules import refuse_unusable_rules
 from core.store import history, tables
 from core.store.audit import write_entry
@@ -219,6 +221,16 @@ class PreferenceStore:
                 connection, scope=scope, kind=kind, key=key, before=before, limit=limit
             )
         )
+
+    async def weights_at(self, revisions: Collection[int]) -> Mapping[int, AllWeights]:
+        """Return the weights that were in force at revisions, as far as these are known."""
+        current = self._current
+        if not revisions:
+            return {}
+        changes = await self._readers.people.run(
+            lambda connection: history.weight_changes_after(connection, min(revisions))
+        )
+        return weights_at(revisions, current, changes)
 
     async def renew_epoch(
         self, *, who: str, known: Collection[int] = (), generation: int | None = None

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from core.records.counted_points import tell_points_that_counted
 from core.records.held import tell_as_it_is_now
 from core.records.look_report import LookGroup
 from core.records.reports import EVER_US, ReportGroup
@@ -24,7 +25,13 @@ async def track(
 ) -> dict[str, Any]:
     found = await core.database.records.track(query, limit=limit)
     now_us = core.clock.now_us()
+    preferences = core.database.preferences
+    weights = await preferences.weights_at({message["revision"] for message in found})
     for message in found:
+        if message["revision"] in weights:
+            tell_points_that_counted(
+                message, weights[message["revision"]], preferences.current.scopes
+            )
         holds = core.link.fleet.holds_of(message["node"])
         for recipient in message["recipients"]:
             tell_as_it_is_now(recipient, holds, now_us=now_us)
