@@ -25,19 +25,21 @@ from cli.output import (
     AsJson,
     complain,
     console,
+    counted,
     fail,
     plain,
-    print_lines,
+    print_json,
     print_table,
     say_warnings,
     value_text,
 )
 from cli.progress import progress_bar
+from cli.trial_gaps import Unheard, in_sum, not_in_records, not_on_disk, unheard
 from common.address import AddressError, domain_of, parse_address
 from common.clock import SystemClock
 from common.envelope import Envelope
 from common.errors import BorderScoutError
-from common.preferences import Preferences
+from common.preferences import Kind, Preferences
 from common.preferences.documents import (
     NOTHING,
     DocumentRefused,
@@ -64,6 +66,8 @@ class Tried:
         message: our id, or the file's name.
         recipient, customer, sender, subject: of it.
         now, then: what is done, as ``_outcome`` returns it.
+        unheard: who was asked about it, and had no answer.
+        is_proof_unknown: a white entry may count, and its record does not say.
     """
 
     message: str
@@ -73,11 +77,39 @@ class Tried:
     subject: str
     now: dict[str, Any]
     then: dict[str, Any]
+    unheard: frozenset[Unheard] = frozenset()
+    is_proof_unknown: bool = False
 
     @property
     def is_changed(self) -> bool:
         """Whether another thing is done with it."""
         return bool(self.now["done"] != self.then["done"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """The preferences that stand, and those that are tried.
+
+    Args:
+        changed: the documents that differ, by kind and key.
+    """
+
+    stands: Preferences
+    tried: Preferences
+    changed: tuple[tuple[Kind, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialResult:
+    """What a trial came to.
+
+    Args:
+        copies: all of them.
+        not_judged: what nobody knows, a line each.
+    """
+
+    copies: Sequence[Tried]
+    not_judged: Sequence[str]
 
 
 def try_(
@@ -107,26 +139,24 @@ def try_(
 
     The last messages are weighed by what engines and filters said of them then: policies, weights,
     lists and names of threats count as they would; a new rule or DNS list says nothing of the past.
-    With --mail all of it is asked anew. With --json each copy that would change is a line.
+    With --mail all of it is asked anew. Who did not answer is said, and what nobody can know.
     """
     if mail and config is None:
         fail("--mail asks engines and filters; name a node's settings with --config", status=2)
     client = Client(url, token_file)
-    stands, tried = _both(client, files)
-    found = (
-        _of_mail(mail, config, recipient, stands, tried)
+    trial = _trial(client, files)
+    result = (
+        asyncio.run(_of_mail(mail, config, recipient, trial))
         if mail and config is not None
-        else _of_records(client, last or LAST, stands, tried)
+        else _of_records(client, last or LAST, trial)
     )
-    results = list(found)
-    changed = [one for one in results if one.is_changed]
     if as_json:
-        print_lines([_as_object(one) for one in changed])
+        print_json(_as_object(result))
     else:
-        _show(results, changed)
+        _show(result)
 
 
-def _both(client: Client, files: Sequence[Path]) -> tuple[Preferences, Preferences]:
+def _trial(client: Client, files: Sequence[Path]) -> Trial:
     """Return the preferences that stand, and those with the documents of the files."""
     published = client.ask("GET", "/api/v1/documents")["documents"]
     stands = Preferences.from_documents(
@@ -135,22 +165,36 @@ def _both(client: Client, files: Sequence[Path]) -> tuple[Preferences, Preferenc
     wanted = [document for file in files for document in documents_in(file)]
     say_warnings({"warnings": filter_warnings(wanted)})
     try:
-        return stands, stands.applied(
-            (
-                new_tombstone(str(one["kind"]), str(one["key"]))
-                if one.get("removed")
-                else new_document(str(one["kind"]), str(one["key"]), one.get("body") or {})
-                for one in wanted
-            ),
-            position=NOTHING,
-        )
+        documents = [
+            new_tombstone(str(one["kind"]), str(one["key"]))
+            if one.get("removed")
+            else new_document(str(one["kind"]), str(one["key"]), one.get("body") or {})
+            for one in wanted
+        ]
+        tried = stands.applied(documents, position=NOTHING)
     except DocumentRefused as error:
         fail(str(error))
+    named = dict.fromkeys((Kind(each.kind), each.key) for each in documents)
+    changed = tuple(each for each in named if _body(stands, *each) != _body(tried, *each))
+    return Trial(stands=stands, tried=tried, changed=changed)
 
 
-def _of_records(
-    client: Client, last: int, stands: Preferences, tried: Preferences
-) -> Iterator[Tried]:
+def _body(preferences: Preferences, kind: Kind, key: str) -> bytes | None:
+    document = preferences.document(kind, key)
+    return document.body if document is not None else None
+
+
+def _of_records(client: Client, last: int, trial: Trial) -> TrialResult:
+    copies = list(_copies_of_records(client, last, trial))
+    lines = not_in_records(trial.stands, trial.tried, trial.changed)
+    unknown = sum(one.is_proof_unknown for one in copies)
+    if unknown:
+        whose = counted(unknown, "copy", "copies")
+        lines.append(f"white entries about {whose}: records do not say who sent them")
+    return TrialResult(copies=copies, not_judged=lines)
+
+
+def _copies_of_records(client: Client, last: int, trial: Trial) -> Iterator[Tried]:
     from satellite.judging.retrial import PastMail, retried
 
     engines = _engines(client)
@@ -166,17 +210,18 @@ def _of_records(
             verdicts=tuple(map(verdict_from_object, one["verdicts"])),
             judged_us=one["judged_us"],
         )
-        now = retried(past, stands, engines=engines)
-        then = retried(past, tried, engines=engines)
+        now = retried(past, trial.stands, engines=engines)
+        then = retried(past, trial.tried, engines=engines)
         for address, each in names.items():
             yield Tried(
                 message=one["id"],
                 recipient=address,
-                customer=each["customer"] or _customer(tried, address),
+                customer=each["customer"] or _customer(trial.tried, address),
                 sender=one["sender"],
                 subject=one["subject"],
-                now=_outcome(now[address]),
-                then=_outcome(then[address]),
+                now=_outcome(now[address].disposed),
+                then=_outcome(then[address].disposed),
+                is_proof_unknown=then[address].is_proof_unknown,
             )
 
 
@@ -202,16 +247,11 @@ def _judged(client: Client, last: int) -> Iterator[dict[str, Any]]:
                 return
 
 
-def _of_mail(
-    places: Sequence[Path], config: Path, recipient: str, stands: Preferences, tried: Preferences
-) -> Iterator[Tried]:
-    return iter(asyncio.run(_assessed(places, config, recipient, stands, tried)))
-
-
-async def _assessed(
-    places: Sequence[Path], config: Path, recipient: str, stands: Preferences, tried: Preferences
-) -> list[Tried]:
+async def _of_mail(
+    places: Sequence[Path], config: Path, recipient: str, trial: Trial
+) -> TrialResult:
     from satellite.app.assessment import assessor
+    from satellite.filtering.idle_documents import idle_documents
     from satellite.settings import load_settings
 
     results: list[Tried] = []
@@ -219,19 +259,19 @@ async def _assessed(
     with without_diagnostics():
         async with assessor(
             settings,
-            preferences=tried,
+            preferences=trial.tried,
             recipient=recipient or "somebody@localhost",
             clock=SystemClock(),
         ) as ready:
             for name, octets in messages_in(places):
                 header = mailbox.Message(octets)
-                whose = recipient or _recipient(header, tried)
+                whose = recipient or _recipient(header, trial.tried)
                 try:
                     now = await ready.assess(
-                        io.BytesIO(octets), preferences=stands, recipient=whose
+                        io.BytesIO(octets), preferences=trial.stands, recipient=whose
                     )
                     then = await ready.assess(
-                        io.BytesIO(octets), preferences=tried, recipient=whose
+                        io.BytesIO(octets), preferences=trial.tried, recipient=whose
                     )
                 except BorderScoutError as error:
                     complain(f"{name}: {error}")
@@ -240,14 +280,16 @@ async def _assessed(
                     Tried(
                         message=name,
                         recipient=whose,
-                        customer=_customer(tried, whose),
+                        customer=_customer(trial.tried, whose),
                         sender=str(header.get("From", ""))[:320],
                         subject=str(header.get("Subject", ""))[:200],
                         now=_outcome(now.disposed),
                         then=_outcome(then.disposed),
+                        unheard=unheard((*now.verdicts, *then.verdicts)),
                     )
                 )
-    return results
+    idle = [str(each) for each in idle_documents(trial.tried, settings.filters)]
+    return TrialResult(copies=results, not_judged=[*idle, *not_on_disk(trial.changed)])
 
 
 def _recipient(header: mailbox.Message, preferences: Preferences) -> str:
@@ -280,7 +322,16 @@ def _outcome(disposed: Any) -> dict[str, Any]:
     }
 
 
-def _as_object(one: Tried) -> dict[str, Any]:
+def _as_object(result: TrialResult) -> dict[str, Any]:
+    return {
+        "tried": len(result.copies),
+        "changed": [_copy_as_object(one) for one in result.copies if one.is_changed],
+        "unheard": in_sum(one.unheard for one in result.copies),
+        "not_judged": list(result.not_judged),
+    }
+
+
+def _copy_as_object(one: Tried) -> dict[str, Any]:
     return {
         "message": one.message,
         "recipient": one.recipient,
@@ -292,14 +343,29 @@ def _as_object(one: Tried) -> dict[str, Any]:
     }
 
 
-def _show(results: Sequence[Tried], changed: Sequence[Tried]) -> None:
-    if not results:
-        console.print("nothing was tried: no message was judged yet")
-        return
-    if not changed:
-        copies = "1 copy" if len(results) == 1 else f"{len(results)} copies"
-        console.print(f"{copies} tried: nothing would change")
-        return
+def _show(result: TrialResult) -> None:
+    gaps = [
+        *(_unheard_line(each) for each in in_sum(one.unheard for one in result.copies)),
+        *(f"not judged: {line}" for line in result.not_judged),
+    ]
+    changed = [one for one in result.copies if one.is_changed]
+    if not result.copies:
+        console.print("nothing was tried: there is no message that was judged or read")
+    elif not changed:
+        copies = counted(len(result.copies), "copy", "copies")
+        console.print(f"{copies} tried: nothing would change{', as far as is known' * bool(gaps)}")
+    else:
+        _show_changed(result.copies, changed)
+    for line in gaps:
+        console.print(plain(line))
+
+
+def _unheard_line(one: dict[str, Any]) -> str:
+    copies = counted(one["copies"], "copy", "copies")
+    return f"not heard: {one['by']} of {copies}: {one['outcome']}: {one['detail']}".rstrip(": ")
+
+
+def _show_changed(results: Sequence[Tried], changed: Sequence[Tried]) -> None:
     counts = Counter((one.customer, one.now["done"], one.then["done"]) for one in changed)
     firsts: dict[tuple[str, str, str], Tried] = {}
     for one in changed:

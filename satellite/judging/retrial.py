@@ -26,7 +26,7 @@ from satellite.judging.findings import findings
 from satellite.judging.score import Scores
 from satellite.judging.staleness import ages_max_us, with_stale
 from satellite.judging.threats import SAID_BY, spared
-from satellite.judging.told_proof import LISTS, proof_by_record
+from satellite.judging.told_proof import LISTS, NOT_TOLD, proof_by_record
 from satellite.judging.votes import counted
 
 FOUND_ANEW = frozenset({LISTS, SAID_BY})  # whose word depends on preferences and envelope alone
@@ -47,9 +47,22 @@ class PastMail:
     judged_us: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retried:
+    """What would be done for one recipient.
+
+    Args:
+        disposed: the answer.
+        is_proof_unknown: a white entry did not count since the record does not say who sent it.
+    """
+
+    disposed: Disposed
+    is_proof_unknown: bool
+
+
 def retried(
     past: PastMail, preferences: Preferences, *, engines: Collection[str]
-) -> Mapping[str, Disposed]:
+) -> Mapping[str, Retried]:
     """Return what would be done for each recipient.
 
     Args:
@@ -68,16 +81,20 @@ def retried(
     required = {each.by: preferences.engine_is_required(each.by) for each in scanned}
     found = findings(scanned, required=required, spared=none.threats)
     filtered = [each for each in verdicts if each.by not in engines and each.by not in FOUND_ANEW]
-    listed = _said_by_lists(_listed(past, verdicts, preferences))
-    scores = Scores((listed, *filtered, *none.said), preferences.weights)
-    done: dict[str, Disposed] = {}
+    decisions = _listed(past, verdicts, preferences)
+    scores = Scores((_said_by_lists(decisions), *filtered, *none.said), preferences.weights)
+    done: dict[str, Retried] = {}
     for recipient in past.envelope.recipients:
         policy = preferences.policy(recipient)
-        done[recipient] = dispose(
+        disposed = dispose(
             findings=counted(found, rule=policy.virus_rule, verdicts=scanned),
             scoring=scores.of(recipient),
             policy=policy,
             can_reject=policy.scan is ScanMoment.BEFORE,
+        )
+        done[recipient] = Retried(
+            disposed=disposed,
+            is_proof_unknown=decisions[fold(recipient)].want == NOT_TOLD.reason,
         )
     return done
 

@@ -24,7 +24,7 @@ from satellite.filtering.list_proof import ListProof, ProofState, proof_of
 
 AUTHENTICATION = "authentication"
 LISTS = "lists"
-_NOT_TOLD = ListProof(state=ProofState.UNKNOWN, reason="its record does not say who answers for it")
+NOT_TOLD = ListProof(state=ProofState.UNKNOWN, reason="its record does not say who answers for it")
 # As ``list_proof`` says it at the end of a white entry's detail; the domain was a name in DNS.
 _PROVEN = re.compile(r": (spf|dkim|dmarc) pass for ([a-z0-9._-]{1,255})\Z", re.IGNORECASE)
 
@@ -47,7 +47,7 @@ def proof_by_record(verdicts: Iterable[Verdict], *, sender: str) -> Callable[[Li
 
     def judge(hit: ListHit) -> ListProof:
         proof = proof_of(hit, sender=sender, found=found)
-        return proof if is_known or proof.state is ProofState.PROVEN else _NOT_TOLD
+        return proof if is_known or proof.state is ProofState.PROVEN else NOT_TOLD
 
     return judge
 

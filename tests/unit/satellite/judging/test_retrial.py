@@ -11,7 +11,7 @@ from common.preferences import Preferences
 from common.preferences.documents import NOTHING, new_document
 from common.records import verdict_from_object
 from satellite.judging.disposition import Cause, Disposed, Done
-from satellite.judging.retrial import PastMail, retried
+from satellite.judging.retrial import PastMail, Retried, retried
 
 X, Y = "x@acme.example", "y@other.example"
 CLEAN = {"by": "clamav", "outcome": "clean"}
@@ -24,6 +24,10 @@ def preferences(*documents: tuple[str, str, dict[str, Any]]) -> Preferences:
 
 
 def tried(by: Preferences, *verdicts: dict[str, Any]) -> dict[str, Disposed]:
+    return {whose: one.disposed for whose, one in all_of(by, *verdicts).items()}
+
+
+def all_of(by: Preferences, *verdicts: dict[str, Any]) -> dict[str, Retried]:
     past = PastMail(
         envelope=Envelope(
             client_address="192.0.2.7", helo="mail", sender="a@sender.example", recipients=(X, Y)
@@ -131,3 +135,11 @@ def test_what_proved_an_entry_then_proves_it_where_nobody_else_was_asked() -> No
     }
 
     assert tried(preferences(WHITE), CLEAN, SPAM, lists)[X].disposition is Done.DELIVER
+
+
+def test_it_says_where_nobody_knows_whether_a_white_entry_counts() -> None:
+    forged = authenticated(("SPF_FAIL", "sender.example"))
+
+    assert all_of(preferences(WHITE), CLEAN)[X].is_proof_unknown
+    assert not all_of(preferences(WHITE), CLEAN, forged)[X].is_proof_unknown
+    assert not all_of(preferences(), CLEAN)[X].is_proof_unknown
