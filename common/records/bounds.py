@@ -12,6 +12,7 @@ LINE_LENGTH_MAX = 2_000  # characters: subjects, replies, reasons
 
 DIGESTS_MAX = 8  # of one message's risky parts
 VERDICTS_MAX = 64  # of one message; more engines and filters than any node runs
+TESTS_MAX = 2_000  # of one verdict: one for each recipient of the largest message, and some
 SCOPED_MAX = 192  # matches in one verdict: three outcomes of each document of rules
 
 NUMBER_MAX = (1 << 63) - 1  # what a column of both databases holds

@@ -16,6 +16,7 @@ from common.records.bounds import (
     NAME_LENGTH_MAX,
     NUMBER_MAX,
     SCOPED_MAX,
+    TESTS_MAX,
     VERDICTS_MAX,
 )
 from common.records.kinds import (
@@ -81,7 +82,7 @@ class ToldVerdict:
     detail: Annotated[Line, "what else it said"]
     threats: Annotated[tuple[str, ...], texts(NAME_LENGTH_MAX), "names of what it found"]
     attempt: Annotated[Number, "which try this was, from 1"]
-    tests: Annotated[tuple[ToldTest, ...], objects(ToldTest, items_max=1_000), "of a filter"]
+    tests: Annotated[tuple[ToldTest, ...], objects(ToldTest, items_max=TESTS_MAX), "of a filter"]
     died: Annotated[Flag, "the engine ended in the middle of this very message"]
     unreadable: Annotated[tuple[str, ...], texts(NAME_LENGTH_MAX), "kinds of archives not opened"]
     scoped: Annotated[

@@ -18,6 +18,7 @@ from common.envelope import Envelope
 from common.errors import LocalError
 from common.frozen import dataclass
 from common.preferences import Preferences
+from common.records.bounds import TESTS_MAX
 from common.settings.satellite import FilterSettings
 from common.verdict import Outcome, Verdict
 from satellite.filtering.inside import Inside
@@ -26,7 +27,6 @@ from satellite.filtering.tallies import Tallies
 from satellite.headers import HeaderBlock
 
 POINTS_MAX = 1_000.0  # of one test, up or down; thresholds are within ten times this
-TESTS_MAX = 2_000  # of one verdict: one for each recipient of the largest message, and some
 
 FILTER_OUTCOMES = frozenset(
     {Outcome.SCORED, Outcome.ERROR, Outcome.TIMEOUT, Outcome.UNAVAILABLE, Outcome.SKIPPED}

@@ -19,12 +19,12 @@ from common.kinds import NoOptions, Options, takes
 from common.preferences.bodies import FilterBody
 from common.preferences.risky_types import RiskyType, RiskyTypesForm
 from common.preferences.scopes import Scope
+from common.records.bounds import TESTS_MAX
 from common.settings.satellite import FilterSettings
 from common.verdict import Outcome, Test, Verdict, printable
 from satellite.filtering.attachments import DISGUISED, DOUBLE, Danger, dangers
 from satellite.filtering.filter import (
     POINTS_MAX,
-    TESTS_MAX,
     Filter,
     FilterContext,
     Mail,

@@ -15,9 +15,10 @@ from common.kinds import NoOptions, takes
 from common.preferences import Preferences
 from common.preferences.bodies import RuleBody
 from common.preferences.patterns import compile_pattern
+from common.records.bounds import TESTS_MAX
 from common.settings.satellite import FilterSettings
 from common.verdict import Outcome, Test, Verdict, printable
-from satellite.filtering.filter import TESTS_MAX, Filter, FilterContext, Mail, name_of_test
+from satellite.filtering.filter import Filter, FilterContext, Mail, name_of_test
 from satellite.filtering.inside import MailContent, NoInside
 from satellite.filtering.scoped import ScopedRecipients
 

@@ -20,9 +20,10 @@ from common.frozen import dataclass
 from common.kinds import NoOptions, Options, options_of, takes
 from common.preferences import Preferences
 from common.preferences.scopes import Scope
+from common.records.bounds import TESTS_MAX
 from common.settings.satellite import FilterSettings
 from common.verdict import Outcome, Test, Verdict, printable
-from satellite.filtering.filter import TESTS_MAX, Filter, FilterContext, Mail
+from satellite.filtering.filter import Filter, FilterContext, Mail
 from satellite.filtering.look_alike import Likeness, OwnDomains
 from satellite.filtering.named_people import NamedPeople, parse_people
 from satellite.headers import HeaderBlock

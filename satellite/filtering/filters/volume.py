@@ -14,10 +14,11 @@ from itertools import pairwise
 from common.address import domain_of
 from common.kinds import NoOptions, takes
 from common.preferences import Preferences
+from common.records.bounds import TESTS_MAX
 from common.settings.satellite import FilterSettings
 from common.verdict import Effect, Outcome, Test, Verdict, points, printable
 from satellite.filtering.counted_mail import CountedMail
-from satellite.filtering.filter import TESTS_MAX, Filter, FilterContext, Mail, name_of_test
+from satellite.filtering.filter import Filter, FilterContext, Mail, name_of_test
 from satellite.filtering.volume_limits import (
     KIND,
     OCTETS,

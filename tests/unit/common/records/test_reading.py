@@ -12,6 +12,7 @@ from common.records.bounds import (
     LABEL_LENGTH_MAX,
     LINE_LENGTH_MAX,
     NAME_LENGTH_MAX,
+    TESTS_MAX,
     TIME_US_MAX,
     VERDICTS_MAX,
     storable,
@@ -91,6 +92,13 @@ def test_each_field_is_cut_to_its_own_bound() -> None:
     assert len(scanned.verdicts) == VERDICTS_MAX
     assert len(scanned.verdicts[0].by) == LABEL_LENGTH_MAX
     assert [len(one) for one in scanned.verdicts[0].threats] == [NAME_LENGTH_MAX]
+
+
+def test_all_tests_that_a_filter_may_have_are_read_again() -> None:
+    tests = [{"name": f"RULE_{number}"} for number in range(TESTS_MAX + 1)]
+    scanned: Any = from_object("scanned", {"verdicts": [{"by": "rules", "tests": tests}]})
+
+    assert len(scanned.verdicts[0].tests) == TESTS_MAX
 
 
 def test_an_item_that_is_no_object_is_no_verdict() -> None:

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from common.preferences import Kind, Preferences
+from common.records.bounds import TESTS_MAX
 from common.verdict import Outcome, Test
-from satellite.filtering.filter import TESTS_MAX, check_verdicts
+from satellite.filtering.filter import check_verdicts
 from satellite.filtering.filters.rules import Rules
 from satellite.filtering.inside import ContentPart, GivenInside, MailContent, NoInside
 from tests.support.core.preferences import document, preferences, route
