@@ -39,6 +39,7 @@ from satellite.delivery.worker import Delivery
 from satellite.filtering.catalogue import build_filters
 from satellite.filtering.filter import FilterContext
 from satellite.filtering.filters.dnsbl import Dnsbl
+from satellite.filtering.idle_documents import WatchedDocuments
 from satellite.filtering.putting_off import PuttingOff
 from satellite.filtering.resolver import DnsResolver
 from satellite.filtering.run import Filters
@@ -136,6 +137,7 @@ class Shard:
         )
         built = build_filters(settings.filters, filter_context)
         self.filters = Filters(built, clock=clock, metrics=registry)
+        self._documents = WatchedDocuments(settings.filters, lambda: self.spool.preferences)
         dns_lists = next(one for one in built if isinstance(one, Dnsbl))  # it is always there
         self.definitions = NodeDefinitions(
             settings, clock, shard=self.spool.shard, on_change=self._have_definitions
@@ -309,6 +311,7 @@ class Shard:
             *self.engines.problems(),
             *self.scanner.problems(),
             *self.filters.problems(),
+            *self._documents.problems(),
             *stress * self.front_end.is_stressed,
         )
 

@@ -7,9 +7,7 @@ has them says which ones do nothing there.
 
 from __future__ import annotations
 
-import functools
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from common.frozen import dataclass
 from common.kinds import Group, faults_of
@@ -19,6 +17,7 @@ from common.settings.satellite import FilterSettings
 from common.verdict import DETAIL_LENGTH_MAX, printable
 from satellite.filtering.catalogue import BUILT_IN
 
+PROBLEMS_MAX = 8  # documents that are told by name
 ONE_ALONE = "authentication"  # the built-in kind that goes by its first document that is right
 
 
@@ -53,8 +52,38 @@ def idle_documents(
     return tuple(_idle(preferences, kinds))
 
 
+class WatchedDocuments:
+    """The documents of the preferences in force, for whoever tells an operator of them.
+
+    Args:
+        settings: the filters that the node's settings name.
+        preferences: gives those in force.
+    """
+
+    def __init__(
+        self, settings: Sequence[FilterSettings], preferences: Callable[[], Preferences]
+    ) -> None:
+        self._settings = settings
+        self._preferences = preferences
+        self._known: Preferences | None = None
+        self._told: tuple[str, ...] = ()
+
+    def problems(self) -> tuple[str, ...]:
+        """Return which documents say what their kind does not know, a sentence each.
+
+        One that this node alone has no filter for is none: others may have it.
+        """
+        current = self._preferences()
+        if current is not self._known:
+            wrong = [each for each in idle_documents(current, self._settings) if each.is_wrong]
+            told = [str(each) for each in wrong[:PROBLEMS_MAX]]
+            more = len(wrong) - len(told)
+            self._known, self._told = current, (*told, *[f"{more} more do nothing"] * bool(more))
+        return self._told
+
+
 def _idle(preferences: Preferences, kinds: Mapping[str, str]) -> Iterator[IdleDocument]:
-    of_one = ""  # the document that the kind of one document goes by
+    of_one = ""
     for document in sorted(preferences.documents(Kind.FILTER), key=lambda one: one.key):
         body = document.body_as(FilterBody)
         if not body.enabled:
@@ -76,11 +105,5 @@ def _fault(body: FilterBody, kind: str) -> str:
     """Return what is wrong with a document; empty when nothing is."""
     if body.kind not in BUILT_IN and body.kind != kind:
         return f"it is of the kind {body.kind}, and the node's settings say {kind}"
-    return _fault_of_options(body.kind, json.dumps(body.options, sort_keys=True))
-
-
-@functools.lru_cache(maxsize=1_000)
-def _fault_of_options(kind: str, options: str) -> str:
-    """Return what is wrong with options, which is asked every two seconds for a report."""
-    faults = faults_of(Group.FILTERS, kind, json.loads(options), of_document=True)
+    faults = faults_of(Group.FILTERS, body.kind, dict(body.options), of_document=True)
     return "; ".join(f"{fault.what}; {fault.remedy}" for fault in faults)

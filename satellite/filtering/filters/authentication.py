@@ -107,14 +107,15 @@ class SenderAuthentication:
         """Nothing is held open."""
 
     def _read(self, preferences: Preferences) -> None:
-        """Take in what the first document says."""
+        """Take in what the first document says that is right."""
         self._preferences, self._options, self._complaint = preferences, None, ""
         for name, body in preferences.filters(KIND).items():
             try:
                 self._options = options_of(body, AuthenticationOptions)
             except SettingsError as error:
-                self._complaint = f"{name}: {'; '.join(error.complaints)}"
-                return
+                self._complaint = self._complaint or f"{name}: {'; '.join(error.complaints)}"
+                continue
+            self._complaint = ""
             self._trusted = frozenset(self._options.trusted_sealers.split(","))
             return
 

@@ -19,6 +19,7 @@ from common.errors import SettingsError
 from common.frozen import dataclass
 from common.kinds import NoOptions, Options, options_of, takes
 from common.preferences import Preferences
+from common.preferences.bodies import FilterBody
 from common.preferences.scopes import Scope
 from common.records.bounds import TESTS_MAX
 from common.settings.satellite import FilterSettings
@@ -32,6 +33,7 @@ from satellite.headers.mailboxes import ShownMailbox, mailboxes
 KIND = "spoofing"
 FIELDS_MAX = 3  # of one name
 MAILBOXES_MAX = 10  # of one message
+FAILURES_MAX = 8  # documents that nobody can go by, told of one message
 
 _ADDRESS = re.compile(r"[^\s@<>\"'(),;:]{1,64}@([a-z0-9.-]{3,253})", re.IGNORECASE)
 
@@ -82,18 +84,44 @@ class _Guarded:
     people: NamedPeople
 
 
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """A document that nobody can go by.
+
+    Args:
+        name: its key.
+        scope: whose it is; None: it does not say.
+        complaint: what is wrong.
+    """
+
+    name: str
+    scope: str | None
+    complaint: str
+
+    def verdict(self) -> Verdict:
+        detail = printable(f"{self.name}: {self.complaint}")
+        return Verdict(by=f"{KIND}.{self.name}"[:64], outcome=Outcome.ERROR, detail=detail)
+
+
+def _scope_in(body: FilterBody) -> str | None:
+    try:
+        return str(Scope.parse(str(body.options.get("scope", "cluster"))))
+    except AddressError:
+        return None
+
+
 class _Revision:
     """What was made of one revision of the preferences."""
 
     def __init__(self, preferences: Preferences) -> None:
         self.preferences = preferences
         self.guarded: list[_Guarded] = []
-        self.complaints: list[str] = []
+        self.broken: list[_Broken] = []
         for name, body in preferences.filters(KIND).items():
             try:
                 options = options_of(body, SpoofingOptions)
             except SettingsError as error:
-                self.complaints.append(f"{name}: {'; '.join(error.complaints)}")
+                self.broken.append(_Broken(name, _scope_in(body), "; ".join(error.complaints)))
                 continue
             people = NamedPeople(parse_people(options.people))
             self.guarded.append(_Guarded(options, people))
@@ -119,13 +147,11 @@ class Spoofing:
         revision = self._revision
         if revision is None or revision.preferences is not mail.preferences:
             revision = self._revision = _Revision(mail.preferences)
-        if revision.complaints:
-            detail = printable("; ".join(revision.complaints))
-            return (Verdict(by=KIND, outcome=Outcome.ERROR, detail=detail),)
+        said = tuple(_failures(mail, revision))
         if not revision.guarded:
-            return ()
+            return said
         tests = tuple(_tests(mail, revision))[:TESTS_MAX]
-        return (Verdict(by=KIND, outcome=Outcome.SCORED, tests=tests),)
+        return (Verdict(by=KIND, outcome=Outcome.SCORED, tests=tests), *said)
 
     def of_all(self, preferences: Preferences) -> tuple[Verdict, ...] | None:
         """Return nothing, where there is no document."""
@@ -134,6 +160,16 @@ class Spoofing:
     async def close(self) -> None:
         """Forget what was made of the preferences."""
         self._revision = None
+
+
+def _failures(mail: Mail, revision: _Revision) -> Iterator[Verdict]:
+    """Yield what is wrong, for mail to somebody whose document it is; status tells of all."""
+    if not revision.broken:
+        return
+    recipients = dict.fromkeys(map(fold, mail.envelope.recipients))
+    scopes = {str(scope) for each in recipients for scope in mail.preferences.scopes(each)}
+    broken = [each for each in revision.broken if each.scope in scopes]
+    yield from (each.verdict() for each in broken[:FAILURES_MAX])
 
 
 def _tests(mail: Mail, revision: _Revision) -> Iterator[Test]:

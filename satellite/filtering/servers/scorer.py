@@ -181,7 +181,7 @@ class Scorer(Generic[ServerT, WeightsT]):
             self._failures = 0
             return ()
         if isinstance(weights, str):
-            self._failures, self._last_failure = FAILURES_TO_TELL, weights
+            self._failures = 0  # status tells of a document that is wrong, whoever it is for
             return (
                 Verdict(
                     by=self.name,

@@ -18,6 +18,7 @@ from common.clock import SystemClock
 from common.errors import DiskFull
 from common.link import DefinitionsOffer
 from common.loop_lag import LoopLag
+from common.preferences import Kind
 from common.records import Event, NodeRecord
 from common.settings.satellite import SatelliteSettings
 from common.states import State
@@ -26,7 +27,7 @@ from satellite.definitions.kept_sets import standing_file
 from satellite.overload.pressure import Refusal
 from satellite.scanning.engine import EngineHealth
 from satellite.spool.store import Spool
-from tests.support.core.preferences import at, preferences, route
+from tests.support.core.preferences import at, document, preferences, route
 from tests.support.network.link import Certificates, HurriedClock, satellite_settings
 from tests.support.network.ports import free_port
 from tests.support.node.shard import until
@@ -335,6 +336,17 @@ async def test_what_the_core_offers_comes_to_who_keeps_the_nodes_definitions(
     [report] = shard.report().definitions
     assert (report.family, report.offered) == ("clamav", 5)
     assert "cannot use" in shard.report().problems[0]
+
+
+async def test_a_report_names_a_filters_document_that_does_nothing(open_shard: OpenShard) -> None:
+    shard = await open_shard()
+    wrong = document(Kind.FILTER, "people", kind="spoofing", options={"persn": 1.0})
+    await shard.spool.apply_preferences(
+        [wrong], position=at(1), digest=preferences(wrong).digest, snapshot=True
+    )
+
+    (problem,) = shard.report().problems
+    assert problem.startswith("the filter document people does nothing: ")
 
 
 async def test_a_report_says_what_is_in_the_spool_and_nothing_of_what_is_not(

@@ -104,6 +104,13 @@ async def test_wrong_options_are_an_error_that_is_seen(options: dict[str, str | 
     assert said.detail.startswith("a: ")
 
 
+async def test_a_wrong_document_does_not_stand_in_the_way_of_one_that_is_right() -> None:
+    wrong = document(Kind.FILTER, "a", kind="authentication", options={"sealers": "x.example"})
+    both = preferences(wrong, document(Kind.FILTER, "b", kind="authentication"))
+
+    assert SenderAuthentication().examine_at_once(mail(both, client="192.88.99.1")) is None
+
+
 async def test_each_method_has_a_test() -> None:
     found = await named_tests(PASSED)
 

@@ -129,7 +129,7 @@ def test_a_document_of_a_narrower_scope_is_for_its_recipients_alone() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"scope": "nobody"}, {"unknown": 1.0}, {"cousin": 1e9}, {"own": "a b"}, {"person": "many"}],
+    [{"unknown": 1.0}, {"cousin": 1e9}, {"own": "a b"}, {"person": "many"}],
 )
 def test_wrong_options_are_an_error_that_is_seen_and_no_points(options: dict[str, Any]) -> None:
     (verdict,) = Spoofing().examine_at_once(mail(prefs(**options)))
@@ -137,6 +137,30 @@ def test_wrong_options_are_an_error_that_is_seen_and_no_points(options: dict[str
     assert verdict.outcome is Outcome.ERROR
     assert verdict.detail.startswith("people: ")
     assert verdict.tests == ()
+
+
+def with_broken(**options: Any) -> Preferences:
+    wrong = document(Kind.FILTER, "wrong", kind="spoofing", options={"persn": 1.0} | options)
+    return preferences(*prefs().documents(), wrong)
+
+
+def test_a_document_that_is_wrong_is_an_error_for_those_alone_whose_it_is() -> None:
+    by = with_broken(scope="customer/widgets")
+    header = b"From: Anna Meier <x@evil.test>\r\n"
+
+    def told(recipient: str) -> list[tuple[str, Outcome, int]]:
+        said = Spoofing().examine_at_once(mail(by, header=header, recipients=(recipient,)))
+        return [(each.by, each.outcome, len(each.tests)) for each in said]
+
+    right = ("spoofing", Outcome.SCORED, 1)
+    assert told("b@acmecorp.example") == [right]
+    assert told("w@widgets.example") == [right, ("spoofing.wrong", Outcome.ERROR, 0)]
+
+
+def test_a_document_that_does_not_say_whose_it_is_is_nobodys_error() -> None:
+    (verdict,) = Spoofing().examine_at_once(mail(with_broken(scope="nobody")))
+
+    assert verdict.outcome is Outcome.SCORED
 
 
 def test_another_revision_is_looked_at_anew() -> None:

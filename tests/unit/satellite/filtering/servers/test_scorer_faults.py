@@ -11,7 +11,6 @@ from dataclasses import replace
 import pytest
 from prometheus_client import CollectorRegistry
 
-from common.preferences import Preferences
 from common.verdict import Outcome
 from satellite.filtering.conformance import Scene, check_filter, plain_mail
 from satellite.filtering.filters import lists
@@ -135,17 +134,6 @@ async def test_an_operator_hears_of_one_that_fails_for_several_messages_until_it
     assert told[:2] == [(), ()]
     assert "the filter rspamd gives no points: " in told[2][0]
     assert told[3] == ()
-
-
-async def test_an_operator_hears_of_one_whose_document_makes_no_sense_until_it_is_gone() -> None:
-    made = scorer("rspamd", f"127.0.0.1:{free_port()}")
-    filters = Filters([made], clock=FakeClock(), metrics=CollectorRegistry())
-    await made.examine(plain_mail(weighed("rspamd", factor="much")))
-    (told,) = filters.problems()
-    await made.examine(plain_mail(Preferences()))
-
-    assert "its document's options: factor: " in told
-    assert filters.problems() == ()
 
 
 async def test_one_that_keeps_silent_is_left_alone_and_costs_nobody_its_time() -> None:
