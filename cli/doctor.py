@@ -284,6 +284,8 @@ def _core(client: Client) -> Iterator[DoctorCheck]:
             problem=status["problem"],
         )
     yield from other_epochs(found)
+    for line in found.get("unused_filters", ()):
+        yield DoctorCheck(name="filters", ok=True, note=True, found=line)
     for node in found["nodes"]:
         yield _node(node)
         for problem in node["problems"]:

@@ -48,6 +48,8 @@ def status(url: Url = "", token_file: TokenFile = None, as_json: AsJson = False)
         console.print(Text(plain(f"{check.found}; {check.remedy}"), style="red"))
     for problem in found["definitions"]["problems"]:
         console.print(Text(f"definitions: {plain(problem)}", style="yellow"))
+    for line in found.get("unused_filters", ()):
+        console.print(Text(plain(line), style="yellow"))
     for line in late_remarks(found.get("late", {})):
         console.print(Text(plain(line), style="red"))
     for node in found["nodes"]:

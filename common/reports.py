@@ -36,6 +36,19 @@ class EngineReport:
     definitions_us: int = 0  # when they were made, as they say; 0: they do not say
 
 
+@dataclass(frozen=True, slots=True)
+class FilterReport:
+    """A filter that a node has.
+
+    Args:
+        name: the key of its document; empty: it goes by all documents of its kind.
+        kind: as documents have it.
+    """
+
+    name: str
+    kind: str
+
+
 class DefinitionsState(StrEnum):
     """How far a node is with the set of definitions that it was last offered."""
 
@@ -99,6 +112,7 @@ class NodeReport:
     # Destinations whose servers answered a short while ago: a hint to whoever holds their mail.
     reached: tuple[str, ...] = ()
     definitions: tuple[DefinitionsReport, ...] = ()  # one for each family that comes from the core
+    filters: tuple[FilterReport, ...] = ()  # all that there are; none: an older version
     time_us: int = 0  # the satellite's clock: it shows the skew and orders nothing
     applied: Position = NOTHING
     refused: PreferenceProblem | None = None

@@ -19,6 +19,7 @@ TEXT_LENGTH_MAX = 1024  # characters of what is only shown
 NAME_LENGTH_MAX = 64  # characters of a version, a nonce, an event or an engine
 ADDRESS_LENGTH_MAX = 512  # characters; an address has 254 octets, a stranger's sender may lie
 ENGINES_MAX = 64
+FILTERS_MAX = 64
 HOLDS_MAX = 1000
 PROBLEMS_MAX = 20
 REACHED_MAX = 500

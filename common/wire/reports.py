@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from borderscout.v1 import control_pb2 as control
 
-from common.reports import EngineReport, HoldReport, NodeReport, PreferenceProblem
+from common.reports import EngineReport, FilterReport, HoldReport, NodeReport, PreferenceProblem
 from common.wire import bounds
 from common.wire.bounds import (
     DESTINATION_LENGTH_MAX,
     ENGINES_MAX,
     FAMILIES_MAX,
+    FILTERS_MAX,
     HOLDS_MAX,
     NAME_LENGTH_MAX,
     PROBLEMS_MAX,
@@ -63,6 +64,11 @@ def report_to_wire(report: NodeReport) -> control.Report:
         reached=[name[:DESTINATION_LENGTH_MAX] for name in report.reached[:REACHED_MAX]],
         definitions=[definitions_to_wire(d) for d in report.definitions[:FAMILIES_MAX]],
         core_refused=report.core_refused[:TEXT_LENGTH_MAX],
+        filters=[
+            control.FilterReport(name=one.name, kind=one.kind)
+            # A part of them would be a lie about the others: then rather none.
+            for one in report.filters[: FILTERS_MAX * (len(report.filters) <= FILTERS_MAX)]
+        ],
     )
     if report.refused is not None:
         message.refused.CopyFrom(
@@ -96,6 +102,7 @@ def report_from_wire(message: control.Report) -> NodeReport:
     bounds.at_most(len(message.problems), PROBLEMS_MAX, "problems")
     bounds.at_most(len(message.reached), REACHED_MAX, "destinations reached")
     bounds.at_most(len(message.definitions), FAMILIES_MAX, "families of definitions")
+    bounds.at_most(len(message.filters), FILTERS_MAX, "filters")
     refused = None
     if message.HasField("refused"):
         refused = PreferenceProblem(
@@ -145,4 +152,11 @@ def report_from_wire(message: control.Report) -> NodeReport:
         reached=tuple(bounds.destination(name) for name in message.reached),
         definitions=tuple(definitions_from_wire(family) for family in message.definitions),
         core_refused=bounds.text(message.core_refused),
+        filters=tuple(
+            FilterReport(
+                name=bounds.text(one.name, length_max=NAME_LENGTH_MAX),
+                kind=bounds.text(one.kind, length_max=NAME_LENGTH_MAX),
+            )
+            for one in message.filters
+        ),
     )

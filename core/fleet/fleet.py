@@ -15,7 +15,7 @@ from enum import StrEnum
 from common.identity import ShardIdentity
 from common.preferences import Position
 from common.preferences.documents import NOTHING
-from common.reports import EngineReport, HoldReport, NodeReport, PreferenceProblem
+from common.reports import EngineReport, FilterReport, HoldReport, NodeReport, PreferenceProblem
 from core.feed.session import PreferenceStanding
 from core.fleet.holds import left_to_operators, merged_holds
 from core.preferences.epochs import OtherEpoch, other_epoch
@@ -197,6 +197,14 @@ class Fleet:
                 if other is not None:
                     found.setdefault(node, other)
         return list(found.values())
+
+    def filters(self) -> frozenset[FilterReport]:
+        """Return the filters that any node has, as it last said; none: some have not said it."""
+        said = [shard.report.filters for shard in self._shards.values()]
+        heard = {node for node, _ in self._shards}
+        if not all(said) or not heard.issuperset(self._sites):
+            return frozenset()
+        return frozenset(each for filters in said for each in filters)
 
     def nodes(self, *, now_s: float) -> list[NodeStatus]:
         """Return every node of the settings.

@@ -24,7 +24,9 @@ from common.preferences import (
 from common.preferences.bodies import PolicyBody, RouteBody
 from common.preferences.documents import canonical_key
 from common.preferences.virus_rule import VirusRule
+from common.reports import FilterReport
 from core.preferences.ledger import scope_of
+from core.preferences.unused_filters import without_filter
 
 WARNINGS_MAX = 20  # in one answer; a change may have a hundred thousand documents
 
@@ -35,16 +37,21 @@ _BEYOND_DOUBT = (Kind.ROUTE, Kind.ENGINE, Kind.FILTER)  # a route makes its doma
 
 
 def warnings(
-    current: Preferences, documents: Iterable[Document], *, engines: Collection[str] = ()
+    current: Preferences,
+    documents: Iterable[Document],
+    *,
+    engines: Collection[str] = (),
+    filters: Collection[FilterReport] = (),
 ) -> list[str]:
     """Return what is odd about documents that were just published, a line each.
 
     Args:
         current: the preferences with the documents in them.
         documents: as they were published; each was taken, so that its kind and key are right.
-        engines: those that nodes have; none: nobody knows.
+        engines, filters: those that nodes have; none: nobody knows.
     """
-    found: list[str] = []
+    documents = list(documents)
+    found = without_filter(_filters(current, documents), filters)[:WARNINGS_MAX]
     known = _Known(current)
     for scope in dict.fromkeys(_scopes(current, documents)):
         for what in (
@@ -57,6 +64,15 @@ def warnings(
             if what:
                 found.append(f"{scope}: {what}")
     return found
+
+
+def _filters(current: Preferences, documents: Iterable[Document]) -> Iterator[CheckedDocument]:
+    """Yield those of the documents that are of filters and stand."""
+    for document in documents:
+        if document.kind == Kind.FILTER and not document.removed:
+            stands = current.document(Kind.FILTER, canonical_key(Kind.FILTER, document.key))
+            if stands is not None:
+                yield stands
 
 
 class NobodyHas(LocalError):

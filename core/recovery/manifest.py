@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.durable import write_file
 from common.errors import LocalError
-from common.message_bounds import MESSAGE_BYTES_MAX, SHA256_BYTES
+from common.message_bounds import MESSAGE_BYTES_MAX
+from core.quarantine.cases import SHA256_BYTES
 from core.store.snapshot import KeptBody
 
 FORMAT = 1

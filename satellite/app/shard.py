@@ -36,7 +36,7 @@ from satellite.app.node_definitions import NodeDefinitions
 from satellite.app.refusals import Refusals
 from satellite.app.second_look import second_look_of
 from satellite.delivery.worker import Delivery
-from satellite.filtering.catalogue import build_filters
+from satellite.filtering.catalogue import build_filters, filter_reports
 from satellite.filtering.filter import FilterContext
 from satellite.filtering.filters.dnsbl import Dnsbl
 from satellite.filtering.idle_documents import WatchedDocuments
@@ -137,6 +137,7 @@ class Shard:
         )
         built = build_filters(settings.filters, filter_context)
         self.filters = Filters(built, clock=clock, metrics=registry)
+        self._filter_reports = filter_reports(settings.filters)
         self._documents = WatchedDocuments(settings.filters, lambda: self.spool.preferences)
         dns_lists = next(one for one in built if isinstance(one, Dnsbl))  # it is always there
         self.definitions = NodeDefinitions(
@@ -298,6 +299,7 @@ class Shard:
             problems=self.problems(),
             reached=self.delivery.reached(),
             definitions=self.definitions.reports(),
+            filters=self._filter_reports,
         )
 
     def problems(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from common.errors import LocalError, SettingsError
 from common.kinds import Group, checked_factory_of, complaints_of, factory_of
+from common.reports import FilterReport
 from common.settings.satellite import FilterSettings
 from satellite.filtering.filter import Build, Filter, FilterContext
 
@@ -47,6 +48,13 @@ def build_filters(settings: Sequence[FilterSettings], context: FilterContext) ->
     if complaints:
         raise SettingsError(complaints)
     return tuple(built)
+
+
+def filter_reports(settings: Sequence[FilterSettings]) -> tuple[FilterReport, ...]:
+    """Return what the core is told of the filters that the settings make."""
+    ours = [FilterReport(name="", kind=kind) for kind in BUILT_IN]
+    theirs = [FilterReport(name=s.name, kind=s.kind) for s in settings if s.kind not in BUILT_IN]
+    return (*ours, *theirs)
 
 
 def _factory(kind: str, setting: FilterSettings | None) -> Build:

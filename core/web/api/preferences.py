@@ -250,9 +250,9 @@ def _published(position: Position) -> dict[str, Any]:
 
 
 async def _warnings(core: Services, current: Preferences, found: Sequence[Document]) -> list[str]:
-    engines = core.link.fleet.engine_names()
+    engines, filters = core.link.fleet.engine_names(), core.link.fleet.filters()
     # Off the event loop: a change may have as many documents as an inventory has domains.
-    return await asyncio.to_thread(warnings, current, found, engines=engines)
+    return await asyncio.to_thread(warnings, current, found, engines=engines, filters=filters)
 
 
 def _body(body: bytes | None) -> Any:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from core.fleet.fleet import NodeStatus
 from core.preferences.epochs import OtherEpoch
+from core.preferences.unused_filters import unused_filters
 from core.web.request.caller import Caller
 from core.web.request.request_body import RequestBody
 from core.web.request.services import Core, Services
@@ -36,6 +37,9 @@ async def status(core: Core, _caller: Caller) -> dict[str, Any]:
         "other_epochs": [_other(one) for one in core.link.fleet.other_epochs()],
         "certificates": {} if certificate is None else {"link": asdict(certificate)},
         "late": late.as_json(),
+        "unused_filters": unused_filters(
+            core.database.preferences.current, core.link.fleet.filters()
+        ),
         "nodes": [_node(node) for node in nodes],
         "definitions": _definitions(core),
     }

@@ -118,6 +118,7 @@ class Report(_message.Message):
     REACHED_FIELD_NUMBER: _builtins.int
     DEFINITIONS_FIELD_NUMBER: _builtins.int
     CORE_REFUSED_FIELD_NUMBER: _builtins.int
+    FILTERS_FIELD_NUMBER: _builtins.int
     time_us: _builtins.int
     outbox_records: _builtins.int
     """not yet acknowledged"""
@@ -154,6 +155,10 @@ class Report(_message.Message):
     def definitions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DefinitionsReport]:
         """one for each family that an engine here loads"""
 
+    @_builtins.property
+    def filters(self) -> _containers.RepeatedCompositeFieldContainer[Global___FilterReport]:
+        """all that there are; none: a version that does not say"""
+
     def __init__(
         self,
         *,
@@ -172,14 +177,40 @@ class Report(_message.Message):
         reached: _abc.Iterable[_builtins.str] | None = ...,
         definitions: _abc.Iterable[Global___DefinitionsReport] | None = ...,
         core_refused: _builtins.str = ...,
+        filters: _abc.Iterable[Global___FilterReport] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "refused", b"refused"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepting", b"accepting", "applied", b"applied", "core_refused", b"core_refused", "definitions", b"definitions", "engines", b"engines", "holds", b"holds", "not_accepting_reason", b"not_accepting_reason", "oldest_us", b"oldest_us", "outbox_quarantine", b"outbox_quarantine", "outbox_records", b"outbox_records", "problems", b"problems", "reached", b"reached", "refused", b"refused", "spool", b"spool", "time_us", b"time_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepting", b"accepting", "applied", b"applied", "core_refused", b"core_refused", "definitions", b"definitions", "engines", b"engines", "filters", b"filters", "holds", b"holds", "not_accepting_reason", b"not_accepting_reason", "oldest_us", b"oldest_us", "outbox_quarantine", b"outbox_quarantine", "outbox_records", b"outbox_records", "problems", b"problems", "reached", b"reached", "refused", b"refused", "spool", b"spool", "time_us", b"time_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Report: _TypeAlias = Report  # noqa: Y015
+
+@_typing.final
+class FilterReport(_message.Message):
+    """A filter that a node has, and goes by documents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """the key of its document; empty: it goes by all documents of its kind"""
+    kind: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        kind: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FilterReport: _TypeAlias = FilterReport  # noqa: Y015
 
 @_typing.final
 class PreferenceProblem(_message.Message):

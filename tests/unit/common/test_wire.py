@@ -17,6 +17,7 @@ from common.reports import (
     DefinitionsReport,
     DefinitionsState,
     EngineReport,
+    FilterReport,
     HoldReport,
     NodeReport,
     PreferenceProblem,
@@ -431,6 +432,17 @@ def test_a_report_says_at_most_what_its_reader_takes() -> None:
     assert heard.problems[0] == "1000 destinations are away beyond the 1000 that are told of"
     assert len(heard.reached) == bounds.REACHED_MAX
     assert len(heard.definitions) == bounds.FAMILIES_MAX
+
+
+@pytest.mark.parametrize(("told", "heard"), [(0, 0), (3, 3), (64, 64), (65, 0)])
+def test_a_report_has_all_filters_or_none(told: int, heard: int) -> None:
+    filters = tuple(FilterReport(name=f"f{n}", kind="rspamd") for n in range(told))
+    request = wire.control_request_to_wire(NodeReport(filters=filters))
+
+    found = wire.control_request_from_wire(request)
+
+    assert isinstance(found, NodeReport)
+    assert found.filters == filters[:heard]
 
 
 def test_a_hint_for_nothing_is_refused_since_it_would_mean_everything() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import pytest
 
 from common.preferences import Document, Epoch, Position, Preferences
 from common.preferences.documents import check_document
+from common.reports import FilterReport
+from core.preferences.unused_filters import unused_filters
 from core.preferences.warnings import (
     WARNINGS_MAX,
     NobodyHas,
@@ -30,6 +33,32 @@ def said(*documents: Document, engines: Collection[str] = ()) -> list[str]:
         [*OURS, *documents] if not any(d.removed for d in documents) else OURS, position=AT
     )
     return warnings(current, documents, engines=engines)
+
+
+OWN = FilterReport(name="", kind="spoofing")
+
+
+@pytest.mark.parametrize(
+    ("key", "body", "filters", "is_told"),
+    [
+        ("rspamd", {"kind": "rspamd"}, [OWN], True),
+        ("rspamd", {"kind": "rspamd"}, [], False),
+        ("rspamd", {"kind": "rspamd", "enabled": False}, [OWN], False),
+        ("rspamd", {"kind": "rspamd"}, [OWN, FilterReport(name="rspamd", kind="rspamd")], False),
+        ("other", {"kind": "rspamd"}, [OWN, FilterReport(name="rspamd", kind="rspamd")], True),
+        ("mine", {"kind": "spoofing"}, [OWN], False),
+    ],
+)
+def test_a_document_is_told_that_no_node_has_a_filter_for(
+    key: str, body: dict[str, Any], filters: list[FilterReport], is_told: bool
+) -> None:
+    made = document("filter", key, body)
+    current = Preferences.from_documents([], position=AT).applied([made], position=AT)
+
+    told = warnings(current, [made], filters=filters)
+
+    assert [line.partition(":")[0] for line in told] == [f"filter {key}"] * is_told
+    assert unused_filters(current, filters) == told
 
 
 @pytest.mark.parametrize(
