@@ -104,6 +104,10 @@ def search(
     """Show the entries in whose pattern or reason a text stands."""
     client = Client(url, token_file)
     found = [each for colour in Colour for each in _entries(client, colour, scope, text)]
+    if not found and not as_json:
+        where = f" in {scope}" if scope else ""
+        console.print(plain(f"no entry{where} has {text!r} in its pattern or reason"))
+        return
     _show(found, as_json)
 
 

@@ -22,6 +22,15 @@ black cluster header:List-Id:<junk\\.[a-z]+>
 """
 
 
+async def test_a_search_without_a_hit_says_so(core: Face, shell: Shell) -> None:
+    said = await shell("list", "search", "nowhere")
+    of_scope = await shell("list", "search", "nowhere", "--scope", "domain/acme.example")
+
+    assert (said.status, said.out) == (0, "no entry has 'nowhere' in its pattern or reason\n")
+    assert of_scope.out.startswith("no entry in domain/acme.example has 'nowhere'")
+    assert (await shell("list", "search", "nowhere", "--json")).out == ""
+
+
 async def test_a_file_is_imported_and_comes_out_as_it_may_go_in_again(
     core: Face, shell: Shell, tmp_path: Path
 ) -> None:
