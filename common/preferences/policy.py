@@ -78,6 +78,13 @@ class Greylisting(StrEnum):
     ON = "on"  # 451 once, for those that were not seen before
 
 
+class Learning(StrEnum):
+    """Whether filters learn from what a customer says of mail."""
+
+    OFF = "off"
+    ON = "on"  # for him alone: what is learned of one customer's mail counts for no other's
+
+
 class ScanMoment(StrEnum):
     """When a message is scanned."""
 
@@ -350,6 +357,15 @@ class Policy:
             Number(1.0, 14_400.0, "seconds"),
             "seconds after which such a sender may come again",
             example="60",
+        ),
+    )
+    learning: Learning = field(
+        default=Learning.OFF,
+        metadata=_key(
+            KeyChoice(tuple(Learning)),
+            "`on`: filters that can learn do so from releases and from what is reported",
+            example="on",
+            is_of_domain=True,
         ),
     )
     notice_hours: float | None = field(

@@ -43,6 +43,7 @@ from common.preferences.policy import (
     DEFAULT_POLICY,
     CloudScan,
     Greylisting,
+    Learning,
     Policy,
     ScanMoment,
     resolve_policy,
@@ -274,6 +275,24 @@ class Preferences:
     def domain_policy(self, domain: str) -> Policy:
         """Return the policy for what holds for a domain as a whole: how its mail leaves."""
         return self._policy(self._outer_scopes(domain))
+
+    def learns(self, customer: str) -> bool:
+        """Say whether filters learn from a customer's mail: from that of one domain at least."""
+        domains = self.domains(customer)
+        return any(self.domain_policy(each).learning is Learning.ON for each in domains)
+
+    def taught_by(self, recipients: Iterable[str]) -> str:
+        """Return the customer whose lessons count for mail to these recipients.
+
+        Empty: nobody's, since there are several customers, or one of the domains learns nothing.
+        """
+        customers: set[str] = set()
+        for domain in {domain_of(recipient) for recipient in recipients}:
+            route = self.route(domain)
+            if route is None or self.domain_policy(domain).learning is Learning.OFF:
+                return ""
+            customers.add(route.customer)
+        return customers.pop() if len(customers) == 1 else ""
 
     def _policy_values(self, attribute: str) -> Iterator[object]:
         """Yield what each policy says of a key, None where it says nothing."""

@@ -19,6 +19,14 @@ from common.wire.control import (
     control_response_from_wire,
     control_response_to_wire,
 )
+from common.wire.lessons import (
+    learners_hello_from_wire,
+    learners_hello_to_wire,
+    lesson_answer_from_wire,
+    lesson_answer_to_wire,
+    lesson_from_wire,
+    lesson_to_wire,
+)
 from common.wire.positions import (
     identity_from_wire,
     identity_to_wire,
@@ -65,6 +73,12 @@ __all__ = [
     "control_response_to_wire",
     "identity_from_wire",
     "identity_to_wire",
+    "learners_hello_from_wire",
+    "learners_hello_to_wire",
+    "lesson_answer_from_wire",
+    "lesson_answer_to_wire",
+    "lesson_from_wire",
+    "lesson_to_wire",
     "position_from_wire",
     "position_to_wire",
     "preferences_request_from_wire",

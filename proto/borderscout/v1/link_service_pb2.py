@@ -23,19 +23,20 @@ _sym_db = _symbol_database.Default()
 
 
 from borderscout.v1 import control_pb2 as borderscout_dot_v1_dot_control__pb2
+from borderscout.v1 import lessons_pb2 as borderscout_dot_v1_dot_lessons__pb2
 from borderscout.v1 import preferences_pb2 as borderscout_dot_v1_dot_preferences__pb2
 from borderscout.v1 import quarantine_pb2 as borderscout_dot_v1_dot_quarantine__pb2
 from borderscout.v1 import records_pb2 as borderscout_dot_v1_dot_records__pb2
 from borderscout.v1 import tallies_pb2 as borderscout_dot_v1_dot_tallies__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!borderscout/v1/link_service.proto\x12\x0e\x62orderscout.v1\x1a\x1c\x62orderscout/v1/control.proto\x1a borderscout/v1/preferences.proto\x1a\x1f\x62orderscout/v1/quarantine.proto\x1a\x1c\x62orderscout/v1/records.proto\x1a\x1c\x62orderscout/v1/tallies.proto2\xb5\x04\n\x04Link\x12N\n\x07\x43ontrol\x12\x1e.borderscout.v1.ControlRequest\x1a\x1f.borderscout.v1.ControlResponse(\x01\x30\x01\x12Z\n\x0bPreferences\x12\".borderscout.v1.PreferencesRequest\x1a#.borderscout.v1.PreferencesResponse(\x01\x30\x01\x12N\n\x07Records\x12\x1e.borderscout.v1.RecordsRequest\x1a\x1f.borderscout.v1.RecordsResponse(\x01\x30\x01\x12W\n\nQuarantine\x12!.borderscout.v1.QuarantineRequest\x1a\".borderscout.v1.QuarantineResponse(\x01\x30\x01\x12N\n\x07Tallies\x12\x1e.borderscout.v1.TalliesRequest\x1a\x1f.borderscout.v1.TalliesResponse(\x01\x30\x01\x12\x44\n\x05\x43laim\x12\x1c.borderscout.v1.ClaimRequest\x1a\x1d.borderscout.v1.ClaimResponse\x12\x42\n\x05\x46\x65tch\x12\x1c.borderscout.v1.FetchRequest\x1a\x19.borderscout.v1.BodyChunk0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!borderscout/v1/link_service.proto\x12\x0e\x62orderscout.v1\x1a\x1c\x62orderscout/v1/control.proto\x1a\x1c\x62orderscout/v1/lessons.proto\x1a borderscout/v1/preferences.proto\x1a\x1f\x62orderscout/v1/quarantine.proto\x1a\x1c\x62orderscout/v1/records.proto\x1a\x1c\x62orderscout/v1/tallies.proto2\x85\x05\n\x04Link\x12N\n\x07\x43ontrol\x12\x1e.borderscout.v1.ControlRequest\x1a\x1f.borderscout.v1.ControlResponse(\x01\x30\x01\x12Z\n\x0bPreferences\x12\".borderscout.v1.PreferencesRequest\x1a#.borderscout.v1.PreferencesResponse(\x01\x30\x01\x12N\n\x07Records\x12\x1e.borderscout.v1.RecordsRequest\x1a\x1f.borderscout.v1.RecordsResponse(\x01\x30\x01\x12W\n\nQuarantine\x12!.borderscout.v1.QuarantineRequest\x1a\".borderscout.v1.QuarantineResponse(\x01\x30\x01\x12N\n\x07Tallies\x12\x1e.borderscout.v1.TalliesRequest\x1a\x1f.borderscout.v1.TalliesResponse(\x01\x30\x01\x12N\n\x07Lessons\x12\x1e.borderscout.v1.LessonsRequest\x1a\x1f.borderscout.v1.LessonsResponse(\x01\x30\x01\x12\x44\n\x05\x43laim\x12\x1c.borderscout.v1.ClaimRequest\x1a\x1d.borderscout.v1.ClaimResponse\x12\x42\n\x05\x46\x65tch\x12\x1c.borderscout.v1.FetchRequest\x1a\x19.borderscout.v1.BodyChunk0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'borderscout.v1.link_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LINK']._serialized_start=211
-  _globals['_LINK']._serialized_end=776
+  _globals['_LINK']._serialized_start=241
+  _globals['_LINK']._serialized_end=886
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from borderscout.v1 import control_pb2 as borderscout_dot_v1_dot_control__pb2
+from borderscout.v1 import lessons_pb2 as borderscout_dot_v1_dot_lessons__pb2
 from borderscout.v1 import preferences_pb2 as borderscout_dot_v1_dot_preferences__pb2
 from borderscout.v1 import quarantine_pb2 as borderscout_dot_v1_dot_quarantine__pb2
 from borderscout.v1 import records_pb2 as borderscout_dot_v1_dot_records__pb2
@@ -66,6 +67,11 @@ class LinkStub:
                 request_serializer=borderscout_dot_v1_dot_tallies__pb2.TalliesRequest.SerializeToString,
                 response_deserializer=borderscout_dot_v1_dot_tallies__pb2.TalliesResponse.FromString,
                 _registered_method=True)
+        self.Lessons = channel.stream_stream(
+                '/borderscout.v1.Link/Lessons',
+                request_serializer=borderscout_dot_v1_dot_lessons__pb2.LessonsRequest.SerializeToString,
+                response_deserializer=borderscout_dot_v1_dot_lessons__pb2.LessonsResponse.FromString,
+                _registered_method=True)
         self.Claim = channel.unary_unary(
                 '/borderscout.v1.Link/Claim',
                 request_serializer=borderscout_dot_v1_dot_control__pb2.ClaimRequest.SerializeToString,
@@ -114,6 +120,12 @@ class LinkServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Lessons(self, request_iterator, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Claim(self, request, context):
         """A release: claimed once, then its body is fetched, from any offset.
         """
@@ -154,6 +166,11 @@ def add_LinkServicer_to_server(servicer, server):
                     servicer.Tallies,
                     request_deserializer=borderscout_dot_v1_dot_tallies__pb2.TalliesRequest.FromString,
                     response_serializer=borderscout_dot_v1_dot_tallies__pb2.TalliesResponse.SerializeToString,
+            ),
+            'Lessons': grpc.stream_stream_rpc_method_handler(
+                    servicer.Lessons,
+                    request_deserializer=borderscout_dot_v1_dot_lessons__pb2.LessonsRequest.FromString,
+                    response_serializer=borderscout_dot_v1_dot_lessons__pb2.LessonsResponse.SerializeToString,
             ),
             'Claim': grpc.unary_unary_rpc_method_handler(
                     servicer.Claim,
@@ -304,6 +321,33 @@ class Link:
             '/borderscout.v1.Link/Tallies',
             borderscout_dot_v1_dot_tallies__pb2.TalliesRequest.SerializeToString,
             borderscout_dot_v1_dot_tallies__pb2.TalliesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Lessons(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/borderscout.v1.Link/Lessons',
+            borderscout_dot_v1_dot_lessons__pb2.LessonsRequest.SerializeToString,
+            borderscout_dot_v1_dot_lessons__pb2.LessonsResponse.FromString,
             options,
             channel_credentials,
             insecure,

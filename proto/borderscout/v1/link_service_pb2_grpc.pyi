@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from borderscout.v1 import control_pb2 as _control_pb2
+from borderscout.v1 import lessons_pb2 as _lessons_pb2
 from borderscout.v1 import preferences_pb2 as _preferences_pb2
 from borderscout.v1 import quarantine_pb2 as _quarantine_pb2
 from borderscout.v1 import records_pb2 as _records_pb2
@@ -28,6 +29,7 @@ class LinkStub:
     Records: _aio.StreamStreamMultiCallable[_records_pb2.RecordsRequest, _records_pb2.RecordsResponse]
     Quarantine: _aio.StreamStreamMultiCallable[_quarantine_pb2.QuarantineRequest, _quarantine_pb2.QuarantineResponse]
     Tallies: _aio.StreamStreamMultiCallable[_tallies_pb2.TalliesRequest, _tallies_pb2.TalliesResponse]
+    Lessons: _aio.StreamStreamMultiCallable[_lessons_pb2.LessonsRequest, _lessons_pb2.LessonsResponse]
     Claim: _aio.UnaryUnaryMultiCallable[_control_pb2.ClaimRequest, _control_pb2.ClaimResponse]
     """A release: claimed once, then its body is fetched, from any offset."""
     Fetch: _aio.UnaryStreamMultiCallable[_control_pb2.FetchRequest, _quarantine_pb2.BodyChunk]
@@ -72,6 +74,13 @@ class LinkServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _abc.AsyncIterator[_tallies_pb2.TalliesRequest],
         context: _aio.ServicerContext[_abc.AsyncIterator[_tallies_pb2.TalliesRequest], _abc.AsyncIterator[_tallies_pb2.TalliesResponse]],
     ) -> _abc.AsyncIterator[_tallies_pb2.TalliesResponse]: ...
+
+    @_abc_1.abstractmethod
+    def Lessons(
+        self,
+        request_iterator: _abc.AsyncIterator[_lessons_pb2.LessonsRequest],
+        context: _aio.ServicerContext[_abc.AsyncIterator[_lessons_pb2.LessonsRequest], _abc.AsyncIterator[_lessons_pb2.LessonsResponse]],
+    ) -> _abc.AsyncIterator[_lessons_pb2.LessonsResponse]: ...
 
     @_abc_1.abstractmethod
     def Claim(

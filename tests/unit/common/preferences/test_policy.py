@@ -48,6 +48,7 @@ PROMISED = {
     "drain_rate": None,
     "scan": "after",
     "scan_budget_s": 20.0,
+    "learning": "off",
     "zero_hour": None,
     "zero_hour.types": "all",
 }

@@ -321,3 +321,29 @@ def test_of_any_lists_the_first_in_the_order_of_precedence_decides(found: list[D
     )
 
     assert hit(prefs, sender="joe@s.example") == expected
+
+
+def test_filters_learn_for_one_customer_where_all_the_domains_of_a_message_do() -> None:
+    given = preferences(
+        route("acme.example", "acme"),
+        route("acme.test", "acme"),
+        route("other.example", "other"),
+        route("silent.example", "silent"),
+        document(Kind.POLICY, "customer/acme", learning="on"),
+        document(Kind.POLICY, "domain/other.example", learning="on"),
+        document(Kind.POLICY, "recipient/x@silent.example", learning="on"),  # nobody asks there
+    )
+
+    assert [given.learns(customer) for customer in ("acme", "other", "silent", "nobody")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert given.taught_by(["a@acme.example", "b@acme.test"]) == "acme"
+    assert given.taught_by(["a@other.example"]) == "other"
+    assert given.taught_by(["a@acme.example", "a@other.example"]) == ""
+    assert given.taught_by(["x@silent.example"]) == ""
+    assert given.taught_by(["x@stranger.example"]) == ""
+    assert given.taught_by(["Postmaster"]) == ""
+    assert preferences(route()).taught_by(["x@acme.example"]) == ""
