@@ -24,6 +24,7 @@ REASON_LENGTH_MAX = 300
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _HASHED = "customer-"
+NOBODY = "customer-none"  # no customer is known by this name
 
 
 class Truth(StrEnum):

@@ -17,6 +17,7 @@ from common.clock import Clock
 from common.envelope import Envelope
 from common.errors import LocalError
 from common.frozen import dataclass
+from common.lessons import Lesson, LessonOutcome
 from common.preferences import Preferences
 from common.records.bounds import TESTS_MAX
 from common.settings.satellite import FilterSettings
@@ -157,6 +158,34 @@ class AsksServers(Protocol):
 
     async def probe(self) -> tuple[FilterHealth, ...]:
         """Return whether each would answer now; never raises for what they do."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What a filter made of a lesson.
+
+    Args:
+        outcome: what became of it.
+        reason: in a line, printable, where it was not learned.
+    """
+
+    outcome: LessonOutcome
+    reason: str = ""
+
+
+@runtime_checkable
+class FilterLearns(Protocol):
+    """What a filter has beside when it learns from what is said of mail."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def learn(self, lesson: Lesson) -> Learned:
+        """Return what became of a lesson; never raises for what a server does.
+
+        The same lesson may come again, and then is ``known``.
+        """
         ...
 
 

@@ -1,22 +1,26 @@
-"""What does SpamAssassin think of the message?
+"""What does SpamAssassin think of the message, and what does it learn?
 
 Touches its server spamd, over TCP or a Unix socket, with a connection for each message, as its
 protocol has it. Its score is taken over, weighted by the filter's document. With ``REPORT`` each of
-its tests has its points; with ``SYMBOLS`` and ``CHECK`` there is only the sum.
+its tests has its points; with ``SYMBOLS`` and ``CHECK`` there is only the sum. Where it learns, it
+does so for each customer by himself, as whose user it is asked.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from common.errors import LocalError
 from common.kinds import options_of, takes
+from common.lessons import NOBODY, Lesson, known_as
 from common.settings.satellite import FilterSettings
 from common.verdict import points
-from satellite.filtering.filter import Filter, FilterContext, Mail
+from satellite.filtering.filter import Filter, FilterContext, Learned, Mail
 from satellite.filtering.servers import spamd_protocol
+from satellite.filtering.servers.failures import Nonsense
+from satellite.filtering.servers.learning_scorer import LearningScorer
 from satellite.filtering.servers.once_server import OnceServer
 from satellite.filtering.servers.scorer import (
     BytesMax,
@@ -41,6 +45,15 @@ class SpamassassinOptions(ServersOptions):
     """What spamd is asked for: tests with their points, their names, or the score alone."""
     user: Annotated[str, Field(pattern=spamd_protocol.USER_PATTERN)] = ""
     """Whose preferences hold at spamd; empty: its own."""
+    learns: bool = False
+    """Whether it learns, for each customer as a user of his own; it must be started with
+    `--allow-tell`, and all `addresses` are told."""
+
+    @model_validator(mode="after")
+    def _is_asked_for_one(self) -> SpamassassinOptions:
+        if self.learns and self.user:
+            raise ValueError("user beside learns: it is asked as the customer; take user out")
+        return self
 
 
 class AsksSpamd:
@@ -60,9 +73,12 @@ class AsksSpamd:
     ) -> Opinion:
         """Return its tests as ours."""
         message = spamd_protocol.envelope_fields(mail.envelope, now_us=mail.now_us) + octets
-        opening = spamd_protocol.question(
-            self._options.command.upper(), message, user=self._options.user
-        )
+        user = self._options.user
+        if self._options.learns:
+            # spamd goes on with what the last user's mail has taught it, unless it is told another.
+            customer = mail.preferences.taught_by(mail.envelope.recipients)
+            user = known_as(customer) if customer else NOBODY
+        opening = spamd_protocol.question(self._options.command.upper(), message, user=user)
         said = spamd_protocol.reply(
             await server.said(opening, message, reply_bytes_max=REPLY_BYTES_MAX)
         )
@@ -78,6 +94,27 @@ class AsksSpamd:
         return spamd_protocol.pong(await server.said(ping, reply_bytes_max=REPLY_BYTES_MAX))
 
 
+class TeachesSpamd:
+    """How spamd is told a lesson."""
+
+    async def taught(self, server: OnceServer, lesson: Lesson) -> Learned:
+        """Return what it made of a lesson."""
+        opening = spamd_protocol.tell(
+            lesson.octets, truth=lesson.truth, user=known_as(lesson.customer)
+        )
+        said = await server.said(opening, lesson.octets, reply_bytes_max=REPLY_BYTES_MAX)
+        return spamd_protocol.told(said)
+
+    async def readiness(self, server: OnceServer) -> str:
+        """Return that it takes what it is told, by something that it cannot learn."""
+        nothing = b"TELL SPAMC/1.5\r\nContent-length: 0\r\nMessage-class: ham\r\n\r\n"
+        said = await server.said(nothing, reply_bytes_max=REPLY_BYTES_MAX)
+        found = spamd_protocol.told(said)
+        if found.reason:
+            raise Nonsense(found.reason)
+        return "learns"
+
+
 @takes(SpamassassinOptions, of_document=TakenOverWeights)
 def build(settings: FilterSettings | None, context: FilterContext) -> Filter:
     """Return the filter.
@@ -88,11 +125,21 @@ def build(settings: FilterSettings | None, context: FilterContext) -> Filter:
     if settings is None:
         raise LocalError("it is not configured", hint="name it under filters")
     options = options_of(settings, SpamassassinOptions)
-    return Scorer(
+    addresses = addresses_of(settings, options)
+    asks = AsksSpamd(settings.name, options)
+    servers = [OnceServer(at) for at in addresses]
+    limits = limits_of(settings, options, bytes_max=options.bytes_max)
+    if not options.learns:
+        return Scorer(
+            settings, context, servers=servers, asks=asks, weights=TakenOverWeights, limits=limits
+        )
+    return LearningScorer(
         settings,
         context,
-        servers=[OnceServer(at) for at in addresses_of(settings, options)],
-        asks=AsksSpamd(settings.name, options),
+        servers=servers,
+        asks=asks,
         weights=TakenOverWeights,
-        limits=limits_of(settings, options, bytes_max=options.bytes_max),
+        limits=limits,
+        taught=[OnceServer(at) for at in addresses],
+        teaches=TeachesSpamd(),
     )

@@ -2,7 +2,8 @@
 
 Touches the connections to that server. The octets are h11's; what it hears is bounded here. A kept
 connection that the server had closed says nothing of the question, which is asked again in a new
-one; what is asked here changes nothing at the server, but its own counters.
+one; what is asked here changes nothing at the server but its own counters, or what it was told
+before already.
 
 Source: RFC 9112 sections 6, 9.3 and 9.6.
 """

@@ -24,6 +24,7 @@ RECIPIENTS_MAX = 100  # that it is told
 SYMBOLS_READ_MAX = 5_000
 OPTIONS_MAX = 5  # of one symbol that are told
 ACTION_LENGTH_MAX = 40
+CUSTOMER_FIELD = "Customer"  # ours; rspamd's `per_user` is made to read it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,17 +46,18 @@ class RspamdAnswer:
     is_skipped: bool
 
 
-def question(envelope: Envelope, octets: bytes, *, user: str) -> HttpQuestion:
+def question(envelope: Envelope, octets: bytes, *, user: str, customer: str = "") -> HttpQuestion:
     """Return what is asked about a message.
 
     Args:
         envelope, octets: the message.
         user: whose settings of rspamd's hold; empty: nobody's.
+        customer: whose lessons count, by the name that rspamd knows him by; empty: nobody's.
     """
     return HttpQuestion(
         method="POST",
         target="/checkv2",
-        fields=tuple(_fields(envelope, user)),
+        fields=tuple(_fields(envelope, user, customer)),
         body=octets,
     )
 
@@ -103,7 +105,7 @@ def _symbols(said: dict[str, Any]) -> Iterator[Symbol]:
         )
 
 
-def _fields(envelope: Envelope, user: str) -> Iterator[tuple[str, str]]:
+def _fields(envelope: Envelope, user: str, customer: str) -> Iterator[tuple[str, str]]:
     if _is_ip(envelope.client_address):
         yield "IP", envelope.client_address
     if envelope.helo:
@@ -115,6 +117,8 @@ def _fields(envelope: Envelope, user: str) -> Iterator[tuple[str, str]]:
         yield "Deliver-To", envelope.recipients[0]
     if user:
         yield "User", user
+    if customer:
+        yield CUSTOMER_FIELD, customer
 
 
 def _is_ip(text: str) -> bool:

@@ -14,13 +14,16 @@ from email.utils import formatdate
 
 from common.envelope import Envelope
 from common.frozen import dataclass
+from common.lessons import LessonOutcome, Truth
 from common.verdict import printable
+from satellite.filtering.filter import Learned
 from satellite.filtering.servers.failures import Nonsense
 from satellite.filtering.servers.taken_over import TOTAL_MAX, Symbol, clamped
 
 REPLY_BYTES_MAX = 262_144
 LINES_MAX = 2_000
 HEAD_LINES_MAX = 50
+EX_UNAVAILABLE = 69
 USER_PATTERN = r"^[A-Za-z0-9._@+-]{0,100}$"
 
 _FIRST = re.compile(rb"SPAMD/[0-9]{1,3}\.[0-9]{1,3} ([0-9]{1,5}) ?([\x20-\x7e]{0,200})")
@@ -59,6 +62,45 @@ def question(command: str, message: bytes, *, user: str) -> bytes:
     if user:
         lines.append(f"User: {user}")
     return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+
+def tell(message: bytes, *, truth: Truth, user: str) -> bytes:
+    """Return what is sent before a message that spamd is to learn; it unlearns the contrary.
+
+    Args:
+        message: what will follow.
+        truth: what it is.
+        user: for whom it is learned.
+    """
+    lines = [
+        "TELL SPAMC/1.5",
+        f"Content-length: {len(message)}",
+        f"Message-class: {truth}",
+        "Set: local",
+        f"User: {user}",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+
+def told(said: bytes) -> Learned:
+    """Return what spamd made of a message that it was to learn.
+
+    It does not say whether it knew it, or learns nothing at all since Bayes is off.
+
+    Raises:
+        Nonsense: it is no reply, or says that spamd failed.
+    """
+    first, *lines = said.partition(b"\r\n\r\n")[0].split(b"\r\n")[:HEAD_LINES_MAX]
+    found = _FIRST.fullmatch(first)
+    shown = printable(first[:160].decode("latin-1"))
+    if found is None:
+        raise Nonsense(f"spamd speaks another protocol: {shown!r}")
+    if int(found[1]) == EX_UNAVAILABLE:
+        return Learned(LessonOutcome.AWAY, f"{shown}; start it with --allow-tell")
+    if int(found[1]) != 0:
+        raise Nonsense(f"spamd failed: {shown}")
+    did = dict(_field(line) for line in lines).get(b"didset", b"")
+    return Learned(LessonOutcome.LEARNED if b"local" in did else LessonOutcome.KNOWN)
 
 
 def envelope_fields(envelope: Envelope, *, now_us: int) -> bytes:

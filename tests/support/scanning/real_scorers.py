@@ -56,6 +56,59 @@ rspamd_config:register_symbol{name = 'ENVELOPE', score = -1.2, group = 'ours',
 """
 
 
+# Bayes alone, with few lessons enough: what SpamAssassin's own rules have for it.
+SPAMD_BAYES = """
+loadplugin Mail::SpamAssassin::Plugin::Bayes
+use_bayes 1
+bayes_auto_learn 0
+bayes_min_spam_num {lessons}
+bayes_min_ham_num {lessons}
+body BAYES_00 eval:check_bayes('0.00', '0.01')
+body BAYES_05 eval:check_bayes('0.01', '0.05')
+body BAYES_20 eval:check_bayes('0.05', '0.20')
+body BAYES_40 eval:check_bayes('0.20', '0.40')
+body BAYES_50 eval:check_bayes('0.40', '0.60')
+body BAYES_60 eval:check_bayes('0.60', '0.80')
+body BAYES_80 eval:check_bayes('0.80', '0.95')
+body BAYES_95 eval:check_bayes('0.95', '0.99')
+body BAYES_99 eval:check_bayes('0.99', '1.00')
+tflags BAYES_00 nice learn
+score BAYES_00 -1.9
+score BAYES_05 -0.5
+score BAYES_20 -0.001
+score BAYES_40 -0.001
+score BAYES_50 0.8
+score BAYES_60 1.5
+score BAYES_80 2.0
+score BAYES_95 3.0
+score BAYES_99 3.5
+"""
+
+# What docs/filters.md says to write, in a folder of the test's.
+RSPAMD_BAYES = """
+worker "controller" {{ bind_socket = "{controller}"; count = 1; password = "{password}";
+  secure_ip = "127.0.0.9"; }}
+group "statistics" {{ symbols {{ BAYES_SPAM {{ weight = 5.1; }} BAYES_HAM {{ weight = -3.0; }} }} }}
+classifier "bayes" {{
+  tokenizer {{ name = "osb"; }}
+  backend = "sqlite3";
+  min_tokens = 11;
+  min_learns = {lessons};
+  cache {{ type = "sqlite3"; path = "{folder}/learned.sqlite"; }}
+  per_user = <<EOD
+return function(task)
+  local customer = task:get_request_header('Customer')
+  return customer and tostring(customer) or nil
+end
+EOD
+;
+  statfile {{ symbol = "BAYES_HAM"; path = "{folder}/ham.sqlite"; spam = false; }}
+  statfile {{ symbol = "BAYES_SPAM"; path = "{folder}/spam.sqlite"; spam = true; }}
+}}
+"""
+RSPAMD_PASSWORD = "from-the-docs"
+
+
 def missing_spamd() -> str:
     """Return the package that spamd needs and that is not installed, empty where it is."""
     return "" if _program("spamd") and SPAMASSASSIN.is_dir() else "spamd"
@@ -76,19 +129,21 @@ def missing_pyzord() -> str:
 
 
 @contextmanager
-def running_spamd(folder: Path, *, path: Path | None = None) -> Iterator[str]:
+def running_spamd(folder: Path, *, path: Path | None = None, lessons: int = 0) -> Iterator[str]:
     """Give the address of a spamd.
 
     Args:
         folder: for its files; anybody must be able to read them, since it gives up its rights.
         path: of a Unix socket that it listens on too; None: on TCP alone.
+        lessons: after how many of each kind Bayes has its say; 0: it learns nothing.
     """
     rules, site = folder / "rules", folder / "site"
     rules.mkdir()
     site.mkdir()
     (rules / "10_default_prefs.cf").symlink_to(SPAMASSASSIN / "10_default_prefs.cf")
     (rules / "languages").symlink_to(SPAMASSASSIN / "languages")
-    (rules / "90_ours.cf").write_text(SPAMD_RULES)
+    bayes = SPAMD_BAYES.format(lessons=lessons) if lessons else ""
+    (rules / "90_ours.cf").write_text(SPAMD_RULES + bayes)
     _open_to_all(folder)
     port = free_port()
     command = [
@@ -107,13 +162,41 @@ def running_spamd(folder: Path, *, path: Path | None = None) -> Iterator[str]:
         command.append("--username=nobody")
     if path is not None:
         command.append(f"--listen={path}")
+    if lessons:
+        users = folder / "users"
+        users.mkdir()
+        users.chmod(0o777)  # it gives up its rights before it writes there
+        command += ["--allow-tell", f"--virtual-config-dir={users}/%u"]
     with _running(command, port, folder):
         yield f"127.0.0.1:{port}"
 
 
 @contextmanager
-def running_rspamd(folder: Path) -> Iterator[str]:
-    """Give the address of an rspamd's normal worker."""
+def running_learning_rspamd(folder: Path, *, lessons: int) -> Iterator[tuple[str, str]]:
+    """Give the addresses of an rspamd's normal worker and of its controller.
+
+    Args:
+        folder: for its files.
+        lessons: after how many of each kind Bayes has its say.
+    """
+    controller = f"127.0.0.1:{free_port()}"
+    bayes = RSPAMD_BAYES.format(
+        controller=controller, password=RSPAMD_PASSWORD, lessons=lessons, folder=folder
+    )
+    with running_rspamd(folder, more=bayes) as address:
+        while not _listens(int(controller.rpartition(":")[2]), socket.SOCK_STREAM):
+            time.sleep(POLL_S)
+        yield address, controller
+
+
+@contextmanager
+def running_rspamd(folder: Path, *, more: str = "") -> Iterator[str]:
+    """Give the address of an rspamd's normal worker.
+
+    Args:
+        folder: for its files.
+        more: of its settings.
+    """
     port = free_port()
     (folder / "tld").write_text("com\nexample\n")  # its own list takes ten seconds to compile
     (folder / "rules.lua").write_text(RSPAMD_RULES)
@@ -130,6 +213,7 @@ logging {{ type = "file"; filename = "{folder}/rspamd.log"; }}
 worker "normal" {{ bind_socket = "127.0.0.1:{port}"; count = 1; }}
 actions {{ reject = 15; add_header = 6; greylist = 4; }}
 group "ours" {{ }}
+{more}
 lua = "{folder}/rules.lua";
 """
     )
