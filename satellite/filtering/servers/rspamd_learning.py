@@ -19,6 +19,7 @@ from satellite.filtering.servers.http_messages import HttpQuestion, HttpReply
 from satellite.filtering.servers.rspamd_answer import CUSTOMER_FIELD
 
 KNOWN = "already learned"  # `<ID> has been already learned as spam, ignore it`
+HTTP_NO_CONTENT = 204  # such as of the GTUBE mark
 OF_A_WORKER = "invalid command"  # what a worker says that is asked about mail
 NO_CONTROLLER = "it is no controller of rspamd; see controllers"
 NO_CLASSIFIER = "it has no classifier to learn with; see docs/filters.md, Learning"
@@ -61,6 +62,8 @@ def learned(reply: HttpReply) -> Learned:
     """
     if reply.status in (401, 403):
         return Learned(LessonOutcome.AWAY, REFUSES_PASSWORD)
+    if reply.status == HTTP_NO_CONTENT:
+        return Learned(LessonOutcome.REFUSED, "rspamd skips it, by its own settings")
     said = _said(reply)
     if reply.status == 200 and said.get("success") is True:
         return Learned(LessonOutcome.LEARNED)

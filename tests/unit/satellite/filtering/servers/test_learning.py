@@ -12,7 +12,8 @@ from common.errors import LocalError
 from common.lessons import NOBODY, Lesson, LessonOutcome, Truth
 from common.preferences import Kind, Preferences
 from satellite.filtering.filter import AsksServers, Filter, FilterLearns, Learned
-from satellite.filtering.servers import learning_scorer
+from satellite.filtering.servers import learning_scorer, rspamd_learning
+from satellite.filtering.servers.http_messages import HttpReply
 from tests.support.core.preferences import document, preferences, route
 from tests.support.core.rooms import made_id
 from tests.support.scanning.scorers import letter, scorer
@@ -76,6 +77,12 @@ async def test_what_rspamd_says_of_a_lesson(answers: dict[str, bytes], outcome: 
 
     assert learned.outcome == outcome, learned
     assert (learned.reason == "") is (outcome == "known")
+
+
+def test_what_rspamd_skips_is_no_lesson() -> None:
+    reply = HttpReply(status=204, body=b"")  # as rspamd 3.4 says of the GTUBE mark
+
+    assert rspamd_learning.learned(reply).outcome is LessonOutcome.REFUSED
 
 
 @pytest.mark.parametrize(
@@ -143,8 +150,8 @@ async def asked(made: Filter, server: ScriptedScorer, recipient: str) -> bytes:
 
 async def test_only_what_learns_is_told_the_customer() -> None:
     async with ScriptedScorer(lambda _: b"") as server:
-        for options in ({}, {"controllers": [server.address]}):
-            made = scorer("rspamd", server.address, **options)
+        for options in ([], [server.address]):
+            made = scorer("rspamd", server.address, controllers=options)
             learns = bool(options)
             assert (
                 b"\r\nCustomer: acme\r\n" in await asked(made, server, "x@acme.example")
