@@ -31,6 +31,7 @@ from core.custody.bodies import BodyFolder
 from core.custody.custody import Custody
 from core.custody.release import Releases
 from core.definitions.definitions import Definitions
+from core.learning.learning import Learning
 from core.link.service import LinkService
 from core.people.tokens import Token
 from core.preferences.ledger import read_documents
@@ -124,11 +125,14 @@ async def _open(
         database=database, bodies=bodies, clock=clock, claim_wait_s=settings.claim_wait_s
     )
     arrivals = Arrivals(database=database, bodies=bodies, clock=clock)
+    custody = Custody(database=database, bodies=bodies, clock=clock)
+    learning = Learning(database=database, custody=custody, clock=clock, bounds=settings.learning)
     link = LinkService(
         settings=settings,
         database=database,
         arrivals=arrivals,
         releases=releases,
+        lessons=learning,
         clock=clock,
     )
     definitions = Definitions(settings, audit=database.audit, link=link, clock=clock)
@@ -137,8 +141,9 @@ async def _open(
         settings=settings,
         clock=clock,
         database=database,
-        custody=Custody(database=database, bodies=bodies, clock=clock),
+        custody=custody,
         releases=releases,
+        learning=learning,
         link=link,
         definitions=definitions,
         token=Token.load_or_make(Path(settings.token_file)),
@@ -225,5 +230,6 @@ async def _sweep(services: Services) -> None:
                 hint="was the database put back? they are in bodies/aside of the state folder",
             )
         await services.database.late.forget()
+        await services.learning.forget()
         await services.database.records.forget_looks(days=services.settings.look_counts_days)
         await services.clock.sleep(SWEEP_S)

@@ -104,6 +104,20 @@ class CoreDefinitionsSettings(Settings):
         return self
 
 
+class LearningSettings(Settings):
+    """Lessons: mail of which customers said what it is, kept for the filters that learn from it.
+    Beyond a bound the oldest go; what was learned of them stays learned."""
+
+    days: Annotated[int, Field(ge=1, le=3650)] = 90
+    """For how many days a lesson is kept, for learners that come later."""
+    lessons_per_customer: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    """How many lessons of one customer are kept."""
+    bytes_per_customer: Annotated[int, Field(ge=1_048_576)] = 16_777_216
+    """And how many octets."""
+    bytes_max: Annotated[int, Field(ge=1_048_576)] = 268_435_456
+    """Octets of all customers' lessons; those of whoever has the most go first."""
+
+
 class CoreSettings(Settings):
     """One core."""
 
@@ -138,3 +152,4 @@ class CoreSettings(Settings):
     claim_wait_s: Seconds = 30.0
     """A release that no shard has claimed for so long goes to another one."""
     definitions: CoreDefinitionsSettings = Field(default_factory=CoreDefinitionsSettings)
+    learning: LearningSettings = Field(default_factory=LearningSettings)

@@ -12,10 +12,12 @@ from typing import Any, Protocol
 
 from common.chain import ChainPoint
 from common.identity import ShardIdentity
+from common.lessons import AskedLesson, LessonAnswer
 from common.link import Case, Claim
 from common.records import LogRecord
 from core.custody.arrivals import Arrival
 from core.feed.feed import PreferenceSource
+from core.learning.learning import LearnerCourse
 from core.quarantine.assignment import Release
 from core.records.lives import LifeStanding
 
@@ -87,3 +89,15 @@ class ReleaseSource(Protocol):
     async def release(self, release_id: str) -> Release | None: ...
 
     def subscribe(self) -> AbstractContextManager[asyncio.Event]: ...
+
+
+class LessonSource(Protocol):
+    """Which lesson a learner is to be told next."""
+
+    def subscribe(self) -> AbstractContextManager[asyncio.Event]: ...
+
+    async def came(self, node: str, learners: Collection[str]) -> list[LearnerCourse]: ...
+
+    async def next_for(self, course: LearnerCourse) -> AskedLesson | None: ...
+
+    async def answered(self, course: LearnerCourse, answer: LessonAnswer) -> None: ...

@@ -30,7 +30,8 @@ from core.fleet.fleet import Fleet
 from core.fleet.tally_sums import TallySums
 from core.link.calls import Access, Streams, guarded
 from core.link.control import ControlStreams
-from core.link.ports import CaseSink, ReleaseSource, Store
+from core.link.lessons import LessonStreams
+from core.link.ports import CaseSink, LessonSource, ReleaseSource, Store
 from core.link.preferences import PreferenceStreams
 from core.link.quarantine import QuarantineStreams
 from core.link.records import RecordStreams
@@ -58,6 +59,7 @@ class LinkService:
         database: the store.
         arrivals: where quarantined mail goes.
         releases: who gets which release.
+        lessons: what each node's filters are to learn.
         clock: for waits, bookmarks and the fleet.
     """
 
@@ -68,6 +70,7 @@ class LinkService:
         database: Store,
         arrivals: CaseSink,
         releases: ReleaseSource,
+        lessons: LessonSource,
         clock: Clock,
     ) -> None:
         self.port = 0  # once started
@@ -121,12 +124,14 @@ class LinkService:
             access=access, streams=self._streams, table=database.fleet, sink=arrivals
         )
         tallies = TallyStreams(access=access, streams=self._streams, sums=self.tallies, clock=clock)
+        taught = LessonStreams(access=access, streams=self._streams, source=lessons, clock=clock)
         self._handlers = _Handlers(
             Control=self._control.serve,
             Preferences=preferences.serve,
             Records=records.serve,
             Quarantine=quarantine.serve,
             Tallies=tallies.serve,
+            Lessons=taught.serve,
             Claim=self._releases.claim,
             Fetch=self._releases.fetch,
         )

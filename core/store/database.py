@@ -30,6 +30,7 @@ from core.store.dialect import (
 from core.store.errors import StoreFailure
 from core.store.fleet import FleetStore
 from core.store.late import LateStore
+from core.store.lessons import LessonStore
 from core.store.preferences import PreferenceStore, load
 from core.store.records import RecordStore
 from core.store.releases import ReleaseStore
@@ -63,6 +64,7 @@ class Database:
         self.cases = CaseStore(writer, readers, clock, self.preferences)
         self.releases = ReleaseStore(writer, readers, clock)
         self.audit = AuditStore(writer, readers, clock)
+        self.lessons = LessonStore(writer, readers, clock)
 
     @classmethod
     async def open(

@@ -40,7 +40,9 @@ from common.states import State
 from common.verdict import Outcome, Test, Verdict
 from core.custody.arrivals import Arrivals
 from core.custody.bodies import BodyFolder
+from core.custody.custody import Custody
 from core.custody.release import Releases
+from core.learning.learning import Learning
 from core.link.service import LinkService
 from core.store.database import Database
 from satellite.link.client import Link
@@ -180,11 +182,13 @@ async def serve_core(folder: Path, tls: TlsFiles, *, port: int, already: int) ->
     await database.preferences.publish(routes, who="bench")
     await fill(database, already)
     bodies = await BodyFolder.open(folder / "bodies")
+    custody = Custody(database=database, bodies=bodies, clock=clock)
     link = LinkService(
         settings=settings,
         database=database,
         arrivals=Arrivals(database=database, bodies=bodies, clock=clock),
         releases=Releases(database=database, bodies=bodies, clock=clock, claim_wait_s=30.0),
+        lessons=Learning(database=database, custody=custody, clock=clock, bounds=settings.learning),
         clock=clock,
     )
     await link.start()

@@ -19,6 +19,7 @@ from core.custody.release import Releases
 from core.definitions.definitions import Definitions
 from core.fleet.fleet import Fleet
 from core.fleet.tally_sums import TallySums
+from core.learning.learning import Learning
 from core.people.tokens import Token
 from core.store.database import Database
 
@@ -46,6 +47,7 @@ class Services:
     database: Database
     custody: Custody
     releases: Releases
+    learning: Learning
     link: SatelliteLink
     definitions: Definitions
     token: Token

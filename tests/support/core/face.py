@@ -24,6 +24,7 @@ from core.custody.bodies import BodyFolder
 from core.custody.custody import Custody
 from core.custody.release import Releases
 from core.definitions.definitions import Definitions
+from core.learning.learning import Learning
 from core.link.service import LinkService
 from core.people.tokens import Token
 from core.settings import our_hosts
@@ -145,11 +146,14 @@ async def open_face(folder: Path, clock: Clock, **settings: Any) -> AsyncIterato
         releases = Releases(
             database=database, bodies=bodies, clock=clock, claim_wait_s=made.claim_wait_s
         )
+        custody = Custody(database=database, bodies=bodies, clock=clock)
+        learning = Learning(database=database, custody=custody, clock=clock, bounds=made.learning)
         link = LinkService(
             settings=made,
             database=database,
             arrivals=arrivals,
             releases=releases,
+            lessons=learning,
             clock=clock,
         )
         definitions = Definitions(made, audit=database.audit, link=link, clock=clock)
@@ -158,8 +162,9 @@ async def open_face(folder: Path, clock: Clock, **settings: Any) -> AsyncIterato
             settings=made,
             clock=clock,
             database=database,
-            custody=Custody(database=database, bodies=bodies, clock=clock),
+            custody=custody,
             releases=releases,
+            learning=learning,
             link=link,
             definitions=definitions,
             token=Token.load_or_make(Path(made.token_file)),

@@ -11,9 +11,11 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from satellite.link.lessons import LearnsLessons
 
 from common.backoff import Backoff
 from common.clock import SystemClock
@@ -33,6 +35,7 @@ from core.custody.arrivals import Arrivals
 from core.custody.bodies import BodyFolder
 from core.custody.custody import Custody
 from core.custody.release import Releases
+from core.learning.learning import Learning
 from core.link.service import LinkService
 from core.store.database import Database
 from inventory.certificates import Identity, authority, credential
@@ -126,6 +129,7 @@ class Core:
     arrivals: Arrivals
     custody: Custody
     releases: Releases
+    learning: Learning
     link: LinkService
     clock: HurriedClock
     port: int
@@ -155,11 +159,15 @@ class Core:
         folder.mkdir(exist_ok=True)
         database = await Database.open(folder / "core.db", clock=clock)
         bodies = await BodyFolder.open(folder / "bodies")
+        custody = Custody(database=database, bodies=bodies, clock=clock)
         core = cls(
             database=database,
             arrivals=Arrivals(database=database, bodies=bodies, clock=clock),
-            custody=Custody(database=database, bodies=bodies, clock=clock),
+            custody=custody,
             releases=Releases(database=database, bodies=bodies, clock=clock, claim_wait_s=30.0),
+            learning=Learning(
+                database=database, custody=custody, clock=clock, bounds=settings.learning
+            ),
             link=None,  # type: ignore[arg-type]  # needs the ones before it
             clock=clock,
             port=port,
@@ -169,6 +177,7 @@ class Core:
             database=database,
             arrivals=core.arrivals,
             releases=core.releases,
+            lessons=core.learning,
             clock=clock,
         )
         await core.link.start()
@@ -237,6 +246,7 @@ class Shard:
         version: str = "1",
         shards: int = 1,
         life: str = "",
+        learners: Mapping[str, LearnsLessons] | None = None,
     ) -> Shard:
         """Run a link over a spool."""
         shard: Shard = cls.__new__(cls)
@@ -261,6 +271,7 @@ class Shard:
             on_released=shard.released.append,
             on_definitions=shard.definitions.append,
             tallies=shard.tallies,
+            learners=learners,
             spread=lambda: 0.5,
             backoff=Backoff(first_s=0.5, longest_s=5.0),
         )
