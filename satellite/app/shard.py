@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
 
@@ -37,7 +37,7 @@ from satellite.app.refusals import Refusals
 from satellite.app.second_look import second_look_of
 from satellite.delivery.worker import Delivery
 from satellite.filtering.catalogue import build_filters, filter_reports
-from satellite.filtering.filter import FilterContext
+from satellite.filtering.filter import Filter, FilterContext, FilterLearns
 from satellite.filtering.filters.dnsbl import Dnsbl
 from satellite.filtering.idle_documents import WatchedDocuments
 from satellite.filtering.putting_off import PuttingOff
@@ -215,6 +215,7 @@ class Shard:
             on_released=self.delivery.offer,
             on_definitions=self.definitions.offered,
             tallies=self.tallies,
+            learners=self._learners(built),
         )
         self.metrics = SpoolMetrics(self.spool, registry)
         registry.register(self.loop_lag)
@@ -224,6 +225,12 @@ class Shard:
             {"smtp": self.front_end.certificate_status, "link": self.link.certificate_status},
             registry,
         )
+
+    def _learners(self, filters: Sequence[Filter]) -> dict[str, FilterLearns]:
+        """Return the filters that learn; one worker hears the lessons for its node."""
+        if self.spool.shard != 0:
+            return {}
+        return {each.name: each for each in filters if isinstance(each, FilterLearns)}
 
     def _unjudged(self) -> int:
         """Return how many messages wait; judging and backpressure each need the other."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import structlog
@@ -29,6 +29,7 @@ from common.settings.satellite import CoreLink, SatelliteSettings
 from common.tasks import finish, keep_running
 from satellite.link.accepted_core import AcceptedCore
 from satellite.link.control import ControlStream
+from satellite.link.lessons import LearnsLessons, LessonStream
 from satellite.link.preferences import PreferenceStream
 from satellite.link.quarantine import QuarantineStream
 from satellite.link.records import RecordStream
@@ -59,6 +60,7 @@ class Link:
         on_released: called with a released message that is durable and queued.
         on_definitions: called with a set of definitions that is to be used.
         tallies: what is counted here, and told of all others.
+        learners: the filters that learn, by name, where this shard is to hear their lessons.
         spread: a random number from 0 up to 1, for the waits.
         backoff: how long a stream waits after it ended.
     """
@@ -78,6 +80,7 @@ class Link:
         on_released: Callable[[MessageId], None],
         on_definitions: Callable[[DefinitionsOffer], None],
         tallies: SharesTallies,
+        learners: Mapping[str, LearnsLessons] | None = None,
         spread: Callable[[], float] = random.random,
         backoff: Backoff | None = None,
     ) -> None:
@@ -159,13 +162,21 @@ class Link:
             core=core,
             heard=self._tallies_stream.heard,
         )
-        self._streams = (
+        self._streams = [
             self._control_stream,
             self._preferences_stream,
             self._records_stream,
             self._quarantine_stream,
             self._tallies_stream,
-        )
+        ]
+        if learners:
+            self._lessons_stream = self._stream(
+                "lessons", lambda wait: self._lessons.once(self._calls(), wait=wait)
+            )
+            self._lessons = LessonStream(
+                learners=learners, identity=identity, heard=self._lessons_stream.heard
+            )
+            self._streams.append(self._lessons_stream)
 
     async def run(self) -> None:
         """Keep the link until cancelled; calls and channel are closed then."""

@@ -15,8 +15,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from satellite.link.lessons import LearnsLessons
-
 from common.backoff import Backoff
 from common.clock import SystemClock
 from common.durable import write_file
@@ -40,6 +38,7 @@ from core.link.service import LinkService
 from core.store.database import Database
 from inventory.certificates import Identity, authority, credential
 from satellite.link.client import Link
+from satellite.link.lessons import LearnsLessons
 from satellite.link.spool import LinkSpool
 from satellite.spool.applied import prepared
 from satellite.spool.disk.bodies import Body
