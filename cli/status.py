@@ -10,6 +10,7 @@ from rich.text import Text
 from cli.client import Client, TokenFile, Url
 from cli.epochs import other_epochs
 from cli.holds import hold_in_words
+from cli.learn import learning_remarks
 from cli.output import (
     AsJson,
     age_of,
@@ -50,6 +51,8 @@ def status(url: Url = "", token_file: TokenFile = None, as_json: AsJson = False)
         console.print(Text(f"definitions: {plain(problem)}", style="yellow"))
     for line in found.get("unused_filters", ()):
         console.print(Text(plain(line), style="yellow"))
+    for line in learning_remarks(found.get("learners", ())):
+        console.print(Text(f"learning: {plain(line)}", style="yellow"))
     for line in late_remarks(found.get("late", {})):
         console.print(Text(plain(line), style="red"))
     for node in found["nodes"]:

@@ -12,6 +12,7 @@ from core.web.api import (
     definitions,
     epoch,
     holds,
+    lessons,
     lists,
     messages,
     preferences,
@@ -33,6 +34,7 @@ API = (
     threats,
     weights,
     quarantine,
+    lessons,
     definitions,
     epoch,
 )

@@ -102,7 +102,8 @@ async def release(
     made = await core.releases.request(
         message_id, who=who, again=request.again, recipients=request.recipients
     )
-    return asdict(made)
+    lessons = await core.learning.released(message_id, recipients=request.recipients, who=who)
+    return asdict(made) | {"lessons": lessons}
 
 
 @router.delete("/{message_id}", summary="Delete the body for good")

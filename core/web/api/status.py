@@ -42,6 +42,7 @@ async def status(core: Core, _caller: Caller) -> dict[str, Any]:
         ),
         "nodes": [_node(node) for node in nodes],
         "definitions": _definitions(core),
+        "learners": await core.database.lessons.progress(),
     }
 
 

@@ -14,7 +14,16 @@ from core.records.reports import EVER_US
 from core.store.errors import StoreFailure
 from tests.support.clock import FakeClock
 from tests.support.core.face import Face, problem_of
-from tests.support.core.rooms import START_US, accepted, ended, identity, made_id, record, route
+from tests.support.core.rooms import (
+    START_US,
+    accepted,
+    document,
+    ended,
+    identity,
+    made_id,
+    record,
+    route,
+)
 
 DAY_US = 86_400_000_000
 
@@ -192,10 +201,17 @@ async def test_every_change_leaves_an_audit_entry(face: Face) -> None:
         ("DELETE", "/api/v1/holds/acme.example", {}),
         ("POST", f"/api/v1/quarantine/{made_id(1)}/release", {"json": {}}),
         ("DELETE", f"/api/v1/quarantine/{made_id(2)}", {}),
+        ("POST", "/api/v1/lessons", {"json": {
+            "truth": "spam", "customer": "taught", "message": "eA=="}}),
+        ("POST", "/api/v1/lessons/again", {"json": {"node": "lon1"}}),
+        ("DELETE", "/api/v1/lessons", {"params": {"customer": "taught"}}),
     ]  # fmt: skip
     for number in (1, 2):
         await face.hold(made_id(number), b"x")
-    await face.database.preferences.publish([route()], who="before")
+    taught = document("policy", "domain/taught.example", {"learning": "on"})
+    await face.database.preferences.publish(
+        [route(), route("taught.example", "taught"), taught], who="before"
+    )
     known = len((await face.ask("GET", "/api/v1/audit"))["entries"])
     described = face.application.openapi()["paths"]
     mutations = sum(1 for methods in described.values() for m in methods if m != "get")
