@@ -1,7 +1,8 @@
 """Have all sites applied a change?
 
-Touches the terminal and, through the client, the core. A site that is silent is not waited for: it
-takes the change when it is back, and that is said.
+Touches the terminal and, through the client, the core. A site that is silent, or refuses this core,
+is not waited for: it takes the change when it is back, and that is said. A site counts once what it
+has in force is the core's own set, digest for digest: the same number may be another history's.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def wait_until_applied(client: Client, revision: int) -> AppliedRevisions:
         while True:
             nodes = client.ask("GET", "/api/v1/status")["nodes"]
             done = [node for node in nodes if _has(node, revision)]
-            is_there = [node for node in nodes if node["state"] != "silent"]
+            is_there = [node for node in nodes if _can_have_it(node)]
             step("the sites apply it", len(done), len(is_there))
             if all(node in done for node in is_there) or time.monotonic() >= ends_s:
                 break
@@ -61,11 +62,19 @@ def say_applied(applied: AppliedRevisions) -> None:
         console.print(f"not yet at {plain(node)}: {plain(why)}", style="yellow")
 
 
+def _can_have_it(node: dict[str, Any]) -> bool:
+    """Say whether it makes sense to wait for a site."""
+    return node["state"] != "silent" and not node["core_refused"]
+
+
 def _has(node: dict[str, Any], revision: int) -> bool:
-    return node["applied"] is not None and node["applied"] >= revision
+    agreed = node["agreed"]
+    return agreed is not None and agreed >= revision
 
 
 def _why(node: dict[str, Any], revision: int) -> str:
+    if node["core_refused"]:
+        return f"it refuses this core: {node['core_refused']}"
     refused = node["refused"]
     if refused is not None and refused["revision"] >= revision:
         return f"it refused {refused['kind']} {refused['key']}: {refused['reason']}"

@@ -257,6 +257,8 @@ def _node(node: dict[str, Any]) -> DoctorCheck:
         remedy = (
             "on the node: systemctl status borderscout-satellite; or the path to the core is cut"
         )
+    elif node["core_refused"]:
+        remedy = node["core_refused"]
     elif refused is not None:
         what = f"{refused['kind']} {refused['key']}: {refused['reason']}"
         remedy = f"it refused {what}; publish that document anew with: borderscout policy apply"

@@ -29,6 +29,11 @@ def link_of_the_node(links: Mapping[int, LinkStatus]) -> Iterator[DoctorCheck]:
     silent = [_in_words(shard, link) for shard, link in links.items() if not link.connected]
     yield judged("link", tuple((True, words) for words in silent), LOOK)
     for shard, link in links.items():
+        if link.core_refused:
+            found = (
+                f"shard {shard} refuses the core that is there, and keeps what is its own core's"
+            )
+            yield DoctorCheck(name="core", ok=False, found=found, remedy=link.core_refused)
         lag, skew_us = link.lag, link.skew_us
         if link.connected and lag != 0:
             behind = "an unknown number of" if lag is None else str(lag)

@@ -260,6 +260,7 @@ COLOURS = {
     "expired": "red",
     "damaged": "red",
     "silent": "red",
+    "refusing": "red",
     "infected": "red",
     "unavailable": "red",
     "timeout": "red",

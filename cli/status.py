@@ -114,7 +114,7 @@ def remarks(node: dict[str, Any]) -> list[str]:
     if node["not_accepting_reason"]:
         found.append(f"accepts no mail: {node['not_accepting_reason']}")
     refused = node["refused"]
-    if refused is not None:
+    if refused is not None and not node["core_refused"]:  # or else a problem says it
         found.append(
             f"refused revision {refused['revision']}: {refused['kind']} {refused['key']}:"
             f" {refused['reason']}"

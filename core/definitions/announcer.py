@@ -132,7 +132,7 @@ def stand_of(node: NodeStatus, family: str) -> NodeStand:
     return NodeStand(
         node=node.node,
         site=node.site,
-        is_live=node.state is not SatelliteState.SILENT,
+        is_live=node.state is not SatelliteState.SILENT and not node.core_refused,
         reports=tuple(
             report
             for shard in node.shards

@@ -117,11 +117,14 @@ class PreferenceStanding:
         applied: what it has in force.
         refused: its last refusal, until it applied something later.
         refused_target: not to be sent again before there is a newer revision.
+        agreed: what it has in force of ours, digest for digest; None: its set is not ours, or not
+            known to be.
     """
 
     applied: Position
     refused: PreferenceProblem | None
     refused_target: Position | None
+    agreed: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,7 @@ class FeedSession:
     ) -> None:
         self._head = head
         self._applied: Position | None = None
+        self._agreed: Position | None = None
         self._needs_all = False
         self._refused = refused
         self._refused_target = refused_target
@@ -206,6 +210,10 @@ class FeedSession:
             ]
         # Another epoch, a revision that we do not know, or another set at the same revision.
         self._needs_all = hello.applied.epoch != epoch or digest != hello.digest
+        if not self._needs_all:
+            self._agreed = hello.applied
+            if hello.applied == self._head:
+                self._refused = self._refused_target = None  # whatever it was, it is over
         return [self._standing(), *(self._next() or self._bookmark())]
 
     def _next(self) -> list[Command]:
@@ -239,6 +247,7 @@ class FeedSession:
             )
             return self._refusal(mismatch, sent, sent.target)
         self._needs_all = False
+        self._agreed = sent.target if answer.applied == sent.target else None
         self._refused = self._refused_target = None
         return [self._standing(), *(self._next() or self._bookmark())]
 
@@ -258,4 +267,4 @@ class FeedSession:
 
     def _standing(self) -> PreferenceStanding:
         assert self._applied is not None
-        return PreferenceStanding(self._applied, self._refused, self._refused_target)
+        return PreferenceStanding(self._applied, self._refused, self._refused_target, self._agreed)

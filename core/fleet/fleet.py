@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from common.identity import ShardIdentity
@@ -31,6 +31,7 @@ class SatelliteState(StrEnum):
     """How a shard or a node is, seen from here."""
 
     LIVE = "live"  # it has all that there is
+    REFUSING = "refusing"  # this core, or a revision of it: what is in force there stays as it is
     CATCHING_UP = "catching up"
     SILENT = "silent"
 
@@ -44,9 +45,11 @@ class ShardStatus:
     incarnation: str
     version: str
     applied: Position | None
+    agreed: Position | None  # what it has applied of ours, digest for digest; None: unknown
     lag: int | None  # revisions; None: unknown
     heard_s_ago: float
     refused: PreferenceProblem | None
+    core_refused: str  # why it hands nothing to this core; empty: it does
     skew_us: int | None  # its clock less ours at its last report
     report: NodeReport
 
@@ -59,10 +62,12 @@ class NodeStatus:
     site: str
     state: SatelliteState
     applied: Position | None  # the lowest; None: some shard never said
+    agreed: Position | None  # the lowest of what is ours, digest for digest; None: unknown
     lag: int | None  # the largest; None: unknown for some shard
     heard_s_ago: float | None  # the longest; None: some shard was never heard
     shards_expected: int
     refused: PreferenceProblem | None
+    core_refused: str  # why it, or some shard of it, hands nothing to this core; empty: all do
     accepting: bool
     not_accepting_reason: str
     spool: dict[str, int]
@@ -124,9 +129,7 @@ class Fleet:
             return
         if shard.version != version and shard.standing is not None:
             # Another program may understand what this one refused.
-            shard.standing = PreferenceStanding(
-                shard.standing.applied, shard.standing.refused, None
-            )
+            shard.standing = replace(shard.standing, refused_target=None)
         shard.version, shard.shards = version, shards
         shard.is_connected = True
 
@@ -234,10 +237,12 @@ class Fleet:
             site=self._sites[name],
             state=_worst(states) if is_whole else SatelliteState.SILENT,
             applied=_lowest(s.applied for s in shards) if is_whole else None,
+            agreed=_lowest(s.agreed for s in shards) if is_whole else None,
             lag=_largest(s.lag for s in shards) if is_whole else None,
             heard_s_ago=max(s.heard_s_ago for s in shards) if is_whole else None,
             shards_expected=expected,
             refused=next((s.refused for s in shards if s.refused), None),
+            core_refused=next((s.core_refused for s in shards if s.core_refused), ""),
             accepting=is_whole and not not_accepting and SatelliteState.SILENT not in states,
             not_accepting_reason=next((reason for reason in not_accepting if reason), ""),
             spool=spool,
@@ -278,33 +283,48 @@ class Fleet:
         return now_s - shard.heard_s > SILENT_S
 
     def _status(self, place: Place, shard: _Shard, now_s: float) -> ShardStatus:
-        silent = self._is_silent(shard, now_s)
-        lag = None if silent else self._lag(shard.applied)
+        silent, standing = self._is_silent(shard, now_s), shard.standing
+        refused = (standing.refused if standing else None) or _reported_refusal(shard)
+        lag = None if silent else self._lag(shard)
         state = (
             SatelliteState.SILENT
             if silent
+            else SatelliteState.REFUSING
+            if refused is not None or shard.report.core_refused
             else SatelliteState.LIVE
             if lag == 0
             else SatelliteState.CATCHING_UP
         )
-        standing = shard.standing
         return ShardStatus(
             shard=place[1],
             state=state,
             incarnation=shard.incarnation,
             version=shard.version,
             applied=shard.applied,
+            agreed=self._agreed(shard),
             lag=lag,
             heard_s_ago=max(0.0, now_s - shard.heard_s),
-            refused=(standing.refused if standing else None) or _reported_refusal(shard),
+            refused=refused,
+            core_refused=shard.report.core_refused,
             skew_us=shard.skew_us,
             report=shard.report,
         )
 
-    def _lag(self, applied: Position | None) -> int | None:
-        if applied is None or applied.epoch != self._head.epoch:
+    def _lag(self, shard: _Shard) -> int | None:
+        """Return how far a shard is behind; None: it follows another history, or may do so."""
+        applied, standing = shard.applied, shard.standing
+        if applied is None or applied.epoch != self._head.epoch or shard.report.core_refused:
             return None
-        return max(0, self._head.revision - applied.revision)
+        if standing is not None and standing.applied == applied and standing.agreed is None:
+            return None  # another set at the same revision
+        behind = self._head.revision - applied.revision
+        return behind if behind >= 0 else None
+
+    def _agreed(self, shard: _Shard) -> Position | None:
+        standing = shard.standing
+        if standing is None or standing.agreed is None or shard.report.core_refused:
+            return None
+        return standing.agreed if standing.agreed.epoch == self._head.epoch else None
 
     def _expected(self, node: str) -> int:
         """Return how many shards a node has, as the one said that spoke last."""
@@ -337,10 +357,13 @@ def _reported_refusal(shard: _Shard) -> PreferenceProblem | None:
 
 
 def _worst(states: set[SatelliteState]) -> SatelliteState:
-    for state in (SatelliteState.SILENT, SatelliteState.CATCHING_UP, SatelliteState.LIVE):
-        if state in states:
-            return state
-    return SatelliteState.SILENT
+    worst_first = (
+        SatelliteState.SILENT,
+        SatelliteState.REFUSING,
+        SatelliteState.CATCHING_UP,
+        SatelliteState.LIVE,
+    )
+    return next((state for state in worst_first if state in states), SatelliteState.SILENT)
 
 
 def _lowest(positions: Iterable[Position | None]) -> Position | None:
@@ -369,7 +392,3 @@ def _engines(reports: Iterable[NodeReport]) -> tuple[EngineReport, ...]:
             if known is None or (known.answering and not engine.answering):
                 found[engine.name] = engine
     return tuple(found.values())
-
-
-def _farthest(skews: Iterable[int | None]) -> int | None:
-    return max((skew for skew in skews if skew is not None), key=abs, default=None)

@@ -66,6 +66,10 @@ class CoreMetrics:
         self._lag = self._of_node(
             "borderscout_node_lag_revisions", "Revisions that the node is behind; absent if unknown"
         )
+        self._refusing = self._of_node(
+            "borderscout_node_refusing",
+            "1 while the node refuses this core or a revision of it, as borderscout status says",
+        )
         self._records = self._of_node(
             "borderscout_node_outbox_records", "Log records that are still to come from the node"
         )
@@ -132,6 +136,7 @@ class CoreMetrics:
 
     def _show_node(self, node: NodeStatus) -> None:
         self._live.labels(node.node).set(node.state != "silent")
+        self._refusing.labels(node.node).set(node.state == "refusing")
         self._records.labels(node.node).set(node.outbox_records)
         self._away.labels(node.node).set(len(node.holds))
         self._held.labels(node.node).set(sum(hold.messages for hold in node.holds))

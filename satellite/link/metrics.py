@@ -58,6 +58,11 @@ class LinkMetrics(Collector):
                 "Our clock less the core's when last heard; absent before it ever was",
                 None if status.skew_us is None else status.skew_us / 1e6,
             ),
+            _gauge(
+                "borderscout_link_core_refused",
+                "1 while nothing is handed to the core that is there: it is not the one to follow",
+                float(bool(status.core_refused)),
+            ),
             reconnects,
         ]
 

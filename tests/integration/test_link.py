@@ -174,7 +174,7 @@ async def test_a_document_that_a_shard_refuses_is_shown_and_sent_only_once(
     await publish([bad], who="test")
     await until(lambda: status() == "2 rule bad: it does not please", "the refusal is shown")
     assert revision_of(spool) == 1
-    assert linked.core.state() == "catching up"
+    assert linked.core.state() == "refusing"
 
     await shard.stop()
     spool.bad_keys.clear()  # it would be taken now: it must not be sent

@@ -72,7 +72,12 @@ def _definitions(core: Services) -> dict[str, Any]:
 
 def _node(node: NodeStatus) -> dict[str, Any]:
     shards = [
-        {"shard": shard.shard, "state": shard.state, "applied": _revision(shard.applied)}
+        {
+            "shard": shard.shard,
+            "state": shard.state,
+            "applied": _revision(shard.applied),
+            "agreed": _revision(shard.agreed),
+        }
         for shard in node.shards
     ]
     return {
@@ -80,10 +85,12 @@ def _node(node: NodeStatus) -> dict[str, Any]:
         "site": node.site,
         "state": node.state,
         "applied": _revision(node.applied),
+        "agreed": _revision(node.agreed),
         "lag": node.lag,
         "heard_s_ago": node.heard_s_ago,
         "shards_expected": node.shards_expected,
         "refused": asdict(node.refused) if node.refused is not None else None,
+        "core_refused": node.core_refused,
         "accepting": node.accepting,
         "not_accepting_reason": node.not_accepting_reason,
         "spool": node.spool,

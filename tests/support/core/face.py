@@ -24,6 +24,7 @@ from core.custody.bodies import BodyFolder
 from core.custody.custody import Custody
 from core.custody.release import Releases
 from core.definitions.definitions import Definitions
+from core.feed.session import PreferenceStanding
 from core.learning.learning import Learning
 from core.link.service import LinkService
 from core.people.tokens import Token
@@ -92,7 +93,7 @@ class Face:
         assert await self.arrivals.complete(shard, message) == Taken(message)
 
     def hear(self, node: str = "lon1", *, revision: int = 0, **more: Any) -> None:
-        """Let a node report that it has applied a revision."""
+        """Let a node say that it has applied a revision, with the set that is the core's."""
         position = Position(self.database.epoch, revision)
         clock = self.services.clock
         fleet, shard = self.services.link.fleet, ShardIdentity(node, 0, identity().incarnation)
@@ -121,6 +122,8 @@ class Face:
         }
         report = NodeReport(**(values | more))
         fleet.reported(shard, report, now_s=clock.monotonic_s(), now_us=clock.now_us())
+        standing = PreferenceStanding(report.applied, None, None, agreed=report.applied)
+        fleet.stood(shard, standing, now_s=clock.monotonic_s())
 
 
 def problem_of(answer: httpx.Response) -> dict[str, Any]:

@@ -163,6 +163,18 @@ async def test_a_site_that_does_not_apply_an_order_is_named_with_why(
     assert "not yet at par1" not in said.out
 
 
+async def test_a_site_that_refuses_this_core_has_none_of_its_changes_whatever_its_number(
+    core: Face, shell: Shell
+) -> None:
+    await fill(core)
+    core.hear("lon1", revision=99, core_refused="it lost changes")
+
+    out = (await shell("hold", "extend", ACME, "--days", "14")).out
+
+    assert "applied at par1" in out
+    assert "not yet at lon1: it refuses this core: it lost changes" in out
+
+
 async def test_nobody_waits_for_a_site_that_is_silent(core: Face, shell: Shell) -> None:
     await fill(core)
     core.services.link.fleet._shards.pop(("par1", 0))

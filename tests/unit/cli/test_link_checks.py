@@ -48,3 +48,12 @@ def test_a_clock_that_is_off_is_a_fault() -> None:
 
 def test_where_no_shard_answers_nothing_is_said_of_the_link() -> None:
     assert list(link_of_the_node({})) == []
+
+
+def test_a_core_that_is_refused_fails_with_the_remedy_that_its_reason_names() -> None:
+    refusing = replace(LIVE, lag=None, core_refused="it lost changes; run: borderscout doctor")
+
+    _, core, _ = link_of_the_node({0: refusing})
+
+    assert (core.name, core.ok, core.note) == ("core", False, False)
+    assert core.remedy == "it lost changes; run: borderscout doctor"

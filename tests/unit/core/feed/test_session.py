@@ -8,6 +8,7 @@ from common.identity import ShardIdentity
 from common.link import Answer, LinkRefusal, PreferencesHello
 from common.preferences import Epoch, Position
 from common.preferences.documents import NOTHING
+from common.reports import PreferenceProblem
 from core.feed.session import (
     BatchSent,
     BookmarkDue,
@@ -88,7 +89,7 @@ def test_one_batch_is_under_way_and_the_next_follows_its_answer() -> None:
     assert session.handle(Moved(at(7))) == []
     assert session.handle(BookmarkDue()) == []
     assert answered(session, "1", at(5), B) == [
-        PreferenceStanding(at(5), None, None),
+        PreferenceStanding(at(5), None, None, agreed=at(5)),
         SendChanges("2", at(5)),
     ]
 
@@ -171,3 +172,21 @@ def test_with_nothing_new_bookmarks_go_on() -> None:
     greeted(session, at(5))
 
     assert session.handle(BookmarkDue()) == [SendBookmark(at(5))]
+
+
+def standing_at_hello(session: FeedSession, *, known: bytes) -> PreferenceStanding:
+    hello = PreferencesHello(identity=WHO, applied=at(5), digest=A)
+    standing = session.handle(Greeted(hello, known))[0]
+    assert isinstance(standing, PreferenceStanding)
+    return standing
+
+
+def test_what_was_refused_is_over_once_the_shard_has_what_the_core_has() -> None:
+    problem = PreferenceProblem(revision=5, kind="", key="", reason="it lost changes")
+    session = FeedSession(head=at(5), refused=problem, refused_target=at(5))
+
+    assert standing_at_hello(session, known=A) == PreferenceStanding(at(5), None, None, at(5))
+
+
+def test_another_set_at_the_shards_revision_is_none_of_ours() -> None:
+    assert standing_at_hello(FeedSession(head=at(5)), known=B).agreed is None

@@ -155,10 +155,46 @@ def test_a_refusal_is_shown_with_what_was_refused() -> None:
     fleet = fleet_at(6)
     greet(fleet, shard())
 
-    fleet.stood(shard(), PreferenceStanding(at(5), PROBLEM, at(6)), now_s=0.0)
+    fleet.stood(shard(), PreferenceStanding(at(5), PROBLEM, at(6), at(5)), now_s=0.0)
 
     assert node(fleet).refused == PROBLEM
-    assert node(fleet).lag == 1
+    assert node(fleet).state is SatelliteState.REFUSING
+    assert (node(fleet).lag, node(fleet).agreed) == (1, at(5))
+
+
+def test_a_node_that_refuses_this_core_has_nothing_of_it_and_its_lag_is_unknown() -> None:
+    fleet = fleet_at(5)
+    greet(fleet, shard())
+    fleet.stood(shard(), PreferenceStanding(at(5), None, None, at(5)), now_s=0.0)
+    told = NodeReport(applied=at(5), accepting=True, core_refused="it lost changes")
+
+    fleet.reported(shard(), told, now_s=0.0, now_us=0)
+
+    status = node(fleet)
+    assert (status.state, status.lag, status.agreed) == (SatelliteState.REFUSING, None, None)
+    assert status.core_refused == "it lost changes"
+
+    fleet.reported(shard(), NodeReport(applied=at(5), accepting=True), now_s=1.0, now_us=0)
+    assert (node(fleet).state, node(fleet).lag) == (SatelliteState.LIVE, 0)
+    assert node(fleet).core_refused == "", "what is over is not said any more"
+
+
+def test_a_node_that_is_ahead_of_us_in_our_own_epoch_is_not_up_to_date() -> None:
+    fleet = fleet_at(5)
+    greet(fleet, shard())
+
+    report(fleet, shard(), 9)
+
+    assert (node(fleet).state, node(fleet).lag) == (SatelliteState.CATCHING_UP, None)
+
+
+def test_another_set_at_the_same_revision_is_not_ours() -> None:
+    fleet = fleet_at(5)
+    greet(fleet, shard())
+
+    fleet.stood(shard(), PreferenceStanding(at(5), None, None, agreed=None), now_s=0.0)
+
+    assert (node(fleet).lag, node(fleet).agreed) == (None, None)
 
 
 def test_a_refusal_is_over_once_a_later_revision_is_applied_whatever_the_last_report_said() -> None:
@@ -168,7 +204,7 @@ def test_a_refusal_is_over_once_a_later_revision_is_applied_whatever_the_last_re
     fleet.reported(shard(), told, now_s=0.0, now_us=0)
     before = node(fleet).refused
 
-    fleet.stood(shard(), PreferenceStanding(at(7), None, None), now_s=1.0)
+    fleet.stood(shard(), PreferenceStanding(at(7), None, None, at(7)), now_s=1.0)
 
     assert (before, node(fleet).refused) == (PROBLEM, None)
 
@@ -176,7 +212,7 @@ def test_a_refusal_is_over_once_a_later_revision_is_applied_whatever_the_last_re
 def test_a_report_that_was_overtaken_by_the_other_stream_takes_nothing_back() -> None:
     fleet = fleet_at(7)
     greet(fleet, shard())
-    fleet.stood(shard(), PreferenceStanding(at(7), None, None), now_s=0.0)
+    fleet.stood(shard(), PreferenceStanding(at(7), None, None, at(7)), now_s=0.0)
 
     report(fleet, shard(), 5)
 
@@ -186,7 +222,7 @@ def test_a_report_that_was_overtaken_by_the_other_stream_takes_nothing_back() ->
 def test_another_program_gets_a_refused_revision_again() -> None:
     fleet = fleet_at(6)
     greet(fleet, shard(), version="1")
-    fleet.stood(shard(), PreferenceStanding(at(5), PROBLEM, at(6)), now_s=0.0)
+    fleet.stood(shard(), PreferenceStanding(at(5), PROBLEM, at(6), at(5)), now_s=0.0)
 
     greet(fleet, shard(), version="1")
     before = fleet.standing(shard())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -55,3 +56,12 @@ def test_a_stream_counts_how_often_it_was_opened_again() -> None:
     )
 
     assert value == 3
+
+
+def test_a_core_that_is_refused_has_a_metric() -> None:
+    name = "borderscout_link_core_refused"
+    refusing = replace(SILENT, core_refused="it lost changes")
+
+    values = [collected(status).get_sample_value(name) for status in (SILENT, refusing)]
+
+    assert values == [0, 1]
