@@ -141,6 +141,8 @@ async def test_a_core_begins_from_nothing_but_the_inventory_and_the_sites_fill_i
         ]
 
     await until(refused_everywhere, "both nodes go on by the former core's preferences")
+    assert (await running.ask("GET", "/quarantine"))["cases"] == []  # all waits with the sites
+    assert running.records() == []
     doctor = await running.run("doctor", "--url", running.url)
     assert doctor.status == 1
     assert "type: borderscout core renew-epoch" in doctor.out
