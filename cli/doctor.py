@@ -259,6 +259,8 @@ def _node(node: dict[str, Any]) -> DoctorCheck:
         )
     elif node["core_refused"]:
         remedy = node["core_refused"]
+    elif refused is not None and not refused["kind"]:
+        remedy = f"it refused what this core has: {refused['reason']}"
     elif refused is not None:
         what = f"{refused['kind']} {refused['key']}: {refused['reason']}"
         remedy = f"it refused {what}; publish that document anew with: borderscout policy apply"

@@ -115,10 +115,9 @@ def remarks(node: dict[str, Any]) -> list[str]:
         found.append(f"accepts no mail: {node['not_accepting_reason']}")
     refused = node["refused"]
     if refused is not None and not node["core_refused"]:  # or else a problem says it
-        found.append(
-            f"refused revision {refused['revision']}: {refused['kind']} {refused['key']}:"
-            f" {refused['reason']}"
-        )
+        what = f"{refused['kind']} {refused['key']}".strip()  # none: it refused the core itself
+        why = ": ".join(filter(None, (what, refused["reason"])))
+        found.append(f"refused revision {refused['revision']}: {why}")
     found.extend(
         f"engine {engine['name']} does not answer: {engine['detail']}"
         for engine in node["engines"]

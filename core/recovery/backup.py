@@ -49,7 +49,7 @@ from core.store.snapshot import (
     facts_of,
     follow_deletions,
     kept_bodies,
-    kept_octets,
+    kept_totals,
 )
 
 PARTIAL = ".partial"  # at the end of the name of a backup that is being made
@@ -133,10 +133,10 @@ def _take_bodies(state: Path, partial: Path, database: Path, step: Step) -> _Tak
     """Take each body that a case of the copied database stands on."""
     copy = partial / DATABASE
     (partial / BODIES).mkdir(mode=0o700)
-    bodies = list(kept_bodies(copy))
+    total, _ = kept_totals(copy)
     missing = []
-    for number, body in enumerate(bodies):
-        step("taking bodies", number, len(bodies))
+    for number, body in enumerate(kept_bodies(copy)):
+        step("taking bodies", number, total)
         if not _take(state, partial, body):
             missing.append(body)
     still_kept = set(follow_deletions(copy, database, [body.sha256 for body in missing]))
@@ -207,7 +207,7 @@ def _check_room(database: Path, settings: CoreSettings, folder: Path) -> None:
         wanted += Path(f"{database}-wal").stat().st_size
     bodies = Path(settings.state) / BODIES
     if bodies.is_dir() and bodies.stat().st_dev != folder.parent.stat().st_dev:
-        wanted += kept_octets(database)
+        wanted += kept_totals(database)[1]
     check_room(folder.parent, wanted)
 
 

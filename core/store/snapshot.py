@@ -93,11 +93,12 @@ def kept_bodies(file: Path) -> Iterator[KeptBody]:
                 yield KeptBody(bytes(sha256), size)
 
 
-def kept_octets(file: Path) -> int:
-    """Return how large all bodies are that the cases of a database stand on."""
+def kept_totals(file: Path) -> tuple[int, int]:
+    """Return how many bodies the cases of a database stand on, and how large they are together."""
     with _open(file) as live, _told(file):
-        found = live.execute(f"SELECT coalesce(sum(size), 0) FROM ({_KEPT})").fetchone()  # noqa: S608 - words of our own
-        return int(found[0])
+        query = f"SELECT count(*), coalesce(sum(size), 0) FROM ({_KEPT})"  # noqa: S608 - words of our own
+        count, size = live.execute(query).fetchone()
+        return count, size
 
 
 def follow_deletions(copy: Path, live: Path, bodies: Sequence[bytes]) -> list[bytes]:

@@ -12,6 +12,8 @@ import pytest
 
 from cli import doctor
 from common.certificate import CertificateStatus
+from common.preferences import Epoch, Position
+from common.reports import PreferenceProblem
 from tests.support.cli.shell import Said, Shell
 from tests.support.core.face import Face
 from tests.support.node.sound_node import SETTINGS, certificate, sound_node
@@ -206,3 +208,23 @@ async def test_what_the_core_knows_to_be_wrong_is_found(core: Face, shell: Shell
     text = (await shell("doctor")).out
     assert "disk full" in text
     assert "+9.0 s" in text
+
+
+async def test_nodes_that_follow_another_core_are_named_with_the_command_that_mends_it(
+    shell: Shell, core: Face
+) -> None:
+    why = "this core is an earlier one: its generation is 1, ours is 4"
+    theirs = Position(Epoch(4, "44444444-4444-4444-8444-444444444444"), 9)
+    far = Position(Epoch(9_000, "99999999-9999-4999-8999-999999999999"), 9)
+    problem = PreferenceProblem(revision=3, kind="", key="", reason=why)
+    core.hear(applied=theirs, refused=problem)
+    core.hear("par1", applied=far)
+
+    found = await examined(shell)
+    shown = (await shell("status")).out
+
+    assert found["epoch of lon1"].endswith("type: borderscout core renew-epoch; if not, stop it")
+    assert "core renew-epoch --generation 9001" in found["epoch of par1"]
+    assert found["node lon1"] == f"it refused what this core has: {why}"
+    assert "lon1 follows a later core: generation 4, this core's is 1, so nothing" in shown
+    assert f"lon1: refused revision 3: {why}" in shown
