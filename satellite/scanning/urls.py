@@ -23,6 +23,13 @@ _IN_TEXT = re.compile(
     r"(?=[hHfFwW/])(?:\b(?:[hH][tTxX][tTxX][pP][sS]?:|[fF][tT][pP]:|[wW]{3}\.)"
     r"|(?<![\w:/\\])//(?=[\w.-]+\.))[^\s<>\"'`{}|\u200b-\u200f\u2028-\u202e]{3,4096}"
 )
+# The end of a host without a scheme, and its path: seldom anything else, and quick to find. Whether
+# a host stands before it is looked at there.
+_BARE = re.compile(r"\.[a-zA-Z]{2,24}/[^\s<>\"'`{}|\u200b-\u200f\u2028-\u202e]{1,4096}")
+_HOST_BEFORE = re.compile(
+    r"(?:^|(?<=[\s<>\"'(\[]))((?!www\.)[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?)\Z"
+)
+_HOST_LENGTH_MAX = 254
 _BEHIND = ".,;:!?)]*_~"  # what ends a sentence, or a mark around the link
 _BREAKS = re.compile(r"[\t\r\n]+")
 _SCHEME = re.compile(r"(?i)(https?|hxxps?|ftp):[/\\]*")
@@ -35,11 +42,17 @@ _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 
 
 def urls_in(text: str) -> Iterable[str]:
-    """Yield what looks like a URL in a text, as ``usual`` writes it."""
+    """Yield what looks like a URL in a text, as ``usual`` writes it; bare hosts come last."""
     for found in _IN_TEXT.finditer(text):
         written = found[0].rstrip(_BEHIND)
         if (url := usual(written)) is not None:
             yield url
+    for found in _BARE.finditer(text):
+        host = _HOST_BEFORE.search(text, max(0, found.start() - _HOST_LENGTH_MAX), found.start())
+        if host is not None:
+            written = f"//{host[1]}{found[0].rstrip(_BEHIND)}"
+            if (url := usual(written)) is not None:
+                yield url
 
 
 def usual(address: str) -> str | None:

@@ -10,6 +10,7 @@ rspamd's three, which asks to be marked.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
 
 from pydantic import Field, ValidationError, field_validator
@@ -192,11 +193,34 @@ def _for(test: Test, recipient: str | None) -> Test:
     return Test(name=test.name, score=test.score, detail=test.detail, recipient=recipient)
 
 
+def _in_base64(octets: bytes) -> Iterator[bytes]:
+    """Yield the signs that octets surely have in base64, for each place that they may stand at."""
+    for before in range(3):
+        signs = b64encode(bytes(before) + octets)
+        yield signs[-(-8 * before // 6) : 8 * (before + len(octets)) // 6]
+
+
+def _decoded_mark(octets: bytes) -> bytes:
+    """Return the mark that stands in a message in base64; empty: none does."""
+    signs = octets.translate(None, b"\r\n")
+    marks = (
+        mark for mark, written in _GTUBES_IN_BASE64.items() if any(w in signs for w in written)
+    )
+    return next(marks, b"")
+
+
+_GTUBES_IN_BASE64 = {mark + _GTUBE: tuple(_in_base64(mark + _GTUBE)) for mark in _GTUBES}
+
+
 def _marks(mail: Mail) -> tuple[Verdict, ...]:
     """Return a verdict on the mark for tests of filters; none where there is no such mark."""
     octets = mail.inside.octets_at_hand()
-    place = octets.find(_GTUBE) if octets is not None else -1
-    if octets is None or place < 1:
+    if octets is None:
+        return ()
+    if b"base64" in octets:
+        octets += b"\n" + _decoded_mark(octets)
+    place = octets.find(_GTUBE)
+    if place < 1:
         return ()
     test = _GTUBES.get(octets[place - 1 : place])
     if test is None:

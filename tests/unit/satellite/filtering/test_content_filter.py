@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import encodebytes
 from dataclasses import replace
 from typing import Any
 
@@ -193,6 +194,23 @@ async def test_the_mark_for_tests_of_filters_is_known_without_a_document(
 
     assert verdicts is not None
     assert [(test.name, test.score) for test in verdicts[0].tests] == [(name, score)]
+
+
+@pytest.mark.parametrize("before", [b"", b"a", b"ab", b"abc", b"hello, this is a test: "])
+@pytest.mark.parametrize(("sign", "name"), [(b"X", "GTUBE"), (b"Y", "GTUBE_MARK")])
+@pytest.mark.parametrize("behind", [b"\r\n", b"\r\nand more"])
+async def test_the_mark_is_known_in_base64_too(
+    before: bytes, sign: bytes, name: str, behind: bytes
+) -> None:
+    head = b"Content-Transfer-Encoding: base64\r\n\r\n"
+    body = encodebytes(before + sign + MARK.strip() + behind).replace(b"\n", b"\r\n")
+
+    verdicts = ContentFilter().examine_at_once(
+        mail(preferences(), inside=GivenInside(data=head + body))
+    )
+
+    assert verdicts is not None
+    assert [test.name for verdict in verdicts for test in verdict.tests] == [name]
 
 
 @pytest.mark.parametrize("data", [MARK, b"Q" + MARK, b"X" + MARK[:-20], b""])

@@ -76,10 +76,29 @@ def test_urls_are_found_in_a_text_without_what_ends_the_sentence() -> None:
     ]
 
 
-@pytest.mark.parametrize("piece", ["http://", "www.", "//a.", "http:////", "http://a..", "@", "%"])
+@pytest.mark.parametrize(
+    "piece",
+    [".bb/c ", "a.bb/", "a.", "http://", "www.", "//a.", "http:////", "http://a..", "@", "%"],
+)
 def test_a_text_made_of_beginnings_takes_no_time(piece: str) -> None:
     began_s = time.process_time()
     found = list(urls_in(piece * 50_000))
 
     assert len(found) < 1_000
     assert time.process_time() - began_s < 2.0
+
+
+@pytest.mark.parametrize(
+    ("text", "urls"),
+    [
+        ("go to shop.example/deal now", ["http://shop.example/deal"]),
+        ("(Shop.Example/deal).", ["http://shop.example/deal"]),
+        ("www.shop.example/deal", ["http://www.shop.example/deal"]),
+        ("http://a.example/b.example/c", ["http://a.example/b.example/c"]),
+        ("joe@shop.example/deal", []),
+        ("either.and/or, 3.5/4, src/main.c/x, ./a.txt/b, x=a.example/b", ["http://either.and/or"]),
+        ("shop.example / deal", []),
+    ],
+)
+def test_a_host_without_a_scheme_is_a_url_where_a_path_follows(text: str, urls: list[str]) -> None:
+    assert list(urls_in(text)) == urls
