@@ -160,7 +160,7 @@ def _engines_and_filters(
     from satellite.filtering.catalogue import build_filters
     from satellite.filtering.filter import FilterContext
     from satellite.filtering.resolver import DnsResolver
-    from satellite.filtering.tallies import LocalTallies
+    from satellite.filtering.tallies import NoTallies
     from satellite.scanning.engine import EngineContext, build_engines
     from satellite.scanning.helper import Helper
 
@@ -170,7 +170,7 @@ def _engines_and_filters(
         clock=clock,
         resolver=DnsResolver(settings.resolver),
         metrics=CollectorRegistry(),
-        tallies=LocalTallies(),
+        tallies=NoTallies(),
     )
     yield from _built("engines", partial(build_engines, settings.engines, for_engines))
     try:

@@ -9,7 +9,7 @@ has no points to weigh, and gets none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from common.preferences.bodies import WeightBody
@@ -65,6 +65,11 @@ class ScopeWeights:
         else:
             self._whole[test] = body
 
+    def entries(self) -> Iterator[tuple[str, WeightBody]]:
+        """Yield the tests' names and beginnings with what is said of them, sorted."""
+        beginnings = {f"{start}*": body for start, body in self._beginnings.items()}
+        yield from sorted((self._whole | beginnings).items(), key=lambda entry: entry[0])
+
     def of(self, test: str) -> WeightBody | None:
         """Return what is said of a test."""
         found = self._whole.get(test)
@@ -86,6 +91,12 @@ class Weights:
 
     def __bool__(self) -> bool:
         return bool(self._scopes)
+
+    def entries(self) -> Iterator[tuple[str, str, WeightBody]]:
+        """Yield scope, test and what is said of it, of the widest scope first."""
+        for scope in reversed(self._scopes):
+            for test, body in scope.entries():
+                yield scope.scope, test, body
 
     def weighed(self, test: Test) -> Test:
         """Return a test with the points that count, and in its detail who said so."""

@@ -46,16 +46,12 @@ class Tallies(Protocol):
         ...
 
 
-class LocalTallies:
-    """Counts of one process that go away with it, for where there is no core to sum them."""
-
-    def __init__(self) -> None:
-        self._counts: dict[tuple[str, bytes], int] = {}
+class NoTallies:
+    """Counts nothing: for filters that are built to be looked at, and see no mail."""
 
     def add(self, kind: str, key: bytes, amount: int = 1, *, told_from: int = 1) -> None:
-        """Count something."""
-        self._counts[kind, key] = self._counts.get((kind, key), 0) + amount
+        """Count nothing."""
 
     def total(self, kind: str, key: bytes, *, window_s: float) -> Total:
-        """Return what was counted, whenever that was."""
-        return Total(self._counts.get((kind, key), 0), is_of_all_sites=False)
+        """Return that nothing was counted here, and that others may have some."""
+        return Total(0, is_of_all_sites=False)

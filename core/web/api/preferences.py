@@ -23,9 +23,8 @@ from common.preferences import (
     Preferences,
     Scope,
 )
-from common.preferences.bodies import ListBody, PolicyBody, RouteBody, WeightBody
+from common.preferences.bodies import ListBody, PolicyBody, RouteBody
 from common.preferences.documents import new_document, new_tombstone
-from common.preferences.weights import split_weight_key
 from core.preferences.ledger import documents_json, documents_of
 from core.preferences.warnings import refuse_unknown, refuse_unknown_engines, warnings
 from core.web.api.holds import order_json
@@ -187,10 +186,8 @@ async def explain(
         "policy": keys,
         "lists": entries,
         "weights": [
-            {"test": test, **document.body_as(WeightBody).model_dump(), "from": str(scope)}
-            for document in current.documents(Kind.WEIGHT)
-            for scope, test in [split_weight_key(document.key)]
-            if scope in scopes
+            {"test": test, **body.model_dump(), "from": scope}
+            for scope, test, body in current.weights(recipient).entries()
         ],
     }
 

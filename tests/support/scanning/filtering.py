@@ -15,7 +15,7 @@ from common.preferences import Preferences
 from satellite.filtering.filter import FilterContext, Mail
 from satellite.filtering.inside import GivenInside, Inside
 from satellite.filtering.resolver import Resolver
-from satellite.filtering.tallies import LocalTallies, Tallies
+from satellite.filtering.tallies import Tallies, Total
 from satellite.headers import HeaderBlock
 from tests.support.clock import FakeClock
 from tests.support.network.resolvers import FakeResolver
@@ -44,6 +44,21 @@ def mail(
         inside=inside or GivenInside(data=header + b"\r\n"),
         id=identifier,
     )
+
+
+class LocalTallies:
+    """Counts of one process that go away with it, whenever something was counted."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, bytes], int] = {}
+
+    def add(self, kind: str, key: bytes, amount: int = 1, *, told_from: int = 1) -> None:
+        """Count something."""
+        self._counts[kind, key] = self._counts.get((kind, key), 0) + amount
+
+    def total(self, kind: str, key: bytes, *, window_s: float) -> Total:
+        """Return what was counted, whenever that was."""
+        return Total(self._counts.get((kind, key), 0), is_of_all_sites=False)
 
 
 def context(**more: Any) -> FilterContext:

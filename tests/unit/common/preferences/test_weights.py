@@ -80,3 +80,20 @@ def test_a_recipient_with_a_slash_is_a_scope_still() -> None:
     scope, test = split_weight_key(document.key)
 
     assert (str(scope), test) == ("recipient/a/b@acme.example", "RULE_X")
+
+
+def test_what_is_said_of_somebody_is_listed_from_the_widest_scope_on() -> None:
+    bodies = [WeightBody(score=float(number)) for number in range(4)]
+    keys = [
+        weight_key(scope, test)
+        for scope, test in zip(ACME, ("RSPAMD_*", "RULE_X", "RULE_Y"), strict=True)
+    ]
+    other = weight_key(Scope.parse("domain/other.example"), "RULE_X")
+
+    found = AllWeights(zip([*keys, other], bodies, strict=True)).of(ACME)
+
+    assert list(found.entries()) == [
+        ("cluster", "RSPAMD_*", bodies[0]),
+        ("domain/acme.example", "RULE_X", bodies[1]),
+        ("recipient/x@acme.example", "RULE_Y", bodies[2]),
+    ]
