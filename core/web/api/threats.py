@@ -7,12 +7,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from common.preferences import CheckedDocument, Kind, Preferences
+from common.preferences import CheckedDocument, Kind
 from common.preferences.bodies import ThreatBody
-from common.preferences.documents import new_document, new_tombstone
+from common.preferences.documents import new_document
 from common.preferences.threats import ALL_ENGINES, split_threat_key, threat_key
 from common.records.bounds import TIME_US_MAX
 from core.web.request.caller import Caller
+from core.web.request.one_document import document_removed, document_set
 from core.web.request.problems import Problem
 from core.web.request.services import Core
 
@@ -53,19 +54,7 @@ async def show(core: Core, _caller: Caller) -> dict[str, Any]:
 async def add(core: Core, who: Caller, entry: ThreatRequest) -> dict[str, Any]:
     key = _key(entry.engine, entry.name)
     document = new_document(Kind.THREAT, key, entry.model_dump(exclude={"engine", "name"}))
-    stood: CheckedDocument | None = None
-
-    def revision(current: Preferences) -> list[CheckedDocument]:
-        nonlocal stood  # the last time that it is asked is the one that counts
-        stood = current.document(Kind.THREAT, key)
-        return [document]
-
-    made = await core.database.preferences.revise(revision, who=who)
-    return {
-        "revision": made.position.revision,
-        "key": key,
-        "replaced": _entry(stood) if stood is not None else None,
-    }
+    return await document_set(core, document, who=who, shown=_entry)
 
 
 @router.delete("", summary="Take back what was said of a threat")
@@ -73,12 +62,10 @@ async def remove(
     core: Core, who: Caller, name: Name, engine: Engine = ALL_ENGINES
 ) -> dict[str, Any]:
     key = _key(engine, name)
-    if core.database.preferences.current.document(Kind.THREAT, key) is None:
-        raise Problem(
-            404, f"nothing is said of the threat {key}", "see them with: borderscout threat list"
-        )
-    position = await core.database.preferences.publish([new_tombstone(Kind.THREAT, key)], who=who)
-    return {"revision": position.revision, "key": key}
+    missing = Problem(
+        404, f"nothing is said of the threat {key}", "see them with: borderscout threat list"
+    )
+    return await document_removed(core, Kind.THREAT, key, who=who, missing=missing)
 
 
 def _entry(document: CheckedDocument) -> dict[str, Any]:

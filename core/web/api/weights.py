@@ -8,12 +8,13 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.address import AddressError
-from common.preferences import CheckedDocument, Kind, Preferences
+from common.preferences import CheckedDocument, Kind
 from common.preferences.bodies import WeightBody
-from common.preferences.documents import new_document, new_tombstone
+from common.preferences.documents import new_document
 from common.preferences.scopes import Scope
 from common.preferences.weights import split_weight_key, weight_key
 from core.web.request.caller import Caller
+from core.web.request.one_document import document_removed, document_set
 from core.web.request.problems import Problem
 from core.web.request.services import Core
 
@@ -46,19 +47,7 @@ async def put(core: Core, who: Caller, entry: WeightRequest) -> dict[str, Any]:
     key = _key(entry.scope, entry.test)
     body = entry.model_dump(exclude={"scope", "test"}, exclude_none=True)
     document = new_document(Kind.WEIGHT, key, body)
-    stood: CheckedDocument | None = None
-
-    def revision(current: Preferences) -> list[CheckedDocument]:
-        nonlocal stood  # the last time that it is asked is the one that counts
-        stood = current.document(Kind.WEIGHT, key)
-        return [document]
-
-    made = await core.database.preferences.revise(revision, who=who)
-    return {
-        "revision": made.position.revision,
-        "key": key,
-        "replaced": _entry(stood) if stood is not None else None,
-    }
+    return await document_set(core, document, who=who, shown=_entry)
 
 
 @router.delete("", summary="Give a test its own points back")
@@ -66,10 +55,8 @@ async def remove(
     core: Core, who: Caller, test: OfTest, scope: OfScope = "cluster"
 ) -> dict[str, Any]:
     key = _key(scope, test)
-    if core.database.preferences.current.document(Kind.WEIGHT, key) is None:
-        raise Problem(404, f"there is no weight {key}", "see them with: borderscout weight list")
-    position = await core.database.preferences.publish([new_tombstone(Kind.WEIGHT, key)], who=who)
-    return {"revision": position.revision, "key": key}
+    missing = Problem(404, f"there is no weight {key}", "see them with: borderscout weight list")
+    return await document_removed(core, Kind.WEIGHT, key, who=who, missing=missing)
 
 
 def _entry(document: CheckedDocument) -> dict[str, Any]:
