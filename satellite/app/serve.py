@@ -20,7 +20,7 @@ from common.durable import sync_folder
 from common.errors import BorderScoutError, SettingsError
 from common.exit_status import WRONG_SETTINGS
 from common.kinds import load_our_own
-from common.loop_lag import LoopLag
+from common.loop_lag import CALM_PERIOD_S, LoopLag
 from common.settings.satellite import SatelliteSettings
 from common.tasks import keep_running
 from common.telemetry import configure_logging
@@ -81,7 +81,7 @@ async def _serve(settings: SatelliteSettings, config: Path, forks: ForkServer) -
         )
         service_unavailable = ServiceUnavailable(workers, sockets=sockets, clock=clock)
         control = ControlSocket(workers, state)
-        loop_lag = LoopLag(clock)
+        loop_lag = LoopLag(clock, period_s=CALM_PERIOD_S)
         exposition = HttpServer(
             workers,
             settings.metrics,
