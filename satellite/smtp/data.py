@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from common.dotted_line import first_dotted_line
 from common.frozen import dataclass
 from satellite.smtp.intake import FrontEndSettings
 from satellite.smtp.newlines import NewlineMender
@@ -24,6 +25,7 @@ HOPS_MAX = 100  # RFC 5321 section 6.3
 OWN_HOPS_MAX = 5
 
 _END = b"\r\n.\r\n"
+_STUFFED = b"\r\n."
 _PARTS_OF_END = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")  # longest first
 _HOP = b"\nreceived:"
 _CR = 13
@@ -90,14 +92,11 @@ class DataScanner:
 
     __slots__ = (
         "_carry",
-        "_crs",
         "_header_tail",
         "_last",
-        "_lfs",
         "_limits",
         "_line_octets",
         "_mender",
-        "_pairs",
         "_started",
         "ended",
         "fault",
@@ -114,7 +113,6 @@ class DataScanner:
         self._carry = b"\r\n"
         self._started = False
         self._header_tail: bytes | None = b"\r\n"  # None once the header section is over
-        self._crs = self._lfs = self._pairs = 0
         self._last = _LF
         self._line_octets = 0
         self.ended = False
@@ -137,7 +135,8 @@ class DataScanner:
         """
         assert block and not self.ended
         data = self._carry + block if self._carry else block
-        end = data.find(_END)
+        dotted = first_dotted_line(data)
+        end = data.find(_END, dotted) if dotted >= 0 else -1
         if end >= 0:
             self.ended = True
             stop = end + 2
@@ -148,12 +147,14 @@ class DataScanner:
             stop = len(data) - _length_of_partial_end(data)
             self._carry = data[stop:]
         self._inspect(block)
-        return self._emit(data[:stop])
+        is_stuffed = 0 <= dotted <= stop - len(_STUFFED)
+        return self._emit(data[:stop], is_stuffed=is_stuffed)
 
-    def _emit(self, stuffed: bytes) -> bytes:
-        if not stuffed:
+    def _emit(self, octets: bytes, *, is_stuffed: bool) -> bytes:
+        if not octets:
             return b""
-        octets = stuffed.replace(b"\r\n.", b"\r\n")
+        if is_stuffed:
+            octets = octets.replace(_STUFFED, b"\r\n")
         if not self._started:
             self._started = True
             octets = octets[2:]  # the CR LF that we put before the first line
@@ -167,30 +168,21 @@ class DataScanner:
         return octets
 
     def _inspect(self, block: bytes) -> None:
-        """Look for bare CR and LF by counting: each must be half of a pair."""
-        lfs = block.count(b"\n")
-        self._lfs += lfs
-        self._crs += block.count(b"\r")
-        self._pairs += block.count(b"\r\n") + (self._last == _CR and block[0] == _LF)
-        self._last = block[-1]
-        open_pair = self._last == _CR  # its LF may still come
-        if self._mender is None and (
-            self._lfs != self._pairs or self._crs - open_pair != self._pairs or b"\0" in block
-        ):
+        """Look for NUL, and for bare CR and LF by what is left of the block without line breaks."""
+        if self._mender is None and (_has_bare(block, self._last) or b"\0" in block):
             self._blame(Fault.BARE_NEWLINE)
-        self._measure_lines(block, lfs)
+        self._last = block[-1]
+        self._measure_lines(block)
 
-    def _measure_lines(self, block: bytes, lfs: int) -> None:
+    def _measure_lines(self, block: bytes) -> None:
         longest = self._limits.line_bytes_max
-        if not lfs:
+        first = block.find(b"\n") + 1
+        if not first:
             self._line_octets += len(block)
             if self._line_octets > longest:
                 self._blame(Fault.LINE_LENGTH)
             return
-        first = block.find(b"\n") + 1
-        if self._line_octets + first > longest:
-            self._blame(Fault.LINE_LENGTH)
-        if len(block) > longest and max(map(len, block.split(b"\n"))) + 1 > longest:
+        if self._line_octets + first > longest or _has_longer_line(block, longest):
             self._blame(Fault.LINE_LENGTH)
         self._line_octets = len(block) - block.rfind(b"\n") - 1
 
@@ -220,6 +212,34 @@ class DataScanner:
     def _blame(self, fault: Fault) -> None:
         if self.fault is None:
             self.fault = fault
+
+
+def _has_bare(block: bytes, last: int) -> bool:
+    """Say whether a CR or an LF is none of a pair.
+
+    Args:
+        block: the next octets; a CR at their end is not known to be bare.
+        last: the octet before them.
+    """
+    if last == _CR:
+        if block[0] != _LF:
+            return True
+        block = block[1:]
+    block = block.removesuffix(b"\r")
+    lines = block.splitlines()  # at CR LF, CR and LF, and at nothing else
+    breaks = len(lines) - (not block.endswith((b"\n", b"\r"))) if lines else 0
+    return len(block) - len(b"".join(lines)) != 2 * breaks
+
+
+def _has_longer_line(block: bytes, longest: int) -> bool:
+    """Say whether a line of the block, with its LF, has more than ``longest`` octets."""
+    start = 0
+    while len(block) - start >= longest:
+        end = block.rfind(b"\n", start, start + longest)
+        if end < 0:
+            return True
+        start = end + 1
+    return False
 
 
 def _length_of_partial_end(data: bytes) -> int:

@@ -9,6 +9,8 @@ lone LF would change what a strict server receives, and a lone LF never gets pas
 
 from __future__ import annotations
 
+from common.dotted_line import first_dotted_line
+
 _LINE_END = b"\r\n"
 _DOT_IN = b"\r\n."
 _DOT_OUT = b"\r\n.."
@@ -24,6 +26,8 @@ class Stuffing:
         """Return what to send for the next octets of the message."""
         joined = self._tail + block
         self._tail, before = joined[-2:], len(self._tail)
+        if first_dotted_line(joined) < 0:
+            return block
         return joined.replace(_DOT_IN, _DOT_OUT)[before:]
 
     def end(self) -> bytes:
