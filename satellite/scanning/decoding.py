@@ -22,6 +22,7 @@ _LATE_BREAK = re.compile(rb"=[ \t]+(\r?\n)")
 ENCODED_BYTES_MIN = 40  # of base64 that nothing else speaks for: shorter are words
 LINE_BYTES_MIN = 16  # on the average
 PIECES_MAX = 64  # of one run of lines that are tried for themselves
+_STRETCH_BYTES = 32_768  # what comes out of it fits the processor's second cache
 
 
 def is_pure_base64(octets: bytes) -> bool:
@@ -43,6 +44,27 @@ def from_base64(octets: bytes) -> bytes:
     except binascii.Error:  # signs are missing at the end: as if they were there
         signs = octets.partition(b"=")[0].translate(None, _NO_SIGNS)
         return _whole_quanta(signs)
+
+
+def base64_stretches(octets: bytes, start: int, stop: int) -> Iterator[bytes]:
+    """Yield what ``from_base64`` returns of a part of the octets, in stretches and without a copy.
+
+    Args:
+        octets: of which a part is base64.
+        start, stop: of that part.
+    """
+    view = memoryview(octets)
+    while stop - start > _STRETCH_BYTES:
+        end = octets.rfind(b"\n", start, start + _STRETCH_BYTES) + 1
+        if not end or octets.find(b"=", start, end) >= 0:
+            break
+        try:
+            stretch = binascii.a2b_base64(view[start:end])
+        except binascii.Error:  # a quantum goes on in the next line
+            break
+        yield stretch
+        start = end
+    yield from_base64(octets[start:stop])
 
 
 def base64_readings(octets: bytes) -> Iterator[bytes]:

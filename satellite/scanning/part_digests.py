@@ -10,12 +10,12 @@ Source: RFC 2046 section 5.1.1 (boundaries); RFC 2045 section 6.8 (base64).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
 from common.records.bounds import DIGESTS_MAX
 from satellite.scanning.content_kind import ContentKind, kinds_of
-from satellite.scanning.decoding import from_base64
+from satellite.scanning.decoding import base64_stretches, from_base64
 from satellite.scanning.risky import type_of_beginning, type_of_name, types_of_content
 from satellite.scanning.told_names import told_names
 
@@ -31,17 +31,21 @@ def digests_of(message: bytes) -> tuple[str, ...]:
     if len(message) > LOOKED_BYTES_MAX:
         return ()
     found: dict[str, None] = {}
-    for header, body in _parts(message):
-        content = _risky_content(header, body)
-        if content is not None and len(content) >= CONTENT_BYTES_MIN:
-            found[sha256(content).hexdigest()] = None
+    for header, start, stop in _parts(message):
+        digest = _risky_digest(header, message, start, stop)
+        if digest:
+            found[digest] = None
             if len(found) == DIGESTS_MAX:
                 break
     return tuple(found)
 
 
-def _parts(message: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield header and body of whatever may be a part with a file in it; also the whole message."""
+def _parts(message: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield whatever may be a part with a file in it; also the whole message.
+
+    Each is its header, and where its body begins and ends: to copy large ones costs more than to
+    hash them.
+    """
     start, last = 0, message.rfind(b"\n--")  # whether there is one: in half of the time
     for _ in range(PARTS_MAX):
         following = message.find(b"\n--", start + 1) if start < last else -1
@@ -50,21 +54,35 @@ def _parts(message: bytes) -> Iterator[tuple[bytes, bytes]]:
             header = message[start : end + 2]
             lower = header.lower()
             if b"name" in lower or b"base64" in lower:
-                yield header, message[end + 4 : following if following >= 0 else len(message)]
+                yield header, end + 4, following if following >= 0 else len(message)
         if following < 0:
             return
         start = following
 
 
-def _risky_content(header: bytes, body: bytes) -> bytes | None:
+def _risky_digest(header: bytes, message: bytes, start: int, stop: int) -> str:
+    """Return the digest of a part's content; empty: it is not risky, or next to nothing."""
     is_named = any(type_of_name(name) is not None for name in told_names(header))
     is_base64 = b"base64" in header.lower()
     if is_named:
-        return from_base64(body) if is_base64 else body.strip()
-    if is_base64 and _begins_risky(from_base64(body[:_BEGINNING_BYTES])):
-        content = from_base64(body)
-        return content if any(types_of_content(content, kinds_of(content))) else None
-    return None
+        if is_base64:
+            return _digest(base64_stretches(message, start, stop))
+        return _digest([message[start:stop].strip()])
+    if is_base64:
+        beginning = message[start : min(stop, start + _BEGINNING_BYTES)]
+        if _begins_risky(from_base64(beginning)):
+            content = from_base64(message[start:stop])
+            if any(types_of_content(content, kinds_of(content))):
+                return _digest([content])
+    return ""
+
+
+def _digest(content: Iterable[bytes]) -> str:
+    digest, octets = sha256(), 0
+    for stretch in content:
+        digest.update(stretch)
+        octets += len(stretch)
+    return digest.hexdigest() if octets >= CONTENT_BYTES_MIN else ""
 
 
 def _begins_risky(content: bytes) -> bool:
