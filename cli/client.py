@@ -94,7 +94,10 @@ class Client:
             raise self._unreachable(error) from None
 
     def _open(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, headers=self._headers, timeout=self._timeout_s)
+        # A proxy of the environment would be handed the token, and is not on the way to the core.
+        return httpx.Client(
+            base_url=self.url, headers=self._headers, timeout=self._timeout_s, trust_env=False
+        )
 
     def _unreachable(self, error: httpx.HTTPError) -> CoreFailure:
         what = str(error) or type(error).__name__

@@ -26,6 +26,7 @@ from common.settings.core import CoreSettings
 from common.settings.values import split_endpoint
 from common.tasks import keep_running
 from common.telemetry import configure_logging
+from core.connections import BoundedConnection
 from core.custody.arrivals import Arrivals
 from core.custody.bodies import BodyFolder
 from core.custody.custody import Custody
@@ -212,6 +213,7 @@ def _bound(endpoint: str) -> socket.socket:
 def _uvicorn_config(services: Services) -> uvicorn.Config:
     return uvicorn.Config(
         application_of(services),
+        http=BoundedConnection,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=STOP_S,

@@ -72,7 +72,10 @@ class DemoCluster:
         await self.ready("core", self.url)
         token = await asyncio.to_thread(self.token_file.read_text)
         self._http = httpx.AsyncClient(
-            base_url=self.url, headers={"Authorization": f"Bearer {token.strip()}"}, timeout=30
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {token.strip()}"},
+            timeout=30,
+            trust_env=False,
         )
         told("starting three satellites")
         for name, satellite in self.endpoints["satellites"].items():
@@ -115,7 +118,7 @@ class DemoCluster:
 
         async def is_ready() -> bool:
             self.players[name].check()
-            async with httpx.AsyncClient(timeout=5) as client:
+            async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
                 with suppress(httpx.HTTPError):
                     return (await client.get(f"{url}/readyz")).status_code == 200
             return False

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable
 
 import structlog
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from common.binding import bind_hint
 from common.errors import EnvironmentFailure, PeerError
 from common.rpc import Role, TlsFiles, peer_of
+from core.connections import BoundedConnection
 from core.definitions.shelf import DefinitionSets, application_of
 
 log = structlog.get_logger()
@@ -175,7 +175,7 @@ class Door:
             ) from error
 
 
-class _DoorProtocol(H11Protocol):
+class _DoorProtocol(BoundedConnection):
     """HTTP/1.1 for who has shown the certificate of a node of ours."""
 
     def __init__(
