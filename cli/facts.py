@@ -30,6 +30,7 @@ from common.records import (
     OtherRecord,
     PossiblyDeliveredRecord,
     PreferencesAppliedRecord,
+    PreferencesDamagedRecord,
     PreferencesRefusedRecord,
     RefusedRecord,
     RejectedRecord,
@@ -89,7 +90,7 @@ def facts(record: AnyRecord) -> list[str]:  # noqa: PLR0911, PLR0912 - a branch 
             return _said(("release", record.release_id), ("of", record.released_from))
         case SpoolDamagedRecord() | NotAcceptingRecord() | AcceptingRecord() | GapRecord():
             return _said(("because", record.reason))
-        case PreferencesRefusedRecord():
+        case PreferencesRefusedRecord() | PreferencesDamagedRecord():
             return [f"revision {record.revision}", *_said(("because", record.reason))]
         case RefusedRecord():
             return _refused(record)

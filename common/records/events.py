@@ -34,6 +34,7 @@ class Event(StrEnum):
     STOPPED = "stopped"
     PREFERENCES_APPLIED = "preferences_applied"
     PREFERENCES_REFUSED = "preferences_refused"
+    PREFERENCES_DAMAGED = "preferences_damaged"
     NOT_ACCEPTING = "not_accepting"
     ACCEPTING = "accepting"
     TLS_RESULTS = "tls_results"

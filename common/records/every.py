@@ -33,6 +33,7 @@ from common.records.of_nodes import (
     GapRecord,
     NotAcceptingRecord,
     PreferencesAppliedRecord,
+    PreferencesDamagedRecord,
     PreferencesRefusedRecord,
     RefusedRecord,
     SpoolDamagedRecord,
@@ -67,6 +68,7 @@ NodeRecord = (
     | StoppedRecord
     | PreferencesAppliedRecord
     | PreferencesRefusedRecord
+    | PreferencesDamagedRecord
     | NotAcceptingRecord
     | AcceptingRecord
     | TlsResultsRecord

@@ -93,6 +93,17 @@ class PreferencesRefusedRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PreferencesDamagedRecord:
+    """A document on this disk is not what was applied; the core is asked for all of them."""
+
+    event: ClassVar[Event] = Event.PREFERENCES_DAMAGED
+    written_by: ClassVar[str] = "the link, when it finds that; an applied revision repairs it"
+
+    revision: Annotated[Number, "that is in force"]
+    reason: Annotated[Line, "what was found"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotAcceptingRecord:
     """The shard takes no mail for now; clients hear a reply of the class 4."""
 

@@ -44,6 +44,7 @@ from common.records import (
     OtherRecord,
     PossiblyDeliveredRecord,
     PreferencesAppliedRecord,
+    PreferencesDamagedRecord,
     PreferencesRefusedRecord,
     RefusedRecord,
     RejectedRecord,
@@ -220,6 +221,7 @@ class _Fold:
                 | StoppedRecord()
                 | PreferencesAppliedRecord()
                 | PreferencesRefusedRecord()
+                | PreferencesDamagedRecord()
                 | NotAcceptingRecord()
                 | AcceptingRecord()
                 | TlsResultsRecord()

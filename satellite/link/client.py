@@ -214,6 +214,7 @@ class Link:
             age_s=follower.age_s(now_s=now_s),
             skew_us=self._preferences.skew_us,
             core_refused=follower.core_refused,
+            damages=self._preferences.damages,
             problems=(*self._problems(), *failures),
             reconnects={stream.name: stream.reconnects for stream in self._streams},
         )
@@ -289,6 +290,7 @@ class Link:
         found = (
             f"nothing is handed to this core: {refused}" if refused else "",
             self._certificate_problem,
+            self._preferences.problem,
             self._records.problem,
             self._quarantine.problem,
         )

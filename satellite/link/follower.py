@@ -59,7 +59,7 @@ from satellite.link.core_verdict import (
     objection_to_position,
 )
 
-DAMAGED = "a document was changed on this disk: the core shall send everything"
+DAMAGED = "the documents here are not those that were applied: the core shall send everything"
 BOOKMARK_STALE_S = 30.0  # several bookmarks missed: how far we are behind is unknown
 
 # --- events -------------------------------------------------------------------------------------

@@ -64,6 +64,11 @@ class LinkMetrics(Collector):
                 float(bool(status.core_refused)),
             ),
             reconnects,
+            CounterMetricFamily(
+                "borderscout_preferences_damaged",
+                "Times that a document of the preferences was found changed on the disk",
+                value=status.damages,
+            ),
         ]
 
 

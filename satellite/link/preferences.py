@@ -6,6 +6,7 @@ spool has made the batch durable.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import assert_never
 
@@ -20,7 +21,7 @@ from common.errors import EnvironmentFailure
 from common.identity import ShardIdentity
 from common.link import Bookmark, LinkRefusal
 from common.preferences import DocumentRefused
-from common.records import PreferencesRefusedRecord
+from common.records import PreferencesDamagedRecord, PreferencesRefusedRecord
 from common.reports import PreferenceProblem
 from common.tasks import finish
 from satellite.link.accepted_core import AcceptedCore, CoreRefused
@@ -34,6 +35,7 @@ from satellite.link.follower import (
     Disconnected,
     Event,
     Follower,
+    Looked,
     Named,
     Part,
     Say,
@@ -44,6 +46,11 @@ from satellite.spool.store import DigestMismatch
 
 log = structlog.get_logger()
 
+LOOK_S = 3600.0  # between two looks at the documents on the disk: a row may change under us
+DAMAGE = (
+    "the preferences on this disk are not those that were applied: changed, or not to be read here;"
+    " the core is asked for all of them"
+)
 SAY_AGAIN_S = 60.0  # between two lines of the log about the same refusal, which is met at each try
 
 PreferencesCall = grpc.aio.StreamStreamCall[
@@ -81,6 +88,9 @@ class PreferenceStream:
         self._call: PreferencesCall | None = None
         self._noted: PreferenceProblem | None = None
         self._complained_s = 0.0
+        self._look_at_s = clock.monotonic_s() + LOOK_S  # what opening the spool read was looked at
+        self._is_damage_told = False
+        self.damages = 0  # sets of documents that were found changed on the disk, in this life
         self.skew_us: int | None = None  # our clock less the core's; it is shown and orders nothing
         current = spool.preferences
         self.follower = Follower(
@@ -90,13 +100,26 @@ class PreferenceStream:
             found=current.digest,
         )
 
+    @property
+    def problem(self) -> str:
+        """What an operator should know; empty when all is well."""
+        return DAMAGE if self.follower.is_damaged else ""
+
     async def once(self, stub: LinkStub, *, wait: bool) -> None:
         """Open the stream and follow it to its end."""
         call = self._call = stub.Preferences(wait_for_ready=wait)
         try:
+            if self._clock.monotonic_s() >= self._look_at_s:
+                self.follower.handle(await self._looked(), now_s=self._clock.monotonic_s())
+            await self._tell_damage()
             await self._run(Connected())
             await self._run(Named(wire.standing_from_metadata(await call.initial_metadata())))
-            await converse(call, hear=wire.preferences_response_from_wire, perform=self._hear)
+            await converse(
+                call,
+                hear=wire.preferences_response_from_wire,
+                perform=self._hear,
+                sources=[self._looks],
+            )
         finally:
             call.cancel()
             self._call = None
@@ -104,15 +127,44 @@ class PreferenceStream:
             self._core.judged(self.follower.verdict)
 
     async def _hear(self, event: Event) -> None:
-        if not self.follower.core_refused:
+        if not isinstance(event, Looked) and not self.follower.core_refused:
             self._heard()
         if isinstance(event, Bookmark):
             self.skew_us = self._clock.now_us() - event.time_us
         await self._run(event)
 
+    async def _looks(self, inbox: asyncio.Queue[Event]) -> None:
+        """Put in the inbox what the disk holds, once an hour."""
+        while True:
+            await self._clock.sleep(max(0.0, self._look_at_s - self._clock.monotonic_s()))
+            await inbox.put(await self._looked())
+
+    async def _looked(self) -> Looked:
+        """Return what the disk holds; one that cannot be read now is looked at in an hour."""
+        self._look_at_s = self._clock.monotonic_s() + LOOK_S
+        try:
+            announced, found = await self._spool.preferences_digests()
+        except EnvironmentFailure as error:
+            log.error("preferences.not_looked_at", reason=error.what)
+            return Looked(self._spool.announced, self._spool.announced)
+        in_force = self._spool.preferences.digest
+        # A document that is whole on the disk and cannot be read here is not in force either.
+        return Looked(announced, found if in_force == announced else in_force)
+
+    async def _tell_damage(self) -> None:
+        """Record that a document was changed here, once for each time."""
+        is_damaged, was_told = self.follower.is_damaged, self._is_damage_told
+        self._is_damage_told = is_damaged
+        if is_damaged and not was_told:
+            self.damages += 1
+            revision = self.follower.applied.revision
+            log.error("preferences.damaged", revision=revision)
+            await self._spool.note(PreferencesDamagedRecord(revision=revision, reason=DAMAGE))
+
     async def _run(self, event: Event) -> None:
         commands = self.follower.handle(event, now_s=self._clock.monotonic_s())
         self._core.judged(self.follower.verdict)
+        await self._tell_damage()
         for command in commands:
             match command:
                 case Say(message=message):

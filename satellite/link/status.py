@@ -19,4 +19,5 @@ class LinkStatus:
     skew_us: int | None  # our clock less the core's at its last word
     problems: tuple[str, ...]
     reconnects: Mapping[str, int]  # by stream, how often it ended and was opened again
+    damages: int = 0  # times that documents on the disk were found changed, in this life
     core_refused: str = ""  # why nothing is handed to the core that is there; empty: it is

@@ -54,9 +54,14 @@ def read_digests(select: Select) -> tuple[bytes | None, bytes]:
     The two are the same when another set came while this one was read.
     """
     before = read_announced(select)
-    added = sum(document_hash(one.kind, one.key, one.body) for one in _kept(select))
+    added = sum(document_hash(one.kind, one.key, _octets(one.body)) for one in _kept(select))
     announced, found = read_announced(select), changed(EMPTY_DIGEST, added=added)
     return announced, found if announced in (before, None) else announced
+
+
+def _octets(body: object) -> bytes:
+    """Return a body that somebody may have put there by hand, in whatever type."""
+    return body if isinstance(body, bytes) else repr(body).encode()
 
 
 def _kept(select: Select) -> Iterator[Document]:

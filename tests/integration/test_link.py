@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import apsw
 import grpc.aio
 import pytest
 from prometheus_client import CollectorRegistry
@@ -19,6 +20,7 @@ from common.records import NotAcceptingRecord
 from common.reports import HoldReport, NodeReport
 from core.quarantine import cases
 from satellite.delivery.decisions.notices import Silence, silence
+from satellite.link import preferences as preferences_file
 from satellite.link.metrics import LinkMetrics
 from satellite.spool.store import Spool
 from tests.support.core.preferences import document, tombstone
@@ -152,6 +154,33 @@ async def test_a_set_that_was_changed_by_hand_is_found_and_repaired(linked: Link
     await until(lambda: spool.preferences.route("evil.example") is None, "repaired")
     assert spool.applies == [True, True]
     assert revision_of(spool) == 1
+
+
+async def test_a_row_that_changes_under_an_open_link_is_found_repaired_and_told(
+    linked: LinkedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preferences_file, "LOOK_S", 20.0)  # half a second of this clock
+    spool = await linked.spool()
+    await linked.core.database.preferences.publish([route(), route("b.example")], who="test")
+    shard = linked.shard(spool)
+    await until(lambda: revision_of(spool) == 1, "applied")
+
+    with apsw.Connection(str(spool.folder / "spool.db")) as connection:
+        connection.execute(
+            "UPDATE document SET body=CAST(replace(CAST(body AS TEXT),'mail.','evil.') AS BLOB)"
+        )
+
+    def is_whole() -> bool:
+        return shard.link.status(now_s=0.0).damages == 1 and shard.applied == [1, 1]
+
+    await until(is_whole, "found and repaired")
+    announced, found = await spool.preferences_digests()
+    assert announced == found
+    await until(lambda: linked.core.state() == "live", "all is well")
+    await until(lambda: spool.backlog_sizes()[0] == 0, "its records are taken")
+    events = await linked.core.database.records.node_events(limit=100)
+    assert [event["event"] for event in events].count("preferences_damaged") == 1
+    assert shard.link.status(now_s=0.0).problems == ()
 
 
 async def test_a_document_that_a_shard_refuses_is_shown_and_sent_only_once(

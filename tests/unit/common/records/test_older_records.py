@@ -64,6 +64,7 @@ TOLD = {
     "stopped": ["{}"],
     "preferences_applied": ['{"generation":1,"epoch":"E","revision":4}'],
     "preferences_refused": ['{"revision":4,"kind":"route","key":"a","reason":"r"}'],
+    "preferences_damaged": ['{"revision":4,"reason":"r"}'],
     "not_accepting": ['{"reason":"r","cause":"disk"}'],
     "accepting": ['{"reason":"","cause":""}'],
     "tls_results": [

@@ -92,3 +92,22 @@ async def test_what_can_be_read_stays_in_force_beside_a_document_that_cannot(
 
     assert spool.preferences.route("b.example") is not None
     assert not spool.problems()
+
+
+async def test_a_row_that_was_changed_is_told_from_the_set_that_was_announced(
+    open_spool: OpenSpool,
+) -> None:
+    documents = [route(), route("b.example")]
+    position = Position(Epoch(1, "e"), 1)
+    made = Preferences.from_documents(documents, position=position)
+    spool = await open_spool()
+    await spool.apply_preferences(documents, position=position, digest=made.digest, snapshot=True)
+    assert await spool.preferences_digests() == (made.digest, made.digest)
+
+    with closing(sqlite3.connect(spool.folder / "spool.db")) as connection, connection:
+        connection.execute("UPDATE document SET body=body || ' ' WHERE key='b.example'")
+
+    announced, found = await spool.preferences_digests()
+    assert announced == made.digest != found
+    spool = await open_spool()
+    assert spool.announced == made.digest != spool.preferences.digest
