@@ -280,6 +280,10 @@ def _core(client: Client) -> Iterator[DoctorCheck]:
 
     found = client.ask("GET", "/api/v1/status")
     yield DoctorCheck(name="core", ok=True, found=f"{client.url}, revision {found['revision']}")
+    if found["preferences_problem"]:
+        remedy = "restore the core from a backup: borderscout core restore"
+        what = found["preferences_problem"]
+        yield DoctorCheck(name="preferences", ok=False, found=what, remedy=remedy)
     for role, status in found["certificates"].items():
         yield certificate_check(
             f"{role} certificate of the core",

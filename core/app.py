@@ -231,6 +231,7 @@ async def _sweep(services: Services) -> None:
                 bodies=swept.aside,
                 hint="was the database put back? they are in bodies/aside of the state folder",
             )
+        await services.database.preference_rows.look()
         await services.database.late.forget()
         await services.learning.forget()
         await services.database.records.forget_looks(days=services.settings.look_counts_days)

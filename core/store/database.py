@@ -31,6 +31,7 @@ from core.store.errors import StoreFailure
 from core.store.fleet import FleetStore
 from core.store.late import LateStore
 from core.store.lessons import LessonStore
+from core.store.preference_rows import PreferenceRows, mend_rows
 from core.store.preferences import PreferenceStore, load
 from core.store.records import RecordStore
 from core.store.releases import ReleaseStore
@@ -56,6 +57,7 @@ class Database:
         self._readers = readers
         self._lock = lock
         self.preferences = PreferenceStore(writer, readers, clock, preferences, ours)
+        self.preference_rows = PreferenceRows(writer, readers, clock)
         self.records = RecordStore(
             writer, readers, clock, self.preferences, second_look_hours=second_look_hours
         )
@@ -149,6 +151,7 @@ def _prepare(connection: Connection, *, now_us: int) -> Preferences:
                 id=1, generation=1, identifier=str(uuid.uuid4()), created_us=now_us
             )
         )
+    mend_rows(connection, now_us=now_us)
     return load(connection)
 
 

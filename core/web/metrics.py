@@ -44,6 +44,11 @@ class CoreMetrics:
             "Nodes that named so many threats within an hour that no more of them are compared",
             registry=registry,
         )
+        self._damages = Gauge(
+            "borderscout_core_preferences_damages",
+            "Times that documents in the database were found changed, since the core began",
+            registry=registry,
+        )
         self._tallies = Gauge(
             "borderscout_core_tallies_keys",
             "Things whose counts are summed over all sites",
@@ -108,6 +113,7 @@ class CoreMetrics:
     def show(self, core: Services, late: LateAlarm) -> None:
         """Take the numbers as they are now."""
         self._late.set(late.messages)
+        self._damages.set(core.database.preference_rows.damages)
         self._tallies.set(len(core.link.tallies))
         self._tallies_cells.set(core.link.tallies.cells)
         self._tallies_given_way.set(core.link.tallies.given_way)

@@ -228,3 +228,19 @@ async def test_nodes_that_follow_another_core_are_named_with_the_command_that_me
     assert found["node lon1"] == f"it refused what this core has: {why}"
     assert "lon1 follows a later core: generation 4, this core's is 1, so nothing" in shown
     assert f"lon1: refused revision 3: {why}" in shown
+
+
+async def test_a_node_that_refuses_the_core_and_a_core_with_changed_rows_are_found(
+    core: Face, shell: Shell
+) -> None:
+    core.hear(revision=9, core_refused="it lost changes; run: borderscout core renew-epoch")
+    core.database.preference_rows.problem = "documents were changed"
+
+    found = await examined(shell)
+
+    assert {"node lon1", "preferences"} <= found.keys()
+    lines = (await shell("doctor", "--json")).lines
+    [node] = [one for one in lines if one["name"] == "node lon1"]
+    assert "is refusing" in node["found"]
+    assert "lag is unknown" in node["found"]
+    assert "borderscout core renew-epoch" in node["remedy"]
