@@ -2,6 +2,8 @@
 
 Touches the database. The preferences in force are also in memory: they change only after the
 commit, so that nobody is told of a revision that a crash could take back.
+
+Long because a change, its history and what is in force then are one transaction.
 """
 
 from __future__ import annotations

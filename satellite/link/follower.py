@@ -150,13 +150,13 @@ class ComplainOfPreferences:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Leave:
     """End the stream: its core is not the one to follow, or is to hear another hello."""
 
     reason: str
 
 
-Command = Say | Apply | Announce | ComplainOfPreferences | Part
+Command = Say | Apply | Announce | ComplainOfPreferences | Leave
 
 
 class Follower:
@@ -279,7 +279,7 @@ class Follower:
         if announced != self._digest:
             return []  # of a set that is not in force any more
         was_damaged, self._found = self.is_damaged, found
-        return [Part(DAMAGED)] if self.is_damaged and not was_damaged else []
+        return [Leave(DAMAGED)] if self.is_damaged and not was_damaged else []
 
     def _meet(self, core: CoreStanding | None) -> list[Command]:
         if core is None:
@@ -287,7 +287,7 @@ class Follower:
             return []
         wrong = objection(core, applied=self.applied, digest=self._digest, latest=self._latest)
         complaint = self._judge(CoreVerdict(core.life, wrong), core.position)
-        return [*complaint, Part(wrong)] if wrong else []
+        return [*complaint, Leave(wrong)] if wrong else []
 
     def _judge(self, verdict: CoreVerdict, position: Position) -> list[Command]:
         """Keep a verdict, and return the complaint that comes of it."""

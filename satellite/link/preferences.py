@@ -35,9 +35,9 @@ from satellite.link.follower import (
     Disconnected,
     Event,
     Follower,
+    Leave,
     Looked,
     Named,
-    Part,
     Say,
 )
 from satellite.link.spool import LinkSpool
@@ -179,7 +179,7 @@ class PreferenceStream:
                     self._on_preferences()
                 case ComplainOfPreferences(problem=problem):
                     await self._complain(problem)
-                case Part(reason=reason):
+                case Leave(reason=reason):
                     raise CoreRefused(reason)
                 case _:
                     assert_never(command)

@@ -3,6 +3,8 @@
 Touches a temporary folder and loopback: certificates of a real authority, a core on a port, shards
 with a spool in memory or on disk. Its clock runs faster than the wall's, so that reports and
 bookmarks of seconds take milliseconds.
+
+Long because a core, a shard and a spool in memory are only of use together.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ from satellite.link.follower import (
     Connected,
     Disconnected,
     Follower,
+    Leave,
     Looked,
     Named,
-    Part,
     Say,
 )
 
@@ -84,7 +84,7 @@ def test_a_refused_core_is_parted_with_and_the_lag_is_unknown() -> None:
     commands = follower.handle(Named(core(4, at_yours=None, life=B)), now_s=2.0)
 
     assert isinstance(commands[0], ComplainOfPreferences)
-    assert isinstance(commands[1], Part)
+    assert isinstance(commands[1], Leave)
     assert follower.verdict == CoreVerdict(B, commands[1].reason)
     assert follower.lag(now_s=2.0) is None
 
@@ -176,7 +176,7 @@ def test_a_row_that_changed_here_is_no_fork_and_everything_is_asked_for() -> Non
 
     assert follower.handle(Looked(announced=OURS, found=OURS), now_s=1.0) == []
     assert follower.handle(Looked(announced=THEIRS, found=OURS), now_s=1.0) == []
-    assert follower.handle(Looked(announced=OURS, found=THEIRS), now_s=1.0)[-1] == Part(DAMAGED)
+    assert follower.handle(Looked(announced=OURS, found=THEIRS), now_s=1.0)[-1] == Leave(DAMAGED)
 
     (hello,) = follower.handle(Connected(), now_s=2.0)
     assert isinstance(hello, Say)
