@@ -78,7 +78,7 @@ class Greylisting(StrEnum):
     ON = "on"  # 451 once, for those that were not seen before
 
 
-class Learning(StrEnum):
+class LearningPolicy(StrEnum):
     """Whether filters learn from what a customer says of mail."""
 
     OFF = "off"
@@ -359,10 +359,10 @@ class Policy:
             example="60",
         ),
     )
-    learning: Learning = field(
-        default=Learning.OFF,
+    learning: LearningPolicy = field(
+        default=LearningPolicy.OFF,
         metadata=_key(
-            KeyChoice(tuple(Learning)),
+            KeyChoice(tuple(LearningPolicy)),
             "`on`: filters that can learn do so from releases and from what is reported",
             example="on",
             is_of_domain=True,

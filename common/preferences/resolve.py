@@ -43,7 +43,7 @@ from common.preferences.policy import (
     DEFAULT_POLICY,
     CloudScan,
     Greylisting,
-    Learning,
+    LearningPolicy,
     Policy,
     ScanMoment,
     resolve_policy,
@@ -279,7 +279,7 @@ class Preferences:
     def learns(self, customer: str) -> bool:
         """Say whether filters learn from a customer's mail: from that of one domain at least."""
         domains = self.domains(customer)
-        return any(self.domain_policy(each).learning is Learning.ON for each in domains)
+        return any(self.domain_policy(each).learning is LearningPolicy.ON for each in domains)
 
     def taught_by(self, recipients: Iterable[str]) -> str:
         """Return the customer whose lessons count for mail to these recipients.
@@ -289,7 +289,7 @@ class Preferences:
         customers: set[str] = set()
         for domain in {domain_of(recipient) for recipient in recipients}:
             route = self.route(domain)
-            if route is None or self.domain_policy(domain).learning is Learning.OFF:
+            if route is None or self.domain_policy(domain).learning is LearningPolicy.OFF:
                 return ""
             customers.add(route.customer)
         return customers.pop() if len(customers) == 1 else ""
