@@ -14,6 +14,7 @@ from tests.support.spam_corpus.letters import CorpusLetter
 from tests.support.spam_corpus.spam import spam
 
 PAGE = Path(__file__).parents[3] / "docs" / "spam-corpus.md"
+LEARNED = Path(__file__).with_name("learned.md")  # what was measured last; `--learning` measures
 WRITE = "python -m tests.support.spam_corpus"
 FILTERS = ("zen", "urls", "authentication", "attachments", "bulk", "backscatter", "bomb", "gtube")
 NAMES = {"content.gtube": "gtube"}
@@ -68,7 +69,10 @@ def text(kinds: Mapping[str, Kind]) -> str:
         write=WRITE,
     )
     of_spam, of_ham = (_table(kinds, is_spam=is_spam) for is_spam in (True, False))
-    return "\n".join([head, "## Spam", "", *of_spam, "", "## Honest mail", "", *of_ham, ""])
+    learned = LEARNED.read_text(encoding="utf-8")
+    return "\n".join(
+        [head, "## Spam", "", *of_spam, "", "## Honest mail", "", *of_ham, "", learned]
+    )
 
 
 def _table(kinds: Mapping[str, Kind], *, is_spam: bool) -> list[str]:
