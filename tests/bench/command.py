@@ -14,10 +14,21 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from tests.bench import drain, engines, filters, groups, list_scale, overload, soak, speed, stages
+from tests.bench import (
+    authenticated,
+    drain,
+    engines,
+    filters,
+    groups,
+    list_scale,
+    overload,
+    soak,
+    speed,
+    stages,
+)
 from tests.bench.alone import alone
 from tests.bench.generator import GeneratorFailed
-from tests.bench.loads import LOADS
+from tests.bench.loads import DEFAULT_LOADS, LOADS, SIGNED
 from tests.bench.parts import PeerFailed
 from tests.bench.peers import clamd
 from tests.bench.peers.catalogue import PEERS
@@ -94,6 +105,20 @@ def _speed(chosen: argparse.Namespace) -> int:
     if failed:
         print(f"failed: {'; '.join(failed)}; measure only what is missing with --resume")
     return 1 if failed else 0
+
+
+def _authenticated(chosen: argparse.Namespace) -> int:
+    """Measure both by turns, in a folder of their own, and keep what came of it."""
+    results, own = Results(chosen.results), Results(chosen.results / "authenticated")
+    chosen.peers = [authenticated.THEIRS.name, authenticated.OURS.name]
+    chosen.loads = [SIGNED.name]
+    kept, chosen.results = chosen.results, own.folder
+    status = _speed(chosen)
+    chosen.results = kept
+    header, records = own.speed()
+    results.keep("authenticated", {**(header or {}), "records": records})
+    print(authenticated.said_of(records), flush=True)
+    return status
 
 
 def _stages(chosen: argparse.Namespace) -> int:
@@ -230,6 +255,12 @@ def _parser() -> argparse.ArgumentParser:
             "speed, stages, engines, filters, lists, drain, overload, report",
         ),
         ("speed", _speed, (_add_speed,), "alternate gateways under the same loads"),
+        (
+            "authenticated",
+            _authenticated,
+            (_add_rounds,),
+            "a node and Postfix + rspamd by turns, both with SPF, DKIM and DMARC",
+        ),
         ("stages", _stages, (_add_stages, _add_node), "what each stage of a node uses"),
         ("engines", _engines, (_add_engines,), "scanning with three engines, and from the cache"),
         ("filters", _filters, (_add_filters,), "filters together and each alone"),
@@ -259,7 +290,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_speed(command: argparse.ArgumentParser) -> None:
     command.add_argument("--peers", type=_names(PEERS), default=DEFAULT_PEERS, metavar="A,B")
-    command.add_argument("--loads", type=_names(LOADS), default=list(LOADS), metavar="A,B")
+    command.add_argument("--loads", type=_names(LOADS), default=list(DEFAULT_LOADS), metavar="A,B")
+    _add_rounds(command)
+
+
+def _add_rounds(command: argparse.ArgumentParser) -> None:
     command.add_argument("--rounds", type=int, default=3)
     command.add_argument("--aim", type=float, default=6.0, help="seconds of one run")
     command.add_argument("--resume", action="store_true", help="keep what is measured already")

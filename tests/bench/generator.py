@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench import templates
-from tests.bench.loads import Load
+from tests.bench import signed_mail, templates
+from tests.bench.loads import SIGNED, Load
+from tests.bench.peers import name_server
 
 SOURCE = Path(__file__).with_name("smtpload.c")
 IDLE_S = 15.0  # without an arrival, the rest counts as missing
@@ -32,6 +33,7 @@ class Generator:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._binary = folder / "smtpload"
         self._templates = folder / "templates"
         folder.mkdir(parents=True, exist_ok=True)
@@ -54,11 +56,23 @@ class Generator:
         command = [str(self._binary), "--target", target, "--sink", sink]
         command += ["--concurrency", str(load.sessions), "--per-conn", str(load.per_session)]
         command += ["--rate", str(load.rate_per_s)]
+        if load.source_net:
+            command += ["--source-net", load.source_net]
         for share in templates.MIXES[load.mix]:
             kind = "infected" if share.is_infected else "clean"
-            file = self._templates / f"{share.message}.eml"
-            command += ["--template", f"{share.weight}:{kind}:{file}"]
+            for weight, message in self._messages(load, share):
+                command += ["--template", f"{weight:g}:{kind}:{message}"]
         return command
+
+    def _messages(self, load: Load, share: templates.Share) -> Iterator[tuple[float, str]]:
+        """Yield weight and file, perhaps with its sender, of each message of a share."""
+        if load.mix != SIGNED.mix:
+            yield share.weight, str(self._templates / f"{share.message}.eml")
+            return
+        signed = signed_mail.ready(self._folder / name_server.SIGNED_FOLDER)
+        alike = [one for one in signed if one.kind == share.message]
+        for one in alike:
+            yield share.weight / len(alike), f"{one.file}:{one.sender}"
 
     def send(
         self, load: Load, *, target: str, sink: str, messages: int, seconds_max: float

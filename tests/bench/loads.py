@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 WARM_UP_MESSAGES = 200  # before each load: it warms everything up, and says how fast it goes
 MESSAGES_MAX = 60_000  # of one run
+SENDERS_NET = "198.51.100.0"  # RFC 5737 section 3: nobody's; a /24
 CALM_S = 20.0  # two hundred messages: fewer have no 99th percentile
 
 
@@ -22,6 +23,7 @@ class Load:
         sessions: open at the same time.
         per_session: messages of one connection.
         rate_per_s: messages a second, whatever the answers do; 0: each session as fast as it can.
+        source_net: where its connections seem to come from; empty: the loopback network.
         meaning: for the reader of a table.
     """
 
@@ -30,8 +32,18 @@ class Load:
     sessions: int
     per_session: int = 1
     rate_per_s: float = 0.0
+    source_net: str = ""
     meaning: str
 
+
+# Of senders who publish SPF, DKIM and DMARC; for gateways that have somebody to ask about them.
+SIGNED = Load(
+    name="signed",
+    mix="signed",
+    sessions=20,
+    source_net=SENDERS_NET,
+    meaning="the mix of `iii`, signed, of 12 senders with SPF, DKIM and DMARC, 20 sessions",
+)
 
 LOADS = {
     load.name: load
@@ -68,8 +80,10 @@ LOADS = {
             rate_per_s=10,
             meaning="4 KiB, ten messages a second",
         ),
+        SIGNED,
     )
 }
+DEFAULT_LOADS = tuple(name for name in LOADS if name != SIGNED.name)
 
 SOAK = Load(
     name="soak",

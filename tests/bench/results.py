@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import document
+from tests.bench.authenticated import authenticated_text
 from tests.bench.filter_table import filters_text, lists_text
 from tests.bench.machine import machine
 from tests.bench.peers.catalogue import PEERS
@@ -72,6 +73,7 @@ class Results:
         text = page.read_text(encoding="utf-8")
         header, records = self.speed()
         stages, drain, overload, soak = map(self.kept, ("stages", "drain", "overload", "soak"))
+        authenticated = self.kept("authenticated")
         engines, filters, lists = map(self.kept, ("engines", "filters", "lists"))
         if header is not None and records:
             titles = {name: kind.title for name, kind in PEERS.items()}
@@ -82,6 +84,8 @@ class Results:
             text = document.put(text, "engines", document.engines_text(engines))
         if filters is not None:
             text = document.put(text, "filters", filters_text(filters))
+        if authenticated is not None:
+            text = document.put(text, "authenticated", authenticated_text(authenticated))
         if lists is not None:
             text = document.put(text, "lists", lists_text(lists))
         if drain is not None:
@@ -90,7 +94,11 @@ class Results:
             text = document.put(text, "overload", document.overload_text(overload))
         if soak is not None:
             text = document.put(text, "soak", document.soak_text(soak))
-        ours = {name: kind.title for name, kind in PEERS.items() if issubclass(kind, Scout)}
+        ours = {
+            name: kind.title
+            for name, kind in PEERS.items()
+            if issubclass(kind, Scout) and kind.has_goals
+        }
         others = {
             name: document.others_of(
                 drain=_made_with(name, drain),

@@ -31,11 +31,12 @@
 #include <unistd.h>
 
 #define MAXID 8000000L
-#define MAXTPL 16
+#define MAXTPL 1024
 #define TOKEN "BENCHID0"
 
 static double *t_start, *t_dot, *t_acc, *t_arr;    /* by message number */
-static unsigned char *m_tpl, *m_state, *m_narr;    /* state: 0 unsent 1 sent 2 accepted 3 5xx 4 4xx 5 error */
+static unsigned short *m_tpl;
+static unsigned char *m_state, *m_narr;            /* state: 0 unsent 1 sent 2 accepted 3 5xx 4 4xx 5 error */
 static volatile long n_arrived, n_dup, n_bounce, n_unknown, n_sink_conns, n_infected_arrived;
 static volatile double t_first_arr, t_last_arr, t_sink;
 static volatile int stop_sink, stop_progress;
@@ -46,13 +47,14 @@ static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t);
 static double threadcpu(void) { struct timespec t; clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); return t.tv_sec + t.tv_nsec * 1e-9; }
 static void die(const char *m) { perror(m); exit(2); }
 
-struct tpl { char *buf; size_t len; long *off; int noff; double weight; int infected; };
+struct tpl { char *buf; size_t len; long *off; int noff; double weight; int infected; const char *sender; };
 static struct tpl tpls[MAXTPL];
 static int ntpl;
 
 static struct sockaddr_in target, sinkaddr;
 static int use_sink, concurrency = 20, perconn = 1, pipelining, srcaddrs = 16, sink_waits;
 static long nmsg, naccept, idbase = -1;   /* numbers differ from run to run: scanners must not know the messages */
+static unsigned srcnet = 0x7f000100u;
 static double seconds, rate, idle_timeout = 15, linger, every;
 static const char *rcpt = "user@bench.test", *sender = "sender@bench.test";
 
@@ -66,9 +68,9 @@ static struct sockaddr_in hostport(const char *s)
     memcpy(&a, r->ai_addr, sizeof a); freeaddrinfo(r); return a;
 }
 
-static void load_tpl(const char *arg)            /* WEIGHT:clean|infected:FILE */
+static void load_tpl(const char *arg)            /* WEIGHT:clean|infected:FILE[:SENDER] */
 {
-    char *a = strdup(arg), *w = strtok(a, ":"), *k = strtok(NULL, ":"), *f = strtok(NULL, "");
+    char *a = strdup(arg), *w = strtok(a, ":"), *k = strtok(NULL, ":"), *f = strtok(NULL, ":"), *s = strtok(NULL, "");
     FILE *fp = fopen(f, "rb"); if (!fp) die(f);
     fseek(fp, 0, SEEK_END); long n = ftell(fp); rewind(fp);
     char *raw = malloc(n), *out = malloc(2 * n + 8); if (fread(raw, 1, n, fp) != (size_t)n) die(f);
@@ -83,7 +85,7 @@ static void load_tpl(const char *arg)            /* WEIGHT:clean|infected:FILE *
     if (o < 2 || out[o - 1] != '\n') { out[o++] = '\r'; out[o++] = '\n'; }
     memcpy(out + o, ".\r\n", 3); o += 3;
     struct tpl *t = &tpls[ntpl++];
-    t->buf = out; t->len = o; t->weight = atof(w); t->infected = !strcmp(k, "infected");
+    t->buf = out; t->len = o; t->weight = atof(w); t->infected = !strcmp(k, "infected"); t->sender = s ? strdup(s) : NULL;
     t->off = malloc(sizeof(long) * (n / 8 + 1));
     for (char *p = out; (p = memmem(p, out + o - p, TOKEN, 8)); p += 8) t->off[t->noff++] = p - out;
     if (!t->noff) { fprintf(stderr, "%s holds no " TOKEN "\n", f); exit(2); }
@@ -231,7 +233,7 @@ static void begin(struct cc *c, double due)      /* new session for c->id */
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     if (srcaddrs > 0) {
         struct sockaddr_in s = {.sin_family = AF_INET};
-        s.sin_addr.s_addr = htonl(0x7f000100u + 1 + k++ % srcaddrs);
+        s.sin_addr.s_addr = htonl(srcnet + 1 + k++ % srcaddrs);
         setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
         if (bind(c->fd, (void *)&s, sizeof s)) die("bind source");
     }
@@ -246,12 +248,13 @@ static void envelope(struct cc *c)
 {
     char b[1024];
     struct tpl *t = &tpls[m_tpl[c->id]];
+    const char *from = t->sender ? t->sender : sender;
     if (c->cap < t->len) { c->cap = t->len; free(c->msg); c->msg = malloc(c->cap); }
     memcpy(c->msg, t->buf, t->len); c->len = t->len; c->off = 0;
     char d[24]; snprintf(d, sizeof d, "%08ld", (c->id + idbase) % 100000000L);
     for (int i = 0; i < t->noff; i++) memcpy(c->msg + t->off[i], d, 8);
-    if (pipelining) snprintf(b, sizeof b, "MAIL FROM:<%s>\r\nRCPT TO:<%s>\r\nDATA\r\n", sender, rcpt);
-    else snprintf(b, sizeof b, "MAIL FROM:<%s>\r\n", sender);
+    if (pipelining) snprintf(b, sizeof b, "MAIL FROM:<%s>\r\nRCPT TO:<%s>\r\nDATA\r\n", from, rcpt);
+    else snprintf(b, sizeof b, "MAIL FROM:<%s>\r\n", from);
     put(c, b); c->st = MAIL;
 }
 
@@ -406,6 +409,7 @@ int main(int ac, char **av)
         else if (!strcmp(o, "--sink-waits")) sink_waits = 1;
         else if (!strcmp(o, "--pipelining")) pipelining = 1;
         else if (!strcmp(o, "--source-addrs")) srcaddrs = atoi(ARG);
+        else if (!strcmp(o, "--source-net")) { struct in_addr a; if (!inet_aton(ARG, &a)) { fprintf(stderr, "an address is wanted\n"); return 2; } srcnet = ntohl(a.s_addr); }
         else if (!strcmp(o, "--rcpt")) rcpt = ARG;
         else if (!strcmp(o, "--from")) sender = ARG;
         else if (!strcmp(o, "--template")) load_tpl(ARG);
@@ -418,7 +422,7 @@ int main(int ac, char **av)
     signal(SIGPIPE, SIG_IGN);
     struct rlimit rl; getrlimit(RLIMIT_NOFILE, &rl); rl.rlim_cur = rl.rlim_max; setrlimit(RLIMIT_NOFILE, &rl);
     t_start = calloc(MAXID, 8); t_dot = calloc(MAXID, 8); t_acc = calloc(MAXID, 8); t_arr = calloc(MAXID, 8);
-    m_tpl = calloc(MAXID, 1); m_state = calloc(MAXID, 1); m_narr = calloc(MAXID, 1);
+    m_tpl = calloc(MAXID, sizeof *m_tpl); m_state = calloc(MAXID, 1); m_narr = calloc(MAXID, 1);
     pthread_t th, pth;
     if (every > 0) pthread_create(&pth, NULL, progress_main, NULL);
     if (use_sink && !sink_waits) { t_sink = now(); pthread_create(&th, NULL, sink_main, NULL); usleep(50000); }

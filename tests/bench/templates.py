@@ -49,6 +49,13 @@ MIXES: dict[str, tuple[Share, ...]] = {
         Share(weight=4, message="multi500k"),
         Share(weight=1, message="eicar", is_infected=True),
     ),
+    # Likewise, of many senders who sign: the files are those of ``signed_mail``.
+    "signed": (
+        Share(weight=80, message="plain4k"),
+        Share(weight=15, message="multi60k"),
+        Share(weight=4, message="multi500k"),
+        Share(weight=1, message="eicar", is_infected=True),
+    ),
     # Long runs: mostly small mail, some with attachments, and one in a thousand for the quarantine.
     "soak": (
         Share(weight=979, message="plain4k"),
@@ -58,9 +65,9 @@ MIXES: dict[str, tuple[Share, ...]] = {
 }
 
 
-def messages() -> dict[str, str]:
-    """Return every template by name."""
-    source = random.Random(SEED)
+def messages(*, seed: int = SEED) -> dict[str, str]:
+    """Return every template by name; with another seed, others of the same kinds."""
+    source = random.Random(seed)
     return {
         "plain4k": _plain(source, 4096),
         "multi60k": _multipart(source, _noise(source, 60 * 1024), "report.bin"),

@@ -9,8 +9,8 @@ from tests.bench.peers.amavis import Amavis
 from tests.bench.peers.haraka import HarakaForward, HarakaQueue
 from tests.bench.peers.peer import Peer
 from tests.bench.peers.postfix import ClamavMilter, Postfix
-from tests.bench.peers.rspamd import Rspamd
-from tests.bench.peers.scout import QuietCoreScout, Scout
+from tests.bench.peers.rspamd import AuthenticatingRspamd, Rspamd
+from tests.bench.peers.scout import AuthenticatingScout, QuietCoreScout, Scout
 
 PEERS: dict[str, type[Peer]] = {
     kind.name: kind
@@ -23,5 +23,7 @@ PEERS: dict[str, type[Peer]] = {
         HarakaForward,
         HarakaQueue,
         Amavis,
+        AuthenticatingScout,
+        AuthenticatingRspamd,
     )
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from tests.bench.loads import SENDERS_NET
 from tests.bench.parts import PeerFailed
 from tests.bench.peers import clamd
 from tests.bench.peers.peer import SINK, TARGET_PORT, Peer
@@ -50,7 +51,7 @@ class Postfix(Peer):
             "mydestination =",
             "local_recipient_maps =",
             "alias_maps =",
-            "mynetworks = 127.0.0.0/8",
+            f"mynetworks = 127.0.0.0/8, {SENDERS_NET}/24",
             "inet_interfaces = 127.0.0.1",
             "inet_protocols = ipv4",
             "relay_domains = bench.test",

@@ -52,6 +52,24 @@ class NamedServer:
         self.endpoint = endpoint
 
 
+def configured(folder: Path, zones: Mapping[str, str], *, port: int) -> Path:
+    """Write the files of a server, and return its configuration.
+
+    Args:
+        folder: empty; holds its files.
+        zones: for each zone, records as they stand in a zone file, relative to it.
+        port: of the loopback address, for UDP and TCP.
+    """
+    declared = []
+    for zone, records in zones.items():
+        file = folder / f"{zone}.zone"
+        file.write_text(_ZONE.format(zone=zone, records=records))
+        declared.append(f'zone "{zone}" {{ type primary; file "{file}"; }};')
+    config = folder / "named.conf"
+    config.write_text(_CONFIG.format(folder=folder, port=port, zones="\n".join(declared)))
+    return config
+
+
 @contextlib.asynccontextmanager
 async def named(folder: Path, zones: Mapping[str, str]) -> AsyncIterator[NamedServer]:
     """Run ``named`` for the length of a block.
@@ -61,13 +79,7 @@ async def named(folder: Path, zones: Mapping[str, str]) -> AsyncIterator[NamedSe
         zones: for each zone, records as they stand in a zone file, relative to it.
     """
     port = free_port()
-    declared = []
-    for zone, records in zones.items():
-        file = folder / f"{zone}.zone"
-        file.write_text(_ZONE.format(zone=zone, records=records))
-        declared.append(f'zone "{zone}" {{ type primary; file "{file}"; }};')
-    config = folder / "named.conf"
-    config.write_text(_CONFIG.format(folder=folder, port=port, zones="\n".join(declared)))
+    config = configured(folder, zones, port=port)
     async with Process([NAMED, "-g", "-n", "1", "-c", config], cwd=folder) as process:
         await process.wait_for_line(READY)
         yield NamedServer(f"127.0.0.1:{port}")
