@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cli.checks import SKEW_S_MAX, DoctorCheck, judged
+from common.identity import RENEW
 from satellite.link.status import LinkStatus
 
 LOOK = (
@@ -26,6 +27,11 @@ def link_of_the_node(links: Mapping[int, LinkStatus]) -> Iterator[DoctorCheck]:
     """
     if not links:
         return
+    for shard, link in links.items():
+        why = link.forked or next((one for one in link.problems if RENEW in one), "")
+        if why:
+            what = why.replace(f"; {RENEW}", "")
+            yield DoctorCheck(name=f"spool of shard {shard}", ok=False, found=what, remedy=RENEW)
     silent = [_in_words(shard, link) for shard, link in links.items() if not link.connected]
     yield judged("link", tuple((True, words) for words in silent), LOOK)
     for shard, link in links.items():

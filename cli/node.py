@@ -38,11 +38,11 @@ def ask_patiently(config: Path, question: Question[AnswerT]) -> Mapping[int, Ans
         SettingsError: the settings are wrong.
         EnvironmentFailure: the node does not run, or has no answer.
     """
-    return ask_at(_state(config), question)
+    return ask_at(state_folder(config), question)
 
 
 @cache
-def _state(config: Path) -> Path:
+def state_folder(config: Path) -> Path:
     """Return a node's state folder, which is its own as long as it runs."""
     from satellite.settings import load_settings
 

@@ -31,6 +31,7 @@ from cli.output import (
     span,
 )
 from cli.progress import progress_bar
+from cli.renewal import renew_spools
 from cli.shards import DoneByShards, OnShard, is_anywhere, messages_of, moved, oldest, pages
 from common.ids import MessageId as Id
 from common.states import UNFINISHED, State
@@ -190,6 +191,21 @@ def bounce(
         print_json({"done": True, "shards": len(answers)} | given)
         return
     console.print(plain(f"bounced {message}: {_heard(found)}"))
+
+
+@app.command(epilog="Example: borderscout spool renew --config lon1/satellite.yaml --yes")
+def renew(config: Config, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Begin a new life of this node's spools, with all mail and records that are in them.
+
+    For a spool that the core does not hear, since another one speaks for it or it was put back. The
+    core hears this one from then on, and no other of the same shard. Mail goes on.
+    """
+    confirm("the core would hear this spool from now on, and no copy of it", yes=yes)
+    shards = renew_spools(config)
+    if as_json:
+        print_json({"done": True, "shards": shards})
+    else:
+        console.print(plain(f"{counted(shards, 'spool')} renewed, or at the next start"))
 
 
 def _what_goes_back(config: Path, message: str) -> str:

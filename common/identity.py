@@ -16,6 +16,12 @@ from common.ids import is_ulid
 
 SHARDS_MAX = 64  # of one node; more than any machine has cores for
 
+# What an operator does about a spool that the core does not hear.
+RENEW = (
+    "if this spool is the one that counts, stop the other one and run here:"
+    " borderscout spool renew --config FILE"
+)
+
 _NODE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 

@@ -15,14 +15,9 @@ from dataclasses import asdict, dataclass
 
 from common.chain import ChainPoint, extended
 from common.errors import PeerError
-from common.identity import ShardIdentity
+from common.identity import RENEW, ShardIdentity
 from common.records import LogRecord
 from core.records.intake import first_told
-
-RENEW = (
-    "if this spool is the one that counts, stop the other one and run here:"
-    " borderscout spool renew --config FILE"
-)
 
 # New lives of one node, so that a stolen certificate cannot make rows without end: one a minute,
 # and a node that is built anew with all its shards at once.

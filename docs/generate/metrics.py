@@ -106,6 +106,7 @@ async def _of_a_node() -> list[Described]:
                 SatelliteSettings.model_validate(_SETTINGS),
                 sockets=[],
                 on_broken=lambda: None,
+                on_renewal=lambda: None,
                 loop_lag=LoopLag(SystemClock()),
             )
             shard.registry.register(ShardMetrics({}, starts={}, failures={}))

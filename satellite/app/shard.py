@@ -60,6 +60,7 @@ from satellite.smtp.metrics import SmtpMetrics
 from satellite.smtp.refusal_log import RefusalLog
 from satellite.smtp.server import FrontEnd
 from satellite.spool.listeners import SpoolListeners
+from satellite.spool.mending.renewal import ask_for_renewal
 from satellite.spool.metrics import SpoolMetrics
 from satellite.spool.store import Spool
 from satellite.tallies.metrics import TalliesMetrics
@@ -83,6 +84,7 @@ class Shard:
         settings: of the node.
         sockets: to listen on; none: it takes no mail.
         on_broken: called when only another process can go on with this spool.
+        on_renewal: called when the next process is to begin a new life of it.
         loop_lag: of the loop that all of it runs in.
     """
 
@@ -93,6 +95,7 @@ class Shard:
         *,
         sockets: list[socket.socket],
         on_broken: Callable[[], None],
+        on_renewal: Callable[[], None],
         loop_lag: LoopLag,
     ) -> None:
         self.spool = spool
@@ -102,6 +105,7 @@ class Shard:
         self.registry = CollectorRegistry()
         self.listening = False
         self._sockets = sockets
+        self._on_renewal = on_renewal
         self._accepting_reason = "starting"
         self._told_cause: RefusalCause | None = None
         self._preferred = asyncio.Event()
@@ -356,6 +360,15 @@ class Shard:
             await self._look()
         if on:
             self.delivery.flush()
+
+    async def renew(self) -> None:
+        """Let the next process begin a new life of the spool, and this one end in order.
+
+        Raises:
+            OSError: that cannot be written down.
+        """
+        await asyncio.to_thread(ask_for_renewal, self.spool.folder)
+        self._on_renewal()
 
     async def _listen(self) -> None:
         """Listen once there are preferences, and say whenever mail may not be accepted."""

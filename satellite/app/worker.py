@@ -31,7 +31,7 @@ from satellite.console.shard_console import ShardConsole
 from satellite.filtering.catalogue import BUILT_IN
 from satellite.node.channel import LINE_BYTES_MAX, answer_lines
 from satellite.node.launch import be_named, settle_memory
-from satellite.node.parent import HAND_OVER, RETIRED, shard_folder
+from satellite.node.parent import HAND_OVER, RENEWED, RETIRED, shard_folder
 from satellite.node.settings_in_force import borrowed
 from satellite.node.sockets import inherited
 from satellite.overload.descriptors import raise_limit, within
@@ -49,6 +49,7 @@ async def _work(
 ) -> int:
     """Run one shard until something ends it, and return the process's exit status."""
     stop, broken, hand_over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    renewal = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(HAND_OVER, hand_over.set)
@@ -66,7 +67,14 @@ async def _work(
             reserve_bytes=settings.disk_reserve_bytes,
         )
         stack.push_async_callback(spool.close)
-        shard = Shard(spool, settings, sockets=sockets, on_broken=broken.set, loop_lag=loop_lag)
+        shard = Shard(
+            spool,
+            settings,
+            sockets=sockets,
+            on_broken=broken.set,
+            on_renewal=renewal.set,
+            loop_lag=loop_lag,
+        )
         stack.push_async_callback(shard.close)
         await spool.note(_started(spool))
         reader, writer = await asyncio.open_connection(sock=channel, limit=LINE_BYTES_MAX)
@@ -77,6 +85,7 @@ async def _work(
             _task(answer_lines(reader, writer, ShardConsole(shard).answer), "console"): FAILED,
             _task(stop.wait(), "told to stop"): 0,
             _task(hand_over.wait(), "told to hand over"): 0,
+            _task(renewal.wait(), "told to renew"): RENEWED,
             # A spool that must not be trusted: the next process reads what the disk really has.
             _task(broken.wait(), "broken spool"): FAILED,
         }
@@ -86,7 +95,8 @@ async def _work(
         _say_why(done)
         status = min(ends[task] for task in done)
         if not running.done() and not broken.is_set():
-            await shard.drain(turns_away=not hand_over.is_set())
+            stays = hand_over.is_set() or renewal.is_set()
+            await shard.drain(turns_away=not stays)
             if status != RETIRED:  # who retires has said it before, while there was a link
                 await shard.say_stopped()
         for task in ends:
@@ -110,7 +120,7 @@ def _task(work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
 def _started(spool: Spool) -> StartedRecord:
     return StartedRecord(
         version=version("border-scout"),
-        incarnation=spool.incarnation,
+        incarnation=spool.life.incarnation,
         found={state.value: count for state, count in spool.backlog.found.items()},
     )
 

@@ -283,6 +283,21 @@ class DrainQuestion:
     on: StrictBool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewAnswer:
+    """It is asked for; the worker ends in order, and its next process does it."""
+
+    done: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewQuestion:
+    """Give the spool of each shard a new life, with all that is in it."""
+
+    word: ClassVar = "renew"
+    answer: ClassVar = RenewAnswer
+
+
 OperatorQuestion = (
     StatusQuestion
     | HoldsQuestion
@@ -295,5 +310,6 @@ OperatorQuestion = (
     | DropQuestion
     | BounceQuestion
     | DrainQuestion
+    | RenewQuestion
 )
 OPERATOR_QUESTIONS: Mapping[str, type[OperatorQuestion]] = words_of(*get_args(OperatorQuestion))

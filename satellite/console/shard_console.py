@@ -32,6 +32,8 @@ from satellite.console.questions import (
     LeftQuestion,
     ListQuestion,
     OperatorQuestion,
+    RenewAnswer,
+    RenewQuestion,
     ResumeQuestion,
     ShowQuestion,
 )
@@ -78,6 +80,8 @@ class AskedShard(Protocol):
 
     async def empty(self, on: bool) -> None: ...
 
+    async def renew(self) -> None: ...
+
 
 class ShardConsole:
     """Answers the parent's questions."""
@@ -122,6 +126,9 @@ class ShardConsole:
             case DrainQuestion():
                 await self._shard.empty(question.on)
                 return DrainAnswer(done=True)
+            case RenewQuestion():
+                await self._shard.renew()
+                return RenewAnswer(done=True)
             case _:
                 assert_never(question)
 

@@ -19,11 +19,11 @@ from borderscout.v1.link_service_pb2_grpc import LinkStub
 from common import rpc
 from common.backoff import Backoff
 from common.certificate import CertificateStatus
-from common.clock import Clock
+from common.clock import Clock, new_id
 from common.errors import EnvironmentFailure
 from common.identity import ShardIdentity
 from common.ids import MessageId
-from common.link import DefinitionsOffer, Hello
+from common.link import DefinitionsOffer, Hello, ReleaseOffer
 from common.reports import NodeReport
 from common.settings.satellite import CoreLink, SatelliteSettings
 from common.tasks import finish, keep_running
@@ -94,7 +94,10 @@ class Link:
         self._certificate: CertificateStatus | None = None
         self._certificate_problem = ""  # why its files are not used as they are now
         self._files = link_files(settings.core)
-        identity = ShardIdentity(spool.node, spool.shard, spool.incarnation)
+        life = spool.life
+        identity = ShardIdentity(
+            spool.node, spool.shard, life.incarnation, run=new_id(clock), origin=life.origin
+        )
         core = AcceptedCore(clock)
         self._releases = ReleaseTaker(
             spool=spool,
@@ -117,7 +120,7 @@ class Link:
             report=self._full_report,
             on_flush=on_flush,
             on_hint=on_hint,
-            on_release=self._releases.offer,
+            on_release=self._offered,
             on_definitions=on_definitions,
             heard=self._control_stream.heard,
         )
@@ -151,6 +154,7 @@ class Link:
             clock=clock,
             core=core,
             heard=self._quarantine_stream.heard,
+            is_known=self._records.is_known,
         )
         self._tallies_stream = self._stream(
             "tallies", lambda wait: self._tallies.once(self._calls(), wait=wait)
@@ -216,10 +220,16 @@ class Link:
             core_refused=follower.core_refused,
             damages=self._preferences.damages,
             problems=(*self._problems(), *failures),
+            forked=self._spool.life.forked,
             reconnects={stream.name: stream.reconnects for stream in self._streams},
         )
 
     # ---- inside
+
+    def _offered(self, offer: ReleaseOffer) -> None:
+        """Take note of a release; a spool that the core may not know waits: it is offered again."""
+        if self._records.is_known.is_set() and not self._spool.life.forked:
+            self._releases.offer(offer)
 
     async def _run_with(self, tls: rpc.TlsMaterial) -> None:
         """Keep the streams on one channel until the certificate's files change."""

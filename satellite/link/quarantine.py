@@ -55,6 +55,7 @@ class QuarantineStream:
         clock: for the time in which news gathers.
         core: says whether the core that is reached is the accepted one.
         heard: called when the core spoke.
+        is_known: set once the core hears the records of this spool: of a copy nothing is deleted.
     """
 
     def __init__(
@@ -65,8 +66,10 @@ class QuarantineStream:
         clock: Clock,
         core: AcceptedCore,
         heard: Callable[[], None],
+        is_known: asyncio.Event,
     ) -> None:
         self.kick = asyncio.Event()
+        self._is_known = is_known
         self._spool = spool
         self._identity = identity
         self._clock = clock
@@ -87,7 +90,10 @@ class QuarantineStream:
         )
 
     async def once(self, stub: LinkStub, *, wait: bool) -> None:
-        """Open the stream and upload on it until it ends."""
+        """Open the stream and upload on it until it ends; a fork opens none."""
+        await self._is_known.wait()
+        if self._spool.life.forked:
+            await asyncio.Event().wait()
         call = self._call = stub.Quarantine(wait_for_ready=wait)
         try:
             await call.write(wire.quarantine_request_to_wire(self._identity))

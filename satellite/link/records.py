@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import assert_never
+from typing import NoReturn, assert_never
 
 import grpc
 import grpc.aio
@@ -18,9 +18,11 @@ from borderscout.v1 import records_pb2
 from borderscout.v1.link_service_pb2_grpc import LinkStub
 
 from common import wire
+from common.chain import ChainPoint
 from common.clock import Clock
-from common.identity import ShardIdentity
-from common.link import Records
+from common.errors import PeerError
+from common.identity import RENEW, ShardIdentity
+from common.link import Records, RecordsTaken
 from common.stream import (
     Ahead,
     Confirmed,
@@ -32,11 +34,17 @@ from common.stream import (
     StreamSender,
 )
 from satellite.link.accepted_core import AcceptedCore
+from satellite.link.record_chain import RecordChain
 from satellite.link.spool import LinkSpool
 from satellite.link.streams import converse, kicked
 from satellite.link.uplink import BATCH_RECORDS_MAX, WINDOW_RECORDS, batches
 
 log = structlog.get_logger()
+
+AHEAD = (
+    "the core has records up to {durable}, this spool gave only {last}: it was put back to an older"
+    f" state, or is a copy; {RENEW}"
+)
 
 RecordsCall = grpc.aio.StreamStreamCall[records_pb2.RecordsRequest, records_pb2.RecordsResponse]
 
@@ -67,28 +75,39 @@ class RecordStream:
         heard: Callable[[], None],
     ) -> None:
         self.kick = asyncio.Event()
-        self.problem = ""  # what an operator should know; empty when all is well
+        self.is_known = asyncio.Event()  # set once the core hears this spool: it is no copy
         self._spool = spool
         self._identity = identity
         self._clock = clock
         self._core = core
         self._heard = heard
+        self._chain = RecordChain(spool)
+        self._is_open = False  # whether the core has said where to go on
         self._sender = StreamSender(window=WINDOW_RECORDS)
         self._call: RecordsCall | None = None
 
+    @property
+    def problem(self) -> str:
+        """What an operator should know; empty when all is well."""
+        return self._spool.life.forked
+
     async def once(self, stub: LinkStub, *, wait: bool) -> None:
-        """Open the stream and send on it until it ends."""
+        """Open the stream and send on it until it ends; a fork opens none."""
+        if self._spool.life.forked:
+            await asyncio.Event().wait()  # until the process ends: the next one may be renewed
         # Compressed by the batch: records are text that repeats itself.
         call = self._call = stub.Records(wait_for_ready=wait, compression=grpc.Compression.Gzip)
         oldest = self._spool.records(after=0, limit=1)
         last = self._spool.last_sequence()
+        self._is_open = False
         try:
             self._sender.handle(StreamOpened(oldest[0].sequence if oldest else last + 1, last))
-            await call.write(wire.records_to_wire(Records((), self._identity)))
+            hello = Records((), self._identity, chain=self._spool.life.deleted, last_sequence=last)
+            await call.write(wire.records_to_wire(hello))
             await converse(
                 call,
-                hear=_confirmed,
-                perform=self._run,
+                hear=wire.taken_from_wire,
+                perform=self._perform,
                 sources=[kicked(self.kick, _Kicked(), clock=self._clock)],
                 hearing=await self._core.hear(call),
             )
@@ -96,25 +115,45 @@ class RecordStream:
             call.cancel()
             self._call = None
 
-    async def _run(self, event: Confirmed | _Kicked) -> None:
+    async def _perform(self, event: RecordsTaken | _Kicked) -> None:
+        if isinstance(event, RecordsTaken):
+            self._heard()
+            if event.forked:
+                await self._fork(event.forked)
+            if not self._is_open and not await self._resume(event):
+                return
+        await self._run(event)
+
+    async def _resume(self, taken: RecordsTaken) -> bool:
+        """Go on from where the core is; False when this is not the spool that it knows."""
+        mine = await self._chain.resume(ChainPoint(taken.durable, taken.chain))
+        if mine is not None:
+            # The core judges, and remembers: it ends this stream with the reason.
+            assert self._call is not None
+            await self._call.write(wire.records_to_wire(Records((), chain=mine)))
+            return False
+        self._is_open = True
+        return True
+
+    async def _run(self, event: RecordsTaken | _Kicked) -> None:
         for command in self._sender.handle(self._translated(event)):
             match command:
                 case Send(after=after, up_to=up_to):
                     await self._send(after, up_to)
                 case Forget(up_to=up_to):
                     # The core has them durably: from here on ours are one too many.
-                    await self._spool.acknowledge_records(up_to)
+                    digest = await self._chain.confirmed(up_to)
+                    await self._spool.acknowledge_records(up_to, digest)
                 case Ahead(durable=durable, last=last):
-                    self._complain(durable, last)
+                    await self._fork(AHEAD.format(durable=durable, last=last))
                 case _:
                     assert_never(command)
-        if not self._sender.is_stranded:
-            self.problem = ""
+        if self._is_open:
+            self.is_known.set()
 
-    def _translated(self, event: Confirmed | _Kicked) -> SenderEvent:
-        if isinstance(event, Confirmed):
-            self._heard()
-            return event
+    def _translated(self, event: RecordsTaken | _Kicked) -> SenderEvent:
+        if isinstance(event, RecordsTaken):
+            return Confirmed(event.durable)
         return StreamGrown(self._spool.last_sequence())
 
     async def _send(self, after: int, up_to: int) -> None:
@@ -125,17 +164,16 @@ class RecordStream:
             if not found:
                 return
             for batch in batches(found):
-                await self._call.write(wire.records_to_wire(Records(batch)))
+                told = Records(batch, chain=self._chain.sent(batch))
+                await self._call.write(wire.records_to_wire(told))
             after = found[-1].sequence
 
-    def _complain(self, durable: int, last: int) -> None:
-        self.problem = (
-            f"the core has records up to {durable}, this spool gave only {last}: the spool was put"
-            " back to an older state, and its records stay here; move the spool away, so that it"
-            " begins a new incarnation"
-        )
-        log.error("records.spool_is_older", durable=durable, last=last)
+    async def _fork(self, why: str) -> NoReturn:
+        """Remember that this spool is not the one that the core knows; nothing of it is deleted.
 
-
-def _confirmed(message: records_pb2.RecordsResponse) -> Confirmed | _Kicked:
-    return Confirmed(wire.taken_from_wire(message).durable)
+        Raises:
+            PeerError: always.
+        """
+        log.error("records.spool_is_forked", reason=why)
+        await self._spool.mark_forked(why)
+        raise PeerError(why)

@@ -13,6 +13,7 @@ from common.ids import MessageId
 from common.preferences import Document, Position, Preferences
 from common.records import LogRecord, NodeRecord
 from satellite.spool.disk.bodies import Body
+from satellite.spool.life import SpoolLife
 from satellite.spool.model.messages import Copy, Stored, Upload, UploadsSetAside
 
 
@@ -49,7 +50,7 @@ class LinkSpool(Protocol):
 
     node: str
     shard: int
-    incarnation: str
+    life: SpoolLife
     preferences: Preferences
     announced: bytes  # the digest of that set, as the core announced it
 
@@ -59,7 +60,9 @@ class LinkSpool(Protocol):
         """Return the highest sequence that a durable record ever had; 0 before the first."""
         ...
 
-    async def acknowledge_records(self, up_to: int) -> None: ...
+    async def acknowledge_records(self, up_to: int, digest: bytes = b"") -> None: ...
+
+    async def mark_forked(self, why: str) -> None: ...
 
     def uploads(self, *, limit: int) -> list[Upload]: ...
 

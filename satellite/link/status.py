@@ -21,3 +21,4 @@ class LinkStatus:
     reconnects: Mapping[str, int]  # by stream, how often it ended and was opened again
     damages: int = 0  # times that documents on the disk were found changed, in this life
     core_refused: str = ""  # why nothing is handed to the core that is there; empty: it is
+    forked: str = ""  # why the core does not hear this spool; empty: nothing is known of that

@@ -62,6 +62,7 @@ TRIES_MAX = 3  # starts of a replaced worker, before its settings are to blame
 
 HAND_OVER = signal.SIGUSR1  # to a worker: end in order, and leave newcomers to the others
 
+RENEWED = 76  # exit status of a shard whose next process begins a new life of its spool
 RETIRED = 75  # exit status of a shard that was one too many and is empty now
 
 AnswerT = TypeVar("AnswerT")
@@ -116,7 +117,7 @@ class Worker:
             self.has_retired = status == RETIRED
             if self._told_to_stop.is_set() or self.has_retired:
                 break
-            if self._is_handing_over:
+            if self._is_handing_over or status == RENEWED:
                 self._is_handing_over = False
                 continue
             self.failures += 1

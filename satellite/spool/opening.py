@@ -16,6 +16,7 @@ from satellite.spool.disk import compaction
 from satellite.spool.disk.bodies import FOLDER as BODIES
 from satellite.spool.disk.schema import close, open_writer
 from satellite.spool.disk.sqlite_failures import SpoolDamaged, failure_of
+from satellite.spool.mending.renewal import renew_if_asked
 from satellite.spool.mending.rescue import finish, is_due, rescue
 
 log = structlog.get_logger()
@@ -47,15 +48,27 @@ def open_sound(folder: Path, *, now_us: int) -> apsw.Connection:
             why = error.what
         else:
             (folder / SUSPECT).unlink(missing_ok=True)
-            _convert(writer)
-            return writer
+            return _ready(folder, writer)
     stamp = datetime.fromtimestamp(now_us / 1e6, UTC).strftime("%Y%m%dT%H%M%SZ")
     try:
         rescue(folder, stamp=stamp, now_us=now_us, why=why)
     except apsw.Error as error:
         raise failure_of(error) from error
     (folder / SUSPECT).unlink(missing_ok=True)
-    return open_writer(folder / "spool.db")
+    return _ready(folder, open_writer(folder / "spool.db"))
+
+
+def _ready(folder: Path, writer: apsw.Connection) -> apsw.Connection:
+    """Return a connection to a sound file, of which the rest of a start need know nothing."""
+    _convert(writer)
+    try:
+        renew_if_asked(folder, writer)
+    except BaseException as error:
+        close(writer)
+        if isinstance(error, apsw.Error):
+            raise failure_of(error) from error
+        raise
+    return writer
 
 
 def _convert(writer: apsw.Connection) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from common.chain import ChainPoint
 from common.ids import MessageId
 from common.records import Event, FieldsUnreadable, GapRecord, LogRecord, read, written
 from common.states import State
 from satellite.spool.commits import ROW_BYTES, Operation, Transaction
 from satellite.spool.disk.rows import Select, read_message
+from satellite.spool.life import written_chain
 from satellite.spool.model.messages import Copy, Upload, UploadsSetAside
 
 DROPPED_AT_ONCE = 2_000  # records in one commit: 5 ms of the event loop
@@ -43,12 +45,12 @@ class Outbox:
         )
         return [LogRecord(*row) for row in rows]
 
-    def acknowledged(self, up_to: int) -> Operation:
+    def acknowledged(self, up_to: ChainPoint) -> Operation:
         """The core has every record up to here."""
 
         def write(transaction: Transaction) -> None:
             # Never beyond what was given out: sequences must not be used twice.
-            known = min(up_to, transaction.sequence)
+            known = min(up_to.sequence, transaction.sequence)
             ((octets,),) = transaction.execute(_OCTETS + " WHERE sequence<=?", (known,))
             transaction.outbox_bytes -= int(octets)
             transaction.write("DELETE FROM outbox WHERE sequence<=?", (known,))
@@ -57,6 +59,9 @@ class Outbox:
                 " ON CONFLICT (name) DO UPDATE SET value=max(value, excluded.value)",
                 (known,),
             )
+            if up_to.digest and known == up_to.sequence:
+                fact = ("chain", written_chain(up_to))
+                transaction.write("REPLACE INTO meta VALUES (?,?)", fact)
 
         return write
 

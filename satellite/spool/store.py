@@ -38,7 +38,7 @@ from satellite.spool.disk.rows import NO_FAULTS
 from satellite.spool.disk.schema import close
 from satellite.spool.disk.space import Space
 from satellite.spool.intake import SpoolEntry, disk_failure
-from satellite.spool.interventions import Interventions
+from satellite.spool.life import read_life
 from satellite.spool.listeners import SpoolListeners
 from satellite.spool.message_cache import MessageCache
 from satellite.spool.model.age import AgeClock
@@ -55,16 +55,16 @@ from satellite.spool.opening import open_sound, suspect
 from satellite.spool.outbox import Outbox
 from satellite.spool.reader import Reader
 from satellite.spool.recovery import Recovered, recover
+from satellite.spool.upward import Upward
 
 __all__ = ["DigestMismatch", "Spool", "SpoolEntry"]
 
 log = structlog.get_logger()
 
 DOCUMENTS_AT_ONCE = 50  # of a revision that are looked at in the event loop; each takes 50 µs
-OUTBOX_LOW_SHARE = 0.9  # of its limit, once it was reached: not a gap for each record
 
 
-class Spool(Interventions):
+class Spool(Upward):
     """One shard's store, opened with ``await Spool.open(…)``; all of it runs in one event loop."""
 
     def __init__(
@@ -128,7 +128,7 @@ class Spool(Interventions):
             wall_us=self._clock.now_us(),
             monotonic_s=self._clock.monotonic_s(),
         )
-        self.incarnation = str(meta.get("incarnation") or new_id(self._clock))
+        self.life = read_life(meta, fresh=new_id(self._clock))
         self._outbox = Outbox(self._select)
         self._commits = Commits(
             writer,
@@ -144,7 +144,7 @@ class Spool(Interventions):
         self._counts: Counter[State] = Counter()
         self.stored_bytes = 0
         self.outbox_bytes = await asyncio.to_thread(self._outbox.octets)
-        await self._save(incarnation=self.incarnation, clean=0)
+        await self._save(clean=0, **self.life.facts())
         await self._commits.add(changes.uploads_offered_again())
         self.backlog: Recovered = await recover(self._select, self._commits, self._bodies)
         self._counts.update(self.backlog.found)  # beside what recovery itself has moved
@@ -312,24 +312,6 @@ class Spool(Interventions):
 
     # ---- the link
 
-    async def bound_outbox(self, bytes_max: int) -> None:
-        """Let the oldest records go until all take less room than this; see ``Outbox.dropped``."""
-        if self.outbox_bytes <= bytes_max:
-            return
-        wanted = int(bytes_max * OUTBOX_LOW_SHARE)
-        before = self.outbox_bytes + 1
-        while wanted < self.outbox_bytes < before:
-            before = self.outbox_bytes
-            await self._commits.add(self._outbox.dropped(self.outbox_bytes - wanted))
-
-    def last_sequence(self) -> int:
-        """Return the highest sequence that was ever given out and is durable; 0 for none."""
-        return self._commits.sequence
-
-    async def acknowledge_records(self, up_to: int) -> None:
-        """Forget records that are durable at the core."""
-        await self._commits.add(self._outbox.acknowledged(up_to))
-
     async def apply_preferences(
         self,
         documents: Sequence[Document],
@@ -397,10 +379,3 @@ class Spool(Interventions):
             suspect(self.folder)
         except OSError as error:  # a disk that is gone altogether: ending matters more
             log.error("spool.not_marked", reason=error.strerror)
-
-    async def _save(self, **facts: int | str) -> None:
-        def write(transaction: Transaction) -> None:
-            for name, value in facts.items():
-                transaction.write("REPLACE INTO meta VALUES (?,?)", (name, value))
-
-        await self._commits.add(write)

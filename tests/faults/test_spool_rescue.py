@@ -257,14 +257,14 @@ async def test_whatever_is_ruined_a_start_ends_well(tmp_path: Path, seed: int) -
 
     spool = await opened(tmp_path)
 
-    incarnation = spool.incarnation
+    incarnation = spool.life.incarnation
     before = spool.unfinished(limit=999)
     missing = there.keys() - {stored.id for stored in before}
     assert missing <= named(spool)
     await spool.close()
     spool = await opened(tmp_path)
     assert spool.unfinished(limit=999) == before
-    assert spool.incarnation == incarnation
+    assert spool.life.incarnation == incarnation
     await spool.close()
 
 

@@ -11,7 +11,6 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from common import rpc
-from common.clock import SystemClock
 from common.envelope import Notify
 from common.ids import MessageId
 from common.message_bounds import HEAD_BYTES_MAX
@@ -27,68 +26,16 @@ from tests.support.core.preferences import document, tombstone
 from tests.support.core.rooms import route
 from tests.support.network.link import (
     Certificates,
-    Core,
     MemorySpool,
-    Shard,
-    satellite_settings,
     until,
 )
-from tests.support.spool.listening import listen
+from tests.support.network.linked_cluster import LinkedCluster
 from tests.support.spool.quarantined import quarantine
 
 
 @pytest.fixture
 def certificates(tmp_path: Path) -> Certificates:
     return Certificates(tmp_path / "authority")
-
-
-class LinkedCluster:
-    """A core and shards, all stopped at the end, whatever a test did."""
-
-    def __init__(self, folder: Path, certificates: Certificates) -> None:
-        self._folder = folder
-        self._certificates = certificates
-        self._shards: list[Shard] = []
-        self._spools: list[Spool] = []
-        self.core: Core
-
-    async def start_core(self, *, port: int = 0) -> Core:
-        tls = self._certificates.issue("core", "core")
-        self.core = await Core.start(self._folder / "core", tls, port=port)
-        return self.core
-
-    async def restart_core(self) -> Core:
-        port = self.core.port
-        await self.core.stop()
-        return await self.start_core(port=port)
-
-    def shard(self, spool: MemorySpool | Spool, *, version: str = "1", shards: int = 1) -> Shard:
-        tls = self._certificates.issue("satellite", spool.node)
-        settings = satellite_settings(tls, port=self.core.port, node=spool.node)
-        shard = Shard.start(spool, settings, version=version, shards=shards)
-        if isinstance(spool, Spool):
-            listen(spool, outgoing=shard.link.outgoing)
-        else:
-            spool.on_outgoing = shard.link.outgoing
-        self._shards.append(shard)
-        return shard
-
-    def files(self, node: str) -> rpc.TlsFiles:
-        """Return where a node's certificate is."""
-        return self._certificates.issue("satellite", node)
-
-    async def spool(self, number: int = 0) -> Spool:
-        folder = self._folder / f"shard{number}"
-        spool = await Spool.open(folder, node="lon1", shard=number, clock=SystemClock())
-        self._spools.append(spool)
-        return spool
-
-    async def stop(self) -> None:
-        for shard in self._shards:
-            await shard.stop()
-        for spool in self._spools:
-            await spool.close()
-        await self.core.stop()
 
 
 @pytest.fixture
@@ -518,7 +465,8 @@ async def test_a_release_whose_shard_is_full_is_taken_once_there_is_room(
     await until(lambda: spool.backlog_sizes()[1] == 0, "taken by the core")
     await shard.stop()
     full = MemorySpool(life=1)
-    full.incarnation = spool.incarnation
+    full.life = spool.life
+    full.sequence = spool.last_sequence()
     full.is_full = True
     again = linked.shard(full)
     await until(lambda: linked.core.link.fleet.connected() != [], "connected")

@@ -145,7 +145,7 @@ async def test_nobody_counts_for_another_node(counting: CountingCluster) -> None
     )
     stub = LinkStub(channel)
     lon1 = MemorySpool("lon1")
-    identity = ShardIdentity(lon1.node, lon1.shard, lon1.incarnation)
+    identity = ShardIdentity(lon1.node, lon1.shard, lon1.life.incarnation)
     call = stub.Tallies()
 
     await call.write(wire.tallies_request_to_wire((), TellsTallies(identity, "0" * 16)))

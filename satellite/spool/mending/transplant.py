@@ -111,6 +111,7 @@ class Transplant:
                 self._mend(message, is_here=message in here)
             self._tell(why)
             self._insert("meta", {"name": "age_us", "value": self._age_us})
+            self._insert("meta", {"name": "carried", "value": self._sequence})
         return self._losses
 
     # ---- messages
@@ -209,11 +210,15 @@ class Transplant:
     # ---- everything else
 
     def _meta(self) -> None:
+        former = "?"  # not known, which is not the same as none
         for row in self._wreck.table("meta", "name"):
             if row["name"] in {"age_us", "age_wall_us"}:
                 self._insert("meta", row)
             if row["name"] == "age_us":
                 self._age_us = int(row["value"])
+            if row["name"] == "incarnation":
+                former = str(row["value"])
+        self._insert("meta", {"name": "former", "value": former})
 
     def _small_tables(self) -> None:
         for table, key in (("release", "id"), ("hold", "destination")):

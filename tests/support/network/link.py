@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.backoff import Backoff
+from common.chain import ChainPoint
 from common.clock import SystemClock
 from common.durable import write_file
 from common.envelope import Envelope
@@ -44,6 +45,7 @@ from satellite.link.lessons import LearnsLessons
 from satellite.link.spool import LinkSpool
 from satellite.spool.applied import prepared
 from satellite.spool.disk.bodies import Body
+from satellite.spool.life import SpoolLife
 from satellite.spool.model.messages import Copy, Stored, Upload, UploadsSetAside
 from satellite.tallies.shared_tallies import SharedTallies
 from tests.support.network.ports import free_port
@@ -323,7 +325,7 @@ class MemorySpool:
     def __init__(self, node: str = "lon1", shard: int = 0, life: int = 1) -> None:
         self.node = node
         self.shard = shard
-        self.incarnation = ulid(now_us=START_US, randomness=life.to_bytes(10, "big"))
+        self.life = SpoolLife(ulid(now_us=START_US, randomness=life.to_bytes(10, "big")))
         self.preferences = Preferences()
         self.announced = self.preferences.digest
         self.bad_keys: set[str] = set()
@@ -351,8 +353,12 @@ class MemorySpool:
     def last_sequence(self) -> int:
         return self.sequence
 
-    async def acknowledge_records(self, up_to: int) -> None:
+    async def acknowledge_records(self, up_to: int, digest: bytes = b"") -> None:
         self.log = [record for record in self.log if record.sequence > up_to]
+        self.life.deleted = ChainPoint(up_to, digest)
+
+    async def mark_forked(self, why: str) -> None:
+        self.life.forked = why
 
     def uploads(self, *, limit: int) -> list[Upload]:
         offered = [one for one in self.waiting if one.message.id not in self.aside]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cli.link_checks import link_of_the_node
+from common.identity import RENEW
 from satellite.link.status import LinkStatus
 
 LIVE = LinkStatus(
@@ -29,6 +30,18 @@ def test_each_shard_that_is_cut_off_is_named_with_its_reason() -> None:
         " heard the core (control: UNAVAILABLE: no route)"
     )
     assert "mail goes on" in check.remedy
+
+
+def test_a_spool_that_the_core_does_not_hear_is_a_fault_with_the_way_back() -> None:
+    forked = replace(LIVE, forked=f"it was put back; {RENEW}")
+    later = f"records: FAILED_PRECONDITION: lon1/1 has a later life; {RENEW}"
+    fenced = replace(AWAY, problems=("x", later))
+
+    one, other, _ = link_of_the_node({0: forked, 1: fenced, 2: LIVE})
+
+    assert (one.name, one.found, one.remedy) == ("spool of shard 0", "it was put back", RENEW)
+    assert (other.ok, other.found) == (False, later.removesuffix(f"; {RENEW}"))
+    assert "borderscout spool renew --config FILE" in RENEW
 
 
 def test_a_lag_is_worth_a_note_and_one_that_is_unknown_is_no_zero() -> None:

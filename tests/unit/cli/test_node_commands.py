@@ -9,9 +9,11 @@ from typing import Any, cast
 import pytest
 
 from satellite.console.control_socket import ControlSocket
+from satellite.console.questions import RenewQuestion
 from satellite.node.channel import JsonObject
 from satellite.node.parent import Workers
 from satellite.node.question import Question, question_json, read_answer
+from satellite.spool.mending.renewal import MARK
 from tests.support.cli.shell import Shell
 from tests.support.core.rooms import made_id
 from tests.support.node.sound_node import SETTINGS
@@ -236,6 +238,33 @@ async def test_a_damaged_message_is_given_up_once_somebody_has_agreed(
     assert f"dropped {ONE}" in (await shell(*command, "--yes")).out
     workers.answers = {0: {"done": True, "moved": 0}}
     assert "it is not damaged" in (await shell(*command, "--yes")).check_failed()
+
+
+async def test_every_spool_of_a_running_node_is_renewed_once_somebody_has_agreed(
+    workers: FakeWorkers, shell: Shell, config: Path
+) -> None:
+    workers.answers = {0: {"done": True}, 1: {"done": True}}
+    command = ("spool", "renew", "--config", config)
+
+    assert "--yes" in (await shell(*command)).check_failed(2)
+    assert workers.asked == []
+    assert "2 spools renewed" in (await shell(*command, "--yes")).out
+    assert workers.asked == [question_json(RenewQuestion())]
+
+
+async def test_a_node_that_does_not_run_is_renewed_at_its_next_start(
+    shell: Shell, config: Path
+) -> None:
+    command = ("spool", "renew", "--config", config, "--yes")
+    assert "there is no spool" in (await shell(*command)).check_failed()
+    folder = config.parent / "state" / "shard-3"
+    folder.mkdir()
+    (folder / "spool.db").touch()
+
+    (line,) = (await shell(*command, "--json")).lines
+
+    assert line == {"done": True, "shards": 1}
+    assert (folder / MARK).exists()
 
 
 @pytest.mark.parametrize("verb", ["freeze", "resume"])

@@ -48,7 +48,7 @@ async def _judge(spool: Spool, message: MessageId) -> None:
 
 
 async def _upload(spool: Spool, store: Database) -> None:
-    identity = ShardIdentity(spool.node, spool.shard, spool.incarnation)
+    identity = ShardIdentity(spool.node, spool.shard, spool.life.incarnation)
     after = await store.records.last_sequence(identity)
     records = spool.records(after=after, limit=1_000)
     await store.records.take(identity, records)

@@ -98,7 +98,14 @@ async def node(
     spool = await Spool.open(folder / "shard-0", node="lon1", shard=0, clock=clock)
     made = SatelliteSettings.model_validate(settings)
     door = socket.create_server(("127.0.0.1", 0))
-    shard = Shard(spool, made, sockets=[door], on_broken=lambda: None, loop_lag=LoopLag(clock))
+    shard = Shard(
+        spool,
+        made,
+        sockets=[door],
+        on_broken=lambda: None,
+        on_renewal=lambda: None,
+        loop_lag=LoopLag(clock),
+    )
     async with Sink() as sink:
         documents = [
             route("acme.example", deliver_to=[f"127.0.0.1:{sink.port}"]),

@@ -64,7 +64,14 @@ async def open_shard(tmp_path: Path) -> AsyncIterator[OpenShard]:
         spool = await Spool.open(folder, node="lon1", shard=0, clock=SystemClock())
         lag = LoopLag(SystemClock())
         opened.append(
-            Shard(spool, changed_settings, sockets=[], on_broken=lambda: None, loop_lag=lag)
+            Shard(
+                spool,
+                changed_settings,
+                sockets=[],
+                on_broken=lambda: None,
+                on_renewal=lambda: None,
+                loop_lag=lag,
+            )
         )
         return opened[0]
 

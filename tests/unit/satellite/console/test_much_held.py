@@ -71,6 +71,9 @@ class MuchHeld:
     async def empty(self, on: bool) -> None:
         raise AssertionError("nobody asked for that")
 
+    async def renew(self) -> None:
+        raise AssertionError("nobody asked for that")
+
     async def restored(self) -> int:
         """Return how many objects a garbage collection had to look at, at most."""
         objects_max = 0

@@ -27,6 +27,7 @@ from satellite.console.questions import (
     HoldsQuestion,
     LeftQuestion,
     ListQuestion,
+    RenewQuestion,
     ResumeQuestion,
     ShowQuestion,
 )
@@ -73,6 +74,7 @@ class AskedShard:
         self.told: tuple[str, ...] = ()
         self.clock = clock
         self.emptied: list[bool] = []
+        self.renewals = 0
 
     def problems(self) -> tuple[str, ...]:
         return (*self.spool.problems(), *self.told)
@@ -82,6 +84,9 @@ class AskedShard:
 
     async def empty(self, on: bool) -> None:
         self.emptied.append(on)
+
+    async def renew(self) -> None:
+        self.renewals += 1
 
 
 @pytest.fixture
@@ -329,6 +334,7 @@ async def test_every_question_is_answered_by_the_answer_that_stands_with_it(
         LeftQuestion(),
         ListQuestion(),
         DrainQuestion(on=True),
+        RenewQuestion(),
         FlushQuestion(),
         FreezeQuestion(destination="acme.example"),
         ResumeQuestion(destination="acme.example"),
@@ -339,6 +345,7 @@ async def test_every_question_is_answered_by_the_answer_that_stands_with_it(
     for question in questions:
         body = await ShardConsole(shard).answer(question_json(question))
         assert isinstance(read_answer(question, body), question.answer), question
+    assert shard.renewals == 1
 
 
 async def test_what_the_spool_refuses_is_an_answer_and_not_the_end_of_the_worker(

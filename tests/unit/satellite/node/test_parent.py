@@ -23,6 +23,7 @@ from common.settings.satellite import SatelliteSettings
 from satellite.node.parent import (
     FIRST_PAUSE_S,
     LONGEST_PAUSE_S,
+    RENEWED,
     RETIRED,
     STEADY_S,
     Worker,
@@ -177,6 +178,18 @@ async def test_a_shard_that_has_retired_is_not_started_again(tmp_path: Path) -> 
     assert made.starts == 1
     assert clock.pauses == []
     assert await made.ask(PING) is None
+
+
+async def test_a_spool_that_is_to_be_renewed_has_its_next_process_at_once(tmp_path: Path) -> None:
+    clock = FakeClock()  # which stands still: a pause would never end
+    made = worker(behaviour(tmp_path, exit=RENEWED), clock=clock)
+    run = asyncio.create_task(made.run())
+
+    await until(lambda: made.starts >= 2, "it is started again")
+    made.stop()
+
+    await end(run)
+    assert made.failures == 0
 
 
 async def test_a_shard_that_has_retired_is_not_asked_any_more(tmp_path: Path) -> None:
