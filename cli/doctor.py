@@ -294,6 +294,14 @@ def _core(client: Client) -> Iterator[DoctorCheck]:
     yield from other_epochs(found)
     for line in found.get("unused_filters", ()):
         yield DoctorCheck(name="filters", ok=True, note=True, found=line)
+    for place, copies in found.get("lost", {}).items():
+        yield DoctorCheck(
+            name=f"lost mail of {place}",
+            ok=False,
+            found=f"{copies} accepted copies died with its spool, and nobody has seen it",
+            remedy="see it: borderscout report lost, and say so:"
+            f" borderscout report lost --seen {place}",
+        )
     for node in found["nodes"]:
         yield _node(node)
         for problem in node["problems"]:

@@ -16,6 +16,8 @@ from cli.output import (
     clock_time,
     coloured,
     console,
+    counted,
+    fail,
     plain,
     print_json,
     print_table,
@@ -32,6 +34,7 @@ COLUMNS = (
     "rejected",
     "bounced",
     "expired",
+    "lost",
     "in_progress",
 )
 
@@ -177,6 +180,67 @@ def late(
             ("Recipient", "!State", "Delivered (UTC)", "Message", "From", "Threat", "Known by"),
             [row for message in one["messages"] for row in _late_rows(message)],
         )
+
+
+@app.command(epilog="Example: borderscout report lost --seen lon1/0")
+def lost(
+    customer: Annotated[str, typer.Option(help="His recipients alone; left out: all.")] = "",
+    seen: Annotated[
+        str,
+        typer.Option(metavar="NODE/SHARD", help="Say that you have seen what this shard lost."),
+    ] = "",
+    url: Url = "",
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """List mail that died with a node's disk, by customer: accepted, and ended by nobody.
+
+    A shard that began anew with an empty spool has lost what the spool before held. `doctor` fails
+    until somebody has said that he has seen it. What a spool tells of after all is lost no more.
+    """
+    client = Client(url, token_file)
+    if seen:
+        _see(client, seen, as_json=as_json)
+        return
+    found = client.ask("GET", "/api/v1/reports/lost", query={"customer": customer or None})
+    if as_json:
+        print_json(found)
+        return
+    if not found["customers"]:
+        console.print("nothing is known to be lost")
+    if found["copies"] >= LATE_MAX:
+        console.print(f"the newest {LATE_MAX} copies; more with --customer")
+    for number, one in enumerate(found["customers"]):
+        if number:
+            console.print()
+        console.print(Text(plain(one["customer"] or UNKNOWN_CUSTOMER), style="bold"))
+        print_table(
+            ("Recipient", "!Was", "Received (UTC)", "Message", "From", "Shard", "Seen by"),
+            [
+                (
+                    copy["recipient"],
+                    copy["was"],
+                    clock_time(copy["received"]),
+                    copy["id"],
+                    copy["sender"],
+                    copy["place"],
+                    copy["seen_by"] or "nobody",
+                )
+                for copy in one["copies"]
+            ],
+        )
+
+
+def _see(client: Client, place: str, *, as_json: bool) -> None:
+    node, slash, shard = place.rpartition("/")
+    if not (node and slash and shard.isdecimal()):
+        fail(f"{place} is no NODE/SHARD; see them with: borderscout report lost", status=2)
+    body = {"node": node, "shard": int(shard)}
+    found = client.ask("POST", "/api/v1/reports/lost/seen", body=body)
+    if as_json:
+        print_json(found)
+    else:
+        console.print(plain(f"{counted(found['copies'], 'copy', 'copies')} of {place} seen"))
 
 
 def _asked(

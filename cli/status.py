@@ -55,6 +55,10 @@ def status(url: Url = "", token_file: TokenFile = None, as_json: AsJson = False)
         console.print(Text(f"learning: {plain(line)}", style="yellow"))
     for line in late_remarks(found.get("late", {})):
         console.print(Text(plain(line), style="red"))
+    for place, copies in found.get("lost", {}).items():
+        many = counted(copies, "copy", "copies")
+        what = f"{place}: {many} died with its spool; see: borderscout report lost"
+        console.print(Text(plain(what), style="red"))
     for node in found["nodes"]:
         for line in remarks(node):
             console.print(Text(f"{node['node']}: {plain(line)}", style="yellow"))

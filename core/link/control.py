@@ -26,7 +26,7 @@ from core.fleet.fleet import Fleet
 from core.fleet.hints import Hints
 from core.link.calls import Access, Context, Streams, first_message, host_of, until_first
 from core.link.comers import Comers
-from core.link.ports import FleetTable
+from core.link.ports import FleetTable, LostMail
 from core.records.lives import Fenced, ForkedSpool, TooManyLives, in_words
 
 log = structlog.get_logger()
@@ -46,6 +46,7 @@ class ControlStreams:
         streams: the open ones.
         fleet: told what the shards say.
         table: keeps it over a restart, and fences.
+        lost: told of lives that began with nothing.
         clock: for the fleet.
         on_connected: called after a shard came.
     """
@@ -58,6 +59,7 @@ class ControlStreams:
         streams: Streams,
         fleet: Fleet,
         table: FleetTable,
+        lost: LostMail,
         clock: Clock,
         on_connected: Callable[[], None],
     ) -> None:
@@ -66,6 +68,7 @@ class ControlStreams:
         self._streams = streams
         self._fleet = fleet
         self._table = table
+        self._lost = lost
         self._clock = clock
         self._on_connected = on_connected
         self._hints = Hints()
@@ -143,6 +146,8 @@ class ControlStreams:
             self._fleet.warned(identity, f"not heard, from {host}: {error}", now_s=now_s)
             raise
         self._streams.let_in(identity, standing)
+        if not standing.is_settled:
+            await self._lost.settle(identity)
         mark = standing.fork_of(identity)
         if mark is not None:
             self._warn(identity, mark.why, host)
@@ -216,7 +221,9 @@ class ControlStreams:
 
     async def _keep(self, identity: ShardIdentity, report: NodeReport) -> None:
         try:
-            await self._table.note_report(identity, dataclasses.asdict(report))
+            standing = await self._table.note_report(identity, dataclasses.asdict(report))
+            if not standing.is_settled:
+                await self._lost.settle(identity)
         except EnvironmentFailure as error:
             # What is shown comes from memory: a store that is full must not make all seem silent.
             log.error("link.report_not_kept", shard=str(identity), reason=error.what)

@@ -47,7 +47,15 @@ class FleetTable(Protocol):
 
     async def note_fork(self, identity: ShardIdentity, why: str) -> bool: ...
 
-    async def note_report(self, identity: ShardIdentity, report: Mapping[str, Any]) -> None: ...
+    async def note_report(
+        self, identity: ShardIdentity, report: Mapping[str, Any]
+    ) -> LifeStanding: ...
+
+
+class LostMail(Protocol):
+    """What became of the mail of a shard's former life."""
+
+    async def settle(self, identity: ShardIdentity) -> None: ...
 
 
 class Store(Protocol):
@@ -61,6 +69,9 @@ class Store(Protocol):
 
     @property
     def fleet(self) -> FleetTable: ...
+
+    @property
+    def lost(self) -> LostMail: ...
 
 
 class CaseSink(Protocol):

@@ -93,6 +93,7 @@ class LinkService:
             streams=self._streams,
             fleet=self._fleet,
             table=database.fleet,
+            lost=database.lost,
             clock=clock,
             on_connected=offers_due.set,
         )

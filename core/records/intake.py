@@ -60,6 +60,7 @@ from common.records import (
 )
 from common.records.bounds import TIME_US_MAX, whole_number
 from common.states import OUTCOMES, State
+from core.records.lost import LOST
 from core.records.messages import Message, RecipientCopy
 
 THREATS_MAX = 32  # names of one message that reports count
@@ -179,6 +180,9 @@ def apply(
     """
     if (message.node, message.shard) != identity.place:
         return f"the message belongs to {message.node}/{message.shard}"
+    for copy in message.copies.values():
+        if copy.state == LOST:  # a spool tells of it after all
+            copy.state, copy.reason, copy.ended_us = State.RECEIVED, "", 0
     return _Fold(message, record_time_us(told), customer_of).apply(record)
 
 

@@ -82,10 +82,12 @@ class LifeStanding:
 
     Args:
         number: of this life, from 1.
+        is_settled: whether it is known what became of the mail of the life before.
         forks: the processes that may not.
     """
 
     number: int
+    is_settled: bool = True
     forks: tuple[ForkMark, ...] = ()
 
     def fork_of(self, identity: ShardIdentity) -> ForkMark | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from common.records.bounds import TIME_US_MAX
 from common.states import OUTCOMES, State
+from core.records.lost import LOST
 from core.records.search import iso_time
 
 DAY_US = 86_400_000_000
@@ -49,7 +50,10 @@ class Tally:
     in_progress: int = 0
     released: int = 0
     outcomes: dict[str, int] = field(
-        default_factory=lambda: {str(state): 0 for state in State if state in OUTCOMES}
+        default_factory=lambda: {
+            **{str(state): 0 for state in State if state in OUTCOMES},
+            LOST: 0,
+        }
     )
 
     def add(self, counted: Counted) -> None:

@@ -22,7 +22,7 @@ from core.quarantine.cases import (
     check_case,
     check_step,
 )
-from core.store import case_rows, incarnations, release_rows, tables
+from core.store import case_rows, incarnations, lost, release_rows, tables
 from core.store.audit import write_entry
 from core.store.preferences import PreferenceStore
 from core.store.writer import StoreReaders, StoreWriter
@@ -131,6 +131,7 @@ class CaseStore:
             # One whose body was lost may have been released before, or half of it.
             after = release_rows.state_of_case(connection, case)
             case_rows.set_state(connection, message_id, after, held_us=now_us)
+            lost.arrived_after_all(connection, message_id)
             return case_rows.get(connection, message_id)
 
         return await self._writer.run(work)

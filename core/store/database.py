@@ -31,6 +31,7 @@ from core.store.errors import StoreFailure
 from core.store.fleet import FleetStore
 from core.store.late import LateStore
 from core.store.lessons import LessonStore
+from core.store.lost import LostStore
 from core.store.preference_rows import PreferenceRows, mend_rows
 from core.store.preferences import PreferenceStore, load
 from core.store.records import RecordStore
@@ -63,6 +64,7 @@ class Database:
         )
         self.late = LateStore(writer, readers, clock, hours=second_look_hours)
         self.fleet = FleetStore(writer, readers, clock)
+        self.lost = LostStore(writer, readers, clock)
         self.cases = CaseStore(writer, readers, clock, self.preferences)
         self.releases = ReleaseStore(writer, readers, clock)
         self.audit = AuditStore(writer, readers, clock)

@@ -73,15 +73,15 @@ class FleetStore:
         """
         return await self._note(identity, "hello", hello)
 
-    async def note_report(self, identity: ShardIdentity, report: Mapping[str, Any]) -> None:
-        """Keep what a shard says of itself.
+    async def note_report(self, identity: ShardIdentity, report: Mapping[str, Any]) -> LifeStanding:
+        """Keep what a shard says of itself, and say how it stands.
 
         Raises:
             IdentityRefused: it names no shard.
             Fenced: a later life of it has spoken.
             TooManyLives: its node has begun too many.
         """
-        await self._note(identity, "report", report)
+        return await self._note(identity, "report", report)
 
     async def note_fork(self, identity: ShardIdentity, why: str) -> bool:
         """Let this process speak no more for its shard; return whether that is new.

@@ -42,7 +42,13 @@ def let_in(connection: Connection, identity: ShardIdentity, *, now_us: int) -> L
         TooManyLives: its node has begun too many.
     """
     forks = _newest(connection, identity, now_us=now_us)
-    return LifeStanding(number=_number(connection, identity) or 0, forks=read_forks(forks))
+    life = tables.life
+    number, is_settled = connection.execute(
+        select(life.c.number, life.c.is_settled).where(
+            _life_here(identity), life.c.incarnation == identity.incarnation
+        )
+    ).one()
+    return LifeStanding(number=number, is_settled=is_settled, forks=read_forks(forks))
 
 
 def check(connection: Connection, identity: ShardIdentity) -> None:

@@ -31,6 +31,7 @@ from core.records import intake
 from core.records.lives import chain_after
 from core.records.look_report import LookGroup
 from core.records.looks import LookCounts, day_of
+from core.records.lost import LOST
 from core.records.messages import Message
 from core.records.refusals import RefusalReport
 from core.records.reports import DAY_US, EVER_US, Report, ReportGroup
@@ -39,6 +40,7 @@ from core.store import (
     incarnations,
     late_rows,
     look_rows,
+    lost,
     message_rows,
     outbox_rows,
     refusal_rows,
@@ -337,10 +339,16 @@ def _take(
     ids = sorted({r.message_id for r in records if r.message_id and not intake.flaw_of(r)})
     messages = message_rows.load(connection, ids)
     known = {identifier: message_rows.rows_of(one) for identifier, one in messages.items()}
+    again = [
+        one.id
+        for one in messages.values()
+        if any(copy.state == LOST for copy in one.copies.values())
+    ]
     taking = _Taking(identity=identity, now_us=now_us, customer_of=customer_of, messages=messages)
     for record in records:
         taking.take(connection, record)
     message_rows.save(connection, taking.changed.values(), known=known)
+    lost.found_again(connection, [one for one in again if one in taking.changed])
     _insert_records.run(connection, taking.rows)
     refusal_rows.insert(connection, identity, taking.refused)
     look_rows.add(connection, identity.node, taking.looks)

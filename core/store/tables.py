@@ -17,6 +17,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData()
@@ -213,6 +214,30 @@ recipient = Table(
     Index("recipient_folded", "folded", "received_us"),
     Index("recipient_domain", "domain", "received_us"),
     Index("recipient_received", "received_us"),
+    Index(
+        "recipient_unfinished",
+        "node",
+        sqlite_where=text("ended_us = 0"),
+        postgresql_where=text("ended_us = 0"),
+    ),
+)
+
+# What a spool that is gone never ended, until a spool tells of it after all.
+lost_copy = Table(
+    "lost_copy",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("customer", Text, nullable=False),
+    Column("was", Text, nullable=False),  # the state before
+    Column("node", Text, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("life", Integer, nullable=False),  # that began without it
+    Column("found_us", BigInteger, nullable=False),
+    Column("seen_us", BigInteger, nullable=False),  # 0: nobody has said so
+    Column("seen_by", Text, nullable=False),
+    Index("lost_copy_seen", "seen_us", "node", "shard"),
+    Index("lost_copy_found", "found_us"),
 )
 
 # What engines found in each message; all else that they said stands in its records.

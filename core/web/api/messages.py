@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 
+from common.identity import SHARDS_MAX
 from core.records.counted_points import tell_points_that_counted
 from core.records.held import tell_as_it_is_now
 from core.records.look_report import LookGroup
 from core.records.reports import EVER_US, ReportGroup
 from core.web.request.caller import Caller
+from core.web.request.request_body import RequestBody
 from core.web.request.services import Core
 
 router = APIRouter(prefix="/api/v1", tags=["messages"])
@@ -80,6 +83,28 @@ async def late(
     return await core.database.late.report(
         since_us=since_us, until_us=until_us, customer=customer, limit=limit
     )
+
+
+@router.get("/reports/lost", summary="Mail that died with its spool, by customer")
+async def lost(
+    core: Core,
+    _caller: Caller,
+    customer: Annotated[str | None, Query(max_length=63)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+) -> dict[str, Any]:
+    return await core.database.lost.report(customer=customer, limit=limit)
+
+
+class LostSeen(RequestBody):
+    """Which shard's lost mail somebody has seen."""
+
+    node: str = Field(max_length=63)
+    shard: int = Field(ge=0, lt=SHARDS_MAX)
+
+
+@router.post("/reports/lost/seen", summary="Say that somebody has seen what a shard lost")
+async def seen(core: Core, who: Caller, request: LostSeen) -> dict[str, int]:
+    return {"copies": await core.database.lost.see(request.node, request.shard, who=who)}
 
 
 @router.get("/reports/summary", summary="Accepted mail, outcomes, threats and senders by a group")

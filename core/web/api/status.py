@@ -41,6 +41,7 @@ async def status(core: Core, _caller: Caller) -> dict[str, Any]:
         "unused_filters": unused_filters(
             core.database.preferences.current, core.link.fleet.filters()
         ),
+        "lost": await core.database.lost.unseen(),
         "nodes": [_node(node) for node in nodes],
         "definitions": _definitions(core),
         "learners": await core.database.lessons.progress(),

@@ -195,6 +195,7 @@ async def test_every_change_leaves_an_audit_entry(face: Face) -> None:
         ("DELETE", "/api/v1/weights", {"params": {"test": "RULE_X"}}),
         ("POST", "/api/v1/flush", {"json": {}}),
         ("POST", "/api/v1/epoch", {"json": {}}),
+        ("POST", "/api/v1/reports/lost/seen", {"json": {"node": "lon1", "shard": 0}}),
         ("POST", "/api/v1/definitions/custom", {"json": {"files": {"a.hdb": "YQ=="}}}),
         ("POST", "/api/v1/definitions/rollback", {"json": {"serial": 20260101000000}}),
         ("PATCH", "/api/v1/holds/acme.example", {"json": {"hold_days": 9}}),
