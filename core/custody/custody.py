@@ -6,6 +6,8 @@ only when no other case stands on the same octets.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from common.address import fold, parse_domain
@@ -15,13 +17,16 @@ from common.ids import is_ulid
 from common.tasks import finish
 from core.custody.bodies import BodyFolder, Partial
 from core.quarantine.cases import TABLE, CaseNotHeld, CaseState, KeptCase, UnknownCase
-from core.quarantine.retention import kept_since_us
-from core.store.cases import CaseFilter
+from core.quarantine.retention import BodyDays
+from core.store.case_pages import CaseFilter
 from core.store.database import Database
 
 GRACE_S = 86_400  # a file that nobody stands on may still be on its way for so long
 EVER_US = 1 << 62  # later than any file
 PAGE = 200  # cases that are deleted between two looks at the table
+RETENTION = "retention"  # who, in cases and in the audit
+
+Rest = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +122,27 @@ class Custody:
             raise UnknownCase(message_id)
         return await finish(self._delete(case, who))
 
-    async def expire(self, *, days: int, who: str = "retention") -> int:
-        """Delete what was quarantined more than ``days`` ago; return how many messages that was.
+    async def expire(self, kept: BodyDays, *, rest: Rest, who: str = RETENTION) -> int:
+        """Delete the bodies that were kept for long enough; return how many messages that was.
 
         What is arriving, or being released, stays for the next time.
+
+        Args:
+            kept: for how long.
+            rest: awaited after each step, so that others have their turn.
+            who: for the cases.
         """
-        limit_us = kept_since_us(now_us=self._clock.now_us(), days=days)
+        now_us = self._clock.now_us()
+        before_us = kept.any_over_us(now_us=now_us)
         deleted = 0
         for state in (CaseState.HELD, CaseState.RELEASED):
-            old = CaseFilter(state=state, quarantined_before_us=limit_us)
-            while found := await self._cases.cases(old, limit=PAGE):
+            after = (0, "")
+            while found := await self._cases.old_bodies(state, before_us=before_us, after=after):
                 for case in found:
-                    await finish(self._delete(case, who))
-                deleted += len(found)
+                    if kept.is_over(case.reason, held_us=case.held_us, now_us=now_us):
+                        deleted += await finish(self._expire(case.message_id, who))
+                        await rest()
+                after = found[-1].place
         return deleted
 
     async def sweep(self, *, grace_s: float = GRACE_S) -> SweptFiles:
@@ -181,9 +194,19 @@ class Custody:
             return True
         return await self._bodies.bring_back(told.sha256, told.size)
 
-    async def _delete(self, case: KeptCase, who: str) -> KeptCase:
+    async def _expire(self, message_id: str, who: str) -> bool:
+        """Delete one that was kept for long enough, unless it moved meanwhile."""
+        case = await self.case(message_id)
+        if case is None or case.state not in (CaseState.HELD, CaseState.RELEASED):
+            return False
+        with suppress(CaseNotHeld):
+            await self._delete(case, who, is_audited=False)
+            return True
+        return False
+
+    async def _delete(self, case: KeptCase, who: str, *, is_audited: bool = True) -> KeptCase:
         async with self._bodies.lock(case.told.sha256):
-            deleted = await self._cases.delete(case.message_id, who=who)
+            deleted = await self._cases.delete(case.message_id, who=who, is_audited=is_audited)
             if deleted.body_is_free:
                 await self._bodies.remove(case.told.sha256)
             return deleted.case

@@ -26,11 +26,11 @@ from core.quarantine.cases import CaseState, KeptCase, UnknownCase
 from core.store import tables
 
 
-def find(connection: Connection, message_id: str) -> KeptCase | None:
-    """Return one case, locked on a server until the transaction ends."""
+def find(connection: Connection, message_id: str, *, locks: bool = True) -> KeptCase | None:
+    """Return one case, locked on a server until the transaction ends; not for who only reads."""
     table = tables.quarantine_case
-    query = select(table).where(table.c.message_id == message_id).with_for_update()
-    row = connection.execute(query).first()
+    query = select(table).where(table.c.message_id == message_id)
+    row = connection.execute(query.with_for_update() if locks else query).first()
     return as_case(row) if row is not None else None
 
 
@@ -88,6 +88,7 @@ def put(
     identity: ShardIdentity,
     told: Case,
     *,
+    now_us: int,
     customer_of: Callable[[str], str],
 ) -> None:
     """Write a case that is arriving, in place of what was said of it before."""
@@ -101,6 +102,7 @@ def put(
             shard=identity.shard,
             incarnation=identity.incarnation,
             state=str(CaseState.ARRIVING),
+            opened_us=now_us,
             held_us=0,
             deleted_us=0,
             deleted_by="",
@@ -109,8 +111,8 @@ def put(
     connection.execute(insert(tables.case_recipient), _recipients(told, customer_of))
 
 
-def _recipients(told: Case, customer_of: Callable[[str], str]) -> list[dict[str, str]]:
-    rows: dict[str, dict[str, str]] = {}
+def _recipients(told: Case, customer_of: Callable[[str], str]) -> list[dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = {}
     for address in told.recipients:
         folded, domain = fold(address), domain_of(address)
         rows[folded] = {
@@ -118,13 +120,16 @@ def _recipients(told: Case, customer_of: Callable[[str], str]) -> list[dict[str,
             "folded": folded,
             "domain": domain,
             "customer": customer_of(domain),
+            "state": str(CaseState.ARRIVING),
+            "quarantined_us": told.quarantined_us,
         }
     return list(rows.values())
 
 
 def set_state(connection: Connection, message_id: str, state: CaseState, **values: Any) -> None:
     """Move a case; whoever calls has asked the table of states."""
-    table = tables.quarantine_case
+    table, of = tables.quarantine_case, tables.case_recipient
     connection.execute(
         update(table).where(table.c.message_id == message_id).values(state=str(state), **values)
     )
+    connection.execute(update(of).where(of.c.message_id == message_id).values(state=str(state)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, exists, or_, select
+from sqlalchemy import Connection, select, tuple_
 
 from common.clock import Clock
 from common.identity import ShardIdentity, check_identity
@@ -22,25 +22,13 @@ from core.quarantine.cases import (
     check_case,
     check_step,
 )
-from core.store import case_rows, incarnations, lost, release_rows, tables
+from core.store import case_pages, case_rows, incarnations, lost, release_rows, tables
 from core.store.audit import write_entry
+from core.store.case_pages import CaseFilter
 from core.store.preferences import PreferenceStore
 from core.store.writer import StoreReaders, StoreWriter
 
-CASES_MAX = 1_000  # in one answer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseFilter:
-    """Which cases are asked for; what is None does not matter."""
-
-    state: CaseState | None = None
-    customer: str | None = None
-    domain: str | None = None  # in A-labels, lower case
-    recipient: str | None = None  # folded
-    node: str | None = None
-    quarantined_before_us: int | None = None
-    before: tuple[int, str] | None = None  # (quarantined_us, message_id) of the last one shown
+OLD_BODIES_MAX = 200  # in one answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +37,21 @@ class Deleted:
 
     case: KeptCase
     body_is_free: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OldBody:
+    """What decides on how long a body stays; times by our clock."""
+
+    message_id: str
+    opened_us: int
+    held_us: int
+    reason: str
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """Where it stands among those of its state."""
+        return self.opened_us, self.message_id
 
 
 class CaseStore:
@@ -89,7 +92,7 @@ class CaseStore:
                     return case, False
                 if case.told == told and case.incarnation == identity.incarnation:
                     return case, False
-            case_rows.put(connection, identity, told, customer_of=customer_of)
+            case_rows.put(connection, identity, told, now_us=now_us, customer_of=customer_of)
             return case_rows.get(connection, told.message_id), True
 
         return await self._writer.run(work)
@@ -104,7 +107,7 @@ class CaseStore:
 
         def read(connection: Connection) -> KeptCase:
             incarnations.check(connection, identity)
-            case = case_rows.find(connection, message_id)
+            case = case_rows.find(connection, message_id, locks=False)
             if case is None:
                 raise CaseRefused(message_id, "it was not opened")
             _check_owner(case, identity)
@@ -177,43 +180,46 @@ class CaseStore:
     async def case(self, message_id: str) -> KeptCase | None:
         """Return one case, or None when there is none."""
         return await self._readers.people.run(
-            lambda connection: case_rows.find(connection, message_id)
+            lambda connection: case_rows.find(connection, message_id, locks=False)
         )
 
     async def cases(self, wanted: CaseFilter, *, limit: int) -> list[KeptCase]:
         """Return cases, the newest first."""
-        table, of = tables.quarantine_case, tables.case_recipient
-        query = select(table).order_by(table.c.quarantined_us.desc(), table.c.message_id.desc())
-        if wanted.state is not None:
-            query = query.where(table.c.state == str(wanted.state))
-        if wanted.node is not None:
-            query = query.where(table.c.node == wanted.node)
-        for column, value in (
-            (of.c.customer, wanted.customer),
-            (of.c.domain, wanted.domain),
-            (of.c.folded, wanted.recipient),
-        ):
-            if value is not None:
-                query = query.where(
-                    exists().where(and_(of.c.message_id == table.c.message_id, column == value))
-                )
-        if wanted.quarantined_before_us is not None:
-            query = query.where(table.c.quarantined_us < wanted.quarantined_before_us)
-        if wanted.before is not None:
-            time_us, message_id = wanted.before
-            query = query.where(
-                or_(
-                    table.c.quarantined_us < time_us,
-                    and_(table.c.quarantined_us == time_us, table.c.message_id < message_id),
-                )
+        return await self._readers.people.run(lambda c: case_pages.page(c, wanted, limit=limit))
+
+    async def old_bodies(
+        self, state: CaseState, *, before_us: int, after: tuple[int, str]
+    ) -> list[OldBody]:
+        """Return cases in a state that were opened before a time, the oldest first, some of them.
+
+        Args:
+            state: one that keeps its body.
+            before_us: microseconds since the epoch, UTC, by our clock.
+            after: ``place`` of the last one that was looked at; ``(0, "")`` to begin.
+        """
+        table = tables.quarantine_case
+        names = ("message_id", "opened_us", "held_us", "reason")
+        query = (
+            select(*(table.c[name] for name in names))
+            .where(
+                table.c.state == str(state),
+                tuple_(table.c.opened_us, table.c.message_id) > tuple_(*after),
+                table.c.opened_us < before_us,
             )
-        query = query.limit(max(0, min(limit, CASES_MAX)))
+            .order_by(table.c.opened_us, table.c.message_id)
+            .limit(OLD_BODIES_MAX)
+        )
         return await self._readers.people.run(
-            lambda connection: [case_rows.as_case(row) for row in connection.execute(query)]
+            lambda connection: [OldBody(*row) for row in connection.execute(query)]
         )
 
-    async def delete(self, message_id: str, *, who: str) -> Deleted:
+    async def delete(self, message_id: str, *, who: str, is_audited: bool = True) -> Deleted:
         """Write that a case is deleted; a second time changes nothing.
+
+        Args:
+            message_id: the case.
+            who: wants it so.
+            is_audited: whether the audit gets an entry of it; one entry tells of all that expire.
 
         Raises:
             UnknownCase: there is none.
@@ -232,13 +238,9 @@ class CaseStore:
                     deleted_us=now_us,
                     deleted_by=who[:200],
                 )
-                write_entry(
-                    connection,
-                    now_us=now_us,
-                    who=who,
-                    what="quarantine.delete",
-                    subject=message_id,
-                )
+                if is_audited:
+                    what = "quarantine.delete"
+                    write_entry(connection, now_us=now_us, who=who, what=what, subject=message_id)
                 case = case_rows.get(connection, message_id)
             return Deleted(case, not _is_needed(connection, case.told.sha256))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, select
 
 from common.preferences import Epoch, Kind, Position
 from core.preferences.ledger import Change, Published, Revision
@@ -104,10 +104,10 @@ def revisions(
     wanted = _matching(scope, kind, key)
     table = tables.revision
     query = select(table).order_by(table.c.number.desc()).limit(min(limit, REVISIONS_MAX))
-    if before is not None:
+    if wanted is None and before is not None:
         query = query.where(table.c.number < before)
-    if wanted is not None:
-        query = query.where(table.c.number.in_(select(tables.change.c.revision).where(wanted)))
+    elif wanted is not None:
+        query = query.where(table.c.number.in_(_newest(wanted, before, min(limit, REVISIONS_MAX))))
     found: list[Revision] = []
     answer_bytes = 0
     for row in connection.execute(query).all():
@@ -130,7 +130,9 @@ def revisions(
 
 def _revisions_within(connection: Connection, revision: int, limit: int) -> list[Row[Any]]:
     table = tables.revision
+    # Each has a document at least: so no driver fetches more than can be chosen.
     query = select(table).where(table.c.number > revision).order_by(table.c.number)
+    query = query.limit(max(1, limit) + 1)
     chosen: list[Row[Any]] = []
     documents = 0
     with connection.execute(query) as rows:
@@ -142,6 +144,13 @@ def _revisions_within(connection: Connection, revision: int, limit: int) -> list
     return chosen
 
 
+def _newest(wanted: ColumnElement[bool], before: int | None, limit: int) -> Select[Any]:
+    """Return the numbers of the newest revisions that changed what is asked for."""
+    number = tables.change.c.revision
+    query = select(number).distinct().where(wanted).order_by(number.desc()).limit(limit)
+    return query if before is None else query.where(number < before)
+
+
 def _matching(scope: str | None, kind: Kind | None, key: str | None) -> ColumnElement[bool] | None:
     table = tables.change
     conditions: list[ColumnElement[bool]] = []
@@ -149,6 +158,8 @@ def _matching(scope: str | None, kind: Kind | None, key: str | None) -> ColumnEl
         conditions.append(table.c.scope == scope)
     if kind is not None:
         conditions.append(table.c.kind == str(kind))
+    elif key is not None:
+        conditions.append(table.c.kind.in_([str(one) for one in Kind]))  # as its index begins
     if key is not None:
         conditions.append(table.c.key == key)
     return and_(*conditions) if conditions else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, assert_never
 
-from sqlalchemy import Connection, Select, and_, func, select
+from sqlalchemy import Connection, Select, and_, func, select, union
 
 from common.identity import ShardIdentity
 from common.records import RefusedRecord
@@ -53,9 +53,11 @@ def insert(connection: Connection, identity: ShardIdentity, told: Iterable[Told]
 def found(connection: Connection, text: str, *, limit: int) -> list[dict[str, Any]]:
     """Return the refusals of a client, an address or a domain, the newest first."""
     places = _places(text)
-    if places is None:
+    if not places:
         return []
-    newest = places.limit(max(0, min(limit, REFUSALS_MAX))).subquery()
+    most = max(0, min(limit, REFUSALS_MAX))
+    found = union(*(select(one.limit(most).subquery()) for one in places)).subquery()
+    newest = select(found).order_by(found.c.time_us.desc()).limit(most).subquery()
     table = tables.log_record
     query = (
         select(table)
@@ -71,20 +73,21 @@ def found(connection: Connection, text: str, *, limit: int) -> list[dict[str, An
     ]
 
 
-def _places(text: str) -> Select[Any] | None:
+def _places(text: str) -> list[Select[Any]]:
+    """Return where refusals are looked for: in one index at each place, the newest first."""
     query = parse_query(text)
     if query is None:
-        return None
+        return []
     refusal, address = tables.refusal, tables.refused_address
     match query.what:
         case What.CLIENT:
-            return _newest(refusal, refusal.c.client.in_(clients_like(query.value)))
+            return [_newest(refusal, refusal.c.client == one) for one in clients_like(query.value)]
         case What.ADDRESS:
-            return _newest(address, address.c.folded == query.value)
+            return [_newest(address, address.c.folded == query.value)]
         case What.DOMAIN:
-            return _newest(address, address.c.domain == query.value)
+            return [_newest(address, address.c.domain == query.value)]
         case What.MESSAGE | What.MESSAGE_ID:
-            return None  # nothing was taken that could have one
+            return []  # nothing was taken that could have one
         case _:
             assert_never(query.what)
 

@@ -6,6 +6,7 @@ Touches the database, in the transaction of whoever asks.
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
@@ -15,19 +16,22 @@ from core.quarantine.assignment import Release, ReleaseState, refusal
 from core.quarantine.cases import CaseState, KeptCase
 from core.store import case_rows, tables
 
+_FIELDS = tuple(one.name for one in fields(Release))
+
 
 def as_release(row: Row[Any]) -> Release:
     """Return the release of a row."""
-    recipients = tuple(json.loads(row.recipients))
-    state = ReleaseState(row.state)
-    return Release(**{**row._mapping, "state": state, "recipients": recipients})
+    values = {name: getattr(row, name) for name in _FIELDS}
+    values["state"] = ReleaseState(row.state)
+    values["recipients"] = tuple(json.loads(row.recipients))
+    return Release(**values)
 
 
-def find(connection: Connection, release_id: str) -> Release | None:
-    """Return one release, locked on a server until the transaction ends."""
+def find(connection: Connection, release_id: str, *, locks: bool = True) -> Release | None:
+    """Return one release, locked on a server until the transaction ends; not for who only reads."""
     table = tables.release
-    query = select(table).where(table.c.id == release_id).with_for_update()
-    row = connection.execute(query).first()
+    query = select(table).where(table.c.id == release_id)
+    row = connection.execute(query.with_for_update() if locks else query).first()
     return as_release(row) if row is not None else None
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert
 
 from common.address import fold
 from common.clock import Clock
@@ -22,7 +23,7 @@ from core.quarantine.cases import (
     NoSuchRecipient,
     check_step,
 )
-from core.store import case_rows, incarnations, release_rows, tables
+from core.store import case_rows, incarnations, open_releases, release_rows, tables
 from core.store.audit import write_entry
 from core.store.writer import StoreReaders, StoreWriter
 
@@ -43,6 +44,7 @@ class ReleaseStore:
         self._writer = writer
         self._readers = readers
         self._clock = clock
+        self._reminded: dict[Place, str] = {}  # the last claimed one that a shard was reminded of
 
     async def request(
         self,
@@ -114,29 +116,48 @@ class ReleaseStore:
         A release that was claimed and is not done is offered to the life that claimed it.
         """
         now_us = self._clock.now_us()
-        open_ones = await self._readers.link.run(_open)
-        if not open_ones:
-            return []  # the usual case costs no commit
+        waiting, claimed = await self._readers.link.run(lambda c: self._open(c, connected))
+        found: list[Release] = []
+        moves: list[tuple[Release, Place]] = []
+        for release, origin in waiting:
+            place = assign(
+                release,
+                origin=origin,
+                connected=connected,
+                now_us=now_us,
+                claim_wait_us=claim_wait_us,
+            )
+            if place is not None and place != release.place:
+                moves.append((release, place))
+            else:
+                found.append(release)
+        found += await self._move(moves, now_us=now_us)
+        return [release for release in (*found, *claimed) if release.place in connected]
 
-        def work(connection: Connection) -> list[Release]:
-            for release, case, _ in _open(connection):
-                if release.state is not ReleaseState.WAITING:
-                    continue
-                place = assign(
-                    release,
-                    origin=(case.node, case.shard),
-                    connected=connected,
-                    now_us=now_us,
-                    claim_wait_us=claim_wait_us,
-                )
-                if place is not None and place != release.place:
-                    release_rows.change(
-                        connection, release.id, node=place[0], shard=place[1], assigned_us=now_us
-                    )
-            return [release for release, _, newest in _open(connection) if _is_due(release, newest)]
+    def _open(
+        self, connection: Connection, connected: Collection[Place]
+    ) -> tuple[list[tuple[Release, Place]], list[Release]]:
+        """Return releases that nobody has claimed, and those that connected shards have."""
+        theirs: list[Release] = []
+        for place in connected:
+            after = self._reminded.get(place, "")
+            some = open_releases.claimed(connection, place, after=after)
+            self._reminded[place] = some[-1].id if some else ""
+            theirs += some
+        return open_releases.waiting(connection), theirs
 
-        found = await self._writer.run(work)
-        return [release for release in found if release.place in connected]
+    async def _move(self, moves: Sequence[tuple[Release, Place]], *, now_us: int) -> list[Release]:
+        """Assign releases, some at a time, and return them as they are now."""
+        found: list[Release] = []
+        for start in range(0, len(moves), open_releases.MOVES_MAX):
+            some = moves[start : start + open_releases.MOVES_MAX]
+            moved = await self._writer.run(partial(open_releases.move, moves=some, now_us=now_us))
+            found += [
+                replace(release, node=place[0], shard=place[1], assigned_us=now_us)
+                for release, place in some
+                if release.id in moved
+            ]
+        return found
 
     async def claim(self, identity: ShardIdentity, release_id: str) -> Claimed:
         """Give a release to a shard, or say why not.
@@ -168,7 +189,7 @@ class ReleaseStore:
 
         def read(connection: Connection) -> Claimed:
             incarnations.check(connection, identity)
-            claimed = _look(connection, identity, release_id)
+            claimed = _look(connection, identity, release_id, locks=False)
             if claimed.release and claimed.release.state is ReleaseState.WAITING:
                 return Claimed(claimed.release, None, "it was not claimed")
             return claimed
@@ -177,7 +198,7 @@ class ReleaseStore:
 
     async def release(self, release_id: str) -> Release | None:
         """Return one release."""
-        return await self._readers.link.run(lambda c: release_rows.find(c, release_id))
+        return await self._readers.link.run(lambda c: release_rows.find(c, release_id, locks=False))
 
     async def of_case(self, message_id: str) -> list[Release]:
         """Return every release of a message, the oldest first."""
@@ -217,40 +238,19 @@ def _told(left: Sequence[str], everybody: Sequence[str], *, is_again: bool) -> s
     return "; ".join(filter(None, (whom, "again: it may be delivered twice" if is_again else "")))
 
 
-def _look(connection: Connection, identity: ShardIdentity, release_id: str) -> Claimed:
-    release = release_rows.find(connection, release_id)
+def _look(
+    connection: Connection, identity: ShardIdentity, release_id: str, *, locks: bool = True
+) -> Claimed:
+    release = release_rows.find(connection, release_id, locks=locks)
     reason = refusal(release, place=identity.place, incarnation=identity.incarnation)
     if reason or release is None:
         return Claimed(release, None, reason)
-    case = case_rows.find(connection, release.message_id)
+    case = case_rows.find(connection, release.message_id, locks=locks)
     if case is None or case.state is CaseState.DELETED:
         return Claimed(release, None, "its body is gone")
     if case.state is CaseState.ARRIVING:
         return Claimed(release, None, "its body was lost, and is asked for again")
     return Claimed(release, case, "")
-
-
-def _is_due(release: Release, newest: str) -> bool:
-    if release.place is None:
-        return False
-    return release.state is ReleaseState.WAITING or release.incarnation == newest
-
-
-def _open(connection: Connection) -> list[tuple[Release, KeptCase, str]]:
-    """Return releases that are not done, each with its case and its shard's newest life."""
-    table, shard = tables.release, tables.shard
-    query = select(table).where(table.c.state != str(ReleaseState.DONE)).order_by(table.c.id)
-    newest = {
-        (row.node, row.shard): row.incarnation
-        for row in connection.execute(select(shard.c.node, shard.c.shard, shard.c.incarnation))
-    }
-    found: list[tuple[Release, KeptCase, str]] = []
-    for row in connection.execute(query).all():
-        release = release_rows.as_release(row)
-        case = case_rows.find(connection, release.message_id)
-        if case is not None and case.state is not CaseState.ARRIVING:
-            found.append((release, case, newest.get((release.node, release.shard), "")))
-    return found
 
 
 def _insert(

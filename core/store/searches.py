@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, assert_never
 
-from sqlalchemy import Connection, Select, select, union
+from sqlalchemy import Connection, Select, select, text, union
 
 from common.records import Event
 from core.records.messages import Message
@@ -29,9 +29,9 @@ MESSAGES_MAX = 1_000  # in one answer
 EVENTS_MAX = 1_000  # of one message; one that is tried for seven days has some four hundred
 
 
-def track(connection: Connection, text: str, *, limit: int) -> list[dict[str, Any]]:
+def track(connection: Connection, asked: str, *, limit: int) -> list[dict[str, Any]]:
     """Return the messages that a query names, the newest first."""
-    query = parse_query(text)
+    query = parse_query(asked)
     if query is None:
         return []
     ids = _ids(connection, query, limit=max(0, min(limit, MESSAGES_MAX)))
@@ -67,7 +67,7 @@ def node_events(connection: Connection, *, node: str | None, limit: int) -> list
     table = tables.log_record
     query = (
         select(table)
-        .where(table.c.message_id == "", table.c.event != Event.REFUSED)
+        .where(text(tables.IS_NODE_EVENT))
         .order_by(table.c.time_us.desc(), table.c.sequence.desc())
         .limit(max(0, min(limit, EVENTS_MAX)))
     )

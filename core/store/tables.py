@@ -22,6 +22,10 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+# What is in the indexes of events in the lives of nodes. SQLite takes them only for a query that
+# says the same in the same words; and not as an equality, for which it would take another index.
+IS_NODE_EVENT = "length(message_id) = 0 AND event <> 'refused'"
+
 # One row: the life of this database.
 epoch = Table(
     "epoch",
@@ -56,6 +60,7 @@ change = Table(
     Column("before", LargeBinary),
     Column("after", LargeBinary),
     Index("change_document", "kind", "key", "revision"),
+    Index("change_kind", "kind", "revision"),
     Index("change_scope", "scope", "revision"),
 )
 
@@ -112,6 +117,12 @@ outbox = Table(
     Column("carried", BigInteger, nullable=False),  # up to here a former life may have sent it too
 )
 
+
+def _node_events(name: str, *columns: str) -> Index:
+    where = text(IS_NODE_EVENT)
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
 # Every record as it came; `flaw` says why nothing was derived from one.
 log_record = Table(
     "log_record",
@@ -126,7 +137,10 @@ log_record = Table(
     Column("message_id", Text, nullable=False),
     Column("fields", LargeBinary, nullable=False),
     Column("flaw", Text, nullable=False),
-    Index("log_record_message", "message_id", "time_us"),  # also for nodes, which have no message
+    # All that a shard said of a message, in its order: what others say of it costs nobody anything.
+    Index("log_record_message", "message_id", "node", "shard", "incarnation", "sequence"),
+    _node_events("log_record_node_event", "time_us", "sequence"),
+    _node_events("log_record_event_of_node", "node", "time_us", "sequence"),
 )
 
 # What the records say of each message.
@@ -350,6 +364,9 @@ quarantine_case = Table(
     Column("shard", Integer, nullable=False),
     Column("incarnation", Text, nullable=False),
     Column("state", Text, nullable=False),
+    Column(
+        "opened_us", BigInteger, nullable=False
+    ),  # by our clock; quarantined_us is by its node's
     Column("quarantined_us", BigInteger, nullable=False),
     Column("sender", Text, nullable=False),
     Column("recipients", Text, nullable=False),  # JSON list, as they came
@@ -366,10 +383,15 @@ quarantine_case = Table(
     Column("held_us", BigInteger, nullable=False),  # 0: not yet
     Column("deleted_us", BigInteger, nullable=False),  # 0: not
     Column("deleted_by", Text, nullable=False),
-    Index("case_quarantined", "quarantined_us"),
-    Index("case_state", "state", "quarantined_us"),
-    Index("case_sha256", "sha256"),
+    Index("case_quarantined", "quarantined_us", "message_id"),
+    Index("case_state", "state", "quarantined_us", "message_id"),
+    Index("case_node", "node", "state", "quarantined_us", "message_id"),
+    Index("case_opened", "state", "opened_us", "message_id"),
+    Index("case_sha256", "sha256", "state"),
 )
+
+# For whom it is kept. State and time stand here too, so that a page of a customer's is read from
+# one index, however many cases he has in other states.
 
 case_recipient = Table(
     "case_recipient",
@@ -378,9 +400,11 @@ case_recipient = Table(
     Column("folded", Text, primary_key=True),
     Column("domain", Text, nullable=False),
     Column("customer", Text, nullable=False),
-    Index("case_recipient_folded", "folded"),
-    Index("case_recipient_domain", "domain"),
-    Index("case_recipient_customer", "customer"),
+    Column("state", Text, nullable=False),
+    Column("quarantined_us", BigInteger, nullable=False),
+    Index("case_recipient_folded", "folded", "state", "quarantined_us", "message_id"),
+    Index("case_recipient_domain", "domain", "state", "quarantined_us", "message_id"),
+    Index("case_recipient_customer", "customer", "state", "quarantined_us", "message_id"),
 )
 
 # A wish to deliver a quarantined message; node is empty until it is assigned.
@@ -402,18 +426,16 @@ release = Table(
     Column("released_as", Text, nullable=False),
     Column("recipients", Text, nullable=False),  # JSON list, as they came; empty: all
     Index("release_message", "message_id"),
-    Index("release_state", "state"),
+    Index("release_waiting", "state", "assigned_us", "id"),
+    Index("release_place", "state", "node", "shard", "id"),
 )
+
+_number = BigInteger().with_variant(Integer, "sqlite")
 
 audit = Table(
     "audit",
     metadata,
-    Column(
-        "id",
-        BigInteger().with_variant(Integer, "sqlite"),
-        primary_key=True,
-        autoincrement=True,
-    ),
+    Column("id", _number, primary_key=True, autoincrement=True),
     Column("time_us", BigInteger, nullable=False),
     Column("who", Text, nullable=False),
     Column("what", Text, nullable=False),

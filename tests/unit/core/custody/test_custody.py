@@ -13,8 +13,9 @@ from core.custody.arrivals import Arrivals
 from core.custody.bodies import BodyFolder, Partial
 from core.custody.custody import Custody, SweptFiles
 from core.custody.release import Releases
-from core.quarantine.cases import CaseNotHeld, CaseState, UnknownCase
-from core.quarantine.retention import DAY_US
+from core.quarantine.cases import CaseNotHeld, UnknownCase
+from core.quarantine.retention import DAY_US, BodyDays
+from core.store import cases
 from core.store.database import Database
 from tests.support.clock import FakeClock
 from tests.support.core.rooms import START_US, identity, made_id, route, told_case
@@ -127,17 +128,67 @@ async def test_pages_of_cases_meet_without_a_hole(arrivals: Arrivals, custody: C
     assert seen == [made_id(n) for n in range(7, 0, -1)]
 
 
-async def test_old_messages_expire_and_young_ones_stay(
-    arrivals: Arrivals, custody: Custody, fake_clock: FakeClock
+async def test_bodies_expire_by_what_they_are_and_young_ones_stay(
+    arrivals: Arrivals, custody: Custody, fake_clock: FakeClock, store: Database
 ) -> None:
-    now_us = fake_clock.now_us()
-    await _hold(arrivals, made_id(1), b"old", quarantined_us=now_us - 31 * DAY_US)
-    await _hold(arrivals, made_id(2), b"young", quarantined_us=now_us - 29 * DAY_US)
+    kept = BodyDays(days=30, by_reason={"spam": 5})
+    await _hold(arrivals, made_id(1), b"old", quarantined_us=fake_clock.now_us() + 99 * DAY_US)
+    await fake_clock.advance(10 * 86_400.0)
+    await _hold(arrivals, made_id(2), b"spam", reason="spam")
+    await fake_clock.advance(6 * 86_400.0)
+    # What its node says of the time decides nothing: its clock may be wrong.
+    await _hold(arrivals, made_id(3), b"young", quarantined_us=0)
 
-    assert await custody.expire(days=30) == 1
+    assert await _expired(custody, kept) == 1
+    assert await _states(custody) == {1: "held", 2: "deleted", 3: "held"}
 
-    assert [c.message_id for c in await custody.cases(state=CaseState.HELD)] == [made_id(2)]
-    assert await custody.expire(days=30) == 0
+    await fake_clock.advance(14 * 86_400.0 + 1)
+    assert await _expired(custody, kept) == 1
+    assert await _states(custody) == {1: "deleted", 2: "deleted", 3: "held"}
+    assert await _expired(custody, kept) == 0
+    assert await store.audit.recent() == []  # one entry tells of all: that is its caller's
+
+
+async def test_what_is_to_be_delivered_does_not_expire(
+    arrivals: Arrivals, custody: Custody, releases: Releases, fake_clock: FakeClock
+) -> None:
+    await arrivals.open_case(LON, told_case(made_id(1), BODY))
+    await _hold(arrivals, made_id(2))
+    await releases.request(made_id(2), who="t")
+    await fake_clock.advance(99 * 86_400.0)
+
+    assert await _expired(custody, BodyDays(days=1)) == 0
+
+    assert await _states(custody) == {1: "arriving", 2: "releasing"}
+
+
+async def test_very_many_expire_in_steps_with_a_rest_after_each(
+    arrivals: Arrivals, custody: Custody, fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases, "OLD_BODIES_MAX", 2)
+    for number in range(1, 6):
+        await _hold(arrivals, made_id(number), reason="spam" if number % 2 else "virus")
+    await fake_clock.advance(9 * 86_400.0)
+    rests = 0
+
+    async def rest() -> None:
+        nonlocal rests
+        rests += 1
+
+    assert await custody.expire(BodyDays(days=30, by_reason={"spam": 5}), rest=rest) == 3
+    assert rests == 3
+
+
+async def _expired(custody: Custody, kept: BodyDays) -> int:
+    async def rest() -> None:
+        pass
+
+    return await custody.expire(kept, rest=rest)
+
+
+async def _states(custody: Custody) -> dict[int, str]:
+    found = await custody.cases()
+    return {int.from_bytes(case.told.message_id[-1:].encode()) - 48: case.state for case in found}
 
 
 async def test_only_files_that_nobody_stands_on_are_swept(
