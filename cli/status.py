@@ -18,6 +18,7 @@ from cli.output import (
     coloured,
     console,
     counted,
+    octets,
     plain,
     print_json,
     print_table,
@@ -47,6 +48,10 @@ def status(url: Url = "", token_file: TokenFile = None, as_json: AsJson = False)
         print_table(("!Site", "Engine", "Version", "Definitions", "!Age", "Nodes"), engines)
     for check in other_epochs(found):
         console.print(Text(plain(f"{check.found}; {check.remedy}"), style="red"))
+    for line in retention_lines(found.get("retention", {})):
+        console.print(Text(plain(line), style="dim"))
+    for kept, problem in found.get("retention", {}).get("problems", {}).items():
+        console.print(Text(plain(f"retention: {kept}: {problem}"), style="red"))
     for problem in found["definitions"]["problems"]:
         console.print(Text(f"definitions: {plain(problem)}", style="yellow"))
     for line in found.get("unused_filters", ()):
@@ -92,6 +97,23 @@ def late_remarks(late: dict[str, Any]) -> list[str]:
             f" {clock_time(late['newest'])} UTC; see: borderscout report late"
         )
     return found
+
+
+def retention_lines(report: dict[str, Any]) -> list[str]:
+    """Return what the core keeps, and when it last looked for what may go, a line each."""
+    if not report.get("last"):
+        return []
+    kept = [
+        f"{one['name'].replace('_', ' ')} {one['rows']} of {one['days']} days"
+        for one in report["classes"]
+        if one["rows"]
+    ]
+    room = f"database {octets(report['database_bytes'])}, {octets(report['unused_bytes'])} unused"
+    last, following = clock_time(report["last"]), clock_time(report["next"])
+    return [
+        f"kept, about: {', '.join(kept) or 'nothing'}",
+        f"{room}; swept {last}, next {following} UTC",
+    ]
 
 
 def _row(node: dict[str, Any]) -> tuple[object, ...]:

@@ -38,6 +38,7 @@ from core.people.tokens import Token
 from core.preferences.ledger import read_documents
 from core.recovery.places import database_target
 from core.recovery.restore import check_finished
+from core.retention.sweeper import Sweeper
 from core.settings import load_settings, our_hosts, read_settings
 from core.store.database import Database
 from core.web.application import application_of
@@ -45,8 +46,8 @@ from core.web.request.services import Services
 
 log = structlog.get_logger()
 
-SWEEP_S = 3600.0  # between looks for bodies that nothing points to
 STOP_S = 10  # for requests in flight
+TEND_S = 3_600.0  # between two looks at what no retention is about
 
 
 class _Server(uvicorn.Server):
@@ -99,9 +100,13 @@ async def _serve(settings: CoreSettings, config: Path) -> None:
         await services.definitions.start(stack)
         server = _Server(services, lambda: _hung_up(services, config))
         sweeping = asyncio.create_task(
-            keep_running(lambda: _sweep(services), name="sweep", clock=clock)
+            keep_running(services.sweeper.run, name="sweep", clock=clock)
         )
         stack.callback(sweeping.cancel)
+        tending = asyncio.create_task(
+            keep_running(lambda: _tend(services), name="tend", clock=clock)
+        )
+        stack.callback(tending.cancel)
         await server.serve(sockets=[listener])  # it ends at SIGTERM or SIGINT
         log.info("core.stopped")
 
@@ -138,11 +143,13 @@ async def _open(
     )
     definitions = Definitions(settings, audit=database.audit, link=link, clock=clock)
     await definitions.open()
+    custody = Custody(database=database, bodies=bodies, clock=clock)
     services = Services(
         settings=settings,
         clock=clock,
         database=database,
         custody=custody,
+        sweeper=Sweeper(settings, database=database, custody=custody, clock=clock),
         releases=releases,
         learning=learning,
         link=link,
@@ -221,18 +228,9 @@ def _uvicorn_config(services: Services) -> uvicorn.Config:
     )
 
 
-async def _sweep(services: Services) -> None:
+async def _tend(services: Services) -> None:
+    """Look after what no retention is about."""
     while True:
-        swept = await services.custody.sweep()
-        log.info("core.swept", partials=swept.partials, bodies=swept.bodies)
-        if swept.aside:
-            log.warning(
-                "core.bodies_unknown",
-                bodies=swept.aside,
-                hint="was the database put back? they are in bodies/aside of the state folder",
-            )
         await services.database.preference_rows.look()
-        await services.database.late.forget()
         await services.learning.forget()
-        await services.database.records.forget_looks(days=services.settings.look_counts_days)
-        await services.clock.sleep(SWEEP_S)
+        await services.clock.sleep(TEND_S)

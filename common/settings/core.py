@@ -118,6 +118,62 @@ class LearningSettings(Settings):
     """Octets of all customers' lessons; those of whoever has the most go first."""
 
 
+Days = Annotated[int, Field(ge=1, le=3650)]
+
+
+class RetentionSettings(Settings):
+    """For how many days the core keeps what, by its own clock since it came. What is older goes
+    within hours, a little at a time."""
+
+    records_days: Annotated[int, Field(ge=7, le=3650)] = 90
+    """Log records: what ``track`` tells of a message step by step, and events in the lives of
+    nodes. Those of a message that has not ended stay."""
+    refusals_days: Days = 30
+    """What was refused, with its records; at most ``records_days``."""
+    messages_days: Annotated[int, Field(ge=7, le=3650)] = 180
+    """Messages and how they ended, for ``track`` and ``report``; at least ``records_days``."""
+    unended_days: Annotated[int, Field(ge=60, le=3650)] = 730
+    """Messages whose end never came, since its record is lost; at least ``messages_days``."""
+    bodies_days: Days = 30
+    """The bodies of quarantined mail since they are here whole."""
+    bodies_days_by_reason: dict[str, Days] = Field(default_factory=dict, max_length=100)
+    """Other days for a reason, such as ``{spam: 14, virus: 60}``."""
+    cases_days: Annotated[int, Field(ge=7, le=3650)] = 400
+    """What is known of quarantined mail whose body is deleted."""
+    dead_days: Days = 14
+    """What a life of a shard left that is over: quarantined mail that never arrived whole."""
+    changes_days: Annotated[int, Field(ge=30, le=3650)] = 400
+    """Revisions of the preferences: how far ``policy rollback`` and ``history`` go back; the newest
+    100 stay. A satellite that is farther behind gets all documents."""
+    audit_days: Annotated[int, Field(ge=30, le=3650)] = 1100
+    """Who changed what."""
+
+    @model_validator(mode="after")
+    def _stand_on_each_other(self) -> Self:
+        for shorter, longer in (
+            ("refusals_days", "records_days"),
+            ("records_days", "messages_days"),
+            ("messages_days", "unended_days"),
+        ):
+            if getattr(self, shorter) > getattr(self, longer):
+                raise ValueError(f"{longer} is less than {shorter}")
+        return self
+
+    def days_by_class(self) -> dict[str, int]:
+        """Return for how many days each class is kept; of bodies, the longest of all reasons."""
+        return {
+            "records": self.records_days,
+            "refusals": self.refusals_days,
+            "messages": self.messages_days,
+            "bodies": max((self.bodies_days, *self.bodies_days_by_reason.values())),
+            "cases": self.cases_days,
+            "arriving": self.dead_days,
+            "changes": self.changes_days,
+            "audit": self.audit_days,
+            "outboxes": self.records_days,
+        }
+
+
 class CoreSettings(Settings):
     """One core."""
 
@@ -147,8 +203,8 @@ class CoreSettings(Settings):
     """For how long the risky parts of delivered mail are compared with what engines name a threat
     of since, at any site; 0: not at all."""
     look_counts_days: Annotated[int, Field(ge=LOOK_COUNTS_DAYS_MIN, le=3650)] = 400
-    """For how many days it is kept what engines said in all, which `report engines` tells; the log
-    records themselves stay."""
+    """For how many days it is kept what engines said in all, which `report engines` tells."""
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
     claim_wait_s: Seconds = 30.0
     """A release that no shard has claimed for so long goes to another one."""
     definitions: CoreDefinitionsSettings = Field(default_factory=CoreDefinitionsSettings)

@@ -147,9 +147,9 @@ class BodyFolder:
         assert "/" not in file_name
         await _in_thread(lambda: (self._partials / file_name).unlink(missing_ok=True))
 
-    async def bodies_older_than(self, time_us: int) -> list[bytes]:
-        """Return the digests of bodies that were written before a time."""
-        return await _in_thread(lambda: self._old_bodies(time_us))
+    async def bodies_older_than(self, time_us: int, *, first: int) -> list[bytes]:
+        """Return the digests of bodies that begin with an octet and were written before a time."""
+        return await _in_thread(lambda: self._old_bodies(time_us, first))
 
     def _make(self) -> None:
         self._partials.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -192,13 +192,10 @@ class BodyFolder:
             publish(path, target / path.name)
             sync_folder(path.parent)
 
-    def _old_bodies(self, time_us: int) -> list[bytes]:
-        found: list[bytes] = []
-        for folder in self._root.iterdir():
-            if len(folder.name) == 2:
-                names = _older(folder, time_us)
-                found.extend(bytes.fromhex(name) for name in names if _is_digest(name))
-        return found
+    def _old_bodies(self, time_us: int, first: int) -> list[bytes]:
+        folder = self._root / f"{first:02x}"
+        names = _older(folder, time_us) if folder.is_dir() else []
+        return [bytes.fromhex(name) for name in names if _is_digest(name)]
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

@@ -6,9 +6,9 @@ only when no other case stands on the same octets.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from common.address import fold, parse_domain
 from common.clock import Clock
@@ -20,13 +20,13 @@ from core.quarantine.cases import TABLE, CaseNotHeld, CaseState, KeptCase, Unkno
 from core.quarantine.retention import BodyDays
 from core.store.case_pages import CaseFilter
 from core.store.database import Database
+from core.store.retention import Rest
 
 GRACE_S = 86_400  # a file that nobody stands on may still be on its way for so long
 EVER_US = 1 << 62  # later than any file
-PAGE = 200  # cases that are deleted between two looks at the table
+PAGE = 200  # cases that are looked at at once
+FOLDERS = 256  # of bodies, one for each first octet of a digest
 RETENTION = "retention"  # who, in cases and in the audit
-
-Rest = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,14 @@ class SettledCases:
 
     aside: int
     wanted: int
+
+
+class LetGo(Enum):
+    """What became of a body that no case seemed to stand on."""
+
+    NOT = auto()
+    REMOVED = auto()
+    SET_ASIDE = auto()  # no case ever had it
 
 
 class Custody:
@@ -145,12 +153,16 @@ class Custody:
                 after = found[-1].place
         return deleted
 
-    async def sweep(self, *, grace_s: float = GRACE_S) -> SweptFiles:
+    async def sweep(self, *, rest: Rest, grace_s: float = GRACE_S) -> SweptFiles:
         """Remove files that no case stands on and that are older than ``grace_s`` seconds.
 
         They are left by a crash between a file and its row, and by shards that never came back. A
         body that no case ever had is set aside instead: the database may have been put back to a
         time before it came, and its satellite has let go of it.
+
+        Args:
+            rest: awaited after each of some hundred steps.
+            grace_s: how old.
         """
         limit_us = self._clock.now_us() - round(grace_s * 1_000_000)
         partials = 0
@@ -158,17 +170,18 @@ class Custody:
             if not await self._is_arriving(name):
                 await self._bodies.discard_file(name)
                 partials += 1
+            await rest()
         bodies = aside = 0
-        for sha256 in await self._bodies.bodies_older_than(limit_us):
-            async with self._bodies.lock(sha256):
-                if await self._cases.body_is_needed(sha256):
-                    continue
-                if await self._cases.body_is_known(sha256):
-                    await self._bodies.remove(sha256)
-                    bodies += 1
-                else:
-                    await self._bodies.set_aside(sha256)
-                    aside += 1
+        for first in range(FOLDERS):
+            old = await self._bodies.bodies_older_than(limit_us, first=first)
+            needed = await self._cases.needed_bodies(old)
+            for sha256 in old:
+                if sha256 not in needed:
+                    gone = await self._let_go(sha256)
+                    bodies += gone is LetGo.REMOVED
+                    aside += gone is LetGo.SET_ASIDE
+            if old:
+                await rest()
         return SweptFiles(partials, bodies, aside)
 
     async def settle(self, *, who: str) -> SettledCases:
@@ -177,10 +190,11 @@ class Custody:
         A case whose body is not there is asked for again; a body that no case knows is set aside.
         """
         aside, wanted, after = 0, 0, ""
-        for sha256 in await self._bodies.bodies_older_than(EVER_US):
-            if not await self._cases.body_is_known(sha256):
-                await self._bodies.set_aside(sha256)
-                aside += 1
+        for first in range(FOLDERS):
+            for sha256 in await self._bodies.bodies_older_than(EVER_US, first=first):
+                if not await self._cases.body_is_known(sha256):
+                    await self._bodies.set_aside(sha256)
+                    aside += 1
         while cases := await self._cases.keeping(after=after, limit=PAGE):
             after = cases[-1].message_id
             lost = [one for one in cases if not await self._has_body(one)]
@@ -193,6 +207,17 @@ class Custody:
         if await self._bodies.has(told.sha256, told.size):
             return True
         return await self._bodies.bring_back(told.sha256, told.size)
+
+    async def _let_go(self, sha256: bytes) -> LetGo:
+        """Let a body go, unless a case has come that stands on it."""
+        async with self._bodies.lock(sha256):
+            if await self._cases.body_is_needed(sha256):
+                return LetGo.NOT
+            if await self._cases.body_is_known(sha256):
+                await self._bodies.remove(sha256)
+                return LetGo.REMOVED
+            await self._bodies.set_aside(sha256)
+            return LetGo.SET_ASIDE
 
     async def _expire(self, message_id: str, who: str) -> bool:
         """Delete one that was kept for long enough, unless it moved meanwhile."""

@@ -51,9 +51,9 @@ class RevisionConflict(LocalError):
 class UnknownRevision(LocalError):
     """There is no such revision to go back to."""
 
-    def __init__(self, revision: int, *, current: int) -> None:
+    def __init__(self, revision: int, *, current: int, oldest: int = 1) -> None:
         super().__init__(
-            f"there is no revision {revision}", hint=f"the revisions are 1 to {current}"
+            f"there is no revision {revision}", hint=f"the revisions are {oldest} to {current}"
         )
         self.revision = revision
         self.current = current

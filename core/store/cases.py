@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, and_, select, tuple_
 
 from common.clock import Clock
 from common.identity import ShardIdentity, check_identity
@@ -25,10 +25,12 @@ from core.quarantine.cases import (
 from core.store import case_pages, case_rows, incarnations, lost, release_rows, tables
 from core.store.audit import write_entry
 from core.store.case_pages import CaseFilter
+from core.store.message_rows import in_parts
 from core.store.preferences import PreferenceStore
 from core.store.writer import StoreReaders, StoreWriter
 
 OLD_BODIES_MAX = 200  # in one answer
+_KEEPING = [str(state) for state in KEEPING_BODY]
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +248,19 @@ class CaseStore:
 
         return await self._writer.run(work)
 
+    async def needed_bodies(self, digests: Sequence[bytes]) -> set[bytes]:
+        """Return those of some bodies that a case stands on."""
+        table = tables.quarantine_case
+
+        def read(connection: Connection) -> set[bytes]:
+            found: set[bytes] = set()
+            for part in in_parts(digests):
+                stands = and_(table.c.sha256.in_(part), table.c.state.in_(_KEEPING))
+                found.update(connection.scalars(select(table.c.sha256).where(stands).distinct()))
+            return found
+
+        return await self._readers.people.run(read)
+
     async def body_is_needed(self, sha256: bytes) -> bool:
         """Say whether a case still stands on this body."""
         return await self._readers.people.run(lambda connection: _is_needed(connection, sha256))
@@ -276,7 +291,7 @@ def _is_needed(connection: Connection, sha256: bytes) -> bool:
     table = tables.quarantine_case
     query = (
         select(table.c.message_id)
-        .where(table.c.sha256 == sha256, table.c.state.in_([str(state) for state in KEEPING_BODY]))
+        .where(table.c.sha256 == sha256, table.c.state.in_(_KEEPING))
         .limit(1)
     )
     return connection.execute(query).first() is not None

@@ -36,6 +36,7 @@ from core.store.preference_rows import PreferenceRows, mend_rows
 from core.store.preferences import PreferenceStore, load
 from core.store.records import RecordStore
 from core.store.releases import ReleaseStore
+from core.store.retention import RetentionStore
 from core.store.schema import bring_up
 from core.store.writer import StoreReaders, StoreWriter
 
@@ -69,6 +70,7 @@ class Database:
         self.releases = ReleaseStore(writer, readers, clock)
         self.audit = AuditStore(writer, readers, clock)
         self.lessons = LessonStore(writer, readers, clock)
+        self.retention = RetentionStore(writer, readers)
 
     @classmethod
     async def open(

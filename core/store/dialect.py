@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from common.errors import DiskFull, EnvironmentFailure
 from core.store.errors import StoreFailure
 
+REWRITTEN_BYTES_MAX = 64 * 1024 * 1024  # of an older database, at the first start: a second or two
 BUSY_TIMEOUT_MS = 10_000  # nobody else writes; only a checkpoint can make a reader wait
 
 _WRITER_PRAGMAS: Mapping[str, str | int] = {
@@ -69,6 +71,7 @@ def writing_engine(url: URL) -> Engine:
     """Return an engine of exactly one connection, the only one that ever writes."""
     engine = create_engine(url, pool_size=1, max_overflow=0)
     if url.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _let_shrink)
         _prepare_sqlite(engine, _WRITER_PRAGMAS, begin="BEGIN IMMEDIATE")
     return engine
 
@@ -79,6 +82,23 @@ def reading_engine(url: URL, *, connections: int) -> Engine:
     if url.get_backend_name() == "sqlite":
         _prepare_sqlite(engine, _READER_PRAGMAS, begin="BEGIN")
     return engine
+
+
+def _let_shrink(connection: Any, _record: Any) -> None:
+    """Let the file of a database become shorter, when it is new or small enough to be rewritten."""
+    connection.isolation_level = None
+    connection.execute("PRAGMA auto_vacuum=2")  # incremental; a new file takes it at once
+    size = _number(connection, "page_count") * _number(connection, "page_size")
+    if _number(connection, "auto_vacuum") != 2 and size <= REWRITTEN_BYTES_MAX:
+        connection.execute("PRAGMA busy_timeout=0")
+        with suppress(sqlite3.OperationalError):  # the disk is full, or it is no database
+            connection.execute("VACUUM")
+
+
+def _number(connection: Any, name: str) -> int:
+    with suppress(sqlite3.DatabaseError):
+        return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+    return 0
 
 
 def _prepare_sqlite(engine: Engine, pragmas: Mapping[str, str | int], *, begin: str) -> None:

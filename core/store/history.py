@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
 
 from common.preferences import Epoch, Kind, Position
 from core.preferences.ledger import Change, Published, Revision
@@ -69,6 +69,8 @@ def published_after(
         number: [_change(row) for row in rows]
         for number, rows in groupby(connection.execute(query), lambda row: row.revision)
     }
+    if any(row.number not in changes for row in chosen):
+        return []  # they went while this was read: who asked gets everything
     return [
         Published(
             position=Position(epoch, row.number),
@@ -80,6 +82,11 @@ def published_after(
         )
         for row in chosen
     ]
+
+
+def oldest(connection: Connection) -> int:
+    """Return the oldest revision that is kept; 0 when there is none."""
+    return connection.scalar(select(func.min(tables.revision.c.number))) or 0
 
 
 def digest_at(connection: Connection, revision: int) -> bytes | None:

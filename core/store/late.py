@@ -5,6 +5,7 @@ Touches the database.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from common.clock import Clock
@@ -12,6 +13,7 @@ from core.records.late import ALARM_HOURS, HOUR_US, LateAlarm, by_customer
 from core.records.reports import EVER_US
 from core.records.search import iso_time
 from core.store import late_rows
+from core.store.retention import Rest
 from core.store.writer import StoreReaders, StoreWriter
 
 MESSAGES_MAX = 1_000  # in one answer
@@ -64,7 +66,15 @@ class LateStore:
             lambda c: late_rows.alarm(c, since_us=since_us, now_us=now_us)
         )
 
-    async def forget(self) -> None:
-        """Delete what is compared no more, and what no report names."""
-        now_us = self._clock.now_us()
-        await self._writer.run(lambda c: late_rows.forget(c, now_us=now_us, hours=self._hours))
+    async def forget(self, *, rest: Rest) -> int:
+        """Delete what is compared no more, and what no report names; return how much that was.
+
+        Args:
+            rest: awaited after each step.
+        """
+        now_us, count = self._clock.now_us(), 0
+        step = partial(late_rows.forget, now_us=now_us, hours=self._hours)
+        while gone := await self._writer.run(step):
+            count += gone
+            await rest()
+        return count

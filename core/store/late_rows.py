@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, insert, select, tuple_
+from sqlalchemy import Connection, Select, func, insert, select, tuple_
 
 from common.records import AnyRecord, CondemnedRecord, ScannedRecord
 from core.records.late import (
@@ -23,7 +23,7 @@ from core.records.late import (
     LateMessage,
     LateRecipient,
 )
-from core.store import tables
+from core.store import old_rows, tables
 from core.store.audit import write_entry
 from core.store.bulk import inserting
 from core.store.message_rows import in_parts
@@ -331,11 +331,15 @@ def alarm(connection: Connection, *, since_us: int, now_us: int) -> LateAlarm:
     return LateAlarm(messages=count, newest_us=newest or 0, silenced=tuple(sorted(silenced)))
 
 
-def forget(connection: Connection, *, now_us: int, hours: float) -> None:
-    """Delete what is compared no more, and reports that are old."""
+def forget(connection: Connection, *, now_us: int, hours: float) -> int:
+    """Delete what is compared no more, and reports that are old, some rows of each.
+
+    Returns: how many that were.
+    """
     since_us = now_us - int(hours * HOUR_US)
-    seen, condemned, late = tables.seen_digest, tables.condemned_digest, tables.late_message
-    connection.execute(delete(seen).where(seen.c.seen_us < since_us))
-    connection.execute(delete(condemned).where(condemned.c.condemned_us < since_us))
     kept_us = now_us - int(KEPT_HOURS * HOUR_US)
-    connection.execute(delete(late).where(late.c.found_us < kept_us))
+    return (
+        old_rows.delete_before(connection, tables.seen_digest, "seen_us", since_us)
+        + old_rows.delete_before(connection, tables.condemned_digest, "condemned_us", since_us)
+        + old_rows.delete_before(connection, tables.late_message, "found_us", kept_us)
+    )

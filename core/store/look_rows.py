@@ -116,10 +116,23 @@ def _admitted(known: set[T], wanted: Iterable[T], limit: int) -> set[T]:
     return known
 
 
-def forget(connection: Connection, *, before: int) -> None:
-    """Delete all counts of days before this one, in days since the epoch."""
-    for table in (tables.look_answer, tables.look_time, tables.look_pair, tables.look_alone):
-        connection.execute(delete(table).where(table.c.day < before))
+def forget(connection: Connection, *, before: int) -> int:
+    """Delete the counts of one node's day before this one, in days since the epoch.
+
+    Returns: how many rows that were; 0: there is no such day.
+    """
+    every = (tables.look_answer, tables.look_time, tables.look_pair, tables.look_alone)
+    for table in every:
+        oldest = select(table.c.day, table.c.node).where(table.c.day < before)
+        found = connection.execute(oldest.order_by(table.c.day, table.c.node).limit(1)).first()
+        if found is not None:
+            return sum([_forget_day(connection, one, *found) for one in every])
+    return 0
+
+
+def _forget_day(connection: Connection, table: Table, day: int, node: str) -> int:
+    that_day = and_(table.c.day == day, table.c.node == node)
+    return connection.execute(delete(table).where(that_day)).rowcount
 
 
 def look_report(

@@ -146,8 +146,9 @@ class PreferenceStore:
 
         def proposed(connection: Connection, current: Preferences) -> Sequence[Document]:
             newest = current.position.revision
-            if not 1 <= to_revision <= newest:
-                raise UnknownRevision(to_revision, current=newest)
+            oldest = max(1, history.oldest(connection))
+            if not oldest <= to_revision <= newest:
+                raise UnknownRevision(to_revision, current=newest, oldest=oldest)
             return restored(history.changes_after(connection, to_revision))
 
         made = await self._publish(

@@ -34,7 +34,7 @@ from core.records.looks import LookCounts, day_of
 from core.records.lost import LOST
 from core.records.messages import Message
 from core.records.refusals import RefusalReport
-from core.records.reports import DAY_US, EVER_US, Report, ReportGroup
+from core.records.reports import EVER_US, Report, ReportGroup
 from core.store import (
     counts,
     incarnations,
@@ -216,11 +216,6 @@ class RecordStore:
             )
 
         return await self._reader.run(read)
-
-    async def forget_looks(self, *, days: int) -> None:
-        """Delete what engines said in all on days that are longer ago than so many."""
-        today = self._clock.now_us() // DAY_US
-        await self._writer.run(lambda c: look_rows.forget(c, before=today - days))
 
     async def node_events(
         self, *, node: str | None = None, limit: int = 100

@@ -12,6 +12,7 @@ from common.certificate import CertificateMetrics, CertificateStatus
 from core.definitions.announcer import stand_of
 from core.fleet.fleet import NodeStatus
 from core.records.late import LateAlarm
+from core.retention.report import RetentionReport
 from core.web.request.services import Services
 
 
@@ -62,6 +63,38 @@ class CoreMetrics:
         self._tallies_given_way = Gauge(
             "borderscout_core_tallies_given_way",
             "Counts that had to go since the core began, as their node had told too many",
+            registry=registry,
+        )
+        self._kept = Gauge(
+            "borderscout_core_kept_rows",
+            "What the core keeps of each class, about, after the last sweep",
+            ["kept"],
+            registry=registry,
+        )
+        self._oldest = Gauge(
+            "borderscout_core_kept_oldest_timestamp_seconds",
+            "Since when the core keeps each class; absent if there is none",
+            ["kept"],
+            registry=registry,
+        )
+        self._swept = Gauge(
+            "borderscout_core_retention_timestamp_seconds",
+            "When the last sweep of what was kept for long enough ended; 0 before the first",
+            registry=registry,
+        )
+        self._retention_problems = Gauge(
+            "borderscout_core_retention_problems",
+            "Classes that could not be swept the last time, as borderscout status says",
+            registry=registry,
+        )
+        self._database_bytes = Gauge(
+            "borderscout_core_database_bytes",
+            "Octets that the core's database takes, after the last sweep",
+            registry=registry,
+        )
+        self._database_unused = Gauge(
+            "borderscout_core_database_unused_bytes",
+            "Octets of these in which there is nothing; 0 on a server",
             registry=registry,
         )
         self._live = self._of_node("borderscout_node_live", "1 while the node is heard, else 0")
@@ -124,6 +157,17 @@ class CoreMetrics:
         for node in core.link.fleet.nodes(now_s=core.clock.monotonic_s()):
             self._show_node(node)
         self._show_definitions(core)
+        self._show_retention(core.sweeper.report)
+
+    def _show_retention(self, report: RetentionReport) -> None:
+        self._swept.set(report.ended_us / 1e6)
+        self._retention_problems.set(len(report.problems))
+        self._database_bytes.set(report.database_bytes)
+        self._database_unused.set(report.unused_bytes)
+        for one in report.classes:
+            self._kept.labels(one.name).set(one.rows)
+            if one.oldest_us:
+                self._oldest.labels(one.name).set(one.oldest_us / 1e6)
 
     def _show_definitions(self, core: Services) -> None:
         status = core.definitions.status()

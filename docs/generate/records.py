@@ -20,7 +20,9 @@ HEAD = f"""# Log records
 What happens to a message or a node is written down as a log record, in the same transaction as the
 change that it tells of. Records stay in the spool until the core has them durably; there
 `borderscout track --json` shows them as `events`, each with its `time`, its `event` and the fields
-below.
+below. The core keeps
+them for `records_days` (90 days) and until their message has ended, see
+[operating.md](operating.md), *What the core keeps*.
 
 A record itself has a sequence in the outbox of its shard (from 1, without holes), a time in
 microseconds, its event ({LABEL_LENGTH_MAX} characters), our id of the message, which is empty when

@@ -30,7 +30,6 @@ WITHOUT_A_CALLER = {
     "common.preferences.forms.Text.described": "docs/policy.md is drawn with it",
     "common.preferences.risky_types.RiskyTypesForm.described": "docs/policy.md is drawn with it",
     "common.preferences.virus_rule.VirusRuleForm.described": "docs/policy.md is drawn with it",
-    "core.custody.custody.Custody.expire": "its caller comes with retention",
 }
 # Rooms that outsiders call: the tests of an engine or a filter of somebody else's package.
 FOR_OUTSIDERS = ("satellite.scanning.conformance", "satellite.filtering.conformance")

@@ -21,6 +21,7 @@ from core.store.dialect import database_url, writing_engine
 from core.store.tables import metadata
 from tests.support.clock import FakeClock
 from tests.support.core import postgresql
+from tests.support.core.rests import no_rest
 from tests.support.core.rooms import accepted, ended, identity, made_id, record, route
 
 pytest.importorskip("psycopg", reason="psycopg is not installed: pip install '.[postgresql]'")
@@ -163,5 +164,5 @@ async def test_contents_are_compared_in_both_directions(url: str) -> None:
         assert [one["id"] for one in group["messages"]] == [B, A]
         assert (await store.late.alarm()).messages == 2
         await clock.advance(200 * 3600.0)
-        await store.late.forget()
+        await store.late.forget(rest=no_rest)
         assert (await store.late.report())["customers"] == []

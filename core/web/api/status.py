@@ -45,6 +45,7 @@ async def status(core: Core, _caller: Caller) -> dict[str, Any]:
         "nodes": [_node(node) for node in nodes],
         "definitions": _definitions(core),
         "learners": await core.database.lessons.progress(),
+        "retention": core.sweeper.report.as_json(),
     }
 
 

@@ -21,6 +21,7 @@ from core.fleet.fleet import Fleet
 from core.fleet.tally_sums import TallySums
 from core.learning.learning import Learning
 from core.people.tokens import Token
+from core.retention.sweeper import Sweeper
 from core.store.database import Database
 
 
@@ -50,6 +51,7 @@ class Services:
     learning: Learning
     link: SatelliteLink
     definitions: Definitions
+    sweeper: Sweeper
     token: Token
     version: str
 

@@ -28,6 +28,7 @@ from core.feed.session import PreferenceStanding
 from core.learning.learning import Learning
 from core.link.service import LinkService
 from core.people.tokens import Token
+from core.retention.sweeper import Sweeper
 from core.settings import our_hosts
 from core.store.database import Database
 from core.web.application import application_of
@@ -161,11 +162,13 @@ async def open_face(folder: Path, clock: Clock, **settings: Any) -> AsyncIterato
         )
         definitions = Definitions(made, audit=database.audit, link=link, clock=clock)
         await definitions.open()
+        custody = Custody(database=database, bodies=bodies, clock=clock)
         services = Services(
             settings=made,
             clock=clock,
             database=database,
             custody=custody,
+            sweeper=Sweeper(made, database=database, custody=custody, clock=clock),
             releases=releases,
             learning=learning,
             link=link,

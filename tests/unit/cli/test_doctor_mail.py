@@ -58,6 +58,9 @@ class OneShard:
     async def empty(self, on: bool) -> None:
         raise AssertionError("nobody asked for that")
 
+    async def renew(self) -> None:
+        raise AssertionError("nobody asked for that")
+
     async def ask_each(self, question: Question[object]) -> dict[int, object]:
         bodies = self.script.get(question.word) or {
             0: await ShardConsole(self).answer(question_json(question))

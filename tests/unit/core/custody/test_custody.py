@@ -18,6 +18,7 @@ from core.quarantine.retention import DAY_US, BodyDays
 from core.store import cases
 from core.store.database import Database
 from tests.support.clock import FakeClock
+from tests.support.core.rests import no_rest
 from tests.support.core.rooms import START_US, identity, made_id, route, told_case
 
 LON = identity()
@@ -180,10 +181,7 @@ async def test_very_many_expire_in_steps_with_a_rest_after_each(
 
 
 async def _expired(custody: Custody, kept: BodyDays) -> int:
-    async def rest() -> None:
-        pass
-
-    return await custody.expire(kept, rest=rest)
+    return await custody.expire(kept, rest=no_rest)
 
 
 async def _states(custody: Custody) -> dict[int, str]:
@@ -209,10 +207,10 @@ async def test_only_files_that_nobody_stands_on_are_swept(
 
     for path in files:
         _age(path, fake_clock, seconds=99)
-    assert await custody.sweep(grace_s=100) == SweptFiles(0, 0, 0)
+    assert await custody.sweep(rest=no_rest, grace_s=100) == SweptFiles(0, 0, 0)
     for path in files:
         _age(path, fake_clock, seconds=101)
-    assert await custody.sweep(grace_s=100) == SweptFiles(1, 1, 0)
+    assert await custody.sweep(rest=no_rest, grace_s=100) == SweptFiles(1, 1, 0)
 
     left = {p.name for p in root.rglob("*") if p.is_file()}
     assert left == {DIGEST, Partial(LON, made_id(2)).file_name}

@@ -17,6 +17,7 @@ from core.custody.release import Releases
 from core.quarantine.cases import CaseNotHeld, CaseState
 from core.store.database import Database
 from tests.support.clock import FakeClock
+from tests.support.core.rests import no_rest
 from tests.support.core.rooms import identity, made_id, told_case
 
 LON = identity()
@@ -136,6 +137,6 @@ async def test_the_sweep_sets_aside_what_no_case_ever_had(
     await hold(arrivals)
     path = unknown_body(bodies, b"of a later database")
 
-    assert await custody.sweep(grace_s=100) == SweptFiles(0, 0, 1)
+    assert await custody.sweep(rest=no_rest, grace_s=100) == SweptFiles(0, 0, 1)
     assert (bodies._root / "aside" / path.name).exists()
-    assert await custody.sweep(grace_s=100) == SweptFiles(0, 0, 0)
+    assert await custody.sweep(rest=no_rest, grace_s=100) == SweptFiles(0, 0, 0)

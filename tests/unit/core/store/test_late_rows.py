@@ -12,6 +12,7 @@ from core.records import late
 from core.store import late_rows, tables
 from core.store.database import Database
 from tests.support.clock import FakeClock
+from tests.support.core.rests import no_rest
 from tests.support.core.rooms import accepted, ended, identity, made_id, record, route
 
 LON, PAR = identity("lon1"), identity("par1")
@@ -125,10 +126,10 @@ async def test_after_the_hours_nothing_is_compared_and_nothing_is_kept(
     assert await named(store) == []
     await store.records.take(LON, delivered(made_id(2), OTHER, first=4))
     assert await named(store) == [("acme", made_id(2), JOE)]
-    await store.late.forget()
+    await store.late.forget(rest=no_rest)
     assert await rows_in(store, tables.seen_digest) == 1
     await fake_clock.advance(200 * HOUR_S)
-    await store.late.forget()
+    await store.late.forget(rest=no_rest)
     for table in ("seen_digest", "condemned_digest", "late_message"):
         assert await rows_in(store, getattr(tables, table)) == 0, table
 

@@ -17,6 +17,7 @@ from core.store.database import Database
 from core.store.look_rows import NAMES_MAX, THREATS_MAX
 from core.store.tables import look_alone, look_answer, look_pair, look_time
 from tests.support.clock import FakeClock
+from tests.support.core.rests import no_rest
 from tests.support.core.rooms import START_US, identity, made_id, record
 
 LON, PAR = identity("lon1"), identity("par1")
@@ -286,10 +287,10 @@ async def test_days_that_are_long_ago_are_deleted_whole_and_the_others_stay(
     both = await told(store)
 
     await fake_clock.advance((days - 1) * DAY_US / 1e6)
-    await store.records.forget_looks(days=days)
+    await store.retention.look_counts(before_day=fake_clock.now_us() // DAY_US - days, rest=no_rest)
     still = await told(store)
     await fake_clock.advance(DAY_US / 1e6)
-    await store.records.forget_looks(days=days)
+    await store.retention.look_counts(before_day=fake_clock.now_us() // DAY_US - days, rest=no_rest)
     left = await told(store)
 
     assert still == both

@@ -16,6 +16,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +38,20 @@ from core.store.late import LateStore
 from core.store.preferences import PreferenceStore
 from core.store.records import RecordStore
 from core.store.releases import ReleaseStore
+from core.store.retention import RetentionStore
 from tests.support.clock import FakeClock
 from tests.support.core.full_store import (
     LIFE,
     SAME_BODY,
+    SECOND_US,
     Amounts,
     case_id,
     domain,
     fill,
     message_id,
 )
-from tests.support.core.rooms import accepted, ended, made_id, record, route, told_case
+from tests.support.core.rests import no_rest
+from tests.support.core.rooms import START_US, accepted, ended, made_id, record, route, told_case
 
 AMOUNTS = Amounts(
     messages=5_000, refusals=6_000, cases=12_000, open_releases=1_100, revisions=3_000, audit=4_000
@@ -128,6 +132,25 @@ async def _claimed(store: Database) -> None:
     assert not (await store.releases.claim(WHO, release)).reason
 
 
+_HALF_US = START_US + 2_500 * SECOND_US
+_SWEPT: dict[str, dict[str, int]] = {
+    "records": {"before_us": _HALF_US, "unended_us": 0},
+    "refusals": {"before_us": _HALF_US},
+    "messages": {"before_us": _HALF_US, "future_us": 1 << 60, "unended_us": 0},
+    "cases": {"before_us": _HALF_US},
+    "dead_arrivals": {"before_us": _HALF_US},
+    "changes": {"before_us": _HALF_US},
+    "audit": {"before_us": _HALF_US},
+    "outboxes": {},
+    "look_counts": {"before_day": 1 << 20},
+}
+_FIRST_ROWS = ("log_record", "refusal", "message", "change", "audit", "revision", "look_answer")
+
+
+async def _swept(store: Database, name: str) -> None:
+    await getattr(store.retention, name)(**_SWEPT[name], rest=no_rest)
+
+
 _OLD_BEFORE = {
     name: replace(wanted, before=(1_767_225_600_000_000 + 6_000_000_000, case_id(6_000)))
     for name, wanted in _FILTERS.items()
@@ -166,8 +189,21 @@ ASKED: dict[str, Asked] = {
     "releases.release": Asked(look=lambda s: s.releases.release(made_id(1 << 20))),
     "fleet.note_hello": Asked(look=lambda s: s.fleet.note_hello(WHO, {})),
     "fleet.note_report": Asked(look=lambda s: s.fleet.note_report(WHO, {})),
-    "late.forget": Asked(look=lambda s: s.late.forget()),
-    "records.forget_looks": Asked(look=lambda s: s.records.forget_looks(days=400)),
+    "late.forget": Asked(look=lambda s: s.late.forget(rest=no_rest)),
+    # What runs beside it: the steps that find something, and those that find nothing.
+    **{
+        f"retention.{name}": Asked(look=partial(_swept, name=name), steps=150_000, scans=scans)
+        for name, scans in {
+            **dict.fromkeys(_SWEPT, ()),
+            "changes": ("change", "revision"),
+            "audit": ("audit",),
+        }.items()
+    },
+    "retention.kept": Asked(look=lambda s: s.retention.kept(), scans=_FIRST_ROWS, steps=100_000),
+    "retention.give_back": Asked(look=lambda s: s.retention.give_back(rest=no_rest)),
+    "cases.needed_bodies": Asked(
+        look=lambda s: s.cases.needed_bodies([bytes([n]) * 32 for n in range(200)])
+    ),
     # What people wait for.
     "preferences.history": Asked(
         look=lambda s: s.preferences.history(limit=20), scans=("revision",)
@@ -240,7 +276,12 @@ ASKED: dict[str, Asked] = {
 }
 ASKED["cases.cases:all"] = replace(ASKED["cases.cases:all"], scans=("quarantine_case",))
 
-LOOKS_NOTHING_UP = {"preferences.snapshot", "preferences.adopt_first", "audit.note"}
+LOOKS_NOTHING_UP = {
+    "preferences.snapshot",
+    "preferences.adopt_first",
+    "audit.note",
+    "retention.give_back",
+}
 WITHOUT = {
     "preferences.subscribe": "asks the database nothing",
     "preferences.renew_epoch": "reads all documents, once after a restore, while nobody is served",
@@ -351,6 +392,7 @@ def test_each_public_method_of_the_store_is_asked() -> None:
         "cases": CaseStore,
         "releases": ReleaseStore,
         "audit": AuditStore,
+        "retention": RetentionStore,
     }
     methods = {
         f"{room}.{name}"

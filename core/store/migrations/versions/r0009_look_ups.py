@@ -11,8 +11,8 @@ import time
 from alembic import op
 from sqlalchemy import BigInteger, Column, Text, text
 
-revision = "0006"
-down_revision = "0005"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

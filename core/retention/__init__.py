@@ -1,0 +1,1 @@
+"""What was kept for long enough goes, a little at a time."""
