@@ -25,6 +25,7 @@ from tests.bench import (
     soak,
     speed,
     stages,
+    store_scale,
 )
 from tests.bench.alone import alone
 from tests.bench.generator import GeneratorFailed
@@ -77,6 +78,7 @@ def _all(chosen: argparse.Namespace) -> int:
         ("engines", _engines),
         ("filters", _filters),
         ("lists", _lists),
+        ("store", _store),
         ("drain", _drain),
         ("overload", _overload),
     ):
@@ -173,6 +175,15 @@ def _lists(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _store(chosen: argparse.Namespace) -> int:
+    results = Results(chosen.results)
+    header = results.header(chosen.command, chosen.work)
+    print(f"look-ups among {chosen.records} records and {chosen.cases} cases", flush=True)
+    figures = store_scale.run(records=chosen.records, cases=chosen.cases)
+    results.keep("store", header | figures)
+    return 0
+
+
 def _drain(chosen: argparse.Namespace) -> int:
     results = Results(chosen.results)
     header = results.header(chosen.command, chosen.work)
@@ -249,10 +260,11 @@ def _parser() -> argparse.ArgumentParser:
                 _add_engines,
                 _add_filters,
                 _add_lists,
+                _add_store,
                 _add_drain,
                 _add_node,
             ),
-            "speed, stages, engines, filters, lists, drain, overload, report",
+            "speed, stages, engines, filters, lists, store, drain, overload, report",
         ),
         ("speed", _speed, (_add_speed,), "alternate gateways under the same loads"),
         (
@@ -265,6 +277,7 @@ def _parser() -> argparse.ArgumentParser:
         ("engines", _engines, (_add_engines,), "scanning with three engines, and from the cache"),
         ("filters", _filters, (_add_filters,), "filters together and each alone"),
         ("lists", _lists, (_add_lists,), "lists of a million entries"),
+        ("store", _store, (_add_store,), "look-ups of a core with millions of records"),
         ("overload", _overload, (_add_node,), "twice the load that a node keeps up"),
         ("drain", _drain, (_add_drain, _add_node), "hold mail, start anew, and let it go"),
         (
@@ -278,7 +291,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=about, description=about)
         command.set_defaults(
-            what=what, needs_root=what not in (_report, _engines, _filters, _lists)
+            what=what, needs_root=what not in (_report, _engines, _filters, _lists, _store)
         )
         command.add_argument("--work", type=Path, default=WORK, help="folder, on a disk")
         command.add_argument("--results", type=Path, default=FOLDER, help="folder")
@@ -318,6 +331,11 @@ def _add_filters(command: argparse.ArgumentParser) -> None:
 
 def _add_lists(command: argparse.ArgumentParser) -> None:
     command.add_argument("--entries", type=int, default=list_scale.ENTRIES, help="of the lists")
+
+
+def _add_store(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--records", type=int, default=store_scale.RECORDS, help="at the core")
+    command.add_argument("--cases", type=int, default=store_scale.CASES, help="in its quarantine")
 
 
 def _add_drain(command: argparse.ArgumentParser) -> None:

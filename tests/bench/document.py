@@ -98,6 +98,7 @@ def others_of(
     engines: Mapping[str, Any] | None = None,
     filters: Mapping[str, Any] | None = None,
     lists: Mapping[str, Any] | None = None,
+    store: Mapping[str, Any] | None = None,
 ) -> Others:
     """Return what the goals need of the measurements beside the loads; None: not made."""
     found = Others()
@@ -132,6 +133,8 @@ def others_of(
             list_us=max(lists["stranger_us"], lists["known_us"]),
             list_mib=lists["memory_mib"],
         )
+    if store is not None:
+        found = replace(found, track_ms=store["track_p95_ms"], page_ms=store["page_p95_ms"])
     return found
 
 

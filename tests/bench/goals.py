@@ -35,6 +35,8 @@ class Others:
         policy_us: to look up the policy of one of a million recipients.
         list_us: to look a message up in a million list entries.
         list_mib: the memory of these.
+        track_ms: p95 of what happened to one message, while records and bodies come in at the core.
+        page_ms: p95 of a page of the quarantine, likewise.
     """
 
     drain_ratio: float | None = None
@@ -52,6 +54,8 @@ class Others:
     policy_us: float | None = None
     list_us: float | None = None
     list_mib: float | None = None
+    track_ms: float | None = None
+    page_ms: float | None = None
 
 
 Measure = Callable[[Mapping[Key, Figures], Others, str], float | None]
@@ -224,4 +228,6 @@ GOALS = (
     _ceiling("policy of one of a million recipients", 50.0, "µs", lambda one: one.policy_us),
     _ceiling("look-up in a million list entries", 20.0, "µs", lambda one: one.list_us),
     _ceiling("memory of a million list entries", 150.0, "MiB", lambda one: one.list_mib),
+    _ceiling("track of one message at a busy core, p95", 300.0, "ms", lambda one: one.track_ms),
+    _ceiling("a page of the quarantine there, p95", 300.0, "ms", lambda one: one.page_ms),
 )

@@ -17,6 +17,7 @@ from tests.bench.filter_table import filters_text, lists_text
 from tests.bench.machine import machine
 from tests.bench.peers.catalogue import PEERS
 from tests.bench.peers.scout import Scout
+from tests.bench.store_table import store_text
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".bench"
@@ -75,6 +76,7 @@ class Results:
         stages, drain, overload, soak = map(self.kept, ("stages", "drain", "overload", "soak"))
         authenticated = self.kept("authenticated")
         engines, filters, lists = map(self.kept, ("engines", "filters", "lists"))
+        store = self.kept("store")
         if header is not None and records:
             titles = {name: kind.title for name, kind in PEERS.items()}
             text = document.put(text, "speed", document.speed_text(header, records, titles))
@@ -88,6 +90,8 @@ class Results:
             text = document.put(text, "authenticated", authenticated_text(authenticated))
         if lists is not None:
             text = document.put(text, "lists", lists_text(lists))
+        if store is not None:
+            text = document.put(text, "store", store_text(store))
         if drain is not None:
             text = document.put(text, "drain", document.drain_text(drain))
         if overload is not None:
@@ -107,12 +111,13 @@ class Results:
                 engines=engines,
                 filters=filters,
                 lists=lists,
+                store=store,
             )
             for name in ours
         }
         made = (
             one
-            for one in (header, drain, overload, soak, engines, filters, lists)
+            for one in (header, drain, overload, soak, engines, filters, lists, store)
             if one is not None
         )
         processors = [one["machine"]["processors"] for one in made if one["machine"]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,13 @@ def domain(number: int) -> str:
 
 def fill(connection: Connection, amounts: Amounts) -> None:
     """Write so much, in the connection's transaction."""
+    for rows in parts(amounts):
+        write(connection, rows)
+
+
+def parts(amounts: Amounts) -> Iterator[Rows]:
+    """Yield so much in parts, for who has more than one transaction can hold."""
+    yield _shards()
     for make, count in (
         (_messages, amounts.messages),
         (_refusals, amounts.refusals),
@@ -80,8 +87,7 @@ def fill(connection: Connection, amounts: Amounts) -> None:
         (_audit, amounts.audit),
     ):
         for start in range(0, count, PART):
-            write(connection, make(range(start, min(start + PART, count))))
-    write(connection, _shards())
+            yield make(range(start, min(start + PART, count)))
 
 
 def write(connection: Connection, rows: Rows) -> None:

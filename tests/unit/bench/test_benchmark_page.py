@@ -21,6 +21,7 @@ from tests.bench.document import (
 )
 from tests.bench.filter_table import filters_text, lists_text
 from tests.bench.goals import Others
+from tests.bench.store_table import store_text
 
 HEADER: dict[str, Any] = {
     "command": "make bench",
@@ -73,6 +74,17 @@ LISTS: dict[str, Any] = {
     "known_us": 12.0,
     "memory_mib": 60.4,
     "peak_mib": 300.0,
+}
+STORE: dict[str, Any] = {
+    **HEADER,
+    "records": 1000,
+    "cases": 20,
+    "track_p95_ms": 12.34,
+    "page_p95_ms": 45.0,
+    "search_p95_ms": 15.0,
+    "link_p95_ms": 3.0,
+    "records_per_s": 1499.6,
+    "bodies_per_s": 5.0,
 }
 OVERLOAD: dict[str, Any] = {
     **HEADER,
@@ -171,6 +183,7 @@ def test_the_documentation_has_a_place_for_each_section() -> None:
         "engines",
         "filters",
         "lists",
+        "store",
         "drain",
         "overload",
         "soak",
@@ -260,6 +273,16 @@ def test_lists_have_their_table() -> None:
 
     assert shown[0] == ["1000 list entries", "figure"]
     assert [row[1] for row in shown[2:]] == ["5.2 µs", "8.0 µs", "12.0 µs", "60 MiB", "300 MiB"]
+
+
+def test_look_ups_at_the_core_have_their_table_and_goals() -> None:
+    shown = rows(store_text(STORE), "")
+
+    assert shown[0] == ["1000 records, 20 cases: p95", "figure"]
+    assert [row[1] for row in shown[2:]] == [
+        *("12.3 ms", "45.0 ms", "15.0 ms", "3.0 ms", "1500", "5.0")
+    ]
+    assert others_of(store=STORE) == Others(track_ms=12.34, page_ms=45.0)
 
 
 def test_the_slowest_of_both_starts_is_held_against_the_goal() -> None:
