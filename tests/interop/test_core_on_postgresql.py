@@ -12,15 +12,17 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
 from common.records import LogRecord
+from core.quarantine.cases import CaseState
 from core.records.intake import SequenceGap
 from core.records.lives import Fenced
 from core.records.look_report import LookGroup
 from core.records.reports import ReportGroup
+from core.store.case_pages import CaseFilter
 from core.store.database import Database
 from core.store.dialect import database_url, writing_engine
 from core.store.tables import metadata
 from tests.support.clock import FakeClock
-from tests.support.core import postgresql
+from tests.support.core import full_store, postgresql
 from tests.support.core.rests import no_rest
 from tests.support.core.rooms import accepted, ended, identity, made_id, record, route
 
@@ -166,3 +168,49 @@ async def test_contents_are_compared_in_both_directions(url: str) -> None:
         await clock.advance(200 * 3600.0)
         await store.late.forget(rest=no_rest)
         assert (await store.late.report())["customers"] == []
+
+
+async def test_pages_of_the_quarantine_and_open_releases_are_found(store: Database) -> None:
+    amounts = full_store.Amounts(messages=200, cases=400, open_releases=30)
+    await store.retention._writer.run(lambda c: full_store.fill(c, amounts))
+    seen: list[str] = []
+    before = None
+
+    while page := await store.cases.cases(CaseFilter(customer="customer7", before=before), limit=3):
+        seen += [case.message_id for case in page]
+        before = (page[-1].quarantined_us, page[-1].message_id)
+
+    assert seen == [full_store.case_id(n) for n in range(357, 0, -50)]
+    domain = CaseFilter(domain="d7.example", node="node1", state=CaseState.DELETED)
+    assert [case.message_id for case in await store.cases.cases(domain, limit=9)] == []
+    at_node = CaseFilter(node="node1", state=CaseState.HELD)
+    assert len(await store.cases.cases(at_node, limit=50)) == 14
+    offers = await store.releases.assigned({("node0", 0), ("node1", 0)}, claim_wait_us=1)
+    assert len(offers) == 30
+    assert {offer.node for offer in offers} == {"node0", "node1"}
+    assert await store.cases.needed_bodies([full_store.SAME_BODY, bytes(32)]) == {
+        full_store.SAME_BODY
+    }
+
+
+async def test_what_was_kept_for_long_enough_goes_and_is_told(store: Database) -> None:
+    amounts = full_store.Amounts(messages=700, refusals=600, cases=120, revisions=300, audit=700)
+    await store.retention._writer.run(lambda c: full_store.fill(c, amounts))
+    sweeps, ever_us = store.retention, 1 << 60
+
+    assert await sweeps.refusals(before_us=ever_us, rest=no_rest) == 594
+    assert await sweeps.records(before_us=ever_us, unended_us=0, rest=no_rest) == 3506
+    gone = sweeps.messages(before_us=ever_us, future_us=ever_us, unended_us=0, rest=no_rest)
+    assert await gone == 700
+    assert await sweeps.cases(before_us=ever_us, rest=no_rest) == 84
+    assert await sweeps.dead_arrivals(before_us=ever_us, rest=no_rest) == 0
+    assert await sweeps.changes(before_us=ever_us, rest=no_rest) == 200
+    assert await sweeps.audit(before_us=ever_us, rest=no_rest) == 700
+    assert await sweeps.outboxes(rest=no_rest) == 0
+    assert await sweeps.look_counts(before_day=1 << 20, rest=no_rest) == 0
+    assert await sweeps.give_back(rest=no_rest) == 0
+
+    kept, room = await sweeps.kept()
+    assert kept["bodies"].rows == 36
+    assert kept["cases"].rows == kept["records"].oldest_us == 0
+    assert room.database_bytes > 1_000_000

@@ -101,7 +101,8 @@ def write(connection: Connection, rows: Rows) -> None:
 
 def _copy(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
     cursor = connection.connection.cursor()
-    with cursor.copy(f"COPY {table.name} FROM STDIN") as copying:
+    columns = ", ".join(f'"{column.name}"' for column in table.c)
+    with cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN") as copying:
         for row in rows:
             copying.write_row(row)
 
@@ -207,9 +208,7 @@ def _cases(numbers: range) -> Rows:
             "recipients": json.dumps([to]),
             "reason": "spam" if number % 3 else "virus",
             "detail": "score 12",
-            "sha256": b"same body" + bytes(23)
-            if number % 2
-            else random.Random(number).randbytes(32),
+            "sha256": SAME_BODY if number % 2 else random.Random(number).randbytes(32),
             "size": 4000,
             "subject": f"Offer {number}",
             "client_address": "192.0.2.7",

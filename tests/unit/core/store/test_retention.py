@@ -344,7 +344,7 @@ async def test_no_step_deletes_many_rows_and_the_link_has_its_turn_between_them(
         assert await sweep > 400
 
     # A step is of 500 rows, and what hangs on each: of a refusal two more.
-    assert max(steps.rows) <= 3 * old_rows.STEP_ROWS
+    assert max(steps.rows) <= 1_500
     assert taken > 30
     assert await rows(store, tables.log_record) <= taken
 
