@@ -189,6 +189,24 @@ async def _states(custody: Custody) -> dict[int, str]:
     return {int.from_bytes(case.told.message_id[-1:].encode()) - 48: case.state for case in found}
 
 
+async def test_a_body_that_a_case_comes_to_stand_on_while_files_are_swept_stays(
+    arrivals: Arrivals,
+    custody: Custody,
+    store: Database,
+    fake_clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await _hold(arrivals, made_id(1))
+
+    async def before_it_came(_digests: object) -> set[bytes]:
+        return set()
+
+    monkeypatch.setattr(store.cases, "needed_bodies", before_it_came)
+
+    assert await custody.sweep(rest=no_rest, grace_s=-1e9) == SweptFiles(0, 0)
+    assert await custody.read(made_id(1), 0, 9) == BODY
+
+
 async def test_only_files_that_nobody_stands_on_are_swept(
     arrivals: Arrivals, custody: Custody, bodies: BodyFolder, fake_clock: FakeClock, tmp_path: Path
 ) -> None:

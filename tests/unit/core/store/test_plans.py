@@ -54,7 +54,7 @@ from tests.support.core.rests import no_rest
 from tests.support.core.rooms import START_US, accepted, ended, made_id, record, route, told_case
 
 AMOUNTS = Amounts(
-    messages=5_000, refusals=6_000, cases=12_000, open_releases=1_100, revisions=3_000, audit=4_000
+    messages=5_000, refusals=6_000, cases=12_000, open_releases=4_000, revisions=3_000, audit=4_000
 )
 LARGE = {table.name for table in tables.metadata.sorted_tables} - {
     "epoch",  # one row
@@ -91,6 +91,9 @@ _FILTERS = {
     "customer": CaseFilter(customer="customer7"),
     "customer_held": CaseFilter(customer="customer7", state=CaseState.HELD),
     "customer_releasing": CaseFilter(customer="customer7", state=CaseState.RELEASING),
+    "large_customer": CaseFilter(customer="customer0"),
+    "large_customer_held": CaseFilter(customer="customer0", state=CaseState.HELD),
+    "large_domain": CaseFilter(domain=domain(0)),
     "domain": CaseFilter(domain=domain(7)),
     "recipient": CaseFilter(recipient=f"u7@{domain(7)}"),
     "domain_and_customer": CaseFilter(domain=domain(7), customer="customer7"),
@@ -182,9 +185,9 @@ ASKED: dict[str, Asked] = {
     "cases.body_is_needed": Asked(look=lambda s: s.cases.body_is_needed(SAME_BODY)),
     "releases.assigned": Asked(
         look=lambda s: s.releases.assigned({("node0", 0), ("node1", 0)}, claim_wait_us=1),
-        steps=200_000,  # a thousand releases, of fourteen columns each
+        steps=100_000,  # a thousand releases, of fourteen columns each
     ),
-    "releases.claim": Asked(look=_claimed, steps=200_000),
+    "releases.claim": Asked(look=_claimed, steps=100_000),
     "releases.held_by": Asked(look=lambda s: s.releases.held_by(WHO, made_id(1 << 20))),
     "releases.release": Asked(look=lambda s: s.releases.release(made_id(1 << 20))),
     "fleet.note_hello": Asked(look=lambda s: s.fleet.note_hello(WHO, {})),
