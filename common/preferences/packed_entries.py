@@ -9,7 +9,7 @@ A block is deflated with the fixed codes of RFC 1951 section 3.2.6, and against 
 nearly every entry has. Codes of a block's own are a tenth shorter, and to build their tables takes
 most of the time in which so small a block is unpacked (7 µs for 16 entries, against 2 for 8).
 
-Measured (docs/filters.md, *lists*): 45 to 60 octets an entry, where one of Python's objects for
+Measured (docs/filters.md, *lists*): 60 to 70 octets an entry, where one of Python's objects for
 each took 600.
 """
 
@@ -24,6 +24,7 @@ from typing import NamedTuple
 from common.preferences.list_keys import ListColour, cut_list_key, is_network_pattern
 
 BLOCK = 8  # entries packed together: twice as many save a tenth, and take twice as long to unpack
+_BITMAP_BITS_MIN = 10  # 1 KiB: of a handful of entries hardly one looks like another
 _BUCKET = 4  # entries that share a place in the table, on average
 _HEAD = struct.Struct("<QII")  # revision, length of the key, length of the body
 _LOW = 0xFFFFFFFF
@@ -216,7 +217,7 @@ class _Bitmap:
     __slots__ = ("_bits", "_mask")
 
     def __init__(self, hashes: array[int]) -> None:
-        octets = 1 << max(3, len(hashes).bit_length())
+        octets = 1 << max(_BITMAP_BITS_MIN, len(hashes).bit_length())
         self._mask = octets * 8 - 1
         bits = self._bits = bytearray(octets)
         for hashed in hashes:
