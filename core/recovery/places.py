@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import URL
-
 from common.errors import LocalError
 from common.settings.core import CoreSettings
-from core.store.dialect import database_url, sqlite_file
+from core.store.dialect import database_url, sqlite_file, without_password
 
 
 class ServerDatabase(LocalError):
@@ -32,10 +30,10 @@ def database_file(settings: CoreSettings) -> Path:
     url = database_url(database_target(settings))
     file = sqlite_file(url)
     if file is None:
-        shown = URL.create("postgresql", url.username, None, url.host, url.port, url.database)
+        shown = without_password(url)
         raise ServerDatabase(
             f"the database is on a server ({url.host or 'local'})",
-            hint=f"type: pg_dump --format=custom --file=core.dump {shown.render_as_string()}"
+            hint=f"type: pg_dump --format=custom --file=core.dump {shown}"
             " and copy the bodies after it, as docs/operating/restore.md says",
         )
     return file

@@ -2,6 +2,8 @@
 
 Pure. The shapes that queries are written with; the migrations make them, and a test compares the
 two. Times are microseconds since the epoch, UTC; ids are ULIDs; what came as octets stays octets.
+
+Long because every table of one database stands in one place.
 """
 
 from __future__ import annotations

@@ -94,6 +94,7 @@ async def test_what_a_core_shows_stands_on_the_page(
     # Nothing listens here, and so no certificate is in use.
     status = CertificateStatus(1_800_000_000.0)
     monkeypatch.setattr(face.services.link, "certificate_status", lambda: status)
+    await face.services.sweeper.sweep()
 
     shown = labels_of_a_scrape((await face.stranger.get("/metrics")).text)
 

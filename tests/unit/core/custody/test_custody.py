@@ -203,7 +203,7 @@ async def test_a_body_that_a_case_comes_to_stand_on_while_files_are_swept_stays(
 
     monkeypatch.setattr(store.cases, "needed_bodies", before_it_came)
 
-    assert await custody.sweep(rest=no_rest, grace_s=-1e9) == SweptFiles(0, 0)
+    assert await custody.sweep(rest=no_rest, grace_s=-1e9) == SweptFiles(0, 0, 0)
     assert await custody.read(made_id(1), 0, 9) == BODY
 
 
