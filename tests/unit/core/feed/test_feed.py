@@ -15,8 +15,10 @@ from common.preferences.documents import NOTHING
 from core.feed.feed import Feed, FeedEnded, latest, parts
 from core.feed.session import PreferenceStanding
 from core.preferences.ledger import Published
+from core.store import old_rows
 from core.store.database import Database
 from tests.support.clock import FakeClock
+from tests.support.core.rests import no_rest
 from tests.support.core.rooms import document, made_id, route
 
 WHO = ShardIdentity("lon1", 0, made_id(1))
@@ -197,3 +199,22 @@ async def test_a_hello_reads_one_digest_and_no_document(
 
     assert [d.key for d in batch.documents] == ["e.example"]
     assert asked == [1]  # the changes that it lacks, and not the revision that it has
+
+
+async def test_a_shard_that_is_behind_what_is_kept_gets_everything(
+    store: Database, reader: Reader, fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tombstone that it never got is among what went."""
+    monkeypatch.setattr(old_rows, "REVISIONS_KEPT", 1)
+    await store.preferences.publish([route("a.example"), route("b.example")], who="t")
+    early = store.preferences.position, store.preferences.current.digest
+    await store.preferences.publish([document("route", "a.example")], who="t")
+    last = await store.preferences.publish([route("c.example")], who="t")
+    await fake_clock.advance(1.0)
+    await store.retention.changes(before_us=fake_clock.now_us(), rest=no_rest)
+    reader.open(*early)
+
+    batch = await reader.batch()
+
+    assert (batch.snapshot, batch.target) == (True, last)
+    assert [d.key for d in batch.documents] == ["b.example", "c.example"]

@@ -185,9 +185,9 @@ ASKED: dict[str, Asked] = {
     "cases.body_is_needed": Asked(look=lambda s: s.cases.body_is_needed(SAME_BODY)),
     "releases.assigned": Asked(
         look=lambda s: s.releases.assigned({("node0", 0), ("node1", 0)}, claim_wait_us=1),
-        steps=100_000,  # a thousand releases, of fourteen columns each
+        steps=50_000,  # a thousand releases, of fourteen columns each
     ),
-    "releases.claim": Asked(look=_claimed, steps=100_000),
+    "releases.claim": Asked(look=_claimed, steps=50_000),
     "releases.held_by": Asked(look=lambda s: s.releases.held_by(WHO, made_id(1 << 20))),
     "releases.release": Asked(look=lambda s: s.releases.release(made_id(1 << 20))),
     "fleet.note_hello": Asked(look=lambda s: s.fleet.note_hello(WHO, {})),
