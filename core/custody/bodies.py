@@ -13,7 +13,7 @@ import asyncio
 import errno
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,17 +121,18 @@ class BodyFolder:
     async def has(self, sha256: bytes, size: int) -> bool:
         """Say whether a body is here, with as many octets as it should have."""
         path = self._final(sha256)
-        return await _in_thread(lambda: path.is_file() and path.stat().st_size == size)
+        return await _in_thread(lambda: _is_whole(path, size))
 
     async def set_aside(self, sha256: bytes) -> None:
         """Put a body where nothing looks for it, durably: it may be the last copy."""
         path = self._final(sha256)
         await _in_thread(lambda: self._set_aside(path))
 
-    async def bring_back(self, sha256: bytes, size: int) -> bool:
-        """Put a body that was set aside where it was, and say whether it is there then."""
-        aside, path = self._root / ASIDE / sha256.hex(), self._final(sha256)
-        return await _in_thread(lambda: _bring_back(aside, path, size))
+    async def missing(self, bodies: Sequence[tuple[bytes, int]]) -> set[bytes]:
+        """Return the digests of those that are not here, nor were set aside: these come back."""
+        return await _in_thread(
+            lambda: {sha256 for sha256, size in bodies if not self._is_here(sha256, size)}
+        )
 
     async def remove(self, sha256: bytes) -> None:
         """Remove a body, durably; one that is gone already stays gone."""
@@ -182,6 +183,10 @@ class BodyFolder:
             sync_folder(self._root)
         # From here on this file is what the core answers for.
         publish(path, final)
+
+    def _is_here(self, sha256: bytes, size: int) -> bool:
+        path, aside = self._final(sha256), self._root / ASIDE / sha256.hex()
+        return _is_whole(path, size) or _bring_back(aside, path, size)
 
     def _set_aside(self, path: Path) -> None:
         target = self._root / ASIDE
@@ -259,8 +264,12 @@ def _remove(path: Path) -> None:
         sync_folder(path.parent)
 
 
+def _is_whole(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
 def _bring_back(aside: Path, path: Path, size: int) -> bool:
-    if not (aside.is_file() and aside.stat().st_size == size):
+    if not _is_whole(aside, size):
         return False
     path.parent.mkdir(mode=0o700, exist_ok=True)
     sync_folder(path.parent.parent)

@@ -191,29 +191,25 @@ class Custody:
         """
         aside, wanted, after = 0, 0, ""
         for first in range(FOLDERS):
-            for sha256 in await self._bodies.bodies_older_than(EVER_US, first=first):
-                if not await self._cases.body_is_known(sha256):
+            found = await self._bodies.bodies_older_than(EVER_US, first=first)
+            for page in (found[start : start + PAGE] for start in range(0, len(found), PAGE)):
+                for sha256 in set(page) - await self._cases.known_bodies(page):
                     await self._bodies.set_aside(sha256)
                     aside += 1
         while cases := await self._cases.keeping(after=after, limit=PAGE):
             after = cases[-1].message_id
-            lost = [one for one in cases if not await self._has_body(one)]
+            missing = await self._bodies.missing([(c.told.sha256, c.told.size) for c in cases])
+            lost = [one for one in cases if one.told.sha256 in missing]
             if lost:
                 wanted += await self._cases.want_again(lost, who=who)
         return SettledCases(aside=aside, wanted=wanted)
-
-    async def _has_body(self, case: KeptCase) -> bool:
-        told = case.told
-        if await self._bodies.has(told.sha256, told.size):
-            return True
-        return await self._bodies.bring_back(told.sha256, told.size)
 
     async def _let_go(self, sha256: bytes) -> LetGo:
         """Let a body go, unless a case has come that stands on it."""
         async with self._bodies.lock(sha256):
             if await self._cases.body_is_needed(sha256):
                 return LetGo.NOT
-            if await self._cases.body_is_known(sha256):
+            if await self._cases.known_bodies([sha256]):
                 await self._bodies.remove(sha256)
                 return LetGo.REMOVED
             await self._bodies.set_aside(sha256)

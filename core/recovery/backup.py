@@ -27,8 +27,7 @@ from core.recovery.copying import (
     check_room,
     failure_of,
     link_or_copy,
-    sync_file,
-    sync_tree,
+    on_disk,
 )
 from core.recovery.manifest import (
     BODIES,
@@ -105,10 +104,13 @@ def back_up(
         _check_room(database, settings, folder)
         with _partial(folder) as partial:
             copy = partial / DATABASE
-            copy_database(database, copy, step=step)
-            taken = _take_bodies(Path(settings.state), partial, database, step)
-            sync_file(copy)
-            manifest = _describe(partial, settings, lost=taken.lost, now_us=now_us, version=version)
+            with on_disk(partial):
+                copy_database(database, copy, step=step)
+                taken = _take_bodies(Path(settings.state), partial, database, step)
+                manifest = _described(
+                    partial, settings, lost=taken.lost, now_us=now_us, version=version
+                )
+            manifest.write(partial)
             partial.rename(folder)  # over the empty one, where there is one
             sync_folder(folder.parent)
             return MadeBackup(
@@ -159,18 +161,16 @@ def _take(state: Path, partial: Path, body: KeptBody) -> bool:
     return size == body.size
 
 
-def _describe(
+def _described(
     partial: Path, settings: CoreSettings, *, lost: frozenset[bytes], now_us: int, version: str
 ) -> BackupManifest:
-    """Write the list and the manifest, when all else is on the disk."""
+    """Write the list of bodies, and return what the backup says of itself."""
     copy = partial / DATABASE
     count, size, list_sha256 = write_list(
         partial, (body for body in kept_bodies(copy) if body.sha256 not in lost)
     )
-    sync_file(partial / LIST)
-    sync_tree(partial)
     facts = facts_of(copy)
-    manifest = BackupManifest(
+    return BackupManifest(
         format=FORMAT,
         cluster=settings.cluster,
         core=settings.name,
@@ -187,8 +187,6 @@ def _describe(
         bodies_sha256=list_sha256,
         lost=len(lost),
     )
-    manifest.write(partial)
-    return manifest
 
 
 def _check_folder(folder: Path) -> None:

@@ -5,15 +5,20 @@ Touches the disk.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from common.durable import sync_folder, write_all
+from common.durable import write_all
 from common.errors import DiskFull, EnvironmentFailure, LocalError
 from core.recovery.manifest import BLOCK_BYTES
+
+_C = ctypes.CDLL(None, use_errno=True)
 
 ROOM_BYTES = 64 << 20  # that stay free beside what is written
 
@@ -68,7 +73,7 @@ def link_or_copy(source: Path, target: Path) -> int:
 
 
 def copy(source: Path, target: Path) -> tuple[int, bytes]:
-    """Copy a file, durably but for its name; return its size and SHA-256.
+    """Copy a file and return its size and SHA-256; ``on_disk`` makes it durable.
 
     Raises:
         FileNotFoundError: it is not there.
@@ -84,7 +89,6 @@ def copy(source: Path, target: Path) -> tuple[int, bytes]:
                 digest.update(block)
                 size += len(block)
                 write_all(writing, block)
-            os.fsync(writing)
         finally:
             os.close(writing)
     finally:
@@ -92,19 +96,23 @@ def copy(source: Path, target: Path) -> tuple[int, bytes]:
     return size, digest.digest()
 
 
-def sync_file(path: Path) -> None:
-    """Make the octets of a file durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+@contextmanager
+def on_disk(folder: Path) -> Iterator[None]:
+    """Make durable whatever is written below a folder meanwhile, its names too.
+
+    One sync of the file system, which tells of all that could not be written since the folder was
+    opened here (Linux 5.8). One of each file took 2 to 7 ms: two hours for a million bodies.
+
+    Source: syncfs(2).
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        yield
+        if _C.syncfs(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(folder))
     finally:
         os.close(descriptor)
-
-
-def sync_tree(folder: Path) -> None:
-    """Make all names below a folder durable, and those in it."""
-    for below, _, _ in os.walk(folder):
-        sync_folder(Path(below))
 
 
 def failure_of(error: OSError) -> EnvironmentFailure:

@@ -26,7 +26,7 @@ from common.settings.core import CoreSettings
 from core.custody.bodies import BodyFolder
 from core.custody.custody import Custody, SettledCases
 from core.recovery.backup import clear
-from core.recovery.copying import check_owner, check_room, copy, failure_of, sync_file, sync_tree
+from core.recovery.copying import check_owner, check_room, copy, failure_of, on_disk
 from core.recovery.manifest import (
     BODIES,
     DATABASE,
@@ -144,11 +144,13 @@ async def restore(
         check_room(state, manifest.database_size + manifest.bodies_size)
         unfinished = _emptied(state / UNFINISHED)
         try:
-            _copy_in(folder, manifest, unfinished, step=step, incomplete=incomplete)
-            epoch, settled = await _begin(
-                unfinished, manifest, clock, known=_generations(file, state), generation=generation
-            )
-            _close(unfinished)
+            known = _generations(file, state)
+            with on_disk(unfinished):
+                _copy_in(folder, manifest, unfinished, step=step, incomplete=incomplete)
+                epoch, settled = await _begin(
+                    unfinished, manifest, clock, known=known, generation=generation
+                )
+                _close(unfinished)
         except BaseException:  # nothing was touched yet
             _emptied(unfinished).rmdir()
             raise
@@ -263,12 +265,10 @@ async def _begin(
 
 
 def _close(unfinished: Path) -> None:
-    """Leave the restored state on the disk, without what a running core needs beside it."""
+    """Leave the restored state without what only a running core needs beside it."""
     file = unfinished / DATABASE
     Path(f"{file}.lock").unlink()
     fold_log(file)
-    sync_file(file)
-    sync_tree(unfinished)
 
 
 def _generations(file: Path, state: Path) -> list[int]:

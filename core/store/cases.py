@@ -265,14 +265,15 @@ class CaseStore:
         """Say whether a case still stands on this body."""
         return await self._readers.people.run(lambda connection: _is_needed(connection, sha256))
 
-    async def body_is_known(self, sha256: bytes) -> bool:
-        """Say whether any case ever had this body, as far as this database knows."""
+    async def known_bodies(self, bodies: Sequence[bytes]) -> set[bytes]:
+        """Return those of some digests that any case ever had, as far as this database knows."""
         table = tables.quarantine_case
-        query = select(table.c.message_id).where(table.c.sha256 == sha256).limit(1)
-        return (
-            await self._readers.people.run(lambda connection: connection.execute(query).first())
-            is not None
-        )
+        query = select(table.c.sha256).where(table.c.sha256.in_(bodies)).distinct()
+
+        def read(connection: Connection) -> set[bytes]:
+            return {bytes(row.sha256) for row in connection.execute(query)}
+
+        return await self._readers.people.run(read)
 
 
 def _check_owner(case: KeptCase, identity: ShardIdentity) -> None:
