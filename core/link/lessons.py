@@ -51,7 +51,7 @@ class LessonStreams:
     ) -> None:
         """Serve one lesson stream."""
         hello = wire.learners_hello_from_wire(await first_message(messages))
-        self._access.check(context, hello.identity)
+        await self._access.admit(context, hello.identity)
         with self._streams.only("lessons", hello.identity) as ended:
             courses = await self._source.came(hello.identity.node, hello.learners)
             await context.write(wire.lesson_to_wire(None))

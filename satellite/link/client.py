@@ -178,7 +178,10 @@ class Link:
                 "lessons", lambda wait: self._lessons.once(self._calls(), wait=wait)
             )
             self._lessons = LessonStream(
-                learners=learners, identity=identity, heard=self._lessons_stream.heard
+                learners=learners,
+                identity=identity,
+                core=core,
+                heard=self._lessons_stream.heard,
             )
             self._streams.append(self._lessons_stream)
 

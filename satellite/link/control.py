@@ -114,6 +114,7 @@ class ControlStream:
                 call,
                 hear=wire.control_response_from_wire,
                 perform=self._perform,
+                hearing=None,  # reports go to any core; commands are looked at one by one
                 sources=[due, self._judgements],
             )
         finally:

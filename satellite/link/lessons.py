@@ -19,6 +19,7 @@ from common.errors import PeerError
 from common.identity import ShardIdentity
 from common.lessons import AskedLesson, LearnersHello, Lesson, LessonAnswer, LessonOutcome
 from common.strangers import outcome_of
+from satellite.link.accepted_core import AcceptedCore
 from satellite.link.streams import converse
 
 
@@ -47,6 +48,7 @@ class LessonStream:
     Args:
         learners: the filters that learn, by name; one at least.
         identity: who we are.
+        core: says whether the core that is reached is the accepted one.
         heard: called when the core spoke.
     """
 
@@ -55,9 +57,11 @@ class LessonStream:
         *,
         learners: Mapping[str, LearnsLessons],
         identity: ShardIdentity,
+        core: AcceptedCore,
         heard: Callable[[], None],
     ) -> None:
         self._learners = learners
+        self._core = core
         self._hello = LearnersHello(identity=identity, learners=tuple(learners))
         self._heard = heard
         self._call: LessonsCall | None = None
@@ -71,7 +75,12 @@ class LessonStream:
         call = self._call = stub.Lessons(wait_for_ready=wait)
         try:
             await call.write(wire.learners_hello_to_wire(self._hello))
-            await converse(call, hear=wire.lesson_from_wire, perform=self._perform)
+            await converse(
+                call,
+                hear=wire.lesson_from_wire,
+                perform=self._perform,
+                hearing=await self._core.hear(call),
+            )
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNIMPLEMENTED:
                 raise PeerError("the core is an older one, and teaches nothing") from None

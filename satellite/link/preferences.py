@@ -118,6 +118,7 @@ class PreferenceStream:
                 call,
                 hear=wire.preferences_response_from_wire,
                 perform=self._hear,
+                hearing=None,  # which core it is, is decided here
                 sources=[self._looks],
             )
         finally:

@@ -48,8 +48,8 @@ async def converse(
     *,
     hear: Callable[[WireT], EventT],
     perform: Callable[[EventT], Awaitable[None]],
+    hearing: Hearing | None,
     sources: Sequence[Source] = (),
-    hearing: Hearing | None = None,
 ) -> None:
     """Perform what a stream's events ask for until the stream ends.
 
@@ -57,10 +57,10 @@ async def converse(
         call: the open stream; it is cancelled when this returns.
         hear: turns a message into an event.
         perform: does what the event asks for, and writes to the call.
-        sources: coroutines that put further events in the inbox.
         hearing: whom the stream has reached. It ends at once when that is not the accepted core
             any more, and what was heard and not performed so far is never believed; None: of
             another core, too, everything is heard.
+        sources: coroutines that put further events in the inbox.
 
     Raises:
         AioRpcError, PeerError: how the stream ended, or why it could not go on.

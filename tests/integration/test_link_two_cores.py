@@ -9,15 +9,32 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from borderscout.v1 import control_pb2, link_service_pb2
+from borderscout.v1.link_service_pb2_grpc import LinkStub
 
+from common import rpc, wire
 from common.clock import SystemClock
-from common.link import DefinitionsOffer, Flush, Hint, ReleaseOffer
+from common.identity import ShardIdentity
+from common.lessons import LearnersHello
+from common.link import (
+    DefinitionsOffer,
+    Flush,
+    Hello,
+    Hint,
+    PreferencesHello,
+    Records,
+    ReleaseOffer,
+)
+from common.preferences.digest import EMPTY_DIGEST
+from common.preferences.documents import NOTHING
 from common.records import NotAcceptingRecord
+from common.tallies import TellsTallies
 from satellite.spool.store import Spool
 from tests.support.core.rooms import made_id, route
-from tests.support.network.link import Certificates, Core, Shard, satellite_settings, until
+from tests.support.network.link import CLUSTER, Certificates, Core, Shard, satellite_settings, until
 from tests.support.network.ports import free_port
 from tests.support.spool.listening import listen
 from tests.support.spool.quarantined import quarantine
@@ -55,6 +72,10 @@ class TwoCores:
         tls = self._certificates.issue("core", "core")
         self.core = await Core.start(self._folder / name, tls, port=port or self._port)
         return self.core
+
+    def certificate(self, node: str) -> rpc.TlsFiles:
+        """Return where a node's certificate is."""
+        return self._certificates.issue("satellite", node)
 
     def clone(self) -> None:
         """Copy the data of our core, which is stopped."""
@@ -152,3 +173,40 @@ async def test_a_refused_core_commands_nothing_and_hears_why(two: TwoCores) -> N
     await until(lambda: two.refused() == "", "and accepted")
     assert ours.link.tell("lon1", 0, Flush("acme.example"))
     await until(lambda: two.shard.flushed == ["acme.example"], "and obeyed")
+
+
+async def test_every_stream_and_call_names_its_core_before_its_first_answer(two: TwoCores) -> None:
+    who = ShardIdentity("fra1", 0, made_id(1))
+    applied = PreferencesHello(identity=who, applied=NOTHING, digest=EMPTY_DIGEST)
+    named = wire.identity_to_wire(who)
+    says: dict[str, Any] = {
+        "Control": wire.control_request_to_wire(Hello(identity=who, shards=1, version="1")),
+        "Preferences": wire.preferences_request_to_wire(applied),
+        "Records": wire.records_to_wire(Records((), who)),
+        "Quarantine": wire.quarantine_request_to_wire(who),
+        "Tallies": wire.tallies_request_to_wire((), TellsTallies(who, "0" * 16)),
+        "Lessons": wire.learners_hello_to_wire(LearnersHello(identity=who, learners=("rspamd",))),
+        "Claim": control_pb2.ClaimRequest(identity=named, release_id=made_id(2)),
+        "Fetch": control_pb2.FetchRequest(identity=named, release_id=made_id(2)),
+    }
+    methods = link_service_pb2.DESCRIPTOR.services_by_name["Link"].methods
+    assert says.keys() == {method.name for method in methods}
+    channel = rpc.open_channel(
+        f"127.0.0.1:{two.core.port}",
+        two.certificate("fra1").read(),
+        cluster=CLUSTER,
+        core_name="core",
+    )
+    try:
+        for method in methods:
+            call = getattr(LinkStub(channel), method.name)
+            asked = call(timeout=10) if method.client_streaming else call(says[method.name])
+            if method.client_streaming:
+                await asked.write(says[method.name])
+            standing = wire.standing_from_metadata(await asked.initial_metadata())
+
+            assert standing is not None, method.name
+            assert standing.position == two.core.database.preferences.position
+            asked.cancel()
+    finally:
+        await channel.close()
