@@ -32,6 +32,7 @@ from common.preferences.digest import EMPTY_DIGEST
 from common.preferences.documents import NOTHING
 from common.records import NotAcceptingRecord
 from common.tallies import TellsTallies
+from core.link.calls import Access
 from satellite.spool.store import Spool
 from tests.support.core.rooms import made_id, route
 from tests.support.network.link import CLUSTER, Certificates, Core, Shard, satellite_settings, until
@@ -210,3 +211,28 @@ async def test_every_stream_and_call_names_its_core_before_its_first_answer(two:
             asked.cancel()
     finally:
         await channel.close()
+
+
+async def test_a_core_of_the_version_before_is_handed_what_is_its_own(
+    two: TwoCores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def admit(self: Access, context: Any, who: ShardIdentity, **_: object) -> None:
+        self.check(context, who)
+        await context.send_initial_metadata(((rpc.LET_IN, "1"),))
+
+    monkeypatch.setattr(Access, "admit", admit)
+    await two.core.stop()
+    ours = await two.put("ours")
+    message = await quarantine(two.spool, b"Subject: x\r\n\r\nkept\r\n")
+    await two.spool.note(NotAcceptingRecord(reason="of the version before", cause=""))
+
+    await until(lambda: two.spool.backlog_sizes() == (0, 0), "it has it all")
+    assert await ours.custody.case(message) is not None
+    await ours.database.preferences.publish([route("next.example")], who="test")
+    await until(lambda: two.shard.applied == [1, 2], "it is followed")
+
+    other = await another_core(two, "with a set")
+    await until(lambda: bool(two.refused()), "another one is refused by its first batch")
+    kept = await quarantine(two.spool, b"Subject: y\r\n\r\nkept\r\n")
+    await until(lambda: "quarantine: this core" in two.told(), "and nothing is handed to it")
+    assert await other.custody.case(kept) is None
