@@ -1,8 +1,8 @@
 """Are the documents in the database those that the last revision made, and if not, which are?
 
 Touches the database. The digest of each whole set stands beside its revision; a document's row that
-changes in any other way than by a revision does not make it any more. The history has every change
-since the first, so what the documents were is made anew from there.
+changes in any other way than by a revision does not make it any more. What the history still has is
+made anew from there; an older document that was changed can only be told.
 
 Source: docs/design/link-guarantees.md, G10.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from common.clock import Clock
 from common.preferences.digest import EMPTY_DIGEST, changed, document_hash
@@ -97,7 +97,7 @@ def mend_rows(connection: Connection, *, now_us: int) -> bool:
     if read.are_whole:
         return True
     table = tables.change
-    rows: dict[tuple[str, str], tuple[int, bytes]] = {}
+    rows = _older_rows(connection)
     query = select(table.c.revision, table.c.kind, table.c.key, table.c.after)
     for row in connection.execute(query.order_by(table.c.revision, table.c.place)):
         rows.pop((row.kind, row.key), None)
@@ -127,6 +127,16 @@ def mend_rows(connection: Connection, *, now_us: int) -> bool:
     return True
 
 
+def _older_rows(connection: Connection) -> dict[tuple[str, str], tuple[int, bytes]]:
+    """Return the documents that stood before the history that is kept, as far as they stand."""
+    first = connection.scalar(select(func.min(tables.revision.c.number))) or 0
+    found = connection.execute(select(tables.document).where(tables.document.c.revision < first))
+    return {(row.kind, row.key): (row.revision, _octets(row.body)) for row in found}
+
+
+def _octets(body: object) -> bytes:
+    return body if isinstance(body, bytes) else repr(body).encode()
+
+
 def _hash(row: Row[tuple[str, str, int, bytes]]) -> int:
-    body = row.body if isinstance(row.body, bytes) else repr(row.body).encode()
-    return document_hash(row.kind, row.key, body)
+    return document_hash(row.kind, row.key, _octets(row.body))

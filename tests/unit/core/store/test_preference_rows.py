@@ -67,6 +67,25 @@ async def test_a_row_that_was_changed_is_mended_before_anybody_goes_by_it(file: 
         assert found.customer == "beta"
 
 
+async def test_what_stood_before_the_history_that_is_kept_stays(file: Path) -> None:
+    async with await filled(file) as store:
+        whole = store.preferences.digest
+        await store.preferences.publish([route("d.example")], who="t")
+        after = store.preferences.digest
+        change(
+            file,
+            "DELETE FROM revision WHERE number < 4",
+            "DELETE FROM change WHERE revision < 4",
+            "DELETE FROM document WHERE key='d.example'",
+        )
+
+        await store.preference_rows.look()
+
+        assert store.preference_rows.problem == ""
+    async with await Database.open(file, clock=FakeClock()) as store:
+        assert store.preferences.digest == after != whole
+
+
 async def test_what_the_history_does_not_make_anew_is_told_and_stays(file: Path) -> None:
     async with await filled(file) as store:
         change(file, CHANGED, "UPDATE change SET after=CAST('{ }' AS BLOB) WHERE key='c.example'")
