@@ -67,7 +67,7 @@ async def test_what_another_core_grants_is_not_delivered(verdict: CoreVerdict, c
     stub: Any = calls
     taker = ReleaseTaker(
         spool=spool,
-        identity=ShardIdentity(spool.node, spool.shard, spool.incarnation),
+        identity=ShardIdentity(spool.node, spool.shard, spool.life.incarnation),
         mail_domain="mx.example",
         stub=lambda: stub,
         core=core,
