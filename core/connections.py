@@ -26,7 +26,7 @@ class BoundedConnection(H11Protocol):
         config: uvicorn's.
         server_state: uvicorn's, with the other connections.
         app_state: uvicorn's.
-        loop: for the timers; None: the running one.
+        _loop: for the timers; None: the running one. uvicorn gives it by this name.
     """
 
     def __init__(
@@ -34,9 +34,9 @@ class BoundedConnection(H11Protocol):
         config: uvicorn.Config,
         server_state: uvicorn.server.ServerState,
         app_state: dict[str, Any],
-        loop: asyncio.AbstractEventLoop | None = None,
+        _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        super().__init__(config, server_state, app_state, loop)
+        super().__init__(config, server_state, app_state, _loop)
         self.waits_since_s = self.loop.time()
         self._silence: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
