@@ -9,7 +9,7 @@ from pathlib import Path
 
 from common.errors import LocalError
 from common.settings.core import CoreSettings
-from core.store.dialect import database_url, sqlite_file, without_password
+from core.store.dialect import database_url, shown_url, sqlite_file
 
 
 class ServerDatabase(LocalError):
@@ -30,10 +30,9 @@ def database_file(settings: CoreSettings) -> Path:
     url = database_url(database_target(settings))
     file = sqlite_file(url)
     if file is None:
-        shown = without_password(url)
         raise ServerDatabase(
             f"the database is on a server ({url.host or 'local'})",
-            hint=f"type: pg_dump --format=custom --file=core.dump {shown}"
+            hint=f"type: pg_dump --format=custom --file=core.dump {shown_url(url)}"
             " and copy the bodies after it, as docs/operating/restore.md says",
         )
     return file

@@ -60,17 +60,17 @@ def database_url(target: str | Path) -> URL:
     )
 
 
-def without_password(url: URL) -> str:
-    """Return where a server's database is, as its own tools take it and without a secret."""
-    made = URL.create("postgresql", url.username, None, url.host, url.port, url.database)
-    return made.render_as_string()
-
-
 def sqlite_file(url: URL) -> Path | None:
     """Return the file of a SQLite database, or None for a server."""
     if url.get_backend_name() != "sqlite":
         return None
     return Path(url.database or "")
+
+
+def shown_url(url: URL) -> str:
+    """Return the URL of a server's database as a person may see it and type it: no password."""
+    shown = URL.create("postgresql", url.username, None, url.host, url.port, url.database)
+    return shown.render_as_string()
 
 
 def writing_engine(url: URL) -> Engine:
