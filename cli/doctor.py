@@ -298,7 +298,7 @@ def _core(client: Client) -> Iterator[DoctorCheck]:
         yield DoctorCheck(
             name=f"lost mail of {place}",
             ok=False,
-            found=f"{copies} accepted copies died with its spool, and nobody has seen it",
+            found=f"accepted copies that died with its spool, seen by nobody: {copies}",
             remedy="see it: borderscout report lost, and say so:"
             f" borderscout report lost --seen {place}",
         )

@@ -27,12 +27,18 @@ def link_of_the_node(links: Mapping[int, LinkStatus]) -> Iterator[DoctorCheck]:
     """
     if not links:
         return
+    unheard = set[int]()
     for shard, link in links.items():
         why = link.forked or next((one for one in link.problems if RENEW in one), "")
         if why:
+            unheard.add(shard)
             what = why.replace(f"; {RENEW}", "")
             yield DoctorCheck(name=f"spool of shard {shard}", ok=False, found=what, remedy=RENEW)
-    silent = [_in_words(shard, link) for shard, link in links.items() if not link.connected]
+    silent = [
+        _in_words(shard, link)
+        for shard, link in links.items()
+        if not link.connected and shard not in unheard
+    ]
     yield judged("link", tuple((True, words) for words in silent), LOOK)
     for shard, link in links.items():
         if link.core_refused:

@@ -31,10 +31,11 @@ async def readyz(core: Core) -> str:
 @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
 async def metrics(core: Core) -> Response:
     late = await core.database.late.alarm()
-    return Response(_exposition(core, late), media_type=CONTENT_TYPE_LATEST)
+    lost = await core.database.lost.unseen()
+    return Response(_exposition(core, late, sum(lost.values())), media_type=CONTENT_TYPE_LATEST)
 
 
-def _exposition(core: Services, late: LateAlarm) -> bytes:
+def _exposition(core: Services, late: LateAlarm, lost_copies: int) -> bytes:
     registry = CollectorRegistry()
-    CoreMetrics(registry).show(core, late)
+    CoreMetrics(registry).show(core, late, lost_copies=lost_copies)
     return generate_latest(registry)

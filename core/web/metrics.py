@@ -40,6 +40,11 @@ class CoreMetrics:
             "Messages of the last 24 hours found to hold a threat after their delivery",
             registry=registry,
         )
+        self._lost = Gauge(
+            "borderscout_core_lost_copies",
+            "Accepted copies that died with a spool, and that nobody has said to have seen",
+            registry=registry,
+        )
         self._silenced = Gauge(
             "borderscout_core_late_silenced_nodes",
             "Nodes that named so many threats within an hour that no more of them are compared",
@@ -143,10 +148,11 @@ class CoreMetrics:
             "1 while all shards of the node use them, else 0; absent if none loads such",
         )
 
-    def show(self, core: Services, late: LateAlarm) -> None:
+    def show(self, core: Services, late: LateAlarm, *, lost_copies: int) -> None:
         """Take the numbers as they are now."""
         self._late.set(late.messages)
         self._damages.set(core.database.preference_rows.damages)
+        self._lost.set(lost_copies)
         self._tallies.set(len(core.link.tallies))
         self._tallies_cells.set(core.link.tallies.cells)
         self._tallies_given_way.set(core.link.tallies.given_way)

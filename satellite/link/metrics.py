@@ -63,6 +63,11 @@ class LinkMetrics(Collector):
                 "1 while nothing is handed to the core that is there: it is not the one to follow",
                 float(bool(status.core_refused)),
             ),
+            _gauge(
+                "borderscout_link_forked",
+                "1 while this spool is not heard: it was put back, or is a copy of another one",
+                float(bool(status.forked)),
+            ),
             reconnects,
             CounterMetricFamily(
                 "borderscout_preferences_damaged",

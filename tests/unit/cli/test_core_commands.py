@@ -57,6 +57,8 @@ COMMANDS = (
     ("report", "engines"),
     ("report", "engines", "--by", "site"),
     ("report", "late"),
+    ("report", "lost"),
+    ("report", "lost", "--seen", "lon1/0"),
     ("hold", "list"),
     ("hold", "extend", "acme.example", "--days", "9", "--no-wait"),
     ("hold", "redirect", "acme.example", "--to", "b.example:25", "--no-wait"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from common.identity import LifeOrigin
 from common.records import LogRecord
 from common.reports import DefinitionsReport, DefinitionsState
 from core.definitions.choice import ContentRefusal
@@ -68,12 +70,22 @@ async def with_late_mail(core: Face, _shell: Shell, _folder: Path) -> None:
     await core.database.records.take(identity(), records)
 
 
+async def with_lost_mail(core: Face, _shell: Shell, _folder: Path) -> None:
+    """Let mail be held on a disk that another one has replaced."""
+    await core.database.preferences.publish([route()], who="test")
+    await core.database.records.take(identity(), [accepted(1, made_id(1))])
+    rebuilt = replace(identity(life=2), origin=LifeOrigin(former=""))
+    await core.database.fleet.note_hello(rebuilt, {})
+    await core.database.lost.settle(rebuilt)
+
+
 @pytest.mark.parametrize(
     ("command", "happened"),
     [
         ("definitions status", with_definitions),
         ("report engines", with_looks),
         ("report late", with_late_mail),
+        ("report lost", with_lost_mail),
     ],
     ids=lambda one: one if isinstance(one, str) else "",
 )
@@ -85,6 +97,21 @@ async def test_a_command_prints_what_the_page_promises(
     (found,) = (await shell(*command.split(), "--json")).lines
 
     assert shape(found) == shape(example(f"`borderscout {command} --json`"))
+
+
+async def test_lost_mail_is_a_fault_until_somebody_has_seen_it(
+    core: Face, shell: Shell, tmp_path: Path
+) -> None:
+    await with_lost_mail(core, shell, tmp_path)
+    assert "lost mail of lon1/0: accepted copies that died" in (await shell("doctor")).out
+    assert "lon1/0: 1 copy died with its spool" in (await shell("status")).out
+    assert "x@acme.example" in (await shell("report", "lost")).out
+
+    assert "NODE/SHARD" in (await shell("report", "lost", "--seen", "lon1")).check_failed(2)
+    assert "1 copy of lon1/0 seen" in (await shell("report", "lost", "--seen", "lon1/0")).out
+
+    assert "lost mail" not in (await shell("doctor")).out
+    assert "admin" in (await shell("report", "lost")).out
 
 
 @pytest.mark.parametrize(

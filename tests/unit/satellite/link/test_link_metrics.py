@@ -65,3 +65,12 @@ def test_a_core_that_is_refused_has_a_metric() -> None:
     values = [collected(status).get_sample_value(name) for status in (SILENT, refusing)]
 
     assert values == [0, 1]
+
+
+def test_a_spool_that_is_not_heard_is_told() -> None:
+    told = [
+        collected(status).get_sample_value("borderscout_link_forked")
+        for status in (SILENT, replace(SILENT, forked="it was put back"))
+    ]
+
+    assert told == [0, 1]
