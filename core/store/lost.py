@@ -215,9 +215,15 @@ def _lose(
 
 
 def _copies() -> Select[Any]:
+    """Return what was lost, with what is still known of its message: records go after a time."""
     lost, message = tables.lost_copy, tables.message
     return (
-        select(lost, message.c.sender, message.c.subject, message.c.received_us)
-        .join(message, message.c.id == lost.c.message_id)
+        select(
+            lost,
+            func.coalesce(message.c.sender, "").label("sender"),
+            func.coalesce(message.c.subject, "").label("subject"),
+            func.coalesce(message.c.received_us, lost.c.found_us).label("received_us"),
+        )
+        .outerjoin(message, message.c.id == lost.c.message_id)
         .order_by(lost.c.found_us.desc(), lost.c.message_id.desc(), lost.c.address)
     )

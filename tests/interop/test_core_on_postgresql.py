@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -11,6 +12,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
+from common.chain import ChainPoint
+from common.identity import LifeOrigin
 from common.records import LogRecord
 from core.quarantine.cases import CaseState
 from core.records.intake import SequenceGap
@@ -114,10 +117,35 @@ async def test_what_engines_said_adds_up_once(store: Database) -> None:
 
 
 async def test_a_shards_older_life_is_fenced_off(store: Database) -> None:
-    await store.records.take(identity("lon1", life=2), [record(1, "started")])
+    later = identity("lon1", life=0)  # whatever its name says
+    await store.records.take(LON, [record(1, "started")])
+    await store.records.take(later, [record(1, "started")])
 
     with pytest.raises(Fenced):
-        await store.records.take(LON, [record(1, "started")])
+        await store.records.take(LON, [record(2, "stopped")])
+
+
+async def test_a_copy_is_fenced_and_what_a_former_life_held_is_lost(store: Database) -> None:
+    message = made_id(77)
+    copy = replace(LON, run=made_id(1))
+    at = ChainPoint(1, bytes(range(16)))
+    await store.records.take(LON, [accepted(1, message)], chain=at)
+    assert await store.records.position(LON) == at
+    assert await store.fleet.note_fork(copy, "it is a copy")
+    with pytest.raises(Fenced, match="it is a copy"):
+        await store.records.take(copy, [record(2, "stopped")])
+
+    rebuilt = replace(identity("lon1", life=2), origin=LifeOrigin(former=""))
+    assert not (await store.fleet.note_hello(rebuilt, {})).is_settled
+    await store.lost.settle(rebuilt)
+
+    assert await store.lost.unseen() == {"lon1/0": 1}
+    assert await store.lost.see("lon1", 0, who="test") == 1
+    again = replace(identity("lon1", life=3), origin=LifeOrigin(LON.incarnation, carried=1))
+    assert await store.records.take(again, [accepted(1, message)]) == 1
+    assert (await store.records.track(message))[0]["recipients"][0]["state"] == "lost"
+    await store.records.take(again, [ended(2, message, "delivered")])
+    assert (await store.lost.report())["copies"] == 0
 
 
 async def test_shards_at_once_lose_nothing(store: Database) -> None:

@@ -156,6 +156,15 @@ async def test_a_quarantined_body_that_never_came_is_lost_and_one_that_comes_is_
     assert await state_of(store, A) == ["quarantined"]
 
 
+async def test_what_nobody_has_seen_stays_when_the_records_of_it_go(store: Database) -> None:
+    await died(store)
+    await begin(store, REBUILT)
+
+    await store.records._writer.run(lambda c: c.execute(text("DELETE FROM message")))
+
+    assert {copy[1] for copy in copies(await store.lost.report())} == {A, C}
+
+
 async def test_what_has_not_ended_is_found_without_reading_what_has(store: Database) -> None:
     def plan(connection: Any) -> str:
         query = lost._unfinished(LON).compile(connection, compile_kwargs={"literal_binds": True})
