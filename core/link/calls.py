@@ -25,6 +25,7 @@ from common.link import CoreStanding
 from common.rpc import LET_IN, Role, peer_of
 from core.custody.release import FetchRefused
 from core.feed.feed import FeedEnded
+from core.link.comers import Comers
 from core.records.lives import FORKS_KEPT, Fenced, ForkedSpool, LifeStanding, TooManyLives
 
 log = structlog.get_logger()
@@ -111,6 +112,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, str, int], asyncio.Future[NoReturn]] = {}
+        self.comers = Comers()
         self._lives: dict[tuple[str, int], str] = {}  # the newest of each shard
         self._forks: dict[tuple[str, int], dict[str, str]] = {}  # by shard: runs, and why
         self._is_stopping = False

@@ -23,6 +23,7 @@ class _Life:
     incarnation: str
     seen: list[str] = field(default_factory=list)  # in the order in which they first came
     current: str = ""
+    spoken: str = ""  # whose records were taken last
     comebacks_s: deque[float] = field(default_factory=lambda: deque(maxlen=COMEBACKS_MAX))
 
 
@@ -32,8 +33,17 @@ class Comers:
     def __init__(self) -> None:
         self._lives: dict[tuple[str, int], _Life] = {}
 
+    def spoke(self, identity: ShardIdentity, who: str) -> None:
+        """Records of a process were taken: the chain goes on from its spool."""
+        life = self._lives.get(identity.place)
+        if life is not None and life.incarnation == identity.incarnation:
+            life.spoken = who
+
     def came(self, identity: ShardIdentity, who: str, *, now_s: float) -> str:
-        """Return who is one too many: the later comer of two; empty while nobody is.
+        """Return who is one too many of two; empty while nobody is.
+
+        That is the one whose records were not taken last, since what it has to tell does not go on
+        from those; where neither has told anything, the later comer.
 
         Args:
             identity: the shard.
@@ -54,4 +64,6 @@ class Comers:
         if len(life.comebacks_s) < COMEBACKS_MAX or now_s - life.comebacks_s[0] > WITHIN_S:
             return ""
         life.comebacks_s.clear()
+        if life.spoken in (who, former):
+            return former if life.spoken == who else who
         return max((who, former), key=lambda one: life.seen.index(one) if one in life.seen else -1)

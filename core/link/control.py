@@ -25,7 +25,6 @@ from common.tasks import finish
 from core.fleet.fleet import Fleet
 from core.fleet.hints import Hints
 from core.link.calls import Access, Context, Streams, first_message, host_of, until_first
-from core.link.comers import Comers
 from core.link.ports import FleetTable, LostMail
 from core.records.lives import Fenced, ForkedSpool, TooManyLives, in_words
 
@@ -72,7 +71,6 @@ class ControlStreams:
         self._clock = clock
         self._on_connected = on_connected
         self._hints = Hints()
-        self._comers = Comers()
         self._queues: dict[tuple[str, int], CommandQueue] = {}
         self._visits: dict[tuple[str, int], int] = {}  # how often each shard has come
 
@@ -153,7 +151,7 @@ class ControlStreams:
             self._warn(identity, mark.why, host)
             return
         who = identity.run or host
-        later = self._comers.came(identity, who, now_s=now_s)
+        later = self._streams.comers.came(identity, who, now_s=now_s)
         if later:
             await self._part(identity, later, host, is_caller=later == who)
 

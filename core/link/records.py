@@ -158,6 +158,7 @@ class RecordStreams:
                     fresh = [record for record in records if record.sequence >= first]
                     taken = self._sink.take(identity, fresh, chain=message.chain)
                     durable = await finish(taken)
+                    self._streams.comers.spoke(identity, identity.run)
                     commands.extend(receiver.handle(StreamStored(durable)))
                 case Confirm(durable=durable):
                     await context.write(wire.taken_to_wire(RecordsTaken(durable)))

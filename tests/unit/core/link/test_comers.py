@@ -23,6 +23,18 @@ def test_of_two_that_replace_each_other_the_later_comer_is_one_too_many() -> Non
     assert told == ["", "", "", "", "B", ""]
 
 
+def test_whose_records_were_taken_last_stays_though_it_came_later() -> None:
+    comers = Comers()
+    comers.came(LON, "A", now_s=0.0)
+    comers.came(LON, "B", now_s=1.0)
+    comers.spoke(LON, "B")
+    comers.spoke(identity(life=2), "A")  # another life says nothing of this one
+
+    told = [comers.came(LON, who, now_s=2.0) for who in "ABA"]
+
+    assert told == ["", "", "A"]
+
+
 def test_comebacks_that_are_far_apart_prove_nothing() -> None:
     comers = Comers()
 
