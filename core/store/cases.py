@@ -150,7 +150,9 @@ class CaseStore:
             for known in lost:
                 case = case_rows.find(connection, known.message_id)
                 if case is not None and case.state in KEEPING_BODY:
-                    case_rows.set_state(connection, case.message_id, CaseState.ARRIVING, held_us=0)
+                    # It has as long to arrive as one that is opened now.
+                    again = {"held_us": 0, "opened_us": now_us}
+                    case_rows.set_state(connection, case.message_id, CaseState.ARRIVING, **again)
                     write_entry(
                         connection,
                         now_us=now_us,
@@ -170,7 +172,9 @@ class CaseStore:
         query = (
             select(table)
             .where(
-                table.c.message_id > after, table.c.state.in_([str(one) for one in KEEPING_BODY])
+                # By the ids: an index of states would have each page read all there are.
+                table.c.message_id > after,
+                table.c.state.concat("").in_(_KEEPING),
             )
             .order_by(table.c.message_id)
             .limit(limit)

@@ -138,19 +138,17 @@ def delete_messages(connection: Connection, ids: Sequence[str]) -> int:
     """Delete messages, and what is derived from them."""
     for table in (tables.threat, tables.recipient):
         connection.execute(delete(table).where(table.c.message_id.in_(ids)))
+    lost = tables.lost_copy  # what nobody has seen stays until somebody has
+    connection.execute(delete(lost).where(lost.c.message_id.in_(ids), lost.c.seen_us > 0))
     connection.execute(delete(tables.message).where(tables.message.c.id.in_(ids)))
     return len(ids)
 
 
 def old_cases(connection: Connection, *, after: tuple[int, str], before_us: int) -> OldPage:
     """Return ids of cases whose bodies are deleted, and that were opened before a time."""
-    table, release = tables.quarantine_case, tables.release
-    is_open = exists().where(
-        release.c.message_id == table.c.message_id,
-        release.c.state.concat("") != str(ReleaseState.DONE),
-    )
+    table = tables.quarantine_case
     query = (
-        select(table.c.message_id, table.c.opened_us, is_open.label("is_open"))
+        select(table.c.message_id, table.c.opened_us, _is_open().label("is_open"))
         .where(_opened(CaseState.DELETED, after, before_us))
         .order_by(table.c.opened_us, table.c.message_id)
         .limit(CASES_STEP)
@@ -174,7 +172,7 @@ def dead_arrivals(connection: Connection, *, after: tuple[int, str], before_us: 
     )
     theirs = and_(shard.c.node == table.c.node, shard.c.shard == table.c.shard)
     query = (
-        select(table.c.message_id, table.c.opened_us, is_over.label("is_over"))
+        select(table.c.message_id, table.c.opened_us, (is_over & ~_is_open()).label("is_over"))
         .join(shard, theirs, isouter=True)
         .where(_opened(CaseState.ARRIVING, after, before_us))
         .order_by(table.c.opened_us, table.c.message_id)
@@ -256,7 +254,7 @@ def delete_outboxes(connection: Connection) -> int:
     query = (
         select(*key)
         .join(shard, and_(shard.c.node == table.c.node, shard.c.shard == table.c.shard))
-        .where(shard.c.incarnation > table.c.incarnation, ~has_records)
+        .where(shard.c.incarnation != table.c.incarnation, ~has_records)
         .limit(STEP_ROWS)
     )
     return delete_by_key(connection, table, connection.execute(query).all())
@@ -300,6 +298,15 @@ def _opened(state: CaseState, after: tuple[int, str], before_us: int) -> ColumnE
         table.c.state == str(state),
         tuple_(table.c.opened_us, table.c.message_id) > tuple_(*after),
         table.c.opened_us < before_us,
+    )
+
+
+def _is_open() -> ColumnElement[bool]:
+    """Say whether a release of a case is not done."""
+    case, release = tables.quarantine_case, tables.release
+    return exists().where(
+        release.c.message_id == case.c.message_id,
+        release.c.state.concat("") != str(ReleaseState.DONE),
     )
 
 

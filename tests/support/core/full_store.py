@@ -108,10 +108,12 @@ def _copy(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]])
 
 
 def _shards() -> Rows:
-    shards = [(node, 0, LIFE, START_US, START_US, "{}", "{}") for node in NODES]
+    shards = [(node, 0, LIFE, START_US, START_US, "{}", "{}", "[]") for node in NODES]
+    lives = [(node, 0, LIFE, 1, START_US, "", 0, True) for node in NODES]
     return {
         tables.shard: shards,
-        tables.outbox: [(node, 0, LIFE, 1 << 40) for node in NODES],
+        tables.life: lives,
+        tables.outbox: [(node, 0, LIFE, 1 << 40, b"", 0) for node in NODES],
     }
 
 

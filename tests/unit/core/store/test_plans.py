@@ -35,6 +35,7 @@ from core.store.cases import CaseStore
 from core.store.database import Database
 from core.store.fleet import FleetStore
 from core.store.late import LateStore
+from core.store.lost import LostStore
 from core.store.preferences import PreferenceStore
 from core.store.records import RecordStore
 from core.store.releases import ReleaseStore
@@ -59,7 +60,8 @@ AMOUNTS = Amounts(
 LARGE = {table.name for table in tables.metadata.sorted_tables} - {
     "epoch",  # one row
     "shard",  # one for each shard that there ever was
-    "outbox",  # and each of its lives
+    "life",  # each of its lives
+    "outbox",  # as many
 }
 STEPS_MAX = 20_000  # of one statement: some hundred rows, and far from the thousands of a table
 WHO = ShardIdentity("node0", 0, LIFE)
@@ -124,6 +126,12 @@ async def _arrived(store: Database) -> None:
     await store.cases.arriving(WHO, made_id(2))
 
 
+async def _wanted_again(store: Database) -> None:
+    case = await store.cases.case(case_id(8))
+    assert case is not None
+    await store.cases.want_again([case], who="t")
+
+
 async def _held(store: Database) -> None:
     await store.cases.open_case(WHO, told_case(made_id(2), b"x"))
     await store.cases.hold(WHO, made_id(2))
@@ -179,6 +187,12 @@ ASKED: dict[str, Asked] = {
             ],
         )
     ),
+    "records.position": Asked(look=lambda s: s.records.position(WHO)),
+    "fleet.note_life": Asked(look=lambda s: s.fleet.note_life(WHO)),
+    "fleet.note_fork": Asked(look=lambda s: s.fleet.note_fork(WHO, "t")),
+    "cases.want_again": Asked(look=_wanted_again),
+    "cases.body_is_known": Asked(look=lambda s: s.cases.body_is_known(SAME_BODY)),
+    "lost.settle": Asked(look=lambda s: s.lost.settle(WHO)),
     "cases.open_case": Asked(look=lambda s: s.cases.open_case(WHO, told_case(made_id(2), b"x"))),
     "cases.arriving": Asked(look=_arrived),
     "cases.hold": Asked(look=_held),
@@ -208,6 +222,11 @@ ASKED: dict[str, Asked] = {
         look=lambda s: s.cases.needed_bodies([bytes([n]) * 32 for n in range(200)])
     ),
     # What people wait for.
+    "preferences.weights_at": Asked(look=lambda s: s.preferences.weights_at([2_990])),
+    "cases.keeping": Asked(look=lambda s: s.cases.keeping(after="", limit=50)),
+    "lost.report": Asked(look=lambda s: s.lost.report(), scans=("lost_copy",)),
+    "lost.unseen": Asked(look=lambda s: s.lost.unseen()),
+    "lost.see": Asked(look=lambda s: s.lost.see("node0", 0, who="t")),
     "preferences.history": Asked(
         look=lambda s: s.preferences.history(limit=20), scans=("revision",)
     ),
@@ -396,6 +415,7 @@ def test_each_public_method_of_the_store_is_asked() -> None:
         "releases": ReleaseStore,
         "audit": AuditStore,
         "retention": RetentionStore,
+        "lost": LostStore,
     }
     methods = {
         f"{room}.{name}"

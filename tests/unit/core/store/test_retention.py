@@ -141,6 +141,46 @@ async def test_an_unended_message_stays_even_if_its_records_are_gone(
     assert await sweep_messages(store, fake_clock, days=10) == 0
 
 
+async def test_a_lost_copy_goes_with_its_message_once_it_was_seen(
+    store: Database, fake_clock: FakeClock
+) -> None:
+    await store.records.take(
+        LON, [accepted(1, A), ended(2, A, "lost"), accepted(3, B), ended(4, B, "lost")]
+    )
+    copies = [
+        {"message_id": one, "address": "x@acme.example", "customer": "", "was": "queued"}
+        | {"node": "lon1", "shard": 0, "life": 2, "found_us": 1, "seen_us": seen, "seen_by": ""}
+        for one, seen in ((A, 5), (B, 0))
+    ]
+    await store.retention._writer.run(
+        lambda c: c.execute(tables.lost_copy.insert(), copies).rowcount
+    )
+    await fake_clock.advance(99 * DAY_S)
+    await sweep_records(store, fake_clock, days=10, unended=10)
+
+    assert await sweep_messages(store, fake_clock, days=10, unended=10) == 2
+    assert await rows(store, tables.lost_copy) == 1
+
+
+async def test_a_body_that_was_lost_has_as_long_to_come_again(
+    store: Database, arrivals: Arrivals, fake_clock: FakeClock
+) -> None:
+    await hold(arrivals, made_id(1))
+    await fake_clock.advance(30 * DAY_S)
+    case = await store.cases.case(made_id(1))
+    assert case is not None
+    await store.cases.want_again([case], who="t")
+    await store.fleet.note_hello(identity("lon1", life=2), {})
+
+    async def gone() -> int:
+        before_us = fake_clock.now_us() - 14 * DAY_US
+        return await store.retention.dead_arrivals(before_us=before_us, rest=no_rest)
+
+    assert await gone() == 0
+    await fake_clock.advance(15 * DAY_S)
+    assert await gone() == 1
+
+
 async def test_refusals_go_with_their_records_and_before_them(
     store: Database, fake_clock: FakeClock
 ) -> None:
