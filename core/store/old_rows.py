@@ -32,6 +32,7 @@ from core.quarantine.cases import CaseState
 from core.store import tables
 
 STEP_ROWS = 500  # looked at, or deleted, in one transaction
+MESSAGES_STEP = 150  # messages have recipients, threats, and ten indexes
 CASES_STEP = 50  # cases have heads, recipients and releases
 REVISIONS_KEPT = 100  # the newest ones stay, however old: there is always a way back
 
@@ -122,13 +123,13 @@ def old_messages(
         select(table.c.id, table.c.received_us, has_records.label("has_records"))
         .where(table.c.received_us >= from_us, table.c.received_us < before_us)
         .order_by(table.c.received_us)
-        .limit(STEP_ROWS)
+        .limit(MESSAGES_STEP)
     )
     rows = connection.execute(query).all()
     bare = [row for row in rows if not row.has_records]
     unended = _unended(connection, {row.id for row in bare})
     gone = [row.id for row in bare if row.id not in unended or row.received_us < unended_us]
-    if len(rows) < STEP_ROWS:
+    if len(rows) < MESSAGES_STEP:
         return OldPage(gone, None)
     last_us = rows[-1].received_us
     return OldPage(gone, last_us if last_us > from_us else last_us + 1)

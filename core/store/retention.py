@@ -161,6 +161,7 @@ def _vacuum(connection: Connection) -> int:
     wanted = max(UNUSED_BYTES_MIN, before.database_bytes // UNUSED_SHARE)
     if before.unused_bytes <= wanted:
         return 0
-    # Each row that is fetched is a page; there are no columns, which only the driver takes.
-    connection.connection.cursor().execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+    cursor = connection.connection.cursor()
+    for _ in range(VACUUM_PAGES):  # Python's driver gives back one page each time, however many
+        cursor.execute("PRAGMA incremental_vacuum(1)")
     return before.database_bytes - kept.room(connection).database_bytes
