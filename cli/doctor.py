@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from cli.callers import refused_callers
 from cli.checks import SKEW_S_MAX, DoctorCheck, judged
 from cli.client import Client, CoreFailure, TokenFile, Url
 from cli.definitions_checks import definitions_of_the_node
@@ -292,6 +293,7 @@ def _core(client: Client) -> Iterator[DoctorCheck]:
             problem=status["problem"],
         )
     yield from other_epochs(found)
+    yield from refused_callers(found)
     for line in found.get("unused_filters", ()):
         yield DoctorCheck(name="filters", ok=True, note=True, found=line)
     for place, copies in found.get("lost", {}).items():

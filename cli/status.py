@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
+from cli.callers import refused_callers
 from cli.client import Client, TokenFile, Url
 from cli.epochs import other_epochs
 from cli.holds import hold_in_words
@@ -46,7 +47,7 @@ def status(url: Url = "", token_file: TokenFile = None, as_json: AsJson = False)
     engines = engine_rows(found["nodes"])
     if engines:
         print_table(("!Site", "Engine", "Version", "Definitions", "!Age", "Nodes"), engines)
-    for check in other_epochs(found):
+    for check in (*other_epochs(found), *refused_callers(found)):
         console.print(Text(plain(f"{check.found}; {check.remedy}"), style="red"))
     for line in retention_lines(found.get("retention", {})):
         console.print(Text(plain(line), style="dim"))

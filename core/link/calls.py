@@ -25,6 +25,7 @@ from common.link import CoreStanding
 from common.rpc import LET_IN, Role, peer_of
 from core.custody.release import FetchRefused
 from core.feed.feed import FeedEnded
+from core.fleet.refused_callers import RefusedCallers
 from core.link.comers import Comers
 from core.records.lives import FORKS_KEPT, Fenced, ForkedSpool, LifeStanding, TooManyLives
 
@@ -39,6 +40,10 @@ Handler = Callable[[Any, Context], Awaitable[T]]
 
 class NotPermitted(PeerError):
     """The certificate does not allow what was asked for."""
+
+
+class NotInSettings(NotPermitted):
+    """The certificate is good, and its node is none of ours: not yet, or not any more."""
 
 
 class Replaced(PeerError):
@@ -104,7 +109,7 @@ class Access:
         if peer.name != identity.node:
             raise NotPermitted(f"its certificate is of {peer.name}, it speaks for {identity.node}")
         if not self._knows(peer.name):
-            raise NotPermitted(f"{peer.name} is not in the settings")
+            raise NotInSettings(f"{peer.name} is not in the settings")
 
 
 class Streams:
@@ -205,34 +210,55 @@ async def first_message(messages: AsyncIterator[T]) -> T:
     raise PeerError("the stream ended before its first message")
 
 
-def guarded(handler: Handler[T]) -> Handler[T]:
-    """Return a handler whose errors reach the caller as a status."""
+def name_of(context: Context) -> str:
+    """Return the name in a caller's certificate; empty when it holds none of ours."""
+    try:
+        return peer_of(context.auth_context()).name
+    except PeerError:
+        return ""
+
+
+def guarded(handler: Handler[T], callers: RefusedCallers) -> Handler[T]:
+    """Return a handler whose errors reach the caller as a status.
+
+    Args:
+        handler: of one call.
+        callers: told of those that are not let in; it writes the log.
+    """
 
     async def guarded_handler(request: Any, context: Context) -> T:
+        def say(tell: Callable[..., object], event: str, error: Exception, reason: str) -> None:
+            name, host = name_of(context), host_of(context)
+            who, kind = name or host, type(error).__name__
+            if isinstance(error, NotPermitted):
+                address = host.partition(":")[2] or host  # without the kind of it
+                callers.refused(name=name, host=address, kind=kind, reason=reason)
+            callers.say(tell, event, who=who, kind=kind, peer=context.peer(), reason=reason)
+
         try:
             return await handler(request, context)
         except (NotPermitted, FetchRefused) as error:
             # Somebody with a certificate of ours tries what it may not: people should see this.
-            log.warning("link.not_permitted", peer=context.peer(), reason=error.what)
+            say(log.warning, "link.not_permitted", error, error.what)
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, error.what)
         except (Fenced, FeedEnded) as error:
-            log.warning("link.fenced", peer=context.peer(), reason=str(error))
+            say(log.warning, "link.fenced", error, str(error))
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         except TooManyLives as error:
-            log.error("link.too_many_lives", peer=context.peer(), reason=str(error))
+            say(log.error, "link.too_many_lives", error, str(error))
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         except Replaced as error:
             await context.abort(grpc.StatusCode.ABORTED, error.what)
         except (PeerError, LocalError) as error:
-            log.warning("link.broken", peer=context.peer(), reason=error.what)
+            say(log.warning, "link.broken", error, error.what)
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.what)
         except Stopping as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, error.what)
         except DiskFull as error:
-            log.error("link.disk_full", reason=error.what)
+            say(log.error, "link.disk_full", error, error.what)
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, error.what)
         except EnvironmentFailure as error:
-            log.error("link.failed", reason=error.what)
+            say(log.error, "link.failed", error, error.what)
             await context.abort(grpc.StatusCode.UNAVAILABLE, error.what)
         raise AssertionError("abort always raises")
 

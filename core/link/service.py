@@ -27,6 +27,7 @@ from common.settings.core import CoreSettings
 from common.tasks import keep_running
 from core.feed.feed import Feed
 from core.fleet.fleet import Fleet
+from core.fleet.refused_callers import RefusedCallers
 from core.fleet.tally_sums import TallySums
 from core.link.calls import Access, Streams, guarded
 from core.link.control import ControlStreams
@@ -46,9 +47,11 @@ SERVICE = "borderscout.v1.Link"
 class _Handlers:
     """The methods of the service, by the names that the stubs ask for."""
 
-    def __init__(self, **handlers: Callable[[Any, Any], Awaitable[Any]]) -> None:
+    def __init__(
+        self, callers: RefusedCallers, **handlers: Callable[[Any, Any], Awaitable[Any]]
+    ) -> None:
         for name, handler in handlers.items():
-            setattr(self, name, guarded(handler))
+            setattr(self, name, guarded(handler, callers))
 
 
 class LinkService:
@@ -79,6 +82,7 @@ class LinkService:
         self._clock = clock
         self._fleet = Fleet([(node.name, node.site) for node in settings.nodes])
         self._streams = Streams()
+        self.callers = RefusedCallers(clock)
         self.tallies = TallySums()  # what all shards have seen lately
         self._health = health.HealthServicer()
         self._server: grpc.aio.Server | None = None
@@ -127,6 +131,7 @@ class LinkService:
         tallies = TallyStreams(access=access, streams=self._streams, sums=self.tallies, clock=clock)
         taught = LessonStreams(access=access, streams=self._streams, source=lessons, clock=clock)
         self._handlers = _Handlers(
+            self.callers,
             Control=self._control.serve,
             Preferences=preferences.serve,
             Records=records.serve,

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from core.fleet.fleet import NodeStatus
+from core.fleet.refused_callers import RefusedCaller
 from core.preferences.epochs import OtherEpoch
 from core.preferences.unused_filters import unused_filters
 from core.web.request.caller import Caller
@@ -42,6 +43,7 @@ async def status(core: Core, _caller: Caller) -> dict[str, Any]:
             core.database.preferences.current, core.link.fleet.filters()
         ),
         "lost": await core.database.lost.unseen(),
+        "refused_callers": [_refused(core, one) for one in core.link.callers.shown()],
         "nodes": [_node(node) for node in nodes],
         "definitions": _definitions(core),
         "learners": await core.database.lessons.progress(),
@@ -57,6 +59,16 @@ def _other(other: OtherEpoch) -> dict[str, Any]:
         "revision": other.follows.revision,
         "near": other.is_near,
         "problem": other.problem,
+    }
+
+
+def _refused(core: Services, caller: RefusedCaller) -> dict[str, Any]:
+    return {
+        "name": caller.name,
+        "host": caller.host,
+        "reason": caller.reason,
+        "times": caller.times,
+        "heard_s_ago": core.clock.monotonic_s() - caller.heard_s,
     }
 
 

@@ -18,6 +18,7 @@ from core.custody.custody import Custody
 from core.custody.release import Releases
 from core.definitions.definitions import Definitions
 from core.fleet.fleet import Fleet
+from core.fleet.refused_callers import RefusedCallers
 from core.fleet.tally_sums import TallySums
 from core.learning.learning import Learning
 from core.people.tokens import Token
@@ -33,6 +34,9 @@ class SatelliteLink(Protocol):
 
     @property
     def tallies(self) -> TallySums: ...
+
+    @property
+    def callers(self) -> RefusedCallers: ...
 
     def flush(self, destination: str = "", *, node: str | None = None) -> int: ...
 

@@ -210,6 +210,20 @@ async def test_what_the_core_knows_to_be_wrong_is_found(core: Face, shell: Shell
     assert "+9.0 s" in text
 
 
+async def test_a_node_that_was_removed_and_still_speaks_is_named_with_its_address(
+    shell: Shell, core: Face
+) -> None:
+    reason = "gone1 is not in the settings"
+    core.services.link.callers.refused(name="gone1", host="10.0.0.9", kind="k", reason=reason)
+
+    [line] = [one for one in (await shell("doctor", "--json")).lines if "gone1" in one["name"]]
+    shown = (await shell("status")).out
+
+    assert line["found"] == f"{reason}, and calls from 10.0.0.9"
+    assert "borderscout satellite drain" in line["remedy"]
+    assert f"{reason}, and calls from 10.0.0.9" in shown
+
+
 async def test_nodes_that_follow_another_core_are_named_with_the_command_that_mends_it(
     shell: Shell, core: Face
 ) -> None:

@@ -1,0 +1,33 @@
+"""Who calls the core and is not let in, and what mends it?
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cli.checks import DoctorCheck
+
+SETTLE = (
+    "if it was removed, let it finish there: borderscout satellite drain --config FILE, then"
+    " systemctl disable --now borderscout-satellite; if it belongs here, put it in the inventory,"
+    " type: borderscout inventory render FILE --out DIR, copy the folders, and restart the core"
+)
+
+
+def refused_callers(status: Mapping[str, Any]) -> Iterator[DoctorCheck]:
+    """Yield each caller that the core does not let in.
+
+    Args:
+        status: what the core's API says of itself; one of an earlier version does not say this.
+    """
+    for caller in status.get("refused_callers", ()):
+        who = caller["name"] or "somebody"
+        yield DoctorCheck(
+            name=f"calls of {who}",
+            ok=False,
+            found=f"{caller['reason']}, and calls from {caller['host']}",
+            remedy=SETTLE,
+        )
