@@ -19,6 +19,7 @@ import structlog
 from common.backoff import Backoff
 from common.clock import Clock
 from common.errors import EnvironmentFailure, PeerError
+from common.repeats import Repeats
 from satellite.link.accepted_core import Hearing
 
 log = structlog.get_logger()
@@ -159,11 +160,12 @@ class Stream:
         self._spread = spread
         self._backoff = backoff
         self._failures = 0
+        self._repeats = Repeats()
 
     def heard(self) -> None:
         """The core spoke on this stream."""
         if not self.is_open:
-            log.info("link.open", stream=self.name)
+            self._say(log.info, "link.open", kind="")
         self.is_open = True
         self.failure = ""
         self._failures = 0
@@ -181,12 +183,17 @@ class Stream:
             finally:
                 self.is_open = False  # when it is cancelled too, as for another certificate
             self._failures += 1
-            if reason != self.failure:
-                log.warning("link.broken", stream=self.name, reason=reason)
+            self._say(log.warning, "link.broken", kind=reason.partition(":")[0], reason=reason)
             self.failure = reason
             wait_s = self._backoff.wait_s(self._failures, spread=self._spread())
             await self._clock.sleep(wait_s)
             self.reconnects += 1
+
+    def _say(self, tell: Callable[..., object], event: str, *, kind: str, **facts: object) -> None:
+        """Write a line of the log, unless the same was said within the last minute."""
+        left_out = self._repeats.again((event, kind), now_s=self._clock.monotonic_s())
+        if left_out is not None:
+            tell(event, stream=self.name, **facts, **({"left_out": left_out} if left_out else {}))
 
 
 def reason_of(error: BaseException) -> str:

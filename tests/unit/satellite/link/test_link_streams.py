@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from common.backoff import Backoff
 from common.errors import PeerError
@@ -86,6 +87,23 @@ async def test_the_reason_is_known_before_a_call_waits_for_a_connection(
     assert line.waited == [False, False, True, True]
     assert line.stream.failure == "cut"
     assert not line.stream.is_open
+
+
+async def test_a_stream_that_comes_and_goes_costs_two_lines_of_the_log_a_minute(
+    fake_clock: FakeClock,
+) -> None:
+    line = Line(fake_clock)
+    line.speaks = True
+
+    with capture_logs() as said:
+        await run_for(line, 61.5)
+
+    assert [(one["event"], one.get("left_out")) for one in said] == [
+        ("link.open", None),
+        ("link.broken", None),
+        ("link.open", 59),
+        ("link.broken", 59),
+    ]
 
 
 async def test_news_gathers_before_it_goes_up(fake_clock: FakeClock) -> None:
