@@ -19,6 +19,6 @@ def print_silent(nodes: Iterable[Mapping[str, Any]], unknown: str) -> None:
     """
     for node in nodes:
         heard = node["heard_s_ago"]
-        since = "was never heard" if heard is None else f"is silent for {span(heard)}"
+        since = "was never heard" if heard is None else f"was last heard {span(heard)} ago"
         line = f"{node['node']} ({node['site']}) {since}: {unknown} is not known here"
         console.print(Text(plain(line), style="yellow"))

@@ -156,5 +156,5 @@ def remarks(node: dict[str, Any]) -> list[str]:
         found.append(f"{counted(more, 'further destination')} away; see borderscout hold list")
     if node["state"] == "silent":
         heard = node["heard_s_ago"]
-        found.append("was never heard" if heard is None else f"silent for {span(heard)}")
+        found.append("was never heard" if heard is None else f"last heard {span(heard)} ago")
     return found

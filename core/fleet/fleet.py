@@ -17,6 +17,7 @@ from common.preferences import Position
 from common.preferences.documents import NOTHING
 from common.reports import EngineReport, FilterReport, HoldReport, NodeReport, PreferenceProblem
 from core.feed.session import PreferenceStanding
+from core.fleet.extremes import largest, lowest, merged_engines
 from core.fleet.holds import left_to_operators, merged_holds
 from core.preferences.epochs import OtherEpoch, other_epoch
 
@@ -110,6 +111,7 @@ class Fleet:
         self._shards: dict[Place, _Shard] = {}
         self._former: dict[Place, list[str]] = {}  # lives that a later one has followed
         self._warnings: dict[Place, tuple[str, float]] = {}
+        self._remembered: dict[Place, tuple[float, int]] = {}  # heard before this core began
         self._head = NOTHING
 
     def knows(self, node: str) -> bool:
@@ -117,6 +119,16 @@ class Fleet:
         return node in self._sites
 
     # ---- what happened
+
+    def remember(self, place: Place, *, heard_s: float, shards: int) -> None:
+        """An earlier run of this core heard a shard last at a time, of how many.
+
+        Args:
+            place: which one.
+            heard_s: of the monotonic clock of this run; below what it began with.
+            shards: that its node had.
+        """
+        self._remembered[place] = (heard_s, shards)
 
     def moved(self, head: Position) -> None:
         """The core's preferences are here now."""
@@ -236,17 +248,17 @@ class Fleet:
             node=name,
             site=self._sites[name],
             state=_worst(states) if is_whole else SatelliteState.SILENT,
-            applied=_lowest(s.applied for s in shards) if is_whole else None,
-            agreed=_lowest(s.agreed for s in shards) if is_whole else None,
-            lag=_largest(s.lag for s in shards) if is_whole else None,
-            heard_s_ago=max(s.heard_s_ago for s in shards) if is_whole else None,
+            applied=lowest(s.applied for s in shards) if is_whole else None,
+            agreed=lowest(s.agreed for s in shards) if is_whole else None,
+            lag=largest(s.lag for s in shards) if is_whole else None,
+            heard_s_ago=self._heard_s_ago(name, expected, now_s),
             shards_expected=expected,
             refused=next((s.refused for s in shards if s.refused), None),
             core_refused=next((s.core_refused for s in shards if s.core_refused), ""),
             accepting=is_whole and not not_accepting and SatelliteState.SILENT not in states,
             not_accepting_reason=next((reason for reason in not_accepting if reason), ""),
             spool=spool,
-            engines=_engines(reports),
+            engines=merged_engines(reports),
             holds=merged_holds(hold for r in reports for hold in r.holds),
             outbox_records=sum(r.outbox_records for r in reports),
             outbox_quarantine=sum(r.outbox_quarantine for r in reports),
@@ -329,7 +341,21 @@ class Fleet:
     def _expected(self, node: str) -> int:
         """Return how many shards a node has, as the one said that spoke last."""
         found = [shard for place, shard in self._shards.items() if place[0] == node]
-        return max(found, key=lambda shard: shard.heard_s).shards if found else 1
+        if found:
+            return max(found, key=lambda shard: shard.heard_s).shards
+        told = [heard for place, heard in self._remembered.items() if place[0] == node]
+        return max(told)[1] if told else 1
+
+    def _heard_s_ago(self, node: str, expected: int, now_s: float) -> float | None:
+        """Return since when some shard is not heard; None: it never was."""
+        ago = 0.0
+        for place in ((node, number) for number in range(expected)):
+            shard, told = self._shards.get(place), self._remembered.get(place)
+            heard_s = shard.heard_s if shard is not None else told[0] if told is not None else None
+            if heard_s is None:
+                return None
+            ago = max(ago, now_s - heard_s)
+        return ago
 
     def _problems(self, node: str, reports: Iterable[NodeReport], now_s: float) -> tuple[str, ...]:
         warned = (
@@ -364,31 +390,3 @@ def _worst(states: set[SatelliteState]) -> SatelliteState:
         SatelliteState.LIVE,
     )
     return next((state for state in worst_first if state in states), SatelliteState.SILENT)
-
-
-def _lowest(positions: Iterable[Position | None]) -> Position | None:
-    found = list(positions)
-    if any(position is None for position in found):
-        return None
-    known = (position for position in found if position is not None)
-    return min(known, key=lambda p: (p.epoch.generation, p.revision), default=None)
-
-
-def _largest(lags: Iterable[int | None]) -> int | None:
-    largest = 0
-    for lag in lags:
-        if lag is None:
-            return None
-        largest = max(largest, lag)
-    return largest
-
-
-def _engines(reports: Iterable[NodeReport]) -> tuple[EngineReport, ...]:
-    """Return each engine once; a shard that gets no answer speaks for the node."""
-    found: dict[str, EngineReport] = {}
-    for report in reports:
-        for engine in report.engines:
-            known = found.get(engine.name)
-            if known is None or (known.answering and not engine.answering):
-                found[engine.name] = engine
-    return tuple(found.values())

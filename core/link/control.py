@@ -31,7 +31,7 @@ from core.records.lives import Fenced, ForkedSpool, TooManyLives, in_words
 log = structlog.get_logger()
 
 COMMANDS_MAX = 256  # unsent to one shard
-KEEP_REPORT_S = 15.0  # between reports of a shard that are written to the store
+KEEP_REPORT_S = 60.0  # between reports of a shard that are written to the store
 
 CommandQueue = asyncio.Queue[Command]
 

@@ -20,6 +20,7 @@ from core.feed.feed import PreferenceSource
 from core.learning.learning import LearnerCourse
 from core.quarantine.assignment import Release
 from core.records.lives import LifeStanding
+from core.store.fleet import ShardRow
 
 
 class RecordSink(Protocol):
@@ -50,6 +51,8 @@ class FleetTable(Protocol):
     async def note_report(
         self, identity: ShardIdentity, report: Mapping[str, Any]
     ) -> LifeStanding: ...
+
+    async def shards(self) -> Sequence[ShardRow]: ...
 
 
 class LostMail(Protocol):

@@ -79,6 +79,7 @@ class LinkService:
         self.port = 0  # once started
         self._settings = settings
         self._preferences = database.preferences
+        self._table = database.fleet
         self._clock = clock
         self._fleet = Fleet([(node.name, node.site) for node in settings.nodes])
         self._streams = Streams()
@@ -163,6 +164,7 @@ class LinkService:
             certificate=Path(tls.certificate), key=Path(tls.key), authority=Path(tls.authority)
         )
         self._certificate = rpc.ServerCertificate(files)
+        await self._remember()
         server, self.port = rpc.open_server(self._settings.grpc, self._certificate)
         # Coroutines that write to their context, where the stubs expect generators: a stream that
         # is cut ends them at once, and nothing is left to the collector.
@@ -194,6 +196,14 @@ class LinkService:
         self._streams.stop()  # open streams would use up the grace
         await self._server.stop(grace_s)
         self._server = None
+
+    async def _remember(self) -> None:
+        """Tell the fleet when the core's earlier runs heard each shard last."""
+        now_s, now_us = self._clock.monotonic_s(), self._clock.now_us()
+        for row in await self._table.shards():
+            ago_s = max(0.0, (now_us - row.last_seen_us) / 1e6)
+            shards = int(row.hello.get("shards", 1))
+            self._fleet.remember((row.node, row.shard), heard_s=now_s - ago_s, shards=shards)
 
     def _standing(self) -> CoreStanding:
         preferences = self._preferences

@@ -308,3 +308,20 @@ async def test_the_health_service_says_serving(core: Core, certificates: Certifi
 
     await satellite.channel.close()
     assert found.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_a_core_that_began_anew_remembers_when_a_node_was_last_heard(
+    tmp_path: Path, certificates: Certificates
+) -> None:
+    files = certificates.issue("core", "core")
+    core = await Core.start(tmp_path / "core", files)
+    await core.database.fleet.note_hello(identity("lon1"), {"shards": 1})
+    await core.stop()
+
+    core = await Core.start(tmp_path / "core", files)
+    now_s = core.clock.monotonic_s()
+    heard = {one.node: one.heard_s_ago for one in core.link.fleet.nodes(now_s=now_s)}
+    await core.stop()
+
+    assert heard["lon1"] is not None
+    assert heard["fra1"] is None

@@ -49,6 +49,28 @@ def test_a_node_that_never_came_is_silent_and_its_lag_is_unknown() -> None:
     assert not status.accepting
 
 
+def test_a_core_that_began_anew_knows_when_each_shard_was_last_heard() -> None:
+    fleet = fleet_at()
+    fleet.remember(("lon1", 0), heard_s=-10_800.0, shards=2)
+    fleet.remember(("lon1", 1), heard_s=-7_200.0, shards=2)
+
+    silent = node(fleet, now_s=1.0)
+    greet(fleet, shard(0), shards=2)
+    half = node(fleet, now_s=1.0)
+    greet(fleet, shard(1), shards=2)
+
+    assert (silent.state, silent.heard_s_ago) == (SatelliteState.SILENT, 10_801.0)
+    assert (half.state, half.heard_s_ago) == (SatelliteState.SILENT, 7_201.0)
+    assert node(fleet, now_s=1.0).heard_s_ago == 1.0
+
+
+def test_what_is_remembered_of_one_shard_tells_nothing_of_one_that_never_came() -> None:
+    fleet = fleet_at()
+    fleet.remember(("lon1", 0), heard_s=-10.0, shards=2)
+
+    assert node(fleet).heard_s_ago is None
+
+
 def test_every_node_of_the_settings_is_shown_in_their_order() -> None:
     assert [status.node for status in fleet_at().nodes(now_s=0.0)] == ["lon1", "fra1"]
 
