@@ -18,11 +18,10 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from cli.callers import refused_callers
 from cli.checks import SKEW_S_MAX, DoctorCheck, judged
 from cli.client import Client, CoreFailure, TokenFile, Url
+from cli.core_checks import checks_of_the_core
 from cli.definitions_checks import definitions_of_the_node
-from cli.epochs import other_epochs
 from cli.filter_checks import servers_of_filters
 from cli.link_checks import TIME
 from cli.output import AsJson, console, plain, print_lines
@@ -292,8 +291,7 @@ def _core(client: Client) -> Iterator[DoctorCheck]:
             now_s=time.time(),
             problem=status["problem"],
         )
-    yield from other_epochs(found)
-    yield from refused_callers(found)
+    yield from checks_of_the_core(found)
     for line in found.get("unused_filters", ()):
         yield DoctorCheck(name="filters", ok=True, note=True, found=line)
     for place, copies in found.get("lost", {}).items():

@@ -7,9 +7,8 @@ from typing import Any
 
 from rich.text import Text
 
-from cli.callers import refused_callers
 from cli.client import Client, TokenFile, Url
-from cli.epochs import other_epochs
+from cli.core_checks import checks_of_the_core
 from cli.holds import hold_in_words
 from cli.learn import learning_remarks
 from cli.output import (
@@ -47,12 +46,9 @@ def status(url: Url = "", token_file: TokenFile = None, as_json: AsJson = False)
     engines = engine_rows(found["nodes"])
     if engines:
         print_table(("!Site", "Engine", "Version", "Definitions", "!Age", "Nodes"), engines)
-    for check in (*other_epochs(found), *refused_callers(found)):
-        console.print(Text(plain(f"{check.found}; {check.remedy}"), style="red"))
-    for line in retention_lines(found.get("retention", {})):
-        console.print(Text(plain(line), style="dim"))
-    for kept, problem in found.get("retention", {}).get("problems", {}).items():
-        console.print(Text(plain(f"retention: {kept}: {problem}"), style="red"))
+    for check in checks_of_the_core(found):
+        if not check.ok:
+            console.print(Text(plain(f"{check.found}; {check.remedy}"), style="red"))
     for problem in found["definitions"]["problems"]:
         console.print(Text(f"definitions: {plain(problem)}", style="yellow"))
     for line in found.get("unused_filters", ()):

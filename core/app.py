@@ -124,6 +124,7 @@ async def _open(
         second_look_hours=settings.second_look_hours,
     )
     stack.push_async_callback(database.close)
+    database.room.watch(state)
     if database.preferences.position.revision == 0:
         await _adopt_first(database, Path(settings.first_revision))
     bodies = await BodyFolder.open(state / "bodies")

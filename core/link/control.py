@@ -17,7 +17,7 @@ from borderscout.v1 import control_pb2
 
 from common import wire
 from common.clock import Clock
-from common.errors import EnvironmentFailure, PeerError
+from common.errors import DiskFull, EnvironmentFailure, PeerError
 from common.identity import ShardIdentity
 from common.link import Command, Hello, Hint, Unreadable, Welcome
 from common.reports import NodeReport
@@ -26,7 +26,7 @@ from core.fleet.fleet import Fleet
 from core.fleet.hints import Hints
 from core.link.calls import Access, Context, Streams, first_message, host_of, until_first
 from core.link.ports import FleetTable, LostMail
-from core.records.lives import Fenced, ForkedSpool, TooManyLives, in_words
+from core.records.lives import Fenced, ForkedSpool, LifeStanding, TooManyLives, in_words
 
 log = structlog.get_logger()
 
@@ -139,13 +139,13 @@ class ControlStreams:
         """
         now_s, host = self._clock.monotonic_s(), host_of(context)
         try:
-            standing = await self._table.note_hello(identity, told)
+            standing = await self._noted(identity, told)
         except (Fenced, TooManyLives) as error:
             self._fleet.warned(identity, f"not heard, from {host}: {error}", now_s=now_s)
             raise
         self._streams.let_in(identity, standing)
         if not standing.is_settled:
-            await self._lost.settle(identity)
+            await self._settle(identity)
         mark = standing.fork_of(identity)
         if mark is not None:
             self._warn(identity, mark.why, host)
@@ -154,6 +154,23 @@ class ControlStreams:
         later = self._streams.comers.came(identity, who, now_s=now_s)
         if later:
             await self._part(identity, later, host, is_caller=later == who)
+
+    async def _noted(self, identity: ShardIdentity, told: dict[str, Any]) -> LifeStanding:
+        """Keep what was said, and return how the shard stands.
+
+        A core without room must not make a site seem silent that is there: whoever is known by now
+        needs nothing written, and the hello is kept the next time.
+        """
+        try:
+            return await self._table.note_hello(identity, told)
+        except DiskFull:
+            return await self._table.note_life(identity)
+
+    async def _settle(self, identity: ShardIdentity) -> None:
+        try:
+            await self._lost.settle(identity)
+        except DiskFull as error:  # with the next report that can be kept
+            log.error("link.not_settled", shard=str(identity), reason=error.what)
 
     async def _part(
         self, identity: ShardIdentity, later: str, host: str, *, is_caller: bool
@@ -221,7 +238,7 @@ class ControlStreams:
         try:
             standing = await self._table.note_report(identity, dataclasses.asdict(report))
             if not standing.is_settled:
-                await self._lost.settle(identity)
+                await self._settle(identity)
         except EnvironmentFailure as error:
             # What is shown comes from memory: a store that is full must not make all seem silent.
             log.error("link.report_not_kept", shard=str(identity), reason=error.what)

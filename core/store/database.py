@@ -27,6 +27,7 @@ from core.store.dialect import (
     sqlite_file,
     writing_engine,
 )
+from core.store.disk_room import DiskRoom
 from core.store.errors import StoreFailure
 from core.store.fleet import FleetStore
 from core.store.late import LateStore
@@ -53,8 +54,10 @@ class Database:
         preferences: Preferences,
         ours: OurHosts,
         lock: int | None,
+        room: DiskRoom,
         second_look_hours: float,
     ) -> None:
+        self.room = room
         self._writer = writer
         self._readers = readers
         self._lock = lock
@@ -107,7 +110,11 @@ class Database:
     async def _open(
         cls, url: URL, *, clock: Clock, ours: OurHosts, lock: int | None, second_look_hours: float
     ) -> Self:
-        writer = StoreWriter(writing_engine(url))
+        room = DiskRoom(clock.monotonic_s)
+        file = sqlite_file(url)
+        if file is not None:
+            room.watch(file.parent)
+        writer = StoreWriter(writing_engine(url), room)
         try:
             preferences = await writer.run(lambda c: _prepare(c, now_us=clock.now_us()))
         except BaseException:  # cancelled too: what was begun is undone
@@ -120,6 +127,7 @@ class Database:
             preferences=preferences,
             ours=ours,
             lock=lock,
+            room=room,
             second_look_hours=second_look_hours,
         )
 

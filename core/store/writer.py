@@ -18,8 +18,9 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from common.errors import BorderScoutError
+from common.errors import BorderScoutError, DiskFull
 from core.store.dialect import failure_of, reading_engine
+from core.store.disk_room import DiskRoom
 
 PEOPLE_READERS = 3  # searches, reports and pages at once; the others wait for them alone
 LINK_READERS = 2  # the feed's and the link's look-ups, each by a key
@@ -39,10 +40,16 @@ class _Job:
 
 
 class StoreWriter:
-    """The one thread and connection that write."""
+    """The one thread and connection that write.
 
-    def __init__(self, engine: Engine) -> None:
+    Args:
+        engine: of that connection.
+        room: told of writes that had none.
+    """
+
+    def __init__(self, engine: Engine, room: DiskRoom | None = None) -> None:
         self._engine = engine
+        self._room = room
         self._waiting: deque[_Job] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
 
@@ -83,7 +90,10 @@ class StoreWriter:
             if len(group) > 1:
                 self._commit_each(group)
             else:
-                group[0].future.set_exception(failure_of(error))
+                failure = failure_of(error)
+                if self._room is not None and isinstance(failure, DiskFull):
+                    self._room.refused(failure.what)
+                group[0].future.set_exception(failure)
         except BaseException as error:
             for job in group:
                 job.future.set_exception(error)

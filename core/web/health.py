@@ -23,9 +23,12 @@ async def healthz() -> str:
 
 
 @router.get("/readyz", summary="Would take links and answer now", response_class=PlainTextResponse)
-async def readyz(core: Core) -> str:
+async def readyz(core: Core) -> PlainTextResponse:
     await core.database.audit.recent(limit=1)  # the database answers
-    return "ready\n"
+    problem = core.database.room.problem
+    if problem:
+        return PlainTextResponse(f"{problem}\n", status_code=503)
+    return PlainTextResponse("ready\n")
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)

@@ -30,6 +30,17 @@ class CoreMetrics:
         self._revision = Gauge(
             "borderscout_core_revision", "Newest revision of the preferences", registry=registry
         )
+        self._disk_full = Gauge(
+            "borderscout_core_disk_full",
+            "1 while the core can write nothing, for want of room: records wait at the nodes",
+            registry=registry,
+        )
+        self._disk_free = Gauge(
+            "borderscout_core_disk_free_bytes",
+            "Octets that are free where the core has fewest; absent if no disk here is its own",
+            ["disk"],
+            registry=registry,
+        )
         self._other_epochs = Gauge(
             "borderscout_core_other_epochs",
             "Nodes that take nothing from this core, since they follow another or a later one",
@@ -159,6 +170,8 @@ class CoreMetrics:
         self._silenced.set(len(late.silenced))
         self._certificate = core.link.certificate_status()
         self._revision.set(core.database.preferences.position.revision)
+        self._disk_full.set(bool(core.database.room.problem))
+        self._show_free(core.database.room.free_bytes)
         self._other_epochs.set(len(core.link.fleet.other_epochs()))
         for node in core.link.fleet.nodes(now_s=core.clock.monotonic_s()):
             self._show_node(node)
@@ -189,6 +202,10 @@ class CoreMetrics:
             if reports:
                 is_current = all(report.serial == manifest.serial for report in reports)
                 self._definitions_current.labels(node.node).set(is_current)
+
+    def _show_free(self, free_bytes: int | None) -> None:
+        if free_bytes is not None:
+            self._disk_free.labels("state").set(free_bytes)
 
     def _show_node(self, node: NodeStatus) -> None:
         self._live.labels(node.node).set(node.state != "silent")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import apsw
 import grpc.aio
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from common import rpc
 from common.envelope import Notify
+from common.errors import DiskFull
 from common.ids import MessageId
 from common.message_bounds import HEAD_BYTES_MAX
 from common.preferences import Kind
@@ -26,7 +28,9 @@ from tests.support.core.preferences import document, tombstone
 from tests.support.core.rooms import route
 from tests.support.network.link import (
     Certificates,
+    HurriedClock,
     MemorySpool,
+    Shard,
     until,
 )
 from tests.support.network.linked_cluster import LinkedCluster
@@ -48,6 +52,10 @@ async def linked(tmp_path: Path, certificates: Certificates) -> AsyncIterator[Li
 
 def revision_of(spool: MemorySpool | Spool) -> int:
     return spool.preferences.position.revision
+
+
+def problems_of(shard: Shard) -> tuple[str, ...]:
+    return shard.link.status(now_s=HurriedClock().monotonic_s()).problems
 
 
 # --- preferences --------------------------------------------------------------------------------
@@ -85,6 +93,31 @@ async def test_a_shard_that_comes_again_gets_changes_alone(linked: LinkedCluster
     assert spool.applies == [True, False]
     assert spool.preferences.route("a.example") is None
     assert spool.preferences.route("b.example") is not None
+
+
+async def test_a_site_that_comes_again_while_the_core_has_no_room_is_live_and_its_records_wait(
+    linked: LinkedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = MemorySpool()
+    await linked.core.database.preferences.publish([route()], who="test")
+    shard = linked.shard(spool)
+    await until(lambda: linked.core.state() == "live", "live")
+    await shard.stop()
+    await until(lambda: linked.core.link.fleet.connected() == [], "gone")
+
+    async def no_room(*_args: object, **_more: object) -> Any:
+        raise DiskFull("database or disk is full")
+
+    for store, name in (("fleet", "note_hello"), ("fleet", "note_report"), ("records", "take")):
+        monkeypatch.setattr(getattr(linked.core.database, store), name, no_room)
+    spool.record("not_accepting", "", reason="x")
+    shard = linked.shard(spool)
+
+    await until(lambda: linked.core.link.fleet.connected() == [("lon1", 0)], "it is there")
+    await until(lambda: "RESOURCE_EXHAUSTED" in str(problems_of(shard)), "it says why")
+    await until(lambda: linked.core.state() == "live", "live again")
+    status = linked.core.link.fleet.node("lon1", now_s=linked.core.clock.monotonic_s())
+    assert status.outbox_records == 1
 
 
 async def test_a_set_that_was_changed_by_hand_is_found_and_repaired(linked: LinkedCluster) -> None:

@@ -43,6 +43,10 @@ async def status(core: Core, _caller: Caller) -> dict[str, Any]:
             core.database.preferences.current, core.link.fleet.filters()
         ),
         "lost": await core.database.lost.unseen(),
+        "disk": {
+            "problem": core.database.room.problem,
+            "free_bytes": core.database.room.free_bytes,
+        },
         "refused_callers": [_refused(core, one) for one in core.link.callers.shown()],
         "nodes": [_node(node) for node in nodes],
         "definitions": _definitions(core),

@@ -210,6 +210,18 @@ async def test_what_the_core_knows_to_be_wrong_is_found(core: Face, shell: Shell
     assert "+9.0 s" in text
 
 
+async def test_the_full_disk_of_the_core_is_found_and_ends(
+    shell: Shell, core: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core.database.room.refused("database or disk is full")
+
+    found = await examined(shell)
+    shown = (await shell("status")).out
+
+    assert found["disk of the core"].startswith("free some space there: df -h")
+    assert "the core's disk is full: database or disk is full; free some space" in shown
+
+
 async def test_a_node_that_was_removed_and_still_speaks_is_named_with_its_address(
     shell: Shell, core: Face
 ) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, event, text
 
-from common.errors import LocalError
+from common.errors import DiskFull, LocalError
 from core.store.dialect import database_url, writing_engine
+from core.store.disk_room import REMEMBERED_S, DiskRoom
 from core.store.errors import StoreFailure
 from core.store.writer import StoreReader, StoreWriter
 
@@ -147,3 +148,20 @@ async def test_who_gives_up_before_its_turn_leaves_no_trace(bench: Bench) -> Non
 async def test_readers_cannot_write(bench: Bench) -> None:
     with pytest.raises(StoreFailure, match="readonly"):
         await bench.reader.run(lambda c: _put(c, 1))
+
+
+async def test_a_write_that_has_no_room_is_remembered_for_a_minute(tmp_path: Path) -> None:
+    now_s = 0.0
+    room = DiskRoom(lambda: now_s)
+    writer = StoreWriter(writing_engine(database_url(tmp_path / "full.db")), room)
+    await writer.run(lambda c: _run(c, "CREATE TABLE t (x TEXT)"))
+    assert room.problem == ""
+
+    await writer.run(lambda c: _run(c, "PRAGMA max_page_count = 1"))
+    with pytest.raises(DiskFull):
+        await writer.run(lambda c: _run(c, "INSERT INTO t VALUES (zeroblob(1000000))"))
+
+    assert "full" in room.problem
+    now_s = REMEMBERED_S + 1.0
+    assert room.problem == ""
+    await writer.close()

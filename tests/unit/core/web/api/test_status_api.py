@@ -343,6 +343,25 @@ async def test_health_is_plain_text(face: Face) -> None:
     assert (await face.stranger.get("/readyz")).text == "ready\n"
 
 
+async def test_a_core_whose_disk_is_full_is_not_ready_and_says_why(
+    face: Face, fake_clock: FakeClock
+) -> None:
+    face.database.room.refused("database or disk is full")
+
+    ready = await face.stranger.get("/readyz")
+    page = (await face.stranger.get("/metrics")).text
+    told = (await face.ask("GET", "/api/v1/status"))["disk"]["problem"]
+    await fake_clock.advance(61.0)
+
+    assert (ready.status_code, ready.text) == (
+        503,
+        "the core's disk is full: database or disk is full\n",
+    )
+    assert "borderscout_core_disk_full 1.0" in page
+    assert told == ready.text.strip()
+    assert (await face.stranger.get("/readyz")).status_code == 200
+
+
 async def test_metrics_show_every_node_and_leave_out_what_is_unknown(
     face: Face, fake_clock: FakeClock
 ) -> None:

@@ -1,0 +1,31 @@
+"""What does a core say that is wrong with itself, and what mends it?
+
+Pure, of what its API tells. One of an earlier version tells less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cli.callers import refused_callers
+from cli.checks import DoctorCheck, judged
+from cli.epochs import other_epochs
+
+ROOM = (
+    "free some space there: df -h; until then nothing can be changed, and records and quarantined"
+    " mail wait at the nodes, whose mail goes on"
+)
+
+
+def checks_of_the_core(status: Mapping[str, Any]) -> Iterator[DoctorCheck]:
+    """Yield what ``status`` and ``doctor`` say of the core itself.
+
+    Args:
+        status: what its API says.
+    """
+    disk = status.get("disk")
+    if disk is not None:
+        yield judged("disk of the core", ((bool(disk["problem"]), disk["problem"]),), ROOM)
+    yield from other_epochs(status)
+    yield from refused_callers(status)
