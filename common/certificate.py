@@ -1,14 +1,14 @@
-"""Until when is a certificate good, and does its key belong to it?
+"""Until when is a certificate good, which one is it, and does its key belong to it?
 
 Touches nothing but memory, and the registry that asks for the metrics. A certificate and its key
 are two files, and whoever renews them writes one after the other: a pair that does not fit is a
 moment of that, and what is in use stays in use.
 
 Every worker asks, and what a library of certificates would cost it in memory is a tenth of what it
-has: so whether a pair fits is asked of the TLS that is going to use it, and the one field that TLS
-does not tell is read here.
+has: so whether a pair fits is asked of the TLS that is going to use it, and the two fields that TLS
+does not tell are read here.
 
-Source: RFC 5280 sections 4.1 and 4.1.2.5 (the fields of a certificate, its validity), RFC 7468
+Source: RFC 5280 sections 4.1, 4.1.2.2 and 4.1.2.5 (the fields of a certificate), RFC 7468
 (PEM), X.690 section 8.1 (how a field is encoded).
 """
 
@@ -30,7 +30,8 @@ from prometheus_client.registry import Collector
 from common.errors import EnvironmentFailure
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s(.*?)-----END CERTIFICATE-----", re.DOTALL)
-_SEQUENCE, _VERSION = 0x30, 0xA0
+_SEQUENCE, _VERSION, _INTEGER = 0x30, 0xA0, 0x02
+SERIAL_BYTES_MAX = 20  # RFC 5280 section 4.1.2.2; one more octet may hold the sign
 _TIMES = {0x17: "%y%m%d%H%M%SZ", 0x18: "%Y%m%d%H%M%SZ"}  # UTCTime, GeneralizedTime
 _BEFORE_VALIDITY = 3  # serial number, signature, issuer
 # The last is what it says of a key of another type than the certificate's.
@@ -59,20 +60,55 @@ def not_after_s(certificate: bytes) -> float:
     Raises:
         EnvironmentFailure: it is none.
     """
-    found = _PEM.search(certificate)
+    with _read() as fields_of:
+        return _not_after(*fields_of(certificate)).timestamp()
+
+
+def serial_number(certificate: bytes) -> str:
+    """Return the number that tells a certificate from all others of its authority.
+
+    Args:
+        certificate: PEM; the first one counts, what follows are its issuers.
+
+    Returns:
+        As ``serial_text``.
+
+    Raises:
+        EnvironmentFailure: it is none.
+    """
+    with _read() as fields_of:
+        fields, place = fields_of(certificate)
+        number = _value(fields, place, _INTEGER)[0]
+        if not 1 <= len(number) <= SERIAL_BYTES_MAX + 1:
+            raise ValueError("a serial number that no certificate has")
+        return serial_text(int.from_bytes(number, "big"))
+
+
+def serial_text(number: int) -> str:
+    """Return a serial number as we write it: hexadecimal, small letters, no leading zero."""
+    return f"{number:x}"
+
+
+@contextmanager
+def _read() -> Iterator[Callable[[bytes], tuple[bytes, int]]]:
+    """Yield what gives a certificate's fields; what it stumbles over is told as ours."""
     try:
-        if found is None:
-            raise ValueError("no PEM")
-        return _not_after(base64.b64decode(b"".join(found[1].split()), validate=True)).timestamp()
+        yield _fields
     except (ValueError, LookupError) as error:
         raise EnvironmentFailure("the certificate is no PEM certificate") from error
 
 
-def _not_after(der: bytes) -> datetime:
-    """Return notAfter of a certificate; ValueError or LookupError when it is none."""
-    certificate = _value(der, 0, _SEQUENCE)[0]
-    fields = _value(certificate, 0, _SEQUENCE)[0]
-    place = _end(fields, 0) if fields[0] == _VERSION else 0
+def _fields(pem: bytes) -> tuple[bytes, int]:
+    """Return the fields of a certificate, and where the one after its version begins."""
+    found = _PEM.search(pem)
+    if found is None:
+        raise ValueError("no PEM")
+    der = base64.b64decode(b"".join(found[1].split()), validate=True)
+    fields = _value(_value(der, 0, _SEQUENCE)[0], 0, _SEQUENCE)[0]
+    return fields, _end(fields, 0) if fields[0] == _VERSION else 0
+
+
+def _not_after(fields: bytes, place: int) -> datetime:
     for _ in range(_BEFORE_VALIDITY):
         place = _end(fields, place)
     validity = _value(fields, place, _SEQUENCE)[0]

@@ -18,6 +18,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -25,7 +26,7 @@ import grpc
 import grpc.aio
 import structlog
 
-from common.certificate import CertificateStatus, check_pair, not_after_s
+from common.certificate import CertificateStatus, check_pair, not_after_s, serial_number
 from common.errors import EnvironmentFailure, PeerError
 
 log = structlog.get_logger()
@@ -109,6 +110,28 @@ def peer_of(auth_context: Mapping[str, Iterable[bytes]]) -> Peer:
     if match is None:
         raise PeerError("the certificate's name is none of ours")
     return Peer(match[1], Role(match[2]), match[3])
+
+
+def serial_of(auth_context: Mapping[str, Iterable[bytes]]) -> str:
+    """Return the serial number of the certificate at the other end, as ``serial_text``.
+
+    Args:
+        auth_context: what ``ServicerContext.auth_context()`` gave.
+
+    Raises:
+        PeerError: there is no certificate.
+    """
+    shown = next(iter(auth_context.get("x509_pem_cert", ())), b"")
+    try:
+        return _serial_of(shown)
+    except EnvironmentFailure as error:
+        raise PeerError(error.what) from None
+
+
+@lru_cache(maxsize=1024)
+def _serial_of(certificate: bytes) -> str:
+    """Read each certificate once: every call asks, and each connection shows one."""
+    return serial_number(certificate)
 
 
 def core_host(*, cluster: str, name: str) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from common.settings.values import (
+    CertificateSerial,
     DomainOrNone,
     Endpoint,
     EndpointOrNone,
@@ -35,6 +36,8 @@ class NodeEntry(Settings):
     """The site that it belongs to."""
     addresses: list[IpAddress] = Field(default_factory=list)
     """Where it is reached, in the world and in the VPN: no route may lead there."""
+    certificates: list[CertificateSerial] = Field(default_factory=list, max_length=16)
+    """The serial numbers of its certificates that are let in; empty: any with its name."""
 
 
 class TlsSettings(Settings):

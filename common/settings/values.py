@@ -20,6 +20,7 @@ _ENDPOINT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+):(?P<port>[0-9]{1,5})",
 _URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}/[!#$%&'()*+,./:;=?@A-Za-z0-9_~-]{1,1500}")
 _BASE = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}/?")
 DELIVER_TO_REMEDY = "write HOST:PORT, such as mail.acme.example:25, lmtp:HOST:PORT or NAME/mx"
+_SERIAL = re.compile(r"[0-9a-fA-F]{1,40}|[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){0,20}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # a DNS label, a folder, a word in a command
 
 
@@ -59,6 +60,15 @@ def _checked_name(text: str) -> str:
             f"{text[:80]!r} is no name; write 1 to 63 of a-z, 0-9 and -, not beginning with -"
         )
     return text
+
+
+def _checked_serial(text: str) -> str:
+    """Accept a certificate's serial number, such as openssl prints it."""
+    if not _SERIAL.fullmatch(text):
+        raise ValueError(
+            f"{text[:80]!r} is no serial number; write 1 to 40 hexadecimal digits, in quotes"
+        )
+    return text.replace(":", "").lower().lstrip("0") or "0"
 
 
 def _checked_target(text: str) -> str:
@@ -162,6 +172,7 @@ EndpointOrNone = Annotated[str, AfterValidator(_or_none(_checked_endpoint)), _wr
 HttpBase = Annotated[str, AfterValidator(_checked_base), _written("http(s)://HOST[:PORT]")]
 HttpUrl = Annotated[str, AfterValidator(_checked_url), _written("a URL of http or https")]
 Name = Annotated[str, AfterValidator(_checked_name), _written("one word of a-z, 0-9 and -")]
+CertificateSerial = Annotated[str, AfterValidator(_checked_serial), _written("hexadecimal digits")]
 Target = Annotated[str, AfterValidator(_checked_target), _written("HOST:PORT")]
 DeliverTo = Annotated[
     str,

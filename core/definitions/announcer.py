@@ -18,6 +18,7 @@ from core.definitions.choice import DefinitionsChoice
 from core.definitions.rollout import NodeStand, Rollout, RolloutPlan, SiteStand
 from core.definitions.sets import StoredSet
 from core.fleet.fleet import Fleet, NodeStatus, Place, SatelliteState
+from core.fleet.roster import Roster
 
 log = structlog.get_logger()
 
@@ -30,6 +31,9 @@ class DefinitionsLink(Protocol):
 
     @property
     def fleet(self) -> Fleet: ...
+
+    @property
+    def roster(self) -> Roster: ...
 
     def visits(self) -> Mapping[Place, int]: ...
 

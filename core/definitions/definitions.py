@@ -302,7 +302,7 @@ def _door(settings: CoreSettings, keeper: Keeper, link: DefinitionsLink) -> Door
         tls=TlsFiles(
             certificate=Path(tls.certificate), key=Path(tls.key), authority=Path(tls.authority)
         ),
-        visitors=Visitors(cluster=settings.cluster, knows=link.fleet.knows),
+        visitors=Visitors(cluster=settings.cluster, roster=link.roster),
         sets=keeper,
     )
 

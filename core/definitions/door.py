@@ -10,16 +10,18 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import structlog
 import uvicorn
 
 from common.binding import bind_hint
+from common.certificate import serial_text
 from common.errors import EnvironmentFailure, PeerError
 from common.rpc import Role, TlsFiles, peer_of
 from core.connections import BoundedConnection
 from core.definitions.shelf import DefinitionSets, application_of
+from core.fleet.roster import Roster
 
 log = structlog.get_logger()
 
@@ -33,12 +35,12 @@ class Visitors:
 
     Args:
         cluster: ours.
-        knows: says whether the settings name a node.
+        roster: says which nodes there are, and which of their certificates are let in.
     """
 
-    def __init__(self, *, cluster: str, knows: Callable[[str], bool]) -> None:
+    def __init__(self, *, cluster: str, roster: Roster) -> None:
         self._cluster = cluster
-        self._knows = knows
+        self._roster = roster
         self._open: Counter[str] = Counter()
 
     def enter(self, certificate: object) -> str:
@@ -53,12 +55,25 @@ class Visitors:
         peer = peer_of({"x509_subject_alternative_name": list(_uris(certificate))})
         if peer.cluster != self._cluster or peer.role is not Role.SATELLITE:
             raise PeerError(f"its certificate is of a {peer.role} of cluster {peer.cluster}")
-        if not self._knows(peer.name):
-            raise PeerError(f"{peer.name} is not in the settings")
+        self.check(peer.name, certificate)
         if self._open[peer.name] >= CONNECTIONS_PER_NODE_MAX:
             raise PeerError(f"{peer.name} has {CONNECTIONS_PER_NODE_MAX} connections open")
         self._open[peer.name] += 1
         return peer.name
+
+    def check(self, node: str, certificate: object) -> None:
+        """Accept that whoever came in may still be there.
+
+        Args:
+            node: as ``enter`` gave it.
+            certificate: as for ``enter``.
+
+        Raises:
+            PeerError: it may not.
+        """
+        why = self._roster.why_not(node, _serial(certificate))
+        if why:
+            raise PeerError(why)
 
     def leave(self, node: str) -> None:
         """Count a connection no more."""
@@ -184,16 +199,21 @@ class _DoorProtocol(BoundedConnection):
         super().__init__(config, state, {})
         self._visitors = visitors
         self._node = ""
+        self._certificate: object = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        session = transport.get_extra_info("ssl_object")
+        self._certificate = session.getpeercert() if session else None
         try:
-            session = transport.get_extra_info("ssl_object")
-            self._node = self._visitors.enter(session.getpeercert() if session else None)
+            self._node = self._visitors.enter(self._certificate)
         except PeerError as error:
-            peer = transport.get_extra_info("peername")
-            log.warning("definitions.not_permitted", peer=str(peer), reason=error.what)
-            transport.abort()
+            self._turn_away(error)
+
+    def _turn_away(self, error: PeerError) -> None:
+        peer = self.transport.get_extra_info("peername")
+        log.warning("definitions.not_permitted", peer=str(peer), reason=error.what)
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._node:
@@ -201,7 +221,13 @@ class _DoorProtocol(BoundedConnection):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._node:
+        if not self._node:
+            return
+        try:
+            self._visitors.check(self._node, self._certificate)
+        except PeerError as error:  # the settings have changed since it came
+            self._turn_away(error)
+        else:
             super().data_received(data)
 
 
@@ -211,3 +237,12 @@ def _uris(certificate: object) -> Iterable[bytes]:
     for kind, name in names:
         if kind == "URI":
             yield name.encode("utf-8", "replace")
+
+
+def _serial(certificate: object) -> str:
+    """Return the serial number of a certificate, as ``common.certificate.serial_text``."""
+    said = certificate.get("serialNumber", "") if isinstance(certificate, dict) else ""
+    try:
+        return serial_text(int(said, 16))
+    except ValueError:
+        raise PeerError("its certificate has no serial number") from None

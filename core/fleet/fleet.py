@@ -3,6 +3,8 @@
 Pure. A node is the set of its shards: its applied revision is the lowest, its lag the largest. What
 is not known is None, and a lag is never 0 because nobody answers (G7). Times are of the
 monotonic clock; the satellites' own clocks only show their skew (G13).
+
+Long because a node is told from its shards in one place: each figure beside the others of its kind.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 
 from common.identity import ShardIdentity
 from common.preferences import Position
@@ -114,9 +117,10 @@ class Fleet:
         self._remembered: dict[Place, tuple[float, int]] = {}  # heard before this core began
         self._head = NOTHING
 
-    def knows(self, node: str) -> bool:
-        """Say whether the settings name a node."""
-        return node in self._sites
+    @property
+    def sites(self) -> Mapping[str, str]:
+        """The site of each node that the settings name."""
+        return MappingProxyType(self._sites)
 
     # ---- what happened
 
@@ -129,6 +133,17 @@ class Fleet:
             shards: that its node had.
         """
         self._remembered[place] = (heard_s, shards)
+
+    def take(self, nodes: Sequence[tuple[str, str]]) -> None:
+        """The settings name other nodes: forget what is known of those that are gone.
+
+        Args:
+            nodes: as for the class.
+        """
+        self._sites = dict(nodes)
+        for known in (self._shards, self._former, self._warnings):
+            for place in [place for place in known if place[0] not in self._sites]:
+                del known[place]
 
     def moved(self, head: Position) -> None:
         """The core's preferences are here now."""
@@ -170,7 +185,8 @@ class Fleet:
 
     def warned(self, identity: ShardIdentity, what: str, *, now_s: float) -> None:
         """A spool speaks for a shard and is not heard; shown for as long as it tries."""
-        self._warnings[identity.place] = (what, now_s)
+        if identity.node in self._sites:
+            self._warnings[identity.place] = (what, now_s)
 
     def left(self, identity: ShardIdentity) -> None:
         """A control stream ended."""
@@ -274,11 +290,13 @@ class Fleet:
     # ---- inside
 
     def _heard(self, identity: ShardIdentity, now_s: float) -> _Shard | None:
-        """Return the shard, or None when a later life of it is known.
+        """Return the shard, or None when its node is gone or a later life of it is known.
 
         Whoever speaks was let in by the store, which knows the order of lives: one that was never
         heard here is the newest.
         """
+        if identity.node not in self._sites:
+            return None  # what was under way when the settings took it away
         shard = self._shards.get(identity.place)
         former = self._former.setdefault(identity.place, [])
         if identity.incarnation in former:

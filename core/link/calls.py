@@ -1,8 +1,8 @@
 """Who calls, may it, and how does a call end?
 
 Touches gRPC calls. The certificate says who a satellite is; what a message says of its sender must
-agree with it, and the node must be one that the settings name. Otherwise nothing is read or written
-(P9). Errors become status codes here and nowhere else.
+agree with it, and the settings must name the node and that certificate. Otherwise nothing is read
+or written (P9). Errors become status codes here and nowhere else.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from common import wire
 from common.errors import DiskFull, EnvironmentFailure, LocalError, PeerError
 from common.identity import ShardIdentity
 from common.link import CoreStanding
-from common.rpc import LET_IN, Role, peer_of
+from common.rpc import LET_IN, Role, peer_of, serial_of
 from core.custody.release import FetchRefused
 from core.feed.feed import FeedEnded
 from core.fleet.refused_callers import RefusedCallers
+from core.fleet.roster import Roster
 from core.link.comers import Comers
 from core.records.lives import FORKS_KEPT, Fenced, ForkedSpool, LifeStanding, TooManyLives
 
@@ -59,7 +60,7 @@ class Access:
 
     Args:
         cluster: ours.
-        knows: says whether the settings name a node.
+        roster: says which nodes there are, and which of their certificates are let in.
         standing: returns what this core says of itself.
     """
 
@@ -67,11 +68,11 @@ class Access:
         self,
         *,
         cluster: str,
-        knows: Callable[[str], bool],
+        roster: Roster,
         standing: Callable[[], CoreStanding],
     ) -> None:
         self._cluster = cluster
-        self._knows = knows
+        self._roster = roster
         self.standing = standing
 
     async def admit(
@@ -96,10 +97,12 @@ class Access:
         """Accept that this caller speaks for ``identity``.
 
         Raises:
-            NotPermitted: its certificate says otherwise, or its node is not in the settings.
+            NotPermitted: its certificate says otherwise, or the settings do not name its node, or
+                name other certificates of it.
         """
+        shown = context.auth_context()
         try:
-            peer = peer_of(context.auth_context())
+            peer, serial = peer_of(shown), serial_of(shown)
         except PeerError as error:
             raise NotPermitted(error.what) from None
         if peer.cluster != self._cluster:
@@ -108,8 +111,9 @@ class Access:
             raise NotPermitted(f"its certificate is of a {peer.role}, not of a satellite")
         if peer.name != identity.node:
             raise NotPermitted(f"its certificate is of {peer.name}, it speaks for {identity.node}")
-        if not self._knows(peer.name):
-            raise NotInSettings(f"{peer.name} is not in the settings")
+        why = self._roster.why_not(peer.name, serial)
+        if why:
+            raise NotPermitted(why) if peer.name in self._roster else NotInSettings(why)
 
 
 class Streams:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,15 +23,17 @@ from common import rpc
 from common.certificate import CertificateStatus
 from common.clock import Clock
 from common.link import Command, CoreStanding, Flush
-from common.settings.core import CoreSettings
+from common.settings.core import CoreSettings, NodeEntry
 from common.tasks import keep_running
 from core.feed.feed import Feed
 from core.fleet.fleet import Fleet
 from core.fleet.refused_callers import RefusedCallers
+from core.fleet.roster import Roster
 from core.fleet.tally_sums import TallySums
 from core.link.calls import Access, Streams, guarded
 from core.link.control import ControlStreams
 from core.link.lessons import LessonStreams
+from core.link.open_calls import OpenCalls
 from core.link.ports import CaseSink, LessonSource, ReleaseSource, Store
 from core.link.preferences import PreferenceStreams
 from core.link.quarantine import QuarantineStreams
@@ -48,10 +50,13 @@ class _Handlers:
     """The methods of the service, by the names that the stubs ask for."""
 
     def __init__(
-        self, callers: RefusedCallers, **handlers: Callable[[Any, Any], Awaitable[Any]]
+        self,
+        calls: OpenCalls,
+        callers: RefusedCallers,
+        **handlers: Callable[[Any, Any], Awaitable[Any]],
     ) -> None:
         for name, handler in handlers.items():
-            setattr(self, name, guarded(handler, callers))
+            setattr(self, name, guarded(calls.while_let_in(handler), callers))
 
 
 class LinkService:
@@ -91,7 +96,9 @@ class LinkService:
         self._offering: asyncio.Task[None] | None = None
         offers_due = asyncio.Event()
         self._life = secrets.token_hex(16)  # no earlier process of this core is taken for this one
-        access = Access(cluster=settings.cluster, knows=self._fleet.knows, standing=self._standing)
+        self.roster = Roster(settings.nodes)
+        self._calls = OpenCalls(self.roster)
+        access = Access(cluster=settings.cluster, roster=self.roster, standing=self._standing)
         self._control = ControlStreams(
             core=settings.name,
             access=access,
@@ -132,6 +139,7 @@ class LinkService:
         tallies = TallyStreams(access=access, streams=self._streams, sums=self.tallies, clock=clock)
         taught = LessonStreams(access=access, streams=self._streams, source=lessons, clock=clock)
         self._handlers = _Handlers(
+            self._calls,
             self.callers,
             Control=self._control.serve,
             Preferences=preferences.serve,
@@ -204,6 +212,16 @@ class LinkService:
             ago_s = max(0.0, (now_us - row.last_seen_us) / 1e6)
             shards = int(row.hello.get("shards", 1))
             self._fleet.remember((row.node, row.shard), heard_s=now_s - ago_s, shards=shards)
+
+    def take_nodes(self, nodes: Sequence[NodeEntry]) -> int:
+        """Let in whom the settings name by now, and nobody else; return how many calls ended.
+
+        Args:
+            nodes: all that there are.
+        """
+        self.roster.take(nodes)
+        self._fleet.take([(node.name, node.site) for node in nodes])
+        return self._calls.end_others()
 
     def _standing(self) -> CoreStanding:
         preferences = self._preferences

@@ -23,6 +23,7 @@ from core.definitions.gate_samples import EICAR
 from core.definitions.rollout import SiteStand
 from core.definitions.sets import SetFolder
 from core.fleet.fleet import Fleet
+from core.fleet.roster import Roster
 from tests.support.core.face import core_settings
 from tests.support.core.rooms import made_id
 from tests.support.definitions.web_mirror import web_mirror
@@ -43,6 +44,7 @@ class Nobody:
 
     def __init__(self) -> None:
         self.fleet = Fleet([])
+        self.roster = Roster([])
         self.noted: list[tuple[str, str]] = []
 
     def visits(self) -> dict[tuple[str, int], int]:

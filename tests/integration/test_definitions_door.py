@@ -20,15 +20,18 @@ import pytest
 
 from common.definitions import MANIFEST, Manifest
 from common.rpc import TlsFiles
+from common.settings.core import NodeEntry
 from core.definitions.door import CONNECTIONS_PER_NODE_MAX, Door, Visitors
 from core.definitions.programs import BoundedProgram
 from core.definitions.sets import DefinitionsSource, SetFolder, StoredSet
+from core.fleet.roster import Roster
 from inventory.certificates import Identity
 from tests.support.network.link import CLUSTER, Certificates
 
 HDB = b"44d88612fea8a8f36de82e1278abb02f:68:Eicar\n"
 LARGE = b"".join(b"%032x:%d:Test-%d\n" % (n, n, n) for n in range(1, 25_000))
 SERIAL = 20260101000000
+NODES = [NodeEntry(name=name, site="london") for name in ("lon1", "fra1")]
 HOST = f"core.{CLUSTER}.borderscout.internal"
 FIXED = f"/definitions/v1/clamav/{SERIAL}"
 
@@ -64,7 +67,7 @@ async def door(tmp_path: Path, certificates: Certificates) -> AsyncIterator[Door
     made = Door(
         ("127.0.0.1", 0),
         tls=certificates.issue("core", "core"),
-        visitors=Visitors(cluster=CLUSTER, knows=lambda name: name in ("lon1", "fra1")),
+        visitors=Visitors(cluster=CLUSTER, roster=Roster(NODES)),
         sets=Sets(tmp_path),
     )
     await made.start()
@@ -245,6 +248,28 @@ async def test_one_node_cannot_take_all_the_places(
     writer.close()
 
 
+async def test_a_certificate_that_the_settings_name_no_more_gets_nothing_on_an_open_connection(
+    tmp_path: Path, certificates: Certificates
+) -> None:
+    roster = Roster(NODES)
+    visitors = Visitors(cluster=CLUSTER, roster=roster)
+    tls = certificates.issue("core", "core")
+    door = Door(("127.0.0.1", 0), tls=tls, visitors=visitors, sets=Sets(tmp_path))
+    await door.start()
+    lon1 = Visitor(door, context_of(certificates.issue("satellite", "lon1"), certificates))
+    try:
+        assert (await lon1.get(f"{FIXED}/{MANIFEST}")).status_code == 200
+        roster.take([NodeEntry(name="lon1", site="london", certificates=["1f"])])
+        for _ in range(2):  # on its connection, and on one of its own
+            with pytest.raises(httpx.TransportError):
+                await lon1.get(f"{FIXED}/{MANIFEST}")
+        roster.take(NODES)
+        assert (await lon1.get(f"{FIXED}/{MANIFEST}")).status_code == 200
+    finally:
+        await lon1.http.aclose()
+        await door.stop()
+
+
 async def test_a_renewed_certificate_is_shown_from_the_next_handshake_on(
     tmp_path: Path, certificates: Certificates
 ) -> None:
@@ -252,7 +277,7 @@ async def test_a_renewed_certificate_is_shown_from_the_next_handshake_on(
     door = Door(
         ("127.0.0.1", 0),
         tls=files,
-        visitors=Visitors(cluster=CLUSTER, knows=lambda _: True),
+        visitors=Visitors(cluster=CLUSTER, roster=Roster(NODES)),
         sets=Sets(tmp_path),
     )
     await door.start()
@@ -292,7 +317,7 @@ async def test_freshclam_fetches_from_the_core_with_a_nodes_certificate(
         is_server=True,
         is_client=True,
     )
-    visitors = Visitors(cluster=CLUSTER, knows=lambda _: True)
+    visitors = Visitors(cluster=CLUSTER, roster=Roster(NODES))
     tls, sets = certificates.write("for-freshclam", core), Sets(tmp_path)
     door = Door(("127.0.0.1", 0), tls=tls, visitors=visitors, sets=sets)
     await door.start()

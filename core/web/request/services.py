@@ -62,7 +62,7 @@ class Services:
     @property
     def sites(self) -> Mapping[str, str]:
         """The site of each node."""
-        return {node.name: node.site for node in self.settings.nodes}
+        return self.link.fleet.sites
 
 
 def services_of(request: Request) -> Services:

@@ -16,7 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from common.certificate import CertificateMetrics, CertificateStatus, check_pair, not_after_s
+from common.certificate import (
+    CertificateMetrics,
+    CertificateStatus,
+    check_pair,
+    not_after_s,
+    serial_number,
+    serial_text,
+)
 from common.errors import EnvironmentFailure
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
@@ -139,3 +146,27 @@ def test_a_pair_that_does_not_fit_is_told(key: bytes, why: str) -> None:
 def test_what_is_no_certificate_makes_no_pair(certificate: bytes) -> None:
     with pytest.raises(EnvironmentFailure, match="no PEM certificate"):
         check_pair(certificate, pem(KEYS["P-256"]))
+
+
+@pytest.mark.parametrize("number", [1, 0x7F, 0x80, (1 << 159) - 1, 0xA << 120])
+def test_the_serial_number_is_read_as_the_library_wrote_it(number: int) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(number)
+        .not_valid_before(ENDS_AT - DAY)
+        .not_valid_after(ENDS_AT)
+        .sign(key, hashes.SHA256())
+    )
+
+    assert serial_number(made.public_bytes(serialization.Encoding.PEM)) == serial_text(number)
+
+
+@given(st.binary(max_size=80))
+def test_what_is_no_certificate_has_no_serial_number(octets: bytes) -> None:
+    with pytest.raises(EnvironmentFailure):
+        serial_number(octets)

@@ -16,6 +16,7 @@ from core.definitions.choice import DefinitionsChoice
 from core.definitions.rollout import Rollout, SiteStand
 from core.definitions.sets import StoredSet
 from core.fleet.fleet import Fleet, Place
+from core.fleet.roster import Roster
 from tests.support.clock import FakeClock
 from tests.support.core.rooms import made_id
 
@@ -25,6 +26,7 @@ class FakeLink:
 
     def __init__(self, clock: FakeClock) -> None:
         self.fleet = Fleet([("lon1", "london"), ("par1", "paris")])
+        self.roster = Roster([])
         self.clock = clock
         self.open: dict[Place, int] = {}
         self.told: list[tuple[str, int, int, bool]] = []

@@ -315,3 +315,19 @@ def test_a_node_that_follows_a_later_core_is_told_of_until_this_one_is_later() -
 
     fleet.moved(at(5, Epoch(3, "33333333-3333-4333-8333-333333333333")))
     assert fleet.other_epochs() == []
+
+
+def test_a_node_that_the_settings_name_no_more_is_gone_with_all_that_was_known_of_it() -> None:
+    fleet = fleet_at(5)
+    greet(fleet, shard())
+    fleet.warned(shard(), "a copy", now_s=0.0)
+
+    fleet.take([("fra1", "frankfurt"), ("par1", "paris")])
+    report(fleet, shard(), 5)  # it was under way
+    fleet.warned(shard(), "a copy", now_s=0.0)
+
+    assert [status.node for status in fleet.nodes(now_s=0.0)] == ["fra1", "par1"]
+    assert fleet.connected() == []
+    fleet.take([("lon1", "london")])
+    assert node(fleet).state is SatelliteState.SILENT
+    assert node(fleet).problems == ()

@@ -387,7 +387,7 @@ async def test_metrics_show_every_node_and_leave_out_what_is_unknown(
 
 async def test_a_node_of_nobodys_settings_is_not_shown(face: Face) -> None:
     stranger = ShardIdentity("mallory", 0, made_id(1))
-    assert not face.services.link.fleet.knows(stranger.node)
+    assert stranger.node not in face.services.link.fleet.sites
 
     assert len((await face.ask("GET", "/api/v1/status"))["nodes"]) == 2
 

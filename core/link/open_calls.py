@@ -1,0 +1,92 @@
+"""Which calls are under way, and whose certificate opened each?
+
+Touches the tasks that serve calls: it ends those whose certificate is let in no more, so that a
+stream that was opened before is worth as little as a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+
+from common.errors import PeerError
+from common.rpc import peer_of, serial_of
+from core.fleet.roster import Roster
+from core.link.calls import Context, Handler, NotPermitted
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False, slots=True)
+class _OpenCall:
+    """One call.
+
+    Attributes:
+        node, serial: of the certificate that it came with.
+        task: serves it.
+        why: it is being ended; empty: it is not.
+    """
+
+    node: str
+    serial: str
+    task: asyncio.Task[Any]
+    why: str = ""
+
+
+class OpenCalls:
+    """The calls that are under way.
+
+    Args:
+        roster: says who is let in.
+    """
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self._open: set[_OpenCall] = set()
+
+    def while_let_in(self, handler: Handler[T]) -> Handler[T]:
+        """Return a handler that ends with ``NotPermitted`` once its caller is let in no more."""
+
+        async def watched(request: Any, context: Context) -> T:
+            with self._under_way(context):
+                return await handler(request, context)
+
+        return watched
+
+    def end_others(self) -> int:
+        """End the calls of everybody who is let in no more; return how many."""
+        ended = 0
+        for call in self._open:
+            why = self._roster.why_not(call.node, call.serial)
+            if why and not call.why:
+                call.why = why
+                call.task.cancel()
+                ended += 1
+        return ended
+
+    @contextmanager
+    def _under_way(self, context: Context) -> Iterator[None]:
+        task = asyncio.current_task()
+        assert task is not None
+        shown = context.auth_context()
+        try:
+            call = _OpenCall(peer_of(shown).name, serial_of(shown), task)
+        except PeerError as error:
+            raise NotPermitted(error.what) from None
+        cancelled = task.cancelling()
+        self._open.add(call)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if call.why and task.uncancel() <= cancelled:
+                raise NotPermitted(call.why) from None
+            raise
+        finally:
+            self._open.discard(call)

@@ -1,0 +1,128 @@
+"""A certificate that the settings name no more is worth nothing, on open streams either (P9)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import pytest
+from borderscout.v1 import control_pb2
+from borderscout.v1.link_service_pb2_grpc import LinkStub
+
+from common import rpc, wire
+from common.certificate import serial_number
+from common.link import Hello, Records
+from common.rpc import TlsFiles
+from common.settings.core import NodeEntry
+from common.tallies import TellsTallies
+from inventory.certificates import Identity
+from tests.support.core.rooms import identity, made_id
+from tests.support.network.link import CLUSTER, Certificates, Core, until
+
+CALL_S = 10.0
+HELLO = wire.control_request_to_wire(Hello(identity=identity("lon1"), shards=1, version="1"))
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    return Certificates(tmp_path / "authority")
+
+
+@pytest.fixture
+async def core(tmp_path: Path, certificates: Certificates) -> AsyncIterator[Core]:
+    started = await Core.start(tmp_path / "core", certificates.issue("core", "core"))
+    yield started
+    await started.stop()
+
+
+def of_lon1(certificates: Certificates, which: str) -> TlsFiles:
+    uri = f"borderscout://{CLUSTER}/satellite/lon1"
+    return certificates.write(which, Identity(name="lon1", uris=(uri,), is_client=True))
+
+
+def named(*certificates: TlsFiles) -> list[NodeEntry]:
+    serials = [serial_number(one.certificate.read_bytes()) for one in certificates]
+    return [NodeEntry(name="lon1", site="lon", certificates=serials)]
+
+
+def channel_of(files: TlsFiles, core: Core) -> grpc.aio.Channel:
+    target = f"127.0.0.1:{core.port}"
+    return rpc.open_channel(target, files.read(), cluster=CLUSTER, core_name="core")
+
+
+async def code_of_claim(channel: grpc.aio.Channel) -> grpc.StatusCode:
+    request = control_pb2.ClaimRequest(
+        identity=wire.identity_to_wire(identity("lon1")), release_id=made_id(7)
+    )
+    try:
+        await LinkStub(channel).Claim(request, timeout=CALL_S)
+    except grpc.aio.AioRpcError as error:
+        return error.code()
+    return grpc.StatusCode.OK
+
+
+async def test_of_two_certificates_of_a_name_the_one_that_is_named_is_let_in(
+    core: Core, certificates: Certificates
+) -> None:
+    good, stolen = of_lon1(certificates, "good"), of_lon1(certificates, "stolen")
+    core.link.take_nodes(named(good))
+    async with channel_of(good, core) as ours, channel_of(stolen, core) as theirs:
+        assert await code_of_claim(ours) is grpc.StatusCode.OK
+        assert await code_of_claim(theirs) is grpc.StatusCode.PERMISSION_DENIED
+
+        core.link.take_nodes(named(good, stolen))
+        assert await code_of_claim(theirs) is grpc.StatusCode.OK
+
+
+async def test_open_streams_end_with_their_certificate_and_others_go_on(
+    core: Core, certificates: Certificates
+) -> None:
+    good, stolen = of_lon1(certificates, "good"), of_lon1(certificates, "stolen")
+    who = identity("lon1")
+    async with channel_of(good, core) as ours, channel_of(stolen, core) as theirs:
+        kept = LinkStub(ours).Tallies(timeout=CALL_S)
+        await kept.write(wire.tallies_request_to_wire((), TellsTallies(who, "0" * 16)))
+        await kept.read()
+        control, records = LinkStub(theirs).Control(), LinkStub(theirs).Records()
+        await control.write(HELLO)
+        await control.read()
+        await records.write(wire.records_to_wire(Records((), who)))
+        await records.read()
+        assert core.link.fleet.connected() == [("lon1", 0)]
+
+        began_s = time.monotonic()
+        ended = core.link.take_nodes(named(good))
+        for stream in (control, records):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await asyncio.wait_for(stream.read(), CALL_S)
+            assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+        assert ended == 2
+        assert time.monotonic() - began_s < 5.0
+        await until(lambda: core.link.fleet.connected() == [], "the stream's end at the core")
+        assert (await kept.read()) is not grpc.aio.EOF
+        kept.cancel()
+
+
+async def test_a_node_that_the_settings_name_no_more_is_gone_and_may_come_back(
+    core: Core, certificates: Certificates
+) -> None:
+    files = of_lon1(certificates, "good")
+    async with channel_of(files, core) as channel:
+        control = LinkStub(channel).Control()
+        await control.write(HELLO)
+        await control.read()
+
+        core.link.take_nodes([NodeEntry(name="par1", site="paris")])
+        with pytest.raises(grpc.aio.AioRpcError):
+            await asyncio.wait_for(control.read(), CALL_S)
+        now_s = core.clock.monotonic_s()
+        assert [node.node for node in core.link.fleet.nodes(now_s=now_s)] == ["par1"]
+        assert await code_of_claim(channel) is grpc.StatusCode.PERMISSION_DENIED
+
+        core.link.take_nodes([NodeEntry(name="lon1", site="lon")])
+        assert await code_of_claim(channel) is grpc.StatusCode.OK
