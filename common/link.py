@@ -31,7 +31,7 @@ from common.reports import NodeReport
 PROTOCOL_VERSION = 1
 LIFE = re.compile("[0-9a-f]{32}", re.ASCII)  # of a core's process
 CHUNK_BYTES_MAX = 262_144  # of a body: small enough that streams share the path fairly
-PART_BYTES_MAX = 1_048_576  # of one part of preferences: a quarter of what gRPC takes
+PART_BYTES_MAX = 131_072  # of one part of preferences: both ends take it in a step of some ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

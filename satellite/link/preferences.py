@@ -174,6 +174,7 @@ class PreferenceStream:
                 case Apply():
                     # Cut short, the spool would have what we do not know of.
                     await self._run(await finish(self._apply(command)))
+                    await self._spool.settle_preferences()  # once the core has its answer
                 case Announce(position=position):
                     log.info("preferences.applied", revision=position.revision)
                     self._noted = None

@@ -83,6 +83,10 @@ class LinkSpool(Protocol):
         snapshot: bool,
     ) -> None: ...
 
+    async def settle_preferences(self) -> None:
+        """Do what is left to do for a revision that is in force; raises EnvironmentFailure."""
+        ...
+
     async def preferences_digests(self) -> tuple[bytes, bytes]:
         """Return ``announced``, and the digest of the documents that are on the disk now."""
         ...

@@ -25,7 +25,7 @@ from satellite.link.accepted_core import Hearing
 log = structlog.get_logger()
 
 GATHER_S = 0.2  # from the first news to the send: what comes within goes up together
-INBOX_EVENTS_MAX = 8  # beyond it the core waits: its parts of preferences have 1 MiB each
+INBOX_EVENTS_MAX = 8  # beyond it the core waits: parts of preferences may have 1 MiB each
 
 # What a stream may end with: the core or the path failed, the core spoke nonsense, our disk failed,
 # or a write met a call that had just ended.

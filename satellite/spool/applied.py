@@ -1,22 +1,23 @@
 """Which preferences does this shard have, and how are new ones taken in?
 
 Touches the spool's tables. A revision is applied in one transaction or not at all; the last good
-one stays for ever (G2, G8).
+one stays for ever (G2, G8). How the rows of a large one come is in ``incoming``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import structlog
 
 from common.errors import PeerError
+from common.pacing import paced
 from common.preferences import CheckedDocument, Document, Epoch, Position, Preferences
 from common.preferences.digest import EMPTY_DIGEST, changed, document_hash
 from common.preferences.documents import check_document
-from common.records import PreferencesAppliedRecord
 from satellite.spool.commits import Operation, Transaction
 from satellite.spool.disk.rows import Select
+from satellite.spool.incoming import counts, write_position
 
 log = structlog.get_logger()
 
@@ -51,12 +52,13 @@ def read_announced(select: Select) -> bytes | None:
 def read_digests(select: Select) -> tuple[bytes | None, bytes]:
     """Return the digest that was announced, and that of the documents that are on the disk now.
 
-    The two are the same when another set came while this one was read.
+    The two are the same when another set came while this one was read, or is still on its way.
     """
-    before = read_announced(select)
+    before, is_coming = read_announced(select), counts(select)
     added = sum(document_hash(one.kind, one.key, _octets(one.body)) for one in _kept(select))
     announced, found = read_announced(select), changed(EMPTY_DIGEST, added=added)
-    return announced, found if announced in (before, None) else announced
+    is_coming = is_coming or counts(select) or announced not in (before, None)
+    return announced, announced if is_coming and announced else found
 
 
 def _octets(body: object) -> bytes:
@@ -99,9 +101,27 @@ def taken_in(
     return checked, made
 
 
+def taken_in_apart(
+    current: Preferences,
+    documents: Sequence[Document],
+    *,
+    position: Position,
+    digest: bytes,
+    snapshot: bool,
+) -> tuple[list[CheckedDocument], Preferences]:
+    """Do what ``taken_in`` does, in a thread that leaves the event loop its turn.
+
+    Raises:
+        DocumentRefused, DigestMismatch: as there.
+    """
+    checked = [check_document(document) for document in paced(documents)]
+    made = prepared(current, paced(checked), position=position, digest=digest, snapshot=snapshot)
+    return checked, made
+
+
 def prepared(
     current: Preferences,
-    documents: Sequence[CheckedDocument],
+    documents: Iterable[CheckedDocument],
     *,
     position: Position,
     digest: bytes,
@@ -147,20 +167,6 @@ def written(
                     "REPLACE INTO document VALUES (?,?,?,?)",
                     (document.kind, document.key, document.revision, document.body),
                 )
-        facts = {
-            "generation": position.epoch.generation,
-            "epoch": position.epoch.identifier,
-            "revision": position.revision,
-            "digest": digest.hex(),
-        }
-        for name, value in facts.items():
-            transaction.write("REPLACE INTO meta VALUES (?,?)", (name, value))
-        transaction.record(
-            PreferencesAppliedRecord(
-                generation=position.epoch.generation,
-                epoch=position.epoch.identifier,
-                revision=position.revision,
-            )
-        )
+        write_position(transaction, position, digest=digest)
 
     return write

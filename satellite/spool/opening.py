@@ -22,7 +22,8 @@ from satellite.spool.mending.rescue import finish, is_due, rescue
 log = structlog.get_logger()
 
 SUSPECT = "spool.db.suspect"  # damage showed while it was used: the next start checks all of it
-_CHECKED = ("meta", "message", "recipient", "copy", "outbox", "document", "release", "hold")
+_DOCUMENTS = ("document", "document_next")
+_CHECKED = ("meta", "message", "recipient", "copy", "outbox", *_DOCUMENTS, "release", "hold")
 
 
 def open_sound(folder: Path, *, now_us: int) -> apsw.Connection:

@@ -27,7 +27,7 @@ from common.preferences import Document, Position
 from common.records import NodeRecord, Record
 from common.states import OUTCOMES, State
 from common.verdict import Verdict
-from satellite.spool import applied, changes
+from satellite.spool import applied, changes, incoming
 from satellite.spool.applied import DigestMismatch
 from satellite.spool.commits import Commits, Transaction
 from satellite.spool.disk import compaction
@@ -139,11 +139,13 @@ class Spool(Upward):
         )
         self._can_commit = True
         self._held.push_async_callback(self._commits.close)
-        self.preferences = await asyncio.to_thread(applied.read_preferences, self._select)
-        self.announced = applied.read_announced(self._select) or self.preferences.digest
         self._counts: Counter[State] = Counter()
         self.stored_bytes = 0
         self.outbox_bytes = await asyncio.to_thread(self._outbox.octets)
+        self._is_settled = incoming.is_settled(self._select)
+        await self.settle_preferences(at_once=incoming.START_DOCUMENTS)
+        self.preferences = await asyncio.to_thread(applied.read_preferences, self._select)
+        self.announced = applied.read_announced(self._select) or self.preferences.digest
         await self._save(clean=0, **self.life.facts())
         await self._commits.add(changes.uploads_offered_again())
         self.backlog: Recovered = await recover(self._select, self._commits, self._bodies)
@@ -326,20 +328,40 @@ class Spool(Upward):
             DocumentRefused: a document cannot be applied; the last good set stays.
             DigestMismatch: the set would differ from the core's; the last good set stays.
         """
+        # A first set, or one of an import, has a hundred thousand documents.
+        is_quick = len(documents) <= DOCUMENTS_AT_ONCE and self.preferences.is_quick(len(documents))
         prepare = partial(
-            applied.taken_in,
+            applied.taken_in if is_quick else applied.taken_in_apart,
             self.preferences,
             documents,
             position=position,
             digest=digest,
             snapshot=snapshot,
         )
-        # A first set, or one of an import, has a hundred thousand documents.
-        is_short = len(documents) <= DOCUMENTS_AT_ONCE and self.preferences.is_quick(len(documents))
-        checked, made = prepare() if is_short else await asyncio.to_thread(prepare)
-        written = applied.written(checked, position, digest=digest, snapshot=snapshot)
-        await self._commits.add(written)
+        checked, made = prepare() if is_quick else await asyncio.to_thread(prepare)
+        await self.settle_preferences()  # of the revision before
+        if incoming.is_short(checked):
+            last = applied.written(checked, position, digest=digest, snapshot=snapshot)
+        else:
+            self._is_settled = False
+            for part in incoming.parts(checked):
+                await self._commits.add(incoming.gathered(part))
+            last = incoming.switched(position, digest=digest, snapshot=snapshot)
+        await self._commits.add(last)
         self.preferences, self.announced = made, digest
+
+    async def settle_preferences(self, *, at_once: int = incoming.STEP_DOCUMENTS) -> None:
+        """Bring the rows of a large revision to where they belong; of one that failed, away.
+
+        Args:
+            at_once: rows in one transaction.
+
+        Raises:
+            EnvironmentFailure: the disk refused it; what is in force stays so.
+        """
+        while not self._is_settled:
+            await self._commits.add(incoming.step(at_once))
+            self._is_settled = incoming.is_settled(self._select)
 
     async def preferences_digests(self) -> tuple[bytes, bytes]:
         """Return ``announced``, and the digest of the documents that are on the disk now."""

@@ -19,7 +19,7 @@ from satellite.spool.model.states import LYING
 
 log = structlog.get_logger()
 
-VERSION = 6  # PRAGMA user_version; a newer file is refused, an older one migrated
+VERSION = 7  # PRAGMA user_version; a newer file is refused, an older one migrated
 
 CHECKPOINT_PAGES = 1000  # the WAL stays near 4 MiB
 LOG_BYTES_MAX = 16 << 20  # of the file, once the log was emptied: one commit may be larger
@@ -110,6 +110,13 @@ ALTER TABLE message ADD COLUMN set_aside TEXT NOT NULL DEFAULT '';
 DROP INDEX upload;
 CREATE INDEX upload ON message (quarantined_us) WHERE quarantined_us > 0 AND set_aside = '';
 CREATE INDEX aside ON message (id) WHERE set_aside > '';
+""",
+    # Documents of a large revision that is on its way; without a body: one that goes.
+    7: """
+CREATE TABLE document_next (
+  kind TEXT NOT NULL, key TEXT NOT NULL, revision INTEGER NOT NULL, body BLOB,
+  PRIMARY KEY (kind, key)
+) WITHOUT ROWID;
 """,
 }
 

@@ -228,8 +228,9 @@ class Transplant:
             self._wreck.one("SELECT * FROM meta WHERE name=?", name)
             for name in ("generation", "epoch", "revision")
         ]
+        is_incoming = self._wreck.one("SELECT 1 FROM meta WHERE name=?", "incoming") is not None
         # Half of a revision would judge mail by rules that nobody made.
-        if not self._wreck.is_whole("document") or None in position:
+        if is_incoming or not self._wreck.is_whole("document") or None in position:
             self._losses.preferences = True
             return
         for row in (*self._wreck.table("document", "kind, key"),):

@@ -400,6 +400,9 @@ class MemorySpool:
         self.announced = digest
         self.applies.append(snapshot)
 
+    async def settle_preferences(self) -> None:
+        pass  # there are no rows
+
     async def preferences_digests(self) -> tuple[bytes, bytes]:
         return self.announced, self.preferences.digest
 
