@@ -151,6 +151,30 @@ def why_not_at(known: ChainPoint, told: ChainPoint) -> str:
     )
 
 
+def check_repeat(identity: ShardIdentity, *, known: ChainPoint, told: ChainPoint | None) -> None:
+    """Accept that records whose numbers are known are the known ones; then they are confirmed.
+
+    They are not where two spools with one life speak at once: what the other one told meanwhile has
+    their numbers, and confirming them would let this one delete its own.
+
+    Args:
+        identity: who sent them.
+        known: the last record that is durable here.
+        told: what the sender has at the last of them; None from a version before.
+
+    Raises:
+        ForkedSpool: they are others.
+        PeerError: that cannot be seen; at the next hello it can.
+    """
+    if told is None or not told.digest or not known.digest:
+        return
+    if told.sequence != known.sequence:
+        raise PeerError(f"{identity} has told more meanwhile; it opens its stream anew")
+    why = why_not_at(known, told)
+    if why:
+        raise ForkedSpool(identity, why)
+
+
 def chain_after(
     identity: ShardIdentity,
     records: Sequence[LogRecord],

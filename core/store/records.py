@@ -28,7 +28,7 @@ from common.records import (
 )
 from common.records.bounds import LABEL_LENGTH_MAX, storable
 from core.records import intake
-from core.records.lives import chain_after
+from core.records.lives import chain_after, check_repeat
 from core.records.look_report import LookGroup
 from core.records.looks import LookCounts, day_of
 from core.records.lost import LOST
@@ -116,6 +116,7 @@ class RecordStore:
             IdentityRefused: it names no shard.
             Fenced: a later life of the shard has spoken, or this is a copy of its spool.
             SequenceGap: a record is missing before these; none was taken.
+            PeerError: they cannot be compared with what is here.
             StoreFailure, DiskFull: none was taken.
         """
         check_identity(identity)
@@ -132,6 +133,7 @@ class RecordStore:
             point = known.point if known is not None else NO_CHAIN
             fresh = intake.unseen(identity, records, last_sequence=point.sequence)
             if not fresh:
+                check_repeat(identity, known=point, told=chain)
                 return point.sequence
             digest = chain_after(identity, fresh, known=point, told=chain)
             known = known or outbox_rows.begin(connection, identity)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.chain import CHAIN_START, ChainPoint, extended
+from common.errors import PeerError
 from common.identity import IdentityRefused, LifeOrigin, ShardIdentity
 from common.records import LogRecord
 from core.records.intake import SequenceGap
@@ -154,6 +155,24 @@ async def test_the_chain_goes_on_from_batch_to_batch_and_a_fork_writes_nothing(
     assert await store.records.position(LON) == at[3]
     (message,) = await store.records.track(A)
     assert message["recipients"][0]["state"] == "delivered"
+
+
+async def test_numbers_that_another_spool_has_told_meanwhile_are_not_confirmed_to_this_one(
+    store: Database,
+) -> None:
+    stream = [record(1, "started"), accepted(2, A), ended(3, A, "delivered")]
+    other = [stream[0], accepted(2, B), ended(3, B, "delivered")]
+    told = [
+        [ChainPoint(n, extended(CHAIN_START, one[:n])) for n in range(4)] for one in (stream, other)
+    ]
+    await store.records.take(LON, stream, chain=told[0][3])
+
+    with pytest.raises(ForkedSpool):
+        await store.records.take(LON, other[1:], chain=told[1][3])
+    with pytest.raises(PeerError, match="anew"):
+        await store.records.take(LON, other[1:2], chain=told[1][2])
+
+    assert await store.records.take(LON, stream[1:], chain=told[0][3]) == 3
 
 
 async def test_a_version_without_a_chain_is_taken_and_one_with_it_goes_on_from_there(
