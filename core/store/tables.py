@@ -3,7 +3,7 @@
 Pure. The shapes that queries are written with; the migrations make them, and a test compares the
 two. Times are microseconds since the epoch, UTC; ids are ULIDs; what came as octets stays octets.
 
-Long because every table of one database stands in one place.
+Long because all tables of one database are one metadata, which the test compares as a whole.
 """
 
 from __future__ import annotations

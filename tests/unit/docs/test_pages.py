@@ -12,6 +12,7 @@ from common.certificate import CertificateStatus
 from common.reports import DefinitionsReport, DefinitionsState
 from common.settings.core import CoreSettings
 from common.settings.satellite import SatelliteSettings
+from core.retention.report import ClassReport, RetentionReport
 from docs.generate import map as code_map
 from docs.generate import metrics
 from tests.support.core.face import Face
@@ -91,6 +92,8 @@ async def test_what_a_core_shows_stands_on_the_page(
     await face.ask("POST", "/api/v1/definitions/custom", json={"files": files})
     says = DefinitionsReport(family="clamav", state=DefinitionsState.CURRENT)
     face.hear(revision=0, definitions=(says,))
+    audit = ClassReport(name="audit", rows=1, oldest_us=1, days=1100, gone=0)
+    face.services.sweeper.report = RetentionReport(classes=(audit,))
     # Nothing listens here, and so no certificate is in use.
     status = CertificateStatus(1_800_000_000.0)
     monkeypatch.setattr(face.services.link, "certificate_status", lambda: status)
