@@ -113,7 +113,7 @@ def _satellite(config: Path) -> Iterator[DoctorCheck]:
     yield from _state(state, config, reserve_bytes=settings.disk_reserve_bytes)
     yield _certificate("link certificate", settings.core.certificate, settings.core.key)
     yield from _smtp_certificates(settings.smtp)
-    yield from mail_of_the_node(state)
+    yield from mail_of_the_node(state, metrics=settings.metrics)
 
 
 def _scan_server(config: Path) -> Iterator[DoctorCheck]:

@@ -16,6 +16,17 @@ LOOK = (
     "mail goes on meanwhile; look at the tunnel: wg show, and at the core:"
     " borderscout doctor --url URL --token-file FILE"
 )
+NOT_LET_IN = "PERMISSION_DENIED"
+ENTER = (
+    "the core is there, and does not let this node in: mail goes on meanwhile; put the node in the"
+    " inventory, type: borderscout inventory render FILE --out DIR, copy the folders to the node"
+    " and the core, and restart the core"
+)
+STREAMS_NEEDED = ("preferences", "records", "quarantine")
+WAITS = (
+    "what it carries waits, and nothing is lost; it is tried again by itself, and the core says"
+    " more: borderscout doctor --url URL --token-file FILE"
+)
 TIME = "run an NTP client; nothing is ordered by this clock, but screens are"
 
 
@@ -39,8 +50,10 @@ def link_of_the_node(links: Mapping[int, LinkStatus]) -> Iterator[DoctorCheck]:
         for shard, link in links.items()
         if not link.connected and shard not in unheard
     ]
-    yield judged("link", tuple((True, words) for words in silent), LOOK)
+    is_refused = any(NOT_LET_IN in words for words in silent)
+    yield judged("link", tuple((True, words) for words in silent), ENTER if is_refused else LOOK)
     for shard, link in links.items():
+        yield from _closed_streams(shard, link)
         if link.core_refused:
             found = (
                 f"shard {shard} refuses the core that is there, and keeps what is its own core's"
@@ -56,8 +69,18 @@ def link_of_the_node(links: Mapping[int, LinkStatus]) -> Iterator[DoctorCheck]:
             yield DoctorCheck(name="clock", ok=False, found=found, remedy=TIME)
 
 
+def _closed_streams(shard: int, link: LinkStatus) -> Iterator[DoctorCheck]:
+    """Yield the streams that are closed while the core is heard on another one."""
+    for problem in link.problems if link.connected else ():
+        name, _, why = problem.partition(": ")
+        if name in STREAMS_NEEDED and name in link.reconnects and RENEW not in why:
+            found = f"stream of shard {shard} is closed: {why}"
+            yield DoctorCheck(name=name, ok=False, found=found, remedy=WAITS)
+
+
 def _in_words(shard: int, link: LinkStatus) -> str:
     age_s = link.age_s
     heard = "never heard the core" if age_s is None else f"heard the core {age_s:.0f} s ago"
-    why = f" ({link.problems[0]})" if link.problems else ""
+    problems = [one for one in link.problems if one.startswith("control: ")] or link.problems
+    why = f" ({problems[0]})" if problems else ""
     return f"shard {shard} is not connected, and {heard}{why}"

@@ -15,6 +15,7 @@ from typing import Any
 from cli.checks import DoctorCheck, judged
 from cli.holds import hold_in_words
 from cli.link_checks import link_of_the_node
+from cli.metrics_checks import page_of_the_node
 from cli.node import ask_at
 from cli.output import counted
 from cli.shards import first_ids, holds_of, links_of, pages, recipients_in, silent
@@ -22,6 +23,7 @@ from common.errors import EnvironmentFailure
 from common.states import State
 from satellite.console.questions import HoldsQuestion, ListQuestion
 from satellite.node.health import StatusAnswer, StatusQuestion
+from satellite.node.parent import shards_on_disk
 
 IDS_MAX = 5
 STALL_S = 1.0  # a step of a worker's event loop that is a fault; its log tells of shorter ones
@@ -30,6 +32,10 @@ PAGES_MAX = 5  # of a spool in which few messages are meant; each takes two seco
 MEND = (
     "resume it once its body is back: borderscout spool resume ID --config FILE,"
     " or end it: borderscout spool bounce ID --config FILE tells its sender, spool drop nobody"
+)
+START = (
+    "start it: systemctl start borderscout-satellite; why it ended, says"
+    " journalctl -u borderscout-satellite"
 )
 UNSTALL = (
     "see when it was: journalctl -u borderscout-satellite, loop.step_long; the machine may be short"
@@ -41,16 +47,23 @@ LET_GO = (
 )
 
 
-def mail_of_the_node(state: Path) -> Iterator[DoctorCheck]:
-    """Yield what is known of a running node's mail; a note when it does not run.
+def mail_of_the_node(state: Path, *, metrics: str) -> Iterator[DoctorCheck]:
+    """Yield what is known of a running node's mail; a fault when it ran and does not.
 
     Args:
         state: its state folder.
+        metrics: where it serves its metrics.
     """
     try:
         yield from _mail(state)
+        yield page_of_the_node(metrics)
     except EnvironmentFailure as error:
-        yield DoctorCheck(name="spool", ok=True, note=True, found=f"not looked at: {error.what}")
+        found = f"not looked at: {error.what}"
+        # A machine that is only being set up has no spool yet; or we may not see what there is.
+        cause = error.__cause__
+        is_down = isinstance(cause, OSError) and not isinstance(cause, PermissionError)
+        is_note = not is_down or not shards_on_disk(state)
+        yield DoctorCheck(name="spool", ok=is_note, note=is_note, found=found, remedy=START)
 
 
 def mail_of_a_node(node: Mapping[str, Any]) -> Iterator[DoctorCheck]:

@@ -49,6 +49,10 @@ def status(url: Url = "", token_file: TokenFile = None, as_json: AsJson = False)
     for check in checks_of_the_core(found):
         if not check.ok:
             console.print(Text(plain(f"{check.found}; {check.remedy}"), style="red"))
+    for line in retention_lines(found.get("retention", {})):
+        console.print(Text(plain(line), style="dim"))
+    for kept, problem in found.get("retention", {}).get("problems", {}).items():
+        console.print(Text(plain(f"retention: {kept}: {problem}"), style="red"))
     for problem in found["definitions"]["problems"]:
         console.print(Text(f"definitions: {plain(problem)}", style="yellow"))
     for line in found.get("unused_filters", ()):

@@ -288,15 +288,20 @@ class Link:
             core_refused=self._preferences.follower.core_refused,
             outbox_records=records,
             outbox_quarantine=uploads,
-            problems=(*report.problems, *self._problems(), *self._alone()),
+            problems=(*report.problems, *self._problems(), *self._closed()),
         )
 
-    def _alone(self) -> tuple[str, ...]:
-        """Return why nothing is counted over all sites; without any link, nobody would hear it."""
-        failure = self._tallies_stream.failure
-        if not failure or not self._control_stream.is_open:
+    def _closed(self) -> tuple[str, ...]:
+        """Return what does not go on, though the core is there to hear of it."""
+        if not self._control_stream.is_open:
             return ()
-        return (f"limits of volume and copies go by one worker's counts: {failure}",)
+        closed = (
+            ("limits of volume and copies go by one worker's counts", self._tallies_stream),
+            ("log records wait on the node", self._records_stream),
+            ("quarantined messages wait on the node", self._quarantine_stream),
+            ("changes of the preferences wait at the core", self._preferences_stream),
+        )
+        return tuple(f"{what}: {stream.failure}" for what, stream in closed if stream.failure)
 
     def _problems(self) -> tuple[str, ...]:
         refused = self._preferences.follower.core_refused

@@ -118,6 +118,8 @@ async def test_a_site_that_comes_again_while_the_core_has_no_room_is_live_and_it
     await until(lambda: linked.core.state() == "live", "live again")
     status = linked.core.link.fleet.node("lon1", now_s=linked.core.clock.monotonic_s())
     assert status.outbox_records == 1
+    waits = "log records wait on the node: RESOURCE_EXHAUSTED: database or disk is full"
+    await until(lambda: waits in linked.core.problems("lon1"), "the core says it too")
 
 
 async def test_a_set_that_was_changed_by_hand_is_found_and_repaired(linked: LinkedCluster) -> None:

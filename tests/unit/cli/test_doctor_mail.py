@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,13 +21,16 @@ from satellite.console.shard_console import ShardConsole
 from satellite.delivery.worker import Delivery
 from satellite.link.status import LinkStatus
 from satellite.node.channel import JsonObject
+from satellite.node.health_pages import HealthPages
 from satellite.node.parent import Workers
 from satellite.node.question import Question, question_json, read_answer
+from satellite.settings import load_settings
 from satellite.spool.store import Spool
 from tests.support.cli.shell import Said, Shell
 from tests.support.clock import FakeClock
 from tests.support.core.face import Face
 from tests.support.delivery.delivery_room import DeliveryRoom, TableResolver, route, settings
+from tests.support.network.ports import free_port
 from tests.support.node.shard import LIVE
 from tests.support.node.sound_node import sound_node
 
@@ -73,7 +76,19 @@ class OneShard:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    return sound_node(tmp_path)
+    file = sound_node(tmp_path)
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace(":9100", f":{free_port()}"), encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def pages(config: Path) -> Iterator[HealthPages]:
+    endpoint = load_settings(config).metrics
+    served = HealthPages(endpoint, metrics=lambda: b"", why_not_ready=lambda: ())
+    served.start()
+    yield served
+    served.stop()
 
 
 @pytest.fixture
@@ -93,7 +108,7 @@ async def room(tmp_path: Path) -> AsyncIterator[DeliveryRoom]:
 
 
 @pytest.fixture
-async def shard(room: DeliveryRoom, config: Path) -> AsyncIterator[OneShard]:
+async def shard(room: DeliveryRoom, config: Path, pages: HealthPages) -> AsyncIterator[OneShard]:
     made = OneShard(room.spool, room.clock, room.delivery)
     control = ControlSocket(cast("Workers", made), config.parent / "state")
     await control.start()
@@ -287,11 +302,33 @@ async def test_a_node_that_cannot_tell_is_a_note(
     assert check["found"] == "not looked at: shard 0: unknown question"
 
 
-async def test_a_node_that_does_not_run_is_a_note(shell: Shell, config: Path) -> None:
+async def test_a_node_that_never_ran_is_a_note(shell: Shell, config: Path) -> None:
     check = (await examined(shell, config))["spool"]
 
     assert (check["ok"], check["note"]) == (True, True)
     assert "does not answer" in check["found"]
+
+
+async def test_a_node_that_ran_and_does_not_is_a_fault(shell: Shell, config: Path) -> None:
+    (config.parent / "state" / "shard-0").mkdir()
+    (config.parent / "state" / "shard-0" / "spool.db").touch()
+
+    check = (await examined(shell, config))["spool"]
+
+    assert not check["ok"]
+    assert check["remedy"].startswith("start it: systemctl start borderscout-satellite")
+
+
+async def test_a_page_of_metrics_that_a_running_node_does_not_serve_is_a_fault(
+    shell: Shell, config: Path, shard: OneShard, pages: HealthPages
+) -> None:
+    served = (await examined(shell, config))["metrics page"]
+    pages.stop()
+    missing = (await examined(shell, config))["metrics page"]
+
+    assert (missing["ok"], served["ok"]) == (False, True)
+    assert "is not served at 127.0.0.1:" in missing["found"]
+    assert "ss -ltnp" in missing["remedy"]
 
 
 async def test_what_the_core_knows_of_its_nodes_mail_is_told_too(core: Face, shell: Shell) -> None:

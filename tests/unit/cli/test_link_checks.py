@@ -70,3 +70,22 @@ def test_a_core_that_is_refused_fails_with_the_remedy_that_its_reason_names() ->
 
     assert (core.name, core.ok, core.note) == ("core", False, False)
     assert core.remedy == "it lost changes; run: borderscout doctor"
+
+
+def test_a_core_that_does_not_let_the_node_in_says_why() -> None:
+    problems = ("records wait", "control: PERMISSION_DENIED: lon1 is not in the settings")
+    [check] = link_of_the_node({0: replace(AWAY, problems=problems)})
+
+    assert "lon1 is not in the settings" in check.found
+    assert check.remedy.startswith("the core is there, and does not let this node in")
+    assert "borderscout inventory render" in check.remedy
+
+
+def test_a_stream_of_records_that_is_closed_is_a_fault_though_the_core_is_heard() -> None:
+    why = "RESOURCE_EXHAUSTED: the core's database has no room"
+    told = ("quarantined messages that the core does not take: 2", f"records: {why}")
+    closed = replace(LIVE, problems=told, reconnects={"control": 0, "records": 9})
+    link, records = link_of_the_node({0: closed})
+
+    assert (link.ok, records.ok, records.name) == (True, False, "records")
+    assert records.found == f"stream of shard 0 is closed: {why}"
