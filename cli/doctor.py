@@ -23,6 +23,7 @@ from cli.client import Client, CoreFailure, TokenFile, Url
 from cli.core_checks import checks_of_the_core
 from cli.definitions_checks import definitions_of_the_node
 from cli.filter_checks import servers_of_filters
+from cli.handshake_checks import handshake_with_the_core
 from cli.link_checks import TIME
 from cli.output import AsJson, console, plain, print_lines
 from cli.spool_checks import mail_of_a_node, mail_of_the_node
@@ -112,6 +113,7 @@ def _satellite(config: Path) -> Iterator[DoctorCheck]:
     state = Path(settings.state)
     yield from _state(state, config, reserve_bytes=settings.disk_reserve_bytes)
     yield _certificate("link certificate", settings.core.certificate, settings.core.key)
+    yield from handshake_with_the_core(settings)
     yield from _smtp_certificates(settings.smtp)
     yield from mail_of_the_node(state, metrics=settings.metrics)
 

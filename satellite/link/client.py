@@ -11,6 +11,7 @@ import asyncio
 import dataclasses
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -303,11 +304,20 @@ class Link:
         )
         return tuple(f"{what}: {stream.failure}" for what, stream in closed if stream.failure)
 
+    def _ended(self) -> str:
+        """Say that our certificate is over: a core that refuses it gives no reason."""
+        status = self._certificate
+        if status is None or status.not_after_s > self._clock.now_us() / 1e6:
+            return ""
+        ended = datetime.fromtimestamp(status.not_after_s, UTC)
+        return f"this node's certificate on the link ended at {ended:%Y-%m-%d %H:%M} UTC"
+
     def _problems(self) -> tuple[str, ...]:
         refused = self._preferences.follower.core_refused
         found = (
             f"nothing is handed to this core: {refused}" if refused else "",
             self._certificate_problem,
+            self._ended(),
             self._preferences.problem,
             self._records.problem,
             self._quarantine.problem,

@@ -89,8 +89,8 @@ class Certificates:
         folder.mkdir(parents=True, exist_ok=True)
         self._authority = authority(folder, cluster=cluster, now_us=self._now_us)
 
-    def issue(self, role: str, name: str, *, cluster: str = "") -> TlsFiles:
-        """Return the files of a certificate such as the inventory makes."""
+    def issue(self, role: str, name: str, *, cluster: str = "", days_ago: int = 0) -> TlsFiles:
+        """Return the files of a certificate such as the inventory made so many days ago."""
         uri = f"borderscout://{cluster or self._cluster}/{role}/{name}"
         host = f"{name}.{self._cluster}.borderscout.internal"
         return self.write(
@@ -102,9 +102,10 @@ class Certificates:
                 is_server=role == "core",
                 is_client=True,
             ),
+            days_ago=days_ago,
         )
 
-    def write(self, folder_name: str, identity: Identity) -> TlsFiles:
+    def write(self, folder_name: str, identity: Identity, *, days_ago: int = 0) -> TlsFiles:
         """Return the files of a certificate that says anything."""
         folder = self.folder / folder_name
         folder.mkdir(exist_ok=True)
@@ -116,7 +117,7 @@ class Certificates:
             files.key,
             identity=identity,
             signer=self._authority,
-            now_us=self._now_us,
+            now_us=self._now_us - days_ago * 86_400_000_000,
         )
         write_file(files.certificate, made.certificate)
         write_file(files.key, made.key)

@@ -16,6 +16,7 @@ from core.retention.report import ClassReport, RetentionReport
 from docs.generate import map as code_map
 from docs.generate import metrics
 from tests.support.core.face import Face
+from tests.support.core.rests import no_rest
 from tests.support.metrics_page import labels_of_a_scrape, labels_on_the_page
 
 ROOT = Path(__file__).parents[3]
@@ -97,6 +98,7 @@ async def test_what_a_core_shows_stands_on_the_page(
     # Nothing listens here, and so no certificate is in use.
     status = CertificateStatus(1_800_000_000.0)
     monkeypatch.setattr(face.services.link, "certificate_status", lambda: status)
+    monkeypatch.setattr(face.services.sweeper, "_rest", no_rest)
     await face.services.sweeper.sweep()
 
     shown = labels_of_a_scrape((await face.stranger.get("/metrics")).text)

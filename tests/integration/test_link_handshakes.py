@@ -1,0 +1,114 @@
+"""A certificate that is over, or of another cluster, is named as that at both ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from cli.checks import DoctorCheck
+from cli.handshake_checks import handshake_with_the_core
+from common.rpc import TlsFiles
+from tests.support.network.link import (
+    Certificates,
+    Core,
+    HurriedClock,
+    MemorySpool,
+    Shard,
+    satellite_settings,
+    until,
+)
+
+OVER = 400  # days
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    return Certificates(tmp_path / "authority")
+
+
+@pytest.fixture
+async def core(tmp_path: Path, certificates: Certificates) -> AsyncIterator[Core]:
+    started = await Core.start(tmp_path / "core", certificates.issue("core", "core"))
+    yield started
+    await started.stop()
+
+
+async def handshake(core: Core, tls: TlsFiles, *, cluster: str = "example") -> DoctorCheck:
+    settings = satellite_settings(tls, port=core.port).model_copy(update={"cluster": cluster})
+    (check,) = await asyncio.to_thread(lambda: list(handshake_with_the_core(settings)))
+    return check
+
+
+async def test_a_handshake_that_succeeds_is_well(core: Core, certificates: Certificates) -> None:
+    check = await handshake(core, certificates.issue("satellite", "lon1"))
+
+    assert (check.ok, check.note) == (True, False)
+
+
+async def test_a_core_that_is_away_is_a_note(core: Core, certificates: Certificates) -> None:
+    await core.link.stop(grace_s=0.0)
+
+    check = await handshake(core, certificates.issue("satellite", "lon1"))
+
+    assert (check.ok, check.note) == (True, True)
+    assert "nothing answers at 127.0.0.1:" in check.found
+
+
+async def test_certificates_of_another_cluster_or_authority_are_named(
+    core: Core, certificates: Certificates, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    strangers = Certificates(tmp_path / "other").issue("satellite", "lon1")
+    mixed = TlsFiles(
+        certificate=strangers.certificate,
+        key=strangers.key,
+        authority=certificates.issue("satellite", "lon1").authority,
+    )
+
+    name = await handshake(core, certificates.issue("satellite", "lon1"), cluster="oslo")
+    authority = await handshake(core, strangers)
+    ours = await handshake(core, mixed)
+
+    assert name.found == "the core's certificate is not for core.oslo.borderscout.internal"
+    assert authority.found.startswith("the core's certificate is of another authority: ")
+    assert ours.found.startswith("the core refuses our certificate: ")
+    for check in (name, authority, ours):
+        assert not check.ok
+        assert "borderscout inventory render FILE --out DIR" in check.remedy
+    assert "ssl_transport_security" not in capfd.readouterr().err  # whoever knocks writes no log
+
+
+async def test_a_core_whose_certificate_is_over_is_named_by_doctor_and_link(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    old = certificates.issue("core", "core", days_ago=OVER)
+    core = await Core.start(tmp_path / "core", old)
+    tls = certificates.issue("satellite", "lon1")
+
+    check = await handshake(core, tls)
+    shard = Shard.start(MemorySpool(), satellite_settings(tls, port=core.port))
+    await until(lambda: "certificate has expired" in problems(shard), "the link says why")
+    await shard.stop()
+    await core.stop()
+
+    assert check.found == "the core's certificate has ended"
+    assert check.remedy.startswith("at the core, renew it: ")
+
+
+async def test_a_node_whose_certificate_is_over_says_so_itself(
+    core: Core, certificates: Certificates
+) -> None:
+    tls = certificates.issue("satellite", "lon1", days_ago=OVER)
+
+    check = await handshake(core, tls)
+    shard = Shard.start(MemorySpool(), satellite_settings(tls, port=core.port))
+    await until(lambda: "certificate on the link ended at 20" in problems(shard), "it is over")
+    await shard.stop()
+
+    assert check.remedy.startswith("has it ended? renew it: borderscout inventory render")
+
+
+def problems(shard: Shard) -> str:
+    return "; ".join(shard.link.status(now_s=HurriedClock().monotonic_s()).problems)
