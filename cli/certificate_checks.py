@@ -7,8 +7,10 @@ fault, since a node without a certificate has no link and its senders no TLS.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from cli.checks import DoctorCheck
 from common.certificate import check_pair, not_after_s
@@ -44,6 +46,29 @@ def certificate_of_files(name: str, *, certificate: Path, key: Path, now_s: floa
     return certificate_check(name, not_after_s=ends_s, now_s=now_s)
 
 
+def certificates_of_the_cluster(
+    status: Mapping[str, Any], *, now_s: float
+) -> Iterator[DoctorCheck]:
+    """Yield the checks of the core's certificates, and of those that its nodes showed last.
+
+    Args:
+        status: what the core's API says of itself; one of an earlier version does not say all.
+        now_s: seconds since the epoch.
+    """
+    for role, told in status["certificates"].items():
+        yield certificate_check(
+            f"{role} certificate of the core",
+            not_after_s=told["not_after_s"],
+            now_s=now_s,
+            problem=told["problem"],
+        )
+    for node in status["nodes"]:
+        ends_s = node.get("certificate_ends_s")
+        if ends_s is not None:
+            name = f"link certificate of {node['node']}"
+            yield certificate_check(name, not_after_s=ends_s, now_s=now_s)
+
+
 def certificate_check(
     name: str, *, not_after_s: float, now_s: float, problem: str = ""
 ) -> DoctorCheck:
@@ -55,7 +80,8 @@ def certificate_check(
         problem: why what its files hold by now is not used.
     """
     days = int((not_after_s - now_s) // DAY_S)
-    found = f"{days} days left, until {datetime.fromtimestamp(not_after_s, UTC):%Y-%m-%d}"
+    left = f"{days} days left, until" if days >= 0 else "it is over since"
+    found = f"{left} {datetime.fromtimestamp(not_after_s, UTC):%Y-%m-%d}"
     if problem:
         found = f"{found}; its files hold what cannot be used: {problem}"
     if days < DAYS_MIN or problem:

@@ -278,7 +278,7 @@ def _node(node: dict[str, Any]) -> DoctorCheck:
 
 
 def _core(client: Client) -> Iterator[DoctorCheck]:
-    from cli.certificate_checks import certificate_check
+    from cli.certificate_checks import certificates_of_the_cluster
 
     found = client.ask("GET", "/api/v1/status")
     yield DoctorCheck(name="core", ok=True, found=f"{client.url}, revision {found['revision']}")
@@ -286,13 +286,7 @@ def _core(client: Client) -> Iterator[DoctorCheck]:
         remedy = "restore the core from a backup: borderscout core restore"
         what = found["preferences_problem"]
         yield DoctorCheck(name="preferences", ok=False, found=what, remedy=remedy)
-    for role, status in found["certificates"].items():
-        yield certificate_check(
-            f"{role} certificate of the core",
-            not_after_s=status["not_after_s"],
-            now_s=time.time(),
-            problem=status["problem"],
-        )
+    yield from certificates_of_the_cluster(found, now_s=time.time())
     yield from checks_of_the_core(found)
     for line in found.get("unused_filters", ()):
         yield DoctorCheck(name="filters", ok=True, note=True, found=line)

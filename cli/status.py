@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from rich.text import Text
 
+from cli.checks import DoctorCheck
 from cli.client import Client, TokenFile, Url
 from cli.core_checks import checks_of_the_core
 from cli.holds import hold_in_words
@@ -46,9 +48,11 @@ def status(url: Url = "", token_file: TokenFile = None, as_json: AsJson = False)
     engines = engine_rows(found["nodes"])
     if engines:
         print_table(("!Site", "Engine", "Version", "Definitions", "!Age", "Nodes"), engines)
-    for check in checks_of_the_core(found):
+    for check in (*checks_of_the_core(found), *_certificates(found)):
+        if check.note:
+            console.print(Text(plain(f"{check.name}: {check.found}"), style="yellow"))
         if not check.ok:
-            console.print(Text(plain(f"{check.found}; {check.remedy}"), style="red"))
+            console.print(Text(plain(f"{check.name}: {check.found}; {check.remedy}"), style="red"))
     for line in retention_lines(found.get("retention", {})):
         console.print(Text(plain(line), style="dim"))
     for kept, problem in found.get("retention", {}).get("problems", {}).items():
@@ -68,6 +72,12 @@ def status(url: Url = "", token_file: TokenFile = None, as_json: AsJson = False)
     for node in found["nodes"]:
         for line in remarks(node):
             console.print(Text(f"{node['node']}: {plain(line)}", style="yellow"))
+
+
+def _certificates(found: dict[str, Any]) -> list[DoctorCheck]:
+    from cli.certificate_checks import certificates_of_the_cluster
+
+    return list(certificates_of_the_cluster(found, now_s=time.time()))
 
 
 def engine_rows(nodes: Sequence[dict[str, Any]]) -> list[tuple[object, ...]]:

@@ -134,6 +134,18 @@ def _serial_of(certificate: bytes) -> str:
     return serial_number(certificate)
 
 
+def peer_ends_s(auth_context: Mapping[str, Iterable[bytes]]) -> float | None:
+    """Return when the certificate at the other end is over, in seconds since the epoch (UTC).
+
+    Args:
+        auth_context: what ``ServicerContext.auth_context()`` gave; without a certificate: None.
+    """
+    try:
+        return not_after_s(b"".join(auth_context.get("x509_pem_cert", ())))
+    except EnvironmentFailure:
+        return None
+
+
 def core_host(*, cluster: str, name: str) -> str:
     """Return the DNS name that the core's certificate is for."""
     return f"{name}.{cluster}.borderscout.internal"

@@ -21,7 +21,9 @@ from common.errors import DiskFull, EnvironmentFailure, PeerError
 from common.identity import ShardIdentity
 from common.link import Command, Hello, Hint, Unreadable, Welcome
 from common.reports import NodeReport
+from common.rpc import peer_ends_s
 from common.tasks import finish
+from core.fleet.certificate_ends import CertificateEnds
 from core.fleet.fleet import Fleet
 from core.fleet.hints import Hints
 from core.link.calls import Access, Context, Streams, first_message, host_of, until_first
@@ -44,6 +46,7 @@ class ControlStreams:
         access: who may speak for which node.
         streams: the open ones.
         fleet: told what the shards say.
+        certificates: told until when those of the nodes are good.
         table: keeps it over a restart, and fences.
         lost: told of lives that began with nothing.
         clock: for the fleet.
@@ -57,6 +60,7 @@ class ControlStreams:
         access: Access,
         streams: Streams,
         fleet: Fleet,
+        certificates: CertificateEnds,
         table: FleetTable,
         lost: LostMail,
         clock: Clock,
@@ -70,6 +74,7 @@ class ControlStreams:
         self._lost = lost
         self._clock = clock
         self._on_connected = on_connected
+        self._certificates = certificates
         self._hints = Hints()
         self._queues: dict[tuple[str, int], CommandQueue] = {}
         self._visits: dict[tuple[str, int], int] = {}  # how often each shard has come
@@ -99,14 +104,17 @@ class ControlStreams:
             raise PeerError("a control stream begins with a hello")
         identity = hello.identity
         await self._access.admit(context, identity)
+        ends_s = peer_ends_s(context.auth_context())
         told = {
             "shards": hello.shards,
             "version": hello.version,
             "protocol_version": hello.protocol_version,
+            "certificate_ends_s": ends_s,
         }
         await self._admit(identity, told, context)
         queue: CommandQueue = asyncio.Queue(COMMANDS_MAX)
         with self._streams.only("control", identity) as ended:
+            self._certificates.showed(identity.node, ends_s)
             self._queues[identity.place] = queue
             self._visits[identity.place] = self._visits.get(identity.place, 0) + 1
             self._fleet.greeted(

@@ -26,6 +26,7 @@ from common.link import Command, CoreStanding, Flush
 from common.settings.core import CoreSettings, NodeEntry
 from common.tasks import keep_running
 from core.feed.feed import Feed
+from core.fleet.certificate_ends import CertificateEnds
 from core.fleet.fleet import Fleet
 from core.fleet.refused_callers import RefusedCallers
 from core.fleet.roster import Roster
@@ -89,6 +90,7 @@ class LinkService:
         self._fleet = Fleet([(node.name, node.site) for node in settings.nodes])
         self._streams = Streams()
         self.callers = RefusedCallers(clock)
+        self.certificate_ends = CertificateEnds()
         self.tallies = TallySums()  # what all shards have seen lately
         self._health = health.HealthServicer()
         self._server: grpc.aio.Server | None = None
@@ -104,6 +106,7 @@ class LinkService:
             access=access,
             streams=self._streams,
             fleet=self._fleet,
+            certificates=self.certificate_ends,
             table=database.fleet,
             lost=database.lost,
             clock=clock,
@@ -211,6 +214,9 @@ class LinkService:
         for row in await self._table.shards():
             ago_s = max(0.0, (now_us - row.last_seen_us) / 1e6)
             shards = int(row.hello.get("shards", 1))
+            ends_s = row.hello.get("certificate_ends_s")
+            if isinstance(ends_s, float):
+                self.certificate_ends.remember(row.node, ends_s)
             self._fleet.remember((row.node, row.shard), heard_s=now_s - ago_s, shards=shards)
 
     def take_nodes(self, nodes: Sequence[NodeEntry]) -> int:

@@ -120,6 +120,18 @@ class CoreMetrics:
         self._lag = self._of_node(
             "borderscout_node_lag_revisions", "Revisions that the node is behind; absent if unknown"
         )
+        self._certificate_ends = self._of_node(
+            "borderscout_node_cert_not_after_timestamp_seconds",
+            "When the certificate ends that the node showed last, since the epoch (UTC)",
+        )
+        self._skew = self._of_node(
+            "borderscout_node_clock_skew_seconds",
+            "The node's clock less the core's at its last report; absent before one came",
+        )
+        self._silence = self._of_node(
+            "borderscout_node_silence_seconds",
+            "Since some shard of the node was last heard; absent if one never was",
+        )
         self._refusing = self._of_node(
             "borderscout_node_refusing",
             "1 while the node refuses this core or a revision of it, as borderscout status says",
@@ -175,6 +187,9 @@ class CoreMetrics:
         self._other_epochs.set(len(core.link.fleet.other_epochs()))
         for node in core.link.fleet.nodes(now_s=core.clock.monotonic_s()):
             self._show_node(node)
+            ends_s = core.link.certificate_ends.of(node.node)
+            if ends_s is not None:
+                self._certificate_ends.labels(node.node).set(ends_s)
         self._show_definitions(core)
         self._show_retention(core.sweeper.report)
 
@@ -218,6 +233,10 @@ class CoreMetrics:
         self._frozen.labels(node.node).set(node.spool.get("frozen", 0))
         if node.applied is not None:
             self._applied.labels(node.node).set(node.applied.revision)
+        if node.skew_us is not None:
+            self._skew.labels(node.node).set(node.skew_us / 1e6)
+        if node.heard_s_ago is not None:
+            self._silence.labels(node.node).set(node.heard_s_ago)
         if node.lag is not None:
             self._lag.labels(node.node).set(node.lag)
 

@@ -315,13 +315,15 @@ async def test_a_core_that_began_anew_remembers_when_a_node_was_last_heard(
 ) -> None:
     files = certificates.issue("core", "core")
     core = await Core.start(tmp_path / "core", files)
-    await core.database.fleet.note_hello(identity("lon1"), {"shards": 1})
+    await core.database.fleet.note_hello(identity("lon1"), {"shards": 1, "certificate_ends_s": 5.5})
     await core.stop()
 
     core = await Core.start(tmp_path / "core", files)
     now_s = core.clock.monotonic_s()
+    ends = [core.link.certificate_ends.of(node) for node in ("lon1", "fra1")]
     heard = {one.node: one.heard_s_ago for one in core.link.fleet.nodes(now_s=now_s)}
     await core.stop()
 
     assert heard["lon1"] is not None
     assert heard["fra1"] is None
+    assert ends == [5.5, None]

@@ -10,6 +10,7 @@ import pytest
 
 from cli.checks import DoctorCheck
 from cli.handshake_checks import handshake_with_the_core
+from common.certificate import not_after_s
 from common.rpc import TlsFiles
 from tests.support.network.link import (
     Certificates,
@@ -46,6 +47,20 @@ async def test_a_handshake_that_succeeds_is_well(core: Core, certificates: Certi
     check = await handshake(core, certificates.issue("satellite", "lon1"))
 
     assert (check.ok, check.note) == (True, False)
+
+
+async def test_the_core_knows_when_a_nodes_certificate_ends(
+    core: Core, certificates: Certificates
+) -> None:
+    tls = certificates.issue("satellite", "lon1")
+
+    shard = Shard.start(MemorySpool(), satellite_settings(tls, port=core.port))
+    await until(lambda: core.link.certificate_ends.of("lon1") is not None, "it came")
+    await shard.stop()
+    (row,) = await core.database.fleet.shards()
+
+    ends_s = not_after_s(tls.certificate.read_bytes())
+    assert core.link.certificate_ends.of("lon1") == row.hello["certificate_ends_s"] == ends_s
 
 
 async def test_a_core_that_is_away_is_a_note(core: Core, certificates: Certificates) -> None:

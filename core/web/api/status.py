@@ -48,7 +48,10 @@ async def status(core: Core, _caller: Caller) -> dict[str, Any]:
             "free_bytes": core.database.room.free_bytes,
         },
         "refused_callers": [_refused(core, one) for one in core.link.callers.shown()],
-        "nodes": [_node(node) for node in nodes],
+        "nodes": [
+            {**_node(node), "certificate_ends_s": core.link.certificate_ends.of(node.node)}
+            for node in nodes
+        ],
         "definitions": _definitions(core),
         "learners": await core.database.lessons.progress(),
         "retention": core.sweeper.report.as_json(),

@@ -17,6 +17,7 @@ from common.settings.core import CoreSettings
 from core.custody.custody import Custody
 from core.custody.release import Releases
 from core.definitions.definitions import Definitions
+from core.fleet.certificate_ends import CertificateEnds
 from core.fleet.fleet import Fleet
 from core.fleet.refused_callers import RefusedCallers
 from core.fleet.tally_sums import TallySums
@@ -34,6 +35,9 @@ class SatelliteLink(Protocol):
 
     @property
     def tallies(self) -> TallySums: ...
+
+    @property
+    def certificate_ends(self) -> CertificateEnds: ...
 
     @property
     def callers(self) -> RefusedCallers: ...

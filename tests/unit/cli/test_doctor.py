@@ -210,6 +210,30 @@ async def test_what_the_core_knows_to_be_wrong_is_found(core: Face, shell: Shell
     assert "+9.0 s" in text
 
 
+@pytest.mark.parametrize(
+    ("days", "ok", "note", "words"),
+    [
+        (90.5, True, False, "90 days left"),
+        (13.5, True, True, "13 days left"),
+        (-1.5, False, False, "it is over since"),
+    ],
+)
+async def test_a_nodes_certificate_is_seen_before_it_ends_and_named_after(
+    core: Face, shell: Shell, days: float, ok: bool, note: bool, words: str
+) -> None:
+    core.services.link.certificate_ends.showed("par1", time.time() + days * 86_400)
+
+    lines = (await shell("doctor", "--json")).lines
+    [line] = [one for one in lines if one["name"] == "link certificate of par1"]
+    shown = (await shell("status")).out
+    page = (await core.stranger.get("/metrics")).text
+
+    assert (line["ok"], line["note"]) == (ok, note)
+    assert line["found"].startswith(words)
+    assert (f"link certificate of par1: {words}" in shown) == (note or not ok)
+    assert 'borderscout_node_cert_not_after_timestamp_seconds{node="par1"}' in page
+
+
 async def test_the_full_disk_of_the_core_is_found_and_ends(
     shell: Shell, core: Face, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -377,6 +377,9 @@ async def test_metrics_show_every_node_and_leave_out_what_is_unknown(
     assert found["borderscout_node_live", "lon1"] == 1
     assert found["borderscout_node_lag_revisions", "lon1"] == 0
     assert found["borderscout_node_live", "par1"] == 0
+    assert found["borderscout_node_clock_skew_seconds", "lon1"] == 0
+    assert found["borderscout_node_silence_seconds", "lon1"] == 0
+    assert ("borderscout_node_silence_seconds", "par1") not in found
     assert found["borderscout_core_holds", "lon1"] == 1
     assert found["borderscout_core_held_messages", "lon1"] == 3
     assert found["borderscout_core_held_bytes", "lon1"] == 1234
