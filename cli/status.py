@@ -8,7 +8,6 @@ from typing import Any
 
 from rich.text import Text
 
-from cli.checks import DoctorCheck
 from cli.client import Client, TokenFile, Url
 from cli.core_checks import checks_of_the_core
 from cli.holds import hold_in_words
@@ -48,11 +47,7 @@ def status(url: Url = "", token_file: TokenFile = None, as_json: AsJson = False)
     engines = engine_rows(found["nodes"])
     if engines:
         print_table(("!Site", "Engine", "Version", "Definitions", "!Age", "Nodes"), engines)
-    for check in (*checks_of_the_core(found), *_certificates(found)):
-        if check.note:
-            console.print(Text(plain(f"{check.name}: {check.found}"), style="yellow"))
-        if not check.ok:
-            console.print(Text(plain(f"{check.name}: {check.found}; {check.remedy}"), style="red"))
+    _print_checks(found)
     for line in retention_lines(found.get("retention", {})):
         console.print(Text(plain(line), style="dim"))
     for kept, problem in found.get("retention", {}).get("problems", {}).items():
@@ -74,10 +69,16 @@ def status(url: Url = "", token_file: TokenFile = None, as_json: AsJson = False)
             console.print(Text(f"{node['node']}: {plain(line)}", style="yellow"))
 
 
-def _certificates(found: dict[str, Any]) -> list[DoctorCheck]:
+def _print_checks(found: dict[str, Any]) -> None:
+    """Print what is wrong with the core, and which certificates are to be renewed."""
     from cli.certificate_checks import certificates_of_the_cluster
 
-    return list(certificates_of_the_cluster(found, now_s=time.time()))
+    certificates = certificates_of_the_cluster(found, now_s=time.time())
+    for check in (*checks_of_the_core(found), *certificates):
+        if check.note:
+            console.print(Text(plain(f"{check.name}: {check.found}"), style="yellow"))
+        if not check.ok:
+            console.print(Text(plain(f"{check.name}: {check.found}; {check.remedy}"), style="red"))
 
 
 def engine_rows(nodes: Sequence[dict[str, Any]]) -> list[tuple[object, ...]]:

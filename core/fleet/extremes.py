@@ -11,6 +11,13 @@ from common.preferences import Position
 from common.reports import EngineReport, NodeReport
 
 
+def later(known: Position | None, told: Position) -> Position:
+    """Return where a shard is: what it has applied never goes back, but two streams may cross."""
+    if known is None:
+        return told
+    return max(known, told, key=lambda position: (position.epoch.generation, position.revision))
+
+
 def lowest(positions: Iterable[Position | None]) -> Position | None:
     """Return the earliest position; None: of some shard it is not known."""
     found = list(positions)

@@ -20,12 +20,13 @@ from common.preferences import Position
 from common.preferences.documents import NOTHING
 from common.reports import EngineReport, FilterReport, HoldReport, NodeReport, PreferenceProblem
 from core.feed.session import PreferenceStanding
-from core.fleet.extremes import largest, lowest, merged_engines
+from core.fleet.extremes import largest, later, lowest, merged_engines
 from core.fleet.holds import left_to_operators, merged_holds
 from core.preferences.epochs import OtherEpoch, other_epoch
 
 SILENT_S = 10.0  # five reports are missing
 WARNED_S = 600.0  # a spool that is not heard tries again within seconds, or was stopped
+NOTICED_S = 86_400.0  # what is lost stays lost: it is in the events, too
 FORMER_MAX = 64  # lives of a shard that are remembered as over
 
 Place = tuple[str, int]  # node, shard
@@ -99,7 +100,7 @@ class _Shard:
     standing: PreferenceStanding | None = None
     report: NodeReport = field(default_factory=NodeReport)
     skew_us: int | None = None
-    problem: str = ""  # what the core itself noticed
+    noticed: tuple[str, float] = ("", 0.0)  # by the core itself, and when
 
 
 class Fleet:
@@ -125,13 +126,7 @@ class Fleet:
     # ---- what happened
 
     def remember(self, place: Place, *, heard_s: float, shards: int) -> None:
-        """An earlier run of this core heard a shard last at a time, of how many.
-
-        Args:
-            place: which one.
-            heard_s: of the monotonic clock of this run; below what it began with.
-            shards: that its node had.
-        """
+        """An earlier run of this core heard a shard then, by this run's monotonic clock."""
         self._remembered[place] = (heard_s, shards)
 
     def take(self, nodes: Sequence[tuple[str, str]]) -> None:
@@ -141,7 +136,7 @@ class Fleet:
             nodes: as for the class.
         """
         self._sites = dict(nodes)
-        for known in (self._shards, self._former, self._warnings):
+        for known in (self._shards, self._former, self._warnings, self._remembered):
             for place in [place for place in known if place[0] not in self._sites]:
                 del known[place]
 
@@ -167,7 +162,7 @@ class Fleet:
         shard = self._heard(identity, now_s)
         if shard is not None:
             shard.report = report
-            shard.applied = _later(shard.applied, report.applied)
+            shard.applied = later(shard.applied, report.applied)
             shard.skew_us = report.time_us - now_us
 
     def stood(self, identity: ShardIdentity, standing: PreferenceStanding, *, now_s: float) -> None:
@@ -178,10 +173,10 @@ class Fleet:
             shard.applied = standing.applied
 
     def noticed(self, identity: ShardIdentity, problem: str, *, now_s: float) -> None:
-        """The core saw something that an operator should know; an empty text ends it."""
+        """The core saw something that an operator should know; shown for a day."""
         shard = self._heard(identity, now_s)
         if shard is not None:
-            shard.problem = problem
+            shard.noticed = (problem, now_s)
 
     def warned(self, identity: ShardIdentity, what: str, *, now_s: float) -> None:
         """A spool speaks for a shard and is not heard; shown for as long as it tries."""
@@ -305,6 +300,7 @@ class Fleet:
             if shard is not None:
                 former.append(shard.incarnation)
                 del former[:-FORMER_MAX]
+                self._warnings.pop(identity.place, None)  # whoever still tries is told of again
             shard = self._shards[identity.place] = _Shard(identity.incarnation, now_s)
         shard.heard_s = now_s
         return shard
@@ -368,10 +364,10 @@ class Fleet:
         """Return since when some shard is not heard; None: it never was."""
         ago = 0.0
         for place in ((node, number) for number in range(expected)):
-            shard, told = self._shards.get(place), self._remembered.get(place)
-            heard_s = shard.heard_s if shard is not None else told[0] if told is not None else None
-            if heard_s is None:
+            shard = self._shards.get(place)
+            if shard is None and place not in self._remembered:
                 return None
+            heard_s = shard.heard_s if shard is not None else self._remembered[place][0]
             ago = max(ago, now_s - heard_s)
         return ago
 
@@ -381,18 +377,12 @@ class Fleet:
             for place, (what, warned_s) in sorted(self._warnings.items())
             if place[0] == node and now_s - warned_s <= WARNED_S
         )
-        noticed = (s.problem for p, s in sorted(self._shards.items()) if p[0] == node)
+        told = (shard.noticed for place, shard in sorted(self._shards.items()) if place[0] == node)
+        noticed = (what for what, noticed_s in told if now_s - noticed_s <= NOTICED_S)
         reported = (problem for report in reports for problem in report.problems)
         return tuple(
             dict.fromkeys(problem for problem in (*warned, *noticed, *reported) if problem)
         )
-
-
-def _later(known: Position | None, told: Position) -> Position:
-    """Return where a shard is: what it has applied never goes back, but two streams may cross."""
-    if known is None:
-        return told
-    return max(known, told, key=lambda position: (position.epoch.generation, position.revision))
 
 
 def _reported_refusal(shard: _Shard) -> PreferenceProblem | None:

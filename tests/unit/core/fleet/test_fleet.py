@@ -7,7 +7,7 @@ from common.ids import ulid
 from common.preferences import Epoch, Position
 from common.reports import EngineReport, NodeReport, PreferenceProblem
 from core.feed.session import PreferenceStanding
-from core.fleet.fleet import SILENT_S, WARNED_S, Fleet, NodeStatus, SatelliteState
+from core.fleet.fleet import NOTICED_S, SILENT_S, WARNED_S, Fleet, NodeStatus, SatelliteState
 
 EPOCH = Epoch(1, "11111111-1111-4111-8111-111111111111")
 OTHER = Epoch(2, "22222222-2222-4222-8222-222222222222")
@@ -330,4 +330,23 @@ def test_a_node_that_the_settings_name_no_more_is_gone_with_all_that_was_known_o
     assert fleet.connected() == []
     fleet.take([("lon1", "london")])
     assert node(fleet).state is SatelliteState.SILENT
+    assert node(fleet).problems == ()
+
+
+def test_records_that_are_lost_are_told_of_for_a_day() -> None:
+    fleet = fleet_at()
+    greet(fleet, shard())
+    fleet.noticed(shard(), "records 1 to 4 are lost", now_s=0.0)
+
+    assert node(fleet, now_s=NOTICED_S).problems == ("records 1 to 4 are lost",)
+    assert node(fleet, now_s=NOTICED_S + 1.0).problems == ()
+
+
+def test_a_copy_that_was_given_a_new_life_is_warned_of_no_more() -> None:
+    fleet = fleet_at()
+    greet(fleet, shard(life=1))
+    fleet.warned(shard(life=1), "two processes speak for one life", now_s=0.0)
+
+    greet(fleet, shard(life=2))
+
     assert node(fleet).problems == ()
