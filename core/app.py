@@ -20,7 +20,7 @@ import uvicorn
 
 from common.binding import bind_hint
 from common.clock import Clock, SystemClock
-from common.errors import EnvironmentFailure, LocalError, SettingsError
+from common.errors import EnvironmentFailure, LocalError
 from common.preferences import DocumentRefused
 from common.settings.core import CoreSettings
 from common.settings.values import split_endpoint
@@ -38,8 +38,9 @@ from core.people.tokens import Token
 from core.preferences.ledger import read_documents
 from core.recovery.places import database_target
 from core.recovery.restore import check_finished
+from core.reloading import RunningSettings
 from core.retention.sweeper import Sweeper
-from core.settings import load_settings, our_hosts, read_settings
+from core.settings import our_hosts, read_settings
 from core.store.database import Database
 from core.web.application import application_of
 from core.web.request.services import Services
@@ -98,7 +99,12 @@ async def _serve(settings: CoreSettings, config: Path) -> None:
         await link.start()
         stack.push_async_callback(link.stop, grace_s=1.0)
         await services.definitions.start(stack)
-        server = _Server(services, lambda: _hung_up(services, config))
+        running = RunningSettings(
+            config, settings, link=link, preferences=services.database.preferences, clock=clock
+        )
+        watching = asyncio.create_task(keep_running(running.watch, name="settings", clock=clock))
+        stack.callback(watching.cancel)
+        server = _Server(services, running.hang_up)
         sweeping = asyncio.create_task(
             keep_running(services.sweeper.run, name="sweep", clock=clock)
         )
@@ -159,28 +165,6 @@ async def _open(
         version=version("border-scout"),
     )
     return services, link
-
-
-def _hung_up(services: Services, config: Path) -> None:
-    """Read the certificate anew, and say which settings wait for a restart."""
-    certificate = services.link.certificate_status()
-    try:
-        settings = load_settings(config)
-    except SettingsError as error:
-        log.error("core.settings_wrong", complaints=error.complaints, hint="nothing was changed")
-        return
-    running = services.settings
-    changed = [
-        name
-        for name in type(running).model_fields
-        if getattr(running, name) != getattr(settings, name)
-    ]
-    log.info(
-        "core.reloaded",
-        certificate_problem=certificate.problem if certificate is not None else "",
-        restart_needed=changed,
-        hint="restart the core to use what was changed" if changed else "",
-    )
 
 
 async def _adopt_first(database: Database, file: Path) -> None:

@@ -58,7 +58,7 @@ class PreferenceStore:
         self._readers = readers
         self._clock = clock
         self._current = current
-        self._ours = ours
+        self.ours = ours  # the settings may say something else while the core runs
         self._subscribers = Subscribers()
 
     @property
@@ -283,7 +283,7 @@ class PreferenceStore:
 
         def work(connection: Connection) -> Preferences:
             current = _in_force(connection, self._current)
-            planned = plan(current, proposed(connection, current), base=base, ours=self._ours)
+            planned = plan(current, proposed(connection, current), base=base, ours=self.ours)
             if not planned.changes:
                 return current
             position = next_position(current.position, current.position.epoch)

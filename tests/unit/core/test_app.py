@@ -120,6 +120,17 @@ async def test_a_hang_up_reads_the_certificate_anew_and_ends_nothing(config: Pat
         assert await core.stop() == 0
 
 
+async def test_a_running_core_takes_over_the_nodes_of_its_settings_file(config: Path) -> None:
+    settings = json.loads(config.read_text())
+
+    async with serving(config) as core:
+        await core.wait_for_line('"core.started"')
+        settings["nodes"] = [{"name": "par1", "site": "paris", "certificates": ["1f"]}]
+        config.write_text(json.dumps(settings))
+        await core.wait_for_line(r'"nodes_added": \["par1"\], "nodes_removed": \["lon1"\]')
+        assert await core.stop() == 0
+
+
 async def test_metrics_tell_when_the_certificate_ends(config: Path) -> None:
     async with serving(config) as core:
         await core.wait_for_line('"core.started"')
