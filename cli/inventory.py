@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -20,7 +21,9 @@ from common.errors import BorderScoutError
 from common.settings.reading import Complaint
 from inventory.load import Examined, counts_of, examine
 from inventory.model import Inventory
+from inventory.ports import PORTS_FILE
 from inventory.render.folder import render_folder, strangers
+from inventory.render.revocation import copies_after, revoke_node
 
 FAILED = 1
 
@@ -96,6 +99,42 @@ def render(
         print(json.dumps(endpoints))
     else:
         _show(endpoints, out)
+
+
+@app.command(epilog="Example: borderscout inventory revoke lon1 inventory.yaml --out cluster")
+def revoke(
+    node: Annotated[str, typer.Argument(metavar="NODE", help="The node that was stolen.")],
+    file: File,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The rendered folder.")],
+    as_json: Json = False,
+) -> None:
+    """Let in nothing of what a node has by now, make its keys anew, and say what to copy where.
+
+    Its certificates on the link and for STARTTLS and its WireGuard key are made anew. Once the
+    core has the new core.yaml, the old certificates are let in no more and their open streams end,
+    within seconds and without a restart.
+    """
+    inventory = read(file)
+    if node not in {one.name for _, one in inventory.nodes()}:
+        fail(f"{file}: has no node {node}; one that is gone from it is let in no more as it is")
+    try:
+        revoke_node(out, node)
+        render_folder(
+            inventory,
+            out,
+            loopback=(out / PORTS_FILE).exists(),
+            now_us=time.time_ns() // 1000,
+        )
+    except BorderScoutError as error:
+        fail(str(error))
+    copies = copies_after(out, node)
+    if as_json:
+        print(json.dumps({"node": node, "copy": [asdict(copy) for copy in copies]}))
+        return
+    print(f"{node}: what it had is revoked; copy now, in this order:")
+    for copy in copies:
+        then = f", then: {copy.then}" if copy.then else ""
+        print(f"  {copy.file} -> {copy.machine}:{copy.to}{then}")
 
 
 def read(file: Path) -> Inventory:

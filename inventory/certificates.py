@@ -10,6 +10,7 @@ core. Source: RFC 5280 section 4.2.1.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from common.certificate import serial_text
 from common.errors import LocalError
 
 AUTHORITY_DAYS = 3650
@@ -119,6 +121,7 @@ def credential(
     signer: Credential,
     now_us: int,
     key_kind: KeyKind = KeyKind.ECDSA,
+    revoked: Collection[str] = (),
 ) -> Credential:
     """Return a node's certificate: the one in its folder while it is good, else a new one.
 
@@ -128,6 +131,7 @@ def credential(
         signer: the cluster's authority.
         now_us: decides whether it is due, microseconds since the epoch.
         key_kind: of its key.
+        revoked: serial numbers that are good no more, as ``common.certificate.serial_text``.
 
     Raises:
         LocalError: a file holds something else.
@@ -135,7 +139,8 @@ def credential(
     root = x509.load_pem_x509_certificate(signer.certificate)
     old = _certificate(certificate_file)
     now = instant(now_us)
-    if old is not None and key_file.exists():
+    is_revoked = old is not None and serial_text(old.serial_number) in revoked
+    if old is not None and key_file.exists() and not is_revoked:
         key = _key(key_file)
         if key_kind is _kind_of(key) and _is_good(old, key, identity, root, now):
             return Credential(_pem(old), _key_pem(key))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -20,15 +21,31 @@ TOKEN_FILE = "token"  # noqa: S105 - a file's name
 TOKEN_BYTES = 32
 
 
-def wireguard_key(folder: Path) -> str:
+def wireguard_key(folder: Path, *, revoked: Collection[str] = ()) -> str:
     """Return a node's private key, base64: the one in its folder, else a new one.
+
+    Args:
+        folder: the node's.
+        revoked: public keys whose private ones are good no more, base64.
+
+    Raises:
+        LocalError: the file holds no key.
+    """
+    kept = kept_wireguard_key(folder)
+    if kept and public_key(kept) not in revoked:
+        return kept
+    return base64.b64encode(X25519PrivateKey.generate().private_bytes_raw()).decode()
+
+
+def kept_wireguard_key(folder: Path) -> str:
+    """Return the private key in a node's folder, base64; empty when there is none.
 
     Raises:
         LocalError: the file holds no key.
     """
     path = folder / KEY_FILE
     if not path.exists():
-        return base64.b64encode(X25519PrivateKey.generate().private_bytes_raw()).decode()
+        return ""
     text = path.read_text(encoding="ascii", errors="replace").strip()
     try:
         if len(base64.b64decode(text, validate=True)) == KEY_BYTES:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from inventory.certificates import (
 from inventory.documents import documents_of, documents_of_scan_server, to_json
 from inventory.identities import core_identity, satellite_identity, smtp_identity
 from inventory.keys import KEY_FILE, TOKEN_FILE, api_token, public_key, wireguard_key
+from inventory.let_in import BOOK_FILE, CertificateBook, certificate_book, shown_serial
 from inventory.load import Progress, no_progress
 from inventory.model import CORE_FOLDER, Inventory, Node, ScanServerEntry, Site
 from inventory.ports import PORTS_FILE, complete, known_ports
@@ -91,7 +92,8 @@ def render_folder(
     """
     out = out.resolve()
     try:
-        rendering = _Rendering(inventory, out, now_us, loopback, _ports(inventory, out, loopback))
+        ports, book = _ports(inventory, out, loopback), certificate_book(out)
+        rendering = _Rendering(inventory, out, now_us, loopback, ports, book)
         files = list(rendering.files(progress))
         for file in files:
             _write(out, file)
@@ -125,6 +127,8 @@ class _Rendering:
     now_us: int
     loopback: bool
     ports: Ports | None
+    book: CertificateBook
+    links: dict[str, Credential] = field(default_factory=dict)
 
     def endpoints(self) -> dict[str, Any]:
         return endpoints_of(self.inventory, out=self.out, ports=self.ports)
@@ -138,7 +142,11 @@ class _Rendering:
         if self.ports is not None:
             yield _json(PORTS_FILE, self.ports)
         folders = [CORE_FOLDER, *(node.name for _, node in self.inventory.nodes())]
-        private = {name: wireguard_key(self.out / name) for name in folders}
+        self._make_links(signer)
+        private = {
+            name: wireguard_key(self.out / name, revoked=self.book.of(name).revoked_keys)
+            for name in folders
+        }
         public = {name: public_key(key) for name, key in private.items()}
         for name, key in private.items():
             yield File(f"{name}/{KEY_FILE}", f"{key}\n".encode(), SECRET)
@@ -148,6 +156,7 @@ class _Rendering:
             yield from self._satellite(site, node, signer, private[node.name], public)
         for server in self.inventory.scan_servers:
             yield from self._scan_server(server)
+        yield _json(BOOK_FILE, self.book.as_json())
         yield _json(ENDPOINTS_FILE, self.endpoints())
 
     def _preferences(self, progress: Progress) -> bytes:
@@ -172,7 +181,12 @@ class _Rendering:
         token = api_token(self.out / CORE_FOLDER)
         yield File(f"{CORE_FOLDER}/{TOKEN_FILE}", token.encode(), SECRET)
         places = core_places(core, self.ports)
-        settings = core_settings(inventory, places=places, loopback=self.loopback)
+        settings = core_settings(
+            inventory,
+            places=places,
+            loopback=self.loopback,
+            certificates={name: list(book.let_in) for name, book in self.book.nodes.items()},
+        )
         # The URL of a database may hold a password.
         mode = SECRET if settings.database else PUBLIC
         yield File(f"{CORE_FOLDER}/core.yaml", text_of(settings).encode(), mode)
@@ -191,7 +205,7 @@ class _Rendering:
     ) -> Iterator[File]:
         inventory = self.inventory
         cluster = inventory.cluster
-        yield from self._tls(node.name, "node", satellite_identity(cluster, node), signer)
+        yield from _pair(node.name, "node", self.links[node.name])
         shown = smtp_identity(cluster, node)
         yield from self._tls(node.name, "smtp", shown, signer)
         yield from self._tls(node.name, "smtp-rsa", shown, signer, KeyKind.RSA)
@@ -231,18 +245,41 @@ class _Rendering:
         signer: Credential,
         key_kind: KeyKind = KeyKind.ECDSA,
     ) -> Iterator[File]:
+        found = self._credential(folder, name, identity, signer, key_kind)
+        yield from _pair(folder, name, found)
+
+    def _make_links(self, signer: Credential) -> None:
+        """Make the nodes' certificates for the link, and enter them in the book.
+
+        What a node has by now is entered as well: it shows that until the new one is there.
+        """
+        for _, node in self.inventory.nodes():
+            identity = satellite_identity(self.inventory.cluster, node)
+            file = self.out / node.name / TLS / "node.crt"
+            before = [file.read_bytes()] if shown_serial(file) else []
+            made = self._credential(node.name, "node", identity, signer, KeyKind.ECDSA)
+            self.links[node.name] = made
+            self.book.made(node.name, *before, made.certificate, now_us=self.now_us)
+
+    def _credential(
+        self, folder: str, name: str, identity: Identity, signer: Credential, key_kind: KeyKind
+    ) -> Credential:
         path = self.out / folder / TLS
-        found = credential(
+        return credential(
             path / f"{name}.crt",
             path / f"{name}.key",
             identity=identity,
             signer=signer,
             now_us=self.now_us,
             key_kind=key_kind,
+            revoked=self.book.of(folder).revoked,
         )
-        # The key first: a certificate without its key would be found good by nobody.
-        yield File(f"{folder}/{TLS}/{name}.key", found.key, SECRET)
-        yield File(f"{folder}/{TLS}/{name}.crt", found.certificate, PUBLIC)
+
+
+def _pair(folder: str, name: str, found: Credential) -> Iterator[File]:
+    # The key first: a certificate without its key would be found good by nobody.
+    yield File(f"{folder}/{TLS}/{name}.key", found.key, SECRET)
+    yield File(f"{folder}/{TLS}/{name}.crt", found.certificate, PUBLIC)
 
 
 def _text(name: str, text: str) -> File:

@@ -6,6 +6,8 @@ from the folder that the file stands in.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -79,8 +81,19 @@ def satellite_settings(
     return SatelliteSettings.model_validate(merged(rendered, said))
 
 
-def core_settings(inventory: Inventory, *, places: CorePlaces, loopback: bool) -> CoreSettings:
-    """Return the core's settings."""
+def core_settings(
+    inventory: Inventory,
+    *,
+    places: CorePlaces,
+    loopback: bool,
+    certificates: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> CoreSettings:
+    """Return the core's settings.
+
+    Args:
+        places: where it listens.
+        certificates: the serial numbers that are let in, by node.
+    """
     rendered: Tree = {
         "cluster": inventory.cluster.name,
         "name": inventory.core.name,
@@ -99,6 +112,7 @@ def core_settings(inventory: Inventory, *, places: CorePlaces, loopback: bool) -
                 "name": node.name,
                 "site": site.name,
                 "addresses": [*node.public, *node.vpn_address],
+                **({"certificates": list(named)} if (named := certificates.get(node.name)) else {}),
             }
             for site, node in inventory.nodes()
         ],

@@ -330,6 +330,7 @@ def test_what_settings_cannot_say_is_what_the_inventory_says_elsewhere(small: Pa
         "nodes.name",  # lists of their own
         "nodes.site",
         "nodes.addresses",
+        "nodes.certificates",
         "mail_domain",
         "first_revision",
     }
