@@ -30,6 +30,7 @@ from common.reports import NodeReport
 
 PROTOCOL_VERSION = 1
 LIFE = re.compile("[0-9a-f]{32}", re.ASCII)  # of a core's process
+RECORDS_OF_MESSAGE_MAX = 500  # the core takes no more at once: each is a row, or some
 CHUNK_BYTES_MAX = 262_144  # of a body: small enough that streams share the path fairly
 PART_BYTES_MAX = 131_072  # of one part of preferences: both ends take it in a step of some ms
 

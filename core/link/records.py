@@ -18,8 +18,8 @@ from common.chain import NO_CHAIN, ChainPoint
 from common.clock import Clock
 from common.errors import PeerError
 from common.identity import ShardIdentity
+from common.link import RECORDS_OF_MESSAGE_MAX, RecordsTaken
 from common.link import Records as RecordsMessage
-from common.link import RecordsTaken
 from common.records import GapRecord, LogRecord, written
 from common.stream import (
     Arrived,
@@ -32,6 +32,7 @@ from common.stream import (
     StreamStored,
 )
 from common.tasks import finish
+from common.token_bucket import TokenBucket
 from core.fleet.fleet import Fleet
 from core.link.calls import Access, Context, Streams, first_message, until_first
 from core.link.ports import FleetTable, RecordSink
@@ -39,6 +40,9 @@ from core.records.intake import first_told
 from core.records.lives import ForkedSpool, in_words, why_not_at, why_not_at_hello
 
 log = structlog.get_logger()
+
+RECORDS_PER_S_MAX = 20_000.0  # of one node, for ever: about what one core takes in
+RECORDS_BURST_MAX = 200_000.0  # and at once after a rest
 
 
 class RecordStreams:
@@ -69,6 +73,7 @@ class RecordStreams:
         self._table = table
         self._sink = sink
         self._clock = clock
+        self._rates: dict[str, TokenBucket] = {}  # by node: a shard's number is the thief's choice
 
     async def serve(
         self, messages: AsyncIterator[records_pb2.RecordsRequest], context: Context
@@ -145,6 +150,9 @@ class RecordStreams:
         records = message.records
         if not records:
             return
+        if len(records) > RECORDS_OF_MESSAGE_MAX:
+            raise PeerError(f"{len(records)} records at once, {RECORDS_OF_MESSAGE_MAX} may come")
+        await self._until_due(identity, len(records))
         first = first_told(records[0])
         if first < records[0].sequence:
             gap = f"records from {first} to {records[0].sequence} are lost: its outbox was full"
@@ -168,6 +176,16 @@ class RecordStreams:
                     raise PeerError(reason)
                 case _:
                     assert_never(command)
+
+    async def _until_due(self, identity: ShardIdentity, number: int) -> None:
+        """Wait while a node has sent more than its share; what it sends is taken all the same."""
+        bucket = self._rates.get(identity.node)
+        if bucket is None:
+            bucket = TokenBucket(per_s=RECORDS_PER_S_MAX, burst=RECORDS_BURST_MAX)
+            self._rates[identity.node] = bucket
+        while wait_s := bucket.wait_s(now_s=self._clock.monotonic_s()):
+            await self._clock.sleep(wait_s)
+        bucket.take(number)
 
     async def _miss(self, identity: ShardIdentity, first: int, last: int) -> None:
         """Say of records that nobody has any more that they are lost, in the place of the last.

@@ -16,6 +16,7 @@ from common.address import domain_of, fold
 from common.errors import PeerError
 from common.identity import ShardIdentity
 from common.ids import is_ulid
+from common.message_bounds import MESSAGE_RECIPIENTS_MAX
 from common.records import (
     FIELDS_BYTES_MAX,
     AcceptedRecord,
@@ -63,6 +64,7 @@ from common.states import OUTCOMES, State
 from core.records.lost import LOST
 from core.records.messages import Message, RecipientCopy
 
+COPIES_MAX = MESSAGE_RECIPIENTS_MAX + 100  # rows of one message: no honest one comes near
 THREATS_MAX = 32  # names of one message that reports count
 
 SCANNED = "scanned"  # no state of the spool, which judges in the step that scans
@@ -183,7 +185,8 @@ def apply(
     for copy in message.copies.values():
         if copy.state == LOST:  # a spool tells of it after all
             copy.state, copy.reason, copy.ended_us = State.RECEIVED, "", 0
-    return _Fold(message, record_time_us(told), customer_of).apply(record)
+    step = _Fold(message, record_time_us(told), customer_of)
+    return step.apply(record) or step.too_many
 
 
 class _Fold:
@@ -193,6 +196,7 @@ class _Fold:
         self._message = message
         self._time_us = time_us
         self._customer_of = customer_of
+        self.too_many = ""  # a flaw: it names recipients beyond what a message may have
 
     def apply(self, record: AnyRecord) -> str:
         match record:
@@ -347,13 +351,18 @@ class _Fold:
     def _copy(self, address: str) -> RecipientCopy:
         """Return a recipient's copy; one that no earlier record named begins here."""
         copies = self._message.copies
-        if address not in copies:
-            domain = domain_of(address) if "@" in address else ""
-            copies[address] = RecipientCopy(
-                address=address,
-                place=len(copies),
-                folded=fold(address) if "@" in address else address.casefold(),
-                domain=domain,
-                customer=self._customer_of(domain) if domain else "",
-            )
-        return copies[address]
+        if address in copies:
+            return copies[address]
+        domain = domain_of(address) if "@" in address else ""
+        copy = RecipientCopy(
+            address=address,
+            place=len(copies),
+            folded=fold(address) if "@" in address else address.casefold(),
+            domain=domain,
+            customer=self._customer_of(domain) if domain else "",
+        )
+        if len(copies) < COPIES_MAX:
+            copies[address] = copy
+        else:
+            self.too_many = f"recipients beyond {COPIES_MAX} of one message are left out"
+        return copy

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from common.ids import MessageId
-from common.link import Case, NotTaken, Taken, Unreadable, Wanted
+from common.link import RECORDS_OF_MESSAGE_MAX, Case, NotTaken, Taken, Unreadable, Wanted
 from common.records import LogRecord
 from satellite.spool.model.messages import Upload
 
-BATCH_RECORDS_MAX = 500
+BATCH_RECORDS_MAX = RECORDS_OF_MESSAGE_MAX
 BATCH_BYTES_MAX = 262_144  # of fields: one batch never holds the path for long
 WINDOW_RECORDS = 4000  # unconfirmed; eight batches fill a path of 100 ms
 RECORD_OVERHEAD_BYTES = 64  # sequence, time, event and identifier beside the fields

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from common.records import Event, GapRecord, LogRecord, from_object, read, written
 from core.records.intake import (
+    COPIES_MAX,
     SequenceGap,
     apply,
     flaw_of,
@@ -213,6 +214,22 @@ def test_what_we_made_ourselves_is_queued_at_once() -> None:
     message, _ = _told(accepted(1, ID, origin="bounce"))
 
     assert message.copies[X].state == "queued"
+
+
+def test_a_message_has_so_many_recipients_at_the_most_and_what_is_left_out_is_a_flaw() -> None:
+    many = [f"{number}@acme.example" for number in range(COPIES_MAX - 1)]
+    more = ["y@acme.example", "z@acme.example"]
+    delivered = {"recipients": [{"address": one, "outcome": "delivered"} for one in more]}
+
+    message, flaws = _told(
+        record(1, "accepted", ID, recipients=many),
+        record(2, "ended", ID, **delivered),
+        record(3, "ended", ID, recipients=[{"address": many[0], "outcome": "delivered"}]),
+    )
+
+    assert len(message.copies) == COPIES_MAX
+    assert message.copies[more[0]].state == message.copies[many[0]].state == "delivered"
+    assert flaws == ["", f"recipients beyond {COPIES_MAX} of one message are left out", ""]
 
 
 def test_nobody_speaks_of_another_shards_message() -> None:
