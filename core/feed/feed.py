@@ -14,10 +14,13 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol, assert_never
 
+import structlog
+
 from common.clock import Clock
 from common.link import PART_BYTES_MAX, Answer, Batch, Bookmark, PreferencesHello
 from common.preferences import Document, Position
 from common.preferences.digest import EMPTY_DIGEST
+from common.token_bucket import TokenBucket
 from core.feed.session import (
     BatchSent,
     BookmarkDue,
@@ -35,8 +38,13 @@ from core.feed.session import (
 )
 from core.preferences.ledger import Published, Snapshot
 
+log = structlog.get_logger()
+
 CHANGES_DOCUMENTS_MAX = 20_000  # in one delta; a satellite farther back takes several
 DOCUMENT_OVERHEAD_BYTES = 32  # of the wire, beside kind, key and body
+SNAPSHOTS_AT_ONCE = 24.0  # of one node: three for each of eight shards
+SNAPSHOTS_PER_S_MAX = 8 / 30  # and from then on: one in half a minute for each of eight
+TELL_S = 60.0  # between two lines of the log about one node
 ANSWERS_MAX = 8  # unread; there is one batch under way
 
 Write = Callable[[Batch | Bookmark], Awaitable[None]]
@@ -78,6 +86,8 @@ class Feed:
         self._clock = clock
         self._bookmark_s = bookmark_s
         self._snapshot: Snapshot | None = None
+        self._snapshots: dict[str, TokenBucket] = {}  # by node: how often each may have all
+        self._told_s: dict[str, float] = {}  # by node: when the log was told last that it waits
 
     async def follow(
         self,
@@ -112,7 +122,9 @@ class Feed:
             try:
                 event: Event = Greeted(hello, await self.digest_at(hello.applied))
                 while True:
-                    await self._settle(session, event, write=write, standing=standing)
+                    await self._settle(
+                        session, event, node=hello.identity.node, write=write, standing=standing
+                    )
                     event = await inbox.get()
             finally:
                 for task in tasks:
@@ -134,6 +146,7 @@ class Feed:
         session: FeedSession,
         event: Event,
         *,
+        node: str,
         write: Write,
         standing: Callable[[PreferenceStanding], None],
     ) -> None:
@@ -144,7 +157,7 @@ class Feed:
                 case SendChanges(nonce=nonce, base=base):
                     commands.extend(session.handle(await self._send_changes(nonce, base, write)))
                 case SendAll(nonce=nonce):
-                    commands.extend(session.handle(await self._send_all(nonce, write)))
+                    commands.extend(session.handle(await self._send_all(nonce, node, write)))
                 case SendBookmark(position=position):
                     await write(Bookmark(position=position, time_us=self._clock.now_us()))
                 case PreferenceStanding() as now:
@@ -177,7 +190,23 @@ class Feed:
             )
         return BatchSent(last.position, last.digest)
 
-    async def _send_all(self, nonce: str, write: Write) -> BatchSent:
+    async def _until_due(self, node: str) -> None:
+        """Wait while a node has asked for everything too often: each time costs the core."""
+        bucket = self._snapshots.get(node)
+        if bucket is None:
+            bucket = TokenBucket(per_s=SNAPSHOTS_PER_S_MAX, burst=SNAPSHOTS_AT_ONCE)
+            self._snapshots[node] = bucket
+        wait_s = bucket.wait_s(now_s=self._clock.monotonic_s())
+        if wait_s and self._clock.monotonic_s() - self._told_s.get(node, -TELL_S) >= TELL_S:
+            self._told_s[node] = self._clock.monotonic_s()
+            log.warning("feed.snapshots_wait", node=node, wait_s=round(wait_s, 1))
+        while wait_s:
+            await self._clock.sleep(wait_s)
+            wait_s = bucket.wait_s(now_s=self._clock.monotonic_s())
+        bucket.take()
+
+    async def _send_all(self, nonce: str, node: str, write: Write) -> BatchSent:
+        await self._until_due(node)
         if self._snapshot is None or self._snapshot.position != self._source.position:
             self._snapshot = await self._source.snapshot()
         snapshot = self._snapshot

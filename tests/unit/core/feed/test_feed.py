@@ -12,7 +12,7 @@ from common.link import PART_BYTES_MAX, Answer, Batch, Bookmark, PreferencesHell
 from common.preferences import Document, Epoch, Kind, Position
 from common.preferences.digest import EMPTY_DIGEST
 from common.preferences.documents import NOTHING
-from core.feed.feed import Feed, FeedEnded, latest, parts
+from core.feed.feed import SNAPSHOTS_AT_ONCE, SNAPSHOTS_PER_S_MAX, Feed, FeedEnded, latest, parts
 from core.feed.session import PreferenceStanding
 from core.preferences.ledger import Published
 from core.store import old_rows
@@ -35,8 +35,8 @@ class Reader:
         self.standings: list[PreferenceStanding] = []
         self.task: asyncio.Task[None] | None = None
 
-    def open(self, applied: Position, digest: bytes) -> None:
-        hello = PreferencesHello(identity=WHO, applied=applied, digest=digest)
+    def open(self, applied: Position, digest: bytes, *, who: ShardIdentity = WHO) -> None:
+        hello = PreferencesHello(identity=who, applied=applied, digest=digest)
         self.task = asyncio.create_task(
             self.feed.follow(
                 hello, self.answers, write=self.heard.put, standing=self.standings.append
@@ -79,6 +79,28 @@ async def test_a_new_shard_gets_everything_and_then_a_bookmark(
     bookmark = await reader.next()
     assert isinstance(bookmark, Bookmark)
     assert bookmark.position == position
+
+
+async def test_who_asks_for_everything_again_and_again_waits_and_other_nodes_do_not(
+    reader: Reader, store: Database, fake_clock: FakeClock
+) -> None:
+    await store.preferences.publish([route("a.example")], who="test")
+    for _ in range(int(SNAPSHOTS_AT_ONCE)):
+        reader.open(NOTHING, bytes(32))
+        assert (await reader.batch()).snapshot
+        await reader.close()
+
+    reader.open(NOTHING, bytes(32))
+    await fake_clock.advance(1.0 / SNAPSHOTS_PER_S_MAX - 0.5)
+    assert reader.heard.empty()
+    other = Reader(store, fake_clock)
+    other.feed = reader.feed
+    other.open(NOTHING, bytes(32), who=ShardIdentity("fra1", 0, made_id(2)))
+    assert (await other.batch()).snapshot
+    await other.close()
+
+    await fake_clock.advance(1.0)
+    assert (await reader.batch()).snapshot
 
 
 async def test_a_shard_that_is_behind_gets_the_last_word_on_each_document(
