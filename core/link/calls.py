@@ -47,6 +47,10 @@ class NotInSettings(NotPermitted):
     """The certificate is good, and its node is none of ours: not yet, or not any more."""
 
 
+class TooManyCalls(PeerError):
+    """Its node has more calls open than all its shards together need."""
+
+
 class Replaced(PeerError):
     """The same shard opened the same stream anew: this one is what a cut left behind."""
 
@@ -111,9 +115,18 @@ class Access:
             raise NotPermitted(f"its certificate is of a {peer.role}, not of a satellite")
         if peer.name != identity.node:
             raise NotPermitted(f"its certificate is of {peer.name}, it speaks for {identity.node}")
-        why = self._roster.why_not(peer.name, serial)
-        if why:
-            raise NotPermitted(why) if peer.name in self._roster else NotInSettings(why)
+        check_certificate(self._roster, peer.name, serial)
+
+
+def check_certificate(roster: Roster, name: str, serial: str) -> None:
+    """Accept that a certificate is one that the settings let in.
+
+    Raises:
+        NotPermitted: it is not.
+    """
+    why = roster.why_not(name, serial)
+    if why:
+        raise NotPermitted(why) if name in roster else NotInSettings(why)
 
 
 class Streams:
@@ -248,6 +261,9 @@ def guarded(handler: Handler[T], callers: RefusedCallers) -> Handler[T]:
         except (Fenced, FeedEnded) as error:
             say(log.warning, "link.fenced", error, str(error))
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        except TooManyCalls as error:
+            say(log.warning, "link.too_many_calls", error, error.what)
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, error.what)
         except TooManyLives as error:
             say(log.error, "link.too_many_lives", error, str(error))
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))

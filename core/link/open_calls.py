@@ -1,7 +1,7 @@
 """Which calls are under way, and whose certificate opened each?
 
 Touches the tasks that serve calls: it ends those whose certificate is let in no more, so that a
-stream that was opened before is worth as little as a new one.
+stream that was opened before is worth as little as a new one, and lets no node have very many.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import structlog
 from common.errors import PeerError
 from common.rpc import peer_of, serial_of
 from core.fleet.roster import Roster
-from core.link.calls import Context, Handler, NotPermitted
+from core.link.calls import Context, Handler, NotPermitted, TooManyCalls, check_certificate
 
 log = structlog.get_logger()
+
+CALLS_PER_NODE_MAX = 128  # eight shards with six streams, twice over while they are opened anew
 
 T = TypeVar("T")
 
@@ -80,6 +82,10 @@ class OpenCalls:
             call = _OpenCall(peer_of(shown).name, serial_of(shown), task)
         except PeerError as error:
             raise NotPermitted(error.what) from None
+        # First: what a thief has open counts for nothing with the node whose name he bears.
+        check_certificate(self._roster, call.node, call.serial)
+        if sum(one.node == call.node for one in self._open) >= CALLS_PER_NODE_MAX:
+            raise TooManyCalls(f"{call.node} has {CALLS_PER_NODE_MAX} calls open")
         cancelled = task.cancelling()
         self._open.add(call)
         try:
