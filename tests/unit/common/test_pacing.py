@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from common.pacing import LOOK_ITEMS, REST_S, WORK_S, paced
 
 
@@ -14,14 +16,17 @@ def test_it_rests_whenever_it_has_worked_for_its_time() -> None:
         now_s += seconds
         rests.append(now_s)
 
-    passed = []
-    for item in paced(range(20 * LOOK_ITEMS), now_s=lambda: now_s, rest=rest):
-        passed.append(item)
+    def work(item: int) -> int:
+        nonlocal now_s
         now_s += WORK_S / LOOK_ITEMS / 2
+        return item
 
-    assert passed == list(range(20 * LOOK_ITEMS))
+    count = 20 * LOOK_ITEMS
+    passed = [work(item) for item in paced(range(count), now_s=lambda: now_s, rest=rest)]
+
+    assert passed == list(range(count))
     assert len(rests) == 9
-    assert max(b - a for a, b in zip(rests, rests[1:], strict=False)) <= WORK_S * 1.01 + REST_S
+    assert max(later - before for before, later in pairwise(rests)) <= WORK_S * 1.01 + REST_S
 
 
 def test_what_is_short_never_rests() -> None:
