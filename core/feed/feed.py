@@ -18,6 +18,7 @@ import structlog
 
 from common.clock import Clock
 from common.link import PART_BYTES_MAX, Answer, Batch, Bookmark, PreferencesHello
+from common.pacing import paced
 from common.preferences import Document, Position
 from common.preferences.digest import EMPTY_DIGEST
 from common.token_bucket import TokenBucket
@@ -176,18 +177,8 @@ class Feed:
         last = published[-1]
         if last.position.epoch != base.epoch:
             return NoHistory()
-        for documents, is_last in parts(latest(published)):
-            await write(
-                Batch(
-                    nonce=nonce,
-                    base=base,
-                    target=last.position,
-                    documents=documents,
-                    snapshot=False,
-                    last_part=is_last,
-                    digest=last.digest,
-                )
-            )
+        documents = await asyncio.to_thread(lambda: latest(published))
+        await self._send(nonce, documents, last.position, last.digest, base=base, write=write)
         return BatchSent(last.position, last.digest)
 
     async def _until_due(self, node: str) -> None:
@@ -210,22 +201,34 @@ class Feed:
         if self._snapshot is None or self._snapshot.position != self._source.position:
             self._snapshot = await self._source.snapshot()
         snapshot = self._snapshot
-        cut = parts(snapshot.documents)
+        await self._send(nonce, snapshot.documents, snapshot.position, snapshot.digest, write=write)
+        return BatchSent(snapshot.position, snapshot.digest)
+
+    async def _send(
+        self,
+        nonce: str,
+        documents: Iterable[Document],
+        target: Position,
+        digest: bytes,
+        *,
+        write: Write,
+        base: Position | None = None,
+    ) -> None:
+        cut = parts(documents)
         # In a thread: a part has thousands of documents, and they may have to be unpacked.
         while (part := await asyncio.to_thread(next, cut, None)) is not None:
-            documents, is_last = part
+            some, is_last = part
             await write(
                 Batch(
                     nonce=nonce,
-                    base=None,
-                    target=snapshot.position,
-                    documents=documents,
-                    snapshot=True,
+                    base=base,
+                    target=target,
+                    documents=some,
+                    snapshot=base is None,
                     last_part=is_last,
-                    digest=snapshot.digest,
+                    digest=digest,
                 )
             )
-        return BatchSent(snapshot.position, snapshot.digest)
 
     async def _moves(self, changed: asyncio.Event, inbox: asyncio.Queue[Event]) -> None:
         while True:
@@ -245,10 +248,13 @@ async def _pass_on(answers: asyncio.Queue[Answer], inbox: asyncio.Queue[Event]) 
 
 
 def latest(published: Iterable[Published]) -> list[Document]:
-    """Return the last word on each document that some revisions changed, in their order."""
+    """Return the last word on each document that some revisions changed, in their order.
+
+    In a thread: of very many documents it rests in between.
+    """
     found: dict[tuple[str, str], Document] = {}
     for revision in published:
-        for document in revision.documents:
+        for document in paced(revision.documents):
             found.pop((document.kind, document.key), None)
             found[document.kind, document.key] = document
     return list(found.values())

@@ -8,9 +8,9 @@ step back. Source: docs/design/link-guarantees.md, G1, G2, G6, G14.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from common.errors import LocalError
 from common.preferences.bodies import Body, HoldBody, RouteBody, RuleBody, YaraBody
@@ -33,7 +33,13 @@ from common.preferences.resolve import Preferences
 
 CHANGE_SET_MAX = 500_000  # documents; an inventory of a hundred thousand domains is a third of it
 
-_ORDER = {kind: place for place, kind in enumerate(Kind)}  # G9: routes first
+T = TypeVar("T")
+
+
+class Pace(Protocol):
+    """How a long row of things is gone through: at once, or with rests in between."""
+
+    def __call__(self, items: Iterable[T], /) -> Iterator[T]: ...
 
 
 class RevisionConflict(LocalError):
@@ -110,6 +116,7 @@ def plan(
     *,
     base: int | None = None,
     ours: OurHosts = NO_HOSTS,
+    pace: Pace = iter,
 ) -> PlannedRevision:
     """Return what a change set does to the preferences.
 
@@ -118,6 +125,7 @@ def plan(
         documents: what shall be set, and tombstones of what shall go.
         base: the revision that the caller looked at; None when it does not matter.
         ours: where no mail may be sent to. What is in force already is not held against it.
+        pace: goes through the documents.
 
     Raises:
         DocumentRefused: one of the documents is wrong or named twice; nothing is published.
@@ -128,24 +136,25 @@ def plan(
         raise RevisionConflict(base=base, current=current.position.revision)
     if len(documents) > CHANGE_SET_MAX:
         raise DocumentRefused("", "", f"more than {CHANGE_SET_MAX} documents in one change")
-    wanted: dict[tuple[Kind, str], CheckedDocument] = {}
-    for proposed in documents:
+    wanted: dict[Kind, dict[str, CheckedDocument]] = {kind: {} for kind in Kind}  # G9: routes first
+    for proposed in pace(documents):
         checked = check_document(_canonical(proposed))
-        name = Kind(checked.kind), checked.key
-        if name in wanted:
-            raise DocumentRefused(*name, "named twice in one change")
-        wanted[name] = checked
+        of_kind = wanted[Kind(checked.kind)]
+        if checked.key in of_kind:
+            raise DocumentRefused(checked.kind, checked.key, "named twice in one change")
+        of_kind[checked.key] = checked
+    in_order = ((kind, found[key]) for kind, found in wanted.items() for key in sorted(found))
     changing = [
         (change, document)
-        for (kind, key), document in sorted(wanted.items(), key=lambda item: _place(*item[0]))
-        if (change := _change(current.document(kind, key), kind, document)) is not None
+        for kind, document in pace(in_order)
+        if (change := _change(current.document(kind, document.key), kind, document)) is not None
     ]
-    for _, document in changing:
+    for _, document in pace(changing):
         _refuse_loop(document, ours)
     revision = current.position.revision + 1
     return PlannedRevision(
         tuple(change for change, _ in changing),
-        tuple(replace(document, revision=revision) for _, document in changing),
+        tuple(replace(document, revision=revision) for _, document in pace(changing)),
     )
 
 
@@ -162,10 +171,6 @@ def _refuse_loop(document: CheckedDocument, ours: OurHosts) -> None:
         complaint = ours.complaint(document.key, parse_deliver_to(entry))
         if complaint is not None:
             raise LeadsBack(document.key, complaint)
-
-
-def _place(kind: Kind, key: str) -> tuple[int, str]:
-    return _ORDER[kind], key
 
 
 def restored(later: Iterable[Change]) -> list[Document]:

@@ -38,6 +38,7 @@ from core.store.preferences import PreferenceStore, load
 from core.store.records import RecordStore
 from core.store.releases import ReleaseStore
 from core.store.retention import RetentionStore
+from core.store.revision_rows import put_right
 from core.store.schema import bring_up
 from core.store.writer import StoreReaders, StoreWriter
 
@@ -163,6 +164,7 @@ def _prepare(connection: Connection, *, now_us: int) -> Preferences:
                 id=1, generation=1, identifier=str(uuid.uuid4()), created_us=now_us
             )
         )
+    put_right(connection)
     mend_rows(connection, now_us=now_us)
     return load(connection)
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
 
 from common.preferences import Epoch, Kind, Position
-from core.preferences.ledger import Change, Published, Revision
+from core.preferences.ledger import Change, Pace, Published, Revision
 from core.store import tables
 
 REVISIONS_MAX = 500  # in one answer
@@ -27,9 +27,18 @@ def changes_after(connection: Connection, revision: int) -> Iterator[Change]:
     """Return every change after a revision, the oldest first."""
     table = tables.change
     query = (
-        select(table).where(table.c.revision > revision).order_by(table.c.revision, table.c.place)
+        select(table)
+        .where(table.c.revision > revision, table.c.revision <= newest(connection))
+        .order_by(table.c.revision, table.c.place)
     )
     return (_change(row) for row in connection.execute(query))
+
+
+def documents_count_after(connection: Connection, revision: int) -> int:
+    """Return how many changes there are after a revision."""
+    table = tables.revision
+    query = select(func.sum(table.c.documents)).where(table.c.number > revision)
+    return int(connection.scalar(query) or 0)
 
 
 def weight_changes_after(
@@ -42,7 +51,11 @@ def weight_changes_after(
     table = tables.change
     query = (
         select(table.c.revision, table.c.key, table.c.before)
-        .where(table.c.kind == str(Kind.WEIGHT), table.c.revision > revision)
+        .where(
+            table.c.kind == str(Kind.WEIGHT),
+            table.c.revision > revision,
+            table.c.revision <= newest(connection),
+        )
         .order_by(table.c.revision.desc(), table.c.place)
         .limit(WEIGHT_CHANGES_MAX)
     )
@@ -50,11 +63,18 @@ def weight_changes_after(
 
 
 def published_after(
-    connection: Connection, revision: int, *, epoch: Epoch, limit: int
+    connection: Connection, revision: int, *, epoch: Epoch, limit: int, pace: Pace = iter
 ) -> list[Published]:
     """Return the revisions after ``revision`` with at most ``limit`` documents, but at least one.
 
     Raises nothing of its own; there may be none.
+
+    Args:
+        connection: to read with.
+        revision: what the asker has.
+        epoch: of all of them.
+        limit: documents.
+        pace: goes through the rows.
     """
     chosen = _revisions_within(connection, revision, limit)
     if not chosen:
@@ -67,7 +87,7 @@ def published_after(
     )
     changes = {
         number: [_change(row) for row in rows]
-        for number, rows in groupby(connection.execute(query), lambda row: row.revision)
+        for number, rows in groupby(pace(connection.execute(query)), lambda row: row.revision)
     }
     if any(row.number not in changes for row in chosen):
         return []  # they went while this was read: who asked gets everything
@@ -75,13 +95,18 @@ def published_after(
         Published(
             position=Position(epoch, row.number),
             digest=row.digest,
-            documents=tuple(change.document(row.number) for change in changes[row.number]),
+            documents=tuple(one.document(row.number) for one in pace(changes[row.number])),
             time_us=row.time_us,
             who=row.who,
             comment=row.comment,
         )
         for row in chosen
     ]
+
+
+def newest(connection: Connection) -> int:
+    """Return the newest revision; 0 when there is none. Changes beyond it are none yet."""
+    return connection.scalar(select(func.max(tables.revision.c.number))) or 0
 
 
 def oldest(connection: Connection) -> int:

@@ -18,6 +18,7 @@ from common.clock import Clock
 from common.preferences.digest import EMPTY_DIGEST, changed, document_hash
 from core.store import tables
 from core.store.audit import write_entry
+from core.store.revision_rows import is_settled, settle
 from core.store.writer import StoreReaders, StoreWriter
 
 log = structlog.get_logger()
@@ -63,6 +64,8 @@ class PreferenceRows:
         Raises:
             EnvironmentFailure: the database cannot be read or written now.
         """
+        while await self._writer.run(settle):
+            pass  # of a large revision whose publication was cut short
         read = await self._readers.people.run(read_rows)
         if read.are_whole:
             self.problem = ""
@@ -74,11 +77,16 @@ class PreferenceRows:
 
 
 def read_rows(connection: Connection) -> RowsRead:
-    """Return what the documents' rows make at one moment, and what they should."""
+    """Return what the documents' rows make at one moment, and what they should.
+
+    Nothing is said of them while those of a large revision are on their way.
+    """
     table = tables.revision
     newest = connection.execute(
         select(table.c.number, table.c.digest).order_by(table.c.number.desc()).limit(1)
     ).one_or_none()
+    if newest is not None and not is_settled(connection):
+        return RowsRead(newest.number, newest.digest, newest.digest)
     found = connection.execute(select(tables.document))
     digest = changed(EMPTY_DIGEST, added=sum(map(_hash, found)))
     if newest is None:
@@ -99,6 +107,7 @@ def mend_rows(connection: Connection, *, now_us: int) -> bool:
     table = tables.change
     rows = _older_rows(connection)
     query = select(table.c.revision, table.c.kind, table.c.key, table.c.after)
+    query = query.where(table.c.revision <= read.revision)
     for row in connection.execute(query.order_by(table.c.revision, table.c.place)):
         rows.pop((row.kind, row.key), None)
         if row.after is not None:

@@ -2,8 +2,9 @@
 
 Touches the database. The preferences in force are also in memory: they change only after the
 commit, so that nobody is told of a revision that a crash could take back.
+A large change set is planned in a thread, and written some rows at a time (``revision_rows``).
 
-Long because a change, its history and what is in force then are one transaction.
+Long because a change, its history and what is in force then belong together.
 """
 
 from __future__ import annotations
@@ -11,22 +12,28 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from functools import partial
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+import structlog
+from sqlalchemy import Connection, select, update
 
 from common.clock import Clock
+from common.errors import BorderScoutError, EnvironmentFailure, LocalError
+from common.pacing import paced
 from common.preferences import Document, Epoch, Kind, Position, Preferences
 from common.preferences.loops import OurHosts
 from common.preferences.weights import AllWeights
-from common.records.bounds import NAME_LENGTH_MAX, storable
 from common.tasks import finish
 from core.preferences.epochs import next_generation
 from core.preferences.header_patterns import refuse_many_header_patterns
 from core.preferences.ledger import (
     Change,
+    Pace,
     Published,
     Revision,
+    RevisionConflict,
     Snapshot,
     UnknownRevision,
     next_position,
@@ -35,12 +42,32 @@ from core.preferences.ledger import (
 )
 from core.preferences.past_weights import weights_at
 from core.preferences.yara_rules import refuse_unusable_rules
-from core.store import history, tables
+from core.store import history, revision_rows, tables
 from core.store.audit import write_entry
+from core.store.revision_rows import MovedOn, RevisionNote, is_large
 from core.store.subscribers import Subscribers
 from core.store.writer import StoreReaders, StoreWriter
 
+log = structlog.get_logger()
+
+LARGE_TRIES = 5  # while another replica publishes again and again
+
 _Proposal = Callable[[Connection, Preferences], Sequence[Document]]
+
+
+class _TooLarge(LocalError):
+    """A change set is not for one transaction; nobody but this room sees it."""
+
+    def __init__(self) -> None:
+        super().__init__("a large change set")
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """What a change set comes to: nothing, or its changes and what they make."""
+
+    changes: Sequence[Change]
+    made: Preferences
 
 
 class PreferenceStore:
@@ -60,6 +87,10 @@ class PreferenceStore:
         self._current = current
         self.ours = ours  # the settings may say something else while the core runs
         self._subscribers = Subscribers()
+        self._last_made = current  # by the writer's thread, perhaps not committed
+        self._one_large = asyncio.Lock()
+        self._gate = asyncio.Event()  # closed while the rows of a large revision are written
+        self._gate.set()
 
     @property
     def current(self) -> Preferences:
@@ -104,6 +135,7 @@ class PreferenceStore:
             who=who,
             comment=comment,
             base=base,
+            at_once=not is_large(documents),
         )
         return made.position
 
@@ -151,8 +183,12 @@ class PreferenceStore:
                 raise UnknownRevision(to_revision, current=newest, oldest=oldest)
             return restored(history.changes_after(connection, to_revision))
 
+        count = await self._readers.people.run(
+            lambda c: history.documents_count_after(c, to_revision)
+        )
         made = await self._publish(
             proposed,
+            at_once=count <= revision_rows.STEP_ROWS,
             what="preferences.rollback",
             who=who,
             comment=comment or f"back to revision {to_revision}",
@@ -174,7 +210,11 @@ class PreferenceStore:
         if self.position.revision:
             return None
         made = await self._publish(
-            proposed, what="preferences.adopt", who=who, comment="first revision"
+            proposed,
+            what="preferences.adopt",
+            who=who,
+            comment="first revision",
+            at_once=not is_large(documents),
         )
         return made.position
 
@@ -188,7 +228,7 @@ class PreferenceStore:
         epoch = self._current.position.epoch
         return await self._readers.link.run(
             lambda connection: history.published_after(
-                connection, revision, epoch=epoch, limit=limit
+                connection, revision, epoch=epoch, limit=limit, pace=paced
             )
         )
 
@@ -252,7 +292,8 @@ class PreferenceStore:
         identifier = str(uuid.uuid4())
 
         def work(connection: Connection) -> Preferences:
-            ours = _position(connection).epoch.generation
+            current = self._in_force(connection)
+            ours = current.position.epoch.generation
             epoch = Epoch(next_generation(ours, known=known, wished=generation), identifier)
             connection.execute(
                 update(tables.epoch).values(
@@ -267,7 +308,9 @@ class PreferenceStore:
                 subject=epoch.identifier,
                 detail=f"generation {epoch.generation} after {ours}",
             )
-            return load(connection)
+            made = current.applied((), position=Position(epoch, current.position.revision))
+            self._last_made = made
+            return made
 
         async def renew() -> Epoch:
             made = await self._writer.run(work)
@@ -277,37 +320,155 @@ class PreferenceStore:
         return await finish(renew())
 
     async def _publish(
-        self, proposed: _Proposal, *, what: str, who: str, comment: str, base: int | None = None
+        self,
+        proposed: _Proposal,
+        *,
+        what: str,
+        who: str,
+        comment: str,
+        base: int | None = None,
+        at_once: bool = True,
     ) -> Preferences:
-        now_us = self._clock.now_us()
+        note = RevisionNote(time_us=self._clock.now_us(), who=who, what=what, comment=comment)
 
         def work(connection: Connection) -> Preferences:
-            current = _in_force(connection, self._current)
-            planned = plan(current, proposed(connection, current), base=base, ours=self.ours)
-            if not planned.changes:
-                return current
-            position = next_position(current.position, current.position.epoch)
-            made = current.applied(planned.documents, position=position)
-            refuse_unusable_rules(made, planned.documents)
-            refuse_many_header_patterns(made, planned.documents)
-            _write(connection, made, planned.changes, now_us=now_us, who=who, comment=comment)
-            write_entry(
-                connection,
-                now_us=now_us,
-                who=who,
-                what=what,
-                subject=f"revision {position.revision}",
-                detail=comment,
-            )
-            return made
+            current = self._in_force(connection)
+            documents = proposed(connection, current)
+            if is_large(documents):
+                raise _TooLarge
+            planned = self._planned(current, documents, base=base)
+            if planned.changes:
+                revision_rows.write(connection, planned.made, planned.changes, note)
+                self._last_made = planned.made
+            return planned.made
 
         async def publish() -> Preferences:
             made = await self._writer.run(work)
             self._install(made)
             return made
 
-        # A caller that gives up between commit and here must not leave memory behind the disk.
-        return await finish(publish())
+        if not at_once:
+            return await finish(self._publish_large(proposed, base=base, note=note))
+        await self._gate.wait()
+        try:
+            # A caller that gives up between commit and here must not leave memory behind the disk.
+            return await finish(publish())
+        except _TooLarge:
+            return await finish(self._publish_large(proposed, base=base, note=note))
+
+    async def _publish_large(
+        self, proposed: _Proposal, *, base: int | None, note: RevisionNote
+    ) -> Preferences:
+        """Publish what would take long, while everybody else writes.
+
+        It is planned beside the preferences in force. From then on other publications wait until
+        it has its number, and nothing else does.
+        """
+        async with self._one_large:
+            current = self._current
+            planned = await self._plan(proposed, current, base=base)
+            self._gate.clear()
+            try:
+                for _ in range(LARGE_TRIES):
+                    newest = await self._writer.run(self._in_force)  # behind all that were let in
+                    if newest.position != current.position:
+                        current = newest
+                        planned = await self._plan(proposed, current, base=base)
+                    try:
+                        made = await self._write_large(current.position, planned, note)
+                    except MovedOn:
+                        continue  # by another replica
+                    self._install(made)
+                    break
+                else:
+                    revision = self._current.position.revision
+                    raise RevisionConflict(base=current.position.revision, current=revision)
+            finally:
+                self._gate.set()
+            await self._settle()
+            return made
+
+    async def _plan(
+        self, proposed: _Proposal, current: Preferences, *, base: int | None
+    ) -> _Planned:
+        documents = await self._readers.people.run(lambda c: proposed(c, current))
+        return await asyncio.to_thread(self._planned, current, documents, base=base, pace=paced)
+
+    def _planned(
+        self,
+        current: Preferences,
+        documents: Sequence[Document],
+        *,
+        base: int | None,
+        pace: Pace = iter,
+    ) -> _Planned:
+        planned = plan(current, documents, base=base, ours=self.ours, pace=pace)
+        if not planned.changes:
+            return _Planned((), current)
+        position = next_position(current.position, current.position.epoch)
+        made = current.applied(pace(planned.documents), position=position)
+        refuse_unusable_rules(made, planned.documents)
+        refuse_many_header_patterns(made, planned.documents)
+        return _Planned(planned.changes, made)
+
+    async def _write_large(
+        self, before: Position, planned: _Planned, note: RevisionNote
+    ) -> Preferences:
+        changes, made = planned.changes, planned.made
+        if not changes:
+            return made
+
+        def switch(connection: Connection) -> None:
+            revision_rows.switch(connection, before, made, len(changes), note)
+            self._last_made = made
+
+        await self._sweep()
+        try:
+            for first, part in revision_rows.parts(changes):
+                await self._writer.run(
+                    partial(revision_rows.write_ahead, before=before, first=first, changes=part)
+                )
+            await self._writer.run(switch)
+        except BorderScoutError:
+            with suppress(EnvironmentFailure):  # the next one does it, or the next start
+                await self._sweep()
+            raise
+        return made
+
+    async def _sweep(self) -> None:
+        while await self._writer.run(revision_rows.sweep):
+            pass
+
+    async def _settle(self) -> None:
+        """Let the documents of what was published go over to where a start reads them."""
+        try:
+            while await self._writer.run(revision_rows.settle):
+                pass
+        except EnvironmentFailure as error:  # what is left is done within the hour, or at a start
+            log.warning("preferences.not_settled", reason=error.what)
+
+    def _in_force(self, connection: Connection) -> Preferences:
+        """Return the preferences as this transaction sees them.
+
+        Memory is behind when another publication stands in the same group, or another replica's.
+        """
+        position = revision_rows.position_of(connection)
+        known = self._current
+        if position == known.position:
+            return known
+        last = self._last_made  # its transaction may have come to nothing
+        if last.position == position and last.digest == history.digest_at(
+            connection, position.revision
+        ):
+            return last
+        if position.epoch != known.position.epoch or position.revision < known.position.revision:
+            return load(connection)
+        made = known
+        for published in history.published_after(
+            connection, known.position.revision, epoch=position.epoch, limit=1 << 31
+        ):
+            made = made.applied(published.documents, position=published.position)
+        return made
 
     def _install(self, made: Preferences) -> None:
         mine, theirs = self._current.position, made.position
@@ -318,91 +479,11 @@ class PreferenceStore:
 
 def load(connection: Connection) -> Preferences:
     """Return the preferences that the database holds."""
+    position = revision_rows.position_of(connection)
+    revision_rows.put_right(connection)
     table = tables.document
     # In the order of their keys a million list entries are packed in one pass.
     columns = (table.c.kind, table.c.key, table.c.revision, table.c.body)
     rows = connection.execute(select(*columns).order_by(table.c.kind, table.c.key))
     documents = (Document(row.kind, row.key, row.revision, row.body) for row in rows)
-    return Preferences.from_documents(documents, position=_position(connection))
-
-
-def _position(connection: Connection) -> Position:
-    # On a server this row is the lock that makes two replicas publish one after the other.
-    row = connection.execute(select(tables.epoch).with_for_update()).one()
-    newest = connection.scalar(select(func.max(tables.revision.c.number))) or 0
-    return Position(Epoch(row.generation, row.identifier), newest)
-
-
-def _in_force(connection: Connection, known: Preferences) -> Preferences:
-    """Return the preferences as this transaction sees them.
-
-    Memory is behind when another publication stands in the same group, or another replica's.
-    """
-    position = _position(connection)
-    if position == known.position:
-        return known
-    if position.epoch != known.position.epoch or position.revision < known.position.revision:
-        return load(connection)
-    made = known
-    for published in history.published_after(
-        connection, known.position.revision, epoch=position.epoch, limit=1 << 31
-    ):
-        made = made.applied(published.documents, position=published.position)
-    return made
-
-
-def _write(
-    connection: Connection,
-    made: Preferences,
-    changes: Sequence[Change],
-    *,
-    now_us: int,
-    who: str,
-    comment: str,
-) -> None:
-    number = made.position.revision
-    connection.execute(
-        insert(tables.revision).values(
-            number=number,
-            time_us=now_us,
-            who=storable(who, length_max=NAME_LENGTH_MAX),
-            comment=storable(comment),
-            documents=len(changes),
-            digest=made.digest,
-        )
-    )
-    connection.execute(
-        insert(tables.change),
-        [
-            {
-                "revision": number,
-                "place": place,
-                "kind": str(change.kind),
-                "key": change.key,
-                "scope": change.scope,
-                "before": change.before,
-                "after": change.after,
-            }
-            for place, change in enumerate(changes)
-        ],
-    )
-    _replace_documents(connection, number, changes)
-
-
-def _replace_documents(connection: Connection, number: int, changes: Sequence[Change]) -> None:
-    table = tables.document
-    gone = [{"old_kind": str(c.kind), "old_key": c.key} for c in changes if c.before is not None]
-    if gone:
-        connection.execute(
-            delete(table).where(
-                table.c.kind == bindparam("old_kind"), table.c.key == bindparam("old_key")
-            ),
-            gone,
-        )
-    live = [
-        {"kind": str(c.kind), "key": c.key, "revision": number, "body": c.after}
-        for c in changes
-        if c.after is not None
-    ]
-    if live:
-        connection.execute(insert(table), live)
+    return Preferences.from_documents(documents, position=position)

@@ -76,6 +76,14 @@ document = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
+# Revisions in force whose documents do not all stand there yet; those before `place` do.
+settling = Table(
+    "settling",
+    metadata,
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("place", Integer, nullable=False),
+)
+
 # The newest life of each shard, and what it last said of itself.
 shard = Table(
     "shard",
