@@ -89,6 +89,7 @@ class PreferenceStore:
         self._subscribers = Subscribers()
         self._last_made = current  # by the writer's thread, perhaps not committed
         self._one_large = asyncio.Lock()
+        self._settling: asyncio.Task[None] | None = None
         self._gate = asyncio.Event()  # closed while the rows of a large revision are written
         self._gate.set()
 
@@ -106,6 +107,12 @@ class PreferenceStore:
     def digest(self) -> bytes:
         """Of the whole set that is in force."""
         return self._current.digest
+
+    async def close(self) -> None:
+        """Leave what is not settled to the next start; nothing is written from here on."""
+        if self._settling is not None:
+            self._settling.cancel()
+            await asyncio.gather(self._settling, return_exceptions=True)
 
     def subscribe(self) -> AbstractContextManager[asyncio.Event]:
         """Give an event that is set after each durable change."""
@@ -365,6 +372,8 @@ class PreferenceStore:
         it has its number, and nothing else does.
         """
         async with self._one_large:
+            if self._settling is not None:
+                await self._settling
             current = self._current
             planned = await self._plan(proposed, current, base=base)
             self._gate.clear()
@@ -385,7 +394,7 @@ class PreferenceStore:
                     raise RevisionConflict(base=current.position.revision, current=revision)
             finally:
                 self._gate.set()
-            await self._settle()
+            self._settling = asyncio.create_task(self._settle(), name="preferences.settle")
             return made
 
     async def _plan(

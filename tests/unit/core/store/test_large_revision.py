@@ -48,6 +48,11 @@ def left_of(connection: Connection) -> tuple[int, int]:
     return connection.scalar(ahead) or 0, connection.scalar(settling) or 0
 
 
+async def settled(store: Database) -> None:
+    assert store.preferences._settling is not None
+    await store.preferences._settling
+
+
 async def test_no_transaction_has_more_rows_than_a_step(store: Database) -> None:
     rows = [0]
 
@@ -61,6 +66,7 @@ async def test_no_transaction_has_more_rows_than_a_step(store: Database) -> None
 
     await store.preferences.publish(numbered(0, 60), who="t")
     await store.preferences.publish(removed(0, 30), who="t")
+    await settled(store)
 
     assert len(rows) > 2 * 90 / STEP
     assert max(rows) <= 2 * STEP + 1
@@ -85,9 +91,11 @@ async def test_killed_after_any_commit_it_has_one_revision_whole(
 
     async with await Database.open(live / "core.db", clock=fake_clock) as store:
         await store.preferences.publish(numbered(0, 20), who="t")
+        await settled(store)
         before = store.preferences.current
         monkeypatch.setattr(StoreWriter, "_transact", left_behind)
         await store.preferences.publish([*removed(0, 8), *numbered(20, 40)], who="t")
+        await settled(store)
         monkeypatch.undo()
         after = store.preferences.current
 
@@ -245,4 +253,5 @@ async def test_what_a_function_makes_may_be_large(store: Database) -> None:
 
     assert made.position.revision == 1
     assert len(made.documents()) == 30
+    await settled(store)
     assert await store.preferences._readers.people.run(left_of) == (0, 0)
