@@ -167,6 +167,10 @@ class Preferences:
         """Return all documents one after the other, in the order of the kinds, sorted by key."""
         return self.each_document()
 
+    def kept_singly(self) -> list[CheckedDocument]:
+        """Return the documents of every kind that is not packed; whoever holds them keeps them."""
+        return [document for found in self._by_kind.values() for document in found.values()]
+
     def list_documents(self, beginning: str, *, after: str = "") -> Iterator[CheckedDocument]:
         """Return list entries one after the other, sorted by key.
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import structlog
 
 from common.errors import PeerError
-from common.pacing import paced
+from common.pacing import lasting, paced
 from common.preferences import CheckedDocument, Document, Epoch, Position, Preferences
 from common.preferences.digest import EMPTY_DIGEST, changed, document_hash
 from common.preferences.documents import check_document
@@ -114,8 +114,11 @@ def taken_in_apart(
     Raises:
         DocumentRefused, DigestMismatch: as there.
     """
-    checked = [check_document(document) for document in paced(documents)]
-    made = prepared(current, paced(checked), position=position, digest=digest, snapshot=snapshot)
+    with lasting():
+        checked = [check_document(document) for document in paced(documents)]
+        made = prepared(
+            current, paced(checked), position=position, digest=digest, snapshot=snapshot
+        )
     return checked, made
 
 

@@ -23,6 +23,7 @@ from common.clock import Clock, new_id
 from common.durable import sync_folder
 from common.errors import EnvironmentFailure
 from common.ids import MessageId
+from common.pacing import let_go
 from common.preferences import Document, Position
 from common.records import NodeRecord, Record
 from common.states import OUTCOMES, State
@@ -341,14 +342,18 @@ class Spool(Upward):
         checked, made = prepare() if is_quick else await asyncio.to_thread(prepare)
         await self.settle_preferences()  # of the revision before
         if incoming.is_short(checked):
+            retired = []
             last = applied.written(checked, position, digest=digest, snapshot=snapshot)
         else:
+            retired = await asyncio.to_thread(self.preferences.kept_singly)
             self._is_settled = False
             for part in incoming.parts(checked):
                 await self._commits.add(incoming.gathered(part))
             last = incoming.switched(position, digest=digest, snapshot=snapshot)
         await self._commits.add(last)
         self.preferences, self.announced = made, digest
+        if retired:
+            await asyncio.to_thread(let_go, retired)
 
     async def settle_preferences(self, *, at_once: int = incoming.STEP_DOCUMENTS) -> None:
         """Bring the rows of a large revision to where they belong; of one that failed, away.

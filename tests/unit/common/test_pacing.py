@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from itertools import pairwise
 
-from common.pacing import LOOK_ITEMS, REST_S, WORK_S, paced
+from common.pacing import GONE_ITEMS, LOOK_ITEMS, REST_S, WORK_S, lasting, let_go, paced
 
 
 def test_it_rests_whenever_it_has_worked_for_its_time() -> None:
@@ -34,3 +35,30 @@ def test_what_is_short_never_rests() -> None:
 
     assert list(paced("abc", now_s=lambda: 0.0, rest=rests.append)) == ["a", "b", "c"]
     assert rests == []
+
+
+def test_what_lasts_is_spared_the_long_looks_until_the_last_block_ends() -> None:
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    first, second = lasting(), lasting()
+    try:
+        first.__enter__()
+        second.__enter__()
+        made = [[number] for number in range(100)]
+        first.__exit__(None, None, None)
+
+        assert gc.get_threshold()[1] > 1_000_000
+        assert gc.get_freeze_count() == frozen
+
+        second.__exit__(None, None, None)
+        assert gc.get_threshold() == before
+        assert gc.get_freeze_count() >= frozen + len(made)
+    finally:
+        gc.unfreeze()
+
+
+def test_what_is_let_go_goes_altogether() -> None:
+    items = [object() for _ in range(3 * GONE_ITEMS + 1)]
+
+    let_go(items)
+
+    assert items == []
