@@ -206,7 +206,7 @@ def read_documents(data: bytes) -> list[CheckedDocument]:
     return documents_of(items)
 
 
-def documents_of(items: Sequence[Any]) -> list[CheckedDocument]:
+def documents_of(items: Iterable[Any]) -> list[CheckedDocument]:
     """Return the documents of a list that was read from JSON, each checked.
 
     Raises:

@@ -140,7 +140,9 @@ class Database:
     async def close(self) -> None:
         """Return when everything handed in is durable and nothing is open any more."""
         await self.preferences.close()
-        await self._readers.close()  # first of these: the last one to go writes the log into the database
+        await (
+            self._readers.close()
+        )  # first of these: the last one to go writes the log into the database
         await self._writer.close()
         _give_up_lock(self._lock)
         self._lock = None

@@ -21,8 +21,8 @@ from sqlalchemy import Connection, select, update
 
 from common.clock import Clock
 from common.errors import BorderScoutError, EnvironmentFailure, LocalError
-from common.pacing import paced
-from common.preferences import Document, Epoch, Kind, Position, Preferences
+from common.pacing import lasting, let_go, paced
+from common.preferences import CheckedDocument, Document, Epoch, Kind, Position, Preferences
 from common.preferences.loops import OurHosts
 from common.preferences.weights import AllWeights
 from common.tasks import finish
@@ -387,6 +387,7 @@ class PreferenceStore:
                         made = await self._write_large(current.position, planned, note)
                     except MovedOn:
                         continue  # by another replica
+                    retired = await asyncio.to_thread(current.kept_singly)
                     self._install(made)
                     break
                 else:
@@ -394,14 +395,19 @@ class PreferenceStore:
                     raise RevisionConflict(base=current.position.revision, current=revision)
             finally:
                 self._gate.set()
-            self._settling = asyncio.create_task(self._settle(), name="preferences.settle")
+            self._settling = asyncio.create_task(self._settle(retired), name="preferences.settle")
             return made
 
     async def _plan(
         self, proposed: _Proposal, current: Preferences, *, base: int | None
     ) -> _Planned:
         documents = await self._readers.people.run(lambda c: proposed(c, current))
-        return await asyncio.to_thread(self._planned, current, documents, base=base, pace=paced)
+
+        def planned() -> _Planned:
+            with lasting():
+                return self._planned(current, documents, base=base, pace=paced)
+
+        return await asyncio.to_thread(planned)
 
     def _planned(
         self,
@@ -448,8 +454,13 @@ class PreferenceStore:
         while await self._writer.run(revision_rows.sweep):
             pass
 
-    async def _settle(self) -> None:
-        """Let the documents of what was published go over to where a start reads them."""
+    async def _settle(self, retired: list[CheckedDocument]) -> None:
+        """Let the documents of what was published go over to where a start reads them.
+
+        Args:
+            retired: what was in force until then.
+        """
+        await asyncio.to_thread(let_go, retired)
         try:
             while await self._writer.run(revision_rows.settle):
                 pass

@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field, StrictFloat, StrictInt, StrictStr
 
 from common.address import domain_of, parse_address
+from common.pacing import lasting, paced
 from common.preferences import (
     POLICY_KEYS,
     CheckedDocument,
@@ -91,7 +92,7 @@ def _written(current: Preferences, kind: Kind | None) -> Iterator[str]:
 
 @router.post("/documents", summary="Publish documents as one revision")
 async def publish(core: Core, who: Caller, change: PublishRequest) -> dict[str, Any]:
-    found = await asyncio.to_thread(documents_of, change.documents)
+    found = await asyncio.to_thread(_checked, change.documents)
     before = core.database.preferences.position
     position = await core.database.preferences.publish(
         found, who=who, comment=change.comment, base=change.base
@@ -100,6 +101,11 @@ async def publish(core: Core, who: Caller, change: PublishRequest) -> dict[str, 
         "changed": position != before,
         "warnings": await _warnings(core, core.database.preferences.current, found),
     }
+
+
+def _checked(documents: list[dict[str, Any]]) -> list[CheckedDocument]:
+    with lasting():
+        return documents_of(paced(documents))
 
 
 @router.get("/policies/{scope:path}", summary="What one scope sets")

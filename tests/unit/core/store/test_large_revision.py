@@ -174,7 +174,7 @@ async def test_what_another_published_since_the_base_is_a_conflict(
 async def test_revisions_after_one_whose_documents_are_on_their_way_keep_their_order(
     tmp_path: Path, fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def does_nothing(_self: PreferenceStore) -> None:
+    async def does_nothing(_self: PreferenceStore, _retired: object) -> None:
         pass
 
     monkeypatch.setattr(PreferenceStore, "_settle", does_nothing)
