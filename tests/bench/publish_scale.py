@@ -19,6 +19,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import httpx
 import structlog
 import uvloop
 
@@ -37,6 +38,8 @@ ROUTES = 100_000
 RATE = 200.0  # messages a second whose records come in
 BATCH = 40  # messages whose records come in one batch
 GREETING_EVERY_S = 0.01
+LONGEST = "borderscout_loop_lag_max_seconds"
+JSON = {"Content-Type": "application/json"}
 WHO = ShardIdentity("paris9", 0, ulid(now_us=1, randomness=bytes(10)))
 
 
@@ -143,8 +146,8 @@ async def at_the_store(folder: Path, count: int) -> None:
                     await asyncio.sleep(0.5)
                 settled_s = time.monotonic() - began_s
             print(
-                f"{count} routes, {title}: published in {took_s:.1f} s, settled in {settled_s:.1f} s;"
-                " before it:"
+                f"{count} routes, {title}: published in {took_s:.1f} s,"
+                f" settled in {settled_s:.1f} s; before it:"
             )
             print("\n".join(before), "\nmeanwhile:", sep="")
             print("\n".join(map(str, (records, notes, edits, turns))))
@@ -154,6 +157,9 @@ async def at_a_node(folder: Path, count: int) -> None:
     """Print whom a publication holds up at a node, and at its core's API."""
     async with one_node(folder) as node:
         host, port = node.cluster.smtp(NODE)
+        http = node.cluster._http
+        assert http is not None
+        http.timeout = httpx.Timeout(120)
 
         async def greeting() -> None:
             reader, writer = await asyncio.open_connection(host, port)
@@ -164,13 +170,12 @@ async def at_a_node(folder: Path, count: int) -> None:
             await node.cluster.ask("POST", "/flush", body={"destination": "nowhere.example"})
 
         for title, customer in (("first", "a"), ("each changed", "b")):
-            body = {
-                "documents": [
-                    {"kind": one.kind, "key": one.key, "body": json.loads(one.body)}
-                    for one in routes(count, customer=customer)
-                ]
-            }
-            greetings, flushes = Waits("a greeting"), Waits("POST flush at the core, with its commit")
+            documents = [
+                {"kind": one.kind, "key": one.key, "body": json.loads(one.body)}
+                for one in routes(count, customer=customer)
+            ]
+            body = json.dumps({"documents": documents}).encode()
+            greetings, flushes = Waits("a greeting"), Waits("POST flush, with its commit")
             async with meanwhile(
                 greetings.ask(greeting, every_s=GREETING_EVERY_S),
                 flushes.ask(flush, every_s=0.1),
@@ -180,17 +185,21 @@ async def at_a_node(folder: Path, count: int) -> None:
                 greetings.all_s.clear()
                 flushes.all_s.clear()
                 began_s = time.monotonic()
-                made = await node.cluster.ask("POST", "/documents", body=body)
+                answer = await http.post("/api/v1/documents", content=body, headers=JSON)
                 took_s = time.monotonic() - began_s
-                await node.cluster.applied(made["revision"])
+                await node.cluster.applied(answer.json()["revision"])
                 applied_s = time.monotonic() - began_s
                 await asyncio.sleep(5.0)
-            print(f"{count} routes, {title}: answered after {took_s:.1f} s, in force after {applied_s:.1f} s; before it:")
+            print(
+                f"{count} routes, {title}: answered after {took_s:.1f} s, in force after"
+                f" {applied_s:.1f} s; before it:"
+            )
             print("\n".join(before), "\nmeanwhile:", sep="")
             print(greetings, flushes, sep="\n")
             for name in (NODE, "core"):
-                _, page = await node.cluster.get(name, "metrics")
-                print("\n".join(x for x in page.splitlines() if x.startswith("borderscout_loop_lag_max")))
+                _, page = await node.cluster.get(name, "/metrics")
+                lines = page.splitlines()
+                print(name, *(line for line in lines if line.startswith(LONGEST)))
 
 
 def main() -> None:
