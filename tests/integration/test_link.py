@@ -6,25 +6,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import apsw
 import grpc.aio
 import pytest
-from prometheus_client import CollectorRegistry
 
 from common import rpc
 from common.envelope import Notify
 from common.errors import DiskFull
 from common.ids import MessageId
 from common.message_bounds import HEAD_BYTES_MAX
-from common.preferences import Kind
-from common.records import NotAcceptingRecord
 from common.reports import HoldReport, NodeReport
 from core.quarantine import cases
 from satellite.delivery.decisions.notices import Silence, silence
-from satellite.link import preferences as preferences_file
-from satellite.link.metrics import LinkMetrics
 from satellite.spool.store import Spool
-from tests.support.core.preferences import document, tombstone
 from tests.support.core.rooms import route
 from tests.support.network.link import (
     Certificates,
@@ -77,24 +70,6 @@ async def test_what_is_published_is_in_force_at_every_shard_and_the_fleet_says_s
     assert (status.lag, status.shards_expected) == (0, 2)
 
 
-async def test_a_shard_that_comes_again_gets_changes_alone(linked: LinkedCluster) -> None:
-    spool = MemorySpool()
-    publish = linked.core.database.preferences.publish
-    await publish([route("a.example"), route("b.example")], who="test")
-    shard = linked.shard(spool)
-    await until(lambda: revision_of(spool) == 1, "the first set")
-    await shard.stop()
-
-    await publish([tombstone(Kind.ROUTE, "a.example")], who="test")  # removed while it was away
-    await publish([route("c.example")], who="test")
-    linked.shard(spool)
-
-    await until(lambda: revision_of(spool) == 3, "the changes")
-    assert spool.applies == [True, False]
-    assert spool.preferences.route("a.example") is None
-    assert spool.preferences.route("b.example") is not None
-
-
 async def test_a_site_that_comes_again_while_the_core_has_no_room_is_live_and_its_records_wait(
     linked: LinkedCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,96 +113,6 @@ async def test_a_set_that_was_changed_by_hand_is_found_and_repaired(linked: Link
     assert revision_of(spool) == 1
 
 
-async def test_a_row_that_changes_under_an_open_link_is_found_repaired_and_told(
-    linked: LinkedCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(preferences_file, "LOOK_S", 20.0)  # half a second of this clock
-    spool = await linked.spool()
-    await linked.core.database.preferences.publish([route(), route("b.example")], who="test")
-    shard = linked.shard(spool)
-    await until(lambda: revision_of(spool) == 1, "applied")
-
-    with apsw.Connection(str(spool.folder / "spool.db")) as connection:
-        connection.execute(
-            "UPDATE document SET body=CAST(replace(CAST(body AS TEXT),'mail.','evil.') AS BLOB)"
-        )
-
-    def is_whole() -> bool:
-        return shard.link.status(now_s=0.0).damages == 1 and shard.applied == [1, 1]
-
-    await until(is_whole, "found and repaired")
-    announced, found = await spool.preferences_digests()
-    assert announced == found
-    await until(lambda: linked.core.state() == "live", "all is well")
-    await until(lambda: spool.backlog_sizes()[0] == 0, "its records are taken")
-    events = await linked.core.database.records.node_events(limit=100)
-    assert [event["event"] for event in events].count("preferences_damaged") == 1
-    assert shard.link.status(now_s=0.0).problems == ()
-
-
-async def test_a_document_that_a_shard_refuses_is_shown_and_sent_only_once(
-    linked: LinkedCluster,
-) -> None:
-    publish = linked.core.database.preferences.publish
-    spool = MemorySpool()
-    await publish([route()], who="test")
-    shard = linked.shard(spool)
-    await until(lambda: revision_of(spool) == 1, "the good set")
-
-    def status() -> str:
-        refused = linked.core.link.fleet.node("lon1", now_s=linked.core.clock.monotonic_s()).refused
-        return (
-            f"{refused.revision} {refused.kind} {refused.key}: {refused.reason}" if refused else ""
-        )
-
-    spool.bad_keys.add("bad")
-    bad = document(Kind.RULE, "bad", field="subject", pattern="x", score=1.0)
-    await publish([bad], who="test")
-    await until(lambda: status() == "2 rule bad: it does not please", "the refusal is shown")
-    assert revision_of(spool) == 1
-    assert linked.core.state() == "refusing"
-
-    await shard.stop()
-    spool.bad_keys.clear()  # it would be taken now: it must not be sent
-    again = linked.shard(spool)
-    await until(lambda: again.link.status(now_s=0.0).connected, "connected again")
-    await until(lambda: again.link.status(now_s=linked.core.clock.monotonic_s()).lag == 1, "lag 1")
-    assert revision_of(spool) == 1
-
-    await publish([route("next.example")], who="test")
-    await until(lambda: revision_of(spool) == 3, "the newer revision")
-    await until(lambda: status() == "", "nothing is refused any more")
-    await until(lambda: not spool.log, "its records are taken")
-    events = await linked.core.database.records.node_events(limit=100)
-    assert [event["event"] for event in events].count("preferences_refused") == 1
-
-
-async def test_with_the_core_away_the_last_good_set_stays_and_the_lag_is_unknown(
-    linked: LinkedCluster,
-) -> None:
-    spool = MemorySpool()
-    await linked.core.database.preferences.publish([route()], who="test")
-    shard = linked.shard(spool)
-    await until(lambda: shard.link.status(now_s=linked.core.clock.monotonic_s()).lag == 0, "lag 0")
-
-    await linked.core.link.stop(grace_s=0.1)
-
-    def status() -> tuple[bool, int | None]:
-        found = shard.link.status(now_s=linked.core.clock.monotonic_s())
-        return found.connected, found.lag
-
-    await until(lambda: status() == (False, None), "unknown")
-    registry = CollectorRegistry()
-    LinkMetrics(lambda: shard.link.status(now_s=linked.core.clock.monotonic_s()), registry)
-    assert registry.get_sample_value("borderscout_link_connected") == 0
-    assert registry.get_sample_value("borderscout_link_lag_revisions") is None  # and never 0: G7
-    assert registry.get_sample_value("borderscout_link_bookmark_age_seconds") is not None
-    assert spool.preferences.route("acme.example") is not None
-    age_s = shard.link.status(now_s=linked.core.clock.monotonic_s() + 1000.0).age_s
-    assert age_s is not None
-    assert age_s > 1000.0
-
-
 async def test_a_core_that_was_put_back_without_a_new_epoch_is_refused(
     linked: LinkedCluster,
 ) -> None:
@@ -257,26 +142,6 @@ async def test_a_core_that_was_put_back_without_a_new_epoch_is_refused(
 
 
 # --- records ------------------------------------------------------------------------------------
-
-
-async def test_records_arrive_once_over_restarts_of_both_ends(linked: LinkedCluster) -> None:
-    spool = await linked.spool()
-    shard = linked.shard(spool)
-
-    for round_ in range(3):
-        for _ in range(200):
-            await spool.note(NotAcceptingRecord(reason=str(round_), cause=""))
-        if round_ == 0:
-            await linked.restart_core()
-        if round_ == 1:
-            await shard.stop()
-            shard = linked.shard(spool)
-
-    await until(lambda: spool.backlog_sizes()[0] == 0, "all acknowledged")
-    events = await linked.core.database.records.node_events(limit=10_000)
-    mine = [event for event in events if event["event"] == "not_accepting"]
-    assert len(mine) == 600
-    assert sorted({event["reason"] for event in mine}) == ["0", "1", "2"]
 
 
 async def test_a_spool_that_was_put_back_is_told_and_its_records_stay(
@@ -318,29 +183,6 @@ async def test_a_core_that_lost_its_end_gets_what_is_left_and_the_gap_is_told(
     assert [event["event"] for event in events].count("accepting") == 1
     problems = linked.core.link.fleet.node("lon1", now_s=linked.core.clock.monotonic_s()).problems
     assert "records 1 to 40000" in problems[0]
-
-
-async def test_a_shard_that_had_to_let_records_go_says_which_and_the_others_arrive(
-    linked: LinkedCluster,
-) -> None:
-    spool = await linked.spool()
-    for _ in range(7):
-        await spool.note(*[NotAcceptingRecord(reason="", cause="")] * 2_000)
-    await spool.bound_outbox(100_000)
-    gap = spool.outbox_gap()
-    assert gap is not None
-    assert gap.records > 10_000
-
-    linked.shard(spool)
-
-    await until(lambda: spool.backlog_sizes()[0] == 0, "all acknowledged")
-    events = await linked.core.database.records.node_events(limit=20_000)
-    (told,) = [event for event in events if event["event"] == "gap"]
-    arrived = [event for event in events if event["event"] == "not_accepting"]
-    assert told["records"] == told["to"] == gap.records
-    assert len(arrived) == 14_000 - gap.records
-    problems = linked.core.link.fleet.node("lon1", now_s=linked.core.clock.monotonic_s()).problems
-    assert problems == (f"records from 1 to {gap.last} are lost: its outbox was full",)
 
 
 async def test_a_cloned_shard_is_fenced(linked: LinkedCluster) -> None:

@@ -5,12 +5,22 @@ Touches a temporary folder and loopback.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 from common import rpc
 from common.clock import SystemClock
+from common.preferences import Document
 from satellite.spool.store import Spool
-from tests.support.network.link import Certificates, Core, MemorySpool, Shard, satellite_settings
+from tests.support.network.link import (
+    Certificates,
+    Core,
+    MemorySpool,
+    Shard,
+    satellite_settings,
+    until,
+)
 from tests.support.spool.listening import listen
 
 
@@ -34,9 +44,48 @@ class LinkedCluster:
         await self.core.stop()
         return await self.start_core(port=port)
 
-    def shard(self, spool: MemorySpool | Spool, *, version: str = "1", shards: int = 1) -> Shard:
+    async def save_core(self, name: str) -> None:
+        """Copy the data of the core, as a snapshot of its machine does, and let it go on."""
+        port = self.core.port
+        await self.core.stop()
+        shutil.copytree(self._folder / "core", self._folder / name)
+        await self.start_core(port=port)
+
+    async def put_core_back(self, name: str) -> None:
+        """Put what was copied in the place of the core's data."""
+        port = self.core.port
+        await self.core.stop()
+        shutil.rmtree(self._folder / "core")
+        shutil.copytree(self._folder / name, self._folder / "core")
+        await self.start_core(port=port)
+
+    async def publish(self, *documents: Document) -> int:
+        """Make documents one revision, and return its number."""
+        made = await self.core.database.preferences.publish(documents, who="test")
+        return made.revision
+
+    async def applied(self, spool: MemorySpool | Spool, revision: int) -> None:
+        """Return once a spool has a revision in force."""
+        await until(
+            lambda: spool.preferences.position.revision == revision, f"{revision} is in force"
+        )
+
+    async def events(self, name: str) -> list[dict[str, Any]]:
+        """Return the records of this event that the core has of its nodes."""
+        found = await self.core.database.records.node_events(limit=20_000)
+        return [event for event in found if event["event"] == name]
+
+    def shard(
+        self,
+        spool: MemorySpool | Spool,
+        *,
+        version: str = "1",
+        shards: int = 1,
+        port: int = 0,
+    ) -> Shard:
+        """Link a spool to the core; ``port``: of whoever stands before it."""
         tls = self._certificates.issue("satellite", spool.node)
-        settings = satellite_settings(tls, port=self.core.port, node=spool.node)
+        settings = satellite_settings(tls, port=port or self.core.port, node=spool.node)
         shard = Shard.start(spool, settings, version=version, shards=shards)
         if isinstance(spool, Spool):
             listen(spool, outgoing=shard.link.outgoing)
