@@ -190,7 +190,7 @@ class Follower:
         self._applying: Batch | None = None
         self._bookmark: Bookmark | None = None
         self._bookmark_s = 0.0
-        self._is_connected = False
+        self._is_told = False  # whether a bookmark came on the stream that is open
 
     def handle(  # noqa: PLR0911, PLR0912 - one for each event
         self, event: Event, *, now_s: float
@@ -203,12 +203,11 @@ class Follower:
         """
         match event:
             case Connected():
-                self._is_connected = True
                 return [Say(self._hello())]
             case Named(core=core):
                 return self._meet(core)
             case Disconnected():
-                self._is_connected = False
+                self._is_told = False
                 if self.verdict is not None and self.verdict.life == UNNAMED:
                     self.verdict = None  # whoever answers next may be another one
                 self._assembly = self._applying = None  # parts alone are worth nothing
@@ -241,11 +240,11 @@ class Follower:
     def lag(self, *, now_s: float) -> int | None:
         """Return how many revisions we are behind, or None when that is not known.
 
-        Without a connection to a core that is accepted, a fresh bookmark and one epoch it is
-        unknown, never 0 (G7).
+        Without a core that is accepted, a fresh bookmark on the stream that is open, and one epoch
+        it is unknown, never 0 (G7).
         """
         bookmark = self._bookmark
-        if bookmark is None or not self._is_connected or self.core_refused:
+        if bookmark is None or not self._is_told or self.core_refused:
             return None
         if now_s - self._bookmark_s > BOOKMARK_STALE_S:
             return None
@@ -395,5 +394,5 @@ class Follower:
         self._judge_by(position, wrong)
         if self.core_refused:
             return []  # such a core's word says nothing of how old our knowledge is
-        self._bookmark, self._bookmark_s = bookmark, now_s
+        self._bookmark, self._bookmark_s, self._is_told = bookmark, now_s, True
         return []

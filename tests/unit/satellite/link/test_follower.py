@@ -271,6 +271,18 @@ def test_the_lag_is_unknown_and_never_zero_without_a_fresh_word_of_the_core() ->
     assert follower.lag(now_s=61.0) is None
 
 
+def test_a_stream_that_nobody_has_answered_says_nothing_of_the_lag() -> None:
+    follower = follower_at(5)
+    follower.handle(Bookmark(position=at(5), time_us=0), now_s=10.0)
+    follower.handle(Disconnected(), now_s=11.0)
+
+    follower.handle(Connected(), now_s=12.0)
+
+    assert follower.lag(now_s=12.0) is None
+    follower.handle(Bookmark(position=at(7), time_us=0), now_s=13.0)
+    assert follower.lag(now_s=13.0) == 2
+
+
 def test_with_the_core_away_the_age_grows_with_the_time() -> None:
     follower = follower_at(5)
     follower.handle(Bookmark(position=at(5), time_us=0), now_s=10.0)
