@@ -299,6 +299,20 @@ async def test_a_message_of_a_later_version_is_passed_over_and_the_stream_goes_o
     await satellite.channel.close()
 
 
+async def test_a_flood_of_lives_fills_no_table_and_keeps_no_other_node_out(
+    core: Core, certificates: Certificates
+) -> None:
+    thief = Intruder(certificates.issue("satellite", "lon1"), core.port)
+    other = Intruder(certificates.issue("satellite", "fra1"), core.port)
+
+    codes = [await code_of(thief.control, identity(life=life)) for life in range(1, 31)]
+
+    assert codes == [grpc.StatusCode.OK] * 17 + [grpc.StatusCode.RESOURCE_EXHAUSTED] * 13
+    assert await code_of(other.control, identity("fra1")) is grpc.StatusCode.OK
+    await thief.channel.close()
+    await other.channel.close()
+
+
 async def test_the_health_service_says_serving(core: Core, certificates: Certificates) -> None:
     satellite = Intruder(certificates.issue("satellite", "lon1"), core.port)
 

@@ -23,13 +23,11 @@ from prometheus_client import CollectorRegistry
 from common import wire
 from common.errors import PeerError
 from common.ids import MessageId
-from common.link import CHUNK_BYTES_MAX, PART_BYTES_MAX
 from common.preferences import CheckedDocument, Document, DocumentRefused, Kind
 from common.preferences.bodies import ListBody
 from common.preferences.documents import check_document
 from common.records import NotAcceptingRecord
 from common.states import State
-from core.feed.feed import DOCUMENT_OVERHEAD_BYTES
 from satellite.link import preferences as preferences_file
 from satellite.link.metrics import LinkMetrics
 from satellite.link.uplink import BATCH_RECORDS_MAX
@@ -38,7 +36,7 @@ from satellite.spool.store import Spool
 from tests.support.core.preferences import document, tombstone
 from tests.support.core.rooms import route
 from tests.support.network.counting_path import counting_path
-from tests.support.network.link import Certificates, MemorySpool, until
+from tests.support.network.link import Certificates, MemorySpool, Shard, until
 from tests.support.network.linked_cluster import LinkedCluster
 from tests.support.network.two_cores import TwoCores, another_core
 from tests.support.network.watching import say_twice, watch_applies, watch_batches
@@ -47,6 +45,8 @@ from tests.support.spool.quarantined import quarantine
 
 PAGE = Path(__file__).parents[2] / "docs/design/link-guarantees.md"
 ROW = re.compile(r"^\| ([GU]\d+) \| .*", re.MULTILINE)
+MIB = 1024 * 1024
+CHUNK = 256 * 1024
 DAY_US = 24 * 3600 * 1_000_000
 
 NOT_PROMISED = {
@@ -84,6 +84,18 @@ def revision_of(spool: MemorySpool | Spool) -> int:
 
 async def is_sent(spool: MemorySpool | Spool) -> None:
     await until(lambda: spool.backlog_sizes() == (0, 0), "the core has it all")
+
+
+async def bookmarks_come(linked: LinkedCluster, shard: Shard) -> None:
+    """Return once the core has said twice more where it is."""
+    ages: list[float] = []
+
+    def is_younger() -> bool:
+        ages.append(shard.link.status(now_s=linked.core.clock.monotonic_s()).age_s or 0.0)
+        return len(ages) > 1 and ages[-1] < ages[-2]
+
+    for _ in range(2):
+        await until(is_younger, "a bookmark comes")
 
 
 async def tell(spool: Spool, *reasons: str) -> None:
@@ -297,14 +309,7 @@ async def test_g7_what_is_unknown_of_lag_and_age_is_never_0(
     shard = linked.shard(spool)
     await until(lambda: shard.link.status(now_s=linked.core.clock.monotonic_s()).lag == 0, "lag 0")
 
-    ages: list[float] = []
-
-    def is_younger() -> bool:
-        ages.append(shard.link.status(now_s=linked.core.clock.monotonic_s()).age_s or 0.0)
-        return ages[-1] < ages[-2] if len(ages) > 1 else False
-
-    for _ in range(2):
-        await until(is_younger, "a bookmark comes, though nothing changes")
+    await bookmarks_come(linked, shard)
     await linked.core.link.stop(grace_s=0.1)
 
     def status() -> tuple[bool, int | None]:
@@ -434,8 +439,8 @@ async def test_g12_parts_are_bounded_and_one_batch_is_under_way(
 
     await linked.applied(spool, 5)
     await until(lambda: said[-1].size == 0, "the last answer")
-    assert max(one.size for one in said) <= PART_BYTES_MAX + DOCUMENT_OVERHEAD_BYTES
-    assert sum(one.size for one in said) > 2 * PART_BYTES_MAX
+    assert max(one.size for one in said) <= MIB + 1000
+    assert sum(one.size for one in said) > 2 * MIB
     under_way = ""
     for one in said:
         assert under_way in ("", one.nonce), "two batches at once"
@@ -459,6 +464,7 @@ async def test_g13_no_wall_clock_orders_anything(linked: LinkedCluster) -> None:
     await linked.publish(route("b.example"))
     await linked.applied(spool, 2)
     await until(lambda: shard.link.status(now_s=clock.monotonic_s()).lag == 0, "and known")
+    await bookmarks_come(linked, shard)
     await until(lambda: shard.applied == [1, 2], "in order")
 
 
@@ -631,7 +637,7 @@ async def test_u4_a_body_never_delays_policy_and_goes_on_where_it_was_cut(
     append = linked.core.arrivals.append
 
     async def cut_once(who: Any, message: str, offset: int, data: bytes) -> Any:
-        if offset >= 2 * CHUNK_BYTES_MAX and not cuts.locked():
+        if offset >= 2 * CHUNK and not cuts.locked():
             await cuts.acquire()
             await may_go_on.wait()
             raise PeerError("cut")
@@ -651,8 +657,8 @@ async def test_u4_a_body_never_delays_policy_and_goes_on_where_it_was_cut(
     may_go_on.set()
 
     await is_sent(spool)
-    size = CHUNK_BYTES_MAX
-    assert chunks == [(n, min(size, len(body) - n)) for n in range(0, len(body), size)]
+    wanted = [(n, min(CHUNK, len(body) - n)) for n in range(0, len(body), CHUNK)]
+    assert chunks == wanted
     taken = b""
     while len(taken) < len(body):
         taken += await linked.core.custody.read(message, len(taken), 1 << 20)
