@@ -28,6 +28,7 @@ from common.preferences.bodies import ListBody
 from common.preferences.documents import check_document
 from common.records import NotAcceptingRecord
 from common.states import State
+from core.store.records import RecordStore
 from satellite.link import preferences as preferences_file
 from satellite.link.metrics import LinkMetrics
 from satellite.link.uplink import BATCH_RECORDS_MAX
@@ -534,8 +535,17 @@ async def test_g16_of_two_cores_the_later_generation_is_followed(two: TwoCores) 
 # --- upwards: records, quarantine, state --------------------------------------------------------
 
 
-async def test_u1_at_least_once_on_the_way_and_once_in_effect(linked: LinkedCluster) -> None:
-    """Whatever restarts, each record is at the core once."""
+async def test_u1_at_least_once_on_the_way_and_once_in_effect(
+    linked: LinkedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever restarts, and whatever comes twice, each record is at the core once."""
+    take = RecordStore.take
+
+    async def twice(self: RecordStore, *what: Any, **more: Any) -> int:
+        await take(self, *what, **more)
+        return await take(self, *what, **more)
+
+    monkeypatch.setattr(RecordStore, "take", twice)
     spool = await linked.spool()
     shard = linked.shard(spool)
 
