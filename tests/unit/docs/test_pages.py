@@ -100,6 +100,7 @@ async def test_what_a_core_shows_stands_on_the_page(
     monkeypatch.setattr(face.services.link, "certificate_status", lambda: status)
     monkeypatch.setattr(face.services.sweeper, "_rest", no_rest)
     await face.services.sweeper.sweep()
+    face.services.link.certificate_ends.remember("lon1", 1_800_000_000.0)
 
     shown = labels_of_a_scrape((await face.stranger.get("/metrics")).text)
 

@@ -62,6 +62,7 @@ LARGE = {table.name for table in tables.metadata.sorted_tables} - {
     "shard",  # one for each shard that there ever was
     "life",  # each of its lives
     "outbox",  # as many
+    "settling",  # one row for each revision whose documents are on their way
 }
 STEPS_MAX = 20_000  # of one statement: some hundred rows, and far from the thousands of a table
 WHO = ShardIdentity("node0", 0, LIFE)
@@ -306,6 +307,7 @@ LOOKS_NOTHING_UP = {
 }
 WITHOUT = {
     "preferences.subscribe": "asks the database nothing",
+    "preferences.close": "waits for steps that were begun",
     "preferences.renew_epoch": "reads all documents, once after a restore, while nobody is served",
 }
 
