@@ -93,6 +93,7 @@ async def test_what_a_core_shows_stands_on_the_page(
     await face.ask("POST", "/api/v1/definitions/custom", json={"files": files})
     says = DefinitionsReport(family="clamav", state=DefinitionsState.CURRENT)
     face.hear(revision=0, definitions=(says,))
+    face.services.link.certificate_ends.showed("lon1", 1_800_000_000.0)
     audit = ClassReport(name="audit", rows=1, oldest_us=1, days=1100, gone=0)
     face.services.sweeper.report = RetentionReport(classes=(audit,))
     # Nothing listens here, and so no certificate is in use.
