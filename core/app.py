@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -134,6 +135,8 @@ async def _open(
     if database.preferences.position.revision == 0:
         await _adopt_first(database, Path(settings.first_revision))
     bodies = await BodyFolder.open(state / "bodies")
+    third = shutil.disk_usage(state / "bodies").total // 3
+    database.cases.room.bytes_max = settings.quarantine_bytes_per_node_max or third
     releases = Releases(
         database=database, bodies=bodies, clock=clock, claim_wait_s=settings.claim_wait_s
     )

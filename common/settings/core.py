@@ -208,6 +208,9 @@ class CoreSettings(Settings):
     look_counts_days: Annotated[int, Field(ge=LOOK_COUNTS_DAYS_MIN, le=3650)] = 400
     """For how many days it is kept what engines said in all, which `report engines` tells."""
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    quarantine_bytes_per_node_max: Annotated[int, Field(ge=0)] = 0
+    """Octets of quarantined mail that are kept for one node; beyond, its mail waits there.
+    0: a third of the disk."""
     claim_wait_s: Seconds = 30.0
     """A release that no shard has claimed for so long goes to another one."""
     definitions: CoreDefinitionsSettings = Field(default_factory=CoreDefinitionsSettings)

@@ -13,6 +13,7 @@ import structlog
 from borderscout.v1 import quarantine_pb2
 
 from common import wire
+from common.clock import Clock
 from common.errors import PeerError
 from common.identity import ShardIdentity
 from common.ids import is_ulid
@@ -20,9 +21,10 @@ from common.link import Case, Chunk, NotTaken, Taken, Unreadable, Wanted
 from common.tasks import finish
 from common.wire import WireError
 from core.custody.arrivals import Arrival
+from core.fleet.fleet import Fleet
 from core.link.calls import Access, Context, Streams, first_message, until_first
 from core.link.ports import CaseSink, FleetTable
-from core.quarantine.cases import BodyMismatch, CaseRefused
+from core.quarantine.cases import BodyMismatch, CaseRefused, QuarantineFull
 from core.records.lives import check_run
 
 log = structlog.get_logger()
@@ -38,17 +40,28 @@ class QuarantineStreams:
     Args:
         access: who may speak for which node.
         streams: the open ones.
+        fleet: told whose mail waits.
         table: fences a shard's earlier lives, and copies.
         sink: where mail becomes durable.
+        clock: for the fleet.
     """
 
     def __init__(
-        self, *, access: Access, streams: Streams, table: FleetTable, sink: CaseSink
+        self,
+        *,
+        access: Access,
+        streams: Streams,
+        fleet: Fleet,
+        table: FleetTable,
+        sink: CaseSink,
+        clock: Clock,
     ) -> None:
         self._access = access
         self._streams = streams
         self._table = table
         self._sink = sink
+        self._fleet = fleet
+        self._clock = clock
 
     async def serve(
         self, messages: AsyncIterator[quarantine_pb2.QuarantineRequest], context: Context
@@ -76,6 +89,12 @@ class QuarantineStreams:
         async for message in messages:
             for reply in await self._replies(bodies, message):
                 await context.write(wire.quarantine_response_to_wire(reply))
+            if bodies.full is not None:
+                now_s = self._clock.monotonic_s()
+                self._fleet.warned(identity, bodies.full.what, now_s=now_s)
+                # What was begun before arrives to its end: else each try would end it anew.
+                if not bodies.is_busy:
+                    raise bodies.full
 
     async def _replies(
         self, bodies: IncomingBodies, message: quarantine_pb2.QuarantineRequest
@@ -113,6 +132,12 @@ class IncomingBodies:
         self.identity = identity
         self._sink = sink
         self._wanted: dict[str, int] = {}  # message → octet
+        self.full: QuarantineFull | None = None  # nothing more of this node is taken
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a body is on its way."""
+        return bool(self._wanted)
 
     async def open(self, case: Case) -> list[Reply]:
         """Take note of a case, and say from where on its body is wanted."""
@@ -120,6 +145,9 @@ class IncomingBodies:
             raise PeerError(f"more than {OPEN_MAX} bodies under way on one stream")
         try:
             wanted = await self._sink.open_case(self.identity, case)
+        except QuarantineFull as error:
+            self.full = error
+            return []  # nothing is confirmed: it waits at the node
         except CaseRefused as error:
             return self._refused(error)
         return self._told(wanted)

@@ -137,7 +137,12 @@ class LinkService:
             clock=clock,
         )
         quarantine = QuarantineStreams(
-            access=access, streams=self._streams, table=database.fleet, sink=arrivals
+            access=access,
+            streams=self._streams,
+            fleet=self._fleet,
+            table=database.fleet,
+            sink=arrivals,
+            clock=clock,
         )
         tallies = TallyStreams(access=access, streams=self._streams, sums=self.tallies, clock=clock)
         taught = LessonStreams(access=access, streams=self._streams, source=lessons, clock=clock)

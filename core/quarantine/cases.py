@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from common.errors import LocalError, PeerError
+from common.errors import DiskFull, LocalError, PeerError
 from common.field_kinds import FieldKind, field_kinds
 from common.ids import is_ulid
 from common.link import Case
@@ -102,6 +102,18 @@ class CaseRefused(PeerError):
 
 class BodyMismatch(CaseRefused):
     """What arrived is not what was announced: it was discarded, begin again from octet 0."""
+
+
+class QuarantineFull(DiskFull):
+    """A node has as much quarantined mail here as one node may have: the next waits there."""
+
+    def __init__(self, message_id: str, node: str, *, used: int, bytes_max: int) -> None:
+        super().__init__(
+            f"quarantined mail of {node} waits there: the core keeps {used} octets of it,"
+            f" and {bytes_max} of one node at the most",
+            hint="delete or release some of it, or raise quarantine_bytes_per_node_max",
+        )
+        self.message_id = message_id
 
 
 def check_step(message_id: str, before: CaseState, after: CaseState, *, wish: str) -> None:

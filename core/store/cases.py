@@ -25,6 +25,7 @@ from core.quarantine.cases import (
 from core.store import case_pages, case_rows, incarnations, lost, release_rows, tables
 from core.store.audit import write_entry
 from core.store.case_pages import CaseFilter
+from core.store.case_room import CaseRoom
 from core.store.message_rows import in_parts
 from core.store.preferences import PreferenceStore
 from core.store.writer import StoreReaders, StoreWriter
@@ -66,6 +67,7 @@ class CaseStore:
         self._readers = readers
         self._clock = clock
         self._preferences = preferences
+        self.room = CaseRoom(readers.link)
 
     async def open_case(self, identity: ShardIdentity, told: Case) -> tuple[KeptCase, bool]:
         """Keep what a satellite says of a message; return the case and whether it is begun anew.
@@ -74,8 +76,10 @@ class CaseStore:
             IdentityRefused: it names no shard.
             CaseRefused: it can never be taken, or belongs to another shard.
             Fenced: a later life of the shard has spoken.
+            QuarantineFull: its node has too much here; what was opened before may still arrive.
         """
         check_identity(identity)
+        await self.room.know(now_s=self._clock.monotonic_s())
         told = case_rows.tidy(check_case(told))
         preferences = self._preferences.current
         now_us = self._clock.now_us()
@@ -94,7 +98,11 @@ class CaseStore:
                     return case, False
                 if case.told == told and case.incarnation == identity.incarnation:
                     return case, False
+            more = told.size - (case.told.size if case is not None else 0)
+            if more > 0:
+                self.room.check(told.message_id, identity.node, more)
             case_rows.put(connection, identity, told, now_us=now_us, customer_of=customer_of)
+            self.room.changed(identity.node, more)
             return case_rows.get(connection, told.message_id), True
 
         return await self._writer.run(work)
@@ -244,6 +252,7 @@ class CaseStore:
                     deleted_us=now_us,
                     deleted_by=who[:200],
                 )
+                self.room.changed(case.node, -case.told.size)
                 if is_audited:
                     what = "quarantine.delete"
                     write_entry(connection, now_us=now_us, who=who, what=what, subject=message_id)

@@ -20,7 +20,7 @@ from common.rpc import TlsFiles
 from common.settings.core import NodeEntry
 from common.tallies import TellsTallies
 from inventory.certificates import Identity
-from tests.support.core.rooms import identity, made_id
+from tests.support.core.rooms import identity, made_id, told_case
 from tests.support.network.link import CLUSTER, Certificates, Core, until
 
 CALL_S = 10.0
@@ -126,3 +126,28 @@ async def test_a_node_that_the_settings_name_no_more_is_gone_and_may_come_back(
 
         core.link.take_nodes([NodeEntry(name="lon1", site="lon")])
         assert await code_of_claim(channel) is grpc.StatusCode.OK
+
+
+async def test_a_node_that_has_no_more_room_in_the_quarantine_is_told_and_speaks_on(
+    core: Core, certificates: Certificates
+) -> None:
+    who = identity("lon1")
+    core.database.cases.room.bytes_max = 10
+    async with channel_of(of_lon1(certificates, "good"), core) as channel:
+        control = LinkStub(channel).Control(timeout=CALL_S)
+        await control.write(HELLO)
+        await control.read()
+        quarantine = LinkStub(channel).Quarantine(timeout=CALL_S)
+        await quarantine.write(wire.quarantine_request_to_wire(who))
+        await quarantine.initial_metadata()
+        case = told_case(made_id(9), b"more than ten octets")
+        await quarantine.write(wire.quarantine_request_to_wire(case))
+
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await quarantine.read()
+
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert any("quarantined mail of lon1 waits" in one for one in core.problems("lon1"))
+        assert core.link.fleet.connected() == [("lon1", 0)]
+        assert await core.custody.cases() == []
+        control.cancel()
