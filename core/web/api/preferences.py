@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
-from pydantic import Field, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, SkipValidation, StrictFloat, StrictInt, StrictStr
 
 from common.address import domain_of, parse_address
 from common.pacing import lasting, paced
@@ -30,11 +30,12 @@ from core.preferences.ledger import documents_json, documents_of
 from core.preferences.warnings import refuse_unknown, refuse_unknown_engines, warnings
 from core.web.api.holds import order_json
 from core.web.request.caller import Caller
+from core.web.request.long_body import LongBodyRoute
 from core.web.request.problems import Problem
 from core.web.request.request_body import RequestBody
 from core.web.request.services import Core, Services
 
-router = APIRouter(prefix="/api/v1", tags=["preferences"])
+router = APIRouter(prefix="/api/v1", tags=["preferences"], route_class=LongBodyRoute)
 
 NUMBER_MAX = (1 << 63) - 1  # what a column holds
 ENTRIES_MAX = 1_000  # list entries that are told of a recipient; `list show` has them all
@@ -59,7 +60,10 @@ class PolicyRequest(RequestBody):
 class PublishRequest(RequestBody):
     """Documents to set or remove, all in one revision."""
 
-    documents: Annotated[list[dict[str, Any]], Field(max_length=DOCUMENTS_MAX)]
+    documents: Annotated[
+        list[Annotated[dict[str, Any], SkipValidation]],  # each is checked as a document is
+        Field(max_length=DOCUMENTS_MAX),
+    ]
     comment: str = Field(default="", max_length=500)
     base: int | None = Field(
         default=None, ge=0, le=NUMBER_MAX, description="refuse unless this is the newest revision"
@@ -105,7 +109,15 @@ async def publish(core: Core, who: Caller, change: PublishRequest) -> dict[str, 
 
 def _checked(documents: list[dict[str, Any]]) -> list[CheckedDocument]:
     with lasting():
-        return documents_of(paced(documents))
+        return documents_of(_emptied(documents))
+
+
+def _emptied(documents: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield documents one after the other, and free what stood in them once they are read."""
+    for document in paced(documents):
+        yield document
+        if isinstance(document, dict):  # nobody has looked so far
+            document.clear()
 
 
 @router.get("/policies/{scope:path}", summary="What one scope sets")
