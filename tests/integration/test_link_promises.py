@@ -46,7 +46,7 @@ from tests.support.spool.quarantined import quarantine
 
 PAGE = Path(__file__).parents[2] / "docs/design/link-guarantees.md"
 ROW = re.compile(r"^\| ([GU]\d+) \| .*", re.MULTILINE)
-MIB = 1024 * 1024
+PART = 128 * 1024
 CHUNK = 256 * 1024
 DAY_US = 24 * 3600 * 1_000_000
 
@@ -440,8 +440,8 @@ async def test_g12_parts_are_bounded_and_one_batch_is_under_way(
 
     await linked.applied(spool, 5)
     await until(lambda: said[-1].size == 0, "the last answer")
-    assert max(one.size for one in said) <= MIB + 1000
-    assert sum(one.size for one in said) > 2 * MIB
+    assert max(one.size for one in said) <= PART + 1000
+    assert sum(one.size for one in said) > 8 * PART
     under_way = ""
     for one in said:
         assert under_way in ("", one.nonce), "two batches at once"
