@@ -28,6 +28,7 @@ async def status(core: Core, _caller: Caller) -> dict[str, Any]:
     certificate = core.link.certificate_status()
     nodes = core.link.fleet.nodes(now_s=core.clock.monotonic_s())
     late = await core.database.late.alarm()
+    await core.database.cases.room.know(now_s=core.clock.monotonic_s())
     return {
         "cluster": core.settings.cluster,
         "core": core.settings.name,
@@ -43,6 +44,10 @@ async def status(core: Core, _caller: Caller) -> dict[str, Any]:
             core.database.preferences.current, core.link.fleet.filters()
         ),
         "lost": await core.database.lost.unseen(),
+        "quarantine": {
+            "bytes_by_node": dict(core.database.cases.room.used),
+            "bytes_per_node_max": core.database.cases.room.bytes_max,
+        },
         "disk": {
             "problem": core.database.room.problem,
             "free_bytes": core.database.room.free_bytes,

@@ -446,3 +446,14 @@ async def test_an_epoch_that_is_not_later_is_refused(face: Face) -> None:
 
     assert "not later than 1" in problem["title"]
     assert face.database.epoch.generation == 1
+
+
+async def test_how_much_quarantined_mail_of_each_node_there_is_is_shown(face: Face) -> None:
+    room = face.services.database.cases.room
+    room.bytes_max = 5_000
+    await room.know(now_s=face.services.clock.monotonic_s())
+    room.changed("lon1", 1_200)
+
+    shown = (await face.ask("GET", "/api/v1/status"))["quarantine"]
+
+    assert shown == {"bytes_by_node": {"lon1": 1_200}, "bytes_per_node_max": 5_000}
