@@ -152,6 +152,7 @@ def settle(connection: Connection, limit: int = STEP_ROWS) -> int:
     Returns:
         How many rows this was about; 0: all stand where they belong.
     """
+    position_of(connection)  # one replica after the other
     settling, change = tables.settling, tables.change
     due = connection.execute(select(settling).order_by(settling.c.revision).limit(1)).one_or_none()
     if due is None:
@@ -178,8 +179,7 @@ def settle(connection: Connection, limit: int = STEP_ROWS) -> int:
 
 def sweep(connection: Connection, limit: int = STEP_ROWS) -> int:
     """Delete some changes that were written ahead and never counted; return how many."""
-    change, revision = tables.change, tables.revision
-    newest = connection.scalar(select(func.max(revision.c.number))) or 0
+    change, newest = tables.change, position_of(connection).revision
     query = select(change.c.revision, change.c.place).where(change.c.revision > newest).limit(limit)
     rows = connection.execute(query).all()
     if rows:
@@ -190,8 +190,7 @@ def sweep(connection: Connection, limit: int = STEP_ROWS) -> int:
 
 def put_right(connection: Connection) -> None:
     """Do what a core that ended left undone, all at once: nobody waits yet."""
-    change, revision = tables.change, tables.revision
-    newest = connection.scalar(select(func.max(revision.c.number))) or 0
+    change, newest = tables.change, position_of(connection).revision
     connection.execute(delete(change).where(change.c.revision > newest))
     while settle(connection, 10_000):
         pass

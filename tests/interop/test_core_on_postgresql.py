@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -20,9 +21,11 @@ from core.records.intake import SequenceGap
 from core.records.lives import Fenced
 from core.records.look_report import LookGroup
 from core.records.reports import ReportGroup
+from core.store import revision_rows
 from core.store.case_pages import CaseFilter
 from core.store.database import Database
 from core.store.dialect import database_url, writing_engine
+from core.store.preference_rows import read_rows
 from core.store.tables import metadata
 from tests.support.clock import FakeClock
 from tests.support.core import full_store, postgresql
@@ -242,3 +245,40 @@ async def test_what_was_kept_for_long_enough_goes_and_is_told(store: Database) -
     assert kept["bodies"].rows == 36
     assert kept["cases"].rows == kept["records"].oldest_us == 0
     assert room.database_bytes > 1_000_000
+
+
+async def test_a_large_revision_is_whole_beside_what_another_replica_publishes(
+    url: str, store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_ahead, steps = revision_rows.write_ahead, 0
+    async with await Database.open(url, clock=FakeClock()) as other:
+        loop = asyncio.get_running_loop()
+
+        def overtaken(*arguments: Any, **named: Any) -> None:
+            nonlocal steps
+            steps += 1
+            write_ahead(*arguments, **named)
+            if steps == 2:  # behind the commit of this step, and before the next one
+                loop.call_soon_threadsafe(overtakes.set)
+
+        async def overtake() -> None:
+            await overtakes.wait()
+            await other.preferences.publish([route("other.example")], who="t")
+
+        overtakes = asyncio.Event()
+        monkeypatch.setattr(revision_rows, "write_ahead", overtaken)
+        overtaking = asyncio.create_task(overtake())
+        position = await store.preferences.publish(
+            [route(f"d{number}.example") for number in range(3_000)], who="t"
+        )
+        await overtaking
+        await store.preferences.publish([route("z.example")], who="t")
+
+        published = await store.preferences.documents_after(0)
+        assert [len(one.documents) for one in published] == [1, 3_000, 1]
+        assert position.revision == 2
+    async with await Database.open(url, clock=FakeClock()) as again:
+        assert again.preferences.digest == store.preferences.digest
+        assert len(again.preferences.current.documents()) == 3_002
+        read = await again.preferences._readers.people.run(read_rows)
+        assert read.are_whole
