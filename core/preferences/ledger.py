@@ -36,7 +36,7 @@ CHANGE_SET_MAX = 500_000  # documents; an inventory of a hundred thousand domain
 T = TypeVar("T")
 
 
-class Pace(Protocol):
+class GoesThrough(Protocol):
     """How a long row of things is gone through: at once, or with rests in between."""
 
     def __call__(self, items: Iterable[T], /) -> Iterator[T]: ...
@@ -116,7 +116,7 @@ def plan(
     *,
     base: int | None = None,
     ours: OurHosts = NO_HOSTS,
-    pace: Pace = iter,
+    pace: GoesThrough = iter,
 ) -> PlannedRevision:
     """Return what a change set does to the preferences.
 

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
 
 from common.preferences import Epoch, Kind, Position
-from core.preferences.ledger import Change, Pace, Published, Revision
+from core.preferences.ledger import Change, GoesThrough, Published, Revision
 from core.store import tables
 
 REVISIONS_MAX = 500  # in one answer
@@ -63,7 +63,7 @@ def weight_changes_after(
 
 
 def published_after(
-    connection: Connection, revision: int, *, epoch: Epoch, limit: int, pace: Pace = iter
+    connection: Connection, revision: int, *, epoch: Epoch, limit: int, pace: GoesThrough = iter
 ) -> list[Published]:
     """Return the revisions after ``revision`` with at most ``limit`` documents, but at least one.
 

@@ -30,7 +30,7 @@ from core.preferences.epochs import next_generation
 from core.preferences.header_patterns import refuse_many_header_patterns
 from core.preferences.ledger import (
     Change,
-    Pace,
+    GoesThrough,
     Published,
     Revision,
     RevisionConflict,
@@ -415,7 +415,7 @@ class PreferenceStore:
         documents: Sequence[Document],
         *,
         base: int | None,
-        pace: Pace = iter,
+        pace: GoesThrough = iter,
     ) -> _Planned:
         planned = plan(current, documents, base=base, ours=self.ours, pace=pace)
         if not planned.changes:

@@ -24,7 +24,7 @@ START_DOCUMENTS = 20_000  # in one transaction before mail comes in
 _MARK = "incoming"  # in meta: what the gathered rows are; no such row: nothing
 
 
-class Incoming(StrEnum):
+class GatheredAs(StrEnum):
     """What the gathered rows are, once they count."""
 
     CHANGES = "changes"  # to be laid over the documents
@@ -76,7 +76,7 @@ def switched(position: Position, *, digest: bytes, snapshot: bool) -> Operation:
     """
 
     def write(transaction: Transaction) -> None:
-        how = Incoming.EVERYTHING if snapshot else Incoming.CHANGES
+        how = GatheredAs.EVERYTHING if snapshot else GatheredAs.CHANGES
         transaction.write("REPLACE INTO meta VALUES (?,?)", (_MARK, how))
         write_position(transaction, position, digest=digest)
 
@@ -120,7 +120,7 @@ def step(limit: int = STEP_DOCUMENTS) -> Operation:
         match mark[0][0] if mark else None:
             case None:
                 yield from _forget(transaction, limit)
-            case Incoming.EVERYTHING:
+            case GatheredAs.EVERYTHING:
                 yield from _make_room(transaction, limit)
             case _:
                 yield from _go_over(transaction, limit)
@@ -140,7 +140,7 @@ def _make_room(transaction: Transaction, limit: int) -> Iterator[None]:
         yield
         transaction.write("DELETE FROM document WHERE kind=? AND key=?", name)
     if len(found) < limit:  # from here on the documents are none, and the rest changes them
-        transaction.write("UPDATE meta SET value=? WHERE name=?", (Incoming.CHANGES, _MARK))
+        transaction.write("UPDATE meta SET value=? WHERE name=?", (GatheredAs.CHANGES, _MARK))
 
 
 def _go_over(transaction: Transaction, limit: int) -> Iterator[None]:
