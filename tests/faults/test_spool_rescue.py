@@ -17,14 +17,17 @@ import pytest
 from common import durable
 from common.errors import EnvironmentFailure
 from common.ids import MessageId
-from common.preferences import Preferences
+from common.preferences import Position, Preferences
+from common.preferences.documents import NOTHING
 from common.states import State
 from satellite.spool.disk.problems import names_in
 from satellite.spool.disk.sweep import UNKNOWN
+from satellite.spool.incoming import STEP_DOCUMENTS
 from satellite.spool.model.messages import Disposition, Settled
 from satellite.spool.opening import SUSPECT
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
+from tests.support.core.preferences import route
 from tests.support.spool.listening import listen
 from tests.support.spool.story import (
     LARGE,
@@ -425,4 +428,26 @@ async def test_a_file_of_which_nothing_is_left_costs_no_body_file(
     large = {message for message, body in there.items() if len(body) == len(LARGE)}
     assert large == {path.name for path in (tmp_path / "bodies.unknown").iterdir()}
     assert large <= named(spool)
+    await spool.close()
+
+
+async def test_a_large_revision_on_its_way_is_asked_for_again_after_a_rescue(
+    tmp_path: Path,
+) -> None:
+    there = await filled(tmp_path)
+    spool = await opened(tmp_path)
+    documents = [route(f"d{number}.example") for number in range(2 * STEP_DOCUMENTS)]
+    position = Position(POSITION.epoch, POSITION.revision + 1)
+    made = spool.preferences.applied(documents, position=position)
+    await spool.apply_preferences(documents, position=position, digest=made.digest, snapshot=False)
+    await spool.close()  # nothing has gone over yet
+    with _database(tmp_path) as database:
+        database.execute("UPDATE meta SET value=0 WHERE name='clean'")
+    pages = pages_of(tmp_path, "message")
+    ruin(tmp_path, pages[len(pages) // 2])
+
+    spool = await accounted_for(tmp_path, there)
+
+    assert spool.preferences.position == NOTHING, "half of a revision is none"
+    assert len(spool.preferences.documents()) == 0
     await spool.close()
