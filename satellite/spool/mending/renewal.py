@@ -2,7 +2,7 @@
 
 Touches the shard's folder. An operator asks for it by a mark in the folder; the next start does it,
 before anything else has the file, in one transaction. A crash at any step is taken up by the start
-after it: at worst the spool is renewed twice.
+after it: at worst the spool is renewed twice, and names the last life that anybody heard of.
 """
 
 from __future__ import annotations
@@ -41,7 +41,11 @@ def renew_if_asked(folder: Path, writer: apsw.Connection) -> None:
     if not (folder / MARK).exists():
         return
     with writer:
-        former = writer.execute("SELECT value FROM meta WHERE name='incarnation'").get
+        # Without a name of its own, it was renewed or rescued and has not been in use since.
+        former = writer.execute(
+            "SELECT value FROM meta WHERE name IN ('incarnation', 'former')"
+            " ORDER BY name DESC LIMIT 1"
+        ).get
         first = writer.execute("SELECT coalesce(min(sequence), 1) FROM outbox").get
         writer.execute("UPDATE outbox SET sequence = sequence - ?", (int(str(first)) - 1,))
         carried = writer.execute("SELECT coalesce(max(sequence), 0) FROM outbox").get

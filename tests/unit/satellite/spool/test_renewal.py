@@ -8,8 +8,10 @@ from common.chain import CHAIN_START, ChainPoint, extended
 from common.identity import LifeOrigin
 from common.ids import ulid
 from common.records import LogRecord, NotAcceptingRecord
+from satellite.spool.disk.schema import close, open_writer
 from satellite.spool.life import SpoolLife, read_life
-from satellite.spool.mending.renewal import MARK, ask_for_renewal
+from satellite.spool.mending.renewal import MARK, ask_for_renewal, renew_if_asked
+from satellite.spool.mending.rescue import rescue
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 
@@ -53,6 +55,45 @@ async def test_what_the_core_does_not_have_is_numbered_anew_and_a_fork_is_over(
     assert not (tmp_path / MARK).exists()
     spool = await opened(tmp_path)
     assert spool.life == again
+    await spool.close()
+
+
+async def test_a_renewal_that_a_crash_lets_happen_twice_names_the_life_before_it(
+    tmp_path: Path,
+) -> None:
+    spool = await opened(tmp_path)
+    for number in range(3):
+        await spool.note(NotAcceptingRecord(reason=str(number), cause=""))
+    life = spool.life
+    await spool.close()
+    writer = open_writer(tmp_path / "spool.db")
+    ask_for_renewal(tmp_path)
+    renew_if_asked(tmp_path, writer)
+    close(writer)
+    ask_for_renewal(tmp_path)  # the crash came before the mark was gone
+
+    spool = await opened(tmp_path)
+
+    # With no former life, the core would call all that is in this spool lost.
+    assert spool.life.incarnation != life.incarnation
+    assert spool.life.origin == LifeOrigin(former=life.incarnation, carried=3)
+    await spool.close()
+
+
+async def test_a_spool_that_is_rescued_and_renewed_at_one_start_names_the_life_before_it(
+    tmp_path: Path,
+) -> None:
+    spool = await opened(tmp_path)
+    await spool.note(NotAcceptingRecord(reason="", cause=""))
+    life = spool.life
+    await spool.close()
+    rescue(tmp_path, stamp="20260101T000000Z", now_us=1, why="a test")
+    ask_for_renewal(tmp_path)
+
+    spool = await opened(tmp_path)
+
+    assert spool.life.origin is not None
+    assert spool.life.origin.former == life.incarnation
     await spool.close()
 
 
