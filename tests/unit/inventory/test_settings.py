@@ -53,6 +53,7 @@ TEXTS = {
     "database": "postgresql+psycopg://scout:secret@192.0.2.5/scout",
 }
 LISTS = {
+    "retention.bodies_days_by_reason": {"spam": 14, "virus": 60},
     "definitions.freshclam.mirrors": ["https://db.example"],
     "definitions.freshclam.private_mirrors": ["http://192.0.2.9:8080"],
     "definitions.freshclam.custom_urls": ["https://db.example/own.hdb"],
