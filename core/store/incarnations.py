@@ -68,6 +68,17 @@ def check(connection: Connection, identity: ShardIdentity) -> None:
     check_run(identity, LifeStanding(number=0, forks=read_forks(row.forks)))
 
 
+def has_what(connection: Connection, identity: ShardIdentity, incarnation: str) -> bool:
+    """Say whether a life is another one of its shard, or has all that this one had."""
+    table = tables.life
+    query = select(table.c.incarnation, table.c.former).where(_life_here(identity))
+    former = {row.incarnation: row.former for row in connection.execute(query)}
+    one: str | None = identity.incarnation
+    while one and one != incarnation:
+        one = former.pop(one, None)
+    return one == incarnation
+
+
 def mark_fork(connection: Connection, identity: ShardIdentity, mark: ForkMark) -> bool:
     """Let a process of the newest life speak no more; return whether that is new."""
     table = tables.shard

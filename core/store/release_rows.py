@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, select, update
 from common.identity import ShardIdentity
 from core.quarantine.assignment import Release, ReleaseState, refusal
 from core.quarantine.cases import CaseState, KeptCase
-from core.store import case_rows, tables
+from core.store import case_rows, incarnations, tables
 
 _FIELDS = tuple(one.name for one in fields(Release))
 
@@ -71,13 +71,21 @@ def finish(
 
     Args:
         connection: the transaction that takes in the shard's ``released`` record.
-        identity: whose record it is; only the one that claimed the release can end it.
+        identity: whose record it is; only the one that claimed the release can end it, or a life
+            that has all that this one had, and so its record.
         release_id: what the record says.
         released_as: the new message.
         now_us: microseconds since the epoch, UTC.
     """
     release = find(connection, release_id)
-    reason = refusal(release, place=identity.place, incarnation=identity.incarnation)
+    incarnation = identity.incarnation
+    if (
+        release is not None
+        and release.place == identity.place
+        and incarnations.has_what(connection, identity, release.incarnation)
+    ):
+        incarnation = release.incarnation
+    reason = refusal(release, place=identity.place, incarnation=incarnation)
     if release is None or reason:
         return reason
     if release.state is ReleaseState.WAITING:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from common.identity import LifeOrigin
 from common.link import Claim, Taken
 from core.custody.arrivals import Arrivals
 from core.custody.custody import Custody
@@ -202,6 +204,31 @@ async def test_a_record_of_another_shard_does_not_end_a_release(
     assert await _state(custody) is CaseState.RELEASING
     (message,) = await store.records.track(NEW)
     assert message["events"][0]["flaw"] == "it is assigned to another shard"
+
+
+@pytest.mark.parametrize(
+    ("former", "state"),
+    [(LON.incarnation, ReleaseState.DONE), ("", ReleaseState.CLAIMED)],
+    ids=["renewed", "rebuilt"],
+)
+async def test_a_spool_that_was_renewed_ends_the_release_that_it_took_before(
+    releases: Releases, store: Database, former: str, state: ReleaseState
+) -> None:
+    release = await releases.request(ID, who="ann")
+    await releases.offers(EVERYBODY)
+    await releases.claim(LON, release.id)
+    # Its record was not confirmed yet when it was renewed, twice, and carried over each time.
+    first = replace(identity("lon1", life=8), origin=LifeOrigin(former=former))
+    second = replace(identity("lon1", life=9), origin=LifeOrigin(first.incarnation, carried=1))
+    await store.records.position(first)
+
+    await store.records.take(
+        second, [record(1, "released", NEW, release_id=release.id, released_from=ID)]
+    )
+
+    known = await releases.release(release.id)
+    assert known is not None
+    assert known.state is state
 
 
 async def test_a_release_waits_until_somebody_is_there(releases: Releases) -> None:
