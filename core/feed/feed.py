@@ -45,6 +45,8 @@ CHANGES_DOCUMENTS_MAX = 20_000  # in one delta; a satellite farther back takes s
 DOCUMENT_OVERHEAD_BYTES = 32  # of the wire, beside kind, key and body
 SNAPSHOTS_AT_ONCE = 24.0  # of one node: three for each of eight shards
 SNAPSHOTS_PER_S_MAX = 8 / 30  # and from then on: one in half a minute for each of eight
+DOCUMENTS_AT_ONCE = 1_000_000.0  # in deltas to one node: a large import for each of eight shards
+DOCUMENTS_PER_S_MAX = 5_000.0  # and from then on: a twelfth of what the core can send
 TELL_S = 60.0  # between two lines of the log about one node
 ANSWERS_MAX = 8  # unread; there is one batch under way
 
@@ -88,6 +90,7 @@ class Feed:
         self._bookmark_s = bookmark_s
         self._snapshot: Snapshot | None = None
         self._snapshots: dict[str, TokenBucket] = {}  # by node: how often each may have all
+        self._documents: dict[str, TokenBucket] = {}  # by node: in deltas
         self._told_s: dict[str, float] = {}  # by node: when the log was told last that it waits
 
     async def follow(
@@ -156,7 +159,8 @@ class Feed:
         while commands:
             match commands.popleft():
                 case SendChanges(nonce=nonce, base=base):
-                    commands.extend(session.handle(await self._send_changes(nonce, base, write)))
+                    sent = await self._send_changes(nonce, base, node, write)
+                    commands.extend(session.handle(sent))
                 case SendAll(nonce=nonce):
                     commands.extend(session.handle(await self._send_all(nonce, node, write)))
                 case SendBookmark(position=position):
@@ -169,8 +173,13 @@ class Feed:
                     assert_never(never)
 
     async def _send_changes(
-        self, nonce: str, base: Position, write: Write
+        self, nonce: str, base: Position, node: str, write: Write
     ) -> BatchSent | NoHistory:
+        bucket = self._documents.get(node)
+        if bucket is None:
+            bucket = TokenBucket(per_s=DOCUMENTS_PER_S_MAX, burst=DOCUMENTS_AT_ONCE)
+            self._documents[node] = bucket
+        await self._until_due(node, bucket)
         published = await self._source.documents_after(base.revision, limit=CHANGES_DOCUMENTS_MAX)
         if not published or published[0].position.revision != base.revision + 1:
             return NoHistory()
@@ -178,15 +187,12 @@ class Feed:
         if last.position.epoch != base.epoch:
             return NoHistory()
         documents = await asyncio.to_thread(lambda: latest(published))
+        bucket.take(sum(len(one.documents) for one in published))
         await self._send(nonce, documents, last.position, last.digest, base=base, write=write)
         return BatchSent(last.position, last.digest)
 
-    async def _until_due(self, node: str) -> None:
-        """Wait while a node has asked for everything too often: each time costs the core."""
-        bucket = self._snapshots.get(node)
-        if bucket is None:
-            bucket = TokenBucket(per_s=SNAPSHOTS_PER_S_MAX, burst=SNAPSHOTS_AT_ONCE)
-            self._snapshots[node] = bucket
+    async def _until_due(self, node: str, bucket: TokenBucket) -> None:
+        """Wait while a node has asked for too much: each time costs the core."""
         wait_s = bucket.wait_s(now_s=self._clock.monotonic_s())
         if wait_s and self._clock.monotonic_s() - self._told_s.get(node, -TELL_S) >= TELL_S:
             self._told_s[node] = self._clock.monotonic_s()
@@ -194,10 +200,14 @@ class Feed:
         while wait_s:
             await self._clock.sleep(wait_s)
             wait_s = bucket.wait_s(now_s=self._clock.monotonic_s())
-        bucket.take()
 
     async def _send_all(self, nonce: str, node: str, write: Write) -> BatchSent:
-        await self._until_due(node)
+        bucket = self._snapshots.get(node)
+        if bucket is None:
+            bucket = TokenBucket(per_s=SNAPSHOTS_PER_S_MAX, burst=SNAPSHOTS_AT_ONCE)
+            self._snapshots[node] = bucket
+        await self._until_due(node, bucket)
+        bucket.take()
         if self._snapshot is None or self._snapshot.position != self._source.position:
             self._snapshot = await self._source.snapshot()
         snapshot = self._snapshot

@@ -12,7 +12,15 @@ from common.link import PART_BYTES_MAX, Answer, Batch, Bookmark, PreferencesHell
 from common.preferences import Document, Epoch, Kind, Position
 from common.preferences.digest import EMPTY_DIGEST
 from common.preferences.documents import NOTHING
-from core.feed.feed import SNAPSHOTS_AT_ONCE, SNAPSHOTS_PER_S_MAX, Feed, FeedEnded, latest, parts
+from core.feed.feed import (
+    DOCUMENTS_PER_S_MAX,
+    SNAPSHOTS_AT_ONCE,
+    SNAPSHOTS_PER_S_MAX,
+    Feed,
+    FeedEnded,
+    latest,
+    parts,
+)
 from core.feed.session import PreferenceStanding
 from core.preferences.ledger import Published
 from core.store import old_rows
@@ -101,6 +109,25 @@ async def test_who_asks_for_everything_again_and_again_waits_and_other_nodes_do_
 
     await fake_clock.advance(1.0)
     assert (await reader.batch()).snapshot
+
+
+async def test_who_asks_for_all_changes_again_and_again_waits_too(
+    reader: Reader, store: Database, fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.feed.feed.DOCUMENTS_AT_ONCE", 10.0)
+    documents = [route(f"d{number}.example") for number in range(10)]
+    await store.preferences.publish(documents, who="test")
+    before_all = Position(store.epoch, 0)  # whoever knows the epoch can say so
+    reader.open(before_all, EMPTY_DIGEST)
+    assert len((await reader.batch()).documents) == len(documents)
+    await reader.close()
+
+    reader.open(before_all, EMPTY_DIGEST)
+    await fake_clock.advance(0.5 / DOCUMENTS_PER_S_MAX)
+    assert reader.heard.empty()
+
+    await fake_clock.advance(1.0 / DOCUMENTS_PER_S_MAX)
+    assert len((await reader.batch()).documents) == len(documents)
 
 
 async def test_a_shard_that_is_behind_gets_the_last_word_on_each_document(
