@@ -99,7 +99,7 @@ class LinkService:
         offers_due = asyncio.Event()
         self._life = secrets.token_hex(16)  # no earlier process of this core is taken for this one
         self.roster = Roster(settings.nodes)
-        self._calls = OpenCalls(self.roster)
+        self._calls = OpenCalls(self.roster, clock=clock)
         access = Access(cluster=settings.cluster, roster=self.roster, standing=self._standing)
         self._control = ControlStreams(
             core=settings.name,

@@ -10,7 +10,8 @@ import pytest
 from common.settings.core import NodeEntry
 from core.fleet.roster import Roster
 from core.link.calls import Context, NotPermitted, TooManyCalls
-from core.link.open_calls import CALLS_PER_NODE_MAX, OpenCalls
+from core.link.open_calls import CALLS_PER_NODE_MAX, CALLS_PER_S_MAX, OpenCalls
+from tests.support.clock import FakeClock
 from tests.support.network.link import Certificates
 
 
@@ -31,8 +32,9 @@ class Office:
     """Two nodes' calls, which last until a test ends them."""
 
     def __init__(self, certificates: Certificates) -> None:
+        self.clock = FakeClock()
         self.roster = Roster([NodeEntry(name=name, site="x") for name in ("lon1", "fra1")])
-        self.calls = OpenCalls(self.roster)
+        self.calls = OpenCalls(self.roster, clock=self.clock)
         self.pems = {
             name: certificates.issue("satellite", name).certificate.read_bytes()
             for name in ("lon1", "fra1")
@@ -98,3 +100,20 @@ async def test_a_node_has_so_many_calls_and_takes_nobody_elses_place(office: Off
 
     assert set(await asyncio.gather(*calls)) == {"done"}
     assert await office.begin("lon1") == "done"
+
+
+async def test_who_opens_one_call_after_the_other_waits_and_other_nodes_do_not(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.link.open_calls.CALLS_BURST", 3.0)
+    office.done.set()
+    for _ in range(3):
+        assert await office.begin("lon1") == "done"
+
+    late = office.begin("lon1")
+    await office.clock.advance(0.5 / CALLS_PER_S_MAX)
+    assert not late.done()
+    assert await office.begin("fra1") == "done"
+
+    await office.clock.advance(1.0 / CALLS_PER_S_MAX)
+    assert await late == "done"
