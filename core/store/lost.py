@@ -6,6 +6,7 @@ million of them holds up nobody.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import (
@@ -28,6 +29,7 @@ from core.quarantine.cases import CaseState
 from core.records.lost import LOST, WHY, LostCopy, lost_by_customer
 from core.store import incarnations, tables
 from core.store.audit import write_entry
+from core.store.message_rows import in_parts
 from core.store.writer import StoreReaders, StoreWriter
 
 COPIES_AT_ONCE = 200  # in one transaction
@@ -117,6 +119,36 @@ def found_again(connection: Connection, messages: list[str]) -> None:
         connection.execute(delete(table).where(table.c.message_id.in_(messages)))
 
 
+def named_by_a_spool(
+    connection: Connection, identity: ShardIdentity, messages: Collection[str], *, now_us: int
+) -> None:
+    """Write that messages are lost of which a spool itself says that it could not be mended.
+
+    Args:
+        connection: the transaction that takes in what it says.
+        identity: whose; of another shard's messages it has no say.
+        messages: their ids.
+        now_us: microseconds since the epoch, UTC.
+    """
+    recipient, message = tables.recipient, tables.message
+    for part in in_parts(sorted(messages)):
+        query = (
+            select(recipient)
+            .join(message, message.c.id == recipient.c.message_id)
+            .where(
+                message.c.id.in_(part),
+                message.c.node == identity.node,
+                message.c.shard == identity.shard,
+                recipient.c.ended_us == 0,
+            )
+        )
+        rows = connection.execute(query).all()
+        if rows:
+            number = incarnations.let_in(connection, identity, now_us=now_us).number
+        for row in rows:
+            _lose(connection, identity, row, number=number, now_us=now_us)
+
+
 def arrived_after_all(connection: Connection, message_id: str) -> None:
     """A quarantined body is here: nothing of it is lost."""
     table, recipient = tables.lost_copy, tables.recipient
@@ -192,6 +224,8 @@ def _lose(
     connection: Connection, identity: ShardIdentity, row: Any, *, number: int, now_us: int
 ) -> None:
     table, recipient = tables.lost_copy, tables.recipient
+    known = and_(table.c.message_id == row.message_id, table.c.address == row.address)
+    connection.execute(delete(table).where(known))  # of a time before, which nobody has seen
     connection.execute(
         insert(table).values(
             message_id=row.message_id,

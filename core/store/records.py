@@ -23,6 +23,7 @@ from common.records import (
     RefusedRecord,
     ReleasedRecord,
     ScannedRecord,
+    SpoolDamagedRecord,
     WaitingRecord,
     read,
 )
@@ -263,6 +264,7 @@ class _Taking:
     changed: dict[str, Message] = field(default_factory=dict)
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     refused: list[refusal_rows.Told] = field(default_factory=list)
+    lost: set[str] = field(default_factory=set)  # messages that their spool names as such
     looks: LookCounts = field(default_factory=LookCounts)
     late: late_rows.ToldContents = field(default_factory=late_rows.ToldContents)
 
@@ -280,6 +282,8 @@ class _Taking:
         if not told.message_id:
             if isinstance(record, RefusedRecord):
                 self.refused.append((told.sequence, intake.record_time_us(told), record))
+            if isinstance(record, SpoolDamagedRecord):
+                self.lost.update(record.messages)
             return ""
         message = self.messages.get(told.message_id)
         if message is None:
@@ -346,6 +350,7 @@ def _take(
         taking.take(connection, record)
     message_rows.save(connection, taking.changed.values(), known=known)
     lost.found_again(connection, [one for one in again if one in taking.changed])
+    lost.named_by_a_spool(connection, identity, taking.lost, now_us=now_us)
     _insert_records.run(connection, taking.rows)
     refusal_rows.insert(connection, identity, taking.refused)
     look_rows.add(connection, identity.node, taking.looks)

@@ -85,6 +85,28 @@ async def test_what_a_former_life_never_ended_is_lost_and_named_by_customer(
     assert (await store.fleet.note_hello(REBUILT, {})).is_settled
 
 
+async def test_what_a_damaged_spool_could_not_mend_is_lost_too_and_of_no_other_shard(
+    store: Database,
+) -> None:
+    await died(store)
+    rescued = replace(identity(life=2), origin=LifeOrigin(former=LON.incarnation))
+    named = [A, B, C, made_id(504), made_id(505), made_id(506), "no id"]
+
+    await begin(store, rescued)
+    told = record(1, "spool_damaged", reason="lost", messages=named)
+    await store.records.take(rescued, [told])
+
+    assert copies(await store.lost.report()) == [
+        ("", C, "received", "lon1/0"),
+        ("acme", A, "held", "lon1/0"),
+    ]
+    assert await state_of(store, B) == ["delivered"]
+    for other in (made_id(504), made_id(505)):
+        assert await state_of(store, other) == ["received"]
+    await store.records.take(rescued, [record(2, "held", A, **HELD)])  # after all
+    assert await store.lost.unseen() == {"lon1/0": 1}
+
+
 async def test_it_is_asked_for_until_somebody_has_seen_it(store: Database) -> None:
     await died(store)
     await begin(store, REBUILT)
