@@ -254,6 +254,7 @@ def _reached_core(client: Client) -> Iterator[DoctorCheck]:
 
 def _node(node: dict[str, Any]) -> DoctorCheck:
     lag, why, refused = node["lag"], node["not_accepting_reason"], node["refused"]
+    refuses_mail = not node["accepting"] and node["state"] != "silent"
     remedy = "on the node: borderscout doctor --config satellite.yaml"
     if node["state"] == "silent":
         remedy = (
@@ -271,7 +272,7 @@ def _node(node: dict[str, Any]) -> DoctorCheck:
         (
             (node["state"] != "live", f"is {node['state']}"),
             (lag != 0, f"lag is {'unknown' if lag is None else lag}"),
-            (not node["accepting"], f"accepts no mail: {why or 'not every shard listens'}"),
+            (refuses_mail, f"accepts no mail: {why or 'not every shard listens'}"),
         ),
         remedy,
     )

@@ -142,8 +142,15 @@ def _row(node: dict[str, Any]) -> tuple[object, ...]:
         sum(node["spool"].values()),
         node["outbox_records"] + node["outbox_quarantine"],
         engines,
-        "yes" if node["accepting"] else "no",
+        _accepts(node),
     )
+
+
+def _accepts(node: dict[str, Any]) -> str:
+    """Return whether it takes mail, which nobody knows of a node that is not heard."""
+    if node["state"] == "silent":
+        return "unknown"
+    return "yes" if node["accepting"] else "no"
 
 
 def remarks(node: dict[str, Any]) -> list[str]:

@@ -210,6 +210,19 @@ async def test_what_the_core_knows_to_be_wrong_is_found(core: Face, shell: Shell
     assert "+9.0 s" in text
 
 
+async def test_nothing_is_said_of_the_ports_of_a_node_that_is_not_heard(
+    core: Face, shell: Shell
+) -> None:
+    core.hear("lon1", accepting=False)
+
+    doctor, status = (await shell("doctor")).out, (await shell("status")).out
+
+    assert "node par1: is silent; lag is unknown; on the node: " in doctor
+    assert "node lon1: accepts no mail: not every shard listens; " in doctor
+    lines = {line.split()[0]: line.split()[-1] for line in status.splitlines()[1:4]}
+    assert lines == {"Node": "Accepts", "lon1": "no", "par1": "unknown"}
+
+
 @pytest.mark.parametrize(
     ("days", "ok", "note", "words"),
     [
