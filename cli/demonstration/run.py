@@ -12,7 +12,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import httpx
+from rich.console import Group
 from rich.live import Live
+from rich.text import Text
 
 from cli.demonstration import checks, mail
 from cli.demonstration.checks import DemoCheck
@@ -90,12 +93,25 @@ async def keep_running_mail(cluster: DemoCluster) -> None:
         group.create_task(_flow(cluster, counts))
         if not console.is_terminal:  # a log gets a picture now and then
             while True:
-                console.print(await display(cluster, counts, seconds=time.monotonic() - began_s))
+                console.print(await picture(cluster, counts, seconds=time.monotonic() - began_s))
                 await asyncio.sleep(QUIET_LOOK_S)
         with Live(console=console, refresh_per_second=4) as live:
             while True:
-                live.update(await display(cluster, counts, seconds=time.monotonic() - began_s))
+                live.update(await picture(cluster, counts, seconds=time.monotonic() - began_s))
                 await asyncio.sleep(LOOK_S)
+
+
+async def picture(
+    cluster: DemoCluster, counts: dict[tuple[str, str], int], *, seconds: float
+) -> Group | Text:
+    """Return what is shown now: of a core that somebody stopped, that mail goes on without it."""
+    try:
+        return await display(cluster, counts, seconds=seconds)
+    except httpx.HTTPError:
+        return Text(
+            f"the core does not answer at {cluster.url}; mail goes on, and"
+            f" {cluster.mailbox.total} messages have come to the customers' server"
+        )
 
 
 async def _flow(cluster: DemoCluster, counts: dict[tuple[str, str], int]) -> None:

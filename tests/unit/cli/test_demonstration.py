@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 import pytest
 from rich.console import Console
 
 from cli.demonstration.cluster import DemoCluster
 from cli.demonstration.display import display
 from cli.demonstration.process import DemoProcess
+from cli.demonstration.run import picture
 from common.errors import EnvironmentFailure
 
 
@@ -103,3 +105,16 @@ async def test_on_eighty_columns_nothing_that_is_to_be_typed_is_cut_off() -> Non
     assert f"export BORDERSCOUT_TOKEN=$(cat {cluster.token_file})" in lines
     assert [line for line in lines if line.endswith("borderscout track anna@acme.example")]
     assert "…" not in out.getvalue()
+
+
+async def test_a_core_that_is_killed_ends_no_demonstration_since_mail_goes_on() -> None:
+    class Coreless(SeenCluster):
+        async def ask(self, method: str, path: str, **more: Any) -> Any:
+            raise httpx.ConnectError("All connection attempts failed")
+
+    shown = await picture(cast("DemoCluster", Coreless()), {}, seconds=1.0)
+
+    assert str(shown) == (
+        "the core does not answer at http://127.0.0.1:24234; mail goes on, and"
+        " 9 messages have come to the customers' server"
+    )
