@@ -293,8 +293,11 @@ class Link:
         )
 
     def _closed(self) -> tuple[str, ...]:
-        """Return what does not go on, though the core is there to hear of it."""
-        if not self._control_stream.is_open:
+        """Return what does not go on, though the core is there to hear of it.
+
+        A core that is refused gets nothing at all, which one other problem says.
+        """
+        if not self._control_stream.is_open or self._preferences.follower.core_refused:
             return ()
         closed = (
             ("limits of volume and copies go by one worker's counts", self._tallies_stream),

@@ -144,6 +144,12 @@ async def test_g1_one_writer_with_numbered_changes(linked: LinkedCluster) -> Non
     await until(lambda: "lost changes" in shard.link.status(now_s=0.0).core_refused, "refused")
     assert spool.preferences.route("today.example") is not None
 
+    def says_it_once() -> bool:
+        (*others, last) = ("", *linked.core.problems("lon1"))
+        return others == [""] and last.startswith("nothing is handed to this core: ")
+
+    await until(says_it_once, "the core hears why, and not of each stream anew")
+
 
 async def test_g2_a_revision_is_applied_whole_or_not_at_all(
     linked: LinkedCluster, monkeypatch: pytest.MonkeyPatch
