@@ -13,7 +13,8 @@ from cli.checks import DoctorCheck
 SETTLE = (
     "if it was removed, let it finish there: borderscout satellite drain --config FILE, then"
     " systemctl disable --now borderscout-satellite; if it belongs here, put it in the inventory,"
-    " type: borderscout inventory render FILE --out DIR, copy the folders, and restart the core"
+    " type: borderscout inventory render FILE --out DIR, and copy the folders, the core's first:"
+    " it takes its own over by itself"
 )
 
 
@@ -23,8 +24,12 @@ def refused_callers(status: Mapping[str, Any]) -> Iterator[DoctorCheck]:
     Args:
         status: what the core's API says of itself; one of an earlier version does not say this.
     """
+    seen = set()
     for caller in status.get("refused_callers", ()):
         who = caller["name"] or "somebody"
+        if (same := (who, caller["host"], caller["reason"])) in seen:
+            continue  # another kind of refusal, in the same words
+        seen.add(same)
         yield DoctorCheck(
             name=f"calls of {who}",
             ok=False,

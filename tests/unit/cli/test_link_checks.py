@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cli.callers import refused_callers
 from cli.link_checks import link_of_the_node
 from common.identity import RENEW
 from satellite.link.status import LinkStatus
@@ -89,3 +90,14 @@ def test_a_stream_of_records_that_is_closed_is_a_fault_though_the_core_is_heard(
 
     assert (link.ok, records.ok, records.name) == (True, False, "records")
     assert records.found == f"stream of shard 0 is closed: {why}"
+
+
+def test_a_caller_that_is_refused_in_two_ways_is_named_once() -> None:
+    """One whose open streams were ended calls again, and is told the same by another check."""
+    caller = {"name": "fra1", "host": "192.0.2.1", "reason": "fra1 is not in the settings"}
+    elsewhere = caller | {"host": "192.0.2.2"}
+
+    found = list(refused_callers({"refused_callers": [caller, caller, elsewhere]}))
+
+    assert [one.found.split()[-1] for one in found] == ["192.0.2.1", "192.0.2.2"]
+    assert all("restart the core" not in one.remedy for one in found)
