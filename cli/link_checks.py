@@ -18,9 +18,10 @@ LOOK = (
 )
 NOT_LET_IN = "PERMISSION_DENIED"
 ENTER = (
-    "the core is there, and does not let this node in: mail goes on meanwhile; put the node in the"
-    " inventory, type: borderscout inventory render FILE --out DIR, copy the folders, the core's"
-    " first: it takes its own over by itself"
+    "the core is there, and does not let this node in: mail goes on meanwhile; after borderscout"
+    " inventory revoke copy this node's folder here again; else put the node in the inventory,"
+    " type: borderscout inventory render FILE --out DIR, copy the folders, the core's first: it"
+    " takes its own over by itself"
 )
 STREAMS_NEEDED = ("preferences", "records", "quarantine")
 WAITS = (
