@@ -22,6 +22,7 @@ import httpx
 import yaml
 from yaml.cyaml import CSafeDumper
 
+from common.errors import EnvironmentFailure
 from common.settings.yaml_tree import parse_yaml
 from satellite.console.control_socket import ask as ask_node
 from satellite.node.health import StatusQuestion
@@ -280,7 +281,10 @@ class Cluster:
 
         async def look() -> bool:
             for node in self.nodes:
-                shards = await ask_node(self.state(node), StatusQuestion())
+                try:
+                    shards = await ask_node(self.state(node), StatusQuestion())
+                except EnvironmentFailure:
+                    return False  # it begins anew, and has not opened its console yet
                 for shard in shards.values():
                     if shard is None or any(shard.states.values()):
                         return False

@@ -57,7 +57,7 @@ FAST_RETRY = (
     "queue_run_delay = 1s",
     "transport_retry_time = 1s",
 )
-DEADLINE_S = 120.0  # never reached when all is well, be the machine ever so busy
+DEADLINE_S = 240.0  # never reached when all is well, be the machine ever so busy
 _BLOCK = re.compile(r"(?ms)^```(\S+)\n(.*?)^```$")
 
 
