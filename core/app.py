@@ -153,7 +153,6 @@ async def _open(
     )
     definitions = Definitions(settings, audit=database.audit, link=link, clock=clock)
     await definitions.open()
-    custody = Custody(database=database, bodies=bodies, clock=clock)
     services = Services(
         settings=settings,
         clock=clock,
