@@ -18,6 +18,7 @@ import structlog
 
 from common.clock import Clock
 from common.link import PART_BYTES_MAX, Answer, Batch, Bookmark, PreferencesHello
+from common.node_rates import NodeRates, until_due
 from common.pacing import paced
 from common.preferences import Document, Position
 from common.preferences.digest import EMPTY_DIGEST
@@ -89,8 +90,8 @@ class Feed:
         self._clock = clock
         self._bookmark_s = bookmark_s
         self._snapshot: Snapshot | None = None
-        self._snapshots: dict[str, TokenBucket] = {}  # by node: how often each may have all
-        self._documents: dict[str, TokenBucket] = {}  # by node: in deltas
+        self._snapshots = NodeRates()  # how often each may have all
+        self._documents = NodeRates()  # in deltas
         self._told_s: dict[str, float] = {}  # by node: when the log was told last that it waits
 
     async def follow(
@@ -175,10 +176,7 @@ class Feed:
     async def _send_changes(
         self, nonce: str, base: Position, node: str, write: Write
     ) -> BatchSent | NoHistory:
-        bucket = self._documents.get(node)
-        if bucket is None:
-            bucket = TokenBucket(per_s=DOCUMENTS_PER_S_MAX, burst=DOCUMENTS_AT_ONCE)
-            self._documents[node] = bucket
+        bucket = self._documents.of(node, per_s=DOCUMENTS_PER_S_MAX, burst=DOCUMENTS_AT_ONCE)
         await self._until_due(node, bucket)
         published = await self._source.documents_after(base.revision, limit=CHANGES_DOCUMENTS_MAX)
         if not published or published[0].position.revision != base.revision + 1:
@@ -197,15 +195,10 @@ class Feed:
         if wait_s and self._clock.monotonic_s() - self._told_s.get(node, -TELL_S) >= TELL_S:
             self._told_s[node] = self._clock.monotonic_s()
             log.warning("feed.snapshots_wait", node=node, wait_s=round(wait_s, 1))
-        while wait_s:
-            await self._clock.sleep(wait_s)
-            wait_s = bucket.wait_s(now_s=self._clock.monotonic_s())
+        await until_due(bucket, self._clock)
 
     async def _send_all(self, nonce: str, node: str, write: Write) -> BatchSent:
-        bucket = self._snapshots.get(node)
-        if bucket is None:
-            bucket = TokenBucket(per_s=SNAPSHOTS_PER_S_MAX, burst=SNAPSHOTS_AT_ONCE)
-            self._snapshots[node] = bucket
+        bucket = self._snapshots.of(node, per_s=SNAPSHOTS_PER_S_MAX, burst=SNAPSHOTS_AT_ONCE)
         await self._until_due(node, bucket)
         bucket.take()
         if self._snapshot is None or self._snapshot.position != self._source.position:

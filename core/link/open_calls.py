@@ -17,6 +17,7 @@ import structlog
 
 from common.clock import Clock
 from common.errors import PeerError
+from common.node_rates import until_due
 from common.rpc import peer_of, serial_of
 from common.token_bucket import TokenBucket
 from core.fleet.roster import Roster
@@ -85,8 +86,7 @@ class OpenCalls:
         if rate is None:
             rate = self._rates[node] = _CallRate()
         async with rate.turn:
-            while wait_s := rate.bucket.wait_s(now_s=self._clock.monotonic_s()):
-                await self._clock.sleep(wait_s)
+            await until_due(rate.bucket, self._clock)
             rate.bucket.take()
 
     def end_others(self) -> int:

@@ -20,6 +20,7 @@ from common.errors import PeerError
 from common.identity import ShardIdentity
 from common.link import RECORDS_OF_MESSAGE_MAX, RecordsTaken
 from common.link import Records as RecordsMessage
+from common.node_rates import NodeRates, until_due
 from common.records import GapRecord, LogRecord, written
 from common.stream import (
     Arrived,
@@ -32,7 +33,6 @@ from common.stream import (
     StreamStored,
 )
 from common.tasks import finish
-from common.token_bucket import TokenBucket
 from core.fleet.fleet import Fleet
 from core.link.calls import Access, Context, Streams, first_message, until_first
 from core.link.ports import FleetTable, RecordSink
@@ -73,7 +73,7 @@ class RecordStreams:
         self._table = table
         self._sink = sink
         self._clock = clock
-        self._rates: dict[str, TokenBucket] = {}  # by node: a shard's number is the thief's choice
+        self._rates = NodeRates()
 
     async def serve(
         self, messages: AsyncIterator[records_pb2.RecordsRequest], context: Context
@@ -179,12 +179,8 @@ class RecordStreams:
 
     async def _until_due(self, identity: ShardIdentity, number: int) -> None:
         """Wait while a node has sent more than its share; what it sends is taken all the same."""
-        bucket = self._rates.get(identity.node)
-        if bucket is None:
-            bucket = TokenBucket(per_s=RECORDS_PER_S_MAX, burst=RECORDS_BURST_MAX)
-            self._rates[identity.node] = bucket
-        while wait_s := bucket.wait_s(now_s=self._clock.monotonic_s()):
-            await self._clock.sleep(wait_s)
+        bucket = self._rates.of(identity.node, per_s=RECORDS_PER_S_MAX, burst=RECORDS_BURST_MAX)
+        await until_due(bucket, self._clock)
         bucket.take(number)
 
     async def _miss(self, identity: ShardIdentity, first: int, last: int) -> None:
