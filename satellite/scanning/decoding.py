@@ -12,10 +12,13 @@ import re
 from collections.abc import Iterator
 from itertools import groupby
 
+import pybase64
+
 _SIGNS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _XX_SIGNS = b"+-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _XX_TO_UU = bytes.maketrans(_XX_SIGNS, bytes([96, *range(33, 96)]))
 _BLANKS = b" \t\r\n"
+_PADDING_AND_LINE_ENDS = b"=\r\n"
 _NO_SIGNS = bytes(set(range(256)) - set(_SIGNS))
 _NO_SIGNS_BUT_PADDING = bytes(set(range(256)) - set(_SIGNS + b"="))
 _LATE_BREAK = re.compile(rb"=[ \t]+(\r?\n)")
@@ -40,7 +43,7 @@ def is_read_alike(lines: bytes) -> bool:
 def from_base64(octets: bytes) -> bytes:
     """Return what base64 stands for up to its end; what is no sign of it is skipped."""
     try:
-        return binascii.a2b_base64(octets)
+        return _base64(octets)
     except binascii.Error:  # signs are missing at the end: as if they were there
         signs = octets.partition(b"=")[0].translate(None, _NO_SIGNS)
         return _whole_quanta(signs)
@@ -59,7 +62,7 @@ def base64_stretches(octets: bytes, start: int, stop: int) -> Iterator[bytes]:
         if not end or octets.find(b"=", start, end) >= 0:
             break
         try:
-            stretch = binascii.a2b_base64(view[start:end])
+            stretch = pybase64.b64decode(view[start:end])
         except binascii.Error:  # a quantum goes on in the next line
             break
         yield stretch
@@ -136,6 +139,17 @@ def from_xxencode(lines: bytes) -> bytes:
     if not 0 <= len(first) - 1 - (octets + 2) // 3 * 4 <= 1:  # some programs add a sum
         return b""
     return from_uuencode(lines.translate(_XX_TO_UU))
+
+
+def _base64(octets: bytes) -> bytes:
+    """Return what ``binascii.a2b_base64`` does.
+
+    The library is seven times quicker, and reads on where padding stands inside.
+    """
+    padding = octets.find(b"=")
+    if padding >= 0 and octets[padding:].strip(_PADDING_AND_LINE_ENDS):
+        return binascii.a2b_base64(octets)
+    return pybase64.b64decode(octets)
 
 
 def _whole_quanta(signs: bytes) -> bytes:
