@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Self
 
 from common.preferences.list_keys import (
@@ -23,6 +23,9 @@ from common.preferences.packed_entries import KeptEntry, PackedEntries
 
 RECENT_MAX = 1_024  # entries not packed yet: a revision copies as many references
 _JOIN_AT = 4  # a packed set is joined with the one before it unless that is so many times larger
+
+_COLOURS = tuple(map(str, ListColour))  # a member's own text is dear to ask for
+_NONE: Sequence[KeptEntry] = ()
 
 Lengths = tuple[tuple[int, int], ...]  # (IP version, prefix length), the longest first
 
@@ -100,23 +103,22 @@ class ListEntries:
                 return True
         return False
 
-    def at(self, scope: str, pattern: str) -> list[KeptEntry]:
+    def at(self, scope: str, pattern: str) -> Sequence[KeptEntry]:
         """Return the entries of one scope and pattern, the white one first."""
         place = f"{scope}/{pattern}"
         hashed = hash(place)
-        found: dict[str, KeptEntry] | None = None
+        found: dict[str, KeptEntry] = {}
         for packed in self._packed:
             if packed.may_have_at(hashed):
-                found = found or {}
-                found.update([(entry.key, entry) for entry in packed.at(place)])
+                for entry in packed.at(place):
+                    found[entry.key] = entry
         if self._recent:
-            found = found or {}
-            for colour in ListColour:
+            for colour in _COLOURS:
                 recent = self._recent.get(f"{colour}/{place}")
                 if recent is not None:
                     found[recent.key] = recent
         if not found:
-            return []
+            return _NONE
         if len(found) == 1:
             return [entry for entry in found.values() if entry.body]
         return [found[key] for key in sorted(found, reverse=True) if found[key].body]

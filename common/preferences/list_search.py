@@ -24,7 +24,6 @@ from common.preferences.list_keys import (
     split_header_pattern,
 )
 from common.preferences.packed_entries import KeptEntry
-from common.preferences.scopes import Scope
 
 MatchesHeader = Callable[[str, str], bool]
 
@@ -58,7 +57,7 @@ class ListSearch:
 
     Args:
         lists: all entries.
-        scopes: gives those that a recipient stands in, the widest first.
+        scopes: gives those that a recipient stands in, as text, the nearest first.
         sender: of the message; empty: it has none.
         client_address: who brought it; empty: nobody.
         now_us: microseconds since the epoch, UTC: an entry may have ended.
@@ -69,7 +68,7 @@ class ListSearch:
         self,
         lists: ListEntries,
         *,
-        scopes: Callable[[str], list[Scope]],
+        scopes: Callable[[str], Iterable[str]],
         sender: str,
         client_address: str,
         now_us: int,
@@ -85,36 +84,47 @@ class ListSearch:
 
     def hit(self, recipient: str) -> ListHit | None:
         """Return the list entry that decides for a recipient, or None."""
-        return next(self.hits(recipient), None)
+        if not self._lists.has_any():
+            return None
+        for scope in self._scopes(recipient):
+            for hit in self._of_scope(scope):
+                return hit
+        return None
 
     def hits(self, recipient: str) -> Iterator[ListHit]:
         """Return all entries for a recipient; each would decide if those before were not there."""
         if not self._lists.has_any():
             return
-        for scope in map(str, reversed(self._scopes(recipient))):
-            known = self._found.get(scope)
-            if known is None:
-                has_some = self._lists.has_scope(scope)
-                known = self._found[scope] = _Remembered(self._search(scope)) if has_some else ()
-            if known:
-                yield from known
+        for scope in self._scopes(recipient):
+            yield from self._of_scope(scope)
+
+    def _of_scope(self, scope: str) -> Iterable[ListHit]:
+        """Return the entries of a scope that are about the message, searched once."""
+        known = self._found.get(scope)
+        if known is None:
+            has_some = self._lists.has_scope(scope)
+            known = self._found[scope] = _Remembered(self._search(scope)) if has_some else ()
+        return known
 
     def _search(self, scope: str) -> Iterator[ListHit]:
         at = self._lists.at
         for pattern in self._of_sender:  # most are met by no entry: a generator less for each
-            entries = at(scope, pattern)
-            if entries:
-                for entry in entries:
-                    yield from self._alive(entry)
+            for entry in at(scope, pattern):
+                hit = self._alive(entry)
+                if hit is not None:
+                    yield hit
         if self._client_address and self._lists.has_networks(scope):
             for pattern in self._networks_of_client():
                 for entry in at(scope, pattern):
-                    yield from self._alive(entry)
+                    hit = self._alive(entry)
+                    if hit is not None:
+                        yield hit
         for key in self._lists.header_keys(scope):
             if self._matches_header(*split_header_pattern(cut_list_key(key)[2])):
-                entry_ = self._lists.get(key)
-                if entry_ is not None:
-                    yield from self._alive(entry_)
+                kept = self._lists.get(key)
+                hit = None if kept is None else self._alive(kept)
+                if hit is not None:
+                    yield hit
 
     def white_network(self) -> ListHit | None:
         """Return a white entry, whosever it is, for a network that the client is in, or None."""
@@ -123,14 +133,16 @@ class ListSearch:
             for pattern in self._networks_of_client()
             for entry in self._lists.white_networks(pattern)
         )
-        return next((hit for entry in entries for hit in self._alive(entry)), None)
+        return next((hit for hit in map(self._alive, entries) if hit is not None), None)
 
-    def _alive(self, entry: KeptEntry) -> Iterator[ListHit]:
+    def _alive(self, entry: KeptEntry) -> ListHit | None:
+        """Return what an entry says; None: it has ended."""
         body = parse_body(Kind.LIST, entry.body)
         assert isinstance(body, ListBody)
-        if body.stands_at(self._now_us):
-            colour, scope, pattern = cut_list_key(entry.key)
-            yield ListHit(ListColour(colour), scope, pattern, body.reason, body.by)
+        if not body.stands_at(self._now_us):
+            return None
+        colour, scope, pattern = cut_list_key(entry.key)
+        return ListHit(ListColour(colour), scope, pattern, body.reason, body.by)
 
     def _networks_of_client(self) -> Iterator[str]:
         """Return the networks that the client is in and an entry may name, from the longest."""

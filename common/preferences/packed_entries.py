@@ -27,6 +27,8 @@ BLOCK = 8  # entries packed together: twice as many save a tenth, and take twice
 _BITMAP_BITS_MIN = 10  # 1 KiB: of a handful of entries hardly one looks like another
 _BUCKET = 4  # entries that share a place in the table, on average
 _HEAD = struct.Struct("<QII")  # revision, length of the key, length of the body
+_HEAD_BYTES = _HEAD.size
+_END = struct.Struct("<I")  # the last field of a head: where its entry ends
 _LOW = 0xFFFFFFFF
 _RAW = -zlib.MAX_WBITS  # without a header and a sum: it never leaves the memory
 _USUAL = (  # at its end what most have
@@ -98,8 +100,11 @@ class PackedEntries:
         """Return the entries, one a colour at most, of SCOPE/PATTERN."""
         found = []
         for number in self._places.numbers(hash(place)):
-            entry = self._entry(number)
-            if entry.key.endswith(place) and entry.key.partition("/")[2] == place:
+            entry = _entry_in(
+                zlib.decompressobj(_RAW, _USUAL).decompress(self._blocks[number // BLOCK]),
+                number % BLOCK,
+            )
+            if entry.key[entry.key.find("/") + 1 :] == place:
                 found.append(entry)
         return found
 
@@ -155,13 +160,14 @@ def _octets(block: bytes) -> bytes:
 
 
 def _entry_in(octets: bytes, place: int) -> KeptEntry:
-    data = 1 + octets[0] * _HEAD.size
-    began = data
-    if place:
-        began += _HEAD.unpack_from(octets, 1 + (place - 1) * _HEAD.size)[2]
-    revision, key_end, body_end = _HEAD.unpack_from(octets, 1 + place * _HEAD.size)
-    key = octets[began : data + key_end].decode()
-    return KeptEntry(key, revision, octets[data + key_end : data + body_end])
+    data = 1 + octets[0] * _HEAD_BYTES
+    at = 1 + place * _HEAD_BYTES
+    began = data + _END.unpack_from(octets, at - _END.size)[0] if place else data
+    revision, key_end, body_end = _HEAD.unpack_from(octets, at)
+    key_end += data
+    return KeptEntry(
+        str(octets[began:key_end], "utf-8"), revision, octets[key_end : data + body_end]
+    )
 
 
 class _HashTable:
@@ -202,13 +208,18 @@ class _HashTable:
         first, end = self._starts[bucket], self._starts[bucket + 1]
         return first != end and (hashed >> 32) & _LOW in self._fingerprints[first:end]
 
-    def numbers(self, hashed: int) -> Iterator[int]:
+    def numbers(self, hashed: int) -> list[int]:
         """Return the numbers of the entries that may have a hash."""
         bucket = hashed & self._mask
+        first, end = self._starts[bucket], self._starts[bucket + 1]
         fingerprint = (hashed >> 32) & _LOW
-        for index in range(self._starts[bucket], self._starts[bucket + 1]):
-            if self._fingerprints[index] == fingerprint:
-                yield self._numbers[index]
+        return [
+            number
+            for mark, number in zip(
+                self._fingerprints[first:end], self._numbers[first:end], strict=True
+            )
+            if mark == fingerprint
+        ]
 
 
 class _Bitmap:

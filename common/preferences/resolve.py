@@ -55,6 +55,7 @@ from common.preferences.weights import NO_WEIGHTS, AllWeights, Weights
 from common.pushed_rules import PushedRules
 
 ROUTES_MAX = 4_096  # kept ready, of a hundred thousand
+DOMAINS_MAX = 4_096  # whose scopes are kept as text
 POLICIES_MAX = 4_096  # likewise; one for all recipients for whom the same scopes speak
 _CLUSTER = Scope(ScopeLevel.CLUSTER)
 
@@ -78,6 +79,7 @@ class Preferences:
         "_by_kind",
         "_domains",
         "_lists",
+        "_outer_names",
         "_owned",
         "_policies",
         "_routes",
@@ -96,6 +98,7 @@ class Preferences:
         self._by_kind: dict[str, dict[str, CheckedDocument]] = {kind: {} for kind in Kind}
         self._routes: dict[str, Route] = {}  # those asked for last: a message asks many times
         self._domains: dict[str, list[str]] | None = None  # by customer; made when it is asked for
+        self._outer_names: dict[str, tuple[str, ...]] = {}  # by domain
         self._policies: dict[tuple[str, ...], Policy] = {}  # by the scopes that say something
         self._rules: dict[str, RuleBody] | None = None  # sorted once: each message asks for them
         self._threats: NamedThreats | None = None  # likewise
@@ -254,6 +257,18 @@ class Preferences:
         found.append(Scope(ScopeLevel.DOMAIN, domain))
         return found
 
+    def _scope_names(self, recipient: str) -> tuple[str, ...]:
+        """Return the scopes that a recipient stands in, as text, the nearest first."""
+        folded = fold(recipient)
+        domain = folded.rpartition("@")[2]
+        outer = self._outer_names.get(domain)
+        if outer is None:
+            if len(self._outer_names) >= DOMAINS_MAX:
+                self._outer_names.clear()
+            outer = tuple(map(str, reversed(self._outer_scopes(domain_of(recipient)))))
+            self._outer_names[domain] = outer
+        return (f"recipient/{folded}", *outer)
+
     def policy(self, recipient: str) -> Policy:
         """Return the policy for a recipient, with the scope that set each key."""
         if not self._by_kind[Kind.POLICY]:
@@ -404,7 +419,7 @@ class Preferences:
         """Return what finds the list entries that decide for the recipients of a message."""
         return ListSearch(
             self._lists,
-            scopes=self.scopes,
+            scopes=self._scope_names,
             sender=sender,
             client_address=client_address,
             now_us=now_us,

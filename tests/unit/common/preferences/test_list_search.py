@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from common.preferences import Kind, Preferences
 from common.preferences.list_entries import ListEntries
 from common.preferences.list_search import ListSearch
@@ -26,7 +28,7 @@ class Watched:
     def __getattr__(self, name: str) -> object:
         return getattr(self._lists, name)
 
-    def at(self, scope: str, pattern: str) -> list[KeptEntry]:
+    def at(self, scope: str, pattern: str) -> Sequence[KeptEntry]:
         self.asked.append(pattern)
         return self._lists.at(scope, pattern)
 
@@ -36,7 +38,7 @@ def searched(*keys: str) -> tuple[ListSearch, Watched]:
     watched = Watched(found)
     search = ListSearch(
         watched,  # type: ignore[arg-type]
-        scopes=found.scopes,
+        scopes=lambda recipient: map(str, reversed(found.scopes(recipient))),
         sender=SENDER,
         client_address="192.0.2.7",
         now_us=1,
