@@ -1,28 +1,13 @@
-"""``borderscout mx``: which site should each domain's mail try first, and what stands in DNS?
+"""``borderscout mx``: which commands are there about MX records?
 
-Touches the files that it is told to read, and the terminal.
+Touches nothing: each command has a file of its own.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Annotated
-
 import typer
-from pydantic import ValidationError
-from rich.console import Console
-from rich.table import Table
 
-from cli.inventory import File, Json, fail, read, say
-from cli.progress import progress_bar
-from inventory.mx.formats.catalogue import FORMATS, TO_COME
-from inventory.mx.names import Naming
-from inventory.mx.plan import Difference, MxPlan, differences, make_plan, shares
-
-DIFFERENT = 2
-WRONG_USAGE = 2
-SHOWN_DOMAINS_MAX = 200  # more is a file's size, not a screen's
+from cli import mx_plan, mx_render
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,104 +15,5 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-NamingOption = Annotated[
-    Naming,
-    typer.Option(
-        "--naming",
-        help="fixed: customers publish names of ours once, and a change is in our zone alone; "
-        "sites: customers publish the sites' names.",
-    ),
-]
-
-
-@app.command(epilog="Example: borderscout mx plan inventory/example.yaml --json > plan.json")
-def plan(
-    file: File,
-    as_json: Json = False,
-    against: Annotated[
-        Path | None,
-        typer.Option("--against", metavar="PLAN", help="An earlier plan, as --json printed it."),
-    ] = None,
-    naming: NamingOption = Naming.FIXED,
-) -> None:
-    """Show the MX records of every domain, and the numbers that led to them.
-
-    Exit 0; with --against, 0 when nothing differs, 2 when something does, 1 on an error.
-    """
-    inventory = read(file)
-    earlier = None if against is None else _read_plan(against)
-    with progress_bar() as progress:
-        made = make_plan(inventory, naming=naming, progress=progress)
-    found = None if earlier is None else differences(earlier, made)
-    if as_json:
-        tree = made.model_dump()
-        if found is not None:
-            tree["differences"] = [one.as_json() for one in found]
-        print(json.dumps(tree))
-    elif found is None:
-        _show(made)
-    else:
-        _show_differences(found)
-    if found:
-        raise typer.Exit(DIFFERENT)
-
-
-@app.command(epilog="Example: borderscout mx render inventory/example.yaml --format bind")
-def render(
-    file: File,
-    output_format: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help=f"{', '.join(FORMATS)}.")
-    ],
-    naming: NamingOption = Naming.FIXED,
-) -> None:
-    """Print what stands in DNS: the records of our own zone, and each customer's as comments."""
-    if output_format not in FORMATS:
-        what = "is not available yet" if output_format in TO_COME else "is no format"
-        remedy = " or ".join(f"--format {name}" for name in FORMATS)
-        say(f"--format {output_format!r} {what}; write {remedy}")
-        raise typer.Exit(WRONG_USAGE)
-    inventory = read(file)
-    with progress_bar() as progress:
-        made = make_plan(inventory, naming=naming, progress=progress)
-        text = FORMATS[output_format](inventory, made, naming=naming)
-    print(text, end="")
-
-
-def _read_plan(path: Path) -> MxPlan:
-    try:
-        return MxPlan.model_validate_json(path.read_bytes())
-    except OSError as error:
-        fail(f"{path}:1:1: cannot be read: {error.strerror}; name a plan that --json printed")
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        fail(f"{path}:1:1: no MX plan: {first['msg'].lower()}; name one that --json printed")
-
-
-def _show(made: MxPlan) -> None:
-    console = Console()
-    if len(made.domains) <= SHOWN_DOMAINS_MAX:
-        table = Table("domain", "MX", "why")
-        for entry in made.domains:
-            records = "\n".join(f"{mx.preference} {mx.site}" for mx in entry.mx)
-            table.add_row(entry.domain, records, entry.reason.replace("; ", "\n"))
-        console.print(table)
-    else:
-        console.print(f"{len(made.domains)} domains; --json prints them all")
-    table = Table("site", "first of", "second of", "third of")
-    for site, counts in shares(made):
-        table.add_row(site, *(str(count) for count in counts))
-    console.print(table)
-
-
-def _show_differences(found: list[Difference]) -> None:
-    """Print every difference by itself: a removal that hides in a sum is found too late."""
-    for one in found:
-        for sign, records in (("-", one.before), ("+", one.after)):
-            for record in records or ():
-                if records is one.before and record in (one.after or ()):
-                    continue
-                if records is one.after and record in (one.before or ()):
-                    continue
-                print(f"{sign} {one.domain} MX {record}")
-    if not found:
-        print("no difference")
+app.command("plan", epilog=mx_plan.EXAMPLE)(mx_plan.plan)
+app.command("render", epilog=mx_render.EXAMPLE)(mx_render.render)
