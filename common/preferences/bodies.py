@@ -23,6 +23,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from common.address import parse_domain
 from common.preferences.deliver_to import parse_deliver_to
 from common.preferences.forms import PolicyValue
+from common.preferences.node_settings import settings_digest
 from common.preferences.policy import parse_policy
 from common.preferences.scopes import Scope
 from common.records.bounds import TIME_US_MAX
@@ -36,6 +37,10 @@ YARA_LENGTH_MAX = 200_000  # characters of all together: each new helper compile
 DEFINITIONS_AGE_H = 168.0  # ClamAV calls its own databases outdated from seven days on
 DEFINITIONS_AGE_H_MAX = 8760.0
 
+ADDRESSES_MAX = 32  # of one node
+_NODE_NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"  # a DNS label, a folder, a word in a command
+_HOST = r"^[A-Za-z0-9.:-]{1,253}$"
+
 _ANY_OCTET = re.compile(r"(?<=\.)\*(?=\.|$)")
 
 Points = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]  # of one test
@@ -44,6 +49,17 @@ Points = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]  # of one
 def _within_the_calendar(time_us: int) -> int:
     """Return a time that can be shown: beyond the calendar's end is that end."""
     return min(time_us, TIME_US_MAX)
+
+
+def _canonical_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError(f"{text[:80]!r} is no IP address") from None
+
+
+IpText = Annotated[str, Field(max_length=45), AfterValidator(_canonical_address)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
 def is_list_code(text: str) -> bool:
@@ -416,6 +432,100 @@ class HoldBody(_Body):
     _targets = field_validator("deliver_to")(_each_is_a_target)
 
 
+class CoreWireGuard(BaseModel):
+    """Where a node's tunnel ends: the core."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    public: Annotated[
+        tuple[Annotated[str, Field(pattern=_HOST)], ...],
+        Field(
+            min_length=1,
+            max_length=ADDRESSES_MAX,
+            description="the core's addresses or host names in the world",
+        ),
+    ]
+    port: Annotated[Port, Field(description="where its WireGuard listens")]
+    vpn_addresses: Annotated[
+        tuple[IpText, ...],
+        Field(min_length=1, max_length=ADDRESSES_MAX, description="the core's in the VPN"),
+    ]
+
+
+class NodeWireGuard(BaseModel):
+    """What a node's WireGuard interface is made of, beside the keys, which stand in no document."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    port: Annotated[Port, Field(description="where the node's WireGuard listens")]
+    core: Annotated[CoreWireGuard, Field(description="the other end of its tunnel")]
+
+
+class NodeBody(_Body):
+    """A node that may link, where it is, and which settings are meant for it."""
+
+    key_form = "the node's name in the inventory"
+    example_key = "lon1"
+    example = MappingProxyType(
+        {
+            "site": "london",
+            "addresses": ["192.0.2.10", "10.77.1.1"],
+            "vpn_addresses": ["10.77.1.1"],
+            "settings": {"node": "lon1", "site": "london", "workers": 2},
+            "digest": "8bc3f032653b09128043fb3d37bc1244059583fd6d8fcf0f6c8e7bfb8e65e04f",
+            "wireguard": {
+                "port": 51820,
+                "core": {
+                    "public": ["core.scout.example"],
+                    "port": 51820,
+                    "vpn_addresses": ["10.77.0.1"],
+                },
+            },
+        }
+    )
+    removal = (
+        "the node is turned away and its open streams end, unless the core's own settings name it"
+    )
+
+    site: Annotated[str, Field(pattern=_NODE_NAME, description="the site that it belongs to")]
+    addresses: Annotated[
+        tuple[IpText, ...],
+        Field(
+            max_length=ADDRESSES_MAX,
+            description="where it is reached, in the world and in the VPN: no route may lead there",
+        ),
+    ] = ()
+    vpn_addresses: Annotated[
+        tuple[IpText, ...],
+        Field(max_length=ADDRESSES_MAX, description="which of them are in the VPN"),
+    ] = ()
+    settings: Annotated[
+        dict[str, Any],
+        Field(
+            description="its `satellite.yaml` as a tree, without a secret, at most 60 000 octets;"
+            " the node takes them when the core tells it to, not when they arrive"
+        ),
+    ]
+    digest: Annotated[
+        str,
+        Field(
+            pattern=r"^[0-9a-f]{64}$",
+            description="SHA-256 of `settings`: of their JSON with sorted keys and without blanks",
+        ),
+    ]
+    wireguard: Annotated[
+        NodeWireGuard | None,
+        Field(description="its WireGuard interface, but for the keys; left out: it has none"),
+    ] = None
+
+    @model_validator(mode="after")
+    def _has_the_digest_of_its_settings(self) -> Self:
+        is_digest = settings_digest(self.settings)
+        if self.digest != is_digest:
+            raise ValueError(f"digest is not that of the settings, which is {is_digest}")
+        return self
+
+
 Body = (
     RouteBody
     | RecipientBody
@@ -428,4 +538,5 @@ Body = (
     | HoldBody
     | YaraBody
     | WeightBody
+    | NodeBody
 )

@@ -8,6 +8,7 @@ Source: docs/design/link-guarantees.md, G1, G9, G15.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,6 +25,7 @@ from common.preferences.bodies import (
     FilterBody,
     HoldBody,
     ListBody,
+    NodeBody,
     PolicyBody,
     RecipientBody,
     RouteBody,
@@ -40,6 +42,8 @@ from common.preferences.weights import split_weight_key, weight_key
 
 BODY_BYTES_MAX = 65_536  # one document; a batch of many stays below gRPC's 4 MiB
 KEY_LENGTH_MAX = 600  # characters: a colour, a scope and a pattern of 254 each
+
+_NODE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # as settings have it
 
 B = TypeVar("B", bound=Body)
 
@@ -58,6 +62,7 @@ class Kind(StrEnum):
     HOLD = "hold"  # key: domain
     YARA = "yara"  # key: a name for the rules
     WEIGHT = "weight"  # key: SCOPE/TEST
+    NODE = "node"  # key: the node's name; no recipient's look-up asks for it
 
 
 class DocumentRefused(PeerError):
@@ -106,6 +111,7 @@ BODIES: dict[Kind, type[Body]] = {
     Kind.HOLD: HoldBody,
     Kind.YARA: YaraBody,
     Kind.WEIGHT: WeightBody,
+    Kind.NODE: NodeBody,
 }
 
 
@@ -223,6 +229,8 @@ def _first_reason(error: ValidationError, body: type[Body]) -> str:
         case "string_pattern_mismatch":
             field = body.model_fields[str(first["loc"][0])]
             what = f"{field.description}, not {str(first['input'])[:80]!r}"
+        case "extra_forbidden" if len(first["loc"]) > 1:  # in an object that stands in a field
+            what = "no such field"
         case "extra_forbidden":
             what = f"no such field; there are {', '.join(body.model_fields) or 'none'}"
         case "missing":
@@ -247,6 +255,12 @@ def _canonical_name(key: str) -> str:
     return key
 
 
+def _canonical_node_name(key: str) -> str:
+    if not _NODE_NAME.fullmatch(key):
+        raise ValueError("a node's name has 1 to 63 of a-z, 0-9 and -, not beginning with -")
+    return key
+
+
 def canonical_json(body: Mapping[str, Any]) -> bytes:
     """Return the one way to write a body: sorted keys, no blanks, UTF-8."""
     return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
@@ -260,4 +274,5 @@ _CANONICAL: Mapping[Kind, Callable[[str], str]] = {
     Kind.LIST: lambda key: list_key(*split_list_key(key)),
     Kind.THREAT: lambda key: threat_key(*split_threat_key(key)),
     Kind.WEIGHT: lambda key: weight_key(*split_weight_key(key)),
+    Kind.NODE: _canonical_node_name,
 }

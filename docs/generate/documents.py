@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
+
+from pydantic import BaseModel
 
 from common.preferences.bodies import Body
 from common.preferences.documents import BODIES, Kind
@@ -72,13 +74,29 @@ def _fields(kind: Kind, body: type[Body]) -> Iterator[str]:
         return
     yield "| field | what stands there | left out | meaning |"
     yield "| --- | --- | --- | --- |"
-    for name, field in schema["properties"].items():
-        default = _default(body, name)
-        yield f"| `{name}` | {_form(field)} | {default} | {field['description']} |"
+    yield from _rows(body, schema)
     yield ""
 
 
-def _default(body: type[Body], name: str) -> str:
+def _rows(body: type[BaseModel], schema: Mapping[str, Any], below: str = "") -> Iterator[str]:
+    """Yield a row for each field, and one for each field of what stands in it."""
+    for name, field in schema["properties"].items():
+        default = _default(body, name)
+        yield f"| `{below}{name}` | {_form(field)} | {default} | {field['description']} |"
+        inner = _model(body.model_fields[name].annotation)
+        if inner is not None:
+            yield from _rows(inner, inner.model_json_schema(), f"{below}{name}.")
+
+
+def _model(annotation: Any) -> type[BaseModel] | None:
+    """Return the declaration of an object that stands in a field, or in nothing's place."""
+    for one in (annotation, *get_args(annotation)):
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            return one
+    return None
+
+
+def _default(body: type[BaseModel], name: str) -> str:
     declared = body.model_fields[name]
     if declared.is_required():
         return "needed"
@@ -89,6 +107,8 @@ def _form(field: Mapping[str, Any]) -> str:
     """Return what may stand in a field, of its JSON schema."""
     if "anyOf" in field:
         return " or ".join(_form(one) for one in field["anyOf"])
+    if "$ref" in field:
+        return "object"
     if "enum" in field:
         return ", ".join(f"`{json.dumps(one)}`" for one in field["enum"])
     return _FORMS[field["type"]](field)
@@ -101,10 +121,15 @@ _FORMS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "array": lambda field: (
         f"list of {_form(field['items'])}{_bounds(field, 'minItems', 'maxItems')}"
     ),
-    "object": lambda field: f"object, each value {_form(field['additionalProperties'])}",
+    "object": lambda field: f"object{_values(field['additionalProperties'])}",
     "boolean": lambda _field: "`true` or `false`",
     "null": lambda _field: "`null`",
 }
+
+
+def _values(field: Any) -> str:
+    """Return what each value of an object may be; ``True`` is JSON's schema of anything."""
+    return "" if field is True else f", each value {_form(field)}"
 
 
 def _bounds(field: Mapping[str, Any], low: str, high: str, unit: str = "") -> str:

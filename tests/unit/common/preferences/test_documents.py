@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from common.address import AddressError
 from common.preferences import Document, DocumentRefused, Epoch, Kind, Scope, ScopeLevel
+from common.preferences.bodies import NodeBody
 from common.preferences.deliver_to import split_target
 from common.preferences.documents import (
     BODIES,
@@ -19,6 +20,7 @@ from common.preferences.documents import (
     check_document,
 )
 from common.preferences.list_keys import ListColour, list_key, split_list_key
+from common.preferences.node_settings import settings_digest
 from tests.support.core.preferences import document, tombstone
 
 ROUTE: dict[str, Any] = {"customer": "acme", "deliver_to": ["mail.acme.example:25"]}
@@ -287,3 +289,50 @@ def test_what_is_wrong_with_a_body_is_said_in_words_of_the_documentation(
 
     assert caught.value.reason.startswith(said)
     assert "docs/documents.md" in caught.value.hint
+
+
+NODE: dict[str, Any] = dict(BODIES[Kind.NODE].example)
+
+
+def _node(**changed: Any) -> Document:
+    return document(Kind.NODE, "lon1", **NODE | changed)
+
+
+def test_a_node_document_has_its_addresses_in_the_one_way_to_write_them() -> None:
+    taken = check_document(_node(addresses=["2001:DB8::1", "192.0.2.10"]))
+
+    assert taken.body_as(NodeBody).addresses == ("2001:db8::1", "192.0.2.10")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"digest": "0" * 64}, "digest is not that of the settings, which is 8bc3f0326"),
+        ({"digest": "x"}, "digest: "),
+        ({"settings": {"node": "lon2"}}, "digest is not that of the settings"),
+        ({"settings": {"a": "x" * 60_000}}, "more than 60000 octets of settings"),
+        ({"settings": {"a": float("inf")}}, ""),
+        ({"site": "../x"}, "site: "),
+        ({"addresses": ["lon1.example"]}, "addresses.0: 'lon1.example' is no IP address"),
+        ({"wireguard": {"port": 0, "core": NODE["wireguard"]["core"]}}, "wireguard.port: "),
+        ({"wireguard": NODE["wireguard"] | {"private": "x"}}, "wireguard.private: no such field"),
+    ],
+)
+def test_a_wrong_node_document_is_refused(changed: dict[str, Any], said: str) -> None:
+    with pytest.raises(DocumentRefused) as caught:
+        check_document(_node(**changed))
+
+    assert caught.value.reason.startswith(said)
+
+
+@pytest.mark.parametrize("name", ["", "Lon1", "-lon1", "lon1.x", "x" * 64, "lon1\n"])
+def test_a_node_document_is_of_a_node_that_may_have_that_name(name: str) -> None:
+    with pytest.raises(DocumentRefused, match="a node's name has"):
+        check_document(document(Kind.NODE, name, **NODE))
+
+
+def test_the_digest_of_settings_does_not_depend_on_the_order_in_which_they_are_written() -> None:
+    assert settings_digest({"a": 1, "b": {"d": 1, "c": "ü"}}) == settings_digest(
+        {"b": {"c": "ü", "d": 1}, "a": 1}
+    )
+    assert settings_digest({"a": 1}) != settings_digest({"a": "1"})
