@@ -8,7 +8,7 @@ the node, so that listening on exactly it would fail. On loopback everything has
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from inventory.model import CORE_FOLDER, Core, Inventory, Node
@@ -91,6 +91,28 @@ def host_routes(addresses: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(str(ipaddress.ip_network(address)) for address in addresses)
 
 
+def reached_at(places: Sequence[str], *, seen_from: Sequence[str]) -> str:
+    """Return the first of a machine's public places that another machine may reach.
+
+    A host name may lead to both families, and so is good for everybody; with none that meets, the
+    first one is as good as any: ``inventory check`` says so.
+
+    Args:
+        places: public addresses or host names, at least one.
+        seen_from: the same of the other machine.
+    """
+    here = {_family(one) for one in seen_from}
+    return next((one for one in places if None in here or _family(one) in {None, *here}), places[0])
+
+
+def _family(place: str) -> int | None:
+    """Return 4 or 6, or None for a host name."""
+    try:
+        return ipaddress.ip_address(place).version
+    except ValueError:
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireGuardPeer:
     """One WireGuard peer, as the other side writes it down."""
@@ -113,22 +135,33 @@ def peers_of_core(inventory: Inventory, public_keys: Mapping[str, str]) -> list[
             name=node.name,
             public_key=public_keys[node.name],
             allowed=host_routes(node.vpn_address),
-            endpoint=endpoint(node.public[0], inventory.cluster.vpn_port),
+            endpoint=endpoint(
+                reached_at(node.public, seen_from=inventory.core.public),
+                inventory.cluster.vpn_port,
+            ),
             keepalive_s=0,
         )
         for _, node in inventory.nodes()
     ]
 
 
-def peers_of_satellite(inventory: Inventory, public_keys: Mapping[str, str]) -> list[WireGuardPeer]:
-    """Return a satellite's only peer: the core. Satellites need nothing from each other."""
+def peers_of_satellite(
+    inventory: Inventory, node: Node, public_keys: Mapping[str, str]
+) -> list[WireGuardPeer]:
+    """Return a satellite's only peer: the core. Satellites need nothing from each other.
+
+    Args:
+        node: whose file it is: one with IPv6 alone never reaches an IPv4 endpoint.
+    """
     core = inventory.core
     return [
         WireGuardPeer(
             name=core.name,
             public_key=public_keys[CORE_FOLDER],
             allowed=host_routes(core.vpn_address),
-            endpoint=endpoint(core.public[0], inventory.cluster.vpn_port),
+            endpoint=endpoint(
+                reached_at(core.public, seen_from=node.public), inventory.cluster.vpn_port
+            ),
             keepalive_s=25,  # below the 30 s after which common translators forget a UDP flow
         )
     ]

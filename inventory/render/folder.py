@@ -226,7 +226,7 @@ class _Rendering:
             private_key=key,
             vpn_addresses=node.vpn_address,
             port=cluster.vpn_port,
-            peers=peers_of_satellite(inventory, public),
+            peers=peers_of_satellite(inventory, node, public),
         )
         yield File(f"{node.name}/wg0.conf", text.encode(), SECRET)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from inventory.addressing import (
     core_places,
     endpoint,
@@ -59,7 +61,7 @@ def test_a_route_leads_to_one_host_alone() -> None:
 
 
 def test_a_satellite_has_the_core_as_its_only_peer(example: Inventory) -> None:
-    (peer,) = peers_of_satellite(example, public_keys(example))
+    (peer,) = peers_of_satellite(example, example.nodes()[0][1], public_keys(example))
 
     assert peer.public_key == "key of core"
     assert peer.allowed == ("10.77.0.1/32", "2001:db8:77::1/128")
@@ -72,3 +74,40 @@ def test_the_core_has_every_satellite_as_a_peer(example: Inventory) -> None:
     assert [peer.name for peer in peers] == ["lon1", "lon2", "fra1", "mad1"]
     allowed = [network for peer in peers for network in peer.allowed]
     assert len(set(allowed)) == len(allowed) == 8
+
+
+@pytest.mark.parametrize(
+    ("core", "node", "found"),
+    [
+        (("192.0.2.1", "2001:db8::1"), ("2001:db8::9",), "[2001:db8::1]:51820"),
+        (("192.0.2.1", "2001:db8::1"), ("192.0.2.9",), "192.0.2.1:51820"),
+        (("192.0.2.1", "2001:db8::1"), ("192.0.2.9", "2001:db8::9"), "192.0.2.1:51820"),
+        # A name may lead to either family, and is kept: it is resolved where it is used.
+        (("192.0.2.1", "core.example"), ("2001:db8::9",), "core.example:51820"),
+        (("core.example",), ("192.0.2.9",), "core.example:51820"),
+        (("192.0.2.1",), ("2001:db8::9",), "192.0.2.1:51820"),
+    ],
+)
+def test_a_node_gets_the_endpoint_of_the_core_in_a_family_that_it_has(
+    example: Inventory, core: tuple[str, ...], node: tuple[str, ...], found: str
+) -> None:
+    one = example.nodes()[0][1].model_copy(update={"public": node})
+    inventory = example.model_copy(
+        update={"core": example.core.model_copy(update={"public": core})}
+    )
+
+    (peer,) = peers_of_satellite(inventory, one, public_keys(inventory))
+
+    assert peer.endpoint == found
+
+
+def test_the_core_gets_the_endpoint_of_a_node_in_a_family_that_it_has(example: Inventory) -> None:
+    core = example.core.model_copy(update={"public": ("2001:db8::1",)})
+    site = example.sites[0]
+    node = site.nodes[0].model_copy(update={"public": ("192.0.2.9", "2001:db8::9")})
+    only = site.model_copy(update={"nodes": (node,)})
+    inventory = example.model_copy(update={"core": core, "sites": (only,)})
+
+    (peer,) = peers_of_core(inventory, public_keys(inventory))
+
+    assert peer.endpoint == "[2001:db8::9]:51820"
