@@ -11,6 +11,7 @@ from typing import Any
 from cli.callers import refused_callers
 from cli.checks import DoctorCheck, judged
 from cli.epochs import other_epochs
+from cli.output import counted
 
 ROOM = (
     "free some space there: df -h; until then nothing can be changed, and records and quarantined"
@@ -27,5 +28,16 @@ def checks_of_the_core(status: Mapping[str, Any]) -> Iterator[DoctorCheck]:
     disk = status.get("disk")
     if disk is not None:
         yield judged("disk of the core", ((bool(disk["problem"]), disk["problem"]),), ROOM)
+    for line in status.get("unused_filters", ()):
+        yield DoctorCheck(name="filters", ok=True, note=True, found=line)
+    for place, copies in status.get("lost", {}).items():
+        yield DoctorCheck(
+            name=f"lost mail of {place}",
+            ok=False,
+            found=f"{counted(copies, 'accepted copy', 'accepted copies')} died with its spool,"
+            " seen by nobody",
+            remedy="see it: borderscout report lost, and say so:"
+            f" borderscout report lost --seen {place}",
+        )
     yield from other_epochs(status)
     yield from refused_callers(status)

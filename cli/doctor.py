@@ -289,16 +289,6 @@ def _core(client: Client) -> Iterator[DoctorCheck]:
         yield DoctorCheck(name="preferences", ok=False, found=what, remedy=remedy)
     yield from certificates_of_the_cluster(found, now_s=time.time())
     yield from checks_of_the_core(found)
-    for line in found.get("unused_filters", ()):
-        yield DoctorCheck(name="filters", ok=True, note=True, found=line)
-    for place, copies in found.get("lost", {}).items():
-        yield DoctorCheck(
-            name=f"lost mail of {place}",
-            ok=False,
-            found=f"accepted copies that died with its spool, seen by nobody: {copies}",
-            remedy="see it: borderscout report lost, and say so:"
-            f" borderscout report lost --seen {place}",
-        )
     for node in found["nodes"]:
         yield _node(node)
         for problem in node["problems"]:

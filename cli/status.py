@@ -54,16 +54,10 @@ def status(url: Url = "", token_file: TokenFile = None, as_json: AsJson = False)
         console.print(Text(plain(f"retention: {kept}: {problem}"), style="red"))
     for problem in found["definitions"]["problems"]:
         console.print(Text(f"definitions: {plain(problem)}", style="yellow"))
-    for line in found.get("unused_filters", ()):
-        console.print(Text(plain(line), style="yellow"))
     for line in learning_remarks(found.get("learners", ())):
         console.print(Text(f"learning: {plain(line)}", style="yellow"))
     for line in late_remarks(found.get("late", {})):
         console.print(Text(plain(line), style="red"))
-    for place, copies in found.get("lost", {}).items():
-        many = counted(copies, "copy", "copies")
-        what = f"{place}: {many} died with its spool; see: borderscout report lost"
-        console.print(Text(plain(what), style="red"))
     for node in found["nodes"]:
         for line in remarks(node):
             console.print(Text(f"{node['node']}: {plain(line)}", style="yellow"))

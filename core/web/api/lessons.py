@@ -69,7 +69,10 @@ async def tell(core: Core, who: Caller, request: LessonRequest) -> dict[str, Any
 
 @router.post("/again", summary="Tell a node's learners all lessons anew")
 async def again(core: Core, who: Caller, request: AgainRequest) -> dict[str, int]:
-    return {"lessons": await core.learning.again(request.node, who=who)}
+    told = await core.learning.again(request.node, who=who)
+    if not told and request.node not in core.sites:
+        raise Problem(404, f"there is no node {request.node}", "see them with: borderscout status")
+    return {"lessons": told}
 
 
 @router.delete("", summary="Remove a customer's lessons from the core")
@@ -78,4 +81,9 @@ async def forget(
     who: Caller,
     customer: Annotated[str, Query(min_length=1, max_length=CUSTOMER_LENGTH_MAX)],
 ) -> dict[str, int]:
-    return {"lessons": await core.database.lessons.forget(customer, who=who)}
+    removed = await core.database.lessons.forget(customer, who=who)
+    if not removed:
+        raise Problem(
+            404, f"no lesson of {customer} is kept", "see them with: borderscout learn status"
+        )
+    return {"lessons": removed}

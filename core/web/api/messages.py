@@ -13,6 +13,7 @@ from core.records.held import tell_as_it_is_now
 from core.records.look_report import LookGroup
 from core.records.reports import EVER_US, ReportGroup
 from core.web.request.caller import Caller
+from core.web.request.problems import Problem
 from core.web.request.request_body import RequestBody
 from core.web.request.services import Core
 
@@ -104,7 +105,10 @@ class LostSeen(RequestBody):
 
 @router.post("/reports/lost/seen", summary="Say that somebody has seen what a shard lost")
 async def seen(core: Core, who: Caller, request: LostSeen) -> dict[str, int]:
-    return {"copies": await core.database.lost.see(request.node, request.shard, who=who)}
+    seen = await core.database.lost.see(request.node, request.shard, who=who)
+    if not seen and request.node not in core.sites:
+        raise Problem(404, f"there is no node {request.node}", "see them with: borderscout status")
+    return {"copies": seen}
 
 
 @router.get("/reports/summary", summary="Accepted mail, outcomes, threats and senders by a group")

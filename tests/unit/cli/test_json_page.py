@@ -103,11 +103,14 @@ async def test_lost_mail_is_a_fault_until_somebody_has_seen_it(
     core: Face, shell: Shell, tmp_path: Path
 ) -> None:
     await with_lost_mail(core, shell, tmp_path)
-    assert "lost mail of lon1/0: accepted copies that died" in (await shell("doctor")).out
-    assert "lon1/0: 1 copy died with its spool" in (await shell("status")).out
+    for command in ("doctor", "status"):
+        said = (await shell(command)).out
+        assert "lost mail of lon1/0: 1 accepted copy died with its spool" in said
     assert "x@acme.example" in (await shell("report", "lost")).out
 
     assert "NODE/SHARD" in (await shell("report", "lost", "--seen", "lon1")).check_failed(2)
+    nobody = await shell("report", "lost", "--seen", "lon9/0")
+    assert "there is no node lon9" in nobody.check_failed()
     assert "1 copy of lon1/0 seen" in (await shell("report", "lost", "--seen", "lon1/0")).out
 
     assert "lost mail" not in (await shell("doctor")).out
