@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 WORK_S = 0.002
 REST_S = 0.002
@@ -29,6 +29,13 @@ GONE_ITEMS = 50  # freed at once
 _NEVER = 1 << 30  # collections of the youngest objects between two of those that are older
 
 T = TypeVar("T")
+
+
+class GoesThrough(Protocol):
+    """How a long row of things is gone through: at once, or with rests in between."""
+
+    def __call__(self, items: Iterable[T], /) -> Iterator[T]: ...
+
 
 _lock = threading.Lock()
 _lasting: list[tuple[int, int, int]] = []  # thresholds before, of each block that is open

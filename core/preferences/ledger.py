@@ -8,11 +8,12 @@ step back. Source: docs/design/link-guarantees.md, G1, G2, G6, G14.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from common.errors import LocalError
+from common.pacing import GoesThrough
 from common.preferences.bodies import Body, HoldBody, RouteBody, RuleBody, YaraBody
 from common.preferences.deliver_to import parse_deliver_to
 from common.preferences.documents import (
@@ -32,14 +33,6 @@ from common.preferences.loops import NO_HOSTS, LoopComplaint, OurHosts
 from common.preferences.resolve import Preferences
 
 CHANGE_SET_MAX = 500_000  # documents; an inventory of a hundred thousand domains is a third of it
-
-T = TypeVar("T")
-
-
-class GoesThrough(Protocol):
-    """How a long row of things is gone through: at once, or with rests in between."""
-
-    def __call__(self, items: Iterable[T], /) -> Iterator[T]: ...
 
 
 class RevisionConflict(LocalError):

@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
 
+from common.pacing import GoesThrough
 from common.preferences import Epoch, Kind, Position
-from core.preferences.ledger import Change, GoesThrough, Published, Revision
+from core.preferences.ledger import Change, Published, Revision
 from core.store import tables
 
 REVISIONS_MAX = 500  # in one answer

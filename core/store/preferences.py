@@ -21,7 +21,7 @@ from sqlalchemy import Connection, select, update
 
 from common.clock import Clock
 from common.errors import BorderScoutError, EnvironmentFailure, LocalError
-from common.pacing import lasting, let_go, paced
+from common.pacing import GoesThrough, lasting, let_go, paced
 from common.preferences import CheckedDocument, Document, Epoch, Kind, Position, Preferences
 from common.preferences.loops import OurHosts
 from common.preferences.weights import AllWeights
@@ -30,7 +30,6 @@ from core.preferences.epochs import next_generation
 from core.preferences.header_patterns import refuse_many_header_patterns
 from core.preferences.ledger import (
     Change,
-    GoesThrough,
     Published,
     Revision,
     RevisionConflict,

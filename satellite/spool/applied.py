@@ -6,12 +6,12 @@ one stays for ever (G2, G8). How the rows of a large one come is in ``incoming``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import structlog
 
 from common.errors import PeerError
-from common.pacing import lasting, paced
+from common.pacing import GoesThrough, lasting, paced
 from common.preferences import CheckedDocument, Document, Epoch, Position, Preferences
 from common.preferences.digest import EMPTY_DIGEST, changed, document_hash
 from common.preferences.documents import check_document
@@ -89,37 +89,31 @@ def taken_in(
     position: Position,
     digest: bytes,
     snapshot: bool,
+    pace: GoesThrough = iter,
 ) -> tuple[list[CheckedDocument], Preferences]:
     """Return the documents for the rows, and the preferences that they make; nothing is written.
+
+    Args:
+        current: what was applied before.
+        documents: of the revision.
+        position, digest, snapshot: what the core says of it.
+        pace: goes through the documents; ``paced``: in a thread that leaves others their turn.
 
     Raises:
         DocumentRefused: a document cannot be applied.
         DigestMismatch: the set would differ from the core's.
     """
-    checked = [check_document(document) for document in documents]
-    made = prepared(current, checked, position=position, digest=digest, snapshot=snapshot)
+    checked = [check_document(document) for document in pace(documents)]
+    made = prepared(current, pace(checked), position=position, digest=digest, snapshot=snapshot)
     return checked, made
 
 
 def taken_in_apart(
-    current: Preferences,
-    documents: Sequence[Document],
-    *,
-    position: Position,
-    digest: bytes,
-    snapshot: bool,
+    take_in: Callable[..., tuple[list[CheckedDocument], Preferences]],
 ) -> tuple[list[CheckedDocument], Preferences]:
-    """Do what ``taken_in`` does, in a thread that leaves the event loop its turn.
-
-    Raises:
-        DocumentRefused, DigestMismatch: as there.
-    """
+    """Have ``taken_in`` called, in a thread that leaves the event loop its turn."""
     with lasting():
-        checked = [check_document(document) for document in paced(documents)]
-        made = prepared(
-            current, paced(checked), position=position, digest=digest, snapshot=snapshot
-        )
-    return checked, made
+        return take_in(pace=paced)
 
 
 def prepared(

@@ -331,15 +331,18 @@ class Spool(Upward):
         """
         # A first set, or one of an import, has a hundred thousand documents.
         is_quick = len(documents) <= DOCUMENTS_AT_ONCE and self.preferences.is_quick(len(documents))
-        prepare = partial(
-            applied.taken_in if is_quick else applied.taken_in_apart,
+        take_in = partial(
+            applied.taken_in,
             self.preferences,
             documents,
             position=position,
             digest=digest,
             snapshot=snapshot,
         )
-        checked, made = prepare() if is_quick else await asyncio.to_thread(prepare)
+        if is_quick:
+            checked, made = take_in()
+        else:
+            checked, made = await asyncio.to_thread(applied.taken_in_apart, take_in)
         await self.settle_preferences()  # of the revision before
         if incoming.is_short(checked):
             retired = []
