@@ -41,6 +41,7 @@ from core.recovery.places import database_target
 from core.recovery.restore import check_finished
 from core.reloading import RunningSettings
 from core.retention.sweeper import Sweeper
+from core.running_nodes import RunningNodes
 from core.settings import our_hosts, read_settings
 from core.store.database import Database
 from core.web.application import application_of
@@ -97,14 +98,15 @@ async def _serve(settings: CoreSettings, config: Path) -> None:
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_bound(settings.http))  # before anything is written
         services, link = await _open(settings, clock, stack)
+        preferences = services.database.preferences
+        nodes = RunningNodes(settings, link=link, preferences=preferences)
         await link.start()
         stack.push_async_callback(link.stop, grace_s=1.0)
         await services.definitions.start(stack)
-        running = RunningSettings(
-            config, settings, link=link, preferences=services.database.preferences, clock=clock
-        )
-        watching = asyncio.create_task(keep_running(running.watch, name="settings", clock=clock))
-        stack.callback(watching.cancel)
+        running = RunningSettings(config, settings, link=link, nodes=nodes, clock=clock)
+        for name, work in (("settings", running.watch), ("nodes", nodes.watch)):
+            watching = asyncio.create_task(keep_running(work, name=name, clock=clock))
+            stack.callback(watching.cancel)
         server = _Server(services, running.hang_up)
         sweeping = asyncio.create_task(
             keep_running(services.sweeper.run, name="sweep", clock=clock)
@@ -127,7 +129,7 @@ async def _open(
     database = await Database.open(
         database_target(settings),
         clock=clock,
-        ours=our_hosts(settings),
+        ours=our_hosts(settings.mail_domain, settings.nodes),
         second_look_hours=settings.second_look_hours,
     )
     stack.push_async_callback(database.close)

@@ -1,6 +1,6 @@
 """What changes in a running core when its settings file does?
 
-Touches the settings file. Which nodes there are, and which of their certificates are let in, holds
+Touches the settings file. Which nodes it names, and which of their certificates are let in, holds
 as soon as the file says it, so that a stolen one is worth nothing within seconds. All else waits
 for a restart, and is named. A file that is wrong changes nothing.
 """
@@ -8,7 +8,6 @@ for a restart, and is named. A file that is wrong changes nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,9 +16,8 @@ import structlog
 from common.certificate import CertificateStatus
 from common.clock import Clock
 from common.errors import SettingsError
-from common.preferences.loops import OurHosts
-from common.settings.core import CoreSettings, NodeEntry
-from core.settings import load_settings, our_hosts
+from common.settings.core import CoreSettings
+from core.settings import load_settings
 
 log = structlog.get_logger()
 
@@ -28,18 +26,16 @@ LOOK_S = 1.0  # a file is read once two looks have found the same: nobody writes
 _Mark = tuple[int, int, int] | None  # of a file: changes when it does; None: it is not there
 
 
-class NodesLink(Protocol):
-    """The link, as far as it goes by the settings."""
+class GoesBySettings(Protocol):
+    """Who goes by the nodes that the settings name."""
 
-    def take_nodes(self, nodes: Sequence[NodeEntry]) -> int: ...
+    def take_settings(self, settings: CoreSettings) -> int: ...
+
+
+class HasCertificate(Protocol):
+    """Who can read the core's certificate again."""
 
     def certificate_status(self) -> CertificateStatus | None: ...
-
-
-class KnowsOurHosts(Protocol):
-    """Who must know where this cluster takes mail."""
-
-    ours: OurHosts
 
 
 class RunningSettings:
@@ -48,8 +44,8 @@ class RunningSettings:
     Args:
         config: their file.
         settings: as they were read at the start.
-        link: told which nodes there are.
-        preferences: told where they take mail.
+        link: asked to read its certificate again.
+        nodes: told which nodes the settings name.
         clock: for the time between looks.
     """
 
@@ -58,14 +54,14 @@ class RunningSettings:
         config: Path,
         settings: CoreSettings,
         *,
-        link: NodesLink,
-        preferences: KnowsOurHosts,
+        link: HasCertificate,
+        nodes: GoesBySettings,
         clock: Clock,
     ) -> None:
         self._config = config
         self._settings = settings
         self._link = link
-        self._preferences = preferences
+        self._nodes = nodes
         self._clock = clock
         self._seen = _mark(config)
         self._is_read = True  # what was seen
@@ -106,8 +102,7 @@ class RunningSettings:
         ended = 0
         if running.nodes != read.nodes:
             self._settings = running.model_copy(update={"nodes": read.nodes})
-            ended = self._link.take_nodes(read.nodes)
-            self._preferences.ours = our_hosts(self._settings)
+            ended = self._nodes.take_settings(self._settings)
         restart_needed = [
             name
             for name in type(read).model_fields

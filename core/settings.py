@@ -5,11 +5,12 @@ Touches the file that it reads; when asked to, the certificates that it names.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from common.errors import SettingsError
 from common.preferences.loops import OurHosts
-from common.settings.core import CoreSettings, TlsSettings
+from common.settings.core import CoreSettings, NodeEntry, TlsSettings
 from common.settings.named_files import NamedFile, authorities_complaints, pair_complaints
 from common.settings.reading import Source, load, validated
 
@@ -67,7 +68,8 @@ def _placed(settings: CoreSettings, folder: Path) -> CoreSettings:
     )
 
 
-def our_hosts(settings: CoreSettings) -> OurHosts:
-    """Return where the nodes of the settings take mail."""
-    addresses = {address: node.name for node in settings.nodes for address in node.addresses}
-    return OurHosts(settings.mail_domain, addresses)
+def our_hosts(mail_domain: str, nodes: Iterable[NodeEntry]) -> OurHosts:
+    """Return where nodes take mail."""
+    return OurHosts(
+        mail_domain, {address: node.name for node in nodes for address in node.addresses}
+    )

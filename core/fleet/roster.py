@@ -1,22 +1,49 @@
 """Which nodes are there, and which certificates of each are let in?
 
-Pure. The settings say it, and may say something else while the core runs. A node whose certificates
-they name is let in with one of those alone, so that one that was stolen is worth nothing as soon as
-they name it no more.
+Pure. The core's settings and the documents of nodes say it together, and may say something else
+while the core runs. A node whose certificates the settings name is let in with one of those alone,
+so that one that was stolen is worth nothing as soon as they name it no more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from common.preferences import CheckedDocument
+from common.preferences.bodies import NodeBody
 from common.settings.core import NodeEntry
+
+
+def all_nodes(
+    settings: Sequence[NodeEntry], documents: Iterable[CheckedDocument]
+) -> list[NodeEntry]:
+    """Return the nodes of the settings, then those that documents alone name.
+
+    Where both name a node, the document says its site and its addresses, and the settings which of
+    its certificates are let in.
+
+    Args:
+        settings: the nodes that ``core.yaml`` names.
+        documents: of the kind node, sorted by key.
+    """
+    known = {node.name: node for node in settings}
+    for document in documents:
+        body = document.body_as(NodeBody)
+        before = known.get(document.key)
+        known[document.key] = NodeEntry(
+            name=document.key,
+            site=body.site,
+            addresses=list(body.addresses),
+            certificates=before.certificates if before is not None else [],
+        )
+    return list(known.values())
 
 
 class Roster:
     """The nodes that may speak.
 
     Args:
-        nodes: of the settings.
+        nodes: all that there are.
     """
 
     def __init__(self, nodes: Sequence[NodeEntry]) -> None:
@@ -24,11 +51,11 @@ class Roster:
         self.take(nodes)
 
     def take(self, nodes: Sequence[NodeEntry]) -> None:
-        """Go by other settings from here on."""
+        """Go by these nodes from here on."""
         self._certificates = {node.name: frozenset(node.certificates) for node in nodes}
 
     def __contains__(self, node: str) -> bool:
-        """Say whether the settings name a node."""
+        """Say whether there is such a node."""
         return node in self._certificates
 
     def why_not(self, node: str, serial: str) -> str:
@@ -40,7 +67,7 @@ class Roster:
         """
         named = self._certificates.get(node)
         if named is None:
-            return f"{node} is not in the settings"
+            return f"{node} is not in the settings, and no document names it"
         if named and serial not in named:
             return f"the settings of {node} name other certificates than {serial}"
         return ""

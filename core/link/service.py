@@ -225,7 +225,7 @@ class LinkService:
             self._fleet.remember((row.node, row.shard), heard_s=now_s - ago_s, shards=shards)
 
     def take_nodes(self, nodes: Sequence[NodeEntry]) -> int:
-        """Let in whom the settings name by now, and nobody else; return how many calls ended.
+        """Let in these nodes from here on, and nobody else; return how many calls ended.
 
         Args:
             nodes: all that there are.

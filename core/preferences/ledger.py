@@ -34,6 +34,8 @@ from common.preferences.resolve import Preferences
 
 CHANGE_SET_MAX = 500_000  # documents; an inventory of a hundred thousand domains is a third of it
 
+_NOT_ROLLED_BACK = (Kind.HOLD, Kind.NODE)
+
 
 class RevisionConflict(LocalError):
     """Somebody else published since the caller looked."""
@@ -170,14 +172,15 @@ def restored(later: Iterable[Change]) -> list[Document]:
     """Return the documents that undo changes.
 
     Orders for held mail stay as they are: one that is undone may end the days of mail that waits,
-    and one that comes back may return it to its senders. They are taken back by name.
+    and one that comes back may return it to its senders. They are taken back by name. So do the
+    documents of nodes: who takes back a policy of yesterday means to turn no site away.
 
     Args:
         later: every change after the revision whose content shall come back, the oldest first.
     """
     then: dict[tuple[Kind, str], bytes | None] = {}
     for change in later:
-        if change.kind is not Kind.HOLD:
+        if change.kind not in _NOT_ROLLED_BACK:
             then.setdefault((change.kind, change.key), change.before)
     return [Document(kind, key, 0, body or b"", body is None) for (kind, key), body in then.items()]
 

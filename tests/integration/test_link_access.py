@@ -147,7 +147,10 @@ async def test_a_node_that_the_settings_do_not_name_is_refused(
     await intruder.channel.close()
     assert code is grpc.StatusCode.PERMISSION_DENIED
     (shown,) = core.link.callers.shown()
-    assert (shown.name, shown.reason) == ("gone1", "gone1 is not in the settings")
+    assert (shown.name, shown.reason) == (
+        "gone1",
+        "gone1 is not in the settings, and no document names it",
+    )
     assert await nothing_was_written(core)
 
 

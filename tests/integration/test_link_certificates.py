@@ -16,10 +16,15 @@ from borderscout.v1.link_service_pb2_grpc import LinkStub
 from common import rpc, wire
 from common.certificate import serial_number
 from common.link import Hello, Records
+from common.preferences import Kind
+from common.preferences.node_settings import settings_digest
 from common.rpc import TlsFiles
 from common.settings.core import NodeEntry
 from common.tallies import TellsTallies
+from core.running_nodes import RunningNodes
 from inventory.certificates import Identity
+from tests.support.core.face import core_settings
+from tests.support.core.preferences import document, tombstone
 from tests.support.core.rooms import identity, made_id, told_case
 from tests.support.network.link import CLUSTER, Certificates, Core, until
 
@@ -126,6 +131,38 @@ async def test_a_node_that_the_settings_name_no_more_is_gone_and_may_come_back(
 
         core.link.take_nodes([NodeEntry(name="lon1", site="lon")])
         assert await code_of_claim(channel) is grpc.StatusCode.OK
+
+
+async def test_a_node_links_once_its_document_is_published_and_is_out_when_it_is_removed(
+    core: Core, certificates: Certificates, tmp_path: Path
+) -> None:
+    settings = {"node": "lon1", "site": "london"}
+    written = document(
+        Kind.NODE, "lon1", site="london", settings=settings, digest=settings_digest(settings)
+    )
+    of_others = core_settings(tmp_path).model_copy(update={"nodes": []})
+    core.link.take_nodes([])
+    preferences = core.database.preferences
+    nodes = RunningNodes(of_others, link=core.link, preferences=preferences)
+    watching = asyncio.create_task(nodes.watch())
+    async with channel_of(of_lon1(certificates, "good"), core) as channel:
+        assert await code_of_claim(channel) is grpc.StatusCode.PERMISSION_DENIED
+
+        await preferences.publish([written], who="t")
+        await until(lambda: "lon1" in core.link.roster, "the node that was published")
+        control = LinkStub(channel).Control()
+        await control.write(HELLO)
+        await control.read()
+        assert core.link.fleet.node("lon1", now_s=core.clock.monotonic_s()).site == "london"
+
+        await preferences.publish([tombstone(Kind.NODE, "lon1")], who="t")
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await asyncio.wait_for(control.read(), CALL_S)
+
+        assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+        assert await code_of_claim(channel) is grpc.StatusCode.PERMISSION_DENIED
+        assert core.link.fleet.nodes(now_s=core.clock.monotonic_s()) == []
+    watching.cancel()
 
 
 async def test_a_node_that_has_no_more_room_in_the_quarantine_is_told_and_speaks_on(

@@ -143,7 +143,7 @@ async def open_face(folder: Path, clock: Clock, **settings: Any) -> AsyncIterato
     folder.mkdir(exist_ok=True)
     made = core_settings(folder, **settings)
     async with await Database.open(
-        folder / "core.db", clock=clock, ours=our_hosts(made)
+        folder / "core.db", clock=clock, ours=our_hosts(made.mail_domain, made.nodes)
     ) as database:
         bodies = await BodyFolder.open(folder / "bodies")
         arrivals = Arrivals(database=database, bodies=bodies, clock=clock)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from common.certificate import CertificateStatus
-from common.preferences.loops import NO_HOSTS, OurHosts
-from common.settings.core import NodeEntry
+from common.settings.core import CoreSettings
 from core.reloading import RunningSettings
 from core.settings import load_settings
 from tests.support.clock import FakeClock
@@ -22,21 +20,23 @@ PAR1 = {"name": "par1", "site": "paris", "addresses": ["192.0.2.2"]}
 
 
 class FakeLink:
-    """Remembers the nodes that it was told of; it fulfils ``NodesLink``."""
-
-    def __init__(self) -> None:
-        self.told: list[list[str]] = []
-
-    def take_nodes(self, nodes: Sequence[NodeEntry]) -> int:
-        self.told.append([f"{node.name} {','.join(node.certificates)}".strip() for node in nodes])
-        return 0
+    """Has no certificate; it fulfils ``HasCertificate``."""
 
     def certificate_status(self) -> CertificateStatus | None:
         return None
 
 
-class Hosts:
-    ours: OurHosts = NO_HOSTS
+class FakeNodes:
+    """Remembers the settings that it was told of; it fulfils ``GoesBySettings``."""
+
+    def __init__(self) -> None:
+        self.told: list[list[str]] = []
+
+    def take_settings(self, settings: CoreSettings) -> int:
+        self.told.append(
+            [f"{node.name} {','.join(node.certificates)}".strip() for node in settings.nodes]
+        )
+        return 0
 
 
 class Room:
@@ -44,13 +44,13 @@ class Room:
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "core.yaml"
-        self.link, self.hosts, self.clock = FakeLink(), Hosts(), FakeClock()
+        self.nodes, self.clock = FakeNodes(), FakeClock()
         self.write(LON1)
         self.running = RunningSettings(
             self.file,
             load_settings(self.file),
-            link=self.link,
-            preferences=self.hosts,
+            link=FakeLink(),
+            nodes=self.nodes,
             clock=self.clock,
         )
 
@@ -69,13 +69,12 @@ async def test_nodes_are_taken_once_the_file_rests(room: Room) -> None:
     await room.running.look()
     room.write(PAR1, LON1)
     await room.running.look()
-    assert room.link.told == []
+    assert room.nodes.told == []
 
     await room.running.look()
     await room.running.look()
 
-    assert room.link.told == [["par1", "lon1"]]
-    assert room.hosts.ours.addresses == {"192.0.2.1": "lon1", "192.0.2.2": "par1"}
+    assert room.nodes.told == [["par1", "lon1"]]
 
 
 async def test_a_file_that_is_still_being_written_is_left_alone(room: Room) -> None:
@@ -83,7 +82,7 @@ async def test_a_file_that_is_still_being_written_is_left_alone(room: Room) -> N
         room.write(*nodes)
         await room.running.look()
 
-    assert room.link.told == []
+    assert room.nodes.told == []
 
 
 async def test_a_certificate_that_is_named_no_more_is_told(room: Room) -> None:
@@ -91,7 +90,7 @@ async def test_a_certificate_that_is_named_no_more_is_told(room: Room) -> None:
         room.write({**LON1, "certificates": [serial]})
         room.running.hang_up()
 
-    assert room.link.told == [["lon1 1f"], ["lon1 2e"]]
+    assert room.nodes.told == [["lon1 1f"], ["lon1 2e"]]
 
 
 @pytest.mark.parametrize("content", ["colour: red", "nodes: [", ""])
@@ -102,7 +101,7 @@ async def test_a_wrong_file_changes_nothing_and_is_told_once(room: Room, content
         for _ in range(4):
             await room.running.look()
 
-    assert room.link.told == []
+    assert room.nodes.told == []
     assert [line["event"] for line in told] == ["core.settings_wrong"]
 
 
@@ -111,7 +110,7 @@ async def test_a_file_that_is_gone_changes_nothing(room: Room) -> None:
     await room.running.look()
     await room.running.look()
 
-    assert room.link.told == []
+    assert room.nodes.told == []
 
 
 async def test_what_needs_a_restart_is_named_until_then_and_the_nodes_are_not(room: Room) -> None:
@@ -124,4 +123,4 @@ async def test_what_needs_a_restart_is_named_until_then_and_the_nodes_are_not(ro
     assert [line["restart_needed"] for line in told] == [["bookmark_s"], ["bookmark_s"]]
     assert (told[0]["nodes_added"], told[0]["nodes_removed"]) == (["par1"], ["lon1"])
     assert (told[1]["nodes_added"], told[1]["nodes_removed"]) == ([], [])
-    assert room.link.told == [["par1"]]
+    assert room.nodes.told == [["par1"]]

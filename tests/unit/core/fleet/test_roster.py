@@ -17,7 +17,7 @@ def test_a_node_without_certificates_is_let_in_with_any_of_its_name() -> None:
     roster = Roster([entry("lon1")])
 
     assert roster.why_not("lon1", "1f") == ""
-    assert roster.why_not("fra1", "1f") == "fra1 is not in the settings"
+    assert roster.why_not("fra1", "1f") == "fra1 is not in the settings, and no document names it"
 
 
 def test_a_node_whose_certificates_are_named_is_let_in_with_one_of_them_alone() -> None:
