@@ -1,7 +1,7 @@
 """Which documents of the preferences follow from an inventory?
 
-Pure. Routes of all domains, and what engines and filters weigh: the first revision of a new core,
-and what ``apply`` publishes afterwards.
+Pure. Routes of all domains, and what engines and filters weigh: with the documents of the nodes the
+first revision of a new core, and what ``apply`` publishes afterwards.
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ from inventory.keys import KEY_FILE, TOKEN_FILE, api_token, public_key, wireguar
 from inventory.let_in import BOOK_FILE, CertificateBook, certificate_book, shown_serial
 from inventory.load import Progress, no_progress
 from inventory.model import CORE_FOLDER, Inventory, Node, ScanServerEntry, Site
+from inventory.node_documents import node_documents
 from inventory.ports import PORTS_FILE, complete, known_ports
 from inventory.render.endpoints import endpoints_of
 from inventory.render.node import (
@@ -160,7 +161,10 @@ class _Rendering:
         yield _json(ENDPOINTS_FILE, self.endpoints())
 
     def _preferences(self, progress: Progress) -> bytes:
-        documents = documents_of(self.inventory)
+        documents = [
+            *documents_of(self.inventory),
+            *node_documents(self.inventory, self.ports),
+        ]
         for number, document in enumerate(documents):
             if number % STEP == 0:
                 progress("checking preferences", number, len(documents))

@@ -138,7 +138,12 @@ def scan_server_settings(
 
 def text_of(settings: Settings) -> str:
     """Return the file that gives these settings; what nobody said is left out."""
-    return _yaml(settings.model_dump(mode="json", exclude_unset=True))
+    return _yaml(tree_of(settings))
+
+
+def tree_of(settings: Settings) -> Tree:
+    """Return the tree that such a file holds; what nobody said is left out."""
+    return settings.model_dump(mode="json", exclude_unset=True)
 
 
 def _engine(engine: EngineEntry) -> Tree:

@@ -19,6 +19,7 @@ from common.durable import write_file
 from common.errors import EnvironmentFailure, LocalError
 from common.preferences import Document, Preferences
 from common.preferences.documents import NOTHING, canonical_json
+from common.settings.yaml_tree import parse_yaml
 from inventory.certificates import AUTHORITY_CERTIFICATE
 from inventory.load import load_inventory
 from inventory.model import Inventory
@@ -213,6 +214,7 @@ def test_a_node_that_comes_changes_no_other_node(
     assert differing == {
         "certificates.json",
         "core/core.yaml",
+        "core/preferences.json",
         "core/wg0.conf",
         "endpoints.json",
         "ports.json",
@@ -275,7 +277,25 @@ def test_the_first_revision_holds_routes_and_weights(example: Inventory, tmp_pat
     assert (route.customer, route.hold_days) == ("initech", 14)
     assert preferences.filters("dnsbl")["zen"].codes == {"127.0.0.2": 4.0, "127.0.0.10": 1.5}
     assert preferences.engine_is_required("clamav")
-    assert [one["kind"] for one in tree] == ["route"] * 5 + ["engine"] * 2 + ["filter"]
+    kinds = ["route"] * 5 + ["engine"] * 2 + ["filter"] + ["node"] * 4
+    assert [one["kind"] for one in tree] == kinds
+
+
+@pytest.mark.parametrize("loopback", [True, False])
+def test_a_document_of_a_node_has_the_settings_that_are_rendered_for_it_and_no_key(
+    example: Inventory, tmp_path: Path, loopback: bool
+) -> None:
+    render(example, tmp_path, loopback=loopback)
+    tree = json.loads((tmp_path / "core" / "preferences.json").read_text())
+    bodies = {one["key"]: one["body"] for one in tree if one["kind"] == "node"}
+
+    for name, body in bodies.items():
+        assert (
+            body["settings"] == parse_yaml((tmp_path / name / "satellite.yaml").read_text()).value
+        )
+        assert ("wireguard" in body) is not loopback
+        key = (tmp_path / name / "wireguard.key").read_text().strip()
+        assert key not in json.dumps(body)
 
 
 def test_a_limit_of_volume_is_a_document_and_no_setting(

@@ -1,0 +1,59 @@
+"""Which documents does an inventory give of its nodes?
+
+Pure. Each says where a node is and which settings are meant for it: the very tree that rendering
+writes as ``satellite.yaml``. Keys are no part of it, neither of WireGuard nor of certificates.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common.preferences.documents import Document, Kind, canonical_json
+from common.preferences.node_settings import settings_digest
+from inventory.addressing import Ports, core_places, node_places
+from inventory.model import Inventory, Node, Site
+from inventory.render.node import satellite_settings, tree_of
+
+
+def node_documents(inventory: Inventory, ports: Ports | None = None) -> list[Document]:
+    """Return a document of each node, sorted by name.
+
+    Args:
+        ports: those of a cluster on loopback; None for a real one.
+    """
+    of_nodes = {node.name: _body(inventory, site, node, ports) for site, node in inventory.nodes()}
+    return [
+        Document(Kind.NODE, name, 0, canonical_json(body))
+        for name, body in sorted(of_nodes.items())
+    ]
+
+
+def _body(inventory: Inventory, site: Site, node: Node, ports: Ports | None) -> dict[str, Any]:
+    settings = tree_of(
+        satellite_settings(
+            inventory,
+            site,
+            node,
+            places=node_places(node, ports),
+            link=core_places(inventory.core, ports).grpc,
+            loopback=ports is not None,
+        )
+    )
+    body: dict[str, Any] = {
+        "site": site.name,
+        "addresses": [*node.public, *node.vpn_address],
+        "vpn_addresses": list(node.vpn_address),
+        "settings": settings,
+        "digest": settings_digest(settings),
+    }
+    if ports is None:  # on loopback there is no tunnel
+        core, port = inventory.core, inventory.cluster.vpn_port
+        body["wireguard"] = {
+            "port": port,
+            "core": {
+                "public": list(core.public),
+                "port": port,
+                "vpn_addresses": list(core.vpn_address),
+            },
+        }
+    return body
