@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli import issuer
 from cli.progress import progress_bar
 from common.errors import BorderScoutError
 from common.settings.reading import Complaint
@@ -32,8 +33,17 @@ app = typer.Typer(
     help="Check the inventory, and render what each node needs.",
     rich_markup_mode=None,
 )
+app.add_typer(issuer.app, name="issuer")
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The inventory, YAML.")]
+Authority = Annotated[
+    Path | None,
+    typer.Option(
+        "--authority",
+        metavar="DIR",
+        help="The folder with the authority's key, such as a disk that lies in a safe.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -74,6 +84,7 @@ def render(
         bool,
         typer.Option("--loopback", help="Everything on 127.0.0.1, on free ports; needs no root."),
     ] = False,
+    authority: Authority = None,
     as_json: Json = False,
 ) -> None:
     """Write a folder for each node, with all that it needs, and endpoints.json.
@@ -89,6 +100,7 @@ def render(
                 out,
                 loopback=loopback,
                 now_us=time.time_ns() // 1000,
+                elsewhere=authority,
                 progress=progress,
             )
     except BorderScoutError as error:
@@ -106,6 +118,7 @@ def revoke(
     node: Annotated[str, typer.Argument(metavar="NODE", help="The node that was stolen.")],
     file: File,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The rendered folder.")],
+    authority: Authority = None,
     as_json: Json = False,
 ) -> None:
     """Let in nothing of what a node has by now, make its keys anew, and say what to copy where.
@@ -124,6 +137,7 @@ def revoke(
             out,
             loopback=(out / PORTS_FILE).exists(),
             now_us=time.time_ns() // 1000,
+            elsewhere=authority,
         )
     except BorderScoutError as error:
         fail(str(error))

@@ -5,11 +5,9 @@ Pure. Source: docs/inventory.md, *Who trusts whom*.
 
 from __future__ import annotations
 
+from common.issuing import INTERNAL, Identity
 from inventory.addressing import LOOPBACK
-from inventory.certificates import Identity
 from inventory.model import Cluster, Core, Node
-
-INTERNAL = "borderscout.internal"  # `internal` is reserved for private use; nobody resolves it
 
 
 def core_identity(cluster: Cluster, core: Core, *, loopback: bool) -> Identity:
@@ -41,6 +39,11 @@ def smtp_identity(cluster: Cluster, node: Node) -> Identity:
     """
     host = node_host(cluster, node)
     return Identity(name=host, hosts=(host, f"*.{cluster.mail_domain}"), is_server=True)
+
+
+def issuer_hosts(cluster: Cluster) -> tuple[str, ...]:
+    """Return the domains that what the core signs may name: the nodes' own, and the inner one."""
+    return (cluster.mail_domain, INTERNAL)
 
 
 def node_host(cluster: Cluster, node: Node) -> str:

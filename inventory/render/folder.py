@@ -16,6 +16,7 @@ from typing import Any
 
 from common.durable import write_file
 from common.errors import EnvironmentFailure, LocalError
+from common.issuing import Credential, Identity, KeyKind
 from common.preferences.documents import DocumentRefused, check_document
 from inventory.addressing import (
     Ports,
@@ -28,14 +29,19 @@ from inventory.addressing import (
 from inventory.certificates import (
     AUTHORITY_CERTIFICATE,
     AUTHORITY_KEY,
-    Credential,
-    Identity,
-    KeyKind,
+    ISSUER_CERTIFICATE,
+    ISSUER_KEY,
     authority,
     credential,
+    issuer,
 )
 from inventory.documents import documents_of, documents_of_scan_server, to_json
-from inventory.identities import core_identity, satellite_identity, smtp_identity
+from inventory.identities import (
+    core_identity,
+    issuer_hosts,
+    satellite_identity,
+    smtp_identity,
+)
 from inventory.keys import KEY_FILE, TOKEN_FILE, api_token, public_key, wireguard_key
 from inventory.let_in import BOOK_FILE, CertificateBook, certificate_book, shown_serial
 from inventory.load import Progress, no_progress
@@ -77,6 +83,7 @@ def render_folder(
     *,
     loopback: bool,
     now_us: int,
+    elsewhere: Path | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Write a folder for each node, and return the content of ``endpoints.json``.
@@ -85,6 +92,8 @@ def render_folder(
         out: is made when it is not there.
         loopback: everything listens on 127.0.0.1, on ports that are free now.
         now_us: decides which certificates are due, microseconds since the epoch.
+        elsewhere: the folder that has the authority's key; nothing is written there, and the key
+            not into ``out``.
 
     Raises:
         LocalError: the preferences cannot be taken by a core, or a kept file is damaged; nothing
@@ -94,7 +103,7 @@ def render_folder(
     out = out.resolve()
     try:
         ports, book = _ports(inventory, out, loopback), certificate_book(out)
-        rendering = _Rendering(inventory, out, now_us, loopback, ports, book)
+        rendering = _Rendering(inventory, out, now_us, loopback, ports, book, elsewhere)
         files = list(rendering.files(progress))
         for file in files:
             _write(out, file)
@@ -129,6 +138,7 @@ class _Rendering:
     loopback: bool
     ports: Ports | None
     book: CertificateBook
+    authority: Path | None
     links: dict[str, Credential] = field(default_factory=dict)
 
     def endpoints(self) -> dict[str, Any]:
@@ -137,8 +147,14 @@ class _Rendering:
     def files(self, progress: Progress) -> Iterator[File]:
         """Yield all files; kept secrets come first, so that a torn rendering keeps them."""
         preferences = self._preferences(progress)
-        signer = authority(self.out, cluster=self.inventory.cluster.name, now_us=self.now_us)
-        yield File(AUTHORITY_KEY, signer.key, SECRET)
+        signer = authority(
+            self.out,
+            cluster=self.inventory.cluster.name,
+            now_us=self.now_us,
+            elsewhere=self.authority,
+        )
+        if signer.key and self.authority is None:
+            yield File(AUTHORITY_KEY, signer.key, SECRET)
         yield File(AUTHORITY_CERTIFICATE, signer.certificate, PUBLIC)
         if self.ports is not None:
             yield _json(PORTS_FILE, self.ports)
@@ -182,6 +198,7 @@ class _Rendering:
         identity = core_identity(inventory.cluster, core, loopback=self.loopback)
         yield from self._tls(CORE_FOLDER, "node", identity, signer)
         yield File(f"{CORE_FOLDER}/{TLS}/{AUTHORITY_CERTIFICATE}", signer.certificate, PUBLIC)
+        yield from self._issuer(signer)
         token = api_token(self.out / CORE_FOLDER)
         yield File(f"{CORE_FOLDER}/{TOKEN_FILE}", token.encode(), SECRET)
         places = core_places(core, self.ports)
@@ -203,6 +220,19 @@ class _Rendering:
             peers=peers_of_core(inventory, public),
         )
         yield File(f"{CORE_FOLDER}/wg0.conf", text.encode(), SECRET)
+
+    def _issuer(self, signer: Credential) -> Iterator[File]:
+        """Yield the authority below ours that the core signs with, for nodes that join."""
+        found = issuer(
+            self.out / CORE_FOLDER,
+            cluster=self.inventory.cluster.name,
+            hosts=issuer_hosts(self.inventory.cluster),
+            signer=signer,
+            now_us=self.now_us,
+        )
+        yield File(f"{CORE_FOLDER}/{ISSUER_KEY}", found.key, SECRET)
+        if found.certificate:
+            yield File(f"{CORE_FOLDER}/{ISSUER_CERTIFICATE}", found.certificate, PUBLIC)
 
     def _satellite(
         self, site: Site, node: Node, signer: Credential, key: str, public: dict[str, str]

@@ -19,13 +19,13 @@ import httpx
 import pytest
 
 from common.definitions import MANIFEST, Manifest
+from common.issuing import Identity
 from common.rpc import TlsFiles
 from common.settings.core import NodeEntry
 from core.definitions.door import CONNECTIONS_PER_NODE_MAX, Door, Visitors
 from core.definitions.programs import BoundedProgram
 from core.definitions.sets import DefinitionsSource, SetFolder, StoredSet
 from core.fleet.roster import Roster
-from inventory.certificates import Identity
 from tests.support.network.link import CLUSTER, Certificates
 
 HDB = b"44d88612fea8a8f36de82e1278abb02f:68:Eicar\n"

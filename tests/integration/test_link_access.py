@@ -15,12 +15,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from common import rpc, wire
 from common.identity import ShardIdentity
+from common.issuing import Identity
 from common.link import Hello, PreferencesHello, Records
 from common.preferences.documents import NOTHING
 from common.records import LogRecord
 from common.reports import NodeReport
 from common.rpc import LET_IN, TlsFiles
-from inventory.certificates import Identity
 from tests.support.core.rooms import identity, made_id, told_case
 from tests.support.network.link import CLUSTER, Certificates, Core, until
 

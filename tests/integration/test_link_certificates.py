@@ -15,6 +15,7 @@ from borderscout.v1.link_service_pb2_grpc import LinkStub
 
 from common import rpc, wire
 from common.certificate import serial_number
+from common.issuing import Identity
 from common.link import Hello, Records
 from common.preferences import Kind
 from common.preferences.node_settings import settings_digest
@@ -22,7 +23,6 @@ from common.rpc import TlsFiles
 from common.settings.core import NodeEntry
 from common.tallies import TellsTallies
 from core.running_nodes import RunningNodes
-from inventory.certificates import Identity
 from tests.support.core.face import core_settings
 from tests.support.core.preferences import document, tombstone
 from tests.support.core.rooms import identity, made_id, told_case

@@ -24,6 +24,7 @@ from common.durable import write_file
 from common.envelope import Envelope
 from common.errors import DiskFull
 from common.ids import MessageId, ulid
+from common.issuing import Identity
 from common.link import DefinitionsOffer
 from common.preferences import Document, DocumentRefused, Position, Preferences
 from common.preferences.documents import check_document
@@ -39,7 +40,7 @@ from core.custody.release import Releases
 from core.learning.learning import Learning
 from core.link.service import LinkService
 from core.store.database import Database
-from inventory.certificates import Identity, authority, credential
+from inventory.certificates import authority, credential
 from satellite.link.client import Link
 from satellite.link.lessons import LearnsLessons
 from satellite.link.spool import LinkSpool

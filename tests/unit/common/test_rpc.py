@@ -11,8 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from common.errors import EnvironmentFailure, PeerError
+from common.issuing import Identity
 from common.rpc import Peer, Role, ServerCertificate, TlsFiles, core_host, open_server, peer_of
-from inventory.certificates import Identity
 from tests.support.network.link import Certificates
 from tests.support.network.ports import free_port
 

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 from cli.certificate_checks import DAYS_MIN
+from common.issuing import LIFETIME_DAYS
 from docs.generate import metrics
-from inventory.certificates import LIFETIME_DAYS, RENEWAL_DAYS
+from inventory.certificates import RENEWAL_DAYS
 from satellite.node.settings_in_force import change_of
 from satellite.smtp.server import HAND_OVER_S
 from tests.support.node.shard import settings

@@ -10,12 +10,10 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from common.errors import LocalError
+from common.issuing import Credential, Identity, KeyKind
 from inventory.certificates import (
     AUTHORITY_CERTIFICATE,
     AUTHORITY_KEY,
-    Credential,
-    Identity,
-    KeyKind,
     authority,
     credential,
 )

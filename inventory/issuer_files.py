@@ -1,0 +1,134 @@
+"""How does the core's issuer get its certificate when the authority's key is on another machine?
+
+Touches the files that it is told to: a request goes there, a certificate comes back, and no key
+leaves where it is. What an issuer is stands in ``common.issuing``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from common.durable import write_file
+from common.errors import EnvironmentFailure, LocalError
+from common.issuing import (
+    ISSUER_DAYS,
+    REQUEST_BYTES_MAX,
+    KeyKind,
+    instant,
+    key_pem,
+    load_key,
+    new_key,
+    new_request,
+    pem_of,
+    requested_hosts,
+    requested_key,
+)
+from inventory.certificates import (
+    AUTHORITY_CERTIFICATE,
+    AUTHORITY_KEY,
+    ISSUER_CERTIFICATE,
+    ISSUER_KEY,
+    authority,
+    is_issuer,
+    read_certificate,
+    signer_of,
+)
+from inventory.identities import issuer_hosts
+from inventory.model import CORE_FOLDER, Cluster
+
+REQUEST_FILE = "issuer.csr"
+
+
+def write_request(cluster: Cluster, out: Path, target: Path) -> None:
+    """Write a request for the issuer of a rendered folder; its key is made there if it has none.
+
+    Raises:
+        EnvironmentFailure: a file cannot be read or written.
+        LocalError: the key's file holds something else.
+    """
+    try:
+        folder = out / CORE_FOLDER
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = folder / ISSUER_KEY
+        if not file.exists():
+            write_file(file, key_pem(new_key(KeyKind.ECDSA)))
+        key = load_key(file.read_bytes())
+        request = new_request(key, f"{cluster.name} issuer", hosts=issuer_hosts(cluster))
+        write_file(target, request.encode(), mode=0o644)
+    except OSError as error:
+        raise _failure(error, target) from None
+    except ValueError:
+        raise LocalError(f"{file}: holds no private key", hint="restore it") from None
+
+
+def sign_request(request_file: Path, folder: Path, target: Path, *, now_us: int) -> tuple[str, ...]:
+    """Write the certificate that a request asks for, and return the domains that it may name.
+
+    Args:
+        request_file: the request.
+        folder: with the authority's key and certificate.
+        target: where the certificate goes.
+        now_us: microseconds since the epoch.
+
+    Raises:
+        LocalError, RequestRefused: one of the files is not what it should be.
+        EnvironmentFailure: a file cannot be read or written.
+    """
+    known = read_certificate(folder / AUTHORITY_CERTIFICATE)
+    if known is None or not (folder / AUTHORITY_KEY).exists():
+        raise LocalError(
+            f"{folder}: has no {AUTHORITY_KEY} and {AUTHORITY_CERTIFICATE}",
+            hint="is this the authority's folder, and its disk mounted?",
+        )
+    try:
+        with request_file.open("rb") as file:
+            request = file.read(REQUEST_BYTES_MAX + 1).decode("ascii", "replace")
+        key = requested_key(request, KeyKind.ECDSA)
+        hosts = requested_hosts(request)
+        name = str(known.subject.rfc4514_string()).removeprefix("CN=").removesuffix(" authority")
+        signer = signer_of(authority(folder, cluster=name, now_us=now_us))
+        made = signer.sign_issuer(
+            f"{name} issuer", key, hosts=hosts, now=instant(now_us), days=ISSUER_DAYS
+        )
+        write_file(target, made, mode=0o644)
+    except OSError as error:
+        raise _failure(error, request_file) from None
+    return hosts
+
+
+def accept_certificate(file: Path, cluster: Cluster, out: Path) -> float:
+    """Put an issuer's certificate into a rendered folder, and return when it ends.
+
+    Returns:
+        seconds since the epoch (UTC).
+
+    Raises:
+        LocalError: it is not for this folder's key, or not of its authority.
+        EnvironmentFailure: a file cannot be read or written.
+    """
+    found, root = read_certificate(file), read_certificate(out / AUTHORITY_CERTIFICATE)
+    key_file = out / CORE_FOLDER / ISSUER_KEY
+    if found is None or root is None or not key_file.exists():
+        missing = file if found is None else out / AUTHORITY_CERTIFICATE
+        raise LocalError(
+            f"{missing if found is None or root is None else key_file}: is not there",
+            hint="render the folder, and make the request there",
+        )
+    try:
+        key = load_key(key_file.read_bytes())
+        if not is_issuer(found, key.public_key(), root, issuer_hosts(cluster)):
+            raise LocalError(
+                f"{file}: is not for the key in {key_file}, or not of this authority",
+                hint="make a request in this folder, and sign that with its own authority",
+            )
+        content = pem_of(found)
+        write_file(out / CORE_FOLDER / ISSUER_CERTIFICATE, content, mode=0o644)
+    except OSError as error:
+        raise _failure(error, file) from None
+    return found.not_valid_after_utc.timestamp()
+
+
+def _failure(error: OSError, path: Path) -> EnvironmentFailure:
+    return EnvironmentFailure(
+        f"{error.filename or path}: {error.strerror}", hint="name another file or folder"
+    )
