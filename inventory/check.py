@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from common.preferences.deliver_to import parse_deliver_to
 from common.preferences.loops import OurHosts, is_below
+from inventory.constraints import check_constraints
 from inventory.model import CORE_FOLDER, DNS_LIST
 from inventory.raw import (
     IpAddress,
@@ -258,6 +259,7 @@ def _customers(main: Raw, customers: Sequence[Raw]) -> Iterator[RawComplaint]:
     yield from _twice(customers, "customer")
     domains = [domain for customer in customers for domain in customer.items("domains")]
     yield from _twice(domains, "domain", key=lambda item: item.domain("name"))
+    yield from check_constraints(main, domains)
     ours = main.get("cluster").domain("mail_domain")
     for domain in domains:
         name = domain.domain("name")

@@ -24,7 +24,8 @@ DNS_LIST = "dnsbl"  # the kind of a filter that is one list of several
 # Kinds of which each entry is a document of its own, which one filter of the node goes by.
 DOCUMENT_KINDS = frozenset({DNS_LIST, "volume", "checksums"})
 CORE_FOLDER = "core"  # of the rendered ones; satellites' folders have their names
-CAPACITY_MAX = 1_000_000  # messages per second; keeps the planner's products in 64 bits
+CAPACITY_MAX = 1_000_000  # messages per second
+SITES_MIN_MAX = 3  # a domain has so many MX at most
 
 _CUSTOMER_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
@@ -70,6 +71,12 @@ def _customer_name(text: str) -> str:
     return text
 
 
+def _reason(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ValueError("is no reason; write one line that says why")
+    return text
+
+
 def _code(text: str) -> str:
     if not is_list_code(text):
         raise ValueError(f"{text[:80]!r} is no answer of a list; write one such as 127.0.0.2")
@@ -103,6 +110,7 @@ Several = Annotated[tuple[ItemT, ...], BeforeValidator(_not_empty)]  # a list, a
 OneOrSeveral = Annotated[tuple[ItemT, ...], BeforeValidator(_not_empty), BeforeValidator(as_list)]
 Place = Annotated[Location, BeforeValidator(_pair)]
 CustomerName = Annotated[str, AfterValidator(_customer_name)]
+Reason = Annotated[str, Field(max_length=200), AfterValidator(_reason)]
 Code = Annotated[str, AfterValidator(_code)]
 DomainName = Annotated[str, AfterValidator(_domain)]
 Host = Annotated[str, AfterValidator(_host)]
@@ -193,6 +201,7 @@ class Site(Settings):
     location: Place
     capacity: Annotated[int, Field(ge=1, le=CAPACITY_MAX)] = 100  # messages per second
     state: SiteState = SiteState.ACTIVE
+    region: Name | None = None  # what a domain's `regions` may name
     nodes: Several[Node]
     workers: Workers | None = None
     settings: Tree = Field(default_factory=dict)  # checked where they are merged: `settings`
@@ -215,6 +224,10 @@ class MailDomain(Settings):
     location: Place | None = None  # of its mail server; without one, capacity alone decides
     hold_days: Annotated[int, Field(ge=1, le=30)] = 7
     recipients: Literal["any", "listed", "probe"] = "any"
+    regions: OneOrSeveral[Name] | None = None  # its mail goes to sites there alone; None: anywhere
+    sites_min: Annotated[int, Field(ge=1, le=SITES_MIN_MAX)] = 1  # no plan gives it fewer
+    pinned: Name | None = None  # the site that comes first as long as it is active
+    fewer_sites_reason: Reason | None = None  # with it, fewer than `sites_min` are a warning
 
 
 class Customer(Settings):

@@ -5,7 +5,8 @@ and column of each value, so that both are checked and complained about alike. A
 rows take five seconds, and nine in YAML.
 
 Columns: customer, domain, deliver_to (several, separated by blanks), and if wanted latitude,
-longitude, hold_days and recipients. Source: RFC 4180.
+longitude, hold_days, recipients, regions (several, separated by blanks), sites_min, pinned and
+fewer_sites_reason. Source: RFC 4180.
 """
 
 from __future__ import annotations
@@ -17,7 +18,17 @@ from typing import Any
 from common.settings.reading import Complaint, Path_
 
 REQUIRED = ("customer", "domain", "deliver_to")
-OPTIONAL = ("latitude", "longitude", "hold_days", "recipients")
+OPTIONAL = (
+    "latitude",
+    "longitude",
+    "hold_days",
+    "recipients",
+    "regions",
+    "sites_min",
+    "pinned",
+    "fewer_sites_reason",
+)
+SEVERAL = ("regions",)  # values are separated by blanks
 
 # What a column is called in the tree.
 _COLUMN_OF = {"name": "domain", "deliver_to": "deliver_to"} | {name: name for name in OPTIONAL[2:]}
@@ -130,5 +141,5 @@ def _domain(row: dict[str, str]) -> dict[str, Any]:
         found["location"] = place
     for name in OPTIONAL[2:]:
         if row.get(name):
-            found[name] = row[name]
+            found[name] = row[name].split() if name in SEVERAL else row[name]
     return found
