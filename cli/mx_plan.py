@@ -5,12 +5,11 @@ Touches the files that it is told to read, and the terminal.
 
 from __future__ import annotations
 
-import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -18,6 +17,7 @@ from cli.inventory import File, Json, fail, read
 from cli.progress import progress_bar
 from inventory.mx.names import Naming
 from inventory.mx.plan import Difference, MxPlan, differences, make_plan, shares
+from inventory.mx.plan_file import NoPlan, parse_plan, plan_lines
 
 EXAMPLE = "Example: borderscout mx plan inventory/example.yaml --json > plan.json"
 DIFFERENT = 2
@@ -52,10 +52,8 @@ def plan(
         made = make_plan(inventory, naming=naming, progress=progress)
     found = None if earlier is None else differences(earlier, made)
     if as_json:
-        tree = made.model_dump()
-        if found is not None:
-            tree["differences"] = [one.as_json() for one in found]
-        print(json.dumps(tree))
+        more = {} if found is None else {"differences": [one.as_json() for one in found]}
+        sys.stdout.writelines(plan_lines(made, more))
     elif found is None:
         _show(made)
     else:
@@ -67,12 +65,11 @@ def plan(
 def read_plan(path: Path) -> MxPlan:
     """Return a plan that ``--json`` printed; if it is none, end with exit code 1."""
     try:
-        return MxPlan.model_validate_json(path.read_bytes())
+        return parse_plan(path.read_bytes())
     except OSError as error:
         fail(f"{path}:1:1: cannot be read: {error.strerror}; name a plan that --json printed")
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        fail(f"{path}:1:1: no MX plan: {first['msg'].lower()}; name one that --json printed")
+    except NoPlan as error:
+        fail(f"{path}:1:1: {error}; name one that --json printed")
 
 
 def _show(made: MxPlan) -> None:
@@ -94,12 +91,9 @@ def _show(made: MxPlan) -> None:
 def _show_differences(found: list[Difference]) -> None:
     """Print every difference by itself: a removal that hides in a sum is found too late."""
     for one in found:
-        for sign, records in (("-", one.before), ("+", one.after)):
-            for record in records or ():
-                if records is one.before and record in (one.after or ()):
-                    continue
-                if records is one.after and record in (one.before or ()):
-                    continue
-                print(f"{sign} {one.domain} MX {record}")
+        for record in one.removed:
+            print(f"- {one.domain} MX {record}")
+        for record in one.added:
+            print(f"+ {one.domain} MX {record}")
     if not found:
         print("no difference")

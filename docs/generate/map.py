@@ -119,7 +119,7 @@ INDEX: Mapping[str, tuple[str, ...]] = {
         "core/preferences/epochs.py",
         "docs/operating/restore.md",
     ),
-    "the MX formula": ("inventory/mx/planner.py",),
+    "the MX formula": ("inventory/mx/planner.py", "docs/mx.md"),
     "a DNS format": ("inventory/mx/formats/",),
     "a key of the inventory": ("inventory/model.py",),
     "what is rendered for a node": ("inventory/render/node.py", "inventory/render/folder.py"),

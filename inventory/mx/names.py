@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -45,6 +46,14 @@ def host_of(naming: Naming, *, domain: str, rank: int, site: str, mail_domain: s
     if naming is Naming.FIXED:
         return f"p{rank}-{identifier(domain)}.{mail_domain}"
     return f"mx-{site}.{mail_domain}"
+
+
+def hosts_of(naming: Naming, *, domain: str, sites: Sequence[str], mail_domain: str) -> list[str]:
+    """Return the host names of all MX of a domain, the best first."""
+    if naming is Naming.FIXED:
+        label = identifier(domain)
+        return [f"p{rank}-{label}.{mail_domain}" for rank in range(1, len(sites) + 1)]
+    return [f"mx-{site}.{mail_domain}" for site in sites]
 
 
 def identifier(domain: str) -> str:

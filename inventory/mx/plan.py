@@ -1,31 +1,31 @@
 """What is the MX plan of an inventory, and how does it differ from an earlier one?
 
-Pure. The plan has an entry for every domain, sorted by its name.
+Pure. The plan has an entry for every domain, sorted by its name. Without an earlier plan to keep,
+an entry depends on its domain and the sites alone.
 
 Source: docs/mx.md, *Plan, compare, render*.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from pydantic import ConfigDict
-
-from common.settings.values import Settings
 from inventory.load import Progress, no_progress
-from inventory.model import Inventory
-from inventory.mx.names import Naming, host_of
-from inventory.mx.planner import plan_domain
+from inventory.model import Inventory, MailDomain
+from inventory.mx.keeping import Former, Keeping, chosen_moves, kept_order
+from inventory.mx.measurements import Measurements
+from inventory.mx.names import Naming, hosts_of
+from inventory.mx.plan_inputs import inventory_digest
+from inventory.mx.planner import PREFERENCES, REASONED, Planner
 
 STEP = 2000  # domains between two reports of progress
 
 
-class Mx(Settings):
+class Mx(NamedTuple):
     """One MX record of a domain."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     preference: int
     site: str
@@ -34,23 +34,34 @@ class Mx(Settings):
     def __str__(self) -> str:
         return f"{self.preference} {self.host} ({self.site})"
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the record as the plan's file has it."""
+        return {"preference": self.preference, "site": self.site, "host": self.host}
 
-class Entry(Settings):
+
+@dataclass(frozen=True, slots=True)
+class Entry:
     """The MX records of one domain, and the numbers that led to them."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     domain: str
     mx: tuple[Mx, ...]
     reason: str = ""
+    since: datetime | None = None  # when the order last changed; known to plans that keep one
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The sites, the best first."""
+        return tuple(record.site for record in self.mx)
 
 
-class MxPlan(Settings):
-    """A whole plan, as its JSON file has it; keys of a later version are passed over."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
+@dataclass(frozen=True, slots=True)
+class MxPlan:
+    """A whole plan."""
 
     domains: tuple[Entry, ...]
+    waiting: tuple[str, ...] = ()  # domains that would change too, and are over the limit of a run
+    naming: Naming = Naming.FIXED
+    inputs: Mapping[str, str] = field(default_factory=dict)  # the digest of each thing planned from
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,42 +72,124 @@ class Difference:
     before: tuple[Mx, ...] | None
     after: tuple[Mx, ...] | None
 
+    @property
+    def removed(self) -> list[Mx]:
+        """The records that are no longer there."""
+        return [record for record in self.before or () if record not in (self.after or ())]
+
+    @property
+    def added(self) -> list[Mx]:
+        """The records that were not there."""
+        return [record for record in self.after or () if record not in (self.before or ())]
+
     def as_json(self) -> dict[str, Any]:
         """Return what ``--json`` prints."""
         return {
             "domain": self.domain,
-            "before": None if self.before is None else [mx.model_dump() for mx in self.before],
-            "after": None if self.after is None else [mx.model_dump() for mx in self.after],
+            "before": None if self.before is None else [mx.as_json() for mx in self.before],
+            "after": None if self.after is None else [mx.as_json() for mx in self.after],
         }
 
 
 def make_plan(
-    inventory: Inventory, *, naming: Naming = Naming.FIXED, progress: Progress = no_progress
+    inventory: Inventory,
+    *,
+    naming: Naming = Naming.FIXED,
+    measurements: Measurements | None = None,
+    earlier: MxPlan | None = None,
+    keeping: Keeping | None = None,
+    has_reasons: bool = True,
+    progress: Progress = no_progress,
 ) -> MxPlan:
-    """Return the plan of all domains."""
+    """Return the plan of all domains.
+
+    Args:
+        measurements: of the sites; None leaves it to the distance.
+        earlier: the plan whose orders stand; with ``keeping`` alone.
+        keeping: when an order changes; None: whenever another one is better.
+        has_reasons: False leaves the numbers out, and takes less time.
+    """
+    planner = Planner(inventory.sites, measurements)
+    former: dict[str, Former] = {}
+    if keeping is not None and earlier is not None:
+        former = {one.domain: Former(one.order, one.since) for one in earlier.domains}
+    domains = [domain for _, domain in inventory.domains()]
+    choices: Iterable[_Choice] = (
+        _choice(planner, domain, former.get(domain.name), keeping) for domain in domains
+    )
+    moving: set[str] = set()
+    waiting: tuple[str, ...] = ()
+    if former and keeping is not None:
+        choices = list(choices)  # which change is known when all are
+        gains_m = {
+            domain.name: one.gain_m
+            for domain, one in zip(domains, choices, strict=True)
+            if one.gain_m
+        }
+        moving = chosen_moves(gains_m.items(), moves_max=keeping.moves_max)
+        waiting = tuple(name for name in gains_m if name not in moving)
     entries = []
-    domains = inventory.domains()
-    mail_domain = inventory.cluster.mail_domain
-    for number, (_, domain) in enumerate(domains):
+    for number, (domain, choice) in enumerate(zip(domains, choices, strict=True)):
         if number % STEP == 0:
             progress("planning", number, len(domains))
-        plan = plan_domain(domain.name, domain.location, inventory.sites)
-        records = tuple(
-            Mx(
-                preference=choice.preference,
-                site=choice.site,
-                host=host_of(
-                    naming,
-                    domain=domain.name,
-                    rank=rank,
-                    site=choice.site,
-                    mail_domain=mail_domain,
-                ),
-            )
-            for rank, choice in enumerate(plan.choices, start=1)
+        order = choice.order if domain.name in moving or not choice.gain_m else choice.settled
+        hosts = hosts_of(
+            naming, domain=domain.name, sites=order, mail_domain=inventory.cluster.mail_domain
         )
-        entries.append(Entry(domain=domain.name, mx=records, reason=plan.reason))
-    return MxPlan(domains=tuple(entries))
+        reason = planner.reason(domain, _asked(order, choice.ranked)) if has_reasons else ""
+        since = _since(order, former.get(domain.name), keeping)
+        entries.append(Entry(domain.name, tuple(map(Mx, PREFERENCES, order, hosts)), reason, since))
+    inputs = {"inventory": inventory_digest(inventory)}
+    if measurements is not None:
+        inputs["measurements"] = measurements.digest
+    return MxPlan(domains=tuple(entries), waiting=waiting, naming=naming, inputs=inputs)
+
+
+class _Choice(NamedTuple):
+    """What a domain gets: ``order``; ``settled`` when too many others change in this run."""
+
+    order: tuple[str, ...]
+    settled: tuple[str, ...]
+    gain_m: int  # 0: both are the same
+    ranked: tuple[str, ...]  # the best sites, as if nothing had been before
+
+
+def _choice(
+    planner: Planner, domain: MailDomain, former: Former | None, keeping: Keeping | None
+) -> _Choice:
+    if former is None or keeping is None:
+        names = tuple(name for _, name in planner.ranked(domain)[:REASONED])
+        order = names[: len(PREFERENCES)]
+        return _Choice(order, order, 0, names)
+    ranked = planner.ranked(domain, best=len(planner.sites))
+    names = tuple(name for _, name in ranked[:REASONED])
+
+    def room_m(site: str) -> int:
+        way_m = planner.way_m(domain, site)
+        return 0 if way_m is None else keeping.room_m(way_m)
+
+    count = len(PREFERENCES)
+    settled = kept_order(ranked, former.order, count=count, pinned=domain.pinned)
+    if not keeping.may_move(former.since):
+        return _Choice(settled.order, settled.order, 0, names)
+    better = kept_order(ranked, former.order, count=count, pinned=domain.pinned, room_m=room_m)
+    return _Choice(better.order, settled.order, better.gain_m, names)
+
+
+def _asked(order: tuple[str, ...], ranked: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the sites of a reason: the chosen ones, and the best of the others."""
+    if order == ranked[: len(order)]:
+        return ranked
+    return order + tuple(name for name in ranked if name not in order)[:1]
+
+
+def _since(
+    order: tuple[str, ...], former: Former | None, keeping: Keeping | None
+) -> datetime | None:
+    """Return when an order last changed; a plan that keeps nothing knows no time."""
+    if keeping is None:
+        return None
+    return former.since if former is not None and former.order == order else keeping.now
 
 
 def differences(before: MxPlan, after: MxPlan) -> list[Difference]:

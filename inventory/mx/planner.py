@@ -1,160 +1,248 @@
 """Which sites should a domain's mail try, and in which order?
 
-Pure, in whole numbers, and a total order: the same inventory gives the same plan everywhere, and an
-entry depends on its domain and the sites alone, so that adding a domain moves no other.
+Pure, in whole numbers, and a total order: the same inputs give the same order everywhere. What a
+site costs a domain depends on that domain and that site alone, so that no other domain and no other
+site, be it added, drained or taken away, changes the order of those that are there.
 
-For each active site, in metres::
+For each active site that the domain's constraints allow, in metres::
 
-    cost   = distance + min(spread, SPREAD_LIMIT_M)
-    spread = SPREAD_M * draw * (mean capacity of the active sites) / (capacity of the site)
+    cost = way + failed + SPREAD_M * ln(draw / capacity)
 
-``distance`` is along the globe from the domain's location to the site; 0 without a location. The
-sites stand in the order of (cost, spread, name), and the first three of them get the preferences
-10, 20 and 30.
+``way`` is the distance along the globe from the domain's location to the site; where the site has
+measured the round trip to the domain's servers it is that, RTT_M_PER_US for each microsecond.
+``failed`` is FAILED_M for the share of its tries that failed. ``draw`` is what chance gives to each
+pair of domain and site (``draws``).
 
-``draw`` is a number that a hash gives to each pair of domain and site, spread like the waiting time
-for an event that comes once per unit (exponentially). So:
+The sites stand in the order of (cost, name), a pinned site before all, and the first three of them
+get the preferences 10, 20 and 30. So sites that are equally good share domains in proportion to
+their capacities, whichever of them are there; a site that is SPREAD_M farther away than another
+is worth 1/e of what it would be worth beside it.
 
-- between sites about equally far away, domains divide in proportion to the capacities;
-- the same holds for domains without a location, exactly, and there a site that is added takes its
-  share evenly from all others while no domain moves between those;
-- no domain goes to a site that is more than 300 km farther than another.
-
-Source: Thaler and Ravishankar, "Using name-based mappings to increase hit rates", 1998 (rendezvous
-hashing); Schindelhauer and Schomaker, "Weighted distributed hash tables", 2005 (the smallest
--ln(hash)/weight wins); the haversine formula.
+Source: docs/mx.md, *The formula*; Katz-Bassett et al., "Towards IP geolocation using delay and
+topology measurements", 2006 (packets travel at 4/9 of the speed of light).
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
-from inventory.model import Location, Site, SiteState
+from inventory.model import Location, MailDomain, Site, SiteState
+from inventory.mx.distances import FARTHEST_M, distances_m, point_of
+from inventory.mx.draws import cell_of, draw_range_m, draws_m, worth_m
+from inventory.mx.measurements import Measured, Measurements
 
-EARTH_RADIUS_M = 6_371_009  # mean radius of the WGS 84 ellipsoid
-SPREAD_M = 50_000  # what separates two sites on average, for domains at the same place
-SPREAD_LIMIT_M = 300_000  # no draw and no capacity outweighs more distance than this
 PREFERENCES = (10, 20, 30)  # gaps are for a hand that inserts
+REASONED = len(PREFERENCES) + 1  # sites in a reason: the chosen, and the best that was not
+RTT_M_PER_US = 67  # 4/9 of the speed of light, there and back
+FAILED_M = 30_000_000  # all tries failed: behind the farthest place of the globe
+TRIES_MIN = 20  # of fewer tries no share is known: so many are taken for the share
+PLACES_MAX = 100_000  # places of which the distances are remembered
 
-_DRAW_BITS = 16  # of a draw's fraction
-_HASH_BITS = 64
-_LN2_SCALED = 45_426  # ln 2 * 2**16
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """What one site costs one domain; all lengths in metres."""
 
-    site: str
-    distance_m: int
-    spread_m: int
-    capacity: int
+    site: Site
+    distance_m: int | None  # None: the domain has no location
+    measured: Measured | None
+    way_m: int
+    failed_m: int
+    lot_m: int  # what draw and capacity add, or take off
 
     @property
     def cost_m(self) -> int:
         """What the order is made by."""
-        return self.distance_m + min(self.spread_m, SPREAD_LIMIT_M)
+        return self.way_m + self.failed_m + self.lot_m
+
+    def __str__(self) -> str:
+        way, at = self._way(), f"drawn at capacity {self.site.capacity}"
+        if not way:
+            return f"{self.site.name}: {_km(self.lot_m)} {at}"
+        lot = f"{'-' if self.lot_m < 0 else '+'} {_km(abs(self.lot_m))} {at}"
+        return f"{self.site.name}: {' '.join(way)} {lot} = {_km(self.cost_m)}"
+
+    def _way(self) -> list[str]:
+        parts = []
+        if self.measured is not None and self.measured.rtt_us is not None:
+            parts.append(f"{self.measured.rtt_us / 1000:.3f} ms, {_km(self.way_m)}")
+        elif self.distance_m is not None:
+            parts.append(f"{_km(self.way_m)} away")
+        elif self.way_m:
+            parts.append(f"{_km(self.way_m)} for nothing measured")
+        if self.measured is not None and self.measured.failures:
+            share = f"{self.measured.failures} of {self.measured.tries} tries failed"
+            parts.append(f"+ {_km(self.failed_m)} for {share}")
+        return parts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """One MX of a domain."""
-
-    preference: int
-    site: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """The MX of one domain, best first, and why."""
-
-    domain: str
-    choices: tuple[Choice, ...]
-    reason: str
-
-
-def plan_domain(domain: str, location: Location | None, sites: Sequence[Site]) -> Plan:
-    """Return the plan of one domain: at most three active sites, the best first.
+class Planner:
+    """The sites, ready to be put in order for one domain after another.
 
     Args:
-        domain: as A-labels.
-        location: where its mail goes; None leaves the capacity alone to decide.
         sites: all sites; their order does not matter.
+        measurements: None leaves it to the distance.
     """
-    active = [site for site in sites if site.state is SiteState.ACTIVE]
-    capacity_sum = sum(site.capacity for site in active)
-    candidates = sorted(
-        (_candidate(domain, location, site, capacity_sum, len(active)) for site in active),
-        key=lambda one: (one.cost_m, one.spread_m, one.site),
-    )
-    chosen = [
-        Choice(preference=preference, site=candidate.site)
-        for preference, candidate in zip(PREFERENCES, candidates, strict=False)
-    ]
-    away = sorted((site for site in sites if site not in active), key=lambda site: site.name)
-    reason = _reason(candidates, away, is_located=location is not None)
-    return Plan(domain=domain, choices=tuple(chosen), reason=reason)
+
+    def __init__(self, sites: Iterable[Site], measurements: Measurements | None = None) -> None:
+        self.sites = sorted(sites, key=lambda site: site.name)
+        self._measurements = measurements
+        self._grounds: dict[tuple[str, ...] | None, Ground] = {}
+        self.away = tuple(site for site in self.sites if site.state is not SiteState.ACTIVE)
+
+    def ranked(self, domain: MailDomain, *, best: int = REASONED) -> list[tuple[int, str]]:
+        """Return the cost and the name of the sites that a domain may have, the best first.
+
+        Args:
+            best: so many at least; the others may be left out.
+        """
+        if domain.pinned is not None:
+            best = len(self.sites)  # the pinned one may be the farthest
+        found = self.ground(domain).ranked(domain, self._measured(domain), best=best)
+        if domain.pinned is not None:
+            found.sort(key=lambda pair: pair[1] != domain.pinned)
+        return found
+
+    def ground(self, domain: MailDomain) -> Ground:
+        """Return the active sites in the regions that a domain allows."""
+        ground = self._grounds.get(domain.regions)
+        if ground is None:
+            ground = self._grounds[domain.regions] = Ground(
+                [
+                    site
+                    for site in self.sites
+                    if site.state is SiteState.ACTIVE
+                    and (domain.regions is None or site.region in domain.regions)
+                ]
+            )
+        return ground
+
+    def way_m(self, domain: MailDomain, site: str) -> int | None:
+        """Return way and failures of one active site; None when it may be anywhere."""
+        measured = self._measured(domain)
+        if domain.location is None and measured is None:
+            return None
+        found = self.ground(domain).candidate(domain, measured, site)
+        return found.way_m + found.failed_m
+
+    def reason(self, domain: MailDomain, asked: Sequence[str]) -> str:
+        """Return the numbers of some sites, in this order, then who was not asked."""
+        ground, measured = self.ground(domain), self._measured(domain)
+        parts = [str(ground.candidate(domain, measured, name)) for name in asked]
+        more = len(ground.sites) - len(parts)
+        if more:
+            parts.append(f"{more} more")
+        parts += [f"{site.name}: {site.state}" for site in self.away]
+        first = [] if domain.location is not None or measured else ["no location"]
+        if domain.regions is not None:
+            first.append(f"only {', '.join(domain.regions)}")
+        if domain.pinned is not None:
+            first.append(f"pinned: {domain.pinned}")
+        return "; ".join([*first, *parts])
+
+    def _measured(self, domain: MailDomain) -> Mapping[str, Measured] | None:
+        return None if self._measurements is None else self._measurements.of(domain.name)
 
 
-def _candidate(
-    domain: str, location: Location | None, site: Site, capacity_sum: int, count: int
-) -> Candidate:
-    spread_m = (SPREAD_M * _draw(domain, site.name) * capacity_sum) // (
-        (site.capacity * count) << _DRAW_BITS
-    )
-    return Candidate(
-        site=site.name,
-        distance_m=0 if location is None else distance_m(location, site.location),
-        spread_m=spread_m,
-        capacity=site.capacity,
-    )
+class Ground:
+    """Sites of which one is to be chosen, with all that does not depend on the domain."""
+
+    def __init__(self, sites: Sequence[Site]) -> None:
+        self.sites = tuple(sites)
+        self._names = [site.name for site in sites]
+        self._suffixes = [f"\n{site.name}".encode() for site in sites]
+        self._points = [point_of(site.location) for site in sites]
+        self._worths_m = [worth_m(site.capacity) for site in sites]
+        self._nowhere = [-worth for worth in self._worths_m]
+        self._places: dict[Location, list[int]] = {}
+
+    def ranked(
+        self, domain: MailDomain, measured: Mapping[str, Measured] | None, *, best: int
+    ) -> list[tuple[int, str]]:
+        """Return the cost and the name of at least the best sites, sorted."""
+        bases = self._bases(domain.location, measured)
+        limit_m = None
+        if len(bases) > best:
+            # Whoever is farther behind than chance can make good needs no hash.
+            limit_m = sorted(bases)[best - 1] + draw_range_m()
+        draws, prefix = draws_m(), domain.name.encode()
+        found = []
+        for base, suffix, name in zip(bases, self._suffixes, self._names, strict=True):
+            if limit_m is None or base <= limit_m:
+                digest = sha256(prefix + suffix).digest()
+                found.append((base + draws[digest[0] << 8 | digest[1]], name))
+        found.sort()
+        return found
+
+    def candidate(
+        self, domain: MailDomain, measured: Mapping[str, Measured] | None, name: str
+    ) -> Candidate:
+        """Return all numbers of one site."""
+        number = self._names.index(name)
+        one = None if measured is None else measured.get(name)
+        distance_m = None if domain.location is None else self._distances(domain.location)[number]
+        way_m, failed_m = _way_and_failed(distance_m, one, is_measured=measured is not None)
+        return Candidate(
+            site=self.sites[number],
+            distance_m=distance_m,
+            measured=one,
+            way_m=way_m,
+            failed_m=failed_m,
+            lot_m=draws_m()[cell_of(domain.name, name)] - self._worths_m[number],
+        )
+
+    def _bases(
+        self, location: Location | None, measured: Mapping[str, Measured] | None
+    ) -> list[int]:
+        """Return what each site costs before chance has its say."""
+        if measured is None and location is None:
+            return self._nowhere
+        distances = None if location is None else self._distances(location)
+        if measured is None:
+            assert distances is not None
+            return [way - worth for way, worth in zip(distances, self._worths_m, strict=True)]
+        return [
+            sum(
+                _way_and_failed(
+                    None if distances is None else distances[number],
+                    measured.get(name),
+                    is_measured=True,
+                )
+            )
+            - self._worths_m[number]
+            for number, name in enumerate(self._names)
+        ]
+
+    def _distances(self, location: Location) -> list[int]:
+        found = self._places.get(location)
+        if found is None:
+            if len(self._places) >= PLACES_MAX:
+                self._places.clear()
+            found = self._places[location] = distances_m(point_of(location), self._points)
+        return found
 
 
-def distance_m(here: Location, there: Location) -> int:
-    """Return the length of the great circle between two places, in whole metres."""
-    north, other_north = math.radians(here.north), math.radians(there.north)
-    half_north = math.sin((other_north - north) / 2)
-    half_east = math.sin(math.radians(there.east - here.east) / 2)
-    share = half_north**2 + math.cos(north) * math.cos(other_north) * half_east**2
-    return round(2 * EARTH_RADIUS_M * math.asin(math.sqrt(min(1.0, share))))
+def _way_and_failed(
+    distance_m: int | None, measured: Measured | None, *, is_measured: bool
+) -> tuple[int, int]:
+    """Return way and failures of one site, in metres.
 
+    A site that has not measured yet stands by its distance. Without that nothing is known of it,
+    and once others have measured it waits behind them.
 
-def _draw(domain: str, site: str) -> int:
-    """Return a pair's exponential draw, in 65536ths."""
-    digest = hashlib.sha256(f"{domain}\n{site}".encode()).digest()
-    number = int.from_bytes(digest[: _HASH_BITS // 8], "big")
-    return _minus_log2(number + 1) * _LN2_SCALED >> _DRAW_BITS
-
-
-def _minus_log2(number: int) -> int:
-    """Return -log2(number / 2**64) in 65536ths, from 1 up to 2**64; digit by digit, exactly."""
-    whole = number.bit_length() - 1
-    rest = number << (_HASH_BITS - whole)  # from 1 up to 2, with 64 bits of fraction
-    fraction = 0
-    for _ in range(_DRAW_BITS):
-        rest = rest * rest >> _HASH_BITS
-        fraction <<= 1
-        if rest >> (_HASH_BITS + 1):
-            rest >>= 1
-            fraction |= 1
-    return (_HASH_BITS << _DRAW_BITS) - ((whole << _DRAW_BITS) | fraction)
-
-
-def _reason(candidates: Sequence[Candidate], away: Sequence[Site], *, is_located: bool) -> str:
-    """Return the numbers that decided, best first, then who was not asked."""
-    parts = [
-        f"{one.site}: {_km(one.distance_m)} away + {_km(min(one.spread_m, SPREAD_LIMIT_M))} "
-        f"for capacity {one.capacity} = {_km(one.cost_m)}"
-        if is_located
-        else f"{one.site}: {_km(one.spread_m)} for capacity {one.capacity}"
-        for one in candidates
-    ]
-    parts += [f"{site.name}: {site.state}" for site in away]
-    return ("" if is_located else "no location; ") + "; ".join(parts)
+    Args:
+        is_measured: whether any site has measured this domain.
+    """
+    nowhere_m = FARTHEST_M if is_measured else 0
+    way_m = nowhere_m if distance_m is None else distance_m
+    if measured is None:
+        return way_m, 0
+    if measured.rtt_us is not None:
+        way_m = measured.rtt_us * RTT_M_PER_US
+    return way_m, FAILED_M * measured.failures // max(measured.tries, TRIES_MIN)
 
 
 def _km(metres: int) -> str:
-    return f"{metres // 1000}.{metres % 1000:03} km"
+    return f"{metres / 1000:.3f} km"

@@ -133,7 +133,7 @@ def test_plan_shows_sites_and_numbers() -> None:
 
     assert result.exit_code == 0
     assert "acme.example" in result.stdout
-    assert "for capacity 200" in result.stdout
+    assert "drawn at capacity 200" in result.stdout
 
 
 def test_plan_against_itself_is_no_difference(tmp_path: Path) -> None:
