@@ -88,9 +88,7 @@ async def test_the_status_shows_each_learner_and_what_keeps_it(
     assert gone.out == "1 lesson removed\n"
 
 
-async def test_whoever_is_unknown_is_said_to_be(core: Face, shell: Shell) -> None:
-    await learns(core)
-
+async def test_whoever_is_unknown_is_said_to_be(shell: Shell) -> None:
     assert "there is no node lon9" in (await shell("learn", "again", "lon9")).check_failed()
     forgotten = await shell("learn", "forget", "acme", "--yes")
     assert "no lesson of acme is kept" in forgotten.check_failed()
