@@ -29,7 +29,7 @@ SMTP_PORT = 25
 ASKING_FILTERS = ("cloudmark", "dcc", "pyzor", "rspamd", "spamassassin")  # each asks a server
 
 _OUR_HOST = re.compile(r"(mx|p[0-9])-.*")  # names that the MX plan gives in the mail domain
-_PREFIX_LENGTHS = {4: 24, 6: 48}  # what one provider usually announces, and loses, as one
+_PREFIX_LENGTHS = {4: 24, 6: 48}
 
 
 def check(main: Raw, customers: Sequence[Raw]) -> list[RawComplaint]:
@@ -236,7 +236,7 @@ def _sites(main: Raw) -> Iterator[RawComplaint]:
         mine: set[IpNetwork] = set()
         for node in site.items("nodes"):
             for place, address in node.addresses("public"):
-                prefix = _prefix(address)
+                prefix = provider_prefix(address)
                 other = seen.get(prefix)
                 if other is not None and prefix not in mine:
                     yield RawComplaint(
@@ -251,7 +251,8 @@ def _sites(main: Raw) -> Iterator[RawComplaint]:
             seen.setdefault(prefix, site)
 
 
-def _prefix(address: IpAddress) -> IpNetwork:
+def provider_prefix(address: IpAddress) -> IpNetwork:
+    """Return the network that one provider usually announces, and loses, as one."""
     return ipaddress.ip_network((address, _PREFIX_LENGTHS[address.version]), strict=False)
 
 

@@ -8,6 +8,8 @@ Source: docs/mx.md, *Plan, compare, render*.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +23,7 @@ from inventory.mx.names import Naming, hosts_of
 from inventory.mx.plan_inputs import inventory_digest
 from inventory.mx.planner import PREFERENCES, REASONED, Planner
 
+SCHEMA = 1  # of the plan's file
 STEP = 2000  # domains between two reports of progress
 
 
@@ -62,6 +65,21 @@ class MxPlan:
     waiting: tuple[str, ...] = ()  # domains that would change too, and are over the limit of a run
     naming: Naming = Naming.FIXED
     inputs: Mapping[str, str] = field(default_factory=dict)  # the digest of each thing planned from
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of what the plan says, which is its id."""
+        head = {"inputs": dict(self.inputs), "naming": str(self.naming), "schema": SCHEMA}
+        found = hashlib.sha256(json.dumps(head, sort_keys=True, separators=(",", ":")).encode())
+        for entry in self.domains:
+            records = ",".join(f"{one.preference} {one.site} {one.host}" for one in entry.mx)
+            found.update(f"\n{entry.domain} {time_text(entry.since)} {records}".encode())
+        return found.hexdigest()
+
+
+def time_text(time: datetime | None) -> str:
+    """Return a time as a plan's file has it, in whole seconds."""
+    return "-" if time is None else f"{time.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +160,8 @@ def make_plan(
     inputs = {"inventory": inventory_digest(inventory)}
     if measurements is not None:
         inputs["measurements"] = measurements.digest
+    if keeping is not None and earlier is not None:
+        inputs["against"] = earlier.digest
     return MxPlan(domains=tuple(entries), waiting=waiting, naming=naming, inputs=inputs)
 
 

@@ -13,7 +13,6 @@ Source: docs/mx.md, *The plan's file*.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,9 +21,8 @@ from typing import Any
 
 from common.errors import PeerError
 from inventory.mx.names import Naming
-from inventory.mx.plan import Entry, Mx, MxPlan
+from inventory.mx.plan import SCHEMA, Entry, Mx, MxPlan, time_text
 
-SCHEMA = 1
 MX_MAX = 16  # records of one domain in a file
 REASON_CHARACTERS_MAX = 10_000
 
@@ -38,16 +36,6 @@ class NoPlan(PeerError):
     """A file that is no plan, or is not the one that it says it is."""
 
 
-def plan_id(plan: MxPlan) -> str:
-    """Return the SHA-256 of what a plan says."""
-    head = {"inputs": dict(plan.inputs), "naming": str(plan.naming), "schema": SCHEMA}
-    found = hashlib.sha256(json.dumps(head, sort_keys=True, separators=(",", ":")).encode())
-    for entry in plan.domains:
-        records = ",".join(f"{one.preference} {one.site} {one.host}" for one in entry.mx)
-        found.update(f"\n{entry.domain} {_time_text(entry.since)} {records}".encode())
-    return found.hexdigest()
-
-
 def plan_lines(plan: MxPlan, more: Mapping[str, Any]) -> Iterator[str]:
     """Yield the file, piece by piece.
 
@@ -55,7 +43,7 @@ def plan_lines(plan: MxPlan, more: Mapping[str, Any]) -> Iterator[str]:
         more: further keys at the end.
     """
     inputs = json.dumps(dict(sorted(plan.inputs.items())))
-    yield f'{{"schema": {SCHEMA}, "id": "{plan_id(plan)}",\n'
+    yield f'{{"schema": {SCHEMA}, "id": "{plan.digest}",\n'
     yield f'"naming": "{plan.naming}", "inputs": {inputs},\n"domains": ['
     between = "\n"
     for entry in plan.domains:
@@ -74,7 +62,7 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
         "reason": entry.reason,
     }
     if entry.since is not None:
-        found["since"] = _time_text(entry.since)
+        found["since"] = time_text(entry.since)
     return found
 
 
@@ -99,7 +87,7 @@ def parse_plan(text: bytes) -> MxPlan:
         naming=_naming(tree.get("naming", Naming.FIXED)),
         inputs=_inputs(tree.get("inputs", {})),
     )
-    if "id" in tree and tree["id"] != plan_id(plan):
+    if "id" in tree and tree["id"] != plan.digest:
         raise NoPlan("the MX plan is not what its id says: it was changed after it was made")
     return plan
 
@@ -171,7 +159,3 @@ def _time(text: Any, domain: str) -> datetime | None:
     except (AttributeError, ValueError):
         pass
     raise NoPlan(f"no MX plan: since when the MX of {domain} stand is no time in UTC")
-
-
-def _time_text(time: datetime | None) -> str:
-    return "-" if time is None else f"{time.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
