@@ -25,6 +25,7 @@ from cli.mx_inputs import (
     TrafficOption,
     measurements_from,
     traffic_from,
+    uncollected,
 )
 from cli.progress import progress_bar
 from inventory.model import Inventory
@@ -49,6 +50,7 @@ NamingOption = Annotated[
 ]
 
 
+@uncollected()
 def plan(
     file: File,
     as_json: Json = False,

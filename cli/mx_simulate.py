@@ -22,6 +22,7 @@ from cli.mx_inputs import (
     TrafficOption,
     measurements_from,
     traffic_from,
+    uncollected,
 )
 from cli.progress import progress_bar
 from inventory.mx.simulation import Simulation, SiteChange
@@ -31,6 +32,7 @@ EXAMPLE = "Example: borderscout mx simulate inventory/example.yaml --without lon
 NAMED_MAX = 5  # domains in one line
 
 
+@uncollected()
 def simulate(
     file: File,
     without: Annotated[

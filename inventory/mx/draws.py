@@ -1,7 +1,8 @@
 """What does chance add to each pair of domain and site, the same for ever?
 
-Pure, and in whole metres. A hash of the pair names a cell of a table; the table holds
-``SPREAD_M * ln(-ln(u))`` for the middles u of 65 536 equal parts of what is between 0 and 1.
+Pure, and in whole metres. The first 16 bits of the SHA-256 of the pair (domain, line end, site)
+name a cell of a table, which holds ``SPREAD_M * ln(-ln(u))`` for the middles u of 65 536 equal
+parts of what is between 0 and 1.
 
 With ``-ln(u)`` drawn for each site, the site with the smallest draw divided by its weight wins in
 exact proportion to the weights, and so does the one with the smallest logarithm of that. The
@@ -17,7 +18,6 @@ hashing); Schindelhauer and Schomaker, "Weighted distributed hash tables", 2005 
 
 from __future__ import annotations
 
-import hashlib
 import math
 from functools import cache
 
@@ -37,12 +37,6 @@ def draws_m() -> tuple[int, ...]:
 def draw_range_m() -> int:
     """Return the widest difference between two draws: nothing that chance adds outweighs more."""
     return draws_m()[0] - draws_m()[-1]
-
-
-def cell_of(domain: str, site: str) -> int:
-    """Return the cell of a pair."""
-    digest = hashlib.sha256(f"{domain}\n{site}".encode()).digest()
-    return digest[0] << 8 | digest[1]
 
 
 def worth_m(capacity: int) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -154,7 +154,8 @@ def make_plan(
         hosts = hosts_of(
             naming, domain=domain.name, sites=order, mail_domain=inventory.cluster.mail_domain
         )
-        reason = planner.reason(domain, _asked(order, choice.ranked)) if has_reasons else ""
+        asked = _asked(order, choice.ranked, is_kept=bool(former))
+        reason = planner.reason(domain, asked) if has_reasons else ""
         since = _since(order, former.get(domain.name), keeping)
         entries.append(Entry(domain.name, tuple(map(Mx, PREFERENCES, order, hosts)), reason, since))
     inputs = {"inventory": inventory_digest(inventory)}
@@ -171,18 +172,17 @@ class _Choice(NamedTuple):
     order: tuple[str, ...]
     settled: tuple[str, ...]
     gain_m: int  # 0: both are the same
-    ranked: tuple[str, ...]  # the best sites, as if nothing had been before
+    ranked: Sequence[tuple[int, str]]  # cost and name, as if nothing had been before
 
 
 def _choice(
     planner: Planner, domain: MailDomain, former: Former | None, keeping: Keeping | None
 ) -> _Choice:
     if former is None or keeping is None:
-        names = tuple(name for _, name in planner.ranked(domain)[:REASONED])
-        order = names[: len(PREFERENCES)]
-        return _Choice(order, order, 0, names)
+        ranked = planner.ranked(domain)
+        order = tuple([name for _, name in ranked[: len(PREFERENCES)]])
+        return _Choice(order, order, 0, ranked)
     ranked = planner.ranked(domain, best=len(planner.sites))
-    names = tuple(name for _, name in ranked[:REASONED])
 
     def room_m(site: str) -> int:
         way_m = planner.way_m(domain, site)
@@ -191,16 +191,20 @@ def _choice(
     count = len(PREFERENCES)
     settled = kept_order(ranked, former.order, count=count, pinned=domain.pinned)
     if not keeping.may_move(former.since):
-        return _Choice(settled.order, settled.order, 0, names)
+        return _Choice(settled.order, settled.order, 0, ranked)
     better = kept_order(ranked, former.order, count=count, pinned=domain.pinned, room_m=room_m)
-    return _Choice(better.order, settled.order, better.gain_m, names)
+    return _Choice(better.order, settled.order, better.gain_m, ranked)
 
 
-def _asked(order: tuple[str, ...], ranked: tuple[str, ...]) -> tuple[str, ...]:
+def _asked(
+    order: tuple[str, ...], ranked: Sequence[tuple[int, str]], *, is_kept: bool
+) -> Sequence[tuple[int, str]]:
     """Return the sites of a reason: the chosen ones, and the best of the others."""
-    if order == ranked[: len(order)]:
-        return ranked
-    return order + tuple(name for name in ranked if name not in order)[:1]
+    if not is_kept:
+        return ranked[:REASONED]
+    costs = {name: cost for cost, name in ranked}
+    chosen = [(costs[name], name) for name in order]
+    return chosen + [pair for pair in ranked if pair[1] not in order][:1]
 
 
 def _since(

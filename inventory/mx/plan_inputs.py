@@ -32,8 +32,8 @@ def inventory_digest(inventory: Inventory) -> str:
     }
     found = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
     rows = [
-        f"\n{one.name} {one.location} {one.regions} {one.sites_min} {one.pinned}"
-        f" {one.fewer_sites_reason!a}"
+        f"\n{one.name} {one.location and tuple(one.location)} {one.regions} {one.sites_min}"
+        f" {one.pinned} {one.fewer_sites_reason!a}"
         for _, one in inventory.domains()
     ]
     for begin in range(0, len(rows), BATCH):

@@ -30,7 +30,7 @@ from hashlib import sha256
 
 from inventory.model import Location, MailDomain, Site, SiteState
 from inventory.mx.distances import FARTHEST_M, distances_m, point_of
-from inventory.mx.draws import cell_of, draw_range_m, draws_m, worth_m
+from inventory.mx.draws import draw_range_m, draws_m, worth_m
 from inventory.mx.measurements import Measured, Measurements
 
 PREFERENCES = (10, 20, 30)  # gaps are for a hand that inserts
@@ -90,7 +90,11 @@ class Planner:
         self.sites = sorted(sites, key=lambda site: site.name)
         self._measurements = measurements
         self._grounds: dict[tuple[str, ...] | None, Ground] = {}
-        self.away = tuple(site for site in self.sites if site.state is not SiteState.ACTIVE)
+        self._away = [
+            f"{site.name}: {site.state}"
+            for site in self.sites
+            if site.state is not SiteState.ACTIVE
+        ]
 
     def ranked(self, domain: MailDomain, *, best: int = REASONED) -> list[tuple[int, str]]:
         """Return the cost and the name of the sites that a domain may have, the best first.
@@ -124,17 +128,17 @@ class Planner:
         measured = self._measured(domain)
         if domain.location is None and measured is None:
             return None
-        found = self.ground(domain).candidate(domain, measured, site)
+        found = self.ground(domain).candidate(domain, measured, site, 0)
         return found.way_m + found.failed_m
 
-    def reason(self, domain: MailDomain, asked: Sequence[str]) -> str:
-        """Return the numbers of some sites, in this order, then who was not asked."""
+    def reason(self, domain: MailDomain, asked: Sequence[tuple[int, str]]) -> str:
+        """Return the numbers of some sites with their costs, in this order, then who is away."""
         ground, measured = self.ground(domain), self._measured(domain)
-        parts = [str(ground.candidate(domain, measured, name)) for name in asked]
+        parts = ground.reasons(domain, measured, asked)
         more = len(ground.sites) - len(parts)
         if more:
             parts.append(f"{more} more")
-        parts += [f"{site.name}: {site.state}" for site in self.away]
+        parts += self._away
         first = [] if domain.location is not None or measured else ["no location"]
         if domain.regions is not None:
             first.append(f"only {', '.join(domain.regions)}")
@@ -151,38 +155,39 @@ class Ground:
 
     def __init__(self, sites: Sequence[Site]) -> None:
         self.sites = tuple(sites)
-        self._names = [site.name for site in sites]
+        self._numbers = {site.name: number for number, site in enumerate(sites)}
         self._suffixes = [f"\n{site.name}".encode() for site in sites]
         self._points = [point_of(site.location) for site in sites]
         self._worths_m = [worth_m(site.capacity) for site in sites]
-        self._nowhere = [-worth for worth in self._worths_m]
-        self._places: dict[Location, list[int]] = {}
+        self._at = [f"drawn at capacity {site.capacity}" for site in sites]
+        self._distances: dict[Location, list[int]] = {}
+        self._hopefuls: dict[tuple[Location | None, int], list[_Hopeful]] = {}
 
     def ranked(
         self, domain: MailDomain, measured: Mapping[str, Measured] | None, *, best: int
     ) -> list[tuple[int, str]]:
         """Return the cost and the name of at least the best sites, sorted."""
-        bases = self._bases(domain.location, measured)
-        limit_m = None
-        if len(bases) > best:
-            # Whoever is farther behind than chance can make good needs no hash.
-            limit_m = sorted(bases)[best - 1] + draw_range_m()
+        if measured is None:
+            hopefuls = self._hopefuls_at(domain.location, best)
+        else:
+            hopefuls = self._hopefuls_of(self._measured_ways(domain.location, measured), best)
         draws, prefix = draws_m(), domain.name.encode()
         found = []
-        for base, suffix, name in zip(bases, self._suffixes, self._names, strict=True):
-            if limit_m is None or base <= limit_m:
-                digest = sha256(prefix + suffix).digest()
-                found.append((base + draws[digest[0] << 8 | digest[1]], name))
+        for base_m, suffix, name in hopefuls:
+            digest = sha256(prefix + suffix).digest()
+            found.append((base_m + draws[digest[0] << 8 | digest[1]], name))
         found.sort()
         return found
 
     def candidate(
-        self, domain: MailDomain, measured: Mapping[str, Measured] | None, name: str
+        self, domain: MailDomain, measured: Mapping[str, Measured] | None, name: str, cost_m: int
     ) -> Candidate:
-        """Return all numbers of one site."""
-        number = self._names.index(name)
+        """Return all numbers of one site that has this cost."""
+        number = self._numbers[name]
         one = None if measured is None else measured.get(name)
-        distance_m = None if domain.location is None else self._distances(domain.location)[number]
+        distance_m = (
+            None if domain.location is None else self._distances_to(domain.location)[number]
+        )
         way_m, failed_m = _way_and_failed(distance_m, one, is_measured=measured is not None)
         return Candidate(
             site=self.sites[number],
@@ -190,19 +195,58 @@ class Ground:
             measured=one,
             way_m=way_m,
             failed_m=failed_m,
-            lot_m=draws_m()[cell_of(domain.name, name)] - self._worths_m[number],
+            lot_m=cost_m - way_m - failed_m,
         )
 
-    def _bases(
-        self, location: Location | None, measured: Mapping[str, Measured] | None
+    def reasons(
+        self,
+        domain: MailDomain,
+        measured: Mapping[str, Measured] | None,
+        asked: Sequence[tuple[int, str]],
+    ) -> list[str]:
+        """Return the numbers of some sites, each as a text."""
+        if measured is not None or domain.location is None:
+            return [str(self.candidate(domain, measured, name, cost)) for cost, name in asked]
+        # The same texts, in a third of the time: most domains are of this kind.
+        distances, numbers, at = self._distances_to(domain.location), self._numbers, self._at
+        found = []
+        for cost, name in asked:
+            number = numbers[name]
+            way = distances[number]
+            lot = cost - way
+            sign, lot = ("-", -lot) if lot < 0 else ("+", lot)
+            found.append(
+                f"{name}: {way / 1000:.3f} km away {sign} {lot / 1000:.3f} km {at[number]}"
+                f" = {cost / 1000:.3f} km"
+            )
+        return found
+
+    def _hopefuls_at(self, location: Location | None, best: int) -> list[_Hopeful]:
+        """Return who may be among the best of a place."""
+        found = self._hopefuls.get((location, best))
+        if found is None:
+            if len(self._hopefuls) >= PLACES_MAX:
+                self._hopefuls.clear()
+            ways = [0] * len(self.sites) if location is None else self._distances_to(location)
+            found = self._hopefuls[location, best] = self._hopefuls_of(ways, best)
+        return found
+
+    def _hopefuls_of(self, ways: Sequence[int], best: int) -> list[_Hopeful]:
+        bases = [way - worth for way, worth in zip(ways, self._worths_m, strict=True)]
+        if len(bases) <= best:
+            return list(zip(bases, self._suffixes, self._numbers, strict=True))
+        # Whoever is farther behind than chance can make good needs no hash.
+        limit_m = sorted(bases)[best - 1] + draw_range_m()
+        return [
+            (base, suffix, name)
+            for base, suffix, name in zip(bases, self._suffixes, self._numbers, strict=True)
+            if base <= limit_m
+        ]
+
+    def _measured_ways(
+        self, location: Location | None, measured: Mapping[str, Measured]
     ) -> list[int]:
-        """Return what each site costs before chance has its say."""
-        if measured is None and location is None:
-            return self._nowhere
-        distances = None if location is None else self._distances(location)
-        if measured is None:
-            assert distances is not None
-            return [way - worth for way, worth in zip(distances, self._worths_m, strict=True)]
+        distances = None if location is None else self._distances_to(location)
         return [
             sum(
                 _way_and_failed(
@@ -211,17 +255,19 @@ class Ground:
                     is_measured=True,
                 )
             )
-            - self._worths_m[number]
-            for number, name in enumerate(self._names)
+            for name, number in self._numbers.items()
         ]
 
-    def _distances(self, location: Location) -> list[int]:
-        found = self._places.get(location)
+    def _distances_to(self, location: Location) -> list[int]:
+        found = self._distances.get(location)
         if found is None:
-            if len(self._places) >= PLACES_MAX:
-                self._places.clear()
-            found = self._places[location] = distances_m(point_of(location), self._points)
+            if len(self._distances) >= PLACES_MAX:
+                self._distances.clear()
+            found = self._distances[location] = distances_m(point_of(location), self._points)
         return found
+
+
+_Hopeful = tuple[int, bytes, str]  # what a site costs before chance has its say, hash part, name
 
 
 def _way_and_failed(

@@ -21,6 +21,7 @@ from tests.bench import (
     filters,
     groups,
     list_scale,
+    mx_scale,
     overload,
     soak,
     speed,
@@ -175,6 +176,14 @@ def _lists(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _mx_scale(chosen: argparse.Namespace) -> int:
+    results = Results(chosen.results)
+    header = results.header(chosen.command, chosen.work)
+    print(f"MX plans of up to {chosen.domains} domains", flush=True)
+    results.keep("mx_scale", header | mx_scale.run(domains=chosen.domains))
+    return 0
+
+
 def _store(chosen: argparse.Namespace) -> int:
     results = Results(chosen.results)
     header = results.header(chosen.command, chosen.work)
@@ -277,6 +286,7 @@ def _parser() -> argparse.ArgumentParser:
         ("engines", _engines, (_add_engines,), "scanning with three engines, and from the cache"),
         ("filters", _filters, (_add_filters,), "filters together and each alone"),
         ("lists", _lists, (_add_lists,), "lists of a million entries"),
+        ("mx_scale", _mx_scale, (_add_mx_scale,), "MX plans of a million domains"),
         ("store", _store, (_add_store,), "look-ups of a core with millions of records"),
         ("overload", _overload, (_add_node,), "twice the load that a node keeps up"),
         ("drain", _drain, (_add_drain, _add_node), "hold mail, start anew, and let it go"),
@@ -291,7 +301,8 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=about, description=about)
         command.set_defaults(
-            what=what, needs_root=what not in (_report, _engines, _filters, _lists, _store)
+            what=what,
+            needs_root=what not in (_report, _engines, _filters, _lists, _mx_scale, _store),
         )
         command.add_argument("--work", type=Path, default=WORK, help="folder, on a disk")
         command.add_argument("--results", type=Path, default=FOLDER, help="folder")
@@ -331,6 +342,10 @@ def _add_filters(command: argparse.ArgumentParser) -> None:
 
 def _add_lists(command: argparse.ArgumentParser) -> None:
     command.add_argument("--entries", type=int, default=list_scale.ENTRIES, help="of the lists")
+
+
+def _add_mx_scale(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--domains", type=int, default=mx_scale.DOMAINS, help="of the largest")
 
 
 def _add_store(command: argparse.ArgumentParser) -> None:
