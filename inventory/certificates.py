@@ -129,6 +129,7 @@ def credential(
     now_us: int,
     key_kind: KeyKind = KeyKind.ECDSA,
     revoked: Collection[str] = (),
+    next_key_file: Path | None = None,
 ) -> Credential:
     """Return a node's certificate: the one in its folder while it is good, else a new one.
 
@@ -139,6 +140,7 @@ def credential(
         now_us: decides whether it is due, microseconds since the epoch.
         key_kind: of its key.
         revoked: serial numbers that are good no more, as ``common.certificate.serial_text``.
+        next_key_file: of the key for a new certificate; without one a new key is made.
 
     Raises:
         LocalError: a file holds something else.
@@ -157,7 +159,7 @@ def credential(
             f" {AUTHORITY_CERTIFICATE}",
             hint=ELSEWHERE,
         )
-    fresh = new_key(key_kind)
+    fresh = new_key(key_kind) if next_key_file is None else _kept_or_new(next_key_file, key_kind)
     made = signer_of(signer).sign(identity, fresh.public_key(), now=now, days=LIFETIME_DAYS)
     return Credential(made, key_pem(fresh))
 
@@ -194,6 +196,23 @@ def is_issuer(
     except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
         return False
     return constraints.ca and certificate.public_key() == key and named == constraints_of(hosts)
+
+
+def next_key(key_file: Path, *, used: Credential, key_kind: KeyKind) -> bytes:
+    """Return the key for the next certificate, PEM: the kept one, until it has come into use.
+
+    Raises:
+        LocalError: the file holds something else.
+    """
+    kept = key_pem(_kept_or_new(key_file, key_kind))
+    return kept if kept != used.key else key_pem(new_key(key_kind))
+
+
+def _kept_or_new(key_file: Path, kind: KeyKind) -> PrivateKey:
+    if not key_file.exists():
+        return new_key(kind)
+    kept = _key(key_file)
+    return kept if kind_of(kept) is kind else new_key(kind)
 
 
 def _is_good(

@@ -11,14 +11,25 @@ from __future__ import annotations
 import ipaddress
 import re
 from enum import StrEnum
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
+from urllib.parse import quote
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from common.address import AddressError, parse_domain
+from common.address import AddressError, parse_address, parse_domain
 from common.preferences.bodies import DEFINITIONS_AGE_H_MAX, TARGETS_MAX, is_list_code
 from common.settings.satellite import WORKERS_MAX, EngineSettings, FilterSettings
-from common.settings.values import DeliverTo, IpAddress, Mailbox, Name, Resolver, Settings, Target
+from common.settings.values import (
+    DeliverTo,
+    FilePath,
+    IpAddress,
+    Mailbox,
+    Name,
+    Resolver,
+    Settings,
+    Target,
+)
+from common.sts_text import MAX_AGE_S, MAX_AGE_S_MAX, StsModeName
 
 DNS_LIST = "dnsbl"  # the kind of a filter that is one list of several
 # Kinds of which each entry is a document of its own, which one filter of the node goes by.
@@ -27,6 +38,10 @@ CORE_FOLDER = "core"  # of the rendered ones; satellites' folders have their nam
 CAPACITY_MAX = 1_000_000  # messages per second
 SITES_MIN_MAX = 3  # a domain has so many MX at most
 
+REPORTS_TO_MAX = 5
+
+# No comma, exclamation mark or semicolon: they end an address in the record.
+_REPORTS_URL = re.compile(r"https://[A-Za-z0-9.:\[\]-]{1,255}(/[A-Za-z0-9._~/?=&%+-]{0,500})?")
 _CUSTOMER_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
@@ -90,6 +105,19 @@ def _domain(text: str) -> str:
         raise ValueError(f"{error}; write a domain such as acme.example") from None
 
 
+def _reports_to(text: str) -> str:
+    """Return where reports on TLS go, as it stands in DNS: RFC 8460 section 3."""
+    scheme, _, rest = text.partition(":")
+    try:
+        if scheme == "mailto":
+            return f"mailto:{quote(str(parse_address(rest)), safe='@+')}"
+        if scheme == "https" and _REPORTS_URL.fullmatch(text):
+            return text
+    except AddressError:
+        pass
+    raise ValueError(f"{text[:80]!r} takes no reports; write mailto:ADDRESS or https://HOST/PATH")
+
+
 def _host(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text))
@@ -115,8 +143,32 @@ Code = Annotated[str, AfterValidator(_code)]
 DomainName = Annotated[str, AfterValidator(_domain)]
 Host = Annotated[str, AfterValidator(_host)]
 Network = Annotated[str, AfterValidator(_network)]
+ReportsTo = Annotated[str, AfterValidator(_reports_to)]
 Tree = dict[str, Any]
 Workers = Annotated[int, Field(ge=1, le=WORKERS_MAX)]
+
+
+class MtaSts(Settings):
+    """The MTA-STS policy that the nodes serve for every customer's domain."""
+
+    mode: StsModeName = "testing"
+    max_age_s: Annotated[int, Field(ge=86_400, le=MAX_AGE_S_MAX)] = MAX_AGE_S
+    certificates: FilePath  # a folder on each node: NAME.crt and NAME.key for each host
+    # For STARTTLS, on each node, of an authority of the world: who keeps to a policy trusts these.
+    smtp_certificate: FilePath | None = None
+    smtp_key: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _is_trusted(self) -> Self:
+        if (self.smtp_certificate is None) != (self.smtp_key is None):
+            raise ValueError("smtp_certificate and smtp_key belong together; name both")
+        if self.mode == "enforce" and self.smtp_certificate is None:
+            raise ValueError(
+                "mode enforce keeps out all senders that check, since no authority of the world "
+                "signs the nodes' certificates; name smtp_certificate and smtp_key, or write "
+                "mode: testing"
+            )
+        return self
 
 
 class Cluster(Settings):
@@ -128,6 +180,8 @@ class Cluster(Settings):
     vpn_port: Annotated[int, Field(ge=1, le=65_535)] = 51_820  # UDP; WireGuard's usual one
     postmaster: Mailbox | None = None
     smarthost: Target | None = None  # for our own bounces; without it the sender's MX
+    mta_sts: MtaSts | None = None
+    tls_reports: Annotated[OneOrSeveral[ReportsTo], Field(max_length=REPORTS_TO_MAX)] | None = None
 
 
 class Core(Settings):

@@ -34,6 +34,7 @@ from inventory.certificates import (
     authority,
     credential,
     issuer,
+    next_key,
 )
 from inventory.documents import documents_of, documents_of_scan_server, to_json
 from inventory.identities import (
@@ -59,6 +60,7 @@ from inventory.render.node import (
 )
 from inventory.render.systemd import UnitRole, unit_name, unit_text
 from inventory.render.wireguard import wireguard_text
+from inventory.smtp_keys import SMTP_KEYS, next_name
 
 ENDPOINTS_FILE = "endpoints.json"
 SCAN_FILE = "scan.yaml"
@@ -241,8 +243,8 @@ class _Rendering:
         cluster = inventory.cluster
         yield from _pair(node.name, "node", self.links[node.name])
         shown = smtp_identity(cluster, node)
-        yield from self._tls(node.name, "smtp", shown, signer)
-        yield from self._tls(node.name, "smtp-rsa", shown, signer, KeyKind.RSA)
+        for name, kind in SMTP_KEYS.items():
+            yield from self._smtp(node.name, name, shown, signer, kind)
         yield File(f"{node.name}/{TLS}/{AUTHORITY_CERTIFICATE}", signer.certificate, PUBLIC)
         settings = satellite_settings(
             inventory,
@@ -272,15 +274,23 @@ class _Rendering:
         yield _text(f"{server.name}/{unit_name(UnitRole.SCAN)}", unit_text(UnitRole.SCAN))
 
     def _tls(
-        self,
-        folder: str,
-        name: str,
-        identity: Identity,
-        signer: Credential,
-        key_kind: KeyKind = KeyKind.ECDSA,
+        self, folder: str, name: str, identity: Identity, signer: Credential
     ) -> Iterator[File]:
-        found = self._credential(folder, name, identity, signer, key_kind)
+        found = self._credential(folder, name, identity, signer, KeyKind.ECDSA)
         yield from _pair(folder, name, found)
+
+    def _smtp(
+        self, folder: str, name: str, identity: Identity, signer: Credential, key_kind: KeyKind
+    ) -> Iterator[File]:
+        """Yield a certificate for STARTTLS, and the key of the next one.
+
+        That key is made now, so that DNS has named it long before a sender sees it.
+        """
+        kept = self.out / folder / TLS / f"{next_name(name)}.key"
+        found = self._credential(folder, name, identity, signer, key_kind, next_key_file=kept)
+        key = next_key(kept, used=found, key_kind=key_kind)
+        yield from _pair(folder, name, found)
+        yield File(f"{folder}/{TLS}/{kept.name}", key, SECRET)
 
     def _make_links(self, signer: Credential) -> None:
         """Make the nodes' certificates for the link, and enter them in the book.
@@ -296,7 +306,14 @@ class _Rendering:
             self.book.made(node.name, *before, made.certificate, now_us=self.now_us)
 
     def _credential(
-        self, folder: str, name: str, identity: Identity, signer: Credential, key_kind: KeyKind
+        self,
+        folder: str,
+        name: str,
+        identity: Identity,
+        signer: Credential,
+        key_kind: KeyKind,
+        *,
+        next_key_file: Path | None = None,
     ) -> Credential:
         path = self.out / folder / TLS
         return credential(
@@ -307,6 +324,7 @@ class _Rendering:
             now_us=self.now_us,
             key_kind=key_kind,
             revoked=self.book.of(folder).revoked,
+            next_key_file=next_key_file,
         )
 
 

@@ -20,6 +20,7 @@ from inventory.let_in import BOOK_FILE, certificate_book, shown_serial
 from inventory.model import CORE_FOLDER
 from inventory.render.node import TLS
 from inventory.render.systemd import SETTINGS_FOLDER
+from inventory.smtp_keys import SMTP_KEYS, next_name
 
 _WIREGUARD = "/etc/wireguard/wg0.conf"
 _SYNC = "wg syncconf wg0 <(wg-quick strip wg0)"
@@ -55,6 +56,8 @@ def revoke_node(out: Path, node: str) -> None:
         key = kept_wireguard_key(out / node)
         if not any(shown) and not key:
             raise LocalError(f"{out / node}: has no certificate and no key", hint="render it first")
+        for name in SMTP_KEYS:  # the thief has them; a new one may be made at any time
+            (out / node / TLS / f"{next_name(name)}.key").unlink(missing_ok=True)
         book.revoke(node, serials=shown, keys=[public_key(key)] if key else [])
         write_file(out / BOOK_FILE, (json.dumps(book.as_json(), indent=2) + "\n").encode())
     except OSError as error:

@@ -11,9 +11,10 @@ import dns.zone
 import pytest
 
 from inventory.model import Inventory, SiteState
-from inventory.mx.formats.bind import bind_text
+from inventory.mx.formats.bind import render
 from inventory.mx.names import Naming
 from inventory.mx.plan import make_plan
+from inventory.mx.records import Whose, records_of
 
 ORIGIN = "mx.scout.example"
 HEAD = """\
@@ -25,7 +26,8 @@ ns1 IN A 192.0.2.53
 
 
 def rendered(inventory: Inventory, naming: Naming) -> str:
-    return bind_text(inventory, make_plan(inventory, naming=naming), naming=naming)
+    records = records_of(inventory, make_plan(inventory, naming=naming), naming=naming)
+    return render(records, whose=Whose.OURS).files[f"{ORIGIN}.zone"]
 
 
 def addresses(text: str, name: str) -> list[str]:

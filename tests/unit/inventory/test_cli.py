@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 import cli.inventory
 import cli.mx
 from cli.progress import progress_bar
+from inventory.mx.known_formats import formats
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = str(ROOT / "inventory" / "example.yaml")
@@ -186,12 +187,66 @@ def test_render_for_bind_prints_the_zone() -> None:
     assert "$ORIGIN mx.scout.example." in result.stdout
 
 
-@pytest.mark.parametrize(("name", "what"), [("octodns", "not available yet"), ("x", "no format")])
-def test_a_format_that_is_not_there_is_wrong_usage(name: str, what: str) -> None:
-    result = mx("render", EXAMPLE, "--format", name)
+def test_a_format_that_is_not_there_is_wrong_usage() -> None:
+    result = mx("render", EXAMPLE, "--format", "x")
 
     assert result.exit_code == 2
-    assert what in result.stderr
+    assert "no format; write --format bind or " in result.stderr
+
+
+def test_several_files_are_not_printed_one_after_the_other(tmp_path: Path) -> None:
+    printed = mx("render", EXAMPLE, "--format", "letter")
+    written = mx("render", EXAMPLE, "--format", "letter", "--out", str(tmp_path / "letters"))
+
+    assert (printed.exit_code, printed.stdout) == (2, "")
+    assert printed.stderr == "--format letter makes 4 files; add --out DIR or --customer NAME\n"
+    assert written.exit_code == 0
+    assert len(list((tmp_path / "letters").iterdir())) == 4
+
+
+def test_a_letter_to_one_customer_is_printed() -> None:
+    result = mx("render", EXAMPLE, "--format", "letter", "--customer", "globex")
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith("To: globex\n")
+    assert "acme.example" not in result.stdout
+
+
+def test_a_customer_that_is_not_there_is_an_error() -> None:
+    result = mx("render", EXAMPLE, "--format", "letter", "--customer", "nobody")
+
+    assert result.exit_code == 1
+    assert "has no customer 'nobody'" in result.stderr
+
+
+def test_what_a_tool_has_no_records_for_is_named(tmp_path: Path) -> None:
+    out = str(tmp_path / "cluster")
+    assert inventory("render", EXAMPLE, "--out", out).exit_code == 0
+    result = mx("render", EXAMPLE, "--format", "terraform", "--rendered", out)
+
+    assert result.exit_code == 0
+    assert result.stderr.startswith("hashicorp/dns has no TLSA records: 5 left out; ")
+
+
+def test_no_rendered_record_holds_a_secret(tmp_path: Path) -> None:
+    out = tmp_path / "cluster"
+    assert inventory("render", EXAMPLE, "--out", str(out)).exit_code == 0
+    secrets = [
+        line
+        for path in out.rglob("*")
+        if path.is_file() and path.stat().st_mode & 0o077 == 0
+        for line in path.read_text().splitlines()
+        if len(line) > 20 and not line.startswith(("-----", "#"))
+    ]
+    assert len(secrets) > 20
+    for name in formats():
+        for whose in ("ours", "customers"):
+            result = mx(
+                *("render", EXAMPLE, "--format", name, "--rendered", str(out)),
+                *("--whose", whose, "--json"),
+            )
+            assert result.exit_code == 0
+            assert not [secret for secret in secrets if secret in result.stdout]
 
 
 def test_a_bar_that_nobody_sees_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:

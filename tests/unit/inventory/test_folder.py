@@ -139,7 +139,7 @@ def test_a_private_key_stands_in_its_own_nodes_folder_alone(
         if name.endswith((".key", "token")) or name == "authority"
     }
 
-    assert len(secrets) == 4 * 4 + 3 + 1 + 1
+    assert len(secrets) == 4 * 6 + 3 + 1 + 1
     assert len(set(secrets.values())) == len(secrets)
     for owner, secret in secrets.items():
         folder = owner.partition("/")[0]
