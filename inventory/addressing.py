@@ -18,10 +18,12 @@ GRPC_PORT = 7443
 DEFINITIONS_PORT = 7444
 HTTP_PORT = 8080
 METRICS_PORT = 9100
+HTTPS_PORT = 443
 LOOPBACK = "127.0.0.1"
 
 CORE_PORTS = ("http", "grpc", "definitions")
 NODE_PORTS = ("smtp", "metrics")
+POLICIES = "policies"  # a port that a node has where MTA-STS policies are served
 
 Ports = Mapping[str, Mapping[str, int]]  # folder → what listens → port
 
@@ -42,6 +44,7 @@ class NodePlaces:
     listen: tuple[str, ...]
     smtp: str  # where the world reaches it
     metrics: str
+    policies: tuple[str, ...] = ()  # where MTA-STS policies are served, if they are
 
 
 def endpoint(address: str, port: int) -> str:
@@ -52,7 +55,8 @@ def endpoint(address: str, port: int) -> str:
 def wanted_ports(inventory: Inventory) -> dict[str, tuple[str, ...]]:
     """Return for each folder the ports that it needs on loopback."""
     wanted: dict[str, tuple[str, ...]] = {CORE_FOLDER: CORE_PORTS}
-    return wanted | {node.name: NODE_PORTS for _, node in inventory.nodes()}
+    policies = (POLICIES,) if inventory.cluster.mta_sts is not None else ()
+    return wanted | {node.name: NODE_PORTS + policies for _, node in inventory.nodes()}
 
 
 def core_places(core: Core, ports: Ports | None) -> CorePlaces:
@@ -76,13 +80,15 @@ def node_places(node: Node, ports: Ports | None) -> NodePlaces:
         mine = ports[node.name]
         smtp = endpoint(LOOPBACK, mine["smtp"])
         metrics = endpoint(LOOPBACK, mine["metrics"])
-        return NodePlaces(listen=(smtp,), smtp=smtp, metrics=metrics)
+        policies = (endpoint(LOOPBACK, mine[POLICIES]),) if POLICIES in mine else ()
+        return NodePlaces(listen=(smtp,), smtp=smtp, metrics=metrics, policies=policies)
     versions = {ipaddress.ip_address(address).version for address in node.public}
     everywhere = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - see above: behind translation
     return NodePlaces(
         listen=tuple(endpoint(everywhere[version], SMTP_PORT) for version in sorted(versions)),
         smtp=endpoint(node.public[0], SMTP_PORT),
         metrics=endpoint(node.vpn_address[0], METRICS_PORT),
+        policies=tuple(endpoint(everywhere[version], HTTPS_PORT) for version in sorted(versions)),
     )
 
 

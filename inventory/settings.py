@@ -58,6 +58,7 @@ RENDERED_FOR_SATELLITE: Mapping[str, Rendered] = {
     "state": Rendered(
         "where the unit may write, /var/lib/borderscout", "mount another disk at that folder"
     ),
+    "mta_sts": Rendered("cluster.mta_sts", "change it there"),
     "smtp.listen": Rendered("port 25 and the node's public addresses", "change public"),
     "smtp.certificate": Rendered("the cluster's authority", "leave it: rendering renews it"),
     "smtp.key": Rendered("the cluster's authority", "leave it: rendering makes it once"),

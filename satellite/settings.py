@@ -81,10 +81,15 @@ def _placed(settings: SatelliteSettings, folder: Path) -> SatelliteSettings:
     smtp = settings.smtp
     core = settings.core
     delivery = settings.delivery
+    mta_sts = settings.mta_sts
+    if mta_sts is not None:
+        certificates = _below(folder, mta_sts.certificates)
+        mta_sts = mta_sts.model_copy(update={"certificates": certificates})
     return settings.model_copy(
         update={
             "state": str(folder / settings.state),
             "smtp": placed_smtp(smtp, folder),
+            "mta_sts": mta_sts,
             "delivery": delivery.model_copy(
                 update={"authorities": _below(folder, delivery.authorities)}
             ),

@@ -24,10 +24,12 @@ from common.settings.values import (
     Settings,
     TargetOrNone,
 )
+from common.sts_text import MAX_AGE_S, MAX_AGE_S_MAX, StsModeName
 
 MIB = 1024 * 1024
 WORKERS_MAX = 8  # per node; a spool shard and a set of streams each
 
+StsHost = Annotated[str, Field(pattern=r"^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+$")]
 Kind = Annotated[str, Field(min_length=1, max_length=40)]
 
 
@@ -263,6 +265,22 @@ class SecondLookSettings(Settings):
     """How many of them, the newest; 0: none, and delivered mail leaves nothing behind."""
 
 
+class MtaStsSettings(Settings):
+    """The MTA-STS policy of the customers' domains, which the node serves; see mx.md."""
+
+    listen: Annotated[list[Endpoint], Field(min_length=1)]
+    """Where it is served, by HTTPS."""
+    certificates: FilePath
+    """A folder with `NAME.crt` and `NAME.key` for each host, `mta-sts.` and a domain."""
+    mode: StsModeName = "testing"
+    """What a sender does that cannot keep to it: `enforce`: sends nothing, `testing`: reports,
+    `none`: nothing."""
+    max_age_s: Annotated[int, Field(ge=86_400, le=MAX_AGE_S_MAX)] = MAX_AGE_S
+    """How long senders remember it."""
+    hosts: Annotated[list[StsHost], Field(min_length=1, max_length=100)]
+    """To whom mail may go: names, or `*.` and a domain."""
+
+
 class SatelliteSettings(Settings):
     """One node."""
 
@@ -297,6 +315,7 @@ class SatelliteSettings(Settings):
     delivery: DeliverySettings = DeliverySettings()
     limits: Limits = Limits()
     second_look: SecondLookSettings = SecondLookSettings()
+    mta_sts: MtaStsSettings | None = None
     disk_reserve_bytes: Annotated[int, Field(ge=0)] = 256 * 1024 * 1024
     """Free space on the disk of the shards; below it, mail gets 452 4.3.1."""
     mail_log: bool = True

@@ -79,3 +79,8 @@ def addresses_of(site: Site) -> Addresses:
 def host_of_node(cluster: Cluster, node: str) -> str:
     """Return the host name of a node."""
     return f"{node}.{cluster.mail_domain}"
+
+
+def sts_hosts(cluster: Cluster) -> list[str]:
+    """Return which hosts the MTA-STS policy names: one label below the mail domain, whichever."""
+    return [f"*.{cluster.mail_domain}"]

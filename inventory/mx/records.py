@@ -19,7 +19,14 @@ from enum import StrEnum
 
 from common.sts_text import POLICY_HOST, sts_policy_text, sts_record_text
 from inventory.model import Cluster, Inventory
-from inventory.mx.names import Addresses, Naming, addresses_of, host_of, host_of_node
+from inventory.mx.names import (
+    Addresses,
+    Naming,
+    addresses_of,
+    host_of,
+    host_of_node,
+    sts_hosts,
+)
 from inventory.mx.plan import Entry, MxPlan
 from inventory.mx.planner import PREFERENCES
 
@@ -133,7 +140,7 @@ def policy_of(cluster: Cluster) -> str | None:
     return sts_policy_text(
         mode=cluster.mta_sts.mode,
         max_age_s=cluster.mta_sts.max_age_s,
-        hosts=[f"*.{cluster.mail_domain}"],
+        hosts=sts_hosts(cluster),
     )
 
 

@@ -20,7 +20,18 @@ from common.settings.values import Settings
 from common.settings.yaml_tree import meaning
 from inventory.addressing import CorePlaces, NodePlaces
 from inventory.identities import machine_host, node_host
-from inventory.model import EngineEntry, FilterEntry, Inventory, Node, ScanServerEntry, Site, Tree
+from inventory.model import (
+    Cluster,
+    EngineEntry,
+    FilterEntry,
+    Inventory,
+    MtaSts,
+    Node,
+    ScanServerEntry,
+    Site,
+    Tree,
+)
+from inventory.mx.names import sts_hosts
 from inventory.render.systemd import STATE_FOLDERS, UnitRole
 from inventory.settings import merged, said_of_core, said_of_satellite
 
@@ -77,8 +88,26 @@ def satellite_settings(
         "engines": [_engine(engine) for engine in inventory.engines_of(site, node)],
         "filters": [_filter(item) for item in inventory.all_filters()],
     }
+    if cluster.mta_sts is not None and places.policies:
+        rendered["mta_sts"] = _mta_sts(cluster, cluster.mta_sts, places)
+        if cluster.mta_sts.smtp_certificate is not None and not loopback:
+            rendered["smtp"] = {
+                "listen": list(places.listen),
+                "certificate": cluster.mta_sts.smtp_certificate,
+                "key": cluster.mta_sts.smtp_key,
+            }
     said = said_of_satellite(inventory, site, node)
     return SatelliteSettings.model_validate(merged(rendered, said))
+
+
+def _mta_sts(cluster: Cluster, policy: MtaSts, places: NodePlaces) -> Tree:
+    return {
+        "listen": list(places.policies),
+        "certificates": policy.certificates,
+        "mode": policy.mode,
+        "max_age_s": policy.max_age_s,
+        "hosts": sts_hosts(cluster),
+    }
 
 
 def core_settings(

@@ -30,6 +30,7 @@ from satellite.node.fork_server import ForkServer
 from satellite.node.http_server import HttpServer
 from satellite.node.launch import become_parent
 from satellite.node.parent import Workers
+from satellite.node.policy_host import PolicyHost
 from satellite.node.service_unavailable import ServiceUnavailable
 from satellite.node.sockets import listening_sockets
 from satellite.settings import read_settings
@@ -95,12 +96,19 @@ async def _serve(settings: SatelliteSettings, config: Path, forks: ForkServer) -
         answering = asyncio.create_task(
             keep_running(service_unavailable.run, name="service unavailable", clock=clock)
         )
+        beside = [answering]
+        if settings.mta_sts is not None:
+            policies = PolicyHost(settings.mta_sts, clock)
+            beside.append(
+                asyncio.create_task(keep_running(policies.run, name="policies", clock=clock))
+            )
         log.info("satellite.started", listen=settings.smtp.listen, workers=settings.workers)
         try:
             is_done = await _unless(forks.died, workers.run())
         finally:
-            answering.cancel()
-            await asyncio.gather(answering, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             loop_lag.stop()
             await asyncio.to_thread(exposition.stop)
             await control.stop()

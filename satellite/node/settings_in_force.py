@@ -17,7 +17,7 @@ from common.settings.satellite import SatelliteSettings
 
 # What the parent alone uses, and has done so by the time that a worker begins: the sockets are
 # bound, the state folder is locked, the shards are counted.
-_OF_THE_PARENT = ("node", "state", "workers", "metrics")
+_OF_THE_PARENT = ("node", "state", "workers", "metrics", "mta_sts")
 
 
 @dataclass(frozen=True, slots=True)

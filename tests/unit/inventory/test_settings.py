@@ -17,7 +17,7 @@ import core.settings
 import satellite.settings
 from common.settings.core import CoreSettings
 from common.settings.reading import Source
-from common.settings.satellite import SatelliteSettings
+from common.settings.satellite import MtaStsSettings, SatelliteSettings
 from common.settings.values import Settings
 from docs.generate.settings import Key, keys_of
 from inventory.addressing import core_places, node_places
@@ -309,6 +309,7 @@ def test_what_settings_cannot_say_is_what_the_inventory_says_elsewhere(small: Pa
         "smtp.rsa_certificate",
         "smtp.rsa_key",
         "metrics",
+        *(f"mta_sts.{key}" for key in MtaStsSettings.model_fields),
         "core.address",
         "core.name",
         "core.certificate",
