@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain, islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -40,6 +40,7 @@ router = APIRouter(prefix="/api/v1", tags=["preferences"], route_class=LongBodyR
 NUMBER_MAX = (1 << 63) - 1  # what a column holds
 ENTRIES_MAX = 1_000  # list entries that are told of a recipient; `list show` has them all
 PART_DOCUMENTS = 500  # of an answer that are written at once
+EPOCH_REMEDY = "look at what it has by now, and publish again"
 DOCUMENTS_MAX = 200_000  # in one change: an inventory of a hundred thousand domains
 
 
@@ -68,6 +69,9 @@ class PublishRequest(RequestBody):
     base: int | None = Field(
         default=None, ge=0, le=NUMBER_MAX, description="refuse unless this is the newest revision"
     )
+    epoch: str | None = Field(
+        default=None, max_length=36, description="refuse unless this is the core's epoch"
+    )
 
 
 class RollbackRequest(RequestBody):
@@ -78,15 +82,23 @@ class RollbackRequest(RequestBody):
 
 
 @router.get("/documents", summary="The documents, as policy apply takes them")
-async def documents(core: Core, _caller: Caller, kind: Kind | None = None) -> StreamingResponse:
+async def documents(
+    core: Core,
+    _caller: Caller,
+    kind: Annotated[
+        list[Kind] | None, Query(max_length=len(Kind), description="left out: all of them")
+    ] = None,
+) -> StreamingResponse:
     # Written in a thread, some at a time: there may be a million list entries.
-    text = _written(core.database.preferences.current, kind)
+    text = _written(core.database.preferences.current, kind or list(Kind))
     return StreamingResponse(text, media_type="application/json")
 
 
-def _written(current: Preferences, kind: Kind | None) -> Iterator[str]:
-    found = current.each_document(kind)
-    yield f'{{"revision": {current.position.revision}, "documents": ['
+def _written(current: Preferences, kinds: Collection[Kind]) -> Iterator[str]:
+    found = chain.from_iterable(current.each_document(kind) for kind in Kind if kind in kinds)
+    position = current.position
+    epoch = json.dumps(position.epoch.identifier)
+    yield f'{{"revision": {position.revision}, "epoch": {epoch}, "documents": ['
     comma = ""
     while part := list(islice(found, PART_DOCUMENTS)):
         yield comma + ", ".join(map(json.dumps, documents_json(part)))
@@ -96,6 +108,8 @@ def _written(current: Preferences, kind: Kind | None) -> Iterator[str]:
 
 @router.post("/documents", summary="Publish documents as one revision")
 async def publish(core: Core, who: Caller, change: PublishRequest) -> dict[str, Any]:
+    if change.epoch is not None and change.epoch != core.database.epoch.identifier:
+        raise Problem(409, "the core has another epoch: it was restored or renewed", EPOCH_REMEDY)
     found = await asyncio.to_thread(_checked, change.documents)
     before = core.database.preferences.position
     position = await core.database.preferences.publish(

@@ -406,3 +406,28 @@ async def test_documents_are_one_answer_in_however_many_parts_it_is_written(
 
     assert [one["key"] for one in found["documents"]] == [f"d{n}.example" for n in range(count)]
     assert found["revision"] == min(count, 1)
+
+
+async def test_documents_of_several_kinds_are_read_at_one_revision(face: Face) -> None:
+    given = [
+        {"kind": "engine", "key": "clamav", "body": {}},
+        {"kind": "route", "key": "a.example", "body": {"customer": "a", "deliver_to": ["m.a:25"]}},
+        {"kind": "policy", "key": "cluster", "body": {"virus": "drop"}},
+    ]
+    await face.ask("POST", "/api/v1/documents", json={"documents": given})
+
+    read = await face.ask("GET", "/api/v1/documents", params={"kind": ["engine", "route"]})
+
+    assert [one["kind"] for one in read["documents"]] == ["route", "engine"]
+    assert (read["revision"], read["epoch"]) == (1, face.database.epoch.identifier)
+
+
+async def test_a_change_for_another_epoch_is_refused(face: Face) -> None:
+    documents = [{"kind": "policy", "key": "cluster", "body": {"virus": "drop"}}]
+    change = {"documents": documents, "epoch": "11111111-1111-4111-8111-111111111111"}
+
+    problem = await face.refused(409, "POST", "/api/v1/documents", json=change)
+
+    assert "another epoch" in problem["title"]
+    change["epoch"] = face.database.epoch.identifier
+    assert (await face.ask("POST", "/api/v1/documents", json=change))["revision"] == 1
