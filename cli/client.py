@@ -7,6 +7,7 @@ where and what to do.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,7 +29,17 @@ TokenFile = Annotated[
 
 
 class CoreFailure(EnvironmentFailure):
-    """The core is not there, or refuses what it was asked."""
+    """The core is not there, or refuses what it was asked.
+
+    Args:
+        what: what is wrong.
+        hint: what to do about it.
+        status: of its answer, as HTTP has it; 0: there is none.
+    """
+
+    def __init__(self, what: str, *, hint: str = "", status: int = 0) -> None:
+        super().__init__(what, hint=hint)
+        self.status = status
 
 
 class Client:
@@ -56,8 +67,13 @@ class Client:
         *,
         query: dict[str, Any] | None = None,
         body: Any = None,
+        parts: Iterable[bytes] | None = None,
     ) -> Any:
         """Return the core's answer, a JSON object.
+
+        Args:
+            body: what is sent, as JSON.
+            parts: instead of it, JSON that is sent as it is made, since it may be long.
 
         Raises:
             CoreFailure: there is none.
@@ -65,7 +81,11 @@ class Client:
         asked = {name: value for name, value in (query or {}).items() if value is not None}
         try:
             with self._open() as http:
-                answer = http.request(method, path, params=asked, json=body)
+                if parts is None:
+                    answer = http.request(method, path, params=asked, json=body)
+                else:
+                    kind = {"Content-Type": "application/json"}
+                    answer = http.request(method, path, params=asked, content=parts, headers=kind)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from None
         if answer.is_error:
@@ -76,6 +96,21 @@ class Client:
                 f"{self.url}{path}: the answer is not the core's", hint="is this its address?"
             )
         return found
+
+    def read(self, path: str, query: dict[str, Any]) -> Iterator[str]:
+        """Yield the text of an answer as it comes, since it may be long.
+
+        Raises:
+            CoreFailure: the core does not give it, or not to its end.
+        """
+        try:
+            with self._open() as http, http.stream("GET", path, params=query) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise self._refused(path, answer)
+                yield from answer.iter_text()
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from None
 
     def download(self, path: str, target: Path) -> None:
         """Write an answer's octets to a new file, all of them or none.
@@ -108,7 +143,7 @@ class Client:
         what = problem.get("title") or f"HTTP {answer.status_code}"
         # Every problem of the core's has a remedy: without one, something else has answered.
         hint = problem.get("remedy") or "is this the core's address, or a proxy before it?"
-        return CoreFailure(f"{self.url}{path}: {what}", hint=str(hint))
+        return CoreFailure(f"{self.url}{path}: {what}", hint=str(hint), status=answer.status_code)
 
 
 def _is_address(text: str) -> bool:

@@ -30,7 +30,7 @@ FAILED = 1
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Check the inventory, and render what each node needs.",
+    help="Check the inventory, render what each node needs, and apply what has changed.",
     rich_markup_mode=None,
 )
 app.add_typer(issuer.app, name="issuer")

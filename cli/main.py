@@ -20,6 +20,8 @@ from cli import (
     doctor,
     hold,
     inventory,
+    inventory_apply,
+    inventory_plan,
     learn,
     lists,
     mx,
@@ -71,6 +73,10 @@ for name, group in (
     ("spool", spool.app),
 ):
     app.add_typer(group, name=name)
+
+
+inventory.app.command("plan", epilog=inventory_plan.EXAMPLE)(inventory_plan.plan)
+inventory.app.command("apply", epilog=inventory_apply.EXAMPLE)(inventory_apply.apply)
 
 
 def main() -> None:

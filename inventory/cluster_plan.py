@@ -148,13 +148,16 @@ class PlanMaker:
 
 
 def why_stale(saved: Mapping[str, Any], now: ClusterPlan) -> list[str]:
-    """Return what has changed since a plan was written down, a line each; empty: nothing has.
+    """Return what has changed since a plan was written down, a line each.
+
+    Empty: nothing has, or the plan was carried out already.
 
     Args:
         saved: as ``plan_json`` wrote it.
         now: what would be done by now.
     """
-    if saved.get("id") == now.id:
+    is_done = saved.get("inventory") == now.inventory and not now.changes
+    if saved.get("id") == now.id or (is_done and saved.get("epoch") == now.core.epoch):
         return []
     found = []
     if saved.get("epoch") != now.core.epoch:

@@ -19,7 +19,7 @@ _WITH_USER = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^/@\s]+@")
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ValueDifference:
     """One place in which two trees differ; a value is text as it is shown, None: there is none."""
 
     place: str
@@ -36,19 +36,19 @@ class Difference:
                 return f"{self.place}: {before} -> {after}"
 
 
-def differences(before: Any, after: Any, place: str = "") -> Iterator[Difference]:
+def differences(before: Any, after: Any, place: str = "") -> Iterator[ValueDifference]:
     """Yield where two trees differ, in the order of their keys."""
     old, new = _branches(before), _branches(after)
     if old is None or new is None:
         if before != after:
-            yield Difference(place or ".", _shown(place, before), _shown(place, after))
+            yield ValueDifference(place or ".", _shown(place, before), _shown(place, after))
         return
     for key in [*old, *(key for key in new if key not in old)]:
         inner = f"{place}{key}" if key.startswith("[") or not place else f"{place}.{key}"
         if key not in new:
-            yield Difference(inner, _shown(inner, old[key]), None)
+            yield ValueDifference(inner, _shown(inner, old[key]), None)
         elif key not in old:
-            yield Difference(inner, None, _shown(inner, new[key]))
+            yield ValueDifference(inner, None, _shown(inner, new[key]))
         else:
             yield from differences(old[key], new[key], inner)
 

@@ -74,6 +74,12 @@ def test_a_plan_is_the_same_while_nothing_of_the_inventorys_kinds_changed() -> N
     assert why_stale(saved, planned([route()], [CLAMAV], revision=9)) == []
 
 
+def test_a_plan_that_was_carried_out_is_not_stale() -> None:
+    saved = plan_json(planned([route()], [CLAMAV]))
+
+    assert why_stale(saved, planned([route()], [route()])) == []
+
+
 @pytest.mark.parametrize(
     ("now", "why"),
     [

@@ -1,0 +1,73 @@
+"""How do nodes take the settings that were published for them, one after the other?
+
+Touches the network, through the client, and the terminal. It stops with the first node that did
+not get to work with its settings; that one has gone back to those before by itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cli.client import Client
+from cli.inventory_plan import stands_at
+from cli.progress import progress_bar
+from inventory.settings_turns import SettingsStand, TurnState, WantedSettings, turn_state
+
+LOOK_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class RolledOut:
+    """Who has his settings by now.
+
+    Args:
+        done: the nodes that have them.
+        failed, why: the node with which it stopped; empty: none.
+        left: the nodes whose turn has not come because of that.
+    """
+
+    done: tuple[str, ...] = ()
+    failed: str = ""
+    why: str = ""
+    left: tuple[str, ...] = ()
+
+
+def roll_out(
+    client: Client, turns: Sequence[WantedSettings], *, say: Callable[[str], None]
+) -> RolledOut:
+    """Let nodes take their settings, each once the one before it is at work with its own.
+
+    Args:
+        say: told of each node that is at work.
+
+    Raises:
+        CoreFailure: the core does not answer, or refuses to tell a node.
+    """
+    done: list[str] = []
+    with progress_bar() as step:
+        for number, one in enumerate(turns):
+            step(f"{one.node} takes its settings", number, len(turns))
+            why = _take(client, one)
+            if why:
+                left = tuple(other.node for other in turns[number + 1 :])
+                return RolledOut(tuple(done), one.node, why, left)
+            done.append(one.node)
+            say(f"{one.node} is at work with its settings")
+    return RolledOut(tuple(done))
+
+
+def _take(client: Client, wanted: WantedSettings) -> str:
+    """Let one node take its settings; return why it has not, empty when it has."""
+    before = stands_at(client).get(wanted.node, SettingsStand())
+    path = f"/api/v1/nodes/{wanted.node}/settings"
+    client.ask("POST", path, body={"digest": wanted.digest})
+    began_s = time.monotonic()
+    while True:
+        now = stands_at(client).get(wanted.node, SettingsStand())
+        waited_s = time.monotonic() - began_s
+        state, why = turn_state(wanted, before=before, now=now, waited_s=waited_s)
+        if state is not TurnState.UNDER_WAY:
+            return why
+        time.sleep(LOOK_S)  # the core has no call that waits for a node; a person watches

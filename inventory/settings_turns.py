@@ -1,0 +1,136 @@
+"""Which node takes its settings when, and has one that was told taken them?
+
+Pure. One node at a time, in the order of the inventory, so that no site is ever without all of its
+nodes at once. What a node says of itself decides; one that is silent has its turn at a later run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+SAME_ANSWER_S = 15.0  # an answer that stood before we asked is that of another time until then
+TURN_S = 300.0  # a node that has not settled by then is taken for one that cannot
+
+_FAILED = ("refused", "rolled_back")
+
+
+@dataclass(frozen=True, slots=True)
+class WantedSettings:
+    """Which settings a node shall have.
+
+    Args:
+        site, node: whose.
+        digest: of the settings that are published for it.
+        was: of those that were published before; empty: none were.
+    """
+
+    site: str
+    node: str
+    digest: str
+    was: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsStand:
+    """How a node stands, as the core's status says.
+
+    Args:
+        in_force: the digest of its settings; empty: it does not say.
+        state, problem: of the settings that it was told to take last.
+        is_heard: whether it speaks to the core now; None: it never did.
+    """
+
+    in_force: str = ""
+    state: str = ""
+    problem: str = ""
+    is_heard: bool | None = None
+
+    @classmethod
+    def of(cls, node: Mapping[str, Any] | None) -> SettingsStand:
+        """Return how a node of the status stands; None: the status does not have it."""
+        if node is None or node["heard_s_ago"] is None:
+            return cls()
+        said = node.get("settings") or {}
+        return cls(
+            said.get("in_force") or "",
+            said.get("state") or "",
+            said.get("problem") or "",
+            is_heard=node["state"] != "silent",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsTurns:
+    """Who takes his settings now, and who does not.
+
+    Args:
+        turns: one after the other.
+        waiting: by node, why it cannot now although it should: somebody has to see to it.
+        to_join: the nodes that were never heard; they begin with these settings when they join.
+    """
+
+    turns: tuple[WantedSettings, ...]
+    waiting: Mapping[str, str]
+    to_join: tuple[str, ...]
+
+
+def turns_of(
+    wanted: Iterable[WantedSettings], stands: Mapping[str, SettingsStand]
+) -> SettingsTurns:
+    """Return whose turn it is, in the order of ``wanted``."""
+    turns: list[WantedSettings] = []
+    waiting: dict[str, str] = {}
+    to_join: list[str] = []
+    for one in wanted:
+        stand = stands.get(one.node, SettingsStand())
+        if stand.is_heard is None:
+            to_join.append(one.node)
+        elif _is_done(one, stand):
+            continue
+        elif not stand.in_force:
+            if one.was != one.digest and one.was:
+                waiting[one.node] = (
+                    "it takes no settings over its link, as a version before; copy its rendered"
+                    " satellite.yaml there and restart it"
+                )
+        elif not stand.is_heard:
+            waiting[one.node] = "it is silent; apply again once it is back"
+        else:
+            turns.append(one)
+    return SettingsTurns(tuple(turns), waiting, tuple(to_join))
+
+
+class TurnState(StrEnum):
+    """How far a node is that was told to take its settings."""
+
+    UNDER_WAY = "under way"
+    DONE = "done"
+    FAILED = "failed"
+
+
+def turn_state(
+    wanted: WantedSettings, *, before: SettingsStand, now: SettingsStand, waited_s: float
+) -> tuple[TurnState, str]:
+    """Return how far a node is, and why it failed when it has.
+
+    Args:
+        before: how it stood when it was told.
+        now: how it stands.
+        waited_s: since it was told.
+    """
+    if _is_done(wanted, now) and now.is_heard:
+        return TurnState.DONE, ""
+    is_old_answer = (now.state, now.problem) == (before.state, before.problem)
+    if now.state in _FAILED and not (is_old_answer and waited_s < SAME_ANSWER_S):
+        return TurnState.FAILED, f"{now.state.replace('_', ' ')}: {now.problem or 'no reason told'}"
+    if waited_s >= TURN_S:
+        found = "it is silent" if not now.is_heard else f"it says {now.state or 'nothing'}"
+        return TurnState.FAILED, f"not in force after {TURN_S:.0f} s; {found}"
+    return TurnState.UNDER_WAY, ""
+
+
+def _is_done(wanted: WantedSettings, stand: SettingsStand) -> bool:
+    return stand.in_force == wanted.digest and stand.state not in ("trying", *_FAILED)
