@@ -35,6 +35,7 @@ from cli import (
     threats,
     track,
     weights,
+    wireguard,
 )
 from cli.output import complain, complain_of_settings
 from common.errors import BorderScoutError, SettingsError
@@ -71,6 +72,7 @@ for name, group in (
     ("report", report.app),
     ("hold", hold.app),
     ("spool", spool.app),
+    ("wireguard", wireguard.app),
 ):
     app.add_typer(group, name=name)
 

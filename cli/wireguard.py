@@ -1,0 +1,230 @@
+"""``borderscout wireguard``: is the tunnel as its file says, and how does it fare?
+
+Touches the network's interfaces, which takes root; ``status`` reads a file that everybody may.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from cli.output import (
+    AsJson,
+    complain,
+    complain_of_settings,
+    console,
+    fail,
+    octets,
+    plain,
+    print_json,
+    print_table,
+    span,
+)
+from common.errors import BorderScoutError, SettingsError
+from common.wireguard.tunnel_file import is_interface
+from common.wireguard.tunnel_interface import TunnelInterface
+from common.wireguard.tunnel_keeper import STATE_FILE, TunnelApplied, TunnelKeeper, read_health
+from common.wireguard.tunnel_state import TunnelHealth
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="The WireGuard tunnel of this machine: kept as its file says, without ever going down.",
+)
+
+CONFIG = Path("/etc/wireguard/wg0.conf")
+TURN_S = 10.0
+
+Config = Annotated[Path, typer.Option("--config", help="The wg0.conf that was rendered.")]
+Interface = Annotated[
+    str,
+    typer.Option("--interface", metavar="NAME", help="Left out: as the file is called."),
+]
+State = Annotated[
+    Path, typer.Option("--state", help="Where it is told, for the programs and for status.")
+]
+
+
+def _keeper(config: Path, interface: str, state: Path) -> TunnelKeeper:
+    name = interface or (config.stem if config.suffix == ".conf" else "wg0")
+    if not is_interface(name):
+        raise typer.BadParameter(
+            f"{name[:40]!r} is no name of an interface; use --interface wg0",
+            param_hint="--interface",
+        )
+    return TunnelKeeper(TunnelInterface(name), config, state)
+
+
+@app.command(epilog="Example: borderscout wireguard apply --config /etc/wireguard/wg0.conf")
+def apply(
+    config: Config = CONFIG,
+    interface: Interface = "",
+    state: State = STATE_FILE,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on as `wireguard watch` does.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the interface as its file says: peers, addresses, routes, MTU. Nothing goes down.
+
+    The interface is made if it is not there, by the kernel or by wireguard-go. A peer that stays
+    keeps its session and its counters. A host name without an address stops nothing: its peer waits
+    for `wireguard watch`. Done again it changes nothing.
+    """
+    keeper = _keeper(config, interface, state)
+    applied = keeper.apply(dry_run=dry_run)
+    if as_json:
+        print_json(asdict(applied))
+    else:
+        _say(applied, dry_run=dry_run)
+    if watch and not dry_run:
+        _watch(keeper, TURN_S)
+
+
+def _say(applied: TunnelApplied, *, dry_run: bool) -> None:
+    for line in applied.changed:
+        console.print(f"{applied.interface}: {'would ' if dry_run else ''}{plain(line)}")
+    if not applied.changed:
+        console.print(f"{applied.interface}: nothing to do")
+    for name in applied.unresolved:
+        complain(
+            f"{name} has no address now; its peer waits for it: borderscout wireguard watch,"
+            " or look at /etc/resolv.conf"
+        )
+
+
+@app.command(epilog="Example: borderscout wireguard watch --config /etc/wireguard/wg0.conf")
+def watch(
+    config: Config = CONFIG,
+    interface: Interface = "",
+    state: State = STATE_FILE,
+    every: Annotated[
+        float, typer.Option(help="Seconds between two looks.", min=0.05, max=60.0)
+    ] = TURN_S,
+) -> None:
+    """Keep the interface as its file says until the end; a service manager runs this.
+
+    A peer that was not heard for 135 s has its host name looked up anew. What the path to each peer
+    carries is measured every ten minutes. How all fare is written to the state file. When it ends,
+    the tunnel stays.
+    """
+    _watch(_keeper(config, interface, state), every)
+
+
+def _watch(keeper: TunnelKeeper, every_s: float) -> NoReturn:
+    said = ""
+    is_ready = False
+    while True:
+        try:
+            changed = keeper.turn()
+        except (BorderScoutError, OSError) as error:
+            # It may be mended in a minute, and nobody may be there to begin it anew.
+            if str(error) != said:
+                said = str(error)
+                if isinstance(error, SettingsError):
+                    complain_of_settings(error)
+                else:
+                    complain(said)
+            _notify(f"WATCHDOG=1\nSTATUS={plain(said.splitlines()[0] if said else '')[:200]}")
+        else:
+            said = ""
+            for line in changed:
+                print(f"{keeper.interface.name}: {plain(line)}", flush=True)
+            _notify(f"{'' if is_ready else 'READY=1'}\nWATCHDOG=1\nSTATUS=well".lstrip())
+            is_ready = True
+        time.sleep(every_s)
+
+
+def _notify(text: str) -> None:
+    """Tell the service manager, if there is one. Source: sd_notify(3)."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager:
+            manager.sendto(text.encode(), f"\0{address[1:]}" if address[0] == "@" else address)
+    except OSError as error:
+        print(f"borderscout: the service manager does not listen: {error}", file=sys.stderr)
+
+
+@app.command(epilog="Example: borderscout wireguard mtu --config /etc/wireguard/wg0.conf")
+def mtu(
+    config: Config = CONFIG,
+    interface: Interface = "",
+    state: State = STATE_FILE,
+    apply_it: Annotated[
+        bool, typer.Option("--apply", help="Set it, as `wireguard watch` does.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how large a packet the path to each peer carries, with echo requests to it.
+
+    The interface keeps its size, and the route to a peer gets what its path carries: so a larger
+    packet can be tried at any time. Exit code 1 when a peer does not answer.
+    """
+    keeper = _keeper(config, interface, state)
+    if not keeper.interface.is_there():
+        fail(f"no interface {keeper.interface.name}; make it: borderscout wireguard apply")
+    found = {}
+    silent = False
+    for peer, size in keeper.measure():
+        silent = silent or not size
+        if size:
+            found[peer.public_key] = size
+        if as_json:
+            print_json({"peer": peer.name, "mtu": size or None})
+        else:
+            console.print(f"{plain(peer.name)}: {f'{size} octets' if size else 'does not answer'}")
+    if apply_it and found:
+        applied = keeper.apply(mtus=found)
+        if not as_json:
+            _say(applied, dry_run=False)
+    if silent:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: borderscout wireguard status")
+def status(state: State = STATE_FILE, as_json: AsJson = False) -> None:
+    """Show how the tunnel fares: each peer's endpoint, last handshake and octets. Takes no root."""
+    health = read_health(state)
+    if health is None:
+        fail(
+            f"{state} tells nothing; start what writes it: systemctl start borderscout-wireguard,"
+            " or type: borderscout wireguard apply"
+        )
+    if as_json:
+        print_json(asdict(health))
+        return
+    _show(health)
+
+
+def _show(health: TunnelHealth) -> None:
+    now = time.time()
+    state = f"MTU {health.mtu}" if health.up else "is not there"
+    console.print(f"{health.interface}: {state}, seen {span(max(0.0, now - health.at_s))} ago")
+    if health.problem:
+        complain(health.problem)
+    print_table(
+        ("!Peer", "Endpoint", ">Handshake", ">Received", ">Sent", ">Path"),
+        [
+            (
+                peer.name,
+                peer.endpoint or ("no address" if peer.unresolved else "-"),
+                span(max(0.0, now - peer.handshake_s)) if peer.handshake_s else "never",
+                octets(peer.received_bytes),
+                octets(peer.sent_bytes),
+                peer.mtu or "-",
+            )
+            for peer in health.peers
+        ],
+    )
