@@ -122,8 +122,7 @@ def watch(
 
 
 def _watch(keeper: TunnelKeeper, every_s: float) -> NoReturn:
-    said = ""
-    is_ready = False
+    said, ready = "", "READY=1\n"
     while True:
         try:
             changed = keeper.turn()
@@ -135,13 +134,12 @@ def _watch(keeper: TunnelKeeper, every_s: float) -> NoReturn:
                     complain_of_settings(error)
                 else:
                     complain(said)
-            _notify(f"WATCHDOG=1\nSTATUS={plain(said.splitlines()[0] if said else '')[:200]}")
         else:
             said = ""
             for line in changed:
                 print(f"{keeper.interface.name}: {plain(line)}", flush=True)
-            _notify(f"{'' if is_ready else 'READY=1'}\nWATCHDOG=1\nSTATUS=well".lstrip())
-            is_ready = True
+        _notify(f"{ready}WATCHDOG=1\nSTATUS={plain(said.partition(chr(10))[0])[:200] or 'well'}")
+        ready = ""
         time.sleep(every_s)
 
 

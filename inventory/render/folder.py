@@ -59,6 +59,7 @@ from inventory.render.node import (
     text_of,
 )
 from inventory.render.systemd import UnitRole, unit_name, unit_text
+from inventory.render.tunnel_units import tunnel_units
 from inventory.render.wireguard import wireguard_text
 from inventory.smtp_keys import SMTP_KEYS, next_name
 
@@ -221,7 +222,7 @@ class _Rendering:
             port=inventory.cluster.vpn_port,
             peers=peers_of_core(inventory, public),
         )
-        yield File(f"{CORE_FOLDER}/wg0.conf", text.encode(), SECRET)
+        yield from _tunnel(CORE_FOLDER, text)
 
     def _issuer(self, signer: Credential) -> Iterator[File]:
         """Yield the authority below ours that the core signs with, for nodes that join."""
@@ -264,7 +265,7 @@ class _Rendering:
             port=cluster.vpn_port,
             peers=peers_of_satellite(inventory, node, public),
         )
-        yield File(f"{node.name}/wg0.conf", text.encode(), SECRET)
+        yield from _tunnel(node.name, text)
 
     def _scan_server(self, server: ScanServerEntry) -> Iterator[File]:
         settings = scan_server_settings(self.inventory, server, loopback=self.loopback)
@@ -332,6 +333,13 @@ def _pair(folder: str, name: str, found: Credential) -> Iterator[File]:
     # The key first: a certificate without its key would be found good by nobody.
     yield File(f"{folder}/{TLS}/{name}.key", found.key, SECRET)
     yield File(f"{folder}/{TLS}/{name}.crt", found.certificate, PUBLIC)
+
+
+def _tunnel(folder: str, text: str) -> Iterator[File]:
+    """Yield the tunnel's file and what keeps it."""
+    yield File(f"{folder}/wg0.conf", text.encode(), SECRET)
+    for name, unit in tunnel_units().items():
+        yield _text(f"{folder}/{name}", unit)
 
 
 def _text(name: str, text: str) -> File:

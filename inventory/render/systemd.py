@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
-INSTALLED = "/usr/bin/borderscout"
+from inventory.render.tunnel_units import INSTALLED, TUNNEL_UNIT
+
 SETTINGS_FOLDER = "/etc/borderscout"  # where the node's rendered folder goes
 STOP_S = 30  # a satellite ends within 20 s of SIGTERM; the rest is for a busy disk
 
@@ -27,7 +28,6 @@ STATE_FOLDERS = {
     UnitRole.SCAN: "/var/lib/borderscout-scan",
 }
 _DESCRIPTIONS = {UnitRole.SCAN: "scanning server"}
-_VPN = "wg-quick@wg0.service"
 
 
 def unit_name(role: UnitRole) -> str:
@@ -51,9 +51,9 @@ def unit_text(role: UnitRole, *, folders: Sequence[str] = ()) -> str:
         writes += f"RuntimeDirectory={state}\n"  # for the milter's socket
     elif role is UnitRole.SATELLITE:
         # Mail does not wait for the tunnel, which may look for the core's name for minutes (P4).
-        order = f"After=network-online.target\nWants={_VPN}\n"
+        order = f"After=network-online.target\nWants={TUNNEL_UNIT}\n"
     else:  # it binds the tunnel's address, but a console is worth having without the tunnel too
-        order = f"After=network-online.target {_VPN}\nWants={_VPN}\n"
+        order = f"After=network-online.target {TUNNEL_UNIT}\nWants={TUNNEL_UNIT}\n"
     return f"""\
 [Unit]
 Description=Border Scout {_DESCRIPTIONS.get(role, role)}

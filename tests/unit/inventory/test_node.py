@@ -18,6 +18,7 @@ from inventory.load import load_inventory
 from inventory.model import Inventory
 from inventory.render.node import core_settings, satellite_settings, text_of
 from inventory.render.systemd import UnitRole, unit_name, unit_text
+from inventory.render.tunnel_units import TUNNEL_UNIT, tunnel_units
 from inventory.render.wireguard import wireguard_text
 
 Golden = Callable[[str, str], None]
@@ -113,13 +114,38 @@ def test_systemd_understands_the_unit(role: UnitRole, tmp_path: Path) -> None:
     # The command is installed on a node, not here.
     text = unit_text(role, folders=["/var/lib/clamav", '/a "b"\\c %d'])
     path.write_text(text.replace("/usr/bin/borderscout", "/bin/true"))
-    (tmp_path / "wg-quick@.service").write_text("[Service]\nExecStart=/bin/true\n")
+    for name, unit in tunnel_units().items():
+        (tmp_path / name).write_text(unit.replace("/usr/bin/borderscout", "/bin/true"))
 
     found = subprocess.run(
         [tool, "verify", str(path)], capture_output=True, text=True, check=False, timeout=60
     )
     mine = [line for line in found.stderr.splitlines() if unit_name(role) in line]
     assert mine == []
+
+
+@pytest.mark.parametrize("name", tunnel_units())
+def test_systemd_understands_the_units_of_the_tunnel(name: str, tmp_path: Path) -> None:
+    tool = shutil.which("systemd-analyze")
+    if tool is None:
+        pytest.skip("systemd-analyze is not installed (Debian: apt-get install systemd)")
+    for one, unit in tunnel_units().items():
+        (tmp_path / one).write_text(unit.replace("/usr/bin/borderscout", "/bin/true"))
+
+    found = subprocess.run(
+        [tool, "verify", str(tmp_path / name)],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+    assert [line for line in found.stderr.splitlines() if "borderscout" in line] == []
+
+
+def test_the_tunnel_stays_when_what_keeps_it_ends() -> None:
+    unit = tunnel_units()[TUNNEL_UNIT]
+
+    assert "\nKillMode=process\n" in unit
+    assert "ExecStop" not in unit
+    assert "\nRestart=always\n" in unit
 
 
 def test_a_satellite_may_write_where_its_definitions_go() -> None:
@@ -163,5 +189,5 @@ def test_no_unit_stands_or_falls_with_the_tunnel(role: UnitRole) -> None:
 
     assert "Requires=" not in unit
     if role is UnitRole.SATELLITE:
-        assert "Wants=wg-quick@wg0.service\n" in unit
+        assert "Wants=borderscout-wireguard.service\n" in unit
         assert "After=network-online.target\n" in unit, "a tunnel may look for a name for minutes"

@@ -97,7 +97,7 @@ def test_its_unit_waits_for_no_vpn_and_may_write_where_its_state_is() -> None:
     unit = unit_text(UnitRole.SCAN)
 
     assert "ExecStart=/usr/bin/borderscout scan serve --config /etc/borderscout/scan.yaml" in unit
-    assert "wg-quick" not in unit
+    assert "borderscout-wireguard" not in unit
     assert "StateDirectory=borderscout-scan\n" in unit
     assert "RuntimeDirectory=borderscout-scan\n" in unit
     assert "Before=postfix.service\n" in unit
