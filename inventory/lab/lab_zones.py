@@ -1,0 +1,145 @@
+"""What does the lab's name server answer?
+
+Pure. One ``named`` is the resolver of all machines and the name server of everybody: our zone as
+``mx render`` writes it, the zone of each customer with the MX records that the plan asks for, and
+the root, which holds all other names of the lab. So a name that nobody has is answered at once, and
+no question leaves the lab.
+
+Source: RFC 1035 section 5, named.conf(5).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Sequence
+
+from inventory.lab.topology import DNS_DOMAIN, SENDER_DOMAIN, LabRole, Topology
+from inventory.model import Inventory
+from inventory.mx.formats.bind import bind_text
+from inventory.mx.names import Naming, host_of
+from inventory.mx.plan import make_plan
+from inventory.mx.planner import PREFERENCES
+
+TTL_S = 5  # a change is seen by the next try, which no real zone could afford
+FOLDER = "/etc/bind"  # where the files are for named
+
+_OPTIONS = """\
+options {{
+    directory "/var/cache/bind";
+    pid-file none;
+    session-keyfile none;
+    listen-on {{ any; }};
+    listen-on-v6 {{ any; }};
+    allow-query {{ any; }};
+    allow-recursion {{ any; }};
+    recursion yes;
+    notify no;
+    empty-zones-enable no;
+    dnssec-validation no;
+    max-cache-ttl {ttl};
+    max-ncache-ttl {ttl};
+}};
+controls {{ }};
+"""
+
+
+def zone_files(inventory: Inventory, topology: Topology, *, serial: int) -> dict[str, str]:
+    """Return ``named.conf`` and the zones, by their names in ``FOLDER``.
+
+    Args:
+        serial: of the zones, more than at the last time.
+    """
+    plan = make_plan(inventory)
+    ours = topology.mail_domain
+    zones = {
+        ours: [f'$INCLUDE "{FOLDER}/mail-domain.records"'],
+        **{domain: list(_mx(domain, inventory)) for domain in topology.domains},
+    }
+    root: list[str] = []
+    for line_of, record in _names(topology):
+        zone = _zone_of(line_of, zones)
+        (root if zone is None else zones[zone]).append(f"{line_of}. {record}")
+    files = {
+        "named.conf": _configuration(zones),
+        "mail-domain.records": bind_text(inventory, plan, naming=Naming.FIXED),
+        "root.zone": _zone(".", root, serial),
+    }
+    return files | {f"{zone}.zone": _zone(zone, lines, serial) for zone, lines in zones.items()}
+
+
+def _configuration(zones: Iterable[str]) -> str:
+    lines = [_OPTIONS.format(ttl=TTL_S), _declared(".", "root.zone")]
+    return "\n".join([*lines, *(_declared(zone, f"{zone}.zone") for zone in zones)]) + "\n"
+
+
+def _declared(zone: str, file: str) -> str:
+    return f'zone "{zone}" {{ type primary; file "{FOLDER}/{file}"; }};'
+
+
+def _zone(name: str, lines: Sequence[str], serial: int) -> str:
+    # Absolute names throughout: a line says by itself what it is of.
+    head = [
+        f"$TTL {TTL_S}",
+        f"$ORIGIN {name if name == '.' else name + '.'}",
+        f"@ IN SOA ns.{DNS_DOMAIN}. postmaster.{DNS_DOMAIN}. {serial} 60 60 600 {TTL_S}",
+        f"@ IN NS ns.{DNS_DOMAIN}.",
+    ]
+    return "\n".join([*head, *lines]) + "\n"
+
+
+def _mx(domain: str, inventory: Inventory) -> Iterator[str]:
+    """Yield what a customer publishes, once: our fixed names."""
+    names = min(len(PREFERENCES), len(inventory.sites))
+    for rank, preference in enumerate(PREFERENCES[:names], start=1):
+        host = host_of(
+            Naming.FIXED,
+            domain=domain,
+            rank=rank,
+            site="",
+            mail_domain=inventory.cluster.mail_domain,
+        )
+        yield f"{domain}. IN MX {preference} {host}."
+
+
+def _names(topology: Topology) -> Iterator[tuple[str, str]]:
+    """Yield each name that the lab itself has, with a record."""
+    hosts: dict[str, tuple[str, ...]] = {
+        f"ns.{DNS_DOMAIN}": topology.machine(LabRole.DNS).addresses,
+        f"mail.{SENDER_DOMAIN}": topology.machine(LabRole.SENDER).addresses,
+        **topology.names,
+    }
+    hosts |= {
+        server.host: server.addresses
+        for server in topology.servers
+        if server.host not in server.addresses
+    }
+    for host, addresses in hosts.items():
+        for address in addresses:
+            yield host, f"IN {'AAAA' if ':' in address else 'A'} {address}"
+    for name, host in topology.mx_names.items():
+        yield name, f"IN MX 10 {host}."
+    sender = " ".join(
+        f"ip{ipaddress.ip_address(address).version}:{address}"
+        for address in topology.machine(LabRole.SENDER).addresses
+    )
+    # Notices to it go by its MX, and so over IPv4: see the address pools.
+    yield SENDER_DOMAIN, f"IN MX 10 mail.{SENDER_DOMAIN}."
+    yield SENDER_DOMAIN, f'IN TXT "v=spf1 {sender} -all"'
+    yield from _pointers(topology, hosts)
+
+
+def _pointers(topology: Topology, hosts: dict[str, tuple[str, ...]]) -> Iterator[tuple[str, str]]:
+    """Yield what each address is called, ours and the others'."""
+    nodes = {
+        f"{machine.name}.{topology.mail_domain}": machine.addresses
+        for machine in topology.of(LabRole.SATELLITE)
+    }
+    called = {address: host for host, addresses in (hosts | nodes).items() for address in addresses}
+    for address, host in called.items():
+        yield ipaddress.ip_address(address).reverse_pointer, f"IN PTR {host}."
+
+
+def _zone_of(name: str, zones: Iterable[str]) -> str | None:
+    """Return the nearest zone that a name is in; None for the root."""
+    around = [zone for zone in zones if name == zone or name.endswith(f".{zone}")]
+    return max(around, key=len, default=None)
