@@ -1,0 +1,119 @@
+"""How is a command run in the lab, and a machine's namespaces kept?
+
+Touches namespaces and processes, from within the lab.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from common.errors import EnvironmentFailure
+from inventory.lab.entering import entering_command, environment
+
+COMMAND_S = 60.0
+HOLD_S = 10.0
+SWEEP_S = 1.0  # between two looks for ended processes that nobody waits for
+
+
+async def hold() -> asyncio.subprocess.Process:
+    """Return a process that does nothing, in namespaces of its own."""
+    command = ("unshare", "--net", "--mount", "--uts", "sleep", "infinity")
+    holder = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.DEVNULL, env=environment()
+    )
+    end_s = time.monotonic() + HOLD_S
+    # Its name changes when all has been done that comes before.
+    while _name_of(holder.pid) != "sleep":
+        if time.monotonic() > end_s or holder.returncode is not None:
+            raise EnvironmentFailure("unshare: no namespaces for a machine")
+        await asyncio.sleep(0.005)
+    return holder
+
+
+def _name_of(process: int) -> str:
+    return Path(f"/proc/{process}/comm").read_text(encoding="utf-8").strip()
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file in place of whatever has its name: a link might lead out of the machine."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+async def run_all(commands: Sequence[Sequence[str]], holder: int | None = None) -> None:
+    """Run commands one after the other, in a machine or in the world, until one fails.
+
+    Raises:
+        EnvironmentFailure: one failed; says which, and its last line.
+    """
+    # One process for all of them: there are hundreds. The shell sees quoted words alone.
+    lines = "".join(f"at={shlex.quote(shlex.join(c))}; {shlex.join(c)}\n" for c in commands)
+    script = ("sh", "-euc", f"trap '[ $? = 0 ] || echo \"$at: failed\"' EXIT\n{lines}")
+    await run_one(script if holder is None else entering_command(holder, script, is_in_lab=True))
+
+
+async def run_one(
+    command: Sequence[str], *, given: str = "", log: Path | None = None, what: str = ""
+) -> None:
+    """Run a command to its end.
+
+    Raises:
+        EnvironmentFailure: it failed; holds its last line, or says where its log is.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=environment(),
+    )
+    try:
+        async with asyncio.timeout(COMMAND_S):
+            said, _ = await process.communicate(given.encode())
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        said = f"does not end within {COMMAND_S:.0f} s".encode()
+    if log is not None:
+        await asyncio.to_thread(log.write_bytes, said)
+    if process.returncode != 0:
+        words = said.decode("utf-8", "replace").strip().splitlines()
+        where = f"its log is {log}" if log is not None else ""
+        raise EnvironmentFailure(
+            f"{what or command[0]}: {words[-1] if words else 'failed'}", hint=where
+        )
+
+
+async def reap_orphans() -> None:
+    """Take note, for ever, of the end of processes that nobody waits for.
+
+    The first process of a process namespace is the parent of whoever loses his own. Whom somebody
+    here waits for is gone at once; so one that has ended and is seen a second time is nobody's.
+    """
+    seen: set[int] = set()
+    while True:
+        ended = await asyncio.to_thread(_ended_children)
+        for process in ended & seen:
+            os.waitpid(process, os.WNOHANG)  # noqa: ASYNC222 - it has ended, and is not waited for
+        seen = ended - seen
+        await asyncio.sleep(SWEEP_S)
+
+
+def _ended_children() -> set[int]:
+    """Return our children that have ended and whose end nobody has taken note of."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            after = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue  # it has gone
+        if after[0] == "Z" and int(after[1]) == os.getpid():
+            found.add(int(path.parent.name))
+    return found
