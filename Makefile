@@ -1,6 +1,6 @@
 # Every target works as the first thing typed on a clean clone: it makes .venv itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo unit test faults storms bench soak lint format proto docs clean
+.PHONY: help setup setup-dev demo lab unit test faults storms bench soak lint format proto docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -17,6 +17,7 @@ ON_WORKERS := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 help:
 	@echo "make demo [ARGS=--check]   a core, three satellites and a customer's server on this machine"
+	@echo "make lab [LAB=FILE]        every node of an inventory in a network of its own; docs/lab.md (root)"
 	@echo "make unit                  the tests that start no server, within two minutes"
 	@echo "make test                  all tests, on two processors; ARGS=\"-n 0\": on one"
 	@echo "make faults                the long form of the tests that break something; docs/faults.md"
@@ -48,6 +49,11 @@ setup-dev: $(DEV_STAMP)
 
 demo: $(STAMP)
 	@$(BIN)/borderscout demo $(ARGS)
+
+lab: LAB ?= examples/lab.yaml
+lab: $(STAMP)
+	@./.ci/system-packages lab
+	@$(BIN)/borderscout lab up $(LAB) $(ARGS)
 
 # What is left out starts programs or takes long, and runs in `make test`.
 unit: $(DEV_STAMP)

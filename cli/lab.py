@@ -1,0 +1,292 @@
+"""``borderscout lab``: the whole cluster of an inventory, on this machine, to try things out.
+
+Touches the lab, and the terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.inventory import File, read
+from cli.output import AsJson, console, counted, fail, plain, print_json, print_table, span
+from cli.progress import progress_bar
+from common.address import AddressError, parse_address
+from inventory.lab.entering import entering_command, environment
+from inventory.lab.lab_report import LabReport, MachineReport, lab_report
+from inventory.lab.lab_start import end_lab, start_lab, why_not
+from inventory.lab.mail_count import MailCount
+from inventory.lab.sending import send_mail
+from inventory.lab.standing_lab import StandingLab
+from inventory.lab.topology import CLUSTER, LabRole, Machine
+
+COUNT_MAX = 100_000
+KBIT_MAX = 10_000_000
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Run every machine of an inventory on this one, and cut, heal and slow its lines.",
+    rich_markup_mode=None,
+)
+
+Place = Annotated[
+    str, typer.Argument(metavar="SITE", help="A site, or one machine: a node, core, sender …")
+]
+
+
+@app.command(epilog="Example: borderscout lab up examples/lab.yaml")
+def up(
+    file: File,
+    folder: Annotated[
+        Path, typer.Option("--dir", metavar="DIR", help="Where its files go; keys in it are kept.")
+    ] = Path("lab"),
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Go on with the mail and the records of the lab before.")
+    ] = False,
+) -> None:
+    """Start every node in a network of its own, with a resolver, a sender and customers' servers.
+
+    The nodes have their real addresses, the settings that inventory render writes, and real
+    WireGuard. It is done when every node is ready and has its link to the core. Takes root, and
+    changes nothing of this machine's network and files.
+    """
+    _or_why_not()
+    inventory = read(file)
+    try:
+        with progress_bar() as progress:
+            start_lab(inventory, file.resolve(), folder, keep=keep, said=_say, progress=progress)
+    except KeyboardInterrupt:
+        fail("interrupted; nothing of the lab is left but its files")
+    lab = StandingLab.find()
+    nodes = counted(len(lab.of(LabRole.SATELLITE)), "node")
+    console.print(f"the lab is up: the core and {nodes} ready and linked; its files: {lab.folder}")
+    console.print("next: borderscout lab send --count 12; borderscout lab status")
+
+
+@app.command(epilog="Example: borderscout lab status --json")
+def status(as_json: AsJson = False) -> None:
+    """Show every machine of the lab: its line, its programs, its tunnel, and the mail so far.
+
+    Exit 1 when something is not as it should be, a cut line excepted.
+    """
+    lab = StandingLab.find()
+    report = lab_report(lab)
+    if as_json:
+        print_json(_report_json(lab, report))
+    else:
+        _show(lab, report)
+    if not all(one.is_well for one in report.machines):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: borderscout lab cut london")
+def cut(
+    place: Place,
+    from_core: Annotated[
+        bool, typer.Option("--from-core", help="Its tunnel to the core alone; mail goes on.")
+    ] = False,
+) -> None:
+    """Let nothing pass to and from a site, without a word to anybody, until it is healed."""
+    StandingLab.find().cut(place, is_tunnel_alone=from_core)
+    what = "its tunnel is cut" if from_core else "is cut off"
+    console.print(f"{plain(place)} {what}; heal it with: borderscout lab heal {plain(place)}")
+
+
+@app.command(epilog="Example: borderscout lab heal london")
+def heal(
+    place: Annotated[
+        str | None, typer.Argument(metavar="[SITE]", help="A site or machine; none: all.")
+    ] = None,
+) -> None:
+    """Let everything pass again, at full speed."""
+    StandingLab.find().heal(place)
+    console.print(f"{plain(place) if place else 'everything'} is healed")
+
+
+@app.command(epilog="Example: borderscout lab slow madrid --kbit 64")
+def slow(
+    place: Place,
+    kbit: Annotated[
+        int | None, typer.Option("--kbit", min=8, max=KBIT_MAX, help="A thousand bits a second.")
+    ] = None,
+    delay_ms: Annotated[
+        int | None, typer.Option("--ms", min=1, max=60_000, help="Later by so much, each way.")
+    ] = None,
+) -> None:
+    """Let everything to and from a site pass slower or later, until it is healed.
+
+    A delay takes a kernel with netem; where it is missing, the command says so and changes nothing.
+    """
+    if kbit is None and delay_ms is None:
+        fail("say how slow: --kbit N, --ms N or both", status=2)
+    StandingLab.find().slow(place, kbit=kbit, delay_ms=delay_ms)
+    said = [f"{kbit} kbit/s"] if kbit is not None else []
+    said += [f"{delay_ms} ms later"] if delay_ms is not None else []
+    console.print(f"{plain(place)}: {', '.join(said)}, each way; see borderscout lab heal")
+
+
+@app.command(epilog="Example: borderscout lab send --count 12 --to somebody@acme.example")
+def send(
+    count: Annotated[int, typer.Option("--count", min=1, max=COUNT_MAX, help="Messages.")] = 1,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="ADDRESS", help="Whom; none: each domain in turn."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give mail to the lab's sender, which finds the way by the MX records."""
+    if to is not None:
+        try:
+            parse_address(to)
+        except AddressError as error:
+            fail(f"--to {to!r}: {error}", status=2)
+    sent = send_mail(StandingLab.find(), count=count, to=to)
+    if as_json:
+        print_json({"sent": sent})
+    else:
+        console.print(f"{counted(len(sent), 'message')} given to the sender")
+
+
+@app.command(
+    "exec",
+    epilog="Example: borderscout lab exec lon1 -- wg show",
+    context_settings={"ignore_unknown_options": True},
+)
+def execute(
+    name: Annotated[str, typer.Argument(metavar="MACHINE", help="A node, core, dns, sender …")],
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND", help="With its arguments.")],
+) -> None:
+    """Run a command in a machine of the lab, with its network, its /etc and its processes.
+
+    In the core's, borderscout knows the core and its token.
+    """
+    lab = StandingLab.find()
+    machine = _machine(lab, name)
+    argv = entering_command(lab.holder(machine), command, is_in_lab=False)
+    sys.stdout.flush()
+    os.execvpe(argv[0], argv, environment() | _access(lab, machine))  # noqa: S606 - no shell
+
+
+@app.command(epilog="Example: borderscout lab down")
+def down() -> None:
+    """End the lab and all of its processes, networks and mounts; twice is fine.
+
+    Its files stay in its folder: keys, logs and mail.
+    """
+    folder = end_lab()
+    console.print("no lab is up" if folder is None else f"the lab is down; its files: {folder}")
+
+
+def _or_why_not() -> None:
+    if why := why_not():
+        fail(why)
+
+
+def _say(what: str) -> None:
+    print(f"{what} ...", file=sys.stderr, flush=True)
+
+
+def _machine(lab: StandingLab, name: str) -> Machine:
+    found = lab.place(name)
+    if len(found) > 1:
+        names = ", ".join(machine.name for machine in found)
+        fail(f"{name} has several machines; name one of {names}", status=2)
+    return found[0]
+
+
+def _access(lab: StandingLab, machine: Machine) -> dict[str, str]:
+    """Return how the core is reached from its own machine."""
+    if machine.role is not LabRole.CORE:
+        return {}
+    from inventory.addressing import HTTP_PORT, endpoint
+
+    token = (lab.folder / CLUSTER / machine.folder / "token").read_text(encoding="utf-8").strip()
+    url = f"http://{endpoint(machine.vpn_address, HTTP_PORT)}"
+    return {"BORDERSCOUT_URL": url, "BORDERSCOUT_TOKEN": token}
+
+
+def _show(lab: StandingLab, report: LabReport) -> None:
+    if not lab.state.is_ready:
+        console.print("the lab is not ready yet")
+    print_table(
+        ("!Machine", "!Site", "!Line", "Programs", "!Tunnel", "!Link", ">Mail", "!Ready"),
+        [_row(one) for one in report.machines],
+    )
+    for one in report.machines:
+        for program in one.programs:
+            if program["process"] is None:
+                what = f"{program['program']} ended {program['ended']}; see {program['log']}"
+                console.print(f"{one.machine.name}: {plain(what)}")
+    for line in _mail_lines(report.mail):
+        console.print(line)
+
+
+def _row(one: MachineReport) -> tuple[object, ...]:
+    ago = one.handshake_s_ago
+    return (
+        one.machine.name,
+        one.machine.site or "-",
+        one.line,
+        " ".join(_program(program) for program in one.programs),
+        "-" if ago is None else f"{span(ago)} ago",
+        one.state or "-",
+        "-" if one.waiting is None else one.waiting,
+        one.not_ready or "yes",
+    )
+
+
+def _program(program: dict[str, Any]) -> str:
+    name = program["program"]
+    if program["process"] is None:
+        return f"{name} (ended)"
+    again = program["restarts"]
+    return f"{name} (started {again + 1} times)" if again else name
+
+
+def _mail_lines(mail: MailCount) -> list[str]:
+    return [
+        f"sender: {_shares(mail.taken)} taken, {mail.waiting} waiting, {mail.refused} refused,"
+        f" {mail.returned} returned",
+        f"customers: {_shares(mail.delivered)} delivered",
+    ]
+
+
+def _shares(by_node: dict[str, int]) -> str:
+    named = ", ".join(f"{plain(node)} {many}" for node, many in sorted(by_node.items()))
+    return f"{sum(by_node.values())}{f' ({named})' if named else ''}"
+
+
+def _report_json(lab: StandingLab, report: LabReport) -> dict[str, Any]:
+    mail = report.mail
+    return {
+        "folder": str(lab.folder),
+        "ready": lab.state.is_ready,
+        "machines": [
+            {
+                "machine": one.machine.name,
+                "role": one.machine.role,
+                "site": one.machine.site,
+                "addresses": list(one.machine.addresses),
+                "line": one.line,
+                "programs": list(one.programs),
+                "handshake_s_ago": one.handshake_s_ago,
+                "not_ready": one.not_ready,
+                "state": one.state,
+                "waiting": one.waiting,
+            }
+            for one in report.machines
+        ],
+        "mail": {
+            "taken": dict(mail.taken),
+            "waiting": mail.waiting,
+            "refused": mail.refused,
+            "returned": mail.returned,
+            "delivered": dict(mail.delivered),
+            "twice": [one for one, times in mail.message_ids.items() if times > 1],
+            "messages": len(mail.message_ids),
+        },
+    }
