@@ -10,9 +10,10 @@ from typing import Any
 
 from common.preferences.documents import Document, Kind, canonical_json
 from common.preferences.node_settings import settings_digest
+from common.settings.settings_text import tree_of
 from inventory.addressing import Ports, core_places, node_places
 from inventory.model import Inventory, Node, Site
-from inventory.render.node import satellite_settings, tree_of
+from inventory.render.node import satellite_settings
 
 
 def node_documents(inventory: Inventory, ports: Ports | None = None) -> list[Document]:

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
-
-import yaml
-from yaml.cyaml import CSafeDumper
 
 from common.settings.core import CoreSettings
 from common.settings.satellite import EngineSettings, FilterSettings, SatelliteSettings
 from common.settings.scan_server import ScanServerSettings
+from common.settings.settings_text import tree_of, yaml_text
 from common.settings.values import Settings
-from common.settings.yaml_tree import meaning
 from inventory.addressing import CorePlaces, NodePlaces
 from inventory.identities import machine_host, node_host
 from inventory.model import (
@@ -167,12 +163,7 @@ def scan_server_settings(
 
 def text_of(settings: Settings) -> str:
     """Return the file that gives these settings; what nobody said is left out."""
-    return _yaml(tree_of(settings))
-
-
-def tree_of(settings: Settings) -> Tree:
-    """Return the tree that such a file holds; what nobody said is left out."""
-    return settings.model_dump(mode="json", exclude_unset=True)
+    return yaml_text(tree_of(settings))
 
 
 def _engine(engine: EngineEntry) -> Tree:
@@ -193,25 +184,3 @@ def _filter(item: FilterEntry) -> Tree:
 
 def _settings_of(entry: EngineEntry | FilterEntry, declared: type[Settings]) -> Tree:
     return entry.model_dump(mode="json", include=set(declared.model_fields), exclude_unset=True)
-
-
-class _Writer(CSafeDumper):
-    """Writes what our programs read, and what a reader of YAML 1.1 does not mistake either."""
-
-    def ignore_aliases(self, _data: Any) -> bool:
-        """Write out what stands twice: people read it."""
-        return True
-
-    def text(self, text: str) -> yaml.ScalarNode:
-        """Quote what would else be a number, a truth or nothing; the library knows 1.1 alone."""
-        style = None if isinstance(meaning(text), str) else "'"
-        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Writer.add_representer(str, _Writer.text)
-
-
-def _yaml(tree: Tree) -> str:
-    # A folded line is harder to read than a long one.
-    text = yaml.dump(tree, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=1_000_000)
-    return f"# Rendered from the inventory; changes here are lost.\n{text}"
