@@ -43,10 +43,13 @@ def serve(config: Annotated[Path, typer.Option("--config", help="Its satellite.y
     """Accept, scan and deliver mail until SIGTERM; SIGHUP reads the settings anew."""
     ignore_hang_up()  # until the parent listens for it
     from satellite.node.launch import become_parent
+    from satellite.node.settings_files import SettingsFiles
     from satellite.settings import read_settings
 
-    with settings_of_a_service():
-        read_settings(config)
+    # Settings that are tried are the parent's alone: when they are wrong, it has others to go by.
+    if not SettingsFiles(config.resolve()).recorded().is_trying:
+        with settings_of_a_service():
+            read_settings(config)
     become_parent(config)
 
 

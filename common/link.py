@@ -105,6 +105,13 @@ class Hint:
     destination: str
 
 
+@dataclass(frozen=True, slots=True)
+class SettingsOrder:
+    """The node shall take the settings of its document that have this digest, 64 hex digits."""
+
+    digest: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefinitionsOffer:
     """Which set of definitions is to be used; told after each welcome and whenever it changes.
@@ -124,7 +131,7 @@ class DefinitionsOffer:
     port: int = 0
 
 
-Command = ReleaseOffer | Flush | Hint | DefinitionsOffer
+Command = ReleaseOffer | Flush | Hint | DefinitionsOffer | SettingsOrder
 ControlRequest = Hello | NodeReport | Unreadable
 ControlResponse = Welcome | Command | Unreadable
 

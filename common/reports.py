@@ -49,6 +49,16 @@ class FilterReport:
     kind: str
 
 
+class SettingsState(StrEnum):
+    """How a node stands with the settings that the core told it to take last."""
+
+    STEADY = "steady"  # they are in force, or it was told of none
+    TRYING = "trying"  # in place, or about to be; whether the node is ready with them is not known
+    REFUSED = "refused"  # they were never in place
+    ROLLED_BACK = "rolled_back"  # they were, and those before are back
+    OTHER = "other"  # what only a later version says
+
+
 class DefinitionsState(StrEnum):
     """How far a node is with the set of definitions that it was last offered."""
 
@@ -113,6 +123,10 @@ class NodeReport:
     reached: tuple[str, ...] = ()
     definitions: tuple[DefinitionsReport, ...] = ()  # one for each family that comes from the core
     filters: tuple[FilterReport, ...] = ()  # all that there are; none: an older version
+    settings_digest: str = ""  # of the settings in force; empty: unknown
+    settings_state: SettingsState | None = None  # None: an older version, or just begun
+    settings_told: str = ""  # of those that it was told to take last; empty: it never was
+    settings_problem: str = ""  # why those are not in force
     time_us: int = 0  # the satellite's clock: it shows the skew and orders nothing
     applied: Position = NOTHING
     refused: PreferenceProblem | None = None

@@ -323,6 +323,9 @@ class SatelliteSettings(Settings):
     addresses."""
     waiting_retry_s: Seconds = 15.0
     """Between two tries of an engine that does not answer."""
+    trial_s: Annotated[float, Field(ge=1, le=600, allow_inf_nan=False)] = 60.0
+    """How long the node may take to be ready with settings that the core told it to take; then
+    those before are put back. A large spool takes its time."""
 
     @model_validator(mode="after")
     def _tries_of_the_largest_mail_fit(self) -> Self:

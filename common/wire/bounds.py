@@ -5,6 +5,7 @@ Pure. Numbers fit 63 bits, texts have a length and no control characters, digest
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from common.definitions import FAMILY
@@ -27,6 +28,7 @@ DESTINATION_LENGTH_MAX = 300  # characters of a domain, or of HOST:PORT of a sma
 STATES_MAX = 64
 FAMILIES_MAX = 16  # of definitions
 PORT_MAX = 65_535
+_SETTINGS_DIGEST = re.compile("[0-9a-f]{64}", re.ASCII)
 
 
 class WireError(PeerError):
@@ -166,6 +168,26 @@ def digest(value: bytes) -> bytes:
     if len(value) != DIGEST_BYTES:
         raise WireError(f"a digest of {len(value)} octets")
     return value
+
+
+def settings_digest(value: str) -> str:
+    """Return the digest of a node's settings.
+
+    Raises:
+        WireError: it is none.
+    """
+    if _SETTINGS_DIGEST.fullmatch(value) is None:
+        raise WireError("a digest of settings that is none")
+    return value
+
+
+def settings_digest_or_none(value: str) -> str:
+    """Return the digest of a node's settings, or nothing.
+
+    Raises:
+        WireError: it is something else.
+    """
+    return settings_digest(value) if value else ""
 
 
 def head(value: bytes) -> bytes:

@@ -84,11 +84,15 @@ def control_response_to_wire(
             return control.ControlResponse(hint=control.HintCommand(destination=destination))
         case link.DefinitionsOffer():
             return control.ControlResponse(definitions=offer_to_wire(response))
+        case link.SettingsOrder(digest=digest):
+            return control.ControlResponse(settings=control.SettingsCommand(digest=digest))
         case _:
             assert_never(response)
 
 
-def control_response_from_wire(message: control.ControlResponse) -> link.ControlResponse:
+def control_response_from_wire(  # noqa: PLR0911 - one for each command
+    message: control.ControlResponse,
+) -> link.ControlResponse:
     """Return what the core said.
 
     Raises:
@@ -113,6 +117,8 @@ def control_response_from_wire(message: control.ControlResponse) -> link.Control
             return link.Hint(bounds.destination(message.hint.destination))
         case "definitions":
             return offer_from_wire(message.definitions)
+        case "settings":
+            return link.SettingsOrder(bounds.settings_digest(message.settings.digest))
         case _:
             return link.Unreadable(reason="a command that only a later version knows")
 

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from borderscout.v1 import control_pb2 as control
 
-from common.reports import EngineReport, FilterReport, HoldReport, NodeReport, PreferenceProblem
+from common.reports import (
+    EngineReport,
+    FilterReport,
+    HoldReport,
+    NodeReport,
+    PreferenceProblem,
+    SettingsState,
+)
 from common.wire import bounds
 from common.wire.bounds import (
     DESTINATION_LENGTH_MAX,
@@ -69,6 +76,10 @@ def report_to_wire(report: NodeReport) -> control.Report:
             # A part of them would be a lie about the others: then rather none.
             for one in report.filters[: FILTERS_MAX * (len(report.filters) <= FILTERS_MAX)]
         ],
+        settings_digest=report.settings_digest,
+        settings_state="" if report.settings_state is None else report.settings_state.value,
+        settings_problem=report.settings_problem[:TEXT_LENGTH_MAX],
+        settings_told=report.settings_told,
     )
     if report.refused is not None:
         message.refused.CopyFrom(
@@ -159,4 +170,18 @@ def report_from_wire(message: control.Report) -> NodeReport:
             )
             for one in message.filters
         ),
+        settings_digest=bounds.settings_digest_or_none(message.settings_digest),
+        settings_told=bounds.settings_digest_or_none(message.settings_told),
+        settings_state=_settings_state(message.settings_state),
+        settings_problem=bounds.text(message.settings_problem),
     )
+
+
+def _settings_state(said: str) -> SettingsState | None:
+    """Return how a node stands with its settings; None: it is of a version that does not say."""
+    if not said:
+        return None
+    try:
+        return SettingsState(said)
+    except ValueError:
+        return SettingsState.OTHER

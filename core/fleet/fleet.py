@@ -22,6 +22,7 @@ from common.reports import EngineReport, FilterReport, HoldReport, NodeReport, P
 from core.feed.session import PreferenceStanding
 from core.fleet.extremes import largest, later, lowest, merged_engines
 from core.fleet.holds import left_to_operators, merged_holds
+from core.fleet.node_settings import SettingsStanding, settings_standing
 from core.preferences.epochs import OtherEpoch, other_epoch
 
 SILENT_S = 10.0  # five reports are missing
@@ -84,6 +85,7 @@ class NodeStatus:
     skew_us: int | None
     versions: tuple[str, ...]
     problems: tuple[str, ...]
+    settings: SettingsStanding
     shards: tuple[ShardStatus, ...]
 
 
@@ -278,6 +280,7 @@ class Fleet:
                 (s.skew_us for s in shards if s.skew_us is not None), key=abs, default=None
             ),
             versions=tuple(sorted({s.version for s in shards if s.version})),
+            settings=settings_standing(reports),
             problems=(*self._problems(name, reports, now_s), *left_to_operators(spool)),
             shards=tuple(shards),
         )

@@ -22,7 +22,7 @@ from grpc_health.v1.health import aio as health
 from common import rpc
 from common.certificate import CertificateStatus
 from common.clock import Clock
-from common.link import Command, CoreStanding, Flush
+from common.link import Command, CoreStanding, Flush, SettingsOrder
 from common.settings.core import CoreSettings, NodeEntry
 from common.tasks import keep_running
 from core.feed.feed import Feed
@@ -247,6 +247,14 @@ class LinkService:
     def tell(self, node: str, shard: int, command: Command) -> bool:
         """Give a command to a connected shard; False when it is not, or has too many unsent."""
         return self._control.tell(node, shard, command)
+
+    def take_settings(self, node: str, digest: str) -> bool:
+        """Let a node take the settings of its document; False: no shard of it can be told now.
+
+        One shard is told, for it has one parent.
+        """
+        shards = [shard for name, shard in self._control.connected() if name == node]
+        return any(self._control.tell(node, shard, SettingsOrder(digest)) for shard in shards)
 
     def flush(self, destination: str = "", *, node: str | None = None) -> int:
         """Let shards try deferred and held mail now; return how many were told.

@@ -15,6 +15,7 @@ from core.web.api import (
     lessons,
     lists,
     messages,
+    nodes,
     preferences,
     quarantine,
     status,
@@ -37,6 +38,7 @@ API = (
     lessons,
     definitions,
     epoch,
+    nodes,
 )
 
 

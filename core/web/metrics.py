@@ -136,6 +136,10 @@ class CoreMetrics:
             "borderscout_node_refusing",
             "1 while the node refuses this core or a revision of it, as borderscout status says",
         )
+        self._settings_failed = self._of_node(
+            "borderscout_node_settings_failed",
+            "1 while the node has refused or taken back the settings that it was told to take",
+        )
         self._records = self._of_node(
             "borderscout_node_outbox_records", "Log records that are still to come from the node"
         )
@@ -225,6 +229,7 @@ class CoreMetrics:
     def _show_node(self, node: NodeStatus) -> None:
         self._live.labels(node.node).set(node.state != "silent")
         self._refusing.labels(node.node).set(node.state == "refusing")
+        self._settings_failed.labels(node.node).set(node.settings.has_failed)
         self._records.labels(node.node).set(node.outbox_records)
         self._away.labels(node.node).set(len(node.holds))
         self._held.labels(node.node).set(sum(hold.messages for hold in node.holds))

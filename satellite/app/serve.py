@@ -28,10 +28,14 @@ from satellite.app import worker
 from satellite.console.control_socket import ControlSocket
 from satellite.node.fork_server import ForkServer
 from satellite.node.http_server import HttpServer
+from satellite.node.kept_sockets import KeptSockets
 from satellite.node.launch import become_parent
 from satellite.node.parent import Workers
 from satellite.node.policy_host import PolicyHost
 from satellite.node.service_unavailable import ServiceUnavailable
+from satellite.node.settings_files import SettingsFiles
+from satellite.node.settings_over_link import SettingsOverLink
+from satellite.node.settings_steps import SettingsSteps
 from satellite.node.sockets import listening_sockets
 from satellite.settings import read_settings
 from satellite.spool.disk.lock import ShardLock
@@ -41,8 +45,13 @@ log = structlog.get_logger()
 FAILED = 1
 
 
-def serve(config: Path) -> bool:
+def serve(config: Path, steps: SettingsSteps, kept: KeptSockets) -> bool:
     """Run a node until SIGTERM or SIGINT; say whether it has to begin anew.
+
+    Args:
+        config: its settings file.
+        steps: towards settings that the core told.
+        kept: sockets that listen already; those that it listens on, once it has to begin anew.
 
     Raises:
         SettingsError: the settings are wrong; every complaint is in it.
@@ -54,8 +63,8 @@ def serve(config: Path) -> bool:
         log.warning("satellite.root", hint="nothing here needs root once the port is bound")
     _make(Path(settings.state))
     load_our_own()
-    forks = ForkServer.begin(worker.main)  # before anything else is open
-    return asyncio.run(_serve(settings, config.resolve(), forks))
+    forks = ForkServer.begin(worker.main, closing=kept.all())  # before anything else is open
+    return asyncio.run(_serve(settings, config, forks, steps, kept))
 
 
 def _make(state: Path) -> None:
@@ -65,20 +74,27 @@ def _make(state: Path) -> None:
         sync_folder(state.parent)
 
 
-async def _serve(settings: SatelliteSettings, config: Path, forks: ForkServer) -> bool:
+async def _serve(
+    settings: SatelliteSettings,
+    config: Path,
+    forks: ForkServer,
+    steps: SettingsSteps,
+    kept: KeptSockets,
+) -> bool:
     state = Path(settings.state)
     clock = SystemClock()
     lock = ShardLock(state)
     forks.attend()
     await lock.acquire(clock)  # who comes second waits for the first to be gone, and says so
     try:
-        sockets = listening_sockets(settings.smtp.listen)
+        sockets = listening_sockets(settings.smtp.listen, kept)
         workers = Workers(
             settings,
             read_settings=partial(read_settings, config),
             sockets=sockets,
             clock=clock,
             start=forks.start,
+            on_reloaded=steps.are_in_force,
         )
         service_unavailable = ServiceUnavailable(workers, sockets=sockets, clock=clock)
         control = ControlSocket(workers, state)
@@ -90,18 +106,26 @@ async def _serve(settings: SatelliteSettings, config: Path, forks: ForkServer) -
             loop_lag=loop_lag,
             service_unavailable=service_unavailable,
         )
+        over_link = SettingsOverLink(
+            steps,
+            workers=workers,
+            service_unavailable=service_unavailable,
+            is_served=lambda: exposition.is_served,
+            clock=clock,
+        )
         loop_lag.start()
         await control.start()
         exposition.start()
-        answering = asyncio.create_task(
-            keep_running(service_unavailable.run, name="service unavailable", clock=clock)
-        )
-        beside = [answering]
+        works = [
+            ("service unavailable", service_unavailable.run),
+            ("settings over the link", over_link.run),
+        ]
         if settings.mta_sts is not None:
-            policies = PolicyHost(settings.mta_sts, clock)
-            beside.append(
-                asyncio.create_task(keep_running(policies.run, name="policies", clock=clock))
-            )
+            works.append(("policies", PolicyHost(settings.mta_sts, clock).run))
+        beside = [
+            asyncio.create_task(keep_running(work, name=name, clock=clock), name=name)
+            for name, work in works
+        ]
         log.info("satellite.started", listen=settings.smtp.listen, workers=settings.workers)
         try:
             is_done = await _unless(forks.died, workers.run())
@@ -112,15 +136,13 @@ async def _serve(settings: SatelliteSettings, config: Path, forks: ForkServer) -
             loop_lag.stop()
             await asyncio.to_thread(exposition.stop)
             await control.stop()
-            for one in sockets:
-                one.close()
         log.info("satellite.stopped")
     finally:
         lock.release()
         await forks.close()
     if not is_done:
         log.error("satellite.fork_server_died", hint="the node begins anew")
-    return not is_done
+    return not workers.was_told_to_stop and (over_link.begins_anew or not is_done)
 
 
 async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
@@ -140,20 +162,24 @@ async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool
 
 def main(arguments: list[str]) -> int:
     """Run the parent of a node: CONFIG. What goes wrong becomes lines on stderr."""
-    [config] = arguments
+    config = Path(arguments[0]).resolve()
+    configure_logging(process="parent")
+    kept = KeptSockets.taken_over()
+    steps = SettingsSteps(SettingsFiles(config), read=read_settings)
+    steps.begin()
     try:
-        if serve(Path(config)):
-            become_parent(Path(config))
+        begins_anew, status, lines = serve(config, steps, kept), 0, []
     except SettingsError as error:
-        for complaint in error.complaints:
-            sys.stderr.write(f"{complaint}\n")
-        return WRONG_SETTINGS
+        begins_anew, status, lines = False, WRONG_SETTINGS, error.complaints
     except BorderScoutError as error:
-        sys.stderr.write(f"borderscout: {error}\n")
-        return FAILED
+        begins_anew, status, lines = False, FAILED, [f"borderscout: {error}"]
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         what = f"{where}{error.strerror or error}"
-        sys.stderr.write(f"borderscout: {what}; check the file and its rights\n")
-        return FAILED
-    return 0
+        lines = [f"borderscout: {what}; check the file and its rights"]
+        begins_anew, status = False, FAILED
+    for line in lines:
+        sys.stderr.write(f"{line}\n")
+    if begins_anew or (status and steps.has_gone_back("; ".join(lines))):
+        become_parent(config, kept.environment())
+    return status

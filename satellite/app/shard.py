@@ -49,6 +49,7 @@ from satellite.link.client import Link
 from satellite.link.metrics import LinkMetrics
 from satellite.link.status import LinkStatus
 from satellite.loop_round import LoopRound
+from satellite.node.told_settings import ToldSettings
 from satellite.overload.acceptance import Acceptance
 from satellite.overload.pressure import RefusalCause, outbox_bytes_max
 from satellite.scanning.engine import EngineContext, build_engines
@@ -206,6 +207,9 @@ class Shard:
                 self.tallies, preferences=lambda: self.spool.preferences, clock=clock
             ).cause,
         )
+        self.settings_told = ToldSettings(
+            settings.node, shard=self.spool.shard, preferences=lambda: self.spool.preferences
+        )
         self.link = Link(
             self.spool,
             settings,
@@ -218,6 +222,7 @@ class Shard:
             on_hint=self.delivery.hint,
             on_released=self.delivery.offer,
             on_definitions=self.definitions.offered,
+            on_settings=self.settings_told.told,
             tallies=self.tallies,
             learners=self._learners(built),
         )
@@ -311,6 +316,7 @@ class Shard:
             reached=self.delivery.reached(),
             definitions=self.definitions.reports(),
             filters=self._filter_reports,
+            **self.settings_told.of_report(),
         )
 
     def problems(self) -> tuple[str, ...]:
@@ -321,6 +327,7 @@ class Shard:
             *self._certificate_problems(),
             *self._helper_problems(),
             *self.definitions.problems(),
+            *self.settings_told.problems(),
             *self.engines.problems(),
             *self.scanner.problems(),
             *self.filters.problems(),

@@ -50,11 +50,13 @@ from satellite.node.health import (
     StatusQuestion,
 )
 from satellite.node.question import ErrorAnswer, as_json, read_question, words_of
+from satellite.node.settings_question import SettingsQuestion
+from satellite.node.told_settings import ToldSettings
 from satellite.spool.leftover import Left
 from satellite.spool.model.states import LYING
 from satellite.spool.store import Spool
 
-WorkerQuestion = MetricsQuestion | ListeningQuestion | OperatorQuestion
+WorkerQuestion = MetricsQuestion | ListeningQuestion | SettingsQuestion | OperatorQuestion
 WORKER_QUESTIONS: Mapping[str, type[WorkerQuestion]] = words_of(*get_args(WorkerQuestion))
 HOLDS_MAX = 1000  # in one answer
 AT_ONCE = (State.RECEIVED, State.QUEUED, State.SENDING)  # somebody works on these
@@ -68,6 +70,7 @@ class AskedShard(Protocol):
     delivery: Delivery
     registry: CollectorRegistry
     loop_lag: LoopLag
+    settings_told: ToldSettings
     listening: bool
     clock: Clock
 
@@ -103,6 +106,8 @@ class ShardConsole:
                 return MetricsAnswer(text=generate_latest(self._shard.registry).decode())
             case ListeningQuestion():
                 return ListeningAnswer(listening=self._shard.listening)
+            case SettingsQuestion():
+                return self._shard.settings_told.asked(question)
             case StatusQuestion():
                 return self._status()
             case HoldsQuestion():

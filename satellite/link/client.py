@@ -60,6 +60,7 @@ class Link:
         on_hint: called with a destination whose server another shard has reached.
         on_released: called with a released message that is durable and queued.
         on_definitions: called with a set of definitions that is to be used.
+        on_settings: called with the digest of settings that the node shall take.
         tallies: what is counted here, and told of all others.
         learners: the filters that learn, by name, where this shard is to hear their lessons.
         spread: a random number from 0 up to 1, for the waits.
@@ -80,6 +81,7 @@ class Link:
         on_hint: Callable[[str], None],
         on_released: Callable[[MessageId], None],
         on_definitions: Callable[[DefinitionsOffer], None],
+        on_settings: Callable[[str], None],
         tallies: SharesTallies,
         learners: Mapping[str, LearnsLessons] | None = None,
         spread: Callable[[], float] = random.random,
@@ -123,6 +125,7 @@ class Link:
             on_hint=on_hint,
             on_release=self._offered,
             on_definitions=on_definitions,
+            on_settings=on_settings,
             heard=self._control_stream.heard,
         )
         self._preferences_stream = self._stream(

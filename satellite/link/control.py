@@ -29,6 +29,7 @@ from common.link import (
     Hello,
     Hint,
     ReleaseOffer,
+    SettingsOrder,
     Unreadable,
     Welcome,
 )
@@ -68,6 +69,7 @@ class ControlStream:
         on_hint: called with a destination whose server another shard has reached.
         on_release: called with a release that we may claim.
         on_definitions: called with a set of definitions that is to be used.
+        on_settings: called with the digest of settings that the node shall take.
         heard: called when the core spoke.
     """
 
@@ -82,6 +84,7 @@ class ControlStream:
         on_hint: Callable[[str], None],
         on_release: Callable[[ReleaseOffer], None],
         on_definitions: Callable[[DefinitionsOffer], None],
+        on_settings: Callable[[str], None],
         heard: Callable[[], None],
     ) -> None:
         self._hello = hello
@@ -92,6 +95,7 @@ class ControlStream:
         self._on_hint = on_hint
         self._on_release = on_release
         self._on_definitions = on_definitions
+        self._on_settings = on_settings
         self._heard = heard
         self._call: ControlCall | None = None
         self._hearing: Hearing | None = None
@@ -184,6 +188,8 @@ class ControlStream:
             case DefinitionsOffer(family=family, serial=serial):
                 log.debug("link.definitions_offered", family=family, serial=serial)
                 self._on_definitions(command)
+            case SettingsOrder(digest=digest):
+                self._on_settings(digest)
             case _:
                 assert_never(command)
 

@@ -120,8 +120,12 @@ class ForkServer:
         self._running: dict[int, Forked] = {}
 
     @classmethod
-    def begin(cls, run: Run) -> ForkServer:
+    def begin(cls, run: Run, *, closing: Sequence[socket.socket] = ()) -> ForkServer:
         """Fork the server; ``run`` is what a worker does with its arguments.
+
+        Args:
+            run: what a worker does.
+            closing: sockets of this process that the server must not hold open.
 
         To be called while this process has one thread, and holds nothing that a worker must not
         have: locks, sockets, connections to a database.
@@ -137,6 +141,8 @@ class ForkServer:
         pid = os.fork()
         if pid == 0:
             ours.close()
+            for one in closing:
+                one.close()
             _end_with(lambda: _Server(theirs, run).serve(parent))
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()

@@ -77,6 +77,11 @@ class HealthPages:
         self._is_stopping = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="metrics")
 
+    @property
+    def is_served(self) -> bool:
+        """Whether there is the address, so that whoever asks is answered."""
+        return self._server is not None
+
     def start(self) -> None:
         """Begin to answer, at once or as soon as there is the address."""
         self._bind(is_told=True)

@@ -18,10 +18,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from common.loop_lag import LoopLag
-from satellite.node.health import MetricsAnswer, MetricsQuestion, StatusAnswer, StatusQuestion
+from satellite.node.health import MetricsAnswer, MetricsQuestion, StatusQuestion
 from satellite.node.health_pages import ANSWER_S, HealthPages
 from satellite.node.parent import Workers
 from satellite.node.question import ErrorAnswer, Question
+from satellite.node.readiness import why_not_listening
 from satellite.node.service_unavailable import ServiceUnavailable
 
 PARENT = "parent"  # in the place of a shard's number
@@ -55,6 +56,11 @@ class HttpServer:
         self._loop_lag = loop_lag
         self._pages = HealthPages(endpoint, metrics=self._metrics, why_not_ready=self._why_not)
 
+    @property
+    def is_served(self) -> bool:
+        """Whether whoever asks is answered."""
+        return self._pages.is_served
+
     def start(self) -> None:
         self._pages.start()
 
@@ -82,11 +88,7 @@ class HttpServer:
 
     def _not_listening(self) -> dict[int, str]:
         retiring = {worker.shard for worker in self._workers.all if worker.retiring}
-        return {
-            shard: why
-            for shard, status in self._ask(StatusQuestion()).items()
-            if shard not in retiring and (why := _why_worker_not(status)) is not None
-        }
+        return why_not_listening(self._ask(StatusQuestion()), retiring=retiring)
 
     def _metrics(self) -> bytes:
         registry = CollectorRegistry()
@@ -105,17 +107,6 @@ class HttpServer:
             )
         )
         return generate_latest(registry)
-
-
-def _why_worker_not(status: StatusAnswer | ErrorAnswer | None) -> str | None:
-    """Return why a worker takes no mail, None when it does."""
-    if status is None:
-        return "not running"
-    if isinstance(status, ErrorAnswer):
-        return status.error
-    if status.listening and not status.not_accepting_reason:
-        return None
-    return status.not_accepting_reason
 
 
 class ShardMetrics(Collector):

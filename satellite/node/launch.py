@@ -10,7 +10,9 @@ import gc
 import importlib
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from common.hang_up import ignore_hang_up
 
@@ -31,8 +33,12 @@ def command(module: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "satellite.node.launch", module)
 
 
-def become_parent(config: Path) -> None:
+def become_parent(config: Path, kept: Mapping[str, str] = MappingProxyType({})) -> None:
     """Go on as the parent of a node, in this process; does not return.
+
+    Args:
+        config: its settings file.
+        kept: what tells the parent which of our sockets it keeps.
 
     The command line's own libraries, some ten megabytes, are gone then. SIGHUP does nothing until
     the parent listens for it: a signal that is ignored stays so over execve(2).
@@ -41,7 +47,7 @@ def become_parent(config: Path) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     # What libc and gRPC read when they are loaded holds for the workers too.
-    environment = {**ARENAS, **os.environ, **NO_FORK_HANDLERS}
+    environment = {**ARENAS, **os.environ, **NO_FORK_HANDLERS, **kept}
     os.execve(sys.executable, [*command(PARENT), str(config)], environment)  # noqa: S606  no shell
 
 

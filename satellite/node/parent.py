@@ -176,11 +176,15 @@ class Worker:
         self._is_handing_over = True
         process.send_signal(HAND_OVER)
 
-    def stop(self) -> None:
-        """Let it finish what is in flight, and not start again."""
+    def stop(self, *, turns_away: bool = True) -> None:
+        """Let it finish what is in flight, and not start again.
+
+        Args:
+            turns_away: whoever comes meanwhile is told to come back; else left to a next parent.
+        """
         self._told_to_stop.set()
         if self._process is not None and self._process.returncode is None:
-            self._process.terminate()
+            self._process.send_signal(signal.SIGTERM if turns_away else HAND_OVER)
 
     def kill(self) -> None:
         if self._process is not None and self._process.returncode is None:
@@ -250,6 +254,11 @@ class Workers:
         clock: the time.
         start: what makes a worker's process.
         stop_s: seconds that workers have to finish what is in flight.
+        on_reloaded: called when all that the settings file says is in force.
+
+    Attributes:
+        settings: those in force.
+        was_told_to_stop: whether SIGTERM or SIGINT came.
     """
 
     def __init__(
@@ -261,8 +270,12 @@ class Workers:
         clock: Clock,
         start: Start,
         stop_s: float = STOP_S,
+        on_reloaded: Callable[[], None] = lambda: None,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
+        self.was_told_to_stop = False
+        self._on_reloaded = on_reloaded
+        self._ending = asyncio.Event()
         self._read_settings = read_settings
         self._clock = clock
         self._stop_s = stop_s
@@ -280,11 +293,11 @@ class Workers:
         ]
 
     async def run(self) -> None:
-        """Keep all workers running until SIGTERM or SIGINT; SIGHUP reads the settings anew."""
+        """Keep all workers running until SIGTERM, SIGINT or ``hand_over``; SIGHUP is a reload."""
         loop = asyncio.get_running_loop()
-        stop, hung_up = asyncio.Event(), asyncio.Event()
+        hung_up = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, self._stop)
         before = signal.getsignal(signal.SIGHUP)
         loop.add_signal_handler(signal.SIGHUP, hung_up.set)
         runs = [
@@ -295,10 +308,10 @@ class Workers:
             name="reload",
         )
         try:
-            await stop.wait()
+            await self._ending.wait()
             reloading.cancel()
             for worker in self.all:
-                worker.stop()
+                worker.stop(turns_away=self.was_told_to_stop)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._stop_s):
                     await asyncio.gather(*(asyncio.shield(run) for run in runs))
@@ -310,6 +323,14 @@ class Workers:
                 task.cancel()
             loop.remove_signal_handler(signal.SIGHUP)
             signal.signal(signal.SIGHUP, before)
+
+    def _stop(self) -> None:
+        self.was_told_to_stop = True
+        self._ending.set()
+
+    def hand_over(self) -> None:
+        """Let all workers end in order, for the workers of a next parent on the same sockets."""
+        self._ending.set()
 
     async def _reload_whenever(self, asked: asyncio.Event) -> None:
         while True:
@@ -331,7 +352,7 @@ class Workers:
                 hint="nothing was changed; correct them and send SIGHUP again",
             )
             return
-        change, running = change_of(self._settings, fresh), self._settings
+        change, running = change_of(self.settings, fresh), self.settings
         log.info("node.reloading")
         replaced = []
         for worker in self.all:
@@ -345,7 +366,9 @@ class Workers:
                 for one in replaced:
                     await one.replace(running, stop_s=self._stop_s)
                 return
-        self._settings = change.settings
+        self.settings = change.settings
+        if not change.restart_needed:
+            self._on_reloaded()
         log.info(
             "node.reloaded",
             restart_needed=change.restart_needed,

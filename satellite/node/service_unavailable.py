@@ -48,6 +48,7 @@ class ServiceUnavailable:
         self._sockets = sockets
         self._clock = clock
         self._is_answering = False
+        self._is_over = False
         self._listened_s = clock.monotonic_s()
 
     async def run(self) -> None:
@@ -69,8 +70,13 @@ class ServiceUnavailable:
         now_s = self._clock.monotonic_s()
         if is_listening:
             self._listened_s = now_s
-        self._answer(now_s - self._listened_s >= WITHOUT_WORKER_S_MAX)
+        self._answer(not self._is_over and now_s - self._listened_s >= WITHOUT_WORKER_S_MAX)
         return self._is_answering
+
+    def leave(self) -> None:
+        """Turn nobody away any more: the sockets, and who waits in them, are a next parent's."""
+        self._is_over = True
+        self._answer(False)
 
     async def _somebody_listens(self) -> bool:
         answers = (await self._workers.ask_each(ListeningQuestion())).values()

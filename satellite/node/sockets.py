@@ -1,8 +1,8 @@
 """How are the listening sockets of port 25 bound, or inherited from the service manager?
 
 Touches the network and the environment. The parent binds each address once, or gets the sockets
-from the service manager, and every worker inherits that one socket: a worker that dies loses no
-connection that waits, and none needs root.
+from the service manager, or from itself before it began anew; every worker inherits that one
+socket: a worker that dies loses no connection that waits, and none needs root.
 
 Source: sd_listen_fds(3).
 """
@@ -18,6 +18,7 @@ import structlog
 from common.binding import bind_hint
 from common.errors import EnvironmentFailure
 from common.settings.values import split_endpoint
+from satellite.node.kept_sockets import KeptSockets
 
 log = structlog.get_logger()
 
@@ -26,8 +27,12 @@ FIRST_PASSED_DESCRIPTOR = 3
 _IP_FREEBIND = 15  # ip(7): for IPv6 too; Python has no name for it
 
 
-def listening_sockets(endpoints: list[str]) -> list[socket.socket]:
+def listening_sockets(endpoints: list[str], kept: KeptSockets | None = None) -> list[socket.socket]:
     """Return one listening socket for each endpoint, or those that the service manager passed.
+
+    Args:
+        endpoints: where to listen.
+        kept: those that listen already; from now on those that are returned, if all could be had.
 
     Raises:
         EnvironmentFailure: an address cannot be bound.
@@ -35,11 +40,18 @@ def listening_sockets(endpoints: list[str]) -> list[socket.socket]:
     passed = _passed()
     if passed:
         return passed
+    kept = kept or KeptSockets()
     made: list[socket.socket] = []
+    listening: dict[str, socket.socket] = {}
     for endpoint in endpoints:
+        known = kept.get(endpoint)
+        if known is not None:
+            listening[endpoint] = known
+            continue
         host, port = split_endpoint(endpoint)
         try:
-            made.append(_listen(host, port))
+            listening[endpoint] = _listen(host, port)
+            made.append(listening[endpoint])
         except OSError as error:
             for other in made:
                 other.close()
@@ -47,7 +59,8 @@ def listening_sockets(endpoints: list[str]) -> list[socket.socket]:
                 f"cannot listen on {endpoint}: {error.strerror}",
                 hint=bind_hint(error),
             ) from error
-    return made
+    kept.keep_only(listening)
+    return list(listening.values())
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -146,6 +146,7 @@ async def node_cpu_s(
         on_hint=lambda _: None,
         on_released=lambda _: None,
         on_definitions=lambda _: None,
+        on_settings=lambda _: None,
         tallies=SharedTallies("bench", clock=clock, salt=1, life="0" * 16),
     )
     listen(spool, outgoing=link.outgoing if linked else lambda: None)

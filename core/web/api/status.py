@@ -54,7 +54,7 @@ async def status(core: Core, _caller: Caller) -> dict[str, Any]:
         },
         "refused_callers": [_refused(core, one) for one in core.link.callers.shown()],
         "nodes": [
-            {**_node(node), "certificate_ends_s": core.link.certificate_ends.of(node.node)}
+            {**node_json(node), "certificate_ends_s": core.link.certificate_ends.of(node.node)}
             for node in nodes
         ],
         "definitions": _definitions(core),
@@ -97,7 +97,8 @@ def _definitions(core: Services) -> dict[str, Any]:
     }
 
 
-def _node(node: NodeStatus) -> dict[str, Any]:
+def node_json(node: NodeStatus) -> dict[str, Any]:
+    """Return all that is told of a node."""
     shards = [
         {
             "shard": shard.shard,
@@ -129,6 +130,7 @@ def _node(node: NodeStatus) -> dict[str, Any]:
         "skew_s": None if node.skew_us is None else node.skew_us / 1e6,
         "versions": list(node.versions),
         "problems": list(node.problems),
+        "settings": asdict(node.settings),
         "shards": shards,
     }
 

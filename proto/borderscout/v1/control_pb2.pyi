@@ -119,6 +119,10 @@ class Report(_message.Message):
     DEFINITIONS_FIELD_NUMBER: _builtins.int
     CORE_REFUSED_FIELD_NUMBER: _builtins.int
     FILTERS_FIELD_NUMBER: _builtins.int
+    SETTINGS_DIGEST_FIELD_NUMBER: _builtins.int
+    SETTINGS_STATE_FIELD_NUMBER: _builtins.int
+    SETTINGS_PROBLEM_FIELD_NUMBER: _builtins.int
+    SETTINGS_TOLD_FIELD_NUMBER: _builtins.int
     time_us: _builtins.int
     outbox_records: _builtins.int
     """not yet acknowledged"""
@@ -129,6 +133,14 @@ class Report(_message.Message):
     """age of the oldest unfinished message; 0 when there is none"""
     core_refused: _builtins.str
     """why it hands nothing to this core; empty: it does"""
+    settings_digest: _builtins.str
+    """of the node's settings in force, 64 hex digits; empty: unknown"""
+    settings_state: _builtins.str
+    """steady, trying, refused or rolled_back; empty: it does not say"""
+    settings_problem: _builtins.str
+    """why the settings that it was told to take last are not in force"""
+    settings_told: _builtins.str
+    """the digest of those, as the state has it; empty: it never was told"""
     @_builtins.property
     def applied(self) -> _position_pb2.PreferencePosition: ...
     @_builtins.property
@@ -178,10 +190,14 @@ class Report(_message.Message):
         definitions: _abc.Iterable[Global___DefinitionsReport] | None = ...,
         core_refused: _builtins.str = ...,
         filters: _abc.Iterable[Global___FilterReport] | None = ...,
+        settings_digest: _builtins.str = ...,
+        settings_state: _builtins.str = ...,
+        settings_problem: _builtins.str = ...,
+        settings_told: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "refused", b"refused"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepting", b"accepting", "applied", b"applied", "core_refused", b"core_refused", "definitions", b"definitions", "engines", b"engines", "filters", b"filters", "holds", b"holds", "not_accepting_reason", b"not_accepting_reason", "oldest_us", b"oldest_us", "outbox_quarantine", b"outbox_quarantine", "outbox_records", b"outbox_records", "problems", b"problems", "reached", b"reached", "refused", b"refused", "spool", b"spool", "time_us", b"time_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepting", b"accepting", "applied", b"applied", "core_refused", b"core_refused", "definitions", b"definitions", "engines", b"engines", "filters", b"filters", "holds", b"holds", "not_accepting_reason", b"not_accepting_reason", "oldest_us", b"oldest_us", "outbox_quarantine", b"outbox_quarantine", "outbox_records", b"outbox_records", "problems", b"problems", "reached", b"reached", "refused", b"refused", "settings_digest", b"settings_digest", "settings_problem", b"settings_problem", "settings_state", b"settings_state", "settings_told", b"settings_told", "spool", b"spool", "time_us", b"time_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -377,6 +393,7 @@ class ControlResponse(_message.Message):
     FLUSH_FIELD_NUMBER: _builtins.int
     HINT_FIELD_NUMBER: _builtins.int
     DEFINITIONS_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome: ...
     @_builtins.property
@@ -387,6 +404,8 @@ class ControlResponse(_message.Message):
     def hint(self) -> Global___HintCommand: ...
     @_builtins.property
     def definitions(self) -> Global___DefinitionsCommand: ...
+    @_builtins.property
+    def settings(self) -> Global___SettingsCommand: ...
     def __init__(
         self,
         *,
@@ -395,16 +414,41 @@ class ControlResponse(_message.Message):
         flush: Global___FlushCommand | None = ...,
         hint: Global___HintCommand | None = ...,
         definitions: Global___DefinitionsCommand | None = ...,
+        settings: Global___SettingsCommand | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["definitions", b"definitions", "flush", b"flush", "hint", b"hint", "message", b"message", "release", b"release", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["definitions", b"definitions", "flush", b"flush", "hint", b"hint", "message", b"message", "release", b"release", "settings", b"settings", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["definitions", b"definitions", "flush", b"flush", "hint", b"hint", "message", b"message", "release", b"release", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definitions", b"definitions", "flush", b"flush", "hint", b"hint", "message", b"message", "release", b"release", "settings", b"settings", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "release", "flush", "hint", "definitions"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "release", "flush", "hint", "definitions", "settings"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
 Global___ControlResponse: _TypeAlias = ControlResponse  # noqa: Y015
+
+@_typing.final
+class SettingsCommand(_message.Message):
+    """The node shall take the settings that stand in the document of the kind `node` with its name, if
+    that has this digest: they are tried, and taken back when the node is not ready with them.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIGEST_FIELD_NUMBER: _builtins.int
+    digest: _builtins.str
+    """64 hex digits"""
+    def __init__(
+        self,
+        *,
+        digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettingsCommand: _TypeAlias = SettingsCommand  # noqa: Y015
 
 @_typing.final
 class Welcome(_message.Message):

@@ -240,6 +240,7 @@ class Shard:
     told: NodeReport = field(default_factory=NodeReport)  # what it reports of itself
     released: list[MessageId] = field(default_factory=list)
     definitions: list[DefinitionsOffer] = field(default_factory=list)
+    settings: list[str] = field(default_factory=list)
     applied: list[int] = field(default_factory=list)
 
     @classmethod
@@ -256,7 +257,7 @@ class Shard:
         """Run a link over a spool."""
         shard: Shard = cls.__new__(cls)
         shard.flushed, shard.released, shard.applied = [], [], []
-        shard.definitions = []
+        shard.definitions, shard.settings = [], []
         shard.hinted, shard.told = [], NodeReport(accepting=True, spool={"held": 3})
         shard.spool = spool
         clock = HurriedClock()
@@ -275,6 +276,7 @@ class Shard:
             on_hint=shard.hinted.append,
             on_released=shard.released.append,
             on_definitions=shard.definitions.append,
+            on_settings=shard.settings.append,
             tallies=shard.tallies,
             learners=learners,
             spread=lambda: 0.5,

@@ -63,6 +63,10 @@ class OneNode:
         """Return so many answers from now."""
         await self.ledger.reaches(self.ledger.answers + count)
 
+    def lines(self) -> list[dict[str, Any]]:
+        """Return what the senders have heard so far."""
+        return read_lines(self.ledger.path)
+
     async def check(self, *, syncs_failed: bool = False) -> list[dict[str, Any]]:
         """Wait until all has ended, and return the messages that the core knows.
 
@@ -75,7 +79,7 @@ class OneNode:
         """
         await self.cluster.at_rest()
         export = await self.cluster.export(DOMAIN)
-        lines = read_lines(self.ledger.path)
+        lines = self.lines()
         if syncs_failed:
             lines = [line | {"reply": None} if _is_451(line) else line for line in lines]
         found = check(ledger=lines, arrived=self.sink.lines, **export)

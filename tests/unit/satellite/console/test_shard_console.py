@@ -37,6 +37,8 @@ from satellite.delivery.worker import Delivery
 from satellite.link.status import LinkStatus
 from satellite.node.health import ListeningQuestion, MetricsQuestion, StatusQuestion
 from satellite.node.question import Question, question_json, read_answer
+from satellite.node.settings_question import SettingsQuestion
+from satellite.node.told_settings import ToldSettings
 from satellite.spool.metrics import SpoolMetrics
 from satellite.spool.model.messages import Copy, Disposition, Judged, Judgement
 from satellite.spool.store import Spool
@@ -69,6 +71,7 @@ class AskedShard:
         self.delivery: Delivery = FlushedDelivery(spool, clock)
         self.registry = CollectorRegistry()
         self.loop_lag = LoopLag(clock)
+        self.settings_told = ToldSettings("lon1", shard=0, preferences=lambda: spool.preferences)
         self.listening = True
         self.not_accepting_reason = ""
         self.told: tuple[str, ...] = ()
@@ -330,6 +333,7 @@ async def test_every_question_is_answered_by_the_answer_that_stands_with_it(
         MetricsQuestion(),
         ListeningQuestion(),
         StatusQuestion(),
+        SettingsQuestion(),
         HoldsQuestion(),
         LeftQuestion(),
         ListQuestion(),

@@ -10,6 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from common.identity import ShardIdentity
 from common.preferences import Epoch, Position
+from common.preferences.node_settings import settings_digest
+from common.reports import SettingsState
 from core.records.reports import EVER_US
 from core.store.errors import StoreFailure
 from tests.support.clock import FakeClock
@@ -180,7 +182,9 @@ async def test_flush_tells_the_shards_that_are_connected_and_is_audited(face: Fa
 
 
 async def test_every_change_leaves_an_audit_entry(face: Face) -> None:
+    digest = settings_digest({})
     changes: list[tuple[str, str, dict[str, Any]]] = [
+        ("POST", "/api/v1/nodes/lon1/settings", {"json": {"digest": digest}}),
         ("PATCH", "/api/v1/policies/cluster", {"json": {"values": {"virus": "drop"}}}),
         ("POST", "/api/v1/documents", {"json": {"documents": [
             {"kind": "policy", "key": "cluster", "removed": True}]}}),
@@ -210,9 +214,12 @@ async def test_every_change_leaves_an_audit_entry(face: Face) -> None:
     for number in (1, 2):
         await face.hold(made_id(number), b"x")
     taught = document("policy", "domain/taught.example", {"learning": "on"})
-    await face.database.preferences.publish(
-        [route(), route("taught.example", "taught"), taught], who="before"
+    node = document("node", "lon1", {"site": "london", "settings": {}, "digest": digest})
+    made = await face.database.preferences.publish(
+        [route(), route("taught.example", "taught"), taught, node], who="before"
     )
+    steady = {"settings_state": SettingsState.STEADY, "settings_digest": digest}
+    face.hear(revision=made.revision, **steady)
     known = len((await face.ask("GET", "/api/v1/audit"))["entries"])
     described = face.application.openapi()["paths"]
     mutations = sum(1 for methods in described.values() for m in methods if m != "get")

@@ -1,0 +1,76 @@
+"""How does one node stand, and which settings shall it take?"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi import Path as PathPart
+from pydantic import Field
+
+from common.preferences import Kind
+from common.preferences.bodies import NodeBody
+from common.reports import SettingsState
+from core.fleet.fleet import NodeStatus, SatelliteState
+from core.fleet.node_settings import why_not_told
+from core.web.api.status import node_json
+from core.web.request.caller import Caller
+from core.web.request.problems import Problem
+from core.web.request.request_body import RequestBody
+from core.web.request.services import Core, Services
+
+router = APIRouter(prefix="/api/v1", tags=["status"])
+
+NodeName = Annotated[str, PathPart(max_length=63)]
+
+
+class SettingsRequest(RequestBody):
+    """Which of its settings a node shall take."""
+
+    digest: str = Field(
+        pattern="^[0-9a-f]{64}$", description="of its document of the kind node, as published"
+    )
+
+
+@router.get("/nodes/{node}", summary="One node, and which settings are published for it")
+async def show(core: Core, _caller: Caller, node: NodeName) -> dict[str, Any]:
+    document = core.database.preferences.current.document(Kind.NODE, node)
+    published = document.body_as(NodeBody).digest if document is not None else ""
+    return {**node_json(_status(core, node)), "settings_published": published}
+
+
+@router.post("/nodes/{node}/settings", summary="Let a node take the settings published for it")
+async def take_settings(
+    core: Core, who: Caller, node: NodeName, request: SettingsRequest
+) -> dict[str, Any]:
+    status = _status(core, node)
+    _refuse(core, status, request.digest)
+    standing = status.settings
+    is_on_its_way = standing.state is SettingsState.TRYING
+    is_there = is_on_its_way or (standing.in_force == request.digest and not standing.has_failed)
+    is_told = not is_there and core.link.take_settings(node, request.digest)
+    if not is_there and not is_told:
+        raise Problem(409, f"{node} cannot be told now", "try again in some seconds")
+    await core.database.audit.note(who=who, what="settings", subject=f"{node} {request.digest}")
+    return {"node": node, "digest": request.digest, "told": is_told, "state": standing.state}
+
+
+def _status(core: Services, node: str) -> NodeStatus:
+    if node not in core.link.fleet.sites:
+        raise Problem(404, f"no node is called {node}", "borderscout status shows those that are")
+    return core.link.fleet.node(node, now_s=core.clock.monotonic_s())
+
+
+def _refuse(core: Services, status: NodeStatus, digest: str) -> None:
+    """Refuse what the node could not do.
+
+    Raises:
+        Problem: it is silent, or cannot take these settings now.
+    """
+    if status.state is SatelliteState.SILENT:
+        raise Problem(409, f"{status.node} is silent", "it can be told once it is heard")
+    document = core.database.preferences.current.document(Kind.NODE, status.node)
+    found = why_not_told(digest, document, standing=status.settings, agreed=status.agreed)
+    if found is not None:
+        what, hint = found
+        raise Problem(409, f"{status.node}: {what}", hint)
