@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from common.errors import EnvironmentFailure, LocalError
-from inventory.certificates import KeyKind
+from common.issuing import KeyKind
 from inventory.render.node import TLS
 
 # The certificates for STARTTLS, and what key each has.

@@ -15,10 +15,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from inventory.lab.topology import DNS_DOMAIN, SENDER_DOMAIN, LabRole, Topology
 from inventory.model import Inventory
-from inventory.mx.formats.bind import bind_text
+from inventory.mx.formats import bind
 from inventory.mx.names import Naming, host_of
 from inventory.mx.plan import make_plan
 from inventory.mx.planner import PREFERENCES
+from inventory.mx.records import Whose, records_of
 
 TTL_S = 5  # a change is seen by the next try, which no real zone could afford
 FOLDER = "/etc/bind"  # where the files are for named
@@ -50,6 +51,7 @@ def zone_files(inventory: Inventory, topology: Topology, *, serial: int) -> dict
         serial: of the zones, more than at the last time.
     """
     plan = make_plan(inventory)
+    records = records_of(inventory, plan, naming=Naming.FIXED)
     ours = topology.mail_domain
     zones = {
         ours: [f'$INCLUDE "{FOLDER}/mail-domain.records"'],
@@ -61,7 +63,7 @@ def zone_files(inventory: Inventory, topology: Topology, *, serial: int) -> dict
         (root if zone is None else zones[zone]).append(f"{line_of}. {record}")
     files = {
         "named.conf": _configuration(zones),
-        "mail-domain.records": bind_text(inventory, plan, naming=Naming.FIXED),
+        "mail-domain.records": next(iter(bind.render(records, whose=Whose.OURS).files.values())),
         "root.zone": _zone(".", root, serial),
     }
     return files | {f"{zone}.zone": _zone(zone, lines, serial) for zone, lines in zones.items()}

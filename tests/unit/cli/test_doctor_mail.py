@@ -24,6 +24,7 @@ from satellite.node.channel import JsonObject
 from satellite.node.health_pages import HealthPages
 from satellite.node.parent import Workers
 from satellite.node.question import Question, question_json, read_answer
+from satellite.node.told_settings import ToldSettings
 from satellite.settings import load_settings
 from satellite.spool.store import Spool
 from tests.support.cli.shell import Said, Shell
@@ -49,6 +50,7 @@ class OneShard:
         self.loop_lag = LoopLag(clock)
         self.listening = True
         self.not_accepting_reason = ""
+        self.settings_told = ToldSettings("lon1", shard=0, preferences=lambda: spool.preferences)
         self.told: tuple[str, ...] = ()
         self.script: dict[str, dict[int, JsonObject | None]] = {}
 

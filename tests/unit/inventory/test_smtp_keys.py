@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import LocalError
-from inventory.certificates import LIFETIME_DAYS
+from common.issuing import LIFETIME_DAYS
 from inventory.load import load_inventory
 from inventory.render.folder import render_folder
 from inventory.render.revocation import revoke_node

@@ -26,6 +26,7 @@ from satellite.delivery.queue.lane import Lane
 from satellite.delivery.worker import Delivery
 from satellite.link.status import LinkStatus
 from satellite.node.launch import GC_THRESHOLDS
+from satellite.node.told_settings import ToldSettings
 from satellite.spool.disk.rows import Select
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
@@ -43,6 +44,7 @@ class MuchHeld:
     """A shard with much held mail, and its console."""
 
     def __init__(self, spool: Spool, clock: FakeClock) -> None:
+        self.settings_told = ToldSettings("lon1", shard=0, preferences=lambda: spool.preferences)
         self.spool = spool
         self.clock: Clock = clock
         self.registry = CollectorRegistry()
