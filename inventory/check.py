@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from common.preferences.deliver_to import parse_deliver_to
-from common.preferences.loops import OurHosts, is_below
-from inventory.constraints import check_constraints
 from inventory.model import CORE_FOLDER, DNS_LIST
 from inventory.raw import (
     IpAddress,
@@ -25,20 +22,14 @@ from inventory.raw import (
 from inventory.settings import check_settings
 
 RESERVED_NAMES = (CORE_FOLDER, "authority")  # what else stands in the rendered folder
-SMTP_PORT = 25
 ASKING_FILTERS = ("cloudmark", "dcc", "pyzor", "rspamd", "spamassassin")  # each asks a server
 
 _OUR_HOST = re.compile(r"(mx|p[0-9])-.*")  # names that the MX plan gives in the mail domain
 _PREFIX_LENGTHS = {4: 24, 6: 48}
 
 
-def check(main: Raw, customers: Sequence[Raw]) -> list[RawComplaint]:
-    """Return all that is wrong between values.
-
-    Args:
-        main: the inventory's file.
-        customers: every customer, wherever it stands.
-    """
+def check(main: Raw) -> list[RawComplaint]:
+    """Return all that is wrong between values, but for those of customers."""
     return [
         *_names(main),
         *_engines_and_filters(main),
@@ -47,8 +38,6 @@ def check(main: Raw, customers: Sequence[Raw]) -> list[RawComplaint]:
         *_vpn_addresses(main),
         *_sites(main),
         *check_settings(main),
-        *_customers(main, customers),
-        *_loops(main, customers),
     ]
 
 
@@ -146,20 +135,17 @@ def _timeouts_of_lists(main: Raw) -> Iterator[RawComplaint]:
             )
 
 
-def _twice(
-    items: Iterable[Raw], kind: str, key: Callable[[Raw], str | None] | None = None
-) -> Iterator[RawComplaint]:
+def _twice(items: Iterable[Raw], kind: str) -> Iterator[RawComplaint]:
     """Complain about every name but the first of its kind."""
     seen: dict[str, Raw] = {}
     for item in items:
-        name = key(item) if key else item.get("name").text
-        if name is None:
+        at = item.get("name")
+        if at.text is None:
             continue
-        if name in seen:
-            yield RawComplaint(
-                item.get("name"), f"{kind} {name!r} stands twice", "remove or rename one"
-            )
-        seen.setdefault(name, item)
+        first = seen.setdefault(at.text, at)
+        if first is not at:
+            what = f"{kind} {at.text[:80]!r} stands twice"
+            yield RawComplaint(at, what, "remove or rename one", first=first)
 
 
 def _public_addresses(main: Raw) -> Iterator[RawComplaint]:
@@ -254,54 +240,3 @@ def _sites(main: Raw) -> Iterator[RawComplaint]:
 def provider_prefix(address: IpAddress) -> IpNetwork:
     """Return the network that one provider usually announces, and loses, as one."""
     return ipaddress.ip_network((address, _PREFIX_LENGTHS[address.version]), strict=False)
-
-
-def _customers(main: Raw, customers: Sequence[Raw]) -> Iterator[RawComplaint]:
-    yield from _twice(customers, "customer")
-    domains = [domain for customer in customers for domain in customer.items("domains")]
-    yield from _twice(domains, "domain", key=lambda item: item.domain("name"))
-    yield from check_constraints(main, domains)
-    ours = main.get("cluster").domain("mail_domain")
-    for domain in domains:
-        name = domain.domain("name")
-        if ours is not None and name is not None and is_below(name, ours):
-            yield RawComplaint(
-                domain.get("name"),
-                f"domain {name!r} is the cluster's own mail_domain or below it",
-                "give the cluster a mail_domain that no customer has",
-            )
-
-
-def _loops(main: Raw, customers: Sequence[Raw]) -> Iterator[RawComplaint]:
-    """Complain about mail that would come back to us."""
-    addresses: dict[str, str] = {}
-    for owner in [main.get("core"), *(node for _, node in nodes_of(main))]:
-        for key in ("public", "vpn_address"):
-            for _, address in owner.addresses(key):
-                addresses.setdefault(str(address), str(owner.get("name").value))
-    ours = OurHosts(main.get("cluster").domain("mail_domain") or "", addresses)
-    for customer in customers:
-        for domain in customer.items("domains"):
-            for place in domain.get("deliver_to").each():
-                yield from _loop(place, domain.domain("name") or "", ours)
-
-
-def _loop(place: Raw, domain: str, ours: OurHosts) -> Iterator[RawComplaint]:
-    try:
-        target = parse_deliver_to(place.text or "")
-    except ValueError:
-        return
-    if _is_loopback(target.host):
-        # Each machine's own: another port of it may well be a server for a trial.
-        if target.port == SMTP_PORT:
-            what = f"deliver_to {target.host}:{target.port} is the satellite itself"
-            remedy = "write the customer's own mail server"
-            yield RawComplaint(place, what, remedy, is_warning=True)
-        return
-    complaint = ours.complaint(domain, target)
-    if complaint is not None:
-        yield RawComplaint(place, complaint.what, complaint.remedy)
-
-
-def _is_loopback(host: str) -> bool:
-    return host.startswith("127.") or host in ("::1", "localhost")

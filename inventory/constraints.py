@@ -8,7 +8,7 @@ Source: docs/mx.md, *Constraints*.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,24 +24,35 @@ class _Site:
     is_active: bool
 
 
-def check_constraints(main: Raw, domains: Iterable[Raw]) -> Iterator[RawComplaint]:
-    """Yield what is wrong between domains and sites.
+class SiteConstraints:
+    """The sites that domains ask for.
 
     Args:
         main: the inventory's file.
-        domains: every domain, wherever it stands.
     """
-    sites = [
-        _Site(
-            site.get("name").text or "",
-            site.get("region").text,
-            site.get("state").value in (None, "active"),
-        )
-        for site in main.items("sites")
-    ]
-    for domain in domains:
-        if any(key in domain.value for key in _KEYS):
-            yield from _of_domain(domain, sites)
+
+    def __init__(self, main: Raw) -> None:
+        self._sites = [
+            _Site(
+                site.get("name").text or "",
+                site.get("region").text,
+                site.get("state").value in (None, "active"),
+            )
+            for site in main.items("sites")
+        ]
+
+    def of(self, customer: Raw) -> Iterator[RawComplaint]:
+        """Yield what is wrong between a customer's domains and the sites."""
+        domains = customer.get("domains").value
+        if not isinstance(domains, list) or not any(map(_asks, domains)):
+            return  # as nearly always
+        for domain in customer.items("domains"):
+            if _asks(domain.value):
+                yield from _of_domain(domain, self._sites)
+
+
+def _asks(domain: Any) -> bool:
+    return isinstance(domain, dict) and any(key in domain for key in _KEYS)
 
 
 def _of_domain(domain: Raw, sites: list[_Site]) -> Iterator[RawComplaint]:

@@ -6,7 +6,6 @@ given at once; complaints about one field hide none about another.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,26 +14,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from common.collector import uncollected
 from common.errors import SettingsError
-from common.settings.reading import (
-    FILE_BYTES_MAX,
-    Complaint,
-    Placed,
-    Source,
-    findings_of,
-    what_and_remedy,
-)
+from common.settings.reading import Complaint, ModelT, Source, what_and_remedy
 from inventory.addressing import core_places, node_places
 from inventory.check import check
+from inventory.customers import CustomerChecks
+from inventory.included import Included, unreadable
 from inventory.kinds import check_kinds
 from inventory.model import Customer, Head, Inventory
 from inventory.raw import Raw, RawComplaint, nodes_of
 from inventory.render.node import core_settings, satellite_settings, scan_server_settings
-from inventory.table import Table
 
 STEP = 5000  # customers between two reports of progress
-
-_COMPLAINT = re.compile(r".*?:(\d+):(\d+): (.*); (.*)")
 
 Progress = Callable[[str, int, int], None]  # what is done, how many are, of how many
 
@@ -67,29 +59,28 @@ def load_inventory(path: Path, *, progress: Progress = no_progress) -> Inventory
 def examine(path: Path, *, progress: Progress = no_progress) -> Examined:
     """Read an inventory, and return it with errors and warnings; nothing is raised for those."""
     try:
-        source = Source.read(path)
+        with uncollected():
+            source = Source.read(path)
     except SettingsError as error:
-        return Examined(None, _unreadable(path, error), [])
-    return _Examination(source).run(path.parent, progress)
+        return Examined(None, unreadable(path, error), [])
+    with uncollected():
+        return _Examination(Included(source, path.parent)).run(progress)
 
 
 @dataclass(slots=True)
 class _Examination:
     """The work on one inventory: what was read, and what was complained about."""
 
-    source: Source
-    files: dict[str, Placed] = field(default_factory=dict)
-    customers: list[Raw] = field(default_factory=list)
+    whole: Included
     errors: list[Complaint] = field(default_factory=list)
     warnings: list[Complaint] = field(default_factory=list)
 
-    def run(self, folder: Path, progress: Progress) -> Examined:
-        self.files[self.source.file] = self.source
-        main = Raw(self.source.file, (), self.source.tree)
-        self._collect(main, folder)
-        head = self._head(main)
-        customers = self._typed_customers(progress)
-        for one in (*check(main, self.customers), *check_kinds(main)):
+    def run(self, progress: Progress) -> Examined:
+        main = self.whole.read()
+        self.errors += self.whole.complaints
+        head = self._typed(main, Head)
+        customers = self._customers(main, progress)
+        for one in (*check(main), *check_kinds(main)):
             self._note(one)
         if self.errors or head is None:
             return Examined(None, self._sorted(self.errors), self._sorted(self.warnings))
@@ -99,67 +90,29 @@ class _Examination:
             return Examined(None, self._sorted(self.errors), self._sorted(self.warnings))
         return Examined(whole, [], self._sorted(self.warnings))
 
-    def _collect(self, main: Raw, folder: Path) -> None:
-        """Gather the customers from the inventory and from the files that it names."""
-        stated = main.get("customers")
-        if not isinstance(stated.value, list):
-            what = "missing key 'customers'" if stated.value is None else "customers is no list"
-            self._complain(stated, what, "write a list of customers or of files of customers")
-            return
-        seen: set[Path] = set()
-        for item in stated.each():
-            if item.text is None:
-                self.customers.append(item)
-                continue
-            path = folder / item.text
-            if path in seen:
-                self._complain(item, f"file {item.text!r} stands twice", "remove one")
-                continue
-            seen.add(path)
-            self._collect_file(item, path)
-
-    def _collect_file(self, item: Raw, path: Path) -> None:
-        if not path.is_file():
-            self._complain(item, f"no such file {item.text!r}", "names are from this file's folder")
-            return
-        try:
-            source = _read_table(path) if path.suffix == ".csv" else Source.read(path)
-        except SettingsError as error:
-            self.errors += _unreadable(path, error)
-            return
-        self.files[source.file] = source
-        if isinstance(source, Table):
-            self.errors += source.complaints
-        tree = Raw(source.file, (), source.tree)
-        for key in tree.value:
-            if key != "customers":
-                self._complain(
-                    tree.get(key), f"unknown key {key!r}", "a file of customers has none"
-                )
-        stated = tree.get("customers")
-        if not isinstance(stated.value, list):
-            self._complain(stated, "missing list 'customers'", "begin the file with customers:")
-            return
-        self.customers += stated.each()
-
-    def _head(self, main: Raw) -> Head | None:
-        tree = {key: value for key, value in main.value.items() if key != "customers"}
-        try:
-            return Head.model_validate(tree)
-        except ValidationError as error:
-            self.errors += findings_of(self.source, error)
-            return None
-
-    def _typed_customers(self, progress: Progress) -> list[Customer]:
+    def _customers(self, main: Raw, progress: Progress) -> list[Customer]:
+        """Type and check every customer, and keep nothing else of it."""
         found = []
-        for number, raw in enumerate(self.customers):
+        checks = CustomerChecks(main)
+        count = self.whole.customers_count()
+        for number, raw in enumerate(self.whole.take_customers()):
             if number % STEP == 0:
-                progress("reading customers", number, len(self.customers))
-            try:
-                found.append(Customer.model_validate(raw.value))
-            except ValidationError as error:
-                self.errors += findings_of(self.files[raw.file], error, below=raw.path)
+                progress("reading customers", number, count)
+            typed = self._typed(raw, Customer)
+            for one in checks.of(raw, typed):
+                self._note(one)
+            if typed is not None:
+                found.append(typed)
         return found
+
+    def _typed(self, raw: Raw, model: type[ModelT]) -> ModelT | None:
+        try:
+            return model.model_validate(raw.value)
+        except ValidationError as error:
+            for item in error.errors(include_url=False):
+                at = Raw(raw.file, (*raw.path, *item["loc"]), None)
+                self._complain(at, *what_and_remedy(item))
+            return None
 
     def _settings(self, main: Raw, inventory: Inventory) -> None:
         """Complain about settings that are right one by one, and wrong together.
@@ -190,37 +143,18 @@ class _Examination:
 
     def _note(self, one: RawComplaint) -> None:
         found = self.warnings if one.is_warning else self.errors
-        found.append(self._placed(one.at, one.what, one.remedy))
+        what = one.what
+        if one.first is not None:
+            file, line, _ = self.whole.place(one.first)
+            what = f"{what}, first at {file}:{line}"
+        found.append(Complaint(*self.whole.place(one.at), what, one.remedy))
 
     def _complain(self, at: Raw, what: str, remedy: str) -> None:
-        self.errors.append(self._placed(at, what, remedy))
-
-    def _placed(self, at: Raw, what: str, remedy: str) -> Complaint:
-        return Complaint(at.file, *self.files[at.file].place(at.path), what, remedy)
+        self.errors.append(Complaint(*self.whole.place(at), what, remedy))
 
     def _sorted(self, complaints: Sequence[Complaint]) -> list[Complaint]:
-        order = {name: number for number, name in enumerate(self.files)}
+        order = {name: number for number, name in enumerate(self.whole.files)}
         return sorted(set(complaints), key=lambda one: (order.get(one.file, len(order)), one))
-
-
-def _read_table(path: Path) -> Table:
-    try:
-        if path.stat().st_size > FILE_BYTES_MAX:
-            raise SettingsError([f"{path}:1:1: file too large; split it"])
-        return Table(str(path), path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{path}:1:1: cannot be read: {error}; check it"]) from None
-
-
-def _unreadable(path: Path, error: SettingsError) -> list[Complaint]:
-    """Return as complaints what was said of a file that could not be parsed."""
-    found: list[Complaint] = []
-    for text in error.complaints:
-        match = _COMPLAINT.fullmatch(text)
-        assert match is not None, text
-        line, column, what, remedy = match.groups()
-        found.append(Complaint(str(path), int(line), int(column), what, remedy))
-    return found
 
 
 def counts_of(inventory: Inventory) -> dict[str, Any]:

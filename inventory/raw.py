@@ -85,12 +85,14 @@ class RawComplaint:
     Args:
         at: the value.
         is_warning: it is worth a thought, and makes the inventory no worse.
+        first: the value that it gets in the way of.
     """
 
     at: Raw
     what: str
     remedy: str
     is_warning: bool = False
+    first: Raw | None = None
 
 
 def holders_of_engines(main: Raw) -> list[Raw]:

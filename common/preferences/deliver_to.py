@@ -67,10 +67,12 @@ def split_target(target: str) -> tuple[str, int]:
     if not (port.isdigit() and port.isascii()) or not 1 <= int(port[:6]) <= 65_535:
         raise ValueError(f"{target[:80]!r} has no valid port; write HOST:PORT")
     bare = host.removeprefix("[").removesuffix("]")
-    try:
-        return str(ipaddress.ip_address(bare)), int(port)
-    except ValueError:
-        pass
+    # A name is most often one at a glance, and reading it as an address is what costs most here.
+    if ":" in bare or bare[-1:].isdigit():
+        try:
+            return str(ipaddress.ip_address(bare)), int(port)
+        except ValueError:
+            pass
     try:
         return parse_domain(bare), int(port)
     except AddressError as error:

@@ -62,15 +62,7 @@ class Source:
         Raises:
             SettingsError: it cannot be read or is no YAML mapping.
         """
-        try:
-            if path.stat().st_size > FILE_BYTES_MAX:
-                raise SettingsError([f"{path}:1:1: file too large; split it"])
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise SettingsError([f"{path}:1:1: no such file; check the name"]) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError([f"{path}:1:1: cannot be read: {error}; check it"]) from None
-        return cls(str(path), _parse(str(path), text))
+        return cls(str(path), _parse(str(path), read_text(path)))
 
     def complaint(self, path: Path_, what: str, remedy: str) -> str:
         """Return one line that names the place of a value, what is wrong and what to do."""
@@ -100,6 +92,30 @@ class Placed(Protocol):
     def place(self, path: Path_) -> tuple[int, int]:
         """Return line and column (from 1) of a value; of its nearest parent when it is missing."""
         ...
+
+
+def read_text(path: Path, *, encoding: str = "utf-8") -> str:
+    """Return what stands in a file of settings, its line ends as they are.
+
+    Raises:
+        SettingsError: there is none, it is too large or no text.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_BYTES_MAX + 1)  # a pipe has no size of its own
+        if len(content) > FILE_BYTES_MAX:
+            raise SettingsError([f"{path}:1:1: file too large; split it"])
+        return content.decode(encoding)
+    except FileNotFoundError:
+        raise SettingsError([f"{path}:1:1: no such file; check the name"]) from None
+    except OSError as error:
+        what = f"cannot be read: {error.strerror or error}"
+        raise SettingsError([f"{path}:1:1: {what}; check it"]) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        column = error.start - error.object.rfind(b"\n", 0, error.start)
+        what = "no text in UTF-8"
+        raise SettingsError([f"{path}:{line}:{column}: {what}; save it as that"]) from None
 
 
 def _parse(file: str, text: str) -> YamlValue:

@@ -103,12 +103,13 @@ def test_a_wrong_field_hides_no_complaint_about_a_pair_of_values(changed: Change
     assert [line.split(":")[1] for line in found] == ["6", "12"]
 
 
-def test_a_domain_stands_twice_however_it_is_written(changed: Change) -> None:
+def test_a_domain_stands_twice_however_it_is_written(changed: Change, small: Path) -> None:
     other = "  - {name: b, domains: [{name: ACME.example., deliver_to: x.y}]}\n"
     found = complaints(changed(("  - name: acme\n", f"{other}  - name: acme\n")))
 
+    first = f"first at {small}:14"
     assert found == [
-        "inventory.yaml:17:10: domain 'acme.example' stands twice; remove or rename one"
+        f"inventory.yaml:17:10: domain 'acme.example' stands twice, {first}; remove or rename one"
     ]
 
 
@@ -254,7 +255,7 @@ def test_customers_may_stand_here_and_in_files(small: Path, tmp_path: Path) -> N
         ("mail.globex.example:25", "", "c.csv:3:23: domains.deliver_to: is empty"),
         ("mail.globex.example:25", "192.0.2.10", "c.csv:3:23: deliver_to 192.0.2.10 is our own"),
         (",,,\n", ",,\n", "c.csv:3:1: 5 columns where the header has 6"),
-        ("globex,globex", '"globex,globex', "c.csv:1:1: not valid CSV"),
+        ("globex,globex", '"globex,globex', "c.csv:3:1: not valid CSV"),
         (CSV, "", "c.csv:1:1: no header"),
     ],
 )
@@ -324,3 +325,80 @@ def test_twenty_thousand_domains_from_csv_never_meet_the_yaml_parser(
     assert counts_of(inventory)["domains"] == 20_000
     assert parsed == [path]
     assert steps[0] == ("reading customers", 0, 6667)
+
+
+def in_files(small: Path) -> Path:
+    """Put the sites, the engines and the customers of the small inventory into files."""
+    text = small.read_text()
+    sites, rest = text[text.index("sites:") :].split("customers:")
+    london, paris = sites.split("  - name: paris")
+    folder = small.parent / "sites"
+    folder.mkdir()
+    (folder / "london.yaml").write_text(london)
+    (folder / "paris.yaml").write_text(f"sites:\n  - name: paris{paris}")
+    (small.parent / "engines.yaml").write_text("engines: [{name: yara, kind: yara}]\n")
+    (small.parent / "customers.yaml").write_text(f"customers:{rest}")
+    small.write_text(
+        text[: text.index("sites:")] + "sites: [sites/london.yaml, sites/paris.yaml]\n"
+        "engines: engines.yaml\ncustomers: customers.yaml\n"
+    )
+    return small
+
+
+def test_sites_engines_and_customers_may_stand_in_files(small: Path) -> None:
+    whole = load_inventory(small)
+    parts = load_inventory(in_files(small))
+
+    assert (parts.sites, parts.customers) == (whole.sites, whole.customers)
+    assert [one.name for one in parts.engines or ()] == ["yara"]
+
+
+def test_a_complaint_names_the_included_file(small: Path) -> None:
+    in_files(small)
+    paris = small.parent / "sites" / "paris.yaml"
+    paris.write_text(paris.read_text().replace("10.77.2.1", "10.77.1.1").replace("location", "loc"))
+
+    assert complaints(small) == [
+        "sites/paris.yaml:2:5: missing key 'location'; add it",
+        "sites/paris.yaml:3:5: unknown key 'loc'; remove it or correct its spelling",
+        "sites/paris.yaml:5:65: vpn_address 10.77.1.1 is that of lon1 too; correct one",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("../outside.yaml", "'../outside.yaml' is not in the inventory's folder"),
+        ("sites/../../outside.yaml", "is not in the inventory's folder"),
+        ("/etc/passwd", "'/etc/passwd' is not in the inventory's folder"),
+        ("link.yaml", "'link.yaml' is a link out of the inventory's folder"),
+        ("round.yaml", "no such file 'round.yaml'"),
+        ("inventory.yaml", "'inventory.yaml' is the inventory itself"),
+        ("./sites/paris.yaml", "stands twice"),
+        ("sites", "no such file 'sites'"),
+        ('"a\\0b"', "is no file's name"),
+        ("c.csv", "sites cannot be read from CSV"),
+        ("more.yaml", "more.yaml:1:9: 'sites/paris.yaml' stands in an included file"),
+    ],
+)
+def test_only_files_of_the_inventorys_folder_are_read(
+    small: Path, tmp_path: Path, name: str, complaint: str
+) -> None:
+    in_files(small)
+    outside = tmp_path.parent / f"{tmp_path.name}-outside.yaml"
+    outside.write_text("sites: []\n")
+    (tmp_path / "link.yaml").symlink_to(outside)
+    (tmp_path / "round.yaml").symlink_to("round.yaml")
+    (tmp_path / "c.csv").write_text("name\n")
+    (tmp_path / "more.yaml").write_text("sites: [sites/paris.yaml]\n")
+    small.write_text(small.read_text().replace("paris.yaml]", f"paris.yaml, {name}]"))
+
+    (found,) = complaints(small)
+    assert complaint in found
+    outside.unlink()
+
+
+def test_what_is_no_text_is_told_with_its_place(small: Path) -> None:
+    small.write_bytes(small.read_bytes() + b"# caf\xe9\n")
+
+    assert complaints(small) == ["inventory.yaml:17:6: no text in UTF-8; save it as that"]
