@@ -106,7 +106,8 @@ def _checked_server(text: str) -> str:
     return text
 
 
-def _checked_resolver(text: str) -> str:
+def checked_resolver(text: str) -> str:
+    """Return ADDRESS:PORT as it is written; ValueError says what is wrong."""
     host, colon, port = text.rpartition(":")
     try:
         if not colon or not 1 <= int(port) <= 65_535:
@@ -180,7 +181,7 @@ DeliverTo = Annotated[
     _written("HOST:PORT, lmtp:HOST:PORT or NAME/mx"),
 ]
 Server = Annotated[str, AfterValidator(_checked_server), _written("HOST:PORT or unix:/PATH")]
-Resolver = Annotated[str, AfterValidator(_checked_resolver), _written("ADDRESS:PORT")]
+Resolver = Annotated[str, AfterValidator(checked_resolver), _written("ADDRESS:PORT")]
 Mailbox = Annotated[str, AfterValidator(_checked_mailbox), _written("an address")]
 IpAddress = Annotated[str, AfterValidator(_checked_address), _written("an IP address")]
 DomainOrNone = Annotated[str, AfterValidator(_or_none(_checked_domain)), _written("a domain")]
@@ -196,7 +197,7 @@ ServerOrNone = Annotated[
     str, AfterValidator(_or_none(_checked_server)), _written("HOST:PORT or unix:/PATH")
 ]
 ResolverOrNone = Annotated[
-    str, AfterValidator(_or_none(_checked_resolver)), _written("ADDRESS:PORT")
+    str, AfterValidator(_or_none(checked_resolver)), _written("ADDRESS:PORT")
 ]
 MailboxOrNone = Annotated[str, AfterValidator(_or_none(_checked_mailbox)), _written("an address")]
 

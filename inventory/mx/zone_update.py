@@ -75,7 +75,7 @@ class ZoneServer:
                 name.to_text(omit_final_dot=True).lower(),
                 dns.rdatatype.to_text(rdataset.rdtype),
                 rdataset.ttl,
-                tuple(sorted(_text(rdata) for rdata in rdataset)),
+                tuple(sorted(value_text(rdata) for rdata in rdataset)),
             )
             for name, node in zone.nodes.items()
             for rdataset in node.rdatasets
@@ -199,7 +199,8 @@ def _rdataset(one: RecordSet, *, ttl_s: int | None = None) -> dns.rdataset.Rdata
     )
 
 
-def _text(rdata: object) -> str:
+def value_text(rdata: object) -> str:
+    """Return a value as in a zone file; a text without its quotes."""
     strings = getattr(rdata, "strings", None)  # of a TXT record
     if strings is not None:
         return b"".join(strings).decode("ascii", "backslashreplace")
