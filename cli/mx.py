@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from cli import mx_apply, mx_plan, mx_render, mx_simulate, mx_verify
+from cli import mx_apply, mx_plan, mx_render, mx_simulate, mx_steps, mx_verify
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,3 +20,4 @@ app.command("render", epilog=mx_render.EXAMPLE)(mx_render.render)
 app.command("simulate", epilog=mx_simulate.EXAMPLE)(mx_simulate.simulate)
 app.command("apply", epilog=mx_apply.EXAMPLE)(mx_apply.apply)
 app.command("verify", epilog=mx_verify.EXAMPLE)(mx_verify.verify)
+app.command("steps", epilog=mx_steps.EXAMPLE)(mx_steps.steps)

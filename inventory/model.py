@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from common.address import AddressError, parse_address, parse_domain
 from common.preferences.bodies import DEFINITIONS_AGE_H_MAX, TARGETS_MAX, is_list_code
-from common.settings.satellite import WORKERS_MAX, EngineSettings, FilterSettings
+from common.settings.satellite import WORKERS_MAX, EngineSettings, FilterSettings, StsHost
 from common.settings.values import (
     DeliverTo,
     FilePath,
@@ -154,6 +154,7 @@ class MtaSts(Settings):
     mode: StsModeName = "testing"
     max_age_s: Annotated[int, Field(ge=86_400, le=MAX_AGE_S_MAX)] = MAX_AGE_S
     certificates: FilePath  # a folder on each node: NAME.crt and NAME.key for each host
+    hosts: Annotated[tuple[StsHost, ...], BeforeValidator(as_list), Field(max_length=50)] = ()
     # For STARTTLS, on each node, of an authority of the world: who keeps to a policy trusts these.
     smtp_certificate: FilePath | None = None
     smtp_key: FilePath | None = None

@@ -82,5 +82,6 @@ def host_of_node(cluster: Cluster, node: str) -> str:
 
 
 def sts_hosts(cluster: Cluster) -> list[str]:
-    """Return which hosts the MTA-STS policy names: one label below the mail domain, whichever."""
-    return [f"*.{cluster.mail_domain}"]
+    """Return which hosts the MTA-STS policy names: one label below the mail domain, and others."""
+    others = cluster.mta_sts.hosts if cluster.mta_sts is not None else ()
+    return [f"*.{cluster.mail_domain}", *others]

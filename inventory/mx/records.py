@@ -27,7 +27,7 @@ from inventory.mx.names import (
     host_of_node,
     sts_hosts,
 )
-from inventory.mx.plan import Entry, MxPlan
+from inventory.mx.plan import Entry, Mx, MxPlan
 from inventory.mx.planner import PREFERENCES
 
 ADDRESS_TTL_S = 300  # a site that fails is out of the way in five minutes
@@ -120,7 +120,7 @@ def records_of(
         case Naming.SITES:
             ours += _site_names(inventory, keys or {})
     ours += _served(inventory)
-    names = min(len(PREFERENCES), len(inventory.sites))
+    names = names_of(inventory)
     customers = tuple(
         DnsZone(
             entry.domain,
@@ -157,10 +157,6 @@ def _fixed_names(
 ) -> Iterator[RecordSet]:
     """Yield the names that customers have published, with the addresses of the sites behind them.
 
-    While a site drains there are more names than sites to choose from. The names are in the
-    customer's zone all the same, and one without an address would be a broken MX: the best sites
-    stand in.
-
     A sender remembers a name's addresses and its TLSA records apart from each other. When the name
     has moved to another site, it may have the addresses of one and the keys of the other for five
     minutes. So each name leads to the keys of all sites, as long as those are not too many.
@@ -177,15 +173,38 @@ def _fixed_names(
     else:
         for site, held in sorted(by_site.items()):
             yield from _tlsa(_site_host(cluster, site), held, note=site)
+    names = names_of(inventory)
     for entry in plan.domains:
-        for rank in range(min(len(PREFERENCES), len(inventory.sites))) if entry.mx else ():
-            site = entry.mx[rank % len(entry.mx)].site
-            host = _fixed_host(cluster, entry.domain, rank)
-            yield from _addresses(host, addresses[site], note=site)
-            if every if is_shared else by_site[site]:
-                target = cluster.mail_domain if is_shared else _site_host(cluster, site)
-                alias = f"{SMTP_LABELS}.{host}"
+        for record in published_mx(entry, names=names, mail_domain=cluster.mail_domain):
+            yield from _addresses(record.host, addresses[record.site], note=record.site)
+            if every if is_shared else by_site[record.site]:
+                target = cluster.mail_domain if is_shared else _site_host(cluster, record.site)
+                alias = f"{SMTP_LABELS}.{record.host}"
                 yield RecordSet(alias, "CNAME", ADDRESS_TTL_S, (f"{SMTP_LABELS}.{target}.",))
+
+
+def names_of(inventory: Inventory) -> int:
+    """Return how many fixed names each customer publishes: none less while a site drains."""
+    return min(len(PREFERENCES), len(inventory.sites))
+
+
+def published_mx(entry: Entry, *, names: int, mail_domain: str) -> tuple[Mx, ...]:
+    """Return the fixed names that a customer has published, each with the site that it leads to.
+
+    While a site drains there are more names than sites to choose from. The names are in the
+    customer's zone all the same, and one without an address would be a broken MX: the best sites
+    stand in.
+    """
+    return tuple(
+        Mx(
+            preference=PREFERENCES[rank],
+            site=entry.mx[rank % len(entry.mx)].site,
+            host=host_of(
+                Naming.FIXED, domain=entry.domain, rank=rank + 1, site="", mail_domain=mail_domain
+            ),
+        )
+        for rank in range(names if entry.mx else 0)
+    )
 
 
 def _site_names(inventory: Inventory, keys: Mapping[str, Sequence[str]]) -> Iterator[RecordSet]:
@@ -214,14 +233,10 @@ def _served(inventory: Inventory) -> Iterator[RecordSet]:
 def _of_customer(
     cluster: Cluster, entry: Entry, *, naming: Naming, names: int
 ) -> Iterator[RecordSet]:
+    found: Sequence[Mx] = entry.mx
     if naming is Naming.FIXED:
-        hosts = [
-            (PREFERENCES[rank], _fixed_host(cluster, entry.domain, rank))
-            for rank in range(names if entry.mx else 0)
-        ]
-    else:
-        hosts = [(record.preference, record.host) for record in entry.mx]
-    values = tuple(f"{preference} {host}." for preference, host in hosts)
+        found = published_mx(entry, names=names, mail_domain=cluster.mail_domain)
+    values = tuple(f"{record.preference} {record.host}." for record in found)
     if values:
         yield RecordSet(entry.domain, "MX", MX_TTL_S, values)
     policy = policy_of(cluster)
@@ -255,12 +270,6 @@ def _tlsa(host: str, held: Sequence[str], *, note: str) -> Iterator[RecordSet]:
 
 def _keys_of(nodes: Iterable[str], keys: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     return _sorted({digest for node in nodes for digest in keys.get(node, ())})
-
-
-def _fixed_host(cluster: Cluster, domain: str, rank: int) -> str:
-    return host_of(
-        Naming.FIXED, domain=domain, rank=rank + 1, site="", mail_domain=cluster.mail_domain
-    )
 
 
 def _site_host(cluster: Cluster, site: str) -> str:
