@@ -47,6 +47,7 @@ CONFLICT = 409
 PLAN_BYTES_MAX = 256 << 20
 TOLD_MAX = 3  # publications of others that are named
 
+_STILL_NAMED = "core.yaml still names it; render it anew, and copy it to the core"
 _REMEDY = "make a new plan with: borderscout inventory plan"
 
 
@@ -91,7 +92,7 @@ def apply(
     applied = wait_until_applied(client, published["revision"])
     turns = turns_of(wanted_settings(wanted, found.cluster), stands_at(client))
     rolled = roll_out(client, turns.turns, say=_told(as_json))
-    _finish(published, applied, turns, rolled, as_json=as_json)
+    _finish(published, applied, turns, rolled, nodes=wanted.nodes, as_json=as_json)
 
 
 def _publish(
@@ -211,18 +212,26 @@ def _finish(
     turns: SettingsTurns,
     rolled: RolledOut,
     *,
+    nodes: Sequence[tuple[str, str]],
     as_json: bool,
 ) -> None:
-    """Print how it ended, and end with exit code 1 when something is left."""
-    pending = tuple(one for one in applied.pending if one[0] not in turns.to_join)
-    applied = replace(applied, pending=pending)
-    is_left = bool(pending or turns.waiting or rolled.failed)
+    """Print how it ended, and end with exit code 1 when something is left.
+
+    Args:
+        nodes: site and name of each that the inventory has.
+    """
+    known = {node for _, node in nodes}
+    strangers = sorted({node for node, _ in applied.pending if node not in known})
+    heard = known.difference(turns.to_join)
+    applied = replace(applied, pending=tuple(one for one in applied.pending if one[0] in heard))
+    is_left = bool(applied.pending or turns.waiting or strangers or rolled.failed)
     if as_json:
         print_json(
             {
                 "revision": published["revision"],
                 "published": published["changed"],
                 **applied.as_json(),
+                "still_named": strangers,
                 "settings": {
                     "taken": list(rolled.done),
                     "failed": {rolled.failed: rolled.why} if rolled.failed else {},

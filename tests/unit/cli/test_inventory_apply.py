@@ -88,7 +88,7 @@ async def test_applying_publishes_one_revision_and_repeating_it_changes_nothing(
     assert first.status == 0, first.err
     assert "revision 1" in first.out
     assert again.status == 0
-    assert "revision 1: all was published already" in again.out
+    assert "nothing to do: the core has all of it at revision 1" in again.out
     assert "silent" not in again.out
     assert planned.status == 0
     assert planned.lines[0]["changes"] == []
@@ -278,6 +278,20 @@ async def test_a_silent_node_is_named_and_makes_the_exit_code_1(core: Face, desk
 
     assert said.status == 1
     assert "not yet at lon1: it is silent" in said.out
+
+
+async def test_a_node_that_is_gone_and_that_the_cores_settings_name_is_told_of(
+    core: Face, desk: Desk
+) -> None:
+    await desk.apply("--yes")
+    desk.write("lon1")
+
+    said = await desk.apply("--yes")
+
+    assert "  - par1" in said.out
+    assert said.status == 1
+    assert "par1 is in no document any more: core.yaml still names it" in said.out
+    assert keys(core, Kind.NODE) == ["lon1"]
 
 
 class ToldNodes:
