@@ -50,6 +50,8 @@ def unit_text(role: UnitRole, *, folders: Sequence[str] = ()) -> str:
         order = "After=network-online.target\nBefore=postfix.service\n"
         writes += f"RuntimeDirectory={state}\n"  # for the milter's socket
     elif role is UnitRole.SATELLITE:
+        # It replaces its settings file when the core tells it to.
+        writes = f"ReadWritePaths=-{SETTINGS_FOLDER}\n{writes}"
         # Mail does not wait for the tunnel, which may look for the core's name for minutes (P4).
         order = f"After=network-online.target\nWants={TUNNEL_UNIT}\n"
     else:  # it binds the tunnel's address, but a console is worth having without the tunnel too
