@@ -27,6 +27,7 @@ from cli.handshake_checks import handshake_with_the_core
 from cli.link_checks import TIME
 from cli.output import AsJson, console, plain, print_lines
 from cli.spool_checks import mail_of_a_node, mail_of_the_node
+from cli.tunnel_look import look_at_tunnel
 from common.errors import SettingsError
 from common.settings.satellite import SatelliteSettings, SmtpSettings
 from common.settings.scan_server import ScanServerSettings
@@ -42,6 +43,10 @@ def doctor(
     config: Annotated[
         Path | None, typer.Option("--config", help="A satellite.yaml or a scan.yaml to look at.")
     ] = None,
+    tunnel: Annotated[
+        Path | None,
+        typer.Option("--tunnel", help="A wg0.conf whose tunnel is looked at; takes root."),
+    ] = None,
     url: Url = "",
     token_file: TokenFile = None,
     as_json: AsJson = False,
@@ -54,6 +59,8 @@ def doctor(
     checks = list(_machine())
     if config is not None:
         checks.extend(_program(config))
+    if tunnel is not None:
+        checks.extend(look_at_tunnel(tunnel))
     if url:
         checks.extend(_reached_core(Client(url, token_file)))
     if as_json:

@@ -98,6 +98,10 @@ class TunnelInterface:
         )
         return parse_dump(dump), there
 
+    def public_key(self) -> str:
+        """Return the key that others have of it, base64."""
+        return _must(("wg", "show", self.name, "public-key")).strip()
+
     def carry_out(self, changes: Iterable[TunnelChange]) -> None:
         """Do it, in this order.
 

@@ -23,11 +23,12 @@ def path_mtu(passes: Callable[[int], bool], *, ceiling: int) -> int:
         passes: sends a packet of so many octets, and says whether its answer came.
         ceiling: the largest that is worth trying.
     """
-    if passes(ceiling):
-        return ceiling
-    # The path may have gone altogether, or answer no echo: then nothing is known.
+    # The path may have gone altogether, or answer no echo: then nothing is known. And whoever asks
+    # knows now how long an answer takes.
     if not passes(SMALL):
         return 0
+    if passes(ceiling):
+        return ceiling
     good, bad = LOWEST, ceiling
     while bad - good > CLOSE:
         middle = (good + bad) // 2
