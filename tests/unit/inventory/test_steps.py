@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -33,13 +34,9 @@ def place(steps: list[Step], words: str) -> int:
 
 def moved(plan: MxPlan, domain: str) -> MxPlan:
     entries = tuple(
-        entry.model_copy(
-            update={
-                "mx": tuple(
-                    mx.model_copy(update={"host": f"{mx.host.partition('.')[0]}.{domain}"})
-                    for mx in entry.mx
-                )
-            }
+        replace(
+            entry,
+            mx=tuple(mx._replace(host=f"{mx.host.partition('.')[0]}.{domain}") for mx in entry.mx),
         )
         for entry in plan.domains
     )
@@ -55,13 +52,12 @@ def test_the_same_plan_needs_nothing(example: Inventory) -> None:
 def test_with_fixed_names_customers_do_nothing_while_names_stay(example: Inventory) -> None:
     before = make_plan(example)
     entries = tuple(
-        entry.model_copy(
-            update={
-                "mx": tuple(
-                    mx.model_copy(update={"site": other.site})
-                    for mx, other in zip(entry.mx, reversed(entry.mx), strict=True)
-                )
-            }
+        replace(
+            entry,
+            mx=tuple(
+                mx._replace(site=other.site)
+                for mx, other in zip(entry.mx, reversed(entry.mx), strict=True)
+            ),
         )
         for entry in before.domains
     )
