@@ -10,6 +10,10 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 
+from common.address import DOMAIN_LENGTH_MAX
+from common.preferences.deliver_to import parse_deliver_to
+from common.preferences.loops import OurHosts, is_below
+from inventory.addresses import check_addresses
 from inventory.model import CORE_FOLDER, DNS_LIST
 from inventory.raw import (
     IpAddress,
@@ -18,9 +22,12 @@ from inventory.raw import (
     RawComplaint,
     holders_of_engines,
     nodes_of,
+    our_addresses,
 )
 from inventory.settings import check_settings
 
+SITE_NAME_MAX = 60  # a label has 63, and its name in DNS is mx-SITE
+FIXED_NAME_LENGTH = 19  # of p1-ID
 RESERVED_NAMES = (CORE_FOLDER, "authority")  # what else stands in the rendered folder
 ASKING_FILTERS = ("cloudmark", "dcc", "pyzor", "rspamd", "spamassassin")  # each asks a server
 
@@ -32,10 +39,10 @@ def check(main: Raw) -> list[RawComplaint]:
     """Return all that is wrong between values, but for those of customers."""
     return [
         *_names(main),
+        *_mail_domain(main),
         *_engines_and_filters(main),
         *_definitions(main),
-        *_public_addresses(main),
-        *_vpn_addresses(main),
+        *check_addresses(main),
         *_sites(main),
         *check_settings(main),
     ]
@@ -59,9 +66,56 @@ def _names(main: Raw) -> Iterator[RawComplaint]:
             )
 
 
+def _names_of_nodes(main: Raw) -> set[str | None]:
+    return {node.get("name").text for _, node in nodes_of(main)}
+
+
+def _mail_domain(main: Raw) -> Iterator[RawComplaint]:
+    """Tell of names below mail_domain that DNS cannot hold, and of mail to it that nobody takes."""
+    for site in main.items("sites"):
+        name = site.get("name").text or ""
+        if len(name) > SITE_NAME_MAX:
+            what = f"site {name[:80]!r} has {len(name)} characters, and mx- stands before it in DNS"
+            yield RawComplaint(site.get("name"), what, f"take {SITE_NAME_MAX} at the most")
+    cluster = main.get("cluster")
+    ours = cluster.domain("mail_domain")
+    if ours is None:
+        return
+    if "." not in ours or ours.rpartition(".")[2].isdigit():
+        what = f"mail_domain {ours!r} is no domain in which the world finds names"
+        yield RawComplaint(cluster.get("mail_domain"), what, "write one such as mx.scout.example")
+    for place in main.get("core").get("public").each():
+        label = (place.text or "").lower().removesuffix(f".{ours}")
+        if label != place.text and (_OUR_HOST.fullmatch(label) or label in _names_of_nodes(main)):
+            what = f"core.public {place.text} is a name of a node or of the MX plan, not the core's"
+            yield RawComplaint(place, what, "give the core a name of its own")
+    machines = [*(node for _, node in nodes_of(main)), *main.items("scan_servers")]
+    names = [len(machine.get("name").text or "") for machine in machines]
+    longest = max([FIXED_NAME_LENGTH, *names])
+    if len(ours) + 1 + longest > DOMAIN_LENGTH_MAX:
+        yield RawComplaint(
+            cluster.get("mail_domain"),
+            f"mail_domain has {len(ours)} characters, and names of {longest} stand below it",
+            f"take one of {DOMAIN_LENGTH_MAX - 1 - longest} at the most",
+        )
+    postmaster = cluster.get("postmaster")
+    if is_below((postmaster.text or "").rpartition("@")[2].lower(), ours):
+        what = f"postmaster is in our own {ours}, where nobody has a mailbox"
+        yield RawComplaint(postmaster, what, "write an address that is read elsewhere")
+    smarthost = cluster.get("smarthost")
+    try:
+        target = parse_deliver_to(smarthost.text or "")
+    except ValueError:
+        return
+    if OurHosts(ours, our_addresses(main)).complaint("", target) is not None:
+        what = f"smarthost {target.host} is our own: a loop"
+        yield RawComplaint(smarthost, what, "write another's server, or leave it out")
+
+
 def _engines_and_filters(main: Raw) -> Iterator[RawComplaint]:
     for holder in holders_of_engines(main):
         yield from _twice(holder.items("engines"), "engine")
+        yield from _same_server(holder.items("engines"))
         for engine in holder.items("engines"):
             yield from _address(engine)
             option = engine.get("options").get("profile")
@@ -69,12 +123,26 @@ def _engines_and_filters(main: Raw) -> Iterator[RawComplaint]:
                 yield RawComplaint(option, "options.profile is profile once more", "remove one")
     yield from _twice(main.items("filters"), "filter")
     yield from _timeouts_of_lists(main)
+    yield from _zones(main)
     for item in main.items("filters"):
         if item.get("kind").text == "dnsbl" and not item.get("zone").value:
             yield RawComplaint(item, "filter of kind 'dnsbl' has no zone", "add the list's zone")
         if item.get("kind").text in ASKING_FILTERS and not item.get("address").value:
             kind = item.get("kind").text
             yield RawComplaint(item, f"filter of kind {kind!r} has no address", "add one")
+
+
+def _same_server(engines: Iterable[Raw]) -> Iterator[RawComplaint]:
+    """Tell of a server that is asked twice of each message, in the same words."""
+    seen: dict[str, Raw] = {}
+    for engine in engines:
+        if engine.get("address").text is None:
+            continue
+        asked = {key: value for key, value in engine.value.items() if key != "name"}
+        first = seen.setdefault(repr(sorted(asked.items(), key=str)), engine)
+        if first is not engine:
+            what = f"engine {engine.get('name').value!r} asks the server that another asks"
+            yield RawComplaint(engine, what, "remove one", is_warning=True, first=first)
 
 
 def _address(engine: Raw) -> Iterator[RawComplaint]:
@@ -135,6 +203,17 @@ def _timeouts_of_lists(main: Raw) -> Iterator[RawComplaint]:
             )
 
 
+def _zones(main: Raw) -> Iterator[RawComplaint]:
+    """Tell of a DNS list that two filters are: its answer would count twice."""
+    seen: dict[str, Raw] = {}
+    for item in main.items("filters"):
+        zone = item.domain("zone") if item.get("kind").text == DNS_LIST else None
+        at = item.get("zone")
+        if zone is not None and seen.setdefault(zone, at) is not at:
+            what = f"zone {zone!r} stands twice, and its answer would count twice"
+            yield RawComplaint(at, what, "remove one", first=seen[zone])
+
+
 def _twice(items: Iterable[Raw], kind: str) -> Iterator[RawComplaint]:
     """Complain about every name but the first of its kind."""
     seen: dict[str, Raw] = {}
@@ -146,68 +225,6 @@ def _twice(items: Iterable[Raw], kind: str) -> Iterator[RawComplaint]:
         if first is not at:
             what = f"{kind} {at.text[:80]!r} stands twice"
             yield RawComplaint(at, what, "remove or rename one", first=first)
-
-
-def _public_addresses(main: Raw) -> Iterator[RawComplaint]:
-    networks = main.get("cluster").networks("vpn")
-    seen: dict[IpAddress, str] = {}
-    for owner in [main.get("core"), *(node for _, node in nodes_of(main))]:
-        name = str(owner.get("name").value)
-        for place, address in owner.addresses("public"):
-            if address in seen:
-                yield RawComplaint(
-                    place, f"public address {address} is that of {seen[address]} too", "correct one"
-                )
-            seen.setdefault(address, name)
-            for _, network in networks:
-                if address in network:
-                    yield RawComplaint(
-                        place,
-                        f"public address {address} lies in the VPN {network}",
-                        "write the address that the world sees, or correct cluster.vpn",
-                    )
-
-
-def _vpn_addresses(main: Raw) -> Iterator[RawComplaint]:
-    networks = [network for _, network in main.get("cluster").networks("vpn")]
-    yield from _overlaps(main.get("cluster").networks("vpn"))
-    seen: dict[IpAddress, str] = {}
-    for owner in [main.get("core"), *(node for _, node in nodes_of(main))]:
-        name = str(owner.get("name").value)
-        for place, address in owner.addresses("vpn_address"):
-            if address in seen:
-                yield RawComplaint(
-                    place, f"vpn_address {address} is that of {seen[address]} too", "correct one"
-                )
-            seen.setdefault(address, name)
-            if networks and not any(address in network for network in networks):
-                yield RawComplaint(
-                    place,
-                    f"vpn_address {address} lies outside the VPN {', '.join(map(str, networks))}",
-                    "take one from cluster.vpn",
-                )
-            elif any(_is_no_host(address, network) for network in networks):
-                yield RawComplaint(
-                    place, f"vpn_address {address} is the network's own", "take another from it"
-                )
-
-
-def _overlaps(networks: list[tuple[Raw, IpNetwork]]) -> Iterator[RawComplaint]:
-    for number, (place, network) in enumerate(networks):
-        for _, other in networks[:number]:
-            if network.version == other.version and network.overlaps(other):
-                yield RawComplaint(
-                    place, f"VPN {network} overlaps {other}", "remove or correct one"
-                )
-
-
-def _is_no_host(address: IpAddress, network: IpNetwork) -> bool:
-    if address.version != network.version or network.num_addresses <= 2:
-        return False
-    ends = [network.network_address]
-    if network.version == 4:
-        ends.append(network.broadcast_address)
-    return address in ends
 
 
 def _sites(main: Raw) -> Iterator[RawComplaint]:

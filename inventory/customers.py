@@ -6,6 +6,7 @@ may be a hundred thousand domains.
 
 from __future__ import annotations
 
+import ipaddress
 from bisect import bisect_right
 from collections.abc import Iterator
 
@@ -13,7 +14,7 @@ from common.preferences.deliver_to import SMTP_PORT, Target, parse_deliver_to
 from common.preferences.loops import OurHosts, is_below
 from inventory.constraints import SiteConstraints
 from inventory.model import Customer
-from inventory.raw import IpNetwork, Raw, RawComplaint, nodes_of
+from inventory.raw import IpNetwork, Raw, RawComplaint, our_addresses
 
 
 class CustomerChecks:
@@ -24,7 +25,7 @@ class CustomerChecks:
         self._networks: list[IpNetwork] = [
             network for _, network in main.get("cluster").networks("vpn")
         ]
-        self._ours = OurHosts(self._mail_domain or "", _our_addresses(main))
+        self._ours = OurHosts(self._mail_domain or "", our_addresses(main))
         self._constraints = SiteConstraints(main)
         self._customers: dict[str, Raw] = {}
         self._domains: dict[str, int] = {}  # name → the number of the domain, of all
@@ -75,6 +76,12 @@ class CustomerChecks:
                     "remove or rename one",
                     first=self._place(first),
                 )
+            if name[-1].isdigit() and name.rpartition(".")[2].isdigit():
+                yield RawComplaint(
+                    _at(customer, number, "name"),
+                    f"domain {name!r} is an address",
+                    "write the domain after the @ of its mailboxes",
+                )
             if self._mail_domain is not None and is_below(name, self._mail_domain):
                 yield RawComplaint(
                     _at(customer, number, "name"),
@@ -106,7 +113,21 @@ class CustomerChecks:
             what = f"deliver_to {target.host}:{target.port} is the satellite itself"
             return what, "write the customer's own mail server", True
         complaint = self._ours.complaint(domain, target)
-        return None if complaint is None else (complaint.what, complaint.remedy, False)
+        if complaint is not None:
+            return complaint.what, complaint.remedy, False
+        if self._is_in_vpn(target.host):
+            what = f"deliver_to {target.host} lies in the VPN, where only the core and nodes are"
+            return what, "write the customer's own mail server", True
+        return None
+
+    def _is_in_vpn(self, host: str) -> bool:
+        if not (":" in host or host[-1:].isdigit()):
+            return False
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return False
+        return any(address in network for network in self._networks)
 
     def _place(self, ordinal: int) -> Raw:
         """Return where the name of a domain that was seen stands."""
@@ -116,16 +137,6 @@ class CustomerChecks:
 
 def _at(customer: Raw, number: int, *rest: str | int) -> Raw:
     return Raw(customer.file, (*customer.path, "domains", number, *rest), None)
-
-
-def _our_addresses(main: Raw) -> dict[str, str]:
-    """Return every address of the core and the nodes, each with its owner's name."""
-    addresses: dict[str, str] = {}
-    for owner in [main.get("core"), *(node for _, node in nodes_of(main))]:
-        for key in ("public", "vpn_address"):
-            for _, address in owner.addresses(key):
-                addresses.setdefault(str(address), str(owner.get("name").value))
-    return addresses
 
 
 def _is_loopback(host: str) -> bool:

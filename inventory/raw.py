@@ -104,3 +104,21 @@ def holders_of_engines(main: Raw) -> list[Raw]:
 def nodes_of(main: Raw) -> list[tuple[Raw, Raw]]:
     """Return every satellite node with its site."""
     return [(site, node) for site in main.items("sites") for node in site.items("nodes")]
+
+
+def machines_of(main: Raw) -> list[Raw]:
+    """Return the core and every satellite node."""
+    return [main.get("core"), *(node for _, node in nodes_of(main))]
+
+
+def our_addresses(main: Raw) -> dict[str, str]:
+    """Return every address of the core and the nodes, and the core's name, with whose it is."""
+    addresses: dict[str, str] = {}
+    for owner in machines_of(main):
+        for key in ("public", "vpn_address"):
+            for _, address in owner.addresses(key):
+                addresses.setdefault(str(address), str(owner.get("name").value))
+    for place in main.get("core").get("public").each():
+        if place.text is not None:
+            addresses.setdefault(place.text.lower().removesuffix("."), "core")
+    return addresses

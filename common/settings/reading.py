@@ -19,6 +19,8 @@ from common.settings.yaml_tree import YamlFault, YamlValue, parse_yaml
 
 FILE_BYTES_MAX = 64 * 1024 * 1024  # an inventory of a hundred thousand domains is a tenth of it
 
+WHAT_LENGTH_MAX = 1000  # characters; a complaint is one line
+
 Path_ = Sequence[str | int]
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -43,8 +45,11 @@ class Complaint:
     remedy: str
 
     def __str__(self) -> str:
-        text = f"{self.file}:{self.line}:{self.column}: {self.what}; {self.remedy}"
-        return " ".join(text.split())
+        text = (
+            f"{self.file}:{self.line}:{self.column}: {self.what:.{WHAT_LENGTH_MAX}}; {self.remedy}"
+        )
+        # What a file says may be shown on a terminal, and must not steer it.
+        return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 class Source:

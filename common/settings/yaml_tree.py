@@ -33,6 +33,11 @@ from yaml.reader import ReaderError
 
 LEVELS_MAX = 100  # of values in values; no file of ours has ten
 UNFOLDED_MAX = 1_000_000  # values that aliases stand for, each counted where it is used
+# So many for nothing, and so many for each value that is written out: what a small file stands for
+# is small, and whoever reads it further looks at each value of it.
+UNFOLDED_FREE = 10_000
+UNFOLDED_PER_VALUE = 10
+SCALAR_LENGTH_MAX = 65_536  # characters of one key or value; no setting of ours has a thousand
 
 _MERGE = "<<"
 _WORDS: dict[str, bool | None] = {
@@ -96,7 +101,7 @@ def parse_yaml(text: str) -> YamlValue:
 
     Raises:
         YamlFault: it is no YAML, or twice the same key, deeper than ``LEVELS_MAX``, has aliases
-            that stand for more than ``UNFOLDED_MAX`` values, or a tag that is not taken.
+            that stand for very many values, a text that is too long, or a tag that is not taken.
     """
     try:
         return _Composer(_events(text)).document()
@@ -126,6 +131,7 @@ class _Composer:
         self._events = events
         self._anchors: dict[str, YamlValue] = {}
         self._unfolded = 0
+        self._written = 0
 
     def document(self) -> YamlValue:
         next(self._events)  # the stream's beginning
@@ -154,6 +160,7 @@ class _Composer:
                 node = self._sequence(event, level)
             case _:
                 raise AssertionError(event)
+        self._written += 1
         # Known once it is whole: nothing can hold itself.
         if event.anchor is not None:
             self._anchors[event.anchor] = node
@@ -164,7 +171,7 @@ class _Composer:
         if named is None:
             raise _fault(event, f"no value is called &{event.anchor}", "correct the alias")
         self._unfolded += named.count
-        if self._unfolded > UNFOLDED_MAX:
+        if self._unfolded > min(UNFOLDED_MAX, UNFOLDED_FREE + UNFOLDED_PER_VALUE * self._written):
             raise _fault(
                 event, "its aliases have no end, or nearly", "write out what they stand for"
             )
@@ -185,6 +192,8 @@ class _Composer:
         while not isinstance(key := next(self._events), MappingEndEvent):
             if not isinstance(key, ScalarEvent):
                 raise _fault(key, "a key that is no word", "write a word")
+            if len(key.value) > SCALAR_LENGTH_MAX:
+                raise _fault(key, f"a key of {len(key.value)} characters", "shorten it")
             node = self._node(next(self._events), level=level + 1)
             if key.value == _MERGE and key.implicit[0]:
                 merged += _to_merge(key, node)
@@ -235,6 +244,8 @@ def _check_tag(
 
 def _scalar(event: ScalarEvent) -> Any:
     """Return what a word means: text where it is quoted or nothing else."""
+    if len(event.value) > SCALAR_LENGTH_MAX:
+        raise _fault(event, f"a value of {len(event.value)} characters", "shorten it")
     if event.tag is None:
         return meaning(event.value) if event.implicit[0] else event.value
     _check_tag(event, _TEXT_TAGS)

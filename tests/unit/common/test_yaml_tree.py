@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from common.settings.yaml_tree import UNFOLDED_MAX, YamlFault, parse_yaml
+from common.settings.yaml_tree import (
+    SCALAR_LENGTH_MAX,
+    UNFOLDED_FREE,
+    UNFOLDED_MAX,
+    UNFOLDED_PER_VALUE,
+    YamlFault,
+    parse_yaml,
+)
 
 
 def fault(text: str) -> str:
@@ -124,3 +131,18 @@ def test_merging_again_and_again_has_an_end() -> None:
     text = f"a: &a {{{keys}}}\nmany:\n" + "- {<<: *a}\n" * 1001
 
     assert fault(text).endswith("its aliases have no end, or nearly")
+
+
+def test_what_aliases_stand_for_is_bounded_by_what_is_written_out() -> None:
+    """A small file costs little, whatever is done with each value that it stands for."""
+    text = f"a: &a [{', '.join('x' * 99)}]\nmany:\n"  # a hundred values
+    most = (UNFOLDED_FREE + UNFOLDED_PER_VALUE * 100) // 100
+
+    assert parse_yaml(text + "- *a\n" * most).count > UNFOLDED_FREE
+    assert fault(text + "- *a\n" * (most + 1)).endswith("its aliases have no end, or nearly")
+
+
+@pytest.mark.parametrize("form", ["a: {}\n", "a: '{}'\n", "- {}\n", "? {}\n: a\n"])
+def test_a_text_has_an_end(form: str) -> None:
+    assert parse_yaml(form.format("x" * SCALAR_LENGTH_MAX)).value
+    assert fault(form.format("x" * (SCALAR_LENGTH_MAX + 1))).endswith("65537 characters")

@@ -86,6 +86,29 @@ def test_the_loader_raises_all_errors_and_no_warning() -> None:
         ("customers:\n", "workers: 0\ncustomers:\n", ":13:1: workers: input should be greater"),
         ("customers:\n", "resolver: here\ncustomers:\n", ":13:1: resolver: 'here' is no resolver"),
         ("core: {name: core", "core: {nam: core", ":2:1: missing key 'name'; add it"),
+        ("public: core.scout.example", 'public: "2001:db8::1"', ":8:22: lon1 has IPv4 alone and"),
+        ("198.51.100.10]", "198.51.100.10, 224.0.0.1]", ":12:64: public 224.0.0.1 is no address"),
+        ("192.0.2.10", '"::ffff:192.0.2.10"', "is IPv4 in IPv6's form; write 192.0.2.10"),
+        ("192.0.2.10", '"fe80::1%eth0"', ":8:22: public fe80::1%eth0 is no address by which"),
+        ("vpn: 10.77.0.0/16", "vpn: 0.0.0.0/0", ":1:57: VPN 0.0.0.0/0 is no network of our own"),
+        ("10.77.1.1", "[10.77.1.1, 10.77.1.1]", ":8:67: vpn_address 10.77.1.1 is that of lon1"),
+        ("name: london", f"name: {'l' * 61}", ":4:5: site 'lll"),
+        ("mx.scout.example", f"{'a' * 63}." * 3 + "b" * 42, ":1:26: mail_domain has 234 charact"),
+        ("mx.scout.example", "192.0.2.1", ":1:26: mail_domain '192.0.2.1' is no domain in which"),
+        ("mx.scout.example", "scout", ":1:26: mail_domain 'scout' is no domain in which"),
+        ("vpn:", "postmaster: p@mx.scout.example, vpn:", "postmaster is in our own mx.scout.ex"),
+        ("vpn:", "smarthost: '192.0.2.10:25', vpn:", "smarthost 192.0.2.10 is our own: a loop"),
+        ("core.scout.example", "lon1.mx.scout.example", ":2:20: core.public lon1.mx.scout.examp"),
+        ("core.scout.example", "mx-x.mx.scout.example", ":2:20: core.public mx-x.mx.scout.examp"),
+        ("mail.acme.example:25", "core.scout.example", "core.scout.example is our own node core"),
+        ('mail.acme.example:25"', 'mail.acme.example:25", mail.acme.example', "stands twice; rem"),
+        ("name: acme.example", "name: 192.0.2.77", ":16:10: domain '192.0.2.77' is an address"),
+        (
+            "customers:\n",
+            "filters: [{name: a, kind: dnsbl, zone: x.y}, {name: b, kind: dnsbl, zone: X.y.}]\n"
+            "customers:\n",
+            ":13:69: zone 'x.y' stands twice",
+        ),
     ],
 )
 def test_one_mistake_gets_its_complaint(
@@ -111,6 +134,71 @@ def test_a_domain_stands_twice_however_it_is_written(changed: Change, small: Pat
     assert found == [
         f"inventory.yaml:17:10: domain 'acme.example' stands twice, {first}; remove or rename one"
     ]
+
+
+def test_families_that_cannot_meet_are_told_of_either_side(changed: Change) -> None:
+    path = changed(
+        ("public: core.scout.example", "public: 203.0.113.1"),
+        ('["2001:db8:2::10", 198.51.100.10]', '"2001:db8:2::10"'),
+    )
+
+    assert complaints(path) == [
+        "inventory.yaml:12:22: par1 has IPv6 alone and the core IPv4: WireGuard cannot connect "
+        "them; add an address of IPv4 here, or of IPv6 to core.public"
+    ]
+
+
+def test_a_core_of_both_families_and_one_known_by_name_are_met_by_all(changed: Change) -> None:
+    path = changed(('["2001:db8:2::10", 198.51.100.10]', '"2001:db8:2::10"'))
+    assert complaints(path) == []
+
+    changed(("public: core.scout.example", 'public: [203.0.113.1, "2001:db8::1"]'))
+    assert complaints(path) == []
+
+
+def test_a_link_leads_to_a_vpn_address_of_a_family_that_the_node_has(changed: Change) -> None:
+    path = changed(
+        ("vpn: 10.77.0.0/16", 'vpn: [10.77.0.0/16, "2001:db8:77::/48"]'),
+        ("vpn_address: 10.77.1.1", 'vpn_address: "2001:db8:77::5"'),
+    )
+
+    assert complaints(path) == [
+        "inventory.yaml:8:42: lon1 has no vpn_address of IPv4, and its link leads to the core's "
+        "first, 10.77.0.1; add one of IPv4 from cluster.vpn"
+    ]
+
+
+def test_what_works_and_is_hardly_meant_is_a_warning(changed: Change) -> None:
+    engine = "kind: clamd, address: 'h.example:1'"
+    found = examine(
+        changed(
+            ("mail.acme.example:25", "10.77.9.9"),
+            (
+                "customers:\n",
+                f"engines: [{{name: a, {engine}}}, {{name: b, {engine}}}]\ncustomers:\n",
+            ),
+        )
+    )
+
+    assert found.errors == []
+    assert [one.what.partition(",")[0] for one in found.warnings] == [
+        "engine 'b' asks the server that another asks",
+        "deliver_to 10.77.9.9 lies in the VPN",
+    ]
+
+
+def test_what_a_file_says_does_not_steer_the_terminal(changed: Change) -> None:
+    path = changed(("name: lon1", 'name: "a\\e[31m"'), ("10.77.2.1", "10.77.1.1"))
+
+    assert all(line.isprintable() for line in complaints(path))
+
+
+def test_a_bomb_of_aliases_is_refused_before_its_values_are_looked_at(small: Path) -> None:
+    rows = "".join(f"k{n}: &k{n} [{', '.join([f'*k{n - 1}'] * 9)}]\n" for n in range(1, 9))
+    small.write_text(f"k0: &k0 [{', '.join('x' * 9)}]\n{rows}sites: *k8\n")
+
+    (found,) = complaints(small)
+    assert "its aliases have no end, or nearly" in found
 
 
 def test_sites_that_share_a_prefix_are_a_warning(changed: Change) -> None:

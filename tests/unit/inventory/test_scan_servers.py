@@ -107,8 +107,8 @@ def test_its_unit_waits_for_no_vpn_and_may_write_where_its_state_is() -> None:
 @pytest.mark.parametrize(
     ("said", "complaint"),
     [
-        ({"name": "lon1"}, "node 'lon1' stands twice; remove or rename one"),
-        ({"name": "core"}, "node 'core' stands twice; remove or rename one"),
+        ({"name": "lon1"}, "node 'lon1' stands twice, first at "),
+        ({"name": "core"}, "node 'core' stands twice, first at "),
         ({"name": "mx-1"}, "'mx-1' looks like a name that the MX plan makes; rename it"),
         ({"settings": {}}, "it listens nowhere; write smtp: or milter:"),
         ({"settings": LISTENS | {"queue": "beside"}}, "settings.queue"),
