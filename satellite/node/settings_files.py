@@ -125,7 +125,8 @@ class SettingsFiles:
         Raises:
             OSError: the disk refuses.
         """
-        disk.unlink(self.candidate)
+        if self.candidate.exists():  # a folder in which nothing may be written has none
+            disk.unlink(self.candidate)
 
     def _mode(self) -> int:
         return self.settings.stat().st_mode & 0o777

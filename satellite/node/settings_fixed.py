@@ -7,7 +7,7 @@ is made on the machine, by the rendered file and a restart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -26,6 +26,12 @@ FIXED = (
     "core.authority",
     "delivery.authorities",
 )
+FOLDERS: Mapping[str, Callable[[SatelliteSettings], frozenset[str]]] = {
+    "definitions.folder": lambda of: frozenset(one.folder for one in of.definitions),
+    "mta_sts.certificates": lambda of: frozenset(
+        one.certificates for one in (of.mta_sts,) if one is not None
+    ),
+}
 REMEDY = "change it on the node: copy the rendered file there, and restart the node"
 
 
@@ -40,8 +46,9 @@ def fixed_complaints(running: SatelliteSettings, told: SatelliteSettings) -> Ite
         value = attrgetter(name)
         if value(running) != value(told):
             yield f"{name} cannot be changed over the link; {REMEDY}"
-    if [one.folder for one in running.definitions] != [one.folder for one in told.definitions]:
-        yield f"definitions.folder cannot be changed over the link; {REMEDY}"
+    for name, folders in FOLDERS.items():  # what is not there may come without them, and go
+        if not folders(told) <= folders(running):
+            yield f"{name} cannot be changed over the link; {REMEDY}"
     yield from _paths_of("engines", running.engines, told.engines)
     yield from _paths_of("filters", running.filters, told.filters)
 

@@ -121,6 +121,8 @@ class SettingsSteps:
                 return found(problem="they do not read as they were written")
         except SettingsError as error:
             return found(problem=_in_one_line(error.complaints))
+        except ValueError as error:  # as a tree it had room in a document, and as this file not
+            return found(problem=str(error))
         except OSError as error:
             return found(problem=f"{error.filename}: {error.strerror}; check the folder's rights")
         problem = _in_one_line(list(fixed_complaints(running, told)))

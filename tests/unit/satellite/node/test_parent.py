@@ -303,6 +303,22 @@ async def test_sigterm_ends_all_workers_and_starts_none_again(tmp_path: Path) ->
     assert not any(is_alive(pid) for pid in pids)
 
 
+async def test_workers_hand_over_to_a_next_parent_and_sigterm_is_remembered(tmp_path: Path) -> None:
+    for is_told_to_stop in (False, True):
+        node = node_of(behaviour(tmp_path))
+        async with running(node) as run:
+            pids = [(await answer_of(one)).pid for one in node.all]
+
+            node.hand_over()
+            if is_told_to_stop:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+            await end(run)
+        assert node.was_told_to_stop is is_told_to_stop
+        assert [one.starts for one in node.all] == [1, 1]
+        assert not any(is_alive(pid) for pid in pids)
+
+
 async def test_a_worker_that_is_deaf_to_sigterm_is_killed_at_the_deadline(tmp_path: Path) -> None:
     node = node_of(behaviour(tmp_path, ignores_sigterm=True), stop_s=0.05)
     async with running(node) as run:

@@ -89,6 +89,16 @@ async def test_who_asks_whether_senders_are_turned_away_ends_it_when_somebody_li
             assert is_waiting(client)
 
 
+async def test_who_leaves_turns_nobody_away_for_a_next_parent_serves_them() -> None:
+    async with place(AnsweringWorker(0, NOT_LISTENING)) as here:
+        here.service_unavailable.leave()
+        with here.connect() as client:
+            await here.looks(TIMEOUT_LOOKS + 1)
+
+            assert not await here.service_unavailable.look()
+            assert is_waiting(client)
+
+
 @pytest.mark.parametrize("answers", [NOT_LISTENING, {}], ids=["not listening", "not running"])
 async def test_senders_are_turned_away_when_nobody_listens_for_long(
     answers: dict[str, JsonObject | None],

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from common.settings.satellite import SatelliteSettings
 from common.settings.values import FilePath
-from satellite.node.settings_fixed import FIXED, fixed_complaints
+from satellite.node.settings_fixed import FIXED, FOLDERS, fixed_complaints
 from tests.support.node.shard import settings
 
 FILE_MARKS = get_args(FilePath)[1:]
@@ -32,7 +32,7 @@ def test_every_setting_that_names_a_file_is_fixed() -> None:
     found = set(files_of(SatelliteSettings))
 
     assert {"state", "core.key", "definitions.folder"} <= found
-    assert found - {"definitions.folder"} == set(FIXED) - {"cluster", "node"}
+    assert found == {*FIXED, *FOLDERS} - {"cluster", "node"}
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,8 @@ def test_every_setting_that_names_a_file_is_fixed() -> None:
         ({"smtp": {"listen": ["127.0.0.1:25"], "key": "/etc/shadow"}}, "smtp.key"),
         ({"delivery": {"authorities": "/tmp/mine.pem"}}, "delivery.authorities"),
         ({"definitions": [{"engine": "clamav", "folder": "/etc"}]}, "definitions.folder"),
+        ({"mta_sts": {"listen": ["127.0.0.1:443"], "certificates": "/etc", "hosts": ["a.example"]}},
+         "mta_sts.certificates"),
         ({"engines": [{"name": "x", "kind": "command", "options": {"own": {
             "programs": ["/bin/sh"]}}}]}, "the options of x"),
         ({"filters": [{"name": "f", "kind": "f", "options": {"a": [{"b": "/"}]}}]},
@@ -59,7 +61,8 @@ def test_what_may_not_be_changed_is_named(more: dict[str, Any], what: str) -> No
 
 def test_all_else_may_be_changed() -> None:
     rules = {"name": "yara", "kind": "yara", "options": {"rules": ["/etc/rules/a.yar"]}}
-    running = settings(engines=[rules])
+    sts = {"listen": ["127.0.0.1:443"], "certificates": "sts", "hosts": ["a.example"]}
+    running = settings(engines=[rules], mta_sts=sts)
     told = settings(
         engines=[{"name": "clamav", "kind": "clamd", "address": "127.0.0.1:3310"}, rules],
         workers=4,
