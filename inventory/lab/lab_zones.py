@@ -1,9 +1,9 @@
 """What does the lab's name server answer?
 
-Pure. One ``named`` is the resolver of all machines and the name server of everybody: our zone as
-``mx render`` writes it, the zone of each customer with the MX records that the plan asks for, and
-the root, which holds all other names of the lab. So a name that nobody has is answered at once, and
-no question leaves the lab.
+Pure. One ``named`` is the resolver of all machines and the name server of everybody: our zone and
+the zone of each customer with what ``mx render`` writes for them, and the root, which holds all
+other names of the lab. So a name that nobody has is answered at once, and no question leaves the
+lab.
 
 Source: RFC 1035 section 5, named.conf(5).
 """
@@ -15,11 +15,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from inventory.lab.topology import DNS_DOMAIN, SENDER_DOMAIN, LabRole, Topology
 from inventory.model import Inventory
-from inventory.mx.formats import bind
-from inventory.mx.names import Naming, host_of
+from inventory.mx.formats.rendered_files import zone_value
+from inventory.mx.names import Naming
 from inventory.mx.plan import make_plan
-from inventory.mx.planner import PREFERENCES
-from inventory.mx.records import Whose, records_of
+from inventory.mx.records import DnsZone, records_of
 
 TTL_S = 5  # a change is seen by the next try, which no real zone could afford
 FOLDER = "/etc/bind"  # where the files are for named
@@ -50,20 +49,14 @@ def zone_files(inventory: Inventory, topology: Topology, *, serial: int) -> dict
     Args:
         serial: of the zones, more than at the last time.
     """
-    plan = make_plan(inventory)
-    records = records_of(inventory, plan, naming=Naming.FIXED)
-    ours = topology.mail_domain
-    zones = {
-        ours: [f'$INCLUDE "{FOLDER}/mail-domain.records"'],
-        **{domain: list(_mx(domain, inventory)) for domain in topology.domains},
-    }
+    records = records_of(inventory, make_plan(inventory), naming=Naming.FIXED)
+    zones = {zone.name: list(_lines(zone)) for zone in (records.ours, *records.customers)}
     root: list[str] = []
     for line_of, record in _names(topology):
         zone = _zone_of(line_of, zones)
         (root if zone is None else zones[zone]).append(f"{line_of}. {record}")
     files = {
         "named.conf": _configuration(zones),
-        "mail-domain.records": next(iter(bind.render(records, whose=Whose.OURS).files.values())),
         "root.zone": _zone(".", root, serial),
     }
     return files | {f"{zone}.zone": _zone(zone, lines, serial) for zone, lines in zones.items()}
@@ -89,18 +82,11 @@ def _zone(name: str, lines: Sequence[str], serial: int) -> str:
     return "\n".join([*head, *lines]) + "\n"
 
 
-def _mx(domain: str, inventory: Inventory) -> Iterator[str]:
-    """Yield what a customer publishes, once: our fixed names."""
-    names = min(len(PREFERENCES), len(inventory.sites))
-    for rank, preference in enumerate(PREFERENCES[:names], start=1):
-        host = host_of(
-            Naming.FIXED,
-            domain=domain,
-            rank=rank,
-            site="",
-            mail_domain=inventory.cluster.mail_domain,
-        )
-        yield f"{domain}. IN MX {preference} {host}."
+def _lines(zone: DnsZone) -> Iterator[str]:
+    """Yield the records of a zone, as they are planned but for how long they are good."""
+    for one in zone.sets:
+        for value in one.values:
+            yield f"{one.name}. IN {one.kind} {zone_value(one.kind, value)}"
 
 
 def _names(topology: Topology) -> Iterator[tuple[str, str]]:
