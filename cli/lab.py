@@ -18,7 +18,7 @@ from cli.progress import progress_bar
 from common.address import AddressError, parse_address
 from inventory.lab.entering import entering_command, environment
 from inventory.lab.lab_report import LabReport, MachineReport, lab_report
-from inventory.lab.lab_start import end_lab, start_lab, why_not
+from inventory.lab.lab_start import change_lab, end_lab, start_lab, why_not
 from inventory.lab.mail_count import MailCount
 from inventory.lab.sending import send_mail
 from inventory.lab.standing_lab import StandingLab
@@ -65,6 +65,21 @@ def up(
     nodes = counted(len(lab.of(LabRole.SATELLITE)), "node")
     console.print(f"the lab is up: the core and {nodes} ready and linked; its files: {lab.folder}")
     console.print("next: borderscout lab send --count 12; borderscout lab status")
+
+
+@app.command(epilog="Example: borderscout lab change lab.yaml")
+def change(file: File) -> None:
+    """Have the lab become what the inventory says by now: machines, tunnels, DNS.
+
+    A node that is new is ready before DNS leads to it; one that is gone from the inventory is in
+    DNS no more when it ends, and should be empty by then: see borderscout satellite drain. What
+    the core pushes out is for inventory apply.
+    """
+    _or_why_not()
+    inventory = read(file)
+    with progress_bar() as progress:
+        change_lab(inventory, file.resolve(), progress=progress)
+    console.print("the lab is as the inventory says")
 
 
 @app.command(epilog="Example: borderscout lab status --json")
@@ -166,7 +181,9 @@ def execute(
     """
     lab = StandingLab.find()
     machine = _machine(lab, name)
-    argv = entering_command(lab.holder(machine), command, is_in_lab=False)
+    # In the folder where it was typed, which the machine has as well, or else at the top.
+    here = ("sh", "-c", 'cd "$0" 2>/dev/null; exec "$@"', str(Path.cwd()), *command)
+    argv = entering_command(lab.holder(machine), here, is_in_lab=False)
     sys.stdout.flush()
     os.execvpe(argv[0], argv, environment() | _access(lab, machine))  # noqa: S606 - no shell
 

@@ -33,7 +33,7 @@ def furnishing_commands(machine: Machine, *, cluster: str, own: str) -> list[Com
     """
     commands: list[Command] = [
         ("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/run"),
-        ("mkdir", "-p", "/run/wireguard", "/run/lock"),
+        ("mkdir", "-p", "/run/wireguard", "/run/borderscout", "/run/lock"),
     ]
     for folder in LAYERED:
         layer = f"{_LAYERS}{folder}"

@@ -59,13 +59,11 @@ async def run_all(commands: Sequence[Sequence[str]], holder: int | None = None) 
     await run_one(script if holder is None else entering_command(holder, script, is_in_lab=True))
 
 
-async def run_one(
-    command: Sequence[str], *, given: str = "", log: Path | None = None, what: str = ""
-) -> None:
+async def run_one(command: Sequence[str], *, given: str = "") -> None:
     """Run a command to its end.
 
     Raises:
-        EnvironmentFailure: it failed; holds its last line, or says where its log is.
+        EnvironmentFailure: it failed; holds its last lines.
     """
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -81,14 +79,9 @@ async def run_one(
         process.kill()
         await process.wait()
         said = f"does not end within {COMMAND_S:.0f} s".encode()
-    if log is not None:
-        await asyncio.to_thread(log.write_bytes, said)
     if process.returncode != 0:
         words = said.decode("utf-8", "replace").strip().splitlines()
-        where = f"its log is {log}" if log is not None else ""
-        raise EnvironmentFailure(
-            f"{what or command[0]}: {words[-1] if words else 'failed'}", hint=where
-        )
+        raise EnvironmentFailure(f"{command[0]}: {': '.join(words[-2:]) or 'failed'}")
 
 
 async def reap_orphans() -> None:

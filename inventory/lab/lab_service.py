@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -74,6 +75,11 @@ class LabService:
             if time.monotonic() > end_s:
                 raise self._failure(f"is not ready after {deadline_s:.0f} s")
             await asyncio.sleep(POLL_S)
+
+    def reload(self) -> None:
+        """Have it read its files again."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGHUP)
 
     async def end(self) -> None:
         """Stop it; SIGKILL when it does not listen."""

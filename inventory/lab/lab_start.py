@@ -18,11 +18,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from common.durable import write_file
 from common.errors import EnvironmentFailure, LocalError
 from inventory.lab import lab_state
 from inventory.lab.entering import environment
 from inventory.lab.furnishing import LAYERED
-from inventory.lab.topology import CLUSTER, MACHINES, topology_of
+from inventory.lab.topology import CLUSTER, INVENTORY, MACHINES, topology_of
 from inventory.load import Progress
 from inventory.model import Inventory
 from inventory.render.folder import render_folder
@@ -35,7 +36,6 @@ TOOLS = {
     "tc": "iproute2",
     "nft": "nftables",
     "wg": "wireguard-tools",
-    "wg-quick": "wireguard-tools",
     "wireguard-go": "wireguard-go",
     "named": "bind9",
     "postfix": "postfix",
@@ -83,9 +83,34 @@ def start_lab(
     if not keep:
         shutil.rmtree(folder / MACHINES, ignore_errors=True)
     said("rendering the inventory")
+    _render(inventory, file, folder, progress)
+    _follow(_first_process(folder), folder, said)
+
+
+def change_lab(inventory: Inventory, file: Path, *, progress: Progress) -> None:
+    """Have the lab that is up become what another inventory says, and return when it has.
+
+    Raises:
+        BorderScoutError: it could not; says what.
+    """
+    topology_of(inventory)
+    state = lab_state.read_state()
+    if state is None or not state.is_ready:
+        raise LocalError("no lab is up", hint="start one with: borderscout lab up")
+    _render(inventory, file, Path(state.folder), progress)
+    os.kill(state.process, signal.SIGHUP)
+    while (now := lab_state.read_state()) is not None and now.changes == state.changes:
+        time.sleep(POLL_S)  # it has deadlines of its own, and says when one is over
+    if now is None:
+        raise EnvironmentFailure("the lab has ended", hint=f"see {Path(state.folder) / LOG}")
+    if now.problem:
+        raise EnvironmentFailure(now.problem)
+
+
+def _render(inventory: Inventory, file: Path, folder: Path, progress: Progress) -> None:
     now_us = time.time_ns() // 1000
     render_folder(inventory, folder / CLUSTER, loopback=False, now_us=now_us, progress=progress)
-    _follow(_first_process(file, folder), folder, said)
+    write_file(folder / INVENTORY, str(file).encode())
 
 
 def end_lab() -> Path | None:
@@ -136,14 +161,14 @@ def _own_folder(folder: Path) -> Path:
     return folder
 
 
-def _first_process(file: Path, folder: Path) -> subprocess.Popen[bytes]:
+def _first_process(folder: Path) -> subprocess.Popen[bytes]:
     # Its own session: an interruption at the terminal is ours, and tells it by the end of stdin.
     with (folder / LOG).open("wb") as log:
         return subprocess.Popen(  # noqa: S603 - an array, no shell
             [
                 *("unshare", "--net", "--mount", "--uts", "--ipc", "--pid", "--fork"),
-                *("--kill-child", sys.executable, "-m", "inventory.lab.world"),
-                *(str(file), str(folder)),
+                *("--kill-child", sys.executable, "-m", "inventory.lab.first_process"),
+                str(folder),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -20,6 +20,7 @@ NODES_MAX = 24  # a satellite takes 150 MB and more; beyond that one machine is 
 DOMAINS_MAX = 10_000  # each has a zone of its own
 INTERFACE_LENGTH_MAX = 15  # Linux has one octet more, for the end
 CLUSTER = "cluster"  # of the lab's folder: what is rendered
+INVENTORY = "inventory"  # likewise: where the inventory stands, as text
 MACHINES = "machines"  # likewise: what is each machine's own
 SENDER_DOMAIN = "sender.example"
 DNS_DOMAIN = "dns.example"

@@ -81,6 +81,15 @@ def line_commands(machine: Machine, holder: int) -> list[Command]:
     ]
 
 
+def further_commands(machine: Machine) -> tuple[list[Command], list[Command]]:
+    """Return what the world and the machine run when it has more addresses than before."""
+    networks = [str(ipaddress.ip_network(address)) for address in machine.addresses]
+    return (
+        [("ip", "route", "replace", one, "dev", machine.interface) for one in networks],
+        [("ip", "address", "replace", one, "dev", LINE) for one in networks],
+    )
+
+
 def machine_commands(machine: Machine) -> list[Command]:
     """Return what a machine runs to have its addresses, once its line is laid."""
     first = {

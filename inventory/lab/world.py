@@ -1,12 +1,7 @@
-"""What does the first process of a lab do, from its first namespace to its last?
+"""What is a lab made of while it is up, and how does it become another?
 
-Touches namespaces, mounts, interfaces, rules and processes, all of which are its own: it is started
-as the first process of new namespaces (``unshare``), and its network is the world between the
-machines. Whatever ends it ends all that it made, since the kernel ends every process of a process
-namespace with the first one, and takes away networks and mounts that nobody is in.
-
-It tells whoever starts it how far it is, on stdout. Until the lab is ready, the end of stdin is the
-end of the lab: whoever waited for it has gone.
+Touches namespaces, mounts, interfaces, rules and processes, all of which are the lab's own: it runs
+in the lab's first process, whose network is the world between the machines.
 """
 
 from __future__ import annotations
@@ -15,38 +10,52 @@ import asyncio
 import json
 import os
 import pwd
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common.errors import BorderScoutError, EnvironmentFailure
+import dns.exception
+import dns.message
+import dns.query
+
+from common.errors import EnvironmentFailure
+from common.wireguard.tunnel_keeper import STATE_FILE
 from inventory.addressing import HTTP_PORT, METRICS_PORT, SMTP_PORT
 from inventory.lab import lab_state, sender
-from inventory.lab.entering import connected, entering_command, environment, get_page
+from inventory.lab.entering import connected, get_page
 from inventory.lab.furnishing import files_in_etc, furnishing_commands, own_folders
-from inventory.lab.lab_commands import hold, reap_orphans, run_all, run_one, write_new
+from inventory.lab.lab_commands import hold, run_all, run_one, write_new
 from inventory.lab.lab_service import LabService
 from inventory.lab.lab_zones import zone_files
-from inventory.lab.topology import CLUSTER, MACHINES, LabRole, Machine, Topology, topology_of
+from inventory.lab.topology import (
+    CLUSTER,
+    MACHINES,
+    LabRole,
+    Machine,
+    Topology,
+    topology_of,
+)
 from inventory.lab.wiring import (
     before_line_commands,
+    further_commands,
     line_commands,
     machine_commands,
     world_commands,
     world_rules,
 )
 from inventory.load import load_inventory
-from inventory.model import Inventory
+from inventory.model import CORE_FOLDER, Inventory
 from inventory.render.systemd import SETTINGS_FOLDER
 
+POLL_S = 0.2
 READY_S = 120.0  # for a program to be ready, on a busy machine
+DNS_PORT = 53
+TUNNEL_FILE = "/etc/wireguard/wg0.conf"
+TUNNEL_TURN_S = 1.0  # until a changed file is seen, which a real machine's units see at once
 PYTHON = (sys.executable, "-m")
 
 Tell = Callable[[dict[str, Any]], None]
@@ -64,6 +73,7 @@ class World:
     inventory: Inventory = field(init=False)
     holders: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
     services: dict[str, LabService] = field(default_factory=dict)
+    serial: int = 0  # of the zones
 
     async def begin(self) -> None:
         """Make everything, and return when every node is ready and has its link.
@@ -84,7 +94,7 @@ class World:
         await self._serve(topology.of(LabRole.DNS))
         self._say("raising the tunnels", 1 + len(topology.of(LabRole.SATELLITE)))
         rendered = [machine for machine in topology.machines if machine.folder]
-        await asyncio.gather(*(self._raise_tunnel(machine) for machine in rendered))
+        await self._start([self._tunnel(machine) for machine in rendered])
         self._say("starting the core")
         await self._serve(topology.of(LabRole.CORE))
         self._say("starting the satellites", len(topology.of(LabRole.SATELLITE)))
@@ -92,9 +102,55 @@ class World:
         self._say("starting the customers' servers and the sender")
         await self._serve([*topology.of(LabRole.CUSTOMERS), *topology.of(LabRole.SENDER)])
         self._say("waiting until every node has its link")
-        await self._until_linked()
+        await self._until_linked(topology.of(LabRole.SATELLITE))
         self.state.is_ready = True
         self._changed()
+
+    async def change(self) -> None:
+        """Become what the inventory says by now, whose folders are rendered.
+
+        Who comes is ready before DNS leads to him, and who goes is in DNS no more before he ends.
+
+        Raises:
+            BorderScoutError: something could not be made, or is not ready; says what.
+        """
+        inventory = load_inventory(self.file)
+        before, now = self.topology, topology_of(inventory)
+        old = {machine.name: machine for machine in before.machines}
+        self.inventory, self.topology = inventory, now
+        come = [machine for machine in now.machines if machine.name not in old]
+        for machine in come:
+            await self._add(machine)
+        for machine in now.machines:
+            if machine.name in old and machine.addresses != old[machine.name].addresses:
+                outside, inside = further_commands(machine)
+                await run_all(outside)
+                await run_all(inside, self.holders[machine.name].pid)
+        if now.servers != before.servers:
+            (customers,) = now.of(LabRole.CUSTOMERS)
+            await self.services[self._service(customers).key].end()
+            await self._serve([customers])
+        self.services["core/core"].reload()
+        await self._start([self._tunnel(machine) for machine in come])
+        await self._serve(come)
+        await self._until_linked(come)
+        serial = self._write_zones()
+        self.services["dns/named"].reload()
+        await self._until_served(serial)
+        names = {machine.name for machine in now.machines}
+        for machine in [machine for machine in before.machines if machine.name not in names]:
+            await self._remove(machine)
+        self._changed()
+
+    async def _remove(self, machine: Machine) -> None:
+        """End a machine; its files stay, with the mail that it may have."""
+        for key, one in list(self.services.items()):
+            if one.machine.name == machine.name:
+                await one.end()
+                del self.services[key]
+        holder = self.holders.pop(machine.name)
+        holder.kill()
+        await holder.wait()
 
     async def end(self) -> None:
         """Stop every program in order: who sends first, who is asked last."""
@@ -130,27 +186,52 @@ class World:
         await run_all(machine_commands(machine), holder.pid)
         self._changed()
 
-    def _write_zones(self) -> None:
+    def _write_zones(self) -> int:
+        """Write what the name server reads, and return its serial number."""
         folder = self.own(self.topology.machine(LabRole.DNS)) / "bind"
-        files = zone_files(self.inventory, self.topology, serial=int(time.time()))
+        self.serial = max(int(time.time()), self.serial + 1)
+        files = zone_files(self.inventory, self.topology, serial=self.serial)
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
+        return self.serial
 
-    async def _raise_tunnel(self, machine: Machine) -> None:
-        log = self.own(machine) / "log" / "wireguard.log"
-        command = entering_command(
-            self.holders[machine.name].pid, ("wg-quick", "up", "wg0"), is_in_lab=True
-        )
-        await run_one(command, log=log, what=f"{machine.name}: wg-quick")
+    async def _until_served(self, serial: int) -> None:
+        """Wait until the name server has the zones of a serial number."""
+        (machine,) = self.topology.of(LabRole.DNS)
+        holder = self.holders[machine.name].pid
+        look = partial(_serial_of, holder, machine.addresses[0], self.topology.mail_domain)
+        end_s = time.monotonic() + READY_S
+        while await asyncio.to_thread(look) != serial:
+            if time.monotonic() > end_s:
+                log = self.services["dns/named"].log
+                raise EnvironmentFailure("dns: named keeps the zones before", hint=f"see {log}")
+            await asyncio.sleep(POLL_S)
 
     async def _serve(self, machines: Sequence[Machine]) -> None:
-        """Start the program of each machine, and return when all are ready."""
-        started = [self._service(machine) for machine in machines]
-        for one in started:
+        await self._start([self._service(machine) for machine in machines])
+
+    async def _start(self, services: Sequence[LabService]) -> None:
+        """Start some programs, and return when all are ready."""
+        for one in services:
             self.services[one.key] = one
             await one.start()
-        waits: list[Awaitable[None]] = [one.ready(READY_S) for one in started]
+        waits: list[Awaitable[None]] = [one.ready(READY_S) for one in services]
         await asyncio.gather(*waits)
+
+    def _tunnel(self, machine: Machine) -> LabService:
+        """Return what makes a machine's tunnel, and keeps it as its file says."""
+        holder = self.holders[machine.name].pid
+        command = [*PYTHON, "cli", "wireguard", "watch", "--config", TUNNEL_FILE]
+        told = Path(f"/proc/{holder}/root{STATE_FILE}")
+        return LabService(
+            machine=machine,
+            name="wireguard",
+            command=[*command, "--every", f"{TUNNEL_TURN_S}"],
+            holder=holder,
+            log=self.own(machine) / "log" / "wireguard.log",
+            is_ready=told.exists,
+            changed=self._changed,
+        )
 
     def _service(self, machine: Machine) -> LabService:
         holder = self.holders[machine.name].pid
@@ -165,7 +246,7 @@ class World:
                 is_ready = partial(_says_ready, holder, machine.vpn_address, port)
             case LabRole.DNS:
                 name, command = "named", ["named", "-g", "-n", "1", "-c", "/etc/bind/named.conf"]
-                is_ready = partial(_listens, holder, machine.addresses[0], 53)
+                is_ready = partial(_listens, holder, machine.addresses[0], DNS_PORT)
             case LabRole.CUSTOMERS:
                 name = "customers"
                 places = own / "places.json"
@@ -189,25 +270,24 @@ class World:
             changed=self._changed,
         )
 
-    async def _until_linked(self) -> None:
+    async def _until_linked(self, machines: Sequence[Machine]) -> None:
+        every = {machine.name for machine in machines}
         end_s = time.monotonic() + READY_S
-        while missing := await asyncio.to_thread(self._without_link):
+        while missing := sorted(every - await asyncio.to_thread(self._linked)):
             if time.monotonic() > end_s:
                 raise EnvironmentFailure(
                     f"{', '.join(missing)}: no link to the core after {READY_S:.0f} s",
                     hint=f"see the logs in {self.folder / MACHINES}",
                 )
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(POLL_S)
 
-    def _without_link(self) -> list[str]:
-        """Return the nodes that have not applied what the core has."""
-        every = {machine.name for machine in self.topology.of(LabRole.SATELLITE)}
+    def _linked(self) -> set[str]:
+        """Return the nodes that have applied what the core has."""
         try:
-            found = ask_core(self.holders["core"].pid, self.topology, self.folder)
+            found = ask_core(self.holders[CORE_FOLDER].pid, self.topology, self.folder)
         except OSError:
-            return sorted(every)
-        linked = {node["node"] for node in found["nodes"] if node["lag"] == 0}
-        return sorted(every - linked)
+            return set()
+        return {node["node"] for node in found["nodes"] if node["lag"] == 0}
 
     def _say(self, what: str, of: int = 0) -> None:
         self.tell({"what": what, "count": of})
@@ -257,74 +337,12 @@ def _listens(holder: int, host: str, port: int) -> bool:
     return True
 
 
-def main(file: Path, folder: Path) -> int:
-    """Be the first process of a lab until it ends; return the exit status."""
-    # This /proc is still the machine's, so this is the id by which others know us.
-    ours = int(Path("/proc/self").readlink().name)
-    lock = lab_state.take_lock()
-    state = lab_state.LabState(process=ours, began=lab_state.began(ours), folder=str(folder))
-    state.write()
-    mount = ["mount", "-t", "proc", "proc", "/proc"]
-    subprocess.run(mount, check=True, env=environment())  # noqa: S603 - an array, no shell
+def _serial_of(holder: int, host: str, zone: str) -> int | None:
+    """Return the serial number of a zone as the name server has it; None when it does not say."""
+    question = dns.message.make_query(zone, "SOA")
     try:
-        return asyncio.run(_main(World(folder=folder, file=file, state=state, tell=_tell)))
-    finally:
-        lab_state.remove_traces(lock)
-
-
-async def _main(world: World) -> int:
-    loop = asyncio.get_running_loop()
-    ending = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ending.set)
-    alone = asyncio.Event()
-    loop.add_reader(0, partial(_listen, loop, alone))
-    begun = asyncio.create_task(world.begin())
-    told = [asyncio.create_task(one.wait()) for one in (ending, alone)]
-    reaping = asyncio.create_task(reap_orphans())
-    await asyncio.wait([begun, *told], return_when=asyncio.FIRST_COMPLETED)
-    try:
-        if not begun.done():
-            begun.cancel()
-            with suppress(asyncio.CancelledError):
-                await begun
-            return 1
-        try:
-            begun.result()
-        except (BorderScoutError, OSError) as error:
-            world.tell({"failed": str(error)})
-            return 1
-        world.tell({"ready": True})
-        _let_go()
-        await ending.wait()
-        return 0
-    finally:
-        for one in (*told, reaping):
-            one.cancel()
-        await world.end()
-
-
-def _listen(loop: asyncio.AbstractEventLoop, alone: asyncio.Event) -> None:
-    """Take note that whoever started us has gone."""
-    if not os.read(0, 4096):
-        loop.remove_reader(0)
-        alone.set()
-
-
-def _let_go() -> None:
-    """Have nothing to do any more with whoever started us."""
-    asyncio.get_running_loop().remove_reader(0)
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1):
-        os.dup2(nowhere, descriptor)
-    os.close(nowhere)
-
-
-def _tell(said: dict[str, Any]) -> None:
-    with suppress(BrokenPipeError):  # told to nobody: the end of stdin says so too
-        sys.stdout.write(json.dumps(said) + "\n")
-        sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+        with connected(holder, host, DNS_PORT, timeout_s=5.0) as connection:
+            answer = dns.query.tcp(question, host, sock=connection, timeout=5.0)
+    except (OSError, dns.exception.DNSException):
+        return None
+    return next((int(record.serial) for one in answer.answer for record in one), None)
