@@ -126,13 +126,15 @@ def end_lab() -> Path | None:
     if state is None:
         lab_state.remove_traces(lab_state.take_lock())
         return None
+    # All of them: the first one is seen to end a moment before the kernel has ended the others.
+    found = lab_state.members(state.process)
     for number in (signal.SIGTERM, signal.SIGKILL):
         if state.is_alive():
             os.kill(state.process, number)
         end_s = time.monotonic() + END_S
-        while state.is_alive() and time.monotonic() < end_s:
+        while lab_state.still_there(found) and time.monotonic() < end_s:
             time.sleep(POLL_S)  # nobody tells of the end of what is no child of ours
-        if not state.is_alive():
+        if not lab_state.still_there(found):
             lab_state.remove_traces(lab_state.take_lock())
             return Path(state.folder)
     raise EnvironmentFailure(f"process {state.process} does not end", hint="see what it waits for")

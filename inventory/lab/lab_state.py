@@ -116,8 +116,8 @@ def began(process: int) -> str:
     return "" if after[0] in "ZX" else after[19]
 
 
-def outside_ids(first: int) -> dict[int, int]:
-    """Return the ids of a lab's processes as this machine has them, by what the lab has.
+def members(first: int) -> dict[int, str]:
+    """Return all processes of a lab, as this machine has them: when each began.
 
     Args:
         first: the lab's first process, as this machine has it.
@@ -125,14 +125,22 @@ def outside_ids(first: int) -> dict[int, int]:
     found = {}
     space = _space_of(first)
     for folder in _PROC.iterdir():
-        if not folder.name.isdecimal():
-            continue
-        process = int(folder.name)
-        if space is not None and _space_of(process) == space:
-            ids = _ids_of(process)
-            if ids:
-                found[ids[-1]] = process
+        if folder.name.isdecimal() and space is not None:
+            process = int(folder.name)
+            if _space_of(process) == space and (when := began(process)):
+                found[process] = when
     return found
+
+
+def still_there(found: dict[int, str]) -> list[int]:
+    """Return those of some processes that have not ended."""
+    return [process for process, when in found.items() if began(process) == when]
+
+
+def outside_ids(first: int) -> dict[int, int]:
+    """Return the ids of a lab's processes as this machine has them, by what the lab has."""
+    named = {process: _ids_of(process) for process in members(first)}
+    return {ids[-1]: process for process, ids in named.items() if ids}
 
 
 def _space_of(process: int) -> int | None:

@@ -1,0 +1,196 @@
+"""Every node of an inventory runs on this machine, and mail finds its way by the MX records.
+
+A real Postfix looks them up and fails over by itself; the way is real WireGuard. What is typed is
+what stands in docs/lab.md.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import AsyncIterator
+from itertools import cycle, islice
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import yaml
+
+from inventory.lab import lab_state
+from inventory.lab.lab_start import why_not
+from inventory.lab.lab_state import members, read_state, still_there
+from inventory.lab.mail_count import MailCount
+from inventory.load import load_inventory
+from inventory.model import Inventory
+from inventory.mx.plan import make_plan
+from tests.support.cluster.lab import (
+    TypedLab,
+    commands_of_the_page,
+    yaml_of_the_page,
+)
+from tests.support.our_files import ROOT
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TypedLab]:
+    """Give a lab that is not up yet."""
+    if why := why_not():
+        pytest.skip(why)
+    if read_state() is not None:
+        pytest.skip("another lab is up on this machine")
+    typed = TypedLab(tmp_path_factory.mktemp("lab"))
+    try:
+        yield typed
+    finally:
+        await typed.type("borderscout lab down")
+
+
+def traces(folder: Path) -> list[str]:
+    """Return what a lab left on this machine beside its files."""
+    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True)
+    mounts = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
+    return [
+        *(line for line in links.stdout.splitlines() if "bs-" in line),
+        *(line for line in mounts if str(folder) in line),
+        *(str(path) for path in (lab_state.STATE, lab_state.LOCK) if path.exists()),
+    ]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("killed", ["who waits for it", "its first process"])
+async def test_a_lab_that_is_killed_on_its_way_leaves_nothing(lab: TypedLab, killed: str) -> None:
+    starting = await lab.start()
+    assert starting.stderr is not None
+    while b"raising the tunnels" not in (line := await starting.stderr.readline()):
+        assert line, "it ended before"
+    state = read_state()
+    assert state is not None
+    found = members(state.process)
+    assert len(still_there(found)) > 7  # one for each machine at least
+
+    if killed == "who waits for it":
+        starting.kill()
+    else:
+        os.kill(state.process, signal.SIGKILL)
+
+    await starting.communicate()
+    assert starting.returncode
+
+    async def gone() -> bool:
+        return not still_there(found)
+
+    await until(gone, "every process of the lab has ended")
+    said = await lab.type("borderscout lab down")
+    assert (said.status, said.out) == (0, "no lab is up\n")
+    assert traces(lab.folder) == []
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_page_leads_from_an_empty_file_to_mail_that_fails_over(lab: TypedLab) -> None:
+    walk = Walk(lab, load_inventory(lab.folder / "lab.yaml"))
+    down = "borderscout lab down"
+    commands = commands_of_the_page()
+    assert commands[-1] == down
+
+    for line in commands[:-1]:
+        said = await lab.type(line)
+        assert said.status == 0, (line, said)
+        await walk.after(line, said.out)
+
+    mail = (await lab.report()).mail
+    assert (mail.refused, mail.returned, mail.waiting) == (0, 0, 0)
+    assert set(mail.message_ids.values()) == {1}
+    state = read_state()
+    assert state is not None
+    everything = members(state.process)
+    assert (await lab.type("borderscout lab up lab.yaml")).err.endswith(
+        "a lab is up on this machine; end it with: borderscout lab down\n"
+    )
+    said = await lab.type(down)
+    assert said.status == 0, said
+    assert still_there(everything) == []
+    assert traces(lab.folder) == []
+
+
+class Walk:
+    """What must be so after each command of the page.
+
+    Attributes:
+        sent: messages so far.
+        taken: whom each node had taken mail for, before the command.
+    """
+
+    def __init__(self, lab: TypedLab, inventory: Inventory) -> None:
+        self._lab = lab
+        self._inventory = inventory
+        self._node = {site.name: site.nodes[0].name for site in inventory.sites}
+        self._first = {one.domain: one.mx[0].site for one in make_plan(inventory).domains}
+        self._is_cut = ""
+        self.sent = 0
+        self.taken: dict[str, int] = {}
+
+    async def after(self, line: str, said: str) -> None:
+        """Look after one command."""
+        words = line.split()
+        match words[1:3]:
+            case ["lab", "cut"] if "--from-core" not in words:
+                self._is_cut = words[3]
+            case ["lab", "heal"]:
+                self._is_cut = ""
+                await self._healed()
+            case ["lab", "slow"]:
+                report = await self._lab.report()
+                assert [one.line for one in report.machines if one.machine.site == words[3]] == [
+                    f"{words[5]} kbit"
+                ]
+            case ["lab", "send"]:
+                await self._sent(int(words[4]), words[6] if "--to" in words else "")
+            case ["lab", "exec"] if "wg" in words:
+                assert re.search(r"latest handshake: .* ago", said), said
+
+    async def _healed(self) -> None:
+        async def linked() -> bool:
+            report = await self._lab.report()
+            nodes = [one for one in report.machines if one.machine.site]
+            return all(one.line == "up" and one.state == "live" for one in nodes)
+
+        await until(linked, "every line is up and every node is linked")
+
+    async def _sent(self, count: int, to: str) -> None:
+        """Wait until all mail has arrived, and look which nodes it came by."""
+        self.sent += count
+
+        async def arrived() -> MailCount | None:
+            mail = (await self._lab.report()).mail
+            is_there = len(mail.message_ids) == self.sent and not mail.waiting
+            return mail if is_there and mail.taken.total() == self.sent else None
+
+        mail = await until(arrived, f"{self.sent} messages arrive, and none waits")
+        names = [domain.name for _, domain in self._inventory.domains()]
+        domains = [to.partition("@")[2]] * count if to else list(islice(cycle(names), count))
+        expected: dict[str, int] = {}
+        for domain in domains:
+            if (site := self._first[domain]) != self._is_cut:
+                expected[site] = expected.get(site, 0) + 1
+        came = {
+            site: mail.taken[node] - self.taken.get(node, 0) for site, node in self._node.items()
+        }
+        # What the first site did not get by itself came by the others.
+        assert sum(came.values()) == count
+        assert not self._is_cut or came[self._is_cut] == 0
+        assert all(came[site] >= many for site, many in expected.items()), (came, expected)
+        self.taken = dict(mail.taken)
+
+
+def test_the_page_has_the_example_whole() -> None:
+    example = (ROOT / "examples" / "lab.yaml").read_text(encoding="utf-8")
+
+    def known(text: str) -> object:
+        return Inventory.model_validate(yaml.safe_load(text))
+
+    assert known(yaml_of_the_page()) == known(example)
