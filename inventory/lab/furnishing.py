@@ -19,6 +19,7 @@ from inventory.render.systemd import SETTINGS_FOLDER, STATE_FOLDERS, UnitRole
 
 # These get a layer of the machine's own; /run is new altogether.
 LAYERED = ("/etc", "/var/lib", "/var/spool", "/var/cache")
+RESOLVER_FILE = "lab-resolver.conf"  # in /etc, of a node with a resolver of its own
 _LAYERS = "/run/layers"
 
 Command = Sequence[str]
@@ -93,6 +94,8 @@ def files_in_etc(machine: Machine, topology: Topology) -> dict[str, str]:
         "hosts": f"127.0.0.1 localhost {machine.name}\n::1 localhost\n",
         "hostname": f"{machine.name}\n",
     }
+    if machine.role is LabRole.SATELLITE and topology.resolver:
+        files[RESOLVER_FILE] = lab_zones.forwarding_configuration(topology)
     if machine.role is LabRole.SENDER:
         files |= {"postfix/main.cf": sender.MAIN, "postfix/master.cf": sender.MASTER}
     return files

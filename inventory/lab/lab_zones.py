@@ -13,6 +13,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
 
+from common.preferences.deliver_to import split_target
 from inventory.lab.topology import DNS_DOMAIN, SENDER_DOMAIN, LabRole, Topology
 from inventory.model import Inventory
 from inventory.mx.formats.rendered_files import zone_value
@@ -41,6 +42,36 @@ options {{
 }};
 controls {{ }};
 """
+
+_FORWARDING = """\
+options {{
+    directory "/run";
+    managed-keys-directory "/run";
+    pid-file none;
+    session-keyfile none;
+    {family} port {port} {{ {host}; }};
+    {other} {{ none; }};
+    recursion yes;
+    forward only;
+    forwarders {{ {servers} }};
+    empty-zones-enable no;
+    dnssec-validation no;
+    max-cache-ttl {ttl};
+    max-ncache-ttl {ttl};
+}};
+controls {{ }};
+"""
+
+
+def forwarding_configuration(topology: Topology) -> str:
+    """Return the settings of a node's own resolver, which asks the lab's DNS."""
+    host, port = split_target(topology.resolver)
+    family = "listen-on-v6" if ":" in host else "listen-on"
+    other = "listen-on" if ":" in host else "listen-on-v6"
+    servers = " ".join(f"{one};" for one in topology.machine(LabRole.DNS).addresses)
+    return _FORWARDING.format(
+        family=family, other=other, host=host, port=port, servers=servers, ttl=TTL_S
+    )
 
 
 def zone_files(inventory: Inventory, topology: Topology, *, serial: int) -> dict[str, str]:

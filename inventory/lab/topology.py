@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from common.errors import LocalError
-from common.preferences.deliver_to import parse_deliver_to
+from common.preferences.deliver_to import parse_deliver_to, split_target
 from inventory.model import CORE_FOLDER, Inventory
 
 NODES_MAX = 24  # a satellite takes 150 MB and more; beyond that one machine is no cluster
@@ -76,6 +76,7 @@ class Topology:
     """All that a lab is made of; names are DNS names without a final dot.
 
     Attributes:
+        resolver: HOST:PORT where each node asks for names on itself; empty: it asks the lab's DNS.
         names: host names of ``core.public`` that the lab's DNS answers for, with addresses.
         mx_names: names behind ``NAME/mx`` in a ``deliver_to``, each with its host.
     """
@@ -88,6 +89,7 @@ class Topology:
     domains: tuple[str, ...]
     names: dict[str, tuple[str, ...]]
     mx_names: dict[str, str]
+    resolver: str = ""
 
     def machine(self, name: str) -> Machine:
         """Return the machine of this name; there must be one."""
@@ -133,6 +135,7 @@ def topology_of(inventory: Inventory) -> Topology:
         domains=tuple(domain.name for _, domain in inventory.domains()),
         names=names,
         mx_names=mx_names,
+        resolver=_own_resolver(inventory),
     )
     _check_addresses(made)
     return made
@@ -178,6 +181,13 @@ def _core(inventory: Inventory, pool: _Pool, names: dict[str, tuple[str, ...]]) 
         folder=CORE_FOLDER,
         vpn_address=inventory.core.vpn_address[0],
     )
+
+
+def _own_resolver(inventory: Inventory) -> str:
+    """Return where a node's own resolver is; empty when it has none."""
+    said = inventory.resolver or ""
+    host = split_target(said)[0] if said else ""
+    return said if host and ipaddress.ip_address(host).is_loopback else ""
 
 
 def _own(role: LabRole, addresses: tuple[str, ...]) -> Machine:

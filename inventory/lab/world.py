@@ -23,11 +23,12 @@ import dns.message
 import dns.query
 
 from common.errors import EnvironmentFailure
+from common.preferences.deliver_to import split_target
 from common.wireguard.tunnel_keeper import STATE_FILE
 from inventory.addressing import HTTP_PORT, METRICS_PORT, SMTP_PORT
 from inventory.lab import lab_state, sender
 from inventory.lab.entering import connected, get_page
-from inventory.lab.furnishing import files_in_etc, furnishing_commands, own_folders
+from inventory.lab.furnishing import RESOLVER_FILE, files_in_etc, furnishing_commands, own_folders
 from inventory.lab.lab_commands import hold, run_all, run_one, write_new
 from inventory.lab.lab_service import LabService
 from inventory.lab.lab_zones import zone_files
@@ -54,6 +55,7 @@ from inventory.render.systemd import SETTINGS_FOLDER
 POLL_S = 0.2
 READY_S = 120.0  # for a program to be ready, on a busy machine
 DNS_PORT = 53
+NAMED = ("named", "-g", "-n", "1", "-c")
 TUNNEL_FILE = "/etc/wireguard/wg0.conf"
 TUNNEL_TURN_S = 1.0  # until a changed file is seen, which a real machine's units see at once
 PYTHON = (sys.executable, "-m")
@@ -94,7 +96,7 @@ class World:
         await self._serve(topology.of(LabRole.DNS))
         self._say("raising the tunnels", 1 + len(topology.of(LabRole.SATELLITE)))
         rendered = [machine for machine in topology.machines if machine.folder]
-        await self._start([self._tunnel(machine) for machine in rendered])
+        await self._start([one for machine in rendered for one in self._before(machine)])
         self._say("starting the core")
         await self._serve(topology.of(LabRole.CORE))
         self._say("starting the satellites", len(topology.of(LabRole.SATELLITE)))
@@ -131,7 +133,7 @@ class World:
             await self.services[self._service(customers).key].end()
             await self._serve([customers])
         self.services["core/core"].reload()
-        await self._start([self._tunnel(machine) for machine in come])
+        await self._start([one for machine in come for one in self._before(machine)])
         await self._serve(come)
         await self._until_linked(come)
         serial = self._write_zones()
@@ -218,6 +220,26 @@ class World:
         waits: list[Awaitable[None]] = [one.ready(READY_S) for one in services]
         await asyncio.gather(*waits)
 
+    def _before(self, machine: Machine) -> list[LabService]:
+        """Return what a machine with a rendered folder runs before its own program."""
+        found = [self._tunnel(machine)]
+        if machine.role is LabRole.SATELLITE and self.topology.resolver:
+            found.append(self._resolver(machine))
+        return found
+
+    def _resolver(self, machine: Machine) -> LabService:
+        """Return a node's own resolver, where the inventory says that it has one."""
+        holder = self.holders[machine.name].pid
+        return LabService(
+            machine=machine,
+            name="resolver",
+            command=[*NAMED, f"/etc/{RESOLVER_FILE}"],
+            holder=holder,
+            log=self.own(machine) / "log" / "resolver.log",
+            is_ready=partial(_listens, holder, *split_target(self.topology.resolver)),
+            changed=self._changed,
+        )
+
     def _tunnel(self, machine: Machine) -> LabService:
         """Return what makes a machine's tunnel, and keeps it as its file says."""
         holder = self.holders[machine.name].pid
@@ -245,7 +267,7 @@ class World:
                 command = [*PYTHON, "cli", name, "serve", "--config", settings]
                 is_ready = partial(_says_ready, holder, machine.vpn_address, port)
             case LabRole.DNS:
-                name, command = "named", ["named", "-g", "-n", "1", "-c", "/etc/bind/named.conf"]
+                name, command = "named", [*NAMED, "/etc/bind/named.conf"]
                 is_ready = partial(_listens, holder, machine.addresses[0], DNS_PORT)
             case LabRole.CUSTOMERS:
                 name = "customers"

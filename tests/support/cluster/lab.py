@@ -23,11 +23,11 @@ PAGE = ROOT / "docs" / "lab.md"
 UP_S = 240.0
 
 
-def yaml_of_the_page() -> str:
-    """Return the inventory that the page has whole."""
-    found = re.search(r"(?ms)^```yaml\n(.*?)^```", PAGE.read_text(encoding="utf-8"))
-    assert found is not None
-    return found[1]
+def yaml_of_the_page() -> tuple[str, str]:
+    """Return the inventory that the page has whole, and the site that is put into it."""
+    text = PAGE.read_text(encoding="utf-8")
+    whole, site = re.findall(r"(?ms)^```yaml\n(.*?)^```$", text)
+    return whole, site
 
 
 def commands_of_the_page() -> list[str]:
@@ -43,7 +43,7 @@ class TypedLab:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        (folder / "lab.yaml").write_text(yaml_of_the_page(), encoding="utf-8")
+        (folder / "lab.yaml").write_text(yaml_of_the_page()[0], encoding="utf-8")
 
     async def start(self) -> Process:
         """Start ``lab up``; it may be ended at any time."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from inventory.lab.lab_zones import FOLDER, zone_files
+from inventory.lab.lab_zones import FOLDER, forwarding_configuration, zone_files
 from inventory.lab.topology import LabRole, topology_of
 from inventory.load import load_inventory
 
@@ -37,6 +37,25 @@ def test_named_takes_all_of_it(files: dict[str, str], tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("loaded serial 7") == 8, done.stdout
+
+
+@pytest.mark.skipif(not CHECK, reason="named-checkconf is not installed (bind9-utils)")
+@pytest.mark.parametrize("resolver", ["127.0.0.1:53", "[::1]:5353"])
+def test_named_takes_the_settings_of_a_nodes_own_resolver(tmp_path: Path, resolver: str) -> None:
+    inventory = load_inventory(ROOT / "examples" / "lab.yaml")
+    topology = topology_of(inventory.model_copy(update={"resolver": resolver}))
+    file = tmp_path / "named.conf"
+    file.write_text(forwarding_configuration(topology), encoding="utf-8")
+
+    done = subprocess.run([str(CHECK), str(file)], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_resolver_that_is_not_on_the_node_is_the_inventorys() -> None:
+    inventory = load_inventory(ROOT / "examples" / "lab.yaml")
+
+    assert topology_of(inventory.model_copy(update={"resolver": "192.0.2.53:53"})).resolver == ""
 
 
 def test_a_customer_publishes_our_fixed_names(files: dict[str, str]) -> None:
