@@ -7,7 +7,7 @@ nodes at once. What a node says of itself decides; one that is silent has its tu
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -33,17 +33,19 @@ class WantedSettings:
     was: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SettingsStand:
     """How a node stands, as the core's status says.
 
     Args:
         in_force: the digest of its settings; empty: it does not say.
-        state, problem: of the settings that it was told to take last.
+        told: the digest of those that it was told to take last.
+        state, problem: of those that it was told.
         is_heard: whether it speaks to the core now; None: it never did.
     """
 
     in_force: str = ""
+    told: str = ""
     state: str = ""
     problem: str = ""
     is_heard: bool | None = None
@@ -55,9 +57,10 @@ class SettingsStand:
             return cls()
         said = node.get("settings") or {}
         return cls(
-            said.get("in_force") or "",
-            said.get("state") or "",
-            said.get("problem") or "",
+            in_force=said.get("in_force") or "",
+            told=said.get("told") or "",
+            state=said.get("state") or "",
+            problem=said.get("problem") or "",
             is_heard=node["state"] != "silent",
         )
 
@@ -123,8 +126,13 @@ def turn_state(
     """
     if _is_done(wanted, now) and now.is_heard:
         return TurnState.DONE, ""
-    is_old_answer = (now.state, now.problem) == (before.state, before.problem)
-    if now.state in _FAILED and not (is_old_answer and waited_s < SAME_ANSWER_S):
+    is_old_answer = replace(now, is_heard=None) == replace(before, is_heard=None)
+    is_of_others = bool(now.told) and now.told != wanted.digest
+    if (
+        now.state in _FAILED
+        and not is_of_others
+        and not (is_old_answer and waited_s < SAME_ANSWER_S)
+    ):
         return TurnState.FAILED, f"{now.state.replace('_', ' ')}: {now.problem or 'no reason told'}"
     if waited_s >= TURN_S:
         found = "it is silent" if not now.is_heard else f"it says {now.state or 'nothing'}"
@@ -133,4 +141,7 @@ def turn_state(
 
 
 def _is_done(wanted: WantedSettings, stand: SettingsStand) -> bool:
-    return stand.in_force == wanted.digest and stand.state not in ("trying", *_FAILED)
+    """Say whether a node works with what it shall have; that it once refused others is over."""
+    is_trying = stand.state == "trying"
+    has_failed = stand.state in _FAILED and stand.told == wanted.digest
+    return stand.in_force == wanted.digest and not is_trying and not has_failed

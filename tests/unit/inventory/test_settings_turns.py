@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from inventory.settings_turns import (
@@ -15,8 +17,8 @@ from inventory.settings_turns import (
 )
 
 LON1 = WantedSettings("london", "lon1", "new", "old")
-HAS_OLD = SettingsStand("old", "steady", is_heard=True)
-HAS_NEW = SettingsStand("new", "steady", is_heard=True)
+HAS_OLD = SettingsStand(in_force="old", state="steady", is_heard=True)
+HAS_NEW = SettingsStand(in_force="new", state="steady", is_heard=True)
 
 
 def test_who_has_other_settings_has_a_turn_in_the_inventorys_order() -> None:
@@ -31,7 +33,7 @@ def test_who_has_other_settings_has_a_turn_in_the_inventorys_order() -> None:
 @pytest.mark.parametrize(
     ("stand", "said"),
     [
-        (SettingsStand("old", "steady", is_heard=False), "it is silent"),
+        (SettingsStand(in_force="old", state="steady", is_heard=False), "it is silent"),
         (SettingsStand(is_heard=True), "it takes no settings over its link"),
     ],
 )
@@ -57,7 +59,7 @@ def test_a_node_of_a_version_before_is_left_alone_while_its_settings_stay() -> N
 
 
 def test_settings_that_failed_once_are_tried_again_by_a_later_run() -> None:
-    failed = SettingsStand("old", "rolled_back", "not ready", is_heard=True)
+    failed = SettingsStand(in_force="old", state="rolled_back", problem="not ready", is_heard=True)
 
     assert turns_of([LON1], {"lon1": failed}).turns == (LON1,)
 
@@ -66,15 +68,23 @@ def test_settings_that_failed_once_are_tried_again_by_a_later_run() -> None:
     ("now", "waited_s", "state"),
     [
         (HAS_OLD, 1.0, TurnState.UNDER_WAY),
-        (SettingsStand("old", "trying", is_heard=True), 1.0, TurnState.UNDER_WAY),
-        (SettingsStand("new", "trying", is_heard=True), 1.0, TurnState.UNDER_WAY),
-        (SettingsStand("old", "trying", is_heard=False), 60.0, TurnState.UNDER_WAY),
+        (SettingsStand(in_force="old", state="trying", is_heard=True), 1.0, TurnState.UNDER_WAY),
+        (SettingsStand(in_force="new", state="trying", is_heard=True), 1.0, TurnState.UNDER_WAY),
+        (SettingsStand(in_force="old", state="trying", is_heard=False), 60.0, TurnState.UNDER_WAY),
         (HAS_NEW, 1.0, TurnState.DONE),
-        (SettingsStand("new", "steady", is_heard=False), 1.0, TurnState.UNDER_WAY),
-        (SettingsStand("old", "rolled_back", "not ready", is_heard=True), 1.0, TurnState.FAILED),
-        (SettingsStand("old", "refused", "workers", is_heard=True), 1.0, TurnState.FAILED),
-        (SettingsStand("old", "trying", is_heard=True), TURN_S, TurnState.FAILED),
-        (SettingsStand("old", "trying", is_heard=False), TURN_S, TurnState.FAILED),
+        (SettingsStand(in_force="new", state="steady", is_heard=False), 1.0, TurnState.UNDER_WAY),
+        (
+            SettingsStand(in_force="old", state="rolled_back", problem="not ready", is_heard=True),
+            1.0,
+            TurnState.FAILED,
+        ),
+        (
+            SettingsStand(in_force="old", state="refused", problem="workers", is_heard=True),
+            1.0,
+            TurnState.FAILED,
+        ),
+        (SettingsStand(in_force="old", state="trying", is_heard=True), TURN_S, TurnState.FAILED),
+        (SettingsStand(in_force="old", state="trying", is_heard=False), TURN_S, TurnState.FAILED),
     ],
 )
 def test_a_turn_is_over_when_the_node_says_so(
@@ -86,8 +96,17 @@ def test_a_turn_is_over_when_the_node_says_so(
     assert bool(why) is (state is TurnState.FAILED)
 
 
+def test_an_answer_about_other_settings_is_none_about_these() -> None:
+    of_others = replace(HAS_OLD, state="refused", problem="workers", told="others")
+
+    found, _ = turn_state(LON1, before=HAS_OLD, now=of_others, waited_s=SAME_ANSWER_S)
+
+    assert found is TurnState.UNDER_WAY
+    assert turns_of([LON1], {"lon1": replace(of_others, in_force="new")}).turns == ()
+
+
 def test_an_answer_from_before_counts_only_when_no_other_one_comes() -> None:
-    old = SettingsStand("old", "refused", "workers", is_heard=True)
+    old = SettingsStand(in_force="old", state="refused", problem="workers", is_heard=True)
 
     assert turn_state(LON1, before=old, now=old, waited_s=1.0)[0] is TurnState.UNDER_WAY
     late, why = turn_state(LON1, before=old, now=old, waited_s=SAME_ANSWER_S)
