@@ -16,7 +16,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli import issuer
+from cli import issuer, joining
+from cli.client import Client, TokenFile, Url
 from cli.progress import progress_bar
 from common.errors import BorderScoutError
 from common.settings.reading import Complaint
@@ -34,6 +35,13 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(issuer.app, name="issuer")
+app.command("join-token", epilog="Example: borderscout inventory join-token lon1 --for 2h")(
+    joining.join_token
+)
+app.command("members", epilog="Example: borderscout inventory members")(joining.members)
+app.command("rotate-keys", epilog="Example: borderscout inventory rotate-keys lon1")(
+    joining.rotate_keys
+)
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The inventory, YAML.")]
 Authority = Annotated[
@@ -113,20 +121,39 @@ def render(
         _show(endpoints, out)
 
 
-@app.command(epilog="Example: borderscout inventory revoke lon1 inventory.yaml --out cluster")
+@app.command(epilog="Example: borderscout inventory revoke lon1")
 def revoke(
     node: Annotated[str, typer.Argument(metavar="NODE", help="The node that was stolen.")],
-    file: File,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The rendered folder.")],
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="Of a rendered node.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Of a rendered node: the rendered folder."),
+    ] = None,
     authority: Authority = None,
+    url: Url = "",
+    token_file: TokenFile = None,
     as_json: Json = False,
 ) -> None:
-    """Let in nothing of what a node has by now, make its keys anew, and say what to copy where.
+    """Let in nothing of what a node has by now.
 
-    Its certificates on the link and for STARTTLS and its WireGuard key are made anew. Once the
-    core has the new core.yaml, the old certificates are let in no more and their open streams end,
-    within seconds and without a restart.
+    Of one that has joined, the core does it within seconds: its certificates and its WireGuard key
+    are worth nothing, and its open streams end. Of one whose keys were rendered, with FILE and
+    --out: they are made anew, and it is said what to copy where.
     """
+    if file is None and out is None:
+        joining.revoke_member(Client(url, token_file), node, as_json=as_json)
+        return
+    if file is None or out is None:
+        fail("of a rendered node FILE and --out are needed, of one that has joined neither")
+    _revoke_rendered(node, file, out, authority=authority, as_json=as_json)
+
+
+def _revoke_rendered(
+    node: str, file: Path, out: Path, *, authority: Path | None, as_json: bool
+) -> None:
     inventory = read(file)
     if node not in {one.name for _, one in inventory.nodes()}:
         fail(f"{file}: has no node {node}; one that is gone from it is let in no more as it is")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from getpass import getpass
 from pathlib import Path
 from typing import Annotated
 
@@ -24,11 +26,13 @@ from cli.output import (
 from cli.progress import progress_bar
 from cli.shards import LeftOnNode, left_lines, left_on_node, pages
 from common.hang_up import ignore_hang_up
+from common.join_token import TOKEN_LENGTH_MAX, read_token
 from satellite.console.questions import DrainQuestion, LeftLine, LeftQuestion
 from satellite.node.question import as_json as as_json_of
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Run a satellite node.")
 
+ASKED_FOR = "-"  # in the place of a token: it comes by standard input
 POLL_S = 0.5
 QUIET_S = 3.0  # nothing changes for so long: what can be done now is done
 
@@ -42,15 +46,101 @@ def _group() -> None:
 def serve(config: Annotated[Path, typer.Option("--config", help="Its satellite.yaml.")]) -> None:
     """Accept, scan and deliver mail until SIGTERM; SIGHUP reads the settings anew."""
     ignore_hang_up()  # until the parent listens for it
+    from satellite.joining.staging import Staging
     from satellite.node.launch import become_parent
     from satellite.node.settings_files import SettingsFiles
     from satellite.settings import read_settings
 
+    Staging(config.resolve().parent).install()  # new keys that a power cut left on their way
     # Settings that are tried are the parent's alone: when they are wrong, it has others to go by.
     if not SettingsFiles(config.resolve()).recorded().is_trying:
         with settings_of_a_service():
             read_settings(config)
     become_parent(config)
+
+
+@app.command(epilog="Example: borderscout satellite join - --config-dir /etc/borderscout")
+def join(
+    token: Annotated[
+        str,
+        typer.Argument(
+            metavar="[TOKEN]",
+            help="- or nothing: it is asked for.",
+            show_default=False,
+        ),
+    ] = ASKED_FOR,
+    config_dir: Annotated[
+        Path, typer.Option("--config-dir", metavar="DIR", help="Where settings and keys go.")
+    ] = Path("/etc/borderscout"),
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", help="A file with the token.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a node of this machine: keys of its own, certificates and settings from the core.
+
+    Interrupted at any point, run it again with the same token.
+    """
+    from satellite.joining.joiner import join as join_with
+
+    def say(what: str) -> None:
+        if not as_json:
+            console.print(f"{what} ...")
+
+    result = join_with(read_token(_token_text(token, token_file)), config_dir, say=say)
+    node, cluster, tunnel = result.joined.node, result.joined.cluster, config_dir / "wg0.conf"
+    if as_json:
+        print_json(
+            {
+                "node": node,
+                "cluster": cluster,
+                "config": str(config_dir / "satellite.yaml"),
+                "tunnel": str(tunnel) if result.joined.has_tunnel else None,
+                "was_known": result.was_known,
+            }
+        )
+        return
+    if result.was_known:
+        console.print(f"{node} has joined {cluster} with this token already; nothing was changed")
+    else:
+        console.print(f"this machine is {node} of {cluster}; its keys were made in {config_dir}")
+    console.print("next:")
+    if result.joined.has_tunnel:
+        console.print(f"  borderscout wireguard apply --config {tunnel}")
+    console.print("  systemctl enable --now borderscout-satellite")
+
+
+@app.command(epilog="Example: borderscout satellite renew --config /etc/borderscout/satellite.yaml")
+def renew(
+    config: Annotated[Path, typer.Option("--config", help="Its satellite.yaml.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Change the certificates although none is due.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Renew the certificates of a node that has joined; it does so by itself while it runs."""
+    from satellite.joining.key_renewal import Renewal
+    from satellite.settings import load_settings
+
+    renewal = Renewal(config.resolve().parent, load_settings(config))
+    outcome = renewal.run(now_s=time.time(), force=force)
+    if as_json:
+        print_json({"outcome": str(outcome)})
+    else:
+        console.print({"nothing": "nothing is due"}.get(outcome, f"{outcome}"))
+
+
+def _token_text(token: str, file: Path | None) -> str:
+    """Return the token from wherever it comes; from a terminal it is asked for, and not shown."""
+    if file is not None:
+        with file.open("rb") as source:
+            return source.read(TOKEN_LENGTH_MAX * 2).decode("ascii", "replace")
+    if token != ASKED_FOR:
+        return token
+    if sys.stdin.isatty():
+        return getpass("Token: ")
+    return sys.stdin.read(TOKEN_LENGTH_MAX * 2)
 
 
 @app.command(epilog="Example: borderscout satellite drain --config out/lon1/satellite.yaml")

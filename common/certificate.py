@@ -61,7 +61,21 @@ def not_after_s(certificate: bytes) -> float:
         EnvironmentFailure: it is none.
     """
     with _read() as fields_of:
-        return _not_after(*fields_of(certificate)).timestamp()
+        return _validity(*fields_of(certificate))[1].timestamp()
+
+
+def renewal_due_s(certificate: bytes) -> float:
+    """Return when two thirds of a certificate's life are over, in seconds since the epoch (UTC).
+
+    Args:
+        certificate: PEM; the first one counts.
+
+    Raises:
+        EnvironmentFailure: it is none.
+    """
+    with _read() as fields_of:
+        begins, ends = (one.timestamp() for one in _validity(*fields_of(certificate)))
+        return begins + (ends - begins) * 2.0 / 3.0
 
 
 def serial_number(certificate: bytes) -> str:
@@ -108,11 +122,16 @@ def _fields(pem: bytes) -> tuple[bytes, int]:
     return fields, _end(fields, 0) if fields[0] == _VERSION else 0
 
 
-def _not_after(fields: bytes, place: int) -> datetime:
+def _validity(fields: bytes, place: int) -> tuple[datetime, datetime]:
+    """Return when a certificate begins and ends."""
     for _ in range(_BEFORE_VALIDITY):
         place = _end(fields, place)
     validity = _value(fields, place, _SEQUENCE)[0]
-    text, kind = _value(validity, _end(validity, 0))
+    return _time(validity, 0), _time(validity, _end(validity, 0))
+
+
+def _time(validity: bytes, place: int) -> datetime:
+    text, kind = _value(validity, place)
     # A year of two digits below 50 is of this century (RFC 5280 section 4.1.2.5.1); strptime has
     # its border at 69, and nobody's certificate ends in the sixties.
     return datetime.strptime(text.decode("ascii"), _TIMES[kind]).replace(tzinfo=UTC)
@@ -155,7 +174,7 @@ def check_pair(certificate: bytes, key: bytes) -> None:
     """
     not_after_s(certificate)
     try:
-        with _named(certificate) as certificate_name, _named(key) as key_name:
+        with named_file(certificate) as certificate_name, named_file(key) as key_name:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate_name, key_name, password=_no_password)
     except ssl.SSLError as error:
@@ -172,7 +191,7 @@ def _no_password() -> str:
 
 
 @contextmanager
-def _named(content: bytes) -> Iterator[str]:
+def named_file(content: bytes) -> Iterator[str]:
     """Yield a name for octets that are in no file: TLS reads files only."""
     descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)
     try:

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from common.errors import PeerError
+from common.joining import REQUEST_BYTES_MAX
 
 LIFETIME_DAYS = 90
 ISSUER_DAYS = 365
@@ -29,8 +30,6 @@ CLOCK_SKEW = timedelta(hours=1)  # a node's clock may be behind ours
 COMMON_NAME_LENGTH_MAX = 64  # RFC 5280, upper bound ub-common-name
 RSA_BITS = 2048  # NIST SP 800-57 part 1, table 2: of the strength that is asked for until 2030
 RSA_BITS_MAX = 4096  # each handshake of the world would pay for more
-REQUEST_BYTES_MAX = 8_192  # of a request in PEM; one with an RSA key of 4096 bits has 1.7 thousand
-INTERNAL = "borderscout.internal"  # `internal` is reserved for private use; nobody resolves it
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
@@ -80,6 +79,24 @@ class Identity:
         """What the certificate may be used for."""
         found = [ExtendedKeyUsageOID.SERVER_AUTH] if self.is_server else []
         return found + ([ExtendedKeyUsageOID.CLIENT_AUTH] if self.is_client else [])
+
+
+def satellite_of(cluster: str, node: str) -> Identity:
+    """Return what a satellite's certificate says: a client of the core, and nothing else."""
+    return Identity(
+        name=f"{node} satellite of {cluster}",
+        uris=(f"borderscout://{cluster}/satellite/{node}",),
+        is_client=True,
+    )
+
+
+def mail_server_of(host: str, mail_domain: str) -> Identity:
+    """Return what a satellite shows to the world for STARTTLS.
+
+    The wildcard covers every name that the MX plan gives; no authority of the world signs it, so
+    it is worth opportunistic encryption alone (RFC 7435).
+    """
+    return Identity(name=host, hosts=(host, f"*.{mail_domain}"), is_server=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,8 @@ from core.custody.bodies import BodyFolder
 from core.custody.custody import Custody
 from core.custody.release import Releases
 from core.definitions.definitions import Definitions
+from core.joining.join_door import JoinDoor
+from core.joining.joining import Joining
 from core.learning.learning import Learning
 from core.link.service import LinkService
 from core.people.tokens import Token
@@ -103,6 +105,7 @@ async def _serve(settings: CoreSettings, config: Path) -> None:
         await link.start()
         stack.push_async_callback(link.stop, grace_s=1.0)
         await services.definitions.start(stack)
+        _start_joining(services, link, stack)
         running = RunningSettings(config, settings, link=link, nodes=nodes, clock=clock)
         for name, work in (("settings", running.watch), ("nodes", nodes.watch)):
             watching = asyncio.create_task(keep_running(work, name=name, clock=clock))
@@ -118,6 +121,29 @@ async def _serve(settings: CoreSettings, config: Path) -> None:
         stack.callback(tending.cancel)
         await server.serve(sockets=[listener])  # it ends at SIGTERM or SIGINT
         log.info("core.stopped")
+
+
+def _start_joining(services: Services, link: LinkService, stack: AsyncExitStack) -> None:
+    """Keep an eye on the members, and the join door open where the settings have one."""
+    settings, clock, joining = services.settings, services.clock, services.joining
+    works = [("members", joining.watch)]
+    if settings.join.listen:
+        door = JoinDoor(
+            split_endpoint(settings.join.listen),
+            joining=joining,
+            cluster=settings.cluster,
+            roster=link.roster,
+            clock=clock,
+        )
+        works.append(("join door", door.run))
+    for name, work in works:
+        task = asyncio.create_task(keep_running(work, name=name, clock=clock), name=name)
+        stack.push_async_callback(_ended, task)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _open(
@@ -155,6 +181,14 @@ async def _open(
     )
     definitions = Definitions(settings, audit=database.audit, link=link, clock=clock)
     await definitions.open()
+    joining = Joining(
+        settings,
+        store=database.members,
+        preferences=database.preferences,
+        link=link,
+        clock=clock,
+    )
+    await joining.open()
     services = Services(
         settings=settings,
         clock=clock,
@@ -165,6 +199,7 @@ async def _open(
         learning=learning,
         link=link,
         definitions=definitions,
+        joining=joining,
         token=Token.load_or_make(Path(settings.token_file)),
         version=version("border-scout"),
     )

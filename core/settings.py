@@ -47,7 +47,8 @@ def read_settings(path: Path) -> CoreSettings:
 
 def _placed(settings: CoreSettings, folder: Path) -> CoreSettings:
     """Return the settings with the files that they name in the folder that they are taken from."""
-    tls, definitions = settings.tls, settings.definitions
+    tls, definitions, join = settings.tls, settings.definitions, settings.join
+    wireguard = settings.wireguard
     named = {
         name: str(folder / said)
         for name in ("mirror", "samples")
@@ -64,6 +65,15 @@ def _placed(settings: CoreSettings, folder: Path) -> CoreSettings:
                 authority=str(folder / tls.authority),
             ),
             "definitions": definitions.model_copy(update=named),
+            "join": join.model_copy(
+                update={
+                    "issuer": str(folder / join.issuer),
+                    "issuer_key": str(folder / join.issuer_key),
+                }
+            ),
+            "wireguard": wireguard.model_copy(
+                update={"file": str(folder / wireguard.file) if wireguard.file else ""}
+            ),
         }
     )
 

@@ -11,17 +11,19 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from common.wireguard_text import KEEPALIVE_S, WireGuardPeer, host_routes
 from inventory.model import CORE_FOLDER, Core, Inventory, Node
 
 SMTP_PORT = 25
 GRPC_PORT = 7443
 DEFINITIONS_PORT = 7444
+JOIN_PORT = 7445
 HTTP_PORT = 8080
 METRICS_PORT = 9100
 HTTPS_PORT = 443
 LOOPBACK = "127.0.0.1"
 
-CORE_PORTS = ("http", "grpc", "definitions")
+CORE_PORTS = ("http", "grpc", "definitions", "join")
 NODE_PORTS = ("smtp", "metrics")
 POLICIES = "policies"  # a port that a node has where MTA-STS policies are served
 
@@ -35,6 +37,8 @@ class CorePlaces:
     http: str
     grpc: str
     definitions: str
+    join: str
+    join_public: tuple[str, ...]  # where the world reaches it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +68,23 @@ def core_places(core: Core, ports: Ports | None) -> CorePlaces:
     if ports is not None:
         mine = ports[CORE_FOLDER]
         host = LOOPBACK
+        join = LOOPBACK
+        reached: tuple[str, ...] = (LOOPBACK,)
     else:
         host = core.vpn_address[0]
-        mine = {"http": HTTP_PORT, "grpc": GRPC_PORT, "definitions": DEFINITIONS_PORT}
+        mine = {
+            "http": HTTP_PORT,
+            "grpc": GRPC_PORT,
+            "definitions": DEFINITIONS_PORT,
+            "join": JOIN_PORT,
+        }
+        join, reached = "::", core.public  # both families, wherever the machine has both
     return CorePlaces(
         http=endpoint(host, mine["http"]),
         grpc=endpoint(host, mine["grpc"]),
         definitions=endpoint(host, mine["definitions"]),
+        join=endpoint(join, mine["join"]),
+        join_public=tuple(endpoint(one, mine["join"]) for one in reached),
     )
 
 
@@ -90,11 +104,6 @@ def node_places(node: Node, ports: Ports | None) -> NodePlaces:
         metrics=endpoint(node.vpn_address[0], METRICS_PORT),
         policies=tuple(endpoint(everywhere[version], HTTPS_PORT) for version in sorted(versions)),
     )
-
-
-def host_routes(addresses: tuple[str, ...]) -> tuple[str, ...]:
-    """Return each address as a network of itself alone: ``/32`` or ``/128``."""
-    return tuple(str(ipaddress.ip_network(address)) for address in addresses)
 
 
 def reached_at(places: Sequence[str], *, seen_from: Sequence[str]) -> str:
@@ -119,17 +128,6 @@ def _family(place: str) -> int | None:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WireGuardPeer:
-    """One WireGuard peer, as the other side writes it down."""
-
-    name: str
-    public_key: str  # base64
-    allowed: tuple[str, ...]  # networks that may come from it, and are sent to it
-    endpoint: str  # HOST:PORT, UDP
-    keepalive_s: int  # 0: none
-
-
 def peers_of_core(inventory: Inventory, public_keys: Mapping[str, str]) -> list[WireGuardPeer]:
     """Return the core's peers: every satellite.
 
@@ -145,7 +143,6 @@ def peers_of_core(inventory: Inventory, public_keys: Mapping[str, str]) -> list[
                 reached_at(node.public, seen_from=inventory.core.public),
                 inventory.cluster.vpn_port,
             ),
-            keepalive_s=0,
         )
         for _, node in inventory.nodes()
     ]
@@ -168,6 +165,6 @@ def peers_of_satellite(
             endpoint=endpoint(
                 reached_at(core.public, seen_from=node.public), inventory.cluster.vpn_port
             ),
-            keepalive_s=25,  # below the 30 s after which common translators forget a UDP flow
+            keepalive_s=KEEPALIVE_S,
         )
     ]

@@ -5,7 +5,8 @@ Pure. Source: docs/inventory.md, *Who trusts whom*.
 
 from __future__ import annotations
 
-from common.issuing import INTERNAL, Identity
+from common.issuing import Identity, mail_server_of, satellite_of
+from common.joining import INTERNAL
 from inventory.addressing import LOOPBACK
 from inventory.model import Cluster, Core, Node
 
@@ -24,21 +25,12 @@ def core_identity(cluster: Cluster, core: Core, *, loopback: bool) -> Identity:
 
 def satellite_identity(cluster: Cluster, node: Node) -> Identity:
     """Return what a satellite's certificate says: a client of the core, and nothing else."""
-    return Identity(
-        name=f"{node.name} satellite of {cluster.name}",
-        uris=(f"borderscout://{cluster.name}/satellite/{node.name}",),
-        is_client=True,
-    )
+    return satellite_of(cluster.name, node.name)
 
 
 def smtp_identity(cluster: Cluster, node: Node) -> Identity:
-    """Return what a satellite shows to the world for STARTTLS.
-
-    The wildcard covers every name that the MX plan gives; no authority of the world signs it, so
-    it is worth opportunistic encryption alone (RFC 7435).
-    """
-    host = node_host(cluster, node)
-    return Identity(name=host, hosts=(host, f"*.{cluster.mail_domain}"), is_server=True)
+    """Return what a satellite shows to the world for STARTTLS."""
+    return mail_server_of(node_host(cluster, node), cluster.mail_domain)
 
 
 def issuer_hosts(cluster: Cluster) -> tuple[str, ...]:

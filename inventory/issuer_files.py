@@ -12,7 +12,6 @@ from common.durable import write_file
 from common.errors import EnvironmentFailure, LocalError
 from common.issuing import (
     ISSUER_DAYS,
-    REQUEST_BYTES_MAX,
     KeyKind,
     instant,
     key_pem,
@@ -23,6 +22,7 @@ from common.issuing import (
     requested_hosts,
     requested_key,
 )
+from common.joining import REQUEST_BYTES_MAX
 from inventory.certificates import (
     AUTHORITY_CERTIFICATE,
     AUTHORITY_KEY,

@@ -76,6 +76,9 @@ RENDERED_FOR_CORE: Mapping[str, Rendered] = {
     "http": Rendered("the core's first vpn_address", "change vpn_address"),
     "grpc": Rendered("the core's first vpn_address", "change vpn_address"),
     "definitions.listen": Rendered("the core's first vpn_address", "change vpn_address"),
+    "join.issuer": Rendered("the cluster's authority", "leave it: rendering renews it"),
+    "join.issuer_key": Rendered("the core's folder", "leave it: rendering makes it once"),
+    "wireguard": Rendered("the core's folder, which has it", "leave it: it is named there"),
     "tls": Rendered("the cluster's authority", "leave it: rendering renews the certificate"),
     "token_file": Rendered("the rendered folder, which has it", "leave it: it is named there"),
     "state": Rendered(

@@ -36,6 +36,8 @@ class NodeEntry(Settings):
     """The site that it belongs to."""
     addresses: list[IpAddress] = Field(default_factory=list)
     """Where it is reached, in the world and in the VPN: no route may lead there."""
+    vpn_addresses: list[IpAddress] = Field(default_factory=list)
+    """Which of them are in the VPN."""
     certificates: list[CertificateSerial] = Field(default_factory=list, max_length=16)
     """The serial numbers of its certificates that are let in; empty: any with its name."""
 
@@ -49,6 +51,27 @@ class TlsSettings(Settings):
     """The private key of that certificate."""
     authority: FilePath
     """The certificate of the cluster's authority, which signs the nodes'."""
+
+
+class JoinSettings(Settings):
+    """How a node joins that has no certificate yet, and who signs the one that it gets."""
+
+    listen: EndpointOrNone = ""
+    """Where the join door is, over HTTPS; empty: nowhere, and no node joins."""
+    public: Annotated[list[Endpoint], Field(max_length=8)] = Field(default_factory=list)
+    """Where nodes reach it from the world; tokens say it."""
+    issuer: FilePath = "issuer.crt"
+    """The certificate of the authority below the cluster's, with which the core signs."""
+    issuer_key: FilePath = "issuer.key"
+    """The private key of that certificate."""
+
+
+class CoreWireGuardSettings(Settings):
+    """The core's end of the nodes' tunnels."""
+
+    file: FilePath = ""
+    """The file of its interface, in which the core keeps the peers of the nodes that have joined;
+    empty: nowhere, and nodes that join get no tunnel."""
 
 
 class FreshclamSettings(Settings):
@@ -214,4 +237,6 @@ class CoreSettings(Settings):
     claim_wait_s: Seconds = 30.0
     """A release that no shard has claimed for so long goes to another one."""
     definitions: CoreDefinitionsSettings = Field(default_factory=CoreDefinitionsSettings)
+    join: JoinSettings = Field(default_factory=JoinSettings)
+    wireguard: CoreWireGuardSettings = Field(default_factory=CoreWireGuardSettings)
     learning: LearningSettings = Field(default_factory=LearningSettings)

@@ -7,7 +7,7 @@ so that one that was stolen is worth nothing as soon as they name it no more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from common.preferences import CheckedDocument
 from common.preferences.bodies import NodeBody
@@ -48,11 +48,19 @@ class Roster:
 
     def __init__(self, nodes: Sequence[NodeEntry]) -> None:
         self._certificates: dict[str, frozenset[str]] = {}
+        self._members: Mapping[str, frozenset[str]] = {}
         self.take(nodes)
 
     def take(self, nodes: Sequence[NodeEntry]) -> None:
         """Go by these nodes from here on."""
         self._certificates = {node.name: frozenset(node.certificates) for node in nodes}
+
+    def take_members(self, members: Mapping[str, frozenset[str]]) -> None:
+        """Go by who has joined, and with which certificates each is let in; none: not at all.
+
+        What a member showed before it joined is let in no more, whatever the settings name.
+        """
+        self._members = members
 
     def __contains__(self, node: str) -> bool:
         """Say whether there is such a node."""
@@ -68,6 +76,9 @@ class Roster:
         named = self._certificates.get(node)
         if named is None:
             return f"{node} is not in the settings, and no document names it"
+        joined = self._members.get(node)
+        if joined is not None:
+            return "" if serial in joined else f"{node} has joined, and not with {serial}"
         if named and serial not in named:
             return f"the settings of {node} name other certificates than {serial}"
         return ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -232,6 +232,15 @@ class LinkService:
         """
         self.roster.take(nodes)
         self._fleet.take([(node.name, node.site) for node in nodes])
+        return self._calls.end_others()
+
+    def take_members(self, members: Mapping[str, frozenset[str]]) -> int:
+        """Let members in with these certificates alone; return how many calls ended.
+
+        Args:
+            members: by node.
+        """
+        self.roster.take_members(members)
         return self._calls.end_others()
 
     def _standing(self) -> CoreStanding:

@@ -33,6 +33,7 @@ from core.store.fleet import FleetStore
 from core.store.late import LateStore
 from core.store.lessons import LessonStore
 from core.store.lost import LostStore
+from core.store.members import MemberStore
 from core.store.preference_rows import PreferenceRows, mend_rows
 from core.store.preferences import PreferenceStore, load
 from core.store.records import RecordStore
@@ -74,6 +75,7 @@ class Database:
         self.releases = ReleaseStore(writer, readers, clock)
         self.audit = AuditStore(writer, readers, clock)
         self.lessons = LessonStore(writer, readers, clock)
+        self.members = MemberStore(writer, readers, clock)
         self.retention = RetentionStore(writer, readers)
 
     @classmethod

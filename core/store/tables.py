@@ -128,6 +128,36 @@ outbox = Table(
 )
 
 
+# A node that made its keys itself, and what of them is public.
+member = Table(
+    "member",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("joined_us", BigInteger, nullable=False),
+    Column("certificates", Text, nullable=False),  # JSON: serial number, and when its time ends
+    Column("wireguard", Text, nullable=False),
+    Column("wireguard_beside", Text, nullable=False),  # shakes hands, and has no network
+    Column("rotate_us", BigInteger, nullable=False),  # 0: its keys are not to be changed
+    Column("revoked_us", BigInteger, nullable=False),  # 0: it was not
+)
+
+# What a node may join with; of its secret the digest alone.
+join_token = Table(
+    "join_token",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("node", Text, nullable=False),
+    Column("made_us", BigInteger, nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("again", Boolean, nullable=False),
+    Column("used_us", BigInteger, nullable=False),  # 0: not yet
+    Column("keys", Text, nullable=False),  # a digest of those that it was used for
+    Column("issued", Text, nullable=False),  # JSON: what was signed for them
+    Index("join_token_expires", "expires_us"),
+)
+
+
 def _node_events(name: str, *columns: str) -> Index:
     where = text(IS_NODE_EVENT)
     return Index(name, *columns, sqlite_where=where, postgresql_where=where)

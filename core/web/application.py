@@ -14,6 +14,7 @@ from core.web.api import (
     holds,
     lessons,
     lists,
+    members,
     messages,
     nodes,
     preferences,
@@ -37,6 +38,7 @@ API = (
     quarantine,
     lessons,
     definitions,
+    members,
     epoch,
     nodes,
 )

@@ -18,6 +18,7 @@ from common.durable import write_file
 from common.errors import EnvironmentFailure, LocalError
 from common.issuing import Credential, Identity, KeyKind
 from common.preferences.documents import DocumentRefused, check_document
+from common.wireguard_text import wireguard_text
 from inventory.addressing import (
     Ports,
     core_places,
@@ -60,7 +61,6 @@ from inventory.render.node import (
 )
 from inventory.render.systemd import UnitRole, unit_name, unit_text
 from inventory.render.tunnel_units import tunnel_units
-from inventory.render.wireguard import wireguard_text
 from inventory.smtp_keys import SMTP_KEYS, next_name
 
 ENDPOINTS_FILE = "endpoints.json"

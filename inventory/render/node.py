@@ -34,6 +34,7 @@ from inventory.settings import merged, said_of_core, said_of_satellite
 TLS = "tls"  # the folder of certificates and keys
 PREFERENCES_FILE = "preferences.json"
 LOOPBACK_STATE = "state"
+WIREGUARD_FILE = "wg0.conf"
 
 # How many workers are best is known on the node alone, which has to be counted there; a rendering
 # that looked at this machine's processors would differ from one machine to the next. Two are right
@@ -125,6 +126,8 @@ def core_settings(
         "http": places.http,
         "grpc": places.grpc,
         "definitions": {"listen": places.definitions},
+        "join": {"listen": places.join, "public": list(places.join_public)},
+        "wireguard": {"file": WIREGUARD_FILE},
         "tls": {
             "certificate": f"{TLS}/node.crt",
             "key": f"{TLS}/node.key",
@@ -137,6 +140,7 @@ def core_settings(
                 "name": node.name,
                 "site": site.name,
                 "addresses": [*node.public, *node.vpn_address],
+                "vpn_addresses": list(node.vpn_address),
                 **({"certificates": list(named)} if (named := certificates.get(node.name)) else {}),
             }
             for site, node in inventory.nodes()

@@ -54,7 +54,10 @@ def unit_text(role: UnitRole, *, folders: Sequence[str] = ()) -> str:
         writes = f"ReadWritePaths=-{SETTINGS_FOLDER}\n{writes}"
         # Mail does not wait for the tunnel, which may look for the core's name for minutes (P4).
         order = f"After=network-online.target\nWants={TUNNEL_UNIT}\n"
-    else:  # it binds the tunnel's address, but a console is worth having without the tunnel too
+    else:
+        # It keeps the peers of nodes that have joined in its wg0.conf.
+        writes = f"ReadWritePaths=-{SETTINGS_FOLDER}\n{writes}"
+        # It binds the tunnel's address, but a console is worth having without the tunnel too.
         order = f"After=network-online.target {TUNNEL_UNIT}\nWants={TUNNEL_UNIT}\n"
     return f"""\
 [Unit]

@@ -26,10 +26,12 @@ from common.tasks import keep_running
 from common.telemetry import configure_logging
 from satellite.app import worker
 from satellite.console.control_socket import ControlSocket
+from satellite.joining.key_upkeep import KeyUpkeep
+from satellite.joining.staging import Staging
 from satellite.node.fork_server import ForkServer
 from satellite.node.http_server import HttpServer
 from satellite.node.kept_sockets import KeptSockets
-from satellite.node.launch import become_parent
+from satellite.node.launch import become_parent, command
 from satellite.node.parent import Workers
 from satellite.node.policy_host import PolicyHost
 from satellite.node.service_unavailable import ServiceUnavailable
@@ -57,6 +59,7 @@ def serve(config: Path, steps: SettingsSteps, kept: KeptSockets) -> bool:
         SettingsError: the settings are wrong; every complaint is in it.
         EnvironmentFailure: a port or the state folder cannot be had.
     """
+    Staging(config.resolve().parent).install()  # new keys that a power cut left on their way
     settings = read_settings(config)
     configure_logging(node=settings.node, process="parent")
     if os.geteuid() == 0:
@@ -116,9 +119,11 @@ async def _serve(
         loop_lag.start()
         await control.start()
         exposition.start()
+        renew = (*command("satellite.joining.key_renewal"), str(config))
         works = [
             ("service unavailable", service_unavailable.run),
             ("settings over the link", over_link.run),
+            ("keys", KeyUpkeep(config.parent, command=renew, clock=clock).run),
         ]
         if settings.mta_sts is not None:
             works.append(("policies", PolicyHost(settings.mta_sts, clock).run))

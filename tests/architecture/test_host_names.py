@@ -22,6 +22,9 @@ GIVEN_AN_ADDRESS = {
     "satellite/scanning/clamd/control.py",
 }
 
+# A process of its own, which has nothing else to do; the node's parent asks one at a time.
+ALONE = {"satellite/joining/door_client.py", "satellite/joining/key_renewal.py"}
+
 
 def test_no_part_of_a_satellite_looks_names_up_in_a_thread() -> None:
     found = {
@@ -30,5 +33,5 @@ def test_no_part_of_a_satellite_looks_names_up_in_a_thread() -> None:
         if RESOLVES.search(path.read_text(encoding="utf-8"))
     }
 
-    assert found == GIVEN_AN_ADDRESS
+    assert found == GIVEN_AN_ADDRESS | ALONE
     assert (ROOT / "satellite" / "names").is_dir()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from inventory.addressing import WireGuardPeer
+from common.wireguard_text import WireGuardPeer
 from inventory.lab.namespaces import Namespaces
 from tests.support.network.namespaces import laboratory
 from tests.support.network.tunnel import Cluster, tunnel_between, wait_for

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from common.errors import BorderScoutError, EnvironmentFailure
 from core.definitions.keeper import NothingNew
 from core.definitions.sets import UnknownSet
+from core.people.members import MemberGone
 from core.preferences.ledger import RevisionConflict, UnknownRevision
 from core.preferences.warnings import NobodyHas
 from core.quarantine.cases import CaseNotHeld, NoSuchRecipient, UnknownCase
@@ -79,7 +80,7 @@ def _status_of(error: BorderScoutError) -> int:
     match error:
         case Problem():
             return error.status
-        case UnknownCase() | UnknownRevision() | NoSuchRecipient() | UnknownSet():
+        case UnknownCase() | UnknownRevision() | NoSuchRecipient() | UnknownSet() | MemberGone():
             return 404
         case CaseNotHeld() | RevisionConflict() | NobodyHas() | NothingNew():
             return 409

@@ -21,6 +21,7 @@ from core.fleet.certificate_ends import CertificateEnds
 from core.fleet.fleet import Fleet
 from core.fleet.refused_callers import RefusedCallers
 from core.fleet.tally_sums import TallySums
+from core.joining.joining import Joining
 from core.learning.learning import Learning
 from core.people.tokens import Token
 from core.retention.sweeper import Sweeper
@@ -61,6 +62,7 @@ class Services:
     learning: Learning
     link: SatelliteLink
     definitions: Definitions
+    joining: Joining
     sweeper: Sweeper
     token: Token
     version: str

@@ -25,6 +25,7 @@ from core.custody.custody import Custody
 from core.custody.release import Releases
 from core.definitions.definitions import Definitions
 from core.feed.session import PreferenceStanding
+from core.joining.joining import Joining
 from core.learning.learning import Learning
 from core.link.service import LinkService
 from core.people.tokens import Token
@@ -163,6 +164,14 @@ async def open_face(folder: Path, clock: Clock, **settings: Any) -> AsyncIterato
         definitions = Definitions(made, audit=database.audit, link=link, clock=clock)
         await definitions.open()
         custody = Custody(database=database, bodies=bodies, clock=clock)
+        joining = Joining(
+            made,
+            store=database.members,
+            preferences=database.preferences,
+            link=link,
+            clock=clock,
+        )
+        await joining.open()
         services = Services(
             settings=made,
             clock=clock,
@@ -173,6 +182,7 @@ async def open_face(folder: Path, clock: Clock, **settings: Any) -> AsyncIterato
             learning=learning,
             link=link,
             definitions=definitions,
+            joining=joining,
             token=Token.load_or_make(Path(made.token_file)),
             version="1.2.3",
         )

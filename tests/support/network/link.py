@@ -40,7 +40,12 @@ from core.custody.release import Releases
 from core.learning.learning import Learning
 from core.link.service import LinkService
 from core.store.database import Database
-from inventory.certificates import authority, credential
+from inventory.certificates import (
+    AUTHORITY_CERTIFICATE,
+    AUTHORITY_KEY,
+    authority,
+    credential,
+)
 from satellite.link.client import Link
 from satellite.link.lessons import LearnsLessons
 from satellite.link.spool import LinkSpool
@@ -88,7 +93,9 @@ class Certificates:
         self._cluster = cluster
         self._now_us = time.time_ns() // 1000
         folder.mkdir(parents=True, exist_ok=True)
-        self._authority = authority(folder, cluster=cluster, now_us=self._now_us)
+        self.signer = authority(folder, cluster=cluster, now_us=self._now_us)
+        write_file(folder / AUTHORITY_KEY, self.signer.key)
+        write_file(folder / AUTHORITY_CERTIFICATE, self.signer.certificate)
 
     def issue(self, role: str, name: str, *, cluster: str = "", days_ago: int = 0) -> TlsFiles:
         """Return the files of a certificate such as the inventory made so many days ago."""
@@ -117,12 +124,12 @@ class Certificates:
             files.certificate,
             files.key,
             identity=identity,
-            signer=self._authority,
+            signer=self.signer,
             now_us=self._now_us - days_ago * 86_400_000_000,
         )
         write_file(files.certificate, made.certificate)
         write_file(files.key, made.key)
-        write_file(files.authority, self._authority.certificate)
+        write_file(files.authority, self.signer.certificate)
         return files
 
 

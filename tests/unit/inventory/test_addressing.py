@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from common.wireguard_text import host_routes
 from inventory.addressing import (
     core_places,
     endpoint,
-    host_routes,
     node_places,
     peers_of_core,
     peers_of_satellite,
@@ -16,7 +16,7 @@ from inventory.addressing import (
 from inventory.model import Inventory
 
 PORTS = {
-    "core": {"http": 20_001, "grpc": 20_002, "definitions": 20_005},
+    "core": {"http": 20_001, "grpc": 20_002, "definitions": 20_005, "join": 20_006},
     "lon1": {"smtp": 20_003, "metrics": 20_004},
 }
 
@@ -53,6 +53,7 @@ def test_on_loopback_everything_listens_on_127_0_0_1(example: Inventory) -> None
     node = node_places(example.nodes()[0][1], PORTS)
 
     assert (core.http, core.grpc) == ("127.0.0.1:20001", "127.0.0.1:20002")
+    assert (core.join, core.join_public) == ("127.0.0.1:20006", ("127.0.0.1:20006",))
     assert (node.listen, node.metrics) == (("127.0.0.1:20003",), "127.0.0.1:20004")
 
 

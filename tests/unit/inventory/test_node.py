@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from common.settings.satellite import EngineSettings
 from common.settings.yaml_tree import parse_yaml
-from inventory.addressing import WireGuardPeer, core_places, node_places
+from common.wireguard_text import WireGuardPeer, wireguard_text
+from inventory.addressing import core_places, node_places
 from inventory.load import load_inventory
 from inventory.model import Inventory
 from inventory.render.node import core_settings, satellite_settings, text_of
 from inventory.render.systemd import UnitRole, unit_name, unit_text
 from inventory.render.tunnel_units import TUNNEL_UNIT, tunnel_units
-from inventory.render.wireguard import wireguard_text
 
 Golden = Callable[[str, str], None]
 
@@ -153,7 +153,9 @@ def test_a_satellite_may_write_where_its_definitions_go() -> None:
 
     assert '\nReadWritePaths="-/var/lib/clamav"\n' in text
     assert '\nReadWritePaths="-/a \\"b\\" %%d"\n' in text
-    assert "ReadWritePaths" not in unit_text(UnitRole.SATELLITE)
+    assert unit_text(UnitRole.SATELLITE).count("ReadWritePaths") == 1
+    assert "\nReadWritePaths=-/etc/borderscout\n" in unit_text(UnitRole.CORE)
+    assert "ReadWritePaths" not in unit_text(UnitRole.SCAN)
 
 
 @pytest.mark.parametrize("role", list(UnitRole))

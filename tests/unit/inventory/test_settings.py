@@ -45,6 +45,7 @@ TEXTS = {
     "smtp.rsa_certificate": "/etc/ssl/rsa.pem",
     "smtp.rsa_key": "/etc/ssl/rsa.key",
     "definitions.clamd": "/opt/clamav/sbin/clamd",
+    "join.listen": "192.0.2.1:7445",
     "definitions.gate": "none",
     "definitions.mirror": "/srv/cvdupdate",
     "definitions.samples": "/srv/harmless",
@@ -53,6 +54,7 @@ TEXTS = {
     "database": "postgresql+psycopg://scout:secret@192.0.2.5/scout",
 }
 LISTS = {
+    "join.public": ["core.scout.example:7445"],
     "retention.bodies_days_by_reason": {"spam": 14, "virus": 60},
     "definitions.freshclam.mirrors": ["https://db.example"],
     "definitions.freshclam.private_mirrors": ["http://192.0.2.9:8080"],
@@ -325,6 +327,10 @@ def test_what_settings_cannot_say_is_what_the_inventory_says_elsewhere(small: Pa
         "http",  # where it is reached, and by whom it is believed
         "grpc",
         "definitions.listen",
+        "join.issuer",  # which the rendered folder has
+        "join.issuer_key",
+        "wireguard.file",
+        "nodes.vpn_addresses",
         "tls.certificate",
         "tls.key",
         "tls.authority",

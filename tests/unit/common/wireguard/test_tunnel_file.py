@@ -12,8 +12,7 @@ from common.wireguard.tunnel_file import (
     parse_endpoint,
     parse_tunnel_file,
 )
-from inventory.addressing import WireGuardPeer
-from inventory.render.wireguard import wireguard_text
+from common.wireguard_text import WireGuardPeer, wireguard_text
 
 KEY, OTHER, THIRD = (f"{letter * 42}A=" for letter in "ABC")
 RENDERED = wireguard_text(

@@ -25,6 +25,7 @@ from sqlalchemy import event
 
 from common.identity import ShardIdentity
 from common.preferences import Kind
+from core.people.members import MadeToken, NodeMember
 from core.quarantine.cases import CaseState
 from core.records.look_report import LookGroup
 from core.records.reports import ReportGroup
@@ -36,6 +37,7 @@ from core.store.database import Database
 from core.store.fleet import FleetStore
 from core.store.late import LateStore
 from core.store.lost import LostStore
+from core.store.members import MemberStore
 from core.store.preferences import PreferenceStore
 from core.store.records import RecordStore
 from core.store.releases import ReleaseStore
@@ -62,6 +64,7 @@ LARGE = {table.name for table in tables.metadata.sorted_tables} - {
     "shard",  # one for each shard that there ever was
     "life",  # each of its lives
     "outbox",  # as many
+    "member",  # one for each node that has joined
     "settling",  # one row for each revision whose documents are on their way
 }
 STEPS_MAX = 20_000  # of one statement: some hundred rows, and far from the thousands of a table
@@ -120,6 +123,20 @@ def _tracked(query: str) -> Look:
 
 def _refused(query: str) -> Look:
     return lambda s: s.records.refusals(query, limit=50)
+
+
+TOKEN = MadeToken(digest="d", node="lon1", made_us=0, expires_us=1 << 60, who="t")
+
+
+async def _node_joins(store: Database) -> None:
+    await store.members.add_token(TOKEN)
+    member = NodeMember(node="lon1", joined_us=0)
+    await store.members.join("d", keys="k", issued="{}", member=member, client="t")
+
+
+async def _member_changes(store: Database) -> None:
+    await _node_joins(store)
+    await store.members.change("lon1", lambda one: one, who="t", what="t", ends_tokens=True)
 
 
 async def _arrived(store: Database) -> None:
@@ -231,6 +248,13 @@ ASKED: dict[str, Asked] = {
     "lost.report": Asked(look=lambda s: s.lost.report(), scans=("lost_copy",)),
     "lost.unseen": Asked(look=lambda s: s.lost.unseen()),
     "lost.see": Asked(look=lambda s: s.lost.see("node0", 0, who="t")),
+    "members.members": Asked(look=lambda s: s.members.members()),
+    "members.token": Asked(look=lambda s: s.members.token("00")),
+    "members.tokens": Asked(look=lambda s: s.members.tokens()),
+    "members.add_token": Asked(look=lambda s: s.members.add_token(TOKEN)),
+    "members.withdraw_tokens": Asked(look=lambda s: s.members.withdraw_tokens("lon1", who="t")),
+    "members.join": Asked(look=_node_joins),
+    "members.change": Asked(look=_member_changes),
     "preferences.history": Asked(
         look=lambda s: s.preferences.history(limit=20), scans=("revision",)
     ),
@@ -419,6 +443,7 @@ def test_each_public_method_of_the_store_is_asked() -> None:
         "cases": CaseStore,
         "releases": ReleaseStore,
         "audit": AuditStore,
+        "members": MemberStore,
         "retention": RetentionStore,
         "lost": LostStore,
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,11 @@ from common.identity import ShardIdentity
 from common.preferences import Epoch, Position
 from common.preferences.node_settings import settings_digest
 from common.reports import SettingsState
+from core.joining.node_signing import NodeSigner
+from core.people.members import MadeToken, NodeMember
 from core.records.reports import EVER_US
 from core.store.errors import StoreFailure
+from inventory.certificates import authority, issuer
 from tests.support.clock import FakeClock
 from tests.support.core.face import Face, problem_of
 from tests.support.core.rooms import (
@@ -181,6 +186,30 @@ async def test_flush_tells_the_shards_that_are_connected_and_is_audited(face: Fa
     ]
 
 
+async def a_member_joins(face: Face) -> None:
+    """Let lon1 have joined, and the core have what signs."""
+    store, now_us = face.database.members, face.services.clock.now_us()
+    await store.add_token(
+        MadeToken(digest="d", node="lon1", made_us=now_us, expires_us=now_us + 1, who="t")
+    )
+    member = NodeMember(node="lon1", joined_us=now_us, certificates={"a": now_us // 1_000_000 + 1})
+    await store.join("d", keys="k", issued="{}", member=member, client="t")
+    await face.services.joining.open()
+    folder, made_us = Path(face.services.settings.state), time.time_ns() // 1000
+    root = authority(folder, cluster="example", now_us=made_us)
+    below = issuer(folder, cluster="example", hosts=("example",), signer=root, now_us=made_us)
+    files = {"root": root.certificate, "issuer": below.certificate, "key": below.key}
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    face.services.joining.signer = NodeSigner(
+        cluster="example",
+        mail_domain="example",
+        certificate=folder / "issuer",
+        key=folder / "key",
+        authority=folder / "root",
+    )
+
+
 async def test_every_change_leaves_an_audit_entry(face: Face) -> None:
     digest = settings_digest({})
     changes: list[tuple[str, str, dict[str, Any]]] = [
@@ -210,6 +239,10 @@ async def test_every_change_leaves_an_audit_entry(face: Face) -> None:
             "truth": "spam", "customer": "taught", "message": "eA=="}}),
         ("POST", "/api/v1/lessons/again", {"json": {"node": "lon1"}}),
         ("DELETE", "/api/v1/lessons", {"params": {"customer": "taught"}}),
+        ("POST", "/api/v1/join-tokens", {"json": {"node": "par1"}}),
+        ("DELETE", "/api/v1/join-tokens/par1", {}),
+        ("POST", "/api/v1/members/lon1/rotate", {}),
+        ("POST", "/api/v1/members/lon1/revoke", {}),
     ]  # fmt: skip
     for number in (1, 2):
         await face.hold(made_id(number), b"x")
@@ -220,6 +253,7 @@ async def test_every_change_leaves_an_audit_entry(face: Face) -> None:
     )
     steady = {"settings_state": SettingsState.STEADY, "settings_digest": digest}
     face.hear(revision=made.revision, **steady)
+    await a_member_joins(face)
     known = len((await face.ask("GET", "/api/v1/audit"))["entries"])
     described = face.application.openapi()["paths"]
     mutations = sum(1 for methods in described.values() for m in methods if m != "get")

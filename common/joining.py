@@ -1,0 +1,137 @@
+"""What do a node that joins and the core say to each other?
+
+Pure. The bodies of requests and answers at the join door, JSON. Both ends read them with these
+declarations, so that a stranger's body is bounded and typed before anything looks at it. No private
+key is in any of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from common.settings.values import Endpoint, IpAddress, Name
+
+INTERNAL = "borderscout.internal"  # `internal` is reserved for private use; nobody resolves it
+DOOR_HOST = f"join.{INTERNAL}"  # what the door's certificate is for, whatever address it has
+REQUEST_BYTES_MAX = 8_192  # of a request in PEM; one with an RSA key of 4096 bits has 1.7 thousand
+BODY_BYTES_MAX = 32_768  # of a request
+ANSWER_BYTES_MAX = 1_048_576
+KEY_BYTES = 32  # of WireGuard: RFC 7748
+
+
+def _checked_key(text: str) -> str:
+    try:
+        octets = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        octets = b""
+    if len(octets) != KEY_BYTES:
+        raise ValueError("is no WireGuard key: base64 of 32 octets")
+    return base64.b64encode(octets).decode()
+
+
+WireGuardKey = Annotated[str, Field(max_length=64), AfterValidator(_checked_key)]
+RequestPem = Annotated[str, Field(min_length=1, max_length=REQUEST_BYTES_MAX)]
+Pem = Annotated[str, Field(min_length=1, max_length=65_536)]
+
+
+class _Said(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KeyRequests(_Said):
+    """Certificate requests, PEM, one for each certificate of a node."""
+
+    link: RequestPem
+    smtp: RequestPem
+    smtp_rsa: RequestPem
+
+
+class JoinRequest(_Said):
+    """A node wants to join."""
+
+    secret: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    node: Name
+    requests: KeyRequests
+    wireguard: WireGuardKey
+
+
+class RenewRequest(_Said):
+    """A member wants certificates for new keys, and perhaps has a new WireGuard key, too."""
+
+    requests: KeyRequests
+    wireguard: WireGuardKey | None = None
+
+
+class TunnelChoice(_Said):
+    """Which WireGuard key a member uses from now on; None: as before."""
+
+    wireguard: WireGuardKey | None = None
+
+
+class Certificates(_Said):
+    """Certificates, PEM, each with its issuer's behind it."""
+
+    link: Pem
+    smtp: Pem
+    smtp_rsa: Pem
+
+
+class Tunnel(_Said):
+    """A node's end of its tunnel, but for its private key."""
+
+    addresses: list[IpAddress]
+    port: Annotated[int, Field(ge=1, le=65_535)]
+    core_name: Name
+    core_key: WireGuardKey
+    core_endpoint: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:\[\]-]{3,300}$")]
+    core_addresses: list[IpAddress]
+
+
+class JoinAnswer(_Said):
+    """What a node gets that has joined."""
+
+    node: Name
+    cluster: Name
+    core: Name
+    certificates: Certificates
+    authority: Pem
+    settings: dict[str, Any]
+    wireguard: Tunnel | None = None
+
+
+class KeysAnswer(_Said):
+    """What a member gets for new keys."""
+
+    certificates: Certificates
+
+
+class MemberAnswer(_Said):
+    """How the core sees a member."""
+
+    node: Name
+    rotate: bool
+    wireguard: str
+    wireguard_beside: str
+
+
+class DoorRefusal(BaseModel):
+    """Why something is refused, and what to do."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    title: Annotated[str, Field(max_length=2_000)]
+    remedy: Annotated[str, Field(max_length=2_000)] = ""
+
+
+class Joined(_Said):
+    """What a node keeps of its joining, beside its settings: no secret."""
+
+    node: Name
+    cluster: Name
+    doors: Annotated[list[Endpoint], Field(min_length=1, max_length=8)]
+    has_tunnel: bool = False
+    token: Annotated[str, Field(max_length=200)] = ""  # the digest of the one that did it

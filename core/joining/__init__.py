@@ -1,0 +1,1 @@
+"""How nodes become members: tokens, the join door, what is signed for them."""

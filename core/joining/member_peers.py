@@ -1,0 +1,100 @@
+"""How do the nodes that have joined come into the core's WireGuard file?
+
+Touches that file. The core replaces the peers of members, and leaves all else as it is; a step with
+more rights applies it. The private key in it stays there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from common.durable import write_file
+from common.errors import EnvironmentFailure
+from common.wireguard_text import WireGuardPeer, interface_value, with_peers
+
+log = structlog.get_logger()
+
+
+class MemberPeers:
+    """The core's ``wg0.conf``.
+
+    Args:
+        path: of the file; None: the core has none.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._problem = ""
+
+    @property
+    def problem(self) -> str:
+        """Why the file is not as it should be; empty: it is."""
+        return self._problem
+
+    async def keep(self, peers: Sequence[WireGuardPeer], *, gone: Collection[str]) -> None:
+        """Let the file have these peers; it is written only when that changes something."""
+        if self._path is None:
+            return
+        try:
+            changed = await asyncio.to_thread(self._kept, peers, gone)
+            self._problem = ""
+        except OSError as error:
+            said = f"{self._path}: {error.strerror}: nodes that join get no tunnel"
+            if said != self._problem:
+                log.error("join.tunnel_not_written", reason=said)
+            self._problem = said
+            return
+        if changed:
+            log.info("join.tunnel_written", file=str(self._path), peers=len(peers))
+
+    def _kept(self, peers: Sequence[WireGuardPeer], gone: Collection[str]) -> bool:
+        assert self._path is not None
+        before = self._path.read_text(encoding="utf-8")
+        after = with_peers(before, peers, gone=gone)
+        if after == before:
+            return False
+        write_file(self._path, after.encode())
+        return True
+
+    def own_key(self) -> str:
+        """Return the core's public key, base64; empty: the core has no tunnel.
+
+        Raises:
+            EnvironmentFailure: the file cannot be read, or has no key.
+        """
+        private = self._said("PrivateKey")
+        if self._path is None:
+            return ""
+        try:
+            key = X25519PrivateKey.from_private_bytes(base64.b64decode(private, validate=True))
+        except ValueError:
+            raise EnvironmentFailure(
+                f"{self._path}: has no private key", hint="render the core's folder again"
+            ) from None
+        return base64.b64encode(key.public_key().public_bytes_raw()).decode()
+
+    def addresses(self) -> list[str]:
+        """Return the core's addresses in the VPN."""
+        said = self._said("Address").split(",")
+        return [one.partition("/")[0].strip() for one in said if one.strip()]
+
+    def port(self) -> int:
+        """Return where the core's WireGuard listens; 0: anywhere."""
+        said = self._said("ListenPort")
+        return int(said) if said.isascii() and said.isdigit() else 0
+
+    def _said(self, key: str) -> str:
+        if self._path is None:
+            return ""
+        try:
+            return interface_value(self._path.read_text(encoding="utf-8"), key)
+        except OSError as error:
+            raise EnvironmentFailure(
+                f"{self._path}: {error.strerror}", hint="render the core's folder again"
+            ) from None

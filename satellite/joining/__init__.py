@@ -1,0 +1,1 @@
+"""How a node joins, and keeps its keys fresh."""
