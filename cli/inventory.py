@@ -21,13 +21,16 @@ from cli.client import Client, TokenFile, Url
 from cli.progress import progress_bar
 from common.errors import BorderScoutError
 from common.settings.reading import Complaint
+from inventory.included import INCLUDING
 from inventory.load import Examined, counts_of, examine
 from inventory.model import Inventory
 from inventory.ports import PORTS_FILE
 from inventory.render.folder import render_folder, strangers
 from inventory.render.revocation import copies_after, revoke_node
+from inventory.schema import schema_of
 
 FAILED = 1
+WRONG_USAGE = 2
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -80,6 +83,23 @@ def check(file: File, as_json: Json = False) -> None:
         print(f"{file}: " + ", ".join(f"{number} {what}" for what, number in counts.items()))
     if examined.errors:
         raise typer.Exit(FAILED)
+
+
+@app.command(epilog="Example: borderscout inventory schema > inventory.schema.json")
+def schema(
+    part: Annotated[
+        str | None,
+        typer.Argument(metavar="[PART]", help=f"Of an included file: {', '.join(INCLUDING)}."),
+    ] = None,
+) -> None:
+    """Print the JSON Schema of an inventory, with which an editor completes and explains its keys.
+
+    Write "# yaml-language-server: $schema=inventory.schema.json" as the first line of the YAML.
+    """
+    if part is not None and part not in INCLUDING:
+        say(f"there is no part {part!r}; name one of {', '.join(INCLUDING)}, or none")
+        raise typer.Exit(WRONG_USAGE)
+    print(json.dumps(schema_of(part), indent=2))
 
 
 @app.command(

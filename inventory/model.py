@@ -65,7 +65,7 @@ def as_list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
-def _not_empty(value: Any) -> Any:
+def not_empty(value: Any) -> Any:
     """Refuse an empty list before its items are looked at; a wrong item makes none empty."""
     if isinstance(value, list | tuple) and not value:
         raise ValueError("is empty; add one")
@@ -134,8 +134,8 @@ def _network(text: str) -> str:
 
 ItemT = TypeVar("ItemT")
 
-Several = Annotated[tuple[ItemT, ...], BeforeValidator(_not_empty)]  # a list, and not empty
-OneOrSeveral = Annotated[tuple[ItemT, ...], BeforeValidator(_not_empty), BeforeValidator(as_list)]
+Several = Annotated[tuple[ItemT, ...], BeforeValidator(not_empty)]  # a list, and not empty
+OneOrSeveral = Annotated[tuple[ItemT, ...], BeforeValidator(not_empty), BeforeValidator(as_list)]
 Place = Annotated[Location, BeforeValidator(_pair)]
 CustomerName = Annotated[str, AfterValidator(_customer_name)]
 Reason = Annotated[str, Field(max_length=200), AfterValidator(_reason)]
