@@ -52,7 +52,7 @@ class Former(NamedTuple):
     since: datetime | None
 
 
-class Kept(NamedTuple):
+class KeptOrder(NamedTuple):
     """An order, and by how much the sites in it are better than those that they replaced."""
 
     order: tuple[str, ...]
@@ -66,7 +66,7 @@ def kept_order(
     count: int,
     pinned: str | None = None,
     room_m: Callable[[str], int] | None = None,
-) -> Kept:
+) -> KeptOrder:
     """Return what becomes of an earlier order.
 
     Args:
@@ -92,7 +92,7 @@ def kept_order(
             else:
                 gain_m = max(gain_m, gained_m)
         order.append(_taken(left, former, best))
-    return Kept(tuple(order), gain_m)
+    return KeptOrder(tuple(order), gain_m)
 
 
 def chosen_moves(gains_m: Iterable[tuple[str, int]], *, moves_max: int | None) -> set[str]:

@@ -3,7 +3,7 @@
 Pure, in whole numbers. A domain's mail goes to its first site; when that is off, to its second: by
 the formula no other domain moves then, so that the plan as it is knows every case.
 
-Source: docs/mx.md, *Load against capacity*.
+Source: docs/mx.md, *SiteLoad against capacity*.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from inventory.mx.traffic import PER_MESSAGE, Traffic
 
 
 @dataclass(slots=True)
-class Load:
+class SiteLoad:
     """What one site carries."""
 
     domains: int = 0
     millionths: int = 0  # of a message per second
 
-    def add(self, other: Load) -> None:
+    def add(self, other: SiteLoad) -> None:
         """Add what another one carries."""
         self.domains += other.domains
         self.millionths += other.millionths
 
-    def plus(self, other: Load) -> Load:
+    def plus(self, other: SiteLoad) -> SiteLoad:
         """Return both together."""
-        return Load(self.domains + other.domains, self.millionths + other.millionths)
+        return SiteLoad(self.domains + other.domains, self.millionths + other.millionths)
 
     @property
     def rate(self) -> str:
@@ -54,8 +54,8 @@ class Loads:
     def __init__(self, sites: Sequence[Site], plan: MxPlan, traffic: Traffic | None) -> None:
         self.sites = tuple(sorted(sites, key=lambda site: site.name))
         self.is_known = traffic is not None
-        self._planned = {site.name: Load() for site in self.sites}
-        self._next: dict[tuple[str, str | None], Load] = {}
+        self._planned = {site.name: SiteLoad() for site in self.sites}
+        self._next: dict[tuple[str, str | None], SiteLoad] = {}
         names = (entry.domain for entry in plan.domains)
         rates = [0] * len(plan.domains) if traffic is None else traffic.rates(names)
         for entry, rate in zip(plan.domains, rates, strict=True):
@@ -64,16 +64,16 @@ class Loads:
                 continue
             for load in (
                 self._planned[first],
-                self._next.setdefault((first, second), Load()),
+                self._next.setdefault((first, second), SiteLoad()),
             ):
                 load.domains += 1
                 load.millionths += rate
 
-    def planned(self, site: str) -> Load:
+    def planned(self, site: str) -> SiteLoad:
         """Return what a site carries."""
         return self._planned[site]
 
-    def moved(self, away: str) -> dict[str | None, Load]:
+    def moved(self, away: str) -> dict[str | None, SiteLoad]:
         """Return where the mail of a site goes when it is off; None: nowhere."""
         return {
             to: load for (first, to), load in sorted(self._next.items(), key=str) if first == away
@@ -91,7 +91,7 @@ class Loads:
                 continue
             moved = self.moved(away.name)
             for site in self.sites:
-                load = self._planned[site.name].plus(moved.get(site.name, Load()))
+                load = self._planned[site.name].plus(moved.get(site.name, SiteLoad()))
                 if (
                     site is not away
                     and load.exceeds(site)
@@ -100,7 +100,7 @@ class Loads:
                     yield _line(site, load, without=away.name)
 
 
-def _line(site: Site, load: Load, *, without: str = "") -> str:
+def _line(site: Site, load: SiteLoad, *, without: str = "") -> str:
     when = f" without {without}" if without else ""
     return (
         f"site {site.name} gets {load.rate} messages per second{when}, "

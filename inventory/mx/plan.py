@@ -184,7 +184,7 @@ def _choice(
         return _Choice(order, order, 0, ranked)
     ranked = planner.ranked(domain, best=len(planner.sites))
 
-    def room_m(site: str) -> int:
+    def room(site: str) -> int:
         way_m = planner.way_m(domain, site)
         return 0 if way_m is None else keeping.room_m(way_m)
 
@@ -192,7 +192,7 @@ def _choice(
     settled = kept_order(ranked, former.order, count=count, pinned=domain.pinned)
     if not keeping.may_move(former.since):
         return _Choice(settled.order, settled.order, 0, ranked)
-    better = kept_order(ranked, former.order, count=count, pinned=domain.pinned, room_m=room_m)
+    better = kept_order(ranked, former.order, count=count, pinned=domain.pinned, room_m=room)
     return _Choice(better.order, settled.order, better.gain_m, ranked)
 
 

@@ -24,14 +24,14 @@ NAMED_MAX = 5  # domains in one line
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Fitness:
     """What is wrong with a plan."""
 
     errors: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
-def judged(inventory: Inventory, plan: MxPlan) -> Judgement:
+def judged(inventory: Inventory, plan: MxPlan) -> Fitness:
     """Return what is wrong with a plan, whatever was planned before."""
     errors, warnings = [], []
     domains = {domain.name: domain for _, domain in inventory.domains()}
@@ -57,7 +57,7 @@ def judged(inventory: Inventory, plan: MxPlan) -> Judgement:
             f"{_counted(names)} pinned to {site}, which is not active: the next best comes first"
         )
     warnings += _same_prefix(inventory.sites, plan)
-    return Judgement(tuple(errors), tuple(warnings))
+    return Fitness(tuple(errors), tuple(warnings))
 
 
 def too_much_change(earlier: MxPlan, found: Sequence[Difference]) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from inventory.load import Progress, no_progress
 from inventory.model import Inventory, Site, SiteState
-from inventory.mx.loads import Load, Loads
+from inventory.mx.loads import SiteLoad, Loads
 from inventory.mx.measurements import Measurements
 from inventory.mx.plan import MxPlan, make_plan
 from inventory.mx.traffic import Traffic
@@ -24,8 +24,8 @@ class SiteChange:
     """One site before and after; parts are in thousandths."""
 
     site: Site
-    before: Load
-    after: Load
+    before: SiteLoad
+    after: SiteLoad
     took: int | None  # the part that it got of what the others lost; None: it is not active
     by_capacity: int | None  # the part that is its by its capacity
 
@@ -50,7 +50,7 @@ class Simulation:
     without: tuple[str, ...]
     is_known: bool  # whether there is traffic
     sites: tuple[SiteChange, ...]
-    moved: Load  # what the sites that are off had
+    moved: SiteLoad  # what the sites that are off had
     lost: tuple[str, ...]  # domains that no site is left for
     fewer: tuple[str, ...]  # domains with fewer sites than they ask for
 
@@ -88,7 +88,7 @@ def simulate(
         for one in (inventory, left)
     ]
     before, after = (Loads(off, plan, traffic) for plan in plans)
-    moved = Load()
+    moved = SiteLoad()
     for name in sorted(without):
         moved.add(before.planned(name))
     capacity = sum(site.capacity for site in off if site.state is SiteState.ACTIVE)
@@ -105,7 +105,9 @@ def simulate(
     )
 
 
-def _change(site: Site, before: Load, after: Load, moved: Load, capacity: int) -> SiteChange:
+def _change(
+    site: Site, before: SiteLoad, after: SiteLoad, moved: SiteLoad, capacity: int
+) -> SiteChange:
     if site.state is not SiteState.ACTIVE:
         return SiteChange(site=site, before=before, after=after, took=None, by_capacity=None)
     # By mail where it is known and there is some, by domains otherwise.
