@@ -13,7 +13,7 @@ import typer
 
 from cli.inventory import FAILED, File, Json, fail, read, say
 from cli.mx_plan import NamingOption
-from cli.mx_render import RenderedOption, published
+from cli.mx_render import PlanOption, RenderedOption, plan_of, published
 from cli.progress import progress_bar
 from common.address import AddressError, parse_domain
 from common.errors import BorderScoutError
@@ -69,6 +69,7 @@ def apply(
             callback=_zone,
         ),
     ] = "",
+    plan: PlanOption = None,
     rendered_folder: RenderedOption = None,
     naming: NamingOption = Naming.FIXED,
     dry_run: Annotated[
@@ -90,7 +91,8 @@ def apply(
         domain = inventory.cluster.mail_domain
         check_zone(zone or domain, domain)
         at = ZoneServer(server, zone or domain, read_tsig_key(tsig_file))
-        records = published(inventory, naming=naming, rendered_folder=rendered_folder)
+        made = plan_of(inventory, plan, naming=naming)
+        records = published(inventory, made, rendered_folder=rendered_folder)
         wanted, with_keys = records.ours, rendered_folder is not None
         there = at.read()
         changes = changes_of(wanted, there, with_keys=with_keys)

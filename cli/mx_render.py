@@ -13,14 +13,15 @@ from typing import Annotated
 import typer
 
 from cli.inventory import File, Json, fail, read, say
-from cli.mx_plan import NamingOption
+from cli.mx_plan import NamingOption, read_plan
 from cli.progress import progress_bar
 from common.durable import write_file
 from common.errors import BorderScoutError, LocalError
 from inventory.model import Inventory
 from inventory.mx.known_formats import formats, rendered
 from inventory.mx.names import Naming
-from inventory.mx.plan import make_plan
+from inventory.mx.plan import MxPlan, make_plan
+from inventory.mx.plan_inputs import inventory_digest
 from inventory.mx.records import MxRecords, Whose, records_of
 from inventory.smtp_keys import shown_keys
 
@@ -37,6 +38,15 @@ RenderedOption = Annotated[
     ),
 ]
 
+PlanOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--plan",
+        metavar="PLAN",
+        help="The plan, as mx plan --json printed it; left out: planned now, by distance alone.",
+    ),
+]
+
 
 def render(
     file: File,
@@ -50,6 +60,7 @@ def render(
     customer: Annotated[
         str, typer.Option("--customer", metavar="NAME", help="Of this customer alone.")
     ] = "",
+    plan: PlanOption = None,
     rendered_folder: RenderedOption = None,
     out: Annotated[
         Path | None,
@@ -68,7 +79,8 @@ def render(
         raise typer.Exit(WRONG_USAGE)
     inventory = read(file)
     try:
-        records = published(inventory, naming=naming, rendered_folder=rendered_folder)
+        made_plan = plan_of(inventory, plan, naming=naming)
+        records = published(inventory, made_plan, rendered_folder=rendered_folder)
         if customer:
             records, whose = _narrowed(records, customer, file), Whose.CUSTOMERS
         made = rendered(output_format, records, whose=whose)
@@ -91,8 +103,26 @@ def render(
         raise typer.Exit(WRONG_USAGE)
 
 
-def published(inventory: Inventory, *, naming: Naming, rendered_folder: Path | None) -> MxRecords:
-    """Return what an inventory publishes, as every command about records takes it."""
+def plan_of(inventory: Inventory, path: Path | None, *, naming: Naming) -> MxPlan:
+    """Return the plan of a file, which knows its naming, or the one that is made now.
+
+    Raises:
+        LocalError: the plan is of another inventory.
+    """
+    if path is None:
+        with progress_bar() as progress:
+            return make_plan(inventory, naming=naming, has_reasons=False, progress=progress)
+    plan = read_plan(path)
+    if plan.inputs.get("inventory") != inventory_digest(inventory):
+        raise LocalError(
+            f"{path}: the inventory has changed since this plan was made",
+            hint="plan anew, with --against this one",
+        )
+    return plan
+
+
+def published(inventory: Inventory, plan: MxPlan, *, rendered_folder: Path | None) -> MxRecords:
+    """Return what an inventory and its plan publish, as every command about records takes it."""
     sts = inventory.cluster.mta_sts
     if rendered_folder is not None and sts is not None and sts.smtp_certificate is not None:
         raise LocalError(
@@ -101,9 +131,7 @@ def published(inventory: Inventory, *, naming: Naming, rendered_folder: Path | N
         )
     nodes = [node.name for _, node in inventory.nodes()]
     keys = None if rendered_folder is None else shown_keys(rendered_folder, nodes)
-    with progress_bar() as progress:
-        made = make_plan(inventory, naming=naming, progress=progress)
-        return records_of(inventory, made, naming=naming, keys=keys)
+    return records_of(inventory, plan, naming=plan.naming, keys=keys)
 
 
 def _narrowed(records: MxRecords, customer: str, file: Path) -> MxRecords:

@@ -11,11 +11,11 @@ from typing import Annotated
 
 import typer
 
-from cli.inventory import File, Json, read
+from cli.inventory import File, Json, fail, read
 from cli.mx_plan import NamingOption, read_plan
-from cli.progress import progress_bar
+from cli.mx_render import PlanOption, plan_of
+from common.errors import BorderScoutError
 from inventory.mx.names import Naming
-from inventory.mx.plan import make_plan
 from inventory.mx.records import names_of
 from inventory.mx.steps import Step, steps_between
 
@@ -31,6 +31,7 @@ def steps(
             "--against", metavar="PLAN", help="The plan in force, as mx plan --json printed it."
         ),
     ],
+    plan: PlanOption = None,
     naming: NamingOption = Naming.FIXED,
     as_json: Json = False,
 ) -> None:
@@ -40,12 +41,14 @@ def steps(
     """
     inventory = read(file)
     before = read_plan(against)
-    with progress_bar() as progress:
-        after = make_plan(inventory, naming=naming, progress=progress)
+    try:
+        after = plan_of(inventory, plan, naming=naming)
+    except BorderScoutError as error:
+        fail(str(error))
     found = steps_between(
         before,
         after,
-        naming=naming,
+        naming=after.naming,
         names=names_of(inventory),
         has_policy=inventory.cluster.mta_sts is not None,
     )

@@ -16,7 +16,7 @@ import typer
 
 from cli.inventory import File, Json, fail, read
 from cli.mx_plan import NamingOption
-from cli.mx_render import RenderedOption, published
+from cli.mx_render import PlanOption, RenderedOption, plan_of, published
 from cli.progress import progress_bar
 from common.errors import BorderScoutError
 from common.settings.values import checked_resolver
@@ -48,6 +48,7 @@ def verify(
             callback=_resolvers,
         ),
     ] = [],  # noqa: B006 - read by the command line alone
+    plan: PlanOption = None,
     rendered_folder: RenderedOption = None,
     naming: NamingOption = Naming.FIXED,
     authorities: Annotated[
@@ -66,7 +67,8 @@ def verify(
     """
     inventory = read(file)
     try:
-        records = published(inventory, naming=naming, rendered_folder=rendered_folder)
+        made = plan_of(inventory, plan, naming=naming)
+        records = published(inventory, made, rendered_folder=rendered_folder)
         look = LookAt(
             policy=policy_of(inventory.cluster),
             context=_context(authorities),

@@ -254,3 +254,17 @@ def test_a_bar_that_nobody_sees_prints_nothing(capsys: pytest.CaptureFixture[str
         step("reading", 1, 2)
 
     assert capsys.readouterr() == ("", "")
+
+
+def test_records_follow_the_plan_that_is_given(changed: Change, tmp_path: Path) -> None:
+    path, plan = changed(), tmp_path / "plan.json"
+    plan.write_text(mx("plan", str(path), "--json", "--naming", "sites").stdout)
+    command = ("render", str(path), "--format", "bind", "--plan", str(plan))
+    same = mx(*command)
+    changed(("capacity: 200", "capacity: 300"))
+    stale = mx(*command)
+
+    assert same.exit_code == 0
+    assert "mx-london IN A 192.0.2.10" in same.stdout
+    assert stale.exit_code == 1
+    assert "the inventory has changed since this plan was made; plan anew" in stale.stderr

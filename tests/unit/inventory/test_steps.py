@@ -61,9 +61,8 @@ def test_with_fixed_names_customers_do_nothing_while_names_stay(example: Invento
         )
         for entry in before.domains
     )
-    steps = steps_between(
-        before, MxPlan(domains=entries), naming=Naming.FIXED, names=3, has_policy=True
-    )
+    after = MxPlan(domains=entries)
+    steps = steps_between(before, after, naming=Naming.FIXED, names=3, has_policy=True)
 
     assert {step.actor for step in steps} == {Actor.US}
     assert sum(step.wait_s for step in steps) == ADDRESS_TTL_S
