@@ -12,6 +12,7 @@ import pytest
 
 from cli import inventory_apply, settings_roll_out
 from cli.client import Client
+from cli.inventory_plan import WantedCluster
 from common.preferences import Kind
 from common.tasks import finish
 from inventory.settings_turns import WantedSettings
@@ -19,6 +20,8 @@ from tests.support.cli.shell import Said, Shell
 from tests.support.cluster.inventories import customer, inventory, site
 from tests.support.core.face import Face
 from tests.support.core.preferences import document, route, tombstone
+
+MANY = 100_000
 
 PLAN, APPLY = ("inventory", "plan"), ("inventory", "apply")
 
@@ -335,3 +338,25 @@ def test_the_roll_out_stops_with_the_first_node_that_did_not_take_its_settings(f
 
 def _client(core: ToldNodes) -> Client:
     return core  # type: ignore[return-value]
+
+
+async def test_of_a_hundred_thousand_domains_only_the_one_that_changed_is_sent(
+    core: Face, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [route(f"d{number:06}.example") for number in range(MANY)]
+    await core.database.preferences.publish(many, who="before")
+    many[7] = route("d000007.example", hold_days=3)
+    monkeypatch.setattr(inventory_apply, "wanted_of", lambda *_: WantedCluster(tuple(many), ()))
+    sent: list[bytes] = []
+    plain = inventory_apply._body
+    monkeypatch.setattr(
+        inventory_apply, "_body", lambda *a: [sent.append(one) or one for one in plain(*a)]
+    )
+
+    said = await desk.apply("--yes")
+
+    assert said.status == 0, said.err
+    assert "route: 1 changed" in said.out
+    assert [one["key"] for one in json.loads(b"".join(sent))["documents"]] == ["d000007.example"]
+    (newest, *_) = await core.database.preferences.history(limit=1)
+    assert newest.changes_count == 1
