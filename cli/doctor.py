@@ -27,7 +27,8 @@ from cli.handshake_checks import handshake_with_the_core
 from cli.link_checks import TIME
 from cli.output import AsJson, console, plain, print_lines
 from cli.spool_checks import mail_of_a_node, mail_of_the_node
-from cli.tunnel_look import look_at_tunnel
+from cli.tunnel_checks import tunnel_of_the_core
+from cli.tunnel_look import look_at_tunnel, told_of_tunnel
 from common.errors import SettingsError
 from common.settings.satellite import SatelliteSettings, SmtpSettings
 from common.settings.scan_server import ScanServerSettings
@@ -120,6 +121,8 @@ def _satellite(config: Path) -> Iterator[DoctorCheck]:
     state = Path(settings.state)
     yield from _state(state, config, reserve_bytes=settings.disk_reserve_bytes)
     yield _certificate("link certificate", settings.core.certificate, settings.core.key)
+    if settings.wireguard.state:
+        yield from told_of_tunnel(Path(settings.wireguard.state))
     yield from handshake_with_the_core(settings)
     yield from _smtp_certificates(settings.smtp)
     yield from mail_of_the_node(state, metrics=settings.metrics)
@@ -296,6 +299,7 @@ def _core(client: Client) -> Iterator[DoctorCheck]:
         yield DoctorCheck(name="preferences", ok=False, found=what, remedy=remedy)
     yield from certificates_of_the_cluster(found, now_s=time.time())
     yield from checks_of_the_core(found)
+    yield from tunnel_of_the_core(found, at_s=time.time())
     for node in found["nodes"]:
         yield _node(node)
         for problem in node["problems"]:

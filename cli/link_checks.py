@@ -13,7 +13,7 @@ from common.identity import RENEW
 from satellite.link.status import LinkStatus
 
 LOOK = (
-    "mail goes on meanwhile; look at the tunnel: wg show, and at the core:"
+    "mail goes on meanwhile; look at the tunnel: borderscout wireguard status, and at the core:"
     " borderscout doctor --url URL --token-file FILE"
 )
 NOT_LET_IN = "PERMISSION_DENIED"

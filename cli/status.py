@@ -25,6 +25,7 @@ from cli.output import (
     print_table,
     span,
 )
+from cli.tunnel_checks import tunnel_of_the_core
 
 HOLDS_MAX = 20  # shown of one node: a provider with a thousand domains may be away
 EXAMPLE = "Example: borderscout status --url http://127.0.0.1:8080 --token-file out/core/token"
@@ -68,7 +69,8 @@ def _print_checks(found: dict[str, Any]) -> None:
     from cli.certificate_checks import certificates_of_the_cluster
 
     certificates = certificates_of_the_cluster(found, now_s=time.time())
-    for check in (*checks_of_the_core(found), *certificates):
+    tunnels = tunnel_of_the_core(found, at_s=time.time())
+    for check in (*checks_of_the_core(found), *certificates, *tunnels):
         if check.note:
             console.print(Text(plain(f"{check.name}: {check.found}"), style="yellow"))
         if not check.ok:

@@ -6,12 +6,14 @@ interface, no handshake ever, an old one, the clock, and at last large packets t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from cli.checks import DoctorCheck
 from common.wireguard.tunnel_knocks import Knock
-from common.wireguard.tunnel_state import HANDSHAKE_S_DEAD, PeerHealth, TunnelHealth
+from common.wireguard.tunnel_state import HANDSHAKE_S_DEAD, PeerHealth, TunnelHealth, parse_health
 
 STATE_S_MAX = 60  # the keeper writes every ten seconds, and measures a path for up to a minute
 CLOCK_S = 5
@@ -69,6 +71,23 @@ def tunnel_checks(facts: TunnelFacts) -> Iterator[DoctorCheck]:
     yield DoctorCheck(
         name="tunnel", ok=True, found=f"{health.interface}: {well} of {len(found)} peers are well"
     )
+
+
+def tunnel_of_the_core(status: Mapping[str, Any], *, at_s: float) -> Iterator[DoctorCheck]:
+    """Yield what a core's status tells of its tunnel, and so of the tunnels of all nodes.
+
+    Args:
+        status: what the core answered; one of before tells nothing.
+    """
+    told = status.get("tunnel")
+    if told is None:
+        return
+    try:
+        health = parse_health(json.dumps(told).encode())
+    except ValueError:
+        yield _fault("tunnel", "the core tells what nobody understands", "upgrade this command")
+        return
+    yield from tunnel_checks(TunnelFacts(at_s=at_s, health=health))
 
 
 def _peer(facts: TunnelFacts, health: TunnelHealth, peer: PeerHealth) -> DoctorCheck:

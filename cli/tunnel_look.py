@@ -15,11 +15,12 @@ from common.errors import BorderScoutError, SettingsError
 from common.wireguard.tunnel_changes import names_of
 from common.wireguard.tunnel_file import TunnelFile
 from common.wireguard.tunnel_interface import TunnelInterface, read_tunnel_file, resolved
-from common.wireguard.tunnel_keeper import STATE_FILE, TunnelKeeper, read_health
+from common.wireguard.tunnel_keeper import STATE_FILE, TunnelKeeper
 from common.wireguard.tunnel_knocks import LISTEN_S, Knock, is_closed, knocks
 from common.wireguard.tunnel_mtu import path_mtu
 from common.wireguard.tunnel_probe import Echo
 from common.wireguard.tunnel_state import HANDSHAKE_S_DEAD, PeerHealth, TunnelHealth, health_of
+from common.wireguard.tunnel_told import read_health
 
 MEASURED_MAX = 20  # peers whose path is measured
 

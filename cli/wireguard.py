@@ -30,8 +30,9 @@ from cli.output import (
 from common.errors import BorderScoutError, SettingsError
 from common.wireguard.tunnel_file import is_interface
 from common.wireguard.tunnel_interface import TunnelInterface
-from common.wireguard.tunnel_keeper import STATE_FILE, TunnelApplied, TunnelKeeper, read_health
+from common.wireguard.tunnel_keeper import STATE_FILE, TunnelApplied, TunnelKeeper
 from common.wireguard.tunnel_state import TunnelHealth
+from common.wireguard.tunnel_told import read_health
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -64,6 +64,7 @@ RENDERED_FOR_SATELLITE: Mapping[str, Rendered] = {
     "smtp.key": Rendered("the cluster's authority", "leave it: rendering makes it once"),
     "smtp.rsa_certificate": Rendered("the cluster's authority", "leave it: rendering renews it"),
     "smtp.rsa_key": Rendered("the cluster's authority", "leave it: rendering makes it once"),
+    "wireguard": Rendered("the unit that keeps the tunnel", "leave it: that writes there"),
     "metrics": Rendered("the node's first vpn_address", "change vpn_address"),
     "core": Rendered("the inventory's core", "change the key core at its top"),
     "engines": Rendered("the nearest engines", "set engines at the top, the site or the node"),
@@ -78,7 +79,6 @@ RENDERED_FOR_CORE: Mapping[str, Rendered] = {
     "definitions.listen": Rendered("the core's first vpn_address", "change vpn_address"),
     "join.issuer": Rendered("the cluster's authority", "leave it: rendering renews it"),
     "join.issuer_key": Rendered("the core's folder", "leave it: rendering makes it once"),
-    "wireguard": Rendered("the core's folder, which has it", "leave it: it is named there"),
     "tls": Rendered("the cluster's authority", "leave it: rendering renews the certificate"),
     "token_file": Rendered("the rendered folder, which has it", "leave it: it is named there"),
     "state": Rendered(
@@ -86,6 +86,8 @@ RENDERED_FOR_CORE: Mapping[str, Rendered] = {
     ),
     "mail_domain": Rendered("cluster.mail_domain", "change it there"),
     "nodes": Rendered("the inventory's sites", "set sites"),
+    "wireguard.file": Rendered("the core's folder, which has it", "leave it: it is named there"),
+    "wireguard.state": Rendered("the unit that keeps the tunnel", "leave it: that writes there"),
     "first_revision": Rendered("customers, engines and filters", "change those"),
 }
 

@@ -72,6 +72,9 @@ class CoreWireGuardSettings(Settings):
     file: FilePath = ""
     """The file of its interface, in which the core keeps the peers of the nodes that have joined;
     empty: nowhere, and nodes that join get no tunnel."""
+    state: FilePath = ""
+    """The file in which `borderscout wireguard` tells how the tunnels fare, for metrics, `status`
+    and `doctor`; empty: there are none."""
 
 
 class FreshclamSettings(Settings):

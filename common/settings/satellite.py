@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from common.message_bounds import MESSAGE_BYTES_MAX, MESSAGE_RECIPIENTS_MAX
+from common.settings.tunnel import WireGuardSettings
 from common.settings.values import (
     Endpoint,
     FilePath,
@@ -316,6 +317,7 @@ class SatelliteSettings(Settings):
     limits: Limits = Limits()
     second_look: SecondLookSettings = SecondLookSettings()
     mta_sts: MtaStsSettings | None = None
+    wireguard: WireGuardSettings = WireGuardSettings()
     disk_reserve_bytes: Annotated[int, Field(ge=0)] = 256 * 1024 * 1024
     """Free space on the disk of the shards; below it, mail gets 452 4.3.1."""
     mail_log: bool = True

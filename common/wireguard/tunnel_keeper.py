@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from common.errors import BorderScoutError, EnvironmentFailure
+from common.settings.tunnel import TOLD_FILE
 from common.wireguard.tunnel_changes import (
     InterfaceNow,
     TunnelChange,
@@ -34,17 +35,16 @@ from common.wireguard.tunnel_interface import (
 from common.wireguard.tunnel_mtu import path_mtu
 from common.wireguard.tunnel_probe import Echo
 from common.wireguard.tunnel_state import (
-    STATE_BYTES_MAX,
     TunnelHealth,
     TunnelNow,
     health_of,
     health_text,
-    parse_health,
     printable,
 )
+from common.wireguard.tunnel_told import read_health
 from common.wireguard.tunnel_watch import TunnelWatch
 
-STATE_FILE = Path("/run/borderscout/wireguard.json")
+STATE_FILE = Path(TOLD_FILE)
 MTU = 1420  # where the file states none
 
 
@@ -264,16 +264,6 @@ class TunnelKeeper:
             yield
         finally:
             os.close(lock)
-
-
-def read_health(state: Path) -> TunnelHealth | None:
-    """Return how the tunnel fares, as its keeper told last; None: nobody tells."""
-    try:
-        with state.open("rb") as file:
-            content = file.read(STATE_BYTES_MAX + 1)
-        return parse_health(content) if len(content) <= STATE_BYTES_MAX else None
-    except (OSError, ValueError):
-        return None
 
 
 def _publish(path: Path, content: bytes) -> None:

@@ -6,9 +6,14 @@ only scrapes. What is not known of a node has no sample, never a 0.
 
 from __future__ import annotations
 
+import time
+
 from prometheus_client import CollectorRegistry, Gauge
 
 from common.certificate import CertificateMetrics, CertificateStatus
+from common.wireguard.tunnel_metrics import TunnelMetrics
+from common.wireguard.tunnel_state import TunnelHealth
+from common.wireguard.tunnel_told import told_health
 from core.definitions.announcer import stand_of
 from core.fleet.fleet import NodeStatus
 from core.records.late import LateAlarm
@@ -27,6 +32,8 @@ class CoreMetrics:
         self._registry = registry
         self._certificate: CertificateStatus | None = None
         CertificateMetrics({"link": lambda: self._certificate}, registry)
+        self._tunnel: TunnelHealth | None = None
+        TunnelMetrics(lambda: self._tunnel, registry, now_s=time.time)
         self._revision = Gauge(
             "borderscout_core_revision", "Newest revision of the preferences", registry=registry
         )
@@ -184,6 +191,7 @@ class CoreMetrics:
         self._tallies_cells.set(core.link.tallies.cells)
         self._tallies_given_way.set(core.link.tallies.given_way)
         self._silenced.set(len(late.silenced))
+        self._tunnel = told_health(core.settings.wireguard.state)
         self._certificate = core.link.certificate_status()
         self._revision.set(core.database.preferences.position.revision)
         self._disk_full.set(bool(core.database.room.problem))

@@ -13,7 +13,7 @@ from typing import Any
 
 from inventory.load import Progress, no_progress
 from inventory.model import Inventory, Site, SiteState
-from inventory.mx.loads import SiteLoad, Loads
+from inventory.mx.loads import Loads, SiteLoad
 from inventory.mx.measurements import Measurements
 from inventory.mx.plan import MxPlan, make_plan
 from inventory.mx.traffic import Traffic

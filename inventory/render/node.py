@@ -13,6 +13,7 @@ from common.settings.core import CoreSettings
 from common.settings.satellite import EngineSettings, FilterSettings, SatelliteSettings
 from common.settings.scan_server import ScanServerSettings
 from common.settings.settings_text import tree_of, yaml_text
+from common.settings.tunnel import TOLD_FILE
 from common.settings.values import Settings
 from inventory.addressing import CorePlaces, NodePlaces
 from inventory.identities import machine_host, node_host
@@ -82,6 +83,7 @@ def satellite_settings(
             "key": f"{TLS}/node.key",
             "authority": f"{TLS}/authority.crt",
         },
+        **({} if loopback else {"wireguard": {"state": TOLD_FILE}}),
         "engines": [_engine(engine) for engine in inventory.engines_of(site, node)],
         "filters": [_filter(item) for item in inventory.all_filters()],
     }
@@ -127,7 +129,7 @@ def core_settings(
         "grpc": places.grpc,
         "definitions": {"listen": places.definitions},
         "join": {"listen": places.join, "public": list(places.join_public)},
-        "wireguard": {"file": WIREGUARD_FILE},
+        "wireguard": {"file": WIREGUARD_FILE, **({} if loopback else {"state": TOLD_FILE})},
         "tls": {
             "certificate": f"{TLS}/node.crt",
             "key": f"{TLS}/node.key",

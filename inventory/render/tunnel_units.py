@@ -55,7 +55,7 @@ def tunnel_units() -> dict[str, str]:
 Description=Border Scout tunnel
 Wants=network-online.target
 After=network-online.target
-Conflicts=wg-quick@wg0.service
+# An interface that wg-quick made is taken over. No Conflicts=: that would have it taken down.
 # For ever: a name without an address now may have one in an hour.
 StartLimitIntervalSec=0
 

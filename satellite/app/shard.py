@@ -27,6 +27,8 @@ from common.records import AcceptingRecord, NotAcceptingRecord, StoppedRecord
 from common.reports import NodeReport
 from common.settings.satellite import SatelliteSettings
 from common.tasks import keep_running
+from common.wireguard.tunnel_metrics import TunnelMetrics
+from common.wireguard.tunnel_told import told_health
 from satellite.app.engine_watch import EngineWatch
 from satellite.app.listed_at_connect import ListedAtConnect
 from satellite.app.listed_clients import ListedClients
@@ -230,6 +232,9 @@ class Shard:
         registry.register(self.loop_lag)
         LinkMetrics(self.link_status, registry)
         TalliesMetrics(self.tallies.status, registry)
+        if self.spool.shard == 0:  # the tunnel is the node's: one worker tells of it
+            told = partial(told_health, settings.wireguard.state)
+            TunnelMetrics(told, registry, now_s=lambda: clock.now_us() / 1e6)
         CertificateMetrics(
             {"smtp": self.front_end.certificate_status, "link": self.link.certificate_status},
             registry,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from common.wireguard.tunnel_told import told_health
 from core.fleet.fleet import NodeStatus
 from core.fleet.refused_callers import RefusedCaller
 from core.preferences.epochs import OtherEpoch
@@ -60,7 +62,14 @@ async def status(core: Core, _caller: Caller) -> dict[str, Any]:
         "definitions": _definitions(core),
         "learners": await core.database.lessons.progress(),
         "retention": core.sweeper.report.as_json(),
+        "tunnel": await asyncio.to_thread(_tunnel, core),
     }
+
+
+def _tunnel(core: Services) -> dict[str, Any] | None:
+    """Return how the core's tunnel fares, and so each node's; None: nobody tells, or has one."""
+    health = told_health(core.settings.wireguard.state)
+    return None if health is None else asdict(health)
 
 
 def _other(other: OtherEpoch) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
-from cli.tunnel_checks import PEERS_SHOWN, TunnelFacts, tunnel_checks
+from cli.tunnel_checks import PEERS_SHOWN, TunnelFacts, tunnel_checks, tunnel_of_the_core
 from common.wireguard.tunnel_knocks import Knock, knock_in
 from common.wireguard.tunnel_state import PeerHealth, TunnelHealth
 
@@ -101,3 +101,17 @@ def test_not_more_peers_are_told_of_than_anybody_reads() -> None:
 )
 def test_what_is_no_first_packet_is_no_knock(datagram: bytes) -> None:
     assert knock_in(datagram, source="x", port=7, public_key="A" * 43 + "=") is None
+
+
+def test_a_core_tells_of_all_nodes_tunnels() -> None:
+    cut = replace(HEALTH, peers=(replace(CORE, name="lon1", handshake_s=500),))
+
+    (found, well) = tunnel_of_the_core({"tunnel": asdict(cut)}, at_s=1010.0)
+
+    assert found.name == "tunnel to lon1"
+    assert "shook hands 510 s ago" in found.found
+    assert well.ok
+    assert list(tunnel_of_the_core({}, at_s=1010.0)) == []
+    assert list(tunnel_of_the_core({"tunnel": None}, at_s=1010.0)) == []
+    (strange,) = tunnel_of_the_core({"tunnel": {"up": 5}}, at_s=1010.0)
+    assert not strange.ok

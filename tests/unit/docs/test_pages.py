@@ -12,6 +12,7 @@ from common.certificate import CertificateStatus
 from common.reports import DefinitionsReport, DefinitionsState
 from common.settings.core import CoreSettings
 from common.settings.satellite import SatelliteSettings
+from common.wireguard.tunnel_state import PeerHealth, TunnelHealth
 from core.retention.report import ClassReport, RetentionReport
 from docs.generate import map as code_map
 from docs.generate import metrics
@@ -99,6 +100,10 @@ async def test_what_a_core_shows_stands_on_the_page(
     # Nothing listens here, and so no certificate is in use.
     status = CertificateStatus(1_800_000_000.0)
     monkeypatch.setattr(face.services.link, "certificate_status", lambda: status)
+    # Nor is there a tunnel.
+    lon1 = PeerHealth(name="lon1", handshake_s=1, mtu=1420)
+    told = TunnelHealth(interface="wg0", at_s=1, up=True, peers=(lon1,))
+    monkeypatch.setattr("core.web.metrics.told_health", lambda _: told)
     monkeypatch.setattr(face.services.sweeper, "_rest", no_rest)
     await face.services.sweeper.sweep()
     face.services.link.certificate_ends.remember("lon1", 1_800_000_000.0)
