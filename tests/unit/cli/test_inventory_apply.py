@@ -349,9 +349,13 @@ async def test_of_a_hundred_thousand_domains_only_the_one_that_changed_is_sent(
     monkeypatch.setattr(inventory_apply, "wanted_of", lambda *_: WantedCluster(tuple(many), ()))
     sent: list[bytes] = []
     plain = inventory_apply._body
-    monkeypatch.setattr(
-        inventory_apply, "_body", lambda *a: [sent.append(one) or one for one in plain(*a)]
-    )
+
+    def watched(*told: Any) -> list[bytes]:
+        parts = list(plain(*told))
+        sent.extend(parts)
+        return parts
+
+    monkeypatch.setattr(inventory_apply, "_body", watched)
 
     said = await desk.apply("--yes")
 
