@@ -25,6 +25,7 @@ FIXED = (
     "core.key",
     "core.authority",
     "delivery.authorities",
+    "wireguard.state",
 )
 FOLDERS: Mapping[str, Callable[[SatelliteSettings], frozenset[str]]] = {
     "definitions.folder": lambda of: frozenset(one.folder for one in of.definitions),
