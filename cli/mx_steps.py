@@ -17,7 +17,7 @@ from cli.mx_render import PlanOption, plan_of
 from common.errors import BorderScoutError
 from inventory.mx.names import Naming
 from inventory.mx.records import names_of
-from inventory.mx.steps import Step, steps_between
+from inventory.mx.steps import PlanStep, steps_between
 
 EXAMPLE = "Example: borderscout mx steps inventory/example.yaml --against plan.json"
 DIFFERENT = 2
@@ -63,7 +63,7 @@ def steps(
         raise typer.Exit(DIFFERENT)
 
 
-def _show(number: int, step: Step) -> None:
+def _show(number: int, step: PlanStep) -> None:
     print(f"{number}. {step.actor}: {step.what}")
     print(f"   why: {step.reason}")
     if step.command:

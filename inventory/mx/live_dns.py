@@ -49,7 +49,7 @@ class DnsServer:
 
 
 @dataclass(frozen=True, slots=True)
-class DnsAnswer:
+class ServerAnswer:
     """What one server says of one name and kind.
 
     Attributes:
@@ -112,7 +112,7 @@ class LiveDns:
             return []
         return [str(value) for value in answer.rrset or ()][:SERVERS_MAX]
 
-    async def ask(self, server: DnsServer, name: str, kind: str) -> DnsAnswer | None:
+    async def ask(self, server: DnsServer, name: str, kind: str) -> ServerAnswer | None:
         """Return what a server says of a name; None: it does not answer."""
         if self._silences.get(server, 0) >= SILENCES_MAX:
             return None
@@ -133,7 +133,7 @@ class LiveDns:
         return None
 
 
-def _read(answer: dns.message.Message, name: dns.name.Name, kind: str) -> DnsAnswer:
+def _read(answer: dns.message.Message, name: dns.name.Name, kind: str) -> ServerAnswer:
     values: list[str] = []
     alias = ""
     for rrset in answer.answer:
@@ -141,4 +141,4 @@ def _read(answer: dns.message.Message, name: dns.name.Name, kind: str) -> DnsAns
             alias = str(rrset[0])
         if rrset.name == name and rrset.rdtype == dns.rdatatype.from_text(kind):
             values += [value_text(rdata) for rdata in rrset][:VALUES_MAX]
-    return DnsAnswer(tuple(sorted(values)), alias)
+    return ServerAnswer(tuple(sorted(values)), alias)

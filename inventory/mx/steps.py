@@ -31,7 +31,7 @@ class Actor(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class PlanStep:
     """One thing to do, and what to wait for before the next.
 
     Attributes:
@@ -61,7 +61,7 @@ class Step:
 
 def steps_between(
     before: MxPlan, after: MxPlan, *, naming: Naming, names: int, has_policy: bool
-) -> list[Step]:
+) -> list[PlanStep]:
     """Return what to do, in order; empty where the plans are the same.
 
     Args:
@@ -103,17 +103,17 @@ def _with_all_names(plan: MxPlan, names: int) -> MxPlan:
     return MxPlan(domains=entries)
 
 
-def _policy_first(domains: set[str]) -> Iterator[Step]:
+def _policy_first(domains: set[str]) -> Iterator[PlanStep]:
     if not domains:
         return
     hosts = ", ".join(f"*.{domain}" for domain in sorted(domains))
-    yield Step(
+    yield PlanStep(
         actor=Actor.US,
         what=f"Let the policy name {hosts} beside what it names: cluster.mta_sts.hosts",
         reason="a sender that keeps to a policy sends to no host that it does not name",
         command="borderscout inventory render FILE --out DIR, and the nodes take it",
     )
-    yield Step(
+    yield PlanStep(
         actor=Actor.CUSTOMER,
         what="Publish the policy's new id in TXT _mta-sts",
         reason="senders look for a new policy when the id is another, and the policy comes first",
@@ -122,9 +122,9 @@ def _policy_first(domains: set[str]) -> Iterator[Step]:
     )
 
 
-def _ready(sites: list[str]) -> Step:
+def _ready(sites: list[str]) -> PlanStep:
     new = f", {' and '.join(sites)} above all" if sites else ""
-    return Step(
+    return PlanStep(
         actor=Actor.US,
         what=f"See that every site takes mail{new}",
         reason="a sender that is led to a site which takes no mail waits, or goes to the next",
@@ -132,7 +132,7 @@ def _ready(sites: list[str]) -> Step:
     )
 
 
-def _addresses(changes: list[Difference]) -> Step:
+def _addresses(changes: list[Difference]) -> PlanStep:
     moved = tuple(
         f"{sign} {change.domain} {record.preference} {record.host} -> {record.site}"
         for change in changes
@@ -143,7 +143,7 @@ def _addresses(changes: list[Difference]) -> Step:
         for record in records
         if record not in others
     )
-    return Step(
+    return PlanStep(
         actor=Actor.US,
         what="Change the addresses of the names in our zone",
         reason=f"addresses are remembered for {ADDRESS_TTL_S} s; until then both sites take mail",
@@ -153,8 +153,8 @@ def _addresses(changes: list[Difference]) -> Step:
     )
 
 
-def _site_names() -> Step:
-    return Step(
+def _site_names() -> PlanStep:
+    return PlanStep(
         actor=Actor.US,
         what="Publish the names of all sites in our zone",
         reason="an MX must not lead to a name without an address, nor to one that is remembered "
@@ -165,10 +165,10 @@ def _site_names() -> Step:
     )
 
 
-def _customers(come: tuple[str, ...], go: tuple[str, ...]) -> Iterator[Step]:
+def _customers(come: tuple[str, ...], go: tuple[str, ...]) -> Iterator[PlanStep]:
     letter = "borderscout mx render FILE --format letter --out DIR"
     if come:
-        yield Step(
+        yield PlanStep(
             actor=Actor.CUSTOMER,
             what="Publish the new MX records, beside the old ones",
             reason=f"some senders have the old answer for {MX_TTL_S} s, and it must still be right",
@@ -177,7 +177,7 @@ def _customers(come: tuple[str, ...], go: tuple[str, ...]) -> Iterator[Step]:
             wait_s=MX_TTL_S,
         )
     if go:
-        yield Step(
+        yield PlanStep(
             actor=Actor.CUSTOMER,
             what="Remove the old MX records",
             reason="senders remember them until their time is over, and some have begun a try then",
@@ -187,15 +187,15 @@ def _customers(come: tuple[str, ...], go: tuple[str, ...]) -> Iterator[Step]:
         )
 
 
-def _leaving(sites: list[str]) -> Iterator[Step]:
+def _leaving(sites: list[str]) -> Iterator[PlanStep]:
     for site in sites:
-        yield Step(
+        yield PlanStep(
             actor=Actor.US,
             what=f"Wait until no sender remembers {site}",
             reason="what was tried there comes again within the senders' wait, and asks DNS anew",
             wait_s=ADDRESS_TTL_S + SENDER_RETRY_S,
         )
-        yield Step(
+        yield PlanStep(
             actor=Actor.US,
             what=f"Drain the nodes of {site}, until their spools are empty",
             reason="mail that it has taken is delivered from there, and held mail as well",
@@ -203,9 +203,9 @@ def _leaving(sites: list[str]) -> Iterator[Step]:
         )
 
 
-def _policy_last(domains: set[str]) -> Iterator[Step]:
+def _policy_last(domains: set[str]) -> Iterator[PlanStep]:
     hosts = ", ".join(f"*.{domain}" for domain in sorted(domains))
-    yield Step(
+    yield PlanStep(
         actor=Actor.US,
         what=f"Take {hosts} out of the policy, and then publish its new id",
         reason="a host that the policy names and nobody keeps could be somebody else's one day",
@@ -214,8 +214,8 @@ def _policy_last(domains: set[str]) -> Iterator[Step]:
     )
 
 
-def _verified() -> Step:
-    return Step(
+def _verified() -> PlanStep:
+    return PlanStep(
         actor=Actor.US,
         what="See that the world sees what the inventory says",
         reason="what was forgotten is found while somebody remembers what was done",

@@ -14,7 +14,7 @@ from inventory.model import Inventory, SiteState
 from inventory.mx.names import Naming
 from inventory.mx.plan import MxPlan, make_plan
 from inventory.mx.records import ADDRESS_TTL_S, MX_TTL_S
-from inventory.mx.steps import SENDER_RETRY_S, Actor, Step, steps_between
+from inventory.mx.steps import SENDER_RETRY_S, Actor, PlanStep, steps_between
 
 
 def plans(example: Inventory, naming: Naming) -> tuple[MxPlan, MxPlan]:
@@ -27,7 +27,7 @@ def plans(example: Inventory, naming: Naming) -> tuple[MxPlan, MxPlan]:
     return make_plan(example, naming=naming), make_plan(without, naming=naming)
 
 
-def place(steps: list[Step], words: str) -> int:
+def place(steps: list[PlanStep], words: str) -> int:
     [found] = [number for number, step in enumerate(steps) if words in step.what]
     return found
 
