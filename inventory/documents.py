@@ -7,7 +7,7 @@ first revision of a new core, and what ``apply`` publishes afterwards.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from common.preferences.documents import Document, Kind, canonical_json
 from inventory.model import EngineEntry, FilterEntry, Inventory, ScanServerEntry
@@ -15,8 +15,13 @@ from inventory.model import EngineEntry, FilterEntry, Inventory, ScanServerEntry
 
 def documents_of(inventory: Inventory) -> list[Document]:
     """Return every document, in the order of the kinds and then of the keys."""
-    routes = [
-        _document(
+    return list(each_document(inventory))
+
+
+def each_document(inventory: Inventory) -> Iterator[Document]:
+    """Yield every document, in the order of the kinds and then of the keys."""
+    for customer, domain in inventory.domains():
+        yield _document(
             Kind.ROUTE,
             domain.name,
             {
@@ -26,12 +31,10 @@ def documents_of(inventory: Inventory) -> list[Document]:
                 "recipients": domain.recipients,
             },
         )
-        for customer, domain in inventory.domains()
-    ]
     engines = (
         engine for site, node in inventory.nodes() for engine in inventory.engines_of(site, node)
     )
-    return routes + _weights(inventory, engines)
+    yield from _weights(inventory, engines)
 
 
 def documents_of_scan_server(inventory: Inventory, server: ScanServerEntry) -> list[Document]:
@@ -92,10 +95,11 @@ def _document(kind: Kind, key: str, body: dict[str, object]) -> Document:
     return Document(kind, key, 0, canonical_json(body))
 
 
-def to_json(documents: list[Document]) -> str:
+def to_json(documents: Iterable[Document]) -> bytes:
     """Return the file that the core takes in, one document per line."""
-    lines = [
-        f'{{"kind":{json.dumps(one.kind)},"key":{json.dumps(one.key)},"body":{one.body.decode()}}}'
-        for one in documents
-    ]
-    return "[\n" + ",\n".join(lines) + "\n]\n"
+    text = bytearray()
+    for one in documents:
+        kind, key = json.dumps(one.kind), json.dumps(one.key)
+        text += b",\n" if text else b"[\n"
+        text += f'{{"kind":{kind},"key":{key},"body":'.encode() + one.body + b"}"
+    return bytes(text or b"[\n") + b"\n]\n"

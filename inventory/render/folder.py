@@ -11,13 +11,15 @@ import json
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from common.collector import uncollected
 from common.durable import write_file
 from common.errors import EnvironmentFailure, LocalError
 from common.issuing import Credential, Identity, KeyKind
-from common.preferences.documents import DocumentRefused, check_document
+from common.preferences.documents import Document, DocumentRefused, check_document
 from common.wireguard_text import wireguard_text
 from inventory.addressing import (
     Ports,
@@ -37,7 +39,7 @@ from inventory.certificates import (
     issuer,
     next_key,
 )
-from inventory.documents import documents_of, documents_of_scan_server, to_json
+from inventory.documents import documents_of_scan_server, each_document, to_json
 from inventory.identities import (
     core_identity,
     issuer_hosts,
@@ -107,7 +109,8 @@ def render_folder(
     try:
         ports, book = _ports(inventory, out, loopback), certificate_book(out)
         rendering = _Rendering(inventory, out, now_us, loopback, ports, book, elsewhere)
-        files = list(rendering.files(progress))
+        with uncollected():
+            files = list(rendering.files(progress))
         for file in files:
             _write(out, file)
     except OSError as error:
@@ -180,18 +183,20 @@ class _Rendering:
         yield _json(ENDPOINTS_FILE, self.endpoints())
 
     def _preferences(self, progress: Progress) -> bytes:
-        documents = [
-            *documents_of(self.inventory),
-            *node_documents(self.inventory, self.ports),
-        ]
-        for number, document in enumerate(documents):
+        """Return the first revision; one document is made, looked at and written at a time."""
+        return to_json(self._checked_documents(progress))
+
+    def _checked_documents(self, progress: Progress) -> Iterator[Document]:
+        count = sum(len(customer.domains) for customer in self.inventory.customers)
+        every = chain(each_document(self.inventory), node_documents(self.inventory, self.ports))
+        for number, document in enumerate(every):
             if number % STEP == 0:
-                progress("checking preferences", number, len(documents))
+                progress("checking preferences", number, count)
             try:
                 check_document(document)
             except DocumentRefused as refused:
                 raise LocalError(str(refused), hint="correct it in the inventory") from None
-        return to_json(documents).encode()
+            yield document
 
     def _core(
         self, signer: Credential, key: str, public: dict[str, str], preferences: bytes
@@ -271,7 +276,7 @@ class _Rendering:
         settings = scan_server_settings(self.inventory, server, loopback=self.loopback)
         yield _text(f"{server.name}/{SCAN_FILE}", text_of(settings))
         documents = documents_of_scan_server(self.inventory, server)
-        yield _text(f"{server.name}/{PREFERENCES_FILE}", to_json(documents))
+        yield File(f"{server.name}/{PREFERENCES_FILE}", to_json(documents), PUBLIC)
         yield _text(f"{server.name}/{unit_name(UnitRole.SCAN)}", unit_text(UnitRole.SCAN))
 
     def _tls(

@@ -20,6 +20,7 @@ from tests.bench import (
     engines,
     filters,
     groups,
+    inventory_scale,
     list_scale,
     mx_scale,
     overload,
@@ -184,6 +185,14 @@ def _mx_scale(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _inventory(chosen: argparse.Namespace) -> int:
+    results = Results(chosen.results)
+    header = results.header(chosen.command, chosen.work)
+    print(f"check, render and plan of {chosen.domains} domains", flush=True)
+    results.keep("inventory", header | inventory_scale.run(domains=chosen.domains))
+    return 0
+
+
 def _store(chosen: argparse.Namespace) -> int:
     results = Results(chosen.results)
     header = results.header(chosen.command, chosen.work)
@@ -288,6 +297,12 @@ def _parser() -> argparse.ArgumentParser:
         ("lists", _lists, (_add_lists,), "lists of a million entries"),
         ("mx_scale", _mx_scale, (_add_mx_scale,), "MX plans of a million domains"),
         ("store", _store, (_add_store,), "look-ups of a core with millions of records"),
+        (
+            "inventory_scale",
+            _inventory,
+            (_add_inventory,),
+            "check, render and plan of very many domains",
+        ),
         ("overload", _overload, (_add_node,), "twice the load that a node keeps up"),
         ("drain", _drain, (_add_drain, _add_node), "hold mail, start anew, and let it go"),
         (
@@ -302,7 +317,8 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=about, description=about)
         command.set_defaults(
             what=what,
-            needs_root=what not in (_report, _engines, _filters, _lists, _mx_scale, _store),
+            needs_root=what
+            not in (_report, _engines, _filters, _lists, _mx_scale, _store, _inventory),
         )
         command.add_argument("--work", type=Path, default=WORK, help="folder, on a disk")
         command.add_argument("--results", type=Path, default=FOLDER, help="folder")
@@ -346,6 +362,10 @@ def _add_lists(command: argparse.ArgumentParser) -> None:
 
 def _add_mx_scale(command: argparse.ArgumentParser) -> None:
     command.add_argument("--domains", type=int, default=mx_scale.DOMAINS, help="of the largest")
+
+
+def _add_inventory(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--domains", type=int, default=inventory_scale.DOMAINS, help="in it")
 
 
 def _add_store(command: argparse.ArgumentParser) -> None:
