@@ -48,6 +48,8 @@ TEXTS: Mapping[str, Mapping[str, KeyText]] = {
         "vpn_port": KeyText("WireGuard's UDP port, the same on every node.", 51820),
         "postmaster": KeyText("Who gets mail for postmaster.", "postmaster@scout.example"),
         "smarthost": KeyText("HOST:PORT for our own bounces.", "relay.scout.example:25"),
+        "mta_sts": KeyText("What the customers' MTA-STS policies say (RFC 8461)."),
+        "tls_reports": KeyText("Who gets the reports of senders on TLS (RFC 8460)."),
     },
     "Core": {
         "name": KeyText("One word.", "core"),
