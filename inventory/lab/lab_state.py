@@ -95,6 +95,8 @@ def take_lock() -> IO[bytes]:
 def remove_traces(lock: IO[bytes]) -> None:
     """Take away what a lab that has ended left below ``/run``; the lock is ours, and is closed."""
     STATE.unlink(missing_ok=True)
+    for half in STATE.parent.glob(f"{STATE.name}.*"):  # of one that was killed while it wrote
+        half.unlink(missing_ok=True)
     LOCK.unlink(missing_ok=True)
     lock.close()
 

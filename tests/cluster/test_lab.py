@@ -64,7 +64,7 @@ def traces(folder: Path) -> list[str]:
     return [
         *(line for line in links.stdout.splitlines() if "bs-" in line),
         *(line for line in mounts if str(folder) in line),
-        *(str(path) for path in (lab_state.STATE, lab_state.LOCK) if path.exists()),
+        *(str(path) for path in lab_state.STATE.parent.glob(f"{lab_state.STATE.stem}.*")),
     ]
 
 

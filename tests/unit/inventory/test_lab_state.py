@@ -44,11 +44,14 @@ def test_down_kills_nobody_who_is_not_the_lab(monkeypatch: pytest.MonkeyPatch) -
     killed: list[int] = []
     monkeypatch.setattr(os, "kill", lambda process, _number: killed.append(process))
     noted(began_at="1")
+    half = lab_state.STATE.with_name(f"{lab_state.STATE.name}.part")
+    half.touch()
 
     assert lab_start.end_lab() is None
 
     assert killed == []
     assert not lab_state.STATE.exists()
+    assert not half.exists()
     assert not lab_state.LOCK.exists()
 
 
