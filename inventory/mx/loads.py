@@ -3,7 +3,7 @@
 Pure, in whole numbers. A domain's mail goes to its first site; when that is off, to its second: by
 the formula no other domain moves then, so that the plan as it is knows every case.
 
-Source: docs/mx.md, *SiteLoad against capacity*.
+Source: docs/mx.md, *Load against capacity*.
 """
 
 from __future__ import annotations

@@ -23,7 +23,11 @@ GIVEN_AN_ADDRESS = {
 }
 
 # A process of its own, which has nothing else to do; the node's parent asks one at a time.
-ALONE = {"satellite/joining/door_client.py", "satellite/joining/key_renewal.py"}
+ALONE = {
+    "common/wireguard/tunnel_interface.py",
+    "satellite/joining/door_client.py",
+    "satellite/joining/key_renewal.py",
+}
 
 
 def test_no_part_of_a_satellite_looks_names_up_in_a_thread() -> None:

@@ -1,6 +1,8 @@
 """Which measurement is asked for, and with what?
 
 Touches standard output, the results' folder and the documentation.
+
+Long because every measurement has its options here.
 """
 
 from __future__ import annotations
