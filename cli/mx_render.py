@@ -23,6 +23,7 @@ from inventory.mx.names import Naming
 from inventory.mx.plan import MxPlan, make_plan
 from inventory.mx.plan_inputs import inventory_digest
 from inventory.mx.records import MxRecords, Whose, records_of
+from inventory.mx.safety import judged
 from inventory.smtp_keys import shown_keys
 
 EXAMPLE = "Example: borderscout mx render inventory/example.yaml --format letter --out letters"
@@ -107,17 +108,22 @@ def plan_of(inventory: Inventory, path: Path | None, *, naming: Naming) -> MxPla
     """Return the plan of a file, which knows its naming, or the one that is made now.
 
     Raises:
-        LocalError: the plan is of another inventory.
+        LocalError: the plan is of another inventory, or leaves a domain without what it needs.
     """
     if path is None:
         with progress_bar() as progress:
-            return make_plan(inventory, naming=naming, has_reasons=False, progress=progress)
-    plan = read_plan(path)
-    if plan.inputs.get("inventory") != inventory_digest(inventory):
-        raise LocalError(
-            f"{path}: the inventory has changed since this plan was made",
-            hint="plan anew, with --against this one",
-        )
+            plan = make_plan(inventory, naming=naming, has_reasons=False, progress=progress)
+    else:
+        plan = read_plan(path)
+        if plan.inputs.get("inventory") != inventory_digest(inventory):
+            raise LocalError(
+                f"{path}: the inventory has changed since this plan was made",
+                hint="plan anew, with --against this one",
+            )
+    wrong = judged(inventory, plan).errors
+    if wrong:
+        more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise LocalError(f"{wrong[0]}{more}", hint="see them all: borderscout mx plan")
     return plan
 
 

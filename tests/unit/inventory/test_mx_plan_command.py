@@ -200,3 +200,17 @@ def test_a_site_that_is_none_is_wrong_usage(small: Path) -> None:
 
     assert result.exit_code == 2
     assert "--without 'oslo' is no site; there are london, paris" in result.stderr
+
+
+@pytest.mark.parametrize("asked", [("render", "--format", "bind"), ("steps", "--against")])
+def test_nothing_is_published_by_which_a_domain_has_no_mx(
+    changed: Change, tmp_path: Path, asked: tuple[str, ...]
+) -> None:
+    path = changed(("location: [52.37, 4.89]", "regions: uk"), ("capacity: 200", "region: uk"))
+    before = planned(path, tmp_path, "before.json")
+    path.write_text(path.read_text().replace("region: uk", "region: uk\n    state: off"))
+
+    result = mx(asked[0], path, *asked[1:], *([before] if asked[0] == "steps" else []))
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "would have no MX" in result.stderr
