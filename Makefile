@@ -1,6 +1,6 @@
 # Every target works as the first thing typed on a clean clone: it makes .venv itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo lab unit test faults storms bench soak lint format proto docs clean
+.PHONY: help setup setup-dev demo lab unit test long faults storms bench soak lint format proto docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -19,7 +19,8 @@ help:
 	@echo "make demo [ARGS=--check]   a core, three satellites and a customer's server on this machine"
 	@echo "make lab [LAB=FILE]        every node of an inventory in a network of its own; docs/lab.md (root)"
 	@echo "make unit                  the tests that start no server, within two minutes"
-	@echo "make test                  all tests, on two processors; ARGS=\"-n 0\": on one"
+	@echo "make test                  all tests but the long ones, on two processors; ARGS=\"-n 0\": on one"
+	@echo "make long                  the tests that make test leaves out, half a minute or more each"
 	@echo "make faults                the long form of the tests that break something; docs/faults.md"
 	@echo "make storms                what a few messages or peers cost everybody else; docs/robustness.md"
 	@echo "make bench                 speed against other gateways; docs/benchmarks.md (root)"
@@ -64,9 +65,15 @@ test: $(DEV_STAMP)
 	@./.ci/system-packages test
 	@$(BIN)/python -m pytest $(ON_WORKERS) $(ARGS)
 
+# What takes half a minute or more each, and what `make test` leaves out for that; before a release.
+long: $(DEV_STAMP)
+	@./.ci/system-packages test
+	@./.ci/system-packages lab
+	@$(BIN)/python -m pytest -n 0 -m long --long $(ARGS)
+
 faults: $(DEV_STAMP)
 	@./.ci/system-packages test
-	@$(BIN)/python -m pytest -n 0 -m scenario --thorough --scenario-report=docs/faults.md $(ARGS)
+	@$(BIN)/python -m pytest -n 0 -m scenario --long --thorough --scenario-report=docs/faults.md $(ARGS)
 
 storms: $(DEV_STAMP)
 	@./.ci/system-packages test

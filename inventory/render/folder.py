@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -53,6 +53,14 @@ from inventory.model import CORE_FOLDER, Inventory, Node, ScanServerEntry, Site
 from inventory.node_documents import node_documents
 from inventory.ports import PORTS_FILE, complete, known_ports
 from inventory.render.endpoints import endpoints_of
+from inventory.render.firewall import (
+    CORE_OPEN_PORTS,
+    FIREWALL_FILE,
+    NODE_OPEN_PORTS,
+    firewall_text,
+    firewall_unit,
+)
+from inventory.render.install_script import INSTALL_FILE, install_text
 from inventory.render.node import (
     PREFERENCES_FILE,
     TLS,
@@ -63,6 +71,7 @@ from inventory.render.node import (
 )
 from inventory.render.systemd import UnitRole, unit_name, unit_text
 from inventory.render.tunnel_units import tunnel_units
+from inventory.render.validating_resolver import RESOLVER_FILE, is_own_resolver, resolver_text
 from inventory.smtp_keys import SMTP_KEYS, next_name
 
 ENDPOINTS_FILE = "endpoints.json"
@@ -70,6 +79,7 @@ SCAN_FILE = "scan.yaml"
 STEP = 5000  # documents between two reports of progress
 SECRET = 0o600
 PUBLIC = 0o644
+PROGRAM = 0o755
 FOLDER = 0o700
 
 
@@ -220,14 +230,16 @@ class _Rendering:
         mode = SECRET if settings.database else PUBLIC
         yield File(f"{CORE_FOLDER}/core.yaml", text_of(settings).encode(), mode)
         yield File(f"{CORE_FOLDER}/{PREFERENCES_FILE}", preferences, PUBLIC)
-        yield _text(f"{CORE_FOLDER}/{unit_name(UnitRole.CORE)}", unit_text(UnitRole.CORE))
         text = wireguard_text(
             private_key=key,
             vpn_addresses=core.vpn_address,
             port=inventory.cluster.vpn_port,
             peers=peers_of_core(inventory, public),
         )
-        yield from _tunnel(CORE_FOLDER, text)
+        yield File(f"{CORE_FOLDER}/wg0.conf", text.encode(), SECRET)
+        rules = firewall_text(core.vpn_address, ports=CORE_OPEN_PORTS)
+        yield _text(f"{CORE_FOLDER}/{FIREWALL_FILE}", rules)
+        yield from _units(CORE_FOLDER, UnitRole.CORE, settings="core.yaml")
 
     def _issuer(self, signer: Credential) -> Iterator[File]:
         """Yield the authority below ours that the core signs with, for nodes that join."""
@@ -262,15 +274,20 @@ class _Rendering:
         )
         yield _text(f"{node.name}/satellite.yaml", text_of(settings))
         folders = [one.folder for one in settings.definitions if Path(one.folder).is_absolute()]
-        unit = unit_text(UnitRole.SATELLITE, folders=folders)
-        yield _text(f"{node.name}/{unit_name(UnitRole.SATELLITE)}", unit)
         text = wireguard_text(
             private_key=key,
             vpn_addresses=node.vpn_address,
             port=cluster.vpn_port,
             peers=peers_of_satellite(inventory, node, public),
         )
-        yield from _tunnel(node.name, text)
+        yield File(f"{node.name}/wg0.conf", text.encode(), SECRET)
+        rules = firewall_text(node.vpn_address, ports=NODE_OPEN_PORTS)
+        yield _text(f"{node.name}/{FIREWALL_FILE}", rules)
+        if inventory.resolver is not None and is_own_resolver(inventory.resolver):
+            said = resolver_text(inventory.resolver, node.public)
+            yield _text(f"{node.name}/{RESOLVER_FILE}", said)
+        role = UnitRole.SATELLITE
+        yield from _units(node.name, role, settings="satellite.yaml", folders=folders)
 
     def _scan_server(self, server: ScanServerEntry) -> Iterator[File]:
         settings = scan_server_settings(self.inventory, server, loopback=self.loopback)
@@ -340,11 +357,17 @@ def _pair(folder: str, name: str, found: Credential) -> Iterator[File]:
     yield File(f"{folder}/{TLS}/{name}.crt", found.certificate, PUBLIC)
 
 
-def _tunnel(folder: str, text: str) -> Iterator[File]:
-    """Yield the tunnel's file and what keeps it."""
-    yield File(f"{folder}/wg0.conf", text.encode(), SECRET)
-    for name, unit in tunnel_units().items():
+def _units(
+    folder: str, role: UnitRole, *, settings: str, folders: Sequence[str] = ()
+) -> Iterator[File]:
+    """Yield what systemd runs on a machine, and what puts everything into its place there."""
+    firewall, rules = firewall_unit()
+    program = unit_text(role, folders=folders)
+    units = {firewall: rules, **tunnel_units(), unit_name(role): program}
+    for name, unit in units.items():
         yield _text(f"{folder}/{name}", unit)
+    script = install_text(units, settings=settings)
+    yield File(f"{folder}/{INSTALL_FILE}", script.encode(), PROGRAM)
 
 
 def _text(name: str, text: str) -> File:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 INSTALLED = "/usr/bin/borderscout"
 CONFIG = "/etc/wireguard/wg0.conf"
+WRITTEN = "/etc/borderscout/wg0.conf"  # what it leads to, where the program itself writes it
 TUNNEL_UNIT = "borderscout-wireguard.service"
 WATCHDOG_S = 180  # a path that swallows packets is measured for up to a minute
 
@@ -76,6 +77,7 @@ Description=Border Scout tunnel: its file was changed
 
 [Path]
 PathChanged={CONFIG}
+PathChanged={WRITTEN}
 TriggerLimitIntervalSec=10
 
 [Install]

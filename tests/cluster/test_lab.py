@@ -70,6 +70,7 @@ def traces(folder: Path) -> list[str]:
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("killed", ["who waits for it", "its first process"])
+@pytest.mark.long
 async def test_a_lab_that_is_killed_on_its_way_leaves_nothing(lab: TypedLab, killed: str) -> None:
     starting = await lab.start()
     assert starting.stderr is not None
@@ -98,6 +99,7 @@ async def test_a_lab_that_is_killed_on_its_way_leaves_nothing(lab: TypedLab, kil
 
 
 @pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.long
 async def test_the_page_leads_from_an_empty_file_to_mail_that_fails_over(lab: TypedLab) -> None:
     walk = Walk(lab)
     down = "borderscout lab down"

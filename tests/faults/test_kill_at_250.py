@@ -26,6 +26,7 @@ REPLY_S = 30.0
 
 
 @pytest.mark.scenario(row=5, checks="a worker killed the instant its 250 is read, twelve times")
+@pytest.mark.long
 async def test_what_was_answered_250_is_there_after_the_worker_died_at_that_instant(
     tmp_path: Path,
 ) -> None:

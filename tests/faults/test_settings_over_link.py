@@ -18,7 +18,7 @@ from tests.support.cluster.cluster import Cluster
 from tests.support.node.one_node import NODE, OneNode, one_node
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.faults, pytest.mark.integration]
+pytestmark = pytest.mark.long
 
 LETTERS = 40
 PROBE_S = 0.02

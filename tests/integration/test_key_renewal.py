@@ -253,7 +253,7 @@ async def killed_at(place: int, work: Callable[[], object]) -> bool:
         return await asyncio.to_thread(worked)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_node_that_is_killed_anywhere_while_it_joins_joins_when_it_is_told_again(
     core: JoiningCore, tmp_path: Path
 ) -> None:
@@ -279,7 +279,7 @@ async def test_a_node_that_is_killed_anywhere_while_it_joins_joins_when_it_is_to
     assert place > 12
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_node_that_is_killed_anywhere_while_its_keys_change_ends_with_new_ones(
     core: JoiningCore, node: Path
 ) -> None:

@@ -70,6 +70,7 @@ def test_a_name_that_does_not_resolve(laboratory: Namespaces, tmp_path: Path) ->
     assert "getent hosts core.example" in found
 
 
+@pytest.mark.long
 def test_a_key_that_differs_is_told_from_a_port_that_is_closed(cluster: Cluster) -> None:
     """From outside the two look alike: the other end sees which it is."""
     core, satellite = cluster.core, cluster.satellite
@@ -96,6 +97,7 @@ def test_a_key_that_differs_is_told_from_a_port_that_is_closed(cluster: Cluster)
     assert "its file has another public key for us than ours" in faults(core)
 
 
+@pytest.mark.long
 def test_a_port_that_a_firewall_drops(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tunnel_look, "LISTEN_S", 0.5)  # nobody comes, however long one waits
     core, satellite = cluster.core, cluster.satellite
@@ -110,6 +112,7 @@ def test_a_port_that_a_firewall_drops(cluster: Cluster, monkeypatch: pytest.Monk
     assert "open UDP port 51820 there and 51820 here" in found
 
 
+@pytest.mark.long
 def test_a_path_that_swallows_what_is_large(cluster: Cluster) -> None:
     for site in (cluster.core, cluster.satellite):
         site.wireguard("apply")

@@ -64,11 +64,27 @@ def imports_of(path: Path) -> frozenset[str]:
     return frozenset(found)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="the tests marked long as well")
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m chooses by marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if not item.path.is_relative_to(TESTS):
             continue
         path = item.path.relative_to(TESTS)
         for mark in sorted(marks_of(path, imports_of(item.path))):
             item.add_marker(mark)
+    if not config.option.long:
+        left_out = [item for item in items if is_left_out(item, config.args)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
+
+def is_left_out(item: pytest.Item, arguments: list[str]) -> bool:
+    """Say whether a test is long, and nobody has asked for its file by name."""
+    if item.get_closest_marker("long") is None:
+        return False
+    asked = {Path(argument.partition("::")[0]).resolve() for argument in arguments}
+    return item.path.resolve() not in asked

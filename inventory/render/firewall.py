@@ -1,0 +1,112 @@
+"""What may reach a machine through its tunnel, as rules of nftables?
+
+Pure. The rules are about the tunnel alone, so that nobody who loads them locks himself out: the
+addresses of the VPN are reached through the tunnel and from the machine itself, whatever a route
+elsewhere says; through the tunnel comes what the other end is for; and no satellite reaches another
+one through the core. They stand in a table of their own, which is replaced as a whole.
+
+Source: nft(8); docs/inventory.md, *Firewall*.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from inventory.addressing import DEFINITIONS_PORT, GRPC_PORT, METRICS_PORT
+
+FIREWALL_FILE = "firewall.nft"
+INTERFACE = "wg0"
+CORE_OPEN_PORTS = (GRPC_PORT, DEFINITIONS_PORT)  # what satellites ask the core for
+NODE_OPEN_PORTS = (METRICS_PORT,)  # what the core's end may ask a satellite for
+
+
+def firewall_text(vpn_addresses: Sequence[str], *, ports: Sequence[int]) -> str:
+    """Return the rules of one machine.
+
+    Args:
+        vpn_addresses: its own.
+        ports: TCP ports that the other ends of its tunnels may reach.
+    """
+    families = {4: "ip", 6: "ip6"}
+    ours = [
+        f"        {families[one.version]} daddr {one} iifname != {{ lo, {INTERFACE} }} drop"
+        for one in map(ipaddress.ip_address, vpn_addresses)
+    ]
+    return "\n".join(
+        (
+            "#!/usr/sbin/nft -f",
+            "# Made anew by each rendering; loaded by borderscout-firewall.service.",
+            "table inet borderscout {}",
+            "delete table inet borderscout",
+            "table inet borderscout {",
+            "    chain input {",
+            "        type filter hook input priority filter; policy accept;",
+            *ours,
+            f"        iifname {INTERFACE} jump tunnel",
+            "    }",
+            "    chain tunnel {",
+            "        ct state established,related accept",
+            "        meta l4proto { icmp, ipv6-icmp } accept",  # the path's MTU is measured by it
+            f"        tcp dport {{ {', '.join(map(str, ports))} }} accept",
+            "        counter drop",
+            "    }",
+            "    chain forward {",
+            "        type filter hook forward priority filter; policy accept;",
+            f"        iifname {INTERFACE} drop",
+            f"        oifname {INTERFACE} drop",
+            "    }",
+            "}",
+            "",
+        )
+    )
+
+
+def firewall_unit() -> tuple[str, str]:
+    """Return the file name and the text of the unit that loads the rules."""
+    return (
+        "borderscout-firewall.service",
+        f"""\
+[Unit]
+Description=Border Scout rules for the tunnel
+# Before the tunnel is there: nothing comes through it that is not looked at.
+Before=borderscout-wireguard.service network-pre.target
+Wants=network-pre.target
+After=nftables.service
+DefaultDependencies=no
+Conflicts=shutdown.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/sbin/nft -f /etc/borderscout/{FIREWALL_FILE}
+ExecReload=/usr/sbin/nft -f /etc/borderscout/{FIREWALL_FILE}
+ExecStop=/usr/sbin/nft delete table inet borderscout
+
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_DAC_READ_SEARCH
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+NoNewPrivileges=yes
+PrivateDevices=yes
+PrivateTmp=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHome=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+ProtectSystem=strict
+RestrictAddressFamilies=AF_NETLINK AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+UMask=0077
+
+[Install]
+WantedBy=multi-user.target
+""",
+    )

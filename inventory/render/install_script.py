@@ -1,0 +1,81 @@
+"""How does a rendered folder come into its places on a machine?
+
+Pure: the script's text. It asks for nothing, downloads nothing, can be run again, and stops at the
+first thing that goes wrong. What it copies last is what the programs go by: a run that was cut
+short leaves what was there.
+
+Source: sh by POSIX.1-2017, install(1), useradd(8); docs/inventory.md, *Install*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+INSTALL_FILE = "install.sh"
+
+
+def install_text(units: Mapping[str, str], *, settings: str) -> str:
+    """Return the script of one machine.
+
+    Args:
+        units: the text of each unit by its file name; that of the program last.
+        settings: the settings file, copied last.
+    """
+    every = " ".join(units)
+    enabled = " ".join(name for name, text in units.items() if "[Install]" in text)
+    return f"""\
+#!/bin/sh
+# Puts this folder where Border Scout looks for it. Run as root, from anywhere; again after each
+# rendering. DESTDIR=DIR installs below DIR, and starts nothing.
+set -eu
+cd "$(dirname "$0")"
+to=${{DESTDIR:-}}
+if [ "$(id -u)" != 0 ]; then
+    echo "install.sh: needs root; run it with sudo" >&2
+    exit 1
+fi
+if [ -z "$to" ] && [ ! -x /usr/bin/borderscout ]; then
+    echo "install.sh: /usr/bin/borderscout is not there; install Border Scout first" >&2
+    exit 1
+fi
+owner=root
+if [ -z "$to" ]; then
+    id borderscout >/dev/null 2>&1 ||
+        useradd --system --home-dir /var/lib/borderscout --shell /usr/sbin/nologin borderscout
+    owner=borderscout
+fi
+put() {{  # FILE MODE FOLDER [NAME]: whole or not at all
+    new="$3/.${{4:-${{1##*/}}}}.new"
+    install -o "$owner" -g "$owner" -m "$2" "$1" "$new"
+    mv -f "$new" "$3/${{4:-${{1##*/}}}}"
+}}
+install -d -o "$owner" -g "$owner" -m 0750 "$to/etc/borderscout" "$to/etc/borderscout/tls"
+install -d -m 0755 "$to/etc/systemd/system"
+install -d -m 0700 "$to/etc/wireguard"
+for file in tls/*; do
+    case $file in *.key) mode=0600 ;; *) mode=0644 ;; esac
+    put "$file" "$mode" "$to/etc/borderscout/tls"
+done
+for file in *.key token; do
+    if [ -e "$file" ]; then put "$file" 0600 "$to/etc/borderscout"; fi
+done
+for file in issuer.crt preferences.json firewall.nft; do
+    if [ -e "$file" ]; then put "$file" 0644 "$to/etc/borderscout"; fi
+done
+if [ -e unbound.conf ]; then
+    install -d -m 0755 "$to/etc/unbound/unbound.conf.d"
+    owner=root put unbound.conf 0644 "$to/etc/unbound/unbound.conf.d" borderscout.conf
+fi
+put wg0.conf 0600 "$to/etc/borderscout"
+# The core, and a node that changes its keys, write that file themselves.
+ln -sfn /etc/borderscout/wg0.conf "$to/etc/wireguard/wg0.conf"
+for file in {every}; do
+    owner=root put "$file" 0644 "$to/etc/systemd/system"
+done
+case $(stat -c %a {settings}) in 600) mode=0600 ;; *) mode=0644 ;; esac
+put {settings} "$mode" "$to/etc/borderscout"
+[ -z "$to" ] || exit 0
+systemctl daemon-reload
+systemctl enable {enabled}
+echo "installed; start it: systemctl start {enabled}"
+"""

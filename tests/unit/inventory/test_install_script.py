@@ -1,0 +1,88 @@
+"""Does a rendered folder come into its places whole, with the modes that it needs?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from inventory.load import load_inventory
+from inventory.render.folder import render_folder
+from tests.support.our_files import ROOT
+
+NOW_US = 1_790_000_000_000_000
+need_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: install(1) gives files away")
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("cluster")
+    inventory = load_inventory(ROOT / "inventory" / "example.yaml")
+    render_folder(inventory, out, loopback=False, now_us=NOW_US)
+    return out
+
+
+def installed(folder: Path, into: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/bin/sh", folder / "install.sh"],
+        env={"DESTDIR": str(into), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@need_root
+@pytest.mark.parametrize(
+    ("machine", "settings"), [("core", "core.yaml"), ("lon1", "satellite.yaml")]
+)
+def test_everything_comes_into_its_place_and_again(
+    rendered: Path, tmp_path: Path, machine: str, settings: str
+) -> None:
+    for _ in range(2):
+        found = installed(rendered / machine, tmp_path)
+        assert (found.returncode, found.stderr) == (0, "")
+
+    etc = tmp_path / "etc"
+    assert (etc / "borderscout" / settings).read_bytes() == (
+        rendered / machine / settings
+    ).read_bytes()
+    tunnel = etc / "wireguard" / "wg0.conf"
+    assert str(tunnel.readlink()) == "/etc/borderscout/wg0.conf"
+    units = {path.name for path in (etc / "systemd" / "system").iterdir()}
+    assert units == {path.name for path in (rendered / machine).glob("borderscout-*")}
+    kept = {path.name for path in (etc / "borderscout" / "tls").iterdir()}
+    assert kept == {path.name for path in (rendered / machine / "tls").iterdir()}
+    assert (etc / "unbound").exists() == (rendered / machine / "unbound.conf").exists()
+
+
+@need_root
+def test_no_secret_is_read_by_others_and_no_half_is_left(rendered: Path, tmp_path: Path) -> None:
+    assert installed(rendered / "core", tmp_path).returncode == 0
+
+    for path in (tmp_path / "etc" / "borderscout").rglob("*"):
+        assert not path.name.endswith(".new")
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if path.suffix == ".key" or path.name in ("token", "wg0.conf"):
+            assert mode == 0o600, path
+        assert not mode & 0o022, path
+
+
+@need_root
+def test_it_stops_before_the_settings_when_something_is_missing(
+    rendered: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "lon1"
+    shutil.copytree(rendered / "lon1", folder)
+    (folder / "wg0.conf").unlink()
+
+    found = installed(folder, tmp_path / "to")
+
+    assert found.returncode != 0
+    assert "wg0.conf" in found.stderr
+    assert not (tmp_path / "to" / "etc" / "borderscout" / "satellite.yaml").exists()
