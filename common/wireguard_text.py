@@ -83,6 +83,14 @@ def interface_value(text: str, key: str) -> str:
     return ""
 
 
+def peer_with_key(text: str, key: str) -> str:
+    """Return the name of the peer of a file that has a public key; empty: none has it."""
+    for block in _blocks(text):
+        if block.is_peer and key in block.values:
+            return block.name or "a peer without a name"
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class _Block:
     """A section of the file with the comment above it."""

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from common.durable import write_file
 from common.errors import EnvironmentFailure
-from common.wireguard_text import WireGuardPeer, interface_value, with_peers
+from common.wireguard_text import WireGuardPeer, interface_value, peer_with_key, with_peers
 
 log = structlog.get_logger()
 
@@ -79,6 +79,16 @@ class MemberPeers:
             ) from None
         return base64.b64encode(key.public_key().public_bytes_raw()).decode()
 
+    def has_otherwise(self, key: str, *, node: str) -> bool:
+        """Say whether a public key is the core's, or that of a peer of another name.
+
+        Raises:
+            EnvironmentFailure: the file cannot be read, or has no key.
+        """
+        if self._path is None:
+            return False
+        return key == self.own_key() or peer_with_key(self._text(), key) not in ("", node)
+
     def addresses(self) -> list[str]:
         """Return the core's addresses in the VPN."""
         said = self._said("Address").split(",")
@@ -90,10 +100,13 @@ class MemberPeers:
         return int(said) if said.isascii() and said.isdigit() else 0
 
     def _said(self, key: str) -> str:
+        return interface_value(self._text(), key)
+
+    def _text(self) -> str:
         if self._path is None:
             return ""
         try:
-            return interface_value(self._path.read_text(encoding="utf-8"), key)
+            return self._path.read_text(encoding="utf-8")
         except OSError as error:
             raise EnvironmentFailure(
                 f"{self._path}: {error.strerror}", hint="render the core's folder again"

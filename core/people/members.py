@@ -7,7 +7,7 @@ two phases: the new one comes beside the old one, and the old one goes once the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from common.errors import LocalError, PeerError
@@ -127,6 +127,19 @@ class NodeMember:
             for key, allowed in keys
             if key and (allowed or key == self.wireguard_beside)
         ]
+
+
+def distinct_peers(peers: Iterable[WireGuardPeer]) -> list[WireGuardPeer]:
+    """Return peers without a key twice: a file that has one is wrong as a whole.
+
+    Of two with one key that with networks stays, or else the first.
+    """
+    found: dict[str, WireGuardPeer] = {}
+    for peer in peers:
+        known = found.get(peer.public_key)
+        if known is None or (peer.allowed and not known.allowed):
+            found[peer.public_key] = peer
+    return list(found.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
