@@ -7,6 +7,7 @@ is made on the machine, by the rendered file and a restart.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
@@ -33,6 +34,8 @@ FOLDERS: Mapping[str, Callable[[SatelliteSettings], frozenset[str]]] = {
         one.certificates for one in (of.mta_sts,) if one is not None
     ),
 }
+# How the options of engines and filters are called that say a file, a folder or a program.
+FILE_OPTIONS = ("_file", "rules", "authorities", "folder", "program", "programs")
 REMEDY = "change it on the node: copy the rendered file there, and restart the node"
 
 
@@ -59,23 +62,47 @@ def _paths_of(
     running: Sequence[EngineSettings | FilterSettings],
     told: Sequence[EngineSettings | FilterSettings],
 ) -> Iterator[str]:
-    """Yield the entries whose options name paths, and are not those that are in force."""
-    known = [(one.kind, one.options) for one in running]
+    """Yield the entries whose options name paths, and are not those that are in force.
+
+    Their address is fixed, too: the file may hold a password, which goes there.
+    """
+    known = [(one.kind, one.options, one.address) for one in running]
     for one in told:
-        if _names_a_path(one.options) and (one.kind, one.options) not in known:
+        if _names_a_path(one.options) and (one.kind, one.options, one.address) not in known:
             yield (
-                f"{what}: the options of {one.name} name a path on the node, which cannot be"
-                f" changed over the link; {REMEDY}"
+                f"{what}: the options of {one.name} name a path on the node, so neither they nor"
+                f" its address can be changed over the link; {REMEDY}"
             )
 
 
-def _names_a_path(value: Any) -> bool:
+def _names_a_path(value: Any, *, is_file: bool = False) -> bool:
+    """Say whether options name a path: a relative one leads everywhere, too.
+
+    Args:
+        value: the options, or one of them.
+        is_file: it is known by its name that it says one.
+    """
     match value:
         case str():
-            return value.startswith("/")
+            return bool(value) and (is_file or ("/" in value and not _is_network(value)))
         case dict():
-            return any(map(_names_a_path, value.values()))
+            return any(
+                _names_a_path(one, is_file=is_file or _says_a_file(name))
+                for name, one in value.items()
+            )
         case list():
-            return any(map(_names_a_path, value))
+            return any(_names_a_path(one, is_file=is_file) for one in value)
         case _:
             return False
+
+
+def _says_a_file(name: str) -> bool:
+    return name.endswith(FILE_OPTIONS)
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True

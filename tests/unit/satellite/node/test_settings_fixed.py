@@ -59,6 +59,42 @@ def test_what_may_not_be_changed_is_named(more: dict[str, Any], what: str) -> No
     assert complaint.endswith("restart the node")
 
 
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("rspamd", {"controllers": ["192.0.2.66:11334"], "password_file": "../tls/node.key"}),
+        ("pyzor", {"user": "u", "key_file": "node.key"}),
+        ("trend-v1fs", {"api_key_file": "tls/smtp.key"}),
+        ("trend-v1fs", {"tls_authorities": "mine.pem"}),
+        ("yara", {"rules": ["../../etc/shadow"]}),
+        ("yara", {"rules": ["mine.yar"]}),
+    ],
+)
+def test_a_relative_path_is_a_path(kind: str, options: dict[str, Any]) -> None:
+    engine = {"name": "x", "kind": kind, "address": "192.0.2.66:1", "options": options}
+
+    [complaint] = fixed_complaints(settings(), settings(engines=[engine]))
+
+    assert "the options of x name a path" in complaint
+
+
+def test_what_is_in_a_file_goes_to_no_other_address() -> None:
+    options = {"api_key_file": "/etc/borderscout/trend.key"}
+    engine = {"name": "x", "kind": "trend-v1fs", "address": "127.0.0.1:1", "options": options}
+
+    told = settings(engines=[{**engine, "address": "192.0.2.66:1"}])
+
+    [complaint] = fixed_complaints(settings(engines=[engine]), told)
+    assert "its address" in complaint
+
+
+def test_networks_and_words_are_no_paths() -> None:
+    options = {"own": ["10.0.0.0/8"], "key_file": "", "profile": "sophos", "report": True}
+    engine = {"name": "x", "kind": "k", "options": options}
+
+    assert list(fixed_complaints(settings(), settings(engines=[engine]))) == []
+
+
 def test_all_else_may_be_changed() -> None:
     rules = {"name": "yara", "kind": "yara", "options": {"rules": ["/etc/rules/a.yar"]}}
     sts = {"listen": ["127.0.0.1:443"], "certificates": "sts", "hosts": ["a.example"]}
