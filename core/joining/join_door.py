@@ -34,26 +34,36 @@ from common.errors import BorderScoutError, EnvironmentFailure, PeerError
 from common.joining import BODY_BYTES_MAX, JoinRequest, RenewRequest, TunnelChoice
 from common.rpc import Role, peer_of
 from common.token_bucket import TokenBucket
-from core.connections import BoundedConnection
+from core.connections import BoundedConnection, TlsGate
 from core.fleet.roster import Roster
 from core.joining.joining import Joining
 from core.people.members import TokenNotGood
 
 log = structlog.get_logger()
 
-CONNECTIONS_MAX = 128
-TRIES_PER_S = 0.2  # of one network, for ever
+TRIES_PER_S = 0.2  # of one network or member, for ever
 TRIES_BURST = 10.0  # and at once: a few nodes behind one address
 NETWORKS_MAX = 4_096  # that are remembered
-HANDSHAKE_S = 10.0
+BODY_S = 15.0  # for a whole body; of bodies that trickle there would be ever more
 AGAIN_S = 30.0  # after the door could not be opened
 CERTIFICATE_S = 86_400.0  # between two certificates of the door; each is good for a week
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
 
+class TooOften(PeerError):
+    """Somebody has to wait.
+
+    Args:
+        wait_s: for how long.
+    """
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__("too many tries", hint=f"wait for {int(wait_s) + 1} s")
+
+
 class Tries:
-    """How often strangers of each network have tried lately.
+    """How often strangers of each network, or members, have tried lately.
 
     Args:
         clock: the time.
@@ -63,17 +73,16 @@ class Tries:
         self._clock = clock
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
-    def wait_s(self, address: str) -> float:
-        """Count a try, and return 0; or return for how long the network has to wait.
+    def wait_s(self, whom: str) -> float:
+        """Count a try, and return 0; or return for how long they have to wait.
 
         Args:
-            address: where it comes from.
+            whom: the network that it comes from, or the member.
         """
-        network = network_of(address)
-        bucket = self._buckets.pop(network, None)
+        bucket = self._buckets.pop(whom, None)
         if bucket is None:
             bucket = TokenBucket(per_s=TRIES_PER_S, burst=TRIES_BURST)
-        self._buckets[network] = bucket
+        self._buckets[whom] = bucket
         while len(self._buckets) > NETWORKS_MAX:
             self._buckets.popitem(last=False)
         wait_s = bucket.wait_s(now_s=self._clock.monotonic_s())
@@ -108,7 +117,9 @@ class JoinDoor:
         self._roster = roster
         self._clock = clock
         self._tries = Tries(clock)
+        self._changes = Tries(clock)  # of members
         self._context: ssl.SSLContext | None = None
+        self._gate: TlsGate | None = None
         self._server: asyncio.Server | None = None
         self._uvicorn: uvicorn.Server | None = None
         self.port = 0  # once it listens
@@ -147,18 +158,15 @@ class JoinDoor:
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=CONNECTIONS_MAX,
+            proxy_headers=False,  # TLS ends here, so that a header is the stranger's own
             timeout_keep_alive=5,
         )
         config.load()
         self._uvicorn = uvicorn.Server(config)
         state = self._uvicorn.server_state
+        self._gate = TlsGate(context, lambda: _JoinProtocol(config, state, {}))
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: _JoinProtocol(config, state, {}),
-            sock=_bound(*self._endpoint),
-            ssl=context,
-            ssl_handshake_timeout=HANDSHAKE_S,
-            backlog=128,
+            self._gate.accepted, sock=_bound(*self._endpoint), backlog=128
         )
         self.port = self._server.sockets[0].getsockname()[1]
         log.info("join.listening", port=self.port)
@@ -167,6 +175,8 @@ class JoinDoor:
         if self._server is None or self._uvicorn is None:
             return
         self._server.close()
+        if self._gate is not None:
+            self._gate.close()
         for connection in list(self._uvicorn.server_state.connections):
             connection.shutdown()
         tasks = list(self._uvicorn.server_state.tasks)
@@ -208,11 +218,10 @@ class JoinDoor:
         )
 
     async def _join(self, request: Request) -> Response:
-        client = request.client.host if request.client else ""
-        address = client.removeprefix("::ffff:")  # IPv4 on a socket of both families
-        wait_s = self._tries.wait_s(address)
+        address = _address(request)
+        wait_s = self._tries.wait_s(network_of(address))
         if wait_s:
-            return _refused(429, "too many tries", f"wait for {int(wait_s) + 1} s")
+            raise TooOften(wait_s)
         asked = await _body(request, JoinRequest)
         try:
             answer = await self._joining.join(asked, client=address)
@@ -226,19 +235,32 @@ class JoinDoor:
         return JSONResponse(self._joining.member(node).model_dump())
 
     async def _renew(self, request: Request) -> Response:
-        node, _ = self._caller(request)
+        node, _ = self._changing(request)
         asked = await _body(request, RenewRequest)
         return JSONResponse((await self._joining.renew(node, asked)).model_dump())
 
     async def _switch(self, request: Request) -> Response:
-        node, _ = self._caller(request)
+        node, _ = self._changing(request)
         asked = await _body(request, TunnelChoice)
         answer = await self._joining.switch(node, asked.wireguard or "")
         return JSONResponse(answer.model_dump())
 
     async def _settle(self, request: Request) -> Response:
-        node, serial = self._caller(request)
+        node, serial = self._changing(request)
         return JSONResponse((await self._joining.settle(node, serial)).model_dump())
+
+    def _changing(self, request: Request) -> tuple[str, str]:
+        """Return the same of a member that wants a change: each is signed, or in the audit.
+
+        Raises:
+            TokenNotGood: whoever has come is none.
+            TooOften: it changes one thing after the other.
+        """
+        node, serial = self._caller(request)
+        wait_s = self._changes.wait_s(node)
+        if wait_s:
+            raise TooOften(wait_s)
+        return node, serial
 
     def _caller(self, request: Request) -> tuple[str, str]:
         """Return the member that has come, and its certificate's serial number.
@@ -254,7 +276,10 @@ class JoinDoor:
             raise TokenNotGood from None
         why = self._roster.why_not(peer.name, serial)
         if peer.cluster != self._cluster or peer.role is not Role.SATELLITE or why:
-            log.warning("join.not_permitted", node=peer.name, reason=why or "not a satellite's")
+            if not self._tries.wait_s(
+                network_of(_address(request))
+            ):  # or the log would have it for ever
+                log.warning("join.not_permitted", node=peer.name, reason=why or "not a satellite's")
             raise TokenNotGood
         return peer.name, serial
 
@@ -272,13 +297,17 @@ async def _body(request: Request, kind: type[BodyT]) -> BodyT:
     """Return what a request says.
 
     Raises:
-        HTTPException: it is too long, or says something else.
+        HTTPException: it is too long or too slow, or says something else.
     """
     octets = bytearray()
-    async for part in request.stream():
-        octets += part
-        if len(octets) > BODY_BYTES_MAX:
-            raise HTTPException(413)
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for part in request.stream():
+                octets += part
+                if len(octets) > BODY_BYTES_MAX:
+                    raise HTTPException(413)
+    except TimeoutError:
+        raise HTTPException(408) from None
     try:
         return kind.model_validate_json(bytes(octets))
     except ValidationError:
@@ -289,6 +318,8 @@ def _status_of(error: BorderScoutError) -> int:
     match error:
         case TokenNotGood():
             return 403
+        case TooOften():
+            return 429
         case EnvironmentFailure():
             return 503
         case _:
@@ -297,6 +328,12 @@ def _status_of(error: BorderScoutError) -> int:
 
 def _refused(status: int, what: str, hint: str) -> Response:
     return JSONResponse({"title": what, "remedy": hint}, status)
+
+
+def _address(request: Request) -> str:
+    """Return where a request comes from; IPv4 also on a socket of both families."""
+    assert request.client is not None
+    return request.client.host.removeprefix("::ffff:")
 
 
 def _uris(certificate: Any) -> list[bytes]:

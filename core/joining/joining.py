@@ -38,14 +38,7 @@ from common.settings.core import CoreSettings
 from core.joining.member_peers import MemberPeers
 from core.joining.node_signing import NodeSigner, keys_of
 from core.joining.node_terms import NodeTerms, terms_of
-from core.people.members import (
-    DAY_S,
-    MadeToken,
-    MemberRefused,
-    NodeMember,
-    TokenNotGood,
-    distinct_peers,
-)
+from core.people.members import DAY_S, MadeToken, NodeMember, TokenNotGood
 from core.store.members import MemberStore
 
 log = structlog.get_logger()
@@ -128,12 +121,12 @@ class Joining:
             {name: one.let_in(now_s=now_s) for name, one in self._members.items()}
         )
         async with self._taking:
-            peers = distinct_peers(
+            peers = [
                 peer
                 for member in self._members.values()
                 if (terms := self._terms(member.node)) is not None
                 for peer in member.peers(terms.vpn_addresses)
-            )
+            ]
             gone = [name for name, one in self._members.items() if one.revoked_us]
             await self._tunnel.keep(peers, gone=gone)
         return ended
@@ -268,7 +261,7 @@ class Joining:
         if terms is None or not token.is_good_for(told, now_us=now_us):
             raise TokenNotGood
         if terms.vpn_addresses:
-            self._must_be_own(request.wireguard, node=token.node)
+            self._tunnel.must_be_own(request.wireguard, node=token.node, members=self.members())
         issued = self.signer.issue(token.node, keys, now_us=now_us)
         member = NodeMember(
             node=token.node,
@@ -321,7 +314,7 @@ class Joining:
         had_tunnel = bool(self._known(node).wireguard)
         beside = request.wireguard or ""
         if had_tunnel and beside:
-            self._must_be_own(beside, node=node)
+            self._tunnel.must_be_own(beside, node=node, members=self.members())
         issued = self.signer.issue(node, keys_of(request.requests), now_us=self._clock.now_us())
         now_s = self._now_s()
 
@@ -374,21 +367,6 @@ class Joining:
         if found is None or found.revoked_us:
             raise TokenNotGood
         return found
-
-    def _must_be_own(self, key: str, *, node: str) -> None:
-        """Refuse a WireGuard key that stands for somebody else: public keys are no secret.
-
-        Raises:
-            MemberRefused: another member has it, or the core, or another peer of its file.
-        """
-        others = {
-            known
-            for name, one in self._members.items()
-            if name != node and not one.revoked_us
-            for known in (one.wireguard, one.wireguard_beside)
-        }
-        if key in others or self._tunnel.has_otherwise(key, node=node):
-            raise MemberRefused("this WireGuard key is another's")
 
     def _terms(self, node: str) -> NodeTerms | None:
         return terms_of(node, self._settings, self._preferences.current)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import structlog
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from common.durable import write_file
 from common.errors import EnvironmentFailure
 from common.wireguard_text import WireGuardPeer, interface_value, peer_with_key, with_peers
+from core.people.members import MemberRefused, NodeMember, distinct_peers
 
 log = structlog.get_logger()
 
@@ -42,7 +43,7 @@ class MemberPeers:
         if self._path is None:
             return
         try:
-            changed = await asyncio.to_thread(self._kept, peers, gone)
+            changed = await asyncio.to_thread(self._kept, distinct_peers(peers), gone)
             self._problem = ""
         except OSError as error:
             said = f"{self._path}: {error.strerror}: nodes that join get no tunnel"
@@ -79,15 +80,29 @@ class MemberPeers:
             ) from None
         return base64.b64encode(key.public_key().public_bytes_raw()).decode()
 
-    def has_otherwise(self, key: str, *, node: str) -> bool:
-        """Say whether a public key is the core's, or that of a peer of another name.
+    def must_be_own(self, key: str, *, node: str, members: Iterable[NodeMember]) -> None:
+        """Refuse a key that stands for somebody else: public keys are no secret.
+
+        Args:
+            key: WireGuard's.
+            node: who says that it is his.
+            members: all that there are.
 
         Raises:
+            MemberRefused: another member has it, or the core, or another peer of the file.
             EnvironmentFailure: the file cannot be read, or has no key.
         """
         if self._path is None:
-            return False
-        return key == self.own_key() or peer_with_key(self._text(), key) not in ("", node)
+            return
+        others = {
+            known
+            for one in members
+            if one.node != node and not one.revoked_us
+            for known in (one.wireguard, one.wireguard_beside)
+        }
+        in_file = peer_with_key(self._text(), key)
+        if key in others or key == self.own_key() or in_file not in ("", node):
+            raise MemberRefused("this WireGuard key is another's")
 
     def addresses(self) -> list[str]:
         """Return the core's addresses in the VPN."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import socket
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,9 +14,14 @@ import pytest
 
 from common.issuing import KeyKind, new_key, new_request
 from common.join_token import JoinToken
-from common.joining import JoinRequest, KeyRequests, RenewRequest
+from common.joining import JoinRequest, KeyRequests, MemberAnswer, RenewRequest
 from common.wireguard.tunnel_file import parse_tunnel_file
-from core.people.members import MemberRefused
+from common.wireguard_text import WireGuardPeer
+from core.joining import join_door
+from core.people.members import MemberRefused, distinct_peers
+from satellite.joining.door_client import CoreDoor, DoorRefused
+from satellite.joining.due_keys import member_door
+from satellite.joining.joiner import join
 from tests.support.core.joining_core import JoiningCore, ShiftedClock
 
 RSA = new_key(KeyKind.RSA)
@@ -62,3 +69,103 @@ async def test_a_member_takes_no_wireguard_key_that_is_anothers(core: JoiningCor
             await core.joining.join(asked(again, key), client="t")
 
     assert core.wireguard.read_text() == before
+
+
+async def encrypted(core: JoiningCore) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return await asyncio.open_connection("127.0.0.1", core.port, ssl=context)
+
+
+async def test_silent_connections_of_one_address_close_the_door_for_nobody(
+    core: JoiningCore,
+) -> None:
+    silent = [await encrypted(core) for _ in range(140)]
+
+    reader, writer = await encrypted(core)
+    writer.write(b"POST /member HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+    async with asyncio.timeout(10):
+        first = await reader.readline()
+
+    assert b" 403 " in first
+    for _, one in [*silent, (reader, writer)]:
+        one.transport.abort()
+
+
+async def test_connections_that_begin_no_tls_are_bounded(core: JoiningCore) -> None:
+    opened = []
+    for _ in range(100):
+        one = socket.create_connection(("127.0.0.1", core.port))
+        one.setblocking(False)
+        opened.append(one)
+    loop = asyncio.get_running_loop()
+
+    async with asyncio.timeout(5):  # before the time for a handshake is over
+        gone = await asyncio.gather(*(ended(loop, one) for one in opened[:68]))
+    reader, writer = await encrypted(core)
+
+    assert all(gone)
+    assert not reader.at_eof()
+    writer.transport.abort()
+    for one in opened:
+        one.close()
+
+
+async def ended(loop: asyncio.AbstractEventLoop, one: socket.socket) -> bool:
+    try:
+        return await loop.sock_recv(one, 1) == b""
+    except ConnectionResetError:
+        return True
+
+
+async def test_a_body_that_trickles_has_an_end(
+    core: JoiningCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(join_door, "BODY_S", 0.05)
+    reader, writer = await encrypted(core)
+    writer.write(b"POST /join HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+
+    async with asyncio.timeout(5):
+        first = await reader.readline()
+
+    assert b" 408 " in first
+    writer.transport.abort()
+
+
+async def test_a_stolen_certificate_fills_no_audit(core: JoiningCore, tmp_path: Path) -> None:
+    node = tmp_path / "node"
+    result = await asyncio.to_thread(join, await core.token(), node, say=lambda _: None)
+    door = member_door(node, result.joined)
+
+    def settled(door: CoreDoor) -> int:
+        for number in range(30):
+            try:
+                door.ask("/settle", None, MemberAnswer)
+            except DoorRefused as error:
+                assert "too many tries" in str(error)
+                return number
+        return 30
+
+    assert await asyncio.to_thread(settled, door) == 10
+    await asyncio.to_thread(door.ask, "/member", None, MemberAnswer)  # looking costs nothing
+
+
+async def test_no_header_says_where_a_stranger_comes_from(core: JoiningCore) -> None:
+    said = []
+    for number in range(12):
+        reader, writer = await encrypted(core)
+        head = f"POST /join HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.{number}.1\r\n"
+        writer.write(f"{head}Content-Length: 0\r\n\r\n".encode())
+        async with asyncio.timeout(5):
+            said.append((await reader.readline()).split()[1])
+        writer.transport.abort()
+
+    assert said == [b"400"] * 10 + [b"429"] * 2
+
+
+def test_of_two_peers_with_one_key_that_with_networks_stays() -> None:
+    beside = WireGuardPeer(name="a", public_key="k", allowed=())
+    main = WireGuardPeer(name="b", public_key="k", allowed=("10.77.1.1/32",))
+
+    assert distinct_peers([beside, main, beside]) == [main]
