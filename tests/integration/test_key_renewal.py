@@ -297,6 +297,7 @@ async def test_a_node_that_is_killed_anywhere_while_its_keys_change_ends_with_ne
         assert (member.wireguard, member.wireguard_beside) == (key(node), ""), place
         assert member.rotate_us == 0, place
         assert serial(node) in member.let_in(now_s=time.time() + RETIRED_S + 1), place
+        core.clock.shift_s += 60  # the door is patient with who changes now and then
         place += 1
 
     assert place > 15
