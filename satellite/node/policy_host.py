@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ import h11
 import structlog
 
 from common.binding import bind_hint
+from common.client_network import network_of
 from common.clock import Clock
 from common.settings.satellite import MtaStsSettings
 from common.settings.values import split_endpoint
@@ -30,6 +31,7 @@ from common.sts_text import POLICY_HOST, POLICY_PATH, sts_policy_text
 log = structlog.get_logger()
 
 CONNECTIONS_MAX = 100
+CONNECTIONS_PER_NETWORK_MAX = 20  # a large sender has several machines in one
 CONNECTION_S = 10.0  # a sender that cares for a policy has it in less
 HEAD_BYTES_MAX = 8192
 KEPT_MAX = 256  # certificates in memory; others are read anew
@@ -136,7 +138,7 @@ class PolicyHost:
         self._settings = settings
         self._clock = clock
         self._certificates = PolicyCertificates(Path(settings.certificates))
-        self._open = 0
+        self._open: Counter[str] = Counter()  # by network
         self._body = sts_policy_text(
             mode=settings.mode, max_age_s=settings.max_age_s, hosts=settings.hosts
         ).encode()
@@ -170,10 +172,14 @@ class PolicyHost:
                 await self._clock.sleep(BIND_S)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._open >= CONNECTIONS_MAX:
+        network = _network(writer)
+        if (
+            self._open.total() >= CONNECTIONS_MAX
+            or self._open[network] >= CONNECTIONS_PER_NETWORK_MAX
+        ):
             writer.transport.abort()
             return
-        self._open += 1
+        self._open[network] += 1
         try:
             async with asyncio.timeout(CONNECTION_S):
                 await writer.start_tls(self._certificates.context)
@@ -184,7 +190,9 @@ class PolicyHost:
         except (OSError, TimeoutError, EOFError):
             pass  # whoever asked has gone, or wants no more than our time
         finally:
-            self._open -= 1
+            self._open[network] -= 1
+            if not self._open[network]:
+                del self._open[network]
             writer.transport.abort()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
@@ -211,6 +219,12 @@ class PolicyHost:
         if request.target.partition(b"?")[0] != POLICY_PATH.encode():
             return 404, f"there is {POLICY_PATH}\n".encode()
         return 200, self._body
+
+
+def _network(writer: asyncio.StreamWriter) -> str:
+    """Return the network that a client is in; empty where it has gone already."""
+    peer = writer.get_extra_info("peername")
+    return network_of(peer[0].removeprefix("::ffff:")) if peer else ""
 
 
 def _written(http: h11.Connection, status: int, body: bytes, *, is_head: bool) -> bytes:

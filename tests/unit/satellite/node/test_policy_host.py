@@ -161,6 +161,25 @@ async def test_more_connections_than_there_are_places_are_closed(
         writer.close()
 
 
+async def test_one_network_leaves_places_for_others(served: Served) -> None:
+    silent = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(25)]
+
+    for _, writer in silent[20:]:
+        writer.write(b"\x16")
+    async with asyncio.timeout(5):  # before the time of a connection is over
+        for reader, _ in silent[20:]:
+            with suppress(ConnectionResetError):
+                assert await reader.read(1) == b""
+    neighbour = await asyncio.open_connection(
+        "127.0.0.1", served.port, local_addr=("127.1.0.1", 0), ssl=None
+    )
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(neighbour[0].read(1), 0.1)
+    for _, writer in [*silent, neighbour]:
+        writer.close()
+
+
 def test_files_that_cannot_be_used_leave_the_ones_before_and_are_told_once(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     content = authority.issue(HOST).read_bytes()
