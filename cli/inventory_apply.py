@@ -30,7 +30,7 @@ from cli.inventory_plan import (
     WantedCluster,
     make_plan,
     show,
-    stands_at,
+    stands_when_said,
     wanted_of,
     wanted_settings,
 )
@@ -83,14 +83,17 @@ def apply(
         show(found)
     if found.cluster.removes_many_routes and not force:
         gone, of = len(found.cluster.removed(OWNED[0])), found.cluster.core.routes
-        fail(f"{file}: {gone} of {of} routes would go; if it is the right file, say --force")
+        fail(
+            f"{file}: {gone} of {of} routes would go; if it is the right file, say --force, or"
+            " --keep-others to remove nothing"
+        )
     if saved is None and (found.cluster.changes or found.turns.turns):
         documents, nodes = len(found.cluster.changes), len(found.turns.turns)
         confirm(f"{documents} documents are published, {nodes} nodes begin anew", yes=yes)
     published = _publish(client, wanted, found, comment=comment, keep_others=keep_others)
     say_warnings(published)
     applied = wait_until_applied(client, published["revision"])
-    turns = turns_of(wanted_settings(wanted, found.cluster), stands_at(client))
+    turns = turns_of(wanted_settings(wanted, found.cluster), stands_when_said(client))
     rolled = roll_out(client, turns.turns, say=_told(as_json))
     _finish(published, applied, turns, rolled, nodes=wanted.nodes, as_json=as_json)
 
@@ -247,6 +250,8 @@ def _finish(
         say_applied(applied)
         for node, why in turns.waiting.items():
             _say(f"settings not yet at {node}: {why}", style="yellow")
+        for node in strangers:
+            _say(f"{node} is in no document any more: {_STILL_NAMED}", style="yellow")
         if turns.to_join:
             _say(
                 f"not heard so far: {', '.join(turns.to_join)}; each begins with them when it joins"

@@ -6,6 +6,7 @@ Touches the inventory's files, the network through the client, and the terminal.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ SHOWN_MAX = 20  # documents of one kind that are added or changed; what is remov
 STEP = 1_000  # documents between two steps of the bar
 TIMEOUT_S = 600.0  # of the core's answers: a hundred thousand documents take their time
 PUBLIC = 0o644
+LOOK_S = 0.5
+JUST_BEGUN_S = 5.0  # a node that has begun says within that what settings it works with
 
 Rendered = Annotated[
     Path | None,
@@ -164,7 +167,7 @@ def make_plan(client: Client, wanted: WantedCluster, *, keep_others: bool) -> Fu
                 step("comparing with the core", number, len(wanted.documents))
             maker.take(Kind(one["kind"]), one["key"], canonical_json(one["body"]))
     cluster = maker.plan(epoch=found.epoch, revision=found.revision)
-    return FullPlan(cluster, turns_of(wanted_settings(wanted, cluster), stands_at(client)))
+    return FullPlan(cluster, turns_of(wanted_settings(wanted, cluster), stands_when_said(client)))
 
 
 def wanted_settings(wanted: WantedCluster, cluster: ClusterPlan) -> list[WantedSettings]:
@@ -183,6 +186,21 @@ def stands_at(client: Client) -> dict[str, SettingsStand]:
     """Return how each node stands with its settings, as the core says."""
     nodes = client.ask("GET", "/api/v1/status")["nodes"]
     return {node["node"]: SettingsStand.of(node) for node in nodes}
+
+
+def stands_when_said(client: Client) -> dict[str, SettingsStand]:
+    """Return how each node stands; one that has just begun has some seconds to say so.
+
+    Until it does it looks like one of a version before, which never says it and is not waited for
+    any longer: its turn would be passed over, although it works with former settings.
+    """
+    began_s = time.monotonic()
+    while True:
+        stands = stands_at(client)
+        is_said = all(one.state or not one.is_heard for one in stands.values())
+        if is_said or time.monotonic() - began_s >= JUST_BEGUN_S:
+            return stands
+        time.sleep(LOOK_S)
 
 
 def show(found: FullPlan) -> None:

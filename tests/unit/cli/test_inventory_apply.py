@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cli import inventory_apply, settings_roll_out
+from cli import inventory_apply, inventory_plan, settings_roll_out
 from cli.client import Client
 from cli.inventory_plan import WantedCluster
 from common.preferences import Kind
@@ -334,6 +334,34 @@ def test_the_roll_out_stops_with_the_first_node_that_did_not_take_its_settings(f
     assert (found.done, found.failed, found.left) == (("lon1",), "lon2", ("par1",))
     assert found.why.endswith("not ready within a minute")
     assert said == ["lon1 is at work with its settings"]
+
+
+def test_a_node_that_has_just_begun_is_waited_for_until_it_says_what_it_works_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    core = ToldNodes(lon1="takes")
+    core.settings["lon1"] = {"in_force": "", "state": ""}
+    has_begun = {"in_force": "old", "state": "steady"}
+    monkeypatch.setattr(
+        inventory_plan.time, "sleep", lambda _: core.settings.update(lon1=has_begun)
+    )
+
+    assert inventory_plan.stands_when_said(_client(core))["lon1"].in_force == "old"
+
+
+def test_a_node_of_a_version_before_is_not_waited_for_any_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    core = ToldNodes(old1="takes")
+    core.settings["old1"] = {"in_force": "", "state": ""}
+    now_s = [0.0]
+    monkeypatch.setattr(inventory_plan.time, "monotonic", lambda: now_s[0])
+    monkeypatch.setattr(
+        inventory_plan.time, "sleep", lambda wait_s: now_s.__setitem__(0, now_s[0] + wait_s)
+    )
+
+    assert inventory_plan.stands_when_said(_client(core))["old1"].in_force == ""
+    assert now_s[0] == inventory_plan.JUST_BEGUN_S
 
 
 def _client(core: ToldNodes) -> Client:
