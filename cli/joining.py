@@ -9,13 +9,14 @@ from urllib.parse import quote
 
 import typer
 
-from cli.client import Client, TokenFile, Url
+from cli.client import Client, CoreFailure, TokenFile, Url
 from cli.output import AsJson, clock_time, complain, console, fail, print_json, print_table
 from cli.progress import progress_bar
 
 HOUR_S, DAY_S = 3_600, 86_400
 POLL_S = 1.0
 WAIT_S_MAX = 600.0
+NOT_FOUND = 404
 _SPAN = re.compile(r"([0-9]{1,6})(s|m|h|d|)")
 _UNITS_S = {"": 1, "s": 1, "m": 60, "h": HOUR_S, "d": DAY_S}
 
@@ -183,7 +184,18 @@ def _of(client: Client, node: str) -> dict[str, Any]:
 
 def revoke_member(client: Client, node: str, *, as_json: bool) -> None:
     """Let nothing of a member in any more, and say so."""
-    found = client.ask("POST", f"/api/v1/members/{quote(node, safe='')}/revoke")
+    try:
+        found = client.ask("POST", f"/api/v1/members/{quote(node, safe='')}/revoke")
+    except CoreFailure as failure:
+        if failure.status != NOT_FOUND:
+            raise
+        # Who revokes has no use for the advice to let it join: the thief would still be in.
+        raise CoreFailure(
+            f"{node} has not joined, or was revoked already: nothing was done",
+            hint="when its keys were rendered, make them anew: borderscout inventory revoke"
+            f" {node} FILE --out DIR",
+            status=failure.status,
+        ) from None
     if as_json:
         print_json(found)
         return

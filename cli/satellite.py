@@ -19,6 +19,7 @@ from cli.output import (
     coloured,
     complain,
     console,
+    plain,
     print_json,
     print_table,
     settings_of_a_service,
@@ -32,6 +33,7 @@ from satellite.node.question import as_json as as_json_of
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Run a satellite node.")
 
+CONFIG_DIR = Path("/etc/borderscout")  # where the rendered units look
 ASKED_FOR = "-"  # in the place of a token: it comes by standard input
 POLL_S = 0.5
 QUIET_S = 3.0  # nothing changes for so long: what can be done now is done
@@ -64,14 +66,14 @@ def join(
     token: Annotated[
         str,
         typer.Argument(
-            metavar="[TOKEN]",
+            metavar="TOKEN",
             help="- or nothing: it is asked for.",
             show_default=False,
         ),
     ] = ASKED_FOR,
     config_dir: Annotated[
         Path, typer.Option("--config-dir", metavar="DIR", help="Where settings and keys go.")
-    ] = Path("/etc/borderscout"),
+    ] = CONFIG_DIR,
     token_file: Annotated[
         Path | None,
         typer.Option("--token-file", help="A file with the token.", show_default=False),
@@ -108,7 +110,11 @@ def join(
     console.print("next:")
     if result.joined.has_tunnel:
         console.print(f"  borderscout wireguard apply --config {tunnel}")
-    console.print("  systemctl enable --now borderscout-satellite")
+    if config_dir == CONFIG_DIR:
+        console.print("  systemctl enable --now borderscout-satellite")
+    else:
+        settings = config_dir / "satellite.yaml"
+        console.print(plain(f"  borderscout satellite serve --config {settings}"), soft_wrap=True)
 
 
 @app.command(epilog="Example: borderscout satellite renew --config /etc/borderscout/satellite.yaml")
