@@ -23,7 +23,7 @@ from inventory.render.systemd import SETTINGS_FOLDER
 from inventory.smtp_keys import SMTP_KEYS, next_name
 
 _WIREGUARD = "/etc/wireguard/wg0.conf"
-_SYNC = "wg syncconf wg0 <(wg-quick strip wg0)"
+_SYNC = "borderscout wireguard apply --config /etc/wireguard/wg0.conf"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
