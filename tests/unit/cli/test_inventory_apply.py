@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -342,9 +343,7 @@ def test_a_node_that_has_just_begun_is_waited_for_until_it_says_what_it_works_wi
     core = ToldNodes(lon1="takes")
     core.settings["lon1"] = {"in_force": "", "state": ""}
     has_begun = {"in_force": "old", "state": "steady"}
-    monkeypatch.setattr(
-        inventory_plan.time, "sleep", lambda _: core.settings.update(lon1=has_begun)
-    )
+    monkeypatch.setattr(time, "sleep", lambda _: core.settings.update(lon1=has_begun))
 
     assert inventory_plan.stands_when_said(_client(core))["lon1"].in_force == "old"
 
@@ -355,10 +354,8 @@ def test_a_node_of_a_version_before_is_not_waited_for_any_longer(
     core = ToldNodes(old1="takes")
     core.settings["old1"] = {"in_force": "", "state": ""}
     now_s = [0.0]
-    monkeypatch.setattr(inventory_plan.time, "monotonic", lambda: now_s[0])
-    monkeypatch.setattr(
-        inventory_plan.time, "sleep", lambda wait_s: now_s.__setitem__(0, now_s[0] + wait_s)
-    )
+    monkeypatch.setattr(time, "monotonic", lambda: now_s[0])
+    monkeypatch.setattr(time, "sleep", lambda wait_s: now_s.__setitem__(0, now_s[0] + wait_s))
 
     assert inventory_plan.stands_when_said(_client(core))["old1"].in_force == ""
     assert now_s[0] == inventory_plan.JUST_BEGUN_S
