@@ -47,6 +47,7 @@ def up(
     keep: Annotated[
         bool, typer.Option("--keep", help="Go on with the mail and the records of the lab before.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Start every node in a network of its own, with a resolver, a sender and customers' servers.
 
@@ -62,13 +63,17 @@ def up(
     except KeyboardInterrupt:
         fail("interrupted; nothing of the lab is left but its files")
     lab = StandingLab.find()
+    if as_json:
+        names = [machine.name for machine in lab.of(LabRole.SATELLITE)]
+        print_json({"nodes": names, "folder": str(lab.folder)})
+        return
     nodes = counted(len(lab.of(LabRole.SATELLITE)), "node")
     console.print(f"the lab is up: the core and {nodes} ready and linked; its files: {lab.folder}")
     console.print("next: borderscout lab send --count 12; borderscout lab status")
 
 
 @app.command(epilog="Example: borderscout lab change lab.yaml")
-def change(file: File) -> None:
+def change(file: File, as_json: AsJson = False) -> None:
     """Have the lab become what the inventory says by now: machines, tunnels, DNS.
 
     A node that is new is ready before DNS leads to it; one that is gone from the inventory is in
@@ -79,7 +84,7 @@ def change(file: File) -> None:
     inventory = read(file)
     with progress_bar() as progress:
         change_lab(inventory, file.resolve(), progress=progress)
-    console.print("the lab is as the inventory says")
+    _done({"changed": True}, "the lab is as the inventory says", as_json=as_json)
 
 
 @app.command(epilog="Example: borderscout lab status --json")
@@ -104,11 +109,13 @@ def cut(
     from_core: Annotated[
         bool, typer.Option("--from-core", help="Its tunnel to the core alone; mail goes on.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Let nothing pass to and from a site, without a word to anybody, until it is healed."""
     StandingLab.find().cut(place, is_tunnel_alone=from_core)
     what = "its tunnel is cut" if from_core else "is cut off"
-    console.print(f"{plain(place)} {what}; heal it with: borderscout lab heal {plain(place)}")
+    line = f"{plain(place)} {what}; heal it with: borderscout lab heal {plain(place)}"
+    _done({"cut": place, "from_core": from_core}, line, as_json=as_json)
 
 
 @app.command(epilog="Example: borderscout lab heal london")
@@ -116,10 +123,12 @@ def heal(
     place: Annotated[
         str | None, typer.Argument(metavar="[SITE]", help="A site or machine; none: all.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Let everything pass again, at full speed."""
     StandingLab.find().heal(place)
-    console.print(f"{plain(place) if place else 'everything'} is healed")
+    line = f"{plain(place) if place else 'everything'} is healed"
+    _done({"healed": place or "everything"}, line, as_json=as_json)
 
 
 @app.command(epilog="Example: borderscout lab slow madrid --kbit 64")
@@ -131,6 +140,7 @@ def slow(
     delay_ms: Annotated[
         int | None, typer.Option("--ms", min=1, max=60_000, help="Later by so much, each way.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Let everything to and from a site pass slower or later, until it is healed.
 
@@ -141,7 +151,8 @@ def slow(
     StandingLab.find().slow(place, kbit=kbit, delay_ms=delay_ms)
     said = [f"{kbit} kbit/s"] if kbit is not None else []
     said += [f"{delay_ms} ms later"] if delay_ms is not None else []
-    console.print(f"{plain(place)}: {', '.join(said)}, each way; see borderscout lab heal")
+    line = f"{plain(place)}: {', '.join(said)}, each way; see borderscout lab heal"
+    _done({"slow": place, "kbit": kbit, "ms": delay_ms}, line, as_json=as_json)
 
 
 @app.command(epilog="Example: borderscout lab send --count 12 --to somebody@acme.example")
@@ -189,13 +200,22 @@ def execute(
 
 
 @app.command(epilog="Example: borderscout lab down")
-def down() -> None:
+def down(as_json: AsJson = False) -> None:
     """End the lab and all of its processes, networks and mounts; twice is fine.
 
     Its files stay in its folder: keys, logs and mail.
     """
     folder = end_lab()
-    console.print("no lab is up" if folder is None else f"the lab is down; its files: {folder}")
+    line = "no lab is up" if folder is None else f"the lab is down; its files: {folder}"
+    _done({"folder": None if folder is None else str(folder)}, line, as_json=as_json)
+
+
+def _done(found: dict[str, Any], line: str, *, as_json: bool) -> None:
+    """Say what was done, to a program or to a person."""
+    if as_json:
+        print_json(found)
+    else:
+        console.print(line)
 
 
 def _or_why_not() -> None:
