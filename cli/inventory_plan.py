@@ -200,7 +200,7 @@ def stands_when_said(client: Client) -> dict[str, SettingsStand]:
         is_said = all(one.state or not one.is_heard for one in stands.values())
         if is_said or time.monotonic() - began_s >= JUST_BEGUN_S:
             return stands
-        time.sleep(LOOK_S)
+        time.sleep(LOOK_S)  # the core has no call that waits for a node; a person watches
 
 
 def show(found: FullPlan) -> None:

@@ -141,7 +141,7 @@ def _watch(keeper: TunnelKeeper, every_s: float) -> NoReturn:
                 print(f"{keeper.interface.name}: {plain(line)}", flush=True)
         _notify(f"{ready}WATCHDOG=1\nSTATUS={plain(said.partition(chr(10))[0])[:200] or 'well'}")
         ready = ""
-        time.sleep(every_s)
+        time.sleep(every_s)  # the kernel tells nobody that a handshake is old, or a name has moved
 
 
 def _notify(text: str) -> None:

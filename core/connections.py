@@ -201,3 +201,13 @@ class _Handshake(asyncio.Protocol):
         follows.connection_made(agreed)
         if self._early:
             follows.data_received(bytes(self._early))
+
+
+async def end_connections(state: uvicorn.server.ServerState) -> None:
+    """End what is under way at a server that takes no more connections."""
+    for connection in list(state.connections):
+        connection.shutdown()
+    tasks = list(state.tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -87,11 +87,7 @@ def _public_addresses(main: Raw) -> Iterator[RawComplaint]:
     for owner in machines_of(main):
         name = str(owner.get("name").value)
         for place, address in owner.addresses("public"):
-            if address in seen:
-                yield RawComplaint(
-                    place, f"public address {address} is that of {seen[address]} too", "correct one"
-                )
-            seen.setdefault(address, name)
+            yield from _of_another(seen, place, "public address", address, name)
             for _, network in networks:
                 if address in network:
                     yield RawComplaint(
@@ -101,17 +97,22 @@ def _public_addresses(main: Raw) -> Iterator[RawComplaint]:
                     )
 
 
+def _of_another(
+    seen: dict[IpAddress, str], place: Raw, what: str, address: IpAddress, owner: str
+) -> Iterator[RawComplaint]:
+    """Complain of an address that was seen, and keep in mind whose it is."""
+    if address in seen:
+        yield RawComplaint(place, f"{what} {address} is that of {seen[address]} too", "correct one")
+    seen.setdefault(address, owner)
+
+
 def _vpn_addresses(main: Raw) -> Iterator[RawComplaint]:
     networks = [network for _, network in main.get("cluster").networks("vpn")]
     seen: dict[IpAddress, str] = {}
     for owner in machines_of(main):
         name = str(owner.get("name").value)
         for place, address in owner.addresses("vpn_address"):
-            if address in seen:
-                yield RawComplaint(
-                    place, f"vpn_address {address} is that of {seen[address]} too", "correct one"
-                )
-            seen.setdefault(address, name)
+            yield from _of_another(seen, place, "vpn_address", address, name)
             if networks and not any(address in network for network in networks):
                 yield RawComplaint(
                     place,

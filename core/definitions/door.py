@@ -19,7 +19,7 @@ from common.binding import bind_hint
 from common.certificate import serial_text
 from common.errors import EnvironmentFailure, PeerError
 from common.rpc import Role, TlsFiles, peer_of
-from core.connections import BoundedConnection
+from core.connections import BoundedConnection, end_connections
 from core.definitions.shelf import DefinitionSets, application_of
 from core.fleet.roster import Roster
 
@@ -153,13 +153,8 @@ class Door:
         if self._server is None or self._uvicorn is None:
             return
         self._server.close()
-        for connection in list(self._uvicorn.server_state.connections):
-            connection.shutdown()
-        tasks = list(self._uvicorn.server_state.tasks)
-        for task in tasks:
-            task.cancel()
         self._server = None
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_connections(self._uvicorn.server_state)
 
     async def renew(self) -> None:
         """Show a certificate that was renewed from the next handshake on."""

@@ -34,7 +34,7 @@ from common.errors import BorderScoutError, EnvironmentFailure, PeerError
 from common.joining import BODY_BYTES_MAX, JoinRequest, RenewRequest, TunnelChoice
 from common.rpc import Role, peer_of
 from common.token_bucket import TokenBucket
-from core.connections import BoundedConnection, TlsGate
+from core.connections import BoundedConnection, TlsGate, end_connections
 from core.fleet.roster import Roster
 from core.joining.joining import Joining
 from core.people.members import TokenNotGood
@@ -177,13 +177,8 @@ class JoinDoor:
         self._server.close()
         if self._gate is not None:
             self._gate.close()
-        for connection in list(self._uvicorn.server_state.connections):
-            connection.shutdown()
-        tasks = list(self._uvicorn.server_state.tasks)
-        for task in tasks:
-            task.cancel()
         self._server = None
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_connections(self._uvicorn.server_state)
 
     def _load(self, context: ssl.SSLContext) -> None:
         signer = self._joining.signer
