@@ -36,7 +36,6 @@ WITHOUT_A_CALLER = {
 FOR_OUTSIDERS = (
     "satellite.scanning.conformance",
     "satellite.filtering.conformance",
-    "inventory.lab.namespaces",  # until `borderscout lab` stands on it; tests do already
 )
 # Alembic calls what stands in these.
 CALLED_BY_TOOLS = ("core.store.migrations",)

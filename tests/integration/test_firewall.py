@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import EnvironmentFailure
-from inventory.lab.namespaces import Namespace, Namespaces
 from inventory.render.firewall import CORE_OPEN_PORTS, firewall_text
+from tests.support.network.hosts import Namespace, Namespaces
 from tests.support.network.namespaces import laboratory
 
 __all__ = ["laboratory"]

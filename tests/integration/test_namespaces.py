@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from common.errors import EnvironmentFailure, LocalError
-from inventory.lab.namespaces import GIVEN, HELD, OWN, Namespaces, sweep
+from tests.support.network.hosts import GIVEN, HELD, OWN, Namespaces, sweep
 from tests.support.network.namespaces import laboratory, need_wireguard
+from tests.support.our_files import ROOT
 
 __all__ = ["laboratory"]
 
@@ -72,7 +73,7 @@ def test_the_hosts_of_a_killed_process_are_swept_away(laboratory: Namespaces) ->
     living = laboratory.create("living")
     leave = (
         "import os, signal\n"
-        "from inventory.lab.namespaces import Namespaces, own_ident\n"
+        "from tests.support.network.hosts import Namespaces, own_ident\n"
         "hosts = Namespaces(own_ident())\n"
         "left = hosts.create('left')\n"
         "left.start('sleep', '1000', stdout=-3)\n"
@@ -81,7 +82,12 @@ def test_the_hosts_of_a_killed_process_are_swept_away(laboratory: Namespaces) ->
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     ident = subprocess.run(
-        [sys.executable, "-c", leave], stdout=subprocess.PIPE, text=True, check=False, timeout=20
+        [sys.executable, "-c", leave],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=20,
     ).stdout.strip()
     (sleeper,) = Namespaces(ident).host("left").processes()
 

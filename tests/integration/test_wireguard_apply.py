@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.wireguard_text import WireGuardPeer
-from inventory.lab.namespaces import Namespaces
+from tests.support.network.hosts import Namespaces
 from tests.support.network.namespaces import laboratory
 from tests.support.network.tunnel import Cluster, tunnel_between, wait_for
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli import tunnel_look
-from inventory.lab.namespaces import Namespaces
+from tests.support.network.hosts import Namespaces
 from tests.support.network.namespaces import laboratory
 from tests.support.network.tunnel import Cluster, Site, TypedThere, tunnel_between, wait_for
 

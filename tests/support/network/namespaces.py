@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from inventory.lab.namespaces import Namespaces, own_ident, sweep, why_not
+from tests.support.network.hosts import Namespaces, own_ident, sweep, why_not
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from typing import Any
 from cli.main import run
 from common.wireguard_text import WireGuardPeer, wireguard_text
 from inventory.keys import public_key
-from inventory.lab.namespaces import HELD, OWN, Namespace, Namespaces
+from tests.support.network.hosts import HELD, OWN, Namespace, Namespaces
 from tests.support.network.namespaces import need_programs, need_wireguard
 
 _NEWNET, _NEWNS = 0x40000000, 0x00020000

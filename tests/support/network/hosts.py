@@ -68,7 +68,7 @@ class Namespace:
         """
         options.setdefault("stdin", subprocess.DEVNULL)
         options["env"] = _environment(options.get("env", os.environ))
-        return subprocess.Popen(self.argv(*command), **options)  # noqa: S603 - no shell: see argv
+        return subprocess.Popen(self.argv(*command), **options)
 
     def run(self, *command: str, given: str = "", timeout_s: float = RUN_S) -> str:
         """Run a program here to its end, and return what it printed.
@@ -260,7 +260,7 @@ def _ip(*arguments: str) -> str:
 
 def _run(command: Sequence[str], *, given: str = "", timeout_s: float = RUN_S) -> str:
     try:
-        done = subprocess.run(  # noqa: S603 - an array, no shell
+        done = subprocess.run(
             command,
             input=given,
             env=_environment(os.environ),
