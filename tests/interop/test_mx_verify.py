@@ -10,6 +10,7 @@ import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from aiosmtpd.smtp import SMTP
@@ -118,12 +119,14 @@ class World:
     async def _mail_server(self, stack: contextlib.AsyncExitStack, node: str, address: str) -> None:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.shown)
-        server = await asyncio.get_running_loop().create_server(
-            lambda: SMTP(object(), hostname=f"{node}.{ZONE}", tls_context=context),
-            address,
-            self.smtp,
-        )
-        stack.callback(server.close)
+        sessions: list[SMTP] = []
+
+        def session() -> SMTP:
+            sessions.append(SMTP(object(), hostname=f"{node}.{ZONE}", tls_context=context))
+            return sessions[-1]
+
+        server = await asyncio.get_running_loop().create_server(session, address, self.smtp)
+        stack.push_async_callback(ended, server, sessions)
 
     async def _policy_host(self, stack: contextlib.AsyncExitStack) -> None:
         folder = self.folder / "certificates"
@@ -140,7 +143,17 @@ class World:
             }
         )
         running = asyncio.create_task(PolicyHost(settings, SystemClock()).run())
+        stack.push_async_callback(asyncio.wait, [running])
         stack.callback(running.cancel)
+
+
+async def ended(server: asyncio.Server, sessions: list[SMTP]) -> None:
+    """Close a server with the sessions that it still has."""
+    server.close()
+    for session in sessions:
+        if session.transport is not None:
+            cast("asyncio.WriteTransport", session.transport).abort()
+    await asyncio.sleep(0)  # what is aborted closes its socket in the loop's next turn
 
 
 @pytest.fixture

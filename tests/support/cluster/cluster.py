@@ -24,9 +24,13 @@ from yaml.cyaml import CSafeDumper
 
 from common.errors import EnvironmentFailure
 from common.settings.yaml_tree import parse_yaml
+from inventory.addressing import wanted_ports
+from inventory.load import load_inventory
+from inventory.ports import PORTS_FILE, known_ports
 from satellite.console.control_socket import ask as ask_node
 from satellite.node.health import StatusQuestion
 from tests.support.cluster.commands import COMMAND, Said, run
+from tests.support.network.ports import free_port
 from tests.support.node import family
 from tests.support.node.processes import Process
 from tests.support.waiting import SETTLE_S, until
@@ -70,6 +74,7 @@ class Cluster:
         file = self.folder / "inventory.yaml"
         with file.open("w", encoding="utf-8") as out:
             yaml.dump(dict(self.tree), out, Dumper=CSafeDumper)
+        self._reserve_ports(file)
         said = await run("inventory", "render", file, "--out", self.out, "--loopback")
         assert said.status == 0, said
         self.endpoints = json.loads((self.out / "endpoints.json").read_text(encoding="utf-8"))
@@ -82,6 +87,20 @@ class Cluster:
         self._http = httpx.AsyncClient(
             base_url=self.url, headers={"Authorization": f"Bearer {self.token}"}, timeout=30
         )
+
+    def _reserve_ports(self, file: Path) -> None:
+        """Choose the ports that a rendering keeps: those that no other test gets until we end.
+
+        Those that a rendering chooses are free only when it looks.
+        """
+        self.out.mkdir(exist_ok=True)
+        path = self.out / PORTS_FILE
+        ports = {
+            name: {what: free_port() for what in wanted}
+            for name, wanted in wanted_ports(load_inventory(file)).items()
+        }
+        known = known_ports(path)
+        path.write_text(json.dumps(ports | known), encoding="utf-8")
 
     def change_settings(self, name: str, changes: Mapping[str, Any]) -> None:
         """Put values into the settings of the core or a node; they count from its next start on."""

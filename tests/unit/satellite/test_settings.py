@@ -15,7 +15,6 @@ from common.errors import SettingsError
 from common.exit_status import WRONG_SETTINGS
 from inventory.load import load_inventory
 from inventory.render.folder import render_folder
-from satellite.app import serve
 from satellite.settings import load_settings, read_settings
 from tests.support.our_files import ROOT
 
@@ -29,6 +28,7 @@ smtp: {listen: ["127.0.0.1:2525"]}
 metrics: 127.0.0.1:9100
 core: {address: "127.0.0.1:1", certificate: link.pem, key: link.key, authority: authority.pem}
 """
+PARENT = "import sys; from satellite.app import serve; sys.exit(serve.main(sys.argv[1:]))"
 # As the fork server runs it, but for the descriptors: none is looked at before the settings.
 WORKER = """\
 import os, socket, sys
@@ -224,17 +224,18 @@ def test_a_node_does_not_begin_with_a_certificate_that_cannot_be_used(
 
 
 def test_a_parent_that_must_not_begin_says_so_in_lines_and_in_its_exit_status(
-    node: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    node: Path, tmp_path: Path
 ) -> None:
     config = shutil.copytree(node, tmp_path / "lon1") / "satellite.yaml"
     for file in ("smtp.key", "node.crt"):
         (config.parent / "tls" / file).unlink()
+    parent = [sys.executable, "-c", PARENT, str(config)]  # it sets up the logging of its process
 
-    assert serve.main([str(config)]) == WRONG_SETTINGS
+    said = subprocess.run(parent, capture_output=True, text=True, check=False, timeout=60)
 
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert [line.split(": ")[1] for line in said.err.splitlines()] == [
+    assert said.returncode == WRONG_SETTINGS
+    assert said.stdout == ""
+    assert [line.split(": ")[1] for line in said.stderr.splitlines()] == [
         "smtp.key",
         "core.certificate",
     ]
