@@ -19,7 +19,7 @@ from common.binding import bind_hint
 from common.certificate import serial_text
 from common.errors import EnvironmentFailure, PeerError
 from common.rpc import Role, TlsFiles, peer_of
-from core.connections import BoundedConnection, end_connections
+from core.connections import BoundedConnection, TlsGate, end_connections
 from core.definitions.shelf import DefinitionSets, application_of
 from core.fleet.roster import Roster
 
@@ -106,6 +106,7 @@ class Door:
         self._sets = sets
         self._context: ssl.SSLContext | None = None
         self._fingerprint = b""
+        self._gate: TlsGate | None = None
         self._server: asyncio.Server | None = None
         self._uvicorn: uvicorn.Server | None = None
         self.port = 0  # once started
@@ -124,22 +125,17 @@ class Door:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # TLS ends here, so that a header is the visitor's own
             limit_concurrency=CONNECTIONS_MAX,
             timeout_keep_alive=10,
         )
         config.load()
         self._uvicorn = uvicorn.Server(config)
         state, visitors = self._uvicorn.server_state, self._visitors
+        self._gate = TlsGate(self._context, lambda: _DoorProtocol(visitors, config, state))
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(
-                lambda: _DoorProtocol(visitors, config, state),
-                host,
-                port,
-                ssl=self._context,
-                ssl_handshake_timeout=10.0,
-                backlog=128,
-            )
+            self._server = await loop.create_server(self._gate.accepted, host, port, backlog=128)
         except OSError as error:
             raise EnvironmentFailure(
                 f"cannot listen on {host}:{port} for definitions: {error.strerror}",
@@ -153,6 +149,8 @@ class Door:
         if self._server is None or self._uvicorn is None:
             return
         self._server.close()
+        if self._gate is not None:
+            self._gate.close()
         self._server = None
         await end_connections(self._uvicorn.server_state)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import shutil
 import ssl
@@ -246,6 +247,19 @@ async def test_one_node_cannot_take_all_the_places(
     for _, other in kept:
         other.close()
     writer.close()
+
+
+async def test_connections_that_begin_no_tls_are_bounded(door: Door, lon1: Visitor) -> None:
+    opened = [await asyncio.open_connection("127.0.0.1", door.port) for _ in range(100)]
+
+    async with asyncio.timeout(5):  # before the time for a handshake is over
+        for reader, _ in opened[:68]:
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read(1) == b""
+
+    assert (await lon1.get(f"{FIXED}/{MANIFEST}")).status_code == 200
+    for _, writer in opened:
+        writer.transport.abort()
 
 
 async def test_a_certificate_that_the_settings_name_no_more_gets_nothing_on_an_open_connection(
