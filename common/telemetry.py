@@ -13,14 +13,19 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import TextIO, cast
 
 import structlog
+
+UNRAISABLE_EVERY_S = 60.0
+UNRAISABLE_LENGTH_MAX = 200  # characters of what is told of one
 
 _stdout: DiagnosticFile | None = None
 
@@ -62,6 +67,7 @@ def configure_logging(*, level: int = logging.INFO, **facts: object) -> None:
     root = logging.getLogger()
     root.handlers[:] = [_LibraryHandler()]
     root.setLevel(logging.WARNING)
+    sys.unraisablehook = _Unraisable().tell
 
 
 class DiagnosticFile(io.TextIOBase):
@@ -114,6 +120,31 @@ def put_lines(lines: str) -> None:
     else:  # nothing was configured, as in a test
         sys.stdout.write(lines)
         sys.stdout.flush()
+
+
+class _Unraisable:
+    """Tells of errors that nobody could be given, such as one in a library's callback.
+
+    A stranger can make them (a name in a TLS handshake that is no ASCII is one), as often as he
+    likes: a line a minute tells how many there were.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._told_s = -math.inf
+
+    def tell(self, unraisable: sys.UnraisableHookArgs) -> None:
+        self._count += 1
+        now_s = time.monotonic()
+        if now_s - self._told_s < UNRAISABLE_EVERY_S:
+            return
+        self._told_s, count, self._count = now_s, self._count, 0
+        structlog.get_logger().warning(
+            "error.unraisable",
+            error=repr(unraisable.exc_value)[:UNRAISABLE_LENGTH_MAX],
+            of=repr(unraisable.object)[:UNRAISABLE_LENGTH_MAX],
+            count=count,
+        )
 
 
 class _LibraryHandler(logging.Handler):

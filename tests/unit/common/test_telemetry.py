@@ -58,3 +58,21 @@ def test_a_program_goes_on_whose_log_nobody_takes() -> None:
         )
 
     assert (done.returncode, done.stderr) == (0, b"at its end")
+
+
+def test_errors_that_nobody_can_be_given_are_one_line_a_minute() -> None:
+    code = (
+        "from common.telemetry import configure_logging\n"
+        "configure_logging(process='test')\n"
+        "class Bad:\n"
+        "    def __del__(self):\n"
+        "        raise ValueError('x' * 1000)\n"
+        "for _ in range(50):\n"
+        "    Bad()\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+    [line] = map(json.loads, done.stdout.splitlines())
+    assert (line["event"], line["count"], done.stderr) == ("error.unraisable", 1, b"")
+    assert len(line["error"]) == 200
