@@ -13,7 +13,7 @@ import typer
 
 from cli.inventory import FAILED, File, Json, fail, read, say
 from cli.mx_plan import NamingOption
-from cli.mx_render import PlanOption, RenderedOption, plan_of, published
+from cli.mx_published import PlanOption, RenderedOption, plan_of, published
 from cli.progress import progress_bar
 from common.address import AddressError, parse_domain
 from common.errors import BorderScoutError

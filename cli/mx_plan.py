@@ -34,7 +34,7 @@ from inventory.mx.loads import Loads
 from inventory.mx.names import Naming
 from inventory.mx.plan import Difference, MxPlan, differences, make_plan, shares
 from inventory.mx.plan_file import NoPlan, parse_plan, plan_lines
-from inventory.mx.safety import judged, too_much_change
+from inventory.mx.safety import fitness_of, too_much_change
 
 EXAMPLE = "Example: borderscout mx plan inventory/example.yaml --json > plan.json"
 DIFFERENT = 2
@@ -139,7 +139,7 @@ def plan(
 
 def _warnings(inventory: Inventory, made: MxPlan, loads: Loads) -> list[str]:
     """Return what is worth a thought, and say it; end with exit code 1 when a plan is none."""
-    judgement = judged(inventory, made)
+    judgement = fitness_of(inventory, made)
     warnings = [*judgement.warnings, *loads.too_much()]
     if made.waiting:
         warnings.append(

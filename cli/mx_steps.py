@@ -13,7 +13,7 @@ import typer
 
 from cli.inventory import File, Json, fail, read
 from cli.mx_plan import NamingOption, read_plan
-from cli.mx_render import PlanOption, plan_of
+from cli.mx_published import PlanOption, plan_of
 from common.errors import BorderScoutError
 from inventory.mx.names import Naming
 from inventory.mx.records import names_of

@@ -16,7 +16,7 @@ import typer
 
 from cli.inventory import File, Json, fail, read
 from cli.mx_plan import NamingOption
-from cli.mx_render import PlanOption, RenderedOption, plan_of, published
+from cli.mx_published import PlanOption, RenderedOption, plan_of, published
 from cli.progress import progress_bar
 from common.errors import BorderScoutError
 from common.settings.values import checked_resolver

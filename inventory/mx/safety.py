@@ -31,7 +31,7 @@ class Fitness:
     warnings: tuple[str, ...]
 
 
-def judged(inventory: Inventory, plan: MxPlan) -> Fitness:
+def fitness_of(inventory: Inventory, plan: MxPlan) -> Fitness:
     """Return what is wrong with a plan, whatever was planned before."""
     errors, warnings = [], []
     domains = {domain.name: domain for _, domain in inventory.domains()}

@@ -9,7 +9,7 @@ import pytest
 
 from inventory.model import Customer, Inventory, MailDomain, SiteState
 from inventory.mx.plan import MxPlan, differences, make_plan
-from inventory.mx.safety import judged, too_much_change
+from inventory.mx.safety import fitness_of, too_much_change
 
 
 def with_domain(inventory: Inventory, *, off: tuple[str, ...] = (), **wishes: Any) -> Inventory:
@@ -23,7 +23,7 @@ def with_domain(inventory: Inventory, *, off: tuple[str, ...] = (), **wishes: An
 
 
 def test_a_plan_that_gives_all_what_they_need_is_none_to_speak_of(example: Inventory) -> None:
-    found = judged(example, make_plan(example))
+    found = fitness_of(example, make_plan(example))
 
     assert (found.errors, found.warnings) == ((), ())
 
@@ -33,7 +33,7 @@ def test_no_domain_is_left_without_mx_whatever_the_reason(example: Inventory) ->
         example, off=("london",), regions=("uk",), fewer_sites_reason="until spring"
     )
 
-    assert judged(inventory, make_plan(inventory)).errors == (
+    assert fitness_of(inventory, make_plan(inventory)).errors == (
         "a.example would have no MX: activate a site in uk, or let it have others",
     )
 
@@ -43,17 +43,17 @@ def test_fewer_sites_than_asked_for_are_an_error_until_somebody_says_why(
 ) -> None:
     inventory = with_domain(example, off=("london",), sites_min=3)
     what = "a.example would have 2 sites, and its sites_min is 3: "
-    assert judged(inventory, make_plan(inventory)).errors[0].startswith(what)
+    assert fitness_of(inventory, make_plan(inventory)).errors[0].startswith(what)
 
     inventory = with_domain(example, off=("london",), sites_min=3, fewer_sites_reason="moving")
-    found = judged(inventory, make_plan(inventory))
+    found = fitness_of(inventory, make_plan(inventory))
     assert (found.errors, found.warnings) == ((), (f"{what}moving",))
 
 
 def test_a_pinned_site_that_is_off_is_a_warning(example: Inventory) -> None:
     inventory = with_domain(example, off=("london",), pinned="london")
 
-    assert judged(inventory, make_plan(inventory)).warnings == (
+    assert fitness_of(inventory, make_plan(inventory)).warnings == (
         "a.example is pinned to london, which is not active: the next best comes first",
     )
 
@@ -64,7 +64,7 @@ def test_two_mx_that_one_outage_takes_are_a_warning(example: Inventory) -> None:
     sites = (first, second.model_copy(update={"nodes": (node,)}), third)
     inventory = example.model_copy(update={"sites": sites})
 
-    assert judged(inventory, make_plan(inventory)).warnings == (
+    assert fitness_of(inventory, make_plan(inventory)).warnings == (
         "5 domains have both frankfurt and london, which share 192.0.2.0/24: one outage takes both",
     )
 
