@@ -18,6 +18,8 @@ ROOM = (
     " mail wait at the nodes, whose mail goes on"
 )
 
+SETTINGS = "nothing of it was taken: mend core.yaml at the core, which looks again by itself"
+
 
 def checks_of_the_core(status: Mapping[str, Any]) -> Iterator[DoctorCheck]:
     """Yield what ``status`` and ``doctor`` say of the core itself.
@@ -28,6 +30,13 @@ def checks_of_the_core(status: Mapping[str, Any]) -> Iterator[DoctorCheck]:
     disk = status.get("disk")
     if disk is not None:
         yield judged("disk of the core", ((bool(disk["problem"]), disk["problem"]),), ROOM)
+    settings = status.get("settings_file")
+    if settings is not None:
+        wrong = tuple((True, line) for line in settings["complaints"])
+        yield judged("settings file of the core", wrong, SETTINGS)
+        for name in settings["restart_needed"]:
+            found = f"{name} was changed in the file and holds from the core's next start on"
+            yield DoctorCheck(name="settings file of the core", ok=True, note=True, found=found)
     for line in status.get("unused_filters", ()):
         yield DoctorCheck(name="filters", ok=True, note=True, found=line)
     for place, copies in status.get("lost", {}).items():

@@ -106,7 +106,14 @@ async def _serve(settings: CoreSettings, config: Path) -> None:
         stack.push_async_callback(link.stop, grace_s=1.0)
         await services.definitions.start(stack)
         _start_joining(services, link, stack)
-        running = RunningSettings(config, settings, link=link, nodes=nodes, clock=clock)
+        running = RunningSettings(
+            config,
+            settings,
+            link=link,
+            nodes=nodes,
+            clock=clock,
+            state=services.settings_file,
+        )
         for name, work in (("settings", running.watch), ("nodes", nodes.watch)):
             watching = asyncio.create_task(keep_running(work, name=name, clock=clock))
             stack.callback(watching.cancel)

@@ -8,6 +8,7 @@ for a restart, and is named. A file that is wrong changes nothing.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -21,9 +22,23 @@ from core.settings import load_settings
 
 log = structlog.get_logger()
 
+COMPLAINTS_MAX = 20  # that are told where people look; the log has all
 LOOK_S = 1.0  # a file is read once two looks have found the same: nobody writes it any more
 
 _Mark = tuple[int, int, int] | None  # of a file: changes when it does; None: it is not there
+
+
+@dataclass(slots=True)
+class SettingsFileState:
+    """What is to be said of a running core's settings file.
+
+    Args:
+        complaints: why what stands there was not taken; none: it was.
+        restart_needed: settings that hold from the next start on.
+    """
+
+    complaints: tuple[str, ...] = ()
+    restart_needed: tuple[str, ...] = ()
 
 
 class GoesBySettings(Protocol):
@@ -47,6 +62,7 @@ class RunningSettings:
         link: asked to read its certificate again.
         nodes: told which nodes the settings name.
         clock: for the time between looks.
+        state: told what is to be said of the file.
     """
 
     def __init__(
@@ -57,7 +73,9 @@ class RunningSettings:
         link: HasCertificate,
         nodes: GoesBySettings,
         clock: Clock,
+        state: SettingsFileState,
     ) -> None:
+        self._state = state
         self._config = config
         self._settings = settings
         self._link = link
@@ -82,7 +100,7 @@ class RunningSettings:
             try:
                 self._take(await asyncio.to_thread(load_settings, self._config))
             except SettingsError as error:
-                _tell_wrong(error)
+                self._tell_wrong(error)
 
     def hang_up(self) -> None:
         """Read the certificate and the file now."""
@@ -91,7 +109,7 @@ class RunningSettings:
         try:
             settings = load_settings(self._config)
         except SettingsError as error:
-            _tell_wrong(error)
+            self._tell_wrong(error)
             return
         self._take(settings, certificate.problem if certificate is not None else "")
 
@@ -108,6 +126,7 @@ class RunningSettings:
             for name in type(read).model_fields
             if getattr(self._settings, name) != getattr(read, name)
         ]
+        self._state.complaints, self._state.restart_needed = (), tuple(restart_needed)
         log.info(
             "core.reloaded",
             certificate_problem=certificate_problem,
@@ -119,9 +138,9 @@ class RunningSettings:
             hint="restart the core to use what was changed" if restart_needed else "",
         )
 
-
-def _tell_wrong(error: SettingsError) -> None:
-    log.error("core.settings_wrong", complaints=error.complaints, hint="nothing was changed")
+    def _tell_wrong(self, error: SettingsError) -> None:
+        self._state.complaints = tuple(error.complaints[:COMPLAINTS_MAX])
+        log.error("core.settings_wrong", complaints=error.complaints, hint="nothing was changed")
 
 
 def _mark(path: Path) -> _Mark:

@@ -41,6 +41,7 @@ async def status(core: Core, _caller: Caller) -> dict[str, Any]:
         "other_epochs": [_other(one) for one in core.link.fleet.other_epochs()],
         "certificates": {} if certificate is None else {"link": asdict(certificate)},
         "late": late.as_json(),
+        "settings_file": asdict(core.settings_file),
         "preferences_problem": core.database.preference_rows.problem,
         "unused_filters": unused_filters(
             core.database.preferences.current, core.link.fleet.filters()

@@ -6,7 +6,7 @@ Pure: the core's rooms in one place, handed to each request.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Protocol, cast
 
 from fastapi import Depends, Request
@@ -24,6 +24,7 @@ from core.fleet.tally_sums import TallySums
 from core.joining.joining import Joining
 from core.learning.learning import Learning
 from core.people.tokens import Token
+from core.reloading import SettingsFileState
 from core.retention.sweeper import Sweeper
 from core.store.database import Database
 
@@ -66,6 +67,7 @@ class Services:
     sweeper: Sweeper
     token: Token
     version: str
+    settings_file: SettingsFileState = field(default_factory=SettingsFileState)
 
     @property
     def sites(self) -> Mapping[str, str]:

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from common.certificate import CertificateStatus
 from common.settings.core import CoreSettings
-from core.reloading import RunningSettings
+from core.reloading import RunningSettings, SettingsFileState
 from core.settings import load_settings
 from tests.support.clock import FakeClock
 
@@ -45,6 +45,7 @@ class Room:
     def __init__(self, folder: Path) -> None:
         self.file = folder / "core.yaml"
         self.nodes, self.clock = FakeNodes(), FakeClock()
+        self.state = SettingsFileState()
         self.write(LON1)
         self.running = RunningSettings(
             self.file,
@@ -52,6 +53,7 @@ class Room:
             link=FakeLink(),
             nodes=self.nodes,
             clock=self.clock,
+            state=self.state,
         )
 
     def write(self, *nodes: dict[str, Any], **said: Any) -> None:
@@ -103,6 +105,13 @@ async def test_a_wrong_file_changes_nothing_and_is_told_once(room: Room, content
 
     assert room.nodes.told == []
     assert [line["event"] for line in told] == ["core.settings_wrong"]
+    assert room.state.complaints
+
+    room.write(LON1, http="127.0.0.1:3")
+    for _ in range(2):
+        await room.running.look()
+
+    assert room.state == SettingsFileState(restart_needed=("http",))
 
 
 async def test_a_file_that_is_gone_changes_nothing(room: Room) -> None:
