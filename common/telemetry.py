@@ -17,13 +17,19 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Lock
 from typing import TextIO, cast
 
 import structlog
+from structlog.typing import EventDict
 
+SPARING_S = 60.0
+LINES_MAX = 300  # in that time, of one event about one node
+SPARED_MAX = 4_096  # events and nodes that are counted at once
 UNRAISABLE_EVERY_S = 60.0
 UNRAISABLE_LENGTH_MAX = 200  # characters of what is told of one
 
@@ -51,6 +57,7 @@ def configure_logging(*, level: int = logging.INFO, **facts: object) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _Sparing(),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             structlog.processors.format_exc_info,
@@ -120,6 +127,56 @@ def put_lines(lines: str) -> None:
     else:  # nothing was configured, as in a test
         sys.stdout.write(lines)
         sys.stdout.flush()
+
+
+class _Sparing:
+    """Lets so many lines of one event about one node through in a minute, and counts the rest.
+
+    What makes a line may come from a peer, as often as he likes: a node that is not what it says it
+    is writes no core's disk full. The next line of that event tells how many were left out.
+    """
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._now_s = now_s
+        self._seen: OrderedDict[tuple[str, str], _Minute] = OrderedDict()
+
+    def __call__(self, _logger: object, _method: str, facts: EventDict) -> EventDict:
+        """Pass a line on (``structlog``'s form of a processor).
+
+        Raises:
+            DropEvent: there were enough of it.
+        """
+        key = (str(facts.get("event")), str(facts.get("shard", facts.get("node", ""))))
+        now_s = self._now_s()
+        minute = self._seen.get(key)
+        if minute is None:
+            minute = self._seen[key] = _Minute(began_s=now_s)
+            if len(self._seen) > SPARED_MAX:
+                self._seen.popitem(last=False)
+        if now_s - minute.began_s >= SPARING_S:
+            minute.began_s, minute.lines = now_s, 0
+        minute.lines += 1
+        if minute.lines > LINES_MAX:
+            minute.left_out += 1
+            raise structlog.DropEvent
+        if minute.left_out:
+            facts["left_out"], minute.left_out = minute.left_out, 0
+        return facts
+
+
+@dataclass(slots=True)
+class _Minute:
+    """What was written of one event lately.
+
+    Args:
+        began_s: when the minute that is counted began.
+        lines: in it.
+        left_out: lines that nobody was told of yet.
+    """
+
+    began_s: float
+    lines: int = 0
+    left_out: int = 0
 
 
 class _Unraisable:

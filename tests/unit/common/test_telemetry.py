@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -9,7 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common.telemetry import DiagnosticFile
+import structlog
+from structlog.typing import EventDict
+
+from common.telemetry import LINES_MAX, SPARED_MAX, SPARING_S, DiagnosticFile, _Sparing
 
 PIPE_BYTES = 4096  # the smallest that a pipe can be
 
@@ -76,3 +80,33 @@ def test_errors_that_nobody_can_be_given_are_one_line_a_minute() -> None:
     [line] = map(json.loads, done.stdout.splitlines())
     assert (line["event"], line["count"], done.stderr) == ("error.unraisable", 1, b"")
     assert len(line["error"]) == 200
+
+
+def test_of_one_event_about_one_node_so_many_lines_a_minute_are_written() -> None:
+    now_s = 5.0
+    sparing = _Sparing(lambda: now_s)
+
+    def written(event: str, shard: str, times: int = 1) -> list[EventDict]:
+        found = []
+        for _ in range(times):
+            with contextlib.suppress(structlog.DropEvent):
+                found.append(sparing(None, "warning", {"event": event, "shard": shard}))
+        return found
+
+    assert len(written("link.message_unknown", "lon1/0", 1_000)) == LINES_MAX
+    assert len(written("link.message_unknown", "par1/0")) == 1  # nobody else's are left out
+    assert len(written("link.satellite_came", "lon1/0")) == 1
+    now_s += SPARING_S
+    first, second = written("link.message_unknown", "lon1/0", 2)
+
+    assert first["left_out"] == 1_000 - LINES_MAX
+    assert "left_out" not in second
+
+
+def test_events_that_are_counted_have_a_bound() -> None:
+    sparing = _Sparing(lambda: 1.0)
+
+    for number in range(SPARED_MAX + 10):
+        sparing(None, "info", {"event": f"some.thing{number}"})
+
+    assert len(sparing._seen) == SPARED_MAX
