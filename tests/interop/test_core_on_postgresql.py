@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +19,13 @@ from sqlalchemy import text
 from common.chain import ChainPoint
 from common.identity import LifeOrigin
 from common.records import LogRecord
+from core.custody.custody import SettledCases
 from core.quarantine.cases import CaseState
 from core.records.intake import SequenceGap
 from core.records.lives import Fenced
 from core.records.look_report import LookGroup
 from core.records.reports import ReportGroup
+from core.recovery.renewal import renew_at_rest
 from core.store import revision_rows
 from core.store.case_pages import CaseFilter
 from core.store.database import Database
@@ -31,6 +36,7 @@ from tests.support.clock import FakeClock
 from tests.support.core import full_store, postgresql
 from tests.support.core.rests import no_rest
 from tests.support.core.rooms import accepted, ended, identity, made_id, record, route
+from tests.support.core.saved import open_state, settings_in
 
 pytest.importorskip("psycopg", reason="psycopg is not installed: pip install '.[postgresql]'")
 
@@ -282,3 +288,41 @@ async def test_a_large_revision_is_whole_beside_what_another_replica_publishes(
         assert len(again.preferences.current.documents()) == 3_002
         read = await again.preferences._readers.people.run(read_rows)
         assert read.are_whole
+
+
+def typed(*command: str | Path) -> None:
+    subprocess.run(command, check=True)
+
+
+async def test_a_core_is_restored_with_the_servers_own_tools(url: str, tmp_path: Path) -> None:
+    """As docs/operating/restore.md, *With PostgreSQL*, has it typed."""
+    settings = settings_in(tmp_path).model_copy(update={"database": url})
+    state, kept, dump = Path(settings.state), tmp_path / "kept", tmp_path / "core.dump"
+    programs, plain = postgresql.programs(), url.partition("?host=")
+    assert programs is not None
+    reached = ["--host", plain[2], "--username", "scout"]
+    name = url.partition("?")[0].rpartition("/")[2]
+    clock = FakeClock()
+    async with open_state(settings, clock) as core:
+        await core.database.preferences.publish([route("acme.example", "acme")], who="t")
+        await core.hold(A, b"evil")
+        save = (*reached, "--format=custom", f"--file={dump}", name)
+        await asyncio.to_thread(typed, programs / "pg_dump", *save)
+        await asyncio.to_thread(shutil.copytree, state / "bodies", kept)
+        await core.database.preferences.publish([route("later.example", "late")], who="t")
+        await core.hold(B, b"later")
+
+    back = (*reached, "--clean", "--if-exists", "--dbname", name, str(dump))
+    await asyncio.to_thread(typed, programs / "pg_restore", *back)
+    (state / "bodies").rename(tmp_path / "bodies-before")
+    shutil.copytree(kept, state / "bodies")
+    position, settled = await renew_at_rest(settings, clock=clock, who="ann")
+
+    assert (position.epoch.generation, position.revision) == (2, 1)
+    assert settled == SettledCases(aside=0, wanted=0)
+    async with open_state(settings, clock) as core:
+        assert await core.custody.read(A, 0, 100) == b"evil"
+        assert await core.custody.case(B) is None
+        await core.hold(B, b"later")  # its satellite has it still, and sends it again
+        assert await core.custody.read(B, 0, 100) == b"later"
+        assert core.database.preferences.current.route("later.example") is None

@@ -16,6 +16,7 @@ from core.custody.arrivals import Arrivals
 from core.custody.bodies import BodyFolder
 from core.custody.custody import Custody
 from core.recovery.backup import MadeBackup, back_up
+from core.recovery.places import database_target
 from core.store.database import Database
 from tests.support.core.face import core_settings
 from tests.support.core.rooms import identity, told_case
@@ -45,7 +46,7 @@ class OpenState:
 async def open_state(settings: CoreSettings, clock: Clock) -> AsyncIterator[OpenState]:
     """Open a core's state, as a running core has it."""
     state = Path(settings.state)
-    async with await Database.open(state / "core.db", clock=clock) as database:
+    async with await Database.open(database_target(settings), clock=clock) as database:
         bodies = await BodyFolder.open(state / "bodies")
         yield OpenState(
             database,
