@@ -55,10 +55,11 @@ class Complaint:
 class Source:
     """A parsed YAML file that knows where each of its values stands."""
 
-    def __init__(self, file: str, root: YamlValue) -> None:
+    def __init__(self, file: str, text: str, tree: dict[str, Any]) -> None:
         self.file = file
-        self.tree: dict[str, Any] = root.value
-        self._root = root
+        self.tree = tree
+        self._text = text
+        self._root: YamlValue | None = None  # read again for the first place that is asked
 
     @classmethod
     def read(cls, path: Path) -> Source:
@@ -67,7 +68,8 @@ class Source:
         Raises:
             SettingsError: it cannot be read or is no YAML mapping.
         """
-        return cls(str(path), _parse(str(path), read_text(path)))
+        text = read_text(path)
+        return cls(str(path), text, _parse(str(path), text))
 
     def complaint(self, path: Path_, what: str, remedy: str) -> str:
         """Return one line that names the place of a value, what is wrong and what to do."""
@@ -79,6 +81,8 @@ class Source:
         Steps that the tree does not have are passed over: a validator may add some of its own,
         such as the number of an item where the file has a single value.
         """
+        if self._root is None:
+            self._root = parse_yaml(self._text)
         node = self._root
         for step in path:
             match node.inside:
@@ -123,15 +127,15 @@ def read_text(path: Path, *, encoding: str = "utf-8") -> str:
         raise SettingsError([f"{path}:{line}:{column}: {what}; save it as that"]) from None
 
 
-def _parse(file: str, text: str) -> YamlValue:
+def _parse(file: str, text: str) -> dict[str, Any]:
     try:
-        root = parse_yaml(text)
+        found = parse_yaml(text, has_places=False).value
     except YamlFault as fault:
         place = Complaint(file, fault.line + 1, fault.column + 1, fault.what, fault.remedy)
         raise SettingsError([str(place)]) from None
-    if not isinstance(root.value, dict):
+    if not isinstance(found, dict):
         raise SettingsError([f"{file}:1:1: not a mapping; write KEY: VALUE lines"])
-    return root
+    return found
 
 
 def validated(source: Source, model: type[ModelT]) -> ModelT:

@@ -23,6 +23,7 @@ from yaml import (
     MappingEndEvent,
     MappingStartEvent,
     MarkedYAMLError,
+    NodeEvent,
     ScalarEvent,
     SequenceEndEvent,
     SequenceStartEvent,
@@ -70,7 +71,7 @@ class YamlValue:
     Attributes:
         value: dicts with texts as keys, lists and scalars; nothing in it knows of YAML.
         line, column: from 0; those of its key where it has one.
-        inside: the values in it, each with its place.
+        inside: the values in it, each with its place; None: it has none, or places are not asked.
         count: of values, with all in it; one that an alias stands for is counted each time.
     """
 
@@ -96,15 +97,18 @@ class YamlFault(Exception):
         self.remedy = remedy
 
 
-def parse_yaml(text: str) -> YamlValue:
+def parse_yaml(text: str, *, has_places: bool = True) -> YamlValue:
     """Return what one document says; of an empty text, None.
+
+    Args:
+        has_places: False leaves out where each value stands: of a large file that is most memory.
 
     Raises:
         YamlFault: it is no YAML, or twice the same key, deeper than ``LEVELS_MAX``, has aliases
             that stand for very many values, a text that is too long, or a tag that is not taken.
     """
     try:
-        return _Composer(_events(text)).document()
+        return _Composer(_events(text), has_places=has_places).document()
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line, mark.column) if mark else (0, 0)
@@ -127,8 +131,9 @@ def _events(text: str) -> Iterator[Event]:
 class _Composer:
     """Makes nodes of the parser's events, as they come: none is made of a text without an end."""
 
-    def __init__(self, events: Iterator[Event]) -> None:
+    def __init__(self, events: Iterator[Event], *, has_places: bool) -> None:
         self._events = events
+        self._keeps_inside = has_places  # what an alias may stand for is kept whole in any case
         self._anchors: dict[str, YamlValue] = {}
         self._unfolded = 0
         self._written = 0
@@ -146,20 +151,24 @@ class _Composer:
             raise _fault(second, "a second document", "keep one")
         return root
 
-    def _node(self, event: Event, *, level: int) -> YamlValue:
+    def _node(self, event: Event, *, level: int, is_merged: bool = False) -> YamlValue:
         if level > LEVELS_MAX:
             raise _fault(event, "nested too deeply", "write it flatter")
+        if isinstance(event, AliasEvent):
+            return self._unfold(event)
+        assert isinstance(event, NodeEvent)
+        before = self._keeps_inside
+        self._keeps_inside = before or is_merged or event.anchor is not None
         match event:
             case ScalarEvent():
                 node = _at(event, _scalar(event))
-            case AliasEvent():
-                return self._unfold(event)
             case MappingStartEvent():
                 node = self._mapping(event, level)
             case SequenceStartEvent():
                 node = self._sequence(event, level)
             case _:
                 raise AssertionError(event)
+        self._keeps_inside = before
         self._written += 1
         # Known once it is whole: nothing can hold itself.
         if event.anchor is not None:
@@ -183,7 +192,8 @@ class _Composer:
         while not isinstance(item := next(self._events), SequenceEndEvent):
             inside.append(self._node(item, level=level + 1))
         value = [node.value for node in inside]
-        return _at(event, value, inside, 1 + sum(node.count for node in inside))
+        count = 1 + sum(node.count for node in inside)
+        return _at(event, value, inside if self._keeps_inside else None, count)
 
     def _mapping(self, event: MappingStartEvent, level: int) -> YamlValue:
         _check_tag(event, _MAPPING_TAGS)
@@ -194,8 +204,9 @@ class _Composer:
                 raise _fault(key, "a key that is no word", "write a word")
             if len(key.value) > SCALAR_LENGTH_MAX:
                 raise _fault(key, f"a key of {len(key.value)} characters", "shorten it")
-            node = self._node(next(self._events), level=level + 1)
-            if key.value == _MERGE and key.implicit[0]:
+            is_merged = key.value == _MERGE and bool(key.implicit[0])
+            node = self._node(next(self._events), level=level + 1, is_merged=is_merged)
+            if is_merged:
                 merged += _to_merge(key, node)
                 continue
             if key.value in inside:
@@ -206,7 +217,8 @@ class _Composer:
         for mapping in merged:
             self._merge(event, mapping, inside)
         value = {name: node.value for name, node in inside.items()}
-        return _at(event, value, inside, 1 + sum(node.count for node in inside.values()))
+        count = 1 + sum(node.count for node in inside.values())
+        return _at(event, value, inside if self._keeps_inside else None, count)
 
     def _merge(self, event: Event, mapping: YamlValue, inside: dict[str, YamlValue]) -> None:
         """Add what a mapping has more; what came in so has no place, its new mapping has."""

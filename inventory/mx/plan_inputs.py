@@ -7,6 +7,7 @@ name changes no MX record and makes no plan stale.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 
 from inventory.model import Inventory
@@ -31,11 +32,11 @@ def inventory_digest(inventory: Inventory) -> str:
         ],
     }
     found = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
-    rows = [
+    rows = (
         f"\n{one.name} {one.location and tuple(one.location)} {one.regions} {one.sites_min}"
         f" {one.pinned} {one.fewer_sites_reason!a}"
         for _, one in inventory.domains()
-    ]
-    for begin in range(0, len(rows), BATCH):
-        found.update("".join(rows[begin : begin + BATCH]).encode())
+    )
+    while batch := "".join(itertools.islice(rows, BATCH)):
+        found.update(batch.encode())
     return found.hexdigest()

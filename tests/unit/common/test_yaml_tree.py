@@ -88,6 +88,24 @@ def test_a_value_under_a_key_stands_at_its_key_and_an_item_where_it_begins() -> 
     assert [(node.line, node.column) for node in (two, *two.inside)] == [(1, 2), (1, 8), (1, 11)]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a: [1, {b: [x, y]}]\nc: {d: {e: f}}\n",
+        "a: &a {x: 1, y: {z: [1]}}\nb: {<<: *a, x: 2}\nc: *a\n",
+        "a: {<<: {x: {y: 1}}, z: 2}\n",
+        "a: &l [{x: 1}, {y: [2]}]\nb: {<<: *l}\nc: {<<: [{v: 1}, {w: {u: 1}}]}\n",
+        "a: {b: &b {x: &x 1}}\nc: {<<: *b, d: *x}\n",
+    ],
+)
+def test_without_places_a_text_says_the_same(text: str) -> None:
+    whole, bare = parse_yaml(text), parse_yaml(text, has_places=False)
+
+    assert (bare.value, bare.count) == (whole.value, whole.count)
+    assert bare.inside is None
+
+
 def test_a_mapping_is_merged_with_others_and_its_own_keys_win() -> None:
     text = (
         "a: &a {x: 1, y: 1}\nb: &b {y: 2, z: 2}\n"
