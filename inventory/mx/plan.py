@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -42,19 +42,73 @@ class Mx(NamedTuple):
         return {"preference": self.preference, "site": self.site, "host": self.host}
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """The MX records of one domain, and the numbers that led to them."""
+HostNames = Callable[[str, Sequence[str]], Sequence[str]]  # of a domain's sites, the best first
 
-    domain: str
-    mx: tuple[Mx, ...]
-    reason: str = ""
-    since: datetime | None = None  # when the order last changed; known to plans that keep one
+
+class Entry:
+    """The MX records of one domain, and the numbers that led to them.
+
+    Args:
+        domain: whose they are.
+        order: the sites, the best first.
+        hosts: gives their names: a hundred thousand domains have three each, and few are asked for.
+        records: those of a plan that was read; they may have other names than we would give.
+        reason: in words.
+        since: when the order last changed; known to plans that keep one.
+    """
+
+    __slots__ = ("_hosts", "_records", "domain", "order", "reason", "since")
+
+    def __init__(
+        self,
+        domain: str,
+        order: tuple[str, ...],
+        *,
+        hosts: HostNames | None = None,
+        records: tuple[Mx, ...] | None = None,
+        reason: str = "",
+        since: datetime | None = None,
+    ) -> None:
+        self.domain = domain
+        self.order = order
+        self.reason = reason
+        self.since = since
+        self._hosts = hosts
+        self._records = records
 
     @property
-    def order(self) -> tuple[str, ...]:
-        """The sites, the best first."""
-        return tuple(record.site for record in self.mx)
+    def mx(self) -> tuple[Mx, ...]:
+        """The records."""
+        if self._records is not None:
+            return self._records
+        assert self._hosts is not None
+        return tuple(map(Mx, PREFERENCES, self.order, self._hosts(self.domain, self.order)))
+
+    @classmethod
+    def stated(
+        cls,
+        domain: str,
+        records: Iterable[Mx],
+        *,
+        reason: str = "",
+        since: datetime | None = None,
+    ) -> Entry:
+        """Return an entry with just these records, whatever names we would give."""
+        mx = tuple(records)
+        order = tuple([one.site for one in mx])
+        return cls(domain, order, records=mx, reason=reason, since=since)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Entry) and self._said() == other._said()
+
+    def __hash__(self) -> int:
+        return hash(self.domain)
+
+    def __repr__(self) -> str:
+        return f"Entry{self._said()!r}"
+
+    def _said(self) -> tuple[str, tuple[Mx, ...], str, datetime | None]:
+        return self.domain, self.mx, self.reason, self.since
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,24 +200,31 @@ def make_plan(
         }
         moving = chosen_moves(gains_m.items(), moves_max=keeping.moves_max)
         waiting = tuple(name for name in gains_m if name not in moving)
-    entries = []
+    entries: list[Entry] = []
+    orders: dict[tuple[str, ...], tuple[str, ...]] = {}  # of few sites there are few
+    hosts = _host_names(naming, inventory.cluster.mail_domain)
     for number, (domain, choice) in enumerate(zip(domains, choices, strict=True)):
         if number % STEP == 0:
             progress("planning", number, len(domains))
         order = choice.order if domain.name in moving or not choice.gain_m else choice.settled
-        hosts = hosts_of(
-            naming, domain=domain.name, sites=order, mail_domain=inventory.cluster.mail_domain
-        )
         asked = _asked(order, choice.ranked, is_kept=bool(former))
         reason = planner.reason(domain, asked) if has_reasons else ""
         since = _since(order, former.get(domain.name), keeping)
-        entries.append(Entry(domain.name, tuple(map(Mx, PREFERENCES, order, hosts)), reason, since))
+        shared = orders.setdefault(order, order)
+        entries.append(Entry(domain.name, shared, hosts=hosts, reason=reason, since=since))
     inputs = {"inventory": inventory_digest(inventory)}
     if measurements is not None:
         inputs["measurements"] = measurements.digest
     if keeping is not None and earlier is not None:
         inputs["against"] = earlier.digest
     return MxPlan(domains=tuple(entries), waiting=waiting, naming=naming, inputs=inputs)
+
+
+def _host_names(naming: Naming, mail_domain: str) -> HostNames:
+    def names(domain: str, order: Sequence[str]) -> Sequence[str]:
+        return hosts_of(naming, domain=domain, sites=order, mail_domain=mail_domain)
+
+    return names
 
 
 class _Choice(NamedTuple):
@@ -234,6 +295,6 @@ def shares(plan: MxPlan) -> Iterator[tuple[str, list[int]]]:
     """Yield each site with the number of domains that have it first, second and third."""
     found: dict[str, list[int]] = {}
     for entry in plan.domains:
-        for rank, record in enumerate(entry.mx):
-            found.setdefault(record.site, [0, 0, 0])[rank] += 1
+        for rank, site in enumerate(entry.order):
+            found.setdefault(site, [0, 0, 0])[rank] += 1
     yield from sorted(found.items())

@@ -120,7 +120,7 @@ def _entry(tree: dict[str, Any]) -> Entry:
         raise NoPlan(f"no MX plan: an MX of {domain} has no preference, site and host")
     if not isinstance(reason, str) or len(reason) > REASON_CHARACTERS_MAX:
         raise NoPlan(f"no MX plan: the reason of {domain} is no text")
-    return Entry(domain, tuple(records), reason, _time(tree.get("since"), domain))
+    return Entry.stated(domain, records, reason=reason, since=_time(tree.get("since"), domain))
 
 
 def _entries(found: list[Any]) -> Iterable[Entry]:

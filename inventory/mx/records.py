@@ -198,12 +198,12 @@ def published_mx(entry: Entry, *, names: int, mail_domain: str) -> tuple[Mx, ...
     return tuple(
         Mx(
             preference=PREFERENCES[rank],
-            site=entry.mx[rank % len(entry.mx)].site,
+            site=entry.order[rank % len(entry.order)],
             host=host_of(
                 Naming.FIXED, domain=entry.domain, rank=rank + 1, site="", mail_domain=mail_domain
             ),
         )
-        for rank in range(names if entry.mx else 0)
+        for rank in range(names if entry.order else 0)
     )
 
 
@@ -233,9 +233,11 @@ def _served(inventory: Inventory) -> Iterator[RecordSet]:
 def _of_customer(
     cluster: Cluster, entry: Entry, *, naming: Naming, names: int
 ) -> Iterator[RecordSet]:
-    found: Sequence[Mx] = entry.mx
-    if naming is Naming.FIXED:
-        found = published_mx(entry, names=names, mail_domain=cluster.mail_domain)
+    found: Sequence[Mx] = (
+        published_mx(entry, names=names, mail_domain=cluster.mail_domain)
+        if naming is Naming.FIXED
+        else entry.mx
+    )
     values = tuple(f"{record.preference} {record.host}." for record in found)
     if values:
         yield RecordSet(entry.domain, "MX", MX_TTL_S, values)

@@ -41,11 +41,11 @@ def fitness_of(inventory: Inventory, plan: MxPlan) -> Fitness:
         domain = domains[entry.domain]
         if domain.pinned is not None and domain.pinned not in active:
             unpinned.setdefault(domain.pinned, []).append(domain.name)
-        if not entry.mx:
+        if not entry.order:
             errors.append(f"{domain.name} would have no MX: {_why(domain)}")
-        elif len(entry.mx) < domain.sites_min:
+        elif len(entry.order) < domain.sites_min:
             what = (
-                f"{domain.name} would have {len(entry.mx)} sites, "
+                f"{domain.name} would have {len(entry.order)} sites, "
                 f"and its sites_min is {domain.sites_min}"
             )
             if domain.fewer_sites_reason is None:

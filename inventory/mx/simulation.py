@@ -128,5 +128,5 @@ def _with_fewer(inventory: Inventory, plan: MxPlan, *, lost: bool) -> tuple[str,
     return tuple(
         entry.domain
         for entry in plan.domains
-        if (not entry.mx if lost else 0 < len(entry.mx) < wanted[entry.domain])
+        if (not entry.order if lost else 0 < len(entry.order) < wanted[entry.domain])
     )

@@ -11,12 +11,12 @@ senders wait), RFC 2308 (how long an answer is remembered).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from inventory.mx.names import Naming
-from inventory.mx.plan import Difference, Mx, MxPlan, differences
+from inventory.mx.plan import Difference, Entry, Mx, MxPlan, differences
 from inventory.mx.records import ADDRESS_TTL_S, MX_TTL_S, published_mx
 
 # The longest that usual senders wait between two tries of a young message; asked anew each time.
@@ -92,15 +92,13 @@ def steps_between(
 
 
 def _with_all_names(plan: MxPlan, names: int) -> MxPlan:
-    entries = tuple(
-        replace(
-            entry,
-            mx=published_mx(entry, names=names, mail_domain=entry.mx[0].host.partition(".")[2]),
-        )
-        for entry in plan.domains
-        if entry.mx
-    )
-    return MxPlan(domains=entries)
+    return MxPlan(domains=tuple(_with_names(one, names) for one in plan.domains if one.order))
+
+
+def _with_names(entry: Entry, names: int) -> Entry:
+    mail_domain = entry.mx[0].host.partition(".")[2]
+    records = published_mx(entry, names=names, mail_domain=mail_domain)
+    return Entry.stated(entry.domain, records)
 
 
 def _policy_first(domains: set[str]) -> Iterator[PlanStep]:

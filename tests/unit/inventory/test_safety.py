@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from inventory.model import Customer, Inventory, MailDomain, SiteState
-from inventory.mx.plan import MxPlan, differences, make_plan
+from inventory.mx.plan import Entry, MxPlan, differences, make_plan
 from inventory.mx.safety import fitness_of, too_much_change
 
 
@@ -74,10 +73,10 @@ def test_more_than_thirty_per_cent_are_too_much(
     example: Inventory, changed: int, is_too_much: bool
 ) -> None:
     one = make_plan(example).domains[0]
-    before = MxPlan(domains=tuple(replace(one, domain=f"d{n}.example") for n in range(100)))
+    before = MxPlan(domains=tuple(Entry.stated(f"d{n}.example", one.mx) for n in range(100)))
     after = MxPlan(
         domains=tuple(
-            replace(entry, mx=entry.mx[:2]) if number < changed else entry
+            Entry.stated(entry.domain, entry.mx[:2]) if number < changed else entry
             for number, entry in enumerate(before.domains)
         )
     )
@@ -88,8 +87,8 @@ def test_more_than_thirty_per_cent_are_too_much(
 
 def test_new_domains_are_no_change_and_ones_that_go_are(example: Inventory) -> None:
     one = make_plan(example).domains[0]
-    few = MxPlan(domains=tuple(replace(one, domain=f"d{n}.example") for n in range(10)))
-    many = MxPlan(domains=tuple(replace(one, domain=f"d{n}.example") for n in range(20)))
+    few = MxPlan(domains=tuple(Entry.stated(f"d{n}.example", one.mx) for n in range(10)))
+    many = MxPlan(domains=tuple(Entry.stated(f"d{n}.example", one.mx) for n in range(20)))
 
     assert too_much_change(few, differences(few, many)) is None
     assert too_much_change(many, differences(many, few)) is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -12,7 +11,7 @@ from typer.testing import CliRunner
 import cli.mx
 from inventory.model import Inventory, SiteState
 from inventory.mx.names import Naming
-from inventory.mx.plan import MxPlan, make_plan
+from inventory.mx.plan import Entry, MxPlan, make_plan
 from inventory.mx.records import ADDRESS_TTL_S, MX_TTL_S
 from inventory.mx.steps import SENDER_RETRY_S, Actor, PlanStep, steps_between
 
@@ -34,9 +33,9 @@ def place(steps: list[PlanStep], words: str) -> int:
 
 def moved(plan: MxPlan, domain: str) -> MxPlan:
     entries = tuple(
-        replace(
-            entry,
-            mx=tuple(mx._replace(host=f"{mx.host.partition('.')[0]}.{domain}") for mx in entry.mx),
+        Entry.stated(
+            entry.domain,
+            [mx._replace(host=f"{mx.host.partition('.')[0]}.{domain}") for mx in entry.mx],
         )
         for entry in plan.domains
     )
@@ -52,12 +51,12 @@ def test_the_same_plan_needs_nothing(example: Inventory) -> None:
 def test_with_fixed_names_customers_do_nothing_while_names_stay(example: Inventory) -> None:
     before = make_plan(example)
     entries = tuple(
-        replace(
-            entry,
-            mx=tuple(
+        Entry.stated(
+            entry.domain,
+            [
                 mx._replace(site=other.site)
                 for mx, other in zip(entry.mx, reversed(entry.mx), strict=True)
-            ),
+            ],
         )
         for entry in before.domains
     )
