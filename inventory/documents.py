@@ -102,4 +102,5 @@ def to_json(documents: Iterable[Document]) -> bytes:
         kind, key = json.dumps(one.kind), json.dumps(one.key)
         text += b",\n" if text else b"[\n"
         text += f'{{"kind":{kind},"key":{key},"body":'.encode() + one.body + b"}"
-    return bytes(text or b"[\n") + b"\n]\n"
+    text += b"\n]\n" if text else b"[\n\n]\n"
+    return bytes(text)
