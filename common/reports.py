@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from common.preferences import Position
 from common.preferences.documents import NOTHING
+from common.round_trips import RoundTrip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +128,8 @@ class NodeReport:
     settings_state: SettingsState | None = None  # None: an older version, or just begun
     settings_told: str = ""  # of those that it was told to take last; empty: it never was
     settings_problem: str = ""  # why those are not in force
+    # Measured to customers' servers since the report before: a part of all that there is.
+    round_trips: tuple[RoundTrip, ...] = ()
     time_us: int = 0  # the satellite's clock: it shows the skew and orders nothing
     applied: Position = NOTHING
     refused: PreferenceProblem | None = None

@@ -15,6 +15,7 @@ from common.reports import (
     PreferenceProblem,
     SettingsState,
 )
+from common.round_trips import TOLD_AT_ONCE_MAX
 from common.wire import bounds
 from common.wire.bounds import (
     DESTINATION_LENGTH_MAX,
@@ -30,6 +31,7 @@ from common.wire.bounds import (
 )
 from common.wire.definitions import definitions_from_wire, definitions_to_wire
 from common.wire.positions import position_from_wire, position_to_wire
+from common.wire.round_trips import round_trip_from_wire, round_trip_to_wire
 
 
 def report_to_wire(report: NodeReport) -> control.Report:
@@ -80,6 +82,7 @@ def report_to_wire(report: NodeReport) -> control.Report:
         settings_state="" if report.settings_state is None else report.settings_state.value,
         settings_problem=report.settings_problem[:TEXT_LENGTH_MAX],
         settings_told=report.settings_told,
+        round_trips=map(round_trip_to_wire, report.round_trips[:TOLD_AT_ONCE_MAX]),
     )
     if report.refused is not None:
         message.refused.CopyFrom(
@@ -114,6 +117,7 @@ def report_from_wire(message: control.Report) -> NodeReport:
     bounds.at_most(len(message.reached), REACHED_MAX, "destinations reached")
     bounds.at_most(len(message.definitions), FAMILIES_MAX, "families of definitions")
     bounds.at_most(len(message.filters), FILTERS_MAX, "filters")
+    bounds.at_most(len(message.round_trips), TOLD_AT_ONCE_MAX, "round trips")
     refused = None
     if message.HasField("refused"):
         refused = PreferenceProblem(
@@ -174,6 +178,7 @@ def report_from_wire(message: control.Report) -> NodeReport:
         settings_told=bounds.settings_digest_or_none(message.settings_told),
         settings_state=_settings_state(message.settings_state),
         settings_problem=bounds.text(message.settings_problem),
+        round_trips=tuple(map(round_trip_from_wire, message.round_trips)),
     )
 
 

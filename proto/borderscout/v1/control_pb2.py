@@ -26,7 +26,7 @@ from borderscout.v1 import position_pb2 as borderscout_dot_v1_dot_position__pb2
 from borderscout.v1 import standing_pb2 as borderscout_dot_v1_dot_standing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62orderscout/v1/control.proto\x12\x0e\x62orderscout.v1\x1a\x1d\x62orderscout/v1/position.proto\x1a\x1d\x62orderscout/v1/standing.proto\"m\n\x0e\x43ontrolRequest\x12&\n\x05hello\x18\x01 \x01(\x0b\x32\x15.borderscout.v1.HelloH\x00\x12(\n\x06report\x18\x02 \x01(\x0b\x32\x16.borderscout.v1.ReportH\x00\x42\t\n\x07message\"s\n\x05Hello\x12/\n\x08identity\x18\x01 \x01(\x0b\x32\x1d.borderscout.v1.ShardIdentity\x12\x0e\n\x06shards\x18\x02 \x01(\r\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x18\n\x10protocol_version\x18\x04 \x01(\r\"\xb5\x05\n\x06Report\x12\x0f\n\x07time_us\x18\x01 \x01(\x03\x12\x33\n\x07\x61pplied\x18\x02 \x01(\x0b\x32\".borderscout.v1.PreferencePosition\x12\x32\n\x07refused\x18\x03 \x01(\x0b\x32!.borderscout.v1.PreferenceProblem\x12\x30\n\x05spool\x18\x04 \x03(\x0b\x32!.borderscout.v1.Report.SpoolEntry\x12-\n\x07\x65ngines\x18\x05 \x03(\x0b\x32\x1c.borderscout.v1.EngineReport\x12)\n\x05holds\x18\x06 \x03(\x0b\x32\x1a.borderscout.v1.HoldReport\x12\x16\n\x0eoutbox_records\x18\x07 \x01(\x04\x12\x19\n\x11outbox_quarantine\x18\x08 \x01(\x04\x12\x11\n\taccepting\x18\t \x01(\x08\x12\x1c\n\x14not_accepting_reason\x18\n \x01(\t\x12\x11\n\toldest_us\x18\x0b \x01(\x04\x12\x10\n\x08problems\x18\x0c \x03(\t\x12\x0f\n\x07reached\x18\r \x03(\t\x12\x36\n\x0b\x64\x65\x66initions\x18\x0e \x03(\x0b\x32!.borderscout.v1.DefinitionsReport\x12\x14\n\x0c\x63ore_refused\x18\x0f \x01(\t\x12-\n\x07\x66ilters\x18\x10 \x03(\x0b\x32\x1c.borderscout.v1.FilterReport\x12\x17\n\x0fsettings_digest\x18\x11 \x01(\t\x12\x16\n\x0esettings_state\x18\x12 \x01(\t\x12\x18\n\x10settings_problem\x18\x13 \x01(\t\x12\x15\n\rsettings_told\x18\x14 \x01(\t\x1a,\n\nSpoolEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"*\n\x0c\x46ilterReport\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\"P\n\x11PreferenceProblem\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"}\n\x0c\x45ngineReport\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tanswering\x18\x02 \x01(\x08\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65\x66initions\x18\x05 \x01(\t\x12\x16\n\x0e\x64\x65\x66initions_us\x18\x06 \x01(\x03\"\x85\x01\n\x11\x44\x65\x66initionsReport\x12\x0e\n\x06\x66\x61mily\x18\x01 \x01(\t\x12\x0e\n\x06serial\x18\x02 \x01(\x04\x12\x0f\n\x07offered\x18\x03 \x01(\x04\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\t\x12\x0f\n\x07made_us\x18\x07 \x01(\x03\"\x9d\x01\n\nHoldReport\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x10\n\x08since_us\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x10\n\x08messages\x18\x05 \x01(\x04\x12\r\n\x05\x62ytes\x18\x06 \x01(\x04\x12\x11\n\toldest_us\x18\x07 \x01(\x03\x12\x12\n\nexpires_us\x18\x08 \x01(\x03\"\xc7\x02\n\x0f\x43ontrolResponse\x12*\n\x07welcome\x18\x01 \x01(\x0b\x32\x17.borderscout.v1.WelcomeH\x00\x12\x31\n\x07release\x18\x02 \x01(\x0b\x32\x1e.borderscout.v1.ReleaseCommandH\x00\x12-\n\x05\x66lush\x18\x03 \x01(\x0b\x32\x1c.borderscout.v1.FlushCommandH\x00\x12+\n\x04hint\x18\x04 \x01(\x0b\x32\x1b.borderscout.v1.HintCommandH\x00\x12\x39\n\x0b\x64\x65\x66initions\x18\x05 \x01(\x0b\x32\".borderscout.v1.DefinitionsCommandH\x00\x12\x33\n\x08settings\x18\x06 \x01(\x0b\x32\x1f.borderscout.v1.SettingsCommandH\x00\x42\t\n\x07message\"!\n\x0fSettingsCommand\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\"X\n\x07Welcome\x12\x0c\n\x04\x63ore\x18\x01 \x01(\t\x12\x0f\n\x07time_us\x18\x02 \x01(\x03\x12.\n\x08standing\x18\x03 \x01(\x0b\x32\x1c.borderscout.v1.CoreStanding\"8\n\x0eReleaseCommand\x12\x12\n\nrelease_id\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\"#\n\x0c\x46lushCommand\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\"\"\n\x0bHintCommand\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\"d\n\x12\x44\x65\x66initionsCommand\x12\x0e\n\x06\x66\x61mily\x18\x01 \x01(\t\x12\x0e\n\x06serial\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c\x12\x10\n\x08may_load\x18\x04 \x01(\x08\x12\x0c\n\x04port\x18\x05 \x01(\r\"S\n\x0c\x43laimRequest\x12/\n\x08identity\x18\x01 \x01(\x0b\x32\x1d.borderscout.v1.ShardIdentity\x12\x12\n\nrelease_id\x18\x02 \x01(\t\"\xea\x01\n\rClaimResponse\x12\x0f\n\x07granted\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12\x0e\n\x06sender\x18\x04 \x01(\t\x12\x12\n\nrecipients\x18\x05 \x03(\t\x12\x0e\n\x06sha256\x18\x06 \x01(\x0c\x12\x0c\n\x04size\x18\x07 \x01(\x04\x12\x0c\n\x04head\x18\x08 \x01(\x0c\x12\x10\n\x08smtputf8\x18\t \x01(\x08\x12\x0c\n\x04skip\x18\n \x01(\x04\x12\x11\n\teight_bit\x18\x0b \x01(\x08\x12\x0f\n\x07subject\x18\x0c \x01(\t\x12\x10\n\x08kept_for\x18\r \x01(\t\"c\n\x0c\x46\x65tchRequest\x12/\n\x08identity\x18\x01 \x01(\x0b\x32\x1d.borderscout.v1.ShardIdentity\x12\x12\n\nrelease_id\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62orderscout/v1/control.proto\x12\x0e\x62orderscout.v1\x1a\x1d\x62orderscout/v1/position.proto\x1a\x1d\x62orderscout/v1/standing.proto\"m\n\x0e\x43ontrolRequest\x12&\n\x05hello\x18\x01 \x01(\x0b\x32\x15.borderscout.v1.HelloH\x00\x12(\n\x06report\x18\x02 \x01(\x0b\x32\x16.borderscout.v1.ReportH\x00\x42\t\n\x07message\"s\n\x05Hello\x12/\n\x08identity\x18\x01 \x01(\x0b\x32\x1d.borderscout.v1.ShardIdentity\x12\x0e\n\x06shards\x18\x02 \x01(\r\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x18\n\x10protocol_version\x18\x04 \x01(\r\"\xeb\x05\n\x06Report\x12\x0f\n\x07time_us\x18\x01 \x01(\x03\x12\x33\n\x07\x61pplied\x18\x02 \x01(\x0b\x32\".borderscout.v1.PreferencePosition\x12\x32\n\x07refused\x18\x03 \x01(\x0b\x32!.borderscout.v1.PreferenceProblem\x12\x30\n\x05spool\x18\x04 \x03(\x0b\x32!.borderscout.v1.Report.SpoolEntry\x12-\n\x07\x65ngines\x18\x05 \x03(\x0b\x32\x1c.borderscout.v1.EngineReport\x12)\n\x05holds\x18\x06 \x03(\x0b\x32\x1a.borderscout.v1.HoldReport\x12\x16\n\x0eoutbox_records\x18\x07 \x01(\x04\x12\x19\n\x11outbox_quarantine\x18\x08 \x01(\x04\x12\x11\n\taccepting\x18\t \x01(\x08\x12\x1c\n\x14not_accepting_reason\x18\n \x01(\t\x12\x11\n\toldest_us\x18\x0b \x01(\x04\x12\x10\n\x08problems\x18\x0c \x03(\t\x12\x0f\n\x07reached\x18\r \x03(\t\x12\x36\n\x0b\x64\x65\x66initions\x18\x0e \x03(\x0b\x32!.borderscout.v1.DefinitionsReport\x12\x14\n\x0c\x63ore_refused\x18\x0f \x01(\t\x12-\n\x07\x66ilters\x18\x10 \x03(\x0b\x32\x1c.borderscout.v1.FilterReport\x12\x17\n\x0fsettings_digest\x18\x11 \x01(\t\x12\x16\n\x0esettings_state\x18\x12 \x01(\t\x12\x18\n\x10settings_problem\x18\x13 \x01(\t\x12\x15\n\rsettings_told\x18\x14 \x01(\t\x12\x34\n\x0bround_trips\x18\x15 \x03(\x0b\x32\x1f.borderscout.v1.RoundTripReport\x1a,\n\nSpoolEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"a\n\x0fRoundTripReport\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0e\n\x06rtt_us\x18\x02 \x01(\r\x12\r\n\x05tries\x18\x03 \x01(\r\x12\x10\n\x08\x66\x61ilures\x18\x04 \x01(\r\x12\r\n\x05\x61ge_s\x18\x05 \x01(\r\"*\n\x0c\x46ilterReport\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\"P\n\x11PreferenceProblem\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"}\n\x0c\x45ngineReport\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tanswering\x18\x02 \x01(\x08\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65\x66initions\x18\x05 \x01(\t\x12\x16\n\x0e\x64\x65\x66initions_us\x18\x06 \x01(\x03\"\x85\x01\n\x11\x44\x65\x66initionsReport\x12\x0e\n\x06\x66\x61mily\x18\x01 \x01(\t\x12\x0e\n\x06serial\x18\x02 \x01(\x04\x12\x0f\n\x07offered\x18\x03 \x01(\x04\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\t\x12\x0f\n\x07made_us\x18\x07 \x01(\x03\"\x9d\x01\n\nHoldReport\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x10\n\x08since_us\x18\x03 \x01(\x03\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x10\n\x08messages\x18\x05 \x01(\x04\x12\r\n\x05\x62ytes\x18\x06 \x01(\x04\x12\x11\n\toldest_us\x18\x07 \x01(\x03\x12\x12\n\nexpires_us\x18\x08 \x01(\x03\"\xc7\x02\n\x0f\x43ontrolResponse\x12*\n\x07welcome\x18\x01 \x01(\x0b\x32\x17.borderscout.v1.WelcomeH\x00\x12\x31\n\x07release\x18\x02 \x01(\x0b\x32\x1e.borderscout.v1.ReleaseCommandH\x00\x12-\n\x05\x66lush\x18\x03 \x01(\x0b\x32\x1c.borderscout.v1.FlushCommandH\x00\x12+\n\x04hint\x18\x04 \x01(\x0b\x32\x1b.borderscout.v1.HintCommandH\x00\x12\x39\n\x0b\x64\x65\x66initions\x18\x05 \x01(\x0b\x32\".borderscout.v1.DefinitionsCommandH\x00\x12\x33\n\x08settings\x18\x06 \x01(\x0b\x32\x1f.borderscout.v1.SettingsCommandH\x00\x42\t\n\x07message\"!\n\x0fSettingsCommand\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\"X\n\x07Welcome\x12\x0c\n\x04\x63ore\x18\x01 \x01(\t\x12\x0f\n\x07time_us\x18\x02 \x01(\x03\x12.\n\x08standing\x18\x03 \x01(\x0b\x32\x1c.borderscout.v1.CoreStanding\"8\n\x0eReleaseCommand\x12\x12\n\nrelease_id\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\"#\n\x0c\x46lushCommand\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\"\"\n\x0bHintCommand\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\"d\n\x12\x44\x65\x66initionsCommand\x12\x0e\n\x06\x66\x61mily\x18\x01 \x01(\t\x12\x0e\n\x06serial\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c\x12\x10\n\x08may_load\x18\x04 \x01(\x08\x12\x0c\n\x04port\x18\x05 \x01(\r\"S\n\x0c\x43laimRequest\x12/\n\x08identity\x18\x01 \x01(\x0b\x32\x1d.borderscout.v1.ShardIdentity\x12\x12\n\nrelease_id\x18\x02 \x01(\t\"\xea\x01\n\rClaimResponse\x12\x0f\n\x07granted\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12\x0e\n\x06sender\x18\x04 \x01(\t\x12\x12\n\nrecipients\x18\x05 \x03(\t\x12\x0e\n\x06sha256\x18\x06 \x01(\x0c\x12\x0c\n\x04size\x18\x07 \x01(\x04\x12\x0c\n\x04head\x18\x08 \x01(\x0c\x12\x10\n\x08smtputf8\x18\t \x01(\x08\x12\x0c\n\x04skip\x18\n \x01(\x04\x12\x11\n\teight_bit\x18\x0b \x01(\x08\x12\x0f\n\x07subject\x18\x0c \x01(\t\x12\x10\n\x08kept_for\x18\r \x01(\t\"c\n\x0c\x46\x65tchRequest\x12/\n\x08identity\x18\x01 \x01(\x0b\x32\x1d.borderscout.v1.ShardIdentity\x12\x12\n\nrelease_id\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,37 +40,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HELLO']._serialized_start=221
   _globals['_HELLO']._serialized_end=336
   _globals['_REPORT']._serialized_start=339
-  _globals['_REPORT']._serialized_end=1032
-  _globals['_REPORT_SPOOLENTRY']._serialized_start=988
-  _globals['_REPORT_SPOOLENTRY']._serialized_end=1032
-  _globals['_FILTERREPORT']._serialized_start=1034
-  _globals['_FILTERREPORT']._serialized_end=1076
-  _globals['_PREFERENCEPROBLEM']._serialized_start=1078
-  _globals['_PREFERENCEPROBLEM']._serialized_end=1158
-  _globals['_ENGINEREPORT']._serialized_start=1160
-  _globals['_ENGINEREPORT']._serialized_end=1285
-  _globals['_DEFINITIONSREPORT']._serialized_start=1288
-  _globals['_DEFINITIONSREPORT']._serialized_end=1421
-  _globals['_HOLDREPORT']._serialized_start=1424
-  _globals['_HOLDREPORT']._serialized_end=1581
-  _globals['_CONTROLRESPONSE']._serialized_start=1584
-  _globals['_CONTROLRESPONSE']._serialized_end=1911
-  _globals['_SETTINGSCOMMAND']._serialized_start=1913
-  _globals['_SETTINGSCOMMAND']._serialized_end=1946
-  _globals['_WELCOME']._serialized_start=1948
-  _globals['_WELCOME']._serialized_end=2036
-  _globals['_RELEASECOMMAND']._serialized_start=2038
-  _globals['_RELEASECOMMAND']._serialized_end=2094
-  _globals['_FLUSHCOMMAND']._serialized_start=2096
-  _globals['_FLUSHCOMMAND']._serialized_end=2131
-  _globals['_HINTCOMMAND']._serialized_start=2133
-  _globals['_HINTCOMMAND']._serialized_end=2167
-  _globals['_DEFINITIONSCOMMAND']._serialized_start=2169
-  _globals['_DEFINITIONSCOMMAND']._serialized_end=2269
-  _globals['_CLAIMREQUEST']._serialized_start=2271
-  _globals['_CLAIMREQUEST']._serialized_end=2354
-  _globals['_CLAIMRESPONSE']._serialized_start=2357
-  _globals['_CLAIMRESPONSE']._serialized_end=2591
-  _globals['_FETCHREQUEST']._serialized_start=2593
-  _globals['_FETCHREQUEST']._serialized_end=2692
+  _globals['_REPORT']._serialized_end=1086
+  _globals['_REPORT_SPOOLENTRY']._serialized_start=1042
+  _globals['_REPORT_SPOOLENTRY']._serialized_end=1086
+  _globals['_ROUNDTRIPREPORT']._serialized_start=1088
+  _globals['_ROUNDTRIPREPORT']._serialized_end=1185
+  _globals['_FILTERREPORT']._serialized_start=1187
+  _globals['_FILTERREPORT']._serialized_end=1229
+  _globals['_PREFERENCEPROBLEM']._serialized_start=1231
+  _globals['_PREFERENCEPROBLEM']._serialized_end=1311
+  _globals['_ENGINEREPORT']._serialized_start=1313
+  _globals['_ENGINEREPORT']._serialized_end=1438
+  _globals['_DEFINITIONSREPORT']._serialized_start=1441
+  _globals['_DEFINITIONSREPORT']._serialized_end=1574
+  _globals['_HOLDREPORT']._serialized_start=1577
+  _globals['_HOLDREPORT']._serialized_end=1734
+  _globals['_CONTROLRESPONSE']._serialized_start=1737
+  _globals['_CONTROLRESPONSE']._serialized_end=2064
+  _globals['_SETTINGSCOMMAND']._serialized_start=2066
+  _globals['_SETTINGSCOMMAND']._serialized_end=2099
+  _globals['_WELCOME']._serialized_start=2101
+  _globals['_WELCOME']._serialized_end=2189
+  _globals['_RELEASECOMMAND']._serialized_start=2191
+  _globals['_RELEASECOMMAND']._serialized_end=2247
+  _globals['_FLUSHCOMMAND']._serialized_start=2249
+  _globals['_FLUSHCOMMAND']._serialized_end=2284
+  _globals['_HINTCOMMAND']._serialized_start=2286
+  _globals['_HINTCOMMAND']._serialized_end=2320
+  _globals['_DEFINITIONSCOMMAND']._serialized_start=2322
+  _globals['_DEFINITIONSCOMMAND']._serialized_end=2422
+  _globals['_CLAIMREQUEST']._serialized_start=2424
+  _globals['_CLAIMREQUEST']._serialized_end=2507
+  _globals['_CLAIMRESPONSE']._serialized_start=2510
+  _globals['_CLAIMRESPONSE']._serialized_end=2744
+  _globals['_FETCHREQUEST']._serialized_start=2746
+  _globals['_FETCHREQUEST']._serialized_end=2845
 # @@protoc_insertion_point(module_scope)

@@ -123,6 +123,7 @@ class Report(_message.Message):
     SETTINGS_STATE_FIELD_NUMBER: _builtins.int
     SETTINGS_PROBLEM_FIELD_NUMBER: _builtins.int
     SETTINGS_TOLD_FIELD_NUMBER: _builtins.int
+    ROUND_TRIPS_FIELD_NUMBER: _builtins.int
     time_us: _builtins.int
     outbox_records: _builtins.int
     """not yet acknowledged"""
@@ -171,6 +172,10 @@ class Report(_message.Message):
     def filters(self) -> _containers.RepeatedCompositeFieldContainer[Global___FilterReport]:
         """all that there are; none: a version that does not say"""
 
+    @_builtins.property
+    def round_trips(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoundTripReport]:
+        """measured since the report before; not all of them"""
+
     def __init__(
         self,
         *,
@@ -194,14 +199,54 @@ class Report(_message.Message):
         settings_state: _builtins.str = ...,
         settings_problem: _builtins.str = ...,
         settings_told: _builtins.str = ...,
+        round_trips: _abc.Iterable[Global___RoundTripReport] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "refused", b"refused"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepting", b"accepting", "applied", b"applied", "core_refused", b"core_refused", "definitions", b"definitions", "engines", b"engines", "filters", b"filters", "holds", b"holds", "not_accepting_reason", b"not_accepting_reason", "oldest_us", b"oldest_us", "outbox_quarantine", b"outbox_quarantine", "outbox_records", b"outbox_records", "problems", b"problems", "reached", b"reached", "refused", b"refused", "settings_digest", b"settings_digest", "settings_problem", b"settings_problem", "settings_state", b"settings_state", "settings_told", b"settings_told", "spool", b"spool", "time_us", b"time_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepting", b"accepting", "applied", b"applied", "core_refused", b"core_refused", "definitions", b"definitions", "engines", b"engines", "filters", b"filters", "holds", b"holds", "not_accepting_reason", b"not_accepting_reason", "oldest_us", b"oldest_us", "outbox_quarantine", b"outbox_quarantine", "outbox_records", b"outbox_records", "problems", b"problems", "reached", b"reached", "refused", b"refused", "round_trips", b"round_trips", "settings_digest", b"settings_digest", "settings_problem", b"settings_problem", "settings_state", b"settings_state", "settings_told", b"settings_told", "spool", b"spool", "time_us", b"time_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Report: _TypeAlias = Report  # noqa: Y015
+
+@_typing.final
+class RoundTripReport(_message.Message):
+    """What a node has measured to one of the customers' servers, in the window that ends with the last
+    try; it takes the place of what it said of the same target before.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    RTT_US_FIELD_NUMBER: _builtins.int
+    TRIES_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    AGE_S_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """an entry of deliver_to, written the one way"""
+    rtt_us: _builtins.int
+    """the usual time of a TCP connect; 0: nothing came back"""
+    tries: _builtins.int
+    failures: _builtins.int
+    """of these"""
+    age_s: _builtins.int
+    """since the last try"""
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        rtt_us: _builtins.int = ...,
+        tries: _builtins.int = ...,
+        failures: _builtins.int = ...,
+        age_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_s", b"age_s", "failures", b"failures", "rtt_us", b"rtt_us", "target", b"target", "tries", b"tries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RoundTripReport: _TypeAlias = RoundTripReport  # noqa: Y015
 
 @_typing.final
 class FilterReport(_message.Message):
