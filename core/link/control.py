@@ -21,19 +21,21 @@ from common.errors import DiskFull, EnvironmentFailure, PeerError
 from common.identity import ShardIdentity
 from common.link import Command, Hello, Hint, Unreadable, Welcome
 from common.reports import NodeReport
+from common.round_trips import RoundTrip
 from common.rpc import peer_ends_s
 from common.tasks import finish
 from core.fleet.certificate_ends import CertificateEnds
 from core.fleet.fleet import Fleet
 from core.fleet.hints import Hints
 from core.link.calls import Access, Context, Streams, first_message, host_of, until_first
-from core.link.ports import FleetTable, LostMail
+from core.link.ports import FleetTable, LostMail, RoundTripTable
 from core.records.lives import Fenced, ForkedSpool, LifeStanding, TooManyLives, in_words
 
 log = structlog.get_logger()
 
 COMMANDS_MAX = 256  # unsent to one shard
 KEEP_REPORT_S = 60.0  # between reports of a shard that are written to the store
+TAKE_ROUND_TRIPS_S = 1.0  # between two reports of a shard of which what it measured is kept
 
 CommandQueue = asyncio.Queue[Command]
 
@@ -49,6 +51,7 @@ class ControlStreams:
         certificates: told until when those of the nodes are good.
         table: keeps it over a restart, and fences.
         lost: told of lives that began with nothing.
+        round_trips: told what the first shard of each node has measured.
         clock: for the fleet.
         on_connected: called after a shard came.
     """
@@ -63,6 +66,7 @@ class ControlStreams:
         certificates: CertificateEnds,
         table: FleetTable,
         lost: LostMail,
+        round_trips: RoundTripTable,
         clock: Clock,
         on_connected: Callable[[], None],
     ) -> None:
@@ -72,6 +76,7 @@ class ControlStreams:
         self._fleet = fleet
         self._table = table
         self._lost = lost
+        self._round_trips = round_trips
         self._clock = clock
         self._on_connected = on_connected
         self._certificates = certificates
@@ -210,12 +215,17 @@ class ControlStreams:
     async def _listen(
         self, identity: ShardIdentity, messages: AsyncIterator[control_pb2.ControlRequest]
     ) -> None:
-        kept_s = -KEEP_REPORT_S
+        kept_s, measured_s = -KEEP_REPORT_S, -TAKE_ROUND_TRIPS_S
         async for message in messages:
             request = wire.control_request_from_wire(message)
             match request:
                 case NodeReport():
                     now_s = self._clock.monotonic_s()
+                    if request.round_trips:
+                        if now_s - measured_s >= TAKE_ROUND_TRIPS_S:
+                            measured_s = now_s
+                            await self._take(identity, request.round_trips)
+                        request = replace(request, round_trips=())  # no part of how a shard is
                     self._fleet.reported(
                         identity, request, now_s=now_s, now_us=self._clock.now_us()
                     )
@@ -241,6 +251,15 @@ class ControlStreams:
         for (node, shard), destination in due:
             log.info("link.hint", shard=f"{node}/{shard}", by=str(identity))
             self.tell(node, shard, Hint(destination))
+
+    async def _take(self, identity: ShardIdentity, told: tuple[RoundTrip, ...]) -> None:
+        """Keep what a node has measured; what cannot be kept is measured again."""
+        if identity.shard != 0:  # one shard measures for its node
+            return
+        try:
+            await self._round_trips.take(identity.node, told)
+        except EnvironmentFailure as error:
+            log.error("link.round_trips_not_kept", shard=str(identity), reason=error.what)
 
     async def _keep(self, identity: ShardIdentity, report: NodeReport) -> None:
         try:

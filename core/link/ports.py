@@ -15,6 +15,7 @@ from common.identity import ShardIdentity
 from common.lessons import AskedLesson, LessonAnswer
 from common.link import Case, Claim
 from common.records import LogRecord
+from common.round_trips import RoundTrip
 from core.custody.arrivals import Arrival
 from core.feed.feed import PreferenceSource
 from core.learning.learning import LearnerCourse
@@ -61,6 +62,12 @@ class LostMail(Protocol):
     async def settle(self, identity: ShardIdentity) -> None: ...
 
 
+class RoundTripTable(Protocol):
+    """Where what nodes measured to the customers' servers is kept."""
+
+    async def take(self, node: str, told: Sequence[RoundTrip]) -> None: ...
+
+
 class Store(Protocol):
     """The core's database."""
 
@@ -75,6 +82,9 @@ class Store(Protocol):
 
     @property
     def lost(self) -> LostMail: ...
+
+    @property
+    def round_trips(self) -> RoundTripTable: ...
 
 
 class CaseSink(Protocol):

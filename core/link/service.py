@@ -109,6 +109,7 @@ class LinkService:
             certificates=self.certificate_ends,
             table=database.fleet,
             lost=database.lost,
+            round_trips=database.round_trips,
             clock=clock,
             on_connected=offers_due.set,
         )

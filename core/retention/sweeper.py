@@ -99,6 +99,7 @@ class Sweeper:
                 before_day=now_us // DAY_US - self._settings.look_counts_days, rest=rest
             ),
             "late": lambda: self._database.late.forget(rest=rest),
+            "round_trips": lambda: self._database.round_trips.forget(rest=rest),
             "outboxes": lambda: store.outboxes(rest=rest),
             "octets": lambda: store.give_back(rest=rest),
         }

@@ -40,6 +40,7 @@ from core.store.records import RecordStore
 from core.store.releases import ReleaseStore
 from core.store.retention import RetentionStore
 from core.store.revision_rows import put_right
+from core.store.round_trips import RoundTripStore
 from core.store.schema import bring_up
 from core.store.writer import StoreReaders, StoreWriter
 
@@ -76,6 +77,7 @@ class Database:
         self.audit = AuditStore(writer, readers, clock)
         self.lessons = LessonStore(writer, readers, clock)
         self.members = MemberStore(writer, readers, clock)
+        self.round_trips = RoundTripStore(writer, readers, clock)
         self.retention = RetentionStore(writer, readers)
 
     @classmethod

@@ -294,6 +294,19 @@ lost_copy = Table(
     Index("lost_copy_found", "found_us"),
 )
 
+# What each node has measured to each of the customers' servers, lately.
+round_trip = Table(
+    "round_trip",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("target", Text, primary_key=True),
+    Column("rtt_us", Integer, nullable=True),  # null: nothing came back
+    Column("tries", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("measured_us", BigInteger, nullable=False),
+    Index("round_trip_measured", "measured_us"),
+)
+
 # What engines found in each message; all else that they said stands in its records.
 threat = Table(
     "threat",

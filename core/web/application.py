@@ -18,6 +18,7 @@ from core.web.api import (
     messages,
     nodes,
     preferences,
+    probes,
     quarantine,
     status,
     threats,
@@ -41,6 +42,7 @@ API = (
     members,
     epoch,
     nodes,
+    probes,
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from common.errors import DiskFull
 from common.ids import MessageId
 from common.message_bounds import HEAD_BYTES_MAX
 from common.reports import HoldReport, NodeReport
+from common.round_trips import RoundTrip
 from core.quarantine import cases
 from satellite.delivery.decisions.notices import Silence, silence
 from satellite.spool.store import Spool
@@ -47,8 +49,52 @@ def revision_of(spool: MemorySpool | Spool) -> int:
     return spool.preferences.position.revision
 
 
+def now_s() -> float:
+    return HurriedClock().monotonic_s()
+
+
 def problems_of(shard: Shard) -> tuple[str, ...]:
     return shard.link.status(now_s=HurriedClock().monotonic_s()).problems
+
+
+# --- what nodes measure -------------------------------------------------------------------------
+
+
+async def test_what_a_node_measured_is_kept_and_is_no_part_of_how_it_is(
+    linked: LinkedCluster,
+) -> None:
+    first, second = linked.shard(await linked.spool(0), shards=2), await linked.spool(1)
+    other = linked.shard(second, shards=2)
+    trip = RoundTrip("mail.acme.example:25", 12_000, 100, 1, 0)
+    first.told = NodeReport(accepting=True, round_trips=(trip,))
+    other.told = NodeReport(accepting=True, round_trips=(replace(trip, target="b.example:25"),))
+    store = linked.core.database.round_trips
+
+    async def is_kept() -> bool:
+        return bool(await store.page(after=("", ""), limit=10))
+
+    await until(is_kept, "what was measured is kept")
+    await until(lambda: len(linked.core.link.fleet.node("lon1", now_s=now_s()).shards) == 2, "two")
+
+    (kept,) = await store.page(after=("", ""), limit=10)  # one shard measures for its node
+    assert (kept.node, kept.target, kept.rtt_us) == ("lon1", trip.target, 12_000)
+    shards = linked.core.link.fleet.node("lon1", now_s=now_s()).shards
+    assert [shard.report.round_trips for shard in shards] == [(), ()]
+
+
+async def test_a_core_without_room_keeps_nothing_measured_and_hears_the_node_all_the_same(
+    linked: LinkedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: Any) -> None:
+        raise DiskFull("no room")
+
+    monkeypatch.setattr(linked.core.database.round_trips, "take", full)
+    shard = linked.shard(await linked.spool(0))
+    shard.told = NodeReport(
+        accepting=True, round_trips=(RoundTrip("mail.acme.example:25", 12_000, 100, 1, 0),)
+    )
+
+    await until(lambda: linked.core.link.fleet.node("lon1", now_s=now_s()).accepting, "it is heard")
 
 
 # --- preferences --------------------------------------------------------------------------------
