@@ -230,6 +230,9 @@ class DeliverySettings(Settings):
     """How long it is believed that a probed recipient exists."""
     unverified_s: Seconds = 900.0
     """How long it is believed that a probed recipient does not exist."""
+    measure_every_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 600.0
+    """How often the way to each of the customers' servers is measured, for the MX plan: a
+    connection, its greeting, QUIT; 0: never."""
     authorities: FilePath = ""
     """A PEM file of authorities that are trusted beside the system's where the policy says
     `tls=verified`; empty: the system's alone."""

@@ -268,9 +268,15 @@ class Shard:
                 ("listening", self._listen),
                 ("refusals", self.refusals.run),
                 ("definitions", self.definitions.run),
+                ("measuring", self._measure),
                 ("watch of filters", partial(self.filters.watch, lambda: self.spool.preferences)),
             ):
                 group.create_task(keep_running(work, name=name, clock=self.clock), name=name)
+
+    async def _measure(self) -> None:
+        """Measure the way to the customers' servers; one worker does so for its node."""
+        if self.spool.shard == 0:
+            await self.delivery.measuring.run()
 
     def _have_definitions(self, engine: str) -> None:
         log.info("shard.definitions_changed", engine=engine)
@@ -319,6 +325,7 @@ class Shard:
             oldest_us=self.metrics.oldest_us(),
             problems=self.problems(),
             reached=self.delivery.reached(),
+            round_trips=self.delivery.measuring.untold(),
             definitions=self.definitions.reports(),
             filters=self._filter_reports,
             **self.settings_told.of_report(),

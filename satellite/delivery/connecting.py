@@ -13,6 +13,7 @@ from common.clock import Clock
 from common.settings.satellite import SatelliteSettings
 from satellite.delivery.decisions.routing import Destination, Own
 from satellite.delivery.hop.connections import Connections
+from satellite.delivery.hop.hop_finding import HopFinder
 from satellite.delivery.hop.lookup import DnsMxResolver, MxResolver
 from satellite.delivery.hop.protection import Protection
 from satellite.delivery.hop.published_tls import PublishedTls
@@ -26,11 +27,13 @@ class NextHops:
     """What reaches next hops.
 
     Attributes:
-        connections: makes connections; it is told ``idle_max`` alone.
+        connections: makes connections; it is told ``idle_max``, and may be told ``reached``.
+        finder: finds the hosts of customers' servers.
         published: what domains publish of TLS.
     """
 
     connections: Callable[..., Connections]
+    finder: HopFinder
     published: PublishedTls
 
 
@@ -64,6 +67,7 @@ def next_hops_of(
     strangers = names_of(settings.resolver, clock, count_lookup("strangers"))
     protection = Protection(delivery.authorities)
     published = PublishedTls(protection, strangers, clock, own=own)
+    ours, theirs = resolver or DnsMxResolver(customers), resolver or DnsMxResolver(strangers)
     connections = partial(
         Connections,
         hostname=settings.hostname,
@@ -74,10 +78,11 @@ def next_hops_of(
             dot_s=delivery.dot_timeout_s,
         ),
         tls=TlsChoice(protection) if resolver else published.choice,
-        resolver=resolver or DnsMxResolver(customers),
-        strangers=resolver or DnsMxResolver(strangers),
+        resolver=ours,
+        strangers=theirs,
         clock=clock,
         spread=spread,
         greets_again=greets_again,
     )
-    return NextHops(connections, published)
+    finder = HopFinder(ours, strangers=theirs, own=own, spread=spread)
+    return NextHops(connections, finder, published)

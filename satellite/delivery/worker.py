@@ -35,6 +35,7 @@ from satellite.delivery.dsn.status_part import Reporter
 from satellite.delivery.hop.lookup import MxResolver
 from satellite.delivery.learned_offers import LearnedOffers
 from satellite.delivery.marks import HoldMarks
+from satellite.delivery.measuring import Measuring
 from satellite.delivery.own import own_of
 from satellite.delivery.placing import Placing
 from satellite.delivery.queue.entries import QueueEntry, Turn
@@ -76,6 +77,7 @@ class Delivery:
 
     Attributes:
         offers, verification: what servers offered last, and say of single recipients.
+        measuring: how long the way to them is; it runs where somebody lets it.
 
     Raises:
         SettingsError: the smart host or the file of authorities is none.
@@ -137,7 +139,16 @@ class Delivery:
             greets_again=self._lanes.greets_again,
         )
         self._published = next_hops.published
-        self._connections = next_hops.connections(idle_max=delivery.connections_per_destination_max)
+        self.measuring = Measuring(
+            next_hops.finder,
+            clock,
+            preferences=lambda: spool.preferences,
+            every_s=delivery.measure_every_s,
+            spread=self._spread,
+        )
+        self._connections = next_hops.connections(
+            idle_max=delivery.connections_per_destination_max, reached=self.measuring.reached
+        )
         wake = self._woken.set
         self._slow = SlowServers(self._lanes, self._places, self._connections, clock, wake=wake)
         self.verification = RecipientVerification(

@@ -55,6 +55,10 @@ def _nobody_waits() -> None:
     """Do nothing."""
 
 
+def _nobody_measures(_target: Target, _connect_s: float) -> None:
+    """Do nothing."""
+
+
 class Connections:
     """Sessions with next hops, kept for the next message.
 
@@ -69,6 +73,7 @@ class Connections:
         clock: for the age of what is kept.
         spread: gives a number from 0 up to 1, drawn anew each time.
         greets_again: is told of a destination one of whose hosts was silent and has answered.
+        reached: is told which configured target a session was opened with, and of its connect.
     """
 
     def __init__(
@@ -84,7 +89,9 @@ class Connections:
         clock: Clock,
         spread: Callable[[], float],
         greets_again: Callable[[Destination], None],
+        reached: Callable[[Target, float], None] = _nobody_measures,
     ) -> None:
+        self._reached = reached
         self._order = HostOrder(clock=clock, spread=spread, greets_again=greets_again)
         self.silent = self._order.silent
         self._hostname = hostname
@@ -293,6 +300,7 @@ class Connections:
             else:
                 session.deadlines = self._deadlines
                 self._order.answered(hop)
+                self._reached(hop.configured, session.wire.connect_s)
                 session.policy = policy
                 session.opened_s = self._clock.monotonic_s()
                 return session

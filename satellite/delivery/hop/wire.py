@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from typing import cast
 
 from common.errors import PeerError
@@ -36,6 +37,7 @@ class Wire(asyncio.Protocol):
         self._is_full = False  # of what we write
         self._is_paused = False  # in what we read
         self._end = ""  # why the connection is over
+        self.connect_s = 0.0  # how long it took to be there
 
     @classmethod
     async def connect(cls, address: str, port: int) -> Wire:
@@ -44,7 +46,9 @@ class Wire(asyncio.Protocol):
         Raises:
             OSError: there is none.
         """
+        began_s = time.perf_counter()  # the loop's own clock knows milliseconds alone
         _, wire = await asyncio.get_running_loop().create_connection(cls, address, port)
+        wire.connect_s = time.perf_counter() - began_s
         return wire
 
     # ---- what asyncio calls

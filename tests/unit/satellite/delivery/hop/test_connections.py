@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from common.preferences.deliver_to import Target
@@ -23,8 +25,7 @@ A = Destination(Via.ROUTE, "acme.example")
 STARTTLS_OFFERED = b"250-hop\r\n250 STARTTLS\r\n"
 
 
-@pytest.fixture
-def connections(clock: FakeClock, resolver: TableResolver) -> Connections:
+def made(clock: FakeClock, resolver: TableResolver, **more: Any) -> Connections:
     return Connections(
         hostname="lon1.example",
         own=Own(mail_domain="mx.scout.example", hostname="lon1.example"),
@@ -35,7 +36,13 @@ def connections(clock: FakeClock, resolver: TableResolver) -> Connections:
         clock=clock,
         spread=lambda: 0.0,
         greets_again=lambda _destination: None,
+        **more,
     )
+
+
+@pytest.fixture
+def connections(clock: FakeClock, resolver: TableResolver) -> Connections:
+    return made(clock, resolver)
 
 
 async def opened(
@@ -63,6 +70,19 @@ async def test_a_host_that_failed_is_tried_last_for_a_while(
         await clock.advance(FAILED_S + 1)
         await (await opened(connections, bad, good)).quit()
         assert bad.sessions == 2
+
+
+async def test_whoever_measures_hears_which_target_was_reached_and_of_its_connect(
+    clock: FakeClock, resolver: TableResolver
+) -> None:
+    heard: list[tuple[Target, float]] = []
+    connections = made(clock, resolver, reached=lambda target, s: heard.append((target, s)))
+    async with NextHop(greeting=b"421 no\r\n") as bad, NextHop() as good:
+        await (await opened(connections, bad, good)).quit()
+
+    ((target, connect_s),) = heard
+    assert target == Target(good.host, good.port)
+    assert 0.0 < connect_s < 5.0
 
 
 async def test_a_kept_session_is_used_again_until_it_is_old(
