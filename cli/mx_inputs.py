@@ -18,21 +18,26 @@ import typer
 from cli import output
 from cli.client import Client
 from cli.inventory import fail, say
+from cli.probes import known_probes
 from common.errors import BorderScoutError, SettingsError
 from inventory.model import Inventory
+from inventory.mx.measured_domains import MeasuredDomains, measured_domains
 from inventory.mx.measurements import Measurements, parse_measurements
 from inventory.mx.traffic import Traffic, parse_traffic
 
 OLD = timedelta(days=2)  # measurements that are older say little of today
 DAYS_MAX = 366
+CORE = "core"  # in place of a file; one of this name is ./core
 REPORTED_MAX = 10_000  # domains in one report; the others share what is left
 SECOND_US = 1_000_000
 FILE_BYTES_MAX = 1 << 30  # what twenty sites measured to a million domains
 
 MeasurementsOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        "--measurements", metavar="JSON", help="Round trips and failures, as the core has them."
+        "--measurements",
+        metavar="core|JSON",
+        help="Round trips and failures: core asks the core (--url) for today's; else a file.",
     ),
 ]
 TrafficOption = Annotated[
@@ -64,20 +69,41 @@ def uncollected() -> Iterator[None]:
 
 
 def measurements_from(
-    path: Path | None, inventory: Inventory, *, now: datetime
+    source: str | None, inventory: Inventory, url: str, token_file: Path | None, *, now: datetime
 ) -> Measurements | None:
-    """Return the measurements of a file, and warn of what is odd about them."""
-    if path is None:
+    """Return the measurements of a file or of the core, and warn of what is odd about them."""
+    if source is None:
         return None
+    if source == CORE:
+        return measured_by_core(inventory, url, token_file).measurements
+    path = Path(source)
     try:
         found = parse_measurements(_bytes(path), name=str(path))
     except SettingsError as error:
         fail(str(error))
-    for name in found.strangers(site.name for site in inventory.sites):
-        say(f"{path}: warning: measured by {name}, which is no site; it is passed over")
+    _warn_of_strangers(found, inventory, str(path))
     if now - found.made > OLD:
         say(f"{path}: warning: was made {(now - found.made).days} days ago; measure anew")
     return found
+
+
+def measured_by_core(inventory: Inventory, url: str, token_file: Path | None) -> MeasuredDomains:
+    """Return what the core knows of each domain's servers, and warn of what is odd about it."""
+    client = Client(url, token_file)
+    try:
+        known = known_probes(client)
+    except BorderScoutError as error:
+        fail(str(error))
+    found = measured_domains(inventory, known.probes, made=known.made)
+    for line in found.warnings:
+        say(f"{client.url}: warning: {line}")
+    _warn_of_strangers(found.measurements, inventory, client.url)
+    return found
+
+
+def _warn_of_strangers(found: Measurements, inventory: Inventory, where: str) -> None:
+    for name in found.strangers(site.name for site in inventory.sites):
+        say(f"{where}: warning: measured by {name}, which is no site; it is passed over")
 
 
 def traffic_from(

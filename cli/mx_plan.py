@@ -1,6 +1,7 @@
 """``borderscout mx plan``: which site should each domain's mail try first?
 
-Touches the files that it is told to read, the core when it is asked for traffic, and the terminal.
+Touches the files that it is told to read, the core when it is asked for traffic or measurements,
+and the terminal.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def plan(
     inventory = read(file)
     earlier = None if against is None else read_plan(against)
     keeping = Keeping(now=now, gain_pct=gain_pct, dwell_h=dwell_hours, moves_max=moves_max)
-    measured = measurements_from(measurements, inventory, now=now)
+    measured = measurements_from(measurements, inventory, url, token_file, now=now)
     known = traffic_from(traffic, traffic_days, url, token_file, now=now)
     with progress_bar() as progress:
         made = make_plan(

@@ -56,7 +56,7 @@ def simulate(
     for name in without:
         if name not in known:
             output.fail(f"--without {name!r} is no site; there are {', '.join(known)}", status=2)
-    measured = measurements_from(measurements, inventory, now=now)
+    measured = measurements_from(measurements, inventory, url, token_file, now=now)
     rates = traffic_from(traffic, traffic_days, url, token_file, now=now)
     with progress_bar() as progress:
         found = simulated(

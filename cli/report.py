@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -21,8 +22,11 @@ from cli.output import (
     plain,
     print_json,
     print_table,
+    span,
 )
+from cli.probes import known_probes
 from core.records.reports import UNKNOWN_CUSTOMER
+from inventory.mx.site_probes import SiteProbe, probes_by_site
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Reports over all sites.")
 
@@ -229,6 +233,60 @@ def lost(
                 for copy in one["copies"]
             ],
         )
+
+
+@app.command(epilog="Example: borderscout report probes --site london")
+def probes(
+    site: Annotated[str, typer.Option(help="One site; left out: all.")] = "",
+    target: Annotated[str, typer.Option(help="Servers that have this in their name.")] = "",
+    url: Url = "",
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what each site measured to the customers' servers: round trip, success, and its age.
+
+    What is older than a day no plan goes by.
+    """
+    known = known_probes(Client(url, token_file))
+    found = [
+        one
+        for one in probes_by_site(known.probes)
+        if site in ("", one.site) and target.lower() in one.target
+    ]
+    if as_json:
+        made = known.made.isoformat().replace("+00:00", "Z")
+        print_json({"made": made, "probes": [_probe_json(one) for one in found]})
+    elif not found:
+        console.print("nothing is measured; nodes begin some minutes after their start")
+    else:
+        print_table(
+            ("Server", "Site", ">Round trip", ">Success", ">Tries", ">Age", ""),
+            [_probe_row(one) for one in found],
+        )
+
+
+def _probe_json(one: SiteProbe) -> dict[str, Any]:
+    return {
+        "site": one.site,
+        "target": one.target,
+        **one.measured._asdict(),
+        "age_s": one.age_s,
+        "is_fresh": one.is_fresh,
+        "nodes": list(one.nodes),
+    }
+
+
+def _probe_row(one: SiteProbe) -> tuple[object, ...]:
+    rtt_us = one.measured.rtt_us
+    return (
+        one.target,
+        one.site,
+        "-" if rtt_us is None else f"{rtt_us / 1000:.1f} ms",
+        f"{math.floor(1000 * one.success_share) / 10:.1f} %",  # 100 only where nothing failed
+        one.measured.tries,
+        span(max(0, one.age_s)),
+        "" if one.is_fresh else "old",
+    )
 
 
 def _see(client: Client, place: str, *, as_json: bool) -> None:

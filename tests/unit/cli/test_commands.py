@@ -77,7 +77,8 @@ async def test_an_option_that_is_none_is_wrong_usage(shell: Shell, name: str) ->
 
 
 def test_everything_that_shows_something_has_json() -> None:
-    files = {"inventory schema", "list export"}  # a format of their own, or JSON in any case
+    # A format of their own, or JSON in any case.
+    files = {"inventory schema", "list export", "mx measurements"}
     programs = {"core serve", "satellite serve", "scan serve", "wireguard watch", "lab exec"}
 
     without = {one.name for one in leaves() if "--json" not in {o.name for o in one.options}}
