@@ -5,9 +5,6 @@ Touches the network's interfaces, which takes root; ``status`` reads a file that
 
 from __future__ import annotations
 
-import os
-import socket
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +25,7 @@ from cli.output import (
     span,
 )
 from common.errors import BorderScoutError, SettingsError
+from common.supervisor import ServiceCondition, lines_of, supervisor
 from common.wireguard.tunnel_file import is_interface
 from common.wireguard.tunnel_interface import TunnelInterface
 from common.wireguard.tunnel_keeper import STATE_FILE, TunnelApplied, TunnelKeeper
@@ -123,7 +121,7 @@ def watch(
 
 
 def _watch(keeper: TunnelKeeper, every_s: float) -> NoReturn:
-    said, ready = "", "READY=1\n"
+    said, was_ready, manager = "", False, supervisor()
     while True:
         try:
             changed = keeper.turn()
@@ -139,21 +137,10 @@ def _watch(keeper: TunnelKeeper, every_s: float) -> NoReturn:
             said = ""
             for line in changed:
                 print(f"{keeper.interface.name}: {plain(line)}", flush=True)
-        _notify(f"{ready}WATCHDOG=1\nSTATUS={plain(said.partition(chr(10))[0])[:200] or 'well'}")
-        ready = ""
+        condition = ServiceCondition(is_ready=True, status=said or "well")
+        manager.tell(*lines_of(condition, was_ready=was_ready))
+        was_ready = True
         time.sleep(every_s)  # the kernel tells nobody that a handshake is old, or a name has moved
-
-
-def _notify(text: str) -> None:
-    """Tell the service manager, if there is one. Source: sd_notify(3)."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager:
-            manager.sendto(text.encode(), f"\0{address[1:]}" if address[0] == "@" else address)
-    except OSError as error:
-        print(f"borderscout: the service manager does not listen: {error}", file=sys.stderr)
 
 
 @app.command(epilog="Example: borderscout wireguard mtu --config /etc/wireguard/wg0.conf")

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from types import FrameType
 
 import structlog
 import uvicorn
@@ -25,6 +26,13 @@ from common.errors import EnvironmentFailure, LocalError
 from common.preferences import DocumentRefused
 from common.settings.core import CoreSettings
 from common.settings.values import split_endpoint
+from common.supervisor import (
+    STOPPING,
+    ServiceCondition,
+    Supervisor,
+    keep_told,
+    supervisor,
+)
 from common.tasks import keep_running
 from common.telemetry import configure_logging
 from core.connections import BoundedConnection
@@ -62,10 +70,13 @@ class _Server(uvicorn.Server):
     its streams and its database were closed.
     """
 
-    def __init__(self, services: Services, on_hang_up: Callable[[], None]) -> None:
+    def __init__(
+        self, services: Services, on_hang_up: Callable[[], None], manager: Supervisor
+    ) -> None:
         super().__init__(_uvicorn_config(services))
         self._services = services
         self._on_hang_up = on_hang_up
+        self._manager = manager
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -74,6 +85,17 @@ class _Server(uvicorn.Server):
             loop.add_signal_handler(number, self.handle_exit, number, None)
         loop.add_signal_handler(signal.SIGHUP, self._on_hang_up)
         yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._manager.tell(STOPPING)
+        super().handle_exit(sig, frame)
+
+    async def condition(self) -> ServiceCondition:
+        """Return how the core stands; nodes do without it, so that nothing else makes it worse."""
+        problem = self._services.database.room.problem if self.started else "opens its ports"
+        return ServiceCondition(
+            is_ready=self.started, is_starting=not self.started, status=problem or "serves"
+        )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -96,8 +118,15 @@ def serve(config: Path) -> None:
 
 
 async def _serve(settings: CoreSettings, config: Path) -> None:
-    clock = SystemClock()
+    clock, manager = SystemClock(), supervisor()
+    look = _opening
+
+    async def tell() -> None:
+        await keep_told(manager, lambda: look(), clock=clock)  # noqa: PLW0108  it is another later
+
     async with AsyncExitStack() as stack:
+        telling = asyncio.create_task(keep_running(tell, name="service manager", clock=clock))
+        stack.callback(telling.cancel)
         listener = stack.enter_context(_bound(settings.http))  # before anything is written
         services, link = await _open(settings, clock, stack)
         preferences = services.database.preferences
@@ -117,7 +146,8 @@ async def _serve(settings: CoreSettings, config: Path) -> None:
         for name, work in (("settings", running.watch), ("nodes", nodes.watch)):
             watching = asyncio.create_task(keep_running(work, name=name, clock=clock))
             stack.callback(watching.cancel)
-        server = _Server(services, running.hang_up)
+        server = _Server(services, running.hang_up, manager)
+        look = server.condition
         sweeping = asyncio.create_task(
             keep_running(services.sweeper.run, name="sweep", clock=clock)
         )
@@ -128,6 +158,11 @@ async def _serve(settings: CoreSettings, config: Path) -> None:
         stack.callback(tending.cancel)
         await server.serve(sockets=[listener])  # it ends at SIGTERM or SIGINT
         log.info("core.stopped")
+
+
+async def _opening() -> ServiceCondition:
+    """Return how a core stands that has no server yet: its store may be made anew for an hour."""
+    return ServiceCondition(is_ready=False, is_starting=True, status="opens its store")
 
 
 def _start_joining(services: Services, link: LinkService, stack: AsyncExitStack) -> None:

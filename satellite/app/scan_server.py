@@ -31,12 +31,14 @@ from common.preferences.deliver_to import parse_deliver_to
 from common.records import NodeRecord
 from common.settings.scan_server import ScanMilterSettings, ScanServerSettings
 from common.strangers import outcome_of_call
+from common.supervisor import STOPPING, ServiceCondition, keep_told, supervisor
 from common.tasks import keep_running
 from common.telemetry import configure_logging
 from satellite.app.refusals import Refusals
 from satellite.app.without_spool import built_rooms
 from satellite.filtering.catalogue import BUILT_IN
 from satellite.node.health_pages import ANSWER_S, HealthPages
+from satellite.node.kept_sockets import KeptSockets
 from satellite.node.sockets import listening_sockets
 from satellite.overload.descriptors import raise_limit
 from satellite.scan_server.examiner import Examiner
@@ -151,7 +153,8 @@ class ScanServer:
                 refusal_log=self._refusal_log,
                 clock=self._clock,
             )
-            await self._front_end.start(listening_sockets(settings.smtp.listen))
+            sockets = listening_sockets(settings.smtp.listen, KeptSockets.taken_over())
+            await self._front_end.start(sockets)
         if settings.milter is not None:
             self._milter = self._milter_of(settings.milter)
             await self._milter.start(settings.milter.listen)
@@ -222,10 +225,23 @@ async def serve(settings: ScanServerSettings, read_preferences: Callable[[], Pre
             queue=settings.queue,
             engines=[engine.name for engine in settings.engines],
         )
+        manager = supervisor()
+        telling = asyncio.create_task(
+            keep_told(manager, partial(_condition, server), clock=SystemClock())
+        )
         await stop.wait()
+        manager.tell(STOPPING)
         log.info("scan.stopping")
         await server.drain()
+        telling.cancel()
     log.info("scan.stopped")
+
+
+async def _condition(server: ScanServer) -> ServiceCondition:
+    """Return how it stands: a next hop that is away is no fault of ours."""
+    return ServiceCondition(
+        is_ready=True, status="; ".join(server.why_not_ready) or "mail can pass"
+    )
 
 
 def _prefer_anew(server: ScanServer, read_preferences: Callable[[], Preferences]) -> None:

@@ -17,11 +17,12 @@ import structlog
 
 from common.clock import SystemClock
 from common.durable import sync_folder
-from common.errors import BorderScoutError, SettingsError
+from common.errors import BorderScoutError, EnvironmentFailure, SettingsError
 from common.exit_status import WRONG_SETTINGS
 from common.kinds import load_our_own
 from common.loop_lag import CALM_PERIOD_S, LoopLag
 from common.settings.satellite import SatelliteSettings
+from common.supervisor import supervisor
 from common.tasks import keep_running
 from common.telemetry import configure_logging
 from satellite.app import worker
@@ -34,6 +35,7 @@ from satellite.node.kept_sockets import KeptSockets
 from satellite.node.launch import become_parent, command
 from satellite.node.parent import Workers
 from satellite.node.policy_host import PolicyHost
+from satellite.node.service_notices import ServiceNotices
 from satellite.node.service_unavailable import ServiceUnavailable
 from satellite.node.settings_files import SettingsFiles
 from satellite.node.settings_over_link import SettingsOverLink
@@ -125,6 +127,8 @@ async def _serve(
             ("settings over the link", over_link.run),
             ("keys", KeyUpkeep(config.parent, command=renew, clock=clock).run),
         ]
+        notices = ServiceNotices(workers, manager=supervisor(), clock=clock)
+        works += [("service manager", notices.run), ("end of service", notices.say_end)]
         if settings.mta_sts is not None:
             works.append(("policies", PolicyHost(settings.mta_sts, clock).run))
         beside = [
@@ -169,7 +173,11 @@ def main(arguments: list[str]) -> int:
     """Run the parent of a node: CONFIG. What goes wrong becomes lines on stderr."""
     config = Path(arguments[0]).resolve()
     configure_logging(process="parent")
-    kept = KeptSockets.taken_over()
+    try:
+        kept = KeptSockets.taken_over()
+    except EnvironmentFailure as error:
+        sys.stderr.write(f"borderscout: {error}\n")
+        return FAILED
     steps = SettingsSteps(SettingsFiles(config), read=read_settings)
     steps.begin()
     try:

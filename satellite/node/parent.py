@@ -98,7 +98,7 @@ class Worker:
         self.starts = 0
         self.failures = 0  # ends that nobody asked for, and starts that the system refused
         self._settings = settings
-        self._running_with: SatelliteSettings | None = None  # None while no process runs
+        self.running_with: SatelliteSettings | None = None  # None while no process runs
         self._is_handing_over = False
         self._sockets = sockets
         self._clock = clock
@@ -152,14 +152,14 @@ class Worker:
         began_s, starts = self._clock.monotonic_s(), self.starts
         self._hand_over()
         while not self.has_retired and not self._told_to_stop.is_set():
-            if self._running_with is settings:
+            if self.running_with is settings:
                 is_listening = await self._listens()
                 if is_listening or (is_listening is not None and not must_listen):
                     return True
             spent_s = self._clock.monotonic_s() - began_s
             if spent_s > stop_s + START_S or self.starts > starts + TRIES_MAX:
                 return False
-            if spent_s > stop_s and self._running_with is not settings:
+            if spent_s > stop_s and self.running_with is not settings:
                 self.kill()  # deaf, or busy with what does not end
             await self._clock.sleep(LOOK_S)
         return True
@@ -171,7 +171,7 @@ class Worker:
 
     def _hand_over(self) -> None:
         process = self._process
-        if process is None or process.returncode is not None or self._running_with is None:
+        if process is None or process.returncode is not None or self.running_with is None:
             return  # between two processes: the next one has the new settings
         self._is_handing_over = True
         process.send_signal(HAND_OVER)
@@ -212,7 +212,7 @@ class Worker:
         try:
             return await process.wait()
         finally:
-            self._running_with = None
+            self.running_with = None
             self._close_channel()
 
     async def _start(self) -> Process:
@@ -232,7 +232,7 @@ class Worker:
         if self._told_to_stop.is_set():  # told to stop while the process came into being
             process.terminate()
         self._channel = await Channel.over(ours)
-        self._running_with = settings
+        self.running_with = settings
         if settings is not self._settings:  # replaced while the process came into being
             self._hand_over()
         log.info("worker.started", shard=self.shard, worker_pid=process.pid)
@@ -259,6 +259,7 @@ class Workers:
     Attributes:
         settings: those in force.
         was_told_to_stop: whether SIGTERM or SIGINT came.
+        ending: set once the workers are to end, for whatever reason.
     """
 
     def __init__(
@@ -275,7 +276,7 @@ class Workers:
         self.settings = settings
         self.was_told_to_stop = False
         self._on_reloaded = on_reloaded
-        self._ending = asyncio.Event()
+        self.ending = asyncio.Event()
         self._read_settings = read_settings
         self._clock = clock
         self._stop_s = stop_s
@@ -308,7 +309,7 @@ class Workers:
             name="reload",
         )
         try:
-            await self._ending.wait()
+            await self.ending.wait()
             reloading.cancel()
             for worker in self.all:
                 worker.stop(turns_away=self.was_told_to_stop)
@@ -326,11 +327,11 @@ class Workers:
 
     def _stop(self) -> None:
         self.was_told_to_stop = True
-        self._ending.set()
+        self.ending.set()
 
     def hand_over(self) -> None:
         """Let all workers end in order, for the workers of a next parent on the same sockets."""
-        self._ending.set()
+        self.ending.set()
 
     async def _reload_whenever(self, asked: asyncio.Event) -> None:
         while True:

@@ -1,16 +1,14 @@
 """How are the listening sockets of port 25 bound, or inherited from the service manager?
 
-Touches the network and the environment. The parent binds each address once, or gets the sockets
-from the service manager, or from itself before it began anew; every worker inherits that one
-socket: a worker that dies loses no connection that waits, and none needs root.
-
-Source: sd_listen_fds(3).
+Touches the network. The parent binds each address once, or has the socket already: from the service
+manager, or from itself before it began anew; every worker inherits that one socket: a worker that
+dies loses no connection that waits, and none needs root.
 """
 
 from __future__ import annotations
 
 import errno
-import os
+import ipaddress
 import socket
 
 import structlog
@@ -23,12 +21,11 @@ from satellite.node.kept_sockets import KeptSockets
 log = structlog.get_logger()
 
 BACKLOG = 1024  # connections that may wait while every worker restarts
-FIRST_PASSED_DESCRIPTOR = 3
 _IP_FREEBIND = 15  # ip(7): for IPv6 too; Python has no name for it
 
 
 def listening_sockets(endpoints: list[str], kept: KeptSockets | None = None) -> list[socket.socket]:
-    """Return one listening socket for each endpoint, or those that the service manager passed.
+    """Return one listening socket for each endpoint, and for each that the service manager passed.
 
     Args:
         endpoints: where to listen.
@@ -37,21 +34,19 @@ def listening_sockets(endpoints: list[str], kept: KeptSockets | None = None) -> 
     Raises:
         EnvironmentFailure: an address cannot be bound.
     """
-    passed = _passed()
-    if passed:
-        return passed
     kept = kept or KeptSockets()
     made: list[socket.socket] = []
     listening: dict[str, socket.socket] = {}
     for endpoint in endpoints:
-        known = kept.get(endpoint)
-        if known is not None:
-            listening[endpoint] = known
-            continue
         host, port = split_endpoint(endpoint)
+        known = kept.get(_written(host, port))
+        if known is not None:
+            known.setblocking(False)
+            listening[_written(host, port)] = known
+            continue
         try:
-            listening[endpoint] = _listen(host, port)
-            made.append(listening[endpoint])
+            made.append(_listen(host, port))
+            listening[_written(host, port)] = made[-1]
         except OSError as error:
             for other in made:
                 other.close()
@@ -59,8 +54,27 @@ def listening_sockets(endpoints: list[str], kept: KeptSockets | None = None) -> 
                 f"cannot listen on {endpoint}: {error.strerror}",
                 hint=bind_hint(error),
             ) from error
+    for endpoint, one in kept.passed.items():
+        if endpoint not in listening:
+            # The service manager listens there in any case: who connects is served, or would wait.
+            log.warning(
+                "smtp.passed_beside_settings",
+                endpoint=endpoint,
+                hint="smtp.listen does not name it; correct borderscout-satellite.socket",
+            )
+            one.setblocking(False)
+            listening[endpoint] = one
     kept.keep_only(listening)
     return list(listening.values())
+
+
+def _written(host: str, port: int) -> str:
+    """Return an endpoint as the kernel writes its address; that of a name as it is."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return f"{host}:{port}"
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -90,21 +104,6 @@ def _bind(made: socket.socket, host: str, port: int) -> None:
         log.error("smtp.address_not_here", address=host, port=port, hint=bind_hint(error))
         made.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
         made.bind((host, port))
-
-
-def _passed() -> list[socket.socket]:
-    if os.environ.get("LISTEN_PID") != str(os.getpid()):
-        return []
-    told = os.environ.get("LISTEN_FDS", "0")
-    if not told.isdecimal():
-        raise EnvironmentFailure(
-            f"LISTEN_FDS is no number: {told[:20]!r}", hint="the service manager sets it"
-        )
-    count = int(told)
-    made = [socket.socket(fileno=FIRST_PASSED_DESCRIPTOR + number) for number in range(count)]
-    for one in made:
-        one.setblocking(False)
-    return made
 
 
 def inherited(descriptors: list[int]) -> list[socket.socket]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
@@ -13,9 +14,11 @@ import httpx
 import pytest
 
 from common.exit_status import WRONG_SETTINGS
+from common.supervisor import ALIVE, READY, STOPPING
 from tests.support.network.link import Certificates
 from tests.support.network.ports import free_port
 from tests.support.node.processes import Process
+from tests.support.node.supervisor import telling_socket
 
 DOCUMENTS = [
     {
@@ -57,8 +60,8 @@ def address(config: Path) -> str:
     return str(json.loads(config.read_text())["http"])
 
 
-def serving(config: Path) -> Process:
-    return Process([sys.executable, "-m", "cli", "core", "serve", "--config", config])
+def serving(config: Path, **env: str) -> Process:
+    return Process([sys.executable, "-m", "cli", "core", "serve", "--config", config], env=env)
 
 
 async def documents(config: Path) -> int:
@@ -94,6 +97,21 @@ async def test_a_core_that_is_told_to_stop_closes_its_database(config: Path) -> 
     left = {path.name for path in (config.parent / "state").iterdir()}
     assert "core.db" in left
     assert not left & {"core.db-wal", "core.db-shm"}  # the last connection takes them away
+
+
+async def test_the_service_manager_hears_of_its_start_its_life_and_its_end(
+    config: Path, tmp_path: Path
+) -> None:
+    with telling_socket(tmp_path) as heard:
+        told = {"NOTIFY_SOCKET": str(heard.path), "WATCHDOG_USEC": "300000"}
+        async with serving(config, **told) as core:
+            until_ready = await asyncio.to_thread(heard.until, READY)
+            assert "EXTEND_TIMEOUT_USEC=60000000" in until_ready[0]
+            assert await documents(config) == 1
+            assert ALIVE in await asyncio.to_thread(heard.next)
+            core.send(signal.SIGTERM)
+            assert (await asyncio.to_thread(heard.until, STOPPING))[-1] == [STOPPING]
+            assert await core.stop() == 0
 
 
 async def test_a_hang_up_reads_the_certificate_anew_and_ends_nothing(config: Path) -> None:

@@ -57,6 +57,41 @@ def test_the_next_program_of_the_same_process_has_the_very_socket() -> None:
     assert json.loads(said.stdout or "null") == [True, False, False], said.stderr
 
 
+PASSED_FIRST = """
+import json, os, sys
+from satellite.node.kept_sockets import KeptSockets
+from satellite.node.sockets import listening_sockets
+os.environ["LISTEN_PID"] = str(os.getpid())
+turn, passed, own = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+kept = KeptSockets.taken_over()
+found = listening_sockets([own] if turn == 1 else [passed, own], kept)
+if turn < 2:
+    os.execve(sys.executable, [sys.executable, "-c", sys.argv[4], str(turn + 1), *sys.argv[2:]],
+              {**os.environ, **kept.environment()})
+print(json.dumps([one.getsockname()[1] for one in found] + [len(kept.all())]))
+"""
+
+
+def test_a_passed_socket_outlives_settings_that_do_not_name_it() -> None:
+    own = f"127.0.0.1:{free_port()}"
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        passed = f"127.0.0.1:{one.getsockname()[1]}"
+        script = 'exec 3<&"$1"; shift; exec "$@"'
+        command = [sys.executable, "-c", PASSED_FIRST, "0", passed, own, PASSED_FIRST]
+        said = subprocess.run(
+            ["bash", "-c", script, "bash", str(one.fileno()), *command],
+            pass_fds=[one.fileno()],
+            env={**os.environ, "LISTEN_FDS": "1", "LISTEN_FDNAMES": "smtp"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    ports = [int(each.rpartition(":")[2]) for each in (passed, own)]
+    assert json.loads((said.stdout or "null").splitlines()[-1]) == [*ports, 2], said.stderr
+
+
 def test_another_process_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, f'{os.getpid() + 1} {{"127.0.0.1:25": 0}}')
 

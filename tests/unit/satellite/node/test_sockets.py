@@ -7,22 +7,32 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import pytest
 import structlog
 
 from common.errors import EnvironmentFailure
+from satellite.node.kept_sockets import KeptSockets
 from satellite.node.sockets import inherited, listening_sockets
 from tests.support.network.ports import free_port
 
 PASSED = """
-import json, os
+import json, os, sys
+from common.errors import EnvironmentFailure
+from satellite.node.kept_sockets import KeptSockets
 from satellite.node.sockets import listening_sockets
 os.environ["LISTEN_PID"] = os.environ["LISTEN_PID"] or str(os.getpid())
-found = listening_sockets(["192.0.2.1:25"])
-print(json.dumps([[one.getsockname()[1], one.getblocking()] for one in found]))
+try:
+    kept = KeptSockets.taken_over()
+    found = listening_sockets(sys.argv[1:], kept)
+except EnvironmentFailure as error:
+    sys.exit(str(error))
+print(json.dumps([
+    [one.fileno(), one.getsockname()[1], one.getblocking(), os.get_inheritable(one.fileno())]
+    for one in found
+]))
 """
 
 
@@ -79,24 +89,41 @@ def test_an_address_that_no_interface_has_yet_is_waited_for(host: str) -> None:
     assert "a tunnel that is not up?" in line["hint"]
 
 
-def test_what_the_service_manager_passes_is_taken_instead_of_the_addresses() -> None:
+def test_what_the_service_manager_passes_is_used_for_its_address_and_the_others_are_bound() -> None:
+    free = free_port()
     with (
         socket.create_server(("127.0.0.1", 0)) as one,
         socket.create_server(("::1", 0), family=socket.AF_INET6) as two,
     ):
         ports = [one.getsockname()[1], two.getsockname()[1]]
 
-        assert _said_with(one, two, listen_pid="") == [[ports[0], False], [ports[1], False]]
+        said = _said_with(
+            f"127.0.0.1:{free}", f"[0::1]:{ports[1]}", f"127.0.0.1:{ports[0]}", passed=[one, two]
+        )
+
+    assert said[0][1:] == [free, False, False]
+    assert said[1:] == [[4, ports[1], False, False], [3, ports[0], False, False]]
+
+
+def test_a_passed_socket_that_no_setting_names_is_served_and_complained_about() -> None:
+    free = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        port = one.getsockname()[1]
+        done = _run_with(f"127.0.0.1:{free}", passed=[one])
+
+    assert [item[1] for item in json.loads(done.stdout.splitlines()[-1])] == [free, port]
+    assert f"endpoint=127.0.0.1:{port}" in done.stdout
 
 
 def test_sockets_passed_to_somebody_else_are_left_alone() -> None:
+    free = free_port()
     with socket.create_server(("127.0.0.1", 0)) as one:
-        done = _run_with(one, listen_pid="1")
+        said = _said_with(f"127.0.0.1:{free}", passed=[one], listen_pid="1")
 
-    assert json.loads(done.stdout.splitlines()[-1]) == [[25, False]], "the address's own socket"
+    assert [item[1] for item in said] == [free], "the address's own socket"
 
 
-@pytest.mark.parametrize("count", ["", "many", "-1", "²"])
+@pytest.mark.parametrize("count", ["", "many", "-1", "²", "65"])
 def test_a_count_of_sockets_that_is_none_is_named(
     monkeypatch: pytest.MonkeyPatch, count: str
 ) -> None:
@@ -104,7 +131,23 @@ def test_a_count_of_sockets_that_is_none_is_named(
     monkeypatch.setenv("LISTEN_FDS", count)
 
     with pytest.raises(EnvironmentFailure, match="LISTEN_FDS"):
-        listening_sockets(["192.0.2.1:25"])
+        KeptSockets.taken_over()
+
+
+@pytest.mark.parametrize(
+    ("names", "refused"),
+    [("smtp", ""), ("unknown", ""), ("borderscout-satellite.socket", ""), ("console", "'console'")],
+)
+def test_only_a_socket_for_smtp_is_taken(names: str, refused: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        done = _run_with(f"127.0.0.1:{one.getsockname()[1]}", passed=[one], names=names)
+
+    assert (done.returncode != 0, refused in done.stderr) == (bool(refused), True), done.stderr
+
+
+def test_what_was_passed_and_is_no_tcp_socket_is_named() -> None:
+    with socket.socket(socket.AF_UNIX) as one:
+        assert "takes no TCP" in _run_with("127.0.0.1:1", passed=[one]).stderr
 
 
 def test_a_worker_has_the_very_socket_of_its_parent() -> None:
@@ -115,22 +158,30 @@ def test_a_worker_has_the_very_socket_of_its_parent() -> None:
             connection.close()
 
 
-def _said_with(*sockets: socket.socket, listen_pid: str) -> object:
-    done = _run_with(*sockets, listen_pid=listen_pid)
+def _said_with(
+    *endpoints: str, passed: Sequence[socket.socket], listen_pid: str = ""
+) -> list[list[object]]:
+    done = _run_with(*endpoints, passed=passed, listen_pid=listen_pid)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    found: list[list[object]] = json.loads(done.stdout)
+    return found
 
 
-def _run_with(*sockets: socket.socket, listen_pid: str) -> subprocess.CompletedProcess[str]:
+def _run_with(
+    *endpoints: str, passed: Sequence[socket.socket], listen_pid: str = "", names: str = "smtp:smtp"
+) -> subprocess.CompletedProcess[str]:
     """Run ``PASSED`` with the sockets as descriptors 3 and on, as a service manager does."""
-    numbers = [one.fileno() for one in sockets]
+    numbers = [one.fileno() for one in passed]
     moves = "; ".join(f"exec {3 + place}<&{10 + place}" for place in range(len(numbers)))
     aside = "; ".join(f"exec {10 + place}<&{number}" for place, number in enumerate(numbers))
+    told = {"LISTEN_PID": listen_pid, "LISTEN_FDS": str(len(numbers)), "LISTEN_FDNAMES": names}
+    command = [sys.executable, "-c", PASSED, *endpoints]
     return subprocess.run(
-        ["bash", "-c", f'{aside}; {moves}; exec "$0" "$@"', sys.executable, "-c", PASSED],
+        ["bash", "-c", f'{aside}; {moves}; exec "$0" "$@"', *command],
         pass_fds=numbers,
-        env={**os.environ, "LISTEN_PID": listen_pid, "LISTEN_FDS": str(len(numbers))},
+        env={**os.environ, **told},
         capture_output=True,
         text=True,
         check=False,
+        timeout=60,
     )
