@@ -14,6 +14,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from inventory.addressing import DEFINITIONS_PORT, GRPC_PORT, METRICS_PORT
+from inventory.render.sandbox import Sandbox
 
 FIREWALL_FILE = "firewall.nft"
 INTERFACE = "wg0"
@@ -83,29 +84,7 @@ ExecStart=/usr/sbin/nft -f /etc/borderscout/{FIREWALL_FILE}
 ExecReload=/usr/sbin/nft -f /etc/borderscout/{FIREWALL_FILE}
 ExecStop=/usr/sbin/nft delete table inet borderscout
 
-CapabilityBoundingSet=CAP_NET_ADMIN CAP_DAC_READ_SEARCH
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-NoNewPrivileges=yes
-PrivateDevices=yes
-PrivateTmp=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHome=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
-ProtectSystem=strict
-RestrictAddressFamilies=AF_NETLINK AF_UNIX
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-UMask=0077
-
+{Sandbox(capabilities=["CAP_NET_ADMIN"], families=["AF_NETLINK"]).lines()}
 [Install]
 WantedBy=multi-user.target
 """,

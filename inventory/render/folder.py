@@ -7,19 +7,17 @@ token) is kept until it is due; ``state`` folders are never looked at.
 
 from __future__ import annotations
 
-import json
-import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from common.collector import uncollected
-from common.durable import write_file
 from common.errors import EnvironmentFailure, LocalError
 from common.issuing import Credential, Identity, KeyKind
 from common.preferences.documents import Document, DocumentRefused, check_document
+from common.settings.core import CoreSettings
 from common.wireguard_text import wireguard_text
 from inventory.addressing import (
     Ports,
@@ -58,9 +56,17 @@ from inventory.render.firewall import (
     FIREWALL_FILE,
     NODE_OPEN_PORTS,
     firewall_text,
-    firewall_unit,
 )
-from inventory.render.install_script import INSTALL_FILE, install_text
+from inventory.render.machine_file import (
+    PUBLIC,
+    SECRET,
+    File,
+    json_file,
+    pair,
+    text_file,
+    write,
+)
+from inventory.render.machine_units import machine_units
 from inventory.render.node import (
     PREFERENCES_FILE,
     TLS,
@@ -69,27 +75,19 @@ from inventory.render.node import (
     scan_server_settings,
     text_of,
 )
+from inventory.render.node_freshclam import (
+    FRESHCLAM_FILE,
+    freshclam_text,
+    freshclam_units,
+    wants_freshclam,
+)
 from inventory.render.systemd import UnitRole, unit_name, unit_text
-from inventory.render.tunnel_units import tunnel_units
 from inventory.render.validating_resolver import RESOLVER_FILE, is_own_resolver, resolver_text
 from inventory.smtp_keys import SMTP_KEYS, next_name
 
 ENDPOINTS_FILE = "endpoints.json"
 SCAN_FILE = "scan.yaml"
 STEP = 5000  # documents between two reports of progress
-SECRET = 0o600
-PUBLIC = 0o644
-PROGRAM = 0o755
-FOLDER = 0o700
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """One file to be written, with its place below the rendered folder."""
-
-    name: str
-    content: bytes
-    mode: int
 
 
 def render_folder(
@@ -122,7 +120,7 @@ def render_folder(
         with uncollected():
             files = list(rendering.files(progress))
         for file in files:
-            _write(out, file)
+            write(out, file)
     except OSError as error:
         raise EnvironmentFailure(
             f"{error.filename or out}: {error.strerror}", hint="name another folder or make room"
@@ -156,6 +154,7 @@ class _Rendering:
     book: CertificateBook
     authority: Path | None
     links: dict[str, Credential] = field(default_factory=dict)
+    core_settings: CoreSettings | None = None
 
     def endpoints(self) -> dict[str, Any]:
         return endpoints_of(self.inventory, out=self.out, ports=self.ports)
@@ -173,7 +172,7 @@ class _Rendering:
             yield File(AUTHORITY_KEY, signer.key, SECRET)
         yield File(AUTHORITY_CERTIFICATE, signer.certificate, PUBLIC)
         if self.ports is not None:
-            yield _json(PORTS_FILE, self.ports)
+            yield json_file(PORTS_FILE, self.ports)
         folders = [CORE_FOLDER, *(node.name for _, node in self.inventory.nodes())]
         self._make_links(signer)
         private = {
@@ -189,8 +188,8 @@ class _Rendering:
             yield from self._satellite(site, node, signer, private[node.name], public)
         for server in self.inventory.scan_servers:
             yield from self._scan_server(server)
-        yield _json(BOOK_FILE, self.book.as_json())
-        yield _json(ENDPOINTS_FILE, self.endpoints())
+        yield json_file(BOOK_FILE, self.book.as_json())
+        yield json_file(ENDPOINTS_FILE, self.endpoints())
 
     def _preferences(self, progress: Progress) -> bytes:
         """Return the first revision; one document is made, looked at and written at a time."""
@@ -219,13 +218,7 @@ class _Rendering:
         yield from self._issuer(signer)
         token = api_token(self.out / CORE_FOLDER)
         yield File(f"{CORE_FOLDER}/{TOKEN_FILE}", token.encode(), SECRET)
-        places = core_places(core, self.ports)
-        settings = core_settings(
-            inventory,
-            places=places,
-            loopback=self.loopback,
-            certificates={name: list(book.let_in) for name, book in self.book.nodes.items()},
-        )
+        settings = self._core_settings()
         # The URL of a database may hold a password.
         mode = SECRET if settings.database else PUBLIC
         yield File(f"{CORE_FOLDER}/core.yaml", text_of(settings).encode(), mode)
@@ -238,8 +231,19 @@ class _Rendering:
         )
         yield File(f"{CORE_FOLDER}/wg0.conf", text.encode(), SECRET)
         rules = firewall_text(core.vpn_address, ports=CORE_OPEN_PORTS)
-        yield _text(f"{CORE_FOLDER}/{FIREWALL_FILE}", rules)
-        yield from _units(CORE_FOLDER, UnitRole.CORE, settings="core.yaml")
+        yield text_file(f"{CORE_FOLDER}/{FIREWALL_FILE}", rules)
+        yield from machine_units(CORE_FOLDER, UnitRole.CORE, settings="core.yaml")
+
+    def _core_settings(self) -> CoreSettings:
+        """Return the core's settings; made once, since each node needs some of them."""
+        if self.core_settings is None:
+            self.core_settings = core_settings(
+                self.inventory,
+                places=core_places(self.inventory.core, self.ports),
+                loopback=self.loopback,
+                certificates={name: list(book.let_in) for name, book in self.book.nodes.items()},
+            )
+        return self.core_settings
 
     def _issuer(self, signer: Credential) -> Iterator[File]:
         """Yield the authority below ours that the core signs with, for nodes that join."""
@@ -259,7 +263,7 @@ class _Rendering:
     ) -> Iterator[File]:
         inventory = self.inventory
         cluster = inventory.cluster
-        yield from _pair(node.name, "node", self.links[node.name])
+        yield from pair(node.name, "node", self.links[node.name])
         shown = smtp_identity(cluster, node)
         for name, kind in SMTP_KEYS.items():
             yield from self._smtp(node.name, name, shown, signer, kind)
@@ -272,7 +276,7 @@ class _Rendering:
             link=core_places(inventory.core, self.ports).grpc,
             loopback=self.loopback,
         )
-        yield _text(f"{node.name}/satellite.yaml", text_of(settings))
+        yield text_file(f"{node.name}/satellite.yaml", text_of(settings))
         folders = [one.folder for one in settings.definitions if Path(one.folder).is_absolute()]
         text = wireguard_text(
             private_key=key,
@@ -282,25 +286,36 @@ class _Rendering:
         )
         yield File(f"{node.name}/wg0.conf", text.encode(), SECRET)
         rules = firewall_text(node.vpn_address, ports=NODE_OPEN_PORTS)
-        yield _text(f"{node.name}/{FIREWALL_FILE}", rules)
+        yield text_file(f"{node.name}/{FIREWALL_FILE}", rules)
         if inventory.resolver is not None and is_own_resolver(inventory.resolver):
             said = resolver_text(inventory.resolver, node.public)
-            yield _text(f"{node.name}/{RESOLVER_FILE}", said)
-        role = UnitRole.SATELLITE
-        yield from _units(node.name, role, settings="satellite.yaml", folders=folders)
+            yield text_file(f"{node.name}/{RESOLVER_FILE}", said)
+        freshclam = {}
+        definitions = self._core_settings().definitions
+        if not self.loopback and wants_freshclam(settings, definitions):
+            yield text_file(f"{node.name}/{FRESHCLAM_FILE}", freshclam_text(definitions))
+            freshclam = freshclam_units()
+        yield from machine_units(
+            node.name,
+            UnitRole.SATELLITE,
+            settings="satellite.yaml",
+            folders=folders,
+            listen=settings.smtp.listen,
+            more=freshclam,
+        )
 
     def _scan_server(self, server: ScanServerEntry) -> Iterator[File]:
         settings = scan_server_settings(self.inventory, server, loopback=self.loopback)
-        yield _text(f"{server.name}/{SCAN_FILE}", text_of(settings))
+        yield text_file(f"{server.name}/{SCAN_FILE}", text_of(settings))
         documents = documents_of_scan_server(self.inventory, server)
         yield File(f"{server.name}/{PREFERENCES_FILE}", to_json(documents), PUBLIC)
-        yield _text(f"{server.name}/{unit_name(UnitRole.SCAN)}", unit_text(UnitRole.SCAN))
+        yield text_file(f"{server.name}/{unit_name(UnitRole.SCAN)}", unit_text(UnitRole.SCAN))
 
     def _tls(
         self, folder: str, name: str, identity: Identity, signer: Credential
     ) -> Iterator[File]:
         found = self._credential(folder, name, identity, signer, KeyKind.ECDSA)
-        yield from _pair(folder, name, found)
+        yield from pair(folder, name, found)
 
     def _smtp(
         self, folder: str, name: str, identity: Identity, signer: Credential, key_kind: KeyKind
@@ -312,7 +327,7 @@ class _Rendering:
         kept = self.out / folder / TLS / f"{next_name(name)}.key"
         found = self._credential(folder, name, identity, signer, key_kind, next_key_file=kept)
         key = next_key(kept, used=found, key_kind=key_kind)
-        yield from _pair(folder, name, found)
+        yield from pair(folder, name, found)
         yield File(f"{folder}/{TLS}/{kept.name}", key, SECRET)
 
     def _make_links(self, signer: Credential) -> None:
@@ -349,46 +364,3 @@ class _Rendering:
             revoked=self.book.of(folder).revoked,
             next_key_file=next_key_file,
         )
-
-
-def _pair(folder: str, name: str, found: Credential) -> Iterator[File]:
-    # The key first: a certificate without its key would be found good by nobody.
-    yield File(f"{folder}/{TLS}/{name}.key", found.key, SECRET)
-    yield File(f"{folder}/{TLS}/{name}.crt", found.certificate, PUBLIC)
-
-
-def _units(
-    folder: str, role: UnitRole, *, settings: str, folders: Sequence[str] = ()
-) -> Iterator[File]:
-    """Yield what systemd runs on a machine, and what puts everything into its place there."""
-    firewall, rules = firewall_unit()
-    program = unit_text(role, folders=folders)
-    units = {firewall: rules, **tunnel_units(), unit_name(role): program}
-    for name, unit in units.items():
-        yield _text(f"{folder}/{name}", unit)
-    script = install_text(units, settings=settings)
-    yield File(f"{folder}/{INSTALL_FILE}", script.encode(), PROGRAM)
-
-
-def _text(name: str, text: str) -> File:
-    return File(name, text.encode(), PUBLIC)
-
-
-def _json(name: str, tree: Any) -> File:
-    return File(name, (json.dumps(tree, indent=2) + "\n").encode(), PUBLIC)
-
-
-def _write(out: Path, file: File) -> None:
-    path = out / file.name
-    for folder in reversed([parent for parent in path.parents if parent.is_relative_to(out)]):
-        folder.mkdir(mode=FOLDER, parents=True, exist_ok=True)
-    if not _is_there(path, file):
-        write_file(path, file.content, mode=file.mode)
-
-
-def _is_there(path: Path, file: File) -> bool:
-    try:
-        same_mode = stat.S_IMODE(path.stat().st_mode) == file.mode
-        return same_mode and path.read_bytes() == file.content
-    except FileNotFoundError:
-        return False

@@ -2,7 +2,8 @@
 
 Pure: the script's text. It asks for nothing, downloads nothing, can be run again, and stops at the
 first thing that goes wrong. What it copies last is what the programs go by: a run that was cut
-short leaves what was there.
+short leaves what was there. What is in its place already is left alone, and each file that is not
+is told; a node that has joined keeps what it made and was given since.
 
 Source: sh by POSIX.1-2017, install(1), useradd(8); docs/inventory.md, *Install*.
 """
@@ -44,36 +45,57 @@ if [ -z "$to" ]; then
         useradd --system --home-dir /var/lib/borderscout --shell /usr/sbin/nologin borderscout
     owner=borderscout
 fi
+is_there() {{  # FILE MODE PLACE: the same, of the same owner
+    cmp -s "$1" "$3" && [ "0$(stat -c %a "$3") $(stat -c %U "$3")" = "$2 $owner" ]
+}}
 put() {{  # FILE MODE FOLDER [NAME]: whole or not at all
+    place=$3/${{4:-${{1##*/}}}}
+    if is_there "$1" "$2" "$place"; then return; fi
     new="$3/.${{4:-${{1##*/}}}}.new"
     install -o "$owner" -g "$owner" -m "$2" "$1" "$new"
-    mv -f "$new" "$3/${{4:-${{1##*/}}}}"
+    mv -f "$new" "$place"
+    echo "changed ${{place#"$to"}}"
 }}
 install -d -o "$owner" -g "$owner" -m 0750 "$to/etc/borderscout" "$to/etc/borderscout/tls"
 install -d -m 0755 "$to/etc/systemd/system"
 install -d -m 0700 "$to/etc/wireguard"
-for file in tls/*; do
-    case $file in *.key) mode=0600 ;; *) mode=0644 ;; esac
-    put "$file" "$mode" "$to/etc/borderscout/tls"
-done
-for file in *.key token; do
-    if [ -e "$file" ]; then put "$file" 0600 "$to/etc/borderscout"; fi
-done
-for file in issuer.crt preferences.json firewall.nft; do
-    if [ -e "$file" ]; then put "$file" 0644 "$to/etc/borderscout"; fi
-done
+if [ -e "$to/etc/borderscout/joined.json" ]; then
+    joined=yes
+else
+    joined=
+fi
+if [ -z "$joined" ]; then
+    for file in tls/*; do
+        case $file in *.key) mode=0600 ;; *) mode=0644 ;; esac
+        put "$file" "$mode" "$to/etc/borderscout/tls"
+    done
+    for file in *.key token; do
+        if [ -e "$file" ]; then put "$file" 0600 "$to/etc/borderscout"; fi
+    done
+    for file in issuer.crt preferences.json; do
+        if [ -e "$file" ]; then put "$file" 0644 "$to/etc/borderscout"; fi
+    done
+    put wg0.conf 0600 "$to/etc/borderscout"
+fi
+put firewall.nft 0644 "$to/etc/borderscout"
+if [ -e freshclam.conf ]; then put freshclam.conf 0644 "$to/etc/borderscout"; fi
 if [ -e unbound.conf ]; then
     install -d -m 0755 "$to/etc/unbound/unbound.conf.d"
-    owner=root put unbound.conf 0644 "$to/etc/unbound/unbound.conf.d" borderscout.conf
+    ours=$owner owner=root
+    put unbound.conf 0644 "$to/etc/unbound/unbound.conf.d" borderscout.conf
+    owner=$ours
 fi
-put wg0.conf 0600 "$to/etc/borderscout"
 # The core, and a node that changes its keys, write that file themselves.
 ln -sfn /etc/borderscout/wg0.conf "$to/etc/wireguard/wg0.conf"
+ours=$owner owner=root
 for file in {every}; do
-    owner=root put "$file" 0644 "$to/etc/systemd/system"
+    put "$file" 0644 "$to/etc/systemd/system"
 done
-case $(stat -c %a {settings}) in 600) mode=0600 ;; *) mode=0644 ;; esac
-put {settings} "$mode" "$to/etc/borderscout"
+owner=$ours
+if [ -z "$joined" ]; then
+    case $(stat -c %a {settings}) in 600) mode=0600 ;; *) mode=0644 ;; esac
+    put {settings} "$mode" "$to/etc/borderscout"
+fi
 [ -z "$to" ] || exit 0
 systemctl daemon-reload
 systemctl enable {enabled}

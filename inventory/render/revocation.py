@@ -22,8 +22,8 @@ from inventory.render.node import TLS
 from inventory.render.systemd import SETTINGS_FOLDER
 from inventory.smtp_keys import SMTP_KEYS, next_name
 
-_WIREGUARD = "/etc/wireguard/wg0.conf"
-_SYNC = "borderscout wireguard apply --config /etc/wireguard/wg0.conf"
+_WIREGUARD = f"{SETTINGS_FOLDER}/wg0.conf"
+_SYNC = f"borderscout wireguard apply --config {_WIREGUARD}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,51 +1,43 @@
 """What keeps the tunnel of a machine, as units of systemd?
 
-Pure. One program runs as root, and does nothing but that: it holds the two rights that it needs.
-When it ends, the tunnel stays, also where wireguard-go makes it. The two smaller units have a file
-that was changed taken over at once; without them it takes ten seconds.
+Pure. One program has rights over the network, and does nothing but that. It is no root: it runs as
+the user whose file with the key it reads, which is of mode 0600, and which a user of its own could
+read only with the right to read every file of the machine. What reads mail has the same user and
+none of its rights; the kernel lets no process trace one that has more rights than itself, and
+``NoNewPrivileges=`` gives neither more. When it ends, the tunnel stays, also where wireguard-go
+makes it. The two smaller units have a file that was changed taken over at once; without them it
+takes ten seconds.
 
-Source: systemd.service(5), systemd.path(5), systemd.exec(5); sd_notify(3).
+Source: systemd.service(5), systemd.path(5), systemd.exec(5); ptrace(2), *Ptrace access mode
+checking*; sd_notify(3).
 """
 
 from __future__ import annotations
 
+from inventory.render.sandbox import Sandbox
+
 INSTALLED = "/usr/bin/borderscout"
-CONFIG = "/etc/wireguard/wg0.conf"
-WRITTEN = "/etc/borderscout/wg0.conf"  # what it leads to, where the program itself writes it
+CONFIG = "/etc/borderscout/wg0.conf"  # written by programs of ours too
+LINK = "/etc/wireguard/wg0.conf"  # leads there, through a folder that is root's alone
 TUNNEL_UNIT = "borderscout-wireguard.service"
 WATCHDOG_S = 180  # a path that swallows packets is measured for up to a minute
 
-_RIGHTS = "CAP_NET_ADMIN CAP_NET_RAW CAP_DAC_READ_SEARCH"
-_SANDBOX = f"""\
+_SANDBOX = Sandbox(
+    # Interfaces, peers and routes; echo requests, by which a path is measured.
+    capabilities=["CAP_NET_ADMIN", "CAP_NET_RAW"],
+    families=["AF_INET", "AF_INET6", "AF_NETLINK", "AF_UNIX"],
+    devices=["/dev/net/tun rw"],  # for wireguard-go
+)
+_SERVICE = f"""\
 # Its folder tells how the tunnel fares; the other one has the sockets of wireguard-go.
 RuntimeDirectory=borderscout wireguard
 RuntimeDirectoryMode=0755
 RuntimeDirectoryPreserve=yes
 # wireguard-go, where the kernel has no WireGuard, outlives what started it: so does the tunnel.
 KillMode=process
-UMask=0077
-CapabilityBoundingSet={_RIGHTS}
-DeviceAllow=/dev/net/tun rw
-DevicePolicy=closed
-LockPersonality=yes
-NoNewPrivileges=yes
-PrivateTmp=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHome=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
-ProtectSystem=strict
-RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK AF_UNIX
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallErrorNumber=EPERM
-"""
+LimitCORE=0
+
+{_SANDBOX.lines()}"""
 
 
 def tunnel_units() -> dict[str, str]:
@@ -66,7 +58,7 @@ ExecStart={INSTALLED} wireguard watch --config {CONFIG}
 Restart=always
 RestartSec=5
 WatchdogSec={WATCHDOG_S}
-{_SANDBOX}
+{_SERVICE}
 [Install]
 WantedBy=multi-user.target
 Also=borderscout-wireguard-apply.path
@@ -77,7 +69,7 @@ Description=Border Scout tunnel: its file was changed
 
 [Path]
 PathChanged={CONFIG}
-PathChanged={WRITTEN}
+PathChanged={LINK}
 TriggerLimitIntervalSec=10
 
 [Install]
@@ -91,5 +83,5 @@ After={TUNNEL_UNIT}
 [Service]
 Type=oneshot
 ExecStart={INSTALLED} wireguard apply --config {CONFIG}
-{_SANDBOX}""",
+{_SERVICE}""",
     }

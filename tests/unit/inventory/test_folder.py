@@ -390,7 +390,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_a_remedy(
 def test_a_rendering_that_was_torn_is_finished_by_the_next(
     example: Inventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from inventory.render import folder
+    from inventory.render import machine_file
 
     written: list[Path] = []
 
@@ -400,7 +400,7 @@ def test_a_rendering_that_was_torn_is_finished_by_the_next(
         written.append(path)
         write_file(path, content, mode=mode)
 
-    monkeypatch.setattr(folder, "write_file", torn)
+    monkeypatch.setattr(machine_file, "write_file", torn)
     with pytest.raises(EnvironmentFailure, match="No space left"):
         render(example, tmp_path)
     kept = contents(tmp_path)

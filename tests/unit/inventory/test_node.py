@@ -1,9 +1,7 @@
-"""Do settings, units and WireGuard files say what the inventory says?"""
+"""Do settings and WireGuard files say what the inventory says?"""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,10 +15,7 @@ from common.wireguard_text import WireGuardPeer, wireguard_text
 from inventory.addressing import core_places, node_places
 from inventory.load import load_inventory
 from inventory.model import Inventory
-from inventory.render.firewall import firewall_unit
 from inventory.render.node import core_settings, satellite_settings, text_of
-from inventory.render.systemd import UnitRole, unit_name, unit_text
-from inventory.render.tunnel_units import TUNNEL_UNIT, tunnel_units
 
 Golden = Callable[[str, str], None]
 
@@ -106,76 +101,6 @@ def test_wireguard_text_is_as_ever(golden: Golden) -> None:
     golden("wg0.conf", text)
 
 
-@pytest.mark.parametrize("role", list(UnitRole))
-def test_systemd_understands_the_unit(role: UnitRole, tmp_path: Path) -> None:
-    tool = shutil.which("systemd-analyze")
-    if tool is None:
-        pytest.skip("systemd-analyze is not installed (Debian: apt-get install systemd)")
-    path = tmp_path / unit_name(role)
-    # The command is installed on a node, not here.
-    text = unit_text(role, folders=["/var/lib/clamav", '/a "b"\\c %d'])
-    path.write_text(text.replace("/usr/bin/borderscout", "/bin/true"))
-    for name, unit in tunnel_units().items():
-        (tmp_path / name).write_text(unit.replace("/usr/bin/borderscout", "/bin/true"))
-
-    found = subprocess.run(
-        [tool, "verify", str(path)], capture_output=True, text=True, check=False, timeout=60
-    )
-    mine = [line for line in found.stderr.splitlines() if unit_name(role) in line]
-    assert mine == []
-
-
-@pytest.mark.parametrize("name", [*tunnel_units(), firewall_unit()[0]])
-def test_systemd_understands_the_units_of_the_tunnel(name: str, tmp_path: Path) -> None:
-    tool = shutil.which("systemd-analyze")
-    if tool is None:
-        pytest.skip("systemd-analyze is not installed (Debian: apt-get install systemd)")
-    for one, unit in (*tunnel_units().items(), firewall_unit()):
-        installed = unit.replace("/usr/bin/borderscout", "/bin/true")
-        (tmp_path / one).write_text(installed.replace("/usr/sbin/nft", "/bin/true"))
-
-    found = subprocess.run(
-        [tool, "verify", str(tmp_path / name)],
-        capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
-
-    assert [line for line in found.stderr.splitlines() if "borderscout" in line] == []
-
-
-def test_the_tunnel_stays_when_what_keeps_it_ends() -> None:
-    unit = tunnel_units()[TUNNEL_UNIT]
-
-    assert "\nKillMode=process\n" in unit
-    assert "ExecStop" not in unit
-    assert "\nRestart=always\n" in unit
-
-
-def test_a_satellite_may_write_where_its_definitions_go() -> None:
-    text = unit_text(UnitRole.SATELLITE, folders=["/var/lib/clamav", '/a "b" %d'])
-
-    assert '\nReadWritePaths="-/var/lib/clamav"\n' in text
-    assert '\nReadWritePaths="-/a \\"b\\" %%d"\n' in text
-    assert unit_text(UnitRole.SATELLITE).count("ReadWritePaths") == 1
-    assert "\nReadWritePaths=-/etc/borderscout\n" in unit_text(UnitRole.CORE)
-    assert "ReadWritePaths" not in unit_text(UnitRole.SCAN)
-
-
-@pytest.mark.parametrize("role", list(UnitRole))
-def test_a_reload_of_the_unit_is_a_hang_up(role: UnitRole) -> None:
-    assert "\nExecReload=/bin/kill -HUP $MAINPID\n" in unit_text(role)
-
-
-@pytest.mark.parametrize("role", list(UnitRole))
-def test_a_unit_is_started_again_for_ever(role: UnitRole) -> None:
-    assert "\nRestart=always\n" in unit_text(role)
-    assert "\nStartLimitIntervalSec=0\n" in unit_text(role)
-
-
-def test_only_a_satellite_may_bind_a_low_port() -> None:
-    assert "AmbientCapabilities=CAP_NET_BIND_SERVICE\n" in unit_text(UnitRole.SATELLITE)
-    assert "AmbientCapabilities=\n" in unit_text(UnitRole.CORE)
-
-
 @given(text=st.text(st.characters(exclude_categories=["Cs"])) | st.from_regex(r"[-+0-9._exo<=~]+"))
 @example(text="0o17")
 @example(text="1e3")
@@ -185,13 +110,3 @@ def test_any_text_is_read_as_it_was_written(text: str) -> None:
     settings = EngineSettings(name="mine", kind="mine", options={text: [text, text]})
 
     assert parsed(text_of(settings))["options"] == {text: [text, text]}
-
-
-@pytest.mark.parametrize("role", UnitRole)
-def test_no_unit_stands_or_falls_with_the_tunnel(role: UnitRole) -> None:
-    unit = unit_text(role)
-
-    assert "Requires=" not in unit
-    if role is UnitRole.SATELLITE:
-        assert "Wants=borderscout-wireguard.service\n" in unit
-        assert "After=network-online.target\n" in unit, "a tunnel may look for a name for minutes"

@@ -1,0 +1,147 @@
+"""How does a node's clamd get its definitions from the core where the node itself brings none?
+
+Pure: freshclam's settings, and the units that run it. The core is its private mirror, shown the
+node's own certificate. Where a node says ``definitions:`` for its clamd, it brings them itself, in
+turns and tried; then there is no freshclam, which would write into the same folder.
+
+Source: freshclam.conf(5); freshclam(1), *ENVIRONMENT*; systemd.exec(5), *Credentials*;
+docs/definitions.md, *With a freshclam of its own instead*.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from common.settings.core import CoreDefinitionsSettings
+from common.settings.satellite import SatelliteSettings
+from common.settings.values import split_endpoint
+from inventory.render.sandbox import Sandbox
+
+FRESHCLAM_FILE = "freshclam.conf"
+FRESHCLAM_UNIT = "borderscout-freshclam.service"
+FRESHCLAM_TIMER = "borderscout-freshclam.timer"
+DATABASES = "/var/lib/clamav"  # Debian's, and its user's
+USER = "clamav"
+OFFICIAL = ("bytecode", "daily", "main")
+TLS = "/etc/borderscout/tls"
+
+
+def wants_freshclam(settings: SatelliteSettings, definitions: CoreDefinitionsSettings) -> bool:
+    """Say whether a node has a clamd of its own, for which nobody else fetches definitions.
+
+    A core that fetches none itself has none to give: then what updates the node's clamd stays.
+    """
+    fetched = {one.engine for one in settings.definitions}
+    has_source = definitions.freshclam is not None or bool(definitions.mirror)
+    return (
+        has_source
+        and bool(definitions.listen)
+        and any(
+            engine.kind == "clamd" and engine.name not in fetched and _is_here(engine.address)
+            for engine in settings.engines
+        )
+    )
+
+
+def freshclam_text(
+    definitions: CoreDefinitionsSettings, *, folder: str = DATABASES, user: str = USER
+) -> str:
+    """Return freshclam's settings.
+
+    Args:
+        definitions: the core's; ``listen`` is where satellites fetch.
+        folder: clamd's ``DatabaseDirectory``.
+        user: who owns it.
+    """
+    door = f"https://{definitions.listen}"
+    fetched = definitions.freshclam
+    names = [_file_name(url) for url in fetched.custom_urls] if fetched is not None else []
+    lines = [
+        f"DatabaseDirectory {folder}",
+        f"DatabaseOwner {user}",
+        f"PrivateMirror {door}",
+        # Whole files: what is signed is the whole.
+        "ScriptedUpdates no",
+        "CompressLocalDatabase no",
+        # Loaded once before clamd is told; nobody else tries them here.
+        "TestDatabases yes",
+        "NotifyClamd /etc/clamav/clamd.conf",
+        "MaxAttempts 3",
+        "ConnectTimeout 30",
+        "ReceiveTimeout 300",
+        *(f"DatabaseCustomURL {door}/{name}" for name in names if name),
+    ]
+    if fetched is not None and not fetched.official:
+        lines += [f"ExcludeDatabase {name}" for name in OFFICIAL]
+    return "# Rendered from the inventory; changes here are lost.\n" + "".join(
+        f"{line}\n" for line in lines
+    )
+
+
+def freshclam_units() -> dict[str, str]:
+    """Return the units by file name.
+
+    One run each, so that a renewed certificate is shown by the next. Key and settings are given by
+    the service manager: the user that fetches may read no other file of ours.
+    """
+    sandbox = Sandbox(
+        user=USER,
+        writes=[DATABASES],
+        makes_code=True,  # ClamAV's bytecode, where it is built so
+    )
+    return {
+        FRESHCLAM_UNIT: f"""\
+[Unit]
+Description=Border Scout definitions for the clamd of this machine
+Wants=network-online.target
+After=network-online.target borderscout-wireguard.service
+# Two would write into one folder.
+Conflicts=clamav-freshclam.service
+
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/freshclam --config-file=%d/{FRESHCLAM_FILE} --foreground --stdout
+LoadCredential={FRESHCLAM_FILE}:/etc/borderscout/{FRESHCLAM_FILE}
+LoadCredential=authority.crt:{TLS}/authority.crt
+LoadCredential=node.crt:{TLS}/node.crt
+LoadCredential=node.key:{TLS}/node.key
+Environment=CURL_CA_BUNDLE=%d/authority.crt
+Environment=FRESHCLAM_CLIENT_CERT=%d/node.crt
+Environment=FRESHCLAM_CLIENT_KEY=%d/node.key
+# Of older ones: there is nothing new.
+SuccessExitStatus=1
+TimeoutStartSec=30min
+LimitCORE=0
+
+{sandbox.lines()}""",
+        FRESHCLAM_TIMER: """\
+[Unit]
+Description=Border Scout definitions: look for new ones
+
+[Timer]
+OnBootSec=1min
+OnUnitInactiveSec=5min
+# Sites do not ask, and their clamds do not load, all at once.
+RandomizedDelaySec=5min
+
+[Install]
+WantedBy=timers.target
+""",
+    }
+
+
+def _is_here(address: str) -> bool:
+    """Say whether an engine listens on the node itself."""
+    if address.startswith("unix:"):
+        return True
+    host, _ = split_endpoint(address)
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _file_name(url: str) -> str:
+    """Return under which name a database of others stands at the core, as freshclam names it."""
+    return urlsplit(url).path.rpartition("/")[2]

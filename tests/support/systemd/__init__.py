@@ -1,0 +1,1 @@
+"""A systemd of a test's own, in which rendered units really run."""
