@@ -28,7 +28,7 @@ from inventory.settings import check_settings
 
 SITE_NAME_MAX = 60  # a label has 63, and its name in DNS is mx-SITE
 FIXED_NAME_LENGTH = 19  # of p1-ID
-RESERVED_NAMES = (CORE_FOLDER, "authority")  # what else stands in the rendered folder
+RESERVED_NAMES = (CORE_FOLDER, "authority", "ansible")  # what else stands in the rendered folder
 ASKING_FILTERS = ("cloudmark", "dcc", "pyzor", "rspamd", "spamassassin")  # each asks a server
 
 _OUR_HOST = re.compile(r"(mx|p[0-9])-.*")  # names that the MX plan gives in the mail domain

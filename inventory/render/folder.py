@@ -50,6 +50,7 @@ from inventory.load import Progress, no_progress
 from inventory.model import CORE_FOLDER, Inventory, Node, ScanServerEntry, Site
 from inventory.node_documents import node_documents
 from inventory.ports import PORTS_FILE, complete, known_ports
+from inventory.render.ansible_files import ansible_files
 from inventory.render.endpoints import endpoints_of
 from inventory.render.firewall import (
     CORE_OPEN_PORTS,
@@ -188,6 +189,8 @@ class _Rendering:
             yield from self._satellite(site, node, signer, private[node.name], public)
         for server in self.inventory.scan_servers:
             yield from self._scan_server(server)
+        if not self.loopback:
+            yield from ansible_files(self.inventory)
         yield json_file(BOOK_FILE, self.book.as_json())
         yield json_file(ENDPOINTS_FILE, self.endpoints())
 

@@ -1,0 +1,288 @@
+"""Does Ansible bring each machine its own folder, once, and go on only when that machine is ready?
+
+The real ansible-playbook, with the rendered inventory and role. Every machine is a folder of this
+one; ``systemctl`` is a script that writes down what it was asked.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from inventory.load import load_inventory
+from inventory.render.folder import render_folder
+
+NOW_US = 1_790_000_000_000_000
+PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
+NODES = ("lon1", "lon2")
+INVENTORY = """\
+cluster: {name: example, mail_domain: mx.scout.example, vpn: 10.77.0.0/16}
+core: {name: core, public: core.scout.example, vpn_address: 10.77.0.1}
+sites:
+  - name: lon-don
+    location: [51.5072, -0.1276]
+    nodes:
+      - {name: lon1, public: 192.0.2.10, vpn_address: 10.77.1.1}
+      - {name: lon2, public: 192.0.2.11, vpn_address: 10.77.1.2}
+customers:
+  - name: acme
+    domains:
+      - {name: acme.example, deliver_to: ["mail.acme.example:25"], location: [52.37, 4.89]}
+"""
+
+SYSTEMCTL = """\
+#!/bin/sh
+# A service manager in which a unit runs once it was started.
+echo "$@" >>"$ASKED"
+for unit; do :; done
+case " $* " in
+*" show "*) if [ -e "$UNITS/$unit" ]; then state=active; else state=inactive; fi
+    printf 'LoadState=loaded\\nActiveState=%s\\nSubState=running\\n' "$state" ;;
+*" start "* | *" restart "*) touch "$UNITS/$unit" ;;
+*" stop "*) rm -f "$UNITS/$unit" ;;
+*" is-active "*) [ -e "$UNITS/$unit" ] ;;
+*" is-enabled "*) echo enabled ;;
+esac
+"""
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: install(1) gives files away"),
+    pytest.mark.skipif(not PLAYBOOK.exists(), reason="ansible-core is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("cluster")
+    (out / "inventory.yaml").write_text(INVENTORY)
+    render_folder(load_inventory(out / "inventory.yaml"), out, loopback=False, now_us=NOW_US)
+    return out
+
+
+def play(
+    out: Path,
+    base: Path,
+    *more: str,
+    options: tuple[str, ...] = (),
+    env: Mapping[str, str] = MappingProxyType({}),
+) -> subprocess.CompletedProcess[str]:
+    """Run the playbook with each machine in the folder ``base/NAME``."""
+    base.mkdir(exist_ok=True)
+    facts = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "borderscout_destdir": f"{base}/machines/{{{{ inventory_hostname }}}}",
+    }
+    told = [word for key, value in facts.items() for word in ("-e", f"{key}={value}")]
+    told += [word for each in more for word in ("-e", each)]
+    return subprocess.run(
+        [
+            PLAYBOOK, "-i", out / "ansible" / "inventory.yaml",
+            out / "ansible" / "playbook.yaml", *told, *options,
+        ],
+        env={
+            "PATH": f"{base}/bin:{PLAYBOOK.parent}:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": str(base),
+            "LC_ALL": "C.UTF-8",
+            "ANSIBLE_LOCAL_TEMP": str(base / "local"),
+            "ANSIBLE_REMOTE_TEMP": str(base / "remote"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_PIPELINING": "1",
+            **env,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=580,
+    )  # fmt: skip
+
+
+def recap(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, int]]:
+    """Return the counts of each machine."""
+    lines = done.stdout.partition("PLAY RECAP")[2].splitlines()[1:]
+    named = [line.split(":", 1) for line in lines if ":" in line]
+    return {
+        name.strip(): {
+            key: int(value) for key, value in (pair.split("=") for pair in counts.split())
+        }
+        for name, counts in named
+    }
+
+
+def files(folder: Path) -> dict[str, tuple[bytes, int, int]]:
+    return {
+        str(path.relative_to(folder)): (
+            path.read_bytes(), stat.S_IMODE(path.stat().st_mode), path.stat().st_mtime_ns
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }  # fmt: skip
+
+
+def secrets(out: Path) -> dict[str, bytes]:
+    """Return every key and token of a cluster, by its place."""
+    found = [*out.rglob("*.key"), out / "authority", out / "core" / "token"]
+    return {str(path.relative_to(out)): path.read_bytes().strip() for path in found}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_each_machine_gets_its_own_folder_and_a_second_run_changes_nothing(
+    rendered: Path, tmp_path: Path
+) -> None:
+    looked = play(rendered, tmp_path, options=("--check", "--diff", "--limit", "lon1"))
+    assert looked.returncode == 0, looked.stdout + looked.stderr
+    assert not (tmp_path / "machines").exists(), "a look changes nothing"
+
+    machines_here = ("--limit", "core,lon1")
+    first = play(rendered, tmp_path, options=machines_here)
+
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "WARNING" not in first.stderr, first.stderr
+    machines = tmp_path / "machines"
+    assert {path.name for path in machines.iterdir()} == {"core", "lon1"}
+    known = secrets(rendered)
+    for machine in machines.iterdir():
+        mine = files(machine)
+        settings = "core.yaml" if machine.name == "core" else "satellite.yaml"
+        assert (
+            mine[f"etc/borderscout/{settings}"][0]
+            == (rendered / machine.name / settings).read_bytes()
+        )
+        everything = b"\n".join(content for content, *_ in mine.values())
+        for place, secret in known.items():
+            is_mine = place.startswith(f"{machine.name}/")
+            assert (secret in everything) == is_mine, f"{place} on {machine.name}"
+        for name, (content, mode, _) in mine.items():
+            if any(secret in content for secret in known.values()):
+                assert not mode & 0o077, name
+
+    before = files(machines)
+    second = play(rendered, tmp_path, options=("--diff", *machines_here))
+
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert {name: counts["changed"] for name, counts in recap(second).items()} == dict.fromkeys(
+        ("core", "lon1"), 0
+    ), second.stdout
+    assert files(machines) == before
+
+    (machines / "lon1" / "etc" / "borderscout" / "firewall.nft").write_text("flush ruleset\n")
+    look = play(rendered, tmp_path, options=("--check", "--limit", "lon1"))
+    assert recap(look)["lon1"]["changed"] == 0, "the copy is as it was"
+    mended = recap(play(rendered, tmp_path, options=("--limit", "lon1")))
+    assert mended["lon1"]["changed"] == 1
+    told = looked.stdout + first.stdout + second.stdout
+    assert not [place for place, secret in known.items() if secret.decode() in told]
+
+
+@pytest.mark.slow
+def test_a_node_that_made_its_own_keys_gets_no_others(rendered: Path, tmp_path: Path) -> None:
+    own = tmp_path / "machines" / "lon1" / "etc" / "borderscout"
+    own.mkdir(parents=True)
+    (own / "joined.json").write_text("{}")
+    (own / "satellite.yaml").write_text("node: lon1\n")
+
+    done = play(rendered, tmp_path, options=("--limit", "lon1"))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    there = files(tmp_path / "machines" / "lon1")
+    assert there["etc/borderscout/satellite.yaml"][0] == b"node: lon1\n"
+    assert "etc/systemd/system/borderscout-satellite.service" in there
+    assert not [
+        name
+        for name, (content, *_) in there.items()
+        if any(secret in content for secret in secrets(rendered).values())
+    ]
+
+
+class Readiness(ThreadingHTTPServer):
+    """Says of each machine, by the port's path, whether it is ready."""
+
+    def __init__(self) -> None:
+        self.ready = {"core", *NODES}
+        self.asked: list[str] = []
+        super().__init__(("127.0.0.1", 0), _Answer)
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: Readiness
+
+    def do_GET(self) -> None:
+        name = self.path.strip("/")
+        self.server.asked.append(name)
+        self.send_response(200 if name in self.server.ready else 503)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def readiness() -> Iterator[Readiness]:
+    with Readiness() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_the_next_node_is_touched_only_once_the_one_before_is_ready(
+    rendered: Path, tmp_path: Path, readiness: Readiness
+) -> None:
+    for name in ("bin", "units"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "bin" / "systemctl").write_text(SYSTEMCTL)
+    (tmp_path / "bin" / "systemctl").chmod(0o755)
+    asked = tmp_path / "asked"
+    env = {"UNITS": str(tmp_path / "units"), "ASKED": str(asked)}
+    url = f"http://127.0.0.1:{readiness.server_port}/{{{{ inventory_hostname }}}}"
+    told = (
+        "borderscout_start=true", f"borderscout_ready_url={url}",
+        "borderscout_ready_tries=2", "borderscout_ready_pause=1",
+    )  # fmt: skip
+    nodes = ("--limit", "borderscout_satellites")
+
+    readiness.ready.discard("lon1")
+    done = play(rendered, tmp_path, *told, options=nodes, env=env)
+
+    assert done.returncode != 0
+    assert recap(done)["lon1"]["failed"] == 1, done.stdout
+    touched = {path.name for path in (tmp_path / "machines").iterdir()}
+    assert touched == {"core", "lon1", "lon2"}, "those after it are as they were"
+    first = list(dict.fromkeys(readiness.asked))
+    assert first == ["core", "lon1", "lon2"]
+    starts = [line for line in asked.read_text().splitlines() if line.startswith(("start", "rest"))]
+    assert (
+        "restart borderscout-core.service" in starts or "start borderscout-core.service" in starts
+    )
+
+    readiness.ready.add("lon2")
+    again = play(rendered, tmp_path, *told, **env)
+    assert again.returncode == 0, again.stdout + again.stderr
+    third = play(rendered, tmp_path, *told, **env)
+    assert {counts["changed"] for counts in recap(third).values()} == {0}, third.stdout
+
+
+def test_ansible_finds_no_fault_in_the_playbook(rendered: Path, tmp_path: Path) -> None:
+    done = play(rendered, tmp_path, options=("--syntax-check",))
+
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+
+
+def test_no_secret_stands_in_what_ansible_reads(rendered: Path) -> None:
+    ansible = b"".join(path.read_bytes() for path in (rendered / "ansible").rglob("*.yaml"))
+
+    assert not [place for place, secret in secrets(rendered).items() if secret in ansible]
