@@ -8,6 +8,7 @@ short leaves nothing behind that the next one has to know of: it looks, and does
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -90,11 +91,14 @@ def apply(
     if saved is None and (found.cluster.changes or found.turns.turns):
         documents, nodes = len(found.cluster.changes), len(found.turns.turns)
         confirm(f"{documents} documents are published, {nodes} nodes begin anew", yes=yes)
+    began_s = time.monotonic()
     published = _publish(client, wanted, found, comment=comment, keep_others=keep_others)
     say_warnings(published)
     applied = wait_until_applied(client, published["revision"])
+    reached_s = round(time.monotonic() - began_s, 2)
     turns = turns_of(wanted_settings(wanted, found.cluster), stands_when_said(client))
     rolled = roll_out(client, turns.turns, say=_told(as_json))
+    published = {**published, "reached_s": reached_s}
     _finish(published, applied, turns, rolled, nodes=wanted.nodes, as_json=as_json)
 
 
@@ -234,6 +238,7 @@ def _finish(
                 "revision": published["revision"],
                 "published": published["changed"],
                 **applied.as_json(),
+                "reached_s": published["reached_s"],
                 "still_named": strangers,
                 "settings": {
                     "taken": list(rolled.done),
@@ -247,6 +252,8 @@ def _finish(
     else:
         was = "" if published["changed"] else ": all was published already"
         _say(f"revision {published['revision']}{was}")
+        if published["changed"] and applied.nodes:
+            _say(f"it reached {len(applied.nodes)} nodes after {published['reached_s']} s")
         say_applied(applied)
         for node, why in turns.waiting.items():
             _say(f"settings not yet at {node}: {why}", style="yellow")

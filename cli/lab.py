@@ -51,9 +51,10 @@ def up(
 ) -> None:
     """Start every node in a network of its own, with a resolver, a sender and customers' servers.
 
-    The nodes have their real addresses, the settings that inventory render writes, and real
-    WireGuard. It is done when every node is ready and has its link to the core. Takes root, and
-    changes nothing of this machine's network and files.
+    The core starts alone. What it pushes out comes to it by inventory apply, and each node joins it
+    with a token, over the lab's lines: its keys, its tunnel and its settings come from that. Our
+    zone is filled by mx apply. It is done when every node has taken a message and has its link to
+    the core. Takes root, and changes nothing of this machine's network and files.
     """
     _or_why_not()
     inventory = read(file)
@@ -65,8 +66,10 @@ def up(
     lab = StandingLab.find()
     if as_json:
         names = [machine.name for machine in lab.of(LabRole.SATELLITE)]
-        print_json({"nodes": names, "folder": str(lab.folder)})
+        print_json({"nodes": names, "folder": str(lab.folder), "joined": lab.state.joined})
         return
+    for line in _joined_lines(lab.state.joined):
+        console.print(line)
     nodes = counted(len(lab.of(LabRole.SATELLITE)), "node")
     console.print(f"the lab is up: the core and {nodes} ready and linked; its files: {lab.folder}")
     console.print("next: borderscout lab send --count 12; borderscout lab status")
@@ -74,17 +77,24 @@ def up(
 
 @app.command(epilog="Example: borderscout lab change lab.yaml")
 def change(file: File, as_json: AsJson = False) -> None:
-    """Have the lab become what the inventory says by now: machines, tunnels, DNS.
+    """Have the lab become what the inventory says by now: documents, machines, DNS.
 
-    A node that is new is ready before DNS leads to it; one that is gone from the inventory is in
-    DNS no more when it ends, and should be empty by then: see borderscout satellite drain. What
-    the core pushes out is for inventory apply.
+    The core gets it by inventory apply, and our zone by mx apply. A node that is new has joined and
+    is ready before DNS leads to it; one that is gone from the inventory is in DNS no more when it
+    ends, and should be empty by then: see borderscout satellite drain.
     """
     _or_why_not()
     inventory = read(file)
+    before = set(StandingLab.find().state.joined)
     with progress_bar() as progress:
         change_lab(inventory, file.resolve(), progress=progress)
-    _done({"changed": True}, "the lab is as the inventory says", as_json=as_json)
+    state = StandingLab.find().state
+    come = {node: times for node, times in state.joined.items() if node not in before}
+    if not as_json:
+        for line in (*_joined_lines(come), *_applied_lines(state.applied)):
+            console.print(line)
+    found = {"changed": True, "joined": come, "applied": state.applied}
+    _done(found, "the lab is as the inventory says", as_json=as_json)
 
 
 @app.command(epilog="Example: borderscout lab status --json")
@@ -218,6 +228,24 @@ def _done(found: dict[str, Any], line: str, *, as_json: bool) -> None:
         console.print(line)
 
 
+def _joined_lines(joined: dict[str, dict[str, Any]]) -> list[str]:
+    """Return how long each node took from its token to its first mail."""
+    return [
+        f"{plain(node)} joined: {_seconds(times['mail_s'])} from its token to its first mail"
+        f" (keys {_seconds(times['keys_s'])}, ready {_seconds(times['ready_s'])})"
+        for node, times in sorted(joined.items())
+    ]
+
+
+def _applied_lines(applied: dict[str, Any]) -> list[str]:
+    many = counted(len(applied["applied"]), "node")
+    return [f"revision {applied['revision']} reached {many} after {_seconds(applied['reached_s'])}"]
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} s"
+
+
 def _or_why_not() -> None:
     if why := why_not():
         fail(why)
@@ -302,6 +330,8 @@ def _report_json(lab: StandingLab, report: LabReport) -> dict[str, Any]:
     return {
         "folder": str(lab.folder),
         "ready": lab.state.is_ready,
+        "joined": lab.state.joined,
+        "applied": lab.state.applied,
         "machines": [
             {
                 "machine": one.machine.name,

@@ -1,7 +1,6 @@
 """The ``borderscout`` command: which sub-commands are there?
 
-Touches the terminal. Exit codes: 0 done, 1 failed, 2 wrong usage; 78 wrong
-settings of what a service manager runs.
+Touches nothing but what it imports: all of them.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import sys
 from collections.abc import Sequence
 
 import typer
-from typer.exceptions import Abort, TyperException
 
 from cli import (
     core,
@@ -38,13 +36,10 @@ from cli import (
     weights,
     wireguard,
 )
-from cli.output import complain, complain_of_settings
-from common.errors import BorderScoutError, SettingsError
-
-FAILED = 1
+from cli.running import NAME, ended
 
 app = typer.Typer(
-    name="borderscout",
+    name=NAME,
     no_args_is_help=True,
     add_completion=True,
     rich_markup_mode=None,
@@ -94,29 +89,4 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: without the program's name; None takes those of this process.
     """
-    try:
-        return int(app(arguments, prog_name="borderscout", standalone_mode=False) or 0)
-    except TyperException as error:
-        _complain_of_usage(error)
-        return error.exit_code
-    except Abort:
-        complain("aborted; nothing was done")
-    except SettingsError as error:
-        complain_of_settings(error)
-    except BorderScoutError as error:
-        complain(str(error))
-    except OSError as error:
-        named = f"{error.filename}: " if error.filename else ""
-        complain(f"{named}{error.strerror or error}; check the file and its rights")
-    return FAILED
-
-
-def _complain_of_usage(error: TyperException) -> None:
-    message = error.format_message()
-    if message.startswith("Usage: "):  # a group without a command: its help
-        print(message, file=sys.stderr)
-        return
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else "borderscout"
-    what = " ".join(message.split())  # what may be chosen comes a line each
-    complain(f"{what.rstrip('.,')}; see {command} --help")
+    return ended(app, arguments)

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import ctypes
 import http.client
+import json
 import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from common.errors import EnvironmentFailure
 
@@ -49,9 +51,13 @@ def get_page(
     path: str,
     *,
     headers: Mapping[str, str] | None = None,
+    body: Any = None,
     timeout_s: float = 5.0,
 ) -> tuple[int, bytes]:
     """Return status and body of what is asked over HTTP in a machine's network.
+
+    Args:
+        body: what is sent, as JSON; None: nothing is.
 
     Raises:
         OSError: nothing answers there.
@@ -59,7 +65,12 @@ def get_page(
     connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     connection.sock = connected(holder, host, port, timeout_s=timeout_s)
     try:
-        connection.request("GET", path, headers=dict(headers or {}))
+        sent = dict(headers or {})
+        if body is None:
+            connection.request("GET", path, headers=sent)
+        else:
+            sent["Content-Type"] = "application/json"
+            connection.request("POST", path, json.dumps(body), headers=sent)
         answer = connection.getresponse()
         return answer.status, answer.read()
     except http.client.HTTPException as error:

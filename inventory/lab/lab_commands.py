@@ -9,13 +9,15 @@ import asyncio
 import os
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from common.errors import EnvironmentFailure
 from inventory.lab.entering import entering_command, environment
 
 COMMAND_S = 60.0
+TYPED_S = 400.0  # for a command of ours: a node has five minutes to take its settings
 HOLD_S = 10.0
 SWEEP_S = 1.0  # between two looks for ended processes that nobody waits for
 
@@ -82,6 +84,45 @@ async def run_one(command: Sequence[str], *, given: str = "") -> None:
     if process.returncode != 0:
         words = said.decode("utf-8", "replace").strip().splitlines()
         raise EnvironmentFailure(f"{command[0]}: {': '.join(words[-2:]) or 'failed'}")
+
+
+async def run_in(
+    holder: int,
+    command: Sequence[str],
+    *,
+    given: str = "",
+    extra: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[int, str, str]:
+    """Run a command of ours in a machine, and return its status and what it said, out and wrong.
+
+    Args:
+        given: its standard input.
+        extra: what its environment has beside the usual.
+
+    Raises:
+        EnvironmentFailure: it does not end.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *entering_command(holder, command, is_in_lab=True),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**environment(), **extra},
+        cwd="/",
+    )
+    try:
+        async with asyncio.timeout(TYPED_S):
+            said, wrong = await process.communicate(given.encode())
+    except TimeoutError:
+        raise EnvironmentFailure(
+            f"{' '.join(command[-3:])}: does not end within {TYPED_S:.0f} s"
+        ) from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode is not None
+    return process.returncode, said.decode("utf-8", "replace"), wrong.decode("utf-8", "replace")
 
 
 async def reap_orphans() -> None:

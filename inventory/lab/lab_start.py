@@ -1,8 +1,8 @@
 """How is a lab started, and ended, by somebody outside of it?
 
-Touches the lab's folder, and its first process. What is rendered is kept from one lab to the next,
-keys and all; what the machines of an earlier lab left is taken away before the next one begins,
-unless it is to go on from there.
+Touches the lab's folder, and its first process. What is rendered for the core is kept from one lab
+to the next, keys and all; what the machines of an earlier lab left, and what its nodes got as they
+joined, is taken away before the next one begins, unless it is to go on from there.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from common.errors import EnvironmentFailure, LocalError
 from inventory.lab import lab_state
 from inventory.lab.entering import environment
 from inventory.lab.furnishing import LAYERED
-from inventory.lab.topology import CLUSTER, INVENTORY, MACHINES, topology_of
+from inventory.lab.least_core import put_core
+from inventory.lab.topology import INVENTORY, MACHINES, topology_of
 from inventory.load import Progress
 from inventory.model import Inventory
-from inventory.render.folder import render_folder
 
 # What a lab runs, and the package that has it.
 TOOLS = {
@@ -66,7 +66,7 @@ def why_not() -> str:
 def start_lab(
     inventory: Inventory, file: Path, folder: Path, *, keep: bool, said: Said, progress: Progress
 ) -> None:
-    """Render an inventory and start its lab, and return when all of it is ready.
+    """Render the core and start the lab of an inventory, and return when all of it is ready.
 
     Args:
         file: where the inventory stands, absolute.
@@ -82,8 +82,8 @@ def start_lab(
     folder = _own_folder(folder)
     if not keep:
         shutil.rmtree(folder / MACHINES, ignore_errors=True)
-    said("rendering the inventory")
-    _render(inventory, file, folder, progress)
+    said("rendering the core")
+    _put(inventory, file, folder, is_new=not keep, progress=progress)
     _follow(_first_process(folder), folder, said)
 
 
@@ -97,7 +97,7 @@ def change_lab(inventory: Inventory, file: Path, *, progress: Progress) -> None:
     state = lab_state.read_state()
     if state is None or not state.is_ready:
         raise LocalError("no lab is up", hint="start one with: borderscout lab up")
-    _render(inventory, file, Path(state.folder), progress)
+    _put(inventory, file, Path(state.folder), is_new=False, progress=progress)
     os.kill(state.process, signal.SIGHUP)
     while (now := lab_state.read_state()) is not None and now.changes == state.changes:
         time.sleep(POLL_S)  # it has deadlines of its own, and says when one is over
@@ -107,9 +107,11 @@ def change_lab(inventory: Inventory, file: Path, *, progress: Progress) -> None:
         raise EnvironmentFailure(now.problem)
 
 
-def _render(inventory: Inventory, file: Path, folder: Path, progress: Progress) -> None:
+def _put(
+    inventory: Inventory, file: Path, folder: Path, *, is_new: bool, progress: Progress
+) -> None:
     now_us = time.time_ns() // 1000
-    render_folder(inventory, folder / CLUSTER, loopback=False, now_us=now_us, progress=progress)
+    put_core(inventory, folder, is_new=is_new, now_us=now_us, progress=progress)
     write_file(folder / INVENTORY, str(file).encode())
 
 

@@ -38,6 +38,9 @@ class LabState:
             its namespaces, by the id that it has in the lab.
         domains: the customers'.
         services: the programs on them: the process, restarts, how it ended, where its log is.
+        joined: by node that joined this lab, how long that took: see ``JoinTimes``.
+        applied: what the last change published: ``revision``, the nodes that ``applied`` it, and
+            the seconds until the last of them had (``reached_s``); empty: there was none.
     """
 
     process: int
@@ -49,6 +52,8 @@ class LabState:
     machines: list[dict[str, Any]] = field(default_factory=list)
     services: list[dict[str, Any]] = field(default_factory=list)
     domains: list[str] = field(default_factory=list)
+    joined: dict[str, dict[str, Any]] = field(default_factory=dict)
+    applied: dict[str, Any] = field(default_factory=dict)
 
     def is_alive(self) -> bool:
         """Whether that very process is there."""

@@ -1,9 +1,9 @@
 """What does the lab's name server answer?
 
-Pure. One ``named`` is the resolver of all machines and the name server of everybody: our zone and
-the zone of each customer with what ``mx render`` writes for them, and the root, which holds all
-other names of the lab. So a name that nobody has is answered at once, and no question leaves the
-lab.
+Pure. One ``named`` is the resolver of all machines and the name server of everybody: the zone of
+each customer with what ``mx render`` writes for him, our zone, and the root, which holds all other
+names of the lab. So a name that nobody has is answered at once, and no question leaves the lab. Our
+zone begins with nothing of the inventory, and takes updates: what stands there ``mx apply`` brings.
 
 Source: RFC 1035 section 5, named.conf(5).
 """
@@ -23,6 +23,7 @@ from inventory.mx.records import DnsZone, records_of
 
 TTL_S = 5  # a change is seen by the next try, which no real zone could afford
 FOLDER = "/etc/bind"  # where the files are for named
+KEY_FILE = "update.key"  # among them, and written by others: who may change our zone
 
 _OPTIONS = """\
 options {{
@@ -74,32 +75,48 @@ def forwarding_configuration(topology: Topology) -> str:
     )
 
 
-def zone_files(inventory: Inventory, topology: Topology, *, serial: int) -> dict[str, str]:
+def own_zone_file(topology: Topology) -> str:
+    """Return the name of the file of our zone, which named keeps itself once it has it."""
+    return f"{topology.mail_domain}.zone"
+
+
+def zone_files(
+    inventory: Inventory, topology: Topology, *, serial: int, key: str
+) -> dict[str, str]:
     """Return ``named.conf`` and the zones, by their names in ``FOLDER``.
 
     Args:
         serial: of the zones, more than at the last time.
+        key: the name of that with which our zone is changed.
     """
     records = records_of(inventory, make_plan(inventory), naming=Naming.FIXED)
-    zones = {zone.name: list(_lines(zone)) for zone in (records.ours, *records.customers)}
+    zones = {zone.name: list(_lines(zone)) for zone in records.customers}
+    zones[topology.mail_domain] = []
     root: list[str] = []
     for line_of, record in _names(topology):
         zone = _zone_of(line_of, zones)
         (root if zone is None else zones[zone]).append(f"{line_of}. {record}")
     files = {
-        "named.conf": _configuration(zones),
+        "named.conf": _configuration(zones, ours=topology.mail_domain, key=key),
         "root.zone": _zone(".", root, serial),
     }
     return files | {f"{zone}.zone": _zone(zone, lines, serial) for zone, lines in zones.items()}
 
 
-def _configuration(zones: Iterable[str]) -> str:
-    lines = [_OPTIONS.format(ttl=TTL_S), _declared(".", "root.zone")]
-    return "\n".join([*lines, *(_declared(zone, f"{zone}.zone") for zone in zones)]) + "\n"
+def _configuration(zones: Iterable[str], *, ours: str, key: str) -> str:
+    may = f'allow-update {{ key "{key}"; }}; allow-transfer {{ key "{key}"; }};'
+    lines = [
+        f'include "{FOLDER}/{KEY_FILE}";',
+        _OPTIONS.format(ttl=TTL_S),
+        _declared(".", "root.zone"),
+        *(_declared(zone, f"{zone}.zone", may if zone == ours else "") for zone in zones),
+    ]
+    return "\n".join(lines) + "\n"
 
 
-def _declared(zone: str, file: str) -> str:
-    return f'zone "{zone}" {{ type primary; file "{FOLDER}/{file}"; }};'
+def _declared(zone: str, file: str, may: str = "") -> str:
+    more = f" {may}" if may else ""
+    return f'zone "{zone}" {{ type primary; file "{FOLDER}/{file}";{more} }};'
 
 
 def _zone(name: str, lines: Sequence[str], serial: int) -> str:

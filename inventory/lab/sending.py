@@ -26,9 +26,11 @@ TIMEOUT_S = 30.0
 class _Inside(smtplib.SMTP):
     """A client whose connection is made in another network."""
 
-    def __init__(self, holder: int) -> None:
+    def __init__(
+        self, holder: int, *, host: str = "127.0.0.1", local_hostname: str = "localhost"
+    ) -> None:
         self._holder = holder
-        super().__init__("127.0.0.1", SMTP_PORT, local_hostname="localhost", timeout=TIMEOUT_S)
+        super().__init__(host, SMTP_PORT, local_hostname=local_hostname, timeout=TIMEOUT_S)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         return connected(self._holder, host, port, timeout_s=timeout)
@@ -58,12 +60,27 @@ def send_mail(lab: StandingLab, *, count: int, to: str | None) -> list[str]:
     return sent
 
 
-def _message(recipient: str, number: int) -> EmailMessage:
+def try_mail(holder: int, host: str, *, to: str, mark: str) -> str:
+    """Give one message to a node, and return why it does not take it; empty: it has.
+
+    Args:
+        holder: the process that holds the namespaces of whoever gives it.
+        mark: with what its Message-ID begins.
+    """
+    try:
+        with _Inside(holder, host=host, local_hostname=f"mail.{SENDER_DOMAIN}") as client:
+            client.send_message(_message(to, 1, mark=mark))
+    except (OSError, smtplib.SMTPException) as error:
+        return str(error) or type(error).__name__
+    return ""
+
+
+def _message(recipient: str, number: int, *, mark: str = "lab") -> EmailMessage:
     message = EmailMessage()
     message["From"] = f"{USER}@{SENDER_DOMAIN}"
     message["To"] = recipient
     message["Subject"] = f"Lab mail {number}"
     message["Date"] = format_datetime(localtime())
-    message["Message-ID"] = f"<lab-{secrets.token_hex(8)}@{SENDER_DOMAIN}>"
+    message["Message-ID"] = f"<{mark}-{secrets.token_hex(8)}@{SENDER_DOMAIN}>"
     message.set_content("This message goes through the lab.\n")
     return message

@@ -7,10 +7,6 @@ in the lab's first process, whose network is the world between the machines.
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import pwd
-import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -22,24 +18,20 @@ import dns.exception
 import dns.message
 import dns.query
 
+from common.durable import write_file
 from common.errors import EnvironmentFailure
-from common.preferences.deliver_to import split_target
-from common.wireguard.tunnel_keeper import STATE_FILE
-from inventory.addressing import HTTP_PORT, METRICS_PORT, SMTP_PORT
-from inventory.lab import lab_state, sender
-from inventory.lab.entering import connected, get_page
-from inventory.lab.furnishing import RESOLVER_FILE, files_in_etc, furnishing_commands, own_folders
+from inventory.documents import each_document
+from inventory.lab import lab_state
+from inventory.lab.entering import connected
+from inventory.lab.furnishing import files_in_etc, furnishing_commands, own_folders
 from inventory.lab.lab_commands import hold, run_all, run_one, write_new
+from inventory.lab.lab_core import LabCore
 from inventory.lab.lab_service import LabService
-from inventory.lab.lab_zones import zone_files
-from inventory.lab.topology import (
-    CLUSTER,
-    MACHINES,
-    LabRole,
-    Machine,
-    Topology,
-    topology_of,
-)
+from inventory.lab.lab_zones import KEY_FILE, own_zone_file, zone_files
+from inventory.lab.least_core import UPDATE_KEY, UPDATE_KEY_FILE
+from inventory.lab.node_joining import JoinTimes, NodeJoining
+from inventory.lab.programs import DNS_PORT, Programs
+from inventory.lab.topology import CLUSTER, MACHINES, LabRole, Machine, Topology, topology_of
 from inventory.lab.wiring import (
     before_line_commands,
     further_commands,
@@ -50,15 +42,10 @@ from inventory.lab.wiring import (
 )
 from inventory.load import load_inventory
 from inventory.model import CORE_FOLDER, Inventory
-from inventory.render.systemd import SETTINGS_FOLDER
+from inventory.node_documents import node_documents
 
 POLL_S = 0.2
 READY_S = 120.0  # for a program to be ready, on a busy machine
-DNS_PORT = 53
-NAMED = ("named", "-g", "-n", "1", "-c")
-TUNNEL_FILE = "/etc/wireguard/wg0.conf"
-TUNNEL_TURN_S = 1.0  # until a changed file is seen, which a real machine's units see at once
-PYTHON = (sys.executable, "-m")
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -78,7 +65,7 @@ class World:
     serial: int = 0  # of the zones
 
     async def begin(self) -> None:
-        """Make everything, and return when every node is ready and has its link.
+        """Make everything, and return when every node has joined, and is ready and linked.
 
         Raises:
             BorderScoutError: something could not be made, or is not ready; says what.
@@ -94,24 +81,33 @@ class World:
         self._write_zones()
         self._say("starting the name server")
         await self._serve(topology.of(LabRole.DNS))
-        self._say("raising the tunnels", 1 + len(topology.of(LabRole.SATELLITE)))
-        rendered = [machine for machine in topology.machines if machine.folder]
-        await self._start([one for machine in rendered for one in self._before(machine)])
-        self._say("starting the core")
-        await self._serve(topology.of(LabRole.CORE))
-        self._say("starting the satellites", len(topology.of(LabRole.SATELLITE)))
-        await self._serve(topology.of(LabRole.SATELLITE))
-        self._say("starting the customers' servers and the sender")
-        await self._serve([*topology.of(LabRole.CUSTOMERS), *topology.of(LabRole.SENDER)])
+        self._say("starting the core, which knows no node")
+        await self._run(topology.machine(LabRole.CORE))
+        nodes = topology.of(LabRole.SATELLITE)
+        members = await asyncio.to_thread(self._core().members)
+        known = [machine for machine in nodes if machine.name in members]
+        if known:
+            self._say("starting the satellites that have joined before", len(known))
+            await asyncio.gather(*(self._run(machine) for machine in known))
+            await self._until_linked(known)
+        self._say("applying the inventory")
+        await self._core().apply(self.file)
+        come = [machine for machine in nodes if machine.name not in members]
+        self._say("letting nodes join, and starting what is around them", len(come))
+        others = [*topology.of(LabRole.CUSTOMERS), *topology.of(LabRole.SENDER)]
+        await asyncio.gather(self._join(come), self._serve(others))
+        self._say("bringing our zone to what the inventory says")
+        await self._core().apply_zone(self.file)
         self._say("waiting until every node has its link")
-        await self._until_linked(topology.of(LabRole.SATELLITE))
+        await self._until_linked(nodes)
         self.state.is_ready = True
         self._changed()
 
     async def change(self) -> None:
-        """Become what the inventory says by now, whose folders are rendered.
+        """Become what the inventory says by now; the core's own files are as it says already.
 
         Who comes is ready before DNS leads to him, and who goes is in DNS no more before he ends.
+        Documents go last: until then a node that goes may hand over what it has.
 
         Raises:
             BorderScoutError: something could not be made, or is not ready; says what.
@@ -119,6 +115,7 @@ class World:
         inventory = load_inventory(self.file)
         before, now = self.topology, topology_of(inventory)
         old = {machine.name: machine for machine in before.machines}
+        is_less = bool(_documents(self.inventory) - _documents(inventory))
         self.inventory, self.topology = inventory, now
         come = [machine for machine in now.machines if machine.name not in old]
         for machine in come:
@@ -130,19 +127,55 @@ class World:
                 await run_all(inside, self.holders[machine.name].pid)
         if now.servers != before.servers:
             (customers,) = now.of(LabRole.CUSTOMERS)
-            await self.services[self._service(customers).key].end()
+            await self.services[self._programs().of(customers).key].end()
             await self._serve([customers])
         self.services["core/core"].reload()
-        await self._start([one for machine in come for one in self._before(machine)])
-        await self._serve(come)
+        applied = await self._core().apply(self.file, keep_others=True)
+        self.state.applied = {name: applied[name] for name in ("revision", "applied", "reached_s")}
+        await self._join(come)
         await self._until_linked(come)
         serial = self._write_zones()
         self.services["dns/named"].reload()
         await self._until_served(serial)
+        await self._core().apply_zone(self.file)
         names = {machine.name for machine in now.machines}
         for machine in [machine for machine in before.machines if machine.name not in names]:
             await self._remove(machine)
+        if is_less:
+            await self._core().apply(self.file)
         self._changed()
+
+    async def _join(self, machines: Sequence[Machine]) -> None:
+        """Let nodes join, and start them; return when each has taken a message."""
+        takers = [one.name for _, one in self.inventory.domains() if one.recipients == "any"]
+        joining = NodeJoining(
+            core=self._core(),
+            holders=self._held(),
+            sender=self.topology.machine(LabRole.SENDER),
+            start=self._run,
+            recipient=f"somebody@{takers[0]}" if takers else "",
+            told=self._joined,
+        )
+        await joining.all(machines)
+
+    def _joined(self, node: str, times: JoinTimes) -> None:
+        self.state.joined[node] = asdict(times)
+        self._changed()
+
+    async def _run(self, machine: Machine) -> None:
+        """Start all that runs on a machine with settings of ours, and return when it is ready."""
+        await self._start(self._programs().before(machine))
+        await self._serve([machine])
+
+    def _core(self) -> LabCore:
+        core = self.topology.machine(LabRole.CORE)
+        return LabCore(self.holders[core.name].pid, core.vpn_address, self.folder)
+
+    def _programs(self) -> Programs:
+        return Programs(self.folder, self.topology, self._held(), self._changed)
+
+    def _held(self) -> dict[str, int]:
+        return {name: holder.pid for name, holder in self.holders.items()}
 
     async def _remove(self, machine: Machine) -> None:
         """End a machine; its files stay, with the mail that it may have."""
@@ -166,15 +199,13 @@ class World:
             every = [one for one in self.services.values() if one.machine.role is role]
             await asyncio.gather(*(one.end() for one in every))
 
-    def own(self, machine: Machine) -> Path:
-        """Return the folder of what is a machine's own."""
-        return self.folder / MACHINES / machine.name
-
     async def _add(self, machine: Machine) -> None:
         """Make a machine with its line, its addresses and its files."""
-        own = self.own(machine)
+        own = self._own(machine)
         for name in ("log", *own_folders(machine)):
             (own / name).mkdir(mode=0o755, parents=True, exist_ok=True)
+        if machine.folder:  # of a node that has not joined there is none
+            (self.folder / CLUSTER / machine.folder).mkdir(mode=0o700, exist_ok=True)
         holder = await hold()
         self.holders[machine.name] = holder
         await run_all(
@@ -190,18 +221,25 @@ class World:
 
     def _write_zones(self) -> int:
         """Write what the name server reads, and return its serial number."""
-        folder = self.own(self.topology.machine(LabRole.DNS)) / "bind"
+        folder = self._own(self.topology.machine(LabRole.DNS)) / "bind"
         self.serial = max(int(time.time()), self.serial + 1)
-        files = zone_files(self.inventory, self.topology, serial=self.serial)
+        files = zone_files(self.inventory, self.topology, serial=self.serial, key=UPDATE_KEY)
         for name, text in files.items():
-            (folder / name).write_text(text, encoding="utf-8")
+            # What was updated is named's own file, with a journal beside it.
+            if name != own_zone_file(self.topology) or not (folder / name).exists():
+                (folder / name).write_text(text, encoding="utf-8")
+        key = self.folder / CLUSTER / CORE_FOLDER / UPDATE_KEY_FILE
+        write_file(folder / KEY_FILE, key.read_bytes(), mode=0o600)
         return self.serial
+
+    def _own(self, machine: Machine) -> Path:
+        return self.folder / MACHINES / machine.name
 
     async def _until_served(self, serial: int) -> None:
         """Wait until the name server has the zones of a serial number."""
         (machine,) = self.topology.of(LabRole.DNS)
         holder = self.holders[machine.name].pid
-        look = partial(_serial_of, holder, machine.addresses[0], self.topology.mail_domain)
+        look = partial(_serial_of, holder, machine.addresses[0], ".")
         end_s = time.monotonic() + READY_S
         while await asyncio.to_thread(look) != serial:
             if time.monotonic() > end_s:
@@ -210,7 +248,8 @@ class World:
             await asyncio.sleep(POLL_S)
 
     async def _serve(self, machines: Sequence[Machine]) -> None:
-        await self._start([self._service(machine) for machine in machines])
+        programs = self._programs()
+        await self._start([programs.of(machine) for machine in machines])
 
     async def _start(self, services: Sequence[LabService]) -> None:
         """Start some programs, and return when all are ready."""
@@ -219,78 +258,6 @@ class World:
             await one.start()
         waits: list[Awaitable[None]] = [one.ready(READY_S) for one in services]
         await asyncio.gather(*waits)
-
-    def _before(self, machine: Machine) -> list[LabService]:
-        """Return what a machine with a rendered folder runs before its own program."""
-        found = [self._tunnel(machine)]
-        if machine.role is LabRole.SATELLITE and self.topology.resolver:
-            found.append(self._resolver(machine))
-        return found
-
-    def _resolver(self, machine: Machine) -> LabService:
-        """Return a node's own resolver, where the inventory says that it has one."""
-        holder = self.holders[machine.name].pid
-        return LabService(
-            machine=machine,
-            name="resolver",
-            command=[*NAMED, f"/etc/{RESOLVER_FILE}"],
-            holder=holder,
-            log=self.own(machine) / "log" / "resolver.log",
-            is_ready=partial(_listens, holder, *split_target(self.topology.resolver)),
-            changed=self._changed,
-        )
-
-    def _tunnel(self, machine: Machine) -> LabService:
-        """Return what makes a machine's tunnel, and keeps it as its file says."""
-        holder = self.holders[machine.name].pid
-        command = [*PYTHON, "cli", "wireguard", "watch", "--config", TUNNEL_FILE]
-        told = Path(f"/proc/{holder}/root{STATE_FILE}")
-        return LabService(
-            machine=machine,
-            name="wireguard",
-            command=[*command, "--every", f"{TUNNEL_TURN_S}"],
-            holder=holder,
-            log=self.own(machine) / "log" / "wireguard.log",
-            is_ready=told.exists,
-            changed=self._changed,
-        )
-
-    def _service(self, machine: Machine) -> LabService:
-        holder = self.holders[machine.name].pid
-        own = self.own(machine)
-        settings = f"{SETTINGS_FOLDER}/{machine.role}.yaml"
-        match machine.role:
-            case LabRole.CORE | LabRole.SATELLITE:
-                name, port = str(machine.role), METRICS_PORT
-                if machine.role is LabRole.CORE:
-                    port = HTTP_PORT
-                command = [*PYTHON, "cli", name, "serve", "--config", settings]
-                is_ready = partial(_says_ready, holder, machine.vpn_address, port)
-            case LabRole.DNS:
-                name, command = "named", [*NAMED, "/etc/bind/named.conf"]
-                is_ready = partial(_listens, holder, machine.addresses[0], DNS_PORT)
-            case LabRole.CUSTOMERS:
-                name = "customers"
-                places = own / "places.json"
-                places.write_text(json.dumps([asdict(one) for one in self.topology.servers]))
-                command = [*PYTHON, "inventory.lab.customers", str(places), str(own / "mail")]
-                first = self.topology.servers[0]
-                is_ready = partial(_listens, holder, first.addresses[0], first.port)
-            case LabRole.SENDER:
-                name, command = "postfix", ["postfix", "start-fg"]
-                user = pwd.getpwnam("postfix")
-                os.chown(own / "data", user.pw_uid, user.pw_gid)
-                os.chown(own / "queue" / "returned", sender.NOBODY, sender.NOBODY)
-                is_ready = partial(_listens, holder, machine.addresses[0], SMTP_PORT)
-        return LabService(
-            machine=machine,
-            name=name,
-            command=command,
-            holder=holder,
-            log=own / "log" / f"{name}.log",
-            is_ready=is_ready,
-            changed=self._changed,
-        )
 
     async def _until_linked(self, machines: Sequence[Machine]) -> None:
         every = {machine.name for machine in machines}
@@ -306,7 +273,7 @@ class World:
     def _linked(self) -> set[str]:
         """Return the nodes that have applied what the core has."""
         try:
-            found = ask_core(self.holders[CORE_FOLDER].pid, self.topology, self.folder)
+            found = self._core().status()
         except OSError:
             return set()
         return {node["node"] for node in found["nodes"] if node["lag"] == 0}
@@ -325,38 +292,10 @@ class World:
         self.state.write()
 
 
-def ask_core(holder: int, topology: Topology, folder: Path) -> Any:
-    """Return what the core says of its nodes.
-
-    Raises:
-        OSError: it does not answer.
-    """
-    token = (folder / CLUSTER / "core" / "token").read_text(encoding="utf-8").strip()
-    status, body = get_page(
-        holder,
-        topology.machine(LabRole.CORE).vpn_address,
-        HTTP_PORT,
-        "/api/v1/status",
-        headers={"Authorization": f"Bearer {token}"},
-    )
-    if status != 200:
-        raise OSError(f"the core says {status}")
-    return json.loads(body)
-
-
-def _says_ready(holder: int, host: str, port: int) -> bool:
-    try:
-        return get_page(holder, host, port, "/readyz")[0] == 200
-    except OSError:
-        return False
-
-
-def _listens(holder: int, host: str, port: int) -> bool:
-    try:
-        connected(holder, host, port, timeout_s=1.0).close()
-    except OSError:
-        return False
-    return True
+def _documents(inventory: Inventory) -> set[tuple[str, str]]:
+    """Return kind and key of each document that an inventory gives."""
+    found = [*each_document(inventory), *node_documents(inventory)]
+    return {(str(one.kind), one.key) for one in found}
 
 
 def _serial_of(holder: int, host: str, zone: str) -> int | None:

@@ -74,7 +74,7 @@ def traces(folder: Path) -> list[str]:
 async def test_a_lab_that_is_killed_on_its_way_leaves_nothing(lab: TypedLab, killed: str) -> None:
     starting = await lab.start()
     assert starting.stderr is not None
-    while b"raising the tunnels" not in (line := await starting.stderr.readline()):
+    while b"letting nodes join" not in (line := await starting.stderr.readline()):
         assert line, "it ended before"
     state = read_state()
     assert state is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from inventory.lab.mail_count import BOOK, mail_count
+from inventory.lab.mail_count import BOOK, TRIAL, mail_count
 from inventory.lab.topology import LabRole, Machine
 
 NODE = Machine(
@@ -52,3 +52,12 @@ def test_a_lab_without_mail_has_none(tmp_path: Path) -> None:
     found = mail_count([NODE], tmp_path)
 
     assert (found.taken.total(), found.waiting, found.delivered.total()) == (0, 0, 0)
+
+
+def test_what_shows_that_a_node_takes_mail_is_no_mail_of_the_lab(tmp_path: Path) -> None:
+    book = tmp_path / "customers" / "mail" / BOOK
+    book.parent.mkdir(parents=True)
+    line = {"node": "lon1", "from": "192.0.2.10", "message_id": f"<{TRIAL}-1@sender.example>"}
+    book.write_text(json.dumps(line) + "\n", encoding="utf-8")
+
+    assert mail_count([NODE], tmp_path).delivered == {}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from inventory.lab.lab_zones import FOLDER, forwarding_configuration, zone_files
+from inventory.lab.lab_zones import FOLDER, KEY_FILE, forwarding_configuration, zone_files
 from inventory.lab.topology import LabRole, topology_of
 from inventory.load import load_inventory
 
@@ -20,12 +20,13 @@ CHECK = shutil.which("named-checkconf") or shutil.which("named-checkconf", path=
 @pytest.fixture(scope="module")
 def files() -> dict[str, str]:
     inventory = load_inventory(ROOT / "examples" / "lab.yaml")
-    return zone_files(inventory, topology_of(inventory), serial=7)
+    return zone_files(inventory, topology_of(inventory), serial=7, key="lab")
 
 
 @pytest.mark.skipif(not CHECK, reason="named-checkconf is not installed (bind9-utils)")
 def test_named_takes_all_of_it(files: dict[str, str], tmp_path: Path) -> None:
-    for name, text in files.items():
+    key = 'key "lab" { algorithm hmac-sha256; secret "c2VjcmV0"; };'
+    for name, text in {**files, KEY_FILE: key}.items():
         (tmp_path / name).write_text(text.replace(FOLDER, str(tmp_path)), encoding="utf-8")
 
     done = subprocess.run(
@@ -65,6 +66,14 @@ def test_a_customer_publishes_our_fixed_names(files: dict[str, str]) -> None:
         ("acme.example.", preference, rank, "mx.scout.example.")
         for preference, rank in (("10", "p1"), ("20", "p2"), ("30", "p3"))
     ]
+
+
+def test_our_zone_begins_empty_and_takes_updates_with_the_key_alone(files: dict[str, str]) -> None:
+    ours = 'type primary; file "/etc/bind/mx.scout.example.zone"; allow-update { key "lab"; };'
+
+    assert ours in files["named.conf"]
+    assert files["named.conf"].count("allow-update") == 1
+    assert " A " not in files["mx.scout.example.zone"]
 
 
 def test_a_host_stands_in_the_nearest_zone(files: dict[str, str]) -> None:

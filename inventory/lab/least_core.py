@@ -1,0 +1,64 @@
+"""With how little does a lab's core start?
+
+Touches the lab's folder. With what is rendered for a core that has no node and no customer: its
+keys, its issuer, its settings. Documents, members and their tunnels come to it while it runs, as
+to any core, and nothing of a node is made here.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import shutil
+from pathlib import Path
+
+from common.durable import write_file
+from inventory.lab.topology import CLUSTER
+from inventory.load import Progress
+from inventory.model import CORE_FOLDER, Inventory
+from inventory.render.folder import render_folder
+from inventory.render.node import PREFERENCES_FILE, WIREGUARD_FILE
+
+RENDERED = "rendered"  # of the lab's folder: what is kept from one lab to the next
+UPDATE_KEY_FILE = "dns.key"  # in the core's folder: with it the core's machine changes our zone
+UPDATE_KEY = "lab"
+_SECRET_BYTES = 32
+_WHILE_IT_RUNS = (WIREGUARD_FILE,)  # the core puts its members' peers in
+
+
+def put_core(
+    inventory: Inventory, folder: Path, *, is_new: bool, now_us: int, progress: Progress
+) -> None:
+    """Bring the files of the core to their place.
+
+    Args:
+        folder: the lab's.
+        is_new: nothing of a core or a node before stays.
+        now_us: decides which certificates are due, microseconds since the epoch.
+
+    Raises:
+        BorderScoutError: they cannot be rendered; says why.
+    """
+    nobody = {"sites": (), "customers": (), "filters": (), "scan_servers": ()}
+    alone = inventory.model_copy(update=nobody)
+    rendered = folder / RENDERED
+    render_folder(alone, rendered, loopback=False, now_us=now_us, progress=progress)
+    if is_new:
+        shutil.rmtree(folder / CLUSTER, ignore_errors=True)
+    place = folder / CLUSTER / CORE_FOLDER
+    for source in sorted((rendered / CORE_FOLDER).rglob("*")):
+        to = place / source.relative_to(rendered / CORE_FOLDER)
+        if source.is_dir() or source.name == PREFERENCES_FILE:
+            continue
+        if source.name in _WHILE_IT_RUNS and to.exists():
+            continue
+        to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_file(to, source.read_bytes(), mode=source.stat().st_mode & 0o777)
+    if not (place / UPDATE_KEY_FILE).exists():
+        write_file(place / UPDATE_KEY_FILE, _new_key().encode(), mode=0o600)
+
+
+def _new_key() -> str:
+    """Return a key for updates of our zone, as ``tsig-keygen`` prints one."""
+    secret = base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+    return f'key "{UPDATE_KEY}" {{\n\talgorithm hmac-sha256;\n\tsecret "{secret}";\n}};\n'
