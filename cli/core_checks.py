@@ -37,6 +37,13 @@ def checks_of_the_core(status: Mapping[str, Any]) -> Iterator[DoctorCheck]:
         for name in settings["restart_needed"]:
             found = f"{name} was changed in the file and holds from the core's next start on"
             yield DoctorCheck(name="settings file of the core", ok=True, note=True, found=found)
+    for line in status.get("joining", {}).get("problems", ()):
+        yield DoctorCheck(
+            name="nodes that join",
+            ok=False,
+            found=line,
+            remedy="see who is in, until when: borderscout inventory members",
+        )
     for line in status.get("unused_filters", ()):
         yield DoctorCheck(name="filters", ok=True, note=True, found=line)
     for place, copies in status.get("lost", {}).items():

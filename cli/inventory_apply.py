@@ -61,7 +61,8 @@ def apply(
     rendered: Rendered = None,
     keep_others: KeepOthers = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Also when more than 30 % of all routes go.")
+        bool,
+        typer.Option("--force", help="Also when more than 30 % of all routes go, and more than 3."),
     ] = False,
     comment: Annotated[str, typer.Option("--comment", help="Why; it stands in the history.")] = "",
     yes: Yes = False,

@@ -116,6 +116,25 @@ class FullPlan:
     turns: SettingsTurns
 
     @property
+    def hint(self) -> str:
+        """What may be wrong with the command that was typed; empty: nothing that is seen."""
+        moved = [
+            one.key
+            for one in self.cluster.changes
+            if one.kind is Kind.NODE
+            and one.before is not None
+            and one.after is not None
+            and _is_on_loopback(one.before)
+            and not _is_on_loopback(one.after)
+        ]
+        if not moved:
+            return ""
+        return (
+            f"{', '.join(moved[:3])} would move from a port of 127.0.0.1 to port 25:"
+            " of a cluster on loopback, name its rendered folder with --rendered DIR"
+        )
+
+    @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do, and nothing that waits for somebody."""
         return not (self.cluster.changes or self.turns.turns or self.turns.waiting)
@@ -132,6 +151,7 @@ class FullPlan:
             "restarts": [{"site": one.site, "node": one.node} for one in self.turns.turns],
             "waiting": dict(self.turns.waiting),
             "to_join": list(self.turns.to_join),
+            "hint": self.hint,
         }
 
 
@@ -217,6 +237,8 @@ def show(found: FullPlan) -> None:
         gone, all_of_them = len(cluster.removed(Kind.ROUTE)), cluster.core.routes
         _say(f"{gone} of {all_of_them} routes go: apply needs --force for that", style="red")
     _show_turns(found.turns)
+    if found.hint:
+        _say(found.hint, style="yellow")
     if cluster.changes:
         _say(f"plan {cluster.id[:12]}, from revision {cluster.core.revision}")
 
@@ -279,6 +301,12 @@ def _ports(inventory: Inventory, rendered: Path) -> dict[str, dict[str, int]] | 
     if missing:
         fail(f"{rendered}: has no ports of {', '.join(missing)}; render the inventory first")
     return ports
+
+
+def _is_on_loopback(body: bytes) -> bool:
+    """Say whether a node's document lets it take mail on this machine alone."""
+    listen = json.loads(body).get("settings", {}).get("smtp", {}).get("listen", ())
+    return bool(listen) and all(str(one).startswith(("127.", "[::1]")) for one in listen)
 
 
 def _digest(body: bytes) -> str:

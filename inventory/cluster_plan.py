@@ -19,6 +19,7 @@ from common.preferences.documents import Document, Kind, canonical_json
 OWNED = (Kind.ROUTE, Kind.ENGINE, Kind.FILTER, Kind.NODE)
 PLAN_VERSION = 1
 ROUTES_SHARE_MAX = 0.3  # of the routes that go at once without somebody saying that it is meant
+ROUTES_FEW = 3  # so many may always go, unless they are all that there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,10 @@ class ClusterPlan:
     @property
     def removes_many_routes(self) -> bool:
         """Whether so many routes would go that it may be the wrong file."""
-        return len(self.removed(Kind.ROUTE)) > self.core.routes * ROUTES_SHARE_MAX
+        gone = len(self.removed(Kind.ROUTE))
+        if gone <= ROUTES_FEW:
+            return gone == self.core.routes > 1
+        return gone > self.core.routes * ROUTES_SHARE_MAX
 
 
 class PlanMaker:

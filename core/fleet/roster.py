@@ -77,6 +77,8 @@ class Roster:
         if named is None:
             return f"{node} is not in the settings, and no document names it"
         joined = self._members.get(node)
+        if joined is not None and not joined:
+            return f"{node} was revoked, or its certificates have ended; it has to join again"
         if joined is not None:
             return "" if serial in joined else f"{node} has joined, and not with {serial}"
         if named and serial not in named:

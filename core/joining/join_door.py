@@ -37,7 +37,7 @@ from common.token_bucket import TokenBucket
 from core.connections import BoundedConnection, TlsGate, end_connections
 from core.fleet.roster import Roster
 from core.joining.joining import Joining
-from core.people.members import TokenNotGood
+from core.people.members import MemberRevoked, TokenNotGood
 
 log = structlog.get_logger()
 
@@ -262,6 +262,7 @@ class JoinDoor:
 
         Raises:
             TokenNotGood: whoever has come is none.
+            MemberRevoked: it was one.
         """
         shown = request.scope.get("state", {}).get("certificate")
         try:
@@ -275,6 +276,9 @@ class JoinDoor:
                 network_of(_address(request))
             ):  # or the log would have it for ever
                 log.warning("join.not_permitted", node=peer.name, reason=why or "not a satellite's")
+            is_ours = peer.cluster == self._cluster and peer.role is Role.SATELLITE
+            if is_ours and self._joining.is_revoked(peer.name):
+                raise MemberRevoked(peer.name)
             raise TokenNotGood
         return peer.name, serial
 
@@ -311,7 +315,7 @@ async def _body(request: Request, kind: type[BodyT]) -> BodyT:
 
 def _status_of(error: BorderScoutError) -> int:
     match error:
-        case TokenNotGood():
+        case TokenNotGood() | MemberRevoked():
             return 403
         case TooOften():
             return 429

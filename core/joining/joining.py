@@ -137,6 +137,11 @@ class Joining:
         """Return all that have ever joined, by name."""
         return [self._members[name] for name in sorted(self._members)]
 
+    def is_revoked(self, node: str) -> bool:
+        """Say whether a node had joined, and was revoked."""
+        found = self._members.get(node)
+        return found is not None and bool(found.revoked_us)
+
     def problems(self) -> list[str]:
         """Return what an operator should know, a sentence each."""
         if not self._settings.join.listen:

@@ -32,6 +32,20 @@ class TokenNotGood(PeerError):
         )
 
 
+class MemberRevoked(PeerError):
+    """A member was revoked. Who shows a certificate that was his may know that, unlike a stranger.
+
+    Args:
+        node: its name.
+    """
+
+    def __init__(self, node: str) -> None:
+        super().__init__(
+            f"{node} was revoked: nothing that it has is let in any more",
+            hint=f"let it join again, with a token of: borderscout inventory join-token {node}",
+        )
+
+
 class MemberGone(LocalError):
     """A node has not joined, or was revoked."""
 

@@ -31,6 +31,10 @@ INBOX_EVENTS_MAX = 8  # beyond it the core waits: parts of preferences may have 
 # or a write met a call that had just ended.
 FAILURES = (grpc.aio.AioRpcError, PeerError, EnvironmentFailure, asyncio.InvalidStateError)
 
+# gRPC says so of a write into a call whose end it has not read yet; the core's reason is lost then,
+# and the next try hears it.
+_LOST_STATUS = "Internal error from Core"
+
 EventT = TypeVar("EventT")
 WireT = TypeVar("WireT")
 
@@ -199,6 +203,8 @@ class Stream:
 def reason_of(error: BaseException) -> str:
     """Return why a call failed, in one line that fits a screen."""
     if isinstance(error, grpc.aio.AioRpcError):
+        if error.details() == _LOST_STATUS:
+            return f"{error.code().name}: the core ended the stream while something was being sent"
         return f"{error.code().name}: {error.details() or ''}"[:300]
     if isinstance(error, asyncio.InvalidStateError):
         return "the stream ended while something was being sent"

@@ -93,7 +93,7 @@ class SettingsOverLink:
         if told.token == self._taken or self.begins_anew:
             return
         self._taken = told.token
-        if self._steps.wants(told.digest):
+        if self._steps.wants(told.digest, now_s=self._clock.monotonic_s()):
             self._begin_anew(await self._judge(told))
 
     async def _judge(self, told: SettingsAnswer) -> bool:

@@ -85,9 +85,14 @@ class SettingsSteps:
         """A start has failed: say whether the former settings are in place again, to begin with."""
         return self.happens(NotStarted(reason))
 
-    def wants(self, digest: str) -> bool:
-        """The core told these settings: say whether they are to be judged now."""
-        commands = self._machine.handle(SettingsTold(digest))
+    def wants(self, digest: str, *, now_s: float) -> bool:
+        """The core told these settings: say whether they are to be judged now.
+
+        Args:
+            digest: theirs.
+            now_s: the monotonic clock.
+        """
+        commands = self._machine.handle(SettingsTold(digest, now_s))
         self._perform([one for one in commands if not isinstance(one, Judge)])
         return Judge(digest) in commands
 

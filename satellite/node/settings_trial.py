@@ -20,7 +20,7 @@ A file that somebody else put there meanwhile is like the former: it stays, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from common.reports import SettingsState
@@ -28,6 +28,9 @@ from common.reports import SettingsState
 READY_LOOKS = 3  # in a row: a worker may listen for a moment, and die
 DEATHS_MAX = 3  # of workers in one trial, before the settings are to blame
 PROBLEM_LENGTH_MAX = 2000  # characters
+TRIES_MAX = 12  # in an hour: each begins the node anew, and a core may not do that without end
+HOUR_S = 3_600.0
+TOO_OFTEN = f"it has taken settings {TRIES_MAX} times within an hour; tell it again later"
 
 NEVER_IN_PLACE = "the node ended before they were in place"
 ENDED = "the node ended while it tried them"
@@ -45,6 +48,8 @@ class RecordedTrial:
         starts: of a process that works with them, while they are tried.
         was_ready: whether the node was ready before; else it need not be so with them.
         must_link: whether it is ready only with a link: they say another core than those before.
+        tried_s: when it was let begin anew with settings of the core's, the newest last, by the
+            monotonic clock; of another boot of the machine they mean nothing.
     """
 
     state: SettingsState = SettingsState.STEADY
@@ -54,6 +59,7 @@ class RecordedTrial:
     starts: int = 0
     was_ready: bool = True
     must_link: bool = False
+    tried_s: tuple[float, ...] = field(default=(), compare=False)
 
     @property
     def is_trying(self) -> bool:
@@ -73,9 +79,10 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class SettingsTold:
-    """The core says which settings to take."""
+    """The core says which settings to take; ``now_s`` is the monotonic clock, in seconds."""
 
     digest: str
+    now_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +197,7 @@ class SettingsTrial:
         self.trial = recorded
         self.in_force = ""
         self._judging = ""
+        self._told_s = 0.0
         self._before = recorded  # the last step, for when the disk refuses it
         self._began_s: float | None = None
         self._ready_looks = 0
@@ -204,8 +212,8 @@ class SettingsTrial:
             case InForce(in_file=in_file):
                 self.in_force = in_file
                 return self._settle_others(in_file)
-            case SettingsTold(digest=digest):
-                return self._told(digest)
+            case SettingsTold(digest=digest, now_s=now_s):
+                return self._told(digest, now_s)
             case CandidateJudged():
                 return self._judged(event)
             case NotWritten(reason=reason):
@@ -237,13 +245,16 @@ class SettingsTrial:
             return []
         return self._record(RecordedTrial(digest=in_file))
 
-    def _told(self, digest: str) -> list[Command]:
+    def _told(self, digest: str, now_s: float) -> list[Command]:
         if self.trial.is_trying or self._judging or self._is_ending:
             return []  # one at a time; whoever told it sees which
         if digest == self.in_force:
             is_known = self.trial == RecordedTrial(digest=digest)
             return [] if is_known else self._record(RecordedTrial(digest=digest))
-        self._judging = digest
+        if len(self._tried(now_s)) >= TRIES_MAX:
+            trial = RecordedTrial(digest=digest, kept=self.in_force)
+            return self._record(_failed(trial, TOO_OFTEN))
+        self._judging, self._told_s = digest, now_s
         return [Judge(digest)]
 
     def _judged(self, judged: CandidateJudged) -> list[Command]:
@@ -259,7 +270,13 @@ class SettingsTrial:
         )
         if judged.problem:
             return [DropCandidate(), *self._record(_failed(trial, judged.problem))]
-        return [KeepFormer(), *self._record(trial), Install(), *self._end()]
+        tried_s = (*self._tried(self._told_s), self._told_s)
+        steps = self._record(replace(trial, tried_s=tried_s))
+        return [KeepFormer(), *steps, Install(), *self._end()]
+
+    def _tried(self, now_s: float) -> tuple[float, ...]:
+        """Return when settings were tried within the last hour."""
+        return tuple(one for one in self.trial.tried_s if now_s - HOUR_S < one <= now_s)
 
     def _looked(self, looked: NodeLooked) -> list[Command]:
         trial = self.trial
@@ -295,6 +312,8 @@ class SettingsTrial:
         return [restore, DropCandidate(), *self._record(refused)]
 
     def _record(self, trial: RecordedTrial) -> list[Command]:
+        if not trial.tried_s:  # whatever becomes of it, the tries were made
+            trial = replace(trial, tried_s=self.trial.tried_s)
         self._before, self.trial = self.trial, trial
         return [Record(trial)]
 

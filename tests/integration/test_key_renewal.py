@@ -320,7 +320,7 @@ async def test_what_was_revoked_is_worth_nothing_within_seconds(
         await shard.stop()
     assert core.link.roster.why_not("lon1", serial(node))
     assert "# lon1" not in core.wireguard.read_text()
-    with pytest.raises(DoorRefused):
+    with pytest.raises(DoorRefused, match="lon1 was revoked"):
         await run(node)
     with pytest.raises(BorderScoutError, match="has not joined, or was revoked"):
         await core.joining.rotate("lon1", who="t")

@@ -40,6 +40,7 @@ async def status(core: Core, _caller: Caller) -> dict[str, Any]:
         "epoch": position.epoch.identifier,
         "other_epochs": [_other(one) for one in core.link.fleet.other_epochs()],
         "certificates": {} if certificate is None else {"link": asdict(certificate)},
+        "joining": {"problems": core.joining.problems()},
         "late": late.as_json(),
         "settings_file": asdict(core.settings_file),
         "preferences_problem": core.database.preference_rows.problem,

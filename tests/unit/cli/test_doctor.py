@@ -307,3 +307,14 @@ async def test_a_node_that_refuses_the_core_and_a_core_with_changed_rows_are_fou
     assert "is refusing" in node["found"]
     assert "lag is unknown" in node["found"]
     assert "borderscout core renew-epoch" in node["remedy"]
+
+
+async def test_that_no_node_can_join_is_said_by_status_and_doctor(
+    core: Face, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why = "no node can join: issuer.crt: No such file or directory"
+    monkeypatch.setattr("core.joining.joining.Joining.problems", lambda _: [why])
+    core.hear("lon1")
+
+    assert "inventory members" in (await examined(shell))["nodes that join"]
+    assert why in " ".join((await shell("status")).out.split())

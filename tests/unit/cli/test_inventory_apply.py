@@ -15,7 +15,11 @@ from cli import inventory_apply, inventory_plan, settings_roll_out
 from cli.client import Client
 from cli.inventory_plan import WantedCluster
 from common.preferences import Kind
+from common.preferences.documents import check_document as checked
 from common.tasks import finish
+from inventory.addressing import wanted_ports
+from inventory.load import load_inventory
+from inventory.node_documents import node_documents
 from inventory.settings_turns import WantedSettings
 from tests.support.cli.shell import Said, Shell
 from tests.support.cluster.inventories import customer, inventory, site
@@ -198,8 +202,10 @@ async def test_without_a_terminal_it_asks_for_a_yes(core: Face, desk: Desk) -> N
 async def test_taking_many_routes_away_needs_force_and_each_is_named(
     core: Face, desk: Desk
 ) -> None:
+    desk.domains = [f"{letter}.example" for letter in "abcdefgh"]
+    desk.write("lon1", "par1")
     await desk.apply("--yes")
-    desk.domains = desk.domains[:2]
+    desk.domains = desk.domains[:4]
     desk.write("lon1", "par1")
 
     planned = await desk.plan()
@@ -207,10 +213,12 @@ async def test_taking_many_routes_away_needs_force_and_each_is_named(
     forced = await desk.apply("--yes", "--force")
 
     assert [line for line in planned.out.splitlines() if line.startswith("  - ")] == [
-        "  - c.example",
-        "  - d.example",
+        "  - e.example",
+        "  - f.example",
+        "  - g.example",
+        "  - h.example",
     ]
-    assert "2 of 4 routes" in planned.out
+    assert "4 of 8 routes" in planned.out
     assert (refused.status, forced.status) == (1, 0)
     assert "say --force" in refused.err
     assert keys(core, Kind.ROUTE) == desk.domains
@@ -296,6 +304,21 @@ async def test_a_node_that_is_gone_and_that_the_cores_settings_name_is_told_of(
     assert said.status == 1
     assert "par1 is in no document any more: core.yaml still names it" in said.out
     assert keys(core, Kind.NODE) == ["lon1"]
+
+
+async def test_a_plan_that_would_move_nodes_off_loopback_asks_for_the_rendered_folder(
+    core: Face, desk: Desk
+) -> None:
+    known = load_inventory(desk.file)
+    ports = {
+        place: {name: 2_000 + number for number, name in enumerate(sorted(names))}
+        for place, names in wanted_ports(known).items()
+    }
+    await published(core, *map(checked, node_documents(known, ports)))
+
+    said = await desk.plan("--json")
+
+    assert json.loads(said.out)["hint"].startswith("lon1, par1 would move from a port of 127.0.0.1")
 
 
 class ToldNodes:

@@ -64,6 +64,18 @@ def test_a_plan_that_takes_many_routes_away_says_so(gone: int, are_many: bool) -
     assert planned(core[gone:], core).removes_many_routes is are_many
 
 
+@pytest.mark.parametrize(
+    ("routes", "gone", "are_many"),
+    [(1, 1, False), (2, 1, False), (5, 3, False), (5, 4, True), (3, 3, True), (2, 2, True)],
+)
+def test_a_small_inventory_may_lose_some_routes_and_not_all(
+    routes: int, gone: int, are_many: bool
+) -> None:
+    core = [route(f"d{number}.example") for number in range(routes)]
+
+    assert planned(core[gone:], core).removes_many_routes is are_many
+
+
 def test_the_first_plan_of_an_empty_core_takes_nothing_away() -> None:
     assert not planned([route()]).removes_many_routes
 

@@ -37,6 +37,14 @@ def test_other_settings_hold_from_the_next_question_on() -> None:
     assert roster.why_not("fra1", "1f") != ""
 
 
+def test_a_member_of_which_nothing_is_let_in_hears_that_it_was_revoked() -> None:
+    roster = Roster([entry("lon1", "1f")])
+
+    roster.take_members({"lon1": frozenset()})
+
+    assert "lon1 was revoked" in roster.why_not("lon1", "1f")
+
+
 @pytest.mark.parametrize("written", ["0A1B", "a1b", "0a:1B", "00:0A:1B"])
 def test_a_serial_number_may_stand_as_openssl_prints_it(written: str) -> None:
     assert entry("lon1", written).certificates == ["a1b"]

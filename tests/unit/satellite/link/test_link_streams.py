@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import grpc.aio
 import pytest
 from structlog.testing import capture_logs
 
 from common.backoff import Backoff
 from common.errors import PeerError
-from satellite.link.streams import GATHER_S, Stream, kicked
+from satellite.link.streams import GATHER_S, Stream, kicked, reason_of
 from tests.support.clock import FakeClock
 
 
@@ -137,3 +138,12 @@ async def test_news_that_comes_while_the_last_is_sent_is_not_lost(fake_clock: Fa
     assert inbox.get_nowait() == "news"
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def test_a_write_that_met_the_end_of_its_call_blames_no_core() -> None:
+    nothing = grpc.aio.Metadata()
+    error = grpc.aio.AioRpcError(
+        grpc.StatusCode.INTERNAL, nothing, nothing, details="Internal error from Core"
+    )
+
+    assert reason_of(error) == "INTERNAL: the core ended the stream while something was being sent"

@@ -13,8 +13,11 @@ from common.reports import SettingsState
 from satellite.node.settings_trial import (
     DEATHS_MAX,
     ENDED,
+    HOUR_S,
     NEVER_IN_PLACE,
     READY_LOOKS,
+    TOO_OFTEN,
+    TRIES_MAX,
     BeginAnew,
     Begun,
     CandidateJudged,
@@ -36,6 +39,7 @@ from satellite.node.settings_trial import (
 )
 
 DEADLINE_S = 60.0
+NOW_S = 1_000.0
 FORMER, OTHER = "former", "another"
 STEPS_OF_ONE_TRIAL = 12  # and some more
 
@@ -130,7 +134,7 @@ class Machine:
 
     def is_told(self, digest: str) -> None:
         try:
-            self.happens(SettingsTold(digest))
+            self.happens(SettingsTold(digest, NOW_S))
         except Killed:
             self.start()
 
@@ -161,6 +165,21 @@ def test_settings_that_are_not_ready_go_back_when_their_time_is_over() -> None:
     assert machine.settings == machine.worked_with == FORMER
     assert machine.recorded.state is SettingsState.ROLLED_BACK
     assert machine.recorded.problem == "not ready within 60 s: no"
+
+
+def test_a_core_that_alternates_between_settings_is_heard_some_times_in_an_hour() -> None:
+    machine = Machine(ready_with=frozenset({FORMER, "new"}))
+    machine.start()
+
+    for number in range(TRIES_MAX + 3):
+        machine.is_told(FORMER if number % 2 else "new")
+        machine.lives(looks=5)
+
+    assert machine.began == 1 + TRIES_MAX
+    assert machine.recorded.problem == TOO_OFTEN
+    assert machine.process is not None
+    digest = "new" if machine.settings == FORMER else FORMER
+    assert machine.process.handle(SettingsTold(digest, NOW_S + HOUR_S)) == [Judge(digest)]
 
 
 @pytest.mark.parametrize("killed", [*itertools.combinations(range(STEPS_OF_ONE_TRIAL), 1)])
@@ -251,7 +270,7 @@ def test_ready_for_a_moment_is_not_ready() -> None:
 def test_what_does_not_load_is_refused_and_changes_no_file() -> None:
     machine = running(FORMER)
 
-    assert machine.handle(SettingsTold("bad")) == [Judge("bad")]
+    assert machine.handle(SettingsTold("bad", NOW_S)) == [Judge("bad")]
     found = machine.handle(
         CandidateJudged(digest="bad", problem="satellite.yaml.candidate:3:1: no")
     )
@@ -272,20 +291,20 @@ def test_what_does_not_load_is_refused_and_changes_no_file() -> None:
 def test_told_twice_is_told_once_and_only_one_trial_goes_on() -> None:
     machine = running(FORMER)
 
-    assert machine.handle(SettingsTold("new")) == [Judge("new")]
-    assert machine.handle(SettingsTold("new")) == []
-    assert machine.handle(SettingsTold(OTHER)) == []
+    assert machine.handle(SettingsTold("new", NOW_S)) == [Judge("new")]
+    assert machine.handle(SettingsTold("new", NOW_S)) == []
+    assert machine.handle(SettingsTold(OTHER, NOW_S)) == []
     [keep, record, install, anew] = machine.handle(CandidateJudged(digest="new", problem=""))
     assert [keep, install, anew] == [KeepFormer(), Install(), BeginAnew()]
     assert isinstance(record, Record)
-    assert machine.handle(SettingsTold(OTHER)) == []
+    assert machine.handle(SettingsTold(OTHER, NOW_S)) == []
 
 
 def test_what_is_in_force_needs_nothing_but_a_word() -> None:
     machine = running("new")
 
-    assert machine.handle(SettingsTold("new")) == [Record(RecordedTrial(digest="new"))]
-    assert machine.handle(SettingsTold("new")) == []
+    assert machine.handle(SettingsTold("new", NOW_S)) == [Record(RecordedTrial(digest="new"))]
+    assert machine.handle(SettingsTold("new", NOW_S)) == []
 
 
 def test_what_was_rolled_back_is_tried_again_when_told_again() -> None:
@@ -293,7 +312,7 @@ def test_what_was_rolled_back_is_tried_again_when_told_again() -> None:
     machine = running(FORMER, failed)
 
     assert machine.trial == failed
-    assert machine.handle(SettingsTold("bad")) == [Judge("bad")]
+    assert machine.handle(SettingsTold("bad", NOW_S)) == [Judge("bad")]
 
 
 def test_another_file_of_an_operator_ends_what_the_core_told() -> None:
