@@ -81,7 +81,7 @@ def change(file: File, as_json: AsJson = False) -> None:
 
     The core gets it by inventory apply, and our zone by mx apply. A node that is new has joined and
     is ready before DNS leads to it; one that is gone from the inventory is in DNS no more when it
-    ends, and should be empty by then: see borderscout satellite drain.
+    ends, and should be empty by then: see borderscout inventory decommission.
     """
     _or_why_not()
     inventory = read(file)

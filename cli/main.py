@@ -12,6 +12,7 @@ import typer
 
 from cli import (
     core,
+    decommission,
     definitions,
     demo,
     dnsbl,
@@ -75,6 +76,7 @@ for name, group in (
 
 
 inventory.app.command("plan", epilog=inventory_plan.EXAMPLE)(inventory_plan.plan)
+inventory.app.command("decommission", epilog=decommission.EXAMPLE)(decommission.decommission)
 inventory.app.command("apply", epilog=inventory_apply.EXAMPLE)(inventory_apply.apply)
 
 

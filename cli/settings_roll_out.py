@@ -13,9 +13,16 @@ from dataclasses import dataclass
 from cli.client import Client
 from cli.inventory_plan import stands_at
 from cli.progress import progress_bar
-from inventory.settings_turns import SettingsStand, TurnState, WantedSettings, turn_state
+from inventory.settings_turns import (
+    SettingsStand,
+    TurnState,
+    WantedSettings,
+    has_company,
+    turn_state,
+)
 
 LOOK_S = 0.5
+DRAIN_S = 60  # for a node to end what is under way, where its site has another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +68,10 @@ def roll_out(
 def _take(client: Client, wanted: WantedSettings) -> str:
     """Let one node take its settings; return why it has not, empty when it has."""
     before = stands_at(client).get(wanted.node, SettingsStand())
+    nodes = client.ask("GET", "/api/v1/status")["nodes"]
+    drain_s = DRAIN_S if has_company(wanted, nodes) else 0
     path = f"/api/v1/nodes/{wanted.node}/settings"
-    client.ask("POST", path, body={"digest": wanted.digest})
+    client.ask("POST", path, body={"digest": wanted.digest, "drain_s": drain_s})
     began_s = time.monotonic()
     while True:
         now = stands_at(client).get(wanted.node, SettingsStand())

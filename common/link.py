@@ -105,11 +105,25 @@ class Hint:
     destination: str
 
 
+DRAIN_S_MAX = 600  # that a node empties itself before it takes settings
+
+
 @dataclass(frozen=True, slots=True)
 class SettingsOrder:
-    """The node shall take the settings of its document that have this digest, 64 hex digits."""
+    """The node shall take the settings of its document that have this digest, 64 hex digits.
+
+    Before it begins anew it takes no mail and empties itself, for ``drain_s`` seconds at most.
+    """
 
     digest: str
+    drain_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DrainOrder:
+    """The node shall take no mail from now on and empty itself, or take mail again."""
+
+    on: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +145,7 @@ class DefinitionsOffer:
     port: int = 0
 
 
-Command = ReleaseOffer | Flush | Hint | DefinitionsOffer | SettingsOrder
+Command = ReleaseOffer | Flush | Hint | DefinitionsOffer | SettingsOrder | DrainOrder
 ControlRequest = Hello | NodeReport | Unreadable
 ControlResponse = Welcome | Command | Unreadable
 

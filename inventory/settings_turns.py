@@ -106,6 +106,22 @@ def turns_of(
     return SettingsTurns(tuple(turns), waiting, tuple(to_join))
 
 
+def has_company(wanted: WantedSettings, nodes: Iterable[Mapping[str, Any]]) -> bool:
+    """Say whether another node of a site takes mail while one does not.
+
+    Args:
+        wanted: whose turn it is.
+        nodes: of the core's status.
+    """
+    return any(
+        node["node"] != wanted.node
+        and node["site"] == wanted.site
+        and node["state"] != "silent"
+        and node["accepting"]
+        for node in nodes
+    )
+
+
 class TurnState(StrEnum):
     """How far a node is that was told to take its settings."""
 

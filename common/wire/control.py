@@ -11,6 +11,7 @@ from borderscout.v1 import control_pb2 as control
 
 from common import link
 from common.identity import SHARDS_MAX
+from common.link import DRAIN_S_MAX
 from common.reports import NodeReport
 from common.wire import bounds
 from common.wire.bounds import NAME_LENGTH_MAX, TEXT_LENGTH_MAX, WireError
@@ -64,7 +65,7 @@ def control_request_from_wire(message: control.ControlRequest) -> link.ControlRe
             return link.Unreadable(reason="a message that only a later version knows")
 
 
-def control_response_to_wire(
+def control_response_to_wire(  # noqa: PLR0911 - one for each command
     response: link.Welcome | link.Command,
 ) -> control.ControlResponse:
     """Return what the core says on the control stream."""
@@ -84,8 +85,11 @@ def control_response_to_wire(
             return control.ControlResponse(hint=control.HintCommand(destination=destination))
         case link.DefinitionsOffer():
             return control.ControlResponse(definitions=offer_to_wire(response))
-        case link.SettingsOrder(digest=digest):
-            return control.ControlResponse(settings=control.SettingsCommand(digest=digest))
+        case link.SettingsOrder(digest=digest, drain_s=drain_s):
+            told = control.SettingsCommand(digest=digest, drain_s=drain_s)
+            return control.ControlResponse(settings=told)
+        case link.DrainOrder(on=on):
+            return control.ControlResponse(drain=control.DrainCommand(on=on))
         case _:
             assert_never(response)
 
@@ -118,7 +122,12 @@ def control_response_from_wire(  # noqa: PLR0911 - one for each command
         case "definitions":
             return offer_from_wire(message.definitions)
         case "settings":
-            return link.SettingsOrder(bounds.settings_digest(message.settings.digest))
+            return link.SettingsOrder(
+                bounds.settings_digest(message.settings.digest),
+                min(message.settings.drain_s, DRAIN_S_MAX),
+            )
+        case "drain":
+            return link.DrainOrder(message.drain.on)
         case _:
             return link.Unreadable(reason="a command that only a later version knows")
 

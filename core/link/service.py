@@ -22,7 +22,7 @@ from grpc_health.v1.health import aio as health
 from common import rpc
 from common.certificate import CertificateStatus
 from common.clock import Clock
-from common.link import Command, CoreStanding, Flush, SettingsOrder
+from common.link import Command, CoreStanding, DrainOrder, Flush, SettingsOrder
 from common.settings.core import CoreSettings, NodeEntry
 from common.tasks import keep_running
 from core.feed.feed import Feed
@@ -258,13 +258,24 @@ class LinkService:
         """Give a command to a connected shard; False when it is not, or has too many unsent."""
         return self._control.tell(node, shard, command)
 
-    def take_settings(self, node: str, digest: str) -> bool:
+    def take_settings(self, node: str, digest: str, *, drain_s: int = 0) -> bool:
         """Let a node take the settings of its document; False: no shard of it can be told now.
 
         One shard is told, for it has one parent.
+
+        Args:
+            node: whose.
+            digest: theirs.
+            drain_s: so long at most it takes no mail and empties itself before.
         """
         shards = [shard for name, shard in self._control.connected() if name == node]
-        return any(self._control.tell(node, shard, SettingsOrder(digest)) for shard in shards)
+        order = SettingsOrder(digest, drain_s)
+        return any(self._control.tell(node, shard, order) for shard in shards)
+
+    def drain(self, node: str, *, on: bool) -> int:
+        """Let a node take no mail from now on, or take mail again; return how many shards heard."""
+        shards = [shard for name, shard in self._control.connected() if name == node]
+        return sum(self._control.tell(node, shard, DrainOrder(on)) for shard in shards)
 
     def flush(self, destination: str = "", *, node: str | None = None) -> int:
         """Let shards try deferred and held mail now; return how many were told.

@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -53,6 +54,7 @@ from satellite.link.status import LinkStatus
 from satellite.loop_round import LoopRound
 from satellite.node.told_settings import ToldSettings
 from satellite.overload.acceptance import Acceptance
+from satellite.overload.draining import ToldDrain, is_marked
 from satellite.overload.pressure import RefusalCause, outbox_bytes_max
 from satellite.scanning.engine import EngineContext, build_engines
 from satellite.scanning.helper import Helper
@@ -212,6 +214,8 @@ class Shard:
         self.settings_told = ToldSettings(
             settings.node, shard=self.spool.shard, preferences=lambda: self.spool.preferences
         )
+        self._is_pausing = False
+        self.drain_told = ToldDrain(Path(settings.state), self.empty)
         self.link = Link(
             self.spool,
             settings,
@@ -225,6 +229,7 @@ class Shard:
             on_released=self.delivery.offer,
             on_definitions=self.definitions.offered,
             on_settings=self.settings_told.told,
+            on_drain=self.drain_told.told,
             tallies=self.tallies,
             learners=self._learners(built),
         )
@@ -259,6 +264,7 @@ class Shard:
                 ("judging", self.judging.run),
                 ("delivery", self.delivery.run),
                 ("link", self.link.run),
+                ("draining", self.drain_told.run),
                 ("probing", self.engines.run),
                 ("second look", self.second_look.run),
                 ("age", self._save_age),
@@ -379,6 +385,16 @@ class Shard:
             await self._look()
         if on:
             self.delivery.flush()
+
+    async def pause(self, on: bool) -> None:
+        """Empty this shard for now, since its process is to end; nothing outlives it.
+
+        Args:
+            on: False takes it back, unless an operator empties the node anyway.
+        """
+        if on is not self._is_pausing:
+            self._is_pausing = on
+            await self.empty(on or is_marked(Path(self.settings.state)))
 
     async def renew(self) -> None:
         """Let the next process begin a new life of the spool, and this one end in order.

@@ -83,6 +83,8 @@ class AskedShard(Protocol):
 
     async def empty(self, on: bool) -> None: ...
 
+    async def pause(self, on: bool) -> None: ...
+
     async def renew(self) -> None: ...
 
 
@@ -107,6 +109,7 @@ class ShardConsole:
             case ListeningQuestion():
                 return ListeningAnswer(listening=self._shard.listening)
             case SettingsQuestion():
+                await self._shard.pause(question.drains)
                 return self._shard.settings_told.asked(question)
             case StatusQuestion():
                 return self._status()

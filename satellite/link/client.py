@@ -24,7 +24,7 @@ from common.clock import Clock, new_id
 from common.errors import EnvironmentFailure
 from common.identity import ShardIdentity
 from common.ids import MessageId
-from common.link import DefinitionsOffer, Hello, ReleaseOffer
+from common.link import DefinitionsOffer, Hello, ReleaseOffer, SettingsOrder
 from common.reports import NodeReport
 from common.settings.satellite import CoreLink, SatelliteSettings
 from common.tasks import finish, keep_running
@@ -60,7 +60,8 @@ class Link:
         on_hint: called with a destination whose server another shard has reached.
         on_released: called with a released message that is durable and queued.
         on_definitions: called with a set of definitions that is to be used.
-        on_settings: called with the digest of settings that the node shall take.
+        on_settings: called with which settings the node shall take.
+        on_drain: called with whether the node shall take no mail from now on.
         tallies: what is counted here, and told of all others.
         learners: the filters that learn, by name, where this shard is to hear their lessons.
         spread: a random number from 0 up to 1, for the waits.
@@ -81,7 +82,8 @@ class Link:
         on_hint: Callable[[str], None],
         on_released: Callable[[MessageId], None],
         on_definitions: Callable[[DefinitionsOffer], None],
-        on_settings: Callable[[str], None],
+        on_settings: Callable[[SettingsOrder], None],
+        on_drain: Callable[[bool], None],
         tallies: SharesTallies,
         learners: Mapping[str, LearnsLessons] | None = None,
         spread: Callable[[], float] = random.random,
@@ -126,6 +128,7 @@ class Link:
             on_release=self._offered,
             on_definitions=on_definitions,
             on_settings=on_settings,
+            on_drain=on_drain,
             heard=self._control_stream.heard,
         )
         self._preferences_stream = self._stream(

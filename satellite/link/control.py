@@ -25,6 +25,7 @@ from common.link import (
     Command,
     ControlResponse,
     DefinitionsOffer,
+    DrainOrder,
     Flush,
     Hello,
     Hint,
@@ -69,7 +70,8 @@ class ControlStream:
         on_hint: called with a destination whose server another shard has reached.
         on_release: called with a release that we may claim.
         on_definitions: called with a set of definitions that is to be used.
-        on_settings: called with the digest of settings that the node shall take.
+        on_settings: called with which settings the node shall take.
+        on_drain: called with whether the node shall take no mail from now on.
         heard: called when the core spoke.
     """
 
@@ -84,7 +86,8 @@ class ControlStream:
         on_hint: Callable[[str], None],
         on_release: Callable[[ReleaseOffer], None],
         on_definitions: Callable[[DefinitionsOffer], None],
-        on_settings: Callable[[str], None],
+        on_settings: Callable[[SettingsOrder], None],
+        on_drain: Callable[[bool], None],
         heard: Callable[[], None],
     ) -> None:
         self._hello = hello
@@ -96,6 +99,7 @@ class ControlStream:
         self._on_release = on_release
         self._on_definitions = on_definitions
         self._on_settings = on_settings
+        self._on_drain = on_drain
         self._heard = heard
         self._call: ControlCall | None = None
         self._hearing: Hearing | None = None
@@ -188,8 +192,10 @@ class ControlStream:
             case DefinitionsOffer(family=family, serial=serial):
                 log.debug("link.definitions_offered", family=family, serial=serial)
                 self._on_definitions(command)
-            case SettingsOrder(digest=digest):
-                self._on_settings(digest)
+            case SettingsOrder():
+                self._on_settings(command)
+            case DrainOrder(on=on):
+                self._on_drain(on)
             case _:
                 assert_never(command)
 

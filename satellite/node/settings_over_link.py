@@ -2,7 +2,8 @@
 
 Touches the workers, and through ``settings_steps`` the files. Every second the parent asks what the
 core told, tells the workers how the node stands, and looks whether settings that are tried are
-good.
+good. Before it begins anew it may take no mail for a while, and let what is under way end: where
+another node of its site takes the mail meanwhile, and whoever told it knows that.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from functools import partial
 import structlog
 
 from common.clock import Clock
-from satellite.node.health import StatusQuestion
+from common.reports import SettingsState
+from common.states import State
+from satellite.node.health import StatusAnswer, StatusQuestion
 from satellite.node.parent import Workers
 from satellite.node.readiness import why_not_linked, why_not_listening
 from satellite.node.service_unavailable import ServiceUnavailable
@@ -25,6 +28,7 @@ from satellite.node.settings_trial import CandidateJudged, NodeLooked
 log = structlog.get_logger()
 
 LOOK_S = 1.0
+UNDER_WAY = (State.RECEIVED, State.QUEUED, State.SENDING)  # these end by themselves, and soon
 NOT_HERE = (
     "no settings of this node with that digest are applied here; is it behind the core, or are they"
     " not the newest?"
@@ -93,17 +97,46 @@ class SettingsOverLink:
         if told.token == self._taken or self.begins_anew:
             return
         self._taken = told.token
-        if self._steps.wants(told.digest, now_s=self._clock.monotonic_s()):
-            self._begin_anew(await self._judge(told))
+        if not self._steps.wants(told.digest, now_s=self._clock.monotonic_s()):
+            return
+        judged = await self._judged(told)
+        drains = bool(told.drain_s) and not judged.problem
+        if drains:
+            await self._drain(told)
+        self._begin_anew(await asyncio.to_thread(self._steps.happens, judged))
+        if drains and not self.begins_anew:  # the disk refused it: it goes on as before
+            await self._say(told, drains=False)
 
-    async def _judge(self, told: SettingsAnswer) -> bool:
-        """Say whether the node has to begin anew with these settings."""
+    async def _drain(self, told: SettingsAnswer) -> None:
+        """Take no mail, and return once what is under way has ended, or its time is over."""
+        log.info("node.drains", told=told.digest, seconds_max=told.drain_s)
+        end_s = self._clock.monotonic_s() + told.drain_s
+        while self._clock.monotonic_s() < end_s and not self._workers.was_told_to_stop:
+            await self._say(told, drains=True)
+            await self._clock.sleep(LOOK_S)
+            said = (await self._workers.ask_each(StatusQuestion())).values()
+            if all(isinstance(one, StatusAnswer) and not _under_way(one) for one in said):
+                return
+
+    async def _say(self, told: SettingsAnswer, *, drains: bool) -> None:
+        """Tell the workers to take no mail for now, and how that shows at the core."""
+        question = SettingsQuestion(
+            in_force=self._steps.in_force,
+            told=told.digest,
+            state=SettingsState.TRYING,
+            taken=told.token,
+            drains=drains,
+        )
+        await self._workers.ask_each(question)
+
+    async def _judged(self, told: SettingsAnswer) -> CandidateJudged:
+        """Return whether the node can work with these settings, as far as reading them tells."""
         judged = CandidateJudged(digest=told.digest, problem=NOT_HERE)
         if told.tree is not None:
             running = self._workers.settings
             judge = partial(self._steps.judged, told.tree, told.digest, running=running)
             judged = await asyncio.to_thread(judge, was_ready=not await self._why_not())
-        return await asyncio.to_thread(self._steps.happens, judged)
+        return judged
 
     async def _try(self) -> None:
         trial = self._steps.trial
@@ -136,3 +169,7 @@ class SettingsOverLink:
         self.begins_anew = True
         self._service_unavailable.leave()
         self._workers.hand_over()
+
+
+def _under_way(status: StatusAnswer) -> int:
+    return sum(status.states.get(state, 0) for state in UNDER_WAY)

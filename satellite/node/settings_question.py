@@ -20,6 +20,7 @@ class SettingsAnswer:
     token: str = ""  # of this telling; empty: there is none
     digest: str = ""
     tree: Mapping[str, Any] | None = None  # None: no such settings are applied here
+    drain_s: int = 0  # so long at most the node empties itself before it begins anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class SettingsQuestion:
         told: the digest of those that it was told to take last; empty: it never was.
         state, problem: how it stands with those.
         taken: the token of the telling that was taken last; a worker says it no more.
+        drains: the worker takes no mail for now, since the node is to begin anew.
     """
 
     word: ClassVar = "settings"
@@ -41,3 +43,4 @@ class SettingsQuestion:
     state: SettingsState = SettingsState.STEADY
     problem: str = ""
     taken: str = ""
+    drains: bool = False

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from common.link import SettingsOrder
 from common.preferences import Kind, Preferences
 from common.preferences.bodies import NodeBody
 from common.reports import SettingsState
@@ -43,13 +44,16 @@ class ToldSettings:
         self._preferences = preferences
         self._told = SettingsAnswer()
 
-    def told(self, digest: str) -> None:
-        """The core says that the node shall take the settings with this digest."""
+    def told(self, order: SettingsOrder) -> None:
+        """The core says which settings the node shall take."""
+        digest = order.digest
         document = self._preferences().document(Kind.NODE, self._node)
         body = document.body_as(NodeBody) if document is not None else None
         tree = body.settings if body is not None and body.digest == digest else None
         log.info("link.settings_told", digest=digest, found=tree is not None)
-        self._told = SettingsAnswer(token=secrets.token_hex(8), digest=digest, tree=tree)
+        self._told = SettingsAnswer(
+            token=secrets.token_hex(8), digest=digest, tree=tree, drain_s=order.drain_s
+        )
 
     def asked(self, standing: SettingsQuestion) -> SettingsAnswer:
         """Hear how the node stands, and return what the core told."""

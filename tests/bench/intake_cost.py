@@ -147,6 +147,7 @@ async def node_cpu_s(
         on_released=lambda _: None,
         on_definitions=lambda _: None,
         on_settings=lambda _: None,
+        on_drain=lambda _: None,
         tallies=SharedTallies("bench", clock=clock, salt=1, life="0" * 16),
     )
     listen(spool, outgoing=link.outgoing if linked else lambda: None)

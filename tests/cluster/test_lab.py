@@ -7,12 +7,13 @@ what stands in docs/lab.md.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ from tests.support.our_files import ROOT
 from tests.support.waiting import until
 
 FLOWING = 6  # messages that are on their way while the lab changes
+JOINED_S = 60.0  # from a node's token to its first mail
+REACHED_S = 5.0  # for a change of one domain to be in force everywhere
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -146,12 +149,17 @@ class Walk:
 
     async def before(self, line: str) -> None:
         """Edit the inventory as the page says, and let mail flow while the lab changes."""
+        if "inventory apply" in line:
+            self._write(self._with_other_days)
         if line.startswith("borderscout lab change"):
-            tree = yaml.safe_load(self._file.read_text(encoding="utf-8"))
-            self._edits.pop(0)(tree["sites"])
-            self._file.write_text(yaml.safe_dump(tree), encoding="utf-8")
-            self._read()
+            self._write(self._edits.pop(0))
             self.sent += len(await asyncio.to_thread(self._give))
+
+    def _write(self, edit: Callable[[dict[str, Any]], None]) -> None:
+        tree = yaml.safe_load(self._file.read_text(encoding="utf-8"))
+        edit(tree)
+        self._file.write_text(yaml.safe_dump(tree), encoding="utf-8")
+        self._read()
 
     def _give(self) -> list[str]:
         return send_mail(StandingLab.find(), count=FLOWING, to=None)
@@ -162,15 +170,19 @@ class Walk:
         plan = make_plan(self._inventory)
         self._first = {one.domain: one.mx[0].site for one in plan.domains}
 
-    def _with_a_site(self, sites: list[dict[str, Any]]) -> None:
-        sites += yaml.safe_load(yaml_of_the_page()[1])
+    def _with_a_site(self, tree: dict[str, Any]) -> None:
+        tree["sites"] += yaml.safe_load(yaml_of_the_page()[1])
 
-    def _draining(self, sites: list[dict[str, Any]]) -> None:
-        (madrid,) = (site for site in sites if site["name"] == "madrid")
+    def _draining(self, tree: dict[str, Any]) -> None:
+        (madrid,) = (site for site in tree["sites"] if site["name"] == "madrid")
         madrid["state"] = "drain"
 
-    def _without_a_site(self, sites: list[dict[str, Any]]) -> None:
-        sites[:] = [site for site in sites if site["name"] != "madrid"]
+    def _without_a_site(self, tree: dict[str, Any]) -> None:
+        tree["sites"] = [site for site in tree["sites"] if site["name"] != "madrid"]
+
+    def _with_other_days(self, tree: dict[str, Any]) -> None:
+        (fjord,) = (one for one in tree["customers"] if one["name"] == "fjord")
+        fjord["domains"][0]["hold_days"] = 5
 
     async def after(self, line: str, said: str) -> None:
         """Look after one command."""
@@ -188,8 +200,29 @@ class Walk:
                 ]
             case ["lab", "send"]:
                 await self._sent(int(words[4]), words[6] if "--to" in words else "")
+            case ["lab", "up"]:
+                self._nodes_have_joined()
+            case ["lab", "change"] if "lis1" in said:
+                assert StandingLab.find().state.joined["lis1"]["mail_s"] < JOINED_S
+            case ["lab", "exec"] if "apply" in words and "inventory" in words:
+                found = json.loads(said)
+                assert len(found["applied"]) == 4
+                assert found["reached_s"] < REACHED_S
+            case ["lab", "exec"] if "members" in words:
+                assert all(node in said for node in self._node.values())
             case ["lab", "exec"] if "wg" in words:
                 assert re.search(r"latest handshake: .* ago", said), said
+
+    def _nodes_have_joined(self) -> None:
+        """Every key of a node came from joining, and none of it was ever rendered."""
+        lab = StandingLab.find()
+        assert sorted(lab.state.joined) == sorted(self._node.values())
+        rendered = {path.name for path in (lab.folder / "rendered").iterdir() if path.is_dir()}
+        assert rendered == {"core"}
+        for node in self._node.values():
+            folder = lab.folder / "cluster" / node
+            assert json.loads((folder / "joined.json").read_bytes())["has_tunnel"] is True
+            assert (folder / "wireguard.key").exists()
 
     async def _healed(self) -> None:
         async def linked() -> bool:

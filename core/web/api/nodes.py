@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from fastapi import Path as PathPart
 from pydantic import Field
 
+from common.link import DRAIN_S_MAX
 from common.preferences import Kind
 from common.preferences.bodies import NodeBody
 from common.reports import SettingsState
@@ -30,6 +31,18 @@ class SettingsRequest(RequestBody):
     digest: str = Field(
         pattern="^[0-9a-f]{64}$", description="of its document of the kind node, as published"
     )
+    drain_s: int = Field(
+        default=0,
+        ge=0,
+        le=DRAIN_S_MAX,
+        description="so long at most it takes no mail and empties itself before it begins anew",
+    )
+
+
+class DrainRequest(RequestBody):
+    """Whether a node takes no mail from now on."""
+
+    on: bool = Field(default=True, description="false: it takes mail again")
 
 
 @router.get("/nodes/{node}", summary="One node, and which settings are published for it")
@@ -48,11 +61,23 @@ async def take_settings(
     standing = status.settings
     is_on_its_way = standing.state is SettingsState.TRYING
     is_there = is_on_its_way or (standing.in_force == request.digest and not standing.has_failed)
-    is_told = not is_there and core.link.take_settings(node, request.digest)
+    is_told = not is_there and core.link.take_settings(
+        node, request.digest, drain_s=request.drain_s
+    )
     if not is_there and not is_told:
         raise Problem(409, f"{node} cannot be told now", "try again in some seconds")
     await core.database.audit.note(who=who, what="settings", subject=f"{node} {request.digest}")
     return {"node": node, "digest": request.digest, "told": is_told, "state": standing.state}
+
+
+@router.post("/nodes/{node}/drain", summary="Let a node take no mail, and empty itself")
+async def drain(core: Core, who: Caller, node: NodeName, request: DrainRequest) -> dict[str, Any]:
+    if _status(core, node).state is SatelliteState.SILENT:
+        raise Problem(409, f"{node} is silent", "it can be told once it is heard")
+    told = core.link.drain(node, on=request.on)
+    what = "drain" if request.on else "take mail"
+    await core.database.audit.note(who=who, what=what, subject=node)
+    return {"node": node, "on": request.on, "shards": told}
 
 
 def _status(core: Services, node: str) -> NodeStatus:

@@ -439,6 +439,7 @@ class ControlResponse(_message.Message):
     HINT_FIELD_NUMBER: _builtins.int
     DEFINITIONS_FIELD_NUMBER: _builtins.int
     SETTINGS_FIELD_NUMBER: _builtins.int
+    DRAIN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome: ...
     @_builtins.property
@@ -451,6 +452,8 @@ class ControlResponse(_message.Message):
     def definitions(self) -> Global___DefinitionsCommand: ...
     @_builtins.property
     def settings(self) -> Global___SettingsCommand: ...
+    @_builtins.property
+    def drain(self) -> Global___DrainCommand: ...
     def __init__(
         self,
         *,
@@ -460,12 +463,13 @@ class ControlResponse(_message.Message):
         hint: Global___HintCommand | None = ...,
         definitions: Global___DefinitionsCommand | None = ...,
         settings: Global___SettingsCommand | None = ...,
+        drain: Global___DrainCommand | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["definitions", b"definitions", "flush", b"flush", "hint", b"hint", "message", b"message", "release", b"release", "settings", b"settings", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["definitions", b"definitions", "drain", b"drain", "flush", b"flush", "hint", b"hint", "message", b"message", "release", b"release", "settings", b"settings", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["definitions", b"definitions", "flush", b"flush", "hint", b"hint", "message", b"message", "release", b"release", "settings", b"settings", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definitions", b"definitions", "drain", b"drain", "flush", b"flush", "hint", b"hint", "message", b"message", "release", b"release", "settings", b"settings", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "release", "flush", "hint", "definitions", "settings"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "release", "flush", "hint", "definitions", "settings", "drain"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -480,20 +484,45 @@ class SettingsCommand(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DIGEST_FIELD_NUMBER: _builtins.int
+    DRAIN_S_FIELD_NUMBER: _builtins.int
     digest: _builtins.str
     """64 hex digits"""
+    drain_s: _builtins.int
+    """before it begins anew it takes no mail and empties itself, so long at most"""
     def __init__(
         self,
         *,
         digest: _builtins.str = ...,
+        drain_s: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "drain_s", b"drain_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SettingsCommand: _TypeAlias = SettingsCommand  # noqa: Y015
+
+@_typing.final
+class DrainCommand(_message.Message):
+    """The node shall take no mail from now on and empty itself, over restarts too, or take mail again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ON_FIELD_NUMBER: _builtins.int
+    on: _builtins.bool
+    def __init__(
+        self,
+        *,
+        on: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["on", b"on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrainCommand: _TypeAlias = DrainCommand  # noqa: Y015
 
 @_typing.final
 class Welcome(_message.Message):

@@ -25,7 +25,7 @@ from common.envelope import Envelope
 from common.errors import DiskFull
 from common.ids import MessageId, ulid
 from common.issuing import Identity
-from common.link import DefinitionsOffer
+from common.link import DefinitionsOffer, SettingsOrder
 from common.preferences import Document, DocumentRefused, Position, Preferences
 from common.preferences.documents import check_document
 from common.records import LogRecord, NodeRecord, written
@@ -247,7 +247,8 @@ class Shard:
     told: NodeReport = field(default_factory=NodeReport)  # what it reports of itself
     released: list[MessageId] = field(default_factory=list)
     definitions: list[DefinitionsOffer] = field(default_factory=list)
-    settings: list[str] = field(default_factory=list)
+    settings: list[SettingsOrder] = field(default_factory=list)
+    drains: list[bool] = field(default_factory=list)
     applied: list[int] = field(default_factory=list)
 
     @classmethod
@@ -284,6 +285,7 @@ class Shard:
             on_released=shard.released.append,
             on_definitions=shard.definitions.append,
             on_settings=shard.settings.append,
+            on_drain=shard.drains.append,
             tallies=shard.tallies,
             learners=learners,
             spread=lambda: 0.5,

@@ -60,6 +60,9 @@ class OneShard:
     def link_status(self) -> LinkStatus:
         return LIVE
 
+    async def pause(self, on: bool) -> None:
+        assert not on
+
     async def empty(self, on: bool) -> None:
         raise AssertionError("nobody asked for that")
 

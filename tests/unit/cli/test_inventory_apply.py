@@ -328,11 +328,13 @@ class ToldNodes:
         self._fates = fates
         self.settings = {name: {"in_force": "old", "state": "steady"} for name in fates}
         self.told: list[str] = []
+        self.drains: dict[str, int] = {}
 
     def ask(self, method: str, path: str, **more: Any) -> Any:
         if method == "POST":
             node = path.split("/")[4]
             self.told.append(node)
+            self.drains[node] = more["body"]["drain_s"]
             fate = self._fates[node]
             took = {"in_force": more["body"]["digest"], "state": "steady"}
             gave_up = {"in_force": "old", "state": fate, "problem": "not ready within a minute"}
@@ -340,7 +342,14 @@ class ToldNodes:
             return {}
         return {
             "nodes": [
-                {"node": name, "state": "live", "heard_s_ago": 1.0, "settings": said}
+                {
+                    "node": name,
+                    "site": name[:3],
+                    "state": "live",
+                    "accepting": True,
+                    "heard_s_ago": 1.0,
+                    "settings": said,
+                }
                 for name, said in self.settings.items()
             ]
         }
@@ -355,6 +364,7 @@ def test_the_roll_out_stops_with_the_first_node_that_did_not_take_its_settings(f
     found = settings_roll_out.roll_out(_client(core), turns, say=said.append)
 
     assert core.told == ["lon1", "lon2"]
+    assert core.drains == {"lon1": 60, "lon2": 60}, "each has the other one"
     assert (found.done, found.failed, found.left) == (("lon1",), "lon2", ("par1",))
     assert found.why.endswith("not ready within a minute")
     assert said == ["lon1 is at work with its settings"]

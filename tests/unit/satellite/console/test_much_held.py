@@ -70,6 +70,9 @@ class MuchHeld:
     def problems(self) -> tuple[str, ...]:
         return ()
 
+    async def pause(self, on: bool) -> None:
+        assert not on
+
     async def empty(self, on: bool) -> None:
         raise AssertionError("nobody asked for that")
 

@@ -85,6 +85,9 @@ class AskedShard:
     def link_status(self) -> LinkStatus:
         return LIVE
 
+    async def pause(self, on: bool) -> None:
+        assert not on
+
     async def empty(self, on: bool) -> None:
         self.emptied.append(on)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from satellite.node.settings_trial import RecordedTrial
 from satellite.settings import load_settings
 from tests.support.clock import FakeClock
 from tests.support.node.shard import AnsweringWorker, settings, status_json, workers_of
+from tests.support.waiting import until
 
 FORMER = tree_of(settings())
 UP = {"connected": True, "lag": 0, "age_s": 1.0, "skew_us": 0, "problems": [], "reconnects": {}}
@@ -35,6 +37,7 @@ class Node:
         self.files.settings.write_text(yaml_text(FORMER))
         self.worker = AnsweringWorker(0, {"listening": {"listening": True}})
         self.is_served = True
+        self.drain_s = 0
         self.clock = FakeClock()
         self.start()
         self.says()
@@ -61,7 +64,12 @@ class Node:
     def told(self, tree: Mapping[str, Any] | None, *, token: str = "a") -> str:
         """Let the worker have been told these settings."""
         digest = settings_digest(tree) if tree is not None else "f" * 64
-        answer: JsonObject = {"token": token, "digest": digest, "tree": tree}
+        answer: JsonObject = {
+            "token": token,
+            "digest": digest,
+            "tree": tree,
+            "drain_s": self.drain_s,
+        }
         self.worker.answers["settings"] = answer
         return digest
 
@@ -69,6 +77,14 @@ class Node:
         for _ in range(count):
             await self.over_link.look()
             await self.clock.advance(1.0)
+
+    async def drains(self) -> None:
+        """Return once the worker was told to take no mail for now."""
+
+        async def is_told() -> bool:
+            return any(one.get("drains") for one in self.worker.asked)
+
+        await until(is_told, "the worker is told")
 
     def tree(self) -> dict[str, Any]:
         """Return what is in place."""
@@ -109,6 +125,38 @@ async def test_what_a_worker_was_told_is_in_place_and_the_node_begins_anew(node:
         "told": digest,
         "taken": "",
     }
+
+
+async def test_it_takes_no_mail_until_what_is_under_way_has_ended(node: Node) -> None:
+    node.drain_s = 60
+    node.says(states={"queued": 2})
+    digest = node.told(changed(workers=4))
+
+    looking = asyncio.create_task(node.over_link.look())
+    await node.drains()
+    await node.clock.advance(30.0)
+
+    assert not node.over_link.begins_anew
+    assert node.tree() == FORMER
+    said = node.last_said()
+    assert (said["drains"], said["state"], said["told"]) == (True, "trying", digest)
+    node.says(states={"held": 5, "queued": 0})
+    await node.clock.advance(2.0)
+    await looking
+    assert node.over_link.begins_anew
+
+
+async def test_it_does_not_wait_for_what_is_under_way_without_end(node: Node) -> None:
+    node.drain_s = 60
+    node.says(states={"queued": 2})
+    node.told(changed(workers=4))
+
+    looking = asyncio.create_task(node.over_link.look())
+    await node.drains()
+    await node.clock.advance(62.0)
+    await looking
+
+    assert node.over_link.begins_anew
 
 
 async def test_a_telling_is_taken_once_and_the_worker_hears_so(node: Node) -> None:

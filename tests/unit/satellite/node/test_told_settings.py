@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from common.link import SettingsOrder
 from common.preferences import Document, Position, Preferences
 from common.preferences.documents import NOTHING, canonical_json
 from common.preferences.node_settings import settings_digest
@@ -27,17 +28,18 @@ def test_what_was_told_is_handed_on_until_it_is_taken() -> None:
     told = worker()
     assert told.asked(SettingsQuestion()) == SettingsAnswer()
 
-    told.told(DIGEST)
+    told.told(SettingsOrder(DIGEST, 7))
 
     answer = told.asked(SettingsQuestion(taken="of another time"))
     assert (answer.digest, json.loads(json.dumps(answer.tree))) == (DIGEST, TREE)
+    assert answer.drain_s == 7
     assert told.asked(SettingsQuestion()) == answer
     assert told.asked(SettingsQuestion(taken=answer.token)) == SettingsAnswer()
 
 
 def test_settings_that_are_not_applied_here_are_none() -> None:
     for one, digest in ((worker(), "f" * 64), (worker("par1"), DIGEST)):
-        one.told(digest)
+        one.told(SettingsOrder(digest))
 
         answer = one.asked(SettingsQuestion())
 

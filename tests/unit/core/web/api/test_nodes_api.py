@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from common.link import SettingsOrder
+from common.link import DrainOrder, SettingsOrder
 from common.preferences.node_settings import settings_digest
 from common.reports import SettingsState
 from core.link.service import LinkService
@@ -28,7 +28,8 @@ def told(face: Face, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Settings that nodes were told to take, by a link that nobody started."""
     found: list[tuple[str, str]] = []
 
-    def take_settings(node: str, digest: str) -> bool:
+    def take_settings(node: str, digest: str, *, drain_s: int) -> bool:
+        assert drain_s == 0
         found.append((node, digest))
         return True
 
@@ -154,3 +155,28 @@ def test_the_link_tells_one_shard(face: Face, monkeypatch: pytest.MonkeyPatch) -
     assert not link.take_settings("ber1", DIGEST)
 
     assert said == [("lon1", 0, SettingsOrder(DIGEST))]
+
+
+def test_the_link_tells_every_shard_to_empty_itself(
+    face: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[str, int, object]] = []
+    link = face.services.link
+    assert isinstance(link, LinkService)
+    control = link._control
+
+    def tell(*what: Any) -> bool:
+        said.append(what)
+        return True
+
+    monkeypatch.setattr(control, "connected", lambda: [("lon1", 0), ("lon1", 1), ("par1", 0)])
+    monkeypatch.setattr(control, "tell", tell)
+
+    assert link.drain("lon1", on=True) == 2
+    assert said == [("lon1", shard, DrainOrder(True)) for shard in (0, 1)]
+
+
+async def test_a_silent_node_is_not_told_to_empty_itself(face: Face) -> None:
+    problem = await face.refused(409, "POST", "/api/v1/nodes/lon1/drain", json={})
+
+    assert problem["title"] == "lon1 is silent"

@@ -214,6 +214,7 @@ async def test_every_change_leaves_an_audit_entry(face: Face) -> None:
     digest = settings_digest({})
     changes: list[tuple[str, str, dict[str, Any]]] = [
         ("POST", "/api/v1/nodes/lon1/settings", {"json": {"digest": digest}}),
+        ("POST", "/api/v1/nodes/lon1/drain", {"json": {}}),
         ("PATCH", "/api/v1/policies/cluster", {"json": {"values": {"virus": "drop"}}}),
         ("POST", "/api/v1/documents", {"json": {"documents": [
             {"kind": "policy", "key": "cluster", "removed": True}]}}),

@@ -1,0 +1,214 @@
+"""``borderscout inventory decommission``: how is a node taken out of service, and nothing lost?
+
+Touches the inventory's files, DNS, the network through the client, and the terminal. Whoever is
+interrupted types it again, and goes on: each step is seen in what the core says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from cli.client import Client, TokenFile, Url
+from cli.inventory import File, read
+from cli.joining import NodeName
+from cli.output import AsJson, complain, console, counted, fail, plain, print_json
+from cli.progress import progress_bar
+from common.settings.values import checked_resolver
+from inventory.decommissioning import LeavingNode, LeavingStep, next_step
+from inventory.model import Inventory
+from inventory.mx.leads import mx_leads
+
+EXAMPLE = "Example: borderscout inventory decommission lon1 inventory.yaml"
+LOOK_S = 2.5  # a node reports every two seconds
+SHOWN_MAX = 5  # domains that are named
+WAIT_S = 3_600.0
+
+
+def _resolver(text: str) -> str:
+    try:
+        return checked_resolver(text) if text else ""
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def decommission(
+    node: NodeName,
+    file: File,
+    resolver: Annotated[
+        str,
+        typer.Option(
+            "--resolver",
+            metavar="ADDRESS:PORT",
+            help="Ask this one where mail goes; left out: the system's.",
+            callback=_resolver,
+        ),
+    ] = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Although DNS leads mail to it; senders have to wait.")
+    ] = False,
+    lost: Annotated[
+        bool, typer.Option("--lost", help="It is silent for ever: what it holds is lost.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Let it take mail again, instead; until it is revoked.")
+    ] = False,
+    url: Url = "",
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a node out of service: it takes no mail, is emptied, and nothing of it is let in.
+
+    It refuses while an MX leads to the node, and never revokes one that has mail; of a silent one
+    it says how much it is known to hold. Interrupted, type it again. Exit 0 when it is done.
+    """
+    client = Client(url, token_file)
+    if resume:
+        _drain(client, node, on=False)
+        _say({"node": node, "done": False, "draining": False}, f"{node} takes mail again", as_json)
+        return
+    inventory = read(file)
+    if not force:
+        _refuse_leading(inventory, node, _addresses(client, inventory, node), resolver)
+    try:
+        left = _emptied(client, node, is_lost=lost)
+    except KeyboardInterrupt:
+        complain(
+            f"interrupted; {node} goes on emptying itself: type this again, or --resume to let it"
+            " take mail again"
+        )
+        raise typer.Exit(1) from None
+    was_member = _stand(client, node)
+    if was_member.is_member:
+        client.ask("POST", f"/api/v1/members/{quote(node, safe='')}/revoke")
+    _finish(inventory, node, left=left, is_revoked=was_member.is_member, as_json=as_json)
+
+
+def _refuse_leading(inventory: Inventory, node: str, addresses: list[str], resolver: str) -> None:
+    """Refuse a node that mail still comes to."""
+    domains = [domain.name for _, domain in inventory.domains()]
+    with progress_bar() as progress:
+        found = asyncio.run(mx_leads(domains, addresses, resolver=resolver, progress=progress))
+    if found.leading:
+        named = ", ".join(found.leading[:SHOWN_MAX])
+        many = counted(len(found.leading), "domain")
+        fail(
+            f"DNS leads mail of {many} to {node}: {named}; give its site state: drain, bring that"
+            " to DNS with borderscout mx apply, wait for the old records' time, or say --force"
+        )
+    if found.unknown:
+        named = ", ".join(found.unknown[:SHOWN_MAX])
+        fail(
+            f"DNS does not say where mail of {counted(len(found.unknown), 'domain')} goes: {named};"
+            " try again, name a --resolver, or say --force"
+        )
+
+
+def _addresses(client: Client, inventory: Inventory, node: str) -> list[str]:
+    """Return where the world reaches a node: as the inventory says, or else the core's document."""
+    for _, one in inventory.nodes():
+        if one.name == node:
+            return list(one.public)
+    found = client.ask("GET", "/api/v1/documents", query={"kind": "node"})["documents"]
+    bodies = [document["body"] for document in found if document["key"] == node]
+    return [address for body in bodies for address in body.get("addresses", ())]
+
+
+def _emptied(client: Client, node: str, *, is_lost: bool) -> LeavingNode:
+    """Let a node empty itself, and return how it stands once it is empty, given up, or revoked."""
+    most = empty_looks = 0
+    ends_s = time.monotonic() + WAIT_S
+    with progress_bar() as step:
+        while True:
+            stand = _stand(client, node)
+            empty_looks = empty_looks + 1 if stand.is_draining and not stand.left else 0
+            most = max(most, stand.left)
+            match next_step(stand, empty_looks=empty_looks, is_given_up=is_lost):
+                case LeavingStep.DONE | LeavingStep.REVOKE:
+                    return stand
+                case LeavingStep.LOST:
+                    fail(_held_by_silent(node, stand))
+                case LeavingStep.DRAIN:
+                    _drain(client, node, on=True)
+                    step(f"{node} is told to take no mail", 0, None)
+                case LeavingStep.WAIT:
+                    step(f"{node} has {stand.left} left", most - stand.left, most or 1)
+            if time.monotonic() >= ends_s:
+                fail(
+                    f"{node} still has {_held(stand)}; see borderscout hold list and borderscout"
+                    " status; it goes on emptying itself, and this may be typed again"
+                )
+            time.sleep(LOOK_S)  # the core has no call that waits for a node; a person watches
+
+
+def _held_by_silent(node: str, stand: LeavingNode) -> str:
+    held = f"is known to hold {_held(stand)}" if stand.left else "is not known to hold anything"
+    return (
+        f"{node} is silent, and {held}, as of its last report; start it, or if it never comes back"
+        " say --lost: what it holds is given up then, and nothing that it has is let in any more"
+    )
+
+
+def _held(stand: LeavingNode) -> str:
+    recipients = counted(stand.recipients, "recipient")
+    others = counted(stand.outbox, "record and quarantined message", "records and quarantined mail")
+    return f"mail for {recipients} and {others} that are nowhere else"
+
+
+def _stand(client: Client, node: str) -> LeavingNode:
+    nodes = client.ask("GET", "/api/v1/status")["nodes"]
+    members = client.ask("GET", "/api/v1/members")["members"]
+    shown = next((one for one in nodes if one["node"] == node), None)
+    member = next((one for one in members if one["node"] == node), None)
+    if shown is None and member is None:
+        fail(f"the core knows no node {node}; borderscout status shows those that it knows")
+    return LeavingNode.of(shown, member)
+
+
+def _drain(client: Client, node: str, *, on: bool) -> None:
+    client.ask("POST", f"/api/v1/nodes/{quote(node, safe='')}/drain", body={"on": on})
+
+
+def _finish(
+    inventory: Inventory, node: str, *, left: LeavingNode, is_revoked: bool, as_json: bool
+) -> None:
+    """Say what was done, and what is left to do."""
+    to_do = []
+    is_done = is_revoked or left.was_revoked
+    if not is_done:
+        to_do.append(f"its keys were rendered: borderscout inventory revoke {node} FILE --out DIR")
+    if node in {one.name for _, one in inventory.nodes()}:
+        to_do.append(f"take {node} out of the inventory, and: borderscout inventory apply FILE")
+    to_do.append(f"stop the machine of {node}, and delete its disk: its mail was on it")
+    if as_json:
+        print_json(
+            {
+                "node": node,
+                "done": is_done,
+                "lost": {"recipients": left.recipients, "outbox": left.outbox},
+                "to_do": to_do,
+            }
+        )
+    else:
+        _show(node, left, is_done=is_done, to_do=to_do)
+    if not is_done:
+        raise typer.Exit(1)
+
+
+def _show(node: str, left: LeavingNode, *, is_done: bool, to_do: list[str]) -> None:
+    lost = f"with {_held(left)}" if left.left and not left.was_revoked else "and takes no mail"
+    keys = "nothing that it has is let in" if is_done else "what it has is still let in"
+    console.print(plain(f"{node} is out of service {lost}; {keys}"), soft_wrap=True)
+    for line in to_do:
+        console.print(plain(f"left to do: {line}"), soft_wrap=True)
+
+
+def _say(facts: dict[str, Any], words: str, as_json: bool) -> None:
+    if as_json:
+        print_json(facts)
+    else:
+        console.print(plain(words))

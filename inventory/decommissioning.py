@@ -1,0 +1,89 @@
+"""What comes next when a node is taken out of service?
+
+Pure. A node goes in one order, and each step is seen in what the core and DNS say, so that whoever
+was interrupted goes on where he was: no MX leads to it, it takes no mail, it is empty, nothing that
+it has is let in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+EMPTY_LOOKS = 2  # in a row: what was just delivered is told of a moment later
+
+
+class LeavingStep(StrEnum):
+    """How far a node is on its way out."""
+
+    DRAIN = "drain"  # it is to be told to take no mail
+    WAIT = "wait"  # it takes none, and has some left
+    REVOKE = "revoke"  # it is empty, or was given up
+    LOST = "lost"  # it is silent, and somebody has to say that what it holds is lost
+    DONE = "done"  # nothing that it has is let in
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeavingNode:
+    """How a node stands, as the core says.
+
+    Args:
+        recipients: that it has not done with, as it reported last.
+        outbox: log records and quarantined messages that the core has not got.
+        is_heard: whether it speaks to the core now.
+        is_draining: it takes no mail, since it is being emptied.
+        is_member: it has joined, and was not revoked.
+        was_revoked: it had joined, and was.
+    """
+
+    recipients: int = 0
+    outbox: int = 0
+    is_heard: bool = False
+    is_draining: bool = False
+    is_member: bool = False
+    was_revoked: bool = False
+
+    @classmethod
+    def of(cls, node: Mapping[str, Any] | None, member: Mapping[str, Any] | None) -> LeavingNode:
+        """Return how a node stands.
+
+        Args:
+            node: of the core's status; None: it does not have it.
+            member: of the core's members; None: it never joined.
+        """
+        was_revoked = member is not None and bool(member["revoked"])
+        is_member = member is not None and not was_revoked
+        if node is None:
+            return cls(is_member=is_member, was_revoked=was_revoked)
+        return cls(
+            recipients=sum(node["spool"].values()),
+            outbox=node["outbox_records"] + node["outbox_quarantine"],
+            is_heard=node["state"] != "silent",
+            is_draining=not node["accepting"] and node["not_accepting_reason"] == "draining",
+            is_member=is_member,
+            was_revoked=was_revoked,
+        )
+
+    @property
+    def left(self) -> int:
+        """How much it has that is nowhere else."""
+        return self.recipients + self.outbox
+
+
+def next_step(node: LeavingNode, *, empty_looks: int, is_given_up: bool) -> LeavingStep:
+    """Return what comes next.
+
+    Args:
+        node: as it stands.
+        empty_looks: how often in a row it was seen to be empty, this time included.
+        is_given_up: somebody said that what a silent node holds is lost.
+    """
+    if node.was_revoked:
+        return LeavingStep.DONE
+    if not node.is_heard:
+        return LeavingStep.REVOKE if is_given_up else LeavingStep.LOST
+    if not node.is_draining:
+        return LeavingStep.DRAIN
+    return LeavingStep.REVOKE if empty_looks >= EMPTY_LOOKS else LeavingStep.WAIT

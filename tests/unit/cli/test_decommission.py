@@ -1,0 +1,131 @@
+"""A node is taken out of service in one command, which is typed again after an interruption."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import decommission
+from core.people.members import MadeToken, NodeMember
+from inventory.mx.leads import MxLeads
+from tests.support.cli.shell import Said, Shell
+from tests.support.cluster.inventories import customer, inventory, site
+from tests.support.core.face import Face
+
+EMPTY: dict[str, Any] = {
+    "accepting": False,
+    "not_accepting_reason": "draining",
+    "spool": {},
+    "outbox_records": 0,
+    "outbox_quarantine": 0,
+}
+
+
+class Desk:
+    """Somebody with an inventory, and DNS that says what a test wants."""
+
+    def __init__(self, shell: Shell, file: Path) -> None:
+        self.dns = MxLeads((), ())
+        self.asked: list[Sequence[str]] = []
+        self.file = file
+        self._shell = shell
+
+    async def leads(self, domains: Sequence[str], addresses: Sequence[str], **_: Any) -> MxLeads:
+        self.asked.append(addresses)
+        return self.dns
+
+    async def types(self, *more: str) -> Said:
+        return await self._shell("inventory", "decommission", "lon1", self.file, *more)
+
+
+@pytest.fixture
+def desk(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    tree = inventory(
+        sites=[site("s1", "lon1", number=1), site("s2", "par1", number=2)],
+        customers=[customer("acme", ["mail.acme.example:25"], "a.example")],
+    )
+    file = tmp_path / "inventory.yaml"
+    file.write_text(json.dumps(tree))
+    made = Desk(shell, file)
+    monkeypatch.setattr(decommission, "mx_leads", made.leads)
+    monkeypatch.setattr(decommission, "LOOK_S", 0.0)
+    return made
+
+
+async def joins(core: Face) -> None:
+    store, now_us = core.database.members, core.services.clock.now_us()
+    token = MadeToken(digest="d", node="lon1", made_us=now_us, expires_us=now_us + 1, who="t")
+    await store.add_token(token)
+    member = NodeMember(node="lon1", joined_us=now_us, certificates={"a": now_us // 1_000_000 + 60})
+    await store.join("d", keys="k", issued="{}", member=member, client="t")
+    await core.services.joining.open()
+
+
+async def test_an_empty_node_is_revoked_and_what_is_left_to_do_is_said(
+    core: Face, desk: Desk
+) -> None:
+    await joins(core)
+    core.hear("lon1", **EMPTY)
+
+    said = await desk.types()
+    again = await desk.types("--json")
+
+    assert said.status == 0, said
+    assert "lon1 is out of service and takes no mail; nothing that it has is let in" in said.out
+    assert "left to do: take lon1 out of the inventory" in said.out
+    (member,) = core.services.joining.members()
+    assert member.revoked_us
+    assert json.loads(again.out)["done"] is True, "who was interrupted types it again"
+
+
+async def test_mail_that_dns_still_leads_there_is_a_reason_to_refuse(
+    core: Face, desk: Desk
+) -> None:
+    await joins(core)
+    core.hear("lon1", **EMPTY)
+    desk.dns = MxLeads(("a.example",), ())
+
+    refused = await desk.types()
+    desk.dns = MxLeads((), ("a.example",))
+    unknown = await desk.types()
+    forced = await desk.types("--force")
+
+    assert (refused.status, unknown.status, forced.status) == (1, 1, 0)
+    assert (
+        "DNS leads mail of 1 domain to lon1: a.example; give its site state: drain" in refused.err
+    )
+    assert "DNS does not say where mail of 1 domain goes" in unknown.err
+    assert len(desk.asked) == 2
+
+
+async def test_of_a_silent_node_it_says_what_it_holds_and_asks_for_lost(
+    core: Face, desk: Desk
+) -> None:
+    await joins(core)
+    core.hear("lon1", **EMPTY | {"spool": {"held": 7}})
+    for (node, _), shard in core.services.link.fleet._shards.items():  # type: ignore[attr-defined]
+        if node == "lon1":
+            shard.heard_s = core.services.clock.monotonic_s() - 3_600
+
+    refused = await desk.types()
+    given_up = await desk.types("--lost", "--json")
+
+    assert refused.status == 1
+    assert "lon1 is silent, and is known to hold mail for 7 recipients" in refused.err
+    assert "say --lost" in refused.err
+    assert (given_up.status, json.loads(given_up.out)["lost"]["recipients"]) == (0, 7)
+
+
+async def test_a_node_whose_keys_were_rendered_is_emptied_and_not_done(
+    core: Face, desk: Desk
+) -> None:
+    core.hear("lon1", **EMPTY)
+
+    said = await desk.types()
+
+    assert said.status == 1
+    assert "borderscout inventory revoke lon1 FILE --out DIR" in said.out

@@ -1,0 +1,58 @@
+"""A node leaves in one order, and whoever was interrupted goes on where he was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from inventory.decommissioning import EMPTY_LOOKS, LeavingNode, LeavingStep, next_step
+
+
+def node(**more: Any) -> dict[str, Any]:
+    return {
+        "spool": {},
+        "outbox_records": 0,
+        "outbox_quarantine": 0,
+        "state": "live",
+        "accepting": True,
+        "not_accepting_reason": "",
+        **more,
+    }
+
+
+DRAINING = {"accepting": False, "not_accepting_reason": "draining"}
+MEMBER = {"revoked": None}
+
+
+@pytest.mark.parametrize(
+    ("said", "member", "looks", "is_given_up", "step"),
+    [
+        (node(), MEMBER, 0, False, LeavingStep.DRAIN),
+        (node(accepting=False, not_accepting_reason="disk"), MEMBER, 0, False, LeavingStep.DRAIN),
+        (node(**DRAINING, spool={"held": 1}), MEMBER, 0, False, LeavingStep.WAIT),
+        (node(**DRAINING), MEMBER, 1, False, LeavingStep.WAIT),
+        (node(**DRAINING), MEMBER, EMPTY_LOOKS, False, LeavingStep.REVOKE),
+        (node(state="silent"), MEMBER, 0, False, LeavingStep.LOST),
+        (node(state="silent"), MEMBER, 0, True, LeavingStep.REVOKE),
+        (node(), MEMBER, 0, True, LeavingStep.DRAIN),  # it is there: nothing of it is given up
+        (node(state="silent"), {"revoked": "2026-01-01"}, 0, False, LeavingStep.DONE),
+        (None, MEMBER, 0, False, LeavingStep.LOST),
+    ],
+)
+def test_what_comes_next_is_seen_in_what_the_core_says(
+    said: dict[str, Any] | None,
+    member: dict[str, Any],
+    looks: int,
+    is_given_up: bool,
+    step: LeavingStep,
+) -> None:
+    stand = LeavingNode.of(said, member)
+
+    assert next_step(stand, empty_looks=looks, is_given_up=is_given_up) is step
+
+
+def test_what_only_a_node_has_is_counted() -> None:
+    said = node(spool={"held": 2, "queued": 1}, outbox_records=4, outbox_quarantine=5)
+
+    assert (LeavingNode.of(said, None).recipients, LeavingNode.of(said, None).left) == (3, 12)
