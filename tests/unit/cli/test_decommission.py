@@ -107,7 +107,7 @@ async def test_of_a_silent_node_it_says_what_it_holds_and_asks_for_lost(
 ) -> None:
     await joins(core)
     core.hear("lon1", **EMPTY | {"spool": {"held": 7}})
-    for (node, _), shard in core.services.link.fleet._shards.items():  # type: ignore[attr-defined]
+    for (node, _), shard in core.services.link.fleet._shards.items():
         if node == "lon1":
             shard.heard_s = core.services.clock.monotonic_s() - 3_600
 
