@@ -85,7 +85,8 @@ class _Looks:
         answer = await self._values(domain, "MX")
         if answer is None:
             return None
-        hosts = [value.split()[-1] for value in answer]
+        # Without an MX a domain is its own.
+        hosts = [value.split()[-1] for value in answer] or [domain]
         said = [await self._host(host) for host in hosts if host != "."]
         return True if True in said else None if None in said else False
 

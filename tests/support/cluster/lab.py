@@ -20,7 +20,7 @@ from tests.support.cluster.commands import COMMAND, Said
 from tests.support.our_files import ROOT
 
 PAGE = ROOT / "docs" / "lab.md"
-UP_S = 240.0
+UP_S = 480.0
 
 
 def yaml_of_the_page() -> tuple[str, str]:
