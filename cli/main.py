@@ -5,8 +5,10 @@ Touches nothing but what it imports: all of them.
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -47,6 +49,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Border Scout, an e-mail security gateway over several sites.",
 )
+
+
+def _say_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"borderscout {importlib.metadata.version('border-scout')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Say which it is."),
+    ] = False,
+) -> None:
+    """Border Scout, an e-mail security gateway over several sites."""
+
 
 app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
 app.command("status", epilog=status.EXAMPLE)(status.status)

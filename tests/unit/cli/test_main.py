@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,10 @@ def test_the_command_is_there_under_its_name() -> None:
     )
 
     assert "borderscout" in said.stdout
+
+
+def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert main.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"borderscout {project['version']}\n"
