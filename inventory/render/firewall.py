@@ -48,7 +48,9 @@ def firewall_text(vpn_addresses: Sequence[str], *, ports: Sequence[int]) -> str:
             "    }",
             "    chain tunnel {",
             "        ct state established,related accept",
-            "        meta l4proto { icmp, ipv6-icmp } accept",  # the path's MTU is measured by it
+            # ICMP and ICMPv6: the path's MTU is measured by them. As numbers: /etc/protocols, which
+            # has their names, is not on every machine.
+            "        meta l4proto { 1, 58 } accept",
             f"        tcp dport {{ {', '.join(map(str, ports))} }} accept",
             "        counter drop",
             "    }",
