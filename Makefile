@@ -1,6 +1,6 @@
 # Every target works as the first thing typed on a clean clone: it makes .venv itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo lab unit test long faults storms bench soak lint format proto docs clean
+.PHONY: help setup setup-dev demo lab unit test long faults storms bench soak lint format proto docs deb clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -28,6 +28,7 @@ help:
 	@echo "make lint                  style, types, architecture, generated code"
 	@echo "make proto                 regenerate the wire's code"
 	@echo "make docs                  draw the pages anew that are made from the code"
+	@echo "make deb                   Debian packages, in dist; docs/operating/install.md"
 	@echo "make setup                 only the virtual environment"
 
 $(BIN)/python:
@@ -69,6 +70,7 @@ test: $(DEV_STAMP)
 long: $(DEV_STAMP)
 	@./.ci/system-packages test
 	@./.ci/system-packages lab
+	@./.ci/system-packages machines
 	@$(BIN)/python -m pytest -n 0 -m long --long $(ARGS)
 
 faults: $(DEV_STAMP)
@@ -108,5 +110,9 @@ proto: $(DEV_STAMP)
 docs: $(DEV_STAMP)
 	@$(BIN)/python -m docs.generate
 
+deb:
+	@./.ci/system-packages deb
+	@./.ci/deb
+
 clean:
-	@rm -rf $(VENV) .mtas .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) .mtas .wheels .machines dist .mypy_cache .ruff_cache .pytest_cache
