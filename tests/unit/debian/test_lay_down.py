@@ -1,0 +1,104 @@
+"""What the packages lay down is the product's own, and their scripts are whole."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from inventory.render.install_script import install_text
+from inventory.render.systemd import UnitRole
+from satellite.spool.disk.schema import VERSION
+from tests.support.our_files import ROOT
+
+DEBIAN = ROOT / "debian"
+SCRIPTS = sorted(
+    path
+    for path in DEBIAN.iterdir()
+    if path.suffix in {".preinst", ".postinst", ".prerm", ".postrm"}
+)
+PACKAGES = re.findall(r"(?m)^Package: (.+)$", (DEBIAN / "control").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def lay_down() -> ModuleType:
+    """Load the script as debian/rules runs it."""
+    spec = importlib.util.spec_from_file_location("lay_down", DEBIAN / "lay_down.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def filled(lay_down: ModuleType, script: Path) -> str:
+    """Return a script as it is in its package."""
+    text = script.read_text(encoding="utf-8")
+    for name, value in lay_down.tokens().items():
+        text = text.replace(f"#{name}#", value)
+    return text
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_a_maintainer_script_is_whole(lay_down: ModuleType, script: Path) -> None:
+    text = script.read_text(encoding="utf-8")
+    named = set(re.findall(r"#([A-Z_]+)#", text))
+
+    assert script.stem in PACKAGES
+    assert text.startswith("#!/bin/sh\n")
+    assert "\nset -e\n" in text
+    assert "#DEBHELPER#" in text
+    assert named - {"DEBHELPER"} <= set(lay_down.tokens())
+    subprocess.run(["sh", "-n", "-c", filled(lay_down, script)], check=True)
+
+
+def test_every_unit_that_a_rendered_folder_has_is_in_a_package(
+    lay_down: ModuleType, tmp_path: Path
+) -> None:
+    for role in (lay_down.SHARED, *PACKAGES[1:]):
+        lay_down.main("units", role.removeprefix("borderscout-"), str(tmp_path))
+
+    laid = {path.name for path in tmp_path.iterdir()}
+    every = {
+        name for role in (lay_down.SHARED, "core", "satellite") for name in lay_down.units(role)
+    }
+    assert laid == every
+    assert {f"borderscout-{role}.service" for role in UnitRole} <= laid
+    # All that install.sh enables is there for a machine that has no rendered folder.
+    texts = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+    assert set(re.findall(r"borderscout-[\w-]+\.\w+", install_text(texts, settings="x"))) <= {
+        *laid,
+        "borderscout-core.yaml",
+    }
+
+
+def refusal(
+    lay_down: ModuleType, tmp_path: Path, *, spool: int
+) -> subprocess.CompletedProcess[str]:
+    """Run the script that goes before an unpacking, with a spool of a version."""
+    text = filled(lay_down, DEBIAN / "borderscout.preinst")
+    folder = tmp_path / "shard-0"
+    folder.mkdir()
+    (folder / "spool.db").write_bytes(b"SQLite format 3\0".ljust(60, b"\1") + spool.to_bytes(4))
+    return subprocess.run(
+        ["sh", "-c", text.replace("/var/lib/borderscout/", f"{tmp_path}/"), "preinst", "upgrade"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(shutil.which("od") is None, reason="od is not here: apt-get install coreutils")
+@pytest.mark.parametrize(("spool", "status"), [(1, 0), (VERSION, 0), (VERSION + 1, 1)])
+def test_a_package_is_not_unpacked_over_a_spool_that_it_cannot_read(
+    lay_down: ModuleType, tmp_path: Path, spool: int, status: int
+) -> None:
+    done = refusal(lay_down, tmp_path, spool=spool)
+
+    assert done.returncode == status, done
+    assert ("no mail is lost" in done.stderr) is bool(status)
