@@ -126,4 +126,4 @@ def _section(command: Command) -> str:
 
 def text() -> str:
     """Return the page."""
-    return reference(get_command(app))
+    return reference(get_command(app()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,17 +10,15 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from cli.main import app
-from docs.generate.commands import Command, commands, reference
+from docs.generate.commands import commands, reference
 from tests.support.cli.shell import Shell
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "cli.md"
 
 
-def leaves() -> Iterator[Command]:
-    return (command for command in commands(get_command(app)) if not command.is_group)
-
-
-NAMES = sorted(command.name for command in leaves())
+WHOLE = get_command(app())  # to make it takes longer than all that is asked of it here
+LEAVES = {one.name: one for one in commands(WHOLE) if not one.is_group}
+NAMES = sorted(LEAVES)
 
 
 def test_the_promised_commands_are_there() -> None:
@@ -57,11 +54,10 @@ async def test_every_command_has_a_help_with_an_example(shell: Shell, name: str)
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_example_is_a_command_that_there_is(name: str) -> None:
-    (command,) = [one for one in leaves() if one.name == name]
-    words = shlex.split(command.example.removeprefix("Example: ").partition(" > ")[0])
+    words = shlex.split(LEAVES[name].example.removeprefix("Example: ").partition(" > ")[0])
 
     assert words[: 1 + len(name.split())] == ["borderscout", *name.split()]
-    found = get_command(app)
+    found = WHOLE
     for step in name.split():
         assert isinstance(found, TyperGroup)
         found = found.commands[step]
@@ -81,7 +77,7 @@ def test_everything_that_shows_something_has_json() -> None:
     files = {"inventory schema", "list export", "mx measurements"}
     programs = {"core serve", "satellite serve", "scan serve", "wireguard watch", "lab exec"}
 
-    without = {one.name for one in leaves() if "--json" not in {o.name for o in one.options}}
+    without = {one.name for one in LEAVES.values() if "--json" not in {o.name for o in one.options}}
 
     assert without == programs | files
 
@@ -89,7 +85,7 @@ def test_everything_that_shows_something_has_json() -> None:
 def test_the_reference_names_every_command_and_option() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
 
-    for command in leaves():
+    for command in LEAVES.values():
         assert f"### `borderscout {command.name}`" in text, "run: make docs"
         section = text.split(f"### `borderscout {command.name}`")[1].split("\n### ")[0]
         assert command.example.removeprefix("Example: ") in section
@@ -99,7 +95,7 @@ def test_the_reference_names_every_command_and_option() -> None:
 
 
 def test_the_reference_is_made_of_the_commands() -> None:
-    made = reference(get_command(app))
+    made = reference(WHOLE)
 
     assert "### `borderscout track`" in made
     assert "--limit" in made

@@ -30,7 +30,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def _fails() -> None:
         raise error
 
-    monkeypatch.setattr(main, "app", app)
+    monkeypatch.setattr(main, "app_for", lambda typed: app)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,18 @@ async def test_a_reader_that_has_gone_is_no_traceback(core: Face) -> None:
 
     assert child.returncode == 1
     assert "Traceback" not in told
+
+
+def test_a_command_imports_no_other_one() -> None:
+    code = "import sys; from cli.main import run; run(['track', '--help']); print(*sys.modules)"
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    imported = set(said.stdout.splitlines()[-1].split())
+
+    assert "cli.track" in imported
+    others = {target.partition(":")[0] for target in {**main.COMMANDS, **main.GROUPS}.values()}
+    assert imported & others == {"cli.track"}
 
 
 def test_the_command_is_there_under_its_name() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app
+from cli.main import app_for
 from tests.support.cli.json_page import example
 from tests.support.node.sound_node import SETTINGS
 
@@ -39,7 +39,7 @@ class Bench:
 
     def scan(self, *words: str, stdin: bytes = b"") -> Any:
         command = ["scan", "--config", self.path("satellite.yaml"), *words]
-        return CliRunner().invoke(app, command, input=stdin)
+        return CliRunner().invoke(app_for(command), command, input=stdin)
 
     def said(self, *words: str, stdin: bytes = b"") -> list[dict[str, Any]]:
         found = self.scan("--json", *words, stdin=stdin)

@@ -13,6 +13,9 @@ from core.custody.custody import Custody
 from core.custody.release import Releases
 from core.store.database import Database
 from tests.support.clock import FakeClock
+from tests.support.core.tables_at_once import tables_at_once
+
+__all__ = ["arrivals", "bodies", "custody", "fake_clock", "releases", "store", "tables_at_once"]
 
 CLAIM_WAIT_S = 30.0
 

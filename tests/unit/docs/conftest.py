@@ -10,6 +10,9 @@ import pytest
 from common.settings.core import CoreDefinitionsSettings
 from tests.support.clock import FakeClock
 from tests.support.core.face import Face, open_face
+from tests.support.core.tables_at_once import tables_at_once
+
+__all__ = ["face", "tables_at_once"]
 
 
 @pytest.fixture

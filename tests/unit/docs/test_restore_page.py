@@ -22,6 +22,9 @@ PAGES = {
 }
 
 
+WHOLE = get_command(app())
+
+
 def commands() -> list[str]:
     """Return each command of ours that stands in a block, or in the text by itself."""
     typed = [
@@ -39,7 +42,7 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("command", commands())
 def test_a_command_on_the_page_is_one(command: str) -> None:
     words = shlex.split(command)[1:]
-    found = get_command(app)
+    found = WHOLE
     while isinstance(found, TyperGroup) and words:
         found = found.commands[words.pop(0)]
 

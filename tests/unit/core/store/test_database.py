@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import stat
 from pathlib import Path
@@ -24,6 +25,7 @@ from core.store.errors import StoreFailure
 from core.store.tables import metadata, quarantine_case
 from tests.support.clock import FakeClock
 from tests.support.core.rooms import identity, made_id, route
+from tests.support.core.tables_at_once import bring_up_at_once
 
 
 async def test_an_epoch_is_made_once(tmp_path: Path, fake_clock: FakeClock) -> None:
@@ -125,9 +127,28 @@ def test_a_connection_that_would_not_sync_is_refused(
     engine.dispose()
 
 
-async def test_the_migrations_make_the_tables_that_queries_are_written_for(
-    tmp_path: Path, fake_clock: FakeClock
+def tables_of(path: Path) -> list[str]:
+    """Return the statements that make a database again, but for its own name."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE epoch SET identifier = ''")
+        return list(database.iterdump())
+
+
+async def test_a_database_of_the_tests_is_what_the_migrations_make(
+    tmp_path: Path, fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name, way in (("quick", bring_up_at_once), ("real", schema.bring_up)):
+        monkeypatch.setattr("core.store.database.bring_up", way)
+        async with await Database.open(tmp_path / name, clock=fake_clock):
+            pass
+
+    assert tables_of(tmp_path / "quick") == tables_of(tmp_path / "real")
+
+
+async def test_the_migrations_make_the_tables_that_queries_are_written_for(
+    tmp_path: Path, fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.store.database.bring_up", schema.bring_up)  # not what they made once
     path = tmp_path / "core.db"
     async with await Database.open(path, clock=fake_clock):
         pass

@@ -67,7 +67,7 @@ def test_no_section_and_no_row_stands_twice() -> None:
 
 
 def test_every_command_of_the_page_is_one() -> None:
-    known = {one.name for one in commands(get_command(app)) if not one.is_group}
+    known = {one.name for one in commands(get_command(app())) if not one.is_group}
     shown = set(re.findall(r"borderscout ([a-z]+(?: [a-z]+)?)", PAGE))
 
     assert {one for one in shown if one not in known and one.split()[0] not in known} == set()
