@@ -27,11 +27,13 @@ def bring_up(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    scripts = ScriptDirectory.from_config(config)
+    known = {script.revision for script in scripts.walk_revisions()}
     found = MigrationContext.configure(connection).get_current_revision()
     if found is not None and found not in known:
         raise StoreFailure(
             f"the database has version {found}, which this program does not know",
             hint="start the newer program that wrote it, or restore a backup",
         )
-    command.upgrade(config, "head")
+    if found != scripts.get_current_head():
+        command.upgrade(config, "head")

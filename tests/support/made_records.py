@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ _POINTS = st.floats(-1e8, 1e8)
 _DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
 
 
+@cache  # a strategy learns about itself as it is drawn from: longer than one draw
 def made(cls: type[Any]) -> st.SearchStrategy[Any]:
     """Return a strategy for objects of a record's class, or of an item in one."""
     hints = get_type_hints(cls)
