@@ -18,6 +18,7 @@ import pytest
 from tests.support.our_files import (
     PRODUCT,
     ROOT,
+    docstring_of,
     imported,
     imported_modules,
     name_of,
@@ -54,7 +55,7 @@ def test_there_is_no_package_below_the_unit_tests() -> None:
 def _long_files() -> dict[str, tuple[int, str]]:
     """Return the lines and the docstring of each file that is long; tests are lists of claims."""
     return {
-        name_of(path): (count, ast.get_docstring(ast.parse(path.read_bytes())) or "")
+        name_of(path): (count, docstring_of(path))
         for path in python_files(*PRODUCT, "docs", "tests")
         if not path.name.startswith("test_")
         and (count := len(path.read_bytes().splitlines())) > LINES_LONG
@@ -84,7 +85,7 @@ def test_every_module_says_which_question_it_answers() -> None:
     assert [
         name_of(path)
         for path in python_files(*PRODUCT)
-        if path.read_bytes().strip() and not ast.get_docstring(ast.parse(path.read_bytes()))
+        if path.read_bytes().strip() and not docstring_of(path)
     ] == []
 
 
@@ -132,11 +133,12 @@ def test_the_linter_holds_exactly_the_files_that_call_themselves_pure() -> None:
     listed = _pure_contract()
     unlisted, silent = [], []
     for path in python_files(*PRODUCT):
-        tree = ast.parse(path.read_bytes())
         is_listed = any(_is_under(_module(path), entry) for entry in listed)
-        if SAYS_PURE.search(ast.get_docstring(tree) or ""):
+        if SAYS_PURE.search(docstring_of(path)):
             unlisted += [] if is_listed else [_module(path)]
-        elif is_listed and tree.body[1:]:  # one that is a docstring alone has nothing to promise
+        elif (
+            is_listed and ast.parse(path.read_bytes()).body[1:]
+        ):  # one that is a docstring alone has nothing to promise
             silent.append(_module(path))
 
     assert unlisted == [], "these say «Pure», and the linter does not know"

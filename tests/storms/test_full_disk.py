@@ -17,9 +17,11 @@ from tests.support.storms.weather import weather
 __all__ = ["small_disk"]  # a fixture
 
 RESERVE_MIB = 8
-LETTERS, LETTERS_THOROUGH = 300, 800
-ROOM_MIB = 6  # beyond the reserve, where the run is short: what some letters fill
-BODY = b"Subject: large enough\r\n\r\n" + b"x" * 76 * 400 + b"\r\n"
+LETTERS, LETTERS_THOROUGH = 400, 800  # a disk full, of larger ones where the run is short
+
+
+def body(octets: int) -> bytes:
+    return b"Subject: large enough\r\n\r\n" + b"x" * octets + b"\r\n"
 
 
 @pytest.mark.slow
@@ -37,15 +39,15 @@ async def test_mail_is_taken_again_when_a_full_spool_has_emptied(
         "disk_reserve_bytes": RESERVE_MIB << 20,
         "delivery": {"first_wait_s": 1.0, "longest_wait_s": 2.0},
     }
+    letters = LETTERS_THOROUGH if thorough else LETTERS
+    data = body(76 * 400 * LETTERS_THOROUGH // letters)
     pile = [
-        Letter(gid=f"d{n}", sender="a@sender.example", recipients=("x@fjord.example",), data=BODY)
-        for n in range(LETTERS_THOROUGH if thorough else LETTERS)
+        Letter(gid=f"d{n}", sender="a@sender.example", recipients=("x@fjord.example",), data=data)
+        for n in range(letters)
     ]
     async with Sink() as sink:
         fjord = customer("fjord", [f"127.0.0.1:{sink.port}"], "fjord.example")
         await sink.stop()
-        if not thorough:
-            small_disk.fill(leave_bytes=(RESERVE_MIB + ROOM_MIB) << 20)
         async with weather(tmp_path, customers=[fjord], settings=settings) as node:
             full = await node.pour(pile, attempts_max=1)
             await sink.start()

@@ -50,7 +50,8 @@ def imported(path: Path) -> set[str]:
     return {module.partition(".")[0] for module in imported_modules(path)}
 
 
-def imported_modules(path: Path) -> list[str]:
+@cache
+def imported_modules(path: Path) -> tuple[str, ...]:
     """Return every module that a file imports, with ``from a import b`` also as ``a.b``."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
@@ -59,4 +60,10 @@ def imported_modules(path: Path) -> list[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return sorted(found)
+    return tuple(sorted(found))
+
+
+@cache
+def docstring_of(path: Path) -> str:
+    """Return what a file says of itself, or nothing."""
+    return ast.get_docstring(ast.parse(path.read_bytes(), str(path))) or ""
