@@ -136,9 +136,7 @@ def test_the_linter_holds_exactly_the_files_that_call_themselves_pure() -> None:
         is_listed = any(_is_under(_module(path), entry) for entry in listed)
         if SAYS_PURE.search(docstring_of(path)):
             unlisted += [] if is_listed else [_module(path)]
-        elif (
-            is_listed and ast.parse(path.read_bytes()).body[1:]
-        ):  # one that is a docstring alone has nothing to promise
+        elif is_listed and ast.parse(path.read_bytes()).body[1:]:  # a docstring promises nothing
             silent.append(_module(path))
 
     assert unlisted == [], "these say «Pure», and the linter does not know"
