@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.integration]
 
 NODE = "one1"
 DOMAIN = "fjord.example"
-LETTERS = 600
+LETTERS = 240
 SIZE_BEFORE, SIZE_AFTER = 40_000_000, 30_000_000
 PACE = Pace(concurrency=10, letters_per_connection=3, attempts_max=400, retry_wait_s=0.1)
 NAMES = ("plain-text", "html-only", "eicar-in-zip")

@@ -23,7 +23,7 @@ from tests.support.storms.weather import weather
 async def test_costly_messages_hold_up_no_plain_mail(
     tmp_path: Path, thorough: bool, measured: Callable[[Measured], None]
 ) -> None:
-    each, mails = (12, 800) if thorough else (3, 150)
+    each, mails = (12, 800) if thorough else (3, 60)
     kinds = costly_mails()
     assert len(bz2.compress(bytes(MEMBER_BYTES))) < 1000
     async with Sink() as sink:

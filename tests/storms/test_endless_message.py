@@ -31,7 +31,7 @@ def script(content: bytes) -> bytes:
 async def test_messages_that_an_engine_cannot_finish_hold_up_no_other_mail(
     tmp_path: Path, thorough: bool, measured: Callable[[Measured], None]
 ) -> None:
-    mails = 800 if thorough else 100
+    mails = 800 if thorough else 40
     pile = [
         Letter(
             gid=f"endless-{n}",

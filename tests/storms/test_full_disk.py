@@ -33,7 +33,7 @@ async def test_mail_is_taken_again_when_a_full_spool_has_emptied(
     thorough: bool,
     measured: Callable[[Measured], None],
 ) -> None:
-    mails = 800 if thorough else 100
+    mails = 800 if thorough else 40
     settings = {
         "state": str(small_disk.folder / "state"),
         "disk_reserve_bytes": RESERVE_MIB << 20,

@@ -35,7 +35,7 @@ def with_attachment(octets: int) -> bytes:
 async def test_large_messages_hold_up_no_plain_mail(
     tmp_path: Path, thorough: bool, measured: Callable[[Measured], None]
 ) -> None:
-    costly_each, large, mails = (34, 10, 800) if thorough else (4, 3, 100)
+    costly_each, large, mails = (34, 10, 800) if thorough else (3, 2, 40)
     pile = [*costly_mails() * costly_each, *[with_attachment(27 * MEBIBYTE)] * large]
     port = free_port("127.0.0.1")
     fjord = customer("fjord", [f"127.0.0.1:{port}"], "fjord.example")

@@ -44,7 +44,7 @@ async def name_recipients(target: tuple[str, int], number: int, enough: asyncio.
 async def test_recipients_of_many_sessions_are_bounded_in_memory(
     tmp_path: Path, thorough: bool, measured: Callable[[Measured], None]
 ) -> None:
-    sessions, mails = (240, 500) if thorough else (60, 50)
+    sessions, mails = (240, 500) if thorough else (30, 40)
     settings = {"limits": {"memory_bytes_max": MARK_MIB << 20}}
     enough = asyncio.Event()
     async with weather(tmp_path, settings=settings) as node:

@@ -53,7 +53,7 @@ async def silent(target: tuple[str, int], networks: int) -> AsyncIterator[None]:
 async def test_a_sender_is_let_in_beside_silent_clients(
     tmp_path: Path, thorough: bool, measured: Callable[[Measured], None]
 ) -> None:
-    networks, mails = (NETWORKS, 800) if thorough else (5, 60)
+    networks, mails = (NETWORKS, 800) if thorough else (5, 40)
     async with (
         weather(tmp_path) as node,
         silent(node.cluster.smtp(NODE), networks),

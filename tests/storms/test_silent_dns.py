@@ -23,7 +23,7 @@ HERS = "mail.tiber.example"
 async def test_a_customer_whose_name_is_answered_is_served_beside_those_that_are_not(
     tmp_path: Path, thorough: bool, measured: Callable[[Measured], None]
 ) -> None:
-    count, mails = (1_000, 800) if thorough else (100, 100)
+    count, mails = (1_000, 800) if thorough else (100, 40)
     domains = [f"d{n}.fjord.example" for n in range(count)]
     customers = [
         customer(f"c{n}", [f"mail.{domain}:2525"], domain) for n, domain in enumerate(domains)

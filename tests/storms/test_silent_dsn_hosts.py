@@ -31,7 +31,7 @@ def stranger(number: int) -> str:
 async def test_bounces_to_silent_hosts_hold_up_no_customer(
     tmp_path: Path, thorough: bool, measured: Callable[[Measured], None]
 ) -> None:
-    count, mails = (2_000, 800) if thorough else (800, 100)
+    count, mails = (2_000, 800) if thorough else (300, 40)
     async with (
         SilentHost("0.0.0.0", SMTP) as silent,
         Sink() as refusing,

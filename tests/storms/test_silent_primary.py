@@ -20,7 +20,7 @@ async def test_a_silent_primary_is_remembered_for_as_long_as_it_is_silent(
 ) -> None:
     # In the long form nothing is set: a greeting is waited for as long as by default.
     settings = {} if thorough else {"delivery": {"reply_timeout_s": 2.0}}
-    mails = 4_000 if thorough else 150
+    mails = 4_000 if thorough else 100
     async with (
         SilentHost() as primary,
         weather(

@@ -26,7 +26,7 @@ from tests.support.spool.held_mail import fill, number_of
 HOUR_S = 3_600.0
 DAY_S = 86_400.0
 ACME, GLOBEX = "x@acme.example", "y@globex.example"
-QUICK, WHOLE = 2_000, 100_000  # messages held for the one that returns
+QUICK, WHOLE = 500, 100_000  # messages held for the one that returns
 DRAIN_S_MAX = 600.0  # of real time, for a hundred thousand on a machine that does more than this
 
 
