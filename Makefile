@@ -13,6 +13,9 @@ ARGS ?=
 # them, since its tests may share a running cluster, and goes wherever there is room, in the order of
 # the folders: those with the longest files come first, and the last ones are short.
 WORKERS ?= 2
+# Some images forbid Python to keep what it compiled: then each of the hundreds of processes that tests
+# start compiles all of the product again, and each worker all tests.
+unexport PYTHONDONTWRITEBYTECODE
 ON_WORKERS := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 help:
@@ -20,7 +23,7 @@ help:
 	@echo "make lab [LAB=FILE]        every node of an inventory in a network of its own; docs/lab.md (root)"
 	@echo "make unit                  the tests that start no server, within two minutes"
 	@echo "make test                  all tests but the long ones, on two processors; ARGS=\"-n 0\": on one"
-	@echo "make long                  the tests that make test leaves out, half a minute or more each"
+	@echo "make long                  what make test leaves out: half a minute or more, and long forms"
 	@echo "make faults                the long form of the tests that break something; docs/faults.md"
 	@echo "make storms                what a few messages or peers cost everybody else; docs/robustness.md"
 	@echo "make bench                 speed against other gateways; docs/benchmarks.md (root)"
@@ -66,7 +69,8 @@ test: $(DEV_STAMP)
 	@./.ci/system-packages test
 	@$(BIN)/python -m pytest $(ON_WORKERS) $(ARGS)
 
-# What takes half a minute or more each, and what `make test` leaves out for that; before a release.
+# What takes half a minute or more each, and the long forms of what `make test` tries in a short one;
+# before a release.
 long: $(DEV_STAMP)
 	@./.ci/system-packages test
 	@./.ci/system-packages lab
