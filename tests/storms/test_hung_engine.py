@@ -22,8 +22,8 @@ async def test_mail_goes_on_beside_an_engine_that_is_silent(
     # Until it is known to be silent, each mail waits as long as the engine may take.
     mails, timeout_s = (800, 60.0) if thorough else (150, 2.0)
     async with SilentHost() as hung:
-        engine = {"name": "clam", "kind": "clamd", "address": f"127.0.0.1:{hung.port}"}
-        engine |= {"timeout_s": timeout_s}
+        address = f"127.0.0.1:{hung.port}"
+        engine = {"name": "clam", "kind": "clamd", "address": address, "timeout_s": timeout_s}
         async with (
             weather(tmp_path, policy={"unavailable": "mark"}, engines=[YARA, engine]) as node,
         ):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 from hypothesis import strategies as st
@@ -22,11 +21,17 @@ _POINTS = st.floats(-1e8, 1e8)
 _DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
 
 
-@cache  # a strategy learns about itself as it is drawn from: longer than one draw
+# A strategy learns about itself when it is first drawn from, which takes longer than the draw.
+_MADE: dict[type[Any], st.SearchStrategy[Any]] = {}
+
+
 def made(cls: type[Any]) -> st.SearchStrategy[Any]:
     """Return a strategy for objects of a record's class, or of an item in one."""
-    hints = get_type_hints(cls)
-    return st.builds(cls, **{one.name: _value(one, hints[one.name]) for one in fields_of(cls)})
+    if cls not in _MADE:
+        hints = get_type_hints(cls)
+        values = {one.name: _value(one, hints[one.name]) for one in fields_of(cls)}
+        _MADE[cls] = st.builds(cls, **values)
+    return _MADE[cls]
 
 
 def _value(field: Field, hint: Any) -> st.SearchStrategy[Any]:
