@@ -9,12 +9,14 @@ import asyncio
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from cli.output import fail
-from satellite.node.question import Question
+
+if TYPE_CHECKING:
+    from satellite.node.question import Question
 
 AnswerT = TypeVar("AnswerT")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from getpass import getpass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,12 +24,12 @@ from cli.output import (
     print_table,
     settings_of_a_service,
 )
-from cli.progress import progress_bar
-from cli.shards import LeftOnNode, left_lines, left_on_node, pages
 from common.hang_up import ignore_hang_up
 from common.join_token import TOKEN_LENGTH_MAX, read_token
-from satellite.console.questions import DrainQuestion, LeftLine, LeftQuestion
-from satellite.node.question import as_json as as_json_of
+
+if TYPE_CHECKING:
+    from cli.shards import LeftOnNode
+    from satellite.console.questions import LeftLine
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Run a satellite node.")
 
@@ -163,6 +163,9 @@ def drain(
     Exit code 0 when the node is empty, 1 when something is left. It goes on draining, over restarts
     too, until it is told to resume; interrupting this command changes nothing of that.
     """
+    from cli.shards import left_lines, pages
+    from satellite.console.questions import DrainQuestion, LeftQuestion
+
     if resume:
         ask(config, DrainQuestion(on=False))
         _say({"draining": False}, "takes mail again", as_json)
@@ -184,6 +187,8 @@ def drain(
 
 def _settled(config: Path) -> LeftOnNode:
     """Return what is left once nothing changes any more."""
+    from cli.progress import progress_bar
+
     with progress_bar() as step:
         return _watched(config, step, time.monotonic)
 
@@ -208,6 +213,9 @@ def _watched(
 
 def _left(config: Path) -> LeftOnNode:
     """Return how much the node has left now."""
+    from cli.shards import left_on_node
+    from satellite.console.questions import LeftQuestion
+
     return left_on_node(ask_patiently(config, LeftQuestion(lines=0)))
 
 
@@ -217,6 +225,8 @@ def _shape(found: LeftOnNode) -> tuple[object, ...]:
 
 
 def _report(found: LeftOnNode, lines: Sequence[tuple[int, LeftLine]], as_json: bool) -> None:
+    from satellite.node.question import as_json as as_json_of
+
     if as_json:
         print_json(
             {

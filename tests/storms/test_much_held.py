@@ -57,7 +57,7 @@ class Size:
         return self.destinations * self.each + self.of_first
 
 
-SHORT = Size(destinations=200, each=36, of_first=1_000, mails=20)
+SHORT = Size(destinations=500, each=36, of_first=2_000, mails=20)
 LONG = Size(destinations=10_000, each=90, of_first=100_000, mails=600)
 
 
