@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from common.clock import SystemClock
 from common.errors import LocalError
@@ -39,6 +40,14 @@ async def helper() -> AsyncIterator[Helper]:
 def build(helper: Helper, **options: object) -> Engine:
     settings = EngineSettings.model_validate({"name": "yara", "kind": "yara", "options": options})
     return yara.build(settings, EngineContext(clock=SystemClock(), helper=helper))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shipped() -> AsyncIterator[Engine]:
+    """The engine with the shipped rules alone; its helper has compiled them once."""
+    helper = Helper(clock=SystemClock())
+    yield build(helper)
+    await helper.close()
 
 
 PROGRAM = "BorderScout.Archive.WindowsExecutable"
@@ -95,19 +104,21 @@ NOT_FOUND = {
 }
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("message", "outcome", "threats"), FOUND)
 async def test_the_shipped_rules_find(
-    helper: Helper, message: bytes, outcome: Outcome, threats: tuple[str, ...]
+    shipped: Engine, message: bytes, outcome: Outcome, threats: tuple[str, ...]
 ) -> None:
-    verdict = await build(helper).scan(sample_of(message), deadline_s=30)
+    verdict = await shipped.scan(sample_of(message), deadline_s=30)
 
     assert (verdict.outcome, verdict.threats) == (outcome, threats)
     assert verdict.version.startswith("1.")
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", NOT_FOUND)
-async def test_the_shipped_rules_leave_alone(helper: Helper, name: str) -> None:
-    verdict = await build(helper).scan(sample_of(with_attachment(NOT_FOUND[name])), deadline_s=30)
+async def test_the_shipped_rules_leave_alone(shipped: Engine, name: str) -> None:
+    verdict = await shipped.scan(sample_of(with_attachment(NOT_FOUND[name])), deadline_s=30)
 
     assert verdict.outcome is Outcome.CLEAN
 
