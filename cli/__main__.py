@@ -1,5 +1,5 @@
 """``python -m cli`` is ``borderscout``."""
 
-from cli.entry import main
+from cli.main import main
 
 main()

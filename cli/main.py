@@ -1,7 +1,7 @@
 """The ``borderscout`` command: which sub-commands are there?
 
-Touches nothing but what it imports: what was typed, since all of it takes a slow processor seconds and
-a hundred megabytes.
+Touches nothing but what it imports: what was typed, since all of it takes a slow processor
+seconds and a hundred megabytes.
 """
 
 from __future__ import annotations

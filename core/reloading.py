@@ -8,7 +8,6 @@ for a restart, and is named. A file that is wrong changes nothing.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +17,7 @@ from common.certificate import CertificateStatus
 from common.clock import Clock
 from common.errors import SettingsError
 from common.settings.core import CoreSettings
-from core.settings import load_settings
+from core.settings import SettingsFileState, load_settings
 
 log = structlog.get_logger()
 
@@ -26,19 +25,6 @@ COMPLAINTS_MAX = 20  # that are told where people look; the log has all
 LOOK_S = 1.0  # a file is read once two looks have found the same: nobody writes it any more
 
 _Mark = tuple[int, int, int] | None  # of a file: changes when it does; None: it is not there
-
-
-@dataclass(slots=True)
-class SettingsFileState:
-    """What is to be said of a running core's settings file.
-
-    Args:
-        complaints: why what stands there was not taken; none: it was.
-        restart_needed: settings that hold from the next start on.
-    """
-
-    complaints: tuple[str, ...] = ()
-    restart_needed: tuple[str, ...] = ()
 
 
 class GoesBySettings(Protocol):

@@ -6,6 +6,7 @@ Touches the file that it reads; when asked to, the certificates that it names.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import SettingsError
@@ -13,6 +14,19 @@ from common.preferences.loops import OurHosts
 from common.settings.core import CoreSettings, NodeEntry, TlsSettings
 from common.settings.named_files import NamedFile, authorities_complaints, pair_complaints
 from common.settings.reading import Source, load, validated
+
+
+@dataclass(slots=True)
+class SettingsFileState:
+    """What is to be said of a running core's settings file.
+
+    Args:
+        complaints: why what stands there was not taken; none: it was.
+        restart_needed: settings that hold from the next start on.
+    """
+
+    complaints: tuple[str, ...] = ()
+    restart_needed: tuple[str, ...] = ()
 
 
 def load_settings(path: Path) -> CoreSettings:

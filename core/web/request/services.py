@@ -24,8 +24,8 @@ from core.fleet.tally_sums import TallySums
 from core.joining.joining import Joining
 from core.learning.learning import Learning
 from core.people.tokens import Token
-from core.reloading import SettingsFileState
 from core.retention.sweeper import Sweeper
+from core.settings import SettingsFileState
 from core.store.database import Database
 
 

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from common.certificate import CertificateStatus
 from common.settings.core import CoreSettings
-from core.reloading import RunningSettings, SettingsFileState
-from core.settings import load_settings
+from core.reloading import RunningSettings
+from core.settings import SettingsFileState, load_settings
 from tests.support.clock import FakeClock
 
 LON1 = {"name": "lon1", "site": "london", "addresses": ["192.0.2.1"]}
