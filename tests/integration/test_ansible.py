@@ -270,9 +270,9 @@ def test_the_next_node_is_touched_only_once_the_one_before_is_ready(
     )
 
     readiness.ready.add("lon2")
-    again = play(rendered, tmp_path, *told, **env)
+    again = play(rendered, tmp_path, *told, env=env)
     assert again.returncode == 0, again.stdout + again.stderr
-    third = play(rendered, tmp_path, *told, **env)
+    third = play(rendered, tmp_path, *told, env=env)
     assert {counts["changed"] for counts in recap(third).values()} == {0}, third.stdout
 
 
