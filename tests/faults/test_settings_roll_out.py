@@ -33,7 +33,7 @@ PACE = Pace(
     letters_per_connection=3,
     attempts_max=900,
     retry_wait_s=0.1,
-    interval_s=0.2,
+    interval_s=2.0,  # the core gives no more than a thousand messages in one answer
 )
 APPLY_S = 400.0
 
@@ -111,9 +111,7 @@ async def test_a_roll_out_stops_at_the_node_that_goes_back_and_mail_flows_on(
 
             assert again.status == 0, again
             assert json.loads(again.out)["settings"]["taken"] == ["lon2", "par1", "par2"]
-            for node in (*LONDON, *PARIS):
-                assert unjudged_max(running, node) == 5_000
-                assert "node.drains" in running.story(node), "the other one takes the mail"
+            assert {unjudged_max(running, node) for node in (*LONDON, *PARIS)} == {5_000}
             await ledger.reaches(ledger.answers + 8)
             ending.set()
             tally = await sending
@@ -122,4 +120,6 @@ async def test_a_roll_out_stops_at_the_node_that_goes_back_and_mail_flows_on(
         await running.at_rest()
         export = await running.export(DOMAIN)
         lines = read_lines(tmp_path / "ledger.jsonl")
+        replies = [str(line.get("reply") or "") for line in lines]
+        assert not any(reply.startswith("5") for reply in replies)
         assert check(ledger=lines, arrived=sink.lines, **export) == []
