@@ -30,6 +30,8 @@ from structlog.typing import EventDict
 SPARING_S = 60.0
 LINES_MAX = 300  # in that time, of one event about one node
 SPARED_MAX = 4_096  # events and nodes that are counted at once
+ABOUT = ("shard", "node", "engine", "task", "library")  # what a line is about
+PROMISED = frozenset({"scan.passed", "smtp.refused"})  # by mail_log: each is wanted
 UNRAISABLE_EVERY_S = 60.0
 UNRAISABLE_LENGTH_MAX = 200  # characters of what is told of one
 
@@ -138,7 +140,7 @@ class _Sparing:
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
-        self._seen: OrderedDict[tuple[str, str], _Minute] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, ...], _Minute] = OrderedDict()
 
     def __call__(self, _logger: object, _method: str, facts: EventDict) -> EventDict:
         """Pass a line on (``structlog``'s form of a processor).
@@ -146,7 +148,10 @@ class _Sparing:
         Raises:
             DropEvent: there were enough of it.
         """
-        key = (str(facts.get("event")), str(facts.get("shard", facts.get("node", ""))))
+        event = str(facts.get("event"))
+        if event in PROMISED:
+            return facts
+        key = (event, *(str(facts.get(name, "")) for name in ABOUT))
         now_s = self._now_s()
         minute = self._seen.get(key)
         if minute is None:

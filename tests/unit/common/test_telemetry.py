@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import structlog
 from structlog.typing import EventDict
 
@@ -101,6 +102,24 @@ def test_of_one_event_about_one_node_so_many_lines_a_minute_are_written() -> Non
 
     assert first["left_out"] == 1_000 - LINES_MAX
     assert "left_out" not in second
+
+
+def test_the_log_of_mail_that_passes_has_a_line_for_each_however_many() -> None:
+    sparing = _Sparing(lambda: 1.0)
+
+    for event in ("scan.passed", "smtp.refused"):
+        for number in range(LINES_MAX + 1):
+            sparing(None, "info", {"event": event, "message": str(number)})
+
+
+@pytest.mark.parametrize("about", ["engine", "task", "library"])
+def test_one_part_that_fails_very_often_hides_no_other(about: str) -> None:
+    sparing = _Sparing(lambda: 1.0)
+    with contextlib.suppress(structlog.DropEvent):
+        for _ in range(LINES_MAX + 1):
+            sparing(None, "warning", {"event": "some.thing", "shard": 0, about: "one"})
+
+    assert sparing(None, "warning", {"event": "some.thing", "shard": 0, about: "other"})
 
 
 def test_events_that_are_counted_have_a_bound() -> None:
