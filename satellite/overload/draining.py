@@ -8,12 +8,13 @@ or over the link, and then to each shard.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import structlog
 
-from common.durable import sync_folder, write_file
+from common.durable import disk, sync_folder
 
 log = structlog.get_logger()
 
@@ -65,7 +66,9 @@ def mark(state: Path) -> None:
     Raises:
         OSError: the disk refuses.
     """
-    write_file(state / NAME, b"")
+    # Not write_file: all shards are told at once, and one would rename away what another made.
+    os.close(disk.create(state / NAME, 0, 0o600))
+    sync_folder(state)
 
 
 def unmark(state: Path) -> None:
