@@ -5,7 +5,7 @@ first thing that goes wrong. What it copies last is what the programs go by: a r
 short leaves what was there. What is in its place already is left alone, and each file that is not
 is told; a node that has joined keeps what it made and was given since.
 
-Source: sh by POSIX.1-2017, install(1), useradd(8); docs/inventory.md, *Install*.
+Source: sh by POSIX.1-2017, install(1), setpriv(1), useradd(8); docs/inventory.md, *Install*.
 """
 
 from __future__ import annotations
@@ -45,18 +45,27 @@ if [ -z "$to" ]; then
         useradd --system --home-dir /var/lib/borderscout --shell /usr/sbin/nologin borderscout
     owner=borderscout
 fi
+# In the owner's folder only the owner writes: it is who reads mail, and a link that it makes there
+# would have root give away, or write, whatever the link leads to.
+by_owner() {{
+    if [ "$owner" = root ]; then "$@"; return; fi
+    setpriv --reuid="$owner" --regid="$owner" --clear-groups --inh-caps=-all "$@"
+}}
 is_there() {{  # FILE MODE PLACE: the same, of the same owner
-    cmp -s "$1" "$3" && [ "0$(stat -c %a "$3") $(stat -c %U "$3")" = "$2 $owner" ]
+    [ -f "$3" ] && cmp -s "$1" "$3" && [ "0$(stat -c %a "$3") $(stat -c %U "$3")" = "$2 $owner" ]
 }}
 put() {{  # FILE MODE FOLDER [NAME]: whole or not at all
     place=$3/${{4:-${{1##*/}}}}
     if is_there "$1" "$2" "$place"; then return; fi
     new="$3/.${{4:-${{1##*/}}}}.new"
-    install -o "$owner" -g "$owner" -m "$2" "$1" "$new"
-    mv -f "$new" "$place"
+    by_owner sh -ec 'umask 077; rm -f "$1"; cat >"$1"; chmod "$2" "$1"; mv -f "$1" "$3"' \\
+        sh "$new" "$2" "$place" <"$1"
     echo "changed ${{place#"$to"}}"
 }}
-install -d -o "$owner" -g "$owner" -m 0750 "$to/etc/borderscout" "$to/etc/borderscout/tls"
+install -d -o "$owner" -g "$owner" -m 0750 "$to/etc/borderscout"
+mkdir -p "$to/etc/borderscout/tls"
+chown -h "$owner:$owner" "$to/etc/borderscout/tls"
+by_owner chmod 0750 "$to/etc/borderscout/tls"
 install -d -m 0755 "$to/etc/systemd/system"
 install -d -m 0700 "$to/etc/wireguard"
 if [ -e "$to/etc/borderscout/joined.json" ]; then

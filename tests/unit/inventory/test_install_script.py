@@ -6,6 +6,8 @@ import os
 import shutil
 import stat
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from inventory.render.folder import render_folder
 from tests.support.our_files import ROOT
 
 NOW_US = 1_790_000_000_000_000
+OTHER = "daemon"  # a user that every machine has, and its group
 need_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: install(1) gives files away")
 
 
@@ -71,6 +74,46 @@ def test_no_secret_is_read_by_others_and_no_half_is_left(rendered: Path, tmp_pat
         if path.suffix == ".key" or path.name in ("token", "wg0.conf"):
             assert mode == 0o600, path
         assert not mode & 0o022, path
+
+
+@pytest.fixture
+def owned(rendered: Path) -> Iterator[tuple[Path, Path]]:
+    """Return a folder whose files go to a user, as without DESTDIR, and where that user gets to."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        folder = Path(name) / "lon1"
+        shutil.copytree(rendered / "lon1", folder)
+        script = folder / "install.sh"
+        script.write_text(script.read_text().replace("owner=root\nif", f"owner={OTHER}\nif", 1))
+        into = Path(name) / "to"
+        into.mkdir()
+        yield folder, into
+
+
+@need_root
+def test_what_a_user_gets_is_its_own(owned: tuple[Path, Path]) -> None:
+    folder, into = owned
+    for _ in range(2):
+        found = installed(folder, into)
+        assert (found.returncode, found.stderr) == (0, "")
+
+    ours = into / "etc" / "borderscout"
+    assert {path.owner() for path in (ours, *ours.rglob("*"))} == {OTHER}
+    assert {path.owner() for path in (into / "etc" / "systemd").rglob("*")} == {"root"}
+
+
+@need_root
+def test_a_link_that_the_user_made_gives_it_nothing_of_roots(owned: tuple[Path, Path]) -> None:
+    folder, into = owned
+    ours, roots = into / "etc" / "borderscout", into / "etc" / "cron.d"
+    ours.mkdir(parents=True)
+    roots.mkdir(mode=0o755)
+    (ours / "tls").symlink_to(roots)
+
+    found = installed(folder, into)
+
+    assert found.returncode != 0
+    assert (roots.owner(), list(roots.iterdir())) == ("root", [])
 
 
 @need_root
