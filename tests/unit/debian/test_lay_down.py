@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import os
 import re
 import shutil
+import sqlite3
 import subprocess
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +26,10 @@ SCRIPTS = sorted(
     if path.suffix in {".preinst", ".postinst", ".prerm", ".postrm"}
 )
 PACKAGES = re.findall(r"(?m)^Package: (.+)$", (DEBIAN / "control").read_text(encoding="utf-8"))
+need_setpriv = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None or not Path("/usr/bin/python3").exists(),
+    reason="needs root, setpriv(1) and /usr/bin/python3",
+)
 
 
 @pytest.fixture(scope="module")
@@ -81,15 +88,21 @@ def refusal(
     lay_down: ModuleType, tmp_path: Path, *, spool: int
 ) -> subprocess.CompletedProcess[str]:
     """Run the script that goes before an unpacking, with a spool of a version."""
-    text = filled(lay_down, DEBIAN / "borderscout.preinst")
     folder = tmp_path / "shard-0"
     folder.mkdir()
     (folder / "spool.db").write_bytes(b"SQLite format 3\0".ljust(60, b"\1") + spool.to_bytes(4))
+    return upgraded(lay_down, tmp_path)
+
+
+def upgraded(lay_down: ModuleType, state: Path) -> subprocess.CompletedProcess[str]:
+    """Run that script over a folder of state."""
+    text = filled(lay_down, DEBIAN / "borderscout.preinst").replace("timeout 20", "timeout 1")
     return subprocess.run(
-        ["sh", "-c", text.replace("/var/lib/borderscout/", f"{tmp_path}/"), "preinst", "upgrade"],
+        ["sh", "-c", text.replace("/var/lib/borderscout/", f"{state}/"), "preinst", "upgrade"],
         capture_output=True,
         text=True,
         check=False,
+        timeout=30,
     )
 
 
@@ -102,3 +115,45 @@ def test_a_package_is_not_unpacked_over_a_spool_that_it_cannot_read(
 
     assert done.returncode == status, done
     assert ("no mail is lost" in done.stderr) is bool(status)
+
+
+@pytest.mark.skipif(shutil.which("od") is None, reason="od is not here: apt-get install coreutils")
+def test_a_spool_that_was_cut_short_keeps_no_package_away(
+    lay_down: ModuleType, tmp_path: Path
+) -> None:
+    (tmp_path / "shard-0").mkdir()
+    (tmp_path / "shard-0" / "spool.db").write_bytes(b"SQLite")
+
+    assert upgraded(lay_down, tmp_path).returncode == 0
+
+
+def core_says(state: Path, version: str) -> None:
+    """Make a core's database that has one version, as a text or a query."""
+    with contextlib.closing(sqlite3.connect(state / "core.db")) as core:
+        core.execute(f"CREATE VIEW alembic_version AS {version}")
+        core.commit()
+
+
+@need_setpriv
+def test_a_database_of_a_later_core_keeps_a_package_away(
+    lay_down: ModuleType, tmp_path: Path
+) -> None:
+    core_says(tmp_path, "SELECT '9' || char(27) || '99' AS version_num")
+
+    done = upgraded(lay_down, tmp_path)
+
+    assert done.returncode == 1
+    assert "core.db is of version 999;" in done.stderr
+
+
+@need_setpriv
+def test_a_database_that_does_not_say_holds_no_upgrade_up(
+    lay_down: ModuleType, tmp_path: Path
+) -> None:
+    core_says(
+        tmp_path,
+        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)"
+        " SELECT max(x) AS version_num FROM n",
+    )
+
+    assert upgraded(lay_down, tmp_path).returncode == 0
