@@ -21,6 +21,7 @@ from inventory.load import Progress, no_progress
 
 AT_ONCE = 32
 ANSWER_S = 10.0
+DOMAIN_S = 60.0  # for all hosts of one domain, which its owner names, silent ones among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,11 @@ async def mx_leads(
     async def one(domain: str) -> None:
         async with places:
             progress("asking DNS who gets mail", len(found), len(domains))
-            found[domain] = await looks.leads(domain)
+            try:
+                async with asyncio.timeout(DOMAIN_S):
+                    found[domain] = await looks.leads(domain)
+            except TimeoutError:
+                found[domain] = None
 
     await asyncio.gather(*(one(domain) for domain in domains))
     return MxLeads(
@@ -93,7 +98,7 @@ class _Looks:
     async def _host(self, host: str) -> bool | None:
         if host not in self._hosts:
             self._hosts[host] = asyncio.create_task(self._is_there(host), name=host)
-        return await self._hosts[host]
+        return await asyncio.shield(self._hosts[host])  # other domains wait for it too
 
     async def _is_there(self, host: str) -> bool | None:
         said = [await self._values(host, kind) for kind in ("A", "AAAA")]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
+from inventory.mx import leads
 from inventory.mx.leads import MxLeads, mx_leads
 from tests.support.network.dns_server import DnsServer, Trouble, dns_server
 
@@ -46,3 +51,22 @@ async def test_what_dns_does_not_say_is_unknown() -> None:
         found = await looked(server, "a.example", "b.example")
 
     assert found == MxLeads((), ("a.example", "b.example"))
+
+
+async def test_a_domain_whose_hosts_are_all_silent_holds_the_others_up_for_a_bounded_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(leads, "ANSWER_S", 0.2)
+    monkeypatch.setattr(leads, "DOMAIN_S", 1.0, raising=False)
+    async with dns_server() as server:
+        hosts = [f"h{number}.a.example." for number in range(50)]
+        server.records = {
+            ("a.example.", "MX"): [f"10 {host}" for host in hosts],
+            ("b.example.", "MX"): [f"10 {hosts[0]}", "20 p1.mx.example."],
+            ("p1.mx.example.", "A"): ["192.0.2.10"],
+        }
+        server.trouble = dict.fromkeys(hosts, Trouble.SILENT)
+
+        found = await asyncio.wait_for(looked(server, "a.example", "b.example"), 10)
+
+    assert found == MxLeads(("b.example",), ("a.example",))
