@@ -61,7 +61,7 @@ class LeavingNode:
             recipients=sum(node["spool"].values()),
             outbox=node["outbox_records"] + node["outbox_quarantine"],
             is_heard=node["state"] != "silent",
-            is_draining=not node["accepting"] and node["not_accepting_reason"] == "draining",
+            is_draining=all(map(_is_draining, (node, *_shards(node)))),
             is_member=is_member,
             was_revoked=was_revoked,
         )
@@ -70,6 +70,16 @@ class LeavingNode:
     def left(self) -> int:
         """How much it has that is nowhere else."""
         return self.recipients + self.outbox
+
+
+def _is_draining(told: Mapping[str, Any]) -> bool:
+    return not told["accepting"] and told["not_accepting_reason"] == "draining"
+
+
+def _shards(node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the shards that may take mail: one without a link was not told, and takes it."""
+    shards = node.get("shards", ())
+    return [one for one in shards if "accepting" in one and one["shard"] < node["shards_expected"]]
 
 
 def next_step(node: LeavingNode, *, empty_looks: int, is_given_up: bool) -> LeavingStep:

@@ -116,6 +116,8 @@ def node_json(node: NodeStatus) -> dict[str, Any]:
             "state": shard.state,
             "applied": _revision(shard.applied),
             "agreed": _revision(shard.agreed),
+            "accepting": shard.report.accepting,
+            "not_accepting_reason": shard.report.not_accepting_reason,
         }
         for shard in node.shards
     ]

@@ -22,7 +22,13 @@ def node(**more: Any) -> dict[str, Any]:
 
 
 DRAINING = {"accepting": False, "not_accepting_reason": "draining"}
+TAKES = {"accepting": True, "not_accepting_reason": ""}
 MEMBER = {"revoked": None}
+
+
+def shards(*stands: dict[str, Any], expected: int = 2) -> dict[str, Any]:
+    told = [{"shard": number, **stand} for number, stand in enumerate(stands)]
+    return node(**DRAINING, shards=told, shards_expected=expected)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +39,9 @@ MEMBER = {"revoked": None}
         (node(**DRAINING, spool={"held": 1}), MEMBER, 0, False, LeavingStep.WAIT),
         (node(**DRAINING), MEMBER, 1, False, LeavingStep.WAIT),
         (node(**DRAINING), MEMBER, EMPTY_LOOKS, False, LeavingStep.REVOKE),
+        (shards(DRAINING, TAKES), MEMBER, EMPTY_LOOKS, False, LeavingStep.DRAIN),
+        (shards(DRAINING, DRAINING), MEMBER, EMPTY_LOOKS, False, LeavingStep.REVOKE),
+        (shards(DRAINING, TAKES, expected=1), MEMBER, EMPTY_LOOKS, False, LeavingStep.REVOKE),
         (node(state="silent"), MEMBER, 0, False, LeavingStep.LOST),
         (node(state="silent"), MEMBER, 0, True, LeavingStep.REVOKE),
         (node(), MEMBER, 0, True, LeavingStep.DRAIN),  # it is there: nothing of it is given up

@@ -13,12 +13,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from common.identity import ShardIdentity
 from common.preferences import Epoch, Position
 from common.preferences.node_settings import settings_digest
-from common.reports import SettingsState
+from common.reports import NodeReport, SettingsState
+from core.fleet.fleet import Fleet
 from core.joining.node_signing import NodeSigner
 from core.people.members import MadeToken, NodeMember
 from core.records.reports import EVER_US
 from core.store.errors import StoreFailure
+from core.web.api.status import node_json
 from inventory.certificates import authority, issuer
+from inventory.decommissioning import LeavingNode
 from tests.support.clock import FakeClock
 from tests.support.core.face import Face, problem_of
 from tests.support.core.rooms import (
@@ -172,6 +175,19 @@ async def test_a_report_of_engines_groups_by_day_or_site(face: Face) -> None:
         ("nod32", 0, 1),
     ]
     assert paris["engines"] == []
+
+
+def test_a_node_of_which_one_shard_was_not_told_is_not_being_emptied() -> None:
+    fleet = Fleet([("lon1", "london")])
+    for number, reason in enumerate(("draining", "")):
+        who = identity(shard=number)
+        fleet.greeted(who, shards=2, version="1", now_s=0.0)
+        told = NodeReport(accepting=not reason, not_accepting_reason=reason)
+        fleet.reported(who, told, now_s=0.0, now_us=START_US)
+
+    told_of = node_json(fleet.node("lon1", now_s=1.0))
+
+    assert not LeavingNode.of(told_of, None).is_draining
 
 
 async def test_flush_tells_the_shards_that_are_connected_and_is_audited(face: Face) -> None:
