@@ -16,7 +16,7 @@ import core.store
 from common.settings.core import CoreSettings
 from core.recovery.places import database_target
 from inventory.render.firewall import firewall_unit
-from inventory.render.systemd import UnitRole, unit_name, unit_text
+from inventory.render.systemd import SOCKET_UNIT, UnitRole, unit_name, unit_text
 from inventory.render.tunnel_units import TUNNEL_UNIT, tunnel_units
 from satellite.spool.disk.schema import VERSION
 
@@ -39,7 +39,8 @@ def tokens() -> dict[str, str]:
     scripts = ScriptDirectory(str(Path(core.store.__path__[0]) / "migrations"))
     known = sorted(script.revision for script in scripts.walk_revisions())
     return {
-        "RUN_BY": " ".join([*map(unit_name, UnitRole), TUNNEL_UNIT]),
+        # The rendered socket too: whoever connected would start what was stopped.
+        "RUN_BY": " ".join([SOCKET_UNIT, *map(unit_name, UnitRole), TUNNEL_UNIT]),
         "SPOOL_VERSION": str(VERSION),
         "CORE_DATABASE": Path(database_target(CoreSettings.model_construct())).name,
         "CORE_VERSIONS": " ".join(known),

@@ -157,3 +157,34 @@ def test_a_database_that_does_not_say_holds_no_upgrade_up(
     )
 
     assert upgraded(lay_down, tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("script", "what"),
+    [("borderscout", "upgrade"), ("borderscout", "remove"), ("borderscout-satellite", "remove")],
+)
+def test_what_is_stopped_is_started_by_nobody_who_connects(
+    lay_down: ModuleType, tmp_path: Path, script: str, what: str
+) -> None:
+    units = tmp_path / "units"
+    units.mkdir()
+    for name in ("borderscout-satellite.socket", "borderscout-satellite.service"):
+        (units / name).touch()
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name, body in {
+        "systemctl": 'for unit; do :; done; [ -e "$UNITS/$unit" ] || exit 3; echo active',
+        "deb-systemd-invoke": 'shift; for unit; do rm "$UNITS/$unit"; done',
+    }.items():
+        (tools / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tools / name).chmod(0o755)
+    text = filled(lay_down, DEBIAN / f"{script}.prerm")
+    text = text.replace("/run/systemd/system", str(units)).replace("/run/", f"{tmp_path}/")
+
+    subprocess.run(
+        ["sh", "-c", text, "prerm", what],
+        env={"PATH": f"{tools}:/usr/bin:/bin", "UNITS": str(units)},
+        check=True,
+    )
+
+    assert list(units.iterdir()) == []
