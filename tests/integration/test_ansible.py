@@ -17,9 +17,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+import yaml
 
 from inventory.load import load_inventory
 from inventory.render.folder import render_folder
+from tests.support.our_files import ROOT
 
 NOW_US = 1_790_000_000_000_000
 PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
@@ -277,6 +279,17 @@ def test_ansible_finds_no_fault_in_the_playbook(rendered: Path, tmp_path: Path) 
     done = play(rendered, tmp_path, options=("--syntax-check",))
 
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
+
+
+def test_the_port_is_let_go_before_the_program_that_who_connects_would_start_again() -> None:
+    steps = ROOT / "inventory/render/ansible/roles/borderscout/tasks/start.yaml"
+    [task] = [
+        one
+        for one in yaml.safe_load(steps.read_text())
+        if one.get("ansible.builtin.systemd_service", {}).get("state") == "stopped"
+    ]
+
+    assert task["loop"].startswith("{{ borderscout_sockets + (")
 
 
 def test_no_secret_stands_in_what_ansible_reads(rendered: Path) -> None:
