@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -103,8 +104,10 @@ class SettingsOverLink:
         drains = bool(told.drain_s) and not judged.problem
         if drains:
             await self._drain(told)
+            # Minutes later: the file in place may be somebody else's by now, which stays.
+            judged = replace(await self._judged(told), was_ready=judged.was_ready)
         self._begin_anew(await asyncio.to_thread(self._steps.happens, judged))
-        if drains and not self.begins_anew:  # the disk refused it: it goes on as before
+        if drains and not self.begins_anew:  # it goes on as before
             await self._say(told, drains=False)
 
     async def _drain(self, told: SettingsAnswer) -> None:

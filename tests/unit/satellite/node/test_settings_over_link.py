@@ -104,6 +104,25 @@ def changed(**more: Any) -> dict[str, Any]:
     return {**FORMER, **more}
 
 
+async def test_a_file_that_somebody_changes_while_the_node_is_emptied_stays(node: Node) -> None:
+    node.drain_s = 60
+    node.says(states={"queued": 2})
+    node.told(changed(workers=4))
+    looking = asyncio.create_task(node.over_link.look())
+    await node.drains()
+
+    by_hand = changed(workers=2)
+    node.files.settings.write_text(yaml_text(by_hand))
+    node.says()
+    await node.clock.advance(2.0)
+    await looking
+
+    assert not node.over_link.begins_anew
+    assert node.tree() == by_hand
+    assert node.steps.trial.problem == NOT_IN_FORCE
+    assert not node.last_said().get("drains")
+
+
 async def test_what_a_worker_was_told_is_in_place_and_the_node_begins_anew(node: Node) -> None:
     new = changed(workers=4, limits={"unjudged_max": 5})
     digest = node.told(new)
