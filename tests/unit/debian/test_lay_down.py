@@ -159,6 +159,30 @@ def test_a_database_that_does_not_say_holds_no_upgrade_up(
     assert upgraded(lay_down, tmp_path).returncode == 0
 
 
+NODE_UNITS = ("borderscout-satellite.socket", "borderscout-satellite.service")
+
+
+def stopping(
+    lay_down: ModuleType, folder: Path, script: str, what: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run what goes before a removal; in ``folder/units`` is what runs."""
+    units, tools = folder / "units", folder / "bin"
+    tools.mkdir(exist_ok=True)
+    for name, body in {
+        "systemctl": 'for unit; do :; done; [ -e "$UNITS/$unit" ] || exit 3; echo active',
+        "deb-systemd-invoke": 'shift; cd "$UNITS"; rm -f "$@"',  # a folder is not taken away
+    }.items():
+        (tools / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tools / name).chmod(0o755)
+    text = filled(lay_down, DEBIAN / f"{script}.prerm")
+    text = text.replace("/run/systemd/system", str(units)).replace("/run/", f"{folder}/")
+    return subprocess.run(
+        ["sh", "-c", text, "prerm", what],
+        env={"PATH": f"{tools}:/usr/bin:/bin", "UNITS": str(units)},
+        check=False,
+    )
+
+
 @pytest.mark.parametrize(
     ("script", "what"),
     [("borderscout", "upgrade"), ("borderscout", "remove"), ("borderscout-satellite", "remove")],
@@ -166,25 +190,25 @@ def test_a_database_that_does_not_say_holds_no_upgrade_up(
 def test_what_is_stopped_is_started_by_nobody_who_connects(
     lay_down: ModuleType, tmp_path: Path, script: str, what: str
 ) -> None:
-    units = tmp_path / "units"
-    units.mkdir()
-    for name in ("borderscout-satellite.socket", "borderscout-satellite.service"):
-        (units / name).touch()
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    for name, body in {
-        "systemctl": 'for unit; do :; done; [ -e "$UNITS/$unit" ] || exit 3; echo active',
-        "deb-systemd-invoke": 'shift; for unit; do rm "$UNITS/$unit"; done',
-    }.items():
-        (tools / name).write_text(f"#!/bin/sh\n{body}\n")
-        (tools / name).chmod(0o755)
-    text = filled(lay_down, DEBIAN / f"{script}.prerm")
-    text = text.replace("/run/systemd/system", str(units)).replace("/run/", f"{tmp_path}/")
+    (tmp_path / "units").mkdir()
+    for name in NODE_UNITS:
+        (tmp_path / "units" / name).touch()
 
-    subprocess.run(
-        ["sh", "-c", text, "prerm", what],
-        env={"PATH": f"{tools}:/usr/bin:/bin", "UNITS": str(units)},
-        check=True,
-    )
+    assert stopping(lay_down, tmp_path, script, what).returncode == 0
 
-    assert list(units.iterdir()) == []
+    assert list((tmp_path / "units").iterdir()) == []
+
+
+def test_what_was_stopped_before_a_stop_failed_is_started_again(
+    lay_down: ModuleType, tmp_path: Path
+) -> None:
+    socket, service = (tmp_path / "units" / name for name in NODE_UNITS)
+    socket.parent.mkdir()
+    socket.touch()
+    service.mkdir()  # it does not stop
+
+    assert stopping(lay_down, tmp_path, "borderscout", "upgrade").returncode != 0
+    stopping(lay_down, tmp_path, "borderscout", "failed-upgrade")
+
+    noted = (tmp_path / "borderscout.was-running").read_text().split()
+    assert set(noted) == set(NODE_UNITS)
