@@ -84,6 +84,31 @@ def test_every_unit_that_a_rendered_folder_has_is_in_a_package(
     }
 
 
+@pytest.mark.parametrize(
+    ("package", "action"), [("borderscout", "upgrade"), ("borderscout-satellite", "remove")]
+)
+def test_port_25_is_let_go_of_before_files_go(
+    lay_down: ModuleType, tmp_path: Path, package: str, action: str
+) -> None:
+    text = filled(lay_down, DEBIAN / f"{package}.prerm")
+    for place in ("/run/systemd/system", "/run/borderscout.was-running"):
+        text = text.replace(place, str(tmp_path / Path(place).name))
+    (tmp_path / "system").mkdir()
+    for name, does in (
+        ("systemctl", "echo active"),
+        ("deb-systemd-invoke", f'echo "$@" >>{tmp_path}/did'),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o700)
+
+    path = f"{tmp_path}:/usr/bin:/bin"
+    subprocess.run(["sh", "-c", text, "prerm", action], env={"PATH": path}, check=True)
+
+    stopped = (tmp_path / "did").read_text(encoding="utf-8").split()
+    assert stopped[:2] == ["stop", "borderscout-satellite.socket"]
+    assert "borderscout-satellite.service" in stopped
+
+
 def refusal(
     lay_down: ModuleType, tmp_path: Path, *, spool: int
 ) -> subprocess.CompletedProcess[str]:
