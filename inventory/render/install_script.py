@@ -31,6 +31,13 @@ def install_text(units: Mapping[str, str], *, settings: str) -> str:
 set -eu
 cd "$(dirname "$0")"
 to=${{DESTDIR:-}}
+case $to in
+"" | /*) ;;
+*)
+    echo "install.sh: DESTDIR=$to is no absolute path; begin it with /" >&2
+    exit 1
+    ;;
+esac
 if [ "$(id -u)" != 0 ]; then
     echo "install.sh: needs root; run it with sudo" >&2
     exit 1

@@ -40,6 +40,14 @@ def installed(folder: Path, into: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_folder_that_is_not_absolute_is_refused(rendered: Path) -> None:
+    found = installed(rendered / "lon1", Path("image"))
+
+    assert found.returncode == 1
+    assert "DESTDIR=image is no absolute path; begin it with /" in found.stderr
+    assert not (rendered / "lon1" / "image").exists()
+
+
 @need_root
 @pytest.mark.parametrize(
     ("machine", "settings"), [("core", "core.yaml"), ("lon1", "satellite.yaml")]
