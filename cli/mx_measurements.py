@@ -14,6 +14,7 @@ import typer
 from cli.client import TokenFile, Url
 from cli.inventory import File, fail, read, say
 from cli.mx_inputs import measured_by_core, uncollected
+from cli.output import counted
 from common.durable import write_file
 
 EXAMPLE = (
@@ -44,4 +45,4 @@ def measurements(
         write_file(out, found.text.encode(), mode=0o644)
     except OSError as error:
         fail(f"{out}: cannot be written: {error.strerror}; name another file")
-    say(f"{out}: {len(found.measurements.by_domain)} domains")
+    say(f"{out}: {counted(len(found.measurements.by_domain), 'domain')}")

@@ -256,6 +256,8 @@ def probes(
     if as_json:
         made = known.made.isoformat().replace("+00:00", "Z")
         print_json({"made": made, "probes": [_probe_json(one) for one in found]})
+    elif not found and known.probes:
+        console.print("nothing measured has this site and server; leave them out to see all")
     elif not found:
         console.print("nothing is measured; nodes begin some minutes after their start")
     else:

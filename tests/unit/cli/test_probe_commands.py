@@ -95,7 +95,7 @@ async def test_what_a_plan_rests_on_can_be_kept(
     shown = await shell("mx", "measurements", file)
 
     assert (said.status, said.out) == (0, "")
-    assert said.err == f"{out}: 1 domains\n"
+    assert said.err == f"{out}: 1 domain\n"
     assert shown.out == out.read_text()
     plans = [
         await shell("mx", "plan", file, "--json", "--measurements", one) for one in (CORE, out)
@@ -129,6 +129,9 @@ async def test_a_report_shows_each_site_and_server(core: Face, shell: Shell) -> 
     assert lines[1] == ["b.example:25", "london", "5.0", "ms", "100.0", "%", "3", "3", "d", "old"]
     assert lines[2] == [MAIL, "london", "12.3", "ms", "99.0", "%", "100", "0", "ms"]
     assert lines[3] == [MAIL, "paris", "-", "0.0", "%", "100", "0", "ms"]
+
+    none = await shell("report", "probes", "--site", "rome")
+    assert none.out.startswith("nothing measured has this site and server; leave them out")
 
     some = await shell("report", "probes", "--site", "paris", "--target", "ACME", "--json")
     assert some.lines == [
