@@ -200,9 +200,11 @@ def _finish(
 
 
 def _show(node: str, left: LeavingNode, *, is_done: bool, to_do: list[str]) -> None:
-    lost = f"with {_held(left)}" if left.left and not left.was_revoked else "and takes no mail"
+    # A silent one was not told: it takes mail should it ever start again.
+    lost = f" with {_held(left)}" if left.left and not left.was_revoked else ""
+    told = " and takes no mail" if left.is_draining and left.is_heard else ""
     keys = "nothing that it has is let in" if is_done else "what it has is still let in"
-    console.print(plain(f"{node} is out of service {lost}; {keys}"), soft_wrap=True)
+    console.print(plain(f"{node} is out of service{lost or told}; {keys}"), soft_wrap=True)
     for line in to_do:
         console.print(plain(f"left to do: {line}"), soft_wrap=True)
 

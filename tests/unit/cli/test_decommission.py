@@ -113,7 +113,9 @@ async def test_of_a_silent_node_it_says_what_it_holds_and_asks_for_lost(
 
     refused = await desk.types()
     given_up = await desk.types("--lost", "--json")
+    again = await desk.types()
 
+    assert again.out.startswith("lon1 is out of service; nothing that it has is let in\n")
     assert refused.status == 1
     assert "lon1 is silent, and is known to hold mail for 7 recipients" in refused.err
     assert "say --lost" in refused.err
