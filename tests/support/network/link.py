@@ -265,7 +265,7 @@ class Shard:
         """Run a link over a spool."""
         shard: Shard = cls.__new__(cls)
         shard.flushed, shard.released, shard.applied = [], [], []
-        shard.definitions, shard.settings = [], []
+        shard.definitions, shard.settings, shard.drains = [], [], []
         shard.hinted, shard.told = [], NodeReport(accepting=True, spool={"held": 3})
         shard.spool = spool
         clock = HurriedClock()
