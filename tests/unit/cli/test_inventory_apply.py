@@ -358,7 +358,7 @@ class ToldNodes:
 @pytest.mark.parametrize("fate", ["refused", "rolled_back"])
 def test_the_roll_out_stops_with_the_first_node_that_did_not_take_its_settings(fate: str) -> None:
     core = ToldNodes(lon1="takes", lon2=fate, par1="takes")
-    turns = [WantedSettings("x", name, "new", "old") for name in ("lon1", "lon2", "par1")]
+    turns = [WantedSettings(name[:3], name, "new", "old") for name in ("lon1", "lon2", "par1")]
     said: list[str] = []
 
     found = settings_roll_out.roll_out(_client(core), turns, say=said.append)
