@@ -27,7 +27,7 @@ UNITS = (
     "borderscout-wireguard.service",
 )
 DEADLINE_S = 120.0
-EICAR = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
+EICAR = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 
 
 def run(*command: str) -> str:
