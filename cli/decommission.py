@@ -82,10 +82,9 @@ def decommission(
             " take mail again"
         )
         raise typer.Exit(1) from None
-    was_member = _stand(client, node)
-    if was_member.is_member:
+    if left.is_member:
         client.ask("POST", f"/api/v1/members/{quote(node, safe='')}/revoke")
-    _finish(inventory, node, left=left, is_revoked=was_member.is_member, as_json=as_json)
+    _finish(inventory, node, left=left, is_revoked=left.is_member, as_json=as_json)
 
 
 def _refuse_leading(inventory: Inventory, node: str, addresses: list[str], resolver: str) -> None:
