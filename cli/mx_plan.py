@@ -112,7 +112,7 @@ def plan(
             measurements=measured,
             earlier=earlier,
             keeping=keeping if keep else None,
-            has_reasons=as_json or sum(1 for _ in inventory.domains()) <= SHOWN_DOMAINS_MAX,
+            has_reasons=as_json or inventory.domains_count <= SHOWN_DOMAINS_MAX,
             progress=progress,
         )
     loads = Loads(inventory.sites, made, known)

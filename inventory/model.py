@@ -311,6 +311,11 @@ class Inventory(Head):
 
     customers: tuple[Customer, ...]
 
+    @property
+    def domains_count(self) -> int:
+        """How many domains there are; nothing is sorted for it."""
+        return sum(len(customer.domains) for customer in self.customers)
+
     def domains(self) -> list[tuple[Customer, MailDomain]]:
         """Return every domain with its customer, sorted by the domain's name."""
         found = [(customer, domain) for customer in self.customers for domain in customer.domains]
