@@ -26,6 +26,7 @@ from tests.support.scanning.real_scorers import (
     running_spamd,
 )
 from tests.support.scanning.scorers import letter, scorer
+from tests.support.waiting import until
 
 LESSONS = 3  # of each kind, until Bayes has its say
 PILLS = "cheap pills viagra order now discount satisfied customers amazing"
@@ -99,6 +100,17 @@ async def found(made: Filter, words: str, *recipients: str) -> set[str]:
     return {test.name for test in verdict.tests if "BAYES" in test.name}
 
 
+async def comes_to(made: Filter, words: str, *recipients: str, expected: set[str]) -> None:
+    """Return once the scorer finds this; its processes hear of each other's lessons in time."""
+
+    async def look() -> bool:
+        return await found(made, words, *recipients) == expected
+
+    await until(
+        look, f"{expected} for {words[:20]!r}, and not {await found(made, words, *recipients)}"
+    )
+
+
 async def test_what_is_learned_counts_for_its_customer_alone_and_once(learner: Learner) -> None:
     made = learner.make()
     assert isinstance(made, FilterLearns) and isinstance(made, AsksServers)
@@ -113,8 +125,9 @@ async def test_what_is_learned_counts_for_its_customer_alone_and_once(learner: L
     of_another = await made.learn(lesson(0, Truth.SPAM, customer="other"))
     assert of_another.outcome is LessonOutcome.LEARNED
 
-    assert await found(made, PILLS, "x@acme.example") == {learner.spam_test}
-    assert await found(made, WORK, "x@acme.example", "y@acme.example") == {learner.ham_test}
+    await comes_to(made, PILLS, "x@acme.example", expected={learner.spam_test})
+    both = ("x@acme.example", "y@acme.example")
+    await comes_to(made, WORK, *both, expected={learner.ham_test})
     assert await found(made, PILLS, "x@other.example") == set()  # one lesson is too few
     assert await found(made, PILLS, "x@off.example") == set()
     assert await found(made, PILLS, "x@acme.example", "x@other.example") == set()
@@ -123,7 +136,11 @@ async def test_what_is_learned_counts_for_its_customer_alone_and_once(learner: L
     for number in range(LESSONS):
         learned = await made.learn(lesson(number, Truth.HAM, words=PILLS))
         assert learned.outcome is LessonOutcome.LEARNED, learned.reason
-    assert learner.spam_test not in await found(made, PILLS, "x@acme.example")
+
+    async def is_taken_back() -> bool:
+        return learner.spam_test not in await found(made, PILLS, "x@acme.example")
+
+    await until(is_taken_back, "what was spam is honest")
     await made.close()
 
 

@@ -17,6 +17,8 @@ from tests.support.storms.weather import weather
 __all__ = ["small_disk"]  # a fixture
 
 RESERVE_MIB = 8
+# Held mail has no share of its own, and a slow machine is never too busy: only the disk says no.
+DISK_ALONE = {"held_share_max": 1, "unjudged_s_max": 0}
 LETTERS, LETTERS_THOROUGH = 400, 800  # a disk full, of larger ones where the run is short
 
 
@@ -37,6 +39,7 @@ async def test_mail_is_taken_again_when_a_full_spool_has_emptied(
     settings = {
         "state": str(small_disk.folder / "state"),
         "disk_reserve_bytes": RESERVE_MIB << 20,
+        "limits": DISK_ALONE,
         "delivery": {"first_wait_s": 1.0, "longest_wait_s": 2.0},
     }
     letters = LETTERS_THOROUGH if thorough else LETTERS
@@ -57,5 +60,5 @@ async def test_mail_is_taken_again_when_a_full_spool_has_emptied(
             one = await node.measure("452 once; then the spool emptied, and nobody restarted it")
 
     measured(one)
-    assert full.replies["452"] > 0, "the disk was never full: such a run proves nothing"
+    assert full.replies["452"] > 0, f"the disk was never full, which proves nothing: {full}"
     assert one.p99_s < (2.0 if thorough else 10.0)

@@ -23,6 +23,7 @@ from tests.support.node.processes import Process
 from tests.support.smtp.senders import program
 
 START_S = 60.0
+LOG_LINES = 60
 
 MASTER = """
 127.0.0.1:{port} inet n - n - - smtpd
@@ -94,6 +95,9 @@ async def running_postfix(*main: str, port: int = 0, master: str = "") -> AsyncI
         try:
             await greets(port)
             yield Postfix(port, folder)
+        except AssertionError as error:
+            error.add_note(_said(folder / "mail.log"))
+            raise
         finally:
             # Its master leads a session of its own, so it has to be asked.
             await _control([*control, "stop"])
@@ -130,6 +134,14 @@ def _main(folder: Path) -> list[str]:
         "smtpd_tls_security_level = none",
         "smtp_tls_security_level = none",
     ]
+
+
+def _said(log: Path) -> str:
+    """Return the end of the log, for whoever reads why a test failed."""
+    if not log.exists():
+        return "Postfix has no log"
+    lines = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+    return "\n".join(["The end of Postfix's log:", *lines])
 
 
 def _only_last(lines: Sequence[str]) -> str:
