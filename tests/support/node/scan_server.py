@@ -7,7 +7,6 @@ Touches processes. The settings and the lines of Postfix are those that stand in
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import re
 import smtplib
@@ -57,6 +56,7 @@ FAST_RETRY = (
     "queue_run_delay = 1s",
     "transport_retry_time = 1s",
 )
+FLUSH_S = 5.0
 DEADLINE_S = 240.0  # never reached when all is well, be the machine ever so busy
 _BLOCK = re.compile(r"(?ms)^```(\S+)\n(.*?)^```$")
 
@@ -170,16 +170,30 @@ async def beside_postfix(
     """
     found = blocks(heading)
     lines = ports.put_in(found.get("main.cf", "")).splitlines()
-    async with contextlib.AsyncExitStack() as stack:
-        yield await stack.enter_async_context(
-            running_postfix(
-                f"relayhost = [{sink.host}]:{sink.port}",
-                *FAST_RETRY,
-                *lines,
-                *main,
-                master=ports.put_in(found.get("master.cf", "")),
-            )
-        )
+    async with running_postfix(
+        f"relayhost = [{sink.host}]:{sink.port}",
+        *FAST_RETRY,
+        *lines,
+        *main,
+        master=ports.put_in(found.get("master.cf", "")),
+    ) as running:
+        flushing = asyncio.create_task(_flush_again_and_again(running))
+        try:
+            yield running
+        finally:
+            flushing.cancel()
+            await asyncio.wait([flushing])
+
+
+async def _flush_again_and_again(running: Postfix) -> None:
+    """Bring back what Postfix's queue manager forgets when it tries as often as a test wants.
+
+    It moves a message to ``incoming`` before it sees that a delivery agent has it still ("skipped,
+    still being delivered"), and looks there again only when other mail comes, or at a flush.
+    """
+    while True:
+        await asyncio.sleep(FLUSH_S)
+        await running.flush()
 
 
 @dataclass
@@ -227,7 +241,7 @@ def hand_over(
         return client.data(content) if answer[0] == 250 else answer
 
 
-@contextlib.asynccontextmanager
+@asynccontextmanager
 async def house(
     folder: Path, heading: str, *main: str, ports: Ports | None = None, **settings: Any
 ) -> AsyncIterator[House]:

@@ -60,6 +60,10 @@ class Postfix:
         """Return what is in its hold queue."""
         return [path for path in (self.folder / "queue" / "hold").rglob("*") if path.is_file()]
 
+    async def flush(self) -> None:
+        """Have it try all mail of its queue now, as an operator does with ``postqueue -f``."""
+        await _control([program("postqueue"), "-c", str(self.folder / "conf"), "-f"])
+
 
 @asynccontextmanager
 async def postfix(*main: str, port: int = 0) -> AsyncIterator[int]:
