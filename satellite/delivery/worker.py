@@ -55,6 +55,7 @@ from satellite.overload import descriptors
 from satellite.spool.model.messages import Origin, Stored
 
 STARTED_MAX = 25  # turns begun in one pass, so that others get the loop
+PASS_S = 0.005  # or after so long: a hundred lanes may be looked at before one begins
 TERMS_MAX = 10_000  # destinations whose terms are remembered
 CLOSE_S = 5.0  # for transactions that are under way; SIGTERM ends within 20 s
 _SECOND_US = 1_000_000
@@ -288,11 +289,11 @@ class Delivery:
     def holds(self) -> list[HoldInfo]:
         """Return the destinations that are away and have mail, by name, the first thousand."""
         now_us, now_s = self._clock.now_us(), self._clock.monotonic_s()
-        return [held.info(now_us=now_us, now_s=now_s) for held in self._lanes.held()]
+        return [held.info(now_us=now_us, now_s=now_s) for held in self._lanes.on_hold.first()]
 
     def away(self) -> int:
         """Return how many destinations are away and have mail."""
-        return self._lanes.held_in_all().destinations
+        return self._lanes.on_hold.in_all().destinations
 
     def is_idle(self) -> bool:
         """Say whether nothing is under way, and nothing is on its way into a lane."""
@@ -300,7 +301,7 @@ class Delivery:
 
     def held_bytes(self) -> int:
         """Return the octets of mail whose destination is away."""
-        return self._lanes.held_in_all().bytes
+        return self._lanes.on_hold.in_all().bytes
 
     def is_away(self, address: str) -> bool:
         """Say whether mail for a recipient would be held now."""
@@ -393,6 +394,8 @@ class Delivery:
             task = spawn(group, turn, name=f"delivery {entry.id}")
             self._turns.add(task)
             task.add_done_callback(self._turns.discard)
+            if self._clock.monotonic_s() - now_s >= PASS_S:
+                break
         self._placing.end_pass()
         return entry is not None or self._lanes.is_behind
 

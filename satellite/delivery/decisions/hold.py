@@ -9,8 +9,7 @@ Source: promise P10; docs/delivery.md, *When a server is away*.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from common.frozen import dataclass
 from common.reports import HoldReport
 
 PROBE_S_MAX = 45.0  # between the starts of two probes, jitter included (P10)

@@ -37,7 +37,7 @@ from satellite.delivery.decisions.routing import Destination, Via
 from satellite.delivery.decisions.terms import Terms
 from satellite.delivery.queue.answering import Answering
 from satellite.delivery.queue.entries import STALE_MIN, Place, QueueEntry
-from satellite.delivery.queue.held import Held, HeldInAll, held_for, held_in_all
+from satellite.delivery.queue.held import LanesOnHold
 from satellite.delivery.queue.lane import Lane
 from satellite.delivery.queue.pace import Pace
 from satellite.delivery.queue.places import Places
@@ -63,7 +63,7 @@ class Lanes:
         self._lanes: dict[Destination, Lane] = {}
         self.rows = LaneRows()
         self.answering = Answering()
-        self.away_count = 0  # destinations on hold
+        self.on_hold = LanesOnHold()
         self.is_behind = False  # not all that is due was looked at when a message was taken last
         self._alarms: list[tuple[float, int, Lane]] = []
         self._serials = count(1)
@@ -257,8 +257,9 @@ class Lanes:
         lane = self._lanes[destination]
         before = lane.hold
         self._no_longer_answers(lane)
-        self.away_count += before is None
         lane.away(hold, next_probe_s=next_probe_s)
+        if before is None:
+            self.on_hold.add(lane)
         if before is None or before.reason != hold.reason:
             self._marks[destination.mark] = lane.hold
         self._enter_turn(lane)
@@ -269,7 +270,7 @@ class Lanes:
         if lane is None or lane.hold is None:
             return
         lane.returned()
-        self.away_count -= 1
+        self.on_hold.remove(lane)
         self._marks[destination.mark] = None
         self._enter_turn(lane)
 
@@ -304,14 +305,6 @@ class Lanes:
         lane = self._lanes.get(destination)
         return lane.next_probe_s() if lane is not None else None
 
-    def held(self) -> Iterator[Held]:
-        """Return the destinations that are away and have mail, by name, the first thousand."""
-        return held_for(self._lanes.values())
-
-    def held_in_all(self) -> HeldInAll:
-        """Return how much waits for destinations that are away."""
-        return held_in_all(self._lanes.values())
-
     def remember(self, holds: Mapping[str, Hold]) -> None:
         """Begin with holds from before a restart, by mark: each is probed once, not stormed."""
         self._remembered = dict(holds)
@@ -340,7 +333,7 @@ class Lanes:
                 hold = self._remembered.pop(destination.mark, None)
                 if hold is not None:
                     lane.away(hold, next_probe_s=0.0)
-                    self.away_count += 1
+                    self.on_hold.add(lane)
         return lane
 
     def _named(self, name: str) -> Iterator[Lane]:
@@ -391,7 +384,7 @@ class Lanes:
             lane.alarm_s = None
             self.rows.forget(lane)
             if lane.hold is not None:
-                self.away_count -= 1
+                self.on_hold.remove(lane)
                 self._marks[destination.mark] = None
             if lane.pace.is_narrow:
                 if len(self._narrow) >= NARROW_MAX:

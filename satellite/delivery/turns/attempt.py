@@ -240,7 +240,7 @@ class Attempt(MessageTurn):
         if not self._entry.is_probe:
             return context.open_s
         at_once = context.places.most(PlaceKind.PROBE)
-        return holds.probe_open_s(away=context.lanes.away_count, at_once=at_once)
+        return holds.probe_open_s(away=len(context.lanes.on_hold), at_once=at_once)
 
     def _take_note(self, answers: Sequence[RecipientResult]) -> None:
         """Let the destination's pace follow its answers."""

@@ -71,17 +71,17 @@ class Metrics:
             (
                 "borderscout_delivery_destinations_away",
                 "Destinations on hold, whose hosts cannot be talked to",
-                lambda: lanes.held_in_all().destinations,
+                lambda: lanes.on_hold.in_all().destinations,
             ),
             (
                 "borderscout_delivery_held_messages",
                 "Messages that wait for a destination on hold",
-                lambda: lanes.held_in_all().messages,
+                lambda: lanes.on_hold.in_all().messages,
             ),
             (
                 "borderscout_delivery_held_bytes",
                 "Octets of the bodies that wait for a destination on hold",
-                lambda: lanes.held_in_all().bytes,
+                lambda: lanes.on_hold.in_all().bytes,
             ),
             (
                 "borderscout_delivery_queued_messages",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from common.ids import MessageId
 from common.states import State
+from satellite.delivery import worker
 from satellite.delivery.decisions.routing import Destination, Via
 from satellite.delivery.decisions.terms import Terms
+from satellite.delivery.placing import Placing
 from satellite.delivery.queue.entries import QueueEntry
 from satellite.delivery.queue.lanes import Lanes
 from satellite.spool.disk import rows
@@ -97,3 +100,30 @@ def test_an_entry_that_is_put_off_again_and_again_is_kept_once() -> None:
 
     (lane,) = lanes._lanes.values()
     assert len(lane._waiting) + len(lane._all._heap) + len(lanes._alarms) < 500
+
+
+async def test_a_pass_that_has_taken_its_time_begins_no_more_turns(
+    open_room: OpenRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []  # turns so far, at the end of each pass
+    started = [0]
+    real_take, real_end = Lanes.take, Placing.end_pass
+
+    def taking(lanes: Lanes, **where: Any) -> QueueEntry | None:
+        entry = real_take(lanes, **where)
+        started[0] += entry is not None
+        return entry
+
+    def ending(placing: Placing) -> None:
+        begun.append(started[0])
+        real_end(placing)
+
+    monkeypatch.setattr(worker, "PASS_S", 0.0)
+    monkeypatch.setattr(Lanes, "take", taking)
+    monkeypatch.setattr(Placing, "end_pass", ending)
+    async with NextHop() as hop:
+        room = await deliver(open_room, hop)
+        await told(room, "ended", MANY)
+
+    assert max(after - before for before, after in pairwise(begun)) == 1
+    assert len(hop.taken) == MANY

@@ -95,6 +95,6 @@ async def test_a_backlog_is_restored_between_fresh_mail(
     assert first_of(lanes, "globex.example", within=2)
     while placing.has_more:
         placing.place()
-    assert [(held.destination.name, held.messages) for held in lanes.held()] == [
+    assert [(held.destination.name, held.messages) for held in lanes.on_hold.first()] == [
         ("acme.example", 5000)
     ]

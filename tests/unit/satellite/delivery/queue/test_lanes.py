@@ -235,12 +235,12 @@ def test_a_hold_with_one_message_is_there_while_that_one_is_read_anew() -> None:
 
     assert lanes.done(probe, is_unfinished=True)
 
-    assert [held.messages for held in lanes.held()] == [1]
+    assert [held.messages for held in lanes.on_hold.first()] == [1]
     assert taken(lanes, now_s=1000.0) == []  # it has no turn in that state
     lanes.forget(probe)
     put(lanes, entry("0"), is_held=True)
     lanes.forget(probe)  # another has taken its place
-    assert [held.messages for held in lanes.held()] == [1]
+    assert [held.messages for held in lanes.on_hold.first()] == [1]
 
 
 def test_an_away_destination_gets_one_probe_at_a_time_with_its_oldest_message() -> None:
@@ -522,7 +522,7 @@ def test_a_destination_without_mail_is_forgotten_with_its_hold() -> None:
 
     assert taken(lanes, now_s=45.0) == []
     assert lanes.hold_of(A) is None
-    assert list(lanes.held()) == []
+    assert list(lanes.on_hold.first()) == []
     assert lanes.next_due_s() is None
     assert lanes.take_marks() == {"a.example": None}
 
@@ -533,7 +533,7 @@ def test_what_is_held_is_summed_up_without_looking_at_it() -> None:
 
     began_s = time.thread_time()
     for _ in range(1000):
-        (held,) = lanes.held()
+        (held,) = lanes.on_hold.first()
     passed_s = time.thread_time() - began_s
 
     assert (held.messages, held.bytes, held.oldest.id) == (100_000, 1_000_000, "0")
@@ -639,11 +639,11 @@ def test_what_is_withdrawn_counts_no_more_and_a_lane_that_is_empty_ends_its_hold
     away(lanes, 2)
 
     lanes.withdraw(MessageId("0"), {A})
-    (held,) = lanes.held()
+    (held,) = lanes.on_hold.first()
     assert (held.messages, held.bytes, held.oldest.id) == (1, 10, "1")
 
     lanes.withdraw(MessageId("1"), {A})
-    assert list(lanes.held()) == []
+    assert list(lanes.on_hold.first()) == []
     assert taken(lanes, now_s=100.0) == []
     assert lanes.take_marks()[A.mark] is None
     assert len(lanes) == 0

@@ -98,7 +98,7 @@ def test_probes_have_places_of_their_own_and_strangers_probes_others() -> None:
     assert {one.turn for one in probes} == {Turn.PROBE}
     assert len(of_strangers) == MOST[PlaceKind.STRANGER_PROBE]
     assert len(probes) - len(of_strangers) == MOST[PlaceKind.PROBE]
-    assert lanes.away_count == 10_000
+    assert len(lanes.on_hold) == 10_000
     put(lanes, GOOD)
     assert [one.destination for one in taken(lanes, places)] == [GOOD]
 
