@@ -23,6 +23,7 @@ import uvicorn
 from common.binding import bind_hint
 from common.clock import Clock, SystemClock
 from common.errors import EnvironmentFailure, LocalError
+from common.pacing import settle_memory
 from common.preferences import DocumentRefused
 from common.settings.core import CoreSettings
 from common.settings.values import split_endpoint
@@ -156,6 +157,7 @@ async def _serve(settings: CoreSettings, config: Path) -> None:
             keep_running(lambda: _tend(services), name="tend", clock=clock)
         )
         stack.callback(tending.cancel)
+        settle_memory()
         await server.serve(sockets=[listener])  # it ends at SIGTERM or SIGINT
         log.info("core.stopped")
 

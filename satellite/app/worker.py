@@ -23,6 +23,7 @@ from common.errors import BorderScoutError
 from common.hang_up import ignore_hang_up
 from common.kinds import Group, load_kinds
 from common.loop_lag import LoopLag
+from common.pacing import settle_memory
 from common.records import StartedRecord
 from common.settings.satellite import SatelliteSettings
 from common.telemetry import configure_logging
@@ -30,7 +31,7 @@ from satellite.app.shard import Shard
 from satellite.console.shard_console import ShardConsole
 from satellite.filtering.catalogue import BUILT_IN
 from satellite.node.channel import LINE_BYTES_MAX, answer_lines
-from satellite.node.launch import be_named, settle_memory
+from satellite.node.launch import be_named
 from satellite.node.parent import HAND_OVER, RENEWED, RETIRED, shard_folder
 from satellite.node.settings_in_force import borrowed
 from satellite.node.sockets import inherited

@@ -6,7 +6,6 @@ memory is that of its processes together.
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import sys
@@ -22,10 +21,6 @@ PARENT = "satellite.app.serve"
 ARENAS = {"MALLOC_ARENA_MAX": "2"}
 # Workers are forked before gRPC has anything that its handlers would have to look after.
 NO_FORK_HANDLERS = {"GRPC_ENABLE_FORK_SUPPORT": "0"}
-
-# Objects made since the last look, before another one: a message makes a few hundred that all die
-# by themselves, and the default of 700 looks at them several times for each.
-GC_THRESHOLDS = (20_000, 20, 50)
 
 
 def command(module: str) -> tuple[str, ...]:
@@ -57,13 +52,6 @@ def be_named(name: str) -> None:
     Source: proc(5), ``/proc/PID/comm``; the kernel keeps fifteen characters.
     """
     Path("/proc/self/comm").write_text(name, encoding="ascii")
-
-
-def settle_memory() -> None:
-    """Look no more at what was made at the start; it lives as long as the process."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def main(arguments: list[str]) -> int:

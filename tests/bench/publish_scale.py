@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import gc
 import json
 import sys
 import tempfile
@@ -26,10 +25,10 @@ import uvloop
 from common.clock import SystemClock
 from common.identity import ShardIdentity
 from common.ids import ulid
+from common.pacing import settle_memory
 from common.preferences import Document
 from core.store.database import Database
 from core.store.revision_rows import is_settled
-from satellite.node.launch import GC_THRESHOLDS
 from tests.bench.intake_cost import made_records
 from tests.support.core.rooms import route
 from tests.support.node.one_node import NODE, one_node
@@ -117,8 +116,7 @@ async def at_the_store(folder: Path, count: int) -> None:
     """Print whom a publication holds up that writes to the same database."""
     async with await Database.open(folder / "core.db", clock=SystemClock()) as database:
         store = Store(database)
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
+        settle_memory()
         for title, customer in (("first", "a"), ("each changed", "b")):
             documents = routes(count, customer=customer)
             records, notes = Waits("records, a batch of 200"), Waits("a line of the audit")

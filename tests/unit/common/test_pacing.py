@@ -5,7 +5,17 @@ from __future__ import annotations
 import gc
 from itertools import pairwise
 
-from common.pacing import GONE_ITEMS, LOOK_ITEMS, REST_S, WORK_S, lasting, let_go, paced
+from common.pacing import (
+    GC_THRESHOLDS,
+    GONE_ITEMS,
+    LOOK_ITEMS,
+    REST_S,
+    WORK_S,
+    lasting,
+    let_go,
+    paced,
+    settle_memory,
+)
 
 
 def test_it_rests_whenever_it_has_worked_for_its_time() -> None:
@@ -62,3 +72,15 @@ def test_what_is_let_go_goes_altogether() -> None:
     let_go(items)
 
     assert items == []
+
+
+def test_what_was_made_at_the_start_is_not_looked_at_again() -> None:
+    before = gc.get_threshold()
+    try:
+        settle_memory()
+
+        assert gc.get_freeze_count() > 0
+        assert gc.get_threshold() == GC_THRESHOLDS
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from common.clock import Clock
 from common.loop_lag import LoopLag
+from common.pacing import GC_THRESHOLDS
 from common.states import State
 from satellite.console.questions import LEFT_LINES_MAX
 from satellite.console.shard_console import ShardConsole
@@ -25,7 +26,6 @@ from satellite.delivery.placing import RESTORED_ROWS
 from satellite.delivery.queue.lane import Lane
 from satellite.delivery.worker import Delivery
 from satellite.link.status import LinkStatus
-from satellite.node.launch import GC_THRESHOLDS
 from satellite.node.told_settings import ToldSettings
 from satellite.spool.disk.rows import Select
 from satellite.spool.store import Spool

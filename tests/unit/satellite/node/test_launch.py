@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import subprocess
 import sys
@@ -51,15 +50,3 @@ def test_the_command_becomes_the_parent_in_the_same_process(
     assert arguments == [*launch.command("satellite.app.serve"), str(tmp_path)]
     # The operator may want other arenas; gRPC's handlers would wait for threads that a fork lacks.
     assert environment == {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"}
-
-
-def test_what_was_made_at_the_start_is_not_looked_at_again() -> None:
-    before = gc.get_threshold()
-    try:
-        launch.settle_memory()
-
-        assert gc.get_freeze_count() > 0
-        assert gc.get_threshold() == launch.GC_THRESHOLDS
-    finally:
-        gc.unfreeze()
-        gc.set_threshold(*before)
