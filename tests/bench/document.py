@@ -36,6 +36,12 @@ def put(page: str, section: str, text: str) -> str:
     return pattern.sub(lambda _found: f"{begin}\n\n{text}\n\n{end}", page, count=1)
 
 
+def standing(page: str, section: str) -> str:
+    """Return the text that a section of a page has now; none: empty."""
+    begin, end = f"<!-- bench:{section} -->", f"<!-- bench:{section} end -->"
+    return page.partition(begin)[2].partition(end)[0]
+
+
 def made_by(header: Mapping[str, Any]) -> str:
     """Return which command made something, when, and on what.
 
@@ -115,6 +121,7 @@ def others_of(
         found = replace(
             found,
             engines_ratio=_to_the_slowest(engines["ms"]) if is_quiet else None,
+            engines_away_ratio=_to_the_slowest(engines["away_ms"]),
             scanning_ms=engines["own_ms"],
             cache_ratio=engines["different_ms"] / engines["repeated_ms"],
         )
@@ -143,6 +150,13 @@ def _to_the_slowest(times: Mapping[str, float]) -> float:
     return times[ALL] / max(ms for name, ms in times.items() if name != ALL)
 
 
+def _at_best(engines: Mapping[str, Any]) -> float:
+    """Return what the time with all engines could be at best, to that with the slowest alone."""
+    shared_ms: float = engines["cpu_ms"][ALL] / engines["processors"]
+    slowest_ms: float = max(ms for name, ms in engines["ms"].items() if name != ALL)
+    return shared_ms / slowest_ms
+
+
 def engines_text(engines: Mapping[str, Any]) -> str:
     """Return what scanning costs with three engines, and from the cache."""
     rows = [
@@ -154,7 +168,11 @@ def engines_text(engines: Mapping[str, Any]) -> str:
         )
     ]
     titles = ("ms for one message of `iii`", "each engine alone", ALL, "to the slowest")
+    alone, together = _times(engines["cpu_ms"])
     facts = [
+        f"Of processor time such a message takes {alone} ms alone and {together} ms with {ALL}: "
+        f"{engines['processors']} processors that did nothing else, and never waited, would be "
+        f"done with that in {_at_best(engines):.2f} × the time of the slowest.",
         "Our own processor time for a message of 4 KiB that three engines scan: "
         f"{engines['own_ms']:.2f} ms. Different messages of 60 KiB use "
         f"{engines['different_ms']:.1f} ms of processor time each, engines included, and one that "

@@ -9,6 +9,7 @@ somebody else uses, drifts for all of them.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -95,6 +96,11 @@ async def _measured(clamd: str, icap: str, *, count: int, repeats: int) -> dict[
             "count": count,
             "ms": one_ms,
             "foreign_cpus": round(max(0.0, foreign), 2),
+            "cpu_ms": {
+                name: await _cpu_ms(scanner, _mixed("mix", count, f"cpu {name}"))
+                for name, scanner in scanners.items()
+            },
+            "processors": os.cpu_count(),
             "busy_ms": await _times(scanners, count, at_once=AT_ONCE),
             "away_ms": await _times(_elsewhere(), count, at_once=1),
             "own_ms": await _own_ms(scanners[ALL], count),

@@ -18,6 +18,7 @@ from tests.bench.machine import machine
 from tests.bench.peers.catalogue import PEERS
 from tests.bench.peers.scout import Scout
 from tests.bench.store_table import store_text
+from tests.bench.table import completed
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".bench"
@@ -122,6 +123,7 @@ class Results:
         )
         processors = [one["machine"]["processors"] for one in made if one["machine"]]
         goals = document.goals_text(records, others, ours, processors=processors)
+        goals = completed(goals, document.standing(text, "goals"))
         page.write_text(document.put(text, "goals", goals), encoding="utf-8")
 
 

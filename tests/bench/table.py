@@ -11,6 +11,7 @@ from tests.bench.figures import Figures, Key, ratio
 from tests.bench.goals import PEER, QUICK, Verdict
 
 NOTHING = "–"
+NOT_MEASURED = "not measured"
 
 
 def markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -107,6 +108,30 @@ def goal_table(columns: Mapping[str, Sequence[Verdict]]) -> str:
     return markdown(titles, rows)
 
 
+def completed(table: str, former: str) -> str:
+    """Return goals in which what was not measured this time stands as it was measured before.
+
+    Args:
+        table: made by ``goal_table``.
+        former: text with the one before it, or none; its rows count where goal and limit are ours.
+    """
+    known = {tuple(cells[:2]): cells for cells in map(_cells, former.splitlines())}
+    return "\n".join(_completed(line, known) for line in table.splitlines())
+
+
+def _completed(line: str, known: Mapping[tuple[str, ...], Sequence[str]]) -> str:
+    cells = _cells(line)
+    before = known.get(tuple(cells[:2]), cells)
+    if len(before) != len(cells):
+        return line
+    kept = [old if new == NOT_MEASURED else new for new, old in zip(cells, before, strict=True)]
+    return f"| {' | '.join(kept)} |" if kept != cells else line
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
 def _limit(verdict: Verdict) -> str:
     goal = verdict.goal
     return f"{'≥' if goal.is_floor else '≤'} {goal.bound:g} {goal.unit}"
@@ -114,6 +139,6 @@ def _limit(verdict: Verdict) -> str:
 
 def _verdict(verdict: Verdict) -> str:
     if verdict.is_reached is None:
-        return "not measured"
+        return NOT_MEASURED
     said = "reached" if verdict.is_reached else "**not reached**"
     return f"{verdict.value:.2f}, {said}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.results import Results
+from tests.bench.table import completed
 
 HEADER: dict[str, Any] = {"command": "make bench", "when": "2026", "machine": {}}
 PAGE = "".join(
@@ -59,3 +60,17 @@ def test_a_goal_is_held_against_the_way_to_run_that_was_measured(tmp_path: Path)
     (line,) = (one for one in page.read_text().splitlines() if "goodput at twice" in one)
     assert "0.95, reached | not measured" in line
     assert "as it was: overload" not in page.read_text()
+
+
+def test_what_is_not_measured_again_stands_as_it_was_measured() -> None:
+    former = "text\n\n| goal | limit | a |\n| --- | ---: | ---: |\n| x | ≤ 1 × | 0.95, reached |"
+    former += "\n| y | ≤ 1 × | 0.50, reached |\n| z | ≤ 1 × | 0.70, reached |"
+    table = "| goal | limit | a |\n| --- | ---: | ---: |\n| x | ≤ 1 × | not measured |"
+    table += "\n| y | ≤ 1 × | 2.00, **not reached** |\n| z | ≤ 2 × | not measured |"
+
+    *_, x, y, z = completed(table, former).splitlines()
+
+    assert x == "| x | ≤ 1 × | 0.95, reached |"
+    assert y == "| y | ≤ 1 × | 2.00, **not reached** |"
+    assert z == "| z | ≤ 2 × | not measured |"  # another goal than that which was measured
+    assert completed(table, "none yet") == table

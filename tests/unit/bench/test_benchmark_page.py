@@ -52,6 +52,8 @@ ENGINES: dict[str, Any] = {
     "ms": {"a": 4.0, "b": 2.0, "all three": 4.5},
     "busy_ms": {"a": 4.0, "b": 2.0, "all three": 8.0},
     "away_ms": {"20 ms": 20.0, "all three": 20.0},
+    "cpu_ms": {"a": 3.5, "b": 1.5, "all three": 6.0},
+    "processors": 2,
     "own_ms": 0.25,
     "different_ms": 5.0,
     "repeated_ms": 0.05,
@@ -233,10 +235,12 @@ def test_each_stage_has_a_row_and_the_core_is_no_part_of_the_sum() -> None:
 def test_three_engines_are_held_against_the_slowest_alone() -> None:
     found = others_of(engines=ENGINES)
 
-    assert (found.engines_ratio, found.scanning_ms, found.cache_ratio) == (1.125, 0.25, 100.0)
+    assert (found.engines_ratio, found.engines_away_ratio) == (1.125, 1.0)
+    assert (found.scanning_ms, found.cache_ratio) == (0.25, 100.0)
     shown = rows(engines_text(ENGINES), "")
     assert ["one message at a time", "a 4.00, b 2.00", "4.50", "1.12"] in shown
     assert [row[-1] for row in shown if row[0].startswith("engines elsewhere")] == ["1.00"]
+    assert "would be done with that in 0.75 × the time of the slowest" in engines_text(ENGINES)
 
 
 def test_engines_that_others_kept_from_the_processors_are_held_against_nothing() -> None:
