@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from common.link import Hello, PreferencesHello, Records
 from common.preferences.documents import NOTHING
 from common.records import LogRecord
 from common.reports import NodeReport
+from common.round_trips import RoundTrip
 from common.rpc import LET_IN, TlsFiles
+from core.link import control
 from tests.support.core.rooms import identity, made_id, told_case
 from tests.support.network.link import CLUSTER, Certificates, Core, until
 
@@ -53,6 +55,22 @@ class Intruder:
         call = self.stub.Control(timeout=CALL_S)
         hello = Hello(identity=who, shards=1, version="1")
         await self.first_answer(call, wire.control_request_to_wire(hello))
+
+    async def measured(self, who: ShardIdentity, number: int, core: Core) -> None:
+        """Open a stream, tell of a round trip to a target, and go once it is heard."""
+        call = self.stub.Control(timeout=CALL_S)
+        trip = RoundTrip(f"m{number}.example:25", 5_000, 1, 0, 0)
+        told = NodeReport(oldest_us=number + 1, round_trips=(trip,))
+        hello = Hello(identity=who, shards=1, version="1")
+        await call.write(wire.control_request_to_wire(hello))
+        await call.write(wire.control_request_to_wire(told))
+
+        def heard() -> bool:
+            found = core.link.fleet.node(who.node, now_s=core.clock.monotonic_s())
+            return found.oldest_us == number + 1
+
+        await until(heard, "the report")
+        call.cancel()
 
     async def preferences(self, who: ShardIdentity) -> None:
         call = self.stub.Preferences(timeout=CALL_S)
@@ -312,6 +330,28 @@ async def test_a_flood_of_lives_fills_no_table_and_keeps_no_other_node_out(
 
     assert codes == [grpc.StatusCode.OK] * 17 + [grpc.StatusCode.RESOURCE_EXHAUSTED] * 13
     assert await code_of(other.control, identity("fra1")) is grpc.StatusCode.OK
+    await thief.channel.close()
+    await other.channel.close()
+
+
+async def test_a_node_that_comes_again_and_again_has_no_more_of_what_it_measured_kept(
+    core: Core, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thief = Intruder(certificates.issue("satellite", "lon1"), core.port)
+    other = Intruder(certificates.issue("satellite", "fra1"), core.port)
+    kept: list[str] = []
+
+    async def take(node: str, told: Sequence[RoundTrip]) -> None:
+        kept.append(node)
+
+    monkeypatch.setattr(core.database.round_trips, "take", take)
+    monkeypatch.setattr(control, "MEASURED_PER_S_MAX", 1e-9)  # whatever the machine's pace
+
+    for number in range(30):
+        await thief.measured(identity("lon1"), number, core)
+    await other.measured(identity("fra1"), 99, core)
+
+    assert (kept.count("lon1"), kept.count("fra1")) == (control.MEASURED_BURST, 1)
     await thief.channel.close()
     await other.channel.close()
 
