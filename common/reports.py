@@ -50,6 +50,11 @@ class FilterReport:
     kind: str
 
 
+# Why a node takes no mail, where somebody goes by the reason; all others are for people alone.
+DRAINING = "draining"  # an operator empties it
+BEGINS_ANEW = "begins anew with other settings"  # and takes mail again by itself
+
+
 class SettingsState(StrEnum):
     """How a node stands with the settings that the core told it to take last."""
 

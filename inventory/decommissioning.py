@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from common.reports import BEGINS_ANEW, DRAINING, SettingsState
+
 EMPTY_LOOKS = 2  # in a row: what was just delivered is told of a moment later
 
 
@@ -19,7 +21,7 @@ class LeavingStep(StrEnum):
     """How far a node is on its way out."""
 
     DRAIN = "drain"  # it is to be told to take no mail
-    WAIT = "wait"  # it takes none, and has some left
+    WAIT = "wait"  # it takes none, and has some left; or it begins anew, and is told after that
     REVOKE = "revoke"  # it is empty, or was given up
     LOST = "lost"  # it is silent, and somebody has to say that what it holds is lost
     DONE = "done"  # nothing that it has is let in
@@ -34,6 +36,8 @@ class LeavingNode:
         outbox: log records and quarantined messages that the core has not got.
         is_heard: whether it speaks to the core now.
         is_draining: it takes no mail, since it is being emptied.
+        is_restarting: it begins anew with other settings, or has to show that it can work with
+            them: told to take no mail it would go back to those before.
         is_member: it has joined, and was not revoked.
         was_revoked: it had joined, and was.
     """
@@ -42,6 +46,7 @@ class LeavingNode:
     outbox: int = 0
     is_heard: bool = False
     is_draining: bool = False
+    is_restarting: bool = False
     is_member: bool = False
     was_revoked: bool = False
 
@@ -62,6 +67,7 @@ class LeavingNode:
             outbox=node["outbox_records"] + node["outbox_quarantine"],
             is_heard=node["state"] != "silent",
             is_draining=all(map(_is_draining, (node, *_shards(node)))),
+            is_restarting=any(map(_is_restarting, (node, *_shards(node)))),
             is_member=is_member,
             was_revoked=was_revoked,
         )
@@ -73,7 +79,12 @@ class LeavingNode:
 
 
 def _is_draining(told: Mapping[str, Any]) -> bool:
-    return not told["accepting"] and told["not_accepting_reason"] == "draining"
+    return not told["accepting"] and told["not_accepting_reason"] == DRAINING
+
+
+def _is_restarting(told: Mapping[str, Any]) -> bool:
+    is_tried = (told.get("settings") or {}).get("state") == SettingsState.TRYING
+    return is_tried or told["not_accepting_reason"] == BEGINS_ANEW
 
 
 def _shards(node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -95,5 +106,5 @@ def next_step(node: LeavingNode, *, empty_looks: int, is_given_up: bool) -> Leav
     if not node.is_heard:
         return LeavingStep.REVOKE if is_given_up else LeavingStep.LOST
     if not node.is_draining:
-        return LeavingStep.DRAIN
+        return LeavingStep.WAIT if node.is_restarting else LeavingStep.DRAIN
     return LeavingStep.REVOKE if empty_looks >= EMPTY_LOOKS else LeavingStep.WAIT

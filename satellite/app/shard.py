@@ -54,7 +54,7 @@ from satellite.link.status import LinkStatus
 from satellite.loop_round import LoopRound
 from satellite.node.told_settings import ToldSettings
 from satellite.overload.acceptance import Acceptance
-from satellite.overload.draining import ToldDrain, is_marked
+from satellite.overload.draining import ToldDrain
 from satellite.overload.pressure import RefusalCause, outbox_bytes_max
 from satellite.scanning.engine import EngineContext, build_engines
 from satellite.scanning.helper import Helper
@@ -214,7 +214,6 @@ class Shard:
         self.settings_told = ToldSettings(
             settings.node, shard=self.spool.shard, preferences=lambda: self.spool.preferences
         )
-        self._is_pausing = False
         self.drain_told = ToldDrain(Path(settings.state), self.empty)
         self.link = Link(
             self.spool,
@@ -381,20 +380,24 @@ class Shard:
             on: False takes it back.
         """
         self.acceptance.is_draining = on
-        if self.listening:
-            await self._look()
-        if on:
-            self.delivery.flush()
+        await self._shut(on)
 
     async def pause(self, on: bool) -> None:
         """Empty this shard for now, since its process is to end; nothing outlives it.
 
         Args:
-            on: False takes it back, unless an operator empties the node anyway.
+            on: False takes it back; what an operator has said of emptying the node stands.
         """
-        if on is not self._is_pausing:
-            self._is_pausing = on
-            await self.empty(on or is_marked(Path(self.settings.state)))
+        if on is not self.acceptance.is_pausing:
+            self.acceptance.is_pausing = on
+            await self._shut(on)
+
+    async def _shut(self, on: bool) -> None:
+        """Take no mail from now on, and try what is to be delivered; or see whether it may come."""
+        if self.listening:
+            await self._look()
+        if on:
+            self.delivery.flush()
 
     async def renew(self) -> None:
         """Let the next process begin a new life of the spool, and this one end in order.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from common.clock import Clock
+from common.reports import BEGINS_ANEW, DRAINING
 from common.settings.satellite import SatelliteSettings
 from common.states import State
 from satellite.overload.draining import is_marked
@@ -65,6 +66,7 @@ class Acceptance:
 
     Attributes:
         is_draining: an operator empties the node.
+        is_pausing: its process is to end, and the next one takes mail again.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Acceptance:
         self._group = control_group()
         self._holds_too_much = False
         self.is_draining = is_marked(Path(settings.state))
+        self.is_pausing = False
 
     def look(self) -> Refusal | None:
         """Return why no mail may come in from now on, or None."""
@@ -111,7 +114,9 @@ class Acceptance:
             share=self._held_share_max,
         )
         if self.is_draining:
-            return Refusal(RefusalCause.DRAINING, "draining")
+            return Refusal(RefusalCause.DRAINING, DRAINING)
+        if self.is_pausing:
+            return Refusal(RefusalCause.RESTART, BEGINS_ANEW)
         return Refusal(RefusalCause.DISK, reason) if reason is not None else weighed
 
     def refuses_mail_for(self, address: str) -> bool:

@@ -45,6 +45,7 @@ class RefusalCause(StrEnum):
     HELD = "held"  # only for recipients whose server is away
     RECIPIENTS = "recipients"  # of messages that are on their way in
     DRAINING = "draining"  # an operator empties the node
+    RESTART = "restart"  # the node is about to begin anew with other settings
     GREYLIST = "greylist"  # only for senders that nobody knows, by policy
     VOLUME = "volume"  # only for those of whom there is too much, by a limit of the preferences
 
@@ -59,7 +60,7 @@ OF_RECIPIENTS = frozenset(
     {RefusalCause.DISK, RefusalCause.BYTES, RefusalCause.MEMORY, RefusalCause.RECIPIENTS}
 )
 # Nothing that a client could say changes this: it hears 421 instead of a greeting.
-SHUTS = frozenset({RefusalCause.DRAINING})
+SHUTS = frozenset({RefusalCause.DRAINING, RefusalCause.RESTART})
 
 
 @dataclass(frozen=True, slots=True)

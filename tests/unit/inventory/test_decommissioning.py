@@ -22,6 +22,8 @@ def node(**more: Any) -> dict[str, Any]:
 
 
 DRAINING = {"accepting": False, "not_accepting_reason": "draining"}
+RESTARTS = {"accepting": False, "not_accepting_reason": "begins anew with other settings"}
+TRIES = {"settings": {"state": "trying"}}
 TAKES = {"accepting": True, "not_accepting_reason": ""}
 MEMBER = {"revoked": None}
 
@@ -42,6 +44,10 @@ def shards(*stands: dict[str, Any], expected: int = 2) -> dict[str, Any]:
         (shards(DRAINING, TAKES), MEMBER, EMPTY_LOOKS, False, LeavingStep.DRAIN),
         (shards(DRAINING, DRAINING), MEMBER, EMPTY_LOOKS, False, LeavingStep.REVOKE),
         (shards(DRAINING, TAKES, expected=1), MEMBER, EMPTY_LOOKS, False, LeavingStep.REVOKE),
+        (node(**RESTARTS), MEMBER, EMPTY_LOOKS, False, LeavingStep.WAIT),
+        (node(**TRIES), MEMBER, EMPTY_LOOKS, False, LeavingStep.WAIT),
+        (node(**DRAINING, **TRIES), MEMBER, EMPTY_LOOKS, False, LeavingStep.REVOKE),
+        (shards(DRAINING, RESTARTS), MEMBER, EMPTY_LOOKS, False, LeavingStep.WAIT),
         (node(state="silent"), MEMBER, 0, False, LeavingStep.LOST),
         (node(state="silent"), MEMBER, 0, True, LeavingStep.REVOKE),
         (node(), MEMBER, 0, True, LeavingStep.DRAIN),  # it is there: nothing of it is given up

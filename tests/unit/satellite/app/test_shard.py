@@ -20,6 +20,7 @@ from common.link import DefinitionsOffer
 from common.loop_lag import LoopLag
 from common.preferences import Kind
 from common.records import Event, NodeRecord
+from common.reports import BEGINS_ANEW, DRAINING
 from common.settings.satellite import SatelliteSettings
 from common.states import State
 from satellite.app.shard import Shard
@@ -245,6 +246,29 @@ async def test_an_emptying_shard_says_so_tries_all_it_has_and_takes_it_back(
         await shard.empty(False)
         assert shard.report().accepting
         assert flushed == [""]
+
+
+async def test_a_pause_is_told_apart_from_an_operator_s_order_which_outlasts_it(
+    open_shard: OpenShard,
+) -> None:
+    shard = await open_shard()
+    await prefer(shard.spool, "127.0.0.1:9")
+
+    async with at_work(shard):
+        await until(lambda: shard.report().accepting, "it accepts")
+        await shard.pause(True)
+        told = shard.report()
+        assert (told.accepting, told.not_accepting_reason) == (False, BEGINS_ANEW)
+
+        await shard.empty(True)
+        await shard.pause(False)
+        assert shard.report().not_accepting_reason == DRAINING
+        await shard.pause(True)
+        await shard.empty(False)
+        assert shard.report().not_accepting_reason == BEGINS_ANEW, "its process ends all the same"
+
+        await shard.pause(False)
+        assert shard.report().accepting
 
 
 async def test_a_shard_that_is_one_too_many_never_says_that_it_accepts(

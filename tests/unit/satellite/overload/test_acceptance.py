@@ -161,6 +161,17 @@ async def test_an_operator_s_mark_refuses_from_the_first_look_on(
     draining.unmark(tmp_path)  # again is harmless
 
 
+async def test_a_node_that_begins_anew_does_not_say_that_an_operator_empties_it(
+    spool: Spool, clock: FakeClock, tmp_path: Path
+) -> None:
+    acceptance = MeasuredShard(spool, clock, tmp_path).acceptance
+    acceptance.is_pausing = True
+    assert acceptance.look() == Refusal(RefusalCause.RESTART, "begins anew with other settings")
+
+    acceptance.is_draining = True
+    assert acceptance.look() == Refusal(RefusalCause.DRAINING, "draining")
+
+
 async def test_what_the_spool_says_of_its_disk_counts_at_once(
     spool: Spool, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
