@@ -7,7 +7,7 @@ has in force is the core's own set, digest for digest: the same number may be an
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -15,10 +15,11 @@ import typer
 
 from cli.client import Client
 from cli.output import console, plain
-from cli.progress import progress_bar
+from cli.polling import Looked, poll
 
 WAIT_S = 20.0  # a site that is there has a change within a second or two
 LOOK_S = 0.2
+GOES_ON = "it is published, and the sites go on applying it; see borderscout status"
 
 Wait = Annotated[
     bool, typer.Option("--wait/--no-wait", help="Return once the sites that are there have it.")
@@ -38,16 +39,16 @@ class AppliedRevisions:
 
 def wait_until_applied(client: Client, revision: int) -> AppliedRevisions:
     """Return who has a revision, once all have it that are there, or the time is over."""
-    ends_s = time.monotonic() + WAIT_S
-    with progress_bar() as step:
-        while True:
-            nodes = client.ask("GET", "/api/v1/status")["nodes"]
-            done = [node for node in nodes if _has(node, revision)]
-            is_there = [node for node in nodes if _can_have_it(node)]
-            step("the sites apply it", len(done), len(is_there))
-            if all(node in done for node in is_there) or time.monotonic() >= ends_s:
-                break
-            time.sleep(LOOK_S)  # the core has no call that waits for sites; a person watches
+
+    def look(_waited_s: float) -> Looked[Sequence[dict[str, Any]]]:
+        nodes = client.ask("GET", "/api/v1/status")["nodes"]
+        has_it = [node for node in nodes if _has(node, revision)]
+        is_there = [node for node in nodes if _can_have_it(node)]
+        is_over = all(node in has_it for node in is_there)
+        return Looked(nodes, is_over, "the sites apply it", len(has_it), len(is_there))
+
+    nodes = poll(look, every_s=LOOK_S, within_s=WAIT_S, interrupted=GOES_ON).found
+    done = [node for node in nodes if _has(node, revision)]
     return AppliedRevisions(
         tuple(node["node"] for node in done),
         tuple((node["node"], _why(node, revision)) for node in nodes if node not in done),

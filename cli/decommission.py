@@ -7,7 +7,6 @@ interrupted types it again, and goes on: each step is seen in what the core says
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -16,7 +15,8 @@ import typer
 from cli.client import Client, TokenFile, Url
 from cli.inventory import File, read
 from cli.joining import NodeName
-from cli.output import AsJson, complain, console, counted, fail, plain, print_json
+from cli.output import AsJson, console, counted, fail, plain, print_json
+from cli.polling import Looked, poll
 from cli.progress import progress_bar
 from common.settings.values import checked_resolver
 from inventory.decommissioning import LeavingNode, LeavingStep, next_step
@@ -74,14 +74,7 @@ def decommission(
     inventory = read(file)
     if not force:
         _refuse_leading(inventory, node, _addresses(client, inventory, node), resolver)
-    try:
-        left = _emptied(client, node, is_lost=lost)
-    except KeyboardInterrupt:
-        complain(
-            f"interrupted; {node} goes on emptying itself: type this again, or --resume to let it"
-            " take mail again"
-        )
-        raise typer.Exit(1) from None
+    left = _emptied(client, node, is_lost=lost)
     if left.is_member:
         client.ask("POST", f"/api/v1/members/{quote(node, safe='')}/revoke")
     _finish(inventory, node, left=left, is_revoked=left.is_member, as_json=as_json)
@@ -120,28 +113,35 @@ def _addresses(client: Client, inventory: Inventory, node: str) -> list[str]:
 def _emptied(client: Client, node: str, *, is_lost: bool) -> LeavingNode:
     """Let a node empty itself, and return how it stands once it is empty, given up, or revoked."""
     most = empty_looks = 0
-    ends_s = time.monotonic() + WAIT_S
-    with progress_bar() as step:
-        while True:
-            stand = _stand(client, node)
-            empty_looks = empty_looks + 1 if stand.is_draining and not stand.left else 0
-            most = max(most, stand.left)
-            match next_step(stand, empty_looks=empty_looks, is_given_up=is_lost):
-                case LeavingStep.DONE | LeavingStep.REVOKE:
-                    return stand
-                case LeavingStep.LOST:
-                    fail(_held_by_silent(node, stand))
-                case LeavingStep.DRAIN:
-                    _drain(client, node, on=True)
-                    step(f"{node} is told to take no mail", 0, None)
-                case LeavingStep.WAIT:
-                    step(f"{node} has {stand.left} left", most - stand.left, most or 1)
-            if time.monotonic() >= ends_s:
-                fail(
-                    f"{node} still has {_held(stand)}; see borderscout hold list and borderscout"
-                    " status; it goes on emptying itself, and this may be typed again"
-                )
-            time.sleep(LOOK_S)  # the core has no call that waits for a node; a person watches
+
+    def look(_waited_s: float) -> Looked[LeavingNode]:
+        nonlocal most, empty_looks
+        stand = _stand(client, node)
+        empty_looks = empty_looks + 1 if stand.is_draining and not stand.left else 0
+        most = max(most, stand.left)
+        step = next_step(stand, empty_looks=empty_looks, is_given_up=is_lost)
+        match step:
+            case LeavingStep.LOST:
+                fail(_held_by_silent(node, stand))
+            case LeavingStep.DRAIN:
+                _drain(client, node, on=True)
+                return Looked(stand, False, f"{node} is told to take no mail")
+        if stand.is_restarting and not stand.is_draining:
+            return Looked(stand, False, f"{node} begins anew with other settings")
+        is_over = step in (LeavingStep.DONE, LeavingStep.REVOKE)
+        what = f"{node} has {stand.left} left"
+        return Looked(stand, is_over, what, most - stand.left, most or 1)
+
+    goes_on = (
+        f"{node} goes on emptying itself: type this again, or --resume to let it take mail again"
+    )
+    seen = poll(look, every_s=LOOK_S, within_s=WAIT_S, interrupted=goes_on)
+    if not seen.is_over:
+        fail(
+            f"{node} still has {_held(seen.found)}; see borderscout hold list and borderscout"
+            " status; it goes on emptying itself, and this may be typed again"
+        )
+    return seen.found
 
 
 def _held_by_silent(node: str, stand: LeavingNode) -> str:

@@ -6,7 +6,6 @@ Touches the inventory's files, the network through the client, and the terminal.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from cli.client import Client, TokenFile, Url
 from cli.core_documents import CoreDocuments
 from cli.inventory import File, Json, read
 from cli.output import console, fail, plain, print_json
+from cli.polling import Looked, poll
 from cli.progress import progress_bar
 from common.durable import write_file
 from common.errors import EnvironmentFailure
@@ -214,13 +214,14 @@ def stands_when_said(client: Client) -> dict[str, SettingsStand]:
     Until it does it looks like one of a version before, which never says it and is not waited for
     any longer: its turn would be passed over, although it works with former settings.
     """
-    began_s = time.monotonic()
-    while True:
+
+    def look(_waited_s: float) -> Looked[dict[str, SettingsStand]]:
         stands = stands_at(client)
-        is_said = all(one.state or not one.is_heard for one in stands.values())
-        if is_said or time.monotonic() - began_s >= JUST_BEGUN_S:
-            return stands
-        time.sleep(LOOK_S)  # the core has no call that waits for a node; a person watches
+        said = [bool(one.state or not one.is_heard) for one in stands.values()]
+        return Looked(stands, all(said), "nodes that have begun say it", sum(said), len(said))
+
+    again = "type this again"
+    return poll(look, every_s=LOOK_S, within_s=JUST_BEGUN_S, interrupted=again).found
 
 
 def show(found: FullPlan) -> None:

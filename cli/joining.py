@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -11,10 +10,10 @@ import typer
 
 from cli.client import Client, CoreFailure, TokenFile, Url
 from cli.output import AsJson, clock_time, complain, console, fail, print_json, print_table
-from cli.progress import progress_bar
+from cli.polling import Looked, poll
 
 HOUR_S, DAY_S = 3_600, 86_400
-POLL_S = 1.0
+POLL_S = 1.0  # a node looks once a minute
 WAIT_S_MAX = 600.0
 NOT_FOUND = 404
 _SPAN = re.compile(r"([0-9]{1,6})(s|m|h|d|)")
@@ -150,19 +149,19 @@ def rotate_keys(
 
 def _watched(client: Client, node: str, before: dict[str, Any]) -> dict[str, Any]:
     known = {one["serial"] for one in before["certificates"]}
-    ends_s = time.monotonic() + WAIT_S_MAX
-    with progress_bar() as step:
-        while True:
-            found = _of(client, node)
-            if not found["rotating_since"]:
-                return found
-            step(*_how_far(found, known))
-            if time.monotonic() >= ends_s:
-                fail(
-                    f"{node} has not changed its keys within {WAIT_S_MAX:.0f} s; does it run, and"
-                    " reach the join door? Its log says why; this may be repeated"
-                )
-            time.sleep(POLL_S)  # the node looks once a minute; a person watches
+
+    def look(_waited_s: float) -> Looked[dict[str, Any]]:
+        found = _of(client, node)
+        return Looked(found, not found["rotating_since"], *_how_far(found, known))
+
+    goes_on = f"{node} goes on changing its keys; see borderscout inventory members"
+    seen = poll(look, every_s=POLL_S, within_s=WAIT_S_MAX, interrupted=goes_on)
+    if not seen.is_over:
+        fail(
+            f"{node} has not changed its keys within {WAIT_S_MAX:.0f} s; does it run, and"
+            " reach the join door? Its log says why; this may be repeated"
+        )
+    return seen.found
 
 
 def _how_far(member: dict[str, Any], known: set[str]) -> tuple[str, int, int]:

@@ -6,13 +6,13 @@ not get to work with its settings; that one has gone back to those before by its
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cli.client import Client
 from cli.inventory_plan import stands_at
-from cli.progress import progress_bar
+from cli.polling import Looked, poll
 from inventory.settings_turns import (
     SettingsStand,
     TurnState,
@@ -53,30 +53,29 @@ def roll_out(
         CoreFailure: the core does not answer, or refuses to tell a node.
     """
     done: list[str] = []
-    with progress_bar() as step:
-        for number, one in enumerate(turns):
-            step(f"{one.node} takes its settings", number, len(turns))
-            why = _take(client, one)
-            if why:
-                left = tuple(other.node for other in turns[number + 1 :])
-                return RolledOut(tuple(done), one.node, why, left)
-            done.append(one.node)
-            say(f"{one.node} is at work with its settings")
+    for number, one in enumerate(turns):
+        why = _take(client, one, number, len(turns))
+        if why:
+            left = tuple(other.node for other in turns[number + 1 :])
+            return RolledOut(tuple(done), one.node, why, left)
+        done.append(one.node)
+        say(f"{one.node} is at work with its settings")
     return RolledOut(tuple(done))
 
 
-def _take(client: Client, wanted: WantedSettings) -> str:
-    """Let one node take its settings; return why it has not, empty when it has."""
+def _take(client: Client, wanted: WantedSettings, number: int, total: int) -> str:
+    """Let one node of several take its settings; return why it has not, empty when it has."""
     before = stands_at(client).get(wanted.node, SettingsStand())
     nodes = client.ask("GET", "/api/v1/status")["nodes"]
     drain_s = DRAIN_S if has_company(wanted, nodes) else 0
     path = f"/api/v1/nodes/{wanted.node}/settings"
     client.ask("POST", path, body={"digest": wanted.digest, "drain_s": drain_s})
-    began_s = time.monotonic()
-    while True:
+
+    def look(waited_s: float) -> Looked[str]:
         now = stands_at(client).get(wanted.node, SettingsStand())
-        waited_s = time.monotonic() - began_s
         state, why = turn_state(wanted, before=before, now=now, waited_s=waited_s)
-        if state is not TurnState.UNDER_WAY:
-            return why
-        time.sleep(LOOK_S)  # the core has no call that waits for a node; a person watches
+        is_over = state is not TurnState.UNDER_WAY
+        return Looked(why, is_over, f"{wanted.node} takes its settings", number, total)
+
+    goes_on = f"{wanted.node} goes on taking its settings, and those after it wait: apply again"
+    return poll(look, every_s=LOOK_S, within_s=math.inf, interrupted=goes_on).found
