@@ -66,6 +66,7 @@ def decommission(
     It refuses while an MX leads to the node, and never revokes one that has mail; of a silent one
     it says how much it is known to hold. Interrupted, type it again. Exit 0 when it is done.
     """
+    _refuse_contradiction(node, resume=resume, lost=lost, force=force, resolver=resolver)
     client = Client(url, token_file)
     if resume:
         _drain(client, node, on=False)
@@ -73,17 +74,44 @@ def decommission(
         return
     inventory = read(file)
     if not force:
-        _refuse_leading(inventory, node, _addresses(client, inventory, node), resolver)
+        addresses = _addresses(client, inventory, node)
+        if addresses:
+            _refuse_leading(inventory, node, addresses, resolver)
+        elif not _stand(client, node).was_revoked:
+            fail(
+                f"neither {file} nor a document of the core says where {node} takes mail, so that"
+                " nobody can look whether DNS leads there; name an inventory that still has it, or"
+                " say --force"
+            )
     left = _emptied(client, node, is_lost=lost)
     if left.is_member:
         client.ask("POST", f"/api/v1/members/{quote(node, safe='')}/revoke")
     _finish(inventory, node, left=left, is_revoked=left.is_member, as_json=as_json)
 
 
+def _refuse_contradiction(
+    node: str, *, resume: bool, lost: bool, force: bool, resolver: str
+) -> None:
+    """Refuse options of which one would have to be passed over; exit code 2."""
+    if resume:
+        given = {"--lost": lost, "--force": force, "--resolver": bool(resolver)}
+        for option in (option for option, is_given in given.items() if is_given):
+            fail(
+                f"--resume lets {node} take mail again, and {option} is about taking it out of"
+                " service; say one of the two",
+                status=2,
+            )
+    elif force and resolver:
+        fail(
+            "--force does not look at DNS, and --resolver says where to look; say one of the two",
+            status=2,
+        )
+
+
 def _refuse_leading(inventory: Inventory, node: str, addresses: list[str], resolver: str) -> None:
     """Refuse a node that mail still comes to."""
     domains = [domain.name for _, domain in inventory.domains()]
-    with progress_bar() as progress:
+    with progress_bar(says_lines=True) as progress:
         found = asyncio.run(mx_leads(domains, addresses, resolver=resolver, progress=progress))
     if found.leading:
         named = ", ".join(found.leading[:SHOWN_MAX])

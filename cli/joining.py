@@ -19,7 +19,18 @@ NOT_FOUND = 404
 _SPAN = re.compile(r"([0-9]{1,6})(s|m|h|d|)")
 _UNITS_S = {"": 1, "s": 1, "m": 60, "h": HOUR_S, "d": DAY_S}
 
-NodeName = Annotated[str, typer.Argument(metavar="NODE", help="The node's name in the inventory.")]
+
+def _named(node: str) -> str:
+    """Return a node's name, or refuse what is none: a path of the API would mean something else."""
+    if not node.strip():
+        raise typer.BadParameter("is empty: name a node; borderscout status shows those there are")
+    return node
+
+
+NodeName = Annotated[
+    str,
+    typer.Argument(metavar="NODE", help="The node's name in the inventory.", callback=_named),
+]
 
 
 def join_token(

@@ -38,8 +38,8 @@ class Desk:
         self.asked.append(addresses)
         return self.dns
 
-    async def types(self, *more: str) -> Said:
-        return await self._shell("inventory", "decommission", "lon1", self.file, *more)
+    async def types(self, *more: str, node: str = "lon1") -> Said:
+        return await self._shell("inventory", "decommission", node, self.file, *more)
 
 
 @pytest.fixture
@@ -100,6 +100,48 @@ async def test_mail_that_dns_still_leads_there_is_a_reason_to_refuse(
     )
     assert "DNS does not say where mail of 1 domain goes" in unknown.err
     assert len(desk.asked) == 2
+
+
+async def test_of_a_node_whose_addresses_nobody_knows_dns_cannot_be_asked(
+    core: Face, desk: Desk
+) -> None:
+    tree = json.loads(desk.file.read_text())
+    del tree["sites"][0]
+    desk.file.write_text(json.dumps(tree))
+    core.hear("lon1", **EMPTY)
+
+    refused = await desk.types()
+    forced = await desk.types("--force")
+
+    line = refused.check_failed()
+    assert f"neither {desk.file} nor a document of the core says where lon1 takes mail" in line
+    assert line.endswith("; name an inventory that still has it, or say --force")
+    assert desk.asked == []
+    assert "its keys were rendered" in forced.out
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--resume", "--lost"), ("--resume", "--force"), ("--resume", "--resolver", "127.0.0.1:53")],
+)
+async def test_who_says_two_things_that_contradict_each_other_is_asked_which(
+    core: Face, desk: Desk, options: tuple[str, ...]
+) -> None:
+    line = (await desk.types(*options)).check_failed(2)
+
+    assert f"--resume lets lon1 take mail again, and {options[1]} is about" in line
+
+
+async def test_a_resolver_that_nobody_asks_is_refused(core: Face, desk: Desk) -> None:
+    line = (await desk.types("--force", "--resolver", "127.0.0.1:53")).check_failed(2)
+
+    assert "--force does not look at DNS" in line
+
+
+async def test_a_node_without_a_name_is_told_so(core: Face, desk: Desk) -> None:
+    line = (await desk.types(node="")).check_failed(2)
+
+    assert "is empty: name a node; borderscout status shows those there are" in line
 
 
 async def test_of_a_silent_node_it_says_what_it_holds_and_asks_for_lost(
