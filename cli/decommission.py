@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import typer
 
-from cli.client import Client, TokenFile, Url
+from cli.client import Client, CoreFailure, TokenFile, Url
 from cli.inventory import File, read
-from cli.joining import NodeName
+from cli.joining import NOT_FOUND, NodeName
 from cli.output import AsJson, console, counted, fail, plain, print_json
 from cli.polling import Looked, poll
 from cli.progress import progress_bar
@@ -64,7 +64,8 @@ def decommission(
     """Take a node out of service: it takes no mail, is emptied, and nothing of it is let in.
 
     It refuses while an MX leads to the node, and never revokes one that has mail; of a silent one
-    it says how much it is known to hold. Interrupted, type it again. Exit 0 when it is done.
+    it says how much it is known to hold. Interrupted, type it again. Exit 0 when it is done, 1
+    when something has to be done before; of a node whose keys were rendered it says what.
     """
     _refuse_contradiction(node, resume=resume, lost=lost, force=force, resolver=resolver)
     client = Client(url, token_file)
@@ -77,7 +78,7 @@ def decommission(
         addresses = _addresses(client, inventory, node)
         if addresses:
             _refuse_leading(inventory, node, addresses, resolver)
-        elif not _stand(client, node).was_revoked:
+        elif not _is_out(_stand(client, node), is_lost=lost):
             fail(
                 f"neither {file} nor a document of the core says where {node} takes mail, so that"
                 " nobody can look whether DNS leads there; name an inventory that still has it, or"
@@ -172,12 +173,27 @@ def _emptied(client: Client, node: str, *, is_lost: bool) -> LeavingNode:
     return seen.found
 
 
+def _is_out(stand: LeavingNode, *, is_lost: bool) -> bool:
+    """Say whether nothing is left to be lost or let in, wherever DNS leads."""
+    return next_step(stand, empty_looks=0, is_given_up=is_lost) is LeavingStep.DONE
+
+
 def _held_by_silent(node: str, stand: LeavingNode) -> str:
-    held = f"is known to hold {_held(stand)}" if stand.left else "is not known to hold anything"
+    if stand.is_shut_out:
+        return (
+            f"the core lets {node} in no more, before it was seen to be empty, and it"
+            f" {_known(stand)}, as of its last report; put it back into the inventory and apply"
+            " that, or say --lost: what it holds is given up then"
+        )
     return (
-        f"{node} is silent, and {held}, as of its last report; start it, or if it never comes back"
-        " say --lost: what it holds is given up then, and nothing that it has is let in any more"
+        f"{node} is silent, and {_known(stand)}, as of its last report; start it, or if it never"
+        " comes back say --lost: what it holds is given up then, and nothing that it has is let in"
+        " any more"
     )
+
+
+def _known(stand: LeavingNode) -> str:
+    return f"is known to hold {_held(stand)}" if stand.left else "is not known to hold anything"
 
 
 def _held(stand: LeavingNode) -> str:
@@ -191,9 +207,25 @@ def _stand(client: Client, node: str) -> LeavingNode:
     members = client.ask("GET", "/api/v1/members")["members"]
     shown = next((one for one in nodes if one["node"] == node), None)
     member = next((one for one in members if one["node"] == node), None)
-    if shown is None and member is None:
+    if shown is not None:
+        return LeavingNode.of(shown, member)
+    said = _last_report(client, node)
+    if said is None and member is None:
         fail(f"the core knows no node {node}; borderscout status shows those that it knows")
-    return LeavingNode.of(shown, member)
+    return LeavingNode.former(said, member)
+
+
+def _last_report(client: Client, node: str) -> dict[str, Any] | None:
+    """Return what a node said last that nothing names any more; None: it was never heard."""
+    try:
+        said: dict[str, Any] = client.ask(
+            "GET", f"/api/v1/nodes/{quote(node, safe='')}/last-report"
+        )
+    except CoreFailure as failure:
+        if failure.status != NOT_FOUND:
+            raise
+        return None
+    return said
 
 
 def _drain(client: Client, node: str, *, on: bool) -> None:
@@ -204,12 +236,17 @@ def _finish(
     inventory: Inventory, node: str, *, left: LeavingNode, is_revoked: bool, as_json: bool
 ) -> None:
     """Say what was done, and what is left to do."""
+    is_done = is_revoked or left.was_revoked or left.is_shut_out
+    is_in_file = node in {one.name for _, one in inventory.nodes()}
     to_do = []
-    is_done = is_revoked or left.was_revoked
-    if not is_done:
-        to_do.append(f"its keys were rendered: borderscout inventory revoke {node} FILE --out DIR")
-    if node in {one.name for _, one in inventory.nodes()}:
+    if is_in_file:
         to_do.append(f"take {node} out of the inventory, and: borderscout inventory apply FILE")
+    if not is_done:
+        to_do += [
+            "its keys were rendered, and core.yaml names it: borderscout inventory render FILE"
+            " --out DIR, and install DIR/core on the core's machine",
+            "type this again then: it ends with 0 once nothing that the node has is let in",
+        ]
     to_do.append(f"stop the machine of {node}, and delete its disk: its mail was on it")
     if as_json:
         print_json(

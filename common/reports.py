@@ -141,3 +141,10 @@ class NodeReport:
     core_refused: str = ""  # why the shard hands nothing to this core; empty: it does
     outbox_records: int = 0  # not yet acknowledged
     outbox_quarantine: int = 0
+
+    @property
+    def is_emptied(self) -> bool:
+        """Whether an operator empties the shard, and it has nothing left that is nowhere else."""
+        is_draining = not self.accepting and self.not_accepting_reason == DRAINING
+        left = sum(self.spool.values()) + self.outbox_records + self.outbox_quarantine
+        return is_draining and not left

@@ -8,7 +8,7 @@ it has is let in.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -40,6 +40,8 @@ class LeavingNode:
             them: told to take no mail it would go back to those before.
         is_member: it has joined, and was not revoked.
         was_revoked: it had joined, and was.
+        is_shut_out: it never joined, and nothing names it any more: so nothing of it is let in.
+        was_emptied: so it said when it was heard last, before nothing named it any more.
     """
 
     recipients: int = 0
@@ -49,6 +51,8 @@ class LeavingNode:
     is_restarting: bool = False
     is_member: bool = False
     was_revoked: bool = False
+    is_shut_out: bool = False
+    was_emptied: bool = False
 
     @classmethod
     def of(cls, node: Mapping[str, Any] | None, member: Mapping[str, Any] | None) -> LeavingNode:
@@ -71,6 +75,22 @@ class LeavingNode:
             is_member=is_member,
             was_revoked=was_revoked,
         )
+
+    @classmethod
+    def former(
+        cls, said: Mapping[str, Any] | None, member: Mapping[str, Any] | None
+    ) -> LeavingNode:
+        """Return how a node stands that neither the core's settings nor its documents name.
+
+        Args:
+            said: its last report; None: it was never heard.
+            member: of the core's members; None: it never joined.
+        """
+        stand = replace(cls.of(None, member), is_shut_out=member is None)
+        if said is None:
+            return stand
+        held = {"recipients": said["recipients"], "outbox": said["outbox"]}
+        return replace(stand, **held, was_emptied=said["drained"] and not any(held.values()))
 
     @property
     def left(self) -> int:
@@ -104,7 +124,9 @@ def next_step(node: LeavingNode, *, empty_looks: int, is_given_up: bool) -> Leav
     if node.was_revoked:
         return LeavingStep.DONE
     if not node.is_heard:
-        return LeavingStep.REVOKE if is_given_up else LeavingStep.LOST
+        if not (is_given_up or node.was_emptied):
+            return LeavingStep.LOST
+        return LeavingStep.DONE if node.is_shut_out else LeavingStep.REVOKE
     if not node.is_draining:
         return LeavingStep.WAIT if node.is_restarting else LeavingStep.DRAIN
     return LeavingStep.REVOKE if empty_looks >= EMPTY_LOOKS else LeavingStep.WAIT

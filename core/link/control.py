@@ -218,7 +218,7 @@ class ControlStreams:
     async def _listen(
         self, identity: ShardIdentity, messages: AsyncIterator[control_pb2.ControlRequest]
     ) -> None:
-        kept_s = -KEEP_REPORT_S
+        kept_s, was_emptied = -KEEP_REPORT_S, False
         async for message in messages:
             request = wire.control_request_from_wire(message)
             match request:
@@ -231,8 +231,9 @@ class ControlStreams:
                         identity, request, now_s=now_s, now_us=self._clock.now_us()
                     )
                     self._hint(identity, request, now_s)
-                    if now_s - kept_s >= KEEP_REPORT_S:
-                        kept_s = now_s
+                    is_news = request.is_emptied and not was_emptied  # once a stream
+                    if is_news or now_s - kept_s >= KEEP_REPORT_S:
+                        kept_s, was_emptied = now_s, was_emptied or is_news
                         await self._keep(identity, request)
                 case Hello():
                     raise PeerError("a second hello on one control stream")

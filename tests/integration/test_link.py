@@ -15,8 +15,9 @@ from common.envelope import Notify
 from common.errors import DiskFull
 from common.ids import MessageId
 from common.message_bounds import HEAD_BYTES_MAX
-from common.reports import HoldReport, NodeReport
+from common.reports import DRAINING, HoldReport, NodeReport
 from common.round_trips import RoundTrip
+from core.link import control
 from core.quarantine import cases
 from satellite.delivery.decisions.notices import Silence, silence
 from satellite.spool.store import Spool
@@ -95,6 +96,31 @@ async def test_a_core_without_room_keeps_nothing_measured_and_hears_the_node_all
     )
 
     await until(lambda: linked.core.link.fleet.node("lon1", now_s=now_s()).accepting, "it is heard")
+
+
+# --- what is kept of a node ---------------------------------------------------------------------
+
+
+async def test_that_a_node_is_emptied_is_kept_at_once(
+    linked: LinkedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "KEEP_REPORT_S", 1e9)
+    shard = linked.shard(await linked.spool(0))
+    shard.told = NodeReport(accepting=True)
+
+    async def reasons() -> list[str]:
+        rows = await linked.core.database.fleet.shards()
+        return [row.report["not_accepting_reason"] for row in rows if row.report]
+
+    async def is_kept() -> bool:
+        return await reasons() == [""]
+
+    async def is_emptied() -> bool:
+        return await reasons() == [DRAINING]
+
+    await until(is_kept, "the first report")
+    shard.told = NodeReport(not_accepting_reason=DRAINING)
+    await until(is_emptied, "that it is emptied")
 
 
 # --- preferences --------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -11,9 +12,10 @@ from pydantic import Field
 from common.link import DRAIN_S_MAX
 from common.preferences import Kind
 from common.preferences.bodies import NodeBody
-from common.reports import SettingsState
+from common.reports import DRAINING, SettingsState
 from core.fleet.fleet import NodeStatus, SatelliteState
 from core.fleet.node_settings import why_not_told
+from core.records.search import iso_time
 from core.web.api.status import node_json
 from core.web.request.caller import Caller
 from core.web.request.problems import Problem
@@ -50,6 +52,31 @@ async def show(core: Core, _caller: Caller, node: NodeName) -> dict[str, Any]:
     document = core.database.preferences.current.document(Kind.NODE, node)
     published = document.body_as(NodeBody).digest if document is not None else ""
     return {**node_json(_status(core, node)), "settings_published": published}
+
+
+@router.get("/nodes/{node}/last-report", summary="What a node said last, known or not any more")
+async def last_report(core: Core, _caller: Caller, node: NodeName) -> dict[str, Any]:
+    rows = [row for row in await core.database.fleet.shards() if row.node == node]
+    if not rows:
+        raise Problem(404, f"no node called {node} was ever heard", "borderscout status shows all")
+    expected = int(max(rows, key=lambda row: row.last_seen_us).hello.get("shards", 1))
+    reports = [row.report for row in rows]
+    working = [row.report for row in rows if row.shard < expected]
+    return {
+        "node": node,
+        "named": node in core.sites,
+        "heard": iso_time(min(row.last_seen_us for row in rows)),
+        "recipients": sum(sum(report.get("spool", {}).values()) for report in reports),
+        "outbox": sum(
+            report.get("outbox_records", 0) + report.get("outbox_quarantine", 0)
+            for report in reports
+        ),
+        "drained": len(working) == expected and all(map(_is_drained, working)),
+    }
+
+
+def _is_drained(report: Mapping[str, Any]) -> bool:
+    return not report.get("accepting") and report.get("not_accepting_reason") == DRAINING
 
 
 @router.post("/nodes/{node}/settings", summary="Let a node take the settings published for it")

@@ -15,6 +15,7 @@ from inventory.mx.leads import MxLeads
 from tests.support.cli.shell import Said, Shell
 from tests.support.cluster.inventories import customer, inventory, site
 from tests.support.core.face import Face
+from tests.support.core.rooms import identity
 
 EMPTY: dict[str, Any] = {
     "accepting": False,
@@ -63,6 +64,12 @@ async def joins(core: Face) -> None:
     member = NodeMember(node="lon1", joined_us=now_us, certificates={"a": now_us // 1_000_000 + 60})
     await store.join("d", keys="k", issued="{}", member=member, client="t")
     await core.services.joining.open()
+
+
+async def last_said(core: Face, report: dict[str, Any]) -> None:
+    """Let the core have kept this of lon1."""
+    await core.database.fleet.note_hello(identity("lon1"), {"shards": 1})
+    await core.database.fleet.note_report(identity("lon1"), report)
 
 
 async def test_an_empty_node_is_revoked_and_what_is_left_to_do_is_said(
@@ -172,4 +179,41 @@ async def test_a_node_whose_keys_were_rendered_is_emptied_and_not_done(
     said = await desk.types()
 
     assert said.status == 1
-    assert "borderscout inventory revoke lon1 FILE --out DIR" in said.out
+    assert "borderscout inventory render FILE --out DIR, and install DIR/core" in said.out
+    assert "type this again then: it ends with 0 once nothing" in said.out
+
+
+async def test_a_node_whose_keys_were_rendered_is_done_once_nothing_names_it_any_more(
+    core: Face, desk: Desk
+) -> None:
+    await last_said(core, EMPTY)
+    core.services.link.fleet.take([("par1", "paris")])
+    tree = json.loads(desk.file.read_text())
+    del tree["sites"][0]
+    desk.file.write_text(json.dumps(tree))
+
+    said = await desk.types("--json")
+
+    assert (said.status, json.loads(said.out)["done"]) == (0, True), said
+    assert desk.asked == [], "whatever DNS says, it takes no mail"
+
+
+async def test_a_node_that_was_taken_away_with_mail_on_it_is_not_taken_for_empty(
+    core: Face, desk: Desk
+) -> None:
+    await last_said(core, EMPTY | {"spool": {"held": 7}})
+    core.services.link.fleet.take([("par1", "paris")])
+
+    refused = await desk.types()
+    given_up = await desk.types("--lost", "--json")
+
+    assert "lets lon1 in no more, before it was seen to be empty" in refused.err
+    assert "is known to hold mail for 7 recipients" in refused.err
+    assert (refused.status, given_up.status) == (1, 0)
+    assert json.loads(given_up.out)["lost"]["recipients"] == 7
+
+
+async def test_a_node_that_nobody_ever_heard_of_is_a_wrong_name(core: Face, desk: Desk) -> None:
+    line = (await desk.types(node="lon11")).check_failed()
+
+    assert "the core knows no node lon11; borderscout status shows those" in line

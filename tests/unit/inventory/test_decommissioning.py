@@ -67,6 +67,33 @@ def test_what_comes_next_is_seen_in_what_the_core_says(
     assert next_step(stand, empty_looks=looks, is_given_up=is_given_up) is step
 
 
+GONE = {"recipients": 0, "outbox": 0, "drained": True}
+
+
+@pytest.mark.parametrize(
+    ("said", "member", "is_given_up", "step"),
+    [
+        (GONE, None, False, LeavingStep.DONE),
+        (GONE, MEMBER, False, LeavingStep.REVOKE),
+        (GONE | {"recipients": 1}, None, False, LeavingStep.LOST),
+        (GONE | {"outbox": 1}, None, False, LeavingStep.LOST),
+        (GONE | {"drained": False}, None, False, LeavingStep.LOST),
+        (GONE | {"recipients": 1}, None, True, LeavingStep.DONE),
+        (None, MEMBER, False, LeavingStep.LOST),
+        (None, {"revoked": "2026-01-01"}, False, LeavingStep.DONE),
+    ],
+)
+def test_a_node_that_nothing_names_is_out_once_it_was_empty_or_given_up(
+    said: dict[str, Any] | None,
+    member: dict[str, Any] | None,
+    is_given_up: bool,
+    step: LeavingStep,
+) -> None:
+    stand = LeavingNode.former(said, member)
+
+    assert next_step(stand, empty_looks=0, is_given_up=is_given_up) is step
+
+
 def test_what_only_a_node_has_is_counted() -> None:
     said = node(spool={"held": 2, "queued": 1}, outbox_records=4, outbox_quarantine=5)
 

@@ -11,7 +11,7 @@ from common.preferences.node_settings import settings_digest
 from common.reports import SettingsState
 from core.link.service import LinkService
 from tests.support.core.face import Face
-from tests.support.core.rooms import document
+from tests.support.core.rooms import document, identity
 
 FORMER, NEW = {"workers": 2}, {"workers": 4}
 DIGEST = settings_digest(NEW)
@@ -44,6 +44,24 @@ def stands(face: Face, revision: int = 1, **more: Any) -> None:
         "settings_state": SettingsState.STEADY,
     }
     face.hear(revision=revision, **(standing | more))
+
+
+async def test_what_a_node_said_last_is_known_when_nothing_names_it_any_more(face: Face) -> None:
+    path = "/api/v1/nodes/old1/last-report"
+    await face.refused(404, "GET", path)
+    store = face.database.fleet
+    report = {"accepting": False, "not_accepting_reason": "draining", "spool": {"held": 2}}
+    for shard in (0, 1):
+        await store.note_hello(identity("old1", shard=shard), {"shards": 2})
+    await store.note_report(identity("old1", shard=0), report | {"outbox_records": 3})
+
+    half = await face.ask("GET", path)
+    await store.note_report(identity("old1", shard=1), report | {"outbox_quarantine": 4})
+    whole = await face.ask("GET", path)
+
+    assert (half["named"], half["recipients"], half["outbox"]) == (False, 2, 3)
+    assert not half["drained"], "one shard has not said so"
+    assert (whole["recipients"], whole["outbox"], whole["drained"]) == (4, 7, True)
 
 
 async def test_a_node_that_can_is_told_and_the_audit_says_so(
