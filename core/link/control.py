@@ -36,6 +36,7 @@ log = structlog.get_logger()
 
 COMMANDS_MAX = 256  # unsent to one shard
 KEEP_REPORT_S = 60.0  # between reports of a shard that are written to the store
+NEWS_MAX = 8  # beside these, of one stream: that the shard is emptied, or not any more
 MEASURED_PER_S_MAX = 1.0  # reports of one node of which what it measured is kept: 100 rows each
 MEASURED_BURST = 10.0  # and at once: one that reconnects says it more often
 
@@ -218,7 +219,7 @@ class ControlStreams:
     async def _listen(
         self, identity: ShardIdentity, messages: AsyncIterator[control_pb2.ControlRequest]
     ) -> None:
-        kept_s, was_emptied = -KEEP_REPORT_S, False
+        kept_s, was_emptied, news = -KEEP_REPORT_S, False, NEWS_MAX
         async for message in messages:
             request = wire.control_request_from_wire(message)
             match request:
@@ -231,9 +232,10 @@ class ControlStreams:
                         identity, request, now_s=now_s, now_us=self._clock.now_us()
                     )
                     self._hint(identity, request, now_s)
-                    is_news = request.is_emptied and not was_emptied  # once a stream
+                    is_news = news > 0 and request.is_emptied is not was_emptied
                     if is_news or now_s - kept_s >= KEEP_REPORT_S:
-                        kept_s, was_emptied = now_s, was_emptied or is_news
+                        kept_s, was_emptied = now_s, request.is_emptied
+                        news -= is_news
                         await self._keep(identity, request)
                 case Hello():
                     raise PeerError("a second hello on one control stream")

@@ -101,7 +101,7 @@ async def test_a_core_without_room_keeps_nothing_measured_and_hears_the_node_all
 # --- what is kept of a node ---------------------------------------------------------------------
 
 
-async def test_that_a_node_is_emptied_is_kept_at_once(
+async def test_that_a_node_is_emptied_or_not_any_more_is_kept_at_once(
     linked: LinkedCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control, "KEEP_REPORT_S", 1e9)
@@ -121,6 +121,8 @@ async def test_that_a_node_is_emptied_is_kept_at_once(
     await until(is_kept, "the first report")
     shard.told = NodeReport(not_accepting_reason=DRAINING)
     await until(is_emptied, "that it is emptied")
+    shard.told = NodeReport(accepting=True)
+    await until(is_kept, "that it takes mail again")
 
 
 # --- preferences --------------------------------------------------------------------------------
