@@ -15,7 +15,7 @@ import typer
 
 from cli.client import Client
 from cli.output import console, plain
-from cli.polling import Looked, poll
+from cli.polling import Glance, poll
 
 WAIT_S = 20.0  # a site that is there has a change within a second or two
 LOOK_S = 0.2
@@ -40,12 +40,12 @@ class AppliedRevisions:
 def wait_until_applied(client: Client, revision: int) -> AppliedRevisions:
     """Return who has a revision, once all have it that are there, or the time is over."""
 
-    def look(_waited_s: float) -> Looked[Sequence[dict[str, Any]]]:
+    def look(_waited_s: float) -> Glance[Sequence[dict[str, Any]]]:
         nodes = client.ask("GET", "/api/v1/status")["nodes"]
         has_it = [node for node in nodes if _has(node, revision)]
         is_there = [node for node in nodes if _can_have_it(node)]
         is_over = all(node in has_it for node in is_there)
-        return Looked(nodes, is_over, "the sites apply it", len(has_it), len(is_there))
+        return Glance(nodes, is_over, "the sites apply it", len(has_it), len(is_there))
 
     nodes = poll(look, every_s=LOOK_S, within_s=WAIT_S, interrupted=GOES_ON).found
     done = [node for node in nodes if _has(node, revision)]

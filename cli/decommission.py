@@ -16,7 +16,7 @@ from cli.client import Client, CoreFailure, TokenFile, Url
 from cli.inventory import File, read
 from cli.joining import NOT_FOUND, NodeName
 from cli.output import AsJson, console, counted, fail, plain, print_json
-from cli.polling import Looked, poll
+from cli.polling import Glance, poll
 from cli.progress import progress_bar
 from common.settings.values import checked_resolver
 from inventory.decommissioning import LeavingNode, LeavingStep, next_step
@@ -143,7 +143,7 @@ def _emptied(client: Client, node: str, *, is_lost: bool) -> LeavingNode:
     """Let a node empty itself, and return how it stands once it is empty, given up, or revoked."""
     most = empty_looks = 0
 
-    def look(_waited_s: float) -> Looked[LeavingNode]:
+    def look(_waited_s: float) -> Glance[LeavingNode]:
         nonlocal most, empty_looks
         stand = _stand(client, node)
         empty_looks = empty_looks + 1 if stand.is_draining and not stand.left else 0
@@ -154,12 +154,12 @@ def _emptied(client: Client, node: str, *, is_lost: bool) -> LeavingNode:
                 fail(_held_by_silent(node, stand))
             case LeavingStep.DRAIN:
                 _drain(client, node, on=True)
-                return Looked(stand, False, f"{node} is told to take no mail")
+                return Glance(stand, False, f"{node} is told to take no mail")
         if stand.is_restarting and not stand.is_draining:
-            return Looked(stand, False, f"{node} begins anew with other settings")
+            return Glance(stand, False, f"{node} begins anew with other settings")
         is_over = step in (LeavingStep.DONE, LeavingStep.REVOKE)
         what = f"{node} has {stand.left} left"
-        return Looked(stand, is_over, what, most - stand.left, most or 1)
+        return Glance(stand, is_over, what, most - stand.left, most or 1)
 
     goes_on = (
         f"{node} goes on emptying itself: type this again, or --resume to let it take mail again"

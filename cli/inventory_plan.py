@@ -17,7 +17,7 @@ from cli.client import Client, TokenFile, Url
 from cli.core_documents import CoreDocuments
 from cli.inventory import File, Json, read
 from cli.output import console, fail, plain, print_json
-from cli.polling import Looked, poll
+from cli.polling import Glance, poll
 from cli.progress import progress_bar
 from common.durable import write_file
 from common.errors import EnvironmentFailure
@@ -215,10 +215,10 @@ def stands_when_said(client: Client) -> dict[str, SettingsStand]:
     any longer: its turn would be passed over, although it works with former settings.
     """
 
-    def look(_waited_s: float) -> Looked[dict[str, SettingsStand]]:
+    def look(_waited_s: float) -> Glance[dict[str, SettingsStand]]:
         stands = stands_at(client)
         said = [bool(one.state or not one.is_heard) for one in stands.values()]
-        return Looked(stands, all(said), "nodes that have begun say it", sum(said), len(said))
+        return Glance(stands, all(said), "nodes that have begun say it", sum(said), len(said))
 
     again = "type this again"
     return poll(look, every_s=LOOK_S, within_s=JUST_BEGUN_S, interrupted=again).found

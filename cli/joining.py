@@ -10,7 +10,7 @@ import typer
 
 from cli.client import Client, CoreFailure, TokenFile, Url
 from cli.output import AsJson, clock_time, complain, console, fail, print_json, print_table
-from cli.polling import Looked, poll
+from cli.polling import Glance, poll
 
 HOUR_S, DAY_S = 3_600, 86_400
 POLL_S = 1.0  # a node looks once a minute
@@ -161,9 +161,9 @@ def rotate_keys(
 def _watched(client: Client, node: str, before: dict[str, Any]) -> dict[str, Any]:
     known = {one["serial"] for one in before["certificates"]}
 
-    def look(_waited_s: float) -> Looked[dict[str, Any]]:
+    def look(_waited_s: float) -> Glance[dict[str, Any]]:
         found = _of(client, node)
-        return Looked(found, not found["rotating_since"], *_how_far(found, known))
+        return Glance(found, not found["rotating_since"], *_how_far(found, known))
 
     goes_on = f"{node} goes on changing its keys; see borderscout inventory members"
     seen = poll(look, every_s=POLL_S, within_s=WAIT_S_MAX, interrupted=goes_on)

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Looked(Generic[T]):
+class Glance(Generic[T]):
     """What one look has found.
 
     Args:
@@ -38,8 +38,8 @@ class Looked(Generic[T]):
 
 
 def poll(
-    look: Callable[[float], Looked[T]], *, every_s: float, within_s: float, interrupted: str
-) -> Looked[T]:
+    look: Callable[[float], Glance[T]], *, every_s: float, within_s: float, interrupted: str
+) -> Glance[T]:
     """Look until it is over, or the time is, and return what was seen last.
 
     Args:
@@ -52,10 +52,10 @@ def poll(
     try:
         with progress_bar(says_lines=True) as step:
             while True:
-                looked = look(time.monotonic() - began_s)
-                step(looked.what, looked.done, looked.total)
-                if looked.is_over or time.monotonic() - began_s >= within_s:
-                    return looked
+                seen = look(time.monotonic() - began_s)
+                step(seen.what, seen.done, seen.total)
+                if seen.is_over or time.monotonic() - began_s >= within_s:
+                    return seen
                 time.sleep(every_s)  # the core has no call that waits; a person watches
     except KeyboardInterrupt:
         complain(f"interrupted; {interrupted}")

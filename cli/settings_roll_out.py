@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from cli.client import Client
 from cli.inventory_plan import stands_at
-from cli.polling import Looked, poll
+from cli.polling import Glance, poll
 from inventory.settings_turns import (
     SettingsStand,
     TurnState,
@@ -71,11 +71,11 @@ def _take(client: Client, wanted: WantedSettings, number: int, total: int) -> st
     path = f"/api/v1/nodes/{wanted.node}/settings"
     client.ask("POST", path, body={"digest": wanted.digest, "drain_s": drain_s})
 
-    def look(waited_s: float) -> Looked[str]:
+    def look(waited_s: float) -> Glance[str]:
         now = stands_at(client).get(wanted.node, SettingsStand())
         state, why = turn_state(wanted, before=before, now=now, waited_s=waited_s)
         is_over = state is not TurnState.UNDER_WAY
-        return Looked(why, is_over, f"{wanted.node} takes its settings", number, total)
+        return Glance(why, is_over, f"{wanted.node} takes its settings", number, total)
 
     goes_on = f"{wanted.node} goes on taking its settings, and those after it wait: apply again"
     return poll(look, every_s=LOOK_S, within_s=math.inf, interrupted=goes_on).found

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from cli import polling, progress
-from cli.polling import Looked, poll
+from cli.polling import Glance, poll
 from cli.progress import FIRST_LINE_S, LINE_S, ProgressLines
 
 
@@ -34,12 +34,12 @@ def passing(monkeypatch: pytest.MonkeyPatch) -> Time:
     return made
 
 
-def counting(over_at: int) -> tuple[list[float], Callable[[float], Looked[int]]]:
+def counting(over_at: int) -> tuple[list[float], Callable[[float], Glance[int]]]:
     waited: list[float] = []
 
-    def look(waited_s: float) -> Looked[int]:
+    def look(waited_s: float) -> Glance[int]:
         waited.append(waited_s)
-        return Looked(len(waited), len(waited) >= over_at, "it comes", len(waited), over_at)
+        return Glance(len(waited), len(waited) >= over_at, "it comes", len(waited), over_at)
 
     return waited, look
 
@@ -70,7 +70,7 @@ def test_when_the_time_is_over_what_was_seen_last_is_the_answer() -> None:
 def test_whoever_interrupts_reads_what_goes_on_without_him(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def look(_waited_s: float) -> Looked[int]:
+    def look(_waited_s: float) -> Glance[int]:
         raise KeyboardInterrupt
 
     with pytest.raises(typer.Exit) as ended:
