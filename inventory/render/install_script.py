@@ -3,7 +3,8 @@
 Pure: the script's text. It asks for nothing, downloads nothing, can be run again, and stops at the
 first thing that goes wrong. What it copies last is what the programs go by: a run that was cut
 short leaves what was there. What is in its place already is left alone, and each file that is not
-is told; a node that has joined keeps what it made and was given since.
+is told, and noted before it is changed, where that is asked for; a node that has joined keeps what
+it made and was given since.
 
 Source: sh by POSIX.1-2017, install(1), setpriv(1), useradd(8); docs/inventory.md, *Install*.
 """
@@ -27,17 +28,21 @@ def install_text(units: Mapping[str, str], *, settings: str) -> str:
     return f"""\
 #!/bin/sh
 # Puts this folder where Border Scout looks for it. Run as root, from anywhere; again after each
-# rendering. DESTDIR=DIR installs below DIR, and starts nothing.
+# rendering. DESTDIR=DIR installs below DIR, and starts nothing. CHANGED=FILE: the name of each file
+# is added there before that file is changed, for whoever starts anew what reads them.
 set -eu
 cd "$(dirname "$0")"
 to=${{DESTDIR:-}}
-case $to in
-"" | /*) ;;
-*)
-    echo "install.sh: DESTDIR=$to is no absolute path; begin it with /" >&2
-    exit 1
-    ;;
-esac
+noted=${{CHANGED:-}}
+for path in "DESTDIR=$to" "CHANGED=$noted"; do
+    case $path in
+    *= | *=/*) ;;
+    *)
+        echo "install.sh: $path is no absolute path; begin it with /" >&2
+        exit 1
+        ;;
+    esac
+done
 if [ "$(id -u)" != 0 ]; then
     echo "install.sh: needs root; run it with sudo" >&2
     exit 1
@@ -64,11 +69,13 @@ is_there() {{  # FILE MODE PLACE: the same, of the same owner
 put() {{  # FILE MODE FOLDER [NAME]: whole or not at all
     place=$3/${{4:-${{1##*/}}}}
     if is_there "$1" "$2" "$place"; then return; fi
+    if [ -n "$noted" ]; then echo "${{place##*/}}" >>"$noted"; fi
     new="$3/.${{4:-${{1##*/}}}}.new"
     by_owner sh -ec 'umask 077; rm -f "$1"; cat >"$1"; chmod "$2" "$1"; mv -f "$1" "$3"' \\
         sh "$new" "$2" "$place" <"$1"
     echo "changed ${{place#"$to"}}"
 }}
+if [ -n "$noted" ]; then : >>"$noted"; fi
 install -d -o "$owner" -g "$owner" -m 0750 "$to/etc/borderscout"
 mkdir -p "$to/etc/borderscout/tls"
 chown -h "$owner:$owner" "$to/etc/borderscout/tls"

@@ -49,7 +49,7 @@ for unit; do :; done
 case " $* " in
 *" show "*) if [ -e "$UNITS/$unit" ]; then state=active; else state=inactive; fi
     printf 'LoadState=loaded\\nActiveState=%s\\nSubState=running\\n' "$state" ;;
-*" start "* | *" restart "*) touch "$UNITS/$unit" ;;
+*" start "* | *" restart "*) [ ! -e "$UNITS/broken" ] && touch "$UNITS/$unit" ;;
 *" stop "*) rm -f "$UNITS/$unit" ;;
 *" is-active "*) [ -e "$UNITS/$unit" ] ;;
 *" is-enabled "*) echo enabled ;;
@@ -273,6 +273,38 @@ def test_the_next_node_is_touched_only_once_the_one_before_is_ready(
     assert again.returncode == 0, again.stdout + again.stderr
     third = play(rendered, tmp_path, *told, env=env)
     assert {counts["changed"] for counts in recap(third).values()} == {0}, third.stdout
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_what_was_installed_by_a_run_that_was_cut_short_is_started_by_the_next(
+    rendered: Path, tmp_path: Path, readiness: Readiness
+) -> None:
+    for name in ("bin", "units"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "bin" / "systemctl").write_text(SYSTEMCTL)
+    (tmp_path / "bin" / "systemctl").chmod(0o755)
+    asked, broken = tmp_path / "asked", tmp_path / "units" / "broken"
+    for unit in (rendered / "lon1").glob("borderscout-*"):  # all of it runs, as it was before
+        (tmp_path / "units" / unit.name).touch()
+    env = {"UNITS": str(tmp_path / "units"), "ASKED": str(asked)}
+    url = f"http://127.0.0.1:{readiness.server_port}/lon1"
+    told = ("borderscout_start=true", f"borderscout_ready_url={url}")
+    lon1 = ("--limit", "lon1")
+
+    broken.touch()
+    first = play(rendered, tmp_path, *told, options=lon1, env=env)
+    broken.unlink()
+    asked.unlink()
+    second = play(rendered, tmp_path, *told, options=lon1, env=env)
+    started = {line.split()[-1] for line in asked.read_text().splitlines() if "start " in line}
+    asked.unlink()
+    third = play(rendered, tmp_path, *told, options=lon1, env=env)
+
+    assert (recap(first)["lon1"]["failed"], second.returncode) == (1, 0), second.stdout
+    assert started >= {"borderscout-satellite.service", "borderscout-firewall.service"}
+    assert recap(third)["lon1"]["changed"] == 0, third.stdout
+    assert "start " not in asked.read_text()
 
 
 def test_ansible_finds_no_fault_in_the_playbook(rendered: Path, tmp_path: Path) -> None:

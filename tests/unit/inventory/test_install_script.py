@@ -29,10 +29,13 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def installed(folder: Path, into: Path) -> subprocess.CompletedProcess[str]:
+def installed(
+    folder: Path, into: Path, *, noted: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    env = {"DESTDIR": str(into), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     return subprocess.run(
         ["/bin/sh", folder / "install.sh"],
-        env={"DESTDIR": str(into), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        env=env if noted is None else env | {"CHANGED": str(noted)},
         capture_output=True,
         text=True,
         check=False,
@@ -70,6 +73,26 @@ def test_everything_comes_into_its_place_and_again(
     kept = {path.name for path in (etc / "borderscout" / "tls").iterdir()}
     assert kept == {path.name for path in (rendered / machine / "tls").iterdir()}
     assert (etc / "unbound").exists() == (rendered / machine / "unbound.conf").exists()
+
+
+@need_root
+def test_what_is_changed_is_noted_before_and_stays_noted(rendered: Path, tmp_path: Path) -> None:
+    folder, into, noted = tmp_path / "lon1", tmp_path / "to", tmp_path / "changed"
+    shutil.copytree(rendered / "lon1", folder)
+    assert installed(folder, into, noted=noted).returncode == 0
+    assert "satellite.yaml" in noted.read_text().splitlines()
+    noted.write_text("")
+    assert installed(folder, into, noted=noted).returncode == 0
+    assert noted.read_text() == "", "nothing had to be changed"
+
+    (folder / "borderscout-firewall.service").write_text("[Unit]\n")
+    (folder / "satellite.yaml").write_text("node: lon1\n")
+    (into / "etc" / "systemd" / "system" / ".borderscout-firewall.service.new").mkdir()
+    torn = installed(folder, into, noted=noted)
+
+    assert torn.returncode != 0
+    assert noted.read_text() == "borderscout-firewall.service\n"
+    assert installed(folder, into, noted=Path("changed")).returncode == 1
 
 
 @need_root
