@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from common.collector import uncollected
 from common.errors import SettingsError
-from common.settings.reading import Complaint, ModelT, Source, what_and_remedy
+from common.settings.reading import Complaint, Source, what_and_remedy
 from inventory.addressing import core_places, node_places
 from inventory.check import check
 from inventory.customers import CustomerChecks
@@ -27,6 +27,10 @@ from inventory.raw import Raw, RawComplaint, nodes_of
 from inventory.render.node import core_settings, satellite_settings, scan_server_settings
 
 STEP = 5000  # customers between two reports of progress
+
+T = TypeVar("T")
+
+_HEAD, _CUSTOMER = TypeAdapter(Head), TypeAdapter(Customer)
 
 Progress = Callable[[str, int, int], None]  # what is done, how many are, of how many
 
@@ -78,7 +82,7 @@ class _Examination:
     def run(self, progress: Progress) -> Examined:
         main = self.whole.read()
         self.errors += self.whole.complaints
-        head = self._typed(main, Head)
+        head = self._typed(main, _HEAD)
         customers = self._customers(main, progress)
         for one in (*check(main), *check_kinds(main)):
             self._note(one)
@@ -98,16 +102,16 @@ class _Examination:
         for number, raw in enumerate(self.whole.take_customers()):
             if number % STEP == 0:
                 progress("reading customers", number, count)
-            typed = self._typed(raw, Customer)
+            typed = self._typed(raw, _CUSTOMER)
             for one in checks.of(raw, typed):
                 self._note(one)
             if typed is not None:
                 found.append(typed)
         return found
 
-    def _typed(self, raw: Raw, model: type[ModelT]) -> ModelT | None:
+    def _typed(self, raw: Raw, shape: TypeAdapter[T]) -> T | None:
         try:
-            return model.model_validate(raw.value)
+            return shape.validate_python(raw.value)
         except ValidationError as error:
             for item in error.errors(include_url=False):
                 at = Raw(raw.file, (*raw.path, *item["loc"]), None)

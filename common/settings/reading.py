@@ -27,6 +27,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 # In the words of YAML, by the first word of a fault's type; the validator's own speak of Python.
 _EXPECTED = {
     "bool": "input should be true or false",
+    "dataclass": "input should be a mapping",
     "dict": "input should be a mapping",
     "list": "input should be a list",
     "model": "input should be a mapping",
@@ -179,7 +180,7 @@ def what_and_remedy(item: ErrorDetails, *, below: Path_ = ()) -> tuple[str, str]
     steps = [step for step in (*below, *item["loc"]) if isinstance(step, str) and "[" not in step]
     label = f"{'.'.join(steps)}: " if steps else ""
     match item["type"]:
-        case "extra_forbidden":
+        case "extra_forbidden" | "unexpected_keyword_argument":
             return f"unknown key {item['loc'][-1]!r}", "remove it or correct its spelling"
         case "missing":
             return f"missing key {item['loc'][-1]!r}", "add it"

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +26,7 @@ from inventory.mx.planner import Planner
 DOMAINS = 1_000_000
 SMALL = (100_000, 3)  # domains and sites
 SITES = 20
+BATCH = 10_000  # domains that are made, and then put in order
 CAPACITIES = (100, 200, 400)
 T = TypeVar("T")
 
@@ -78,16 +80,20 @@ def shares(count: int, site_count: int) -> dict[str, float]:
     plain = MailDomain(name="x.example", deliver_to=("mail.x.example:25",))
     firsts = dict.fromkeys((site.name for site in sites), 0)
     seconds = {(a, b): 0 for a in firsts for b in firsts}
-    began_s = time.process_time()
-    for number in range(count):
-        domain = plain.model_construct(**dict(plain) | {"name": f"d{number}.example"})
-        (_, first), (_, second), *_ = planner.ranked(domain)
-        firsts[first] += 1
-        seconds[first, second] += 1
+    ranking_s = 0.0
+    for begin in range(0, count, BATCH):
+        numbers = range(begin, min(count, begin + BATCH))
+        domains = [replace(plain, name=f"d{number}.example") for number in numbers]
+        began_s = time.process_time()
+        ranked = [planner.ranked(domain) for domain in domains]
+        ranking_s += time.process_time() - began_s
+        for (_, first), (_, second), *_ in ranked:
+            firsts[first] += 1
+            seconds[first, second] += 1
     capacities = {site.name: site.capacity for site in sites}
     total = sum(capacities.values())
     found = {
-        "ranking_cpu_s": time.process_time() - began_s,
+        "ranking_cpu_s": ranking_s,
         "share_off_pct": max(
             _off_pct(firsts[name], count * capacities[name] / total) for name in firsts
         ),

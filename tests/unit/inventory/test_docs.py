@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
-from pydantic import BaseModel
 
 import cli.inventory
 import cli.mx
@@ -50,8 +50,8 @@ def test_every_setting_says_what_it_means(declared: type[Settings]) -> None:
 
 
 @pytest.mark.parametrize("settings", MODELS)
-def test_every_key_of_an_inventory_is_in_the_docs(settings: type[BaseModel]) -> None:
+def test_every_key_of_an_inventory_is_in_the_docs(settings: Any) -> None:
     text = (DOCS / "inventory.md").read_text(encoding="utf-8")
 
-    for key in settings.model_fields:
+    for key in settings.__pydantic_fields__:
         assert f"`{key}`" in text or f"`{key}[]`" in text, key

@@ -95,9 +95,9 @@ def test_what_is_no_json_is_refused(text: bytes) -> None:
 
 def test_the_digest_is_of_what_a_plan_looks_at(example: Inventory) -> None:
     customer = example.customers[0]
-    renamed = customer.model_copy(update={"name": "other"})
-    pinned = customer.domains[0].model_copy(update={"pinned": "london"})
-    changed = customer.model_copy(update={"domains": (pinned, *customer.domains[1:])})
+    renamed = replace(customer, name="other")
+    pinned = replace(customer.domains[0], pinned="london")
+    changed = replace(customer, domains=(pinned, *customer.domains[1:]))
 
     def with_first(one: object) -> Inventory:
         return example.model_copy(update={"customers": (one, *example.customers[1:])})

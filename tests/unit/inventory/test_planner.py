@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -54,9 +56,9 @@ sites_lists = st.lists(
 domains = st.text("abcdef", min_size=1, max_size=12).map(lambda text: f"{text}.example")
 
 
-def domain(name: str, location: Location | None = None, **wishes: object) -> MailDomain:
+def domain(name: str, location: Location | None = None, **wishes: Any) -> MailDomain:
     plain = MailDomain(name="x.example", deliver_to=("mail.x.example:25",), location=location)
-    return plain.model_copy(update={"name": name, **wishes})
+    return replace(plain, name=name, **wishes)
 
 
 def order(planner: Planner, one: MailDomain, *, best: int = 3) -> list[str]:
