@@ -46,7 +46,7 @@ class Included:
 
     def read(self) -> Raw:
         """Read every file; return all but the customers as one mapping."""
-        main = Raw(self.source.file, (), self.source.tree)
+        main = Raw(self.source.file, (), self.source.taken())
         self.files[self.source.file] = self.source
         tree = dict(main.value)
         for key in INCLUDING:
@@ -169,7 +169,7 @@ class Included:
 
     def _of_file(self, source: Source, key: str) -> list[Raw]:
         """Return what an included YAML file lists."""
-        tree = Raw(source.file, (), source.tree)
+        tree = Raw(source.file, (), source.taken())
         for other in tree.value:
             if other != key:
                 what = f"unknown key {other[:80]!r}"

@@ -72,6 +72,11 @@ class Source:
         text = read_text(path)
         return cls(str(path), text, _parse(str(path), text))
 
+    def taken(self) -> dict[str, Any]:
+        """Return the tree and keep none of it; where its values stand is known as before."""
+        tree, self.tree = self.tree, {}
+        return tree
+
     def complaint(self, path: Path_, what: str, remedy: str) -> str:
         """Return one line that names the place of a value, what is wrong and what to do."""
         return str(Complaint(self.file, *self.place(path), what, remedy))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from sys import intern
 from typing import Any
 
 from yaml import (
@@ -209,11 +210,12 @@ class _Composer:
             if is_merged:
                 merged += _to_merge(key, node)
                 continue
-            if key.value in inside:
-                raise _fault(key, f"key {key.value[:80]!r} stands twice", "remove one")
+            name = intern(key.value)  # the same few words, a hundred thousand times
+            if name in inside:
+                raise _fault(key, f"key {name[:80]!r} stands twice", "remove one")
             if key.anchor is not None:
-                self._anchors[key.anchor] = _at(key, key.value)
-            inside[key.value] = _at(key, node.value, node.inside, node.count)
+                self._anchors[key.anchor] = _at(key, name)
+            inside[name] = _at(key, node.value, node.inside, node.count)
         for mapping in merged:
             self._merge(event, mapping, inside)
         value = {name: node.value for name, node in inside.items()}
