@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from io import BytesIO
 
 from common.preferences.documents import Document, Kind, canonical_json
 from inventory.model import EngineEntry, FilterEntry, Inventory, ScanServerEntry
@@ -97,10 +98,13 @@ def _document(kind: Kind, key: str, body: dict[str, object]) -> Document:
 
 def to_json(documents: Iterable[Document]) -> bytes:
     """Return the file that the core takes in, one document per line."""
-    text = bytearray()
-    for one in documents:
+    text = BytesIO()  # gives its octets away without a copy of them
+    text.write(b"[\n")
+    for number, one in enumerate(documents):
         kind, key = json.dumps(one.kind), json.dumps(one.key)
-        text += b",\n" if text else b"[\n"
-        text += f'{{"kind":{kind},"key":{key},"body":'.encode() + one.body + b"}"
-    text += b"\n]\n" if text else b"[\n\n]\n"
-    return bytes(text)
+        text.write(b",\n" if number else b"")
+        text.write(f'{{"kind":{kind},"key":{key},"body":'.encode())
+        text.write(one.body)
+        text.write(b"}")
+    text.write(b"\n]\n")
+    return text.getvalue()

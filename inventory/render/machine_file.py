@@ -21,6 +21,7 @@ SECRET = 0o600
 PUBLIC = 0o644
 PROGRAM = 0o755
 FOLDER = 0o700
+BLOCK = 1 << 16  # octets that are compared at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,15 @@ def write(out: Path, file: File) -> None:
 
 def _is_there(path: Path, file: File) -> bool:
     try:
-        same_mode = stat.S_IMODE(path.stat().st_mode) == file.mode
-        return same_mode and path.read_bytes() == file.content
+        said = path.stat()
+        if stat.S_IMODE(said.st_mode) != file.mode or said.st_size != len(file.content):
+            return False
+        rest = memoryview(file.content)
+        with path.open("rb") as there:  # a block at a time: the first revision is large
+            while block := there.read(BLOCK):
+                if block != rest[: len(block)]:
+                    return False
+                rest = rest[len(block) :]
+        return not rest
     except FileNotFoundError:
         return False
