@@ -168,7 +168,7 @@ def read_plan(path: Path) -> MxPlan:
     except OSError as error:
         fail(f"{path}:1:1: cannot be read: {error.strerror}; name a plan that --json printed")
     except NoPlan as error:
-        fail(f"{path}:1:1: {error}; name one that --json printed")
+        fail(f"{path}:{error.line}:{error.column}: {error}; name one that --json printed")
 
 
 def _sites_json(made: MxPlan, loads: Loads) -> list[dict[str, Any]]:

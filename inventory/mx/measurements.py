@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from common.errors import SettingsError
 from common.settings.values import Name
+from inventory.mx.json_fault import json_fault
 
 RTT_US_MAX = 60_000_000  # what takes longer has failed
 TRIES_MAX = 1_000_000_000
@@ -91,12 +92,7 @@ def parse_measurements(text: bytes, *, name: str) -> Measurements:
     try:
         found = _File.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        what = first["msg"].removeprefix("Value error, ")
-        raise SettingsError(
-            [f"{name}:1:1: no measurements: {where!r}: {what}; docs/mx.md has the shape"]
-        ) from None
+        raise SettingsError([_complaint(error, text, name)]) from None
     by_domain: dict[str, dict[str, Measured]] = {}
     for site, row in found.sites.items():
         for domain, entry in row.items():
@@ -104,3 +100,15 @@ def parse_measurements(text: bytes, *, name: str) -> Measurements:
                 measured = Measured(entry.rtt_us, entry.tries, entry.failures)
                 by_domain.setdefault(domain, {})[site] = measured
     return Measurements(found.made.astimezone(UTC), hashlib.sha256(text).hexdigest(), by_domain)
+
+
+def _complaint(error: ValidationError, text: bytes, name: str) -> str:
+    first = error.errors(include_url=False)[0]
+    if first["type"] == "json_invalid":
+        fault = json_fault(error, text)
+        remedy = "write it anew, as mx measurements --out does"
+        return f"{name}:{fault.line}:{fault.column}: no measurements: {fault.what}; {remedy}"
+    where = ".".join(str(part) for part in first["loc"])
+    label = f"{where!r}: " if where else ""
+    what = first["msg"].removeprefix("Value error, ")
+    return f"{name}:1:1: no measurements: {label}{what}; docs/mx.md has the shape"

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from common.errors import PeerError
+from inventory.mx.json_fault import json_fault
 from inventory.mx.names import Naming
 from inventory.mx.plan import SCHEMA, Entry, Mx, MxPlan, time_text
 
@@ -33,7 +34,16 @@ _INPUT = re.compile(r"[a-z_]{1,40}")
 
 
 class NoPlan(PeerError):
-    """A file that is no plan, or is not the one that it says it is."""
+    """A file that is no plan, or is not the one that it says it is.
+
+    Args:
+        line, column: where that shows, from 1.
+    """
+
+    def __init__(self, what: str, *, line: int = 1, column: int = 1) -> None:
+        super().__init__(what)
+        self.line = line
+        self.column = column
 
 
 def plan_lines(plan: MxPlan, more: Mapping[str, Any]) -> Iterator[str]:
@@ -76,7 +86,9 @@ def parse_plan(text: bytes) -> MxPlan:
         # Each record becomes what it is as soon as it is read: a million are no million of dicts.
         tree = json.loads(text, object_hook=_typed)
     except (ValueError, RecursionError) as error:
-        raise NoPlan(f"no MX plan: {error}") from None
+        fault = json_fault(error, text)
+        what = f"no MX plan: {fault.what}"
+        raise NoPlan(what, line=fault.line, column=fault.column) from None
     if not isinstance(tree, dict) or not isinstance(tree.get("domains"), list):
         raise NoPlan("no MX plan: there is no list 'domains'")
     schema = tree.get("schema", SCHEMA)

@@ -22,6 +22,7 @@ from typing import Any
 
 from common.address import AddressError, parse_domain
 from common.errors import SettingsError
+from inventory.mx.json_fault import json_fault
 
 PER_MESSAGE = 1_000_000  # millionths in a message per second
 RATE_MAX = 1_000_000  # messages per second of one domain
@@ -69,7 +70,9 @@ def parse_traffic(text: bytes, *, name: str) -> Traffic:
     try:
         tree = json.loads(words, parse_float=Decimal, parse_int=Decimal)
     except (ValueError, InvalidOperation, RecursionError) as error:
-        raise SettingsError([f"{name}:1:1: no JSON: {error}; correct the file"]) from None
+        fault = json_fault(error, text)
+        place = f"{name}:{fault.line}:{fault.column}"
+        raise SettingsError([f"{place}: {fault.what}; correct it, or write it anew"]) from None
     if "groups" in tree:
         return _from_report(tree, digest, name)
     domains = tree.get("domains")

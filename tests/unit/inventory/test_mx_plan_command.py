@@ -116,6 +116,34 @@ def test_a_kept_plan_changes_as_often_as_it_may(small: Path, tmp_path: Path) -> 
     assert json.loads(moved.stdout)["inputs"].keys() == {"against", "inventory", "measurements"}
 
 
+TORN = "the file ends in the middle, it was not written whole"
+
+
+def test_measurements_that_were_not_written_whole_are_told_with_their_end(
+    small: Path, tmp_path: Path
+) -> None:
+    torn = tmp_path / "torn.json"
+    torn.write_text('{"made": "2026-11-30T06:00:00Z",\n "sites": {"lond')
+
+    result = mx("plan", small, "--measurements", torn)
+
+    remedy = "write it anew, as mx measurements --out does"
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"{torn}:2:17: no measurements: {TORN}; {remedy}\n"
+
+
+def test_a_plan_that_was_not_written_whole_is_told_with_its_end(
+    small: Path, tmp_path: Path
+) -> None:
+    torn = planned(small, tmp_path, "before.json")
+    torn.write_text(torn.read_text().partition('"domain"')[0])
+
+    result = mx("plan", small, "--against", torn)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (f"{torn}:4:2: no MX plan: {TORN}; name one that --json printed\n")
+
+
 def test_keep_without_a_plan_is_wrong_usage(small: Path) -> None:
     result = mx("plan", small, "--keep")
 
