@@ -183,7 +183,7 @@ def _mx_scale(chosen: argparse.Namespace) -> int:
     results = Results(chosen.results)
     header = results.header(chosen.command, chosen.work)
     print(f"MX plans of up to {chosen.domains} domains", flush=True)
-    results.keep("mx_scale", header | mx_scale.run(domains=chosen.domains))
+    results.keep("plans", header | mx_scale.run(domains=chosen.domains))
     return 0
 
 

@@ -36,10 +36,10 @@ def put(page: str, section: str, text: str) -> str:
     return pattern.sub(lambda _found: f"{begin}\n\n{text}\n\n{end}", page, count=1)
 
 
-def standing(page: str, section: str) -> str:
-    """Return the text that a section of a page has now; none: empty."""
+def section_of(page: str, section: str) -> str:
+    """Return what stands in a section of a page; empty when there is none."""
     begin, end = f"<!-- bench:{section} -->", f"<!-- bench:{section} end -->"
-    return page.partition(begin)[2].partition(end)[0]
+    return page.partition(begin)[2].partition(end)[0].strip()
 
 
 def made_by(header: Mapping[str, Any]) -> str:
@@ -76,6 +76,7 @@ def goals_text(
     titles: Mapping[str, str],
     *,
     processors: Sequence[str] = (),
+    former: str = "",
 ) -> str:
     """Return which goals are reached.
 
@@ -84,13 +85,15 @@ def goals_text(
         others: the measurements beside the loads, for each of our ways to run.
         titles: of our ways to run, by name.
         processors: on which the figures were made.
+        former: the section as it was; a goal that nobody measured again stands as there.
     """
     figures = figures_of(records)
     table = goal_table(
         {
             title: verdicts(figures, others.get(name, Others()), ours=name)
             for name, title in titles.items()
-        }
+        },
+        former=former,
     )
     on = " and ".join(dict.fromkeys(processors))
     return f"Measured on {on}.\n\n{table}" if on else table
@@ -105,6 +108,7 @@ def others_of(
     filters: Mapping[str, Any] | None = None,
     lists: Mapping[str, Any] | None = None,
     store: Mapping[str, Any] | None = None,
+    plans: Mapping[str, Any] | None = None,
 ) -> Others:
     """Return what the goals need of the measurements beside the loads; None: not made."""
     found = Others()
@@ -142,6 +146,18 @@ def others_of(
         )
     if store is not None:
         found = replace(found, track_ms=store["track_p95_ms"], page_ms=store["page_p95_ms"])
+    if plans is not None:
+        small, large = plans["small"], plans["large"]
+        found = replace(
+            found,
+            small_plan_s=small["cpu_s"],
+            small_plan_mib=small["peak_mib"],
+            large_plan_s=large["cpu_s"],
+            large_plan_mib=large["peak_mib"],
+            plan_share_pct=max(small["share_off_pct"], large["share_off_pct"]),
+            small_took_pct=small["took_off_pct"],
+            large_took_pct=large["took_off_pct"],
+        )
     return found
 
 

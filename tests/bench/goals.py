@@ -38,6 +38,12 @@ class Others:
         list_mib: the memory of these.
         track_ms: p95 of what happened to one message, while records and bodies come in at the core.
         page_ms: p95 of a page of the quarantine, likewise.
+        small_plan_s, large_plan_s: processor time of MX plans of a hundred thousand and a million
+            domains.
+        small_plan_mib, large_plan_mib: the most memory of them.
+        plan_share_pct: how far a site's domains are off its part by capacity.
+        small_took_pct, large_took_pct: how far what a site takes while another is off differs from
+            its part of what that one had.
     """
 
     drain_ratio: float | None = None
@@ -58,6 +64,13 @@ class Others:
     list_mib: float | None = None
     track_ms: float | None = None
     page_ms: float | None = None
+    small_plan_s: float | None = None
+    small_plan_mib: float | None = None
+    large_plan_s: float | None = None
+    large_plan_mib: float | None = None
+    plan_share_pct: float | None = None
+    small_took_pct: float | None = None
+    large_took_pct: float | None = None
 
 
 Measure = Callable[[Mapping[Key, Figures], Others, str], float | None]
@@ -238,4 +251,26 @@ GOALS = (
     _ceiling("memory of a million list entries", 150.0, "MiB", lambda one: one.list_mib),
     _ceiling("track of one message at a busy core, p95", 300.0, "ms", lambda one: one.track_ms),
     _ceiling("a page of the quarantine there, p95", 300.0, "ms", lambda one: one.page_ms),
+    _ceiling("MX plan of 100 000 domains, 3 sites", 10.0, "s", lambda one: one.small_plan_s),
+    _ceiling("its memory", 300.0, "MiB", lambda one: one.small_plan_mib),
+    _ceiling("MX plan of 1 000 000 domains, 20 sites", 120.0, "s", lambda one: one.large_plan_s),
+    _ceiling("memory of that", 4096.0, "MiB", lambda one: one.large_plan_mib),
+    _ceiling(
+        "domains of equally good sites, off their part by capacity",
+        3.0,
+        "%",
+        lambda one: one.plan_share_pct,
+    ),
+    _ceiling(
+        "what each of 2 takes of one that is off, off its part",
+        5.0,
+        "%",
+        lambda one: one.small_took_pct,
+    ),
+    _ceiling(
+        "what each of 19 takes of one that is off, off its part",
+        5.0,
+        "%",
+        lambda one: one.large_took_pct,
+    ),
 )

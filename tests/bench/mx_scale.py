@@ -1,12 +1,13 @@
 """What does the MX plan of very many domains cost, and how evenly does it share them?
 
 Touches files in a temporary folder, and its own memory: each measurement is a process of its own.
-``python -m tests.bench.mx_scale [DOMAINS]`` prints the figures; docs/mx.md has the goals.
+``python -m tests.bench mx_scale`` prints the figures; docs/benchmarks.md has them, and the goals.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import random
 import resource
@@ -36,16 +37,16 @@ HEAD = {
 }
 
 
-def run(*, domains: int = DOMAINS) -> dict[str, float]:
-    """Return the figures; the largest plan is of so many domains."""
-    found: dict[str, float] = {"domains": domains}
-    for count, sites in (SMALL, (domains, SITES)):
-        name = f"{count}x{sites}"
+def run(*, domains: int = DOMAINS) -> dict[str, dict[str, float]]:
+    """Return the figures of a ``small`` plan and a ``large`` one, which is of so many domains."""
+    found: dict[str, dict[str, float]] = {}
+    for size, (count, sites) in (("small", SMALL), ("large", (domains, SITES))):
+        found[size] = {"domains": count, "sites": sites}
         for key, value in _alone(whole_command, count, sites).items():
-            found[f"{name}_{key}"] = value
+            found[size][key] = value
             _say(f"mx plan --json of {count} domains, {sites} sites: {key}", value)
         for key, value in _alone(shares, count, sites).items():
-            found[f"{name}_{key}"] = value
+            found[size][key] = value
             _say(f"{count} domains, {sites} equally good sites: {key}", value)
     return found
 
@@ -73,7 +74,9 @@ def shares(count: int, site_count: int) -> dict[str, float]:
     """Return how far sites are from their part by capacity, as planned and with each one off.
 
     Domains have no location, so that all sites are equally good for them. ``off`` is what a site
-    has when another is off; ``took`` is its part of what that one had.
+    has when another is off; ``took`` is its part of what that one had. ``took_sigmas`` is how far
+    that is, in standard deviations of as many independent choices: of all pairs the most, and the
+    root of the mean square, which is 1 where nothing but chance is at work.
     """
     sites = _sites(random.Random(1), site_count)
     planner = Planner(sites)
@@ -100,19 +103,27 @@ def shares(count: int, site_count: int) -> dict[str, float]:
         "share_off_when_one_is_off_pct": 0.0,
         "took_off_points": 0.0,
         "took_off_pct": 0.0,
+        "took_sigmas": 0.0,
     }
+    squares = []
+    fewest = float(count)
     for away in firsts:
         left = total - capacities[away]
         for name in firsts.keys() - {away}:
             took = seconds[away, name]
             part = capacities[name] / left
+            fewest = min(fewest, firsts[away] * part)
+            sigma = math.sqrt(firsts[away] * part * (1 - part))
+            squares.append(((took - firsts[away] * part) / sigma) ** 2)
             for key, value in (
                 ("share_off_when_one_is_off_pct", _off_pct(firsts[name] + took, count * part)),
                 ("took_off_points", abs(took / firsts[away] - part) * 100),
                 ("took_off_pct", _off_pct(took, firsts[away] * part)),
+                ("took_sigmas", math.sqrt(squares[-1])),
             ):
                 found[key] = max(found[key], value)
-    return found
+    mean = sum(squares) / len(squares)
+    return found | {"took_sigmas_mean": math.sqrt(mean), "took_fewest": fewest}
 
 
 def _off_pct(value: float, expected: float) -> float:
@@ -169,7 +180,3 @@ def _alone(what: Callable[[int, int], T], count: int, sites: int) -> T:
 
 def _say(what: str, figure: float) -> None:
     print(f"{what:90} {figure:10.2f}", flush=True)
-
-
-if __name__ == "__main__":
-    run(domains=int(sys.argv[1]) if sys.argv[1:] else DOMAINS)

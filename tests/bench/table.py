@@ -90,46 +90,26 @@ def _row(title: str, one: Figures, peer: Figures | None, quick: Figures | None) 
     ]
 
 
-def goal_table(columns: Mapping[str, Sequence[Verdict]]) -> str:
+def goal_table(columns: Mapping[str, Sequence[Verdict]], *, former: str = "") -> str:
     """Return the goals with what each way to run reached.
 
     Args:
         columns: the verdicts, by title; all about the same goals.
+        former: a table whose rows stand where nobody measured the goal again.
     """
     titles = ["goal", "limit", *columns]
-    rows = [
-        [
-            together[0].goal.what,
-            _limit(together[0]),
-            *(_verdict(verdict) for verdict in together),
-        ]
-        for together in zip(*columns.values(), strict=True)
-    ]
+    known = {tuple(row[:2]): row for row in _rows(former) if len(row) == len(titles)}
+    rows = []
+    for together in zip(*columns.values(), strict=True):
+        row = [together[0].goal.what, _limit(together[0]), *map(_verdict, together)]
+        is_measured = any(verdict.is_reached is not None for verdict in together)
+        rows.append(row if is_measured else known.get((row[0], row[1]), row))
     return markdown(titles, rows)
 
 
-def completed(table: str, former: str) -> str:
-    """Return goals in which what was not measured this time stands as it was measured before.
-
-    Args:
-        table: made by ``goal_table``.
-        former: text with the one before it, or none; its rows count where goal and limit are ours.
-    """
-    known = {tuple(cells[:2]): cells for cells in map(_cells, former.splitlines())}
-    return "\n".join(_completed(line, known) for line in table.splitlines())
-
-
-def _completed(line: str, known: Mapping[tuple[str, ...], Sequence[str]]) -> str:
-    cells = _cells(line)
-    before = known.get(tuple(cells[:2]), cells)
-    if len(before) != len(cells):
-        return line
-    kept = [old if new == NOT_MEASURED else new for new, old in zip(cells, before, strict=True)]
-    return f"| {' | '.join(kept)} |" if kept != cells else line
-
-
-def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip("|").split("|")]
+def _rows(text: str) -> list[list[str]]:
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [line.removeprefix("| ").removesuffix(" |").split(" | ") for line in lines]
 
 
 def _limit(verdict: Verdict) -> str:

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.results import Results
-from tests.bench.table import completed
 
 HEADER: dict[str, Any] = {"command": "make bench", "when": "2026", "machine": {}}
 PAGE = "".join(
     f"<!-- bench:{section} -->as it was: {section}<!-- bench:{section} end -->\n"
-    for section in ("goals", "speed", "drain", "overload", "soak")
+    for section in ("goals", "speed", "drain", "overload", "soak", "plans")
 )
 
 
@@ -62,15 +61,37 @@ def test_a_goal_is_held_against_the_way_to_run_that_was_measured(tmp_path: Path)
     assert "as it was: overload" not in page.read_text()
 
 
-def test_what_is_not_measured_again_stands_as_it_was_measured() -> None:
-    former = "text\n\n| goal | limit | a |\n| --- | ---: | ---: |\n| x | ≤ 1 × | 0.95, reached |"
-    former += "\n| y | ≤ 1 × | 0.50, reached |\n| z | ≤ 1 × | 0.70, reached |"
-    table = "| goal | limit | a |\n| --- | ---: | ---: |\n| x | ≤ 1 × | not measured |"
-    table += "\n| y | ≤ 1 × | 2.00, **not reached** |\n| z | ≤ 2 × | not measured |"
+def test_goals_of_another_run_stand_and_the_page_names_no_processor_for_all(
+    tmp_path: Path,
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE)
+    drain = {"peer": "scout", "accepted": 9, "accept_rate": 10.0, "drain_rate": 9.0}
+    more = {
+        "judged_s": 1.0,
+        "spool_mib": 3,
+        "pss_mib": 120.0,
+        "drain_pss_mib": 120.0,
+        "backlog": 9,
+        "backlog_s": 0.5,
+        "first_arrival_s": 1.0,
+        "after_stop": {"ready_s": 1.0, "banner_s": 1.0},
+        "after_kill": {"ready_s": 1.0, "banner_s": 1.0},
+    }
+    counts = dict.fromkeys(("missing", "duplicates", "bounces"), 0)
+    of_one = {**HEADER, "machine": {"processors": "2 × fast"}}
+    Results(tmp_path / "one").keep("drain", {**of_one, **drain, **more, **counts})
+    Results(tmp_path / "one").publish(page)
+    assert "Measured on 2 × fast." in page.read_text()
 
-    *_, x, y, z = completed(table, former).splitlines()
+    overload = {"peer": "scout", "peak": 100.0, "goodput": 95.0, "peak_after": 99.0}
+    shown = dict.fromkeys(
+        ("offered", "accepted", "tempfail_4xx", "errors", "missing", "duplicates"), 0
+    )
+    Results(tmp_path / "two").keep("overload", {**HEADER, **overload, **shown, "accept_ms": None})
+    Results(tmp_path / "two").publish(page)
 
-    assert x == "| x | ≤ 1 × | 0.95, reached |"
-    assert y == "| y | ≤ 1 × | 2.00, **not reached** |"
-    assert z == "| z | ≤ 2 × | not measured |"  # another goal than that which was measured
-    assert completed(table, "none yet") == table
+    text = page.read_text()
+    assert "0.90, reached" in text
+    assert "0.95, reached" in text
+    assert "Measured on" not in text

@@ -21,6 +21,7 @@ from tests.bench.document import (
 )
 from tests.bench.filter_table import filters_text, lists_text
 from tests.bench.goals import Others
+from tests.bench.mx_table import mx_text
 from tests.bench.store_table import store_text
 
 HEADER: dict[str, Any] = {
@@ -76,6 +77,24 @@ LISTS: dict[str, Any] = {
     "known_us": 12.0,
     "memory_mib": 60.4,
     "peak_mib": 300.0,
+}
+_PLAN: dict[str, float] = {
+    "domains": 1000,
+    "sites": 3,
+    "cpu_s": 1.5,
+    "peak_mib": 90.4,
+    "file_mib": 2.2,
+    "share_off_pct": 0.5,
+    "share_off_when_one_is_off_pct": 0.75,
+    "took_off_pct": 2.25,
+    "took_sigmas": 2.0,
+    "took_sigmas_mean": 1.0,
+    "took_fewest": 40,
+}
+PLANS: dict[str, Any] = {
+    **HEADER,
+    "small": _PLAN,
+    "large": _PLAN | {"domains": 9000, "sites": 20, "cpu_s": 2.5},
 }
 STORE: dict[str, Any] = {
     **HEADER,
@@ -214,6 +233,16 @@ def test_a_goal_stands_with_its_figure_and_whether_it_is_reached() -> None:
     assert rows(text, "held messages drain")[0][2] == "0.50, **not reached**"
 
 
+def test_a_goal_that_nobody_measured_again_stands_as_it_was() -> None:
+    former = goals_text([], {"scout": Others(drain_ratio=0.9)}, {"scout": "Border Scout"})
+
+    text = goals_text([], {"scout": Others(ready_s=2.5)}, {"scout": "Border Scout"}, former=former)
+
+    assert rows(text, "held messages drain")[0][2] == "0.90, reached"
+    assert rows(text, "a node with a full spool")[0][2] == "2.50, reached"
+    assert rows(text, "rate on `ii`")[0][2] == "not measured"
+
+
 def test_the_goals_name_each_processor_once_that_they_were_measured_on() -> None:
     processors = ["2 × fast", "2 × slow", "2 × fast"]
 
@@ -287,6 +316,24 @@ def test_look_ups_at_the_core_have_their_table_and_goals() -> None:
         *("12.3 ms", "45.0 ms", "15.0 ms", "3.0 ms", "1500", "5.0")
     ]
     assert others_of(store=STORE) == Others(track_ms=12.34, page_ms=45.0)
+
+
+def test_plans_have_their_table_and_goals() -> None:
+    shown = rows(mx_text(PLANS), "")
+
+    assert shown[0] == ["`mx plan --json`", "1000 domains, 3 sites", "9000 domains, 20 sites"]
+    assert [row[1] for row in shown[2:]] == [
+        *("1.5 s", "90 MiB", "2 MiB", "0.50 %", "0.75 %", "2.25 %", "2.00", "1.00", "40")
+    ]
+    assert others_of(plans=PLANS) == Others(
+        small_plan_s=1.5,
+        small_plan_mib=90.4,
+        large_plan_s=2.5,
+        large_plan_mib=90.4,
+        plan_share_pct=0.5,
+        small_took_pct=2.25,
+        large_took_pct=2.25,
+    )
 
 
 def test_the_slowest_of_both_starts_is_held_against_the_goal() -> None:
