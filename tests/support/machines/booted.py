@@ -11,7 +11,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from tests.support.network.hosts import Namespace
 STARTED_S = 120.0
 RUN_S = 300.0
 HOME = "/root"
+TUN_DEVICE = 10, 200  # linux/Documentation/admin-guide/devices.txt
 _ENVIRONMENT = ("PATH=/usr/sbin:/usr/bin:/sbin:/bin", f"HOME={HOME}", "LANG=C.UTF-8", "COLUMNS=160")
 
 
@@ -79,13 +82,26 @@ def booted(base: Path, network: Namespace) -> Iterator[BootedMachine]:
         base: its files at the beginning.
         network: a namespace that is there; its name is the machine's.
     """
+    with contextlib.ExitStack() as stack:
+        tun = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "tun"
+        os.mknod(tun, stat.S_IFCHR, os.makedev(*TUN_DEVICE))
+        tun.chmod(0o666)  # as udev makes it on a machine; out here there may be none
+        yield stack.enter_context(_booted(base, network, tun))
+
+
+@contextlib.contextmanager
+def _booted(base: Path, network: Namespace, tun: Path) -> Iterator[BootedMachine]:
     process = subprocess.Popen(
         [
             *("systemd-nspawn", "--quiet", "--read-only", "--volatile=overlay", "--boot"),
             *("--directory", str(base), "--machine", network.full_name, "--hostname", network.name),
             *("--network-namespace-path", f"/run/netns/{network.full_name}"),
             *("--register=no", "--keep-unit", "--link-journal=no", "--resolv-conf=off"),
-            *("--bind=/dev/net/tun", "--capability=CAP_NET_ADMIN,CAP_NET_RAW", "--console=pipe"),
+            *(
+                f"--bind={tun}:/dev/net/tun",
+                "--capability=CAP_NET_ADMIN,CAP_NET_RAW",
+                "--console=pipe",
+            ),
         ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
