@@ -20,7 +20,7 @@ CLOCK_S = 5
 PEERS_SHOWN = 20
 
 KEEPER = "systemctl status borderscout-wireguard; or type: borderscout wireguard apply"
-THERE = "on the other machine, as root: borderscout doctor --tunnel /etc/wireguard/wg0.conf"
+THERE = "on the other machine, as root: borderscout doctor --tunnel /etc/borderscout/wg0.conf"
 KEYS = (
     "let both have files of one rendering: borderscout inventory render FILE --out DIR, copy both"
     " wg0.conf, and type on each: borderscout wireguard apply"

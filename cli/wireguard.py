@@ -26,6 +26,7 @@ from cli.output import (
 )
 from common.errors import BorderScoutError, SettingsError
 from common.supervisor import ServiceCondition, lines_of, supervisor
+from common.wireguard.tunnel_bounds import MACHINE_FOLDER, NETWORKS_FILE
 from common.wireguard.tunnel_file import is_interface
 from common.wireguard.tunnel_interface import TunnelInterface
 from common.wireguard.tunnel_keeper import STATE_FILE, TunnelApplied, TunnelKeeper
@@ -38,7 +39,8 @@ app = typer.Typer(
     help="The WireGuard tunnel of this machine: kept as its file says, without ever going down.",
 )
 
-CONFIG = Path("/etc/wireguard/wg0.conf")
+CONFIG = Path("/etc/borderscout/wg0.conf")
+WITHIN = Path(MACHINE_FOLDER) / NETWORKS_FILE
 TURN_S = 10.0
 
 Config = Annotated[Path, typer.Option("--config", help="The wg0.conf that was rendered.")]
@@ -49,23 +51,30 @@ Interface = Annotated[
 State = Annotated[
     Path, typer.Option("--state", help="Where it is told, for the programs and for status.")
 ]
+Within = Annotated[
+    Path,
+    typer.Option(
+        "--within", help="The networks that it may have and lead to; if there is no such file, all."
+    ),
+]
 
 
-def _keeper(config: Path, interface: str, state: Path) -> TunnelKeeper:
+def _keeper(config: Path, interface: str, state: Path, within: Path) -> TunnelKeeper:
     name = interface or (config.stem if config.suffix == ".conf" else "wg0")
     if not is_interface(name):
         raise typer.BadParameter(
             f"{name[:40]!r} is no name of an interface; use --interface wg0",
             param_hint="--interface",
         )
-    return TunnelKeeper(TunnelInterface(name), config, state)
+    return TunnelKeeper(TunnelInterface(name), config, state, within)
 
 
-@app.command(epilog="Example: borderscout wireguard apply --config /etc/wireguard/wg0.conf")
+@app.command(epilog="Example: borderscout wireguard apply --config /etc/borderscout/wg0.conf")
 def apply(
     config: Config = CONFIG,
     interface: Interface = "",
     state: State = STATE_FILE,
+    within: Within = WITHIN,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")
     ] = False,
@@ -80,7 +89,7 @@ def apply(
     keeps its session and its counters. A host name without an address stops nothing: its peer waits
     for `wireguard watch`. Done again it changes nothing.
     """
-    keeper = _keeper(config, interface, state)
+    keeper = _keeper(config, interface, state, within)
     applied = keeper.apply(dry_run=dry_run)
     if as_json:
         print_json(asdict(applied))
@@ -102,11 +111,12 @@ def _say(applied: TunnelApplied, *, dry_run: bool) -> None:
         )
 
 
-@app.command(epilog="Example: borderscout wireguard watch --config /etc/wireguard/wg0.conf")
+@app.command(epilog="Example: borderscout wireguard watch --config /etc/borderscout/wg0.conf")
 def watch(
     config: Config = CONFIG,
     interface: Interface = "",
     state: State = STATE_FILE,
+    within: Within = WITHIN,
     every: Annotated[
         float, typer.Option(help="Seconds between two looks.", min=0.05, max=60.0)
     ] = TURN_S,
@@ -117,7 +127,7 @@ def watch(
     carries is measured every ten minutes. How all fare is written to the state file. When it ends,
     the tunnel stays.
     """
-    _watch(_keeper(config, interface, state), every)
+    _watch(_keeper(config, interface, state, within), every)
 
 
 def _watch(keeper: TunnelKeeper, every_s: float) -> NoReturn:
@@ -143,11 +153,12 @@ def _watch(keeper: TunnelKeeper, every_s: float) -> NoReturn:
         time.sleep(every_s)  # the kernel tells nobody that a handshake is old, or a name has moved
 
 
-@app.command(epilog="Example: borderscout wireguard mtu --config /etc/wireguard/wg0.conf")
+@app.command(epilog="Example: borderscout wireguard mtu --config /etc/borderscout/wg0.conf")
 def mtu(
     config: Config = CONFIG,
     interface: Interface = "",
     state: State = STATE_FILE,
+    within: Within = WITHIN,
     apply_it: Annotated[
         bool, typer.Option("--apply", help="Set it, as `wireguard watch` does.")
     ] = False,
@@ -158,7 +169,7 @@ def mtu(
     The interface keeps its size, and the route to a peer gets what its path carries: so a larger
     packet can be tried at any time. Exit code 1 when a peer does not answer.
     """
-    keeper = _keeper(config, interface, state)
+    keeper = _keeper(config, interface, state, within)
     if not keeper.interface.is_there():
         fail(f"no interface {keeper.interface.name}; make it: borderscout wireguard apply")
     found = {}

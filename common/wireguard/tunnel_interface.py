@@ -8,6 +8,7 @@ Source: wg(8), ip(8), wg-quick(8), https://www.wireguard.com/xplatform/.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import EnvironmentFailure, LocalError
+from common.wireguard.tunnel_bounds import must_lie_within, parse_networks
 from common.wireguard.tunnel_changes import InterfaceNow, TunnelChange, parse_interface
 from common.wireguard.tunnel_file import FILE_BYTES_MAX, TunnelFile, parse_tunnel_file
 from common.wireguard.tunnel_state import TunnelNow, parse_dump
@@ -30,11 +32,14 @@ _IP_MTU, _IPV6_MTU = 14, 24  # linux/in.h, linux/in6.h
 OVERHEAD = 80  # octets that WireGuard adds to a packet over IPv6; 60 over IPv4
 
 
-def read_tunnel_file(path: Path) -> TunnelFile:
+def read_tunnel_file(path: Path, *, within: Path | None = None) -> TunnelFile:
     """Return what a ``wg0.conf`` says.
 
+    Args:
+        within: the file of networks that it must keep to; where there is none, to nothing.
+
     Raises:
-        SettingsError: it is wrong; every complaint.
+        SettingsError: it is wrong, or leads elsewhere; every complaint.
         LocalError: it is no text, or far too long.
         OSError: it cannot be read.
     """
@@ -48,7 +53,12 @@ def read_tunnel_file(path: Path) -> TunnelFile:
         text = content.decode()
     except UnicodeDecodeError:
         raise LocalError(f"{path}: is no UTF-8", hint="render it anew") from None
-    return parse_tunnel_file(text, file=str(path))
+    found = parse_tunnel_file(text, file=str(path))
+    with contextlib.suppress(FileNotFoundError):
+        if within is not None:
+            allowed = parse_networks(within.read_text(encoding="utf-8"), file=str(within))
+            must_lie_within(found, allowed, file=str(path))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """How is a running tunnel kept as its file says, and how does everybody hear how it fares?
 
 Touches the interface, the file, the state file and the clock. It is the one step of the product
-that runs as root: what it reads was checked before any of it goes to a program.
+that may change the network: what it reads was checked before any of it goes to a program.
 """
 
 from __future__ import annotations
@@ -65,11 +65,13 @@ class TunnelKeeper:
         interface: its name.
         config: its file.
         state: the file that tells how it fares.
+        within: the file of the networks that it may have and lead to; None: to all.
     """
 
     interface: TunnelInterface
     config: Path
     state: Path = STATE_FILE
+    within: Path | None = None
     _watch: TunnelWatch = field(default_factory=TunnelWatch)
     _path_mtus: dict[str, int] = field(default_factory=dict)
     _file: TunnelFile | None = None
@@ -87,7 +89,7 @@ class TunnelKeeper:
             SettingsError: the file is wrong; the interface is left as it is.
             EnvironmentFailure: a program failed.
         """
-        file = read_tunnel_file(self.config)
+        file = read_tunnel_file(self.config, within=self.within)
         names = resolved(names_of(file))
         if dry_run:
             self._recall(file)
@@ -119,7 +121,7 @@ class TunnelKeeper:
             changed = [came] if (came := self._there()) else []
             problem: BorderScoutError | None = None
             try:
-                self._file = read_tunnel_file(self.config)
+                self._file = read_tunnel_file(self.config, within=self.within)
             except BorderScoutError as error:
                 problem = error
             file = self._file
@@ -151,7 +153,7 @@ class TunnelKeeper:
 
     def measure(self) -> Iterator[tuple[TunnelPeer, int]]:
         """Yield what the path to each peer carries, in octets of a packet; 0: nobody answers."""
-        file = read_tunnel_file(self.config)
+        file = read_tunnel_file(self.config, within=self.within)
         _, there = self.interface.now()
         for peer in file.peers:
             for host in peer.hosts()[:1]:

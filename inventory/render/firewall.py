@@ -1,68 +1,20 @@
-"""What may reach a machine through its tunnel, as rules of nftables?
+"""What loads the rules of a machine's tunnel, and which ports do they open?
 
-Pure. The rules are about the tunnel alone, so that nobody who loads them locks himself out: the
-addresses of the VPN are reached through the tunnel and from the machine itself, whatever a route
-elsewhere says; through the tunnel comes what the other end is for; and no satellite reaches another
-one through the core. They stand in a table of their own, which is replaced as a whole.
+Pure. The rules lie where the users of our programs write nothing: who reads mail could else have
+the machine open to whoever it likes.
 
 Source: nft(8); docs/inventory.md, *Firewall*.
 """
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Sequence
-
+from common.wireguard.tunnel_bounds import MACHINE_FOLDER
+from common.wireguard.tunnel_rules import FIREWALL_FILE
 from inventory.addressing import DEFINITIONS_PORT, GRPC_PORT, METRICS_PORT
 from inventory.render.sandbox import Sandbox
 
-FIREWALL_FILE = "firewall.nft"
-INTERFACE = "wg0"
 CORE_OPEN_PORTS = (GRPC_PORT, DEFINITIONS_PORT)  # what satellites ask the core for
 NODE_OPEN_PORTS = (METRICS_PORT,)  # what the core's end may ask a satellite for
-
-
-def firewall_text(vpn_addresses: Sequence[str], *, ports: Sequence[int]) -> str:
-    """Return the rules of one machine.
-
-    Args:
-        vpn_addresses: its own.
-        ports: TCP ports that the other ends of its tunnels may reach.
-    """
-    families = {4: "ip", 6: "ip6"}
-    ours = [
-        f"        {families[one.version]} daddr {one} iifname != {{ lo, {INTERFACE} }} drop"
-        for one in map(ipaddress.ip_address, vpn_addresses)
-    ]
-    return "\n".join(
-        (
-            "#!/usr/sbin/nft -f",
-            "# Made anew by each rendering; loaded by borderscout-firewall.service.",
-            "table inet borderscout {}",
-            "delete table inet borderscout",
-            "table inet borderscout {",
-            "    chain input {",
-            "        type filter hook input priority filter; policy accept;",
-            *ours,
-            f"        iifname {INTERFACE} jump tunnel",
-            "    }",
-            "    chain tunnel {",
-            "        ct state established,related accept",
-            # ICMP and ICMPv6: the path's MTU is measured by them. As numbers: /etc/protocols, which
-            # has their names, is not on every machine.
-            "        meta l4proto { 1, 58 } accept",
-            f"        tcp dport {{ {', '.join(map(str, ports))} }} accept",
-            "        counter drop",
-            "    }",
-            "    chain forward {",
-            "        type filter hook forward priority filter; policy accept;",
-            f"        iifname {INTERFACE} drop",
-            f"        oifname {INTERFACE} drop",
-            "    }",
-            "}",
-            "",
-        )
-    )
 
 
 def firewall_unit() -> tuple[str, str]:
@@ -82,8 +34,8 @@ Conflicts=shutdown.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/usr/sbin/nft -f /etc/borderscout/{FIREWALL_FILE}
-ExecReload=/usr/sbin/nft -f /etc/borderscout/{FIREWALL_FILE}
+ExecStart=/usr/sbin/nft -f {MACHINE_FOLDER}/{FIREWALL_FILE}
+ExecReload=/usr/sbin/nft -f {MACHINE_FOLDER}/{FIREWALL_FILE}
 ExecStop=/usr/sbin/nft delete table inet borderscout
 
 {Sandbox(capabilities=["CAP_NET_ADMIN"], families=["AF_NETLINK"]).lines()}

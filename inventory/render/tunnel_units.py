@@ -14,11 +14,12 @@ checking*; sd_notify(3).
 
 from __future__ import annotations
 
+from common.wireguard.tunnel_bounds import MACHINE_FOLDER, NETWORKS_FILE
 from inventory.render.sandbox import Sandbox
 
 INSTALLED = "/usr/bin/borderscout"
 CONFIG = "/etc/borderscout/wg0.conf"  # written by programs of ours too
-LINK = "/etc/wireguard/wg0.conf"  # leads there, through a folder that is root's alone
+WITHIN = f"{MACHINE_FOLDER}/{NETWORKS_FILE}"  # and bounded by root
 TUNNEL_UNIT = "borderscout-wireguard.service"
 WATCHDOG_S = 180  # a path that swallows packets is measured for up to a minute
 
@@ -54,7 +55,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=notify
-ExecStart={INSTALLED} wireguard watch --config {CONFIG}
+ExecStart={INSTALLED} wireguard watch --config {CONFIG} --within {WITHIN}
 Restart=always
 RestartSec=5
 WatchdogSec={WATCHDOG_S}
@@ -69,7 +70,7 @@ Description=Border Scout tunnel: its file was changed
 
 [Path]
 PathChanged={CONFIG}
-PathChanged={LINK}
+PathChanged={WITHIN}
 TriggerLimitIntervalSec=10
 
 [Install]
@@ -82,6 +83,6 @@ After={TUNNEL_UNIT}
 
 [Service]
 Type=oneshot
-ExecStart={INSTALLED} wireguard apply --config {CONFIG}
+ExecStart={INSTALLED} wireguard apply --config {CONFIG} --within {WITHIN}
 {_SERVICE}""",
     }

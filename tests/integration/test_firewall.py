@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import EnvironmentFailure
-from inventory.render.firewall import CORE_OPEN_PORTS, firewall_text
+from common.wireguard.tunnel_rules import firewall_text
+from inventory.render.firewall import CORE_OPEN_PORTS
 from tests.support.network.hosts import Namespace, Namespaces
 from tests.support.network.namespaces import laboratory
 
