@@ -44,11 +44,6 @@ def furnishing_commands(machine: Machine, *, cluster: str, own: str) -> list[Com
     for source, target in _binds(machine, cluster, own):
         commands.append(("mkdir", "-p", target))
         commands.append(("mount", "--bind", source, target))
-    if machine.folder:
-        commands.append(("mkdir", "-p", "/etc/wireguard"))
-        # A link and no mount of the file: a new one takes its place by its name.
-        there = f"{SETTINGS_FOLDER}/wg0.conf"
-        commands.append(("ln", "-sf", there, "/etc/wireguard/wg0.conf"))
     commands.append(("hostname", machine.name))
     return commands
 

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from common.preferences.deliver_to import split_target
+from common.wireguard.tunnel_bounds import NETWORKS_FILE
 from common.wireguard.tunnel_keeper import STATE_FILE
 from inventory.addressing import HTTP_PORT, METRICS_PORT, SMTP_PORT
 from inventory.lab import sender
@@ -26,7 +27,7 @@ from inventory.render.systemd import SETTINGS_FOLDER
 
 DNS_PORT = 53
 NAMED = ("named", "-g", "-n", "1", "-c")
-TUNNEL_FILE = "/etc/wireguard/wg0.conf"
+TUNNEL_FILE = f"{SETTINGS_FOLDER}/wg0.conf"
 TUNNEL_TURN_S = 1.0  # until a changed file is seen, which a real machine's units see at once
 PYTHON = (sys.executable, "-m")
 
@@ -75,6 +76,8 @@ class Programs:
         """Return what makes a machine's tunnel, and keeps it as its file says."""
         holder = self.holders[machine.name]
         command = [*PYTHON, "cli", "wireguard", "watch", "--config", TUNNEL_FILE]
+        # A machine of the lab has its folder as it was rendered.
+        command += ["--within", f"{SETTINGS_FOLDER}/{NETWORKS_FILE}"]
         told = Path(f"/proc/{holder}/root{STATE_FILE}")
         return LabService(
             machine=machine,

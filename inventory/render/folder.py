@@ -18,6 +18,8 @@ from common.errors import EnvironmentFailure, LocalError
 from common.issuing import Credential, Identity, KeyKind
 from common.preferences.documents import Document, DocumentRefused, check_document
 from common.settings.core import CoreSettings
+from common.wireguard.tunnel_bounds import NETWORKS_FILE, networks_text
+from common.wireguard.tunnel_rules import FIREWALL_FILE, firewall_text
 from common.wireguard_text import wireguard_text
 from inventory.addressing import (
     Ports,
@@ -54,9 +56,7 @@ from inventory.render.ansible_files import ansible_files
 from inventory.render.endpoints import endpoints_of
 from inventory.render.firewall import (
     CORE_OPEN_PORTS,
-    FIREWALL_FILE,
     NODE_OPEN_PORTS,
-    firewall_text,
 )
 from inventory.render.machine_file import (
     PUBLIC,
@@ -235,7 +235,11 @@ class _Rendering:
         yield File(f"{CORE_FOLDER}/wg0.conf", text.encode(), SECRET)
         rules = firewall_text(core.vpn_address, ports=CORE_OPEN_PORTS)
         yield text_file(f"{CORE_FOLDER}/{FIREWALL_FILE}", rules)
+        yield text_file(f"{CORE_FOLDER}/{NETWORKS_FILE}", self._networks())
         yield from machine_units(CORE_FOLDER, UnitRole.CORE, settings="core.yaml")
+
+    def _networks(self) -> str:
+        return networks_text([str(network) for network in self.inventory.cluster.vpn])
 
     def _core_settings(self) -> CoreSettings:
         """Return the core's settings; made once, since each node needs some of them."""
@@ -290,6 +294,7 @@ class _Rendering:
         yield File(f"{node.name}/wg0.conf", text.encode(), SECRET)
         rules = firewall_text(node.vpn_address, ports=NODE_OPEN_PORTS)
         yield text_file(f"{node.name}/{FIREWALL_FILE}", rules)
+        yield text_file(f"{node.name}/{NETWORKS_FILE}", self._networks())
         if inventory.resolver is not None and is_own_resolver(inventory.resolver):
             said = resolver_text(inventory.resolver, node.public)
             yield text_file(f"{node.name}/{RESOLVER_FILE}", said)

@@ -13,6 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from common.wireguard.tunnel_bounds import MACHINE_FOLDER, NETWORKS_FILE
+from common.wireguard.tunnel_rules import FIREWALL_FILE
+
 INSTALL_FILE = "install.sh"
 
 
@@ -81,7 +84,6 @@ mkdir -p "$to/etc/borderscout/tls"
 chown -h "$owner:$owner" "$to/etc/borderscout/tls"
 by_owner chmod 0750 "$to/etc/borderscout/tls"
 install -d -m 0755 "$to/etc/systemd/system"
-install -d -m 0700 "$to/etc/wireguard"
 if [ -e "$to/etc/borderscout/joined.json" ]; then
     joined=yes
 else
@@ -100,21 +102,27 @@ if [ -z "$joined" ]; then
     done
     put wg0.conf 0600 "$to/etc/borderscout"
 fi
-put firewall.nft 0644 "$to/etc/borderscout"
-if [ -e freshclam.conf ]; then put freshclam.conf 0644 "$to/etc/borderscout"; fi
+ours=$owner owner=root
+# What others of this machine load lies where the owner writes nothing.
+install -d -m 0755 "$to{MACHINE_FOLDER}"
+for file in {FIREWALL_FILE} {NETWORKS_FILE} freshclam.conf; do
+    if [ "$file" != freshclam.conf ] || [ -e freshclam.conf ]; then
+        put "$file" 0644 "$to{MACHINE_FOLDER}"
+    fi
+done
 if [ -e unbound.conf ]; then
     install -d -m 0755 "$to/etc/unbound/unbound.conf.d"
-    ours=$owner owner=root
     put unbound.conf 0644 "$to/etc/unbound/unbound.conf.d" borderscout.conf
-    owner=$ours
 fi
-# The core, and a node that changes its keys, write that file themselves.
-ln -sfn /etc/borderscout/wg0.conf "$to/etc/wireguard/wg0.conf"
-ours=$owner owner=root
+# Of a rendering before: wg-quick, as root, would do whatever the owner had written there.
+if [ "$(readlink "$to/etc/wireguard/wg0.conf")" = /etc/borderscout/wg0.conf ]; then
+    rm -f "$to/etc/wireguard/wg0.conf"
+fi
 for file in {every}; do
     put "$file" 0644 "$to/etc/systemd/system"
 done
 owner=$ours
+by_owner rm -f "$to/etc/borderscout/{FIREWALL_FILE}" "$to/etc/borderscout/freshclam.conf"
 if [ -z "$joined" ]; then
     case $(stat -c %a {settings}) in 600) mode=0600 ;; *) mode=0644 ;; esac
     put {settings} "$mode" "$to/etc/borderscout"

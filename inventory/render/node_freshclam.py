@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from common.settings.core import CoreDefinitionsSettings
 from common.settings.satellite import SatelliteSettings
 from common.settings.values import split_endpoint
+from common.wireguard.tunnel_bounds import MACHINE_FOLDER
 from inventory.render.sandbox import Sandbox
 
 FRESHCLAM_FILE = "freshclam.conf"
@@ -102,7 +103,7 @@ Conflicts=clamav-freshclam.service
 [Service]
 Type=oneshot
 ExecStart=/usr/bin/freshclam --config-file=%d/{FRESHCLAM_FILE} --foreground --stdout
-LoadCredential={FRESHCLAM_FILE}:/etc/borderscout/{FRESHCLAM_FILE}
+LoadCredential={FRESHCLAM_FILE}:{MACHINE_FOLDER}/{FRESHCLAM_FILE}
 LoadCredential=authority.crt:{TLS}/authority.crt
 LoadCredential=node.crt:{TLS}/node.crt
 LoadCredential=node.key:{TLS}/node.key

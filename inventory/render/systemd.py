@@ -83,7 +83,7 @@ LimitCORE=0
 {_sandbox(role, folders).lines()}
 [Install]
 WantedBy=multi-user.target
-"""
+{f"Also={SOCKET_UNIT}{chr(10)}" if has_socket else ""}"""
 
 
 def socket_text(listen: Sequence[str]) -> str:

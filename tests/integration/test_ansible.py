@@ -177,7 +177,9 @@ def test_each_machine_gets_its_own_folder_and_a_second_run_changes_nothing(
     ), second.stdout
     assert files(machines) == before
 
-    (machines / "lon1" / "etc" / "borderscout" / "firewall.nft").write_text("flush ruleset\n")
+    (machines / "lon1" / "etc" / "borderscout-machine" / "firewall.nft").write_text(
+        "flush ruleset\n"
+    )
     look = play(rendered, tmp_path, options=("--check", "--limit", "lon1"))
     assert recap(look)["lon1"]["changed"] == 0, "the copy is as it was"
     mended = recap(play(rendered, tmp_path, options=("--limit", "lon1")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -14,9 +15,11 @@ import pytest
 
 from inventory.load import load_inventory
 from inventory.render.folder import render_folder
+from inventory.render.node_freshclam import FRESHCLAM_FILE, freshclam_units
 from tests.support.our_files import ROOT
 
 NOW_US = 1_790_000_000_000_000
+BOUNDS = ("firewall.nft", "tunnel.networks")
 OTHER = "daemon"  # a user that every machine has, and its group
 need_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: install(1) gives files away")
 
@@ -66,8 +69,7 @@ def test_everything_comes_into_its_place_and_again(
     assert (etc / "borderscout" / settings).read_bytes() == (
         rendered / machine / settings
     ).read_bytes()
-    tunnel = etc / "wireguard" / "wg0.conf"
-    assert str(tunnel.readlink()) == "/etc/borderscout/wg0.conf"
+    assert not (etc / "wireguard").exists(), "wg-quick would do, as root, whatever stands there"
     units = {path.name for path in (etc / "systemd" / "system").iterdir()}
     assert units == {path.name for path in (rendered / machine).glob("borderscout-*")}
     kept = {path.name for path in (etc / "borderscout" / "tls").iterdir()}
@@ -131,6 +133,53 @@ def test_what_a_user_gets_is_its_own(owned: tuple[Path, Path]) -> None:
     ours = into / "etc" / "borderscout"
     assert {path.owner() for path in (ours, *ours.rglob("*"))} == {OTHER}
     assert {path.owner() for path in (into / "etc" / "systemd").rglob("*")} == {"root"}
+
+
+# What the user writes itself, and what bounds it.
+BY_ITSELF = {
+    "satellite.yaml": "the user's own program reads it",
+    "wg0.conf": "no program of hooks reads it, and it leads where tunnel.networks allows",
+    **dict.fromkeys(
+        ("tls/authority.crt", "tls/node.crt", "tls/node.key"),
+        "credentials of freshclam, which shows them and does nothing by them",
+    ),
+}
+
+
+@need_root
+def test_what_root_or_another_user_loads_lies_where_the_user_writes_nothing(
+    owned: tuple[Path, Path],
+) -> None:
+    folder, into = owned
+    units, freshclam = into / "etc" / "systemd" / "system", freshclam_units()
+    (folder / FRESHCLAM_FILE).write_text("ScriptedUpdates no\n")
+    stale = into / "etc" / "wireguard" / "wg0.conf"
+    stale.parent.mkdir(parents=True)
+    stale.symlink_to("/etc/borderscout/wg0.conf")
+
+    assert installed(folder, into).returncode == 0
+
+    texts = freshclam | {path.name: path.read_text() for path in units.iterdir()}
+    loaded = {
+        place
+        for text in texts.values()
+        for line in text.splitlines()
+        if not line.startswith(("#", "ReadWritePaths="))
+        for place in re.findall(r"/etc/[\w./-]+", line)
+    }
+    others = {place for place in loaded if place.removeprefix("/etc/borderscout/") not in BY_ITSELF}
+    assert {Path(place).name for place in others} == {*BOUNDS, FRESHCLAM_FILE}
+    users = into / "etc" / "borderscout"
+    for place in (*map(str, units.iterdir()), *(f"{into}{place}" for place in others)):
+        for path in (Path(place), *Path(place).parents):
+            if path == into:
+                break
+            assert path.owner() == "root", path
+            assert not path.stat().st_mode & 0o022, path
+    for path in into.rglob("*"):
+        if not path.is_relative_to(users):
+            assert path.owner() == "root", path
+            assert not path.is_symlink(), path
 
 
 @need_root
