@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -84,13 +85,20 @@ def join(
 
     Interrupted at any point, run it again with the same token.
     """
+    from common.wireguard.tunnel_bounds import MACHINE_FOLDER
     from satellite.joining.joiner import join as join_with
 
     def say(what: str) -> None:
         if not as_json:
             console.print(f"{what} ...")
 
-    result = join_with(read_token(_token_text(token, token_file)), config_dir, say=say)
+    is_machine = config_dir == CONFIG_DIR and os.geteuid() == 0
+    result = join_with(
+        read_token(_token_text(token, token_file)),
+        config_dir,
+        say=say,
+        machine=Path(MACHINE_FOLDER) if is_machine else None,
+    )
     node, cluster, tunnel = result.joined.node, result.joined.cluster, config_dir / "wg0.conf"
     if as_json:
         print_json(
@@ -108,11 +116,13 @@ def join(
     else:
         console.print(f"this machine is {node} of {cluster}; its keys were made in {config_dir}")
     console.print("next:")
-    if result.joined.has_tunnel:
-        console.print(f"  borderscout wireguard apply --config {tunnel}")
     if config_dir == CONFIG_DIR:
-        console.print("  systemctl enable --now borderscout-satellite")
+        of_tunnel = "borderscout-firewall borderscout-wireguard " * result.joined.has_tunnel
+        units = f"{of_tunnel}borderscout-satellite"
+        console.print(f"  systemctl enable --now {units}", soft_wrap=True)
     else:
+        if result.joined.has_tunnel:
+            console.print(plain(f"  borderscout wireguard apply --config {tunnel}"), soft_wrap=True)
         settings = config_dir / "satellite.yaml"
         console.print(plain(f"  borderscout satellite serve --config {settings}"), soft_wrap=True)
 

@@ -16,11 +16,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from common.durable import write_file
 from common.errors import EnvironmentFailure, LocalError, PeerError
 from common.join_token import JoinToken, secret_digest
 from common.joining import JoinAnswer, Joined, JoinRequest, Tunnel
 from common.settings.satellite import SatelliteSettings
 from common.settings.settings_text import yaml_text
+from common.settings.values import split_endpoint
+from common.wireguard.tunnel_bounds import NETWORKS_FILE, networks_text
+from common.wireguard.tunnel_rules import FIREWALL_FILE, firewall_text
 from common.wireguard_text import KEEPALIVE_S, WireGuardPeer, host_routes, wireguard_text
 from satellite.joining.door_client import CoreDoor, pinned_authority
 from satellite.joining.due_keys import joined_of
@@ -34,6 +38,7 @@ from satellite.joining.staging import (
     AUTHORITY,
     JOINED,
     LINK,
+    PUBLIC,
     SETTINGS,
     WIREGUARD_FILE,
     Staging,
@@ -53,13 +58,16 @@ class JoinResult:
     was_known: bool = False
 
 
-def join(token: JoinToken, folder: Path, *, say: Callable[[str], None]) -> JoinResult:
+def join(
+    token: JoinToken, folder: Path, *, say: Callable[[str], None], machine: Path | None = None
+) -> JoinResult:
     """Make a node of this machine.
 
     Args:
         token: what the core made for it.
         folder: where its settings and keys go.
         say: told each step, a few words.
+        machine: root's folder, for the tunnel's rules and bounds; None: they are not written.
 
     Raises:
         LocalError: the folder is another node's.
@@ -69,11 +77,15 @@ def join(token: JoinToken, folder: Path, *, say: Callable[[str], None]) -> JoinR
     _make(folder)
     staging = Staging(folder)
     with staging.alone():
-        return _join(token, folder, staging, say)
+        return _join(token, folder, staging, say, machine)
 
 
 def _join(
-    token: JoinToken, folder: Path, staging: Staging, say: Callable[[str], None]
+    token: JoinToken,
+    folder: Path,
+    staging: Staging,
+    say: Callable[[str], None],
+    machine: Path | None,
 ) -> JoinResult:
     purpose = f"join {secret_digest(token.secret)}"
     staging.install()  # what a run before had whole
@@ -104,7 +116,7 @@ def _join(
         JoinAnswer,
     )
     say("writing")
-    _check(answer, token)
+    settings = _checked(answer, token)
     put_certificates(staging, answer.certificates)
     staging.put(AUTHORITY, answer.authority.encode())
     if answer.wireguard is not None:
@@ -118,6 +130,8 @@ def _join(
     )
     staging.put(JOINED, joined.model_dump_json(indent=2).encode() + b"\n")
     staging.put(SETTINGS, yaml_text(answer.settings).encode())
+    if machine is not None and answer.wireguard is not None:
+        _put_bounds(machine, answer.wireguard, metrics=settings.metrics)
     staging.ready()
     staging.install()
     return JoinResult(joined=joined)
@@ -137,6 +151,20 @@ def tunnel_text(private_key: str, tunnel: Tunnel) -> str:
     )
 
 
+def _put_bounds(machine: Path, tunnel: Tunnel, *, metrics: str) -> None:
+    """Write what of the tunnel the node's own user cannot change; the same each time."""
+    files = {
+        FIREWALL_FILE: firewall_text(tunnel.addresses, ports=[split_endpoint(metrics)[1]]),
+        NETWORKS_FILE: networks_text([*tunnel.addresses, *tunnel.core_addresses]),
+    }
+    try:
+        machine.mkdir(mode=0o755, parents=True, exist_ok=True)
+        for name, text in files.items():
+            write_file(machine / name, text.encode(), mode=PUBLIC)
+    except OSError as error:
+        raise EnvironmentFailure(f"{machine}: {error.strerror}", hint="run this as root") from None
+
+
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -146,8 +174,8 @@ def _make(folder: Path) -> None:
         ) from None
 
 
-def _check(answer: JoinAnswer, token: JoinToken) -> None:
-    """Accept an answer that makes this node, and no other one."""
+def _checked(answer: JoinAnswer, token: JoinToken) -> SatelliteSettings:
+    """Accept an answer that makes this node, and no other one; return its settings."""
     der = ssl.PEM_cert_to_DER_cert(answer.authority)
     if not hmac.compare_digest(hashlib.sha256(der).digest(), token.pin):
         raise PeerError("the core's answer names another authority", hint="make a new token")
@@ -168,3 +196,4 @@ def _check(answer: JoinAnswer, token: JoinToken) -> None:
         raise PeerError(
             "the node's document keeps its certificates elsewhere", hint="apply the inventory again"
         )
+    return settings

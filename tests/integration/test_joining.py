@@ -25,6 +25,7 @@ from common.preferences import Document, Kind
 from common.preferences.documents import check_document
 from common.preferences.node_settings import settings_digest
 from common.rpc import TlsFiles
+from common.wireguard.tunnel_interface import read_tunnel_file
 from core.people.members import TokenNotGood
 from satellite.joining.door_client import (
     CoreDoor,
@@ -110,6 +111,26 @@ async def test_a_node_that_joins_makes_its_own_keys_and_links(
         await until(lambda: bool(core.link.fleet.connected()), "the node links")
     finally:
         await shard.stop()
+
+
+async def test_what_bounds_a_tunnel_comes_where_the_node_does_not_write(
+    core: JoiningCore, tmp_path: Path
+) -> None:
+    node, machine = tmp_path / "node", tmp_path / "machine"
+
+    await asyncio.to_thread(join, await core.token(), node, say=lambda _: None, machine=machine)
+
+    tunnel = read_tunnel_file(node / "wg0.conf", within=machine / "tunnel.networks")
+    assert tunnel.addresses == ("10.77.1.1/32",)
+    assert (machine / "tunnel.networks").read_text().splitlines()[1:] == [
+        "10.77.1.1/32", "10.77.0.1/32"
+    ]  # fmt: skip
+    rules = (machine / "firewall.nft").read_text()
+    assert "ip daddr 10.77.1.1 iifname != { lo, wg0 } drop" in rules
+    assert "tcp dport { 9100 } accept" in rules
+    assert (machine.stat().st_mode & 0o777, {one.stat().st_mode for one in machine.iterdir()}) == (
+        0o755, {0o100644}
+    )  # fmt: skip
 
 
 async def test_no_private_key_is_sent_or_stored(core: JoiningCore, tmp_path: Path) -> None:
