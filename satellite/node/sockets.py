@@ -39,6 +39,8 @@ def listening_sockets(endpoints: list[str], kept: KeptSockets | None = None) -> 
     listening: dict[str, socket.socket] = {}
     for endpoint in endpoints:
         host, port = split_endpoint(endpoint)
+        if _everywhere(host, port) in kept.passed:
+            continue  # it is served there, and can be bound no second time
         known = kept.get(_written(host, port))
         if known is not None:
             known.setblocking(False)
@@ -75,6 +77,15 @@ def _written(host: str, port: int) -> str:
     except ValueError:
         return f"{host}:{port}"
     return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def _everywhere(host: str, port: int) -> str:
+    """Return the endpoint that has all addresses of a host's family, where the host is another."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return ""  # of which family it is, is not known before it is looked up
+    return "" if address.is_unspecified else _written(str(type(address)(0)), port)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -115,6 +115,20 @@ def test_a_passed_socket_that_no_setting_names_is_served_and_complained_about() 
     assert f"endpoint=127.0.0.1:{port}" in done.stdout
 
 
+@pytest.mark.parametrize(("host", "everywhere"), [("127.0.0.1", "0.0.0.0"), ("[::1]", "::")])
+def test_an_address_of_a_passed_socket_for_all_of_them_is_not_bound_again(
+    host: str, everywhere: str
+) -> None:
+    family = socket.AF_INET6 if ":" in everywhere else socket.AF_INET
+    with socket.create_server((everywhere, 0), family=family) as one:
+        port = one.getsockname()[1]
+        done = _run_with(f"{host}:{port}", passed=[one])
+
+    assert done.returncode == 0, done.stderr
+    assert [item[:2] for item in json.loads(done.stdout.splitlines()[-1])] == [[3, port]]
+    assert "smtp.passed_beside_settings" in done.stdout
+
+
 def test_sockets_passed_to_somebody_else_are_left_alone() -> None:
     free = free_port()
     with socket.create_server(("127.0.0.1", 0)) as one:
