@@ -16,11 +16,13 @@ import core.store
 from common.settings.core import CoreSettings
 from core.recovery.places import database_target
 from inventory.render.firewall import firewall_unit
-from inventory.render.systemd import SOCKET_UNIT, UnitRole, unit_name, unit_text
+from inventory.render.systemd import SOCKET_UNIT, UnitRole, socket_text, unit_name, unit_text
 from inventory.render.tunnel_units import TUNNEL_UNIT, tunnel_units
 from satellite.spool.disk.schema import VERSION
 
 SHARED = "shared"  # what a core and a satellite both have
+# Without a rendered folder nobody says which families the node has; the kernel knows them.
+LISTEN = ("0.0.0.0:25", "[::]:25")
 
 
 def units(role: str) -> dict[str, str]:
@@ -31,6 +33,9 @@ def units(role: str) -> dict[str, str]:
             **tunnel_units(),
             unit_name(UnitRole.SCAN): unit_text(UnitRole.SCAN),
         }
+    if role == UnitRole.SATELLITE:
+        program = unit_text(UnitRole.SATELLITE, has_socket=True)
+        return {SOCKET_UNIT: socket_text(LISTEN), unit_name(UnitRole.SATELLITE): program}
     return {unit_name(UnitRole(role)): unit_text(UnitRole(role))}
 
 
@@ -39,7 +44,7 @@ def tokens() -> dict[str, str]:
     scripts = ScriptDirectory(str(Path(core.store.__path__[0]) / "migrations"))
     known = sorted(script.revision for script in scripts.walk_revisions())
     return {
-        # The rendered socket too: whoever connected would start what was stopped.
+        # The socket first: whoever connected would start what was stopped.
         "RUN_BY": " ".join([SOCKET_UNIT, *map(unit_name, UnitRole), TUNNEL_UNIT]),
         "SPOOL_VERSION": str(VERSION),
         "CORE_DATABASE": Path(database_target(CoreSettings.model_construct())).name,

@@ -40,6 +40,8 @@ SPOOL = "borderscout spool list --json --limit 1000 --config /etc/borderscout/sa
 SATELLITE = "apt install ./borderscout_*.deb ./borderscout-satellite_*.deb"
 GO_BACK = SATELLITE.replace("install", "install --allow-downgrades")
 INSTALL_PAGE = (ROOT / "docs" / "operating" / "install.md").read_text(encoding="utf-8")
+NODE_UNITS = {"borderscout-satellite.service", "borderscout-satellite.socket"}
+LISTENS = "ss -Hltn 'sport = :25'"
 PATIENCE_S = 240.0  # until programs that were just started do their work
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
@@ -117,9 +119,6 @@ class Walk:
         on = self._cluster.machines
         if line.startswith("borderscout inventory check"):
             on["core"].write(f"{HOME}/inventory.yaml", inventory_of_the_page())
-        if line.startswith("systemctl enable --now") and machine in NODES:
-            rules = on["core"].path(f"{HOME}/cluster/{machine}/firewall.nft").read_bytes()
-            on[machine].write("/etc/borderscout/firewall.nft", rules)
         if line.startswith("borderscout mx apply"):
             on["core"].write("/etc/borderscout/dns.key", DNS_KEY)
             on["core"].done("chmod 600 /etc/borderscout/dns.key")
@@ -207,7 +206,7 @@ async def keeps(cluster: FirstCluster, mail: set[str], *, version: str) -> None:
         return await asyncio.to_thread(in_spool, cluster) == mail
 
     await until(same, "the spool has its mail", deadline_s=PATIENCE_S, poll_s=1.0)
-    running = {"borderscout-satellite.service", "borderscout-wireguard.service"}
+    running = {"borderscout-wireguard.service", *NODE_UNITS}
     assert running <= units(cluster, "lon1", state="active")
 
 
@@ -294,19 +293,51 @@ def test_what_was_stopped_by_hand_is_not_started_by_an_upgrade(
     cluster: FirstCluster, packages: list[Path], tmp_path: Path
 ) -> None:
     fra1 = cluster.machines["fra1"]
-    fra1.done("systemctl stop borderscout-satellite")
+    fra1.done("systemctl stop borderscout-satellite.socket borderscout-satellite")
 
     cluster.copy(repacked(packages, tmp_path, version="0.2.0+deb12"), "fra1")
     fra1.done(SATELLITE)
 
     active = units(cluster, "fra1", state="active")
-    assert "borderscout-satellite.service" not in active
+    assert not NODE_UNITS & active
     assert "borderscout-wireguard.service" in active
+
+
+@pytest.mark.parametrize("name", ["core", "lon1"])
+def test_who_reads_mail_writes_nothing_that_others_load(cluster: FirstCluster, name: str) -> None:
+    machine = cluster.machines[name]
+    bounds = "/etc/borderscout-machine"
+    places = f"{bounds} {bounds}/firewall.nft {bounds}/tunnel.networks /etc/wireguard"
+
+    writable = machine.type(
+        f"setpriv --reuid=borderscout --regid=borderscout --clear-groups find {places}"
+        " /etc/systemd /lib/systemd /usr/lib/borderscout /usr/bin/borderscout -writable ! -type l"
+    )
+
+    assert writable.out == "", writable
+    said = machine.type(f"test -e {bounds}/firewall.nft -a -e {bounds}/tunnel.networks")
+    assert said.status == 0
+    assert machine.type("test -e /etc/wireguard/wg0.conf").status == 1
+    # What the node's user wrote there leads nowhere else.
+    other = "s:^AllowedIPs = :&0.0.0.0/1, :"
+    refused = machine.type(
+        f"sed '{other}' /etc/borderscout/wg0.conf >wg0.conf;"
+        " borderscout wireguard apply --config wg0.conf --dry-run"
+    )
+    assert refused.status != 0
+    assert "0.0.0.0/1 lies outside" in refused.err, refused
 
 
 def test_purge_takes_the_programs_and_no_mail_and_no_key(cluster: FirstCluster) -> None:
     fra1 = cluster.machines["fra1"]
     fra1.done("systemctl start borderscout-satellite")
+    # As after install.sh of a rendered folder, whose units are no package's.
+    for unit in sorted(NODE_UNITS):
+        text = cluster.machines["core"].path(f"{HOME}/cluster/fra1/{unit}").read_bytes()
+        fra1.write(f"/etc/systemd/system/{unit}", text)
+    fra1.done("systemctl daemon-reload; systemctl enable borderscout-satellite")
+    assert ":25" in fra1.done(LISTENS)
+    assert units(cluster, "fra1", state="enabled") >= NODE_UNITS
     kept = "find /etc/borderscout /var/lib/borderscout -name '*.key' -o -name spool.db | sort"
     before = fra1.done(kept)
     remove, purge = re.findall(r"(?m)^apt (?:remove|purge) .*$", INSTALL_PAGE)
@@ -314,6 +345,8 @@ def test_purge_takes_the_programs_and_no_mail_and_no_key(cluster: FirstCluster) 
     fra1.done(remove)
 
     assert units(cluster, "fra1", state="active") <= {"borderscout-firewall.service"}
+    assert fra1.done(LISTENS) == ""
+    assert not NODE_UNITS & units(cluster, "fra1", state="enabled")
     said = fra1.type(purge)
     assert said.status == 0, said
     state = "/var/lib/borderscout"

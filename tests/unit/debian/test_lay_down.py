@@ -15,7 +15,7 @@ from types import ModuleType
 import pytest
 
 from inventory.render.install_script import install_text
-from inventory.render.systemd import UnitRole
+from inventory.render.systemd import SOCKET_UNIT, UnitRole
 from satellite.spool.disk.schema import VERSION
 from tests.support.our_files import ROOT
 
@@ -76,6 +76,8 @@ def test_every_unit_that_a_rendered_folder_has_is_in_a_package(
     }
     assert laid == every
     assert {f"borderscout-{role}.service" for role in UnitRole} <= laid
+    # Whoever connects while the program begins anew waits, on a node that joined too.
+    assert SOCKET_UNIT in laid
     # All that install.sh enables is there for a machine that has no rendered folder.
     texts = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
     assert set(re.findall(r"borderscout-[\w-]+\.\w+", install_text(texts, settings="x"))) <= {
@@ -107,6 +109,45 @@ def test_port_25_is_let_go_of_before_files_go(
     stopped = (tmp_path / "did").read_text(encoding="utf-8").split()
     assert stopped[:2] == ["stop", "borderscout-satellite.socket"]
     assert "borderscout-satellite.service" in stopped
+
+
+@pytest.mark.parametrize(
+    ("package", "units"),
+    [
+        (
+            "borderscout-satellite",
+            ["borderscout-satellite.socket", "borderscout-satellite.service"],
+        ),
+        ("borderscout-core", ["borderscout-core.service"]),
+        ("borderscout", ["borderscout-scan.service", "borderscout-wireguard.service"]),
+    ],
+)
+def test_a_rendered_unit_that_stays_is_not_started_at_the_next_boot(
+    lay_down: ModuleType, tmp_path: Path, package: str, units: list[str]
+) -> None:
+    text = filled(lay_down, DEBIAN / f"{package}.prerm")
+    rendered, did = tmp_path / "rendered", tmp_path / "did"
+    for place, here in (
+        ("/run/systemd/system", tmp_path),
+        ("/run/borderscout.was-running", tmp_path / "note"),
+        ("/etc/systemd/system", rendered),
+    ):
+        text = text.replace(place, str(here))
+    rendered.mkdir()
+    for name in units:
+        (rendered / name).touch()
+    for name in ("systemctl", "deb-systemd-invoke"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "$@" >>{did}\n', encoding="utf-8")
+        (tmp_path / name).chmod(0o700)
+    path = f"{tmp_path}:/usr/bin:/bin"
+
+    for action in ("upgrade", "remove"):
+        did.write_text("")
+        subprocess.run(["sh", "-c", text, "prerm", action], env={"PATH": path}, check=True)
+
+        lines = did.read_text(encoding="utf-8").splitlines()
+        disabled = [line.split()[-1] for line in lines if " disable " in line]
+        assert disabled == (units if action == "remove" else [])
 
 
 def refusal(
