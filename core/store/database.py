@@ -6,7 +6,9 @@ Touches the database, and the lock beside a file of SQLite.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import sqlite3
 import uuid
 from pathlib import Path
 from types import TracebackType
@@ -122,6 +124,8 @@ class Database:
         writer = StoreWriter(writing_engine(url), room)
         try:
             preferences = await writer.run(lambda c: _prepare(c, now_us=clock.now_us()))
+            if file is not None:
+                await asyncio.to_thread(_empty_log, file)
         except BaseException:  # cancelled too: what was begun is undone
             await writer.close()
             raise
@@ -174,6 +178,16 @@ def _prepare(connection: Connection, *, now_us: int) -> Preferences:
     put_right(connection)
     mend_rows(connection, now_us=now_us)
     return load(connection)
+
+
+def _empty_log(file: Path) -> None:
+    """Write the log into the file, where its version is sought while we run.
+
+    An older package asks the file alone before it is installed over us.
+    """
+    # What fails here is the next checkpoint's to tell: nothing is lost meanwhile.
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(file)) as beside:
+        beside.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _take_lock(file: Path) -> int:

@@ -60,7 +60,6 @@ async def test_a_full_spool_of_the_first_version_is_taken_over(tmp_path: Path) -
     names = of_version_1(tmp_path / "s")
 
     spool = await opened(tmp_path / "s")
-
     assert to_deliver(spool) == names
     assert spool.counts()[State.DEFERRED] == DEFERRED
     [line] = await spool.left(after="", limit=50)
@@ -104,4 +103,19 @@ async def test_a_spool_of_a_later_version_is_refused_and_left_as_it_was(tmp_path
     connection.close()
     spool = await opened(tmp_path)  # the version that wrote it
     assert [stored.id for stored in spool.unfinished(limit=9)] == [entry.id]
+    await spool.close()
+
+
+@pytest.mark.scenario(row=60, checks="rollback: the version stands in the file while the node runs")
+async def test_an_older_package_sees_at_once_that_the_spool_was_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await (await opened(tmp_path)).close()
+    monkeypatch.setattr(schema, "VERSION", VERSION + 1)
+    monkeypatch.setitem(schema._STEPS, VERSION + 1, "CREATE TABLE later (number INTEGER)")
+
+    spool = await opened(tmp_path)
+
+    # As debian/borderscout.preinst asks: not the write-ahead log.
+    assert int.from_bytes((tmp_path / "spool.db").read_bytes()[60:64]) == VERSION + 1
     await spool.close()

@@ -235,6 +235,10 @@ def _migrate(connection: apsw.Connection, path: Path) -> None:
         connection.execute(_STEPS[step])
     connection.execute(f"PRAGMA user_version={VERSION}")
     connection.execute("COMMIT")
+    if version:
+        # Whoever looks at the file alone, such as an older package that is to be installed over us,
+        # finds the version there: it must not say for hours that it is readable to both.
+        _empty_log(connection)
     if not version and compaction.is_incremental(connection):
         # Tables begin at the same pages in every file that was written anew, which is what finds
         # them when the first page is damaged. A new one is empty, and begins so.

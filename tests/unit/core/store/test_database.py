@@ -85,6 +85,19 @@ async def test_a_database_of_a_newer_version_is_refused_and_left_alone(
         await Database.open(path, clock=fake_clock)
 
 
+async def test_the_version_stands_in_the_file_while_the_core_runs(
+    tmp_path: Path, fake_clock: FakeClock
+) -> None:
+    path = tmp_path / "core.db"
+    async with await Database.open(path, clock=fake_clock):
+        # As debian/borderscout.preinst asks: of the file alone.
+        with contextlib.closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as beside:
+            (version,) = beside.execute("SELECT version_num FROM alembic_version").fetchone()
+
+    scripts = Path(schema.__file__).parent / "migrations" / "versions"
+    assert version == max(script.name for script in scripts.glob("r*.py"))[1:5]
+
+
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path, fake_clock: FakeClock) -> None:
     path = tmp_path / "core.db"
     path.write_bytes(b"this is no database" * 100)
