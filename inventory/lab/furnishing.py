@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from common.wireguard.tunnel_bounds import MACHINE_FOLDER
 from inventory.lab import lab_zones, sender
 from inventory.lab.topology import LabRole, Machine, Topology
 from inventory.render.systemd import SETTINGS_FOLDER, STATE_FOLDERS, UnitRole
@@ -65,6 +66,7 @@ def _binds(machine: Machine, cluster: str, own: str) -> Iterator[tuple[str, str]
     match machine.role:
         case LabRole.CORE | LabRole.SATELLITE:
             yield f"{cluster}/{machine.folder}", SETTINGS_FOLDER
+            yield f"{cluster}/{machine.folder}", MACHINE_FOLDER  # all of it is root's here
             yield f"{own}/state", STATE_FOLDERS[UnitRole.SATELLITE]
         case LabRole.DNS:
             yield f"{own}/bind", lab_zones.FOLDER

@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 
 from common.preferences.deliver_to import split_target
-from common.wireguard.tunnel_bounds import NETWORKS_FILE
 from common.wireguard.tunnel_keeper import STATE_FILE
 from inventory.addressing import HTTP_PORT, METRICS_PORT, SMTP_PORT
 from inventory.lab import sender
@@ -76,8 +75,6 @@ class Programs:
         """Return what makes a machine's tunnel, and keeps it as its file says."""
         holder = self.holders[machine.name]
         command = [*PYTHON, "cli", "wireguard", "watch", "--config", TUNNEL_FILE]
-        # A machine of the lab has its folder as it was rendered.
-        command += ["--within", f"{SETTINGS_FOLDER}/{NETWORKS_FILE}"]
         told = Path(f"/proc/{holder}/root{STATE_FILE}")
         return LabService(
             machine=machine,
