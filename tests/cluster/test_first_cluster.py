@@ -200,7 +200,8 @@ def in_spool(cluster: FirstCluster) -> set[str]:
 async def keeps(cluster: FirstCluster, mail: set[str], *, version: str) -> None:
     """Wait until lon1 works with a version, and has the mail that it had."""
     machine = cluster.machines["lon1"]
-    assert machine.done("dpkg-query -f '${Version}' -W borderscout") == version
+    installed = machine.done("dpkg-query -f '${Version}\\n' -W borderscout borderscout-satellite")
+    assert installed.split() == [version, version]
 
     async def same() -> bool:
         return await asyncio.to_thread(in_spool, cluster) == mail
@@ -319,7 +320,7 @@ def test_who_reads_mail_writes_nothing_that_others_load(cluster: FirstCluster, n
     assert said.status == 0
     assert machine.type("test -e /etc/wireguard/wg0.conf").status == 1
     # What the node's user wrote there leads nowhere else.
-    other = "s:^AllowedIPs = :&0.0.0.0/1, :"
+    other = "0,/^AllowedIPs = /s::&0.0.0.0/1, :"
     refused = machine.type(
         f"sed '{other}' /etc/borderscout/wg0.conf >wg0.conf;"
         " borderscout wireguard apply --config wg0.conf --dry-run"
