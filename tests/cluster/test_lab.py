@@ -217,9 +217,11 @@ class Walk:
         """Every key of a node came from joining, and none of it was ever rendered."""
         lab = StandingLab.find()
         assert sorted(lab.state.joined) == sorted(self._node.values())
-        rendered = {path.name for path in (lab.folder / "rendered").iterdir() if path.is_dir()}
-        assert rendered == {"core"}
+        rendered = [path for path in (lab.folder / "rendered").rglob("*") if path.is_file()]
+        assert rendered
         for node in self._node.values():
+            name = re.compile(rb"\b%b\b" % node.encode())
+            assert [path for path in rendered if name.search(bytes(path) + path.read_bytes())] == []
             folder = lab.folder / "cluster" / node
             assert json.loads((folder / "joined.json").read_bytes())["has_tunnel"] is True
             assert (folder / "wireguard.key").exists()
