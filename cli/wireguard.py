@@ -42,6 +42,7 @@ app = typer.Typer(
 CONFIG = Path("/etc/borderscout/wg0.conf")
 WITHIN = Path(MACHINE_FOLDER) / NETWORKS_FILE
 TURN_S = 10.0
+LOOK_S = 0.2  # between two looks at the file's date, which cost nothing; a turn starts programs
 
 Config = Annotated[Path, typer.Option("--config", help="The wg0.conf that was rendered.")]
 Interface = Annotated[
@@ -123,9 +124,9 @@ def watch(
 ) -> None:
     """Keep the interface as its file says until the end; a service manager runs this.
 
-    A peer that was not heard for 135 s has its host name looked up anew. What the path to each peer
-    carries is measured every ten minutes. How all fare is written to the state file. When it ends,
-    the tunnel stays.
+    A changed file is taken over at once. A peer that was not heard for 135 s has its host name
+    looked up anew. What the path to each peer carries is measured every ten minutes. How all fare
+    is written to the state file. When it ends, the tunnel stays.
     """
     _watch(_keeper(config, interface, state, within), every)
 
@@ -133,6 +134,7 @@ def watch(
 def _watch(keeper: TunnelKeeper, every_s: float) -> NoReturn:
     said, was_ready, manager = "", False, supervisor()
     while True:
+        seen = _version_of(keeper.config)
         try:
             changed = keeper.turn()
         except (BorderScoutError, OSError) as error:
@@ -150,7 +152,27 @@ def _watch(keeper: TunnelKeeper, every_s: float) -> NoReturn:
         condition = ServiceCondition(is_ready=True, status=said or "well")
         manager.tell(*lines_of(condition, was_ready=was_ready))
         was_ready = True
-        time.sleep(every_s)  # the kernel tells nobody that a handshake is old, or a name has moved
+        # The kernel tells nobody that a handshake is old, or a name has moved.
+        _rest(keeper.config, seen, every_s)
+
+
+def _rest(file: Path, seen: tuple[int, int] | None, most_s: float) -> None:
+    """Return after a time, or when a file is another one than was seen, and is written whole."""
+    end_s, last = time.monotonic() + most_s, seen
+    while (left_s := end_s - time.monotonic()) > 0:
+        time.sleep(min(LOOK_S, left_s))
+        before, last = last, _version_of(file)
+        if last == before != seen:
+            return
+
+
+def _version_of(file: Path) -> tuple[int, int] | None:
+    """Return what is another one once a file was written or replaced; None when it is not there."""
+    try:
+        now = file.stat()
+    except OSError:
+        return None
+    return now.st_ino, now.st_mtime_ns
 
 
 @app.command(epilog="Example: borderscout wireguard mtu --config /etc/borderscout/wg0.conf")

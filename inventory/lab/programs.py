@@ -27,7 +27,6 @@ from inventory.render.systemd import SETTINGS_FOLDER
 DNS_PORT = 53
 NAMED = ("named", "-g", "-n", "1", "-c")
 TUNNEL_FILE = f"{SETTINGS_FOLDER}/wg0.conf"
-TUNNEL_TURN_S = 1.0  # until a changed file is seen, which a real machine's units see at once
 PYTHON = (sys.executable, "-m")
 
 
@@ -74,12 +73,11 @@ class Programs:
     def _tunnel(self, machine: Machine) -> LabService:
         """Return what makes a machine's tunnel, and keeps it as its file says."""
         holder = self.holders[machine.name]
-        command = [*PYTHON, "cli", "wireguard", "watch", "--config", TUNNEL_FILE]
         told = Path(f"/proc/{holder}/root{STATE_FILE}")
         return LabService(
             machine=machine,
             name="wireguard",
-            command=[*command, "--every", f"{TUNNEL_TURN_S}"],
+            command=[*PYTHON, "cli", "wireguard", "watch", "--config", TUNNEL_FILE],
             holder=holder,
             log=self.own(machine) / "log" / "wireguard.log",
             is_ready=told.exists,

@@ -5,8 +5,8 @@ the user whose file with the key it reads, which is of mode 0600, and which a us
 read only with the right to read every file of the machine. What reads mail has the same user and
 none of its rights; the kernel lets no process trace one that has more rights than itself, and
 ``NoNewPrivileges=`` gives neither more. When it ends, the tunnel stays, also where wireguard-go
-makes it. The two smaller units have a file that was changed taken over at once; without them it
-takes ten seconds.
+makes it. It sees by itself that its file was changed; the two smaller units have that taken over
+also while it does not run.
 
 Source: systemd.service(5), systemd.path(5), systemd.exec(5); ptrace(2), *Ptrace access mode
 checking*; sd_notify(3).

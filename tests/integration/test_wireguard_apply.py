@@ -138,6 +138,16 @@ def test_the_watcher_takes_a_changed_file_and_keeps_to_the_old_one_when_it_is_wr
     assert "10.77.9.9" in satellite.host.run("ip", "-4", "address", "show", "dev", "wg0")
 
 
+def test_the_watcher_sees_a_changed_file_long_before_its_turn(cluster: Cluster) -> None:
+    _up(cluster)
+    satellite = cluster.satellite
+    satellite.state.unlink()
+    with satellite.watched(every_s=60.0) as said:
+        wait_for("a state", lambda: satellite.told().get("up"))
+        satellite.file.write_text(satellite.file.read_text().replace("10.77.1.1/", "10.77.9.9/"))
+        wait_for("the address", lambda: "add address 10.77.9.9/32" in said.read_text())
+
+
 def test_a_core_that_moved_is_found_by_its_name(laboratory: Namespaces, tmp_path: Path) -> None:
     """The handshake that is old is the one that never was: nothing waits for 135 s here."""
     cluster = tunnel_between(laboratory, tmp_path, endpoint="core.example:51820")

@@ -128,12 +128,13 @@ class Site:
         return self.type("wireguard", command, *config, "--state", str(self.state), *arguments)
 
     @contextmanager
-    def watched(self) -> Iterator[Path]:
+    def watched(self, every_s: float = 0.1) -> Iterator[Path]:
         """Run ``wireguard watch`` here meanwhile; yields the file of what it says."""
         out, err = self.folder / "watch.out", self.folder / "watch.err"
-        arguments = ("--config", str(self.file), "--state", str(self.state), "--every", "0.1")
+        arguments = ("--config", str(self.file), "--state", str(self.state))
         out.touch()
-        child = _fork(self.host, ("wireguard", "watch", *arguments), out, err)
+        command = ("wireguard", "watch", *arguments, "--every", f"{every_s}")
+        child = _fork(self.host, command, out, err)
         try:
             yield out
         finally:
