@@ -76,13 +76,13 @@ class World:
         self._say("laying the lines", len(topology.machines))
         await run_all(world_commands())
         await run_one(["nft", "-f", "-"], given=world_rules(topology.vpn_port))
-        for machine in topology.machines:
-            await self._add(machine)
+        await asyncio.gather(*(self._add(machine) for machine in topology.machines))
         self._write_zones()
         self._say("starting the name server")
         await self._serve(topology.of(LabRole.DNS))
-        self._say("starting the core, which knows no node")
-        await self._run(topology.machine(LabRole.CORE))
+        self._say("starting the core, which knows no node, and what is around the nodes")
+        around = [*topology.of(LabRole.CUSTOMERS), *topology.of(LabRole.SENDER)]
+        await asyncio.gather(self._run(topology.machine(LabRole.CORE)), self._serve(around))
         nodes = topology.of(LabRole.SATELLITE)
         members = await asyncio.to_thread(self._core().members)
         known = [machine for machine in nodes if machine.name in members]
@@ -93,9 +93,8 @@ class World:
         self._say("applying the inventory")
         await self._core().apply(self.file)
         come = [machine for machine in nodes if machine.name not in members]
-        self._say("letting nodes join, and starting what is around them", len(come))
-        others = [*topology.of(LabRole.CUSTOMERS), *topology.of(LabRole.SENDER)]
-        await asyncio.gather(self._join(come), self._serve(others))
+        self._say("letting nodes join", len(come))
+        await self._join(come)
         self._say("bringing our zone to what the inventory says")
         await self._core().apply_zone(self.file)
         self._say("waiting until every node has its link")
@@ -118,8 +117,7 @@ class World:
         is_less = bool(_documents(self.inventory) - _documents(inventory))
         self.inventory, self.topology = inventory, now
         come = [machine for machine in now.machines if machine.name not in old]
-        for machine in come:
-            await self._add(machine)
+        await asyncio.gather(*(self._add(machine) for machine in come))
         for machine in now.machines:
             if machine.name in old and machine.addresses != old[machine.name].addresses:
                 outside, inside = further_commands(machine)
