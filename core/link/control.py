@@ -225,9 +225,9 @@ class ControlStreams:
             match request:
                 case NodeReport():
                     now_s = self._clock.monotonic_s()
-                    if request.round_trips:
-                        await self._take(identity, request.round_trips, now_s=now_s)
-                        request = replace(request, round_trips=())  # no part of how a shard is
+                    measured = request.round_trips
+                    request = replace(request, round_trips=())  # no part of how a shard is
+                    # It was heard before anything is written: that may wait for the store.
                     self._fleet.reported(
                         identity, request, now_s=now_s, now_us=self._clock.now_us()
                     )
@@ -237,6 +237,8 @@ class ControlStreams:
                         kept_s, was_emptied = now_s, request.is_emptied
                         news -= is_news
                         await self._keep(identity, request)
+                    if measured:
+                        await self._take(identity, measured, now_s=now_s)
                 case Hello():
                     raise PeerError("a second hello on one control stream")
                 case Unreadable(reason=reason):

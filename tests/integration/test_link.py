@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +91,21 @@ async def test_a_core_without_room_keeps_nothing_measured_and_hears_the_node_all
         raise DiskFull("no room")
 
     monkeypatch.setattr(linked.core.database.round_trips, "take", full)
+    shard = linked.shard(await linked.spool(0))
+    shard.told = NodeReport(
+        accepting=True, round_trips=(RoundTrip("mail.acme.example:25", 12_000, 100, 1, 0),)
+    )
+
+    await until(lambda: linked.core.link.fleet.node("lon1", now_s=now_s()).accepting, "it is heard")
+
+
+async def test_a_node_is_heard_whose_figures_wait_for_the_store(
+    linked: LinkedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def waits(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(linked.core.database.round_trips, "take", waits)
     shard = linked.shard(await linked.spool(0))
     shard.told = NodeReport(
         accepting=True, round_trips=(RoundTrip("mail.acme.example:25", 12_000, 100, 1, 0),)
