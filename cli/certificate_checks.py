@@ -14,6 +14,7 @@ from typing import Any
 
 from cli.checks import DoctorCheck
 from common.certificate import check_pair, not_after_s
+from common.counted import counted
 from common.errors import EnvironmentFailure
 from inventory.certificates import RENEWAL_DAYS
 
@@ -80,7 +81,7 @@ def certificate_check(
         problem: why what its files hold by now is not used.
     """
     days = int((not_after_s - now_s) // DAY_S)
-    left = f"{days} days left, until" if days >= 0 else "it is over since"
+    left = f"{counted(days, 'day')} left, until" if days >= 0 else "it is over since"
     found = f"{left} {datetime.fromtimestamp(not_after_s, UTC):%Y-%m-%d}"
     if problem:
         found = f"{found}; its files hold what cannot be used: {problem}"

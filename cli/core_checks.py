@@ -11,7 +11,7 @@ from typing import Any
 from cli.callers import refused_callers
 from cli.checks import DoctorCheck, judged
 from cli.epochs import other_epochs
-from cli.output import counted
+from common.counted import counted
 
 ROOM = (
     "free some space there: df -h; until then nothing can be changed, and records and quarantined"

@@ -15,9 +15,10 @@ import typer
 from cli.client import Client, CoreFailure, TokenFile, Url
 from cli.inventory import File, read
 from cli.joining import NOT_FOUND, NodeName
-from cli.output import AsJson, console, counted, fail, plain, print_json
+from cli.output import AsJson, console, fail, plain, print_json
 from cli.polling import Glance, poll
 from cli.progress import progress_bar
+from common.counted import counted
 from common.settings.values import checked_resolver
 from inventory.decommissioning import LeavingNode, LeavingStep, next_step
 from inventory.model import Inventory

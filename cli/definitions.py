@@ -15,7 +15,6 @@ from cli.output import (
     age_of,
     coloured,
     console,
-    counted,
     fail,
     octets,
     plain,
@@ -25,6 +24,7 @@ from cli.output import (
     print_table,
     when,
 )
+from common.counted import counted
 from common.definitions import SERIAL_MAX
 
 PATH = "/api/v1/definitions"

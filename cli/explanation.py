@@ -5,7 +5,8 @@ Pure: words for what a satellite answered; the time comes in as ``now_us``.
 
 from __future__ import annotations
 
-from cli.output import counted, span, when
+from cli.output import span, when
+from common.counted import counted
 from common.states import OUTCOMES, State
 from satellite.console.questions import HoldDescription, RecipientDescription
 from satellite.spool.model.zero_hour import PREFIX

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
+from common.counted import counted
 from common.records import (
     AcceptedRecord,
     AcceptingRecord,
@@ -52,7 +53,7 @@ def facts(record: AnyRecord) -> list[str]:  # noqa: PLR0911, PLR0912 - a branch 
     match record:
         case AcceptedRecord():
             count = len(record.recipients)
-            return [*_came(record), f"{count} recipient{'' if count == 1 else 's'}"]
+            return [*_came(record), counted(count, "recipient")]
         case RejectedRecord():
             return [*_came(record), *record.recipients]
         case ScannedRecord():

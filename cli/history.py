@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cli.output import value_text, when
+from common.counted import counted
 
 CHANGES_MAX = 10  # of one revision; --json has the first two hundred
 VALUE_LENGTH_MAX = 120  # characters of one value
@@ -64,4 +65,6 @@ def _value(body: Mapping[str, Any], name: str) -> str:
         return f"{when(value)} UTC" if value else "none"
     text = value_text(value)
     beyond = len(text) - VALUE_LENGTH_MAX
-    return text if beyond <= 0 else f"{text[:VALUE_LENGTH_MAX]} (and {beyond} characters)"
+    return (
+        text if beyond <= 0 else f"{text[:VALUE_LENGTH_MAX]} (and {counted(beyond, 'character')})"
+    )

@@ -14,6 +14,7 @@ from cli.client import Client, TokenFile, Url
 from cli.consent import confirm
 from cli.holds import order_in_words, print_holds, print_orders, what_is_held
 from cli.output import AsJson, console, fail, plain, print_json, print_lines
+from common.counted import counted
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -66,8 +67,8 @@ def extend(
     before = _of_ours(client, domain)["route"]["hold_days"]
     if days < before:
         confirm(
-            f"{domain} is held for {before} days; what is older than {days} would go back to the"
-            " senders at once",
+            f"{domain} is held for {counted(before, 'day')}; what is older than {days} would go"
+            " back to the senders at once",
             yes=yes,
         )
     _order(client, domain, {"hold_days": days}, reason=reason, wait=wait, as_json=as_json)

@@ -14,7 +14,6 @@ from rich.text import Text
 from cli.output import (
     clock_time,
     console,
-    counted,
     octets,
     plain,
     print_table,
@@ -23,6 +22,7 @@ from cli.output import (
     when,
 )
 from cli.silence import print_silent
+from common.counted import counted
 
 COLUMNS = ("!Site", "!Node", "!Since (UTC)", ">Messages", ">Size", ">Oldest", "!Expires")
 

@@ -19,6 +19,7 @@ from rich.table import Table
 from cli import issuer, joining
 from cli.client import Client, TokenFile, Url
 from cli.progress import progress_bar
+from common.counted import counted
 from common.errors import BorderScoutError
 from common.settings.reading import Complaint
 from inventory.included import INCLUDING
@@ -80,7 +81,10 @@ def check(file: File, as_json: Json = False) -> None:
             )
         )
     elif counts is not None:
-        print(f"{file}: " + ", ".join(f"{number} {what}" for what, number in counts.items()))
+        print(
+            f"{file}: "
+            + ", ".join(counted(number, what.removesuffix("s")) for what, number in counts.items())
+        )
     if examined.errors:
         raise typer.Exit(FAILED)
 

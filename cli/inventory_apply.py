@@ -38,6 +38,7 @@ from cli.inventory_plan import (
 from cli.output import complain, console, fail, plain, print_json, say_warnings
 from cli.progress import progress_bar
 from cli.settings_roll_out import RolledOut, roll_out
+from common.counted import counted
 from common.errors import LocalError
 from inventory.cluster_plan import OWNED, PLAN_VERSION, PlannedChange, why_stale
 from inventory.settings_turns import SettingsTurns, turns_of
@@ -86,12 +87,13 @@ def apply(
     if found.cluster.removes_many_routes and not force:
         gone, of = len(found.cluster.removed(OWNED[0])), found.cluster.core.routes
         fail(
-            f"{file}: {gone} of {of} routes would go; if it is the right file, say --force, or"
-            " --keep-others to remove nothing"
+            f"{file}: {gone} of {counted(of, 'route')} would go; if it is the right file, say"
+            " --force, or --keep-others to remove nothing"
         )
     if saved is None and (found.cluster.changes or found.turns.turns):
-        documents, nodes = len(found.cluster.changes), len(found.turns.turns)
-        confirm(f"{documents} documents are published, {nodes} nodes begin anew", yes=yes)
+        documents = counted(len(found.cluster.changes), "document is", "documents are")
+        nodes = counted(len(found.turns.turns), "node begins", "nodes begin")
+        confirm(f"{documents} published, {nodes} anew", yes=yes)
     began_s = time.monotonic()
     published = _publish(client, wanted, found, comment=comment, keep_others=keep_others)
     say_warnings(published)
@@ -254,7 +256,8 @@ def _finish(
         was = "" if published["changed"] else ": all was published already"
         _say(f"revision {published['revision']}{was}")
         if published["changed"] and applied.nodes:
-            _say(f"it reached {len(applied.nodes)} nodes after {published['reached_s']} s")
+            reached = counted(len(applied.nodes), "node")
+            _say(f"it reached {reached} after {published['reached_s']} s")
         say_applied(applied)
         for node, why in turns.waiting.items():
             _say(f"settings not yet at {node}: {why}", style="yellow")

@@ -19,6 +19,7 @@ from cli.inventory import File, Json, read
 from cli.output import console, fail, plain, print_json
 from cli.polling import Glance, poll
 from cli.progress import progress_bar
+from common.counted import counted
 from common.durable import write_file
 from common.errors import EnvironmentFailure
 from common.preferences import Document, Kind
@@ -236,7 +237,10 @@ def show(found: FullPlan) -> None:
             _show_changes(changes)
     if cluster.removes_many_routes:
         gone, all_of_them = len(cluster.removed(Kind.ROUTE)), cluster.core.routes
-        _say(f"{gone} of {all_of_them} routes go: apply needs --force for that", style="red")
+        _say(
+            f"{gone} of {counted(all_of_them, 'route')} go: apply needs --force for that",
+            style="red",
+        )
     _show_turns(found.turns)
     if found.hint:
         _say(found.hint, style="yellow")

@@ -13,9 +13,10 @@ from typing import Annotated, Any
 import typer
 
 from cli.inventory import File, read
-from cli.output import AsJson, console, counted, fail, plain, print_json, print_table, span
+from cli.output import AsJson, console, fail, plain, print_json, print_table, span
 from cli.progress import progress_bar
 from common.address import AddressError, parse_address
+from common.counted import counted
 from inventory.lab.entering import entering_command, environment
 from inventory.lab.lab_report import LabReport, MachineReport, lab_report
 from inventory.lab.lab_start import change_lab, end_lab, start_lab, why_not

@@ -17,7 +17,6 @@ from cli.output import (
     AsJson,
     complain,
     console,
-    counted,
     fail,
     octets,
     plain,
@@ -25,6 +24,7 @@ from cli.output import (
     print_table,
     when,
 )
+from common.counted import counted
 from common.ids import is_ulid
 
 PATH = "/api/v1/lessons"

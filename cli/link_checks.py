@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cli.checks import SKEW_S_MAX, DoctorCheck, judged
+from common.counted import counted
 from common.identity import RENEW
 from satellite.link.status import LinkStatus
 
@@ -62,8 +63,8 @@ def link_of_the_node(links: Mapping[int, LinkStatus]) -> Iterator[DoctorCheck]:
             yield DoctorCheck(name="core", ok=False, found=found, remedy=link.core_refused)
         lag, skew_us = link.lag, link.skew_us
         if link.connected and lag != 0:
-            behind = "an unknown number of" if lag is None else str(lag)
-            found = f"shard {shard} is {behind} revisions behind the core"
+            behind = "an unknown number of revisions" if lag is None else counted(lag, "revision")
+            found = f"shard {shard} is {behind} behind the core"
             yield DoctorCheck(name="lag", ok=True, note=True, found=found)
         if skew_us is not None and abs(skew_us) > SKEW_S_MAX * 1e6:
             found = f"is {skew_us / 1e6:+.1f} s off the core's"

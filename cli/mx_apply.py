@@ -16,6 +16,7 @@ from cli.mx_plan import NamingOption
 from cli.mx_published import PlanOption, RenderedOption, plan_of, published
 from cli.progress import progress_bar
 from common.address import AddressError, parse_domain
+from common.counted import counted
 from common.errors import BorderScoutError
 from common.settings.values import split_endpoint
 from inventory.mx.names import Naming
@@ -135,4 +136,4 @@ def _show(changes: list[ZoneChange], *, is_done: bool, share: float, as_json: bo
     if not changes:
         print("nothing to change")
     elif is_done:
-        print(f"done: {len(changes)} record sets changed, and read back")
+        print(f"done: {counted(len(changes), 'record set')} changed, and read back")

@@ -25,6 +25,7 @@ from cli.mx_inputs import (
     uncollected,
 )
 from cli.progress import progress_bar
+from common.counted import counted
 from inventory.mx.simulation import Simulation, SiteChange
 from inventory.mx.simulation import simulate as simulated
 
@@ -86,7 +87,7 @@ def _show(found: Simulation) -> None:
         )
     moved = found.moved
     rate = f" with {moved.rate} messages/s" if found.is_known else ""
-    count = f"{moved.domains} {'domain moves' if moved.domains == 1 else 'domains move'}"
+    count = counted(moved.domains, "domain moves", "domains move")
     Console().print(table)
     print(f"without {', '.join(found.without)}: {count}{rate}")
 

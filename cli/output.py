@@ -223,11 +223,6 @@ def octets(count: int) -> str:
     return f"{size:.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
 
 
-def counted(count: int, one: str, many: str = "") -> str:
-    """Return a number with its noun, such as ``1 message`` and ``2 messages``."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
-
-
 def seconds_since(text: str) -> float:
     """Return how long ago a time of the API was; below 0 when it is yet to come."""
     return (datetime.now(UTC) - datetime.fromisoformat(text)).total_seconds()

@@ -25,7 +25,6 @@ from cli.output import (
     AsJson,
     complain,
     console,
-    counted,
     fail,
     plain,
     print_json,
@@ -37,6 +36,7 @@ from cli.progress import progress_bar
 from cli.trial_gaps import Unheard, in_sum, not_in_records, not_on_disk, unheard
 from common.address import AddressError, domain_of, parse_address
 from common.clock import SystemClock
+from common.counted import counted
 from common.envelope import Envelope
 from common.errors import BorderScoutError
 from common.preferences import Kind, Preferences
@@ -378,7 +378,9 @@ def _show_changed(results: Sequence[Tried], changed: Sequence[Tried]) -> None:
             for key, count in sorted(counts.items(), key=lambda item: (item[0][0], -item[1]))
         ],
     )
-    console.print(plain(f"{len(changed)} of {len(results)} copies would end otherwise"))
+    console.print(
+        plain(f"{len(changed)} of {counted(len(results), 'copy', 'copies')} would end otherwise")
+    )
 
 
 def _example(one: Tried) -> str:

@@ -15,8 +15,9 @@ import typer
 
 from cli.client import Client, TokenFile, Url
 from cli.consent import confirm
-from cli.output import AsJson, complain, console, counted, octets, plain, print_json, when
+from cli.output import AsJson, complain, console, octets, plain, print_json, when
 from cli.progress import progress_bar
+from common.counted import counted
 
 BACKUP_EXAMPLE = (
     "Example: borderscout core backup --config /etc/borderscout/core.yaml /backup/core-monday"

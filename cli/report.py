@@ -17,7 +17,6 @@ from cli.output import (
     clock_time,
     coloured,
     console,
-    counted,
     fail,
     plain,
     print_json,
@@ -25,6 +24,7 @@ from cli.output import (
     span,
 )
 from cli.probes import known_probes
+from common.counted import counted
 from core.records.reports import UNKNOWN_CUSTOMER
 from inventory.mx.site_probes import SiteProbe, probes_by_site
 

@@ -16,7 +16,8 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from cli.checks import DoctorCheck, judged
-from cli.output import counted, octets
+from cli.output import octets
+from common.counted import counted
 from common.errors import BorderScoutError
 from common.settings.values import split_endpoint
 from common.telemetry import without_diagnostics

@@ -20,7 +20,6 @@ from cli.output import (
     clock_time,
     coloured,
     console,
-    counted,
     fail,
     octets,
     plain,
@@ -33,6 +32,7 @@ from cli.output import (
 from cli.progress import progress_bar
 from cli.renewal import renew_spools
 from cli.shards import DoneByShards, OnShard, is_anywhere, messages_of, moved, oldest, pages
+from common.counted import counted
 from common.ids import MessageId as Id
 from common.states import UNFINISHED, State
 from satellite.console.questions import (

@@ -17,8 +17,8 @@ from cli.holds import hold_in_words
 from cli.link_checks import link_of_the_node
 from cli.metrics_checks import page_of_the_node
 from cli.node import ask_at
-from cli.output import counted
 from cli.shards import first_ids, holds_of, links_of, pages, recipients_in, silent
+from common.counted import counted
 from common.errors import EnvironmentFailure
 from common.states import State
 from satellite.console.questions import HoldsQuestion, ListQuestion

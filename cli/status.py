@@ -18,7 +18,6 @@ from cli.output import (
     clock_time,
     coloured,
     console,
-    counted,
     octets,
     plain,
     print_json,
@@ -26,6 +25,7 @@ from cli.output import (
     span,
 )
 from cli.tunnel_checks import tunnel_of_the_core
+from common.counted import counted
 
 HOLDS_MAX = 20  # shown of one node: a provider with a thousand domains may be away
 EXAMPLE = "Example: borderscout status --url http://127.0.0.1:8080 --token-file out/core/token"
@@ -112,7 +112,7 @@ def retention_lines(report: dict[str, Any]) -> list[str]:
     if not report.get("last"):
         return []
     kept = [
-        f"{one['name'].replace('_', ' ')} {one['rows']} of {one['days']} days"
+        f"{one['name'].replace('_', ' ')} {one['rows']} of {counted(one['days'], 'day')}"
         for one in report["classes"]
         if one["rows"]
     ]

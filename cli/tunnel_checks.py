@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cli.checks import DoctorCheck
+from common.counted import counted
 from common.wireguard.tunnel_knocks import Knock
 from common.wireguard.tunnel_state import HANDSHAKE_S_DEAD, PeerHealth, TunnelHealth, parse_health
 
@@ -69,7 +70,9 @@ def tunnel_checks(facts: TunnelFacts) -> Iterator[DoctorCheck]:
         yield check
     well = sum(check.ok and not check.note for _, check in found)
     yield DoctorCheck(
-        name="tunnel", ok=True, found=f"{health.interface}: {well} of {len(found)} peers are well"
+        name="tunnel",
+        ok=True,
+        found=f"{health.interface}: {well} of {counted(len(found), 'peer is', 'peers are')} well",
     )
 
 

@@ -66,7 +66,8 @@ def set_(
 def weight_in_words(entry: dict[str, Any]) -> str:
     """Return what a weight does, as people say it."""
     if entry.get("score") is not None:
-        return f"{value_text(entry['score'])} points"
+        score = value_text(entry["score"])
+        return f"{score} {'point' if score == '1' else 'points'}"
     return f"{value_text(entry['factor'])} times its own points"
 
 

@@ -15,6 +15,7 @@ import csv
 from collections.abc import Iterator
 from typing import Any
 
+from common.counted import counted
 from common.settings.reading import Complaint, Path_
 from inventory.raw import Raw
 
@@ -114,7 +115,7 @@ class Table:
         if not self._header:
             self._take_header(line, [name.strip() for name in row])
         elif len(row) != len(self._header):
-            what = f"{len(row)} columns where the header has {len(self._header)}"
+            what = f"{counted(len(row), 'column')} where the header has {len(self._header)}"
             self._complain(line, 1, what, "correct the row")
         else:
             name = row[self._customer_at].strip()

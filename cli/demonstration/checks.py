@@ -17,6 +17,7 @@ from cli.demonstration.customer import Received
 from cli.demonstration.mail import ExpectedOutcome
 from cli.demonstration.process import until
 from cli.demonstration.sending import SentMail
+from common.counted import counted
 
 SETTLE_S = 30.0
 
@@ -112,7 +113,7 @@ def _wrong_copies(sent: SentMail, copies: Sequence[Received], *, repeats_max: in
     if sent.planned.fate not in (ExpectedOutcome.DELIVERED, ExpectedOutcome.MARKED):
         return ["copies"] if copies else []
     if not 1 <= len(copies) <= 1 + repeats_max:
-        return [f"{len(copies)} copies"]
+        return [counted(len(copies), "copy", "copies")]
     content = copies[0].content
     wrong = []
     if copies[0].body != sent.content.partition(b"\r\n\r\n")[2]:
@@ -166,4 +167,6 @@ async def release_delivers_once(cluster: DemoCluster, sent: SentMail) -> DemoChe
     copies = cluster.mailbox.copies.get(sent.message_id, [])
     ok = len(copies) == 1 and first["id"] == second["id"]
     ok = ok and copies[0].body == sent.content.partition(b"\r\n\r\n")[2]
-    return DemoCheck(name=name, ok=ok, found=f"{len(copies)} copies, release {first['id']}")
+    return DemoCheck(
+        name=name, ok=ok, found=f"{counted(len(copies), 'copy', 'copies')}, release {first['id']}"
+    )

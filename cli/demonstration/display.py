@@ -17,6 +17,7 @@ from rich.text import Text
 from cli.demonstration import mail
 from cli.demonstration.cluster import DemoCluster
 from cli.output import coloured, plain, span
+from common.counted import counted
 
 NUMBERS = (
     "Accepted",
@@ -48,7 +49,7 @@ async def display(
         table.add_row(*_row(cluster, node, by_site.get(node["site"], {}), counts))
     title = Text(
         f"Border Scout, revision {status['revision']}, {span(seconds)};"
-        f" the customers' server has {cluster.mailbox.total} messages"
+        f" the customers' server has {counted(cluster.mailbox.total, 'message')}"
     )
     verdicts = await _verdicts(cluster)
     return Group(title, Text(), table, Text(), verdicts, Text(), _hints(cluster))

@@ -23,6 +23,7 @@ from cli.demonstration.cluster import DemoCluster
 from cli.demonstration.display import display
 from cli.demonstration.sending import SentMail, send
 from cli.output import console
+from common.counted import counted
 
 RATE_S = 0.25  # between messages of the endless play
 LOOK_S = 1.0  # between pictures
@@ -108,9 +109,10 @@ async def picture(
     try:
         return await display(cluster, counts, seconds=seconds)
     except httpx.HTTPError:
+        come = counted(cluster.mailbox.total, "message has", "messages have")
         return Text(
-            f"the core does not answer at {cluster.url}; mail goes on, and"
-            f" {cluster.mailbox.total} messages have come to the customers' server"
+            f"the core does not answer at {cluster.url}; mail goes on, and {come} come to the"
+            " customers' server"
         )
 
 

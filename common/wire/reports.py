@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from borderscout.v1 import control_pb2 as control
 
+from common.counted import counted
 from common.reports import (
     EngineReport,
     FilterReport,
@@ -99,7 +100,8 @@ def report_to_wire(report: NodeReport) -> control.Report:
 def _problems(report: NodeReport) -> list[str]:
     """Return what an operator should know, first of all that this report does not hold all."""
     cut = report.holds_untold + max(0, len(report.holds) - HOLDS_MAX)
-    notes = [f"{cut} destinations are away beyond the {HOLDS_MAX} that are told of"]
+    away = counted(cut, "destination is", "destinations are")
+    notes = [f"{away} away beyond the {HOLDS_MAX} that are told of"]
     found = [*(notes if cut > 0 else ()), *report.problems]
     return [problem[:TEXT_LENGTH_MAX] for problem in found[:PROBLEMS_MAX]]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from common.counted import counted
 from common.reports import HoldReport
 
 
@@ -48,16 +49,12 @@ def left_to_operators(spool: Mapping[str, int]) -> tuple[str, ...]:
     found = []
     if damaged:
         found.append(
-            f"mail for {_recipients(damaged)} is damaged: its body cannot be read;"
+            f"mail for {counted(damaged, 'recipient')} is damaged: its body cannot be read;"
             " look on the node with: borderscout spool list --config FILE --state damaged"
         )
     if frozen:
         found.append(
-            f"mail for {_recipients(frozen)} is frozen by an operator;"
+            f"mail for {counted(frozen, 'recipient')} is frozen by an operator;"
             " look on the node with: borderscout spool list --config FILE --state frozen"
         )
     return tuple(found)
-
-
-def _recipients(count: int) -> str:
-    return f"{count} recipient" if count == 1 else f"{count} recipients"

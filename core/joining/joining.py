@@ -22,6 +22,7 @@ from typing import Protocol
 import structlog
 
 from common.clock import Clock
+from common.counted import counted
 from common.errors import EnvironmentFailure, LocalError
 from common.join_token import SECRET_BYTES, JoinToken, secret_digest
 from common.joining import (
@@ -152,8 +153,9 @@ class Joining:
         except EnvironmentFailure as error:
             return [*found, f"no node can join: {error}"]
         if left_s < ISSUER_WARNING_S:
+            days = counted(max(0, int(left_s // DAY_S)), "day")
             found.append(
-                f"the core's issuer ends in {max(0, int(left_s // DAY_S))} days, and members'"
+                f"the core's issuer ends in {days}, and members'"
                 " certificates with it: render the core's folder"
             )
         return found

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from common.clock import Clock
+from common.counted import counted
 from common.durable import sync_folder
 from common.errors import LocalError
 from common.preferences import Epoch
@@ -231,8 +232,9 @@ def _copy_in(
         target.unlink(missing_ok=True)
         damaged.append(body.sha256.hex())
     if damaged and not incomplete:
+        bodies = counted(len(damaged), "body is", "bodies are")
         raise BackupDamaged(
-            f"{folder}: {len(damaged)} bodies are missing or damaged, such as {damaged[0]}",
+            f"{folder}: {bodies} missing or damaged, such as {damaged[0]}",
             hint="take another backup, or say --incomplete to go on without them",
         )
     step("copying the database", 0, None)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from common.clock import Clock
+from common.counted import counted
 from common.errors import EnvironmentFailure
 from common.settings.core import CoreSettings
 from core.custody.custody import RETENTION, Custody
@@ -116,7 +117,7 @@ class Sweeper:
 
     async def _tell(self, bodies: int) -> None:
         await self._database.audit.note(
-            who=RETENTION, what="quarantine.expire", subject=f"{bodies} bodies"
+            who=RETENTION, what="quarantine.expire", subject=counted(bodies, "body", "bodies")
         )
 
     async def _rest(self) -> None:

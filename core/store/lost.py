@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from common.clock import Clock
+from common.counted import counted
 from common.identity import ShardIdentity
 from common.states import State
 from core.quarantine.cases import CaseState
@@ -105,7 +106,7 @@ class LostStore:
                 who=who,
                 what="lost.seen",
                 subject=f"{node}/{shard}",
-                detail=f"{done.rowcount} copies",
+                detail=counted(done.rowcount, "copy", "copies"),
             )
             return done.rowcount
 

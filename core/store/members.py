@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
 
 from common.clock import Clock
+from common.counted import counted
 from core.people.members import MadeToken, MemberGone, NodeMember, TokenNotGood
 from core.store import tables
 from core.store.audit import write_entry
@@ -90,7 +91,7 @@ class MemberStore:
                 who=who,
                 what="member.token_withdrawn",
                 subject=node,
-                detail=f"{gone} tokens",
+                detail=counted(gone, "token"),
             )
             return gone
 

@@ -12,6 +12,7 @@ import ipaddress
 from dataclasses import dataclass
 from enum import StrEnum
 
+from common.counted import counted
 from common.errors import LocalError
 from common.preferences.deliver_to import parse_deliver_to, split_target
 from inventory.model import CORE_FOLDER, Inventory
@@ -153,7 +154,8 @@ def _check(inventory: Inventory) -> None:
     nodes, domains = len(inventory.nodes()), len(inventory.domains())
     if nodes > NODES_MAX or domains > DOMAINS_MAX:
         raise LocalError(
-            f"{nodes} nodes and {domains} domains are too many for one machine",
+            f"{counted(nodes, 'node')} and {counted(domains, 'domain')} are too many"
+            " for one machine",
             hint=f"make an inventory of at most {NODES_MAX} and {DOMAINS_MAX} for the lab",
         )
     taken = {node.name for _, node in inventory.nodes()} | {site.name for site in inventory.sites}

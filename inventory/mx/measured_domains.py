@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
 
+from common.counted import counted
 from common.preferences.deliver_to import parse_deliver_to
 from inventory.model import Inventory, MailDomain, Site, SiteState
 from inventory.mx.distances import distances_m, point_of
@@ -158,7 +159,8 @@ def _old(probes: Iterable[SiteProbe]) -> list[str]:
             counts[one.site] = counts.get(one.site, 0) + 1
     hours = FRESH_S // 3600
     return [
-        f"{site}: {count} servers were not measured in the last {hours} hours, and are left out"
+        f"{site}: {counted(count, 'server was', 'servers were')} not measured in the last {hours}"
+        " hours, and left out"
         for site, count in sorted(counts.items())
     ]
 
@@ -180,10 +182,9 @@ def _silent(sites: Iterable[Site], by_target: Mapping[str, Row]) -> list[str]:
 def _partial(count: int) -> list[str]:
     if not count:
         return []
-    return [
-        f"{count} domains without a location are planned without measurements, since not every"
-        " site has measured them"
-    ]
+    which = counted(count, "domain without a location is", "domains without a location are")
+    them = "it" if count == 1 else "them"
+    return [f"{which} planned without measurements, since not every site has measured {them}"]
 
 
 def _plausible(
@@ -214,7 +215,7 @@ def _plausible(
             site: one._replace(rtt_us=None) if site in doubted else one for site, one in row.items()
         }
     return kept, [
-        f"{one} and {other} contradict each other about {count} servers: light needs"
+        f"{one} and {other} contradict each other about {counted(count, 'server')}: light needs"
         f" {needed_us[one, other] / 1000:.3f} ms from one to the other and back; their distance"
         " counts, and where these are many, look at their nodes"
         for (one, other), count in sorted(counts.items())

@@ -16,6 +16,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from common.counted import counted
 from common.errors import SettingsError
 from common.settings.values import Name
 from inventory.mx.json_fault import json_fault
@@ -44,7 +45,8 @@ class _Entry(BaseModel):
     @model_validator(mode="after")
     def _no_more_failures_than_tries(self) -> _Entry:
         if self.failures > self.tries:
-            raise ValueError(f"{self.failures} failures of {self.tries} tries; correct one")
+            failures = counted(self.failures, "failure")
+            raise ValueError(f"{failures} of {counted(self.tries, 'try', 'tries')}; correct one")
         return self
 
 

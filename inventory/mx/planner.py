@@ -28,6 +28,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from common.counted import counted
 from inventory.model import Location, MailDomain, Site, SiteState
 from inventory.mx.distances import FARTHEST_M, distances_m, point_of
 from inventory.mx.draws import draw_range_m, draws_m, worth_m
@@ -73,7 +74,8 @@ class Candidate:
         elif self.way_m:
             parts.append(f"{_km(self.way_m)} for nothing measured")
         if self.measured is not None and self.measured.failures:
-            share = f"{self.measured.failures} of {self.measured.tries} tries failed"
+            tries = counted(self.measured.tries, "try", "tries")
+            share = f"{self.measured.failures} of {tries} failed"
             parts.append(f"+ {_km(self.failed_m)} for {share}")
         return parts
 

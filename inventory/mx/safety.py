@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from common.counted import counted
 from inventory.check import provider_prefix
 from inventory.model import Inventory, MailDomain, Site, SiteState
 from inventory.mx.plan import Difference, MxPlan
@@ -45,7 +46,7 @@ def fitness_of(inventory: Inventory, plan: MxPlan) -> Fitness:
             errors.append(f"{domain.name} would have no MX: {_why(domain)}")
         elif len(entry.order) < domain.sites_min:
             what = (
-                f"{domain.name} would have {len(entry.order)} sites, "
+                f"{domain.name} would have {counted(len(entry.order), 'site')}, "
                 f"and its sites_min is {domain.sites_min}"
             )
             if domain.fewer_sites_reason is None:
@@ -105,7 +106,7 @@ def _same_prefix(sites: Sequence[Site], plan: MxPlan) -> Iterator[str]:
         together.update(pair for pair in combinations(order, 2) if pair in shared)
     for (one, other), count in sorted(together.items()):
         yield (
-            f"{count} {'domain has' if count == 1 else 'domains have'} both {one} and {other}, "
+            f"{counted(count, 'domain has', 'domains have')} both {one} and {other}, "
             f"which share {shared[one, other]}: one outage takes both"
         )
 

@@ -21,6 +21,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from common.address import AddressError, parse_domain
+from common.counted import counted
 from common.errors import SettingsError
 from inventory.mx.json_fault import json_fault
 
@@ -97,7 +98,7 @@ def _from_table(text: str, name: str) -> dict[str, int]:
                     raise _wrong(name, line, "no columns domain and messages_per_s", "add them")
                 continue
             if len(row) != len(columns):
-                what = f"{len(row)} columns where the header has {len(columns)}"
+                what = f"{counted(len(row), 'column')} where the header has {len(columns)}"
                 raise _wrong(name, line, what, "correct the row")
             values = dict(zip(columns, row, strict=True))
             domain = _domain(values["domain"].strip(), name, line)

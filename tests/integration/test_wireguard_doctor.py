@@ -53,7 +53,7 @@ def test_a_tunnel_that_is_well(cluster: Cluster) -> None:
     wait_for("a handshake", cluster.satellite.handshake_s)
 
     assert faults(cluster.satellite) == ""
-    assert "✔ tunnel: wg0: 1 of 1 peers are well" in looked(cluster.core).out
+    assert "✔ tunnel: wg0: 1 of 1 peer is well" in looked(cluster.core).out
     cluster.satellite.host.run("ip", "route", "delete", "10.77.0.1/32", "dev", "wg0")
     assert "for one: set route 10.77.0.1/32; type: borderscout wireguard apply" in faults(
         cluster.satellite

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
+from common.counted import counted
 from inventory.mx.formats.rendered_files import RenderedFiles, zone_value
 from inventory.mx.names import Naming
 from inventory.mx.records import DnsZone, MxRecords, Whose
@@ -37,7 +38,7 @@ def render(records: MxRecords, /, *, whose: Whose) -> RenderedFiles:
 
 def _letter(records: MxRecords, customer: str, zones: Sequence[DnsZone]) -> Iterator[str]:
     yield f"To: {customer}"
-    yield f"About: DNS records for {_counted(len(zones), 'domain')}"
+    yield f"About: DNS records for {counted(len(zones), 'domain')}"
     yield ""
     yield from _paragraph(
         "So that mail for your domains comes to us first, please publish the records below where "
@@ -94,7 +95,3 @@ def _paragraph(text: str, *, first: str = "") -> list[str]:
         break_on_hyphens=False,
     )
     return [*lines, ""]
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -188,7 +188,7 @@ async def test_a_certificate_of_the_core_that_is_nearly_over_is_found(
 
     [line] = [one for one in said.lines if one["name"] == "link certificate of the core"]
     assert not line["ok"]
-    assert line["found"].startswith("1 days left, until ")
+    assert line["found"].startswith("1 day left, until ")
     assert line["found"].endswith("the key belongs to another certificate")
     assert "borderscout inventory render" in line["remedy"]
 

@@ -28,7 +28,7 @@ def with_peer(**changes: object) -> TunnelFacts:
 
 def test_of_what_is_well_nothing_is_said_but_that() -> None:
     assert faults(WELL) == []
-    assert [one.found for one in tunnel_checks(WELL)] == ["wg0: 1 of 1 peers are well"]
+    assert [one.found for one in tunnel_checks(WELL)] == ["wg0: 1 of 1 peer is well"]
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,12 @@ def test_a_good_inventory_is_counted() -> None:
     assert result.stderr == ""
 
 
+def test_one_of_a_kind_is_counted_as_one(changed: Change) -> None:
+    result = inventory("check", str(changed()))
+
+    assert result.stdout.endswith(": 2 sites, 2 nodes, 1 customer, 1 domain\n")
+
+
 def test_a_warning_is_no_failure(changed: Change) -> None:
     path = changed(("198.51.100.10", "192.0.2.99"))
     result = inventory("check", str(path))

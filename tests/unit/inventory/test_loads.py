@@ -151,7 +151,7 @@ def test_traffic_comes_as_the_report_that_the_core_gives() -> None:
     [
         ("", "t:1:1: no header"),
         ("domain,rate\n", "t:1:1: no columns"),
-        ("domain,messages_per_s\na.example\n", "t:2:1: 1 columns where"),
+        ("domain,messages_per_s\na.example\n", "t:2:1: 1 column where"),
         ("domain,messages_per_s\na.example,-1\n", "t:2:1: '-1' is no rate of a.example"),
         ("domain,messages_per_s\na.example,NaN\n", "t:2:1: 'NaN' is no rate"),
         ("domain,messages_per_s\na.example,1e9\n", "is no rate"),

@@ -103,7 +103,7 @@ def test_what_is_old_is_said_and_not_used(small: Path) -> None:
 
     assert row(made).keys() == {"paris"}
     assert made.warnings == (
-        "london: 1 servers were not measured in the last 24 hours, and are left out",
+        "london: 1 server was not measured in the last 24 hours, and left out",
         "london has told of no server lately: its distance counts",
     )
 
@@ -123,8 +123,8 @@ def test_a_site_that_does_not_measure_is_not_on_the_other_side_of_the_globe(
 
     assert row(made) == {}
     assert made.warnings[-1] == (
-        "1 domains without a location are planned without measurements, since not every site has"
-        " measured them"
+        "1 domain without a location is planned without measurements, since not every site has"
+        " measured it"
     )
     assert row(found(path, probe("paris"), probe("london"))).keys() == {"london", "paris"}
 
@@ -145,7 +145,7 @@ def test_words_that_light_contradicts_make_no_site_near(changed: Change) -> None
 
     assert row(made) == {"london": Measured(None, 100, 3), "paris": Measured(None, 100, 0)}
     assert made.warnings == (
-        "london and paris contradict each other about 1 servers: light needs 2.292 ms from one to"
+        "london and paris contradict each other about 1 server: light needs 2.292 ms from one to"
         " the other and back; their distance counts, and where these are many, look at their nodes",
     )
     nowhere = changed((", location: [52.37, 4.89]", ""))

@@ -150,7 +150,7 @@ async def test_a_damaged_body_stops_it_unless_it_shall_go_on_without(
         path.write_bytes(b"evil"[::-1] if harm == "other" else b"ev")
 
     assert [one.hex() for one in check_backup(backup, step=quiet).damaged] == [path.name]
-    with pytest.raises(BackupDamaged, match=f"1 bodies .* such as {path.name}"):
+    with pytest.raises(BackupDamaged, match=f"1 body .* such as {path.name}"):
         await restored(settings, backup, fake_clock, replace=True)
     assert files(Path(settings.state)) == before
 

@@ -74,7 +74,7 @@ async def test_a_sweep_takes_what_is_over_and_says_so(
     await sweeper.sweep()
     assert [case.state for case in await custody.cases()] == [CaseState.DELETED]
     (entry,) = await store.audit.recent()
-    assert (entry.who, entry.what, entry.subject) == ("retention", "quarantine.expire", "1 bodies")
+    assert (entry.who, entry.what, entry.subject) == ("retention", "quarantine.expire", "1 body")
     await fake_clock.advance(6 * DAY_S)
     report = await sweeper.sweep()
 
