@@ -15,7 +15,7 @@ import typer
 from cli.client import Client, CoreFailure, TokenFile, Url
 from cli.inventory import File, read
 from cli.joining import NOT_FOUND, NodeName
-from cli.output import AsJson, console, fail, plain, print_json
+from cli.output import AsJson, console, fail, plain, print_json, span
 from cli.polling import Glance, poll
 from cli.progress import progress_bar
 from common.counted import counted
@@ -166,6 +166,10 @@ def _emptied(client: Client, node: str, *, is_lost: bool) -> LeavingNode:
         f"{node} goes on emptying itself: type this again, or --resume to let it take mail again"
     )
     seen = poll(look, every_s=LOOK_S, within_s=WAIT_S, interrupted=goes_on)
+    if not seen.is_over and not seen.found.is_draining:
+        fail(
+            f"{seen.what}, still after {span(WAIT_S)}; see borderscout status, and type this again"
+        )
     if not seen.is_over:
         fail(
             f"{node} still has {_held(seen.found)}; see borderscout hold list and borderscout"

@@ -171,6 +171,20 @@ async def test_of_a_silent_node_it_says_what_it_holds_and_asks_for_lost(
     assert (given_up.status, json.loads(given_up.out)["lost"]["recipients"]) == (0, 7)
 
 
+async def test_a_node_that_begins_anew_is_waited_for_and_not_taken_for_drained(
+    core: Face, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decommission, "WAIT_S", 0.0)
+    await joins(core)
+    core.hear("lon1", **EMPTY | {"not_accepting_reason": "begins anew with other settings"})
+
+    line = (await desk.types()).check_failed()
+
+    assert "lon1 begins anew with other settings, still after" in line
+    (member,) = core.services.joining.members()
+    assert not member.revoked_us
+
+
 async def test_a_node_whose_keys_were_rendered_is_emptied_and_not_done(
     core: Face, desk: Desk
 ) -> None:
