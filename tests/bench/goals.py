@@ -251,10 +251,24 @@ GOALS = (
     _ceiling("memory of a million list entries", 150.0, "MiB", lambda one: one.list_mib),
     _ceiling("track of one message at a busy core, p95", 300.0, "ms", lambda one: one.track_ms),
     _ceiling("a page of the quarantine there, p95", 300.0, "ms", lambda one: one.page_ms),
-    _ceiling("MX plan of 100 000 domains, 3 sites", 10.0, "s", lambda one: one.small_plan_s),
-    _ceiling("its memory", 300.0, "MiB", lambda one: one.small_plan_mib),
-    _ceiling("MX plan of 1 000 000 domains, 20 sites", 120.0, "s", lambda one: one.large_plan_s),
-    _ceiling("memory of that", 4096.0, "MiB", lambda one: one.large_plan_mib),
+    _ceiling(
+        "CPU time of the MX plan of 100 000 domains, 3 sites",
+        10.0,
+        "s",
+        lambda one: one.small_plan_s,
+    ),
+    _ceiling(
+        "memory of the MX plan of 100 000 domains", 300.0, "MiB", lambda one: one.small_plan_mib
+    ),
+    _ceiling(
+        "CPU time of the MX plan of 1 000 000 domains, 20 sites",
+        120.0,
+        "s",
+        lambda one: one.large_plan_s,
+    ),
+    _ceiling(
+        "memory of the MX plan of 1 000 000 domains", 4096.0, "MiB", lambda one: one.large_plan_mib
+    ),
     _ceiling(
         "domains of equally good sites, off their part by capacity",
         3.0,
