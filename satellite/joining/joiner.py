@@ -158,7 +158,8 @@ def _put_bounds(machine: Path, tunnel: Tunnel, *, metrics: str) -> None:
         NETWORKS_FILE: networks_text([*tunnel.addresses, *tunnel.core_addresses]),
     }
     try:
-        machine.mkdir(mode=0o755, parents=True, exist_ok=True)
+        machine.mkdir(parents=True, exist_ok=True)
+        machine.chmod(0o755)  # whatever the umask of who joins: borderscout reads there
         for name, text in files.items():
             write_file(machine / name, text.encode(), mode=PUBLIC)
     except OSError as error:

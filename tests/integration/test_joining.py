@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import ssl
 import threading
@@ -118,7 +119,11 @@ async def test_what_bounds_a_tunnel_comes_where_the_node_does_not_write(
 ) -> None:
     node, machine = tmp_path / "node", tmp_path / "machine"
 
-    await asyncio.to_thread(join, await core.token(), node, say=lambda _: None, machine=machine)
+    before = os.umask(0o077)
+    try:
+        await asyncio.to_thread(join, await core.token(), node, say=lambda _: None, machine=machine)
+    finally:
+        os.umask(before)
 
     tunnel = read_tunnel_file(node / "wg0.conf", within=machine / "tunnel.networks")
     assert tunnel.addresses == ("10.77.1.1/32",)
