@@ -16,6 +16,7 @@ from common.errors import EnvironmentFailure
 from inventory.addressing import HTTP_PORT, METRICS_PORT
 from inventory.lab.entering import get_page
 from inventory.lab.mail_count import MailCount, mail_count
+from inventory.lab.programs import not_ready_page
 from inventory.lab.standing_lab import StandingLab
 from inventory.lab.topology import CLUSTER, MACHINES, LabRole, Machine
 from inventory.model import CORE_FOLDER
@@ -118,8 +119,4 @@ def _not_ready(lab: StandingLab, machine: Machine) -> str:
             port = METRICS_PORT
         case LabRole.DNS | LabRole.SENDER | LabRole.CUSTOMERS:
             return ""
-    try:
-        status, body = get_page(lab.holder(machine), machine.vpn_address, port, "/readyz")
-    except OSError as error:
-        return f"does not answer: {error}"
-    return "" if status == 200 else body.decode("utf-8", "replace").strip() or f"HTTP {status}"
+    return not_ready_page(lab.holder(machine), machine.vpn_address, port)

@@ -35,7 +35,7 @@ class LabService:
 
     Args:
         holder: the process that holds the machine's namespaces.
-        is_ready: asked again and again once it runs.
+        not_ready: asked again and again once it runs: why it is not, empty when it is.
         changed: is called when something happened to it.
     """
 
@@ -44,7 +44,7 @@ class LabService:
     command: Sequence[str]
     holder: int
     log: Path
-    is_ready: Callable[[], bool]
+    not_ready: Callable[[], str]
     changed: Changed
     restarts: int = 0
     ended: str = ""
@@ -69,11 +69,11 @@ class LabService:
             EnvironmentFailure: it has ended, or is not ready by then; says where its log is.
         """
         end_s = time.monotonic() + deadline_s
-        while not await asyncio.to_thread(self.is_ready):
+        while why := await asyncio.to_thread(self.not_ready):
             if self.ended or self.restarts:
                 raise self._failure(f"ended {self.ended or 'and was started again'}")
             if time.monotonic() > end_s:
-                raise self._failure(f"is not ready after {deadline_s:.0f} s")
+                raise self._failure(f"is not ready after {deadline_s:.0f} s: {why}")
             await asyncio.sleep(POLL_S)
 
     def reload(self) -> None:

@@ -66,7 +66,7 @@ class Programs:
             command=[*NAMED, f"/etc/{RESOLVER_FILE}"],
             holder=holder,
             log=self.own(machine) / "log" / "resolver.log",
-            is_ready=partial(_listens, holder, *split_target(self.topology.resolver)),
+            not_ready=partial(_not_listening, holder, *split_target(self.topology.resolver)),
             changed=self.changed,
         )
 
@@ -80,7 +80,7 @@ class Programs:
             command=[*PYTHON, "cli", "wireguard", "watch", "--config", TUNNEL_FILE],
             holder=holder,
             log=self.own(machine) / "log" / "wireguard.log",
-            is_ready=told.exists,
+            not_ready=lambda: "" if told.exists() else "it has told nothing of its tunnel",
             changed=self.changed,
         )
 
@@ -95,44 +95,46 @@ class Programs:
                 if machine.role is LabRole.CORE:
                     port = HTTP_PORT
                 command = [*PYTHON, "cli", name, "serve", "--config", settings]
-                is_ready = partial(_says_ready, holder, machine.vpn_address, port)
+                not_ready = partial(not_ready_page, holder, machine.vpn_address, port)
             case LabRole.DNS:
                 name, command = "named", [*NAMED, "/etc/bind/named.conf"]
-                is_ready = partial(_listens, holder, machine.addresses[0], DNS_PORT)
+                not_ready = partial(_not_listening, holder, machine.addresses[0], DNS_PORT)
             case LabRole.CUSTOMERS:
                 name = "customers"
                 places = own / "places.json"
                 places.write_text(json.dumps([asdict(one) for one in self.topology.servers]))
                 command = [*PYTHON, "inventory.lab.customers", str(places), str(own / "mail")]
                 first = self.topology.servers[0]
-                is_ready = partial(_listens, holder, first.addresses[0], first.port)
+                not_ready = partial(_not_listening, holder, first.addresses[0], first.port)
             case LabRole.SENDER:
                 name, command = "postfix", ["postfix", "start-fg"]
                 user = pwd.getpwnam("postfix")
                 os.chown(own / "data", user.pw_uid, user.pw_gid)
                 os.chown(own / "queue" / "returned", sender.NOBODY, sender.NOBODY)
-                is_ready = partial(_listens, holder, machine.addresses[0], SMTP_PORT)
+                not_ready = partial(_not_listening, holder, machine.addresses[0], SMTP_PORT)
         return LabService(
             machine=machine,
             name=name,
             command=command,
             holder=holder,
             log=own / "log" / f"{name}.log",
-            is_ready=is_ready,
+            not_ready=not_ready,
             changed=self.changed,
         )
 
 
-def _says_ready(holder: int, host: str, port: int) -> bool:
+def not_ready_page(holder: int, host: str, port: int) -> str:
+    """Return why a program of ours is not ready, as it says itself; empty when it is."""
     try:
-        return get_page(holder, host, port, "/readyz")[0] == 200
-    except OSError:
-        return False
+        status, body = get_page(holder, host, port, "/readyz")
+    except OSError as error:
+        return f"does not answer: {error}"
+    return "" if status == 200 else body.decode("utf-8", "replace").strip() or f"HTTP {status}"
 
 
-def _listens(holder: int, host: str, port: int) -> bool:
+def _not_listening(holder: int, host: str, port: int) -> str:
     try:
         connected(holder, host, port, timeout_s=1.0).close()
-    except OSError:
-        return False
-    return True
+    except OSError as error:
+        return f"{host} port {port} does not answer: {error}"
+    return ""
