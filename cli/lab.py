@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -71,30 +72,49 @@ def up(
         return
     for line in _joined_lines(lab.state.joined):
         console.print(line)
+    for line in _stranger_lines(lab.state.strangers):
+        console.print(line)
     nodes = counted(len(lab.of(LabRole.SATELLITE)), "node")
     console.print(f"the lab is up: the core and {nodes} ready and linked; its files: {lab.folder}")
     console.print("next: borderscout lab send --count 12; borderscout lab status")
 
 
 @app.command(epilog="Example: borderscout lab change lab.yaml")
-def change(file: File, as_json: AsJson = False) -> None:
+def change(
+    file: File,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also when many routes or records would go.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Have the lab become what the inventory says by now: documents, machines, DNS.
 
     The core gets it by inventory apply, and our zone by mx apply. A node that is new has joined and
     is ready before DNS leads to it; one that is gone from the inventory is in DNS no more when it
-    ends, and should be empty by then: see borderscout inventory decommission.
+    ends, and should be empty by then: see borderscout inventory decommission. What failed is mended
+    by another change.
     """
     _or_why_not()
     inventory = read(file)
     before = set(StandingLab.find().state.joined)
     with progress_bar() as progress:
-        change_lab(inventory, file.resolve(), progress=progress)
+        change_lab(inventory, file.resolve(), is_forced=force, progress=progress)
     state = StandingLab.find().state
     come = {node: times for node, times in state.joined.items() if node not in before}
     if not as_json:
-        for line in (*_joined_lines(come), *_applied_lines(state.applied)):
+        said = (
+            _joined_lines(come),
+            _applied_lines(state.applied),
+            _stranger_lines(state.strangers),
+        )
+        for line in chain(*said):
             console.print(line)
-    found = {"changed": True, "joined": come, "applied": state.applied}
+    found = {
+        "changed": True,
+        "joined": come,
+        "applied": state.applied,
+        "strangers": state.strangers,
+    }
     _done(found, "the lab is as the inventory says", as_json=as_json)
 
 
@@ -124,8 +144,8 @@ def cut(
 ) -> None:
     """Let nothing pass to and from a site, without a word to anybody, until it is healed."""
     StandingLab.find().cut(place, is_tunnel_alone=from_core)
-    what = "its tunnel is cut" if from_core else "is cut off"
-    line = f"{plain(place)} {what}; heal it with: borderscout lab heal {plain(place)}"
+    what = ": its tunnel is cut" if from_core else " is cut off"
+    line = f"{plain(place)}{what}; heal it with: borderscout lab heal {plain(place)}"
     _done({"cut": place, "from_core": from_core}, line, as_json=as_json)
 
 
@@ -241,6 +261,15 @@ def _joined_lines(joined: dict[str, dict[str, Any]]) -> list[str]:
 def _applied_lines(applied: dict[str, Any]) -> list[str]:
     many = counted(len(applied["applied"]), "node")
     return [f"revision {applied['revision']} reached {many} after {_seconds(applied['reached_s'])}"]
+
+
+def _stranger_lines(strangers: list[str]) -> list[str]:
+    """Return whom the core still lets in, and how that ends."""
+    return [
+        f"{plain(node)} is gone, and a member still; to end that:"
+        f" borderscout lab exec core -- borderscout inventory revoke {plain(node)}"
+        for node in strangers
+    ]
 
 
 def _seconds(value: float | None) -> str:

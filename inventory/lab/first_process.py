@@ -26,7 +26,7 @@ from common.errors import BorderScoutError
 from inventory.lab import lab_state
 from inventory.lab.entering import environment
 from inventory.lab.lab_commands import reap_orphans
-from inventory.lab.topology import INVENTORY
+from inventory.lab.topology import FORCED, INVENTORY
 from inventory.lab.world import World
 
 
@@ -63,6 +63,8 @@ async def _main(world: World) -> int:
             begun.cancel()
             with suppress(asyncio.CancelledError):
                 await begun
+            if ending.is_set():
+                world.tell({"failed": "the lab was ended before it was ready"})
             return 1
         try:
             begun.result()
@@ -91,7 +93,7 @@ async def _change_when_told(world: World) -> None:
         world.state.problem = ""
         try:
             world.file = inventory_file(world.folder)
-            await world.change()
+            await world.change(is_forced=(world.folder / FORCED).exists())
         except (BorderScoutError, OSError) as error:
             world.state.problem = str(error)
         world.state.changes += 1

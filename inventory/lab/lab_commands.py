@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import signal
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -35,6 +37,24 @@ async def hold() -> asyncio.subprocess.Process:
             raise EnvironmentFailure("unshare: no namespaces for a machine")
         await asyncio.sleep(0.005)
     return holder
+
+
+def kill_all_in(holder: int) -> None:
+    """Kill every process that has a machine's network, the one that holds it among them."""
+    network = _network_of(holder)
+    for path in Path("/proc").glob("[0-9]*"):
+        process = int(path.name)
+        if network is not None and _network_of(process) == network:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+
+def _network_of(process: int) -> int | None:
+    """Return the number of the network that a process has; None when it has gone."""
+    try:
+        return Path(f"/proc/{process}/ns/net").stat().st_ino
+    except OSError:
+        return None
 
 
 def _name_of(process: int) -> str:

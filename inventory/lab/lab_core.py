@@ -64,8 +64,14 @@ class LabCore:
         asked = {"node": node, "for_s": _TOKEN_S, "again": True}
         return str(self._ask("/api/v1/join-tokens", asked)["token"])
 
-    async def apply(self, file: Path, *, keep_others: bool = False) -> dict[str, Any]:
+    async def apply(
+        self, file: Path, *, keep_others: bool = False, is_forced: bool = False
+    ) -> dict[str, Any]:
         """Publish what an inventory says, and let the nodes take their settings.
+
+        Args:
+            keep_others: take nothing away that the inventory has no more.
+            is_forced: also where much would go away.
 
         Returns:
             what ``inventory apply --json`` says. A node that is not there is no failure.
@@ -74,7 +80,8 @@ class LabCore:
             EnvironmentFailure: it could not be done, or a node has not taken its settings.
         """
         command = ["inventory", "apply", str(file), "--yes", "--json"]
-        status, said, wrong = await self._run([*command, *["--keep-others"] * keep_others])
+        command += [*["--keep-others"] * keep_others, *["--force"] * is_forced]
+        status, said, wrong = await self._run(command)
         if status not in (0, _LEFT) or not said.startswith("{"):
             raise EnvironmentFailure(f"core: inventory apply: {_last(wrong)}")
         found: dict[str, Any] = json.loads(said)
@@ -82,15 +89,18 @@ class LabCore:
             raise EnvironmentFailure(f"{node} did not take its settings: {why}")
         return found
 
-    async def apply_zone(self, file: Path) -> int:
+    async def apply_zone(self, file: Path, *, is_forced: bool = False) -> int:
         """Bring our zone to what an inventory says, by updates; return how many sets changed.
+
+        Args:
+            is_forced: also where much would go away.
 
         Raises:
             EnvironmentFailure: the name server did not take them.
         """
         server, key = f"ns.{DNS_DOMAIN}:{DNS_PORT}", f"{SETTINGS_FOLDER}/{UPDATE_KEY_FILE}"
         command = ["mx", "apply", str(file), "--server", server, "--tsig-file", key, "--json"]
-        status, said, wrong = await self._run(command)
+        status, said, wrong = await self._run([*command, *["--force"] * is_forced])
         if status:
             raise EnvironmentFailure(f"core: mx apply: {_last(wrong)}")
         return len(json.loads(said)["changes"])

@@ -24,7 +24,7 @@ from inventory.lab import lab_state
 from inventory.lab.entering import environment
 from inventory.lab.furnishing import LAYERED
 from inventory.lab.least_core import put_core
-from inventory.lab.topology import INVENTORY, MACHINES, topology_of
+from inventory.lab.topology import FORCED, INVENTORY, MACHINES, topology_of
 from inventory.load import Progress
 from inventory.model import Inventory
 
@@ -87,8 +87,11 @@ def start_lab(
     _follow(_first_process(folder), folder, said)
 
 
-def change_lab(inventory: Inventory, file: Path, *, progress: Progress) -> None:
+def change_lab(inventory: Inventory, file: Path, *, is_forced: bool, progress: Progress) -> None:
     """Have the lab that is up become what another inventory says, and return when it has.
+
+    Args:
+        is_forced: also where much of the documents or of DNS would go away.
 
     Raises:
         BorderScoutError: it could not; says what.
@@ -97,12 +100,17 @@ def change_lab(inventory: Inventory, file: Path, *, progress: Progress) -> None:
     state = lab_state.read_state()
     if state is None or not state.is_ready:
         raise LocalError("no lab is up", hint="start one with: borderscout lab up")
-    _put(inventory, file, Path(state.folder), is_new=False, progress=progress)
+    folder = Path(state.folder)
+    _put(inventory, file, folder, is_new=False, progress=progress)
+    if is_forced:
+        (folder / FORCED).touch()
+    else:
+        (folder / FORCED).unlink(missing_ok=True)
     os.kill(state.process, signal.SIGHUP)
     while (now := lab_state.read_state()) is not None and now.changes == state.changes:
         time.sleep(POLL_S)  # it has deadlines of its own, and says when one is over
     if now is None:
-        raise EnvironmentFailure("the lab has ended", hint=f"see {Path(state.folder) / LOG}")
+        raise EnvironmentFailure("the lab has ended", hint=f"see {folder / LOG}")
     if now.problem:
         raise EnvironmentFailure(now.problem)
 

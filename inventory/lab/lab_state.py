@@ -41,6 +41,7 @@ class LabState:
         joined: by node that joined this lab, how long that took: see ``JoinTimes``.
         applied: what the last change published: ``revision``, the nodes that ``applied`` it, and
             the seconds until the last of them had (``reached_s``); empty: there was none.
+        strangers: members of the cluster whom the inventory does not have any more.
     """
 
     process: int
@@ -54,6 +55,7 @@ class LabState:
     domains: list[str] = field(default_factory=list)
     joined: dict[str, dict[str, Any]] = field(default_factory=dict)
     applied: dict[str, Any] = field(default_factory=dict)
+    strangers: list[str] = field(default_factory=list)
 
     def is_alive(self) -> bool:
         """Whether that very process is there."""

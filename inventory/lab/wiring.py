@@ -81,6 +81,11 @@ def line_commands(machine: Machine, holder: int) -> list[Command]:
     ]
 
 
+def unlay_command(machine: Machine) -> Command:
+    """Return what the world runs to take a machine's line away."""
+    return ("ip", "link", "delete", machine.interface)
+
+
 def further_commands(machine: Machine) -> tuple[list[Command], list[Command]]:
     """Return what the world and the machine run when it has more addresses than before."""
     networks = [str(ipaddress.ip_network(address)) for address in machine.addresses]

@@ -7,8 +7,10 @@ in the lab's first process, whose network is the world between the machines.
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,24 +21,33 @@ import dns.message
 import dns.query
 
 from common.durable import write_file
-from common.errors import EnvironmentFailure
+from common.errors import BorderScoutError, EnvironmentFailure
 from inventory.documents import each_document
 from inventory.lab import lab_state
 from inventory.lab.entering import connected
 from inventory.lab.furnishing import files_in_etc, furnishing_commands, own_folders
-from inventory.lab.lab_commands import hold, run_all, run_one, write_new
+from inventory.lab.lab_commands import hold, kill_all_in, run_all, run_one, write_new
 from inventory.lab.lab_core import LabCore
 from inventory.lab.lab_service import LabService
 from inventory.lab.lab_zones import KEY_FILE, own_zone_file, zone_files
 from inventory.lab.least_core import UPDATE_KEY, UPDATE_KEY_FILE
 from inventory.lab.node_joining import JoinTimes, NodeJoining
 from inventory.lab.programs import DNS_PORT, Programs
-from inventory.lab.topology import CLUSTER, MACHINES, LabRole, Machine, Topology, topology_of
+from inventory.lab.topology import (
+    CLUSTER,
+    MACHINES,
+    CustomerServer,
+    LabRole,
+    Machine,
+    Topology,
+    topology_of,
+)
 from inventory.lab.wiring import (
     before_line_commands,
     further_commands,
     line_commands,
     machine_commands,
+    unlay_command,
     world_commands,
     world_rules,
 )
@@ -61,7 +72,10 @@ class World:
     topology: Topology = field(init=False)
     inventory: Inventory = field(init=False)
     holders: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    there: dict[str, Machine] = field(default_factory=dict)  # whoever is made, or half made
     services: dict[str, LabService] = field(default_factory=dict)
+    served: tuple[CustomerServer, ...] = ()  # what the customers' machine runs
+    published: set[tuple[str, str]] = field(default_factory=set)  # documents the core may have
     serial: int = 0  # of the zones
 
     async def begin(self) -> None:
@@ -76,13 +90,14 @@ class World:
         self._say("laying the lines", len(topology.machines))
         await run_all(world_commands())
         await run_one(["nft", "-f", "-"], given=world_rules(topology.vpn_port))
-        await asyncio.gather(*(self._add(machine) for machine in topology.machines))
+        await self._add_all(topology.machines)
         self._write_zones()
         self._say("starting the name server")
         await self._serve(topology.of(LabRole.DNS))
         self._say("starting the core, which knows no node, and what is around the nodes")
         around = [*topology.of(LabRole.CUSTOMERS), *topology.of(LabRole.SENDER)]
         await asyncio.gather(self._run(topology.machine(LabRole.CORE)), self._serve(around))
+        self.served = topology.servers
         nodes = topology.of(LabRole.SATELLITE)
         members = await asyncio.to_thread(self._core().members)
         known = [machine for machine in nodes if machine.name in members]
@@ -91,57 +106,87 @@ class World:
             await asyncio.gather(*(self._run(machine) for machine in known))
             await self._until_linked(known)
         self._say("applying the inventory")
-        await self._core().apply(self.file)
-        come = [machine for machine in nodes if machine.name not in members]
-        self._say("letting nodes join", len(come))
-        await self._join(come)
+        # Nobody is served yet, so that much may go of what is kept of an earlier lab.
+        await self._core().apply(self.file, is_forced=True)
+        self.published = _documents(self.inventory)
+        if come := [machine for machine in nodes if machine.name not in members]:
+            self._say("letting nodes join", len(come))
+            await self._join(come)
         self._say("bringing our zone to what the inventory says")
-        await self._core().apply_zone(self.file)
+        await self._core().apply_zone(self.file, is_forced=True)
         self._say("waiting until every node has its link")
         await self._until_linked(nodes)
+        await self._note_strangers()
         self.state.is_ready = True
         self._changed()
 
-    async def change(self) -> None:
+    async def change(self, *, is_forced: bool) -> None:
         """Become what the inventory says by now; the core's own files are as it says already.
 
         Who comes is ready before DNS leads to him, and who goes is in DNS no more before he ends.
-        Documents go last: until then a node that goes may hand over what it has.
+        Documents go last: until then a node that goes may hand over what it has. What fails is
+        gone on with by the next change: whoever came and could not join is taken away again.
+
+        Args:
+            is_forced: also where much would go away.
 
         Raises:
             BorderScoutError: something could not be made, or is not ready; says what.
         """
-        inventory = load_inventory(self.file)
-        before, now = self.topology, topology_of(inventory)
-        old = {machine.name: machine for machine in before.machines}
-        is_less = bool(_documents(self.inventory) - _documents(inventory))
-        self.inventory, self.topology = inventory, now
-        come = [machine for machine in now.machines if machine.name not in old]
-        await asyncio.gather(*(self._add(machine) for machine in come))
+        self.inventory = load_inventory(self.file)
+        self.topology = topology_of(self.inventory)
+        come = [one for one in self.topology.machines if one.name not in self.there]
+        try:
+            await self._let_come(come, is_forced=is_forced)
+            serial = self._write_zones()
+            self.services["dns/named"].reload()
+            await self._until_served(serial)
+            await self._core().apply_zone(self.file, is_forced=is_forced)
+        except (BorderScoutError, OSError):
+            for machine in come:
+                if machine.name not in self.state.joined:
+                    await self._remove(machine)
+            self._changed()
+            raise
+        names = {machine.name for machine in self.topology.machines}
+        for machine in [one for one in self.there.values() if one.name not in names]:
+            await self._remove(machine)
+        if self.published - _documents(self.inventory):
+            await self._core().apply(self.file, is_forced=is_forced)
+            self.published = _documents(self.inventory)
+        await self._note_strangers()
+        self._changed()
+
+    async def _let_come(self, come: Sequence[Machine], *, is_forced: bool) -> None:
+        """Bring all but DNS to what the inventory says, and take nothing away."""
+        now = self.topology
+        old = dict(self.there)
+        for machine in come:  # a new machine has nothing of an earlier one of its name
+            for disk in (self._own(machine), self.folder / CLUSTER / machine.name):
+                await asyncio.to_thread(shutil.rmtree, disk, ignore_errors=True)
+        await self._add_all(come)
         for machine in now.machines:
             if machine.name in old and machine.addresses != old[machine.name].addresses:
                 outside, inside = further_commands(machine)
                 await run_all(outside)
                 await run_all(inside, self.holders[machine.name].pid)
-        if now.servers != before.servers:
+                self.there[machine.name] = machine
+        if now.servers != self.served:
             (customers,) = now.of(LabRole.CUSTOMERS)
             await self.services[self._programs().of(customers).key].end()
             await self._serve([customers])
+            self.served = now.servers
         self.services["core/core"].reload()
-        applied = await self._core().apply(self.file, keep_others=True)
+        self.published |= _documents(self.inventory)
+        applied = await self._core().apply(self.file, keep_others=True, is_forced=is_forced)
         self.state.applied = {name: applied[name] for name in ("revision", "applied", "reached_s")}
         await self._join(come)
         await self._until_linked(come)
-        serial = self._write_zones()
-        self.services["dns/named"].reload()
-        await self._until_served(serial)
-        await self._core().apply_zone(self.file)
-        names = {machine.name for machine in now.machines}
-        for machine in [machine for machine in before.machines if machine.name not in names]:
-            await self._remove(machine)
-        if is_less:
-            await self._core().apply(self.file)
-        self._changed()
+
+    async def _note_strangers(self) -> None:
+        members = await asyncio.to_thread(self._core().members)
+        nodes = {machine.name for machine in self.topology.of(LabRole.SATELLITE)}
+        self.state.strangers = sorted(members - nodes)
 
     async def _join(self, machines: Sequence[Machine]) -> None:
         """Let nodes join, and start them; return when each has taken a message."""
@@ -176,14 +221,19 @@ class World:
         return {name: holder.pid for name, holder in self.holders.items()}
 
     async def _remove(self, machine: Machine) -> None:
-        """End a machine; its files stay, with the mail that it may have."""
+        """End a machine; its files stay, with the mail that it may have, until its name is back."""
         for key, one in list(self.services.items()):
             if one.machine.name == machine.name:
                 await one.end()
                 del self.services[key]
-        holder = self.holders.pop(machine.name)
-        holder.kill()
-        await holder.wait()
+        del self.there[machine.name]
+        self.state.joined.pop(machine.name, None)
+        if (holder := self.holders.pop(machine.name, None)) is not None:
+            # Not only what we started: wireguard-go has gone into the background.
+            kill_all_in(holder.pid)
+            await holder.wait()
+        with suppress(EnvironmentFailure):  # the kernel takes it away too, sooner or later
+            await run_all([unlay_command(machine)])
 
     async def end(self) -> None:
         """Stop every program in order: who sends first, who is asked last."""
@@ -196,6 +246,16 @@ class World:
         ):
             every = [one for one in self.services.values() if one.machine.role is role]
             await asyncio.gather(*(one.end() for one in every))
+
+    async def _add_all(self, machines: Sequence[Machine]) -> None:
+        """Make machines, and raise what was wrong once none of them is being made any more."""
+        self.there |= {machine.name: machine for machine in machines}
+        made = await asyncio.gather(
+            *(self._add(machine) for machine in machines), return_exceptions=True
+        )
+        for problem in made:
+            if problem is not None:
+                raise problem
 
     async def _add(self, machine: Machine) -> None:
         """Make a machine with its line, its addresses and its files."""
@@ -280,10 +340,11 @@ class World:
         self.tell({"what": what, "count": of})
 
     def _changed(self) -> None:
+        order = dict.fromkeys([machine.name for machine in self.topology.machines])
         self.state.machines = [
-            {**asdict(machine), "holder": self.holders[machine.name].pid}
-            for machine in self.topology.machines
-            if machine.name in self.holders
+            {**asdict(self.there[name]), "holder": self.holders[name].pid}
+            for name in order | dict.fromkeys(self.there)
+            if name in self.holders
         ]
         self.state.domains = list(self.topology.domains)
         self.state.services = [one.as_json() for one in self.services.values()]

@@ -31,6 +31,7 @@ from inventory.lab.standing_lab import StandingLab
 from inventory.load import load_inventory
 from inventory.model import Inventory
 from inventory.mx.plan import make_plan
+from tests.support.cluster.commands import Said
 from tests.support.cluster.lab import (
     TypedLab,
     commands_of_the_page,
@@ -127,6 +128,70 @@ async def test_the_page_leads_from_an_empty_file_to_mail_that_fails_over(lab: Ty
     said = await lab.type(down)
     assert said.status == 0, said
     assert still_there(everything) == []
+    assert traces(lab.folder) == []
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.long
+async def test_a_lab_that_is_ended_on_its_way_says_so(lab: TypedLab) -> None:
+    starting = await lab.start()
+    assert starting.stderr is not None
+    while b"starting the core" not in (line := await starting.stderr.readline()):
+        assert line, "it ended before"
+
+    assert (await lab.type("borderscout lab down")).status == 0
+
+    _, wrong = await starting.communicate()
+    assert wrong.decode().endswith("the lab was ended before it was ready\n")
+    assert starting.returncode == 1
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.long
+async def test_what_could_not_be_done_is_gone_on_with_or_taken_back(lab: TypedLab) -> None:
+    file = lab.folder / "lab.yaml"
+    whole = yaml.safe_load(yaml_of_the_page()[0])
+    less = whole | {"sites": [one for one in whole["sites"] if one["name"] != "madrid"]}
+
+    async def change(tree: dict[str, Any], *options: str) -> Said:
+        file.write_text(yaml.safe_dump(tree), encoding="utf-8")
+        return await lab.type(" ".join(["borderscout lab change lab.yaml", *options]))
+
+    async def nodes() -> list[str]:
+        report = await lab.report()
+        assert all(one.is_well for one in report.machines)
+        return [one.machine.name for one in report.machines if one.machine.site]
+
+    file.write_text(yaml.safe_dump(whole), encoding="utf-8")
+    assert (await lab.type("borderscout lab up lab.yaml")).status == 0
+
+    refused = await change(less)  # a third of our records would go
+    assert refused.status == 1
+    assert refused.err.endswith("add --force\n")
+    assert await nodes() == ["lon1", "fra1", "mad1"]
+    assert (await change(whole)).status == 0
+    assert (await lab.type("borderscout lab exec mad1 -- wg show wg0")).status == 0
+
+    forced = await change(less, "--force")
+    assert forced.status == 0, forced
+    assert "mad1 is gone, and a member still" in forced.out
+    assert await nodes() == ["lon1", "fra1"]
+    back = await change(whole)  # as a new machine of the old name
+    assert back.status == 0, back
+    assert "mad1 joined" in back.out
+    assert "a member still" not in back.out
+    assert await nodes() == ["lon1", "fra1", "mad1"]
+
+    state = read_state()
+    assert state is not None
+    os.kill(state.process, signal.SIGKILL)
+    file.write_text(yaml.safe_dump(less), encoding="utf-8")
+    kept = await lab.type("borderscout lab up lab.yaml --keep")
+    assert kept.status == 0, kept
+    assert "letting nodes join" not in kept.err
+    assert "mad1 is gone, and a member still" in kept.out
+    assert await nodes() == ["lon1", "fra1"]
+    assert (await lab.type("borderscout lab down")).status == 0
     assert traces(lab.folder) == []
 
 
