@@ -42,7 +42,7 @@ SYNC_MS_MAX = 50.0  # above it, 250 comes late on every message
 
 def doctor(
     config: Annotated[
-        Path | None, typer.Option("--config", help="A satellite.yaml or a scan.yaml to look at.")
+        Path | None, typer.Option("--config", help="A satellite.yaml, scan.yaml or core.yaml.")
     ] = None,
     tunnel: Annotated[
         Path | None,
@@ -55,7 +55,8 @@ def doctor(
     """Look at this machine, a satellite or a scan server, and the core; exit 1 for a fault.
 
     Of a satellite and of a scan server it looks at the settings, the engines and the mail. What the
-    mail of a scan server passes through is greeted, and gets no message.
+    mail of a scan server passes through is greeted, and gets no message. Of a core's file it looks
+    at the settings and what they name; the core itself is asked with --url.
     """
     checks = list(_machine())
     if config is not None:
@@ -102,12 +103,24 @@ def _machine() -> Iterator[DoctorCheck]:
 
 
 def _program(config: Path) -> Iterator[DoctorCheck]:
+    from core.settings import is_of_core
     from satellite.scan_server.settings_file import is_of_scan_server
 
     try:
-        yield from (_scan_server if is_of_scan_server(config) else _satellite)(config)
+        look = _core_file if is_of_core(config) else _satellite
+        yield from (_scan_server if is_of_scan_server(config) else look)(config)
     except SettingsError as error:
         yield from _complaints("settings", error)
+
+
+def _core_file(config: Path) -> Iterator[DoctorCheck]:
+    from core.settings import read_settings
+
+    settings = read_settings(config)
+    yield DoctorCheck(name="settings", ok=True, found=str(config))
+    yield _certificate("link certificate", settings.tls.certificate, settings.tls.key)
+    if settings.wireguard.state:
+        yield from told_of_tunnel(Path(settings.wireguard.state))
 
 
 def _satellite(config: Path) -> Iterator[DoctorCheck]:

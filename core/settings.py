@@ -38,6 +38,16 @@ def load_settings(path: Path) -> CoreSettings:
     return _placed(load(path, CoreSettings), path.resolve().parent)
 
 
+def is_of_core(path: Path) -> bool:
+    """Say whether a file of settings is a core's, and not that of a node, which names one.
+
+    Raises:
+        SettingsError: it is no YAML, or cannot be read.
+    """
+    tree = Source.read(path).tree
+    return "core" not in tree and "grpc" in tree
+
+
 def read_settings(path: Path) -> CoreSettings:
     """Return the settings that a core may begin to work with, its certificate looked at, too.
 

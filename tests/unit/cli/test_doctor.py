@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import time
@@ -38,6 +39,23 @@ async def examined(shell: Shell, *arguments: str | Path) -> dict[str, str]:
 async def test_a_healthy_node_has_nothing_to_mend(shell: Shell, config: Path) -> None:
     assert await examined(shell, "--config", config) == {}
     assert "✔ link certificate: 89 days left" in (await shell("doctor", "--config", config)).out
+
+
+async def test_the_file_of_a_core_is_read_as_that_of_a_core(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "core.yaml"
+    tls = "{certificate: link.pem, key: link.key, authority: link.pem}"
+    file.write_text(
+        f"{{cluster: example, name: core, http: '127.0.0.1:1', grpc: '127.0.0.1:2', tls: {tls}}}"
+    )
+    certificate(tmp_path / "link.pem", days=90)
+
+    assert await examined(shell, "--config", file) == {}
+    file.write_text(file.read_text().replace("name: core", "nam: core"))
+    said = (await shell("doctor", "--config", file)).out
+    assert re.findall(r"(?:unknown|missing) key '\w+'", said) == [
+        "missing key 'name'",
+        "unknown key 'nam'",
+    ]
 
 
 async def test_a_system_on_which_helpers_keep_their_network_is_named(
