@@ -153,6 +153,27 @@ async def test_a_session_that_is_silent_in_the_middle_holds_its_own_message_alon
         await room.until(lambda: not room.unfinished())
 
 
+async def test_a_kept_session_is_not_gone_on_with_beside_one_that_hangs(
+    open_room: OpenRoom, clock: FakeClock
+) -> None:
+    async with NextHop(dot=Say(TAKEN, "wait")) as hop:
+        room = await open_room(route("acme.example", f"{hop.host}:{hop.port}"), reply_timeout_s=300)
+        await send(room, "acme.example", 2)
+        await hop.until(lambda: len(hop.taken) == 2)
+        hop.go_on()
+        await room.until(lambda: not room.unfinished())
+        assert hop.sessions == 2, "and both are kept"
+        hop.script["MAIL"] = STALL
+        await room.accept(ACME, sending=False)
+        await hop.until(lambda: hop.verbs.count("MAIL") == 3)
+        hop.script["MAIL"] = b"250 Ok\r\n"
+
+        await clock.advance(TALKING_S)
+        await room.until_ended(await room.accept(ACME, sending=False))
+
+        assert hop.taken[-1].session == 3, "what was opened with the one that hangs may hang too"
+
+
 @pytest.mark.usefixtures("hasty")
 async def test_a_silent_primary_costs_its_time_once_and_has_its_mail_again_when_it_greets(
     open_room: OpenRoom, clock: FakeClock
