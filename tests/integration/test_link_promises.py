@@ -40,7 +40,12 @@ from tests.support.network.counting_path import counting_path
 from tests.support.network.link import Certificates, MemorySpool, Shard, until
 from tests.support.network.linked_cluster import LinkedCluster
 from tests.support.network.two_cores import TwoCores, another_core
-from tests.support.network.watching import say_twice, watch_applies, watch_batches
+from tests.support.network.watching import (
+    let_go_on_from_later,
+    say_twice,
+    watch_applies,
+    watch_batches,
+)
 from tests.support.spool.open_spool import envelope
 from tests.support.spool.quarantined import quarantine
 
@@ -218,6 +223,27 @@ async def test_g3_in_order_without_a_gap_and_a_repeat_changes_nothing(
     assert shard.applied == [1, 2, 3, 4, 5, 6]
     assert len(seen.snapshots) == 6
     assert shard.link.status(now_s=0.0).problems == ()
+    await is_sent(spool)
+    assert await linked.events("preferences_refused") == [], "a repeat was taken for another batch"
+
+
+async def test_g3_what_does_not_go_on_from_here_is_not_applied(
+    linked: LinkedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch after one that never came is not even tried: everything is asked for instead."""
+    let_go_on_from_later(monkeypatch, revision=3)
+    spool = await linked.spool()
+    seen = watch_applies(spool, monkeypatch)
+    linked.shard(spool)
+
+    for revision in range(1, 5):
+        await linked.publish(route(f"{revision}.example"))
+        await linked.applied(spool, revision)
+
+    assert seen.snapshots == [True, False, True, False]
+    await is_sent(spool)
+    (refused,) = await linked.events("preferences_refused")
+    assert "another base" in refused["reason"]
 
 
 async def test_g4_resumable_by_changes_or_everything(linked: LinkedCluster) -> None:
@@ -264,6 +290,8 @@ async def test_g5_each_batch_is_answered_once_and_a_refusal_stands(
     await publish([bad], who="test")
     await until(lambda: status() == "2 rule bad: it does not please", "the refusal is shown")
     assert revision_of(spool) == 1
+    known = linked.core.link.fleet.node("lon1", now_s=linked.core.clock.monotonic_s()).applied
+    assert known == spool.preferences.position, "the core is told what is in force"
     assert linked.core.state() == "refusing"
 
     await shard.stop()
@@ -279,6 +307,21 @@ async def test_g5_each_batch_is_answered_once_and_a_refusal_stands(
     await until(lambda: not spool.log, "its records are taken")
     events = await linked.core.database.records.node_events(limit=100)
     assert [event["event"] for event in events].count("preferences_refused") == 1
+
+
+async def test_g5_an_answer_is_to_its_own_batch_alone(
+    linked: LinkedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each batch comes twice and is answered twice: no second answer counts for the next batch."""
+    say_twice(monkeypatch)
+    spool = MemorySpool()
+    linked.shard(spool)
+
+    for number in range(40):
+        await linked.publish(route(f"{number}.example"))
+
+    await until(lambda: revision_of(spool) == 40, "the last revision")
+    assert spool.applies.count(True) == 1, "everything was sent again"
 
 
 async def test_g6_a_removal_is_a_record_and_a_snapshot_replaces_everything(

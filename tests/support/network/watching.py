@@ -1,4 +1,4 @@
-"""How does a test see what passes between a core's feed and a spool?
+"""How does a test see, or change, what passes between a core's feed and a spool?
 
 Pure: it puts itself in the way, and lets everything through.
 """
@@ -6,7 +6,8 @@ Pure: it puts itself in the way, and lets everything through.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from common.link import Answer, Batch, Bookmark
 from common.preferences import Document
 from core.feed.feed import Feed
 from satellite.spool.store import Spool
+
+Write = Callable[[Batch | Bookmark], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -71,15 +74,31 @@ def watch_batches(monkeypatch: pytest.MonkeyPatch) -> list[Said]:
 
 def say_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the core say everything on the preference stream twice."""
+
+    async def twice(write: Write, message: Batch | Bookmark) -> None:
+        await write(message)
+        await write(message)
+
+    _say(monkeypatch, twice)
+
+
+def let_go_on_from_later(monkeypatch: pytest.MonkeyPatch, *, revision: int) -> None:
+    """Let the changes to a revision go on from it, as if a batch before them had been lost."""
+
+    async def say(write: Write, message: Batch | Bookmark) -> None:
+        if isinstance(message, Batch) and message.base and message.target.revision == revision:
+            message = replace(message, base=message.target)
+        await write(message)
+
+    _say(monkeypatch, say)
+
+
+def _say(
+    monkeypatch: pytest.MonkeyPatch, say: Callable[[Write, Batch | Bookmark], Awaitable[None]]
+) -> None:
     really = Feed.follow
 
-    async def follow(
-        self: Feed, *said: Any, write: Callable[[Batch | Bookmark], Awaitable[None]], **more: Any
-    ) -> None:
-        async def twice(message: Batch | Bookmark) -> None:
-            await write(message)
-            await write(message)
-
-        await really(self, *said, write=twice, **more)
+    async def follow(self: Feed, *said: Any, write: Write, **more: Any) -> None:
+        await really(self, *said, write=partial(say, write), **more)
 
     monkeypatch.setattr(Feed, "follow", follow)
