@@ -21,6 +21,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from common import wire
+from common.clock import SystemClock
 from common.errors import PeerError
 from common.ids import MessageId
 from common.preferences import CheckedDocument, Document, DocumentRefused, Kind
@@ -360,6 +361,8 @@ async def test_g7_what_is_unknown_of_lag_and_age_is_never_0(
     await until(lambda: shard.link.status(now_s=linked.core.clock.monotonic_s()).lag == 0, "lag 0")
 
     await bookmarks_come(linked, shard)
+    late_s = shard.link.status(now_s=linked.core.clock.monotonic_s() + 1000.0)
+    assert (late_s.connected, late_s.lag) == (True, None), "an open channel says nothing of it"
     await linked.core.link.stop(grace_s=0.1)
 
     def status() -> tuple[bool, int | None]:
@@ -518,6 +521,25 @@ async def test_g13_no_wall_clock_orders_anything(linked: LinkedCluster) -> None:
     await until(lambda: shard.applied == [1, 2], "in order")
 
 
+async def test_g13_records_go_by_their_number_though_the_clock_goes_back(
+    linked: LinkedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a shard tells after its clock went back a day comes after what it told before."""
+    spool = await linked.spool()
+    await tell(spool, "before", "before")
+    really = SystemClock.now_us
+    monkeypatch.setattr(SystemClock, "now_us", lambda self: really(self) - DAY_US)
+    await tell(spool, "after")
+
+    linked.shard(spool)
+
+    await is_sent(spool)
+    reasons = [event["reason"] for event in await linked.events("not_accepting")]
+    assert sorted(reasons) == ["after", "before", "before"]
+    assert await linked.events("gap") == []
+    assert linked.core.problems("lon1") == ()
+
+
 async def test_g14_going_back_is_going_on(linked: LinkedCluster) -> None:
     """A roll-back is a new revision with the old content, and arrives like any other."""
     spool = await linked.spool()
@@ -534,8 +556,9 @@ async def test_g14_going_back_is_going_on(linked: LinkedCluster) -> None:
     assert spool.preferences.digest == before
 
 
+@pytest.mark.parametrize("where", ["a document", "the batch", "the message"])
 async def test_g15_what_a_later_version_says_is_refused_whole(
-    linked: LinkedCluster, monkeypatch: pytest.MonkeyPatch
+    linked: LinkedCluster, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     """Of a batch with a field that we do not know nothing is applied; the core hears why."""
     spool = await linked.spool()
@@ -546,8 +569,9 @@ async def test_g15_what_a_later_version_says_is_refused_whole(
 
     def of_a_later_version(message: Any) -> Any:
         made = really(message)
-        for told in made.batch.documents if made.HasField("batch") else ():
-            told.MergeFromString(bytes([0xFA, 0x06, 0x00]))
+        if made.HasField("batch"):
+            places = {"a document": made.batch.documents[0], "the batch": made.batch}
+            places.get(where, made).MergeFromString(bytes([0xFA, 0x06, 0x00]))
         return made
 
     with monkeypatch.context() as patch:
@@ -579,6 +603,15 @@ async def test_g16_of_two_cores_the_later_generation_is_followed(two: TwoCores) 
     await until(lambda: two.refused() == "", "the later generation is followed")
     await until(lambda: two.spool.preferences.route("theirs.example") is not None, "its set")
     await is_sent(two.spool)
+
+    await other.stop()
+    former = await two.put("ours")
+    await former.database.preferences.publish([route("former.example")], who="test")
+    message = await quarantine(two.spool, b"kept")
+    await until(lambda: "an earlier one" in two.refused(), "and never the one before it again")
+    await until(lambda: "quarantine: this core" in two.told(), "which is handed nothing")
+    assert await former.custody.case(message) is None
+    assert two.spool.preferences.route("former.example") is None
 
 
 # --- upwards: records, quarantine, state --------------------------------------------------------
