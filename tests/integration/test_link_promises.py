@@ -12,18 +12,22 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
+import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
 from prometheus_client import CollectorRegistry
+from sqlalchemy import Connection, Engine, event
 
 from common import wire
 from common.clock import SystemClock
 from common.errors import PeerError
 from common.ids import MessageId
+from common.link import Chunk
 from common.preferences import CheckedDocument, Document, DocumentRefused, Kind
 from common.preferences.bodies import ListBody
 from common.preferences.documents import check_document
@@ -31,6 +35,7 @@ from common.records import NotAcceptingRecord
 from common.states import State
 from core.store.records import RecordStore
 from satellite.link import preferences as preferences_file
+from satellite.link import streams
 from satellite.link.metrics import LinkMetrics
 from satellite.link.uplink import BATCH_RECORDS_MAX
 from satellite.spool import applied as applied_file
@@ -685,6 +690,37 @@ async def test_u2_nothing_goes_before_it_is_durable_there(
     assert await linked.core.custody.read(message, 0, 9) == b"kept"
 
 
+async def test_u2_what_is_let_go_here_can_be_read_there(
+    linked: LinkedCluster, tmp_path: Path
+) -> None:
+    """However long a commit takes: what a spool has deleted is in the core's file for anybody."""
+    spool = await linked.spool()
+    await quarantine(spool, b"kept")
+
+    def is_all_there() -> bool:
+        left = spool.records(after=0, limit=1)
+        let_go = left[0].sequence - 1 if left else spool.last_sequence()
+        records, uploads = spool.backlog_sizes()
+        ((taken, held),) = reader.execute(
+            "SELECT (SELECT coalesce(max(last_sequence), 0) FROM outbox),"
+            " (SELECT count(*) FROM quarantine_case WHERE state='held')"
+        )
+        assert let_go <= taken, "records were deleted before the commit"
+        assert uploads + held >= 1, "the message was deleted before the commit"
+        return (records, uploads) == (0, 0)
+
+    def take_long(_connection: Connection) -> None:
+        time.sleep(0.05)  # in the thread that commits, before it does
+
+    with closing(sqlite3.connect(f"file:{tmp_path}/core/core.db?mode=ro", uri=True)) as reader:
+        event.listen(Engine, "commit", take_long)
+        try:
+            linked.shard(spool)
+            await until(is_all_there, "the core has it all")
+        finally:
+            event.remove(Engine, "commit", take_long)
+
+
 async def test_u3_a_rebuilt_disk_is_another_life(linked: LinkedCluster, tmp_path: Path) -> None:
     """Its number 1 is no repeat, the former life is fenced, and what died with it is named."""
     spool = await linked.open(tmp_path / "before")
@@ -707,9 +743,16 @@ async def test_u3_a_rebuilt_disk_is_another_life(linked: LinkedCluster, tmp_path
     await until(is_named, "what died is lost, by name")
     (found,) = await linked.core.database.records.track(died)
     assert [one["state"] for one in found["recipients"]] == ["lost"]
+    await tell(spool, "from the life before")
     again = linked.shard(spool)
-    fenced = "later life"
-    await until(lambda: fenced in " ".join(again.link.status(now_s=0.0).problems), "it is fenced")
+
+    def is_fenced() -> bool:
+        problems = again.link.status(now_s=0.0).problems
+        return any(told.startswith("records: ") and "later life" in told for told in problems)
+
+    await until(is_fenced, "its records are refused")
+    assert len(await linked.events("not_accepting")) == 2
+    assert spool.backlog_sizes()[0] > 0, "and stay"
 
 
 async def _accept(spool: Spool) -> str:
@@ -725,6 +768,7 @@ async def test_u4_a_body_never_delays_policy_and_goes_on_where_it_was_cut(
 ) -> None:
     """Bodies come in chunks on a stream of their own; after a cut no octet is taken twice."""
     chunks: list[tuple[int, int]] = []
+    sent: list[int] = []
     may_go_on, cuts = asyncio.Event(), asyncio.Semaphore(1)
     append = linked.core.arrivals.append
 
@@ -736,7 +780,16 @@ async def test_u4_a_body_never_delays_policy_and_goes_on_where_it_was_cut(
         chunks.append((offset, len(data)))
         return await append(who, message, offset, data)
 
+    really = wire.quarantine_request_from_wire
+
+    def heard(message: Any) -> Any:
+        found = really(message)
+        if isinstance(found, Chunk):
+            sent.append(found.offset)
+        return found
+
     monkeypatch.setattr(linked.core.arrivals, "append", cut_once)
+    monkeypatch.setattr(wire, "quarantine_request_from_wire", heard)
     spool = await linked.spool()
     linked.shard(spool)
     body = bytes(n % 251 for n in range(1_200_000))
@@ -751,6 +804,7 @@ async def test_u4_a_body_never_delays_policy_and_goes_on_where_it_was_cut(
     await is_sent(spool)
     wanted = [(n, min(CHUNK, len(body) - n)) for n in range(0, len(body), CHUNK)]
     assert chunks == wanted
+    assert [offset for offset in sent if offset < 2 * CHUNK] == [0, CHUNK], "nor sent twice"
     taken = b""
     while len(taken) < len(body):
         taken += await linked.core.custody.read(message, len(taken), 1 << 20)
@@ -814,17 +868,19 @@ async def test_u7_batches_go_by_size_or_time_and_compressed(
         return really(message)
 
     monkeypatch.setattr(wire, "records_from_wire", heard)
+    monkeypatch.setattr(streams, "GATHER_S", 20.0)  # half a second of this clock
     spool = await linked.spool()
     async with counting_path(linked.core.port) as path:
         shard = linked.shard(spool, port=path.port)
         await until(lambda: linked.core.link.fleet.connected() != [], "it is connected")
-        for _ in range(10):
-            await tell(spool, *(f"{n} " + "the disk is nearly full " * 20 for n in range(200)))
+        for turn in range(50):  # long ones, of which octets make a batch, then short ones
+            text = "the disk is nearly full " * (40 if turn < 25 else 1)
+            await tell(spool, *(f"{n} {text}" for n in range(40)))
         await is_sent(spool)
         octets = path.octets
         await shard.stop()
 
-    assert 4 <= len([one for one, _ in batches if one]) < 60
+    assert 4 <= len([one for one, _ in batches if one]) < 20
     assert max(one for one, _ in batches) <= BATCH_RECORDS_MAX
     assert max(size for _, size in batches) <= 300 * 1024
     assert octets < sum(size for _, size in batches) / 4
