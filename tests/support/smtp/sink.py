@@ -138,6 +138,7 @@ class Sink:
         self.sessions_at_once = 0  # the most of them at one time
         self.replies: dict[str, list[str]] = {}  # by address: answers to RCPT, used up in order
         self.greeting = "220 sink.example ESMTP"  # another one, such as 421 …, refuses the session
+        self.hangs_up = False  # after each message that it took, as some servers do
         self._log_path = log
         self._log: TextIO | None = None
         self._keep = keep
@@ -309,7 +310,7 @@ class Sink:
                 return False
             await _say(writer, f"250 2.0.0 Ok: taken as {session.number}.{len(data)}")
         session.reset()
-        return True
+        return bool(refused) or not self.hangs_up
 
     async def _take(self, session: _Session, data: bytes, *, answered: bool) -> None:
         assert session.sender is not None
