@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from common.states import State
 from common.verdict import Effect, Test
-from satellite.headers import HEADER_BYTES_MAX
+from satellite.headers import HEADER_BYTES_MAX, render
+from satellite.judging import copies
+from satellite.spool.model.messages import Copy
 from satellite.spool.store import Spool
 from tests.support.clock import FakeClock
 from tests.support.core.preferences import route
@@ -48,6 +52,24 @@ async def test_no_header_section_is_long_work_however_many_recipients_there_are(
 
     assert room.states(message) == {State.QUEUED}
     assert steps.longest_s < STEP_S, steps.longest_was
+
+
+async def test_copies_that_are_the_same_are_rendered_once(
+    room: JudgingRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered = 0
+
+    def counted(*what: Any, **more: Any) -> Copy:
+        nonlocal rendered
+        rendered += 1
+        return render(*what, **more)
+
+    monkeypatch.setattr(copies, "render", counted)
+    message = await accept(room.spool, *RECIPIENTS)
+
+    await room.judging.judge(message)
+
+    assert rendered == 1, "each is as long as the header section"
 
 
 async def test_findings_of_each_recipients_own_are_no_work_by_the_square(
