@@ -3,6 +3,12 @@
 Touches the node's folder. They are gathered in ``incoming`` first, each durable. Once all are there
 a mark says so, and they are moved to their places one by one; whoever finds the mark later, after a
 kill or a power cut, goes on. Until then nothing of what the node works with has changed.
+
+Root, who may have been asked to join, does all of that as the folder's owner: that is who reads
+strangers' mail, and a link that it puts there would have root delete, write or give away whatever
+the link leads to. The real user stays root, so that the owner may neither trace nor end this.
+
+Source: seteuid(2), capabilities(7), *Effect of user ID changes on capabilities*.
 """
 
 from __future__ import annotations
@@ -85,7 +91,6 @@ class Staging:
         with self._told():
             self._discard()
             self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._own(self._incoming)
             sync_folder(self.folder)
             self._write(FOR, purpose.encode(), SECRET)
 
@@ -111,7 +116,6 @@ class Staging:
             if not (self._incoming / READY).exists():
                 return False
             (self.folder / "tls").mkdir(mode=0o700, exist_ok=True)
-            self._own(self.folder / "tls")
             for name in FILES:
                 source, place = self._incoming / _flat(name), self.folder / name
                 if source.exists():
@@ -139,15 +143,7 @@ class Staging:
         sync_folder(place.parent)
 
     def _write(self, name: str, content: bytes, mode: int) -> None:
-        path = self._incoming / name
-        write_file(path, content, mode=mode)
-        self._own(path)
-
-    def _own(self, path: Path) -> None:
-        """Give a file to whoever the folder belongs to: root may have been asked to join."""
-        if os.geteuid() == 0:
-            status = self.folder.stat()
-            os.chown(path, status.st_uid, status.st_gid)
+        write_file(self._incoming / name, content, mode=mode)
 
     def _text(self, name: str) -> str:
         path = self._incoming / name
@@ -156,12 +152,32 @@ class Staging:
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
-            yield
+            with _as_owner(self.folder):
+                yield
         except OSError as error:
             raise EnvironmentFailure(
                 f"{error.filename or self.folder}: {error.strerror}",
                 hint="run this as the owner of the node's folder, or as root",
             ) from None
+
+
+@contextmanager
+def _as_owner(folder: Path) -> Iterator[None]:
+    """Have no more rights than a folder's owner for a while; of all threads of this process."""
+    status = folder.stat() if os.geteuid() == 0 and folder.exists() else None
+    if status is None or status.st_uid == 0:
+        yield
+        return
+    group, groups = os.getegid(), os.getgroups()
+    os.setgroups([status.st_gid])
+    os.setegid(status.st_gid)
+    os.seteuid(status.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
 def _flat(name: str) -> str:
