@@ -6,7 +6,8 @@ short leaves what was there. What is in its place already is left alone, and eac
 is told, and noted before it is changed, where that is asked for; a node that has joined keeps what
 it made and was given since.
 
-Source: sh by POSIX.1-2017, install(1), setpriv(1), useradd(8); docs/inventory.md, *Install*.
+Source: sh by POSIX.1-2017, install(1), setpriv(1), setsid(1), useradd(8); docs/inventory.md,
+*Install*.
 """
 
 from __future__ import annotations
@@ -61,10 +62,13 @@ if [ -z "$to" ]; then
     owner=borderscout
 fi
 # In the owner's folder only the owner writes: it is who reads mail, and a link that it makes there
-# would have root give away, or write, whatever the link leads to.
+# would have root give away, or write, whatever the link leads to. What runs as the owner it may
+# trace, and with root's terminal it could type there: so that gets none.
+exec </dev/null
 by_owner() {{
     if [ "$owner" = root ]; then "$@"; return; fi
-    setpriv --reuid="$owner" --regid="$owner" --clear-groups --inh-caps=-all "$@"
+    said=$(setsid -w setpriv --reuid="$owner" --regid="$owner" --clear-groups --inh-caps=-all \\
+        "$@" 2>&1) || {{ echo "$said" >&2; return 1; }}
 }}
 is_there() {{  # FILE MODE PLACE: the same, of the same owner
     [ -f "$3" ] && cmp -s "$1" "$3" && [ "0$(stat -c %a "$3") $(stat -c %U "$3")" = "$2 $owner" ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import pty
 import re
 import shutil
 import sqlite3
@@ -223,6 +224,32 @@ def test_a_database_that_does_not_say_holds_no_upgrade_up(
     )
 
     assert upgraded(lay_down, tmp_path).returncode == 0
+
+
+@need_setpriv
+def test_what_asks_a_database_has_no_terminal_of_roots(
+    lay_down: ModuleType, tmp_path: Path
+) -> None:
+    core_says(tmp_path, "SELECT 'any' AS version_num")
+    tool, told = tmp_path / "tool", tmp_path / "told"
+    tool.write_text(f"#!/bin/sh\nps -o tty= -p $$ >{told}\nls -l /proc/$$/fd >>{told}\n")
+    tool.chmod(0o755)
+    text = filled(lay_down, DEBIAN / "borderscout.preinst")
+    for place, here in (("/var/lib/borderscout/", f"{tmp_path}/"), ("/usr/bin/python3", str(tool))):
+        text = text.replace(place, here)
+
+    pid, terminal = pty.fork()
+    if not pid:
+        os.execv("/bin/sh", ["sh", "-c", text, "preinst", "upgrade"])
+    with contextlib.suppress(OSError):  # the end of a terminal is an error
+        while os.read(terminal, 1024):
+            pass
+    os.close(terminal)
+    os.waitpid(pid, 0)
+
+    said = told.read_text(encoding="utf-8")
+    assert said.split()[0] == "?"
+    assert "/dev/pts/" not in said
 
 
 NODE_UNITS = ("borderscout-satellite.socket", "borderscout-satellite.service")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import re
 import shutil
 import stat
@@ -194,6 +196,35 @@ def test_a_link_that_the_user_made_gives_it_nothing_of_roots(owned: tuple[Path, 
 
     assert found.returncode != 0
     assert (roots.owner(), list(roots.iterdir())) == ("root", [])
+
+
+@need_root
+def test_what_runs_as_the_user_has_no_terminal_of_roots(owned: tuple[Path, Path]) -> None:
+    folder, into = owned
+    tools, told = folder.parent / "tools", folder.parent / "told"
+    tools.mkdir()
+    told.touch()
+    told.chmod(0o666)
+    for name in ("chmod", "mv", "rm"):
+        (tools / name).write_text(
+            f"#!/bin/sh\nps -o user=,tty= -p $$ >>{told}\nls -l /proc/$$/fd >>{told}\n"
+            f'exec /usr/bin/{name} "$@"\n'
+        )
+        (tools / name).chmod(0o755)
+
+    pid, terminal = pty.fork()
+    if not pid:
+        os.environ.update(DESTDIR=str(into), PATH=f"{tools}:/usr/sbin:/usr/bin:/sbin:/bin")
+        os.execv("/bin/sh", ["sh", str(folder / "install.sh")])
+    with contextlib.suppress(OSError):  # the end of a terminal is an error
+        while os.read(terminal, 1024):
+            pass
+    os.close(terminal)
+
+    assert os.waitpid(pid, 0)[1] == 0
+    lines = told.read_text().splitlines()
+    assert [line.split() for line in lines if line.startswith(OTHER)].count([OTHER, "?"]) > 3
+    assert not [line for line in lines if "pts" in line and "root" not in line]
 
 
 @need_root
