@@ -9,6 +9,7 @@ Source: docs/mx.md, *Measured in place of distance*.
 from __future__ import annotations
 
 import hashlib
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -92,7 +93,7 @@ def parse_measurements(text: bytes, *, name: str) -> Measurements:
         SettingsError: with one complaint.
     """
     try:
-        found = _File.model_validate_json(text)
+        found = _File.model_validate_json(text.removeprefix(BOM_UTF8))
     except ValidationError as error:
         raise SettingsError([_complaint(error, text, name)]) from None
     by_domain: dict[str, dict[str, Measured]] = {}
@@ -107,7 +108,7 @@ def parse_measurements(text: bytes, *, name: str) -> Measurements:
 def _complaint(error: ValidationError, text: bytes, name: str) -> str:
     first = error.errors(include_url=False)[0]
     if first["type"] == "json_invalid":
-        fault = json_fault(error, text)
+        fault = json_fault(ValueError(first["msg"].removeprefix("Invalid JSON: ")), text)
         remedy = "write it anew, as mx measurements --out does"
         return f"{name}:{fault.line}:{fault.column}: no measurements: {fault.what}; {remedy}"
     where = ".".join(str(part) for part in first["loc"])

@@ -201,3 +201,20 @@ def test_measurements_are_read_as_the_core_gives_them() -> None:
 def test_wrong_measurements_get_a_complaint(text: str) -> None:
     with pytest.raises(SettingsError, match=r"m:1:1: no measurements: "):
         parse_measurements(text.encode(), name="m")
+
+
+def test_measurements_begin_with_a_mark_of_their_encoding_where_an_editor_put_it() -> None:
+    text = '{"made": "2026-11-30T00:00:00Z", "sites": {}}'
+
+    assert not parse_measurements(text.encode("utf-8-sig"), name="m").by_domain
+
+
+def test_a_complaint_of_what_another_reader_takes_is_one_line_in_our_words() -> None:
+    text = '{"made": "\\ud800", "sites": {}}'  # half a character
+
+    with pytest.raises(SettingsError) as refused:
+        parse_measurements(text.encode(), name="m")
+
+    assert str(refused.value).startswith("m:1:1: no measurements: no JSON: unexpected end of hex")
+    assert "\n" not in str(refused.value)
+    assert "pydantic" not in str(refused.value)
