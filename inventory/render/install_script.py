@@ -73,13 +73,13 @@ by_owner() {{
 is_there() {{  # FILE MODE PLACE: the same, of the same owner
     [ -f "$3" ] && cmp -s "$1" "$3" && [ "0$(stat -c %a "$3") $(stat -c %U "$3")" = "$2 $owner" ]
 }}
-put() {{  # FILE MODE FOLDER [NAME]: whole or not at all
+put() {{  # FILE MODE FOLDER [NAME]: whole or not at all, after a power cut too
     place=$3/${{4:-${{1##*/}}}}
     if is_there "$1" "$2" "$place"; then return; fi
     if [ -n "$noted" ]; then echo "${{place##*/}}" >>"$noted"; fi
     new="$3/.${{4:-${{1##*/}}}}.new"
-    by_owner sh -ec 'umask 077; rm -f "$1"; cat >"$1"; chmod "$2" "$1"; mv -f "$1" "$3"' \\
-        sh "$new" "$2" "$place" <"$1"
+    by_owner sh -ec 'umask 077; rm -f "$1"; cat >"$1"; chmod "$2" "$1"; sync "$1"; mv -f "$1" "$3"
+        sync "$4"' sh "$new" "$2" "$place" "$3" <"$1"
     echo "changed ${{place#"$to"}}"
 }}
 if [ -n "$noted" ]; then : >>"$noted"; fi

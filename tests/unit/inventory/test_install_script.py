@@ -199,6 +199,29 @@ def test_a_link_that_the_user_made_gives_it_nothing_of_roots(owned: tuple[Path, 
 
 
 @need_root
+def test_a_power_cut_leaves_the_old_file_or_the_new_one(owned: tuple[Path, Path]) -> None:
+    folder, into = owned
+    script, told = folder / "install.sh", folder.parent / "told"
+    told.touch()
+    told.chmod(0o666)
+    for name in ("sync", "mv"):  # as functions would not be seen: the user's shell is another one
+        tool = folder.parent / name
+        tool.write_text(f'#!/bin/sh\necho {name} "$@" >>{told}\nexec /usr/bin/{name} "$@"\n')
+        tool.chmod(0o755)
+    script.write_text(f"PATH={folder.parent}:$PATH\n{script.read_text()}")
+
+    assert installed(folder, into).returncode == 0
+
+    lines = [line.split() for line in told.read_text().splitlines()]
+    moves = [number for number, line in enumerate(lines) if line[0] == "mv"]
+    assert len(moves) > 10
+    for at in moves:
+        new, place = lines[at][-2:]
+        assert lines[at - 1] == ["sync", new]
+        assert lines[at + 1] == ["sync", str(Path(place).parent)]
+
+
+@need_root
 def test_what_runs_as_the_user_has_no_terminal_of_roots(owned: tuple[Path, Path]) -> None:
     folder, into = owned
     tools, told = folder.parent / "tools", folder.parent / "told"
