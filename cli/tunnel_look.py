@@ -12,6 +12,7 @@ from pathlib import Path
 from cli.checks import DoctorCheck
 from cli.tunnel_checks import TunnelFacts, tunnel_checks
 from common.errors import BorderScoutError, SettingsError
+from common.wireguard.tunnel_bounds import MACHINE_FOLDER, NETWORKS_FILE
 from common.wireguard.tunnel_changes import names_of
 from common.wireguard.tunnel_file import TunnelFile
 from common.wireguard.tunnel_interface import TunnelInterface, read_tunnel_file, resolved
@@ -23,12 +24,13 @@ from common.wireguard.tunnel_state import HANDSHAKE_S_DEAD, PeerHealth, TunnelHe
 from common.wireguard.tunnel_told import read_health
 
 MEASURED_MAX = 20  # peers whose path is measured
+WITHIN = Path(MACHINE_FOLDER) / NETWORKS_FILE  # as of `wireguard apply`
 
 
 def look_at_tunnel(config: Path) -> Iterator[DoctorCheck]:
     """Yield what is wrong with the tunnel that a ``wg0.conf`` describes."""
     try:
-        file = read_tunnel_file(config)
+        file = read_tunnel_file(config, within=WITHIN)
         facts = _facts(config, file)
     except SettingsError as error:
         for complaint in error.complaints:
@@ -39,6 +41,14 @@ def look_at_tunnel(config: Path) -> Iterator[DoctorCheck]:
         yield DoctorCheck(name="tunnel", ok=False, found=error.what, remedy=error.hint)
         return
     yield from tunnel_checks(facts)
+    if not WITHIN.exists():
+        yield DoctorCheck(
+            name="tunnel",
+            ok=True,
+            note=True,
+            found=f"nothing bounds where it leads, since there is no {WITHIN}; install.sh of the"
+            " rendered folder puts it there",
+        )
 
 
 def told_of_tunnel(state: Path) -> Iterator[DoctorCheck]:
@@ -65,7 +75,7 @@ def _facts(config: Path, file: TunnelFile) -> TunnelFacts:
         mtu=there.mtu,
         unresolved=unresolved,
     )
-    differs = TunnelKeeper(interface, config, STATE_FILE).apply(dry_run=True).changed
+    differs = TunnelKeeper(interface, config, STATE_FILE, WITHIN).apply(dry_run=True).changed
     silent = [
         peer
         for peer in health.peers

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
+from cli import tunnel_look
 from cli.tunnel_checks import PEERS_SHOWN, TunnelFacts, tunnel_checks, tunnel_of_the_core
 from common.wireguard.tunnel_knocks import Knock, knock_in
 from common.wireguard.tunnel_state import PeerHealth, TunnelHealth
@@ -115,3 +117,24 @@ def test_a_core_tells_of_all_nodes_tunnels() -> None:
     assert list(tunnel_of_the_core({"tunnel": None}, at_s=1010.0)) == []
     (strange,) = tunnel_of_the_core({"tunnel": {"up": 5}}, at_s=1010.0)
     assert not strange.ok
+
+
+def test_a_file_that_leads_elsewhere_is_no_reason_to_apply_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, within = tmp_path / "none0.conf", tmp_path / "tunnel.networks"
+    key = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="
+    config.write_text(
+        f"[Interface]\nPrivateKey = {key}\nAddress = 10.77.1.1/32\n"
+        f"[Peer]\nPublicKey = {key}\nAllowedIPs = 203.0.113.0/24\n"
+    )
+    monkeypatch.setattr(tunnel_look, "WITHIN", within)
+
+    unbounded = list(tunnel_look.look_at_tunnel(config))
+    within.write_text("10.77.0.0/16\n")
+    (bounded,) = tunnel_look.look_at_tunnel(config)
+
+    assert unbounded[-1].note
+    assert "nothing bounds where it leads" in unbounded[-1].found
+    assert (bounded.name, bounded.ok) == ("tunnel file", False)
+    assert "203.0.113.0/24 lies outside what the tunnel may lead to" in bounded.found
