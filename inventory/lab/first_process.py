@@ -17,16 +17,17 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common.errors import BorderScoutError
+from common.errors import BorderScoutError, EnvironmentFailure
 from inventory.lab import lab_state
 from inventory.lab.entering import environment
 from inventory.lab.lab_commands import reap_orphans
-from inventory.lab.topology import FORCED, INVENTORY
+from inventory.lab.topology import FORCED, INVENTORY, LOG
 from inventory.lab.world import World
 
 
@@ -73,8 +74,10 @@ async def _main(world: World) -> int:
             return 1
         world.tell({"ready": True})
         _let_go()
-        changing = asyncio.create_task(_change_when_told(world))
-        await ending.wait()
+        changing = asyncio.create_task(change_when_told(world))
+        await asyncio.wait([told[0], changing], return_when=asyncio.FIRST_COMPLETED)
+        if changing.done():  # it could not even note how it went: whoever waits sees us end
+            changing.result()
         changing.cancel()
         return 0
     finally:
@@ -83,7 +86,7 @@ async def _main(world: World) -> int:
         await world.end()
 
 
-async def _change_when_told(world: World) -> None:
+async def change_when_told(world: World) -> None:
     """Take the inventory over at each SIGHUP, and note how that went."""
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, told.set)
@@ -96,6 +99,13 @@ async def _change_when_told(world: World) -> None:
             await world.change(is_forced=(world.folder / FORCED).exists())
         except (BorderScoutError, OSError) as error:
             world.state.problem = str(error)
+        except Exception as error:  # noqa: BLE001 - whoever waits for the change is told
+            traceback.print_exc()
+            name = type(error).__name__
+            failure = EnvironmentFailure(
+                f"unforeseen: {name}: {error}", hint=f"see {world.folder / LOG}"
+            )
+            world.state.problem = str(failure)
         world.state.changes += 1
         world.state.write()
 

@@ -24,7 +24,7 @@ from inventory.lab import lab_state
 from inventory.lab.entering import environment
 from inventory.lab.furnishing import LAYERED
 from inventory.lab.least_core import put_core
-from inventory.lab.topology import FORCED, INVENTORY, MACHINES, topology_of
+from inventory.lab.topology import FORCED, INVENTORY, LOG, MACHINES, topology_of
 from inventory.load import Progress
 from inventory.model import Inventory
 
@@ -40,7 +40,6 @@ TOOLS = {
     "named": "bind9",
     "postfix": "postfix",
 }
-LOG = "lab.log"  # of the lab's first process
 END_S = 60.0
 POLL_S = 0.05
 _MARK = ".borderscout-lab"  # in a folder that is a lab's

@@ -21,7 +21,7 @@ import dns.message
 import dns.query
 
 from common.durable import write_file
-from common.errors import BorderScoutError, EnvironmentFailure
+from common.errors import EnvironmentFailure
 from inventory.documents import each_document
 from inventory.lab import lab_state
 from inventory.lab.entering import connected
@@ -142,7 +142,7 @@ class World:
             self.services["dns/named"].reload()
             await self._until_served(serial)
             await self._core().apply_zone(self.file, is_forced=is_forced)
-        except (BorderScoutError, OSError):
+        except Exception:
             for machine in come:
                 if machine.name not in self.state.joined:
                     await self._remove(machine)
