@@ -71,6 +71,11 @@ def decommission(
     _refuse_contradiction(node, resume=resume, lost=lost, force=force, resolver=resolver)
     client = Client(url, token_file)
     if resume:
+        if _stand(client, node).was_revoked:
+            fail(
+                f"{node} was revoked, and takes no mail for the core any more; to let it join"
+                f" again: borderscout inventory join-token {node}"
+            )
         _drain(client, node, on=False)
         _say({"node": node, "done": False, "draining": False}, f"{node} takes mail again", as_json)
         return

@@ -38,7 +38,7 @@ from common.preferences import Preferences
 from common.settings.core import CoreSettings
 from core.joining.member_peers import MemberPeers
 from core.joining.node_signing import NodeSigner, keys_of
-from core.joining.node_terms import NodeTerms, terms_of
+from core.joining.node_terms import NodeTerms, taken_out, terms_of
 from core.people.members import DAY_S, MadeToken, NodeMember, TokenNotGood
 from core.store.members import MemberStore
 
@@ -145,9 +145,10 @@ class Joining:
 
     def problems(self) -> list[str]:
         """Return what an operator should know, a sentence each."""
+        found = [taken_out(one.node) for one in self.members() if self._is_taken_out(one)]
         if not self._settings.join.listen:
-            return []
-        found = [self._tunnel.problem] if self._tunnel.problem else []
+            return found
+        found += [self._tunnel.problem] if self._tunnel.problem else []
         try:
             left_s = self.signer.issuer_ends_s() - self._now_s()
         except EnvironmentFailure as error:
@@ -159,6 +160,9 @@ class Joining:
                 " certificates with it: render the core's folder"
             )
         return found
+
+    def _is_taken_out(self, member: NodeMember) -> bool:
+        return not member.revoked_us and self._terms(member.node) is None
 
     async def tokens(self) -> list[MadeToken]:
         """Return the tokens that nobody has used and whose time is not over."""

@@ -62,6 +62,14 @@ def terms_of(node: str, settings: CoreSettings, preferences: Preferences) -> Nod
     return None
 
 
+def taken_out(node: str) -> str:
+    """Return what an operator should know of a member of whom there are no such terms any more."""
+    return (
+        f"{node} has joined, and neither a document nor core.yaml names it any more: if it goes for"
+        f" good, borderscout inventory revoke {node}; else put it into the inventory, and apply it"
+    )
+
+
 def _told(node: str, body: NodeBody) -> NodeTerms:
     public = tuple(one for one in body.addresses if one not in body.vpn_addresses)
     if body.wireguard is None:

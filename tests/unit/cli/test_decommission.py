@@ -57,11 +57,11 @@ def desk(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return made
 
 
-async def joins(core: Face) -> None:
+async def joins(core: Face, node: str = "lon1") -> None:
     store, now_us = core.database.members, core.services.clock.now_us()
-    token = MadeToken(digest="d", node="lon1", made_us=now_us, expires_us=now_us + 1, who="t")
+    token = MadeToken(digest="d", node=node, made_us=now_us, expires_us=now_us + 1, who="t")
     await store.add_token(token)
-    member = NodeMember(node="lon1", joined_us=now_us, certificates={"a": now_us // 1_000_000 + 60})
+    member = NodeMember(node=node, joined_us=now_us, certificates={"a": now_us // 1_000_000 + 60})
     await store.join("d", keys="k", issued="{}", member=member, client="t")
     await core.services.joining.open()
 
@@ -137,6 +137,33 @@ async def test_who_says_two_things_that_contradict_each_other_is_asked_which(
     line = (await desk.types(*options)).check_failed(2)
 
     assert f"--resume lets lon1 take mail again, and {options[1]} is about" in line
+
+
+async def test_one_that_was_revoked_is_not_said_to_take_mail_again(core: Face, desk: Desk) -> None:
+    """Its last report is of a moment ago, so that it seems to be there still."""
+    await joins(core)
+    core.hear("lon1", **EMPTY)
+    assert (await desk.types()).status == 0
+
+    line = (await desk.types("--resume")).check_failed(1)
+
+    assert "lon1 was revoked" in line
+    assert "borderscout inventory join-token lon1" in line
+
+
+async def test_a_member_that_nothing_names_any_more_is_to_be_revoked(
+    core: Face, shell: Shell
+) -> None:
+    await joins(core, "mad1")
+
+    before = await shell("doctor")
+    await core.services.joining.revoke("mad1", who="t")
+    after = await shell("doctor")
+
+    (line,) = [one for one in before.out.splitlines() if "nodes that join" in one]
+    assert "mad1 has joined, and neither a document nor core.yaml names it any more" in line
+    assert "borderscout inventory revoke mad1" in line
+    assert "mad1" not in after.out
 
 
 async def test_a_resolver_that_nobody_asks_is_refused(core: Face, desk: Desk) -> None:
