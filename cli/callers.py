@@ -9,12 +9,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cli.checks import DoctorCheck
+from common.identity import JOIN_AGAIN
 
-SETTLE = (
+LEAVE = (
     "if it was removed, let it finish there: borderscout satellite drain --config FILE, then"
-    " systemctl disable --now borderscout-satellite; if it belongs here, put it in the inventory,"
-    " type: borderscout inventory render FILE --out DIR, and copy the folders, the core's first:"
-    " it takes its own over by itself"
+    " systemctl disable --now borderscout-satellite.socket borderscout-satellite; if it belongs"
+    " here,"
+)
+SETTLE = (
+    f"{LEAVE} put it in the inventory, and type: borderscout inventory apply FILE; where its keys"
+    " were rendered: borderscout inventory render FILE --out DIR, and copy the folders, the core's"
+    " first: it takes its own over by itself"
 )
 
 
@@ -34,5 +39,12 @@ def refused_callers(status: Mapping[str, Any]) -> Iterator[DoctorCheck]:
             name=f"calls of {who}",
             ok=False,
             found=f"{caller['reason']}, and calls from {caller['host']}",
-            remedy=SETTLE,
+            remedy=_rejoin(who) if JOIN_AGAIN in caller["reason"] else SETTLE,
         )
+
+
+def _rejoin(node: str) -> str:
+    return (
+        f"{LEAVE} let it join again: borderscout inventory join-token {node}, and there:"
+        " borderscout satellite join"
+    )

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from cli.checks import SKEW_S_MAX, DoctorCheck, judged
 from common.counted import counted
-from common.identity import RENEW
+from common.identity import JOIN_AGAIN, RENEW
 from satellite.link.status import LinkStatus
 
 LOOK = (
@@ -19,10 +19,14 @@ LOOK = (
 )
 NOT_LET_IN = "PERMISSION_DENIED"
 ENTER = (
-    "the core is there, and does not let this node in: mail goes on meanwhile; after borderscout"
-    " inventory revoke copy this node's folder here again; else put the node in the inventory,"
-    " type: borderscout inventory render FILE --out DIR, copy the folders, the core's first: it"
-    " takes its own over by itself"
+    "the core is there, and does not let this node in: mail goes on meanwhile; put the node in the"
+    " inventory, and type: borderscout inventory apply FILE; where its keys were rendered:"
+    " borderscout inventory render FILE --out DIR, and copy the folders, the core's first: it takes"
+    " its own over by itself (after borderscout inventory revoke: this node's folder alone)"
+)
+REJOIN = (
+    "the core is there, and does not let this node in: mail goes on meanwhile; let it join again:"
+    " borderscout inventory join-token NODE at the core, and here: borderscout satellite join"
 )
 STREAMS_NEEDED = ("preferences", "records", "quarantine")
 WAITS = (
@@ -53,7 +57,8 @@ def link_of_the_node(links: Mapping[int, LinkStatus]) -> Iterator[DoctorCheck]:
         if not link.connected and shard not in unheard
     ]
     is_refused = any(NOT_LET_IN in words for words in silent)
-    yield judged("link", tuple((True, words) for words in silent), ENTER if is_refused else LOOK)
+    enter = REJOIN if any(JOIN_AGAIN in words for words in silent) else ENTER
+    yield judged("link", tuple((True, words) for words in silent), enter if is_refused else LOOK)
     for shard, link in links.items():
         yield from _closed_streams(shard, link)
         if link.core_refused:

@@ -22,6 +22,9 @@ RENEW = (
     " borderscout spool renew --config FILE"
 )
 
+# Why a member is let in no more, as the core says it, and a node and an operator read it.
+JOIN_AGAIN = "it has to join again"
+
 _NODE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 

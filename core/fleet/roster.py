@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from common.identity import JOIN_AGAIN
 from common.preferences import CheckedDocument
 from common.preferences.bodies import NodeBody
 from common.settings.core import NodeEntry
@@ -78,7 +79,7 @@ class Roster:
             return f"{node} is not in the settings, and no document names it"
         joined = self._members.get(node)
         if joined is not None and not joined:
-            return f"{node} was revoked, or its certificates have ended; it has to join again"
+            return f"{node} was revoked, or its certificates have ended; {JOIN_AGAIN}"
         if joined is not None:
             return "" if serial in joined else f"{node} has joined, and not with {serial}"
         if named and serial not in named:

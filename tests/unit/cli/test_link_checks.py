@@ -7,6 +7,8 @@ from dataclasses import replace
 from cli.callers import refused_callers
 from cli.link_checks import link_of_the_node
 from common.identity import RENEW
+from common.settings.core import NodeEntry
+from core.fleet.roster import Roster
 from satellite.link.status import LinkStatus
 
 LIVE = LinkStatus(
@@ -80,6 +82,32 @@ def test_a_core_that_does_not_let_the_node_in_says_why() -> None:
     assert "lon1 is not in the settings" in check.found
     assert check.remedy.startswith("the core is there, and does not let this node in")
     assert "borderscout inventory render" in check.remedy
+
+
+def test_one_that_was_revoked_is_to_join_again_and_copies_nothing() -> None:
+    roster = Roster([NodeEntry(name="lon1", site="london")])
+    roster.take_members({"lon1": frozenset()})
+    reason = roster.why_not("lon1", "a")
+    problems = (f"control: PERMISSION_DENIED: {reason}",)
+
+    [at_the_node] = link_of_the_node({0: replace(AWAY, problems=problems)})
+    caller = {"name": "lon1", "host": "192.0.2.1", "reason": reason}
+    [at_the_core] = refused_callers({"refused_callers": [caller]})
+
+    assert "lon1 was revoked" in at_the_node.found
+    assert "lon1 was revoked" in at_the_core.found
+    assert "borderscout satellite join" in at_the_node.remedy
+    assert "borderscout inventory join-token lon1" in at_the_core.remedy
+    for check in (at_the_node, at_the_core):
+        assert "inventory render" not in check.remedy
+
+
+def test_a_node_that_was_removed_is_kept_down_with_the_socket_that_would_start_it() -> None:
+    caller = {"name": "fra1", "host": "192.0.2.1", "reason": "fra1 is not in the settings"}
+
+    [check] = refused_callers({"refused_callers": [caller]})
+
+    assert "disable --now borderscout-satellite.socket borderscout-satellite;" in check.remedy
 
 
 def test_a_stream_of_records_that_is_closed_is_a_fault_though_the_core_is_heard() -> None:
