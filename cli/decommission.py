@@ -189,7 +189,7 @@ def _is_out(stand: LeavingNode, *, is_lost: bool) -> bool:
 
 
 def _held_by_silent(node: str, stand: LeavingNode) -> str:
-    if stand.is_shut_out:
+    if not stand.is_named:
         return (
             f"the core lets {node} in no more, before it was seen to be empty, and it"
             f" {_known(stand)}, as of its last report; put it back into the inventory and apply"
@@ -208,7 +208,7 @@ def _known(stand: LeavingNode) -> str:
 
 def _held(stand: LeavingNode) -> str:
     recipients = counted(stand.recipients, "recipient")
-    others = counted(stand.outbox, "record and quarantined message", "records and quarantined mail")
+    others = counted(stand.outbox, "record or quarantined message", "records and quarantined mail")
     return f"mail for {recipients} and {others} that are nowhere else"
 
 

@@ -40,6 +40,7 @@ class LeavingNode:
             them: told to take no mail it would go back to those before.
         is_member: it has joined, and was not revoked.
         was_revoked: it had joined, and was.
+        is_named: the core's settings or its documents have it; else nothing of it is let in now.
         is_shut_out: it never joined, and nothing names it any more: so nothing of it is let in.
         was_emptied: so it said when it was heard last, before nothing named it any more.
     """
@@ -51,6 +52,7 @@ class LeavingNode:
     is_restarting: bool = False
     is_member: bool = False
     was_revoked: bool = False
+    is_named: bool = True
     is_shut_out: bool = False
     was_emptied: bool = False
 
@@ -86,7 +88,7 @@ class LeavingNode:
             said: its last report; None: it was never heard.
             member: of the core's members; None: it never joined.
         """
-        stand = replace(cls.of(None, member), is_shut_out=member is None)
+        stand = replace(cls.of(None, member), is_named=False, is_shut_out=member is None)
         if said is None:
             return stand
         held = {"recipients": said["recipients"], "outbox": said["outbox"]}

@@ -239,6 +239,21 @@ async def test_a_node_whose_keys_were_rendered_is_done_once_nothing_names_it_any
     assert desk.asked == [], "whatever DNS says, it takes no mail"
 
 
+async def test_a_member_that_nothing_names_any_more_is_not_told_to_be_started(
+    core: Face, desk: Desk
+) -> None:
+    """It may well run: the core does not let it in."""
+    await joins(core)
+    await last_said(core, EMPTY | {"outbox_records": 1})
+    core.services.link.fleet.take([("par1", "paris")])
+
+    line = (await desk.types()).check_failed()
+
+    assert "lets lon1 in no more, before it was seen to be empty" in line
+    assert "mail for 0 recipients and 1 record or quarantined message" in line
+    assert "put it back into the inventory and apply that" in line
+
+
 async def test_a_node_that_was_taken_away_with_mail_on_it_is_not_taken_for_empty(
     core: Face, desk: Desk
 ) -> None:
