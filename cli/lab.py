@@ -97,8 +97,11 @@ def change(
     _or_why_not()
     inventory = read(file)
     before = set(StandingLab.find().state.joined)
-    with progress_bar() as progress:
-        change_lab(inventory, file.resolve(), is_forced=force, progress=progress)
+    try:
+        with progress_bar() as progress:
+            change_lab(inventory, file.resolve(), is_forced=force, progress=progress)
+    except KeyboardInterrupt:
+        fail("interrupted; the lab goes on with this change; another one is made after it")
     state = StandingLab.find().state
     come = {node: times for node, times in state.joined.items() if node not in before}
     if not as_json:

@@ -27,7 +27,7 @@ from common.errors import BorderScoutError, EnvironmentFailure
 from inventory.lab import lab_state
 from inventory.lab.entering import environment
 from inventory.lab.lab_commands import reap_orphans
-from inventory.lab.topology import FORCED, INVENTORY, LOG
+from inventory.lab.topology import ASKED, FORCED, INVENTORY, LOG
 from inventory.lab.world import World
 
 
@@ -93,8 +93,9 @@ async def change_when_told(world: World) -> None:
     while True:
         await told.wait()
         told.clear()
-        world.state.problem = ""
+        world.state.problem = asked = ""
         try:
+            asked = (world.folder / ASKED).read_text(encoding="utf-8")
             world.file = inventory_file(world.folder)
             await world.change(is_forced=(world.folder / FORCED).exists())
         except (BorderScoutError, OSError) as error:
@@ -106,7 +107,7 @@ async def change_when_told(world: World) -> None:
                 f"unforeseen: {name}: {error}", hint=f"see {world.folder / LOG}"
             )
             world.state.problem = str(failure)
-        world.state.changes += 1
+        world.state.answered = asked
         world.state.write()
 
 

@@ -7,14 +7,17 @@ joined, is taken away before the next one begins, unless it is to go on from the
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ from inventory.lab import lab_state
 from inventory.lab.entering import environment
 from inventory.lab.furnishing import LAYERED
 from inventory.lab.least_core import put_core
-from inventory.lab.topology import FORCED, INVENTORY, LOG, MACHINES, topology_of
+from inventory.lab.topology import ASKED, FORCED, INVENTORY, LOG, MACHINES, topology_of
 from inventory.load import Progress
 from inventory.model import Inventory
 
@@ -93,25 +96,38 @@ def change_lab(inventory: Inventory, file: Path, *, is_forced: bool, progress: P
         is_forced: also where much of the documents or of DNS would go away.
 
     Raises:
-        BorderScoutError: it could not; says what.
+        BorderScoutError: it could not, or another one waits for a change; says what.
     """
     topology_of(inventory)
     state = lab_state.read_state()
     if state is None or not state.is_ready:
         raise LocalError("no lab is up", hint="start one with: borderscout lab up")
     folder = Path(state.folder)
-    _put(inventory, file, folder, is_new=False, progress=progress)
-    if is_forced:
-        (folder / FORCED).touch()
-    else:
-        (folder / FORCED).unlink(missing_ok=True)
-    os.kill(state.process, signal.SIGHUP)
-    while (now := lab_state.read_state()) is not None and now.changes == state.changes:
-        time.sleep(POLL_S)  # it has deadlines of its own, and says when one is over
+    with _asking(folder) as asked:
+        _put(inventory, file, folder, is_new=False, progress=progress)
+        if is_forced:
+            (folder / FORCED).touch()
+        else:
+            (folder / FORCED).unlink(missing_ok=True)
+        write_file(folder / ASKED, asked.encode())
+        os.kill(state.process, signal.SIGHUP)
+        while (now := lab_state.read_state()) is not None and now.answered != asked:
+            time.sleep(POLL_S)  # it has deadlines of its own, and says when one is over
     if now is None:
         raise EnvironmentFailure("the lab has ended", hint=f"see {folder / LOG}")
     if now.problem:
         raise EnvironmentFailure(now.problem)
+
+
+@contextmanager
+def _asking(folder: Path) -> Iterator[str]:
+    """Be the only one who asks for a change, and yield a name for it: it is not a former one's."""
+    with (folder / f"{ASKED}.lock").open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LocalError("the lab is being changed", hint="wait until that is done") from None
+        yield secrets.token_hex(8)
 
 
 def _put(

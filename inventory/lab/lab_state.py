@@ -32,7 +32,7 @@ class LabState:
         began: when it began, in ticks since the machine did.
         folder: where the lab's files are.
         is_ready: everything was ready once.
-        changes: how often the lab took another inventory over, or tried to.
+        answered: which change of those that were asked for it made last, or tried to.
         problem: why it could not, the last time; empty when it could.
         machines: what the lab is made of so far, each with its ``holder``: the process that holds
             its namespaces, by the id that it has in the lab.
@@ -48,7 +48,7 @@ class LabState:
     began: str
     folder: str
     is_ready: bool = False
-    changes: int = 0
+    answered: str = ""
     problem: str = ""
     machines: list[dict[str, Any]] = field(default_factory=list)
     services: list[dict[str, Any]] = field(default_factory=list)

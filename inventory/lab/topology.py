@@ -23,6 +23,7 @@ INTERFACE_LENGTH_MAX = 15  # Linux has one octet more, for the end
 CLUSTER = "cluster"  # of the lab's folder: what is rendered
 INVENTORY = "inventory"  # likewise: where the inventory stands, as text
 LOG = "lab.log"  # likewise: of the lab's first process
+ASKED = "asked"  # likewise: which change was asked for last
 FORCED = "forced"  # likewise: is there when the inventory may take much away
 MACHINES = "machines"  # likewise: what is each machine's own
 SENDER_DOMAIN = "sender.example"

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from common.errors import LocalError
-from inventory.lab import lab_state
+from common.errors import EnvironmentFailure, LocalError
+from inventory.lab import lab_start, lab_state
 from inventory.lab.first_process import change_when_told
+from inventory.lab.lab_start import change_lab
 from inventory.lab.lab_state import LabState
-from inventory.lab.topology import INVENTORY
+from inventory.lab.topology import ASKED, INVENTORY
 from inventory.lab.world import World
+from inventory.load import load_inventory, no_progress
 
 WAIT_S = 10.0
+LAB = Path(__file__).parents[3] / "examples" / "lab.yaml"
 
 
 class FailingWorld:
@@ -48,10 +52,11 @@ async def changed(world: FailingWorld, *, times: int) -> str:
     """Return what is noted after some changes."""
     changing = asyncio.create_task(change_when_told(cast(World, world)))
     await asyncio.sleep(0)
-    for time in range(1, times + 1):
+    for asked in map(str, range(times)):
+        (world.folder / ASKED).write_text(asked, encoding="utf-8")
         os.kill(os.getpid(), signal.SIGHUP)
         async with asyncio.timeout(WAIT_S):
-            while world.state.changes < time and not changing.done():
+            while world.state.answered != asked and not changing.done():
                 await asyncio.sleep(0.01)
     assert not changing.done()
     changing.cancel()
@@ -70,3 +75,67 @@ def test_one_that_fails_as_nobody_foresaw_says_why_and_another_is_tried(tmp_path
     problem = asyncio.run(changed(world, times=2))
 
     assert problem == f"unforeseen: KeyError: 'dns/named'; see {tmp_path / 'lab.log'}"
+
+
+def noted(folder: Path, **more: Any) -> LabState:
+    """Let a lab be up, which is this process."""
+    process = os.getpid()
+    state = LabState(
+        process=process,
+        began=lab_state.began(process),
+        folder=str(folder),
+        is_ready=True,
+        **more,
+    )
+    state.write()
+    return state
+
+
+@pytest.fixture
+def ask(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Ask for a change, of which nothing is rendered."""
+    monkeypatch.setattr(lab_start, "put_core", lambda *_, **_more: None)
+    monkeypatch.setattr(lab_start, "POLL_S", 0.0)
+    read = load_inventory(LAB)
+    return lambda: change_lab(read, LAB, is_forced=False, progress=no_progress)
+
+
+def test_who_asks_waits_for_his_own_change_and_not_for_one_that_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask: Callable[[], None]
+) -> None:
+    noted(tmp_path)
+    answers = [("of the former", ""), ("", "no room")]
+
+    def answer() -> LabState | None:
+        if told and answers:
+            name, problem = answers.pop(0)
+            asked = (tmp_path / ASKED).read_text(encoding="utf-8")
+            return replace(noted(tmp_path), answered=name or asked, problem=problem)
+        return noted(tmp_path)
+
+    told: list[int] = []
+    monkeypatch.setattr(lab_state, "read_state", answer)
+    monkeypatch.setattr(os, "kill", lambda _process, number: told.append(number))
+
+    with pytest.raises(EnvironmentFailure, match="no room"):
+        ask()
+
+    assert told == [signal.SIGHUP]
+
+
+def test_two_do_not_ask_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask: Callable[[], None]
+) -> None:
+    noted(tmp_path)
+    others: list[str] = []
+
+    def kill(_process: int, _number: int) -> None:
+        with pytest.raises(LocalError) as refused:
+            ask()
+        others.append(str(refused.value))
+        noted(tmp_path, answered=(tmp_path / ASKED).read_text(encoding="utf-8"))
+
+    monkeypatch.setattr(os, "kill", kill)
+    ask()
+
+    assert others == ["the lab is being changed; wait until that is done"]
