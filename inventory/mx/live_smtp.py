@@ -48,6 +48,8 @@ async def smtp_problems(
         if octets is None:
             return [*problems, "shows no certificate"]
         return [*problems, *certificate_problems(octets, host=host, keys=keys, now=now)]
+    except aiosmtplib.SMTPResponseException as error:
+        return [f"takes no mail: {' '.join(f'{error.code} {error.message}'.split())[:200]}"]
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
         return [f"takes no mail: {' '.join(str(error).split())[:200]}"]
     finally:
