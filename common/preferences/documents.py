@@ -64,6 +64,9 @@ class Kind(StrEnum):
     WEIGHT = "weight"  # key: SCOPE/TEST
     NODE = "node"  # key: the node's name; no recipient's look-up asks for it
 
+    # Each look-up of preferences begins with a kind; that of the library is written in Python.
+    __hash__ = str.__hash__
+
 
 class DocumentRefused(PeerError):
     """A document cannot be applied."""

@@ -27,6 +27,8 @@ from common.preferences.packed_entries import KeptEntry
 
 MatchesHeader = Callable[[str, str], bool]
 
+_COLOURS = {str(colour): colour for colour in ListColour}
+
 
 @dataclass(frozen=True, slots=True)
 class ListHit:
@@ -142,7 +144,7 @@ class ListSearch:
         if not body.stands_at(self._now_us):
             return None
         colour, scope, pattern = cut_list_key(entry.key)
-        return ListHit(ListColour(colour), scope, pattern, body.reason, body.by)
+        return ListHit(_COLOURS[colour], scope, pattern, body.reason, body.by)
 
     def _networks_of_client(self) -> Iterator[str]:
         """Return the networks that the client is in and an entry may name, from the longest."""
