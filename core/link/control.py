@@ -232,13 +232,13 @@ class ControlStreams:
                         identity, request, now_s=now_s, now_us=self._clock.now_us()
                     )
                     self._hint(identity, request, now_s)
+                    if measured:
+                        await self._take(identity, measured, now_s=now_s)
                     is_news = news > 0 and request.is_emptied is not was_emptied
                     if is_news or now_s - kept_s >= KEEP_REPORT_S:
                         kept_s, was_emptied = now_s, request.is_emptied
                         news -= is_news
                         await self._keep(identity, request)
-                    if measured:
-                        await self._take(identity, measured, now_s=now_s)
                 case Hello():
                     raise PeerError("a second hello on one control stream")
                 case Unreadable(reason=reason):
