@@ -238,7 +238,11 @@ def hand_over(
         for recipient in recipients:
             if answer[0] == 250:
                 answer = client.rcpt(recipient, list(rcpt))
-        return client.data(content) if answer[0] == 250 else answer
+        try:
+            return client.data(content) if answer[0] == 250 else answer
+        except smtplib.SMTPDataError as refused:
+            assert isinstance(refused.smtp_error, bytes)
+            return refused.smtp_code, refused.smtp_error
 
 
 @asynccontextmanager
