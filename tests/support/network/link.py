@@ -224,6 +224,7 @@ def satellite_settings(tls: TlsFiles, *, port: int, node: str = "lon1") -> Satel
             "mail_domain": "mx.example",
             "smtp": {"listen": ["127.0.0.1:1"]},
             "metrics": "127.0.0.1:1",
+            "limits": {"memory_bytes_max": 0},  # the process has the memory of all tests
             "core": {
                 "address": f"127.0.0.1:{port}",
                 "certificate": str(tls.certificate),

@@ -50,7 +50,9 @@ def settings(**more: Any) -> SatelliteSettings:
         "smtp": {"listen": ["127.0.0.1:25"]},
         "engines": [{"name": "yara", "kind": "yara"}],
     }
-    return SatelliteSettings.model_validate(tree | more)
+    # The process is that of all tests, and has their memory.
+    limits = {"memory_bytes_max": 0} | more.pop("limits", {})
+    return SatelliteSettings.model_validate(tree | more | {"limits": limits})
 
 
 LIVE = LinkStatus(connected=True, lag=0, age_s=1.0, skew_us=0, problems=(), reconnects={})
