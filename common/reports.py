@@ -55,6 +55,11 @@ DRAINING = "draining"  # an operator empties it
 BEGINS_ANEW = "begins anew with other settings"  # and takes mail again by itself
 
 
+def is_draining(*, accepting: bool, reason: str) -> bool:
+    """Say of a node or a shard whether an operator empties it, by what it says of taking mail."""
+    return not accepting and reason == DRAINING
+
+
 class SettingsState(StrEnum):
     """How a node stands with the settings that the core told it to take last."""
 
@@ -145,6 +150,5 @@ class NodeReport:
     @property
     def is_emptied(self) -> bool:
         """Whether an operator empties the shard, and it has nothing left that is nowhere else."""
-        is_draining = not self.accepting and self.not_accepting_reason == DRAINING
         left = sum(self.spool.values()) + self.outbox_records + self.outbox_quarantine
-        return is_draining and not left
+        return not left and is_draining(accepting=self.accepting, reason=self.not_accepting_reason)

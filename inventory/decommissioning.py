@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from common.reports import BEGINS_ANEW, DRAINING, SettingsState
+from common.reports import BEGINS_ANEW, SettingsState, is_draining
 
 EMPTY_LOOKS = 2  # in a row: what was just delivered is told of a moment later
 
@@ -101,7 +101,7 @@ class LeavingNode:
 
 
 def _is_draining(told: Mapping[str, Any]) -> bool:
-    return not told["accepting"] and told["not_accepting_reason"] == DRAINING
+    return is_draining(accepting=told["accepting"], reason=told["not_accepting_reason"])
 
 
 def _is_restarting(told: Mapping[str, Any]) -> bool:

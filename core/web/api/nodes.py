@@ -12,7 +12,7 @@ from pydantic import Field
 from common.link import DRAIN_S_MAX
 from common.preferences import Kind
 from common.preferences.bodies import NodeBody
-from common.reports import DRAINING, SettingsState
+from common.reports import SettingsState, is_draining
 from core.fleet.fleet import NodeStatus, SatelliteState
 from core.fleet.node_settings import why_not_told
 from core.records.search import iso_time
@@ -76,7 +76,9 @@ async def last_report(core: Core, _caller: Caller, node: NodeName) -> dict[str, 
 
 
 def _is_drained(report: Mapping[str, Any]) -> bool:
-    return not report.get("accepting") and report.get("not_accepting_reason") == DRAINING
+    return is_draining(
+        accepting=report.get("accepting", False), reason=report.get("not_accepting_reason", "")
+    )
 
 
 @router.post("/nodes/{node}/settings", summary="Let a node take the settings published for it")
