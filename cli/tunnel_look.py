@@ -12,7 +12,7 @@ from pathlib import Path
 from cli.checks import DoctorCheck
 from cli.tunnel_checks import TunnelFacts, tunnel_checks
 from common.errors import BorderScoutError, SettingsError
-from common.wireguard.tunnel_bounds import MACHINE_FOLDER, NETWORKS_FILE
+from common.wireguard.tunnel_bounds import NETWORKS_PLACE
 from common.wireguard.tunnel_changes import names_of
 from common.wireguard.tunnel_file import TunnelFile
 from common.wireguard.tunnel_interface import TunnelInterface, read_tunnel_file, resolved
@@ -24,7 +24,7 @@ from common.wireguard.tunnel_state import HANDSHAKE_S_DEAD, PeerHealth, TunnelHe
 from common.wireguard.tunnel_told import read_health
 
 MEASURED_MAX = 20  # peers whose path is measured
-WITHIN = Path(MACHINE_FOLDER) / NETWORKS_FILE  # as of `wireguard apply`
+WITHIN = Path(NETWORKS_PLACE)  # as of `wireguard apply`
 
 
 def look_at_tunnel(config: Path) -> Iterator[DoctorCheck]:

@@ -26,7 +26,7 @@ from cli.output import (
 )
 from common.errors import BorderScoutError, SettingsError
 from common.supervisor import ServiceCondition, lines_of, supervisor
-from common.wireguard.tunnel_bounds import MACHINE_FOLDER, NETWORKS_FILE
+from common.wireguard.tunnel_bounds import NETWORKS_PLACE
 from common.wireguard.tunnel_file import is_interface
 from common.wireguard.tunnel_interface import TunnelInterface
 from common.wireguard.tunnel_keeper import STATE_FILE, TunnelApplied, TunnelKeeper
@@ -40,7 +40,7 @@ app = typer.Typer(
 )
 
 CONFIG = Path("/etc/borderscout/wg0.conf")
-WITHIN = Path(MACHINE_FOLDER) / NETWORKS_FILE
+WITHIN = Path(NETWORKS_PLACE)
 TURN_S = 10.0
 LOOK_S = 0.2  # between two looks at the file's date, which cost nothing; a turn starts programs
 
@@ -160,7 +160,7 @@ def _rest(file: Path, seen: tuple[int, int] | None, most_s: float) -> None:
     """Return after a time, or when a file is another one than was seen, and is written whole."""
     end_s, last = time.monotonic() + most_s, seen
     while (left_s := end_s - time.monotonic()) > 0:
-        time.sleep(min(LOOK_S, left_s))
+        time.sleep(min(LOOK_S, left_s))  # a file tells nobody here that it was written
         before, last = last, _version_of(file)
         if last == before != seen:
             return

@@ -18,6 +18,7 @@ from common.wireguard.tunnel_file import COMPLAINTS_MAX, TunnelFile
 
 MACHINE_FOLDER = "/etc/borderscout-machine"  # root's alone: what others of the machine load
 NETWORKS_FILE = "tunnel.networks"
+NETWORKS_PLACE = f"{MACHINE_FOLDER}/{NETWORKS_FILE}"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

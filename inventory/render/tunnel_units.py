@@ -14,12 +14,11 @@ checking*; sd_notify(3).
 
 from __future__ import annotations
 
-from common.wireguard.tunnel_bounds import MACHINE_FOLDER, NETWORKS_FILE
+from common.wireguard.tunnel_bounds import NETWORKS_PLACE
 from inventory.render.sandbox import Sandbox
 
 INSTALLED = "/usr/bin/borderscout"
-CONFIG = "/etc/borderscout/wg0.conf"  # written by programs of ours too
-WITHIN = f"{MACHINE_FOLDER}/{NETWORKS_FILE}"  # and bounded by root
+CONFIG = "/etc/borderscout/wg0.conf"  # written by programs of ours too, and bounded by root
 TUNNEL_UNIT = "borderscout-wireguard.service"
 WATCHDOG_S = 180  # a path that swallows packets is measured for up to a minute
 
@@ -55,7 +54,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=notify
-ExecStart={INSTALLED} wireguard watch --config {CONFIG} --within {WITHIN}
+ExecStart={INSTALLED} wireguard watch --config {CONFIG} --within {NETWORKS_PLACE}
 Restart=always
 RestartSec=5
 WatchdogSec={WATCHDOG_S}
@@ -70,7 +69,7 @@ Description=Border Scout tunnel: its file was changed
 
 [Path]
 PathChanged={CONFIG}
-PathChanged={WITHIN}
+PathChanged={NETWORKS_PLACE}
 TriggerLimitIntervalSec=10
 
 [Install]
@@ -83,6 +82,6 @@ After={TUNNEL_UNIT}
 
 [Service]
 Type=oneshot
-ExecStart={INSTALLED} wireguard apply --config {CONFIG} --within {WITHIN}
+ExecStart={INSTALLED} wireguard apply --config {CONFIG} --within {NETWORKS_PLACE}
 {_SERVICE}""",
     }
