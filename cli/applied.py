@@ -19,6 +19,7 @@ from cli.polling import Glance, poll
 
 WAIT_S = 20.0  # a site that is there has a change within a second or two
 LOOK_S = 0.2
+Nodes = Sequence[dict[str, Any]]  # as `status` of the API tells them
 GOES_ON = "it is published, and the sites go on applying it; see borderscout status"
 
 Wait = Annotated[
@@ -40,15 +41,14 @@ class AppliedRevisions:
 def wait_until_applied(client: Client, revision: int) -> AppliedRevisions:
     """Return who has a revision, once all have it that are there, or the time is over."""
 
-    def look(_waited_s: float) -> Glance[Sequence[dict[str, Any]]]:
+    def look(_waited_s: float) -> Glance[tuple[Nodes, Nodes]]:
         nodes = client.ask("GET", "/api/v1/status")["nodes"]
-        has_it = [node for node in nodes if _has(node, revision)]
+        done = [node for node in nodes if _has(node, revision)]
         is_there = [node for node in nodes if _can_have_it(node)]
-        is_over = all(node in has_it for node in is_there)
-        return Glance(nodes, is_over, "the sites apply it", len(has_it), len(is_there))
+        is_over = all(node in done for node in is_there)
+        return Glance((nodes, done), is_over, "the sites apply it", len(done), len(is_there))
 
-    nodes = poll(look, every_s=LOOK_S, within_s=WAIT_S, interrupted=GOES_ON).found
-    done = [node for node in nodes if _has(node, revision)]
+    nodes, done = poll(look, every_s=LOOK_S, within_s=WAIT_S, interrupted=GOES_ON).found
     return AppliedRevisions(
         tuple(node["node"] for node in done),
         tuple((node["node"], _why(node, revision)) for node in nodes if node not in done),

@@ -221,7 +221,7 @@ def _follow(process: subprocess.Popen[bytes], folder: Path, said: Said) -> None:
                 raise EnvironmentFailure(told["failed"])
             count = f" ({told['count']})" if told["count"] else ""
             said(f"{told['what']}{count}")
-    except BaseException:
+    except BaseException:  # interrupted too
         # The end of stdin is the end of a lab that is not ready.
         process.stdin.close()
         process.wait(END_S)

@@ -142,7 +142,7 @@ class World:
             self.services["dns/named"].reload()
             await self._until_served(serial)
             await self._core().apply_zone(self.file, is_forced=is_forced)
-        except Exception:
+        except Exception:  # whatever it was: nobody stays who is half made
             for machine in come:
                 if machine.name not in self.state.joined:
                     await self._remove(machine)
