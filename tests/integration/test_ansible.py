@@ -241,15 +241,20 @@ def readiness() -> Iterator[Readiness]:
         thread.join()
 
 
+def put_systemctl(folder: Path) -> None:
+    """Make what stands for systemctl, and the folder in which it notes what runs."""
+    for name in ("bin", "units"):
+        (folder / name).mkdir()
+    (folder / "bin" / "systemctl").write_text(SYSTEMCTL)
+    (folder / "bin" / "systemctl").chmod(0o755)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_the_next_node_is_touched_only_once_the_one_before_is_ready(
     rendered: Path, tmp_path: Path, readiness: Readiness
 ) -> None:
-    for name in ("bin", "units"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "bin" / "systemctl").write_text(SYSTEMCTL)
-    (tmp_path / "bin" / "systemctl").chmod(0o755)
+    put_systemctl(tmp_path)
     asked = tmp_path / "asked"
     env = {"UNITS": str(tmp_path / "units"), "ASKED": str(asked)}
     url = f"http://127.0.0.1:{readiness.server_port}/{{{{ inventory_hostname }}}}"
@@ -282,10 +287,7 @@ def test_the_next_node_is_touched_only_once_the_one_before_is_ready(
 def test_what_was_installed_by_a_run_that_was_cut_short_is_started_by_the_next(
     rendered: Path, tmp_path: Path, readiness: Readiness
 ) -> None:
-    for name in ("bin", "units"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "bin" / "systemctl").write_text(SYSTEMCTL)
-    (tmp_path / "bin" / "systemctl").chmod(0o755)
+    put_systemctl(tmp_path)
     asked, broken = tmp_path / "asked", tmp_path / "units" / "broken"
     for unit in (rendered / "lon1").glob("borderscout-*"):  # all of it runs, as it was before
         (tmp_path / "units" / unit.name).touch()

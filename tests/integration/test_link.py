@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -84,28 +84,19 @@ async def test_what_a_node_measured_is_kept_and_is_no_part_of_how_it_is(
     assert [shard.report.round_trips for shard in shards] == [(), ()]
 
 
-async def test_a_core_without_room_keeps_nothing_measured_and_hears_the_node_all_the_same(
-    linked: LinkedCluster, monkeypatch: pytest.MonkeyPatch
+async def full(*_: Any) -> None:
+    raise DiskFull("no room")
+
+
+async def waits(*_: Any) -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("take", [full, waits])
+async def test_a_node_is_heard_whose_figures_the_store_does_not_take(
+    linked: LinkedCluster, monkeypatch: pytest.MonkeyPatch, take: Callable[..., Awaitable[None]]
 ) -> None:
-    async def full(*_: Any) -> None:
-        raise DiskFull("no room")
-
-    monkeypatch.setattr(linked.core.database.round_trips, "take", full)
-    shard = linked.shard(await linked.spool(0))
-    shard.told = NodeReport(
-        accepting=True, round_trips=(RoundTrip("mail.acme.example:25", 12_000, 100, 1, 0),)
-    )
-
-    await until(lambda: linked.core.link.fleet.node("lon1", now_s=now_s()).accepting, "it is heard")
-
-
-async def test_a_node_is_heard_whose_figures_wait_for_the_store(
-    linked: LinkedCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def waits(*_: Any) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(linked.core.database.round_trips, "take", waits)
+    monkeypatch.setattr(linked.core.database.round_trips, "take", take)
     shard = linked.shard(await linked.spool(0))
     shard.told = NodeReport(
         accepting=True, round_trips=(RoundTrip("mail.acme.example:25", 12_000, 100, 1, 0),)
