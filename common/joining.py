@@ -7,33 +7,19 @@ key is in any of them.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from common.settings.values import Endpoint, IpAddress, Name
+from common.settings.values import Endpoint, IpAddress, Name, WireGuardKey
 
 INTERNAL = "borderscout.internal"  # `internal` is reserved for private use; nobody resolves it
 DOOR_HOST = f"join.{INTERNAL}"  # what the door's certificate is for, whatever address it has
 REQUEST_BYTES_MAX = 8_192  # of a request in PEM; one with an RSA key of 4096 bits has 1.7 thousand
 BODY_BYTES_MAX = 32_768  # of a request
 ANSWER_BYTES_MAX = 1_048_576
-KEY_BYTES = 32  # of WireGuard: RFC 7748
 
 
-def _checked_key(text: str) -> str:
-    try:
-        octets = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        octets = b""
-    if len(octets) != KEY_BYTES:
-        raise ValueError("is no WireGuard key: base64 of 32 octets")
-    return base64.b64encode(octets).decode()
-
-
-WireGuardKey = Annotated[str, Field(max_length=64), AfterValidator(_checked_key)]
 RequestPem = Annotated[str, Field(min_length=1, max_length=REQUEST_BYTES_MAX)]
 Pem = Annotated[str, Field(min_length=1, max_length=65_536)]
 

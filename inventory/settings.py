@@ -86,6 +86,7 @@ RENDERED_FOR_CORE: Mapping[str, Rendered] = {
     ),
     "mail_domain": Rendered("cluster.mail_domain", "change it there"),
     "nodes": Rendered("the inventory's sites", "set sites"),
+    "other_cores": Rendered("core.standbys", "change it there"),
     "wireguard.file": Rendered("the core's folder, which has it", "leave it: it is named there"),
     "wireguard.state": Rendered("the unit that keeps the tunnel", "leave it: that writes there"),
     "first_revision": Rendered("customers, engines and filters", "change those"),

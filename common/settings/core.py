@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from common.settings.values import (
+    STANDBYS_MAX,
     CertificateSerial,
     DomainOrNone,
     Endpoint,
@@ -21,6 +22,7 @@ from common.settings.values import (
     Name,
     Seconds,
     Settings,
+    WireGuardKeyOrNone,
 )
 
 LOOK_COUNTS_DAYS_MIN = 62  # beyond what a node may still have to tell: no day comes back as a part
@@ -75,6 +77,21 @@ class CoreWireGuardSettings(Settings):
     state: FilePath = ""
     """The file in which `borderscout wireguard` tells how the tunnels fare, for metrics, `status`
     and `doctor`; empty: there are none."""
+
+
+class OtherCore(Settings):
+    """Another machine that can be the core: nodes that join are told of it."""
+
+    name: Name
+    """The machine's name."""
+    link: Endpoint
+    """Where it takes links, once the core runs there."""
+    vpn_addresses: list[IpAddress] = Field(default_factory=list, max_length=8)
+    """Its addresses in the VPN."""
+    tunnel: list[Endpoint] = Field(default_factory=list, max_length=8)
+    """Where its end of the tunnels is reached, over UDP."""
+    wireguard_key: WireGuardKeyOrNone = ""
+    """The public key of its end; empty: it has no tunnel."""
 
 
 class FreshclamSettings(Settings):
@@ -242,4 +259,5 @@ class CoreSettings(Settings):
     definitions: CoreDefinitionsSettings = Field(default_factory=CoreDefinitionsSettings)
     join: JoinSettings = Field(default_factory=JoinSettings)
     wireguard: CoreWireGuardSettings = Field(default_factory=CoreWireGuardSettings)
+    other_cores: list[OtherCore] = Field(default_factory=list, max_length=STANDBYS_MAX)
     learning: LearningSettings = Field(default_factory=LearningSettings)

@@ -14,6 +14,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 from common.message_bounds import MESSAGE_BYTES_MAX, MESSAGE_RECIPIENTS_MAX
 from common.settings.tunnel import WireGuardSettings
 from common.settings.values import (
+    STANDBYS_MAX,
     Endpoint,
     FilePath,
     MailboxOrNone,
@@ -99,6 +100,10 @@ class CoreLink(Settings):
 
     address: Endpoint
     """Where the core takes links."""
+    standbys: Annotated[list[Endpoint], Field(max_length=STANDBYS_MAX)] = Field(
+        default_factory=list
+    )
+    """Where it takes them instead once it runs on another machine; tried in turn."""
     name: Name = "core"
     """Its certificate must be for NAME.CLUSTER.borderscout.internal."""
     certificate: FilePath

@@ -6,6 +6,8 @@ their settings are rendered from.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import ipaddress
 import re
 from collections.abc import Callable
@@ -21,6 +23,8 @@ _URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}/[!#$%&'()*+,./:;=?@A-Za-z
 _BASE = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}/?")
 DELIVER_TO_REMEDY = "write HOST:PORT, such as mail.acme.example:25, lmtp:HOST:PORT or NAME/mx"
 _SERIAL = re.compile(r"[0-9a-fA-F]{1,40}|[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){0,20}")
+STANDBYS_MAX = 4  # machines that can be the core, beside the one that is
+_WIREGUARD_KEY_BYTES = 32  # RFC 7748
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # a DNS label, a folder, a word in a command
 
 
@@ -39,6 +43,16 @@ def _checked_endpoint(text: str) -> str:
     if match is None or not 1 <= int(match["port"]) <= 65_535:
         raise ValueError(f"{text!r} is no endpoint; write HOST:PORT, or [IPV6]:PORT")
     return text
+
+
+def _checked_wireguard_key(text: str) -> str:
+    try:
+        octets = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        octets = b""
+    if len(octets) != _WIREGUARD_KEY_BYTES:
+        raise ValueError("is no WireGuard key: base64 of 32 octets")
+    return base64.b64encode(octets).decode()
 
 
 def _checked_url(text: str) -> str:
@@ -173,6 +187,15 @@ EndpointOrNone = Annotated[str, AfterValidator(_or_none(_checked_endpoint)), _wr
 HttpBase = Annotated[str, AfterValidator(_checked_base), _written("http(s)://HOST[:PORT]")]
 HttpUrl = Annotated[str, AfterValidator(_checked_url), _written("a URL of http or https")]
 Name = Annotated[str, AfterValidator(_checked_name), _written("one word of a-z, 0-9 and -")]
+WireGuardKey = Annotated[
+    str, Field(max_length=64), AfterValidator(_checked_wireguard_key), _written("base64")
+]
+WireGuardKeyOrNone = Annotated[
+    str,
+    Field(max_length=64),
+    AfterValidator(_or_none(_checked_wireguard_key)),
+    _written("base64"),
+]
 CertificateSerial = Annotated[str, AfterValidator(_checked_serial), _written("hexadecimal digits")]
 Target = Annotated[str, AfterValidator(_checked_target), _written("HOST:PORT")]
 DeliverTo = Annotated[
