@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inventory.raw import IpAddress, IpNetwork, Raw, RawComplaint, machines_of, nodes_of
+from inventory.raw import (
+    IpAddress,
+    IpNetwork,
+    Raw,
+    RawComplaint,
+    core_machines,
+    machines_of,
+    nodes_of,
+)
 
 
 def check_addresses(main: Raw) -> Iterator[RawComplaint]:
@@ -38,8 +46,15 @@ def _of_no_machine(place: Raw, key: str, address: IpAddress) -> Iterator[RawComp
 
 
 def _families(main: Raw) -> Iterator[RawComplaint]:
-    """Tell of nodes and a core that have no family of addresses in common."""
-    core = main.get("core")
+    """Tell of nodes and machines of the core that have no family of addresses in common."""
+    core, *standbys = core_machines(main)
+    yield from _families_with(core, "the core", "core.public", main)
+    for standby in standbys:
+        name = str(standby.get("name").value)
+        yield from _families_with(standby, name, f"public of {name}", main)
+
+
+def _families_with(core: Raw, named: str, key: str, main: Raw) -> Iterator[RawComplaint]:
     public = core.addresses("public")
     is_known = bool(public) and len(public) == len(list(core.get("public").each()))
     links = core.addresses("vpn_address")
@@ -49,17 +64,17 @@ def _families(main: Raw) -> Iterator[RawComplaint]:
         if is_known and theirs and not theirs & _versions(public):
             yield RawComplaint(
                 node.get("public"),
-                f"{name} has {_named(theirs)} alone and the core {_named(_versions(public))}: "
+                f"{name} has {_named(theirs)} alone and {named} {_named(_versions(public))}: "
                 "WireGuard cannot connect them",
                 f"add an address of {_named(_versions(public))} here, or of {_named(theirs)} to "
-                "core.public",
+                f"{key}",
             )
         inside = _versions(node.addresses("vpn_address"))
         if links and inside and links[0][1].version not in inside:
             family = _named({links[0][1].version})
             yield RawComplaint(
                 node.get("vpn_address"),
-                f"{name} has no vpn_address of {family}, and its link leads to the core's first, "
+                f"{name} has no vpn_address of {family}, and its link leads to {named}'s first, "
                 f"{links[0][1]}",
                 f"add one of {family} from cluster.vpn",
             )

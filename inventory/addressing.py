@@ -11,8 +11,9 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from common.settings.core import OtherCore
 from common.wireguard_text import KEEPALIVE_S, WireGuardPeer, host_routes
-from inventory.model import CORE_FOLDER, Core, Inventory, Node
+from inventory.model import CORE_FOLDER, CoreMachine, Inventory, Node
 
 SMTP_PORT = 25
 GRPC_PORT = 7443
@@ -58,15 +59,19 @@ def endpoint(address: str, port: int) -> str:
 
 def wanted_ports(inventory: Inventory) -> dict[str, tuple[str, ...]]:
     """Return for each folder the ports that it needs on loopback."""
-    wanted: dict[str, tuple[str, ...]] = {CORE_FOLDER: CORE_PORTS}
+    wanted = dict.fromkeys(inventory.core.machines(), CORE_PORTS)
     policies = (POLICIES,) if inventory.cluster.mta_sts is not None else ()
     return wanted | {node.name: NODE_PORTS + policies for _, node in inventory.nodes()}
 
 
-def core_places(core: Core, ports: Ports | None) -> CorePlaces:
-    """Return where the core listens; with ``ports``, on loopback."""
+def core_places(core: CoreMachine, ports: Ports | None, *, folder: str = CORE_FOLDER) -> CorePlaces:
+    """Return where the core listens on one of its machines; with ``ports``, on loopback.
+
+    Args:
+        folder: the machine's.
+    """
     if ports is not None:
-        mine = ports[CORE_FOLDER]
+        mine = ports[folder]
         host = LOOPBACK
         join = LOOPBACK
         reached: tuple[str, ...] = (LOOPBACK,)
@@ -86,6 +91,34 @@ def core_places(core: Core, ports: Ports | None) -> CorePlaces:
         join=endpoint(join, mine["join"]),
         join_public=tuple(endpoint(one, mine["join"]) for one in reached),
     )
+
+
+def core_links(inventory: Inventory, ports: Ports | None) -> list[str]:
+    """Return where the core takes links, HOST:PORT: on the machine that it runs on, then others."""
+    machines = inventory.core.machines()
+    return [core_places(machine, ports, folder=folder).grpc for folder, machine in machines.items()]
+
+
+def other_cores(
+    inventory: Inventory, folder: str, ports: Ports | None, public_keys: Mapping[str, str]
+) -> list[OtherCore]:
+    """Return the core's machines but for one, as that one tells nodes of them.
+
+    Args:
+        folder: of the one.
+        public_keys: folder → public key, base64; on loopback there are no tunnels.
+    """
+    return [
+        OtherCore(
+            name=machine.name,
+            link=core_places(machine, ports, folder=other).grpc,
+            vpn_addresses=list(machine.vpn_address),
+            tunnel=[endpoint(one, inventory.cluster.vpn_port) for one in machine.public],
+            wireguard_key="" if ports is not None else public_keys.get(other, ""),
+        )
+        for other, machine in inventory.core.machines().items()
+        if other != folder
+    ]
 
 
 def node_places(node: Node, ports: Ports | None) -> NodePlaces:
@@ -128,11 +161,14 @@ def _family(place: str) -> int | None:
         return None
 
 
-def peers_of_core(inventory: Inventory, public_keys: Mapping[str, str]) -> list[WireGuardPeer]:
-    """Return the core's peers: every satellite.
+def peers_of_core(
+    inventory: Inventory, public_keys: Mapping[str, str], machine: CoreMachine
+) -> list[WireGuardPeer]:
+    """Return the peers of a machine of the core: every satellite.
 
     Args:
         public_keys: folder → public key, base64.
+        machine: one with IPv6 alone never reaches an IPv4 endpoint.
     """
     return [
         WireGuardPeer(
@@ -140,7 +176,7 @@ def peers_of_core(inventory: Inventory, public_keys: Mapping[str, str]) -> list[
             public_key=public_keys[node.name],
             allowed=host_routes(node.vpn_address),
             endpoint=endpoint(
-                reached_at(node.public, seen_from=inventory.core.public),
+                reached_at(node.public, seen_from=machine.public),
                 inventory.cluster.vpn_port,
             ),
         )
@@ -151,20 +187,20 @@ def peers_of_core(inventory: Inventory, public_keys: Mapping[str, str]) -> list[
 def peers_of_satellite(
     inventory: Inventory, node: Node, public_keys: Mapping[str, str]
 ) -> list[WireGuardPeer]:
-    """Return a satellite's only peer: the core. Satellites need nothing from each other.
+    """Return a satellite's peers: the core's machines. Satellites need nothing from each other.
 
     Args:
         node: whose file it is: one with IPv6 alone never reaches an IPv4 endpoint.
     """
-    core = inventory.core
     return [
         WireGuardPeer(
-            name=core.name,
-            public_key=public_keys[CORE_FOLDER],
-            allowed=host_routes(core.vpn_address),
+            name=machine.name,
+            public_key=public_keys[folder],
+            allowed=host_routes(machine.vpn_address),
             endpoint=endpoint(
-                reached_at(core.public, seen_from=node.public), inventory.cluster.vpn_port
+                reached_at(machine.public, seen_from=node.public), inventory.cluster.vpn_port
             ),
             keepalive_s=KEEPALIVE_S,
         )
+        for folder, machine in inventory.core.machines().items()
     ]

@@ -20,6 +20,7 @@ from inventory.raw import (
     IpNetwork,
     Raw,
     RawComplaint,
+    core_machines,
     holders_of_engines,
     nodes_of,
     our_addresses,
@@ -51,8 +52,10 @@ def check(main: Raw) -> list[RawComplaint]:
 def _names(main: Raw) -> Iterator[RawComplaint]:
     machines = [*(node for _, node in nodes_of(main)), *main.items("scan_servers")]
     yield from _twice(main.items("sites"), "site")
-    yield from _twice([main.get("core"), *machines], "node")
-    for node in machines:
+    cores = core_machines(main)
+    yield from _twice([*cores, *machines], "node")
+    yield from _runs_on(main)
+    for node in [*cores[1:], *machines]:
         name = node.get("name").text or ""
         if name in RESERVED_NAMES and name != main.get("core").get("name").text:
             yield RawComplaint(
@@ -64,6 +67,16 @@ def _names(main: Raw) -> Iterator[RawComplaint]:
                 f"{name!r} looks like a name that the MX plan makes",
                 "rename it: no mx- or p1- at its beginning",
             )
+
+
+def _runs_on(main: Raw) -> Iterator[RawComplaint]:
+    """Tell of a core that is to run on a machine that it has not."""
+    stated = main.get("core").get("runs_on")
+    names = [machine.get("name").text for machine in core_machines(main)]
+    if stated.text is not None and stated.text not in names:
+        has = ", ".join(name for name in names if name)
+        what = f"core.runs_on {stated.text[:80]!r} is none of the core's machines: {has}"
+        yield RawComplaint(stated, what, "name one of them, or leave it out")
 
 
 def _names_of_nodes(main: Raw) -> set[str | None]:
@@ -84,10 +97,11 @@ def _mail_domain(main: Raw) -> Iterator[RawComplaint]:
     if "." not in ours or ours.rpartition(".")[2].isdigit():
         what = f"mail_domain {ours!r} is no domain in which the world finds names"
         yield RawComplaint(cluster.get("mail_domain"), what, "write one such as mx.scout.example")
-    for place in main.get("core").get("public").each():
+    for place in (one for core in core_machines(main) for one in core.get("public").each()):
         label = (place.text or "").lower().removesuffix(f".{ours}")
         if label != place.text and (_OUR_HOST.fullmatch(label) or label in _names_of_nodes(main)):
-            what = f"core.public {place.text} is a name of a node or of the MX plan, not the core's"
+            key = ".".join(step for step in place.path if isinstance(step, str))
+            what = f"{key} {place.text} is a name of a node or of the MX plan, not the core's"
             yield RawComplaint(place, what, "give the core a name of its own")
     machines = [*(node for _, node in nodes_of(main)), *main.items("scan_servers")]
     names = [len(machine.get("name").text or "") for machine in machines]

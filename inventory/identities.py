@@ -8,16 +8,24 @@ from __future__ import annotations
 from common.issuing import Identity, mail_server_of, satellite_of
 from common.joining import INTERNAL
 from inventory.addressing import LOOPBACK
-from inventory.model import Cluster, Core, Node
+from inventory.model import Cluster, Core, CoreMachine, Node
 
 
-def core_identity(cluster: Cluster, core: Core, *, loopback: bool) -> Identity:
-    """Return what the core's certificate says: a server on its VPN addresses."""
+def core_identity(
+    cluster: Cluster, core: Core, *, loopback: bool, machine: CoreMachine | None = None
+) -> Identity:
+    """Return what the core's certificate says: a server on the VPN addresses of its machine.
+
+    Its name is the core's on each of its machines: nodes look for that, wherever it runs.
+
+    Args:
+        machine: the one that shows it; None: the core's own.
+    """
     return Identity(
         name=f"{core.name} core of {cluster.name}",
         uris=(f"borderscout://{cluster.name}/core/{core.name}",),
         hosts=(f"{core.name}.{cluster.name}.{INTERNAL}",),
-        addresses=core.vpn_address + ((LOOPBACK,) if loopback else ()),
+        addresses=(machine or core).vpn_address + ((LOOPBACK,) if loopback else ()),
         is_server=True,
         is_client=True,
     )

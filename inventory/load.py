@@ -17,13 +17,13 @@ from pydantic import TypeAdapter, ValidationError
 from common.collector import uncollected
 from common.errors import SettingsError
 from common.settings.reading import Complaint, Source, what_and_remedy
-from inventory.addressing import core_places, node_places
+from inventory.addressing import core_links, core_places, node_places
 from inventory.check import check
 from inventory.customers import CustomerChecks
 from inventory.included import Included, unreadable
 from inventory.kinds import check_kinds
 from inventory.model import Customer, Head, Inventory
-from inventory.raw import Raw, RawComplaint, nodes_of
+from inventory.raw import Raw, RawComplaint, core_machines, nodes_of
 from inventory.render.node import core_settings, satellite_settings, scan_server_settings
 
 STEP = 5000  # customers between two reports of progress
@@ -123,15 +123,16 @@ class _Examination:
 
         What passes here is what rendering writes, but for the ports of a loopback.
         """
-        places = core_places(inventory.core, None)
-        with self._refusals(main.get("core")):
-            core_settings(inventory, places=places, loopback=False)
+        machines = [inventory.core, *inventory.core.standbys]
+        for raw, machine in zip(core_machines(main), machines, strict=True):
+            with self._refusals(raw):
+                places = core_places(machine, None)
+                core_settings(inventory, places=places, loopback=False, machine=machine)
+        links = core_links(inventory, None)
         for (_, raw), (site, node) in zip(nodes_of(main), inventory.nodes(), strict=True):
             with self._refusals(raw):
                 mine = node_places(node, None)
-                satellite_settings(
-                    inventory, site, node, places=mine, link=places.grpc, loopback=False
-                )
+                satellite_settings(inventory, site, node, places=mine, links=links, loopback=False)
         for raw, server in zip(main.items("scan_servers"), inventory.scan_servers, strict=True):
             with self._refusals(raw):
                 scan_server_settings(inventory, server, loopback=False)

@@ -21,6 +21,7 @@ from common.address import AddressError, parse_address, parse_domain
 from common.preferences.bodies import DEFINITIONS_AGE_H_MAX, TARGETS_MAX, is_list_code
 from common.settings.satellite import WORKERS_MAX, EngineSettings, FilterSettings, StsHost
 from common.settings.values import (
+    STANDBYS_MAX,
     DeliverTo,
     FilePath,
     IpAddress,
@@ -186,13 +187,33 @@ class Cluster(Settings):
     tls_reports: Annotated[OneOrSeveral[ReportsTo], Field(max_length=REPORTS_TO_MAX)] | None = None
 
 
-class Core(Settings):
-    """The core. ``public`` may be a host name: satellites reach it by WireGuard, which resolves."""
+class CoreMachine(Settings):
+    """A machine that can be the core.
+
+    ``public`` may be a host name: satellites reach it by WireGuard, which resolves.
+    """
 
     name: Name
     public: OneOrSeveral[Host]
     vpn_address: OneOrSeveral[IpAddress]
-    settings: Tree = Field(default_factory=dict)
+    settings: Tree = Field(default_factory=dict)  # a standby's win over those of the core
+
+
+class Core(CoreMachine):
+    """The core: one for the whole cluster, on one of its machines."""
+
+    standbys: Annotated[tuple[CoreMachine, ...], Field(max_length=STANDBYS_MAX)] = ()
+    runs_on: Name | None = None  # the name of that machine; None: the core's own
+
+    def machines(self) -> dict[str, CoreMachine]:
+        """Return its machines by their folders, that on which it runs first."""
+        every = {CORE_FOLDER: self} | {machine.name: machine for machine in self.standbys}
+        return dict(sorted(every.items(), key=lambda item: item[1].name != self.running))
+
+    @property
+    def running(self) -> str:
+        """The name of the machine on which it runs."""
+        return self.runs_on or self.name
 
 
 class EngineOrFilter(Settings):

@@ -11,7 +11,7 @@ from typing import Any
 from common.preferences.documents import Document, Kind, canonical_json
 from common.preferences.node_settings import settings_digest
 from common.settings.settings_text import tree_of
-from inventory.addressing import Ports, core_places, node_places
+from inventory.addressing import Ports, core_links, node_places
 from inventory.model import Inventory, Node, Site
 from inventory.render.node import satellite_settings
 
@@ -36,7 +36,7 @@ def _body(inventory: Inventory, site: Site, node: Node, ports: Ports | None) -> 
             site,
             node,
             places=node_places(node, ports),
-            link=core_places(inventory.core, ports).grpc,
+            links=core_links(inventory, ports),
             loopback=ports is not None,
         )
     )
@@ -48,7 +48,8 @@ def _body(inventory: Inventory, site: Site, node: Node, ports: Ports | None) -> 
         "digest": settings_digest(settings),
     }
     if ports is None:  # on loopback there is no tunnel
-        core, port = inventory.core, inventory.cluster.vpn_port
+        machines, port = inventory.core.machines(), inventory.cluster.vpn_port
+        core = next(iter(machines.values()))  # the machine on which it runs
         body["wireguard"] = {
             "port": port,
             "core": {

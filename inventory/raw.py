@@ -107,18 +107,25 @@ def nodes_of(main: Raw) -> list[tuple[Raw, Raw]]:
 
 
 def machines_of(main: Raw) -> list[Raw]:
-    """Return the core and every satellite node."""
-    return [main.get("core"), *(node for _, node in nodes_of(main))]
+    """Return the core's machines and every satellite node."""
+    return [*core_machines(main), *(node for _, node in nodes_of(main))]
+
+
+def core_machines(main: Raw) -> list[Raw]:
+    """Return the core's own machine, and those that can become the core."""
+    core = main.get("core")
+    return [core, *core.items("standbys")]
 
 
 def our_addresses(main: Raw) -> dict[str, str]:
-    """Return every address of the core and the nodes, and the core's name, with whose it is."""
+    """Return every address of the core and the nodes, and the core's names, with whose it is."""
     addresses: dict[str, str] = {}
     for owner in machines_of(main):
         for key in ("public", "vpn_address"):
             for _, address in owner.addresses(key):
                 addresses.setdefault(str(address), str(owner.get("name").value))
-    for place in main.get("core").get("public").each():
-        if place.text is not None:
-            addresses.setdefault(place.text.lower().removesuffix("."), "core")
+    for machine in core_machines(main):
+        for place in machine.get("public").each():
+            if place.text is not None:
+                addresses.setdefault(place.text.lower().removesuffix("."), "core")
     return addresses

@@ -48,6 +48,7 @@ _SETTINGS: Mapping[str, tuple[type[BaseModel], Mapping[str, Rendered]]] = {
     "Site": (SatelliteSettings, RENDERED_FOR_SATELLITE),
     "Node": (SatelliteSettings, RENDERED_FOR_SATELLITE),
     "Core": (CoreSettings, RENDERED_FOR_CORE),
+    "CoreMachine": (CoreSettings, RENDERED_FOR_CORE),
     "ScanServerEntry": (ScanServerSettings, RENDERED_FOR_SCAN_SERVER),
 }
 _NULLABLE = ("EngineEntry", "FilterEntry")  # an empty key is one that is left out

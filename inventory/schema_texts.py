@@ -56,6 +56,14 @@ TEXTS: Mapping[str, Mapping[str, KeyText]] = {
         "public": KeyText("Addresses or a host name, for WireGuard.", "core.scout.example"),
         "vpn_address": KeyText("One or a list, from cluster.vpn.", "10.77.0.1"),
         "settings": KeyText("Settings of the core, by the names in docs/settings.md."),
+        "standbys": KeyText("Machines that can become the core: docs/operating/standby.md."),
+        "runs_on": KeyText("The machine on which the core runs; left out: its own.", "core2"),
+    },
+    "CoreMachine": {
+        "name": KeyText("One word, also the name of its folder.", "core2"),
+        "public": KeyText("Addresses or a host name, for WireGuard.", "core2.scout.example"),
+        "vpn_address": KeyText("One or a list, from cluster.vpn.", "10.77.0.2"),
+        "settings": KeyText("What is other there than in the core's settings."),
     },
     "Site": {
         "name": KeyText("One word, at most 60 characters: its name in DNS is mx-SITE.", "london"),

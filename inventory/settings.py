@@ -17,8 +17,8 @@ from common.settings.core import CoreSettings
 from common.settings.reading import what_and_remedy
 from common.settings.satellite import SatelliteSettings
 from common.settings.scan_server import ScanServerSettings
-from inventory.model import Inventory, Node, Site, Tree
-from inventory.raw import Raw, RawComplaint, nodes_of
+from inventory.model import CoreMachine, Inventory, Node, Site, Tree
+from inventory.raw import Raw, RawComplaint, core_machines, nodes_of
 
 KEY = "settings"
 
@@ -118,9 +118,9 @@ def said_of_satellite(inventory: Inventory, site: Site, node: Node) -> Tree:
     return said
 
 
-def said_of_core(inventory: Inventory) -> Tree:
-    """Return the settings that the inventory says of the core."""
-    return inventory.core.settings
+def said_of_core(inventory: Inventory, machine: CoreMachine) -> Tree:
+    """Return the settings that the inventory says of the core on one of its machines."""
+    return merged(inventory.core.settings, machine.settings)
 
 
 def merged(below: Tree, above: Tree) -> Tree:
@@ -157,7 +157,8 @@ def check_settings(main: Raw) -> Iterator[RawComplaint]:
     nearer = [*main.items("sites"), *(node for _, node in nodes_of(main))]
     for holder in nearer:
         yield from _faults(holder, NEARER_KEYS, SatelliteSettings, RENDERED_FOR_SATELLITE)
-    yield from _faults(main.get("core"), (), CoreSettings, RENDERED_FOR_CORE)
+    for machine in core_machines(main):
+        yield from _faults(machine, (), CoreSettings, RENDERED_FOR_CORE)
     for server in main.items("scan_servers"):
         yield from _faults(server, (), ScanServerSettings, RENDERED_FOR_SCAN_SERVER)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from common.settings.settings_text import yaml_text
 from inventory.addressing import core_places, node_places
-from inventory.model import CORE_FOLDER, Inventory, Site
+from inventory.model import Inventory, Site
 from inventory.render.machine_file import File, text_file
 from inventory.render.systemd import UnitRole
 
@@ -31,24 +31,31 @@ def ansible_files(inventory: Inventory) -> Iterator[File]:
 
 
 def machines(inventory: Inventory) -> dict[str, Any]:
-    """Return the groups: the core, and the nodes of each site."""
-    core = inventory.core
+    """Return the groups: the core, the machines that can become it, and the nodes of each site."""
+    cores = {
+        folder: {
+            "ansible_host": machine.public[0],
+            "borderscout_ready_url": f"http://{core_places(machine, None).http}/readyz",
+        }
+        for folder, machine in inventory.core.machines().items()
+    }
+    running, *standbys = cores
     of_core = {
-        "hosts": {
-            CORE_FOLDER: {
-                "ansible_host": core.public[0],
-                "borderscout_ready_url": f"http://{core_places(core, None).http}/readyz",
-            }
-        },
+        "hosts": {running: cores[running]},
         "vars": {"borderscout_role": str(UnitRole.CORE)},
+    }
+    of_standbys = {
+        "hosts": {folder: cores[folder] for folder in standbys},
+        "vars": {"borderscout_role": str(UnitRole.CORE), "borderscout_runs": False},
     }
     of_satellites = {
         "children": {group_of(site): _site(site) for site in inventory.sites},
         "vars": {"borderscout_role": str(UnitRole.SATELLITE)},
     }
-    return {
-        "all": {"children": {"borderscout_core": of_core, "borderscout_satellites": of_satellites}}
-    }
+    groups = {"borderscout_core": of_core}
+    if standbys:
+        groups["borderscout_standbys"] = of_standbys
+    return {"all": {"children": groups | {"borderscout_satellites": of_satellites}}}
 
 
 def group_of(site: Site) -> str:

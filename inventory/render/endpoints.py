@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Any
 
-from inventory.addressing import Ports, core_places, node_places
+from inventory.addressing import CorePlaces, Ports, core_places, node_places
 from inventory.keys import TOKEN_FILE
-from inventory.model import CORE_FOLDER, Inventory
+from inventory.model import Inventory
 
 
 def endpoints_of(inventory: Inventory, *, out: PurePath, ports: Ports | None) -> dict[str, Any]:
@@ -20,7 +20,11 @@ def endpoints_of(inventory: Inventory, *, out: PurePath, ports: Ports | None) ->
         out: the rendered folder, absolute: the token's file is named in full, for ``--token-file``.
         ports: the ports on loopback; None for a real cluster.
     """
-    core = core_places(inventory.core, ports)
+    machines = inventory.core.machines()
+    cores = {
+        folder: _core(core_places(machine, ports, folder=folder), folder, out)
+        for folder, machine in machines.items()
+    }
     satellites = {}
     for site, node in inventory.nodes():
         places = node_places(node, ports)
@@ -31,14 +35,19 @@ def endpoints_of(inventory: Inventory, *, out: PurePath, ports: Ports | None) ->
             "config": f"{node.name}/satellite.yaml",
         }
     return {
-        "core": {
-            "url": f"http://{core.http}",
-            "token_file": str(out / CORE_FOLDER / TOKEN_FILE),
-            "grpc": core.grpc,
-            "config": f"{CORE_FOLDER}/core.yaml",
-        },
+        "core": cores[next(iter(machines))],
+        "standbys": dict(list(cores.items())[1:]),
         "satellites": satellites,
         "scan_servers": {
             server.name: {"config": f"{server.name}/scan.yaml"} for server in inventory.scan_servers
         },
+    }
+
+
+def _core(places: CorePlaces, folder: str, out: PurePath) -> dict[str, str]:
+    return {
+        "url": f"http://{places.http}",
+        "token_file": str(out / folder / TOKEN_FILE),
+        "grpc": places.grpc,
+        "config": f"{folder}/core.yaml",
     }

@@ -8,7 +8,7 @@ token) is kept until it is due; ``state`` folders are never looked at.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,12 @@ from common.wireguard.tunnel_bounds import NETWORKS_FILE, networks_text
 from common.wireguard.tunnel_rules import FIREWALL_FILE, firewall_text
 from common.wireguard_text import wireguard_text
 from inventory.addressing import (
+    CorePlaces,
     Ports,
+    core_links,
     core_places,
     node_places,
+    other_cores,
     peers_of_core,
     peers_of_satellite,
     wanted_ports,
@@ -49,7 +52,7 @@ from inventory.identities import (
 from inventory.keys import KEY_FILE, TOKEN_FILE, api_token, public_key, wireguard_key
 from inventory.let_in import BOOK_FILE, CertificateBook, certificate_book, shown_serial
 from inventory.load import Progress, no_progress
-from inventory.model import CORE_FOLDER, Inventory, Node, ScanServerEntry, Site
+from inventory.model import CORE_FOLDER, CoreMachine, Inventory, Node, ScanServerEntry, Site
 from inventory.node_documents import node_documents
 from inventory.ports import PORTS_FILE, complete, known_ports
 from inventory.render.ansible_files import ansible_files
@@ -132,8 +135,9 @@ def render_folder(
 def strangers(inventory: Inventory, out: Path) -> list[str]:
     """Return folders of nodes that the inventory no longer has; they are left as they are."""
     names = {node.name for _, node in inventory.nodes()}
-    names |= {server.name for server in inventory.scan_servers}
-    found = [*out.glob("*/satellite.yaml"), *out.glob(f"*/{SCAN_FILE}")]
+    names |= {server.name for server in inventory.scan_servers} | set(inventory.core.machines())
+    files = ("core.yaml", "satellite.yaml", SCAN_FILE)
+    found = [path for file in files for path in out.glob(f"*/{file}")]
     return sorted({path.parent.name for path in found} - names)
 
 
@@ -155,7 +159,8 @@ class _Rendering:
     book: CertificateBook
     authority: Path | None
     links: dict[str, Credential] = field(default_factory=dict)
-    core_settings: CoreSettings | None = None
+    public: dict[str, str] = field(default_factory=dict)  # folder → WireGuard's public key
+    settings: dict[str, CoreSettings] = field(default_factory=dict)  # of the core's machines
 
     def endpoints(self) -> dict[str, Any]:
         return endpoints_of(self.inventory, out=self.out, ports=self.ports)
@@ -174,19 +179,25 @@ class _Rendering:
         yield File(AUTHORITY_CERTIFICATE, signer.certificate, PUBLIC)
         if self.ports is not None:
             yield json_file(PORTS_FILE, self.ports)
-        folders = [CORE_FOLDER, *(node.name for _, node in self.inventory.nodes())]
+        cores = self.inventory.core.machines()
+        folders = [*cores, *(node.name for _, node in self.inventory.nodes())]
         self._make_links(signer)
         private = {
             name: wireguard_key(self.out / name, revoked=self.book.of(name).revoked_keys)
             for name in folders
         }
-        public = {name: public_key(key) for name, key in private.items()}
+        self.public = {name: public_key(key) for name, key in private.items()}
         for name, key in private.items():
             yield File(f"{name}/{KEY_FILE}", f"{key}\n".encode(), SECRET)
-        yield from self._core(signer, private[CORE_FOLDER], public, preferences)
+        self.settings = {folder: self._core_settings(folder) for folder in cores}
+        shared = list(self._shared(signer))
+        for folder, machine in cores.items():
+            yield from (replace(file, name=f"{folder}/{file.name}") for file in shared)
+            yield from self._core(folder, machine, signer, private[folder])
+            yield File(f"{folder}/{PREFERENCES_FILE}", preferences, PUBLIC)
         for number, (site, node) in enumerate(self.inventory.nodes()):
-            progress("rendering nodes", number, len(folders) - 1)
-            yield from self._satellite(site, node, signer, private[node.name], public)
+            progress("rendering nodes", number, len(folders) - len(cores))
+            yield from self._satellite(site, node, signer, private[node.name])
         for server in self.inventory.scan_servers:
             yield from self._scan_server(server)
         if not self.loopback:
@@ -211,49 +222,64 @@ class _Rendering:
             yield document
 
     def _core(
-        self, signer: Credential, key: str, public: dict[str, str], preferences: bytes
+        self, folder: str, machine: CoreMachine, signer: Credential, key: str
     ) -> Iterator[File]:
+        """Yield what a machine of the core has alone."""
         inventory = self.inventory
         core = inventory.core
-        identity = core_identity(inventory.cluster, core, loopback=self.loopback)
-        yield from self._tls(CORE_FOLDER, "node", identity, signer)
-        yield File(f"{CORE_FOLDER}/{TLS}/{AUTHORITY_CERTIFICATE}", signer.certificate, PUBLIC)
-        yield from self._issuer(signer)
-        token = api_token(self.out / CORE_FOLDER)
-        yield File(f"{CORE_FOLDER}/{TOKEN_FILE}", token.encode(), SECRET)
-        settings = self._core_settings()
+        identity = core_identity(inventory.cluster, core, loopback=self.loopback, machine=machine)
+        yield from self._tls(folder, "node", identity, signer)
+        yield File(f"{folder}/{TLS}/{AUTHORITY_CERTIFICATE}", signer.certificate, PUBLIC)
+        settings = self.settings[folder]
         # The URL of a database may hold a password.
         mode = SECRET if settings.database else PUBLIC
-        yield File(f"{CORE_FOLDER}/core.yaml", text_of(settings).encode(), mode)
-        yield File(f"{CORE_FOLDER}/{PREFERENCES_FILE}", preferences, PUBLIC)
+        yield File(f"{folder}/core.yaml", text_of(settings).encode(), mode)
         text = wireguard_text(
             private_key=key,
-            vpn_addresses=core.vpn_address,
+            vpn_addresses=machine.vpn_address,
             port=inventory.cluster.vpn_port,
-            peers=peers_of_core(inventory, public),
+            peers=peers_of_core(inventory, self.public, machine),
         )
-        yield File(f"{CORE_FOLDER}/wg0.conf", text.encode(), SECRET)
-        rules = firewall_text(core.vpn_address, ports=CORE_OPEN_PORTS)
-        yield text_file(f"{CORE_FOLDER}/{FIREWALL_FILE}", rules)
-        yield text_file(f"{CORE_FOLDER}/{NETWORKS_FILE}", self._networks())
-        yield from machine_units(CORE_FOLDER, UnitRole.CORE, settings="core.yaml")
+        yield File(f"{folder}/wg0.conf", text.encode(), SECRET)
+        rules = firewall_text(machine.vpn_address, ports=CORE_OPEN_PORTS)
+        yield text_file(f"{folder}/{FIREWALL_FILE}", rules)
+        yield text_file(f"{folder}/{NETWORKS_FILE}", self._networks())
+        runs_here = machine.name == core.running
+        yield from machine_units(folder, UnitRole.CORE, settings="core.yaml", starts=runs_here)
 
     def _networks(self) -> str:
         return networks_text([str(network) for network in self.inventory.cluster.vpn])
 
-    def _core_settings(self) -> CoreSettings:
-        """Return the core's settings; made once, since each node needs some of them."""
-        if self.core_settings is None:
-            self.core_settings = core_settings(
-                self.inventory,
-                places=core_places(self.inventory.core, self.ports),
-                loopback=self.loopback,
-                certificates={name: list(book.let_in) for name, book in self.book.nodes.items()},
-            )
-        return self.core_settings
+    def _core_settings(self, folder: str) -> CoreSettings:
+        """Return the core's settings on one of its machines."""
+        machines = self.inventory.core.machines()
+        doors = [
+            door
+            for other in machines
+            if other != folder
+            for door in self._places(other).join_public
+        ]
+        return core_settings(
+            self.inventory,
+            places=self._places(folder),
+            machine=machines[folder],
+            others=other_cores(self.inventory, folder, self.ports, self.public),
+            doors=doors,
+            loopback=self.loopback,
+            certificates={name: list(book.let_in) for name, book in self.book.nodes.items()},
+        )
 
-    def _issuer(self, signer: Credential) -> Iterator[File]:
-        """Yield the authority below ours that the core signs with, for nodes that join."""
+    def _places(self, folder: str) -> CorePlaces:
+        return core_places(self.inventory.core.machines()[folder], self.ports, folder=folder)
+
+    def _shared(self, signer: Credential) -> Iterator[File]:
+        """Yield what the core has on each of its machines: its token, and its issuer.
+
+        The issuer is the authority below ours that it signs with, for nodes that join. Both are the
+        core's wherever it runs, so that what it gave to others is good after it has moved.
+        """
+        token = api_token(self.out / CORE_FOLDER)
+        yield File(TOKEN_FILE, token.encode(), SECRET)
         found = issuer(
             self.out / CORE_FOLDER,
             cluster=self.inventory.cluster.name,
@@ -261,13 +287,11 @@ class _Rendering:
             signer=signer,
             now_us=self.now_us,
         )
-        yield File(f"{CORE_FOLDER}/{ISSUER_KEY}", found.key, SECRET)
+        yield File(ISSUER_KEY, found.key, SECRET)
         if found.certificate:
-            yield File(f"{CORE_FOLDER}/{ISSUER_CERTIFICATE}", found.certificate, PUBLIC)
+            yield File(ISSUER_CERTIFICATE, found.certificate, PUBLIC)
 
-    def _satellite(
-        self, site: Site, node: Node, signer: Credential, key: str, public: dict[str, str]
-    ) -> Iterator[File]:
+    def _satellite(self, site: Site, node: Node, signer: Credential, key: str) -> Iterator[File]:
         inventory = self.inventory
         cluster = inventory.cluster
         yield from pair(node.name, "node", self.links[node.name])
@@ -280,7 +304,7 @@ class _Rendering:
             site,
             node,
             places=node_places(node, self.ports),
-            link=core_places(inventory.core, self.ports).grpc,
+            links=core_links(inventory, self.ports),
             loopback=self.loopback,
         )
         yield text_file(f"{node.name}/satellite.yaml", text_of(settings))
@@ -289,7 +313,7 @@ class _Rendering:
             private_key=key,
             vpn_addresses=node.vpn_address,
             port=cluster.vpn_port,
-            peers=peers_of_satellite(inventory, node, public),
+            peers=peers_of_satellite(inventory, node, self.public),
         )
         yield File(f"{node.name}/wg0.conf", text.encode(), SECRET)
         rules = firewall_text(node.vpn_address, ports=NODE_OPEN_PORTS)
@@ -299,9 +323,10 @@ class _Rendering:
             said = resolver_text(inventory.resolver, node.public)
             yield text_file(f"{node.name}/{RESOLVER_FILE}", said)
         freshclam = {}
-        definitions = self._core_settings().definitions
+        definitions, *others = [one.definitions for one in self.settings.values()]
         if not self.loopback and wants_freshclam(settings, definitions):
-            yield text_file(f"{node.name}/{FRESHCLAM_FILE}", freshclam_text(definitions))
+            text = freshclam_text(definitions, others=[one.listen for one in others])
+            yield text_file(f"{node.name}/{FRESHCLAM_FILE}", text)
             freshclam = freshclam_units()
         yield from machine_units(
             node.name,

@@ -20,15 +20,20 @@ from common.wireguard.tunnel_rules import FIREWALL_FILE
 INSTALL_FILE = "install.sh"
 
 
-def install_text(units: Mapping[str, str], *, settings: str) -> str:
+def install_text(units: Mapping[str, str], *, settings: str, resting: str = "") -> str:
     """Return the script of one machine.
 
     Args:
         units: the text of each unit by its file name; that of the program last.
         settings: the settings file, copied last.
+        resting: the unit that is to be there and not to start, of a machine on which the core does
+            not run; empty: there is none.
     """
     every = " ".join(units)
-    enabled = " ".join(name for name, text in units.items() if "[Install]" in text)
+    enabled = " ".join(
+        name for name, text in units.items() if "[Install]" in text and name != resting
+    )
+    end = _RESTING.format(unit=resting) if resting else ""
     return f"""\
 #!/bin/sh
 # Puts this folder where Border Scout looks for it. Run as root, from anywhere; again after each
@@ -134,5 +139,13 @@ fi
 [ -z "$to" ] || exit 0
 systemctl daemon-reload
 systemctl enable {enabled}
-echo "installed; start it: systemctl start {enabled}"
+{end}echo "installed; start it: systemctl start {enabled}"
+"""
+
+
+_RESTING = """\
+if systemctl --quiet is-enabled {unit} 2>/dev/null; then
+    echo "warning: {unit} is enabled, and by core.runs_on of the inventory the core" \\
+        "runs elsewhere: correct the inventory, or: systemctl disable --now {unit}" >&2
+fi
 """

@@ -23,6 +23,7 @@ def machine_units(
     folders: Sequence[str] = (),
     listen: Sequence[str] = (),
     more: Mapping[str, str] = MappingProxyType({}),
+    starts: bool = True,
 ) -> Iterator[File]:
     """Yield what systemd runs on a machine, and what puts everything into its place there.
 
@@ -33,6 +34,7 @@ def machine_units(
         folders: in which the program writes beside its own.
         listen: the settings' ``smtp.listen``, of a satellite.
         more: units beside those of every machine, by file name.
+        starts: whether its program is to run there.
     """
     firewall, rules = firewall_unit()
     socket = socket_text(listen)
@@ -41,5 +43,6 @@ def machine_units(
     units = {firewall: rules, **tunnel_units(), **more, **sockets, unit_name(role): program}
     for name, unit in units.items():
         yield text_file(f"{folder}/{name}", unit)
-    script = install_text(units, settings=settings)
+    resting = "" if starts else unit_name(role)
+    script = install_text(units, settings=settings, resting=resting)
     yield File(f"{folder}/{INSTALL_FILE}", script.encode(), PROGRAM)

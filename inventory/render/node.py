@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from common.settings.core import CoreSettings
+from common.settings.core import CoreSettings, OtherCore
 from common.settings.satellite import EngineSettings, FilterSettings, SatelliteSettings
 from common.settings.scan_server import ScanServerSettings
 from common.settings.settings_text import tree_of, yaml_text
@@ -19,6 +19,7 @@ from inventory.addressing import CorePlaces, NodePlaces
 from inventory.identities import machine_host, node_host
 from inventory.model import (
     Cluster,
+    CoreMachine,
     EngineEntry,
     FilterEntry,
     Inventory,
@@ -50,14 +51,14 @@ def satellite_settings(
     node: Node,
     *,
     places: NodePlaces,
-    link: str,
+    links: Sequence[str],
     loopback: bool,
 ) -> SatelliteSettings:
     """Return a satellite's settings.
 
     Args:
         places: where it listens.
-        link: where the core takes links, HOST:PORT.
+        links: where the core takes links, HOST:PORT, on each of its machines.
     """
     cluster = inventory.cluster
     rendered: Tree = {
@@ -77,7 +78,8 @@ def satellite_settings(
         },
         "metrics": places.metrics,
         "core": {
-            "address": link,
+            "address": links[0],
+            **({"standbys": list(links[1:])} if links[1:] else {}),
             "name": inventory.core.name,
             "certificate": f"{TLS}/node.crt",
             "key": f"{TLS}/node.key",
@@ -114,12 +116,18 @@ def core_settings(
     *,
     places: CorePlaces,
     loopback: bool,
+    machine: CoreMachine | None = None,
+    others: Sequence[OtherCore] = (),
+    doors: Sequence[str] = (),
     certificates: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> CoreSettings:
-    """Return the core's settings.
+    """Return the core's settings on one of its machines.
 
     Args:
         places: where it listens.
+        machine: the one; None: its own.
+        others: its other machines.
+        doors: where nodes join at those.
         certificates: the serial numbers that are let in, by node.
     """
     rendered: Tree = {
@@ -128,7 +136,7 @@ def core_settings(
         "http": places.http,
         "grpc": places.grpc,
         "definitions": {"listen": places.definitions},
-        "join": {"listen": places.join, "public": list(places.join_public)},
+        "join": {"listen": places.join, "public": [*places.join_public, *doors]},
         "wireguard": {"file": WIREGUARD_FILE, **({} if loopback else {"state": TOLD_FILE})},
         "tls": {
             "certificate": f"{TLS}/node.crt",
@@ -148,7 +156,10 @@ def core_settings(
             for site, node in inventory.nodes()
         ],
     }
-    return CoreSettings.model_validate(merged(rendered, said_of_core(inventory)))
+    if others:
+        rendered["other_cores"] = [tree_of(one) for one in others]
+    said = said_of_core(inventory, machine or inventory.core)
+    return CoreSettings.model_validate(merged(rendered, said))
 
 
 def scan_server_settings(

@@ -11,6 +11,7 @@ docs/definitions.md, *With a freshclam of its own instead*.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from common.settings.core import CoreDefinitionsSettings
@@ -46,12 +47,17 @@ def wants_freshclam(settings: SatelliteSettings, definitions: CoreDefinitionsSet
 
 
 def freshclam_text(
-    definitions: CoreDefinitionsSettings, *, folder: str = DATABASES, user: str = USER
+    definitions: CoreDefinitionsSettings,
+    *,
+    others: Sequence[str] = (),
+    folder: str = DATABASES,
+    user: str = USER,
 ) -> str:
     """Return freshclam's settings.
 
     Args:
         definitions: the core's; ``listen`` is where satellites fetch.
+        others: where they fetch once the core runs on another machine, HOST:PORT.
         folder: clamd's ``DatabaseDirectory``.
         user: who owns it.
     """
@@ -61,7 +67,7 @@ def freshclam_text(
     lines = [
         f"DatabaseDirectory {folder}",
         f"DatabaseOwner {user}",
-        f"PrivateMirror {door}",
+        *(f"PrivateMirror {one}" for one in (door, *(f"https://{other}" for other in others))),
         # Whole files: what is signed is the whole.
         "ScriptedUpdates no",
         "CompressLocalDatabase no",

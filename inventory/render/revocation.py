@@ -66,14 +66,26 @@ def revoke_node(out: Path, node: str) -> None:
         ) from None
 
 
+def _own_first(settings: Path) -> tuple[bool, str]:
+    folder = settings.parent.name
+    return folder != CORE_FOLDER, folder
+
+
+def _of_core(settings: Path) -> list[FileToCopy]:
+    """Return what a machine of the core needs, by where its settings are."""
+    folder, machine = settings.parent, settings.parent.name
+    return [
+        FileToCopy(file=str(settings), machine=machine, to=f"{SETTINGS_FOLDER}/core.yaml"),
+        FileToCopy(file=str(folder / "wg0.conf"), machine=machine, to=_WIREGUARD, then=_SYNC),
+    ]
+
+
 def copies_after(out: Path, node: str) -> Sequence[FileToCopy]:
     """Return what to copy after a revocation, what shuts the thief out first."""
-    core, ours = out / CORE_FOLDER, out / node
+    ours = out / node
+    cores = sorted(out.glob("*/core.yaml"), key=_own_first)
     return [
-        FileToCopy(
-            file=str(core / "core.yaml"), machine=CORE_FOLDER, to=f"{SETTINGS_FOLDER}/core.yaml"
-        ),
-        FileToCopy(file=str(core / "wg0.conf"), machine=CORE_FOLDER, to=_WIREGUARD, then=_SYNC),
+        *(copy for file in cores for copy in _of_core(file)),
         FileToCopy(file=str(ours / TLS), machine=node, to=f"{SETTINGS_FOLDER}/{TLS}"),
         FileToCopy(file=str(ours / KEY_FILE), machine=node, to=f"{SETTINGS_FOLDER}/{KEY_FILE}"),
         FileToCopy(file=str(ours / "wg0.conf"), machine=node, to=_WIREGUARD, then=_SYNC),

@@ -18,7 +18,7 @@ from tests.support.our_files import ROOT
 
 PAGES = {
     name: (ROOT / "docs" / "operating" / name).read_text(encoding="utf-8")
-    for name in ("restore.md", "rehearsal.md")
+    for name in ("restore.md", "rehearsal.md", "standby.md")
 }
 
 

@@ -70,7 +70,7 @@ def test_a_satellite_has_the_core_as_its_only_peer(example: Inventory) -> None:
 
 
 def test_the_core_has_every_satellite_as_a_peer(example: Inventory) -> None:
-    peers = peers_of_core(example, public_keys(example))
+    peers = peers_of_core(example, public_keys(example), example.core)
 
     assert [peer.name for peer in peers] == ["lon1", "lon2", "fra1", "mad1"]
     allowed = [network for peer in peers for network in peer.allowed]
@@ -109,6 +109,6 @@ def test_the_core_gets_the_endpoint_of_a_node_in_a_family_that_it_has(example: I
     only = site.model_copy(update={"nodes": (node,)})
     inventory = example.model_copy(update={"core": core, "sites": (only,)})
 
-    (peer,) = peers_of_core(inventory, public_keys(inventory))
+    (peer,) = peers_of_core(inventory, public_keys(inventory), inventory.core)
 
     assert peer.endpoint == "[2001:db8::9]:51820"

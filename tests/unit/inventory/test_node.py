@@ -28,7 +28,7 @@ def satellite(inventory: Inventory, number: int = 0, *, loopback: bool = False) 
         site,
         node,
         places=node_places(node, ports),
-        link="10.77.0.1:7443",
+        links=["10.77.0.1:7443"],
         loopback=loopback,
     )
     return text_of(settings)

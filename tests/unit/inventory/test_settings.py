@@ -128,7 +128,7 @@ def node_of(path: Path, *, number: int = 0) -> SatelliteSettings:
         site,
         node,
         places=node_places(node, None),
-        link=core_places(inventory.core, None).grpc,
+        links=[core_places(inventory.core, None).grpc],
         loopback=False,
     )
     file = path.with_name("satellite.yaml")
@@ -314,6 +314,7 @@ def test_what_settings_cannot_say_is_what_the_inventory_says_elsewhere(small: Pa
         *(f"mta_sts.{key}" for key in MtaStsSettings.model_fields),
         "wireguard.state",
         "core.address",
+        "core.standbys",
         "core.name",
         "core.certificate",
         "core.key",
@@ -332,6 +333,11 @@ def test_what_settings_cannot_say_is_what_the_inventory_says_elsewhere(small: Pa
         "join.issuer_key",
         "wireguard.file",
         "nodes.vpn_addresses",
+        "other_cores.name",
+        "other_cores.link",
+        "other_cores.vpn_addresses",
+        "other_cores.tunnel",
+        "other_cores.wireguard_key",
         "tls.certificate",
         "tls.key",
         "tls.authority",

@@ -23,7 +23,7 @@ def test_a_node_serves_the_policy_that_dns_tells_of(changed: Change) -> None:
         site,
         node,
         places=node_places(node, None),
-        link="10.77.0.1:7443",
+        links=["10.77.0.1:7443"],
         loopback=False,
     )
 
