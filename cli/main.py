@@ -63,6 +63,8 @@ def app() -> typer.Typer:
 def app_for(arguments: Sequence[str]) -> typer.Typer:
     """Return the command with what these arguments can mean: one group of it, or all of it."""
     first = arguments[0] if arguments else ""
+    if first == "--version":
+        return _app_with()
     return _app_with(first) if first in COMMANDS or first in GROUPS else app()
 
 

@@ -101,6 +101,18 @@ def test_a_command_imports_no_other_one() -> None:
     assert imported & others == {"cli.track"}
 
 
+def test_to_say_the_version_imports_no_command() -> None:
+    code = "import sys; from cli.main import run; run(['--version']); print(*sys.modules)"
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    version, imported = said.stdout.splitlines()
+
+    assert version.startswith("borderscout ")
+    others = {target.partition(":")[0] for target in {**main.COMMANDS, **main.GROUPS}.values()}
+    assert others.isdisjoint(imported.split())
+
+
 def test_the_command_is_there_under_its_name() -> None:
     said = subprocess.run(
         [sys.executable, "-m", "cli", "--help"],
