@@ -22,11 +22,14 @@ from inventory.render.sandbox import Sandbox
 
 FRESHCLAM_FILE = "freshclam.conf"
 FRESHCLAM_UNIT = "borderscout-freshclam.service"
+FRESHCLAM_KEYS_UNIT = "borderscout-freshclam-keys.service"
 FRESHCLAM_TIMER = "borderscout-freshclam.timer"
 DATABASES = "/var/lib/clamav"  # Debian's, and its user's
 USER = "clamav"
 OFFICIAL = ("bytecode", "daily", "main")
 TLS = "/etc/borderscout/tls"
+_GIVEN = ("authority.crt", "node.crt", "node.key")
+_GIVEN_FOLDER = "borderscout-freshclam"  # below /run
 
 
 def wants_freshclam(settings: SatelliteSettings, definitions: CoreDefinitionsSettings) -> bool:
@@ -89,20 +92,37 @@ def freshclam_text(
 def freshclam_units() -> dict[str, str]:
     """Return the units by file name.
 
-    One run each, so that a renewed certificate is shown by the next. Key and settings are given by
-    the service manager: the user that fetches may read no other file of ours.
+    One run each, so that a renewed certificate is shown by the next. The user that fetches may read
+    no other file of ours: the settings are given to it by the service manager, and certificate and
+    key by a unit of our own user, who renews them. Read by root they would be whatever a link in
+    that user's folder leads to.
     """
     sandbox = Sandbox(
         user=USER,
         writes=[DATABASES],
         makes_code=True,  # ClamAV's bytecode, where it is built so
     )
+    giving = Sandbox(group=USER, families=["AF_UNIX"])
+    files = " ".join(f"{TLS}/{name}" for name in _GIVEN)
     return {
+        FRESHCLAM_KEYS_UNIT: f"""\
+[Unit]
+Description=Border Scout certificate for what fetches definitions
+
+[Service]
+Type=oneshot
+RuntimeDirectory={_GIVEN_FOLDER}
+RuntimeDirectoryMode=0750
+RuntimeDirectoryPreserve=yes
+ExecStart=/usr/bin/install --mode=0640 {files} %t/{_GIVEN_FOLDER}
+
+{giving.lines()}""",
         FRESHCLAM_UNIT: f"""\
 [Unit]
 Description=Border Scout definitions for the clamd of this machine
 Wants=network-online.target
-After=network-online.target borderscout-wireguard.service
+After=network-online.target borderscout-wireguard.service {FRESHCLAM_KEYS_UNIT}
+Requires={FRESHCLAM_KEYS_UNIT}
 # Two would write into one folder.
 Conflicts=clamav-freshclam.service
 
@@ -110,12 +130,9 @@ Conflicts=clamav-freshclam.service
 Type=oneshot
 ExecStart=/usr/bin/freshclam --config-file=%d/{FRESHCLAM_FILE} --foreground --stdout
 LoadCredential={FRESHCLAM_FILE}:{MACHINE_FOLDER}/{FRESHCLAM_FILE}
-LoadCredential=authority.crt:{TLS}/authority.crt
-LoadCredential=node.crt:{TLS}/node.crt
-LoadCredential=node.key:{TLS}/node.key
-Environment=CURL_CA_BUNDLE=%d/authority.crt
-Environment=FRESHCLAM_CLIENT_CERT=%d/node.crt
-Environment=FRESHCLAM_CLIENT_KEY=%d/node.key
+Environment=CURL_CA_BUNDLE=%t/{_GIVEN_FOLDER}/authority.crt
+Environment=FRESHCLAM_CLIENT_CERT=%t/{_GIVEN_FOLDER}/node.crt
+Environment=FRESHCLAM_CLIENT_KEY=%t/{_GIVEN_FOLDER}/node.key
 # Of older ones: there is nothing new.
 SuccessExitStatus=1
 TimeoutStartSec=30min

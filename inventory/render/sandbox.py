@@ -23,6 +23,7 @@ class Sandbox:
 
     Attributes:
         user: whom it runs as.
+        group: whose what it makes is; empty: its user's.
         capabilities: rights that it has beside its user's.
         families: of sockets.
         calls: system calls beside those of every service.
@@ -33,6 +34,7 @@ class Sandbox:
     """
 
     user: str = USER
+    group: str = ""
     capabilities: Sequence[str] = ()
     families: Sequence[str] = ("AF_INET", "AF_INET6", "AF_UNIX")
     calls: Sequence[str] = ()
@@ -48,7 +50,7 @@ class Sandbox:
             f"{line}\n"
             for line in (
                 f"User={self.user}",
-                f"Group={self.user}",
+                f"Group={self.group or self.user}",
                 "UMask=0077",
                 f"AmbientCapabilities={rights}",
                 f"CapabilityBoundingSet={rights}",

@@ -31,6 +31,7 @@ from inventory.load import load_inventory
 from inventory.render.folder import render_folder
 from inventory.render.node_freshclam import (
     FRESHCLAM_FILE,
+    FRESHCLAM_KEYS_UNIT,
     FRESHCLAM_TIMER,
     FRESHCLAM_UNIT,
     freshclam_text,
@@ -39,7 +40,7 @@ from inventory.render.node_freshclam import (
 
 SERIAL = 20260101000000
 HDB = b"44d88612fea8a8f36de82e1278abb02f:68:Eicar\n"
-FILES = {FRESHCLAM_FILE, FRESHCLAM_TIMER, FRESHCLAM_UNIT}
+FILES = {FRESHCLAM_FILE, FRESHCLAM_KEYS_UNIT, FRESHCLAM_TIMER, FRESHCLAM_UNIT}
 INVENTORY = """\
 cluster: {name: example, mail_domain: mx.scout.example, vpn: 10.77.0.0/16}
 core:
@@ -146,6 +147,24 @@ def test_clamconf_takes_every_line(rendered: Callable[..., Path], tmp_path: Path
 
 
 @needs_freshclam
+def test_once_the_core_runs_elsewhere_it_is_asked_there(
+    rendered: Callable[..., Path],
+) -> None:
+    out = rendered(
+        (
+            "  settings:\n",
+            "  standbys: [{name: core2, public: 192.0.2.2, vpn_address: 10.77.0.2}]\n  settings:\n",
+        )
+    )
+
+    lines = (out / "lon1" / FRESHCLAM_FILE).read_text().splitlines()
+    assert [line for line in lines if line.startswith("PrivateMirror")] == [
+        "PrivateMirror https://10.77.0.1:7444",
+        "PrivateMirror https://10.77.0.2:7444",
+    ]
+
+
+@needs_freshclam
 @pytest.mark.parametrize("official", [True, False])
 async def test_a_node_fetches_from_the_core_what_the_core_has(
     rendered: Callable[..., Path], tmp_path: Path, official: bool
@@ -175,7 +194,7 @@ async def test_a_node_fetches_from_the_core_what_the_core_has(
     config.write_text(re.sub(r"(?m)^(NotifyClamd|MaxAttempts) .*\n", "", text) + "MaxAttempts 1\n")
     # As the unit says, with the node's folder where the service manager puts its files.
     unit = freshclam_units()[FRESHCLAM_UNIT]
-    told = dict(re.findall(r"(?m)^Environment=(\w+)=%d/(.+)$", unit))
+    told = dict(re.findall(r"(?m)^Environment=(\w+)=%t/borderscout-freshclam/(.+)$", unit))
     environment = {name: str(out / "lon1" / "tls" / file) for name, file in told.items()}
     program = BoundedProgram(
         [str(shutil.which("freshclam")), f"--config-file={config}", "--foreground", "--stdout"],

@@ -17,7 +17,12 @@ import pytest
 
 from inventory.load import load_inventory
 from inventory.render.folder import render_folder
-from inventory.render.node_freshclam import FRESHCLAM_FILE, freshclam_units
+from inventory.render.node_freshclam import (
+    FRESHCLAM_FILE,
+    FRESHCLAM_KEYS_UNIT,
+    FRESHCLAM_UNIT,
+    freshclam_units,
+)
 from tests.support.our_files import ROOT
 
 NOW_US = 1_790_000_000_000_000
@@ -112,17 +117,23 @@ def test_no_secret_is_read_by_others_and_no_half_is_left(rendered: Path, tmp_pat
 
 
 @pytest.fixture
-def owned(rendered: Path) -> Iterator[tuple[Path, Path]]:
-    """Return a folder whose files go to a user, as without DESTDIR, and where that user gets to."""
+def everybodys() -> Iterator[Path]:
+    """Return a folder that every user gets to; those of tests are root's alone."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
-        folder = Path(name) / "lon1"
-        shutil.copytree(rendered / "lon1", folder)
-        script = folder / "install.sh"
-        script.write_text(script.read_text().replace("owner=root\nif", f"owner={OTHER}\nif", 1))
-        into = Path(name) / "to"
-        into.mkdir()
-        yield folder, into
+        yield Path(name)
+
+
+@pytest.fixture
+def owned(rendered: Path, everybodys: Path) -> tuple[Path, Path]:
+    """Return a folder whose files go to a user, as without DESTDIR, and where that user gets to."""
+    folder = everybodys / "lon1"
+    shutil.copytree(rendered / "lon1", folder)
+    script = folder / "install.sh"
+    script.write_text(script.read_text().replace("owner=root\nif", f"owner={OTHER}\nif", 1))
+    into = everybodys / "to"
+    into.mkdir()
+    return folder, into
 
 
 @need_root
@@ -143,7 +154,7 @@ BY_ITSELF = {
     "wg0.conf": "no program of hooks reads it, and it leads where tunnel.networks allows",
     **dict.fromkeys(
         ("tls/authority.crt", "tls/node.crt", "tls/node.key"),
-        "credentials of freshclam, which shows them and does nothing by them",
+        "what freshclam shows, read for it with the user's own rights",
     ),
 }
 
@@ -263,3 +274,37 @@ def test_it_stops_before_the_settings_when_something_is_missing(
     assert found.returncode != 0
     assert "wg0.conf" in found.stderr
     assert not (tmp_path / "to" / "etc" / "borderscout" / "satellite.yaml").exists()
+
+
+@need_root
+def test_what_freshclam_shows_is_read_with_the_users_own_rights(everybodys: Path) -> None:
+    """A link in the user's folder leads to nothing that the user may not read."""
+    unit = freshclam_units()[FRESHCLAM_KEYS_UNIT]
+    [command] = re.findall(r"(?m)^ExecStart=(.*)$", unit)
+    tls, given, secret = (everybodys / name for name in ("tls", "given", "secret"))
+    secret.write_text("root's alone")
+    secret.chmod(0o600)
+    for place in (tls, given):
+        place.mkdir()
+        shutil.chown(place, OTHER)
+    for name in ("authority.crt", "node.crt", "node.key"):
+        (tls / name).write_text(name)
+        shutil.chown(tls / name, OTHER)
+    words = command.replace("/etc/borderscout/tls", str(tls)).split()
+    words[-1] = str(given)
+
+    def run() -> int:
+        by_other = ["setpriv", f"--reuid={OTHER}", f"--regid={OTHER}", "--clear-groups", *words]
+        return subprocess.run(by_other, capture_output=True, check=False).returncode
+
+    assert run() == 0
+    assert {path.name: path.read_text() for path in given.iterdir()} == {
+        name: name for name in ("authority.crt", "node.crt", "node.key")
+    }
+    assert {stat.S_IMODE(path.stat().st_mode) for path in given.iterdir()} == {0o640}
+
+    (tls / "node.key").unlink()
+    (tls / "node.key").symlink_to(secret)
+    assert run() != 0
+    assert "root's alone" not in "".join(path.read_text() for path in given.iterdir())
+    assert "LoadCredential=node" not in freshclam_units()[FRESHCLAM_UNIT]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from inventory.render.firewall import firewall_unit
-from inventory.render.node_freshclam import freshclam_units
+from inventory.render.node_freshclam import FRESHCLAM_UNIT, freshclam_units
 from inventory.render.systemd import SOCKET_UNIT, UnitRole, socket_text, unit_name, unit_text
 from inventory.render.tunnel_units import TUNNEL_UNIT, tunnel_units
 from tests.support.our_files import ROOT
@@ -95,7 +95,7 @@ def test_a_service_is_kept_from_what_it_does_not_need(
 def test_no_service_is_root(name: str) -> None:
     [user] = re.findall(r"(?m)^User=(.*)$", UNITS[name])
 
-    assert user == ("clamav" if "freshclam" in name else "borderscout")
+    assert user == ("clamav" if name == FRESHCLAM_UNIT else "borderscout")
 
 
 def test_port_25_is_the_service_managers_also_while_the_program_is_not_there() -> None:
