@@ -24,7 +24,7 @@ from satellite.definitions.clamd_trial import ClamdTrial, is_on_this_machine
 from satellite.definitions.fetching import SetSource
 from satellite.definitions.set_changes import watch_sets
 from satellite.definitions.upkeep import DefinitionsUpkeep, UpkeepMeans
-from satellite.link.client import link_files
+from satellite.link.own_certificate import link_files
 
 KEEPING_SHARD = 0
 

@@ -11,26 +11,23 @@ import asyncio
 import dataclasses
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
-from pathlib import Path
 
-import structlog
 from borderscout.v1.link_service_pb2_grpc import LinkStub
 
 from common import rpc
 from common.backoff import Backoff
 from common.certificate import CertificateStatus
 from common.clock import Clock, new_id
-from common.errors import EnvironmentFailure
 from common.identity import ShardIdentity
 from common.ids import MessageId
 from common.link import DefinitionsOffer, Hello, ReleaseOffer, SettingsOrder
 from common.reports import NodeReport
-from common.settings.satellite import CoreLink, SatelliteSettings
+from common.settings.satellite import SatelliteSettings
 from common.tasks import finish, keep_running
 from satellite.link.accepted_core import AcceptedCore
 from satellite.link.control import ControlStream
 from satellite.link.lessons import LearnsLessons, LessonStream
+from satellite.link.own_certificate import OwnCertificate, link_files
 from satellite.link.preferences import PreferenceStream
 from satellite.link.quarantine import QuarantineStream
 from satellite.link.records import RecordStream
@@ -39,10 +36,6 @@ from satellite.link.spool import LinkSpool
 from satellite.link.status import LinkStatus
 from satellite.link.streams import Stream
 from satellite.link.tallies import SharesTallies, TallyStream
-
-log = structlog.get_logger()
-
-RENEWAL_S = 60.0  # between looks at the certificate's files
 
 
 class Link:
@@ -96,9 +89,7 @@ class Link:
         self._spread = spread
         self._backoff = backoff or Backoff()
         self._stub: LinkStub | None = None
-        self._certificate: CertificateStatus | None = None
-        self._certificate_problem = ""  # why its files are not used as they are now
-        self._files = link_files(settings.core)
+        self._certificate = OwnCertificate(link_files(settings.core), clock)
         life = spool.life
         identity = ShardIdentity(
             spool.node, spool.shard, life.incarnation, run=new_id(clock), origin=life.origin
@@ -195,19 +186,11 @@ class Link:
     async def run(self) -> None:
         """Keep the link until cancelled; calls and channel are closed then."""
         while True:
-            try:
-                tls = self._files.read()
-            except EnvironmentFailure as error:
-                self._certificate_problem = error.what
-                log.error("link.certificate_unusable", reason=error.what, hint=error.hint)
-                await self._clock.sleep(RENEWAL_S)
-                continue
-            self._certificate, self._certificate_problem = tls.status(), ""
-            await self._run_with(tls)
+            await self._run_with(await self._certificate.usable())
 
     def certificate_status(self) -> CertificateStatus | None:
         """Return until when our certificate is good; None while there is none to use."""
-        return self._certificate
+        return self._certificate.status
 
     def outgoing(self) -> None:
         """There are new durable records or uploads in the spool."""
@@ -255,30 +238,13 @@ class Link:
             for name, work in works
         ]
         try:
-            await self._renewed(tls)
+            await self._certificate.renewed(tls)
         finally:
             # The calls first, then the channel: in this order gRPC stays quiet.
             for task in tasks:
                 task.cancel()
             await finish(_closed(tasks, channel.close))
             self._stub = None
-
-    async def _renewed(self, tls: rpc.TlsMaterial) -> None:
-        """Return once the files hold another certificate that can be used."""
-        while True:
-            await self._clock.sleep(RENEWAL_S)
-            problem = ""
-            try:
-                fresh = self._files.read()
-            except EnvironmentFailure as error:  # being replaced; what is open works on
-                problem = error.what
-            else:
-                if fresh.fingerprint != tls.fingerprint:
-                    log.info("link.certificate_renewed")
-                    return
-            if problem and problem != self._certificate_problem:
-                log.error("link.certificate_unusable", reason=problem, hint=rpc.KEPT)
-            self._certificate, self._certificate_problem = tls.status(problem), problem
 
     def _calls(self) -> LinkStub:
         assert self._stub is not None, "streams run only while there is a channel"
@@ -313,20 +279,12 @@ class Link:
         )
         return tuple(f"{what}: {stream.failure}" for what, stream in closed if stream.failure)
 
-    def _ended(self) -> str:
-        """Say that our certificate is over: a core that refuses it gives no reason."""
-        status = self._certificate
-        if status is None or status.not_after_s > self._clock.now_us() / 1e6:
-            return ""
-        ended = datetime.fromtimestamp(status.not_after_s, UTC)
-        return f"this node's certificate on the link ended at {ended:%Y-%m-%d %H:%M} UTC"
-
     def _problems(self) -> tuple[str, ...]:
         refused = self._preferences.follower.core_refused
         found = (
             f"nothing is handed to this core: {refused}" if refused else "",
-            self._certificate_problem,
-            self._ended(),
+            self._certificate.problem,
+            self._certificate.ended,
             self._preferences.problem,
             self._records.problem,
             self._quarantine.problem,
@@ -335,13 +293,6 @@ class Link:
 
     def _stream(self, name: str, once: Callable[[bool], Awaitable[None]]) -> Stream:
         return Stream(name, once, clock=self._clock, spread=self._spread, backoff=self._backoff)
-
-
-def link_files(core: CoreLink) -> rpc.TlsFiles:
-    """Return the files that the settings name for the link."""
-    return rpc.TlsFiles(
-        certificate=Path(core.certificate), key=Path(core.key), authority=Path(core.authority)
-    )
 
 
 async def _closed(tasks: list[asyncio.Task[None]], close: Callable[[], Awaitable[None]]) -> None:
