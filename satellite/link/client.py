@@ -2,7 +2,8 @@
 
 Touches the network. One stream for each class, each opened anew whenever it ends, and nothing in
 the satellite waits for any of them: with the core away mail goes on (P4). A renewed certificate is
-used at once, by a new channel: an open one keeps the old (docs/design/faults.md, F12).
+used at once, by a new channel: an open one keeps the old (docs/design/faults.md, F12). All streams
+share one channel, and so reach one core; to dial another address is to open another channel.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import dataclasses
 import random
 from collections.abc import Awaitable, Callable, Mapping
 
+import grpc
+import grpc.aio
 from borderscout.v1.link_service_pb2_grpc import LinkStub
 
 from common import rpc
@@ -20,13 +23,17 @@ from common.certificate import CertificateStatus
 from common.clock import Clock, new_id
 from common.identity import ShardIdentity
 from common.ids import MessageId
-from common.link import DefinitionsOffer, Hello, ReleaseOffer, SettingsOrder
+from common.link import CoreStanding, DefinitionsOffer, Hello, ReleaseOffer, SettingsOrder
 from common.reports import NodeReport
 from common.settings.satellite import SatelliteSettings
 from common.tasks import finish, keep_running
 from satellite.link.accepted_core import AcceptedCore
 from satellite.link.control import ControlStream
+from satellite.link.core_choice import ChoiceWaits, Reached
+from satellite.link.core_search import CoreSearch, standing_of
+from satellite.link.core_verdict import UNNAMED
 from satellite.link.lessons import LearnsLessons, LessonStream
+from satellite.link.other_core import FollowedCore
 from satellite.link.own_certificate import OwnCertificate, link_files
 from satellite.link.preferences import PreferenceStream
 from satellite.link.quarantine import QuarantineStream
@@ -59,6 +66,7 @@ class Link:
         learners: the filters that learn, by name, where this shard is to hear their lessons.
         spread: a random number from 0 up to 1, for the waits.
         backoff: how long a stream waits after it ended.
+        waits: how long an address is kept at which the core is not.
     """
 
     def __init__(
@@ -81,6 +89,7 @@ class Link:
         learners: Mapping[str, LearnsLessons] | None = None,
         spread: Callable[[], float] = random.random,
         backoff: Backoff | None = None,
+        waits: ChoiceWaits | None = None,
     ) -> None:
         self._spool = spool
         self._settings = settings
@@ -88,12 +97,15 @@ class Link:
         self._report = report
         self._spread = spread
         self._backoff = backoff or Backoff()
+        self._channel: grpc.aio.Channel | None = None
         self._stub: LinkStub | None = None
         self._certificate = OwnCertificate(link_files(settings.core), clock)
         life = spool.life
-        identity = ShardIdentity(
+        self._identity = identity = ShardIdentity(
             spool.node, spool.shard, life.incarnation, run=new_id(clock), origin=life.origin
         )
+        addresses = (settings.core.address, *settings.core.standbys)
+        self._search = CoreSearch(addresses, clock=clock, spread=spread, waits=waits)
         core = AcceptedCore(clock)
         self._releases = ReleaseTaker(
             spool=spool,
@@ -185,8 +197,14 @@ class Link:
 
     async def run(self) -> None:
         """Keep the link until cancelled; calls and channel are closed then."""
+        tls = None
         while True:
-            await self._run_with(await self._certificate.usable())
+            tls = await self._certificate.usable(tls)
+            await self._run_with(tls)
+
+    def core_address(self) -> str:
+        """Return where the core is dialled now, HOST:PORT."""
+        return self._search.address
 
     def certificate_status(self) -> CertificateStatus | None:
         """Return until when our certificate is good; None while there is none to use."""
@@ -215,6 +233,10 @@ class Link:
             problems=(*self._problems(), *failures),
             forked=self._spool.life.forked,
             reconnects={stream.name: stream.reconnects for stream in self._streams},
+            core=self._search.address,
+            is_standby=self._search.is_standby,
+            moves=self._search.moves,
+            other_cores=self._search.other_cores,
         )
 
     # ---- inside
@@ -225,11 +247,8 @@ class Link:
             self._releases.offer(offer)
 
     async def _run_with(self, tls: rpc.TlsMaterial) -> None:
-        """Keep the streams on one channel until the certificate's files change."""
-        core = self._settings.core
-        channel = rpc.open_channel(
-            core.address, tls, cluster=self._settings.cluster, core_name=core.name
-        )
+        """Keep the streams on one channel until the certificate's files or the address change."""
+        channel = self._channel = self._open(self._search.address, tls)
         self._stub = LinkStub(channel)
         works = [(f"link.{stream.name}", stream.keep) for stream in self._streams]
         works += [("link.releases", self._releases.run)] * FETCHERS
@@ -237,14 +256,50 @@ class Link:
             asyncio.create_task(keep_running(work, name=name, clock=self._clock), name=name)
             for name, work in works
         ]
+        ends = [
+            asyncio.create_task(self._certificate.renewed(tls), name="link.renewed"),
+            asyncio.create_task(self._moved(tls), name="link.moved"),
+        ]
         try:
-            await self._certificate.renewed(tls)
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for end in done:
+                end.result()
         finally:
             # The calls first, then the channel: in this order gRPC stays quiet.
-            for task in tasks:
+            for task in (*ends, *tasks):
                 task.cancel()
-            await finish(_closed(tasks, channel.close))
-            self._stub = None
+            await finish(_closed([*ends, *tasks], channel.close))
+            self._stub = self._channel = None
+
+    async def _moved(self, tls: rpc.TlsMaterial) -> None:
+        """Return once the core is to be dialled at another address."""
+
+        def look(address: str) -> Awaitable[CoreStanding | None]:
+            return standing_of(self._open(address, tls), self._identity)
+
+        await self._search.moved(reached=self._reached, ours=self._followed, look=look)
+        for stream in self._streams:
+            stream.moved()
+
+    def _open(self, address: str, tls: rpc.TlsMaterial) -> grpc.aio.Channel:
+        core = self._settings.core
+        return rpc.open_channel(address, tls, cluster=self._settings.cluster, core_name=core.name)
+
+    def _reached(self) -> Reached:
+        """Say what there is where the core is dialled."""
+        hearing = self._control.hearing
+        if hearing is not None and hearing.objection is not None:
+            return Reached.REFUSED if hearing.objection else Reached.ACCEPTED
+        if self._preferences_stream.is_open:  # as while another life may speak on control
+            return Reached.ACCEPTED
+        assert self._channel is not None, "nobody asks but while there is a channel"
+        is_there = self._channel.get_state() is grpc.ChannelConnectivity.READY
+        return Reached.UNJUDGED if is_there else Reached.NOTHING
+
+    def _followed(self) -> FollowedCore:
+        follower = self._preferences.follower
+        life = UNNAMED if follower.verdict is None else follower.verdict.life
+        return FollowedCore(life, follower.latest)
 
     def _calls(self) -> LinkStub:
         assert self._stub is not None, "streams run only while there is a channel"
@@ -288,6 +343,7 @@ class Link:
             self._preferences.problem,
             self._records.problem,
             self._quarantine.problem,
+            *self._search.other_cores,
         )
         return tuple(problem for problem in found if problem)
 

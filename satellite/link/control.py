@@ -106,6 +106,11 @@ class ControlStream:
         self._waiting: list[Command] = []  # for the verdict on the core that gave them
         self._has_passed_over = False  # commands of this stream's core, while it was refused
 
+    @property
+    def hearing(self) -> Hearing | None:
+        """Whom the stream has reached; None: nobody, as long as it is not open."""
+        return self._hearing
+
     async def once(self, stub: LinkStub, *, wait: bool) -> None:
         """Open the stream and report on it until it ends.
 

@@ -183,7 +183,7 @@ class Follower:
         self._found = digest if found is None else found
         self.refused: PreferenceProblem | None = None  # until a later revision is applied
         self.verdict: CoreVerdict | None = None  # on the core that was met last; None: not yet
-        self._latest = applied.epoch  # of the cores that were accepted
+        self.latest = applied.epoch  # of the cores that were accepted
         self._judged: Epoch | None = None  # what the verdict rests on; None: nothing was said
         self._assembly: Assembly | None = None
         self._unreadable: str | None = None  # nonce of a batch of which a part could not be read
@@ -284,7 +284,7 @@ class Follower:
         if core is None:
             self.verdict = self._judged = None  # until its first batch or bookmark
             return []
-        wrong = objection(core, applied=self.applied, digest=self._digest, latest=self._latest)
+        wrong = objection(core, applied=self.applied, digest=self._digest, latest=self.latest)
         complaint = self._judge(CoreVerdict(core.life, wrong), core.position)
         return [*complaint, Leave(wrong)] if wrong else []
 
@@ -294,7 +294,7 @@ class Follower:
         self._judged = position.epoch
         if verdict.reason:
             return self._complain(LinkRefusal(reason=verdict.reason), position.revision)
-        self._latest = max(self._latest, position.epoch)
+        self.latest = max(self.latest, position.epoch)
         if was_refused and self.refused is not None and self.refused.reason == was_refused:
             self.refused = None  # it was about another core, and is over
         return []
@@ -347,7 +347,7 @@ class Follower:
 
     def _wrong_with(self, batch: Batch) -> str:
         return objection_to_batch(
-            batch, applied=self.applied, digest=self._digest, latest=self._latest
+            batch, applied=self.applied, digest=self._digest, latest=self.latest
         )
 
     def _has(self, batch: Batch) -> bool:
@@ -390,7 +390,7 @@ class Follower:
 
     def _note(self, bookmark: Bookmark, now_s: float) -> list[Command]:
         position = bookmark.position
-        wrong = objection_to_position(position, applied=self.applied, latest=self._latest)
+        wrong = objection_to_position(position, applied=self.applied, latest=self.latest)
         self._judge_by(position, wrong)
         if self.core_refused:
             return []  # such a core's word says nothing of how old our knowledge is

@@ -37,7 +37,14 @@ class LinkMetrics(Collector):
         )
         for stream, count in status.reconnects.items():
             reconnects.add_metric([stream], count)
+        core = GaugeMetricFamily(
+            "borderscout_link_core",
+            "1 while the core is heard at this address, 0 while it is only dialled there",
+            labels=["address", "standby"],
+        )
+        core.add_metric([status.core, _yes(status.is_standby)], float(status.connected))
         return [
+            core,
             _gauge(
                 "borderscout_link_connected",
                 "1 while the core is heard on the control stream",
@@ -68,6 +75,16 @@ class LinkMetrics(Collector):
                 "1 while this spool is not heard: it was put back, or is a copy of another one",
                 float(bool(status.forked)),
             ),
+            _gauge(
+                "borderscout_link_other_cores",
+                "Other addresses of the core at which one runs that should not",
+                float(len(status.other_cores)),
+            ),
+            CounterMetricFamily(
+                "borderscout_link_core_moves",
+                "Times that another address of the core was dialled instead",
+                value=status.moves,
+            ),
             reconnects,
             CounterMetricFamily(
                 "borderscout_preferences_damaged",
@@ -75,6 +92,10 @@ class LinkMetrics(Collector):
                 value=status.damages,
             ),
         ]
+
+
+def _yes(holds: bool) -> str:
+    return "yes" if holds else "no"
 
 
 def _gauge(name: str, documentation: str, value: float | None) -> GaugeMetricFamily:

@@ -38,12 +38,20 @@ class OwnCertificate:
         self._files = files
         self._clock = clock
 
-    async def usable(self) -> rpc.TlsMaterial:
-        """Return what the files hold, as soon as it can be used."""
+    async def usable(self, kept: rpc.TlsMaterial | None = None) -> rpc.TlsMaterial:
+        """Return what the files hold, as soon as it can be used.
+
+        Args:
+            kept: what was in use until now: returned where the files cannot be used at once, so
+                that a renewal that is half done keeps nobody from another address.
+        """
         while True:
             try:
                 tls = self._files.read()
             except EnvironmentFailure as error:
+                if kept is not None:
+                    self._keep(kept, error.what)
+                    return kept
                 self.problem = error.what
                 log.error("link.certificate_unusable", reason=error.what, hint=error.hint)
                 await self._clock.sleep(RENEWAL_S)
@@ -68,9 +76,13 @@ class OwnCertificate:
                 if fresh.fingerprint != tls.fingerprint:
                     log.info("link.certificate_renewed")
                     return
-            if problem and problem != self.problem:
-                log.error("link.certificate_unusable", reason=problem, hint=rpc.KEPT)
-            self.status, self.problem = tls.status(problem), problem
+            self._keep(tls, problem)
+
+    def _keep(self, tls: rpc.TlsMaterial, problem: str) -> None:
+        """Note why what the files hold is not used instead; empty: it is the same."""
+        if problem and problem != self.problem:
+            log.error("link.certificate_unusable", reason=problem, hint=rpc.KEPT)
+        self.status, self.problem = tls.status(problem), problem
 
     @property
     def ended(self) -> str:

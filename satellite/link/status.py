@@ -22,3 +22,7 @@ class LinkStatus:
     damages: int = 0  # times that documents on the disk were found changed, in this life
     core_refused: str = ""  # why nothing is handed to the core that is there; empty: it is
     forked: str = ""  # why the core does not hear this spool; empty: nothing is known of that
+    core: str = ""  # the address at which the core is dialled, HOST:PORT
+    is_standby: bool = False  # whether that is not the first one of the settings
+    moves: int = 0  # times that another address was dialled instead
+    other_cores: tuple[str, ...] = ()  # what is wrong with cores that run at other addresses

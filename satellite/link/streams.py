@@ -174,6 +174,10 @@ class Stream:
         self.failure = ""
         self._failures = 0
 
+    def moved(self) -> None:
+        """Another address is dialled: how often the former one failed says nothing of it."""
+        self._failures = 0
+
     async def keep(self) -> None:
         """Keep the stream open until cancelled."""
         while True:

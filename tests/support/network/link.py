@@ -47,6 +47,7 @@ from inventory.certificates import (
     credential,
 )
 from satellite.link.client import Link
+from satellite.link.core_choice import ChoiceWaits
 from satellite.link.lessons import LearnsLessons
 from satellite.link.spool import LinkSpool
 from satellite.spool.applied import prepared
@@ -262,6 +263,7 @@ class Shard:
         shards: int = 1,
         life: str = "",
         learners: Mapping[str, LearnsLessons] | None = None,
+        waits: ChoiceWaits | None = None,
     ) -> Shard:
         """Run a link over a spool."""
         shard: Shard = cls.__new__(cls)
@@ -291,6 +293,7 @@ class Shard:
             learners=learners,
             spread=lambda: 0.5,
             backoff=Backoff(first_s=0.5, longest_s=5.0),
+            waits=waits,
         )
         shard.task = asyncio.create_task(shard.link.run())
         return shard

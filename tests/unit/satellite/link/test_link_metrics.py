@@ -67,6 +67,31 @@ def test_a_core_that_is_refused_has_a_metric() -> None:
     assert values == [0, 1]
 
 
+def test_where_the_core_is_has_a_metric_and_how_often_it_was_looked_for_elsewhere() -> None:
+    first = replace(SILENT, core="192.0.2.1:7443")
+    found = replace(
+        SILENT,
+        connected=True,
+        core="192.0.2.2:7443",
+        is_standby=True,
+        moves=3,
+        other_cores=("an earlier one runs",),
+    )
+
+    def told(status: LinkStatus, standby: str) -> tuple[float | None, ...]:
+        registry = collected(status)
+        labels = {"address": status.core, "standby": standby}
+        return (
+            registry.get_sample_value("borderscout_link_core", labels),
+            registry.get_sample_value("borderscout_link_core_moves_total"),
+            registry.get_sample_value("borderscout_link_other_cores"),
+        )
+
+    assert told(first, "no") == (0, 0, 0)
+    assert told(found, "yes") == (1, 3, 1)
+    assert told(found, "no")[0] is None
+
+
 def test_a_spool_that_is_not_heard_is_told() -> None:
     told = [
         collected(status).get_sample_value("borderscout_link_forked")

@@ -90,6 +90,21 @@ async def test_the_reason_is_known_before_a_call_waits_for_a_connection(
     assert not line.stream.is_open
 
 
+async def test_at_another_address_a_stream_begins_with_a_short_wait_and_hears_the_reason(
+    fake_clock: FakeClock,
+) -> None:
+    line = Line(fake_clock)
+    await run_for(line, 18.0)
+    line.opened_s.clear()
+    line.waited.clear()
+
+    line.stream.moved()
+    await run_for(line, 8.0)
+
+    assert [at_s - line.opened_s[0] for at_s in line.opened_s] == [0.0, 1.0, 3.0, 7.0]
+    assert line.waited == [False, False, True, True]
+
+
 async def test_a_stream_that_comes_and_goes_costs_two_lines_of_the_log_a_minute(
     fake_clock: FakeClock,
 ) -> None:
