@@ -38,6 +38,8 @@ class NodeDefinitions:
         shard: of this worker; only the first one keeps any.
         on_change: called with the name of an engine that has other definitions, or soon will have:
             in every worker.
+        core_address: returns where the link dials the core now, HOST:PORT: the same machine serves
+            the definitions.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class NodeDefinitions:
         *,
         shard: int,
         on_change: Callable[[str], None],
+        core_address: Callable[[], str],
     ) -> None:
         self._clock = clock
         self._watched = [
@@ -59,7 +62,7 @@ class NodeDefinitions:
                     family=one.family,
                     folder=Path(one.folder),
                     trial=ClamdTrial(_addresses(settings, one)),
-                    source=partial(_source, settings, one),
+                    source=partial(_source, settings, one, core_address),
                     load_s=one.load_s,
                     memory_factor=one.memory_factor,
                     reserve_bytes=settings.disk_reserve_bytes,
@@ -105,27 +108,29 @@ def _addresses(settings: SatelliteSettings, one: NodeDefinitionsSettings) -> tup
 
 
 def _source(
-    settings: SatelliteSettings, one: NodeDefinitionsSettings, offer: DefinitionsOffer
+    settings: SatelliteSettings,
+    one: NodeDefinitionsSettings,
+    core_address: Callable[[], str],
+    offer: DefinitionsOffer,
 ) -> SetSource:
     """Return where the core serves a set that it offers.
 
     Raises:
         LocalError: neither the core nor the settings say a port.
     """
-    core = settings.core
     if not one.address and not offer.port:
         raise LocalError(
             "the core does not say at which port it serves definitions",
             hint="set `definitions.address` in the node's settings",
         )
-    where = one.address or f"{core.address.rpartition(':')[0]}:{offer.port}"
+    where = one.address or f"{core_address().rpartition(':')[0]}:{offer.port}"
     host, port = split_endpoint(where)
     host = f"[{host}]" if ":" in host else host
     return SetSource(
         family=one.family,
         url=f"https://{host}:{port}/definitions/v1/{one.family}",
-        host=core_host(cluster=settings.cluster, name=core.name),
-        context=partial(_context, core),
+        host=core_host(cluster=settings.cluster, name=settings.core.name),
+        context=partial(_context, settings.core),
     )
 
 

@@ -150,7 +150,11 @@ class Shard:
         self._documents = WatchedDocuments(settings.filters, lambda: self.spool.preferences)
         dns_lists = next(one for one in built if isinstance(one, Dnsbl))  # it is always there
         self.definitions = NodeDefinitions(
-            settings, clock, shard=self.spool.shard, on_change=self._have_definitions
+            settings,
+            clock,
+            shard=self.spool.shard,
+            on_change=self._have_definitions,
+            core_address=self._core_address,
         )
         self.delivery = Delivery(
             self.spool,
@@ -277,6 +281,10 @@ class Shard:
                 ("watch of filters", partial(self.filters.watch, lambda: self.spool.preferences)),
             ):
                 group.create_task(keep_running(work, name=name, clock=self.clock), name=name)
+
+    def _core_address(self) -> str:
+        """Return where the core is; definitions and the link each need the other."""
+        return self.link.core_address()
 
     async def _measure(self) -> None:
         """Measure the way to the customers' servers; one worker does so for its node."""

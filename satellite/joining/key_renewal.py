@@ -59,7 +59,7 @@ class Waits:
 
     sleep: Callable[[float], None] = time.sleep
     monotonic_s: Callable[[], float] = time.monotonic
-    reaches: Callable[[str], bool] | None = None  # None: by a connection to the link's address
+    reaches: Callable[[str], bool] | None = None  # None: by a connection to an address of the link
 
 
 class Renewal:
@@ -153,7 +153,7 @@ class Renewal:
         door.ask("/switch", TunnelChoice(wireguard=before), MemberAnswer)
         self._forget_before()
         raise TunnelNotUp(
-            f"the tunnel to {self._settings.core.address} did not work with its new key within"
+            f"the tunnel to {' or '.join(self._addresses())} did not work with its new key within"
             f" {TUNNEL_S:.0f} s, and has the old one again",
             hint="is wg0.conf applied at both ends? borderscout wireguard apply --config wg0.conf",
         )
@@ -167,11 +167,16 @@ class Renewal:
         reaches = waits.reaches or _reaches
         waits.sleep(TUNNEL_QUIET_S)
         ends_s = waits.monotonic_s() + TUNNEL_S
-        while not reaches(self._settings.core.address):
+        while not any(map(reaches, self._addresses())):
             if waits.monotonic_s() >= ends_s:
                 return False
             waits.sleep(TUNNEL_TRY_S)
         return True
+
+    def _addresses(self) -> tuple[str, ...]:
+        """Return where the core may be: only one of its machines runs it."""
+        core = self._settings.core
+        return (core.address, *core.standbys)
 
     def _keep_before(self) -> None:
         """Keep what the tunnel works with now, for the case that the new key does not."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from common.certificate import not_after_s, serial_number
 from common.durable import Disk
@@ -74,11 +75,15 @@ async def node(core: JoiningCore, tmp_path: Path) -> Path:
     return tmp_path / "node"
 
 
-def renewal(node: Path, *, tunnel: bool = True) -> Renewal:
+def renewal(
+    node: Path, *, tunnel: bool = True, reaches: Callable[[str], bool] | None = None
+) -> Renewal:
     """Return a renewal whose tunnel works, or does not, without a wait."""
     passed = iter(range(0, 10_000, 20))
     waits = Waits(
-        sleep=lambda _: None, monotonic_s=lambda: float(next(passed)), reaches=lambda _: tunnel
+        sleep=lambda _: None,
+        monotonic_s=lambda: float(next(passed)),
+        reaches=reaches or (lambda _: tunnel),
     )
     return Renewal(node, load_settings(node / "satellite.yaml"), waits=waits)
 
@@ -207,6 +212,21 @@ async def test_a_tunnel_that_does_not_come_up_has_its_old_key_again_at_both_ends
     assert member.rotate_us  # it is not done
     assert await run(node) is RenewalOutcome.ROTATED
     assert core.joining.members()[0].wireguard == key(node) != before_key
+
+
+async def test_a_tunnel_works_if_the_core_is_reached_on_any_of_its_machines(
+    core: JoiningCore, node: Path
+) -> None:
+    place, before_key = node / "satellite.yaml", key(node)
+    settings = yaml.safe_load(place.read_text())
+    settings["core"]["standbys"] = ["192.0.2.9:7443"]
+    place.write_text(yaml.safe_dump(settings))
+    await core.joining.rotate("lon1", who="t")
+
+    done = await run(node, reaches=lambda address: address == "192.0.2.9:7443")
+
+    assert done is RenewalOutcome.ROTATED
+    assert key(node) != before_key
 
 
 class Killed(BaseException):

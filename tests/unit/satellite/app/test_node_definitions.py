@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,15 @@ def node(folder: Path, **more: Any) -> SatelliteSettings:
     )
 
 
+def dialled() -> str:
+    """Return where the link dials the core."""
+    return "[fd00::1]:9"
+
+
 def keeper(made: SatelliteSettings, *, shard: int = 0) -> NodeDefinitions:
-    return NodeDefinitions(made, FakeClock(), shard=shard, on_change=lambda _: None)
+    return NodeDefinitions(
+        made, FakeClock(), shard=shard, on_change=lambda _: None, core_address=dialled
+    )
 
 
 def test_only_the_first_worker_keeps_them(tmp_path: Path) -> None:
@@ -59,19 +67,31 @@ def test_another_family_is_not_ours(tmp_path: Path) -> None:
 def test_the_core_is_where_the_link_is_unless_the_settings_say_otherwise(tmp_path: Path) -> None:
     usual = node(tmp_path)
     elsewhere = node(tmp_path, address="mirror.example:99")
-    source = node_definitions._source(usual, usual.definitions[0], OFFER)
+    source = node_definitions._source(usual, usual.definitions[0], dialled, OFFER)
 
     assert source.url == "https://[fd00::1]:7443/definitions/v1/clamav"
     assert source.host == "core.example.borderscout.internal"
-    there = node_definitions._source(elsewhere, elsewhere.definitions[0], OFFER)
+    there = node_definitions._source(elsewhere, elsewhere.definitions[0], dialled, OFFER)
     assert there.url == "https://mirror.example:99/definitions/v1/clamav"
     silent = DefinitionsOffer(family="clamav", serial=3, sha256=b"", may_load=False)
     with pytest.raises(LocalError, match="port"):
-        node_definitions._source(usual, usual.definitions[0], silent)
+        node_definitions._source(usual, usual.definitions[0], dialled, silent)
+
+
+def test_a_core_that_moved_to_another_machine_serves_them_there(tmp_path: Path) -> None:
+    usual, at = node(tmp_path), ["[fd00::1]:9"]
+    find = partial(node_definitions._source, usual, usual.definitions[0], lambda: at[0])
+    before = find(OFFER)
+
+    at[0] = "192.0.2.2:9"
+
+    assert before.url == "https://[fd00::1]:7443/definitions/v1/clamav"
+    assert find(OFFER).url == "https://192.0.2.2:7443/definitions/v1/clamav"
+    assert find(OFFER).host == before.host, "one core, one name"
 
 
 def test_a_certificate_that_cannot_be_read_is_a_failure_that_may_pass(tmp_path: Path) -> None:
-    source = node_definitions._source(node(tmp_path), node(tmp_path).definitions[0], OFFER)
+    source = node_definitions._source(node(tmp_path), node(tmp_path).definitions[0], dialled, OFFER)
 
     with pytest.raises(EnvironmentFailure, match="certificate"):
         source.context()
@@ -86,7 +106,9 @@ async def test_every_worker_hears_of_another_set(tmp_path: Path) -> None:
     sets = KeptSets(tmp_path)
     made = made_set(1, {"a.hdb": b""})
     bring(sets, made)
-    watching = NodeDefinitions(node(tmp_path), clock, shard=3, on_change=heard.append)
+    watching = NodeDefinitions(
+        node(tmp_path), clock, shard=3, on_change=heard.append, core_address=dialled
+    )
     task = asyncio.create_task(watching.run())
     await until(lambda: clock.sleepers == 1, "it looks")
 
