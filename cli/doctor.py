@@ -135,7 +135,8 @@ def _satellite(config: Path) -> Iterator[DoctorCheck]:
     yield from _state(state, config, reserve_bytes=settings.disk_reserve_bytes)
     yield _certificate("link certificate", settings.core.certificate, settings.core.key)
     if settings.wireguard.state:
-        yield from told_of_tunnel(Path(settings.wireguard.state))
+        of_one = not settings.core.standbys
+        yield from told_of_tunnel(Path(settings.wireguard.state), needs_all=of_one)
     yield from handshake_with_the_core(settings)
     yield from _smtp_certificates(settings.smtp)
     yield from mail_of_the_node(state, metrics=settings.metrics)

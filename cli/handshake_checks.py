@@ -2,6 +2,7 @@
 
 Touches the network: one handshake with the core's port, as a link does it, and no call. gRPC
 tells a stream only that there is no connection; TLS itself says what is wrong with a certificate.
+Where several machines can be the core, each is tried: all but one are to keep silent.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 
 from cli.certificate_checks import RENEW
 from cli.checks import DoctorCheck
@@ -26,11 +28,17 @@ MIXED = (
     "the folders of two inventories or two renderings are mixed up: type"
     " borderscout inventory render FILE --out DIR once, and copy each node's folder anew"
 )
+NONE_RUNS = (
+    "mail goes on meanwhile; on the machine that is to be the core: systemctl start"
+    " borderscout-core, and look at the tunnel to it: borderscout wireguard status"
+)
 CLOCK = "look at the clocks of both: timedatectl"
 
 
 def handshake_with_the_core(settings: SatelliteSettings) -> Iterator[DoctorCheck]:
-    """Yield what a handshake with the core says; a core that is away is a note.
+    """Yield what a handshake with the core says, at each address that it may have.
+
+    A core that is away is a note; that nothing answers at any of several addresses is a fault.
 
     Args:
         settings: of the node. Its own files were looked at already.
@@ -40,7 +48,25 @@ def handshake_with_the_core(settings: SatelliteSettings) -> Iterator[DoctorCheck
     except (OSError, ValueError, EnvironmentFailure):
         return  # the check of the certificate says why
     host = core_host(cluster=settings.cluster, name=settings.core.name)
-    address = settings.core.address
+    addresses = tuple(dict.fromkeys((settings.core.address, *settings.core.standbys)))
+    found = [(address, *_handshake(context, host, address)) for address in addresses]
+    is_one = len(found) == 1
+    is_there = any(answers for _, answers, _ in found)
+    for address, answers, check in found:
+        if answers and not is_one and address not in check.found:
+            yield replace(check, found=f"at {address}: {check.found}")
+        elif answers or is_one:
+            yield check
+        elif is_there:
+            what = f"no core runs at {address}, nor has to, as long as another one does"
+            yield DoctorCheck(name=NAME, ok=True, note=True, found=what)
+        else:
+            what = check.found.removeprefix("not done: ")
+            yield DoctorCheck(name=NAME, ok=False, found=what, remedy=NONE_RUNS)
+
+
+def _handshake(context: ssl.SSLContext, host: str, address: str) -> tuple[bool, DoctorCheck]:
+    """Return whether anything answers at an address, and what a handshake there says."""
     try:
         with (
             socket.create_connection(split_endpoint(address), timeout=ANSWER_S) as plain,
@@ -50,17 +76,15 @@ def handshake_with_the_core(settings: SatelliteSettings) -> Iterator[DoctorCheck
             # the end of the connection, for which gRPC gives no reason.
             is_let_in = bool(core.recv(1))
     except ssl.SSLCertVerificationError as error:
-        yield _core_is_to_blame(error, host)
+        return True, _core_is_to_blame(error, host)
     except ssl.SSLError as error:
-        yield _we_are_to_blame(error, address)
+        return True, _we_are_to_blame(error, address)
     except OSError as error:
         what = f"not done: nothing answers at {address}: {error.strerror or error}"
-        yield DoctorCheck(name=NAME, ok=True, note=True, found=what)
-    else:
-        if is_let_in:
-            yield DoctorCheck(name=NAME, ok=True, found=f"{host} at {address}")
-        else:
-            yield _refused("it ends the connection")
+        return False, DoctorCheck(name=NAME, ok=True, note=True, found=what)
+    if is_let_in:
+        return True, DoctorCheck(name=NAME, ok=True, found=f"{host} at {address}")
+    return True, _refused("it ends the connection")
 
 
 def _context(settings: SatelliteSettings) -> ssl.SSLContext:

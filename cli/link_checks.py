@@ -66,6 +66,12 @@ def link_of_the_node(links: Mapping[int, LinkStatus]) -> Iterator[DoctorCheck]:
                 f"shard {shard} refuses the core that is there, and keeps what is its own core's"
             )
             yield DoctorCheck(name="core", ok=False, found=found, remedy=link.core_refused)
+        for other in link.other_cores:
+            found, _, remedy = other.partition("; ")
+            yield DoctorCheck(name="core", ok=False, found=found, remedy=remedy)
+        if link.connected and link.is_standby:
+            found = f"shard {shard} has found it at {link.core}, which is not its first address"
+            yield DoctorCheck(name="core", ok=True, note=True, found=found)
         lag, skew_us = link.lag, link.skew_us
         if link.connected and lag != 0:
             behind = "an unknown number of revisions" if lag is None else counted(lag, "revision")

@@ -46,6 +46,7 @@ class TunnelFacts:
     knocks: tuple[Knock, ...] | None = None  # None: nobody listened
     carried: Mapping[str, int] = field(default_factory=dict)  # peer → octets; 0: no answer
     set_mtus: Mapping[str, int] = field(default_factory=dict)  # peer → what its route takes
+    needs_all: bool = True  # whether each peer is needed; else one that is well is enough
 
 
 def tunnel_checks(facts: TunnelFacts) -> Iterator[DoctorCheck]:
@@ -65,10 +66,11 @@ def tunnel_checks(facts: TunnelFacts) -> Iterator[DoctorCheck]:
     if facts.differs:
         what = f"is not as its file says, for one: {facts.differs[0]}"
         yield _fault("tunnel", what, "type: borderscout wireguard apply")
-    found = [(peer, _peer(facts, health, peer)) for peer in health.peers]
-    for _, check in [one for one in found if not one[1].ok or one[1].note][:PEERS_SHOWN]:
-        yield check
-    well = sum(check.ok and not check.note for _, check in found)
+    found = [_peer(facts, health, peer) for peer in health.peers]
+    if not facts.needs_all and any(check.ok for check in found):
+        found = [check if check.ok else _not_needed(check) for check in found]
+    yield from [check for check in found if not check.ok or check.note][:PEERS_SHOWN]
+    well = sum(check.ok and not check.note for check in found)
     yield DoctorCheck(
         name="tunnel",
         ok=True,
@@ -194,6 +196,11 @@ def _size(facts: TunnelFacts, name: str, peer: PeerHealth) -> DoctorCheck:
         what = f"carries packets of {carried} octets, and swallows those of up to {limit}"
         return _fault(name, what, NARROW)
     return DoctorCheck(name=name, ok=True, found="well")
+
+
+def _not_needed(check: DoctorCheck) -> DoctorCheck:
+    found = f"{check.found}; not needed as long as another one is well"
+    return DoctorCheck(name=check.name, ok=True, note=True, found=found)
 
 
 def _fault(name: str, what: str, remedy: str) -> DoctorCheck:

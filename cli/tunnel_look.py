@@ -51,9 +51,16 @@ def look_at_tunnel(config: Path) -> Iterator[DoctorCheck]:
         )
 
 
-def told_of_tunnel(state: Path) -> Iterator[DoctorCheck]:
-    """Yield what is wrong with a tunnel, as far as its keeper tells everybody."""
-    yield from tunnel_checks(TunnelFacts(at_s=time.time(), health=read_health(state)))
+def told_of_tunnel(state: Path, *, needs_all: bool = True) -> Iterator[DoctorCheck]:
+    """Yield what is wrong with a tunnel, as far as its keeper tells everybody.
+
+    Args:
+        state: the keeper's file.
+        needs_all: whether each peer is needed; else one of them, as of several machines that can
+            be the core.
+    """
+    facts = TunnelFacts(at_s=time.time(), health=read_health(state), needs_all=needs_all)
+    yield from tunnel_checks(facts)
 
 
 def _facts(config: Path, file: TunnelFile) -> TunnelFacts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from cli.checks import DoctorCheck
 from cli.handshake_checks import handshake_with_the_core
 from common.certificate import not_after_s
+from common.issuing import Identity
 from common.rpc import TlsFiles
 from tests.support.network.link import (
     Certificates,
@@ -21,6 +22,7 @@ from tests.support.network.link import (
     satellite_settings,
     until,
 )
+from tests.support.network.ports import free_port
 
 OVER = 400  # days
 
@@ -38,9 +40,19 @@ async def core(tmp_path: Path, certificates: Certificates) -> AsyncIterator[Core
 
 
 async def handshake(core: Core, tls: TlsFiles, *, cluster: str = "example") -> DoctorCheck:
-    settings = satellite_settings(tls, port=core.port).model_copy(update={"cluster": cluster})
-    (check,) = await asyncio.to_thread(lambda: list(handshake_with_the_core(settings)))
+    (check,) = await handshakes([core.port], tls, cluster=cluster)
     return check
+
+
+async def handshakes(
+    ports: Sequence[int], tls: TlsFiles, *, cluster: str = "example"
+) -> list[DoctorCheck]:
+    """Return what is said of a core that may be at several ports."""
+    settings = satellite_settings(tls, port=ports[0]).model_copy(update={"cluster": cluster})
+    standbys = [f"127.0.0.1:{port}" for port in ports[1:]]
+    core = settings.core.model_copy(update={"standbys": standbys})
+    settings = settings.model_copy(update={"core": core})
+    return await asyncio.to_thread(lambda: list(handshake_with_the_core(settings)))
 
 
 async def test_a_handshake_that_succeeds_is_well(core: Core, certificates: Certificates) -> None:
@@ -70,6 +82,52 @@ async def test_a_core_that_is_away_is_a_note(core: Core, certificates: Certifica
 
     assert (check.ok, check.note) == (True, True)
     assert "nothing answers at 127.0.0.1:" in check.found
+
+
+async def test_a_machine_on_which_the_core_does_not_run_is_a_note_as_long_as_another_one_has_it(
+    core: Core, certificates: Certificates
+) -> None:
+    tls, silent = certificates.issue("satellite", "lon1"), free_port()
+
+    for ports in ([core.port, silent], [silent, core.port]):
+        checks = await handshakes(ports, tls)
+
+        assert sorted((check.ok, check.note) for check in checks) == [(True, False), (True, True)]
+        [note] = [check.found for check in checks if check.note]
+        assert note.startswith(f"no core runs at 127.0.0.1:{silent}")
+
+
+async def test_that_no_machine_has_the_core_is_a_fault(certificates: Certificates) -> None:
+    ports = [free_port(), free_port()]
+
+    checks = await handshakes(ports, certificates.issue("satellite", "lon1"))
+
+    assert [check.ok for check in checks] == [False, False]
+    for port, check in zip(ports, checks, strict=True):
+        assert check.found.startswith(f"nothing answers at 127.0.0.1:{port}: ")
+        assert "systemctl start borderscout-core" in check.remedy
+
+
+async def test_a_certificate_that_is_over_is_named_on_each_machine_that_shows_one(
+    core: Core, certificates: Certificates, tmp_path: Path
+) -> None:
+    tls = certificates.issue("satellite", "lon1")
+    identity = Identity(
+        name="core",
+        uris=("borderscout://example/core/core",),
+        hosts=("core.example.borderscout.internal",),
+        is_server=True,
+        is_client=True,
+    )
+    over = certificates.write("old-core", identity, days_ago=OVER)
+    old = await Core.start(tmp_path / "old", over)
+    try:
+        checks = await handshakes([core.port, old.port], tls)
+    finally:
+        await old.stop()
+
+    assert [check.ok for check in checks] == [True, False]
+    assert checks[1].found == f"at 127.0.0.1:{old.port}: the core's certificate has ended"
 
 
 async def test_certificates_of_another_cluster_or_authority_are_named(

@@ -7,8 +7,11 @@ from dataclasses import replace
 from cli.callers import refused_callers
 from cli.link_checks import link_of_the_node
 from common.identity import RENEW
+from common.link import CoreStanding
+from common.preferences import Epoch, Position
 from common.settings.core import NodeEntry
 from core.fleet.roster import Roster
+from satellite.link.other_core import FollowedCore, complaint_of
 from satellite.link.status import LinkStatus
 
 LIVE = LinkStatus(
@@ -73,6 +76,27 @@ def test_a_core_that_is_refused_fails_with_the_remedy_that_its_reason_names() ->
 
     assert (core.name, core.ok, core.note) == ("core", False, False)
     assert core.remedy == "it lost changes; run: borderscout doctor"
+
+
+def test_a_core_that_is_not_at_its_first_address_is_worth_a_note() -> None:
+    found = replace(LIVE, core="192.0.2.2:7443", is_standby=True, moves=1)
+
+    _, core = link_of_the_node({0: found, 1: replace(LIVE, core="192.0.2.1:7443")})
+
+    assert (core.name, core.ok, core.note) == ("core", True, True)
+    assert core.found == "shard 0 has found it at 192.0.2.2:7443, which is not its first address"
+
+
+def test_a_core_that_runs_at_another_address_is_a_fault_with_what_mends_it() -> None:
+    other = CoreStanding(position=Position(Epoch(3, "former"), 7), digest=bytes(32), life="b" * 32)
+    ours = FollowedCore("a" * 32, Epoch(4, "ours"))
+    told = complaint_of(other, ours, address="192.0.2.1:7443")
+
+    _, core = link_of_the_node({0: replace(LIVE, other_cores=(told,))})
+
+    assert not core.ok
+    assert core.found == ("an earlier core runs at 192.0.2.1:7443: its generation is 3, ours is 4")
+    assert core.remedy.endswith("type: systemctl stop borderscout-core")
 
 
 def test_a_core_that_does_not_let_the_node_in_says_why() -> None:

@@ -88,6 +88,20 @@ def test_no_answer_to_an_echo_is_no_fault() -> None:
     assert any(one.note and "answers no echo" in one.found for one in tunnel_checks(facts))
 
 
+def test_of_machines_that_can_be_the_core_one_that_is_well_is_enough() -> None:
+    off = replace(CORE, name="standby", handshake_s=0, endpoint="192.0.2.9:51820")
+    both = replace(WELL, health=replace(HEALTH, peers=(off, CORE)), needs_all=False)
+    neither = replace(both, health=replace(HEALTH, peers=(off, replace(CORE, handshake_s=0))))
+
+    note, summary = tunnel_checks(both)
+
+    assert faults(replace(both, needs_all=True)) != []
+    assert (note.name, note.ok, note.note) == ("tunnel to standby", True, True)
+    assert note.found.endswith("; not needed as long as another one is well")
+    assert summary.found == "wg0: 1 of 2 peers are well"
+    assert len(faults(neither)) == 2
+
+
 def test_not_more_peers_are_told_of_than_anybody_reads() -> None:
     many = tuple(replace(CORE, name=f"n{n}", handshake_s=0) for n in range(100))
 
