@@ -151,4 +151,5 @@ async def test_with_one_address_nothing_is_looked_at(made: list[Searched]) -> No
 
     assert searched.looked == []
     assert searched.clock.sleepers == 0
+    assert not searched.task.done()
     assert (searched.search.address, searched.search.moves) == (A, 0)
