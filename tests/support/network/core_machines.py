@@ -30,7 +30,7 @@ from tests.support.spool.listening import listen
 
 # The link's clock runs faster than the wall's, by which cores answer: on trial an address has so
 # long that a slow machine makes nobody move.
-WAITS = ChoiceWaits(lost_s=15.0, trial_s=400.0, trial_longest_s=400.0, judged_s=400.0)
+WAITS = ChoiceWaits(lost_s=40.0, trial_s=400.0, trial_longest_s=400.0, judged_s=400.0)
 PATIENT = replace(WAITS, lost_s=1e6)
 
 
