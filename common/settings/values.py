@@ -157,11 +157,14 @@ def _checked_network(text: str) -> str:
 
 def _checked_address(text: str) -> str:
     try:
-        return str(ipaddress.ip_address(text))
+        found = str(ipaddress.ip_address(text))
     except ValueError:
+        found = "%"
+    if "%" in found:  # a scope is any text, and no network has one
         raise ValueError(
             f"{text[:80]!r} is no IP address; write one such as 192.0.2.10 or 2001:db8::10"
-        ) from None
+        )
+    return found
 
 
 def _checked_domain(text: str) -> str:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
-from pydantic import Field, field_validator
+from pydantic import Field, TypeAdapter, field_validator
 
 from common.errors import SettingsError
 from common.settings.reading import Source, load
-from common.settings.values import Settings
+from common.settings.values import IpAddress, Settings
 
 
 class Inner(Settings):
@@ -166,3 +166,11 @@ def test_yaml_that_no_reader_can_follow_is_a_complaint(
     (line,) = complaints(tmp_path, text)
 
     assert line.startswith(said)
+
+
+def test_an_address_has_no_scope_which_may_be_any_text() -> None:
+    address = TypeAdapter(IpAddress)
+
+    assert address.validate_python("fe80:0::1") == "fe80::1"
+    with pytest.raises(ValueError, match="is no IP address"):
+        address.validate_python("fe80::1%eth0")
