@@ -13,6 +13,7 @@ from dataclasses import dataclass
 # would take the machine's own interface for the path: one of 9001 octets loses all that is large.
 # `borderscout wireguard` lowers it where the path carries less.
 MTU = 1420
+NAME_LENGTH_MAX = 63
 KEEPALIVE_S = 25  # below the 30 s after which common translators forget a UDP flow
 
 
@@ -25,6 +26,13 @@ class WireGuardPeer:
     allowed: tuple[str, ...]  # networks that may come from it, and are sent to it
     endpoint: str = ""  # HOST:PORT, UDP; empty: it comes by itself
     keepalive_s: int = 0  # 0: none
+    remark: str = ""  # a comment above its name, for who comes later; empty: none
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """Return a name, or the same with a number, that no peer has so far."""
+    numbered = (f"{name[: NAME_LENGTH_MAX - 3]}-{number}" for number in range(1, len(taken) + 2))
+    return next(one for one in (name, *numbered) if one not in taken)
 
 
 def host_routes(addresses: Sequence[str]) -> tuple[str, ...]:
@@ -72,6 +80,34 @@ def with_peers(text: str, peers: Sequence[WireGuardPeer], *, gone: Collection[st
     return "\n".join([*(block.text for block in kept), *(_peer(peer) for peer in peers)])
 
 
+def with_keys(text: str, peers: Sequence[WireGuardPeer], *, gone: Collection[str] = ()) -> str:
+    """Return a file in which these peers stand in the place of those with the same keys.
+
+    New ones come to its end. What else the file says stays as it is, whatever its names and
+    networks are.
+
+    Args:
+        text: the file.
+        peers: of different keys.
+        gone: keys whose peers are to stand there no more.
+    """
+    left = {peer.public_key: peer for peer in peers}
+    parts = []
+    for block in _blocks(text):
+        if block.is_peer and block.key in left:
+            parts.append(_peer(left.pop(block.key)))
+        elif not (block.is_peer and block.key in gone):
+            parts.append(block.text)
+    return "\n".join([*parts, *(_peer(peer) for peer in left.values())])
+
+
+def remarked(text: str, remark: str) -> frozenset[str]:
+    """Return the public keys of the peers that have this remark above their names."""
+    return frozenset(
+        block.key for block in _blocks(text) if block.is_peer and remark in block.remarks
+    )
+
+
 def interface_value(text: str, key: str) -> str:
     """Return what the interface of a file says of a key; empty: nothing."""
     for block in _blocks(text):
@@ -91,14 +127,16 @@ def peer_with_key(text: str, key: str) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Block:
-    """A section of the file with the comment above it."""
+    """A section of the file with the comments above it; the last one is its name."""
 
     name: str
     is_peer: bool
     text: str
-    values: frozenset[str]
+    values: frozenset[str]  # its key and its networks
+    key: str
+    remarks: tuple[str, ...]
 
 
 def _blocks(text: str) -> list[_Block]:
@@ -122,19 +160,22 @@ def _blocks(text: str) -> list[_Block]:
 def _block(lines: Sequence[str]) -> _Block:
     words = [line.strip() for line in lines]
     comments = [word.lstrip("# ") for word in words if word.startswith("#")]
-    values = {
-        value.strip()
-        for word in words
-        if word.partition("=")[0].strip().lower() in ("publickey", "allowedips")
-        for value in word.partition("=")[2].split(",")
-    }
-    name = comments[-1] if comments else ""
-    text = "\n".join(lines).strip("\n") + "\n"
-    return _Block(name, any(w.lower() == "[peer]" for w in words), text, frozenset(values))
+    stated = [(word.partition("=")[0].strip().lower(), word.partition("=")[2]) for word in words]
+    keys = [value.strip() for key, value in stated if key == "publickey"]
+    nets = {one.strip() for key, value in stated if key == "allowedips" for one in value.split(",")}
+    return _Block(
+        name=comments[-1] if comments else "",
+        is_peer=any(word.lower() == "[peer]" for word in words),
+        text="\n".join(lines).strip("\n") + "\n",
+        values=frozenset({*keys, *nets}),
+        key=keys[-1] if keys else "",
+        remarks=tuple(comments[:-1]),
+    )
 
 
 def _peer(peer: WireGuardPeer) -> str:
-    lines = [f"# {peer.name}", "[Peer]", f"PublicKey = {peer.public_key}"]
+    lines = [f"# {one}" for one in (peer.remark, peer.name) if one]
+    lines += ["[Peer]", f"PublicKey = {peer.public_key}"]
     if peer.allowed:
         lines.append(f"AllowedIPs = {', '.join(peer.allowed)}")
     if peer.endpoint:

@@ -62,11 +62,17 @@ def must_lie_within(tunnel: TunnelFile, networks: Sequence[Network], *, file: st
     complaints = [
         f"{file}:1:1: {one} lies outside what the tunnel may lead to; render the folder anew, and"
         " run its install.sh"
-        for one in _led_to(tunnel)
-        if not any(_is_within(one, network) for network in networks)
+        for one in outside(tunnel, networks)
     ]
     if complaints:
         raise SettingsError(complaints[:COMPLAINTS_MAX])
+
+
+def outside(tunnel: TunnelFile, networks: Sequence[Network]) -> list[Network]:
+    """Return what a tunnel has, or leads to, that lies in none of those networks."""
+    return [
+        one for one in _led_to(tunnel) if not any(_is_within(one, network) for network in networks)
+    ]
 
 
 def _led_to(tunnel: TunnelFile) -> Iterator[Network]:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from common.wireguard_text import WireGuardPeer, interface_value, wireguard_text, with_peers
+from common.wireguard_text import (
+    WireGuardPeer,
+    free_name,
+    interface_value,
+    peer_with_key,
+    remarked,
+    wireguard_text,
+    with_keys,
+    with_peers,
+)
 
 RENDERED = wireguard_text(
     private_key="cHJpdmF0ZQ==",
@@ -52,3 +61,32 @@ def test_what_people_wrote_into_a_file_stays() -> None:
 
     assert changed.startswith(written)
     assert interface_value(changed, "address") == "10.0.0.1/32"
+
+
+def test_a_peer_is_changed_by_its_key_whoever_has_its_name() -> None:
+    other = peer("par1", "b2xk=", "10.77.3.1/32")
+
+    changed = with_keys(RENDERED, [other, peer("new", "bmV3=", "10.77.4.1/32")])
+
+    assert changed.count("# par1\n[Peer]\n") == 2
+    assert "lon1" not in changed
+    assert changed.endswith("# new\n[Peer]\nPublicKey = bmV3=\nAllowedIPs = 10.77.4.1/32\n")
+    assert with_keys(RENDERED, [], gone=["b2xk="]) == with_peers(RENDERED, [], gone=["lon1"])
+    assert with_keys(RENDERED, []) == RENDERED
+
+
+def test_a_remark_stands_above_the_name_and_hides_it_from_nobody() -> None:
+    marked = WireGuardPeer(name="core2", public_key="bmV3=", allowed=(), remark="kept")
+
+    text = with_keys(RENDERED, [marked])
+
+    assert "# kept\n# core2\n[Peer]\n" in text
+    assert remarked(text, "kept") == {"bmV3="}
+    assert remarked(text, "core2") == frozenset()
+    assert peer_with_key(text, "bmV3=") == "core2"
+
+
+def test_a_name_that_is_taken_gets_the_first_free_number() -> None:
+    assert free_name("core", ["lon1"]) == "core"
+    assert free_name("core", ["core", "core-1"]) == "core-2"
+    assert len(free_name("c" * 63, ["c" * 63])) <= 63
