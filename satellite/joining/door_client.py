@@ -4,6 +4,9 @@ Touches the network. At first contact a node knows nothing but the hash of the a
 certificate, which its token says: the door shows its whole chain, the authority of that hash is
 taken from it, and nothing is sent before a second connection has been held against that authority
 and the door's name. So whoever stands between learns nothing and is believed in nothing.
+
+There may be several doors, since several machines can be the core: they are tried in turn. One of a
+machine that is gone may be somebody else's by now, and so stops nobody from trying the next one.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import hmac
 import http.client
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +29,7 @@ from common.settings.values import split_endpoint
 TIMEOUT_S = 20.0
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
+FoundT = TypeVar("FoundT")
 
 
 class DoorNotReached(EnvironmentFailure):
@@ -54,14 +58,19 @@ def pinned_authority(doors: Sequence[str], pin: bytes) -> str:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # nothing is sent here; see below
-    with _connected(doors, context) as connection:
-        for der in _chain(connection):
-            if hmac.compare_digest(hashlib.sha256(der).digest(), pin):
-                return ssl.DER_cert_to_PEM_cert(der)
-    raise DoorNotTrusted(
-        "what answers there is not the core that made the token: its authority is another one",
-        hint="somebody may stand between, or the core's authority was renewed: make a new token",
-    )
+
+    def shown(door: str) -> str:
+        with _connected(door, context) as connection:
+            for der in _chain(connection):
+                if hmac.compare_digest(hashlib.sha256(der).digest(), pin):
+                    return ssl.DER_cert_to_PEM_cert(der)
+        raise DoorNotTrusted(
+            f"{door}: what answers there is not the core that made the token: its authority is"
+            " another one",
+            hint="somebody may stand between, or the core has a new authority: make a new token",
+        )
+
+    return _first(doors, shown)
 
 
 class CoreDoor:
@@ -76,6 +85,7 @@ class CoreDoor:
     def __init__(
         self, doors: Sequence[str], *, authority: str, shown: tuple[Path, Path] | None = None
     ) -> None:
+        self.answered = ""  # the door that did last
         self._doors = doors
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -97,23 +107,28 @@ class CoreDoor:
             DoorRefused: the core refuses.
         """
         content = body.model_dump_json() if body is not None else "{}"
-        with _connected(self._doors, self._context) as connection:
-            http_connection = http.client.HTTPConnection(DOOR_HOST)
-            http_connection.sock = connection
-            try:
-                http_connection.request(
-                    "POST",
-                    path,
-                    body=content,
-                    headers={"Content-Type": "application/json", "Connection": "close"},
-                )
-                answer = http_connection.getresponse()
-                octets = answer.read(ANSWER_BYTES_MAX + 1)
-            except (OSError, http.client.HTTPException) as error:
-                raise DoorNotReached(
-                    f"the join door did not answer: {_why(error)}", hint="try again"
-                ) from None
-        return _read(answer.status, octets, kind)
+
+        def asked(door: str) -> tuple[int, bytes, str]:
+            with _connected(door, self._context) as connection:
+                return *_exchanged(connection, path, content), door
+
+        first = [self.answered] if self.answered else []  # and so no time goes to those before it
+        doors = [*first, *(one for one in self._doors if one not in first)]
+        status, octets, self.answered = _first(doors, asked)
+        return _read(status, octets, kind)
+
+
+def _exchanged(connection: ssl.SSLSocket, path: str, content: str) -> tuple[int, bytes]:
+    """Send a request, and return the status and the body of what is answered."""
+    http_connection = http.client.HTTPConnection(DOOR_HOST)
+    http_connection.sock = connection
+    headers = {"Content-Type": "application/json", "Connection": "close"}
+    try:
+        http_connection.request("POST", path, body=content, headers=headers)
+        answer = http_connection.getresponse()
+        return answer.status, answer.read(ANSWER_BYTES_MAX + 1)
+    except (OSError, http.client.HTTPException) as error:
+        raise DoorNotReached(f"did not answer: {_why(error)}") from None
 
 
 def _read(status: int, octets: bytes, kind: type[AnswerT]) -> AnswerT:
@@ -129,31 +144,47 @@ def _read(status: int, octets: bytes, kind: type[AnswerT]) -> AnswerT:
     raise DoorRefused(f"the core refuses: {refusal.title}", hint=refusal.remedy)
 
 
-def _connected(doors: Sequence[str], context: ssl.SSLContext) -> ssl.SSLSocket:
-    """Return a connection to the first door that answers."""
-    problems = []
+def _first(doors: Sequence[str], attempt: Callable[[str], FoundT]) -> FoundT:
+    """Return what comes of the first door at which anything does.
+
+    Raises:
+        DoorNotTrusted: of none, and the first that answered was not the core's.
+        DoorNotReached: none answered.
+    """
+    problems, untrusted = [], None
     for door in doors:
-        host, port = split_endpoint(door)
         try:
-            plain = socket.create_connection((host, port), timeout=TIMEOUT_S)
-        except OSError as error:
-            problems.append(f"{door}: {_why(error)}")
-            continue
-        try:
-            return context.wrap_socket(plain, server_hostname=DOOR_HOST)
-        except ssl.SSLCertVerificationError as error:
-            plain.close()
-            raise DoorNotTrusted(
-                f"{door}: what answers there is not this cluster's core: {error.verify_message}",
-                hint="is the address right, and this machine's clock?",
-            ) from None
-        except OSError as error:
-            plain.close()
-            problems.append(f"{door}: {_why(error)}")
+            return attempt(door)
+        except DoorNotTrusted as error:
+            untrusted = untrusted or error
+        except DoorNotReached as error:
+            problems.append(f"{door}: {error.what}")
+    if untrusted is not None:
+        raise untrusted
     raise DoorNotReached(
         f"no join door answers: {'; '.join(problems)}",
         hint="is the core running, and the port open in its firewall?",
     )
+
+
+def _connected(door: str, context: ssl.SSLContext) -> ssl.SSLSocket:
+    """Return a connection to a door."""
+    host, port = split_endpoint(door)
+    try:
+        plain = socket.create_connection((host, port), timeout=TIMEOUT_S)
+    except OSError as error:
+        raise DoorNotReached(_why(error)) from None
+    try:
+        return context.wrap_socket(plain, server_hostname=DOOR_HOST)
+    except ssl.SSLCertVerificationError as error:
+        plain.close()
+        raise DoorNotTrusted(
+            f"{door}: what answers there is not this cluster's core: {error.verify_message}",
+            hint="is the address right, and this machine's clock?",
+        ) from None
+    except OSError as error:
+        plain.close()
+        raise DoorNotReached(_why(error)) from None
 
 
 def _chain(connection: ssl.SSLSocket) -> list[bytes]:
