@@ -31,7 +31,7 @@ from common.certificate import named_file, serial_text
 from common.client_network import network_of
 from common.clock import Clock
 from common.errors import BorderScoutError, EnvironmentFailure, PeerError
-from common.joining import BODY_BYTES_MAX, JoinRequest, RenewRequest, TunnelChoice
+from common.joining import BODY_BYTES_MAX, JoinRequest, MemberQuestion, RenewRequest, TunnelChoice
 from common.rpc import Role, peer_of
 from common.token_bucket import TokenBucket
 from core.connections import BoundedConnection, TlsGate, end_connections
@@ -223,26 +223,27 @@ class JoinDoor:
         except TokenNotGood:
             log.warning("join.refused", client=address, node=asked.node)
             raise
-        return JSONResponse(answer.model_dump(mode="json"))
+        return JSONResponse(answer.said())
 
     async def _member(self, request: Request) -> Response:
         node, _ = self._caller(request)
-        return JSONResponse(self._joining.member(node).model_dump())
+        asked = await _body(request, MemberQuestion)
+        return JSONResponse(self._joining.member(node, asked).said())
 
     async def _renew(self, request: Request) -> Response:
         node, _ = self._changing(request)
         asked = await _body(request, RenewRequest)
-        return JSONResponse((await self._joining.renew(node, asked)).model_dump())
+        return JSONResponse((await self._joining.renew(node, asked)).said())
 
     async def _switch(self, request: Request) -> Response:
         node, _ = self._changing(request)
         asked = await _body(request, TunnelChoice)
         answer = await self._joining.switch(node, asked.wireguard or "")
-        return JSONResponse(answer.model_dump())
+        return JSONResponse(answer.said())
 
     async def _settle(self, request: Request) -> Response:
         node, serial = self._changing(request)
-        return JSONResponse((await self._joining.settle(node, serial)).model_dump())
+        return JSONResponse((await self._joining.settle(node, serial)).said())
 
     def _changing(self, request: Request) -> tuple[str, str]:
         """Return the same of a member that wants a change: each is signed, or in the audit.

@@ -27,15 +27,17 @@ from common.errors import EnvironmentFailure, LocalError
 from common.join_token import SECRET_BYTES, JoinToken, secret_digest
 from common.joining import (
     Certificates,
+    CoreMachines,
     JoinAnswer,
     JoinRequest,
     KeysAnswer,
     MemberAnswer,
+    MemberQuestion,
     RenewRequest,
-    Tunnel,
 )
 from common.preferences import Preferences
 from common.settings.core import CoreSettings
+from core.joining.core_ends import machines_of, tunnel_of
 from core.joining.member_peers import MemberPeers
 from core.joining.node_signing import NodeSigner, keys_of
 from core.joining.node_terms import NodeTerms, taken_out, terms_of
@@ -47,6 +49,7 @@ log = structlog.get_logger()
 LOOK_S = 5.0  # between two looks whether a certificate's time is over, or the file was replaced
 ISSUER_WARNING_S = 30 * DAY_S
 US = 1_000_000
+STANDING = MemberQuestion()  # nothing beside how it stands
 
 
 class MembersLink(Protocol):
@@ -296,11 +299,11 @@ class Joining:
             certificates=Certificates.model_validate_json(given),
             authority=self.signer.authority_pem().decode(),
             settings=terms.settings,
-            wireguard=self._tunnel_of(terms),
+            wireguard=tunnel_of(terms, self._settings, self._tunnel.own_end()),
         )
 
-    def member(self, node: str) -> MemberAnswer:
-        """Return how a member stands.
+    def member(self, node: str, question: MemberQuestion = STANDING) -> MemberAnswer:
+        """Return how a member stands, and what else it asks for.
 
         Raises:
             TokenNotGood: it is none.
@@ -311,6 +314,9 @@ class Joining:
             rotate=bool(found.rotate_us),
             wireguard=found.wireguard,
             wireguard_beside=found.wireguard_beside,
+            core_machines=self._core_machines(node)
+            if question and question.core_machines
+            else None,
         )
 
     async def renew(self, node: str, request: RenewRequest) -> KeysAnswer:
@@ -382,19 +388,13 @@ class Joining:
     def _terms(self, node: str) -> NodeTerms | None:
         return terms_of(node, self._settings, self._preferences.current)
 
-    def _tunnel_of(self, terms: NodeTerms) -> Tunnel | None:
-        key = self._tunnel.own_key()
-        if not key or not terms.vpn_addresses or not terms.core_host:
+    def _core_machines(self, node: str) -> CoreMachines | None:
+        terms = self._terms(node)
+        try:
+            own = self._tunnel.own_end()
+        except EnvironmentFailure:  # who keeps the file says so; here members renew their keys
             return None
-        host, port = terms.core_host, terms.core_port or self._tunnel.port()
-        return Tunnel(
-            addresses=list(terms.vpn_addresses),
-            port=terms.port,
-            core_name=self._settings.name,
-            core_key=key,
-            core_endpoint=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-            core_addresses=list(terms.core_vpn_addresses) or self._tunnel.addresses(),
-        )
+        return None if terms is None else machines_of(terms, self._settings, own)
 
     def _now_s(self) -> float:
         return self._clock.now_us() / US

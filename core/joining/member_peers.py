@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ipaddress
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
@@ -17,9 +18,18 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from common.durable import write_file
 from common.errors import EnvironmentFailure
 from common.wireguard_text import WireGuardPeer, interface_value, peer_with_key, with_peers
+from core.joining.core_ends import OwnEnd
 from core.people.members import MemberRefused, NodeMember, distinct_peers
 
 log = structlog.get_logger()
+
+
+def _without_length(address: str) -> str:
+    """Return an address without its prefix length, in its shortest form if it is one."""
+    try:
+        return str(ipaddress.ip_interface(address).ip)
+    except ValueError:
+        return address.partition("/")[0]
 
 
 class MemberPeers:
@@ -104,15 +114,19 @@ class MemberPeers:
         if key in others or key == self.own_key() or in_file not in ("", node):
             raise MemberRefused("this WireGuard key is another's")
 
-    def addresses(self) -> list[str]:
-        """Return the core's addresses in the VPN."""
-        said = self._said("Address").split(",")
-        return [one.partition("/")[0].strip() for one in said if one.strip()]
+    def own_end(self) -> OwnEnd:
+        """Return what the file says of this machine's end.
 
-    def port(self) -> int:
-        """Return where the core's WireGuard listens; 0: anywhere."""
-        said = self._said("ListenPort")
-        return int(said) if said.isascii() and said.isdigit() else 0
+        Raises:
+            EnvironmentFailure: it cannot be read, or has no key.
+        """
+        addresses = [one.strip() for one in self._said("Address").split(",") if one.strip()]
+        port = self._said("ListenPort")
+        return OwnEnd(
+            key=self.own_key(),
+            addresses=tuple(_without_length(one) for one in addresses),
+            port=int(port) if port.isascii() and port.isdigit() else 0,
+        )
 
     def _said(self, key: str) -> str:
         return interface_value(self._text(), key)

@@ -14,6 +14,7 @@ from typing import Any
 from common.preferences import Kind, Preferences
 from common.preferences.bodies import NodeBody
 from common.settings.core import CoreSettings, NodeEntry
+from common.settings.values import split_endpoint
 
 SMTP_PORT, METRICS_PORT, WIREGUARD_PORT = 25, 9100, 51820
 STATE = "/var/lib/borderscout"
@@ -29,9 +30,9 @@ class NodeTerms:
         public: its addresses in the world.
         vpn_addresses: and in the VPN.
         port: where its WireGuard listens.
-        core_public: the core's addresses or host names in the world.
-        core_port: where the core's WireGuard listens; 0: as its file says.
-        core_vpn_addresses: the core's in the VPN; none: as its file says.
+        core_public: addresses or host names of the core's machine in the world.
+        core_port: where its WireGuard listens; 0: as its file says.
+        core_vpn_addresses: its in the VPN; none: as its file says.
     """
 
     node: str
@@ -43,12 +44,11 @@ class NodeTerms:
     core_port: int = 0
     core_vpn_addresses: tuple[str, ...] = ()
 
-    @property
-    def core_host(self) -> str:
-        """The core's address in the world that the node can reach: of a family that it has."""
+    def reached(self, hosts: Sequence[str]) -> str:
+        """Return the first that the node can reach, of a family that it has; else the first."""
         families = {ipaddress.ip_address(address).version for address in self.public}
-        fitting = [host for host in self.core_public if _version(host) in {0, *families}]
-        return next(iter([*fitting, *self.core_public]), "")
+        fitting = [host for host in hosts if _version(host) in {0, *families}]
+        return next(iter([*fitting, *hosts]), "")
 
 
 def terms_of(node: str, settings: CoreSettings, preferences: Preferences) -> NodeTerms | None:
@@ -60,6 +60,13 @@ def terms_of(node: str, settings: CoreSettings, preferences: Preferences) -> Nod
         if entry.name == node:
             return _least(entry, settings)
     return None
+
+
+def own_hosts(settings: CoreSettings) -> tuple[str, ...]:
+    """Return where this machine is in the world: its join doors stand before those of others."""
+    doors = [split_endpoint(one)[0] for one in settings.join.public]
+    others = {split_endpoint(end)[0] for one in settings.other_cores for end in one.tunnel}
+    return tuple(host for host in doors if host not in others) or tuple(doors[:1])
 
 
 def taken_out(node: str) -> str:
@@ -93,6 +100,8 @@ def _least(entry: NodeEntry, settings: CoreSettings) -> NodeTerms:
     public = [one for one in entry.addresses if one not in inside]
     host = f"{entry.name}.{settings.mail_domain}" if settings.mail_domain else entry.name
     metrics = _endpoint(inside[0] if inside else "127.0.0.1", METRICS_PORT)
+    # Left out where there are none: a node of a version before does not know the key.
+    standbys = [one.link for one in settings.other_cores]
     files = {"certificate": "tls/smtp.crt", "key": "tls/smtp.key"}
     tree: dict[str, Any] = {
         "cluster": settings.cluster,
@@ -115,16 +124,16 @@ def _least(entry: NodeEntry, settings: CoreSettings) -> NodeTerms:
             "certificate": "tls/node.crt",
             "key": "tls/node.key",
             "authority": "tls/authority.crt",
+            **({"standbys": standbys} if standbys else {}),
         },
         "engines": [{"name": "yara", "kind": "yara"}],
     }
-    hosts = tuple(one.rpartition(":")[0].strip("[]") for one in settings.join.public)
     return NodeTerms(
         node=entry.name,
         settings=tree,
         public=tuple(public),
         vpn_addresses=tuple(inside) if settings.wireguard.file else (),
-        core_public=hosts,
+        core_public=own_hosts(settings),
     )
 
 

@@ -29,6 +29,7 @@ from core.custody.custody import Custody
 from core.custody.release import Releases
 from core.joining.join_door import JoinDoor
 from core.joining.joining import Joining
+from core.joining.member_peers import MemberPeers
 from core.learning.learning import Learning
 from core.link.service import LinkService
 from core.store.database import Database
@@ -59,11 +60,14 @@ class JoiningCore:
     Args:
         folder: its own; a second one on the same folder goes on where the first stopped.
         clock: whose time it goes by.
+        address: its machine's in the VPN.
     """
 
-    def __init__(self, folder: Path, clock: ShiftedClock) -> None:
+    def __init__(self, folder: Path, clock: ShiftedClock, *, address: str = "10.77.0.1") -> None:
         self.folder = folder
         self.clock = clock
+        self.address = address
+        self.others: list[JoiningCore] = []  # machines that can be the core, beside this one
         self.certificates = Certificates(folder / "authority")
         self.tls: TlsFiles = self.certificates.issue("core", "core")
         self.port = free_port()
@@ -82,12 +86,22 @@ class JoiningCore:
             key = base64.b64encode(X25519PrivateKey.generate().private_bytes_raw()).decode()
             peer = WireGuardPeer(name="lon1", public_key="b2xk", allowed=("10.77.1.1/32",))
             text = wireguard_text(
-                private_key=key, vpn_addresses=("10.77.0.1",), port=51820, peers=[peer]
+                private_key=key, vpn_addresses=(address,), port=51820, peers=[peer]
             )
             write_file(self.wireguard, text.encode())
         self.database: Database
         self.link: LinkService
         self.joining: Joining
+
+    def as_other(self) -> dict[str, Any]:
+        """Return what another machine's ``core.yaml`` says of this one."""
+        return {
+            "name": self.folder.name,
+            "link": f"127.0.0.1:{self.grpc}",
+            "vpn_addresses": [self.address],
+            "tunnel": ["127.0.0.1:51820"],
+            "wireguard_key": MemberPeers(self.wireguard).own_key(),
+        }
 
     @property
     def settings(self) -> CoreSettings:
@@ -112,11 +126,13 @@ class JoiningCore:
                 ],
                 "join": {
                     "listen": f"127.0.0.1:{self.port}",
-                    "public": [f"127.0.0.1:{self.port}"],
+                    "public": [f"127.0.0.1:{one.port}" for one in (self, *self.others)],
                     "issuer": str(self.folder / "issuer.crt"),
                     "issuer_key": str(self.folder / "issuer.key"),
                 },
                 "wireguard": {"file": str(self.wireguard)},
+                "other_cores": [one.as_other() for one in self.others],
+                "state": str(self.folder),
             }
         )
 
