@@ -144,7 +144,8 @@ def renew(
     if as_json:
         print_json({"outcome": str(outcome)})
     else:
-        console.print({"nothing": "nothing is due"}.get(outcome, f"{outcome}"))
+        words = {"nothing": "nothing is due", "followed": "the core's machines were followed"}
+        console.print(words.get(outcome, f"{outcome}"))
 
 
 def _token_text(token: str, file: Path | None) -> str:

@@ -12,9 +12,12 @@ from pydantic import ValidationError
 
 from common.certificate import renewal_due_s
 from common.errors import EnvironmentFailure
-from common.joining import Joined, MemberAnswer
+from common.joining import Joined, MemberAnswer, MemberQuestion
+from satellite.joining.core_following import WITHIN, doors_behind, tunnel_behind
 from satellite.joining.door_client import CoreDoor
 from satellite.joining.staging import AUTHORITY, FOLDER, JOINED, LINK, SMTP, SMTP_RSA
+
+ASKED = MemberQuestion(core_machines=True)
 
 
 def joined_of(folder: Path) -> Joined | None:
@@ -71,14 +74,16 @@ def member_door(folder: Path, joined: Joined) -> CoreDoor:
         ) from None
 
 
-def is_anything_due(folder: Path, *, now_s: float) -> bool:
+def is_anything_due(folder: Path, *, now_s: float, within: Path = WITHIN) -> bool:
     """Say whether a renewal has to run: by the certificates, by what was begun, or by the core.
 
     Args:
         folder: the node's.
         now_s: seconds since the epoch (UTC).
+        within: root's file of what the tunnel may lead to.
 
     Raises:
+        TunnelNotFollowed: nothing else is due, and no renewal could do that.
         EnvironmentFailure, PeerError: nothing could be found out.
     """
     joined = joined_of(folder)
@@ -86,4 +91,8 @@ def is_anything_due(folder: Path, *, now_s: float) -> bool:
         return False
     if (folder / FOLDER).exists() or due_certificates(folder, now_s=now_s):
         return True
-    return member_door(folder, joined).ask("/member", None, MemberAnswer).rotate
+    door = member_door(folder, joined)
+    standing = door.ask("/member", ASKED, MemberAnswer)
+    if standing.rotate or doors_behind(joined, standing, answered=door.answered) is not None:
+        return True
+    return tunnel_behind(folder, joined, standing, within=within) is not None

@@ -25,7 +25,8 @@ from common.settings.settings_text import yaml_text
 from common.settings.values import split_endpoint
 from common.wireguard.tunnel_bounds import NETWORKS_FILE, networks_text
 from common.wireguard.tunnel_rules import FIREWALL_FILE, firewall_text
-from common.wireguard_text import KEEPALIVE_S, WireGuardPeer, host_routes, wireguard_text
+from satellite.joining.core_following import joined_text
+from satellite.joining.core_peers import tunnel_text
 from satellite.joining.door_client import CoreDoor, pinned_authority
 from satellite.joining.due_keys import joined_of
 from satellite.joining.node_keys import (
@@ -128,7 +129,7 @@ def _join(
         has_tunnel=answer.wireguard is not None,
         token=purpose,
     )
-    staging.put(JOINED, joined.model_dump_json(indent=2).encode() + b"\n")
+    staging.put(JOINED, joined_text(joined))
     staging.put(SETTINGS, yaml_text(answer.settings).encode())
     if machine is not None and answer.wireguard is not None:
         _put_bounds(machine, answer.wireguard, metrics=settings.metrics)
@@ -137,25 +138,12 @@ def _join(
     return JoinResult(joined=joined)
 
 
-def tunnel_text(private_key: str, tunnel: Tunnel) -> str:
-    """Return a node's ``wg0.conf``: the core is its only peer."""
-    core = WireGuardPeer(
-        name=tunnel.core_name,
-        public_key=tunnel.core_key,
-        allowed=host_routes(tunnel.core_addresses),
-        endpoint=tunnel.core_endpoint,
-        keepalive_s=KEEPALIVE_S,
-    )
-    return wireguard_text(
-        private_key=private_key, vpn_addresses=tunnel.addresses, port=tunnel.port, peers=[core]
-    )
-
-
 def _put_bounds(machine: Path, tunnel: Tunnel, *, metrics: str) -> None:
     """Write what of the tunnel the node's own user cannot change; the same each time."""
+    others = [address for one in tunnel.other_cores for address in one.addresses]
     files = {
         FIREWALL_FILE: firewall_text(tunnel.addresses, ports=[split_endpoint(metrics)[1]]),
-        NETWORKS_FILE: networks_text([*tunnel.addresses, *tunnel.core_addresses]),
+        NETWORKS_FILE: networks_text([*tunnel.addresses, *tunnel.core_addresses, *others]),
     }
     try:
         machine.mkdir(parents=True, exist_ok=True)

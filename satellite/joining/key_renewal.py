@@ -24,15 +24,17 @@ from common.errors import BorderScoutError, EnvironmentFailure
 from common.joining import Joined, KeysAnswer, MemberAnswer, RenewRequest, TunnelChoice
 from common.settings.satellite import SatelliteSettings
 from common.settings.values import split_endpoint
+from satellite.joining.core_following import WITHIN, doors_behind, joined_text, tunnel_behind
+from satellite.joining.core_peers import TunnelNotFollowed
 from satellite.joining.door_client import CoreDoor
-from satellite.joining.due_keys import due_certificates, joined_of, member_door
+from satellite.joining.due_keys import ASKED, due_certificates, joined_of, member_door
 from satellite.joining.node_keys import (
     public_half,
     put_certificates,
     requests_for,
     wireguard_key_in,
 )
-from satellite.joining.staging import WIREGUARD_FILE, WIREGUARD_KEY, Staging
+from satellite.joining.staging import JOINED, WIREGUARD_FILE, WIREGUARD_KEY, Staging
 
 PURPOSE = "renewal"
 TUNNEL_S = 60.0  # for a tunnel to work with its new key, until the old one is put back
@@ -47,6 +49,7 @@ class RenewalOutcome(StrEnum):
     NOTHING = "nothing"  # is due
     RENEWED = "renewed"
     ROTATED = "rotated"  # the core asked for it
+    FOLLOWED = "followed"  # the core, to other machines that can be it; no key was due
 
 
 class TunnelNotUp(EnvironmentFailure):
@@ -69,14 +72,21 @@ class Renewal:
         folder: the node's.
         settings: of the node, with places of files.
         waits: how the tunnel is looked at.
+        within: root's file of what the tunnel may lead to.
     """
 
     def __init__(
-        self, folder: Path, settings: SatelliteSettings, *, waits: Waits | None = None
+        self,
+        folder: Path,
+        settings: SatelliteSettings,
+        *,
+        waits: Waits | None = None,
+        within: Path = WITHIN,
     ) -> None:
         self._folder = folder
         self._settings = settings
         self._waits = waits or Waits()
+        self._within = within
         self._staging = Staging(folder)
 
     def run(self, *, now_s: float, force: bool = False) -> RenewalOutcome:
@@ -100,7 +110,37 @@ class Renewal:
                 f"{self._folder}: this node has not joined, and its keys are renewed by rendering",
                 hint="let it join: borderscout inventory join-token NODE",
             )
-        standing = self._door(joined).ask("/member", None, MemberAnswer)
+        door = self._door(joined)
+        standing = door.ask("/member", ASKED, MemberAnswer)
+        following = doors_behind(joined, standing, answered=door.answered)
+        if following is not None:
+            joined = following
+            self._staging.replace(JOINED, joined_text(joined))
+        # Before the keys: the trial of one takes a tunnel to the machine that is the core by now.
+        # And what is wrong with that is no reason to let certificates end.
+        not_followed, has_followed = None, following is not None
+        try:
+            has_followed |= self._follow(joined, standing)
+        except TunnelNotFollowed as error:
+            not_followed = error
+        outcome = self._keep_keys(joined, standing, now_s, force=force)
+        if outcome is RenewalOutcome.NOTHING and not_followed is not None:
+            raise not_followed
+        if outcome is RenewalOutcome.NOTHING and has_followed:
+            return RenewalOutcome.FOLLOWED
+        return outcome
+
+    def _follow(self, joined: Joined, standing: MemberAnswer) -> bool:
+        """Have peers for the machines that can be the core; say whether that changed anything."""
+        name = self._settings.core.name
+        text = tunnel_behind(self._folder, joined, standing, core=name, within=self._within)
+        if text is not None:
+            self._staging.replace(WIREGUARD_FILE, text.encode())
+        return text is not None
+
+    def _keep_keys(
+        self, joined: Joined, standing: MemberAnswer, now_s: float, *, force: bool
+    ) -> RenewalOutcome:
         is_begun = self._staging.purpose() == PURPOSE
         is_due = force or standing.rotate or bool(due_certificates(self._folder, now_s=now_s))
         if not is_due and not is_begun:

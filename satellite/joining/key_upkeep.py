@@ -1,7 +1,8 @@
 """Who sees to it that a member's certificates never end?
 
 Touches the node's folder and the join door, from the parent: it looks each minute, and starts a
-process of its own for what is due. What fails is told once, and tried again.
+process of its own for what is due. What fails is told once, and tried again. So the node also hears
+which machines can be the core.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import structlog
 
 from common.clock import Clock
 from common.errors import BorderScoutError
+from satellite.joining.core_following import WITHIN
+from satellite.joining.core_peers import TunnelNotFollowed
 from satellite.joining.due_keys import is_anything_due
 
 log = structlog.get_logger()
@@ -30,10 +33,14 @@ class KeyUpkeep:
         folder: the node's.
         command: what runs one renewal.
         clock: for the time and the waits.
+        within: root's file of what the tunnel may lead to.
     """
 
-    def __init__(self, folder: Path, *, command: Sequence[str], clock: Clock) -> None:
+    def __init__(
+        self, folder: Path, *, command: Sequence[str], clock: Clock, within: Path = WITHIN
+    ) -> None:
         self._folder = folder
+        self._within = within
         self._command = command
         self._clock = clock
         self._problem = ""
@@ -49,9 +56,15 @@ class KeyUpkeep:
         """Renew what is due."""
         now_s = self._clock.now_us() / 1e6
         try:
-            if not await asyncio.to_thread(is_anything_due, self._folder, now_s=now_s):
+            if not await asyncio.to_thread(
+                is_anything_due, self._folder, now_s=now_s, within=self._within
+            ):
                 self._problem, self._pause_s = "", LOOK_S
                 return
+        except TunnelNotFollowed as error:  # of the keys nothing is due
+            self._pause_s = LOOK_S
+            self._tell(str(error), event="tunnel.not_followed")
+            return
         except BorderScoutError as error:
             self._tell(str(error))
             return
@@ -81,7 +94,7 @@ class KeyUpkeep:
         lines = wrong.decode("utf-8", "replace").strip().splitlines()
         return process.returncode or 0, said.decode("ascii", "replace").strip(), "".join(lines[-1:])
 
-    def _tell(self, problem: str) -> None:
+    def _tell(self, problem: str, *, event: str = "keys.not_renewed") -> None:
         if problem != self._problem:
-            log.warning("keys.not_renewed", reason=problem[:500], hint="it is tried again")
+            log.warning(event, reason=problem[:500], hint="it is tried again")
         self._problem = problem

@@ -123,6 +123,11 @@ class Staging:
             self._discard()
             return True
 
+    def replace(self, name: str, content: bytes) -> None:
+        """Put one file, by the name of its place, there at once; nothing goes with it."""
+        with self._told():
+            write_file(self.folder / name, content, mode=FILES[name])
+
     def discard(self) -> None:
         """Forget what was gathered."""
         with self._told():

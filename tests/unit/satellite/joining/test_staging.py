@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import EnvironmentFailure
-from satellite.joining.staging import FILES, FOLDER, SETTINGS, Staging
+from satellite.joining.staging import FILES, FOLDER, SETTINGS, WIREGUARD_FILE, Staging
 
 OTHER = pwd.getpwnam("daemon")  # a user that every machine has
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: to act as another user")
@@ -77,3 +77,18 @@ def test_a_link_in_place_of_the_folder_has_root_delete_nothing(folder: Path, roo
 
     assert is_untouched(roots)
     assert os.geteuid() == 0
+
+
+def test_one_file_comes_there_as_the_owners_and_a_link_has_root_write_nothing(
+    folder: Path, roots: Path
+) -> None:
+    Staging(folder).replace(WIREGUARD_FILE, b"new")
+    placed = (folder / WIREGUARD_FILE).stat()
+    (folder / f"{WIREGUARD_FILE}.part").symlink_to(roots)
+
+    with pytest.raises(EnvironmentFailure, match="denied"):
+        Staging(folder).replace(WIREGUARD_FILE, b"newer")
+
+    assert (placed.st_uid, placed.st_mode & 0o777) == (OTHER.pw_uid, 0o600)
+    assert (folder / WIREGUARD_FILE).read_bytes() == b"new"
+    assert is_untouched(roots)
