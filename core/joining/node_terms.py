@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from common.preferences import Kind, Preferences
@@ -63,10 +64,14 @@ def terms_of(node: str, settings: CoreSettings, preferences: Preferences) -> Nod
 
 
 def own_hosts(settings: CoreSettings) -> tuple[str, ...]:
-    """Return where this machine is in the world: its join doors stand before those of others."""
-    doors = [split_endpoint(one)[0] for one in settings.join.public]
+    """Return where this machine is in the world: its join doors stand before those of others.
+
+    Where they end is known by where the others' tunnels end; else the first one is all.
+    """
+    doors = tuple(split_endpoint(one)[0] for one in settings.join.public)
     others = {split_endpoint(end)[0] for one in settings.other_cores for end in one.tunnel}
-    return tuple(host for host in doors if host not in others) or tuple(doors[:1])
+    own = tuple(takewhile(lambda host: host not in others, doors))
+    return doors[:1] if settings.other_cores and len(own) in {0, len(doors)} else own
 
 
 def taken_out(node: str) -> str:

@@ -12,7 +12,7 @@ from common.joining import JoinAnswer, MemberAnswer, Tunnel
 from common.preferences import Preferences
 from common.settings.core import CoreSettings
 from core.joining.core_ends import OwnEnd, machines_of, tunnel_of
-from core.joining.node_terms import NodeTerms, terms_of
+from core.joining.node_terms import NodeTerms, own_hosts, terms_of
 
 
 def key(letter: str) -> str:
@@ -118,14 +118,34 @@ def test_a_document_that_came_from_another_machine_says_nothing_of_this_one() ->
     assert (tunnel.core_name, other.name) == ("core-1", "core")  # metrics tell them apart
 
 
-def test_the_doors_of_others_are_no_place_where_this_machine_is() -> None:
-    doors = ("[2001:db8::1]:7445", "198.51.100.2:7445")
+@pytest.mark.parametrize(
+    ("doors", "own"),
+    [
+        (("[2001:db8::1]:7445", "198.51.100.2:7445"), ("2001:db8::1",)),
+        (("192.0.2.1:1", "[2001:db8::1]:1", "198.51.100.2:1", "c:1"), ("192.0.2.1", "2001:db8::1")),
+        (
+            ("192.0.2.1:7445", "core2.example:7445"),
+            ("192.0.2.1",),
+        ),  # whose the second is, who knows
+        (("198.51.100.2:7445", "[2001:db8::2]:7445"), ("198.51.100.2",)),  # a name that moved
+        ((), ()),
+    ],
+)
+def test_the_doors_of_others_are_no_place_where_this_machine_is(
+    doors: tuple[str, ...], own: tuple[str, ...]
+) -> None:
+    assert own_hosts(core_settings(STANDBY, doors=doors)) == own
+
+
+def test_without_a_document_the_tunnel_ends_at_this_machines_own_door() -> None:
+    doors = ("[2001:db8::1]:7445", "198.51.100.2:7445")  # and the node has IPv4 alone
     terms = terms_of("lon1", core_settings(STANDBY, doors=doors), Preferences())
     assert terms is not None
 
     tunnel = told(terms, core_settings(STANDBY, doors=doors), HERE)
 
     assert tunnel.core_endpoint == "[2001:db8::1]:51820"  # not the other one, with this one's key
+    assert own_hosts(core_settings(doors=("a:1", "b:1"))) == ("a", "b")
 
 
 def test_a_machine_without_a_tunnel_is_not_told() -> None:
