@@ -75,7 +75,7 @@ class Certificates(_Said):
     smtp_rsa: Pem
 
 
-class CoreMachine(_Said):
+class CoreEnd(_Said):
     """A machine that can be the core, as the other end of a node's tunnel."""
 
     name: Name
@@ -96,10 +96,10 @@ class Tunnel(_Said):
     core_key: WireGuardKey
     core_endpoint: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:\[\]-]{3,300}$")]
     core_addresses: list[IpAddress]
-    other_cores: Annotated[list[CoreMachine], Field(max_length=STANDBYS_MAX)] = []
+    other_cores: Annotated[list[CoreEnd], Field(max_length=STANDBYS_MAX)] = []
 
 
-class CoreMachines(_Said):
+class CoreEnds(_Said):
     """Which machines can be the core, by now, for a member.
 
     ``core`` is what they are called together. ``machines`` are the other ends of the member's
@@ -108,7 +108,7 @@ class CoreMachines(_Said):
     """
 
     core: Name
-    machines: Annotated[list[CoreMachine], Field(max_length=MACHINES_MAX)]
+    machines: Annotated[list[CoreEnd], Field(max_length=MACHINES_MAX)]
     doors: Annotated[list[Endpoint], Field(max_length=DOORS_MAX)]
 
 
@@ -145,7 +145,7 @@ class MemberAnswer(_Said):
     rotate: bool
     wireguard: str
     wireguard_beside: str
-    core_machines: CoreMachines | None = None
+    core_machines: CoreEnds | None = None
 
 
 class DoorRefusal(BaseModel):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from common.joining import CoreMachine, CoreMachines, Tunnel
+from common.joining import CoreEnd, CoreEnds, Tunnel
 from common.settings.core import CoreSettings, OtherCore
 from common.settings.values import split_endpoint
 from common.wireguard_text import free_name
@@ -47,17 +47,17 @@ def tunnel_of(terms: NodeTerms, settings: CoreSettings, own: OwnEnd) -> Tunnel |
     )
 
 
-def machines_of(terms: NodeTerms, settings: CoreSettings, own: OwnEnd) -> CoreMachines:
+def machines_of(terms: NodeTerms, settings: CoreSettings, own: OwnEnd) -> CoreEnds:
     """Return what a member is told of the machines that can be the core."""
     here = _own_machine(terms, settings, own)
-    return CoreMachines(
+    return CoreEnds(
         core=settings.name,
         machines=[] if here is None else [here, *_others(terms, settings)],
         doors=list(settings.join.public),
     )
 
 
-def _own_machine(terms: NodeTerms, settings: CoreSettings, own: OwnEnd) -> CoreMachine | None:
+def _own_machine(terms: NodeTerms, settings: CoreSettings, own: OwnEnd) -> CoreEnd | None:
     told = terms.core_vpn_addresses
     is_meant = not told or not own.addresses or bool(set(told) & set(own.addresses))
     addresses = told if told and is_meant else own.addresses
@@ -68,14 +68,14 @@ def _own_machine(terms: NodeTerms, settings: CoreSettings, own: OwnEnd) -> CoreM
     port = next((one for one in ports if one), WIREGUARD_PORT)
     # The settings name the core, which is one, and the other machines: that may be the name of one.
     name = free_name(settings.name, {one.name for one in settings.other_cores})
-    return CoreMachine(
+    return CoreEnd(
         name=name, key=own.key, endpoint=_endpoint(host, port), addresses=list(addresses)
     )
 
 
-def _others(terms: NodeTerms, settings: CoreSettings) -> list[CoreMachine]:
+def _others(terms: NodeTerms, settings: CoreSettings) -> list[CoreEnd]:
     return [
-        CoreMachine(
+        CoreEnd(
             name=one.name,
             key=one.wireguard_key,
             endpoint=_end(terms, one),

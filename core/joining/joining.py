@@ -27,7 +27,7 @@ from common.errors import EnvironmentFailure, LocalError
 from common.join_token import SECRET_BYTES, JoinToken, secret_digest
 from common.joining import (
     Certificates,
-    CoreMachines,
+    CoreEnds,
     JoinAnswer,
     JoinRequest,
     KeysAnswer,
@@ -388,7 +388,7 @@ class Joining:
     def _terms(self, node: str) -> NodeTerms | None:
         return terms_of(node, self._settings, self._preferences.current)
 
-    def _core_machines(self, node: str) -> CoreMachines | None:
+    def _core_machines(self, node: str) -> CoreEnds | None:
         terms = self._terms(node)
         try:
             own = self._tunnel.own_end()

@@ -18,7 +18,7 @@ from itertools import product
 
 from common.errors import EnvironmentFailure, LocalError
 from common.join_token import DOORS_MAX
-from common.joining import CoreMachine, CoreMachines, Tunnel
+from common.joining import CoreEnd, CoreEnds, Tunnel
 from common.wireguard.tunnel_bounds import NETWORKS_PLACE, Network, outside
 from common.wireguard.tunnel_file import TunnelFile, TunnelPeer, parse_endpoint, parse_tunnel_file
 from common.wireguard_text import (
@@ -45,7 +45,7 @@ def tunnel_text(private_key: str, tunnel: Tunnel) -> str:
     Raises:
         TunnelNotFollowed: two of them have one key or address, or one has the node's own.
     """
-    here = CoreMachine(
+    here = CoreEnd(
         name=tunnel.core_name,
         key=tunnel.core_key,
         endpoint=tunnel.core_endpoint,
@@ -61,9 +61,7 @@ def tunnel_text(private_key: str, tunnel: Tunnel) -> str:
     return text
 
 
-def followed_text(
-    text: str, said: CoreMachines, *, core: str, within: Sequence[Network] | None
-) -> str:
+def followed_text(text: str, said: CoreEnds, *, core: str, within: Sequence[Network] | None) -> str:
     """Return a node's ``wg0.conf`` as it is once the core was followed; the same: it is so already.
 
     Args:
@@ -125,8 +123,8 @@ def _ours(tunnel: TunnelFile, core: str, marked: frozenset[str]) -> frozenset[st
 
 
 def _meant(
-    there: Mapping[str, TunnelPeer], said: CoreMachines, ours: frozenset[str]
-) -> tuple[list[CoreMachine], frozenset[str]]:
+    there: Mapping[str, TunnelPeer], said: CoreEnds, ours: frozenset[str]
+) -> tuple[list[CoreEnd], frozenset[str]]:
     """Return the machines whose peers are to be as the core says, and the keys of those to go.
 
     Nothing that is there changes before the machine that answers, the first one, has a peer: one
@@ -149,7 +147,7 @@ def _is_in(address: str, network: str) -> bool:
     return ipaddress.ip_address(address) in ipaddress.ip_network(network)
 
 
-def _named(machines: Sequence[CoreMachine], taken: set[str]) -> list[WireGuardPeer]:
+def _named(machines: Sequence[CoreEnd], taken: set[str]) -> list[WireGuardPeer]:
     """Return their peers, each of a name that no other one has: metrics tell them apart by it."""
     peers, names = [], set(taken)
     for machine in machines:
@@ -184,7 +182,7 @@ def _parsed(text: str) -> TunnelFile:
         raise _not_followed(str(error).splitlines()[0]) from None
 
 
-def _checked(text: str, machines: Sequence[CoreMachine]) -> TunnelFile:
+def _checked(text: str, machines: Sequence[CoreEnd]) -> TunnelFile:
     """Return what a file says that may be written.
 
     Raises:

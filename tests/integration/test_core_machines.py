@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from common.errors import BorderScoutError
 from common.issuing import KeyKind, PrivateKey, new_key
-from common.joining import CoreMachine, MemberAnswer
+from common.joining import CoreEnd, MemberAnswer
 from common.rpc import TlsFiles
 from common.wireguard.tunnel_bounds import networks_text
 from common.wireguard.tunnel_file import TunnelPeer
@@ -315,7 +315,7 @@ async def test_a_core_that_names_a_nodes_own_address_takes_nothing(
 ) -> None:
     def hostile(*given: object) -> object:
         said = machines_of(*given)  # type: ignore[arg-type]
-        own = CoreMachine(
+        own = CoreEnd(
             name="x", key=public_half("x" * 43 + "="), endpoint="e:1", addresses=["10.77.1.1"]
         )
         return said.model_copy(update={"machines": [*said.machines, own]})

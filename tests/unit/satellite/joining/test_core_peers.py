@@ -8,7 +8,7 @@ import ipaddress
 import pytest
 from pydantic import ValidationError
 
-from common.joining import MACHINES_MAX, CoreMachine, CoreMachines, Tunnel
+from common.joining import MACHINES_MAX, CoreEnd, CoreEnds, Tunnel
 from common.wireguard.tunnel_bounds import parse_networks
 from common.wireguard.tunnel_file import TunnelPeer, parse_tunnel_file
 from satellite.joining.core_peers import (
@@ -24,9 +24,9 @@ def key(letter: str) -> str:
     return base64.b64encode(letter.encode() * 32).decode()
 
 
-def machine(name: str, letter: str, address: str, **other: str) -> CoreMachine:
+def machine(name: str, letter: str, address: str, **other: str) -> CoreEnd:
     endpoint = other.get("endpoint", f"{name}.example:51820")
-    return CoreMachine(name=name, key=key(letter), endpoint=endpoint, addresses=[address])
+    return CoreEnd(name=name, key=key(letter), endpoint=endpoint, addresses=[address])
 
 
 A = machine("core", "a", "10.77.0.1")
@@ -35,11 +35,11 @@ C = machine("core3", "c", "10.77.0.3")
 BY_HAND = f"\n# watch\n[Peer]\nPublicKey = {key('w')}\nAllowedIPs = 10.77.9.0/24\n"
 
 
-def said(*machines: CoreMachine) -> CoreMachines:
-    return CoreMachines(core="core", machines=list(machines), doors=[])
+def said(*machines: CoreEnd) -> CoreEnds:
+    return CoreEnds(core="core", machines=list(machines), doors=[])
 
 
-def joined(*others: CoreMachine, here: CoreMachine = A) -> str:
+def joined(*others: CoreEnd, here: CoreEnd = A) -> str:
     tunnel = Tunnel(
         addresses=["10.77.1.1"],
         port=51820,
@@ -57,7 +57,7 @@ def of_before(text: str) -> str:
     return text.replace(f"# {REMARK}\n# core\n", "# core\n")
 
 
-def followed(text: str, *machines: CoreMachine, within: str | None = None) -> str:
+def followed(text: str, *machines: CoreEnd, within: str | None = None) -> str:
     networks = None if within is None else parse_networks(within, file="n")
     return followed_text(text, said(*machines), core="core", within=networks)
 
@@ -109,7 +109,7 @@ def test_a_standby_that_is_gone_goes_and_a_peer_by_hand_stays() -> None:
     ],
 )
 def test_a_standby_with_another_key_address_endpoint_or_name_is_changed(
-    changed: CoreMachine,
+    changed: CoreEnd,
 ) -> None:
     after = followed(joined(B), A, changed)
 
@@ -179,7 +179,7 @@ def test_a_machine_that_was_never_told_of_is_added_and_takes_nothing_away() -> N
     ],
 )
 def test_a_core_takes_no_address_or_key_that_is_anothers(
-    machines: tuple[CoreMachine, ...], why: str
+    machines: tuple[CoreEnd, ...], why: str
 ) -> None:
     with pytest.raises(TunnelNotFollowed, match=why):
         followed(joined() + BY_HAND, *machines)
