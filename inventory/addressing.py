@@ -10,7 +10,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
+from common.join_token import DOORS_MAX
 from common.settings.core import OtherCore
 from common.wireguard_text import KEEPALIVE_S, WireGuardPeer, host_routes
 from inventory.model import CORE_FOLDER, CoreMachine, Inventory, Node
@@ -119,6 +121,23 @@ def other_cores(
         for other, machine in inventory.core.machines().items()
         if other != folder
     ]
+
+
+def join_doors(inventory: Inventory, folder: str, ports: Ports | None) -> list[str]:
+    """Return where nodes join: at one of the core's machines, and then at the others in turn.
+
+    Args:
+        folder: of the one; as many as a token names are returned.
+    """
+    machines = inventory.core.machines()
+    doors = {
+        name: core_places(machine, ports, folder=name).join_public
+        for name, machine in machines.items()
+    }
+    own = doors.pop(folder)
+    rounds = zip_longest(*doors.values())  # the first of each machine, then the second
+    others = [door for each in rounds for door in each if door is not None]
+    return [*own, *others][:DOORS_MAX]
 
 
 def node_places(node: Node, ports: Ports | None) -> NodePlaces:

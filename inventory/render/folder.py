@@ -22,10 +22,10 @@ from common.wireguard.tunnel_bounds import NETWORKS_FILE, networks_text
 from common.wireguard.tunnel_rules import FIREWALL_FILE, firewall_text
 from common.wireguard_text import wireguard_text
 from inventory.addressing import (
-    CorePlaces,
     Ports,
     core_links,
     core_places,
+    join_doors,
     node_places,
     other_cores,
     peers_of_core,
@@ -252,25 +252,16 @@ class _Rendering:
 
     def _core_settings(self, folder: str) -> CoreSettings:
         """Return the core's settings on one of its machines."""
-        machines = self.inventory.core.machines()
-        doors = [
-            door
-            for other in machines
-            if other != folder
-            for door in self._places(other).join_public
-        ]
+        machine = self.inventory.core.machines()[folder]
         return core_settings(
             self.inventory,
-            places=self._places(folder),
-            machine=machines[folder],
+            places=core_places(machine, self.ports, folder=folder),
+            machine=machine,
             others=other_cores(self.inventory, folder, self.ports, self.public),
-            doors=doors,
+            doors=join_doors(self.inventory, folder, self.ports),
             loopback=self.loopback,
             certificates={name: list(book.let_in) for name, book in self.book.nodes.items()},
         )
-
-    def _places(self, folder: str) -> CorePlaces:
-        return core_places(self.inventory.core.machines()[folder], self.ports, folder=folder)
 
     def _shared(self, signer: Credential) -> Iterator[File]:
         """Yield what the core has on each of its machines: its token, and its issuer.

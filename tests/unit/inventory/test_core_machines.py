@@ -111,6 +111,22 @@ def test_each_names_the_others_to_nodes_that_join(of_three: Path, tmp_path: Path
     ]
 
 
+def test_a_machine_of_many_addresses_leaves_no_other_one_out(
+    changed: Changed, tmp_path: Path
+) -> None:
+    public = [f"192.0.2.{number}" for number in range(100, 107)]
+    path = changed((CORE, OF_THREE.replace("[core2.scout.example]", str(public))))
+    out = render(load_inventory(path), tmp_path / "out")
+    doors = {
+        name: core.settings.load_settings(out / name / "core.yaml").join.public
+        for name in ("core", "core2")
+    }
+
+    assert doors["core"][:3] == ["core.scout.example:7445", "192.0.2.100:7445", "192.0.2.99:7445"]
+    assert len(doors["core"]) == 8
+    assert doors["core2"] == [*(f"{one}:7445" for one in public), "core.scout.example:7445"]
+
+
 def test_nodes_have_a_tunnel_to_each_and_try_their_links_in_turn(
     of_three: Path, tmp_path: Path
 ) -> None:
