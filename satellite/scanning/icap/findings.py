@@ -46,6 +46,8 @@ def found(heads: Iterable[AnswerHead], readings: Mapping[str, FieldReading]) -> 
         readings: how each field is read; the first that found something gives the names.
     """
     known = tuple(heads)
+    if not any(name in readings for head in known for name, _ in head.fields):
+        return None  # nearly always
     empty = None
     for name, reading in readings.items():
         said = [value for head in known for value in head.all(name)]

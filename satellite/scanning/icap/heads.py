@@ -8,6 +8,7 @@ Source: RFC 3507 sections 4.3.3 and 4.4.1; RFC 7230 section 3.2 for fields and f
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from common.errors import PeerError
 from common.frozen import dataclass
@@ -17,6 +18,9 @@ HEAD_BYTES_MAX = 65_536
 LINE_BYTES_MAX = 16_384
 LINES_MAX = 200
 CHUNK_LINE_BYTES_MAX = 256
+# A server answers the same to nearly all mail, and its words need not be read again.
+REMEMBERED_BYTES_MAX = 1_024  # of one head
+REMEMBERED_MAX = 64  # heads
 
 _STATUS = re.compile(r"(ICAP|HTTP)/1\.[0-9] ([1-9][0-9]{2})(?: (.*))?")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
@@ -88,13 +92,8 @@ def head(octets: bytes, *, protocol: str) -> AnswerHead:
     Raises:
         Malformed: they are none.
     """
-    lines = octets.removesuffix(b"\r\n\r\n").split(b"\r\n")
-    if len(lines) > LINES_MAX or max(map(len, lines)) > LINE_BYTES_MAX:
-        raise Malformed(f"an {protocol} head beyond all bounds")
-    status = _STATUS.fullmatch(_text(lines[0]))
-    if status is None or status[1] != protocol:
-        raise Malformed(f"no {protocol} answer: {printable(_text(lines[0]), length_max=100)!r}")
-    return AnswerHead(status=int(status[2]), reason=status[3] or "", fields=_fields(lines[1:]))
+    reads = _remembered if len(octets) <= REMEMBERED_BYTES_MAX else _read
+    return reads(octets, protocol)
 
 
 def encapsulated(icap: AnswerHead) -> Encapsulated:
@@ -128,6 +127,19 @@ def chunk_bytes(line: bytes) -> int:
     if found is None:
         raise Malformed(f"no chunk: {printable(_text(line), length_max=100)!r}")
     return int(found[1], 16)
+
+
+def _read(octets: bytes, protocol: str) -> AnswerHead:
+    lines = octets.removesuffix(b"\r\n\r\n").split(b"\r\n")
+    if len(lines) > LINES_MAX or max(map(len, lines)) > LINE_BYTES_MAX:
+        raise Malformed(f"an {protocol} head beyond all bounds")
+    status = _STATUS.fullmatch(_text(lines[0]))
+    if status is None or status[1] != protocol:
+        raise Malformed(f"no {protocol} answer: {printable(_text(lines[0]), length_max=100)!r}")
+    return AnswerHead(status=int(status[2]), reason=status[3] or "", fields=_fields(lines[1:]))
+
+
+_remembered = lru_cache(maxsize=REMEMBERED_MAX)(_read)
 
 
 def _bounded(length: int) -> int:

@@ -14,6 +14,7 @@ from common.verdict import Outcome, Verdict
 from satellite.scanning.engine import EngineContext
 from satellite.scanning.engines import icap as engine_of_icap
 from satellite.scanning.helper import Helper
+from satellite.scanning.icap.heads import REMEMBERED_BYTES_MAX, Malformed, head
 from satellite.scanning.sample import Sample
 from tests.support.scanning.messages import plain, sample_of
 from tests.support.scanning.scripted_icap import CLEAN, OFFER, ScriptedIcap, icap, says
@@ -349,3 +350,13 @@ async def test_what_was_said_of_it_is_shown_and_can_be_printed() -> None:
     assert verdict.detail == "Gel?scht; Blocked"
     assert verdict.version == "C-ICAP/0.5.10 server - Antivirus service"
     assert verdict.definitions == "970d18076ed48d79-1701775538"
+
+
+def test_a_head_that_comes_again_is_read_once_unless_it_is_long() -> None:
+    short = b'ICAP/1.0 204 Unmodified\r\nISTag: "1"\r\n\r\n'
+    long = short.replace(b'"1"', b'"%b"' % (b"1" * REMEMBERED_BYTES_MAX))
+
+    assert head(short, protocol="ICAP") is head(bytes(bytearray(short)), protocol="ICAP")
+    with pytest.raises(Malformed):
+        head(short, protocol="HTTP")
+    assert head(long, protocol="ICAP") is not head(long, protocol="ICAP")
