@@ -119,8 +119,7 @@ class HelperProcess:
             {"id": self._number, "job": job, "path": path, "size": sample.size}, len(content)
         )
         try:
-            self._writer.write(head)
-            self._writer.write(content)
+            self._writer.writelines([head, content])  # it wakes once
             await self._writer.drain()
             fields = await read_answer(self._reader)
         except (OSError, asyncio.IncompleteReadError):

@@ -10,7 +10,7 @@ and macros.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from importlib.resources import files
@@ -142,6 +142,7 @@ class Yara:
         at_once: the rules for plain mail; None: all mail goes to the helper.
     """
 
+    keeps_its_time = True  # every wait is the helper's, within the deadline
     works_here = True  # a helper that cannot be started says so at once
     judges_content_alone = True  # its version has the digest of all its rules
 
@@ -257,9 +258,7 @@ class Yara:
         self._heed_pushed()
         try:
             answer = await self._helper.ask(self._name, sample, deadline_s=deadline_s)
-            checked = _Answer.model_validate(answer)
-            scoped = tuple(map(_match, checked.scoped))
-            return replace(_judged(checked), refused=tuple(checked.refused), scoped=scoped)
+            return _judged(_Answer.model_validate(answer))
         except Unscannable as error:
             return _Said(Outcome.LIMITS, detail=error.what)
         except HelperUnavailable as error:
@@ -284,11 +283,10 @@ def _judged(answer: _Answer) -> _Said:
     locked = [f"needs a password: {name}" for name in answer.locked]
     unreadable = tuple(printable(kind) for kind in answer.unreadable)
     unopened = [f"cannot open: {kind}" for kind in unreadable]
-    detail = "; ".join([*answer.incomplete, *locked, *unopened])
+    threats = found.infected or [*found.encrypted, *found.macro]
     if found.infected:
-        return _Said(Outcome.INFECTED, _names(found.infected), detail, unreadable)
-    others = _names([*found.encrypted, *found.macro])
-    if answer.incomplete:
+        outcome = Outcome.INFECTED
+    elif answer.incomplete:
         outcome = Outcome.LIMITS
     elif found.encrypted or locked:
         outcome = Outcome.ENCRYPTED
@@ -296,7 +294,14 @@ def _judged(answer: _Answer) -> _Said:
         outcome = Outcome.MACRO
     else:
         outcome = Outcome.UNREADABLE if unreadable else Outcome.CLEAN
-    return _Said(outcome, others, detail, unreadable)
+    return _Said(
+        outcome,
+        threats=_names(threats),
+        detail="; ".join([*answer.incomplete, *locked, *unopened]),
+        unreadable=unreadable,
+        refused=tuple(answer.refused),
+        scoped=tuple(map(_match, answer.scoped)),
+    )
 
 
 def _match(said: _Match) -> ScopedMatch:

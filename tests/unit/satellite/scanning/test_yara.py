@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from prometheus_client import CollectorRegistry
 
 from common.clock import SystemClock
 from common.errors import LocalError
 from common.settings.satellite import EngineSettings
 from common.verdict import Outcome
 from common.yara_compiling import compiled
-from satellite.scanning.engine import Engine, EngineAnswersAtOnce, EngineContext
+from satellite.scanning.engine import Engine, EngineAnswersAtOnce, EngineContext, Fitted
 from satellite.scanning.engines import yara
 from satellite.scanning.helper import Helper
+from satellite.scanning.run import Scanner
+from satellite.scanning.sample import Sample
+from satellite.scanning.spawned import Answer, HelperUnavailable
 from tests.support.scanning.clamd import EICAR
 from tests.support.scanning.messages import (
     MACRO_DOCUMENT,
@@ -223,6 +228,36 @@ def test_mail_that_has_to_be_taken_apart_is_not_answered_at_once(helper: Helper)
     assert isinstance(engine, EngineAnswersAtOnce)
 
     assert engine.scan_at_once(sample_of(with_attachment(b"x"))) is None
+
+
+async def test_a_message_for_the_helper_is_asked_about_without_a_task_to_watch_it(
+    monkeypatch: pytest.MonkeyPatch, helper: Helper
+) -> None:
+    tasks: list[asyncio.Task[object] | None] = []
+
+    async def ask(job: str, sample: Sample, *, deadline_s: float) -> Answer:
+        tasks.append(asyncio.current_task())
+        raise HelperUnavailable("busy")
+
+    monkeypatch.setattr(helper, "ask", ask)
+    settings = EngineSettings(name="yara", kind="yara")
+    fitted = Fitted(engine=build(helper), settings=settings)
+    scanner = Scanner([fitted], SystemClock(), registry=CollectorRegistry())
+
+    (verdict,) = await scanner.scan(sample_of(with_attachment(b"x")))
+
+    assert verdict.outcome is Outcome.UNAVAILABLE
+    assert tasks == [asyncio.current_task()]
+
+
+async def test_it_ends_with_its_deadline_whatever_the_helper_does() -> None:
+    hung = Helper(clock=SystemClock(), command=("sleep", "60"))
+    engine = build(hung)
+
+    verdict = await engine.scan(sample_of(with_attachment(b"x")), deadline_s=0.05)
+
+    assert verdict.outcome is Outcome.UNAVAILABLE
+    await hung.close()
 
 
 def test_an_operators_rules_never_run_in_the_event_loop(helper: Helper, tmp_path: Path) -> None:
