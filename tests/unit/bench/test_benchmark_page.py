@@ -54,6 +54,11 @@ ENGINES: dict[str, Any] = {
     "busy_ms": {"a": 4.0, "b": 2.0, "all three": 8.0},
     "away_ms": {"20 ms": 20.0, "all three": 20.0},
     "cpu_ms": {"a": 3.5, "b": 1.5, "all three": 6.0},
+    "busy_cpu_ms": 10.0,
+    "kinds": {
+        "small": {"share": 0.75, "ms": {"a": 2.0, "b": 1.0, "all three": 2.5}, "cpu_ms": 3.0},
+        "large": {"share": 0.25, "ms": {"a": 10.0, "b": 5.0, "all three": 12.0}, "cpu_ms": 24.0},
+    },
     "processors": 2,
     "own_ms": 0.25,
     "different_ms": 5.0,
@@ -267,9 +272,23 @@ def test_three_engines_are_held_against_the_slowest_alone() -> None:
     assert (found.engines_ratio, found.engines_away_ratio) == (1.125, 1.0)
     assert (found.scanning_ms, found.cache_ratio) == (0.25, 100.0)
     shown = rows(engines_text(ENGINES), "")
-    assert ["one message at a time", "a 4.00, b 2.00", "4.50", "1.12"] in shown
-    assert [row[-1] for row in shown if row[0].startswith("engines elsewhere")] == ["1.00"]
-    assert "would be done with that in 0.75 × the time of the slowest" in engines_text(ENGINES)
+    assert ["one message at a time", "a 4.00, b 2.00", "4.50", "1.12", "1.12"] in shown
+    assert [row[-2] for row in shown if row[0].startswith("engines elsewhere")] == ["1.00"]
+
+
+def test_what_is_left_of_the_processors_by_small_mail_helps_no_large_mail() -> None:
+    shown = rows(engines_text(ENGINES), "one message at a time")
+
+    # 2 ms of the small, which need 1.5 of two processors; 12 of the large, which need 10 alone.
+    assert shown[0][-1] == f"{(0.75 * 2 + 0.25 * 12) / 4:.2f}"
+
+
+def test_mail_that_keeps_all_processors_busy_takes_its_processor_time() -> None:
+    shown = rows(engines_text(ENGINES), "four at a time")
+
+    assert shown[0][-1] == "1.25"  # 10 ms on two processors, to 4 alone
+    idle = rows(engines_text({**ENGINES, "busy_cpu_ms": 1.0}), "four at a time")
+    assert idle[0][-1] == "1.00"  # no faster than the slowest alone
 
 
 def test_engines_that_others_kept_from_the_processors_are_held_against_nothing() -> None:
