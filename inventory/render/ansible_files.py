@@ -52,10 +52,12 @@ def machines(inventory: Inventory) -> dict[str, Any]:
         "children": {group_of(site): _site(site) for site in inventory.sites},
         "vars": {"borderscout_role": str(UnitRole.SATELLITE)},
     }
-    groups = {"borderscout_core": of_core}
-    if standbys:
-        groups["borderscout_standbys"] = of_standbys
-    return {"all": {"children": groups | {"borderscout_satellites": of_satellites}}}
+    groups = {
+        "borderscout_core": of_core,
+        "borderscout_standbys": of_standbys,  # without any too: Ansible warns of a missing group
+        "borderscout_satellites": of_satellites,
+    }
+    return {"all": {"children": groups}}
 
 
 def group_of(site: Site) -> str:
