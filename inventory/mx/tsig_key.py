@@ -22,6 +22,8 @@ _KEY = re.compile(
     r'\s*algorithm\s+"?(?P<algorithm>hmac-sha(?:1|224|256|384|512))"?\s*;'
     r'\s*secret\s+"?(?P<secret>[A-Za-z0-9+/=]{1,400})"?\s*;\s*\}\s*;\s*'
 )
+# Base64 may hold two slashes: between quotes they begin no comment.
+_QUOTED_OR_COMMENT = re.compile(r'(?P<quoted>"[^"\n]*")|(?:#|//).*')
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ def read_tsig_key(path: Path) -> TsigKey:
         ) from None
     if mode & 0o077:
         raise LocalError(f"{path}: others may read it (mode {mode:04o})", hint="chmod 600 it")
-    found = _KEY.fullmatch(re.sub(r"(?m)(#|//).*$", "", content.decode("ascii", "replace")))
+    text = content.decode("ascii", "replace")
+    found = _KEY.fullmatch(_QUOTED_OR_COMMENT.sub(lambda one: one["quoted"] or "", text))
     try:
         if found is None or len(content) > FILE_BYTES_MAX:
             raise ValueError

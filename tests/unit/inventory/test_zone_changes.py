@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,17 @@ def test_a_key_is_read_and_never_shown(tmp_path: Path) -> None:
     assert key.secret == b"secret-that-never-shows"
     assert "secret-that" not in repr(key)
     assert "c2Vj" not in repr(key)
+
+
+def test_two_slashes_in_a_secret_begin_no_comment(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.touch(mode=0o600)
+    secret = base64.b64encode(b"\xff" * 32).decode()
+    lines = ["# of ours", 'key "scout" { // ours', "algorithm hmac-sha256;"]
+    path.write_text("\n".join([*lines, f'secret "{secret}";', "}; // the end"]))
+
+    assert "//" in secret
+    assert read_tsig_key(path).secret == b"\xff" * 32
 
 
 @pytest.mark.parametrize(
