@@ -70,6 +70,19 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+STANDBY = "  standbys: [{name: core2, public: core2.scout.example, vpn_address: 10.77.0.2}]\n"
+CORE_LINE = "core: {name: core, public: core.scout.example, vpn_address: 10.77.0.1}\n"
+CORE = "core:\n  name: core\n  public: core.scout.example\n  vpn_address: 10.77.0.1\n"
+
+
+@pytest.fixture(scope="module")
+def with_a_standby(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("with-a-standby")
+    (out / "inventory.yaml").write_text(INVENTORY.replace(CORE_LINE, CORE + STANDBY))
+    render_folder(load_inventory(out / "inventory.yaml"), out, loopback=False, now_us=NOW_US)
+    return out
+
+
 def play(
     out: Path,
     base: Path,
@@ -309,6 +322,52 @@ def test_what_was_installed_by_a_run_that_was_cut_short_is_started_by_the_next(
     assert started >= {"borderscout-satellite.service", "borderscout-firewall.service"}
     assert recap(third)["lon1"]["changed"] == 0, third.stdout
     assert "start " not in asked.read_text()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_standby_gets_its_tunnel_started_and_not_the_core(
+    with_a_standby: Path, tmp_path: Path, readiness: Readiness
+) -> None:
+    put_systemctl(tmp_path)
+    asked = tmp_path / "asked"
+    env = {"UNITS": str(tmp_path / "units"), "ASKED": str(asked)}
+    url = f"http://127.0.0.1:{readiness.server_port}/{{{{ inventory_hostname }}}}"
+    told = ("borderscout_start=true", f"borderscout_ready_url={url}")
+    core2 = ("--limit", "core2")
+
+    done = play(with_a_standby, tmp_path, *told, options=core2, env=env)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    there = files(tmp_path / "machines" / "core2")
+    rendered = (with_a_standby / "core2" / "wg0.conf").read_bytes()
+    assert there["etc/borderscout/wg0.conf"][0] == rendered
+    assert "etc/systemd/system/borderscout-core.service" in there, "it is ready to be started"
+    units = {unit.name for unit in (tmp_path / "units").iterdir()}
+    assert {"borderscout-wireguard.service", "borderscout-firewall.service"} <= units
+    assert not [line for line in asked.read_text().splitlines() if "core.service" in line]
+    assert readiness.asked == []
+
+    again = play(with_a_standby, tmp_path, *told, options=core2, env=env)
+    assert recap(again)["core2"]["changed"] == 0, again.stdout
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_standby_that_is_away_keeps_nothing_from_a_node(
+    with_a_standby: Path, tmp_path: Path
+) -> None:
+    away = "{{ 'ssh' if inventory_hostname == 'core2' else 'local' }}"
+    nowhere = ("ansible_host=127.0.0.1", "ansible_port=1")  # where nobody listens
+
+    done = play(with_a_standby, tmp_path, f"ansible_connection={away}", *nowhere)
+
+    machines_there = {path.name for path in (tmp_path / "machines").iterdir()}
+    assert machines_there == {"core", *NODES}, done.stdout + done.stderr
+    counts = recap(done)
+    assert counts["core2"]["unreachable"] == 1, "and it is said"
+    assert [counts[name]["failed"] for name in ("core", "core2", *NODES)] == [0] * 4
+    assert done.returncode != 0
 
 
 def test_ansible_finds_no_fault_in_the_playbook(rendered: Path, tmp_path: Path) -> None:
