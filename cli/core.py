@@ -33,4 +33,5 @@ def serve(config: Annotated[Path, typer.Option("--config", help="Its core.yaml."
 
 app.command(epilog=recovery.BACKUP_EXAMPLE)(recovery.backup)
 app.command(epilog=recovery.RESTORE_EXAMPLE)(recovery.restore)
+app.command(epilog=recovery.PEERS_EXAMPLE)(recovery.peers)
 app.command("renew-epoch", epilog=recovery.RENEW_EXAMPLE)(recovery.renew_epoch)

@@ -25,6 +25,9 @@ BACKUP_EXAMPLE = (
 RESTORE_EXAMPLE = (
     "Example: borderscout core restore --config /etc/borderscout/core.yaml /backup/core-monday"
 )
+PEERS_EXAMPLE = (
+    "Example: borderscout core peers --config /etc/borderscout/core.yaml /backup/core-monday"
+)
 RENEW_EXAMPLE = "Example: borderscout core renew-epoch --config /etc/borderscout/core.yaml"
 GENERATION_MAX = (1 << 53) - 1
 
@@ -140,6 +143,28 @@ def restore(
         console.print(plain(f"what was there is in {done.aside}"))
     if done.settled.wanted:
         console.print(f"{counted(done.settled.wanted, 'message')} without a body: asked for again")
+
+
+def peers(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that backup made.")],
+    config: Config,
+    as_json: AsJson = False,
+) -> None:
+    """Let the tunnel of a machine that can become the core know the nodes that have joined."""
+    from common.clock import SystemClock
+    from core.recovery.standby_peers import take_peers
+    from core.settings import load_settings
+
+    settings = load_settings(config)
+    taken = asyncio.run(take_peers(settings, folder, clock=SystemClock()))
+    if as_json:
+        print_json(asdict(taken))
+        return
+    file = settings.wireguard.file
+    known = (
+        f"{counted(taken.members, 'node has', 'nodes have')} joined by {when(taken.made_us)} UTC"
+    )
+    console.print(plain(f"{file}: {known}; {'written' if taken.changed else 'nothing to do'}"))
 
 
 def renew_epoch(

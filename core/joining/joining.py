@@ -38,7 +38,7 @@ from common.joining import (
 from common.preferences import Preferences
 from common.settings.core import CoreSettings
 from core.joining.core_ends import machines_of, tunnel_of
-from core.joining.member_peers import MemberPeers
+from core.joining.member_peers import MemberPeers, peers_of
 from core.joining.node_signing import NodeSigner, keys_of
 from core.joining.node_terms import NodeTerms, taken_out, terms_of
 from core.people.members import DAY_S, MadeToken, NodeMember, TokenNotGood
@@ -125,12 +125,8 @@ class Joining:
             {name: one.let_in(now_s=now_s) for name, one in self._members.items()}
         )
         async with self._taking:
-            peers = [
-                peer
-                for member in self._members.values()
-                if (terms := self._terms(member.node)) is not None
-                for peer in member.peers(terms.vpn_addresses)
-            ]
+            preferences = self._preferences.current
+            peers = peers_of(self._members.values(), self._settings, preferences)
             gone = [name for name, one in self._members.items() if one.revoked_us]
             await self._tunnel.keep(peers, gone=gone)
         return ended

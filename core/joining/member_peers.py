@@ -17,8 +17,11 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from common.durable import write_file
 from common.errors import EnvironmentFailure
+from common.preferences import Preferences
+from common.settings.core import CoreSettings
 from common.wireguard_text import WireGuardPeer, interface_value, peer_with_key, with_peers
 from core.joining.core_ends import OwnEnd
+from core.joining.node_terms import terms_of
 from core.people.members import MemberRefused, NodeMember, distinct_peers
 
 log = structlog.get_logger()
@@ -30,6 +33,35 @@ def _without_length(address: str) -> str:
         return str(ipaddress.ip_interface(address).ip)
     except ValueError:
         return address.partition("/")[0]
+
+
+def peers_of(
+    members: Iterable[NodeMember], settings: CoreSettings, preferences: Preferences
+) -> list[WireGuardPeer]:
+    """Return the peers of all members that the inventory, or the core's settings, still name."""
+    return [
+        peer
+        for member in members
+        if (terms := terms_of(member.node, settings, preferences)) is not None
+        for peer in member.peers(terms.vpn_addresses)
+    ]
+
+
+def put_peers(path: Path, peers: Sequence[WireGuardPeer], *, gone: Collection[str]) -> bool:
+    """Let a WireGuard file have these peers, and no other of those names; say if that changed it.
+
+    Args:
+        gone: names that are to stand there no more.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+    before = path.read_text(encoding="utf-8")
+    after = with_peers(before, distinct_peers(peers), gone=gone)
+    if after == before:
+        return False
+    write_file(path, after.encode())
+    return True
 
 
 class MemberPeers:
@@ -53,7 +85,7 @@ class MemberPeers:
         if self._path is None:
             return
         try:
-            changed = await asyncio.to_thread(self._kept, distinct_peers(peers), gone)
+            changed = await asyncio.to_thread(put_peers, self._path, peers, gone=gone)
             self._problem = ""
         except OSError as error:
             said = f"{self._path}: {error.strerror}: nodes that join get no tunnel"
@@ -63,15 +95,6 @@ class MemberPeers:
             return
         if changed:
             log.info("join.tunnel_written", file=str(self._path), peers=len(peers))
-
-    def _kept(self, peers: Sequence[WireGuardPeer], gone: Collection[str]) -> bool:
-        assert self._path is not None
-        before = self._path.read_text(encoding="utf-8")
-        after = with_peers(before, peers, gone=gone)
-        if after == before:
-            return False
-        write_file(self._path, after.encode())
-        return True
 
     def own_key(self) -> str:
         """Return the core's public key, base64; empty: the core has no tunnel.

@@ -128,13 +128,7 @@ async def restore(
             way.
     """
     file, state = database_file(settings), Path(settings.state)
-    manifest = _manifest(folder)
-    if manifest.cluster != settings.cluster:
-        raise RestoreRefused(
-            f"{folder} is of the cluster {manifest.cluster}, and the settings are of"
-            f" {settings.cluster}",
-            hint="name this cluster's backup",
-        )
+    manifest = checked_manifest(folder, cluster=settings.cluster)
     lock = _taken(file, state)
     try:
         if _is_there(file, state) and not replace:
@@ -176,6 +170,22 @@ def check_finished(state: Path) -> None:
             f"{unfinished}: a restoration was not finished",
             hint="type it again, with --replace: borderscout core restore DIR --replace",
         )
+
+
+def checked_manifest(folder: Path, *, cluster: str) -> BackupManifest:
+    """Return what a backup says of itself, once its database is found to be whole, and this one's.
+
+    Raises:
+        BackupDamaged: nothing can be restored of it.
+        RestoreRefused: it is another cluster's.
+    """
+    manifest = _manifest(folder)
+    if manifest.cluster != cluster:
+        raise RestoreRefused(
+            f"{folder} is of the cluster {manifest.cluster}, and the settings are of {cluster}",
+            hint="name this cluster's backup",
+        )
+    return manifest
 
 
 def _manifest(folder: Path) -> BackupManifest:
