@@ -13,15 +13,15 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import lab_view
 from cli.inventory import File, read
-from cli.output import AsJson, console, fail, plain, print_json, print_table, span
+from cli.output import AsJson, console, fail, plain, print_json
 from cli.progress import progress_bar
 from common.address import AddressError, parse_address
 from common.counted import counted
 from inventory.lab.entering import entering_command, environment
-from inventory.lab.lab_report import LabReport, MachineReport, lab_report
-from inventory.lab.lab_start import change_lab, end_lab, start_lab, why_not
-from inventory.lab.mail_count import MailCount
+from inventory.lab.lab_report import lab_report
+from inventory.lab.lab_start import change_lab, end_lab, move_core, start_lab, why_not
 from inventory.lab.sending import send_mail
 from inventory.lab.standing_lab import StandingLab
 from inventory.lab.topology import CLUSTER, LabRole, Machine
@@ -130,9 +130,9 @@ def status(as_json: AsJson = False) -> None:
     lab = StandingLab.find()
     report = lab_report(lab)
     if as_json:
-        print_json(_report_json(lab, report))
+        print_json(lab_view.report_json(lab, report))
     else:
-        _show(lab, report)
+        lab_view.show(lab, report)
     if not all(one.is_well for one in report.machines):
         raise typer.Exit(1)
 
@@ -189,6 +189,42 @@ def slow(
     _done({"slow": place, "kbit": kbit, "ms": delay_ms}, line, as_json=as_json)
 
 
+@app.command("move-core", epilog="Example: borderscout lab move-core core2")
+def move(
+    name: Annotated[str, typer.Argument(metavar="MACHINE", help="One of core.standbys, or core.")],
+    backup: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            help="Go on from this backup, and touch no other machine: as when the core's is lost.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let the core go on on another of its machines, as an operator would.
+
+    It is stopped, backed up, restored there in a new epoch and started. Nothing is changed on a
+    node: each finds the core by itself. With --from nothing is stopped elsewhere: a core that runs
+    there runs on, and nodes refuse it.
+    """
+    lab = StandingLab.find()
+    machine = _machine(lab, name)
+    machines = lab.of(LabRole.CORE)
+    if machine not in machines:
+        names = ", ".join(one.name for one in machines)
+        fail(f"{plain(name)} cannot be the core; {names} can", status=2)
+    if backup is None and machine == lab.core:
+        fail(f"the core is on {plain(name)} already")
+    if backup is None and lab.line(lab.core) == "cut":
+        fail(f"{lab.core.name} is cut off; heal it, or name a backup with --from")
+    if backup is not None and not backup.is_dir():
+        fail(f"{plain(str(backup))}: there is no such folder", status=2)
+    move_core(name, None if backup is None else backup.resolve())
+    line = f"the core is on {plain(name)}; nodes come to it by themselves: borderscout lab status"
+    _done({"core": name}, line, as_json=as_json)
+
+
 @app.command(epilog="Example: borderscout lab send --count 12 --to somebody@acme.example")
 def send(
     count: Annotated[int, typer.Option("--count", min=1, max=COUNT_MAX, help="Messages.")] = 1,
@@ -222,7 +258,7 @@ def execute(
 ) -> None:
     """Run a command in a machine of the lab, with its network, its /etc and its processes.
 
-    In the core's, borderscout knows the core and its token.
+    Where the core runs, borderscout knows it and its token.
     """
     lab = StandingLab.find()
     machine = _machine(lab, name)
@@ -297,96 +333,12 @@ def _machine(lab: StandingLab, name: str) -> Machine:
 
 
 def _access(lab: StandingLab, machine: Machine) -> dict[str, str]:
-    """Return how the core is reached from its own machine."""
-    if machine.role is not LabRole.CORE:
+    """Return how the core is reached from a machine that runs it."""
+    runs = [(one["machine"], one["program"]) for one in lab.state.services]
+    if (machine.name, LabRole.CORE) not in runs:
         return {}
     from inventory.addressing import HTTP_PORT, endpoint
 
     token = (lab.folder / CLUSTER / machine.folder / "token").read_text(encoding="utf-8").strip()
     url = f"http://{endpoint(machine.vpn_address, HTTP_PORT)}"
     return {"BORDERSCOUT_URL": url, "BORDERSCOUT_TOKEN": token}
-
-
-def _show(lab: StandingLab, report: LabReport) -> None:
-    if not lab.state.is_ready:
-        console.print("the lab is not ready yet")
-    print_table(
-        ("!Machine", "!Site", "!Line", "Programs", "!Tunnel", "!Link", ">Mail", "!Ready"),
-        [_row(one) for one in report.machines],
-    )
-    for one in report.machines:
-        for program in one.programs:
-            if program["process"] is None:
-                what = f"{program['program']} ended {program['ended']}; see {program['log']}"
-                console.print(f"{one.machine.name}: {plain(what)}")
-    for line in _mail_lines(report.mail):
-        console.print(line)
-
-
-def _row(one: MachineReport) -> tuple[object, ...]:
-    ago = one.handshake_s_ago
-    return (
-        one.machine.name,
-        one.machine.site or "-",
-        one.line,
-        " ".join(_program(program) for program in one.programs),
-        "-" if ago is None else f"{span(ago)} ago",
-        one.state or "-",
-        "-" if one.waiting is None else one.waiting,
-        one.not_ready or "yes",
-    )
-
-
-def _program(program: dict[str, Any]) -> str:
-    name = program["program"]
-    if program["process"] is None:
-        return f"{name} (ended)"
-    again = program["restarts"]
-    return f"{name} (started {again + 1} times)" if again else name
-
-
-def _mail_lines(mail: MailCount) -> list[str]:
-    return [
-        f"sender: {_shares(mail.taken)} taken, {mail.waiting} waiting, {mail.refused} refused,"
-        f" {mail.returned} returned",
-        f"customers: {_shares(mail.delivered)} delivered",
-    ]
-
-
-def _shares(by_node: dict[str, int]) -> str:
-    named = ", ".join(f"{plain(node)} {many}" for node, many in sorted(by_node.items()))
-    return f"{sum(by_node.values())}{f' ({named})' if named else ''}"
-
-
-def _report_json(lab: StandingLab, report: LabReport) -> dict[str, Any]:
-    mail = report.mail
-    return {
-        "folder": str(lab.folder),
-        "ready": lab.state.is_ready,
-        "joined": lab.state.joined,
-        "applied": lab.state.applied,
-        "machines": [
-            {
-                "machine": one.machine.name,
-                "role": one.machine.role,
-                "site": one.machine.site,
-                "addresses": list(one.machine.addresses),
-                "line": one.line,
-                "programs": list(one.programs),
-                "handshake_s_ago": one.handshake_s_ago,
-                "not_ready": one.not_ready,
-                "state": one.state,
-                "waiting": one.waiting,
-            }
-            for one in report.machines
-        ],
-        "mail": {
-            "taken": dict(mail.taken),
-            "waiting": mail.waiting,
-            "refused": mail.refused,
-            "returned": mail.returned,
-            "delivered": dict(mail.delivered),
-            "twice": [one for one, times in mail.message_ids.items() if times > 1],
-            "messages": len(mail.message_ids),
-        },
-    }

@@ -6,7 +6,7 @@ with the first one, and takes away networks and mounts that nobody is in.
 
 It tells whoever starts it how far it is, on stdout. Until the lab is ready, the end of stdin is the
 end of the lab: whoever waited for it has gone. Afterwards SIGHUP has it take the inventory over
-again, and SIGTERM ends it in order.
+again, or move the core, and SIGTERM ends it in order.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from common.errors import BorderScoutError, EnvironmentFailure
 from inventory.lab import lab_state
 from inventory.lab.entering import environment
 from inventory.lab.lab_commands import reap_orphans
-from inventory.lab.topology import ASKED, FORCED, INVENTORY, LOG
+from inventory.lab.topology import ASKED, FORCED, INVENTORY, LOG, MOVE
 from inventory.lab.world import World
 
 
@@ -96,8 +96,7 @@ async def change_when_told(world: World) -> None:
         world.state.problem = asked = ""
         try:
             asked = (world.folder / ASKED).read_text(encoding="utf-8")
-            world.file = inventory_file(world.folder)
-            await world.change(is_forced=(world.folder / FORCED).exists())
+            await _as_asked(world)
         except (BorderScoutError, OSError) as error:
             world.state.problem = str(error)
         except Exception as error:  # noqa: BLE001 - whoever waits for the change is told
@@ -109,6 +108,17 @@ async def change_when_told(world: World) -> None:
             world.state.problem = str(failure)
         world.state.answered = asked
         world.state.write()
+
+
+async def _as_asked(world: World) -> None:
+    """Do what was asked for: move the core, or take the inventory over again."""
+    move = world.folder / MOVE
+    if move.exists():
+        told = json.loads(move.read_bytes())
+        await world.move_core(told["to"], Path(told["backup"]) if told["backup"] else None)
+        return
+    world.file = inventory_file(world.folder)
+    await world.change(is_forced=(world.folder / FORCED).exists())
 
 
 def inventory_file(folder: Path) -> Path:

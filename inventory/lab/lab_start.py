@@ -24,10 +24,11 @@ from typing import Any
 from common.durable import write_file
 from common.errors import EnvironmentFailure, LocalError
 from inventory.lab import lab_state
+from inventory.lab.core_move import core_noted, forget_core
 from inventory.lab.entering import environment
 from inventory.lab.furnishing import LAYERED
-from inventory.lab.least_core import put_core
-from inventory.lab.topology import ASKED, FORCED, INVENTORY, LOG, MACHINES, topology_of
+from inventory.lab.least_core import machines_put, put_core
+from inventory.lab.topology import ASKED, FORCED, INVENTORY, LOG, MACHINES, MOVE, topology_of
 from inventory.load import Progress
 from inventory.model import Inventory
 
@@ -82,8 +83,11 @@ def start_lab(
     topology_of(inventory)  # what is wrong with it is said before anything is touched
     lab_state.take_lock().close()
     folder = _own_folder(folder)
-    if not keep:
+    if keep:
+        _check_core(inventory, folder, is_up=False)
+    else:
         shutil.rmtree(folder / MACHINES, ignore_errors=True)
+        forget_core(folder)
     said("rendering the core")
     _put(inventory, file, folder, is_new=not keep, progress=progress)
     _follow(_first_process(folder), folder, said)
@@ -99,20 +103,86 @@ def change_lab(inventory: Inventory, file: Path, *, is_forced: bool, progress: P
         BorderScoutError: it could not, or another one waits for a change; says what.
     """
     topology_of(inventory)
-    state = lab_state.read_state()
-    if state is None or not state.is_ready:
-        raise LocalError("no lab is up", hint="start one with: borderscout lab up")
+    state = _state_of_ready()
     folder = Path(state.folder)
+    _check_core(inventory, folder, is_up=True)
     with _asking(folder) as asked:
+        (folder / MOVE).unlink(missing_ok=True)
         _put(inventory, file, folder, is_new=False, progress=progress)
         if is_forced:
             (folder / FORCED).touch()
         else:
             (folder / FORCED).unlink(missing_ok=True)
-        write_file(folder / ASKED, asked.encode())
-        os.kill(state.process, signal.SIGHUP)
-        while (now := lab_state.read_state()) is not None and now.answered != asked:
-            time.sleep(POLL_S)  # it has deadlines of its own, and says when one is over
+        _have_it_done(state, asked)
+
+
+def move_core(name: str, backup: Path | None) -> None:
+    """Have the core of the lab that is up run on another of its machines, and return when it does.
+
+    Args:
+        name: of the machine.
+        backup: a folder that ``core backup`` made, absolute: what to go on from, and no other
+            machine is touched; None: the core is stopped where it is, and backed up.
+
+    Raises:
+        BorderScoutError: it could not, or another one waits for a change; says what.
+    """
+    state = _state_of_ready()
+    folder = Path(state.folder)
+    with _asking(folder) as asked:
+        told = {"to": name, "backup": None if backup is None else str(backup)}
+        write_file(folder / MOVE, json.dumps(told).encode())
+        try:
+            _have_it_done(state, asked)
+        finally:
+            (folder / MOVE).unlink(missing_ok=True)
+
+
+def _state_of_ready() -> lab_state.LabState:
+    state = lab_state.read_state()
+    if state is None or not state.is_ready:
+        raise LocalError("no lab is up", hint="start one with: borderscout lab up")
+    return state
+
+
+def _check_core(inventory: Inventory, folder: Path, *, is_up: bool) -> None:
+    """Refuse an inventory that says otherwise of the core than how this lab began, or has it now.
+
+    A node that joined has an end of a tunnel for each machine that could be the core then, and
+    what bounds its tunnel is root's there.
+    """
+    there, at = machines_put(folder), core_noted(folder)
+    machines = inventory.core.machines()
+    if there and there != set(machines):
+        raise LocalError(
+            f"this lab began with {', '.join(sorted(there))} for the core, and the inventory has"
+            f" {', '.join(sorted(machines))}",
+            hint="machines for the core come and go with a new lab: borderscout lab down, and up"
+            " without --keep",
+        )
+    stated = next(iter(machines)) if inventory.core.runs_on else at
+    if at and stated != at:
+        hint = f"move it: borderscout lab move-core {stated}"
+        raise LocalError(
+            f"the core is on {at}, and not on {stated}, as the inventory says",
+            hint=hint if is_up else "say it there, or begin anew without --keep",
+        )
+
+
+def _have_it_done(state: lab_state.LabState, asked: str) -> None:
+    """Have the lab do what stands in its folder, and return when it has.
+
+    Args:
+        asked: the name of that.
+
+    Raises:
+        EnvironmentFailure: it could not, or has ended.
+    """
+    folder = Path(state.folder)
+    write_file(folder / ASKED, asked.encode())
+    os.kill(state.process, signal.SIGHUP)
+    while (now := lab_state.read_state()) is not None and now.answered != asked:
+        time.sleep(POLL_S)  # it has deadlines of its own, and says when one is over
     if now is None:
         raise EnvironmentFailure("the lab has ended", hint=f"see {folder / LOG}")
     if now.problem:

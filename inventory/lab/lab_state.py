@@ -36,6 +36,7 @@ class LabState:
         problem: why it could not, the last time; empty when it could.
         machines: what the lab is made of so far, each with its ``holder``: the process that holds
             its namespaces, by the id that it has in the lab.
+        core: the machine on which the core runs, as the lab has it; another one may run as well.
         domains: the customers'.
         services: the programs on them: the process, restarts, how it ended, where its log is.
         joined: by node that joined this lab, how long that took: see ``JoinTimes``.
@@ -50,6 +51,7 @@ class LabState:
     is_ready: bool = False
     answered: str = ""
     problem: str = ""
+    core: str = ""
     machines: list[dict[str, Any]] = field(default_factory=list)
     services: list[dict[str, Any]] = field(default_factory=list)
     domains: list[str] = field(default_factory=list)

@@ -1,8 +1,8 @@
 """With how little does a lab's core start?
 
 Touches the lab's folder. With what is rendered for a core that has no node and no customer: its
-keys, its issuer, its settings. Documents, members and their tunnels come to it while it runs, as
-to any core, and nothing of a node is made here.
+keys, its issuer, its settings, for each machine that can be it. Documents, members and their
+tunnels come to it while it runs, as to any core, and nothing of a node is made here.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 from common.durable import write_file
 from inventory.lab.topology import CLUSTER
 from inventory.load import Progress
-from inventory.model import CORE_FOLDER, Inventory
+from inventory.model import Inventory
 from inventory.render.folder import render_folder
 from inventory.render.node import PREFERENCES_FILE, WIREGUARD_FILE
 
 RENDERED = "rendered"  # of the lab's folder: what is kept from one lab to the next
-UPDATE_KEY_FILE = "dns.key"  # in the core's folder: with it the core's machine changes our zone
+UPDATE_KEY_FILE = "dns.key"  # in the core's folders: with it the core's machine changes our zone
 UPDATE_KEY = "lab"
 _SECRET_BYTES = 32
 _WHILE_IT_RUNS = (WIREGUARD_FILE,)  # the core puts its members' peers in
@@ -45,17 +45,33 @@ def put_core(
     render_folder(alone, rendered, loopback=False, now_us=now_us, progress=progress)
     if is_new:
         shutil.rmtree(folder / CLUSTER, ignore_errors=True)
-    place = folder / CLUSTER / CORE_FOLDER
-    for source in sorted((rendered / CORE_FOLDER).rglob("*")):
-        to = place / source.relative_to(rendered / CORE_FOLDER)
+    places = {name: folder / CLUSTER / name for name in inventory.core.machines()}
+    for name, place in places.items():
+        _put_machine(rendered / name, place)
+    files = [place / UPDATE_KEY_FILE for place in places.values()]
+    known = next((file.read_bytes() for file in files if file.exists()), _new_key().encode())
+    for file in files:
+        write_file(file, known, mode=0o600)
+
+
+def machines_put(folder: Path) -> set[str]:
+    """Return the machines of the core whose files are in their places.
+
+    Args:
+        folder: the lab's.
+    """
+    return {file.parent.name for file in (folder / CLUSTER).glob("*/core.yaml")}
+
+
+def _put_machine(rendered: Path, place: Path) -> None:
+    for source in sorted(rendered.rglob("*")):
+        to = place / source.relative_to(rendered)
         if source.is_dir() or source.name == PREFERENCES_FILE:
             continue
         if source.name in _WHILE_IT_RUNS and to.exists():
             continue
         to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_file(to, source.read_bytes(), mode=source.stat().st_mode & 0o777)
-    if not (place / UPDATE_KEY_FILE).exists():
-        write_file(place / UPDATE_KEY_FILE, _new_key().encode(), mode=0o600)
 
 
 def _new_key() -> str:

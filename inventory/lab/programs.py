@@ -14,6 +14,10 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+import dns.exception
+import dns.message
+import dns.query
+
 from common.preferences.deliver_to import split_target
 from common.wireguard.tunnel_keeper import STATE_FILE
 from inventory.addressing import HTTP_PORT, METRICS_PORT, SMTP_PORT
@@ -130,6 +134,17 @@ def not_ready_page(holder: int, host: str, port: int) -> str:
     except OSError as error:
         return f"does not answer: {error}"
     return "" if status == 200 else body.decode("utf-8", "replace").strip() or f"HTTP {status}"
+
+
+def served_serial(holder: int, host: str, zone: str) -> int | None:
+    """Return the serial number of a zone as the name server has it; None when it does not say."""
+    question = dns.message.make_query(zone, "SOA")
+    try:
+        with connected(holder, host, DNS_PORT, timeout_s=5.0) as connection:
+            answer = dns.query.tcp(question, host, sock=connection, timeout=5.0)
+    except (OSError, dns.exception.DNSException):
+        return None
+    return next((int(record.serial) for one in answer.answer for record in one), None)
 
 
 def _not_listening(holder: int, host: str, port: int) -> str:

@@ -23,7 +23,7 @@ from inventory.lab.topology import SENDER_DOMAIN, LabRole
 TIMEOUT_S = 30.0
 
 
-class _Inside(smtplib.SMTP):
+class InsideSmtp(smtplib.SMTP):
     """A client whose connection is made in another network."""
 
     def __init__(
@@ -48,7 +48,7 @@ def send_mail(lab: StandingLab, *, count: int, to: str | None) -> list[str]:
     whom = [to] if to else [f"somebody@{domain}" for domain in lab.state.domains]
     sent = []
     try:
-        with _Inside(lab.holder(lab.of(LabRole.SENDER)[0])) as client:
+        with InsideSmtp(lab.holder(lab.of(LabRole.SENDER)[0])) as client:
             for number, recipient in enumerate(islice(cycle(whom), count), start=1):
                 message = _message(recipient, number)
                 client.send_message(message)
@@ -68,7 +68,7 @@ def try_mail(holder: int, host: str, *, to: str, mark: str) -> str:
         mark: with what its Message-ID begins.
     """
     try:
-        with _Inside(holder, host=host, local_hostname=f"mail.{SENDER_DOMAIN}") as client:
+        with InsideSmtp(holder, host=host, local_hostname=f"mail.{SENDER_DOMAIN}") as client:
             client.send_message(_message(to, 1, mark=mark))
     except (OSError, smtplib.SMTPException) as error:
         return str(error) or type(error).__name__

@@ -72,6 +72,11 @@ class StandingLab:
         """Where its files are."""
         return Path(self.state.folder)
 
+    @property
+    def core(self) -> Machine:
+        """The machine on which the core runs."""
+        return next(machine for machine in self.machines if machine.name == self.state.core)
+
     def holder(self, machine: Machine) -> int:
         """Return the process that holds a machine's namespaces, as this machine has it."""
         return self._holders[machine.name]

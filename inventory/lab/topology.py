@@ -15,7 +15,7 @@ from enum import StrEnum
 from common.counted import counted
 from common.errors import LocalError
 from common.preferences.deliver_to import parse_deliver_to, split_target
-from inventory.model import CORE_FOLDER, Inventory
+from inventory.model import CoreMachine, Inventory
 
 NODES_MAX = 24  # a satellite takes 150 MB and more; beyond that one machine is no cluster
 DOMAINS_MAX = 10_000  # each has a zone of its own
@@ -25,6 +25,7 @@ INVENTORY = "inventory"  # likewise: where the inventory stands, as text
 LOG = "lab.log"  # likewise: of the lab's first process
 ASKED = "asked"  # likewise: which change was asked for last
 FORCED = "forced"  # likewise: is there when the inventory may take much away
+MOVE = "move"  # likewise: is there when the core shall move, and says how
 MACHINES = "machines"  # likewise: what is each machine's own
 SENDER_DOMAIN = "sender.example"
 DNS_DOMAIN = "dns.example"
@@ -39,7 +40,7 @@ _RESERVED = ("dns", "sender", "customers")  # the lab's own machines
 class LabRole(StrEnum):
     """What a machine of the lab is."""
 
-    CORE = "core"
+    CORE = "core"  # that can be the core: it runs on one of them
     SATELLITE = "satellite"
     DNS = "dns"  # resolver of all, and name server of everybody
     SENDER = "sender"  # somebody's mail server, who knows us by our MX alone
@@ -113,7 +114,7 @@ def topology_of(inventory: Inventory) -> Topology:
     _check(inventory)
     pool = _Pool(inventory)
     names: dict[str, tuple[str, ...]] = {}
-    core = _core(inventory, pool, names)
+    cores = [_core(*one, pool, names) for one in inventory.core.machines().items()]
     nodes = [
         Machine(
             name=node.name,
@@ -134,7 +135,7 @@ def topology_of(inventory: Inventory) -> Topology:
         cluster=inventory.cluster.name,
         mail_domain=inventory.cluster.mail_domain,
         vpn_port=inventory.cluster.vpn_port,
-        machines=(dns, core, *nodes, customers, sender),
+        machines=(dns, *cores, *nodes, customers, sender),
         servers=servers,
         domains=tuple(domain.name for _, domain in inventory.domains()),
         names=names,
@@ -162,6 +163,7 @@ def _check(inventory: Inventory) -> None:
             hint=f"make an inventory of at most {NODES_MAX} and {DOMAINS_MAX} for the lab",
         )
     taken = {node.name for _, node in inventory.nodes()} | {site.name for site in inventory.sites}
+    taken |= set(inventory.core.machines())
     for name in _RESERVED:
         if name in taken:
             raise LocalError(
@@ -169,22 +171,24 @@ def _check(inventory: Inventory) -> None:
             )
 
 
-def _core(inventory: Inventory, pool: _Pool, names: dict[str, tuple[str, ...]]) -> Machine:
-    """Return the core's machine; a host name of it gets addresses, and is entered in ``names``."""
+def _core(
+    folder: str, machine: CoreMachine, pool: _Pool, names: dict[str, tuple[str, ...]]
+) -> Machine:
+    """Return a machine of the core; a host name of it gets addresses, entered in ``names``."""
     addresses: list[str] = []
-    for public in inventory.core.public:
+    for public in machine.public:
         if _is_address(public):
             addresses.append(public)
         else:
             names[public] = pool.take(public)
             addresses.extend(names[public])
     return Machine(
-        name=CORE_FOLDER,
+        name=folder,
         role=LabRole.CORE,
         addresses=tuple(dict.fromkeys(addresses)),
-        interface=interface_of(CORE_FOLDER),
-        folder=CORE_FOLDER,
-        vpn_address=inventory.core.vpn_address[0],
+        interface=interface_of(folder),
+        folder=folder,
+        vpn_address=machine.vpn_address[0],
     )
 
 
@@ -230,7 +234,9 @@ class _Pool:
     """Addresses that nothing in an inventory has, one of each family at a time."""
 
     def __init__(self, inventory: Inventory) -> None:
-        said = [*inventory.core.public, *inventory.core.vpn_address]
+        said: list[str] = []
+        for core in inventory.core.machines().values():
+            said += [*core.public, *core.vpn_address]
         for _, node in inventory.nodes():
             said += [*node.public, *node.vpn_address]
         for _, domain in inventory.domains():

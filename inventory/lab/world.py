@@ -16,15 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import dns.exception
-import dns.message
-import dns.query
-
 from common.durable import write_file
 from common.errors import EnvironmentFailure
 from inventory.documents import each_document
 from inventory.lab import lab_state
-from inventory.lab.entering import connected
+from inventory.lab.core_move import CoreMove, core_noted, note_core
 from inventory.lab.furnishing import files_in_etc, furnishing_commands, own_folders
 from inventory.lab.lab_commands import hold, kill_all_in, run_all, run_one, write_new
 from inventory.lab.lab_core import LabCore
@@ -32,7 +28,7 @@ from inventory.lab.lab_service import LabService
 from inventory.lab.lab_zones import KEY_FILE, own_zone_file, zone_files
 from inventory.lab.least_core import UPDATE_KEY, UPDATE_KEY_FILE
 from inventory.lab.node_joining import JoinTimes, NodeJoining
-from inventory.lab.programs import DNS_PORT, Programs
+from inventory.lab.programs import Programs, served_serial
 from inventory.lab.topology import (
     CLUSTER,
     MACHINES,
@@ -87,6 +83,7 @@ class World:
         self.inventory = load_inventory(self.file)
         self.topology = topology_of(self.inventory)
         topology = self.topology
+        self._core_is_on(core_noted(self.folder) or topology.of(LabRole.CORE)[0].name)
         self._say("laying the lines", len(topology.machines))
         await run_all(world_commands())
         await run_one(["nft", "-f", "-"], given=world_rules(topology.vpn_port))
@@ -96,7 +93,8 @@ class World:
         await self._serve(topology.of(LabRole.DNS))
         self._say("starting the core, which knows no node, and what is around the nodes")
         around = [*topology.of(LabRole.CUSTOMERS), *topology.of(LabRole.SENDER)]
-        await asyncio.gather(self._run(topology.machine(LabRole.CORE)), self._serve(around))
+        tunnels = [one for each in self._standbys() for one in self._programs().before(each)]
+        await asyncio.gather(self._run(self.core), self._serve(around), self._start(tunnels))
         self.served = topology.servers
         nodes = topology.of(LabRole.SATELLITE)
         members = await asyncio.to_thread(self._core().members)
@@ -116,6 +114,7 @@ class World:
         await self._core().apply_zone(self.file, is_forced=True)
         self._say("waiting until every node has its link")
         await self._until_linked(nodes)
+        await self._move().tell(self.core, self._standbys())
         await self._note_strangers()
         self.state.is_ready = True
         self._changed()
@@ -176,12 +175,54 @@ class World:
             await self.services[self._programs().of(customers).key].end()
             await self._serve([customers])
             self.served = now.servers
-        self.services["core/core"].reload()
+        self.services[f"{self.core.name}/{LabRole.CORE}"].reload()
         self.published |= _documents(self.inventory)
         applied = await self._core().apply(self.file, keep_others=True, is_forced=is_forced)
         self.state.applied = {name: applied[name] for name in ("revision", "applied", "reached_s")}
         await self._join(come)
         await self._until_linked(come)
+        if come:
+            await self._move().tell(self.core, self._standbys())
+
+    @property
+    def core(self) -> Machine:
+        """The machine on which the core runs."""
+        return self.topology.machine(self.state.core)
+
+    async def move_core(self, name: str, backup: Path | None) -> None:
+        """Let the core go on on another of its machines, and return when it is ready there.
+
+        Args:
+            name: of the machine.
+            backup: what to go on from, and no other machine is touched, as if it were not there;
+                None: all that the core has by now.
+
+        Raises:
+            BorderScoutError: it could not be done; says what.
+        """
+        new, move = self.topology.machine(name), self._move()
+        if backup is None:
+            await move.over(self.core, new)
+        else:
+            await move.put_back(new, backup)
+        self._core_is_on(name)
+        await self._serve([new])
+
+    def _move(self) -> CoreMove:
+        return CoreMove(
+            folder=self.folder,
+            services=self.services,
+            holders=self._held(),
+            serve=lambda machine: self._serve([machine]),
+        )
+
+    def _standbys(self) -> list[Machine]:
+        return [one for one in self.topology.of(LabRole.CORE) if one != self.core]
+
+    def _core_is_on(self, name: str) -> None:
+        note_core(self.folder, name)
+        self.state.core = name
+        self._changed()
 
     async def _note_strangers(self) -> None:
         members = await asyncio.to_thread(self._core().members)
@@ -211,8 +252,7 @@ class World:
         await self._serve([machine])
 
     def _core(self) -> LabCore:
-        core = self.topology.machine(LabRole.CORE)
-        return LabCore(self.holders[core.name].pid, core.vpn_address, self.folder)
+        return LabCore(self.holders[self.core.name].pid, self.core.vpn_address, self.folder)
 
     def _programs(self) -> Programs:
         return Programs(self.folder, self.topology, self._held(), self._changed)
@@ -297,7 +337,7 @@ class World:
         """Wait until the name server has the zones of a serial number."""
         (machine,) = self.topology.of(LabRole.DNS)
         holder = self.holders[machine.name].pid
-        look = partial(_serial_of, holder, machine.addresses[0], ".")
+        look = partial(served_serial, holder, machine.addresses[0], ".")
         end_s = time.monotonic() + READY_S
         while await asyncio.to_thread(look) != serial:
             if time.monotonic() > end_s:
@@ -355,14 +395,3 @@ def _documents(inventory: Inventory) -> set[tuple[str, str]]:
     """Return kind and key of each document that an inventory gives."""
     found = [*each_document(inventory), *node_documents(inventory)]
     return {(str(one.kind), one.key) for one in found}
-
-
-def _serial_of(holder: int, host: str, zone: str) -> int | None:
-    """Return the serial number of a zone as the name server has it; None when it does not say."""
-    question = dns.message.make_query(zone, "SOA")
-    try:
-        with connected(holder, host, DNS_PORT, timeout_s=5.0) as connection:
-            answer = dns.query.tcp(question, host, sock=connection, timeout=5.0)
-    except (OSError, dns.exception.DNSException):
-        return None
-    return next((int(record.serial) for one in answer.answer for record in one), None)

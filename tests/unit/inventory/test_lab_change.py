@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -11,15 +12,18 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import yaml
 
 from common.errors import EnvironmentFailure, LocalError
 from inventory.lab import lab_start, lab_state
+from inventory.lab.core_move import note_core
 from inventory.lab.first_process import change_when_told
-from inventory.lab.lab_start import change_lab
+from inventory.lab.lab_start import change_lab, move_core
 from inventory.lab.lab_state import LabState
-from inventory.lab.topology import ASKED, INVENTORY
+from inventory.lab.topology import ASKED, CLUSTER, INVENTORY, MOVE
 from inventory.lab.world import World
 from inventory.load import load_inventory, no_progress
+from inventory.model import Inventory
 
 WAIT_S = 10.0
 LAB = Path(__file__).parents[3] / "examples" / "lab.yaml"
@@ -139,3 +143,96 @@ def test_two_do_not_ask_at_once(
     ask()
 
     assert others == ["the lab is being changed; wait until that is done"]
+
+
+def with_the_core_on(folder: Path, machine: str) -> None:
+    """Let a lab have begun with a core and a standby, and the core run on one of them."""
+    for name in ("core", "core2"):
+        (folder / CLUSTER / name).mkdir(parents=True)
+        (folder / CLUSTER / name / "core.yaml").touch()
+    note_core(folder, machine)
+
+
+@pytest.mark.parametrize(
+    ("core", "said"),
+    [
+        (
+            {"standbys": []},
+            "this lab began with core, core2 for the core, and the inventory has core;",
+        ),
+        (
+            {"runs_on": "core"},
+            "the core is on core2, and not on core, as the inventory says; move it",
+        ),
+    ],
+)
+def test_other_machines_for_the_core_or_another_place_of_it_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, core: dict[str, Any], said: str
+) -> None:
+    noted(tmp_path)
+    with_the_core_on(tmp_path, "core2")
+    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("nothing is asked for"))
+    tree = yaml.safe_load(LAB.read_text(encoding="utf-8"))
+    other = Inventory.model_validate(tree | {"core": tree["core"] | core})
+
+    with pytest.raises(LocalError, match=said):
+        change_lab(other, LAB, is_forced=False, progress=no_progress)
+
+
+@pytest.mark.parametrize("core", [{}, {"runs_on": "core2"}])
+def test_an_inventory_that_says_nothing_or_the_same_of_the_cores_place_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, core: dict[str, Any]
+) -> None:
+    noted(tmp_path)
+    with_the_core_on(tmp_path, "core2")
+    monkeypatch.setattr(lab_start, "put_core", lambda *_, **_more: None)
+    monkeypatch.setattr(os, "kill", lambda *_: answered(tmp_path))
+    tree = yaml.safe_load(LAB.read_text(encoding="utf-8"))
+    same = Inventory.model_validate(tree | {"core": tree["core"] | core})
+
+    change_lab(same, LAB, is_forced=False, progress=no_progress)
+
+
+def answered(folder: Path) -> None:
+    noted(folder, answered=(folder / ASKED).read_text(encoding="utf-8"))
+
+
+def test_a_move_is_told_to_the_lab_and_is_no_change_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask: Callable[[], None]
+) -> None:
+    noted(tmp_path)
+    told: list[Any] = []
+
+    def kill(_process: int, _number: int) -> None:
+        move = tmp_path / MOVE
+        told.append(json.loads(move.read_bytes()) if move.exists() else "a change")
+        answered(tmp_path)
+
+    monkeypatch.setattr(os, "kill", kill)
+    move_core("core2", tmp_path / "backup")
+    move_core("core", None)
+    (tmp_path / MOVE).write_text("of one that was killed while it waited")
+    ask()
+
+    assert told == [
+        {"to": "core2", "backup": str(tmp_path / "backup")},
+        {"to": "core", "backup": None},
+        "a change",
+    ]
+
+
+class MovingWorld(FailingWorld):
+    """Stands in for a lab that notes how its core is moved."""
+
+    moved: tuple[str, Path | None] | None = None
+
+    async def move_core(self, name: str, backup: Path | None) -> None:
+        self.moved = (name, backup)
+
+
+def test_the_lab_moves_its_core_when_that_is_asked_for(tmp_path: Path) -> None:
+    world = MovingWorld(tmp_path, LocalError("a change"))
+    (tmp_path / MOVE).write_text(json.dumps({"to": "core2", "backup": "/backup"}))
+
+    assert asyncio.run(changed(world, times=1)) == ""
+    assert world.moved == ("core2", Path("/backup"))

@@ -50,8 +50,11 @@ def test_whom_the_inventory_only_names_gets_an_address_of_each_family(
 ) -> None:
     found = made(tree)
 
-    (core,) = found.of(LabRole.CORE)
-    assert found.names == {"core.scout.example": core.addresses}
+    core, standby = found.of(LabRole.CORE)
+    assert found.names == {
+        "core.scout.example": core.addresses,
+        "core2.scout.example": standby.addresses,
+    }
     networks = [ipaddress.ip_network(pool) for pool in POOLS]
     for server in found.servers:
         if server.host not in server.addresses:
@@ -89,6 +92,27 @@ def test_no_address_of_the_inventory_is_given_to_another(tree: dict[str, Any]) -
     tree["sites"][0]["nodes"][0]["public"] = list(taken)
 
     assert not set(made(tree).names["core.scout.example"]) & set(taken)
+
+
+def test_the_machine_on_which_the_core_runs_stands_before_those_that_can_be_it(
+    tree: dict[str, Any],
+) -> None:
+    tree["core"]["runs_on"] = "core2"
+
+    found = made(tree).of(LabRole.CORE)
+
+    assert [(one.name, one.vpn_address) for one in found] == [
+        ("core2", "10.77.0.2"),
+        ("core", "10.77.0.1"),
+    ]
+    assert len({address for one in found for address in one.addresses}) == 4
+
+
+def test_no_standby_has_the_name_of_a_machine_of_the_lab(tree: dict[str, Any]) -> None:
+    tree["core"]["standbys"][0]["name"] = "dns"
+
+    with pytest.raises(LocalError, match="a machine dns of its own; name yours otherwise"):
+        made(tree)
 
 
 @pytest.mark.parametrize(
