@@ -64,6 +64,26 @@ def test_a_core_is_saved_looked_at_and_brought_back(
     assert Path(back["set_aside"]).is_dir()
 
 
+def test_a_machine_that_can_become_the_core_has_peers_from_a_backup(
+    capsys: pytest.CaptureFixture[str], config: Path, tmp_path: Path
+) -> None:
+    folder, tunnel = tmp_path / "monday", tmp_path / "wg0.conf"
+    told(capsys, "core", "backup", folder, "--config", config)
+    without = said(capsys, "core", "peers", folder, "--config", config)
+    tunnel.write_text("[Interface]\n")
+    settings = json.loads(config.read_text()) | {"wireguard": {"file": str(tunnel)}}
+    config.write_text(json.dumps(settings))
+
+    found = told(capsys, "core", "peers", folder, "--config", config)
+    status, words, _ = said(capsys, "core", "peers", folder, "--config", config)
+
+    assert (without[0], "names no wireguard.file" in without[2]) == (1, True)
+    assert (found["members"], found["changed"]) == (0, False)
+    assert status == 0
+    assert "0 nodes have joined by" in words
+    assert words.endswith("UTC; nothing to do\n")
+
+
 def test_people_read_the_same_in_words(
     capsys: pytest.CaptureFixture[str], config: Path, tmp_path: Path
 ) -> None:
