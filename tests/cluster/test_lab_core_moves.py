@@ -235,8 +235,18 @@ async def test_the_inventory_follows_the_core_and_it_moves_back_on_purpose(lab: 
     assert (failed.status, f"{NEW}: core restore:" in failed.err) == (1, True), failed
     assert StandingLab.find().core.name == OLD
 
+    await done(lab, "lab down")
+    refused = await lab.type("borderscout lab up lab.yaml --keep")
+    assert (refused.status, f"the core is on {OLD}, and not on {NEW}" in refused.err) == (1, True)
+    file.write_text(yaml.safe_dump(whole), encoding="utf-8")
+    await done(lab, "lab up lab.yaml --keep")
+    await done(lab, f"lab move-core {NEW}")
+    await all_live(lab, NEW)
     state = read_state()
     assert state is not None
     everything = members(state.process)
     await done(lab, "lab down")
     assert still_there(everything) == []
+    await done(lab, "lab up lab.yaml --keep")
+    report = await all_live(lab, NEW)
+    assert [one.machine.name for one in report.machines if one.is_standby] == [OLD]
