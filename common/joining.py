@@ -15,7 +15,14 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.join_token import DOORS_MAX
-from common.settings.values import STANDBYS_MAX, Endpoint, IpAddress, Name, WireGuardKey
+from common.settings.values import (
+    CORE_ADDRESSES_MAX,
+    STANDBYS_MAX,
+    Endpoint,
+    IpAddress,
+    Name,
+    WireGuardKey,
+)
 
 INTERNAL = "borderscout.internal"  # `internal` is reserved for private use; nobody resolves it
 DOOR_HOST = f"join.{INTERNAL}"  # what the door's certificate is for, whatever address it has
@@ -81,7 +88,7 @@ class CoreEnd(_Said):
     name: Name
     key: WireGuardKey
     endpoint: Annotated[Endpoint, Field(max_length=300)]
-    addresses: Annotated[list[IpAddress], Field(min_length=1, max_length=8)]
+    addresses: Annotated[list[IpAddress], Field(min_length=1, max_length=CORE_ADDRESSES_MAX)]
 
 
 class Tunnel(_Said):

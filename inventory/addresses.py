@@ -6,8 +6,10 @@ of any family: nothing is said of that.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 
+from common.settings.values import CORE_ADDRESSES_MAX
 from inventory.raw import (
     IpAddress,
     IpNetwork,
@@ -29,6 +31,33 @@ def check_addresses(main: Raw) -> Iterator[RawComplaint]:
     yield from _public_addresses(main)
     yield from _vpn_addresses(main)
     yield from _families(main)
+    yield from _core_machines(main)
+
+
+def _core_machines(main: Raw) -> Iterator[RawComplaint]:
+    """Tell of machines of the core that nodes could not tell apart, or hear of as they are."""
+    machines = core_machines(main)
+    owners: dict[str, Raw] = {}
+    for machine in machines if len(machines) > 1 else []:
+        links = machine.get("vpn_address")
+        count = len(list(links.each()))
+        if count > CORE_ADDRESSES_MAX:
+            what = f"vpn_address: {CORE_ADDRESSES_MAX} may stand there, not {count}"
+            yield RawComplaint(links, what, "remove the others")
+        for place in machine.get("public").each():
+            host = (place.text or "").lower().removesuffix(".")
+            if _is_name(host) and owners.setdefault(host, machine) is not machine:
+                what = f"public {host} is that of {owners[host].get('name').value} too"
+                remedy = "give each machine a name of its own: a tunnel leads to each"
+                yield RawComplaint(place, what, remedy)
+
+
+def _is_name(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return bool(host)
+    return False  # of addresses all that is wrong is said elsewhere
 
 
 def _of_no_machine(place: Raw, key: str, address: IpAddress) -> Iterator[RawComplaint]:

@@ -101,6 +101,26 @@ def core_links(inventory: Inventory, ports: Ports | None) -> list[str]:
     return [core_places(machine, ports, folder=folder).grpc for folder, machine in machines.items()]
 
 
+def join_doors(inventory: Inventory, folder: str, ports: Ports | None) -> list[str]:
+    """Return where nodes join: at one of the core's machines, then at the others.
+
+    A node keeps a few doors. So each other machine has its first one among them before any machine
+    has its second one, and those of the one stand together, before all others.
+
+    Args:
+        folder: of the one.
+    """
+    own, *others = [
+        list(core_places(machine, ports, folder=name).join_public)
+        for name, machine in sorted(
+            inventory.core.machines().items(), key=lambda item: item[0] != folder
+        )
+    ]
+    own = own[: DOORS_MAX - len(others)]
+    in_turn = [door for doors in zip_longest(*others) for door in doors if door is not None]
+    return [*own, *in_turn][:DOORS_MAX]
+
+
 def other_cores(
     inventory: Inventory, folder: str, ports: Ports | None, public_keys: Mapping[str, str]
 ) -> list[OtherCore]:
@@ -121,23 +141,6 @@ def other_cores(
         for other, machine in inventory.core.machines().items()
         if other != folder
     ]
-
-
-def join_doors(inventory: Inventory, folder: str, ports: Ports | None) -> list[str]:
-    """Return where nodes join: at one of the core's machines, and then at the others in turn.
-
-    Args:
-        folder: of the one; as many as a token names are returned.
-    """
-    machines = inventory.core.machines()
-    doors = {
-        name: core_places(machine, ports, folder=name).join_public
-        for name, machine in machines.items()
-    }
-    own = doors.pop(folder)
-    rounds = zip_longest(*doors.values())  # the first of each machine, then the second
-    others = [door for each in rounds for door in each if door is not None]
-    return [*own, *others][:DOORS_MAX]
 
 
 def node_places(node: Node, ports: Ports | None) -> NodePlaces:

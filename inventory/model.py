@@ -19,7 +19,6 @@ from pydantic.dataclasses import dataclass
 
 from common.address import AddressError, parse_address, parse_domain
 from common.preferences.bodies import DEFINITIONS_AGE_H_MAX, TARGETS_MAX, is_list_code
-from common.settings.core import ADDRESSES_MAX
 from common.settings.satellite import WORKERS_MAX, EngineSettings, FilterSettings, StsHost
 from common.settings.values import (
     STANDBYS_MAX,
@@ -195,8 +194,8 @@ class CoreMachine(Settings):
     """
 
     name: Name
-    public: Annotated[OneOrSeveral[Host], Field(max_length=ADDRESSES_MAX)]
-    vpn_address: Annotated[OneOrSeveral[IpAddress], Field(max_length=ADDRESSES_MAX)]
+    public: OneOrSeveral[Host]
+    vpn_address: OneOrSeveral[IpAddress]
     settings: Tree = Field(default_factory=dict)  # a standby's win over those of the core
 
 

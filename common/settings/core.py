@@ -9,8 +9,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from common.join_token import DOORS_MAX
 from common.settings.values import (
+    CORE_ADDRESSES_MAX,
     STANDBYS_MAX,
     CertificateSerial,
     DomainOrNone,
@@ -26,7 +26,6 @@ from common.settings.values import (
     WireGuardKeyOrNone,
 )
 
-ADDRESSES_MAX = 8  # of one machine of the core, in the world and in the VPN
 LOOK_COUNTS_DAYS_MIN = 62  # beyond what a node may still have to tell: no day comes back as a part
 SECOND_LOOK_HOURS = 24.0  # a mailing is over by then, and definitions have followed
 
@@ -62,7 +61,7 @@ class JoinSettings(Settings):
 
     listen: EndpointOrNone = ""
     """Where the join door is, over HTTPS; empty: nowhere, and no node joins."""
-    public: Annotated[list[Endpoint], Field(max_length=DOORS_MAX)] = Field(default_factory=list)
+    public: Annotated[list[Endpoint], Field(max_length=8)] = Field(default_factory=list)
     """Where nodes reach it from the world; tokens say it."""
     issuer: FilePath = "issuer.crt"
     """The certificate of the authority below the cluster's, with which the core signs."""
@@ -88,9 +87,9 @@ class OtherCore(Settings):
     """The machine's name."""
     link: Endpoint
     """Where it takes links, once the core runs there."""
-    vpn_addresses: list[IpAddress] = Field(default_factory=list, max_length=ADDRESSES_MAX)
+    vpn_addresses: list[IpAddress] = Field(default_factory=list, max_length=CORE_ADDRESSES_MAX)
     """Its addresses in the VPN."""
-    tunnel: list[Endpoint] = Field(default_factory=list, max_length=ADDRESSES_MAX)
+    tunnel: list[Endpoint] = Field(default_factory=list, max_length=CORE_ADDRESSES_MAX)
     """Where its end of the tunnels is reached, over UDP."""
     wireguard_key: WireGuardKeyOrNone = ""
     """The public key of its end; empty: it has no tunnel."""

@@ -24,6 +24,7 @@ _BASE = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,255}/?")
 DELIVER_TO_REMEDY = "write HOST:PORT, such as mail.acme.example:25, lmtp:HOST:PORT or NAME/mx"
 _SERIAL = re.compile(r"[0-9a-fA-F]{1,40}|[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){0,20}")
 STANDBYS_MAX = 4  # machines that can be the core, beside the one that is
+CORE_ADDRESSES_MAX = 8  # of one such machine in the VPN, and as many in the world
 _WIREGUARD_KEY_BYTES = 32  # RFC 7748
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # a DNS label, a folder, a word in a command
 

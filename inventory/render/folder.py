@@ -252,11 +252,11 @@ class _Rendering:
 
     def _core_settings(self, folder: str) -> CoreSettings:
         """Return the core's settings on one of its machines."""
-        machine = self.inventory.core.machines()[folder]
+        machines = self.inventory.core.machines()
         return core_settings(
             self.inventory,
-            places=core_places(machine, self.ports, folder=folder),
-            machine=machine,
+            places=core_places(machines[folder], self.ports, folder=folder),
+            machine=machines[folder],
             others=other_cores(self.inventory, folder, self.ports, self.public),
             doors=join_doors(self.inventory, folder, self.ports),
             loopback=self.loopback,

@@ -118,7 +118,7 @@ def core_settings(
     loopback: bool,
     machine: CoreMachine | None = None,
     others: Sequence[OtherCore] = (),
-    doors: Sequence[str] | None = None,
+    doors: Sequence[str] = (),
     certificates: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> CoreSettings:
     """Return the core's settings on one of its machines.
@@ -127,7 +127,7 @@ def core_settings(
         places: where it listens.
         machine: the one; None: its own.
         others: its other machines.
-        doors: where nodes join, at the one and at those; None: at the one.
+        doors: where nodes join, at whichever of them; none: at this one.
         certificates: the serial numbers that are let in, by node.
     """
     rendered: Tree = {
@@ -136,10 +136,7 @@ def core_settings(
         "http": places.http,
         "grpc": places.grpc,
         "definitions": {"listen": places.definitions},
-        "join": {
-            "listen": places.join,
-            "public": list(places.join_public if doors is None else doors),
-        },
+        "join": {"listen": places.join, "public": list(doors or places.join_public)},
         "wireguard": {"file": WIREGUARD_FILE, **({} if loopback else {"state": TOLD_FILE})},
         "tls": {
             "certificate": f"{TLS}/node.crt",
