@@ -199,7 +199,7 @@ def test_without_standbys_nothing_is_said_of_them(changed: Changed, tmp_path: Pa
     assert "standbys" not in (out / "lon1" / "satellite.yaml").read_text()
     assert "other_cores" not in (out / "core" / "core.yaml").read_text()
     groups = yaml.safe_load((out / "ansible" / "inventory.yaml").read_text())["all"]["children"]
-    assert "borderscout_standbys" not in groups
+    assert groups["borderscout_standbys"]["hosts"] == {}, "a missing group is warned of"
 
 
 def test_one_that_went_is_named_and_a_revocation_names_each(
