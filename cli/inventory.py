@@ -192,7 +192,7 @@ def _revoke_rendered(
         )
     except BorderScoutError as error:
         fail(str(error))
-    copies = copies_after(out, node)
+    copies = copies_after(out, node, cores=inventory.core.machines())
     if as_json:
         print(json.dumps({"node": node, "copy": [asdict(copy) for copy in copies]}))
         return

@@ -9,7 +9,7 @@ Source: wg(8), syncconf.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from common.durable import write_file
 from common.errors import EnvironmentFailure, LocalError
 from inventory.keys import KEY_FILE, kept_wireguard_key, public_key
 from inventory.let_in import BOOK_FILE, certificate_book, shown_serial
-from inventory.model import CORE_FOLDER
 from inventory.render.node import TLS
 from inventory.render.systemd import SETTINGS_FOLDER
 from inventory.smtp_keys import SMTP_KEYS, next_name
@@ -66,26 +65,29 @@ def revoke_node(out: Path, node: str) -> None:
         ) from None
 
 
-def _own_first(settings: Path) -> tuple[bool, str]:
-    folder = settings.parent.name
-    return folder != CORE_FOLDER, folder
-
-
-def _of_core(settings: Path) -> list[FileToCopy]:
-    """Return what a machine of the core needs, by where its settings are."""
-    folder, machine = settings.parent, settings.parent.name
+def _of_core(folder: Path) -> list[FileToCopy]:
+    """Return what a machine of the core needs."""
+    machine = folder.name
     return [
-        FileToCopy(file=str(settings), machine=machine, to=f"{SETTINGS_FOLDER}/core.yaml"),
+        FileToCopy(
+            file=str(folder / "core.yaml"), machine=machine, to=f"{SETTINGS_FOLDER}/core.yaml"
+        ),
         FileToCopy(file=str(folder / "wg0.conf"), machine=machine, to=_WIREGUARD, then=_SYNC),
     ]
 
 
-def copies_after(out: Path, node: str) -> Sequence[FileToCopy]:
-    """Return what to copy after a revocation, what shuts the thief out first."""
+def copies_after(out: Path, node: str, *, cores: Iterable[str]) -> Sequence[FileToCopy]:
+    """Return what to copy after a revocation, what shuts the thief out first.
+
+    Args:
+        out: the rendered folder.
+        node: whose keys were made anew.
+        cores: the core's machines by their folders, that on which it runs first. Folders of former
+            ones lie there too, as they were before the revocation.
+    """
     ours = out / node
-    cores = sorted(out.glob("*/core.yaml"), key=_own_first)
     return [
-        *(copy for file in cores for copy in _of_core(file)),
+        *(copy for core in cores for copy in _of_core(out / core)),
         FileToCopy(file=str(ours / TLS), machine=node, to=f"{SETTINGS_FOLDER}/{TLS}"),
         FileToCopy(file=str(ours / KEY_FILE), machine=node, to=f"{SETTINGS_FOLDER}/{KEY_FILE}"),
         FileToCopy(file=str(ours / "wg0.conf"), machine=node, to=_WIREGUARD, then=_SYNC),
