@@ -30,6 +30,7 @@ REQUEST_BYTES_MAX = 8_192  # of a request in PEM; one with an RSA key of 4096 bi
 BODY_BYTES_MAX = 32_768  # of a request
 ANSWER_BYTES_MAX = 1_048_576
 MACHINES_MAX = STANDBYS_MAX + 1  # that can be the core
+GENERATION_MAX = 2**63 - 1
 
 
 RequestPem = Annotated[str, Field(min_length=1, max_length=REQUEST_BYTES_MAX)]
@@ -111,12 +112,14 @@ class CoreEnds(_Said):
 
     ``core`` is what they are called together. ``machines`` are the other ends of the member's
     tunnels, the one that answers first; none: it has no tunnel. ``doors`` are their join doors, in
-    the order in which to try them.
+    the order in which to try them. ``generation`` is that of the epoch of the core that answers; 0:
+    it does not say.
     """
 
     core: Name
     machines: Annotated[list[CoreEnd], Field(max_length=MACHINES_MAX)]
     doors: Annotated[list[Endpoint], Field(max_length=DOORS_MAX)]
+    generation: Annotated[int, Field(ge=0, le=GENERATION_MAX)] = 0
 
 
 class JoinAnswer(_Said):

@@ -47,13 +47,23 @@ def tunnel_of(terms: NodeTerms, settings: CoreSettings, own: OwnEnd) -> Tunnel |
     )
 
 
-def machines_of(terms: NodeTerms, settings: CoreSettings, own: OwnEnd) -> CoreEnds:
-    """Return what a member is told of the machines that can be the core."""
+def machines_of(
+    terms: NodeTerms, settings: CoreSettings, own: OwnEnd, generation: int = 0
+) -> CoreEnds:
+    """Return what a member is told of the machines that can be the core.
+
+    Args:
+        terms: what the core knows of it.
+        settings: the core's.
+        own: what this machine's WireGuard file says.
+        generation: of the epoch of the core that answers.
+    """
     here = _own_machine(terms, settings, own)
     return CoreEnds(
         core=settings.name,
         machines=[] if here is None else [here, *_others(terms, settings)],
         doors=list(settings.join.public),
+        generation=generation,
     )
 
 

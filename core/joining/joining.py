@@ -310,9 +310,7 @@ class Joining:
             rotate=bool(found.rotate_us),
             wireguard=found.wireguard,
             wireguard_beside=found.wireguard_beside,
-            core_machines=self._core_machines(node)
-            if question and question.core_machines
-            else None,
+            core_machines=self._core_machines(node) if question.core_machines else None,
         )
 
     async def renew(self, node: str, request: RenewRequest) -> KeysAnswer:
@@ -390,7 +388,8 @@ class Joining:
             own = self._tunnel.own_end()
         except EnvironmentFailure:  # who keeps the file says so; here members renew their keys
             return None
-        return None if terms is None else machines_of(terms, self._settings, own)
+        generation = self._preferences.current.position.epoch.generation
+        return None if terms is None else machines_of(terms, self._settings, own, generation)
 
     def _now_s(self) -> float:
         return self._clock.now_us() / US

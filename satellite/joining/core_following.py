@@ -5,6 +5,7 @@ Touches the node's folder, and reads root's bounds of the tunnel.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,14 +13,47 @@ from common.errors import SettingsError
 from common.joining import Joined, MemberAnswer
 from common.wireguard.tunnel_bounds import NETWORKS_PLACE, Network, parse_networks
 from satellite.joining.core_peers import TunnelNotFollowed, followed_doors, followed_text
-from satellite.joining.staging import WIREGUARD_FILE
+from satellite.joining.staging import CORE_GENERATION, WIREGUARD_FILE
 
 WITHIN = Path(NETWORKS_PLACE)
+_GENERATION = re.compile(r"[0-9]{1,19}\n", re.ASCII)
 
 
 def joined_text(joined: Joined) -> bytes:
     """Return the file that keeps what is known of a joining."""
     return joined.model_dump_json(indent=2).encode() + b"\n"
+
+
+def latest_generation(folder: Path) -> int:
+    """Return the latest generation of a core that has answered this member; 0: none is known."""
+    try:
+        text = (folder / CORE_GENERATION).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return 0
+    return int(text) if _GENERATION.fullmatch(text) else 0
+
+
+def generation_text(generation: int) -> bytes:
+    """Return the file that keeps the latest generation."""
+    return b"%d\n" % generation
+
+
+def later_generation(answer: MemberAnswer, *, latest: int) -> int | None:
+    """Return the generation of a core that is later than all before; None: it is not."""
+    said = answer.core_machines.generation if answer.core_machines is not None else 0
+    return said if said > latest else None
+
+
+def objection_to_answer(answer: MemberAnswer, *, latest: int) -> str:
+    """Return why a core is not asked for anything; empty: it may be, or does not say which it is.
+
+    What an earlier one signs, the core of now does not let in; and of machines, members and keys it
+    knows what was so when the core was moved away from it.
+    """
+    said = answer.core_machines.generation if answer.core_machines is not None else 0
+    if not said or said >= latest:
+        return ""
+    return f"an earlier core answers there: its generation is {said}, ours is {latest}"
 
 
 def doors_behind(joined: Joined, answer: MemberAnswer, *, answered: str) -> Joined | None:

@@ -27,6 +27,7 @@ from common.joining import ANSWER_BYTES_MAX, DOOR_HOST, DoorRefusal
 from common.settings.values import split_endpoint
 
 TIMEOUT_S = 20.0
+STOP = "only one core may run: on that machine, type: systemctl disable --now borderscout-core"
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
 FoundT = TypeVar("FoundT")
@@ -106,16 +107,54 @@ class CoreDoor:
             DoorNotTrusted: what answers is not the core's.
             DoorRefused: the core refuses.
         """
-        content = body.model_dump_json() if body is not None else "{}"
 
         def asked(door: str) -> tuple[int, bytes, str]:
-            with _connected(door, self._context) as connection:
-                return *_exchanged(connection, path, content), door
+            return *self._exchanged(door, path, body), door
 
-        first = [self.answered] if self.answered else []  # and so no time goes to those before it
-        doors = [*first, *(one for one in self._doors if one not in first)]
-        status, octets, self.answered = _first(doors, asked)
+        status, octets, self.answered = _first(self._in_turn(), asked)
         return _read(status, octets, kind)
+
+    def ask_followed(
+        self,
+        path: str,
+        kind: type[AnswerT],
+        *,
+        body: BaseModel,
+        objection: Callable[[AnswerT], str],
+    ) -> AnswerT:
+        """Return the answer of the first core that is to be followed, to what changes nothing.
+
+        One that refuses is passed over, too: an earlier core does not know who has joined since.
+
+        Args:
+            path: what is asked.
+            kind: of the answer.
+            body: and with what.
+            objection: returns why the core that gave this answer is not followed; empty: it is.
+
+        Raises:
+            DoorNotReached, DoorNotTrusted, DoorRefused: as for ``ask``, of all doors.
+        """
+
+        def asked(door: str) -> tuple[AnswerT, str]:
+            answer = _read(*self._exchanged(door, path, body), kind)
+            why = objection(answer)
+            if why:
+                raise DoorNotTrusted(f"{door}: {why}", hint=STOP)
+            return answer, door
+
+        passed = (DoorNotTrusted, DoorRefused)
+        answer, self.answered = _first(self._in_turn(), asked, passed=passed)
+        return answer
+
+    def _in_turn(self) -> list[str]:
+        first = [self.answered] if self.answered else []  # and so no time goes to those before it
+        return [*first, *(one for one in self._doors if one not in first)]
+
+    def _exchanged(self, door: str, path: str, body: BaseModel | None) -> tuple[int, bytes]:
+        content = body.model_dump_json() if body is not None else "{}"
+        with _connected(door, self._context) as connection:
+            return _exchanged(connection, path, content)
 
 
 def _exchanged(connection: ssl.SSLSocket, path: str, content: str) -> tuple[int, bytes]:
@@ -144,18 +183,29 @@ def _read(status: int, octets: bytes, kind: type[AnswerT]) -> AnswerT:
     raise DoorRefused(f"the core refuses: {refusal.title}", hint=refusal.remedy)
 
 
-def _first(doors: Sequence[str], attempt: Callable[[str], FoundT]) -> FoundT:
+def _first(
+    doors: Sequence[str],
+    attempt: Callable[[str], FoundT],
+    *,
+    passed: tuple[type[PeerError], ...] = (DoorNotTrusted,),
+) -> FoundT:
     """Return what comes of the first door at which anything does.
+
+    Args:
+        doors: in turn.
+        attempt: at one of them.
+        passed: what goes wrong at one, and at another one may not.
 
     Raises:
         DoorNotTrusted: of none, and the first that answered was not the core's.
         DoorNotReached: none answered.
     """
-    problems, untrusted = [], None
+    problems: list[str] = []
+    untrusted: PeerError | None = None
     for door in doors:
         try:
             return attempt(door)
-        except DoorNotTrusted as error:
+        except passed as error:
             untrusted = untrusted or error
         except DoorNotReached as error:
             problems.append(f"{door}: {error.what}")

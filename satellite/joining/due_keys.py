@@ -13,9 +13,26 @@ from pydantic import ValidationError
 from common.certificate import renewal_due_s
 from common.errors import EnvironmentFailure
 from common.joining import Joined, MemberAnswer, MemberQuestion
-from satellite.joining.core_following import WITHIN, doors_behind, tunnel_behind
+from satellite.joining.core_following import (
+    WITHIN,
+    doors_behind,
+    generation_text,
+    later_generation,
+    latest_generation,
+    objection_to_answer,
+    tunnel_behind,
+)
 from satellite.joining.door_client import CoreDoor
-from satellite.joining.staging import AUTHORITY, FOLDER, JOINED, LINK, SMTP, SMTP_RSA
+from satellite.joining.staging import (
+    AUTHORITY,
+    CORE_GENERATION,
+    FOLDER,
+    JOINED,
+    LINK,
+    SMTP,
+    SMTP_RSA,
+    Staging,
+)
 
 ASKED = MemberQuestion(core_machines=True)
 
@@ -58,8 +75,13 @@ def due_certificates(folder: Path, *, now_s: float) -> list[str]:
     return due
 
 
-def member_door(folder: Path, joined: Joined) -> CoreDoor:
+def member_door(folder: Path, joined: Joined, *, at: str = "") -> CoreDoor:
     """Return the core's join door, to a member with its certificate.
+
+    Args:
+        folder: the node's.
+        joined: what it keeps of its joining.
+        at: this door alone; empty: any of those that it knows.
 
     Raises:
         EnvironmentFailure: a file cannot be read.
@@ -67,11 +89,32 @@ def member_door(folder: Path, joined: Joined) -> CoreDoor:
     try:
         authority = (folder / AUTHORITY).read_text(encoding="ascii")
         shown = (folder / f"{LINK}.crt", folder / f"{LINK}.key")
-        return CoreDoor(joined.doors, authority=authority, shown=shown)
+        return CoreDoor([at] if at else joined.doors, authority=authority, shown=shown)
     except OSError as error:
         raise EnvironmentFailure(
             f"{error.filename or folder}: {error.strerror or error}", hint="join again"
         ) from None
+
+
+def standing_of_member(folder: Path, door: CoreDoor) -> MemberAnswer:
+    """Return how the core sees a member: none that is earlier than one that answered before.
+
+    A later one is kept in mind, so that the earlier one is not asked for keys once it is back.
+
+    Raises:
+        EnvironmentFailure: that cannot be kept.
+        DoorNotReached, DoorNotTrusted, DoorRefused: no such core says so.
+    """
+    latest = latest_generation(folder)
+
+    def objection(answer: MemberAnswer) -> str:
+        return objection_to_answer(answer, latest=latest)
+
+    answer = door.ask_followed("/member", MemberAnswer, body=ASKED, objection=objection)
+    later = later_generation(answer, latest=latest)
+    if later is not None:
+        Staging(folder).replace(CORE_GENERATION, generation_text(later))
+    return answer
 
 
 def is_anything_due(folder: Path, *, now_s: float, within: Path = WITHIN) -> bool:
@@ -92,7 +135,7 @@ def is_anything_due(folder: Path, *, now_s: float, within: Path = WITHIN) -> boo
     if (folder / FOLDER).exists() or due_certificates(folder, now_s=now_s):
         return True
     door = member_door(folder, joined)
-    standing = door.ask("/member", ASKED, MemberAnswer)
+    standing = standing_of_member(folder, door)
     if standing.rotate or doors_behind(joined, standing, answered=door.answered) is not None:
         return True
     return tunnel_behind(folder, joined, standing, within=within) is not None

@@ -25,7 +25,7 @@ from common.settings.settings_text import yaml_text
 from common.settings.values import split_endpoint
 from common.wireguard.tunnel_bounds import NETWORKS_FILE, networks_text
 from common.wireguard.tunnel_rules import FIREWALL_FILE, firewall_text
-from satellite.joining.core_following import joined_text
+from satellite.joining.core_following import generation_text, joined_text
 from satellite.joining.core_peers import tunnel_text
 from satellite.joining.door_client import CoreDoor, pinned_authority
 from satellite.joining.due_keys import joined_of
@@ -37,6 +37,7 @@ from satellite.joining.node_keys import (
 )
 from satellite.joining.staging import (
     AUTHORITY,
+    CORE_GENERATION,
     JOINED,
     LINK,
     PUBLIC,
@@ -129,6 +130,7 @@ def _join(
         has_tunnel=answer.wireguard is not None,
         token=purpose,
     )
+    staging.put(CORE_GENERATION, generation_text(0))  # of a joining before it means nothing
     staging.put(JOINED, joined_text(joined))
     staging.put(SETTINGS, yaml_text(answer.settings).encode())
     if machine is not None and answer.wireguard is not None:

@@ -27,7 +27,12 @@ from common.settings.values import split_endpoint
 from satellite.joining.core_following import WITHIN, doors_behind, joined_text, tunnel_behind
 from satellite.joining.core_peers import TunnelNotFollowed
 from satellite.joining.door_client import CoreDoor
-from satellite.joining.due_keys import ASKED, due_certificates, joined_of, member_door
+from satellite.joining.due_keys import (
+    due_certificates,
+    joined_of,
+    member_door,
+    standing_of_member,
+)
 from satellite.joining.node_keys import (
     public_half,
     put_certificates,
@@ -88,6 +93,7 @@ class Renewal:
         self._waits = waits or Waits()
         self._within = within
         self._staging = Staging(folder)
+        self._at = ""  # the door of the core that is followed: keys are changed there alone
 
     def run(self, *, now_s: float, force: bool = False) -> RenewalOutcome:
         """Renew what is due, or go on with what was begun.
@@ -111,7 +117,8 @@ class Renewal:
                 hint="let it join: borderscout inventory join-token NODE",
             )
         door = self._door(joined)
-        standing = door.ask("/member", ASKED, MemberAnswer)
+        standing = standing_of_member(self._folder, door)
+        self._at = door.answered
         following = doors_behind(joined, standing, answered=door.answered)
         if following is not None:
             joined = following
@@ -227,7 +234,7 @@ class Renewal:
         return public_half(path.read_text(encoding="ascii").strip())
 
     def _door(self, joined: Joined) -> CoreDoor:
-        return member_door(self._folder, joined)
+        return member_door(self._folder, joined, at=self._at)
 
 
 def _before(path: Path) -> Path:

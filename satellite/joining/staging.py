@@ -31,6 +31,7 @@ LINK, SMTP, SMTP_RSA = "tls/node", "tls/smtp", "tls/smtp-rsa"
 AUTHORITY = "tls/authority.crt"
 WIREGUARD_KEY, WIREGUARD_FILE = "wireguard.key", "wg0.conf"
 JOINED, SETTINGS = "joined.json", "satellite.yaml"
+CORE_GENERATION = "core.generation"  # the latest of a core that answered at a join door
 
 # In the order in which they come to their places. A certificate comes right after its key, and the
 # settings last: without them nothing starts.
@@ -44,6 +45,7 @@ FILES = {
     AUTHORITY: PUBLIC,
     WIREGUARD_KEY: SECRET,
     WIREGUARD_FILE: SECRET,
+    CORE_GENERATION: PUBLIC,
     JOINED: PUBLIC,
     SETTINGS: PUBLIC,
 }

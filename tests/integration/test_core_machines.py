@@ -25,8 +25,15 @@ from core.joining.core_ends import machines_of
 from core.joining.member_peers import MemberPeers
 from core.recovery.restore import restore
 from satellite.joining import door_client
+from satellite.joining.core_following import joined_text
 from satellite.joining.core_peers import TunnelNotFollowed
-from satellite.joining.door_client import CoreDoor, DoorNotReached, DoorNotTrusted, pinned_authority
+from satellite.joining.door_client import (
+    CoreDoor,
+    DoorNotReached,
+    DoorNotTrusted,
+    DoorRefused,
+    pinned_authority,
+)
 from satellite.joining.due_keys import is_anything_due, joined_of, member_door
 from satellite.joining.joiner import join
 from satellite.joining.key_renewal import Renewal, RenewalOutcome, Waits
@@ -174,6 +181,59 @@ async def test_a_core_moves_to_another_machine_and_its_nodes_go_on_there(
     new = public_half((node / "wireguard.key").read_text().strip())
     assert peers(second.wireguard)["lon1"].public_key == new != key
     assert (node / "wg0.conf").read_text().partition("# core")[2] == tunnel.partition("# core")[2]
+
+
+async def test_a_core_that_runs_on_behind_a_later_one_is_not_asked_for_keys(
+    first: JoiningCore, second: JoiningCore, tmp_path: Path, within: Path
+) -> None:
+    know_each_other(first, second)
+    async with first.running():
+        node = await joined(first, tmp_path / "node")
+        await moved(first, second, tmp_path / "backup")
+    async with second.running():
+        assert await run(node, within) is RenewalOutcome.FOLLOWED
+    known = joined_of(node)
+    assert known is not None
+    tunnel = (node / "wg0.conf").read_bytes()
+
+    first.others = []  # and its settings are older than the other machine
+    async with first.running():  # with the later core away for a while
+        await first.joining.rotate("lon1", who="t")
+        with pytest.raises(DoorNotTrusted, match="an earlier core answers there"):
+            await is_due(node, within)
+        with pytest.raises(DoorNotTrusted, match="its generation is 1, ours is 2"):
+            await run(node, within)
+        assert joined_of(node) == known
+        assert (node / "wg0.conf").read_bytes() == tunnel
+
+        async with second.running():
+            await second.joining.rotate("lon1", who="t")
+            away, here = known.doors[1:], known.doors[:1]
+            text = joined_text(known.model_copy(update={"doors": [*away, *here]}))
+            (node / "joined.json").write_bytes(text)
+            assert await run(node, within) is RenewalOutcome.ROTATED
+            key = public_half((node / "wireguard.key").read_text().strip())
+            assert [one.wireguard for one in second.joining.members()] == [key]
+            assert [one.wireguard for one in first.joining.members()] != [key]
+
+
+async def test_a_core_that_does_not_know_a_member_keeps_it_from_no_other_one(
+    first: JoiningCore, second: JoiningCore, tmp_path: Path, within: Path
+) -> None:
+    know_each_other(first, second)
+    async with first.running():
+        await moved(first, second, tmp_path / "backup")
+        async with second.running():
+            node = await joined(second, tmp_path / "node")
+            known = joined_of(node)
+            assert known is not None
+            text = joined_text(known.model_copy(update={"doors": known.doors[::-1]}))
+            (node / "joined.json").write_bytes(text)
+            assert await run(node, within) is RenewalOutcome.FOLLOWED
+
+        assert joined_of(node) == known
+        with pytest.raises(DoorRefused):
+            await run(node, within)
 
 
 async def test_a_standby_that_was_added_later_comes_into_the_tunnel_and_goes_again(
