@@ -84,9 +84,12 @@ def accept(
     as_json: AsJson = False,
 ) -> None:
     """Put the issuer's certificate into the rendered folder, once it fits its key."""
-    ends_s = accept_certificate(certificate, load_inventory(file).cluster, out)
+    places, ends_s = accept_certificate(certificate, load_inventory(file), out)
     ends = datetime.fromtimestamp(ends_s, UTC).date().isoformat()
     if as_json:
-        print_json({"certificate": str(out / "core" / ISSUER_CERTIFICATE), "ends": ends})
+        everywhere = [str(place) for place in places]
+        print_json({"certificate": everywhere[0], "certificates": everywhere, "ends": ends})
         return
-    console.print(f"in {out / 'core' / ISSUER_CERTIFICATE} until {ends}; copy it to the core")
+    console.print(f"in {places[0]} until {ends}; copy it to the core")
+    for place in places[1:]:
+        console.print(f"in {place}, too; copy it to {place.parent.name}")

@@ -34,7 +34,7 @@ from inventory.certificates import (
     signer_of,
 )
 from inventory.identities import issuer_hosts
-from inventory.model import CORE_FOLDER, Cluster
+from inventory.model import CORE_FOLDER, Cluster, Inventory
 
 REQUEST_FILE = "issuer.csr"
 
@@ -96,11 +96,11 @@ def sign_request(request_file: Path, folder: Path, target: Path, *, now_us: int)
     return hosts
 
 
-def accept_certificate(file: Path, cluster: Cluster, out: Path) -> float:
-    """Put an issuer's certificate into a rendered folder, and return when it ends.
+def accept_certificate(file: Path, inventory: Inventory, out: Path) -> tuple[list[Path], float]:
+    """Put an issuer's certificate into a rendered folder, for each of the core's machines.
 
     Returns:
-        seconds since the epoch (UTC).
+        where it is now, the core's own first, and when it ends, in seconds since the epoch (UTC).
 
     Raises:
         LocalError: it is not for this folder's key, or not of its authority.
@@ -116,16 +116,19 @@ def accept_certificate(file: Path, cluster: Cluster, out: Path) -> float:
         )
     try:
         key = load_key(key_file.read_bytes())
-        if not is_issuer(found, key.public_key(), root, issuer_hosts(cluster)):
+        if not is_issuer(found, key.public_key(), root, issuer_hosts(inventory.cluster)):
             raise LocalError(
                 f"{file}: is not for the key in {key_file}, or not of this authority",
                 hint="make a request in this folder, and sign that with its own authority",
             )
         content = pem_of(found)
-        write_file(out / CORE_FOLDER / ISSUER_CERTIFICATE, content, mode=0o644)
+        standbys = [one.name for one in inventory.core.standbys if (out / one.name).is_dir()]
+        places = [out / folder / ISSUER_CERTIFICATE for folder in (CORE_FOLDER, *standbys)]
+        for place in places:
+            write_file(place, content, mode=0o644)
     except OSError as error:
         raise _failure(error, file) from None
-    return found.not_valid_after_utc.timestamp()
+    return places, found.not_valid_after_utc.timestamp()
 
 
 def _failure(error: OSError, path: Path) -> EnvironmentFailure:

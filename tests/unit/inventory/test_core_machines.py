@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import satellite.settings
 from common.certificate import serial_text
 from common.preferences.documents import Kind
 from inventory.certificates import read_certificate
+from inventory.issuer_files import accept_certificate, sign_request, write_request
 from inventory.keys import public_key
 from inventory.load import examine, load_inventory
 from inventory.model import Inventory
@@ -208,6 +210,20 @@ def test_one_that_went_is_named(of_three: Path, changed: Changed, tmp_path: Path
 
     without = load_inventory(changed((OF_THREE, CORE)))
     assert strangers(without, out) == ["core2", "core3"]
+
+
+def test_an_issuer_that_was_signed_elsewhere_comes_to_each(of_three: Path, tmp_path: Path) -> None:
+    inventory = load_inventory(of_three)
+    out = render(inventory, tmp_path / "out")
+    request, answer = tmp_path / "issuer.csr", tmp_path / "issuer.crt"
+    write_request(inventory.cluster, out, request)
+    sign_request(request, out, answer, now_us=NOW_US)
+    shutil.rmtree(out / "core3")  # not rendered so far
+
+    places, _ = accept_certificate(answer, inventory, out)
+
+    assert places == [out / name / "issuer.crt" for name in ("core", "core2")]
+    assert {place.read_bytes() for place in places} == {answer.read_bytes()}
 
 
 def test_a_revocation_names_each_and_first_the_one_that_runs(

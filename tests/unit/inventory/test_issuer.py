@@ -222,7 +222,7 @@ def test_a_request_and_an_answer_travel_as_files(
 
     write_request(example.cluster, rendered, request)
     hosts = sign_request(request, rendered, answer, now_us=NOW_US)
-    accept_certificate(answer, example.cluster, rendered)
+    accept_certificate(answer, example, rendered)
 
     assert hosts == issuer_hosts(example.cluster)
     assert issuer_in(rendered).key == before.key
@@ -242,4 +242,4 @@ def test_an_answer_for_another_folder_is_not_accepted(
     sign_request(request, other, answer, now_us=NOW_US)
 
     with pytest.raises(LocalError, match="is not for the key in"):
-        accept_certificate(answer, example.cluster, rendered)
+        accept_certificate(answer, example, rendered)
