@@ -39,11 +39,11 @@ def _core_machines(main: Raw) -> Iterator[RawComplaint]:
     machines = core_machines(main)
     owners: dict[str, Raw] = {}
     for machine in machines if len(machines) > 1 else []:
-        links = machine.get("vpn_address")
-        count = len(list(links.each()))
-        if count > CORE_ADDRESSES_MAX:
-            what = f"vpn_address: {CORE_ADDRESSES_MAX} may stand there, not {count}"
-            yield RawComplaint(links, what, "remove the others")
+        for key in ("vpn_address", "public"):
+            count = len(list(machine.get(key).each()))
+            if count > CORE_ADDRESSES_MAX:
+                what = f"{key}: {CORE_ADDRESSES_MAX} may stand there, not {count}"
+                yield RawComplaint(machine.get(key), what, "remove the others")
         for place in machine.get("public").each():
             host = (place.text or "").lower().removesuffix(".")
             if _is_name(host) and owners.setdefault(host, machine) is not machine:

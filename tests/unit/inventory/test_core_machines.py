@@ -265,6 +265,11 @@ def test_a_revocation_names_each_and_first_the_one_that_runs(
             f"[{', '.join(f'10.77.3.{number}' for number in range(1, 10))}]",
             "vpn_address: 8 may stand there, not 9",
         ),
+        (
+            "192.0.2.99",
+            f"[{', '.join(f'192.0.3.{number}' for number in range(1, 10))}]",
+            "public: 8 may stand there, not 9",
+        ),
         ("core2.scout.example", "lon1.mx.scout.example", "is a name of a node or of the MX plan"),
     ],
 )
