@@ -79,8 +79,9 @@ def _handshake(context: ssl.SSLContext, host: str, address: str) -> tuple[bool, 
         return True, _core_is_to_blame(error, host)
     except ssl.SSLError as error:
         return True, _we_are_to_blame(error, address)
-    except OSError as error:
-        what = f"not done: nothing answers at {address}: {error.strerror or error}"
+    except (OSError, UnicodeError) as error:  # a name that DNS cannot hold is none, either
+        why = getattr(error, "strerror", None) or error
+        what = f"not done: nothing answers at {address}: {why}"
         return False, DoctorCheck(name=NAME, ok=True, note=True, found=what)
     if is_let_in:
         return True, DoctorCheck(name=NAME, ok=True, found=f"{host} at {address}")

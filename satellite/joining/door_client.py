@@ -222,7 +222,7 @@ def _connected(door: str, context: ssl.SSLContext) -> ssl.SSLSocket:
     host, port = split_endpoint(door)
     try:
         plain = socket.create_connection((host, port), timeout=TIMEOUT_S)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # a name that DNS cannot hold, as of two dots
         raise DoorNotReached(_why(error)) from None
     try:
         return context.wrap_socket(plain, server_hostname=DOOR_HOST)

@@ -244,7 +244,7 @@ def _before(path: Path) -> Path:
 def _reaches(address: str) -> bool:
     try:
         socket.create_connection(split_endpoint(address), timeout=TUNNEL_TRY_S).close()
-    except OSError:
+    except (OSError, UnicodeError):
         return False
     return True
 

@@ -108,6 +108,19 @@ async def test_that_no_machine_has_the_core_is_a_fault(certificates: Certificate
         assert "systemctl start borderscout-core" in check.remedy
 
 
+async def test_a_name_that_dns_cannot_hold_is_an_address_where_nothing_answers(
+    core: Core, certificates: Certificates
+) -> None:
+    settings = satellite_settings(certificates.issue("satellite", "lon1"), port=core.port)
+    link = settings.core.model_copy(update={"standbys": ["core2..example:7443"]})
+    settings = settings.model_copy(update={"core": link})
+
+    checks = await asyncio.to_thread(lambda: list(handshake_with_the_core(settings)))
+
+    assert [check.ok for check in checks] == [True, True]
+    assert checks[1].found.startswith("no core runs at core2..example:7443")
+
+
 async def test_a_certificate_that_is_over_is_named_on_each_machine_that_shows_one(
     core: Core, certificates: Certificates, tmp_path: Path
 ) -> None:
