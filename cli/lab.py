@@ -337,7 +337,8 @@ def _access(lab: StandingLab, machine: Machine) -> dict[str, str]:
     runs = [(one["machine"], one["program"]) for one in lab.state.services]
     if (machine.name, LabRole.CORE) not in runs:
         return {}
-    from inventory.addressing import HTTP_PORT, endpoint
+    from common.settings.values import endpoint
+    from inventory.addressing import HTTP_PORT
 
     token = (lab.folder / CLUSTER / machine.folder / "token").read_text(encoding="utf-8").strip()
     url = f"http://{endpoint(machine.vpn_address, HTTP_PORT)}"

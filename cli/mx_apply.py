@@ -18,7 +18,7 @@ from cli.progress import progress_bar
 from common.address import AddressError, parse_domain
 from common.counted import counted
 from common.errors import BorderScoutError
-from common.settings.values import split_endpoint
+from common.settings.values import endpoint, split_endpoint
 from inventory.mx.names import Naming
 from inventory.mx.tsig_key import read_tsig_key
 from inventory.mx.zone_changes import GONE_SHARE_MAX, ZoneChange, changes_of, gone_share
@@ -38,7 +38,7 @@ def _server(text: str) -> str:
             raise ValueError
     except ValueError:
         raise typer.BadParameter(f"{text[:80]!r} is no server; write HOST:PORT") from None
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return endpoint(host, port)
 
 
 def _zone(text: str) -> str:

@@ -14,6 +14,7 @@ from itertools import zip_longest
 
 from common.join_token import DOORS_MAX
 from common.settings.core import OtherCore
+from common.settings.values import endpoint
 from common.wireguard_text import KEEPALIVE_S, WireGuardPeer, host_routes
 from inventory.model import CORE_FOLDER, CoreMachine, Inventory, Node
 
@@ -52,11 +53,6 @@ class NodePlaces:
     smtp: str  # where the world reaches it
     metrics: str
     policies: tuple[str, ...] = ()  # where MTA-STS policies are served, if they are
-
-
-def endpoint(address: str, port: int) -> str:
-    """Return ``HOST:PORT``, an IPv6 host in brackets."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def wanted_ports(inventory: Inventory) -> dict[str, tuple[str, ...]]:

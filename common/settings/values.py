@@ -235,6 +235,11 @@ SECONDS_MAX = 30 * 86_400
 Seconds = Annotated[float, Field(gt=0, le=SECONDS_MAX, allow_inf_nan=False)]
 
 
+def endpoint(host: str, port: int) -> str:
+    """Return ``HOST:PORT``, an IPv6 host in brackets; ``split_endpoint`` takes it apart."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def split_endpoint(text: str) -> tuple[str, int]:
     """Return host and port of ``HOST:PORT``; an IPv6 host stands in brackets."""
     host, _, port = text.rpartition(":")

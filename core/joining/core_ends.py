@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from common.joining import CoreEnd, CoreEnds, Tunnel
 from common.settings.core import CoreSettings, OtherCore
-from common.settings.values import split_endpoint
+from common.settings.values import endpoint, split_endpoint
 from common.wireguard_text import free_name
 from core.joining.node_terms import WIREGUARD_PORT, NodeTerms, own_hosts
 
@@ -78,9 +78,7 @@ def _own_machine(terms: NodeTerms, settings: CoreSettings, own: OwnEnd) -> CoreE
     port = next((one for one in ports if one), WIREGUARD_PORT)
     # The settings name the core, which is one, and the other machines: that may be the name of one.
     name = free_name(settings.name, {one.name for one in settings.other_cores})
-    return CoreEnd(
-        name=name, key=own.key, endpoint=_endpoint(host, port), addresses=list(addresses)
-    )
+    return CoreEnd(name=name, key=own.key, endpoint=endpoint(host, port), addresses=list(addresses))
 
 
 def _others(terms: NodeTerms, settings: CoreSettings) -> list[CoreEnd]:
@@ -99,7 +97,3 @@ def _others(terms: NodeTerms, settings: CoreSettings) -> list[CoreEnd]:
 def _end(terms: NodeTerms, machine: OtherCore) -> str:
     hosts = [split_endpoint(end)[0] for end in machine.tunnel]
     return machine.tunnel[hosts.index(terms.reached(hosts))]
-
-
-def _endpoint(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

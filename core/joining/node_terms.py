@@ -15,7 +15,7 @@ from typing import Any
 from common.preferences import Kind, Preferences
 from common.preferences.bodies import NodeBody
 from common.settings.core import CoreSettings, NodeEntry
-from common.settings.values import split_endpoint
+from common.settings.values import endpoint, split_endpoint
 
 SMTP_PORT, METRICS_PORT, WIREGUARD_PORT = 25, 9100, 51820
 STATE = "/var/lib/borderscout"
@@ -104,7 +104,7 @@ def _least(entry: NodeEntry, settings: CoreSettings) -> NodeTerms:
     inside = entry.vpn_addresses
     public = [one for one in entry.addresses if one not in inside]
     host = f"{entry.name}.{settings.mail_domain}" if settings.mail_domain else entry.name
-    metrics = _endpoint(inside[0] if inside else "127.0.0.1", METRICS_PORT)
+    metrics = endpoint(inside[0] if inside else "127.0.0.1", METRICS_PORT)
     # Left out where there are none: a node of a version before does not know the key.
     standbys = [one.link for one in settings.other_cores]
     files = {"certificate": "tls/smtp.crt", "key": "tls/smtp.key"}
@@ -152,7 +152,3 @@ def _version(host: str) -> int:
         return ipaddress.ip_address(host).version
     except ValueError:
         return 0
-
-
-def _endpoint(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import EnvironmentFailure
-from inventory.addressing import HTTP_PORT, endpoint
+from common.settings.values import endpoint
+from inventory.addressing import HTTP_PORT
 from inventory.lab.entering import get_page
 from inventory.lab.lab_commands import run_in
 from inventory.lab.least_core import UPDATE_KEY_FILE

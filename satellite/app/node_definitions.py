@@ -18,7 +18,7 @@ from common.link import DefinitionsOffer
 from common.reports import DefinitionsReport
 from common.rpc import core_host
 from common.settings.satellite import CoreLink, NodeDefinitionsSettings, SatelliteSettings
-from common.settings.values import split_endpoint
+from common.settings.values import endpoint, split_endpoint
 from common.tasks import keep_running
 from satellite.definitions.clamd_trial import ClamdTrial, is_on_this_machine
 from satellite.definitions.fetching import SetSource
@@ -124,11 +124,9 @@ def _source(
             hint="set `definitions.address` in the node's settings",
         )
     where = one.address or f"{core_address().rpartition(':')[0]}:{offer.port}"
-    host, port = split_endpoint(where)
-    host = f"[{host}]" if ":" in host else host
     return SetSource(
         family=one.family,
-        url=f"https://{host}:{port}/definitions/v1/{one.family}",
+        url=f"https://{endpoint(*split_endpoint(where))}/definitions/v1/{one.family}",
         host=core_host(cluster=settings.cluster, name=settings.core.name),
         context=partial(_context, settings.core),
     )

@@ -16,6 +16,7 @@ import socket
 from collections.abc import Mapping, Sequence
 
 from common.errors import EnvironmentFailure
+from common.settings.values import endpoint
 
 VARIABLE = "BORDERSCOUT_SOCKETS"
 FIRST_PASSED_DESCRIPTOR = 3
@@ -67,8 +68,8 @@ class KeptSockets:
     def keep_only(self, listening: Mapping[str, socket.socket]) -> None:
         """Keep these from now on, and close those of our own that are none of them."""
         listening = {**self.passed, **listening}
-        for endpoint, one in self._by_endpoint.items():
-            if listening.get(endpoint) is not one:
+        for place, one in self._by_endpoint.items():
+            if listening.get(place) is not one:
                 one.close()
         self._by_endpoint = dict(listening)
 
@@ -109,7 +110,7 @@ def _passed() -> dict[str, socket.socket]:
                 hint=f"only those for SMTP are taken: FileDescriptorName={SMTP_NAME}",
             )
         host, port = one.getsockname()[:2]
-        found[f"[{host}]:{port}" if ":" in host else f"{host}:{port}"] = one
+        found[endpoint(host, port)] = one
     return found
 
 

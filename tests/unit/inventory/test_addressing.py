@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from common.settings.values import endpoint
 from common.wireguard_text import host_routes
 from inventory.addressing import (
     core_places,
-    endpoint,
     node_places,
     peers_of_core,
     peers_of_satellite,
