@@ -108,15 +108,21 @@ def remarked(text: str, remark: str) -> frozenset[str]:
     )
 
 
-def interface_value(text: str, key: str) -> str:
-    """Return what the interface of a file says of a key; empty: nothing."""
-    for block in _blocks(text):
-        if not block.is_peer:
-            for line in block.text.splitlines():
-                name, _, value = line.partition("=")
-                if name.strip().lower() == key.lower():
-                    return value.strip()
-    return ""
+def interface_values(text: str) -> dict[str, str]:
+    """Return what the interface of a file says, by its keys in lower case; the first of each.
+
+    No peer is read for it: a core has one for each node.
+    """
+    found: dict[str, str] = {}
+    is_peer = False
+    for line in text.splitlines():
+        word = line.strip()
+        if word.startswith("["):
+            is_peer = word.lower() == "[peer]"
+        elif not is_peer:
+            name, _, value = word.partition("=")
+            found.setdefault(name.strip().lower(), value.strip())
+    return found
 
 
 def peer_with_key(text: str, key: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import ipaddress
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -19,7 +19,7 @@ from common.durable import write_file
 from common.errors import EnvironmentFailure
 from common.preferences import Preferences
 from common.settings.core import CoreSettings
-from common.wireguard_text import WireGuardPeer, interface_value, peer_with_key, with_peers
+from common.wireguard_text import WireGuardPeer, interface_values, peer_with_key, with_peers
 from core.joining.core_ends import OwnEnd
 from core.joining.node_terms import terms_of
 from core.people.members import MemberRefused, NodeMember, distinct_peers
@@ -102,7 +102,10 @@ class MemberPeers:
         Raises:
             EnvironmentFailure: the file cannot be read, or has no key.
         """
-        private = self._said("PrivateKey")
+        return self._public_key(interface_values(self._text()))
+
+    def _public_key(self, said: Mapping[str, str]) -> str:
+        private = said.get("privatekey", "")
         if self._path is None:
             return ""
         try:
@@ -143,16 +146,14 @@ class MemberPeers:
         Raises:
             EnvironmentFailure: it cannot be read, or has no key.
         """
-        addresses = [one.strip() for one in self._said("Address").split(",") if one.strip()]
-        port = self._said("ListenPort")
+        said = interface_values(self._text())  # once: each member asks each minute
+        addresses = [one.strip() for one in said.get("address", "").split(",") if one.strip()]
+        port = said.get("listenport", "")
         return OwnEnd(
-            key=self.own_key(),
+            key=self._public_key(said),
             addresses=tuple(_without_length(one) for one in addresses),
             port=int(port) if port.isascii() and port.isdigit() else 0,
         )
-
-    def _said(self, key: str) -> str:
-        return interface_value(self._text(), key)
 
     def _text(self) -> str:
         if self._path is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from common.wireguard_text import (
     WireGuardPeer,
     free_name,
-    interface_value,
+    interface_values,
     peer_with_key,
     remarked,
     wireguard_text,
@@ -34,7 +34,7 @@ def test_a_peer_takes_the_place_of_the_one_before_and_all_else_stays() -> None:
     assert "b2xk=" not in changed
     assert "PublicKey = bmV3=" in changed
     assert "PublicKey = cGFy=" in changed
-    assert interface_value(changed, "PrivateKey") == "cHJpdmF0ZQ=="
+    assert interface_values(changed)["privatekey"] == "cHJpdmF0ZQ=="
     assert with_peers(changed, [peer("lon1", "bmV3=", "10.77.1.1/32")]) == changed
 
 
@@ -60,7 +60,7 @@ def test_what_people_wrote_into_a_file_stays() -> None:
     changed = with_peers(written, [peer("lon1", "bmV3=", "10.77.1.1/32")])
 
     assert changed.startswith(written)
-    assert interface_value(changed, "address") == "10.0.0.1/32"
+    assert interface_values(changed)["address"] == "10.0.0.1/32"
 
 
 def test_a_peer_is_changed_by_its_key_whoever_has_its_name() -> None:
