@@ -64,7 +64,7 @@ class CoreMove:
         ran = await self._stop(machine)
         try:
             await self._core(machine, "restore", str(backup), "--replace")
-        except Exception:
+        except Exception:  # whatever it was; what ran there is not to stay away for it
             if ran:
                 await self.serve(machine)
             raise

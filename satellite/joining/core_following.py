@@ -40,7 +40,7 @@ def generation_text(generation: int) -> bytes:
 
 def later_generation(answer: MemberAnswer, *, latest: int) -> int | None:
     """Return the generation of a core that is later than all before; None: it is not."""
-    said = answer.core_machines.generation if answer.core_machines is not None else 0
+    said = _generation_of(answer)
     return said if said > latest else None
 
 
@@ -50,7 +50,7 @@ def objection_to_answer(answer: MemberAnswer, *, latest: int) -> str:
     What an earlier one signs, the core of now does not let in; and of machines, members and keys it
     knows what was so when the core was moved away from it.
     """
-    said = answer.core_machines.generation if answer.core_machines is not None else 0
+    said = _generation_of(answer)
     if not said or said >= latest:
         return ""
     return f"an earlier core answers there: its generation is {said}, ours is {latest}"
@@ -96,6 +96,11 @@ def tunnel_behind(
     except UnicodeDecodeError:
         raise TunnelNotFollowed(f"{path}: is no UTF-8", hint="join again") from None
     return None if followed == text else followed
+
+
+def _generation_of(answer: MemberAnswer) -> int:
+    """Return the generation of the core that answers; 0: it does not say."""
+    return answer.core_machines.generation if answer.core_machines is not None else 0
 
 
 def _networks(within: Path) -> Sequence[Network] | None:
