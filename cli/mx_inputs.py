@@ -5,10 +5,7 @@ Touches the files that it is told to read, and the core when it is asked.
 
 from __future__ import annotations
 
-import gc
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -56,16 +53,6 @@ TrafficDaysOption = Annotated[
         show_default=False,
     ),
 ]
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Let the garbage collector rest: a million domains are millions of objects, and no cycle."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def measurements_from(

@@ -13,7 +13,8 @@ import typer
 
 from cli.client import TokenFile, Url
 from cli.inventory import File, fail, read, say
-from cli.mx_inputs import measured_by_core, uncollected
+from cli.mx_inputs import measured_by_core
+from common.collector import uncollected
 from common.counted import counted
 from common.durable import write_file
 

@@ -26,9 +26,9 @@ from cli.mx_inputs import (
     TrafficOption,
     measurements_from,
     traffic_from,
-    uncollected,
 )
 from cli.progress import progress_bar
+from common.collector import uncollected
 from inventory.model import Inventory
 from inventory.mx.keeping import DWELL_H, GAIN_PCT, Keeping
 from inventory.mx.loads import Loads

@@ -22,9 +22,9 @@ from cli.mx_inputs import (
     TrafficOption,
     measurements_from,
     traffic_from,
-    uncollected,
 )
 from cli.progress import progress_bar
+from common.collector import uncollected
 from common.counted import counted
 from inventory.mx.simulation import Simulation, SiteChange
 from inventory.mx.simulation import simulate as simulated
