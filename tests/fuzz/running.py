@@ -5,13 +5,13 @@ Touches the clock of its own thread: what a parser works is counted, not how bus
 
 from __future__ import annotations
 
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tests.fuzz.mutation import input_of
 from tests.fuzz.target import Target
+from tests.support.work import work_s
 
 WORK_S_MAX = 2.0  # for one input of 64 KiB; what is linear takes some milliseconds
 TRIES_MAX = 2_000  # to make an input smaller
@@ -38,12 +38,10 @@ class Failure:
 
 def failure_of(run: Callable[[bytes], None], octets: bytes) -> Failure | None:
     """Return how an input fails, or None when all claims hold."""
-    began_s = time.thread_time()
     try:
-        run(octets)
-        work_s = time.thread_time() - began_s
-        if work_s > WORK_S_MAX:
-            raise TooMuchWork(f"{work_s:.1f} s of work for {len(octets)} octets")
+        taken_s = work_s(lambda: run(octets))
+        if taken_s > WORK_S_MAX:
+            raise TooMuchWork(f"{taken_s:.1f} s of work for {len(octets)} octets")
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         kind = f"{type(error).__name__} in {last.name}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -33,6 +32,7 @@ from tests.support.scanning.office_files import (
     zip_by,
 )
 from tests.support.scanning.real_files import ARCHIVES, PDF_DOCUMENTS
+from tests.support.work import work_s
 
 SECRET = b"the content that matters" * 4
 
@@ -307,12 +307,14 @@ CLAIMS = {
 @pytest.mark.parametrize("name", CLAIMS)
 def test_octets_that_claim_much_cost_little(name: str) -> None:
     content, why = CLAIMS[name]
-    began_s = time.process_time()
+    limits_met: list[str] = []
 
-    _, unpacking = unpacked(b"PK\3\4" + content)
+    def unpack() -> None:
+        _, unpacking = unpacked(b"PK\3\4" + content)
+        limits_met.extend(unpacking.limits_met)
 
-    assert any(why in what for what in unpacking.limits_met)
-    assert time.process_time() - began_s < 5.0  # most of it is MIME; a square would be an hour
+    assert work_s(unpack) < 5.0  # most of it is MIME; a square would be an hour
+    assert any(why in what for what in limits_met)
 
 
 def test_octets_that_unfold_to_nothing_are_counted() -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from satellite.scanning.urls import URL_LENGTH_MAX, host_of, urls_in, usual
+from tests.support.work import work_s
 
 
 @pytest.mark.parametrize(
@@ -81,11 +80,10 @@ def test_urls_are_found_in_a_text_without_what_ends_the_sentence() -> None:
     [".bb/c ", "a.bb/", "a.", "http://", "www.", "//a.", "http:////", "http://a..", "@", "%"],
 )
 def test_a_text_made_of_beginnings_takes_no_time(piece: str) -> None:
-    began_s = time.process_time()
-    found = list(urls_in(piece * 50_000))
+    found: list[str] = []
 
+    assert work_s(lambda: found.extend(urls_in(piece * 50_000))) < 2.0
     assert len(found) < 1_000
-    assert time.process_time() - began_s < 2.0
 
 
 @pytest.mark.parametrize(
