@@ -23,7 +23,7 @@ from core.feed.session import PreferenceStanding
 from core.fleet.extremes import largest, later, lowest, merged_engines
 from core.fleet.holds import left_to_operators, merged_holds
 from core.fleet.node_settings import SettingsStanding, settings_standing
-from core.preferences.epochs import OtherEpoch, other_epoch
+from core.preferences.epochs import OtherEpoch, other_epochs
 
 SILENT_S = 10.0  # five reports are missing
 WARNED_S = 600.0  # a spool that is not heard tries again within seconds, or was stopped
@@ -118,6 +118,7 @@ class Fleet:
         self._former: dict[Place, list[str]] = {}  # lives that a later one has followed
         self._warnings: dict[Place, tuple[str, float]] = {}
         self._remembered: dict[Place, tuple[float, int]] = {}  # heard before this core began
+        self._elsewhere: dict[str, Position] = {}  # what nodes follow that only looked in here
         self._head = NOTHING
 
     @property
@@ -141,6 +142,7 @@ class Fleet:
         for known in (self._shards, self._former, self._warnings, self._remembered):
             for place in [place for place in known if place[0] not in self._sites]:
                 del known[place]
+        self._elsewhere = {n: one for n, one in self._elsewhere.items() if n in self._sites}
 
     def moved(self, head: Position) -> None:
         """The core's preferences are here now."""
@@ -167,12 +169,18 @@ class Fleet:
             shard.applied = later(shard.applied, report.applied)
             shard.skew_us = report.time_us - now_us
 
+    def looked(self, identity: ShardIdentity, follows: Position) -> None:
+        """A shard that hangs on another core asked which one this is."""
+        if identity.node in self._sites:
+            self._elsewhere[identity.node] = follows
+
     def stood(self, identity: ShardIdentity, standing: PreferenceStanding, *, now_s: float) -> None:
         """A preference stream said where the shard stands."""
         shard = self._heard(identity, now_s)
         if shard is not None:
             shard.standing = standing
             shard.applied = standing.applied
+            self._elsewhere.pop(identity.node, None)
 
     def noticed(self, identity: ShardIdentity, problem: str, *, now_s: float) -> None:
         """The core saw something that an operator should know; shown for a day."""
@@ -218,13 +226,9 @@ class Fleet:
 
     def other_epochs(self) -> list[OtherEpoch]:
         """Return the nodes that take nothing from this core, since they follow another one."""
-        found: dict[str, OtherEpoch] = {}
-        for (node, _), shard in sorted(self._shards.items()):
-            if node in self._sites and shard.applied is not None:
-                other = other_epoch(node, shard.applied, ours=self._head)
-                if other is not None:
-                    found.setdefault(node, other)
-        return list(found.values())
+        shards = sorted(self._shards.items())
+        here = [(node, shard.applied) for (node, _), shard in shards if shard.applied is not None]
+        return other_epochs([*here, *sorted(self._elsewhere.items())], ours=self._head)
 
     def filters(self) -> frozenset[FilterReport]:
         """Return the filters that any node has, as it last said; none: some have not said it."""

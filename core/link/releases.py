@@ -19,6 +19,7 @@ from common.errors import EnvironmentFailure
 from common.ids import is_ulid
 from common.link import CHUNK_BYTES_MAX, Chunk, Claim, ReleaseOffer
 from core.custody.release import FetchRefused
+from core.fleet.fleet import Fleet
 from core.link.calls import Access, Context
 from core.link.ports import ReleaseSource
 
@@ -32,6 +33,7 @@ class ReleaseCalls:
 
     Args:
         access: who may speak for which node.
+        fleet: told which core it is that a caller follows, where it is not this one.
         source: who gets which release.
         clock: for the time between offers.
         due: set when it is time to look what there is to offer, such as when a shard came.
@@ -43,6 +45,7 @@ class ReleaseCalls:
         self,
         *,
         access: Access,
+        fleet: Fleet,
         source: ReleaseSource,
         clock: Clock,
         due: asyncio.Event,
@@ -50,6 +53,7 @@ class ReleaseCalls:
         tell: Callable[[str, int, ReleaseOffer], bool],
     ) -> None:
         self._access = access
+        self._fleet = fleet
         self._source = source
         self._clock = clock
         self._connected = connected
@@ -96,6 +100,9 @@ class ReleaseCalls:
     ) -> control_pb2.ClaimResponse:
         """Serve a claim; it is durable before the answer leaves."""
         identity = wire.identity_from_wire(request.identity)
+        self._access.check(context, identity)
+        if request.HasField("follows"):  # noted first: whoever looks hangs up at the answer
+            self._fleet.looked(identity, wire.position_from_wire(request.follows))
         await self._access.admit(context, identity)
         if not is_ulid(request.release_id):
             return wire.claim_to_wire(Claim(granted=False, reason="no such release"))

@@ -115,6 +115,7 @@ class LinkService:
         )
         self._releases = ReleaseCalls(
             access=access,
+            fleet=self._fleet,
             source=releases,
             clock=clock,
             due=offers_due,

@@ -69,6 +69,21 @@ def other_epoch(node: str, follows: Position, *, ours: Position) -> OtherEpoch |
     return OtherEpoch(node=node, follows=follows, ours=ours) if is_other else None
 
 
+def other_epochs(follows: Iterable[tuple[str, Position]], *, ours: Position) -> list[OtherEpoch]:
+    """Return the nodes that take nothing from this core, each once.
+
+    Args:
+        follows: nodes, and what each or a shard of it follows.
+        ours: where this core is.
+    """
+    found: dict[str, OtherEpoch] = {}
+    for node, position in follows:
+        other = other_epoch(node, position, ours=ours)
+        if other is not None:
+            found.setdefault(node, other)
+    return list(found.values())
+
+
 def next_generation(ours: int, *, known: Iterable[int] = (), wished: int | None = None) -> int:
     """Return the generation of a new epoch.
 

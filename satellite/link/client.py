@@ -275,7 +275,8 @@ class Link:
         """Return once the core is to be dialled at another address."""
 
         def look(address: str) -> Awaitable[CoreStanding | None]:
-            return standing_of(self._open(address, tls), self._identity)
+            channel = self._open(address, tls)
+            return standing_of(channel, self._identity, self._followed().position)
 
         await self._search.moved(reached=self._reached, ours=self._followed, look=look)
         for stream in self._streams:
@@ -299,7 +300,7 @@ class Link:
     def _followed(self) -> FollowedCore:
         follower = self._preferences.follower
         life = UNNAMED if follower.verdict is None else follower.verdict.life
-        return FollowedCore(life, follower.latest)
+        return FollowedCore(life, follower.latest, follower.applied)
 
     def _calls(self) -> LinkStub:
         assert self._stub is not None, "streams run only while there is a channel"

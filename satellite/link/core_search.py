@@ -22,6 +22,7 @@ from common import wire
 from common.clock import Clock
 from common.identity import ShardIdentity
 from common.link import CoreStanding
+from common.preferences import Position
 from common.repeats import Repeats
 from common.tasks import finish
 from satellite.link.core_choice import ChoiceWaits, CoreChoice, Reached
@@ -144,18 +145,23 @@ class CoreSearch:
             log.info("link.core_moved", address=self.address, former=former, found=found, **facts)
 
 
-async def standing_of(channel: grpc.aio.Channel, identity: ShardIdentity) -> CoreStanding | None:
+async def standing_of(
+    channel: grpc.aio.Channel, identity: ShardIdentity, follows: Position
+) -> CoreStanding | None:
     """Return what the core at the other end of a channel says of itself, and close the channel.
 
     Args:
         channel: just opened; one call is made on it.
         identity: who asks: a core says nothing to those who are not its nodes.
+        follows: what is followed here; an earlier core shows it to its operator.
 
     Returns:
         None: nothing answers, or what answers says nothing that can be understood.
     """
     request = control_pb2.ClaimRequest(
-        identity=wire.identity_to_wire(identity), release_id=NO_RELEASE
+        identity=wire.identity_to_wire(identity),
+        release_id=NO_RELEASE,
+        follows=wire.position_to_wire(follows),
     )
     call = LinkStub(channel).Claim(request, timeout=ANSWER_S)
     try:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from common.link import CoreStanding
-from common.preferences import Epoch
+from common.preferences import Epoch, Position
 from satellite.link.core_verdict import RENEW, UNNAMED
 
 STOP = "only one may run: on the machine of the other one, type: systemctl stop borderscout-core"
@@ -25,10 +25,17 @@ class FollowedCore:
     Args:
         life: of its process; UNNAMED: it names none.
         latest: the latest epoch that was accepted here.
+        applied: what is applied here; of an earlier epoch until that core has sent its first batch.
     """
 
     life: str
     latest: Epoch
+    applied: Position
+
+    @property
+    def position(self) -> Position:
+        """Where its preferences are known to be at least."""
+        return self.applied if self.applied.epoch == self.latest else Position(self.latest, 0)
 
 
 def is_later(other: CoreStanding, ours: FollowedCore) -> bool:

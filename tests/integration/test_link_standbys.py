@@ -93,6 +93,8 @@ async def test_an_old_core_that_comes_back_is_named_and_not_followed(
     assert old.link.visits() == {}
     problems = machines.running["b"].problems
     await until(lambda: told in problems("lon1"), "the core that is followed hears of it")
+    [here] = old.link.fleet.other_epochs()
+    assert here.problem == "lon1 follows a later core: generation 2, this core's is 1"
 
 
 async def test_a_node_that_starts_anew_refuses_the_old_core_and_finds_the_later_one(
@@ -190,11 +192,13 @@ async def test_a_look_changes_nothing_at_a_core_and_is_not_even_logged_there(
     )
 
     with capture_logs() as said:
-        standing = await standing_of(channel, ShardIdentity("lon1", 0, made_id(1)))
+        here = core.database.preferences.position
+        standing = await standing_of(channel, ShardIdentity("lon1", 0, made_id(1)), here)
 
     assert standing is not None
     assert standing.position == core.database.preferences.position
     assert said == []
     assert core.link.callers.shown() == []
+    assert core.link.fleet.other_epochs() == []
     machines.start_shard()
     await until(lambda: machines.is_at("a"), "the life that looked is no later one of the shard")

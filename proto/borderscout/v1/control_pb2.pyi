@@ -667,18 +667,24 @@ class ClaimRequest(_message.Message):
 
     IDENTITY_FIELD_NUMBER: _builtins.int
     RELEASE_ID_FIELD_NUMBER: _builtins.int
+    FOLLOWS_FIELD_NUMBER: _builtins.int
     release_id: _builtins.str
     @_builtins.property
     def identity(self) -> _position_pb2.ShardIdentity: ...
+    @_builtins.property
+    def follows(self) -> _position_pb2.PreferencePosition:
+        """of another core; of whoever only looks which core is here"""
+
     def __init__(
         self,
         *,
         identity: _position_pb2.ShardIdentity | None = ...,
         release_id: _builtins.str = ...,
+        follows: _position_pb2.PreferencePosition | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["follows", b"follows", "identity", b"identity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "release_id", b"release_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["follows", b"follows", "identity", b"identity", "release_id", b"release_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -89,7 +89,7 @@ def test_a_core_that_is_not_at_its_first_address_is_worth_a_note() -> None:
 
 def test_a_core_that_runs_at_another_address_is_a_fault_with_what_mends_it() -> None:
     other = CoreStanding(position=Position(Epoch(3, "former"), 7), digest=bytes(32), life="b" * 32)
-    ours = FollowedCore("a" * 32, Epoch(4, "ours"))
+    ours = FollowedCore("a" * 32, Epoch(4, "ours"), Position(Epoch(4, "ours"), 7))
     told = complaint_of(other, ours, address="192.0.2.1:7443")
 
     _, core = link_of_the_node({0: replace(LIVE, other_cores=(told,))})

@@ -317,6 +317,33 @@ def test_a_node_that_follows_a_later_core_is_told_of_until_this_one_is_later() -
     assert fleet.other_epochs() == []
 
 
+def test_a_core_that_its_nodes_have_left_hears_it_from_those_that_look_in() -> None:
+    fleet = fleet_at(5)
+    greet(fleet, shard())
+    report(fleet, shard(), 5)
+    fleet.left(shard())
+
+    fleet.looked(shard(), at(2, OTHER))
+    fleet.looked(ShardIdentity("unknown", 0, shard().incarnation), at(2, OTHER))
+
+    assert [(one.node, one.problem) for one in fleet.other_epochs()] == [
+        ("lon1", "lon1 follows a later core: generation 2, this core's is 1")
+    ]
+    assert node(fleet, now_s=SILENT_S + 1.0).state is SatelliteState.SILENT
+    fleet.stood(shard(), PreferenceStanding(at(5), None, None), now_s=0.0)
+    assert fleet.other_epochs() == [], "it came back"
+
+
+def test_what_a_node_that_is_gone_has_followed_is_forgotten() -> None:
+    fleet = fleet_at(5)
+    fleet.looked(shard(), at(2, OTHER))
+
+    fleet.take([("fra1", "frankfurt")])
+    fleet.take([("lon1", "london")])
+
+    assert fleet.other_epochs() == []
+
+
 def test_a_node_that_the_settings_name_no_more_is_gone_with_all_that_was_known_of_it() -> None:
     fleet = fleet_at(5)
     greet(fleet, shard())

@@ -31,7 +31,7 @@ class Searched:
         self.task = self._moved()
 
     def _moved(self) -> asyncio.Task[None]:
-        ours = FollowedCore("a" * 32, Epoch(4, "ours"))
+        ours = FollowedCore("a" * 32, Epoch(4, "ours"), Position(Epoch(4, "ours"), 7))
         return asyncio.create_task(
             self.search.moved(reached=lambda: self.reached, ours=lambda: ours, look=self._look)
         )

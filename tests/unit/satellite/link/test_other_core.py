@@ -9,7 +9,7 @@ from common.preferences import Epoch, Position
 from satellite.link.core_verdict import UNNAMED
 from satellite.link.other_core import FollowedCore, complaint_of, is_later
 
-OURS = FollowedCore("a" * 32, Epoch(4, "ours"))
+OURS = FollowedCore("a" * 32, Epoch(4, "ours"), Position(Epoch(4, "ours"), 7))
 THERE = "192.0.2.2:7443"
 
 
@@ -47,6 +47,13 @@ def test_our_own_process_by_another_address_is_no_other_core() -> None:
 
 
 def test_of_a_core_that_names_no_process_nobody_can_say_so() -> None:
-    unnamed = FollowedCore(UNNAMED, OURS.latest)
+    unnamed = FollowedCore(UNNAMED, OURS.latest, OURS.applied)
 
     assert complaint_of(standing(4, "ours"), unnamed, address=THERE) == ""
+
+
+def test_what_is_followed_is_the_later_core_also_before_its_first_batch() -> None:
+    just_met = FollowedCore("a" * 32, Epoch(5, "later"), OURS.applied)
+
+    assert OURS.position == Position(Epoch(4, "ours"), 7)
+    assert just_met.position == Position(Epoch(5, "later"), 0)
