@@ -21,7 +21,7 @@ from collections.abc import Callable
 from common.clock import Clock
 from common.settings.satellite import DeliverySettings
 from satellite.delivery.decisions.reply import HopReply
-from satellite.delivery.decisions.routing import Destination
+from satellite.delivery.decisions.routing import Destination, Leg
 from satellite.delivery.decisions.terms import Terms
 from satellite.delivery.hop.connections import Connections
 from satellite.delivery.hop.host_order import HopUnreachable
@@ -30,6 +30,8 @@ from satellite.delivery.hop.session import HopSession, SessionFailed
 PROBE_S = 6.0  # for all of it; a sender waits five minutes for the reply to RCPT
 AT_ONCE_MAX = 64  # of one worker
 AT_ONCE_OF_ONE_MAX = 2  # of one destination: its mail needs its connections
+# Of one customer, whatever number of domains lead to its slow server: others ask meanwhile.
+AT_ONCE_OF_CUSTOMER_MAX = 16
 SILENT_S = 30.0  # without another question to a server that did not answer
 KEPT_MAX = 50_000  # answers; the oldest goes first
 _NO_MAILBOX = frozenset({550, 551, 553})
@@ -44,7 +46,7 @@ class RecipientVerification:
             fares.
         settings: how long an answer is kept.
         clock: for the age of answers.
-        destination_of: returns where a recipient's mail goes.
+        leg_of: returns where a recipient's mail goes, and whose it is.
         is_away: says whether that is known not to answer.
         terms: what holds for a destination.
     """
@@ -55,12 +57,12 @@ class RecipientVerification:
         settings: DeliverySettings,
         clock: Clock,
         *,
-        destination_of: Callable[[str], Destination],
+        leg_of: Callable[[str], Leg],
         is_away: Callable[[str], bool],
         terms: Callable[[Destination], Terms],
     ) -> None:
         self._connections = connections
-        self._destination_of = destination_of
+        self._leg_of = leg_of
         self._is_away = is_away
         self._terms = terms
         self._clock = clock
@@ -68,6 +70,7 @@ class RecipientVerification:
         self._answers: dict[str, tuple[float, bool]] = {}  # address → until when, and what
         self._asking: dict[str, asyncio.Task[bool | None]] = {}
         self._open: Counter[Destination] = Counter()
+        self._of_customer: Counter[str] = Counter()  # those that are open
         self._silent_until_s: dict[Destination, float] = {}
 
     def at_hand(self, address: str) -> bool | None:
@@ -79,29 +82,30 @@ class RecipientVerification:
         """Ask whether there is such a mailbox; None: nobody knows now."""
         asking = self._asking.get(address)
         if asking is None:
-            destination = self._destination_of(address)
-            if not self._may_ask(address, destination):
+            leg = self._leg_of(address)
+            if not self._may_ask(address, leg):
                 return None
-            self._open[destination] += 1
-            asking = asyncio.create_task(self._ask(address, destination), name="verification")
+            self._open[leg.destination] += 1
+            self._of_customer[leg.customer] += 1
+            asking = asyncio.create_task(self._ask(address, leg.destination), name="verification")
             self._asking[address] = asking
-            asking.add_done_callback(lambda _: self._asked_for(address, destination))
+            asking.add_done_callback(lambda _: self._asked_for(address, leg))
         return await asyncio.shield(asking)
 
-    def _may_ask(self, address: str, destination: Destination) -> bool:
+    def _may_ask(self, address: str, leg: Leg) -> bool:
         now_s = self._clock.monotonic_s()
         return (
             len(self._asking) < AT_ONCE_MAX
-            and self._open[destination] < AT_ONCE_OF_ONE_MAX
-            and now_s >= self._silent_until_s.get(destination, 0.0)
+            and self._open[leg.destination] < AT_ONCE_OF_ONE_MAX
+            and self._of_customer[leg.customer] < AT_ONCE_OF_CUSTOMER_MAX
+            and now_s >= self._silent_until_s.get(leg.destination, 0.0)
             and not self._is_away(address)
         )
 
-    def _asked_for(self, address: str, destination: Destination) -> None:
+    def _asked_for(self, address: str, leg: Leg) -> None:
         del self._asking[address]
-        self._open[destination] -= 1
-        if not self._open[destination]:
-            del self._open[destination]
+        self._open -= Counter({leg.destination: 1})  # what comes to nothing goes
+        self._of_customer -= Counter({leg.customer: 1})
 
     async def _ask(self, address: str, destination: Destination) -> bool | None:
         try:

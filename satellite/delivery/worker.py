@@ -26,7 +26,7 @@ from common.tasks import keep_running, spawn, spawn_beside
 from satellite.delivery.connecting import next_hops_of
 from satellite.delivery.decisions.hold import HoldInfo
 from satellite.delivery.decisions.route_cache import RouteCache
-from satellite.delivery.decisions.routing import Destination
+from satellite.delivery.decisions.routing import Destination, Leg
 from satellite.delivery.decisions.schedule import Schedule
 from satellite.delivery.decisions.terms import Terms, terms_of
 from satellite.delivery.destination_status import DestinationStatus, status_of
@@ -156,7 +156,7 @@ class Delivery:
             next_hops.connections(idle_max=0),
             delivery,
             clock,
-            destination_of=self._destination_of,
+            leg_of=self._leg_of,
             is_away=self.is_away,
             terms=self._terms_of,
         )
@@ -356,8 +356,11 @@ class Delivery:
                 self._set_alarm(group)
                 await self._woken.wait()
 
+    def _leg_of(self, address: str) -> Leg:
+        return self._routes.leg(address, Origin.SMTP, self._spool.preferences)
+
     def _destination_of(self, address: str) -> Destination:
-        return self._routes.leg(address, Origin.SMTP, self._spool.preferences).destination
+        return self._leg_of(address).destination
 
     def _review(self) -> bool:
         if self._preferences is not self._spool.preferences:

@@ -8,9 +8,9 @@ import pytest
 
 from satellite.delivery import verification
 from satellite.delivery.decisions.hold import PROBE_S_MAX
-from satellite.delivery.verification import SILENT_S
+from satellite.delivery.verification import AT_ONCE_MAX, AT_ONCE_OF_CUSTOMER_MAX, SILENT_S
 from tests.support.delivery.delivery_room import DeliveryRoom, OpenRoom, route
-from tests.support.smtp.next_hop import CLOSE, STALL, Answer, NextHop
+from tests.support.smtp.next_hop import CLOSE, STALL, Answer, NextHop, Say
 
 X, Y = "x@acme.example", "y@acme.example"
 
@@ -102,6 +102,28 @@ async def test_a_server_has_only_so_many_questions_at_once_and_a_silent_one_none
         hop.script["RCPT"] = b"250 Ok\r\n"
         await room.clock.advance(SILENT_S)
         assert await asked.verify(X) is True
+
+
+async def test_a_customer_with_a_slow_server_for_many_domains_leaves_questions_to_others(
+    open_room: OpenRoom,
+) -> None:
+    slow = NextHop(RCPT=Say(b"250 2.1.5 Ok\r\n", "wait"))
+    async with slow, NextHop() as other:
+        domains = [f"d{number}.acme.example" for number in range(AT_ONCE_MAX)]
+        room = await open_room(
+            *(route(domain, f"{slow.host}:{slow.port}") for domain in domains),
+            route("globex.example", f"{other.host}:{other.port}", customer="globex"),
+        )
+        asked = room.delivery.verification
+        asking = [asyncio.create_task(asked.verify(f"x@{domain}")) for domain in domains]
+        await slow.until(lambda: slow.verbs.count("RCPT") >= AT_ONCE_OF_CUSTOMER_MAX)
+
+        assert await asked.verify("x@globex.example") is True
+        slow.go_on()
+        found = await asyncio.gather(*asking)
+
+    assert found.count(True) == AT_ONCE_OF_CUSTOMER_MAX
+    assert found.count(None) == len(domains) - AT_ONCE_OF_CUSTOMER_MAX
 
 
 async def test_a_host_that_was_silent_is_asked_again_and_greets(open_room: OpenRoom) -> None:
