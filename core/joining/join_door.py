@@ -118,6 +118,7 @@ class JoinDoor:
         self._clock = clock
         self._tries = Tries(clock)
         self._changes = Tries(clock)  # of members
+        self._looks = Tries(clock)  # of members, too: each asks once a minute
         self._context: ssl.SSLContext | None = None
         self._gate: TlsGate | None = None
         self._server: asyncio.Server | None = None
@@ -226,44 +227,37 @@ class JoinDoor:
         return JSONResponse(answer.said())
 
     async def _member(self, request: Request) -> Response:
-        node, _ = self._caller(request)
+        node, _ = self._caller(request, self._looks)
         asked = await _body(request, MemberQuestion)
         return JSONResponse(self._joining.member(node, asked).said())
 
     async def _renew(self, request: Request) -> Response:
-        node, _ = self._changing(request)
+        node, _ = self._caller(request, self._changes)
         asked = await _body(request, RenewRequest)
         return JSONResponse((await self._joining.renew(node, asked)).said())
 
     async def _switch(self, request: Request) -> Response:
-        node, _ = self._changing(request)
+        node, _ = self._caller(request, self._changes)
         asked = await _body(request, TunnelChoice)
         answer = await self._joining.switch(node, asked.wireguard or "")
         return JSONResponse(answer.said())
 
     async def _settle(self, request: Request) -> Response:
-        node, serial = self._changing(request)
+        node, serial = self._caller(request, self._changes)
         return JSONResponse((await self._joining.settle(node, serial)).said())
 
-    def _changing(self, request: Request) -> tuple[str, str]:
-        """Return the same of a member that wants a change: each is signed, or in the audit.
-
-        Raises:
-            TokenNotGood: whoever has come is none.
-            TooOften: it changes one thing after the other.
-        """
-        node, serial = self._caller(request)
-        wait_s = self._changes.wait_s(node)
-        if wait_s:
-            raise TooOften(wait_s)
-        return node, serial
-
-    def _caller(self, request: Request) -> tuple[str, str]:
+    def _caller(self, request: Request, tries: Tries) -> tuple[str, str]:
         """Return the member that has come, and its certificate's serial number.
+
+        Args:
+            request: what it wants.
+            tries: how often members may: a change is signed, or in the audit, and a look reads the
+                core's tunnel, which one member could have everybody else wait for.
 
         Raises:
             TokenNotGood: whoever has come is none.
             MemberRevoked: it was one.
+            TooOften: it asks for one thing after the other.
         """
         shown = request.scope.get("state", {}).get("certificate")
         try:
@@ -281,6 +275,9 @@ class JoinDoor:
             if is_ours and self._joining.is_revoked(peer.name):
                 raise MemberRevoked(peer.name)
             raise TokenNotGood
+        wait_s = tries.wait_s(peer.name)
+        if wait_s:
+            raise TooOften(wait_s)
         return peer.name, serial
 
 
