@@ -16,7 +16,7 @@ from typing import Any
 
 from common.errors import LocalError
 from inventory.mx.formats.rendered_files import zone_value
-from inventory.mx.records import MX_TTL_S, SMTP_LABELS, DnsZone, RecordSet
+from inventory.mx.records import MX_TTL_S, REPORTS_LABELS, SMTP_LABELS, DnsZone, RecordSet
 
 MARK = "_borderscout"  # below the mail domain: our labels that have no form of their own
 GONE_SHARE_MAX = 0.3
@@ -134,7 +134,9 @@ def _is_ours(label: str, kind: str, marked: frozenset[str], with_keys: bool) -> 
         plain = _plain(label)
         is_known = not plain or plain in marked or _FORM.fullmatch(plain) is not None
         return with_keys and kind in KEY_KINDS and is_known
-    return label == MARK or label in marked or _FORM.fullmatch(label) is not None
+    if kind == "TXT":  # at a host's name it may be its SPF policy, which we publish for none
+        return label == MARK or (label == REPORTS_LABELS and label in marked)
+    return label in marked or _FORM.fullmatch(label) is not None
 
 
 def _check_aliases(sought: Iterable[RecordSet], others: Iterable[RecordSet]) -> None:

@@ -48,6 +48,19 @@ def test_a_name_that_nobody_marked_is_left() -> None:
     assert mark.set.name == f"{MARK}.{ZONE}"
 
 
+def test_a_text_that_somebody_put_at_a_name_of_ours_is_left() -> None:
+    hosts = [f"lon1.{ZONE}", f"mx-london.{ZONE}", FIXED]
+    texts = [RecordSet(name, "TXT", 300, ("v=spf1 a -all",)) for name in hosts]
+    reports = RecordSet(f"_smtp._tls.{ZONE}", "TXT", 3600, ("v=TLSRPTv1; rua=mailto:a@b.example",))
+    wanted = zone(*map(a, hosts), reports)
+    there = [*applied([], changes_of(wanted, [], with_keys=False)), *texts]
+
+    assert changes_of(wanted, there, with_keys=False) == []
+    gone = [one.before for one in changes_of(zone(), there, with_keys=True) if one.after is None]
+    assert reports in gone
+    assert not set(texts) & set(gone)
+
+
 def test_a_node_that_is_gone_is_known_by_the_mark() -> None:
     there = applied([], changes_of(zone(a(f"lon1.{ZONE}"), a(FIXED)), [], with_keys=False))
     changes = changes_of(zone(a(FIXED)), there, with_keys=False)
