@@ -26,6 +26,7 @@ import dns.update
 import dns.xfr
 import dns.zone
 
+from common.counted import counted
 from common.errors import EnvironmentFailure, LocalError
 from common.settings.values import split_endpoint
 from inventory.load import Progress, no_progress
@@ -38,6 +39,8 @@ TIMEOUT_S = 30.0
 TRANSFER_S = 300.0
 UPDATE_BYTES_MAX = 40_000  # of 65 535 in a message, estimated from above
 _RECORD_BYTES = 16  # beside its name and its value: type, class, TTL, lengths
+_OF_RIGHTS = (dns.rcode.REFUSED, dns.rcode.NOTAUTH)
+_LOG = "look at the server's log"
 
 
 class ZoneChanged(EnvironmentFailure):
@@ -85,13 +88,20 @@ class ZoneServer:
         """Carry changes out, in as few updates as they fit in.
 
         Raises:
-            ZoneChanged: a set is not what it was; what came before it in ``changes`` is done.
-            EnvironmentFailure: the server did not take them; says why.
+            ZoneChanged: a set is not what it was.
+            EnvironmentFailure: the server did not take them; says why. Of both: what came before in
+                ``changes`` is done, and how much that is, is said.
         """
         done = 0
         for part in _parts(changes):
             progress("updating", done, len(changes))
-            self._send(part)
+            try:
+                self._send(part)
+            except EnvironmentFailure as error:
+                if not done:
+                    raise
+                before = f"{done} of {counted(len(changes), 'record set')} were changed before that"
+                raise type(error)(f"{error.what}; {before}", hint=error.hint) from None
             done += len(part)
 
     def _send(self, part: Sequence[ZoneChange]) -> None:
@@ -121,9 +131,10 @@ class ZoneServer:
                 hint="run the command again: it reads the zone anew",
             )
         if code != dns.rcode.NOERROR:
+            clause = f"see allow-update or update-policy of the zone for the key {self.key.name}"
             raise EnvironmentFailure(
                 f"{self.endpoint} refused an update of {self.zone}: {dns.rcode.to_text(code)}",
-                hint=f"see allow-update or update-policy of the zone for the key {self.key.name}",
+                hint=clause if code in _OF_RIGHTS else f"{_LOG}, and run the command again",
             )
 
     def _ring(self) -> dns.tsig.Key:
@@ -150,8 +161,11 @@ class ZoneServer:
             ) from None
         except dns.exception.DNSException as error:
             raise EnvironmentFailure(
-                f"{self.endpoint}: {what} of {self.zone} failed: {_words(error)}",
-                hint="look at the server's log",
+                f"{self.endpoint}: {what} of {self.zone} failed: {_words(error)}", hint=_LOG
+            ) from None
+        except EOFError:  # dnspython's, and no DNSException
+            raise EnvironmentFailure(
+                f"{self.endpoint}: {what} of {self.zone} failed: the server hung up", hint=_LOG
             ) from None
         except OSError as error:
             raise EnvironmentFailure(
