@@ -141,6 +141,11 @@ def restore(
     )
     if done.aside is not None:
         console.print(plain(f"what was there is in {done.aside}"))
+    if settings.join.listen:
+        console.print(
+            f"members are as of {when(found.made_us)} UTC: revoke again who was revoked since; who"
+            " joined or got new keys since joins again, with a new token"
+        )
     if done.settled.wanted:
         console.print(f"{counted(done.settled.wanted, 'message')} without a body: asked for again")
 

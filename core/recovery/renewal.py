@@ -59,6 +59,8 @@ async def renew_at_rest(
         epoch = await database.preferences.renew_epoch(who=who, generation=generation)
         bodies = await BodyFolder.open(state / BODIES)
         settled = await Custody(database=database, bodies=bodies, clock=clock).settle(who=who)
+        # One that was used after what was put back would be good a second time.
+        await database.members.withdraw_tokens(who=who)
         assert database.epoch == epoch
         return database.preferences.position, settled
 

@@ -267,6 +267,8 @@ async def _begin(
         bodies = await BodyFolder.open(unfinished / BODIES)
         epoch = await database.preferences.renew_epoch(who=WHO, known=known, generation=generation)
         settled = await Custody(database=database, bodies=bodies, clock=clock).settle(who=WHO)
+        # One that was used since would be good a second time.
+        await database.members.withdraw_tokens(who=WHO)
         await database.audit.note(
             who=WHO,
             what="core.restore",

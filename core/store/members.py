@@ -79,20 +79,26 @@ class MemberStore:
 
         await self._writer.run(work)
 
-    async def withdraw_tokens(self, node: str, *, who: str) -> int:
-        """Make a node's tokens worthless that nobody has used; return how many those were."""
+    async def withdraw_tokens(self, node: str = "", *, who: str) -> int:
+        """Make tokens worthless that nobody has used; return how many those were.
+
+        Args:
+            node: whose; empty: all nodes'.
+            who: for the audit.
+        """
         now_us, table = self._clock.now_us(), tables.join_token
 
         def work(connection: Connection) -> int:
             gone = connection.execute(delete(table).where(_unused(node, now_us=now_us))).rowcount
-            write_entry(
-                connection,
-                now_us=now_us,
-                who=who,
-                what="member.token_withdrawn",
-                subject=node,
-                detail=counted(gone, "token"),
-            )
+            if gone or node:
+                write_entry(
+                    connection,
+                    now_us=now_us,
+                    who=who,
+                    what="member.token_withdrawn",
+                    subject=node or "all nodes",
+                    detail=counted(gone, "token"),
+                )
             return gone
 
         return await self._writer.run(work)
@@ -187,7 +193,8 @@ class MemberStore:
 
 def _unused(node: str, *, now_us: int) -> ColumnElement[bool]:
     table = tables.join_token
-    return and_(table.c.expires_us > now_us, table.c.used_us == 0, table.c.node == node)
+    of_node = [table.c.node == node] if node else []
+    return and_(table.c.expires_us > now_us, table.c.used_us == 0, *of_node)
 
 
 def _of(connection: Connection, node: str) -> NodeMember | None:

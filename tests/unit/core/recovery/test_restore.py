@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from common.settings.core import CoreSettings
 from core.custody.custody import SettledCases
+from core.people.members import MadeToken, NodeMember, TokenNotGood
 from core.preferences.epochs import EpochRefused
 from core.quarantine.cases import CaseState
 from core.recovery.copying import NotTheOwner
@@ -25,7 +27,7 @@ from core.store.core_lock import CoreRuns
 from core.store.database import Database
 from tests.support.clock import FakeClock
 from tests.support.core.rooms import made_id, route
-from tests.support.core.saved import open_state, quiet, saved, settings_in
+from tests.support.core.saved import OpenState, open_state, quiet, saved, settings_in
 
 ONE, TWO, THREE = made_id(1), made_id(2), made_id(3)
 
@@ -104,6 +106,34 @@ async def test_what_was_there_is_set_aside_whole(
     aside = settings.model_copy(update={"state": str(done.aside)})
     async with open_state(aside, fake_clock) as core:
         assert await core.custody.read(THREE, 0, 9) == b"later"
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["restore", "copied-and-renew-epoch"])
+async def test_a_token_that_was_used_since_the_backup_is_good_for_nobody(
+    settings: CoreSettings, fake_clock: FakeClock, tmp_path: Path, by_hand: bool
+) -> None:
+    now_us = fake_clock.now_us()
+    token = MadeToken(digest="00", node="lon1", made_us=now_us, expires_us=2 * now_us, who="t")
+    member = NodeMember(node="lon1", joined_us=now_us)
+
+    async def join(core: OpenState) -> None:
+        await core.database.members.join("00", keys="k", issued="", member=member, client="c")
+
+    async with open_state(settings, fake_clock) as core:
+        await core.database.members.add_token(token)
+        folder = saved(settings, tmp_path / "backup").folder
+        await join(core)
+
+    if by_hand:
+        shutil.copyfile(folder / "core.db", Path(settings.state) / "core.db")
+        await renew_at_rest(settings, clock=fake_clock, who="t")
+    else:
+        await restored(settings, folder, fake_clock, replace=True)
+
+    async with open_state(settings, fake_clock) as core:
+        assert await core.database.members.members() == []  # it has to join again
+        with pytest.raises(TokenNotGood):
+            await join(core)
 
 
 async def test_restored_twice_from_one_backup_the_second_epoch_is_the_later_one(
