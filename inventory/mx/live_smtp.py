@@ -15,11 +15,19 @@ from datetime import datetime, timedelta
 
 import aiosmtplib
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 ANSWER_S = 20.0
 SOON = timedelta(days=7)
 _WORD_MAX = 80  # of what a stranger says
+# Whoever has the address now may show anything, and none of these is a ValueError.
+_UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 async def smtp_problems(
@@ -68,15 +76,18 @@ def certificate_problems(
     octets: bytes, *, host: str, keys: Sequence[str], now: datetime
 ) -> Iterator[str]:
     """Yield what is wrong with a certificate, DER."""
-    certificate = x509.load_der_x509_certificate(octets)
-    names = _names(certificate)
+    try:
+        certificate = x509.load_der_x509_certificate(octets)
+        names, key = _names(certificate), certificate.public_key()
+    except _UNREADABLE:
+        yield "shows a certificate that cannot be read"
+        return
     if not {host, f"*.{host.partition('.')[2]}"} & names:
         shown = ", ".join(sorted(names))[:200] or "nobody"
         yield f"shows a certificate for {shown}, not for {host}"
     ends = certificate.not_valid_after_utc
     if ends < now + SOON:
         yield f"shows a certificate that ends at {ends:%Y-%m-%d %H:%M} UTC"
-    key = certificate.public_key()
     der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if keys and hashlib.sha256(der).hexdigest() not in keys:
         yield "shows a key that its TLSA records do not name: senders with DANE send nothing"
