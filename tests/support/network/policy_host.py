@@ -20,6 +20,7 @@ class PolicyHost:
         status: code and words.
         kind: its media type.
         is_chunked: whether the body comes in chunks.
+        chunk_bytes: of each; 0: half of the body.
         asked: request line and host of each request.
     """
 
@@ -28,6 +29,7 @@ class PolicyHost:
         self.status = "200 OK"
         self.kind = "text/plain; charset=utf-8"
         self.is_chunked = False
+        self.chunk_bytes = 0
         self.asked: list[str] = []
         self.port = 0
         self._context = context
@@ -63,8 +65,8 @@ class PolicyHost:
             lines = [f"HTTP/1.1 {self.status}", f"Content-Type: {self.kind}"]
             if self.is_chunked:
                 lines.append("Transfer-Encoding: chunked")
-                half = len(body) // 2
-                parts = (body[:half], body[half:], b"")
+                size = self.chunk_bytes or (len(body) + 1) // 2
+                parts = [body[at : at + size] for at in range(0, len(body), size)] + [b""]
                 body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
             else:
                 lines.append(f"Content-Length: {len(body)}")

@@ -10,7 +10,7 @@ import pytest
 
 from satellite.delivery.published import sts_fetch
 from satellite.delivery.published.mta_sts import POLICY_BYTES_MAX
-from satellite.delivery.published.sts_fetch import StsFetchFailed, fetch
+from satellite.delivery.published.sts_fetch import CHUNKS_MAX, StsFetchFailed, fetch
 from tests.support.network.authority import Authority
 from tests.support.network.policy_host import PolicyHost
 
@@ -44,6 +44,16 @@ async def test_a_document_is_fetched_whole(
     server.is_chunked = is_chunked
 
     assert await fetch(HOST, ["127.0.0.1"], trusting) == server.document.encode()
+
+
+async def test_a_document_in_very_many_chunks_is_none(
+    server: PolicyHost, trusting: ssl.SSLContext
+) -> None:
+    server.is_chunked, server.chunk_bytes = True, 1
+    server.document += "#" * CHUNKS_MAX
+
+    with pytest.raises(StsFetchFailed, match="too many chunks"):
+        await fetch(HOST, ["127.0.0.1"], trusting)
 
 
 async def test_the_next_address_is_tried_and_no_third(
