@@ -40,11 +40,17 @@ TOLD_EACH = 60  # of them a line in the log
 _PLAIN = b"text/plain; charset=utf-8"
 
 
+class _HostContext(ssl.SSLContext):
+    """What one host shows; it knows for whom, also once another one has taken its place."""
+
+    host: str
+
+
 @dataclass(frozen=True, slots=True)
 class _Shown:
     """A certificate in memory, and when its files were written."""
 
-    context: ssl.SSLContext
+    context: _HostContext
     written: tuple[int, int]
 
 
@@ -81,7 +87,7 @@ class PolicyCertificates:
             written = certificate.stat().st_mtime_ns, key.stat().st_mtime_ns
             shown = self._kept.get(name)
             if shown is None or shown.written != written:
-                shown = _Shown(_context(certificate, key), written)
+                shown = _Shown(_context(name, certificate, key), written)
                 self._unusable.pop(name, None)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             return self._told(name, str(error))
@@ -212,7 +218,8 @@ class PolicyHost:
         hosts = [value for name, value in request.headers if name == b"host"]
         host = hosts[0].decode("ascii", "replace").partition(":")[0] if hosts else ""
         shown = writer.get_extra_info("ssl_object")
-        if shown is None or self._certificates.of(host) is not shown.context:
+        # Not by what the host shows now: that may be renewed since the handshake.
+        if shown is None or getattr(shown.context, "host", None) != host.lower():
             return 421, b"this host is not here\n"
         if request.method not in (b"GET", b"HEAD"):
             return 405, b"there is GET\n"
@@ -239,8 +246,9 @@ def _written(http: h11.Connection, status: int, body: bytes, *, is_head: bool) -
     return b""
 
 
-def _context(certificate: Path, key: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+def _context(host: str, certificate: Path, key: Path) -> _HostContext:
+    context = _HostContext(ssl.PROTOCOL_TLS_SERVER)
+    context.host = host
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # With a password a locked key is refused; without one OpenSSL would ask the terminal.
     context.load_cert_chain(certificate, key, password="")

@@ -32,11 +32,11 @@ class Served:
     def __init__(self, folder: Path, authority: Authority, port: int) -> None:
         self.folder = folder
         self.port = port
-        self._authority = authority
+        self.authority = authority
 
     def put(self, host: str) -> None:
         """Write a host's files, as who renews them does."""
-        content = self._authority.issue(host).read_bytes()
+        content = self.authority.issue(host).read_bytes()
         for kind in ("crt", "key"):
             beside = self.folder / "beside"
             beside.write_bytes(content)
@@ -45,7 +45,7 @@ class Served:
     async def ask(
         self, path: str = PATH, *, sni: str = HOST, host: str = HOST, method: str = "GET"
     ) -> httpx.Response:
-        context = ssl.create_default_context(cafile=self._authority.path)
+        context = ssl.create_default_context(cafile=self.authority.path)
         async with httpx.AsyncClient(verify=context, trust_env=False) as client:
             return await client.request(
                 method,
@@ -125,6 +125,22 @@ async def test_a_certificate_that_comes_is_served_without_a_restart(served: Serv
     served.put(other)
 
     assert (await served.ask(sni=other, host=other)).status_code == 200
+
+
+async def test_a_certificate_that_is_renewed_after_the_handshake_keeps_nobody_from_the_policy(
+    served: Served,
+) -> None:
+    context = ssl.create_default_context(cafile=served.authority.path)
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", served.port, ssl=context, server_hostname=HOST
+    )
+    served.put(HOST)
+    writer.write(f"GET {PATH} HTTP/1.1\r\nHost: {HOST.upper()}\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 async def test_a_head_that_does_not_end_is_refused(served: Served) -> None:
