@@ -233,8 +233,9 @@ def _finish(
     known = {node for _, node in nodes}
     strangers = sorted({node for node, _ in applied.pending if node not in known})
     heard = known.difference(turns.to_join)
+    waiting = {**turns.waiting, **rolled.untold}
     applied = replace(applied, pending=tuple(one for one in applied.pending if one[0] in heard))
-    is_left = bool(applied.pending or turns.waiting or strangers or rolled.failed)
+    is_left = bool(applied.pending or waiting or strangers or rolled.failed)
     if as_json:
         print_json(
             {
@@ -247,7 +248,7 @@ def _finish(
                     "taken": list(rolled.done),
                     "failed": {rolled.failed: rolled.why} if rolled.failed else {},
                     "left": list(rolled.left),
-                    "waiting": dict(turns.waiting),
+                    "waiting": waiting,
                     "to_join": list(turns.to_join),
                 },
             }
@@ -259,7 +260,7 @@ def _finish(
             reached = counted(len(applied.nodes), "node")
             _say(f"it reached {reached} after {published['reached_s']} s")
         say_applied(applied)
-        for node, why in turns.waiting.items():
+        for node, why in waiting.items():
             _say(f"settings not yet at {node}: {why}", style="yellow")
         for node in strangers:
             _say(f"{node} is in no document any more: {_STILL_NAMED}", style="yellow")

@@ -2,6 +2,8 @@
 
 Pure. One node at a time, in the order of the inventory, so that no site is ever without all of its
 nodes at once. What a node says of itself decides; one that is silent has its turn at a later run.
+One that did not take these very settings before comes last: the run ends with it, and a node whose
+disk is full, or that says so whatever it is told, is to keep no other from its own.
 """
 
 from __future__ import annotations
@@ -83,7 +85,7 @@ class SettingsTurns:
 def turns_of(
     wanted: Iterable[WantedSettings], stands: Mapping[str, SettingsStand]
 ) -> SettingsTurns:
-    """Return whose turn it is, in the order of ``wanted``."""
+    """Return whose turn it is, in the order of ``wanted``, those last who have failed before."""
     turns: list[WantedSettings] = []
     waiting: dict[str, str] = {}
     to_join: list[str] = []
@@ -103,6 +105,7 @@ def turns_of(
             waiting[one.node] = "it is silent; apply again once it is back"
         else:
             turns.append(one)
+    turns.sort(key=lambda one: _has_failed(one, stands[one.node]))
     return SettingsTurns(tuple(turns), waiting, tuple(to_join))
 
 
@@ -159,5 +162,10 @@ def turn_state(
 def _is_done(wanted: WantedSettings, stand: SettingsStand) -> bool:
     """Say whether a node works with what it shall have; that it once refused others is over."""
     is_trying = stand.state == "trying"
-    has_failed = stand.state in _FAILED and stand.told == wanted.digest
+    has_failed = _has_failed(wanted, stand)
     return stand.in_force == wanted.digest and not is_trying and not has_failed
+
+
+def _has_failed(wanted: WantedSettings, stand: SettingsStand) -> bool:
+    """Say whether a node was told to take what it shall have, and did not."""
+    return stand.state in _FAILED and stand.told == wanted.digest

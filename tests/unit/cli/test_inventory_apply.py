@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from cli import inventory_apply, inventory_plan, settings_roll_out
-from cli.client import Client
+from cli import applied, inventory_apply, inventory_plan, settings_roll_out
+from cli.client import Client, CoreFailure
 from cli.inventory_plan import WantedCluster
 from common.preferences import Kind
 from common.preferences.documents import check_document as checked
+from common.reports import SettingsState
 from common.tasks import finish
 from inventory.addressing import wanted_ports
 from inventory.load import load_inventory
@@ -292,6 +293,21 @@ async def test_a_silent_node_is_named_and_makes_the_exit_code_1(core: Face, desk
     assert "not yet at lon1: it is silent" in said.out
 
 
+async def test_a_node_that_is_behind_is_named_and_all_that_is_left_is_said(
+    core: Face, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(applied, "WAIT_S", 0.0)
+    settings = {"settings_digest": "0" * 64, "settings_state": SettingsState.STEADY}
+    core.hear("lon1", revision=0, **settings)
+
+    said = await desk.apply("--yes", "--json")
+
+    assert said.status == 1
+    (told,) = said.lines
+    assert "it has not applied revision 1 yet" in told["settings"]["waiting"]["lon1"]
+    assert told["settings"]["to_join"] == ["par1"]
+
+
 async def test_a_node_that_is_gone_and_that_the_cores_settings_name_is_told_of(
     core: Face, desk: Desk
 ) -> None:
@@ -336,6 +352,8 @@ class ToldNodes:
             self.told.append(node)
             self.drains[node] = more["body"]["drain_s"]
             fate = self._fates[node]
+            if fate == "untold":
+                raise CoreFailure(f"{node}: it has not applied revision 2 yet", status=409)
             took = {"in_force": more["body"]["digest"], "state": "steady"}
             gave_up = {"in_force": "old", "state": fate, "problem": "not ready within a minute"}
             self.settings[node] = took if fate == "takes" else gave_up
@@ -368,6 +386,17 @@ def test_the_roll_out_stops_with_the_first_node_that_did_not_take_its_settings(f
     assert (found.done, found.failed, found.left) == (("lon1",), "lon2", ("par1",))
     assert found.why.endswith("not ready within a minute")
     assert said == ["lon1 is at work with its settings"]
+
+
+def test_a_node_that_cannot_be_told_keeps_no_other_from_its_settings() -> None:
+    core = ToldNodes(lon1="untold", par1="takes")
+    turns = [WantedSettings(name[:3], name, "new", "old") for name in ("lon1", "par1")]
+
+    found = settings_roll_out.roll_out(_client(core), turns, say=lambda _: None)
+
+    assert core.told == ["lon1", "par1"]
+    assert (found.done, found.failed) == (("par1",), "")
+    assert found.untold == {"lon1": "lon1: it has not applied revision 2 yet"}
 
 
 def test_a_node_that_has_just_begun_is_waited_for_until_it_says_what_it_works_with(

@@ -30,6 +30,16 @@ def test_who_has_other_settings_has_a_turn_in_the_inventorys_order() -> None:
     assert (found.waiting, found.to_join) == ({}, ())
 
 
+def test_a_node_that_never_takes_its_settings_comes_after_all_others() -> None:
+    nodes = [WantedSettings("x", name, "new", "old") for name in ("lon1", "lon2", "par1")]
+    failed = replace(HAS_OLD, state="rolled_back", told="new")
+    of_others = replace(failed, told="older")
+
+    found = turns_of(nodes, {"lon1": failed, "lon2": of_others, "par1": HAS_OLD})
+
+    assert [one.node for one in found.turns] == ["lon2", "par1", "lon1"]
+
+
 @pytest.mark.parametrize(
     ("stand", "said"),
     [
