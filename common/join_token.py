@@ -29,6 +29,7 @@ SECRET_BYTES = 32  # 256 bits
 PIN_BYTES = 32
 CHECK_BYTES = 4
 DOORS_MAX = 8
+DOOR_LENGTH_MAX = 255  # characters; the length is one octet
 TOKEN_LENGTH_MAX = 4_096  # characters
 
 

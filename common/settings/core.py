@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from common.address import AddressError, parse_domain
+from common.join_token import DOOR_LENGTH_MAX
 from common.settings.values import (
     CORE_ADDRESSES_MAX,
     STANDBYS_MAX,
@@ -24,10 +26,27 @@ from common.settings.values import (
     Seconds,
     Settings,
     WireGuardKeyOrNone,
+    endpoint,
+    split_endpoint,
 )
 
 LOOK_COUNTS_DAYS_MIN = 62  # beyond what a node may still have to tell: no day comes back as a part
 SECOND_LOOK_HOURS = 24.0  # a mailing is over by then, and definitions have followed
+
+
+def _checked_door(text: str) -> str:
+    """Accept what a token can name: A-labels, with their length in one octet."""
+    host, port = split_endpoint(text)
+    try:
+        door = text if text.isascii() else endpoint(parse_domain(host), port)
+    except AddressError as error:
+        raise ValueError(f"{error.what}; write HOST:PORT") from None
+    if len(door) > DOOR_LENGTH_MAX:
+        raise ValueError(f"a door of {len(door)} characters; take {DOOR_LENGTH_MAX} at the most")
+    return door
+
+
+Door = Annotated[Endpoint, AfterValidator(_checked_door)]
 
 
 class NodeEntry(Settings):
@@ -61,7 +80,7 @@ class JoinSettings(Settings):
 
     listen: EndpointOrNone = ""
     """Where the join door is, over HTTPS; empty: nowhere, and no node joins."""
-    public: Annotated[list[Endpoint], Field(max_length=8)] = Field(default_factory=list)
+    public: Annotated[list[Door], Field(max_length=8)] = Field(default_factory=list)
     """Where nodes reach it from the world; tokens say it."""
     issuer: FilePath = "issuer.crt"
     """The certificate of the authority below the cluster's, with which the core signs."""

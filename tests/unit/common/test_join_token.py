@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from common.join_token import PREFIX, JoinToken, TokenUnreadable, read_token
+from common.join_token import DOOR_LENGTH_MAX, PREFIX, JoinToken, TokenUnreadable, read_token
+from common.settings.core import JoinSettings
 
 TOKEN = JoinToken(
     node="lon1",
@@ -21,6 +24,19 @@ def test_a_token_is_read_as_it_was_written_wherever_a_mail_folded_it() -> None:
     assert read_token(f"  {text[:40]}\n  {text[40:]}\r\n") == TOKEN
     assert text.isascii()
     assert "\n" not in text
+
+
+def test_every_door_that_the_cores_settings_take_has_room_in_a_token() -> None:
+    longest = f"{'a' * (DOOR_LENGTH_MAX - 6)}:65535"
+    named = JoinSettings(public=["bücher.example:7445", "[2001:db8::1]:7445", longest])
+
+    assert read_token(replace(TOKEN, doors=tuple(named.public)).text()).doors == (
+        "xn--bcher-kva.example:7445",
+        "[2001:db8::1]:7445",
+        longest,
+    )
+    with pytest.raises(ValueError, match="a door of 256 characters"):
+        JoinSettings(public=[f"a{longest}"])
 
 
 def test_a_token_shows_its_secret_in_no_log() -> None:
