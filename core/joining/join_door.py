@@ -232,14 +232,14 @@ class JoinDoor:
         return JSONResponse(self._joining.member(node, asked).said())
 
     async def _renew(self, request: Request) -> Response:
-        node, _ = self._caller(request, self._changes)
+        node, serial = self._caller(request, self._changes)
         asked = await _body(request, RenewRequest)
-        return JSONResponse((await self._joining.renew(node, asked)).said())
+        return JSONResponse((await self._joining.renew(node, serial, asked)).said())
 
     async def _switch(self, request: Request) -> Response:
-        node, _ = self._caller(request, self._changes)
+        node, serial = self._caller(request, self._changes)
         asked = await _body(request, TunnelChoice)
-        answer = await self._joining.switch(node, asked.wireguard or "")
+        answer = await self._joining.switch(node, serial, asked.wireguard or "")
         return JSONResponse(answer.said())
 
     async def _settle(self, request: Request) -> Response:

@@ -16,6 +16,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -313,11 +314,11 @@ class Joining:
             core_machines=self._core_machines(node) if question.core_machines else None,
         )
 
-    async def renew(self, node: str, request: RenewRequest) -> KeysAnswer:
+    async def renew(self, node: str, serial: str, request: RenewRequest) -> KeysAnswer:
         """Let new keys of a member in, beside those that it has, and return their certificates.
 
         Raises:
-            TokenNotGood: it is no member.
+            TokenNotGood: it is no member, or not with the certificate of this serial number.
             RequestRefused: a request is none.
             MemberRefused: its WireGuard key is another's.
             EnvironmentFailure: nothing can be signed now.
@@ -334,23 +335,22 @@ class Joining:
             return one.with_key_beside(beside) if had_tunnel else one
 
         member = await self._store.change(
-            node, changed, who=node, what="member.renew", detail=issued.serial
+            node, changed, who=node, shown=serial, what="member.renew", detail=issued.serial
         )
         await self._take(member)
         log.info("join.renewed", node=node, serial=issued.serial)
         return KeysAnswer(certificates=issued.certificates)
 
-    async def switch(self, node: str, key: str) -> MemberAnswer:
+    async def switch(self, node: str, serial: str, key: str) -> MemberAnswer:
         """Give a member's networks to another of its two WireGuard keys.
 
         Raises:
-            TokenNotGood: it is no member.
+            TokenNotGood: it is no member, or not with the certificate of this serial number.
             MemberRefused: the key is none of the two.
         """
         self._known(node)
-        member = await self._store.change(
-            node, lambda one: one.switched_to(key), who=node, what="member.switch", detail=key
-        )
+        change = partial(self._store.change, node, who=node, shown=serial)
+        member = await change(lambda one: one.switched_to(key), what="member.switch", detail=key)
         await self._take(member)
         return self.member(node)
 
@@ -362,13 +362,12 @@ class Joining:
             serial: of the certificate that it shows.
 
         Raises:
-            TokenNotGood: it is no member.
+            TokenNotGood: it is no member, or not with that certificate.
         """
         self._known(node)
         now_s = self._now_s()
-        member = await self._store.change(
-            node, lambda one: one.settled(serial, now_s=now_s), who=node, what="member.settle"
-        )
+        change = partial(self._store.change, node, who=node, shown=serial)
+        member = await change(lambda one: one.settled(serial, now_s=now_s), what="member.settle")
         await self._take(member)
         log.info("join.settled", node=node, serial=serial)
         return self.member(node)

@@ -161,6 +161,7 @@ class MemberStore:
         who: str,
         what: str,
         detail: str = "",
+        shown: str | None = None,
         ends_tokens: bool = False,
     ) -> NodeMember:
         """Change what is known of a member, and return that.
@@ -169,10 +170,14 @@ class MemberStore:
             node: its name.
             change: returns it as it is to be; may raise what is wrong, and nothing is written.
             who, what, detail: for the audit.
+            shown: serial number of the certificate that the member shows; None: a person asks. It
+                was let in when the member began to ask. But a request may take its time, and
+                another machine may have joined in its place meanwhile: so it must be let in now.
             ends_tokens: tokens of the node that nobody has used are worthless from then on.
 
         Raises:
             MemberGone: it has not joined, or was revoked.
+            TokenNotGood: what it shows is not let in any more.
         """
         now_us = self._clock.now_us()
 
@@ -180,6 +185,8 @@ class MemberStore:
             known = _of(connection, node)
             if known is None or known.revoked_us:
                 raise MemberGone(node)
+            if shown is not None and shown not in known.let_in(now_s=now_us / 1e6):
+                raise TokenNotGood
             changed = change(known)
             if ends_tokens:
                 connection.execute(delete(tables.join_token).where(_unused(node, now_us=now_us)))

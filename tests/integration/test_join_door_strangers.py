@@ -14,7 +14,7 @@ import pytest
 
 from common.issuing import KeyKind, new_key, new_request
 from common.join_token import JoinToken
-from common.joining import JoinRequest, KeyRequests, MemberAnswer, RenewRequest
+from common.joining import JoinRequest, KeyRequests, MemberAnswer, RenewRequest, TunnelChoice
 from common.wireguard.tunnel_file import parse_tunnel_file
 from common.wireguard_text import WireGuardPeer
 from core.joining import join_door
@@ -64,7 +64,7 @@ async def test_a_member_takes_no_wireguard_key_that_is_anothers(core: JoiningCor
     assert rendered.name == "rome1"
     for key in (rendered.public_key, own):
         with pytest.raises(MemberRefused, match="another's"):
-            await core.joining.renew("lon1", RenewRequest(requests=requests(), wireguard=key))
+            await core.joining.renew("lon1", "", RenewRequest(requests=requests(), wireguard=key))
         with pytest.raises(MemberRefused, match="another's"):
             again = await core.token(again=True)
             await core.joining.join(asked(again, key), client="t")
@@ -72,10 +72,14 @@ async def test_a_member_takes_no_wireguard_key_that_is_anothers(core: JoiningCor
     assert core.wireguard.read_text() == before
 
 
-async def encrypted(core: JoiningCore) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def encrypted(
+    core: JoiningCore, node: Path | None = None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    if node is not None:
+        context.load_cert_chain(node / "tls" / "node.crt", node / "tls" / "node.key")
     return await asyncio.open_connection("127.0.0.1", core.port, ssl=context)
 
 
@@ -163,6 +167,31 @@ def answered(door: CoreDoor, path: str) -> int:
             assert "too many tries" in str(error)
             return number
     return TRIES
+
+
+@pytest.mark.parametrize("path", ["/renew", "/switch"])
+async def test_what_a_stolen_node_began_before_another_took_its_place_changes_nothing(
+    core: JoiningCore, tmp_path: Path, path: str
+) -> None:
+    stolen = tmp_path / "stolen"
+    await asyncio.to_thread(join, await core.token(), stolen, say=lambda _: None)
+    reader, writer = await encrypted(core, stolen)
+    body = RenewRequest(requests=requests(), wireguard=new_public()).model_dump_json()
+    if path != "/renew":
+        body = TunnelChoice(wireguard=core.joining.members()[0].wireguard).model_dump_json()
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: "
+    writer.write(f"{head}{len(body)}\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        assert b" 100 " in await reader.readuntil(b"\r\n\r\n")  # it was let in
+        again = await core.token(again=True)
+        await asyncio.to_thread(join, again, tmp_path / "new", say=lambda _: None)
+        before = core.joining.members()
+        writer.write(body.encode())
+        first = await reader.readline()
+    writer.transport.abort()
+
+    assert b" 403 " in first
+    assert core.joining.members() == before
 
 
 async def test_no_header_says_where_a_stranger_comes_from(core: JoiningCore) -> None:
