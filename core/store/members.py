@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, 
 
 from common.clock import Clock
 from common.counted import counted
-from core.people.members import MadeToken, MemberGone, NodeMember, TokenNotGood
+from core.people.members import RETIRED_S, MadeToken, MemberGone, NodeMember, TokenNotGood
 from core.store import tables
 from core.store.audit import write_entry
 from core.store.writer import StoreReaders, StoreWriter
@@ -173,6 +173,7 @@ class MemberStore:
             shown: serial number of the certificate that the member shows; None: a person asks. It
                 was let in when the member began to ask. But a request may take its time, and
                 another machine may have joined in its place meanwhile: so it must be let in now.
+                One that is retired, and let in for what is under way, gets no other one any more.
             ends_tokens: tokens of the node that nobody has used are worthless from then on.
 
         Raises:
@@ -185,7 +186,7 @@ class MemberStore:
             known = _of(connection, node)
             if known is None or known.revoked_us:
                 raise MemberGone(node)
-            if shown is not None and shown not in known.let_in(now_s=now_us / 1e6):
+            if shown is not None and shown not in known.let_in(now_s=now_us / 1e6 + RETIRED_S):
                 raise TokenNotGood
             changed = change(known)
             if ends_tokens:

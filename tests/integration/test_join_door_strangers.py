@@ -12,13 +12,21 @@ from pathlib import Path
 
 import pytest
 
+from common.certificate import serial_number
 from common.issuing import KeyKind, new_key, new_request
 from common.join_token import JoinToken
-from common.joining import JoinRequest, KeyRequests, MemberAnswer, RenewRequest, TunnelChoice
+from common.joining import (
+    JoinRequest,
+    KeyRequests,
+    KeysAnswer,
+    MemberAnswer,
+    RenewRequest,
+    TunnelChoice,
+)
 from common.wireguard.tunnel_file import parse_tunnel_file
 from common.wireguard_text import WireGuardPeer
 from core.joining import join_door
-from core.people.members import MemberRefused, distinct_peers
+from core.people.members import RETIRED_S, MemberRefused, distinct_peers
 from satellite.joining.door_client import CoreDoor, DoorRefused
 from satellite.joining.due_keys import member_door
 from satellite.joining.joiner import join
@@ -192,6 +200,28 @@ async def test_what_a_stolen_node_began_before_another_took_its_place_changes_no
 
     assert b" 403 " in first
     assert core.joining.members() == before
+
+
+async def test_a_certificate_from_before_all_keys_were_changed_gets_no_other_one(
+    core: JoiningCore, tmp_path: Path
+) -> None:
+    result = await asyncio.to_thread(join, await core.token(), tmp_path / "n", say=lambda _: None)
+    copied = member_door(tmp_path / "n", result.joined)
+    asking = RenewRequest(requests=requests())
+    await asyncio.to_thread(copied.ask, "/renew", asking, KeysAnswer)  # it is a member's so far
+
+    await core.joining.rotate("lon1", who="t")
+    [old, _] = core.joining.members()[0].certificates
+    answer = await core.joining.renew("lon1", old, asking)
+    new = serial_number(answer.certificates.link.encode())
+    await core.joining.settle("lon1", new)
+
+    for path in ("/renew", "/settle"):
+        body = asking if path == "/renew" else None
+        with pytest.raises(DoorRefused, match="not good here"):
+            await asyncio.to_thread(copied.ask, path, body, KeysAnswer)
+    [member] = core.joining.members()
+    assert member.let_in(now_s=core.clock.now_us() / 1e6 + RETIRED_S + 1) == {new}
 
 
 async def test_no_header_says_where_a_stranger_comes_from(core: JoiningCore) -> None:
