@@ -2,7 +2,9 @@
 
 Touches ports, for HTTPS, and a folder of certificates. Everybody may ask: connections, their time
 and what is read of them are bounded, and a name that comes from outside is looked up among the
-files of the folder, never made into one. While an address cannot be had it is waited for.
+files of the folder, never made into one. When there are too many connections the oldest gives way,
+of the same network first: who asks has his answer at once, and who is silent keeps out nobody.
+While an address cannot be had it is waited for.
 
 Source: RFC 8461 section 3.3, RFC 6066 section 3 (the name in the handshake), RFC 9110 section
 15.5.20 (a host that is not here).
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -144,7 +146,8 @@ class PolicyHost:
         self._settings = settings
         self._clock = clock
         self._certificates = PolicyCertificates(Path(settings.certificates))
-        self._open: Counter[str] = Counter()  # by network
+        # Who serves a connection, and its network; the oldest first.
+        self._open: dict[asyncio.Task[None], str] = {}
         self._body = sts_policy_text(
             mode=settings.mode, max_age_s=settings.max_age_s, hosts=settings.hosts
         ).encode()
@@ -178,14 +181,9 @@ class PolicyHost:
                 await self._clock.sleep(BIND_S)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        network = _network(writer)
-        if (
-            self._open.total() >= CONNECTIONS_MAX
-            or self._open[network] >= CONNECTIONS_PER_NETWORK_MAX
-        ):
-            writer.transport.abort()
-            return
-        self._open[network] += 1
+        serving = asyncio.current_task()
+        assert serving is not None
+        self._enter(serving, _network(writer))
         try:
             async with asyncio.timeout(CONNECTION_S):
                 await writer.start_tls(self._certificates.context)
@@ -196,10 +194,18 @@ class PolicyHost:
         except (OSError, TimeoutError, EOFError):
             pass  # whoever asked has gone, or wants no more than our time
         finally:
-            self._open[network] -= 1
-            if not self._open[network]:
-                del self._open[network]
+            self._open.pop(serving, None)
             writer.transport.abort()
+
+    def _enter(self, serving: asyncio.Task[None], network: str) -> None:
+        same = [one for one, other in self._open.items() if other == network]
+        gone = same[0] if len(same) >= CONNECTIONS_PER_NETWORK_MAX else None
+        if gone is None and len(self._open) >= CONNECTIONS_MAX:
+            gone = next(iter(self._open))
+        if gone is not None:
+            del self._open[gone]
+            gone.cancel()
+        self._open[serving] = network
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         """Return what to write to a client that asks for something."""
