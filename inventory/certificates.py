@@ -64,11 +64,12 @@ def authority(out: Path, *, cluster: str, now_us: int, elsewhere: Path | None = 
         elsewhere: the folder that has the key, such as a disk that is mounted for this alone.
 
     Raises:
-        LocalError: a file holds something else, or the key is needed and not there.
+        LocalError: a file holds something else, the key is needed and not there, or is another's.
     """
     now, subject = instant(now_us), subject_of(f"{cluster} authority")
     files = [folder / AUTHORITY_CERTIFICATE for folder in (out, elsewhere) if folder is not None]
-    known = [found for file in files if (found := read_certificate(file)) is not None]
+    read = [(file, found) for file in files if (found := read_certificate(file)) is not None]
+    known = [certificate for _, certificate in read]
     key_file = (elsewhere or out) / AUTHORITY_KEY
     if elsewhere is not None and not key_file.exists():
         raise LocalError(f"{key_file}: is not there", hint="is the authority's disk mounted?")
@@ -80,6 +81,13 @@ def authority(out: Path, *, cluster: str, now_us: int, elsewhere: Path | None = 
             )
         return Credential(pem_of(known[0]), b"")
     key = _key(key_file)
+    for file, certificate in read:
+        if certificate.public_key() != key.public_key():
+            # Signed by the key of another disk, all that the nodes have would be worth nothing.
+            raise LocalError(
+                f"{key_file}: is the key of another authority than {file}",
+                hint="name the folder that has its key, or render into a new one for a new cluster",
+            )
     for certificate in known:
         if _is_good_authority(certificate, key, subject, now):
             return Credential(pem_of(certificate), key_pem(key))

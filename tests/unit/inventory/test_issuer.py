@@ -214,6 +214,24 @@ def test_a_disk_that_is_not_mounted_makes_no_second_authority(
         )
 
 
+@pytest.mark.parametrize("has_certificate", [True, False])
+def test_the_key_of_another_authority_signs_nothing_here(
+    rendered: Path, example: Inventory, tmp_path: Path, has_certificate: bool
+) -> None:
+    other = authority(tmp_path / "none", cluster=example.cluster.name, now_us=NOW_US)
+    safe = tmp_path / "safe"
+    safe.mkdir()
+    (safe / AUTHORITY_KEY).write_bytes(other.key)
+    if has_certificate:
+        (safe / AUTHORITY_CERTIFICATE).write_bytes(other.certificate)
+    before = {path: path.read_bytes() for path in sorted(rendered.rglob("*")) if path.is_file()}
+
+    with pytest.raises(LocalError, match=r"the key of another authority than .*out/authority\.crt"):
+        render_folder(example, rendered, loopback=False, now_us=NOW_US, elsewhere=safe)
+    after = {path: path.read_bytes() for path in sorted(rendered.rglob("*")) if path.is_file()}
+    assert after == before
+
+
 def test_a_request_and_an_answer_travel_as_files(
     rendered: Path, example: Inventory, tmp_path: Path
 ) -> None:
