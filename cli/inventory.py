@@ -25,7 +25,7 @@ from common.settings.reading import Complaint
 from inventory.included import INCLUDING
 from inventory.load import Examined, counts_of, examine
 from inventory.model import Inventory
-from inventory.ports import PORTS_FILE
+from inventory.ports import was_on_loopback
 from inventory.render.folder import render_folder, strangers
 from inventory.render.revocation import copies_after, revoke_node
 from inventory.schema import schema_of
@@ -186,7 +186,7 @@ def _revoke_rendered(
         render_folder(
             inventory,
             out,
-            loopback=(out / PORTS_FILE).exists(),
+            loopback=was_on_loopback(out),
             now_us=time.time_ns() // 1000,
             elsewhere=authority,
         )

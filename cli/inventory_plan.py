@@ -29,7 +29,7 @@ from inventory.differences import ValueDifference, differences
 from inventory.documents import documents_of
 from inventory.model import Inventory
 from inventory.node_documents import node_documents
-from inventory.ports import PORTS_FILE, known_ports
+from inventory.ports import PORTS_FILE, known_ports, was_on_loopback
 from inventory.settings_turns import SettingsStand, SettingsTurns, WantedSettings, turns_of
 
 EXAMPLE = "Example: borderscout inventory plan inventory/example.yaml --out plan.json"
@@ -299,7 +299,7 @@ def _counts(changes: Iterable[PlannedChange]) -> str:
 
 def _ports(inventory: Inventory, rendered: Path) -> dict[str, dict[str, int]] | None:
     """Return the ports of a cluster on loopback; None: the folder is of a real one."""
-    if not (rendered / PORTS_FILE).exists():
+    if not was_on_loopback(rendered):
         return None
     ports = known_ports(rendered / PORTS_FILE)
     missing = [node.name for _, node in inventory.nodes() if node.name not in ports]

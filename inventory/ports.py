@@ -19,6 +19,25 @@ from inventory.addressing import LOOPBACK
 LOWEST = 20_000
 HIGHEST = 32_767
 PORTS_FILE = "ports.json"
+ENDPOINTS_FILE = "endpoints.json"
+
+
+def was_on_loopback(out: Path) -> bool:
+    """Say whether a folder was rendered with ``--loopback``, the last time.
+
+    The ports stay in it when it is rendered for machines after a trial, so that there being some
+    tells nothing: once a revocation has brought a real cluster's files to 127.0.0.1.
+
+    Args:
+        out: the rendered folder.
+    """
+    if not (out / PORTS_FILE).exists():
+        return False
+    try:
+        core = json.loads((out / ENDPOINTS_FILE).read_text(encoding="utf-8"))["core"]
+        return str(core["grpc"]).startswith(f"{LOOPBACK}:")
+    except (OSError, ValueError, TypeError, KeyError):
+        return True  # of a first rendering that was cut short: what it wrote last is not there
 
 
 def known_ports(path: Path) -> dict[str, dict[str, int]]:

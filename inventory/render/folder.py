@@ -54,7 +54,7 @@ from inventory.let_in import BOOK_FILE, CertificateBook, certificate_book, shown
 from inventory.load import Progress, no_progress
 from inventory.model import CORE_FOLDER, CoreMachine, Inventory, Node, ScanServerEntry, Site
 from inventory.node_documents import node_documents
-from inventory.ports import PORTS_FILE, complete, known_ports
+from inventory.ports import ENDPOINTS_FILE, PORTS_FILE, complete, known_ports
 from inventory.render.ansible_files import ansible_files
 from inventory.render.endpoints import endpoints_of
 from inventory.render.firewall import (
@@ -89,7 +89,6 @@ from inventory.render.systemd import UnitRole, unit_name, unit_text
 from inventory.render.validating_resolver import RESOLVER_FILE, is_own_resolver, resolver_text
 from inventory.smtp_keys import SMTP_KEYS, next_name
 
-ENDPOINTS_FILE = "endpoints.json"
 SCAN_FILE = "scan.yaml"
 STEP = 5000  # documents between two reports of progress
 

@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import EnvironmentFailure, LocalError
 from inventory import ports
-from inventory.ports import HIGHEST, LOWEST, complete, known_ports
+from inventory.ports import HIGHEST, LOWEST, complete, known_ports, was_on_loopback
 
 WANTED = {"core": ("http", "grpc"), "lon1": ("smtp", "metrics")}
 
@@ -39,6 +39,27 @@ def test_a_port_that_is_taken_is_passed_over(monkeypatch: pytest.MonkeyPatch) ->
         found = complete({"x": {"smtp": 32_700}}, {"lon1": ("smtp", "metrics")})
 
     assert set(found["lon1"].values()) == {32_702, 32_703}
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "is_so"),
+    [
+        ('{"core": {"grpc": "127.0.0.1:20001"}}', True),
+        ('{"core": {"grpc": "10.77.0.1:7443"}}', False),
+        ("{}", True),
+        ("[]", True),
+        (None, True),
+    ],
+)
+def test_ports_that_a_trial_has_left_make_no_cluster_on_loopback(
+    tmp_path: Path, endpoints: str | None, is_so: bool
+) -> None:
+    if endpoints is not None:
+        (tmp_path / "endpoints.json").write_text(endpoints)
+
+    assert not was_on_loopback(tmp_path)
+    (tmp_path / "ports.json").write_text("{}")
+    assert was_on_loopback(tmp_path) is is_so
 
 
 def test_without_a_free_port_nothing_is_made_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,6 +171,24 @@ def test_the_command_revokes_and_says_what_to_copy_what_shuts_out_first(
     assert "core/core.yaml -> core:/etc/borderscout/core.yaml" in spoken.stdout
 
 
+def test_a_cluster_that_was_tried_on_loopback_is_revoked_on_its_machines(
+    small: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    inventory = load_inventory(small)
+    node = next(node.name for _, node in inventory.nodes())
+    render(inventory, out)
+    render_folder(inventory, out, loopback=False, now_us=NOW_US)
+    before = core.settings.load_settings(out / "core" / "core.yaml")
+
+    told = CliRunner().invoke(cli.inventory.app, ["revoke", node, str(small), "--out", str(out)])
+
+    assert told.exit_code == 0, told.output
+    after = core.settings.load_settings(out / "core" / "core.yaml")
+    assert after.grpc == before.grpc
+    assert "127.0.0.1" not in after.grpc
+
+
 def test_the_command_refuses_a_node_that_is_not_there(small: Path, tmp_path: Path) -> None:
     run = CliRunner().invoke
     out = str(tmp_path / "out")
