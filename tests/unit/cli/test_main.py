@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import tomllib
@@ -123,6 +124,26 @@ def test_the_command_is_there_under_its_name() -> None:
     )
 
     assert "borderscout" in said.stdout
+
+
+def test_an_interrupt_while_a_command_is_loaded_is_no_traceback() -> None:
+    code = """
+import os, signal
+from cli import __main__, main, running
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main.app_for = lambda typed: INTERRUPTED
+running.ended = lambda app, typed: print(signal.getsignal(signal.SIGINT).__name__)
+__main__.main()
+"""
+
+    def run(found: str) -> subprocess.CompletedProcess[str]:
+        said = [sys.executable, "-c", code.replace("INTERRUPTED", found)]
+        return subprocess.run(said, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    loading, loaded = run("os.kill(os.getpid(), signal.SIGINT)"), run("None")
+
+    assert (loading.returncode, loading.stderr) == (-signal.SIGINT, "")
+    assert loaded.stdout == "default_int_handler\n"
 
 
 def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
