@@ -20,7 +20,7 @@ from cli.output import console, fail, plain, print_json
 from cli.polling import Glance, poll
 from cli.progress import progress_bar
 from common.counted import counted
-from common.durable import write_file
+from common.durable import write_where_named
 from common.errors import EnvironmentFailure
 from common.preferences import Document, Kind
 from common.preferences.documents import canonical_json, check_document
@@ -79,7 +79,7 @@ def plan(
     if out is not None:
         text = json.dumps(plan_json(found.cluster), indent=1) + "\n"
         try:
-            write_file(out, text.encode(), mode=PUBLIC)
+            write_where_named(out, text.encode(), mode=PUBLIC)
         except OSError as error:
             what = f"{out}: {error.strerror}"
             raise EnvironmentFailure(what, hint="name another file") from None

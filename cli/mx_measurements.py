@@ -16,7 +16,7 @@ from cli.inventory import File, fail, read, say
 from cli.mx_inputs import measured_by_core
 from common.collector import uncollected
 from common.counted import counted
-from common.durable import write_file
+from common.durable import write_where_named
 
 EXAMPLE = (
     "Example: borderscout mx measurements inventory/example.yaml"
@@ -43,7 +43,7 @@ def measurements(
         sys.stdout.write(found.text)
         return
     try:
-        write_file(out, found.text.encode(), mode=0o644)
+        write_where_named(out, found.text.encode(), mode=0o644)
     except OSError as error:
         fail(f"{out}: cannot be written: {error.strerror}; name another file")
     say(f"{out}: {counted(len(found.measurements.by_domain), 'domain')}")

@@ -66,6 +66,25 @@ def write_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     publish(temporary, path)
 
 
+def write_where_named(path: Path, content: bytes, *, mode: int) -> None:
+    """Put ``content`` where somebody who typed a command wants it.
+
+    As ``write_file``; but into a device, a pipe or through a link it is written, and they stay:
+    root, who typed ``--out /dev/stdout``, had a file of that name afterwards, and no stdout there.
+
+    Raises:
+        OSError: what the disk said.
+    """
+    if not path.is_symlink() and (path.is_file() or not path.exists()):
+        write_file(path, content, mode=mode)
+        return
+    descriptor = disk.create(path, os.O_TRUNC, mode)
+    try:
+        write_all(descriptor, content)  # not synced: a pipe knows no such thing
+    finally:
+        os.close(descriptor)
+
+
 def publish(temporary: Path, path: Path) -> None:
     """Give a file that is already synced its final name, durably."""
     disk.rename(temporary, path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common.durable import write_file
+from common.durable import write_file, write_where_named
 from common.errors import EnvironmentFailure, LocalError
 from common.issuing import (
     ISSUER_DAYS,
@@ -54,7 +54,7 @@ def write_request(cluster: Cluster, out: Path, target: Path) -> None:
             write_file(file, key_pem(new_key(KeyKind.ECDSA)))
         key = load_key(file.read_bytes())
         request = new_request(key, f"{cluster.name} issuer", hosts=issuer_hosts(cluster))
-        write_file(target, request.encode(), mode=0o644)
+        write_where_named(target, request.encode(), mode=0o644)
     except OSError as error:
         raise _failure(error, target) from None
     except ValueError:
@@ -90,7 +90,7 @@ def sign_request(request_file: Path, folder: Path, target: Path, *, now_us: int)
         made = signer.sign_issuer(
             f"{name} issuer", key, hosts=hosts, now=instant(now_us), days=ISSUER_DAYS
         )
-        write_file(target, made, mode=0o644)
+        write_where_named(target, made, mode=0o644)
     except OSError as error:
         raise _failure(error, request_file) from None
     return hosts

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from common.durable import publish, sync_folder, write_all, write_file
+from common.durable import publish, sync_folder, write_all, write_file, write_where_named
 
 
 @pytest.fixture
@@ -77,6 +77,25 @@ def test_a_system_that_takes_less_than_it_is_given_is_asked_again(
 
     os.close(descriptor)
     assert (tmp_path / "a").read_bytes() == b"0123456789"
+
+
+def test_a_link_and_a_pipe_stay_where_somebody_names_them(tmp_path: Path) -> None:
+    file, link, pipe = tmp_path / "plan.json", tmp_path / "link", tmp_path / "pipe"
+    file.write_bytes(b"what was there, and longer")
+    link.symlink_to(file)
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+
+    write_where_named(link, b"new", mode=0o644)
+    write_where_named(pipe, b"into it", mode=0o644)
+    write_where_named(tmp_path / "made", b"made", mode=0o644)
+
+    assert os.read(reading, 100) == b"into it"
+    os.close(reading)
+    assert link.is_symlink()
+    assert file.read_bytes() == b"new"
+    assert pipe.is_fifo()
+    assert (tmp_path / "made").read_bytes() == b"made"
 
 
 def test_a_folder_and_a_name_can_be_synced_alone(tmp_path: Path, steps: list[str]) -> None:
