@@ -13,6 +13,7 @@ from common.errors import EnvironmentFailure, LocalError
 from common.issuing import (
     ISSUER_DAYS,
     KeyKind,
+    RequestRefused,
     instant,
     key_pem,
     load_key,
@@ -37,6 +38,7 @@ from inventory.identities import issuer_hosts
 from inventory.model import CORE_FOLDER, Cluster, Inventory
 
 REQUEST_FILE = "issuer.csr"
+_SIGNED = "name what inventory issuer sign wrote"
 
 
 def write_request(cluster: Cluster, out: Path, target: Path) -> None:
@@ -44,8 +46,11 @@ def write_request(cluster: Cluster, out: Path, target: Path) -> None:
 
     Raises:
         EnvironmentFailure: a file cannot be read or written.
-        LocalError: the key's file holds something else.
+        LocalError: there is no rendered folder, or the key's file holds something else.
     """
+    if not (out / AUTHORITY_CERTIFICATE).exists():
+        # A key that is made in a folder that was mistyped gets a certificate that fits nowhere.
+        raise LocalError(f"{out}: is no rendered folder", hint="name the DIR of inventory render")
     try:
         folder = out / CORE_FOLDER
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -71,7 +76,7 @@ def sign_request(request_file: Path, folder: Path, target: Path, *, now_us: int)
         now_us: microseconds since the epoch.
 
     Raises:
-        LocalError, RequestRefused: one of the files is not what it should be.
+        LocalError: one of the files is not what it should be.
         EnvironmentFailure: a file cannot be read or written.
     """
     known = read_certificate(folder / AUTHORITY_CERTIFICATE)
@@ -93,6 +98,9 @@ def sign_request(request_file: Path, folder: Path, target: Path, *, now_us: int)
         write_where_named(target, made, mode=0o644)
     except OSError as error:
         raise _failure(error, request_file) from None
+    except RequestRefused as refused:
+        what = f"{request_file}: {refused}"
+        raise LocalError(what, hint="name what inventory issuer request wrote") from None
     return hosts
 
 
@@ -106,12 +114,16 @@ def accept_certificate(file: Path, inventory: Inventory, out: Path) -> tuple[lis
         LocalError: it is not for this folder's key, or not of its authority.
         EnvironmentFailure: a file cannot be read or written.
     """
-    found, root = read_certificate(file), read_certificate(out / AUTHORITY_CERTIFICATE)
-    key_file = out / CORE_FOLDER / ISSUER_KEY
-    if found is None or root is None or not key_file.exists():
-        missing = file if found is None else out / AUTHORITY_CERTIFICATE
+    try:
+        found = read_certificate(file)
+    except LocalError:
+        raise LocalError(f"{file}: holds no certificate", hint=_SIGNED) from None
+    if found is None:
+        raise LocalError(f"{file}: is not there", hint=_SIGNED)
+    root, key_file = read_certificate(out / AUTHORITY_CERTIFICATE), out / CORE_FOLDER / ISSUER_KEY
+    if root is None or not key_file.exists():
         raise LocalError(
-            f"{missing if found is None or root is None else key_file}: is not there",
+            f"{out / AUTHORITY_CERTIFICATE if root is None else key_file}: is not there",
             hint="render the folder, and make the request there",
         )
     try:

@@ -250,6 +250,23 @@ def test_a_request_and_an_answer_travel_as_files(
     assert is_issuer(found, signer_of(issuer_in(rendered)).key.public_key(), root, hosts)
 
 
+def test_each_file_that_was_mistyped_is_named_with_what_it_should_be(
+    rendered: Path, example: Inventory, tmp_path: Path
+) -> None:
+    out, request, answer = tmp_path / "uot", tmp_path / "issuer.csr", tmp_path / "issuer.crt"
+
+    with pytest.raises(LocalError, match=r"uot: is no rendered folder; name the DIR"):
+        write_request(example.cluster, out, request)
+    assert not out.exists()
+    assert not request.exists()
+    with pytest.raises(LocalError, match=r"example\.yaml: .* is none; name what .* request wrote"):
+        sign_request(EXAMPLE, rendered, answer, now_us=NOW_US)
+    with pytest.raises(LocalError, match=r"example\.yaml: .* name what .* sign wrote"):
+        accept_certificate(EXAMPLE, example, rendered)
+    with pytest.raises(LocalError, match=r"issuer\.crt: is not there; name what .* sign wrote"):
+        accept_certificate(answer, example, rendered)
+
+
 def test_an_answer_for_another_folder_is_not_accepted(
     rendered: Path, example: Inventory, tmp_path: Path
 ) -> None:
