@@ -18,6 +18,7 @@ from cli.output import fail
 from common.errors import EnvironmentFailure
 
 TIMEOUT_S = 60.0
+CONNECT_S = 10.0  # a machine that is there accepts sooner, however long its answer takes
 
 Url = Annotated[
     str, typer.Option("--url", envvar="BORDERSCOUT_URL", help="The core, http://HOST:PORT.")
@@ -130,8 +131,9 @@ class Client:
 
     def _open(self) -> httpx.Client:
         # A proxy of the environment would be handed the token, and is not on the way to the core.
+        timeout = httpx.Timeout(self._timeout_s, connect=min(CONNECT_S, self._timeout_s))
         return httpx.Client(
-            base_url=self.url, headers=self._headers, timeout=self._timeout_s, trust_env=False
+            base_url=self.url, headers=self._headers, timeout=timeout, trust_env=False
         )
 
     def _unreachable(self, error: httpx.HTTPError) -> CoreFailure:

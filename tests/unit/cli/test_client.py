@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import httpx
 import pytest
 
 from cli.client import Client, CoreFailure
@@ -28,3 +29,22 @@ def test_the_token_is_never_handed_to_a_proxy_of_the_environment(
 
         with pytest.raises(BlockingIOError):
             proxy.accept()
+
+
+def test_a_machine_that_is_not_there_is_not_waited_for_as_long_as_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token_file = tmp_path / "token"
+    token_file.write_text("secret-token\n")
+    asked: list[httpx.Timeout] = []
+
+    def open_nothing(**settings: object) -> None:
+        assert isinstance(settings["timeout"], httpx.Timeout)
+        asked.append(settings["timeout"])
+        raise httpx.ConnectTimeout("timed out")
+
+    monkeypatch.setattr(httpx, "Client", open_nothing)
+    with pytest.raises(CoreFailure, match="timed out; is the core running there"):
+        Client("http://192.0.2.1:8080", token_file, timeout_s=600).ask("GET", "/api/v1/status")
+
+    assert (asked[0].connect, asked[0].read) == (10, 600)
