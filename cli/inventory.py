@@ -171,7 +171,8 @@ def revoke(
         joining.revoke_member(Client(url, token_file), node, as_json=as_json)
         return
     if file is None or out is None:
-        fail("of a rendered node FILE and --out are needed, of one that has joined neither")
+        say("of a rendered node FILE and --out are needed, of one that has joined neither")
+        raise typer.Exit(WRONG_USAGE)
     _revoke_rendered(node, file, out, authority=authority, as_json=as_json)
 
 

@@ -196,7 +196,8 @@ def test_the_command_refuses_a_node_that_is_not_there(small: Path, tmp_path: Pat
     unknown = run(cli.inventory.app, ["revoke", "gone1", str(small), "--out", out])
     node = next(node.name for _, node in load_inventory(small).nodes())
     empty = run(cli.inventory.app, ["revoke", node, str(small), "--out", out])
+    half = run(cli.inventory.app, ["revoke", node, str(small)])
 
-    assert (unknown.exit_code, empty.exit_code) == (1, 1)
+    assert (unknown.exit_code, empty.exit_code, half.exit_code) == (1, 1, 2)
     assert "has no node gone1" in unknown.stderr
     assert "render it first" in empty.stderr
