@@ -75,7 +75,7 @@ def verify(
             smtp_port=smtp_port,
             https_port=https_port,
         )
-        with progress_bar() as progress:
+        with progress_bar(says_lines=True) as progress:
             found = asyncio.run(
                 look_at(
                     records,

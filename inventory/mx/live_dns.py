@@ -27,6 +27,9 @@ from inventory.mx.zone_update import value_text
 ANSWER_S = 5.0
 TRIES = 2
 SILENCES_MAX = 3  # in a row; then a server is left alone, since each costs ten seconds
+# In a row, of the resolver that finds a zone's servers: broken zones keep it silent, too. As many
+# are looked for at once by ``verifying``, and one that is there has answered some of them.
+FINDER_SILENCES_MAX = 30
 SERVERS_MAX = 16  # of one zone
 VALUES_MAX = 200  # of one answer; nobody publishes more
 
@@ -83,14 +86,25 @@ class LiveDns:
             self._stub.port = first.port
         self._stub.lifetime = ANSWER_S * TRIES
         self._silences: dict[DnsServer, int] = {}
+        self._finder_silences = 0
         self._zones: dict[str, asyncio.Task[list[DnsServer]]] = {}
+
+    @property
+    def finds_nobody(self) -> bool:
+        """Whether the resolver that finds authoritative servers is silent, and asked no more."""
+        return self._finder_silences >= FINDER_SILENCES_MAX
 
     async def servers_of(self, name: str) -> list[DnsServer]:
         """Return who answers for a name: its authoritative servers, then the given resolvers."""
+        if self.finds_nobody:
+            return list(self._resolvers)
         try:
             zone = await dns.asyncresolver.zone_for_name(name, resolver=self._stub)
-        except (dns.exception.DNSException, OSError):
+        except (dns.exception.DNSException, OSError) as error:
+            if isinstance(error, (dns.exception.Timeout, OSError)):
+                self._finder_silences += 1
             return list(self._resolvers)
+        self._finder_silences = 0
         text = zone.to_text()
         if text not in self._zones:
             self._zones[text] = asyncio.create_task(self._authorities(text))

@@ -113,7 +113,11 @@ def _works(records: MxRecords, dns: LiveDns, look: LookAt, now: datetime) -> Ite
 async def _of_sets(dns: LiveDns, zone: str, sets: Sequence[RecordSet]) -> AsyncIterator[Drift]:
     servers = await dns.servers_of(zone)
     if not servers:
-        yield Drift(zone, "nobody answers for it; is it delegated?")
+        silent_one = "the resolver does not answer; name another one with --resolver"
+        yield Drift(
+            zone,
+            silent_one if dns.finds_nobody else "nobody answers for it; is it delegated?",
+        )
         return
     answered: set[DnsServer] = set()
     silent: set[DnsServer] = set()
