@@ -16,6 +16,11 @@ from typing import Any
 SAME_ANSWER_S = 15.0  # an answer that stood before we asked is that of another time until then
 TURN_S = 300.0  # a node that has not settled by then is taken for one that cannot
 
+_SILENT = "it is silent; apply again once it is back"
+_OLD = (
+    "it takes no settings over its link, as a version before; copy its rendered"
+    " satellite.yaml there and restart it"
+)
 _FAILED = ("refused", "rolled_back")
 
 
@@ -97,12 +102,10 @@ def turns_of(
             continue
         elif not stand.in_force:
             if one.was != one.digest and one.was:
-                waiting[one.node] = (
-                    "it takes no settings over its link, as a version before; copy its rendered"
-                    " satellite.yaml there and restart it"
-                )
+                # A core that began anew has not been told by a node that is away since.
+                waiting[one.node] = _OLD if stand.is_heard else _SILENT
         elif not stand.is_heard:
-            waiting[one.node] = "it is silent; apply again once it is back"
+            waiting[one.node] = _SILENT
         else:
             turns.append(one)
     turns.sort(key=lambda one: _has_failed(one, stands[one.node]))

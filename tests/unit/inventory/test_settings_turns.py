@@ -45,6 +45,7 @@ def test_a_node_that_never_takes_its_settings_comes_after_all_others() -> None:
     [
         (SettingsStand(in_force="old", state="steady", is_heard=False), "it is silent"),
         (SettingsStand(is_heard=True), "it takes no settings over its link"),
+        (SettingsStand(is_heard=False), "it is silent"),  # away since the core began anew
     ],
 )
 def test_who_cannot_take_settings_now_is_named_with_what_to_do(
