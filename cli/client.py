@@ -14,10 +14,11 @@ from typing import Annotated, Any
 import httpx
 import typer
 
-from cli.output import fail
+from cli.output import complain, fail
 from common.errors import EnvironmentFailure
 
 TIMEOUT_S = 60.0
+_UNSURE = "interrupted while the core was told; it may have done it: look before you say it again"
 CONNECT_S = 10.0  # a machine that is there accepts sooner, however long its answer takes
 
 Url = Annotated[
@@ -78,6 +79,7 @@ class Client:
 
         Raises:
             CoreFailure: there is none.
+            KeyboardInterrupt: somebody does not wait for it; what he should know is said.
         """
         asked = {name: value for name, value in (query or {}).items() if value is not None}
         try:
@@ -89,6 +91,10 @@ class Client:
                     answer = http.request(method, path, params=asked, content=parts, headers=kind)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from None
+        except KeyboardInterrupt:
+            if method != "GET":
+                complain(_UNSURE)
+            raise
         if answer.is_error:
             raise self._refused(path, answer)
         found = _json(answer)

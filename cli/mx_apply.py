@@ -19,6 +19,7 @@ from common.address import AddressError, parse_domain
 from common.counted import counted
 from common.errors import BorderScoutError
 from common.settings.values import endpoint, split_endpoint
+from inventory.load import Progress
 from inventory.mx.names import Naming
 from inventory.mx.tsig_key import read_tsig_key
 from inventory.mx.zone_changes import GONE_SHARE_MAX, ZoneChange, changes_of, gone_share
@@ -100,7 +101,7 @@ def apply(
         share = gone_share(changes, there, wanted)
         if not dry_run and (share <= GONE_SHARE_MAX or force):
             with progress_bar() as progress:
-                at.change(changes, progress)
+                _send(at, changes, progress)
             left = changes_of(wanted, at.read(), with_keys=with_keys) if changes else []
         else:
             left = changes
@@ -119,6 +120,14 @@ def apply(
     else:
         say(f"{server}: has other records than were sent, such as {left[0].set.name}; run it again")
     raise typer.Exit(FAILED)
+
+
+def _send(at: ZoneServer, changes: list[ZoneChange], progress: Progress) -> None:
+    try:
+        at.change(changes, progress)
+    except KeyboardInterrupt:
+        say("interrupted; what was sent may stand in the zone: run it again, which reads it first")
+        raise
 
 
 def _show(changes: list[ZoneChange], *, is_done: bool, share: float, as_json: bool) -> None:

@@ -171,6 +171,19 @@ async def test_more_than_fits_in_one_message_is_sent_in_several(server: Primary)
     assert len(await asyncio.to_thread(at.read)) >= 3000
 
 
+async def test_who_interrupts_an_update_is_told_that_a_part_may_stand_in_the_zone(
+    server: Primary, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_asked: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ZoneServer, "change", interrupted)
+    said = await apply(server, file)
+
+    assert said.exit_code == 130
+    assert "what was sent may stand in the zone: run it again" in said.stderr
+
+
 async def test_a_wrong_key_is_said_in_one_line(server: Primary, file: Path) -> None:
     server.key_file.write_text(server.key_file.read_text().replace("Zm9y", "Zm9z"))
     result = await apply(server, file)

@@ -48,3 +48,24 @@ def test_a_machine_that_is_not_there_is_not_waited_for_as_long_as_an_answer(
         Client("http://192.0.2.1:8080", token_file, timeout_s=600).ask("GET", "/api/v1/status")
 
     assert (asked[0].connect, asked[0].read) == (10, 600)
+
+
+@pytest.mark.parametrize(("method", "is_warned"), [("GET", False), ("POST", True)])
+def test_who_does_not_wait_for_a_change_is_told_that_it_may_be_done(
+    method: str,
+    is_warned: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    token_file = tmp_path / "token"
+    token_file.write_text("secret-token\n")
+
+    def interrupted(*_asked: object, **_more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(httpx.Client, "request", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Client("http://127.0.0.1:1", token_file).ask(method, "/api/v1/documents")
+
+    assert ("it may have done it: look before" in capsys.readouterr().err) is is_warned
