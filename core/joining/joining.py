@@ -42,7 +42,7 @@ from core.joining.core_ends import machines_of, tunnel_of
 from core.joining.member_peers import MemberPeers, peers_of
 from core.joining.node_signing import NodeSigner, keys_of
 from core.joining.node_terms import NodeTerms, taken_out, terms_of
-from core.people.members import DAY_S, MadeToken, NodeMember, TokenNotGood
+from core.people.members import DAY_S, MadeToken, NodeMember, NodeUnnamed, TokenNotGood
 from core.store.members import MemberStore
 
 log = structlog.get_logger()
@@ -187,10 +187,7 @@ class Joining:
                 "this core has no join door", hint="set join.listen and join.public in core.yaml"
             )
         if self._terms(node) is None:
-            raise LocalError(
-                f"neither a document nor core.yaml names a node {node}",
-                hint="add it to the inventory, and apply that first",
-            )
+            raise NodeUnnamed(node)
         member = self._members.get(node)
         if member is not None and not member.revoked_us and not again:
             raise LocalError(
@@ -213,7 +210,13 @@ class Joining:
         return token.text()
 
     async def withdraw(self, node: str, *, who: str) -> int:
-        """Make a node's unused tokens worthless; return how many those were."""
+        """Make a node's unused tokens worthless; return how many those were.
+
+        Raises:
+            NodeUnnamed: there is no such node, and no token of one.
+        """
+        if self._terms(node) is None and node not in {one.node for one in await self.tokens()}:
+            raise NodeUnnamed(node)
         return await self._store.withdraw_tokens(node, who=who)
 
     async def rotate(self, node: str, *, who: str) -> NodeMember:

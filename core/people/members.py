@@ -56,6 +56,16 @@ class MemberGone(LocalError):
         )
 
 
+class NodeUnnamed(LocalError):
+    """A node that is to join is none of the cluster's."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(
+            f"neither a document nor core.yaml names a node {node}",
+            hint="add it to the inventory, and apply that first",
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeMember:
     """A node that has joined.

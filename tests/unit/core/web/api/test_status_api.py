@@ -283,6 +283,14 @@ async def test_every_change_leaves_an_audit_entry(face: Face) -> None:
         assert entries[0]["who"] == "admin"
 
 
+async def test_tokens_of_a_node_that_nobody_knows_are_not_said_to_be_withdrawn(face: Face) -> None:
+    problem = await face.refused(400, "DELETE", "/api/v1/join-tokens/lno1")
+
+    assert problem["title"] == "neither a document nor core.yaml names a node lno1"
+    known = [one["what"] for one in (await face.ask("GET", "/api/v1/audit"))["entries"]]
+    assert "member.token_withdrawn" not in known
+
+
 async def test_a_page_of_the_audit_goes_on_before_an_entry(face: Face) -> None:
     for _ in range(3):
         await face.ask("POST", "/api/v1/flush", json={})
