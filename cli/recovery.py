@@ -96,6 +96,12 @@ def restore(
     check: Annotated[
         bool, typer.Option("--check", help="Only read the backup, and say whether it is whole.")
     ] = False,
+    of_other_authority: Annotated[
+        bool,
+        typer.Option(
+            "--of-other-authority", help="Although all have a new authority since the backup."
+        ),
+    ] = False,
     generation: Generation = None,
     as_json: AsJson = False,
 ) -> None:
@@ -118,6 +124,7 @@ def restore(
                 replace=replace,
                 incomplete=incomplete,
                 generation=generation,
+                of_other_authority=of_other_authority,
             )
         )
     found = done.manifest

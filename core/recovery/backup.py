@@ -22,6 +22,7 @@ from pathlib import Path
 from common.durable import sync_folder
 from common.errors import LocalError
 from common.settings.core import CoreSettings
+from core.recovery.authority_keys import authority_keys
 from core.recovery.copying import (
     check_owner,
     check_room,
@@ -174,6 +175,7 @@ def _described(
         format=FORMAT,
         cluster=settings.cluster,
         core=settings.name,
+        authority_keys=authority_keys(settings.tls.authority),
         version=version,
         schema_version=facts.schema,
         generation=facts.generation,

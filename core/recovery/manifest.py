@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -43,6 +44,7 @@ class BackupManifest(BaseModel):
     format: int = Field(ge=1)
     cluster: str
     core: str
+    authority_keys: tuple[Annotated[str, Field(max_length=64)], ...] = Field((), max_length=16)
     version: str  # of the program
     schema_version: str  # of the database
     generation: int = Field(ge=0)

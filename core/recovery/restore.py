@@ -26,6 +26,7 @@ from common.preferences import Epoch
 from common.settings.core import CoreSettings
 from core.custody.bodies import BodyFolder
 from core.custody.custody import Custody, SettledCases
+from core.recovery.authority_keys import authority_keys
 from core.recovery.backup import clear
 from core.recovery.copying import check_owner, check_room, copy, failure_of, on_disk
 from core.recovery.manifest import (
@@ -109,6 +110,7 @@ async def restore(
     replace: bool = False,
     incomplete: bool = False,
     generation: int | None = None,
+    of_other_authority: bool = False,
 ) -> RestoredCore:
     """Put a core back to a backup, in a new epoch.
 
@@ -120,6 +122,7 @@ async def restore(
         replace: set aside what is there.
         incomplete: go on without bodies that are damaged; their messages are asked for again.
         generation: of the new epoch; None: later than all that stands here or in the backup.
+        of_other_authority: also when its nodes had their certificates from another authority.
 
     Raises:
         RestoreRefused: another cluster's, or there is a state already.
@@ -128,7 +131,7 @@ async def restore(
             way.
     """
     file, state = database_file(settings), Path(settings.state)
-    manifest = checked_manifest(folder, cluster=settings.cluster)
+    manifest = checked_manifest(folder, settings, of_other_authority=of_other_authority)
     lock = _taken(file, state)
     try:
         if _is_there(file, state) and not replace:
@@ -172,18 +175,34 @@ def check_finished(state: Path) -> None:
         )
 
 
-def checked_manifest(folder: Path, *, cluster: str) -> BackupManifest:
+def checked_manifest(
+    folder: Path, settings: CoreSettings, *, of_other_authority: bool = False
+) -> BackupManifest:
     """Return what a backup says of itself, once its database is found to be whole, and this one's.
+
+    Args:
+        folder: the backup.
+        settings: of the core that is to have it.
+        of_other_authority: also when its nodes had their certificates from another authority.
 
     Raises:
         BackupDamaged: nothing can be restored of it.
         RestoreRefused: it is another cluster's.
     """
     manifest = _manifest(folder)
-    if manifest.cluster != cluster:
+    if manifest.cluster != settings.cluster:
         raise RestoreRefused(
-            f"{folder} is of the cluster {manifest.cluster}, and the settings are of {cluster}",
+            f"{folder} is of the cluster {manifest.cluster}, and the settings are of"
+            f" {settings.cluster}",
             hint="name this cluster's backup",
+        )
+    known = set(authority_keys(settings.tls.authority))
+    if not of_other_authority and known and known.isdisjoint(manifest.authority_keys or known):
+        raise RestoreRefused(
+            f"{folder} is of another cluster of this name: its authority is not"
+            f" {settings.tls.authority}",
+            hint="name this cluster's backup; if all got a new authority since, restore it with"
+            " --of-other-authority",
         )
     return manifest
 

@@ -65,7 +65,7 @@ async def take_peers(settings: CoreSettings, folder: Path, *, clock: Clock) -> P
     file, state = database_file(settings), Path(settings.state)
     if is_locked(file):
         raise CoreRuns("the core runs here, and keeps its peers itself", hint="nothing is to do")
-    manifest = checked_manifest(folder, cluster=settings.cluster)
+    manifest = checked_manifest(folder, settings)
     tunnel = Path(settings.wireguard.file)
     try:
         check_owner(tunnel)

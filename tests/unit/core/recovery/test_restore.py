@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from common.issuing import KeyKind, PrivateKey, instant, new_authority, new_key, pem_of
 from common.settings.core import CoreSettings
 from core.custody.custody import SettledCases
 from core.people.members import MadeToken, NodeMember, TokenNotGood
@@ -106,6 +107,35 @@ async def test_what_was_there_is_set_aside_whole(
     aside = settings.model_copy(update={"state": str(done.aside)})
     async with open_state(aside, fake_clock) as core:
         assert await core.custody.read(THREE, 0, 9) == b"later"
+
+
+async def test_a_backup_of_another_cluster_of_this_name_is_refused(
+    settings: CoreSettings, fake_clock: FakeClock, tmp_path: Path
+) -> None:
+    now, key = instant(fake_clock.now_us()), new_key(KeyKind.ECDSA)
+    tls = settings.tls.model_copy(update={"authority": str(tmp_path / "authority.crt")})
+    settings = settings.model_copy(update={"tls": tls})
+
+    def show(key: PrivateKey) -> None:
+        made = new_authority("harbour authority", key, now=now, days=30)
+        Path(settings.tls.authority).write_bytes(pem_of(made))
+
+    async with open_state(settings, fake_clock):
+        unsigned = saved(settings, tmp_path / "of nobody").folder
+        show(key)
+        ours = saved(settings, tmp_path / "ours").folder
+        show(new_key(KeyKind.ECDSA))
+        theirs = saved(settings, tmp_path / "theirs").folder
+    show(key)  # renewed: the key is the same
+    before = files(Path(settings.state))
+
+    with pytest.raises(RestoreRefused, match="of another cluster of this name") as refused:
+        await restored(settings, theirs, fake_clock, replace=True)
+    assert "--of-other-authority" in refused.value.hint
+    assert files(Path(settings.state)) == before
+
+    for folder, more in ((ours, {}), (unsigned, {}), (theirs, {"of_other_authority": True})):
+        await restored(settings, folder, fake_clock, replace=True, **more)
 
 
 @pytest.mark.parametrize("by_hand", [False, True], ids=["restore", "copied-and-renew-epoch"])
