@@ -27,6 +27,7 @@ from inventory.load import Examined, counts_of, examine
 from inventory.model import Inventory
 from inventory.ports import was_on_loopback
 from inventory.render.folder import render_folder, strangers
+from inventory.render.folder_check import check_folder
 from inventory.render.revocation import copies_after, revoke_node
 from inventory.schema import schema_of
 
@@ -182,13 +183,16 @@ def _revoke_rendered(
     inventory = read(file)
     if node not in {one.name for _, one in inventory.nodes()}:
         fail(f"{file}: has no node {node}; one that is gone from it is let in no more as it is")
+    now_us = time.time_ns() // 1000
     try:
+        # A folder that would not be rendered is not touched: it may be another cluster's.
+        check_folder(inventory, out, now_us=now_us, elsewhere=authority)
         revoke_node(out, node)
         render_folder(
             inventory,
             out,
             loopback=was_on_loopback(out),
-            now_us=time.time_ns() // 1000,
+            now_us=now_us,
             elsewhere=authority,
         )
     except BorderScoutError as error:

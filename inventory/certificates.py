@@ -4,6 +4,9 @@ Touches the rendered folder, for reading. The cluster has an authority of its ow
 made once and kept until it is due, or until its names, its key or the authority changed. The
 authority's key may lie elsewhere: it is asked for only when something is to be signed.
 
+What was made later than the clock says is no reason to make all of it anew: the clock is behind, or
+was ahead once, and which of them only a person knows. So that is refused, as is another cluster.
+
 A satellite's certificate is for a client alone and names no host: with it nobody can pose as the
 core. Source: RFC 5280 section 4.2.1.
 """
@@ -49,6 +52,7 @@ AUTHORITY_CERTIFICATE = "authority.crt"
 ISSUER_KEY = "issuer.key"
 ISSUER_CERTIFICATE = "issuer.crt"
 ELSEWHERE = "name the folder that has it: --authority DIR"
+_TIME = "%Y-%m-%d %H:%M UTC"
 
 
 def authority(out: Path, *, cluster: str, now_us: int, elsewhere: Path | None = None) -> Credential:
@@ -64,17 +68,25 @@ def authority(out: Path, *, cluster: str, now_us: int, elsewhere: Path | None = 
         elsewhere: the folder that has the key, such as a disk that is mounted for this alone.
 
     Raises:
-        LocalError: a file holds something else, the key is needed and not there, or is another's.
+        LocalError: a file holds something else, begins later than now, or is of another cluster;
+            or the key is needed and not there, or is another's.
     """
     now, subject = instant(now_us), subject_of(f"{cluster} authority")
     files = [folder / AUTHORITY_CERTIFICATE for folder in (out, elsewhere) if folder is not None]
     read = [(file, found) for file in files if (found := read_certificate(file)) is not None]
     known = [certificate for _, certificate in read]
+    again = "render" if (out / AUTHORITY_KEY).exists() else "render with --authority DIR"
+    for file, certificate in read:
+        if certificate.subject != subject:
+            raise _of_another_cluster(file, certificate, cluster, again)
+        if certificate.not_valid_before_utc > now:
+            remedy = f"delete it and {again}, which makes it anew for its key"
+            raise begins_later(file, certificate, now, remedy=remedy)
     key_file = (elsewhere or out) / AUTHORITY_KEY
     if elsewhere is not None and not key_file.exists():
         raise LocalError(f"{key_file}: is not there", hint="is the authority's disk mounted?")
     if known and not key_file.exists():
-        if known[0].subject != subject or known[0].not_valid_after_utc <= now:
+        if known[0].not_valid_after_utc <= now:
             raise LocalError(
                 f"{files[0]}: has to be made anew, and the authority's key is not beside it",
                 hint=ELSEWHERE,
@@ -89,7 +101,7 @@ def authority(out: Path, *, cluster: str, now_us: int, elsewhere: Path | None = 
                 hint="name the folder that has its key, or render into a new one for a new cluster",
             )
     for certificate in known:
-        if _is_good_authority(certificate, key, subject, now):
+        if _is_good_authority(certificate, key, now):
             return Credential(pem_of(certificate), key_pem(key))
     made = new_authority(f"{cluster} authority", key, now=now, days=AUTHORITY_DAYS)
     return Credential(pem_of(made), key_pem(key))
@@ -117,8 +129,9 @@ def issuer(
     root, now = x509.load_pem_x509_certificate(signer.certificate), instant(now_us)
     fits = old is not None and is_issuer(old, key.public_key(), root, hosts)
     if old is not None and fits:
-        left = old.not_valid_after_utc - now
-        if left >= timedelta(days=ISSUER_RENEWAL_DAYS) or (not signer.key and left > timedelta(0)):
+        left, has_begun = old.not_valid_after_utc - now, old.not_valid_before_utc <= now
+        is_good = has_begun and left >= timedelta(days=ISSUER_RENEWAL_DAYS)
+        if is_good or (not signer.key and left > timedelta(0)):
             return Credential(pem_of(old), key_pem(key))
     if not signer.key:
         return Credential(b"", key_pem(key))
@@ -141,6 +154,9 @@ def credential(
 ) -> Credential:
     """Return a node's certificate: the one in its folder while it is good, else a new one.
 
+    The new one is for another key, but where the old one only begins later than now: some clock was
+    off, and DNS may name its key.
+
     Args:
         certificate_file, key_file: where they are kept.
         identity: whom it is for.
@@ -157,17 +173,29 @@ def credential(
     old = read_certificate(certificate_file)
     now = instant(now_us)
     is_revoked = old is not None and serial_text(old.serial_number) in revoked
+    kept: PrivateKey | None = None
     if old is not None and key_file.exists() and not is_revoked:
         key = _key(key_file)
-        if key_kind is kind_of(key) and _is_good(old, key, identity, root, now):
-            return Credential(pem_of(old), key_pem(key))
+        if key_kind is kind_of(key) and _fits(old, key, identity, root):
+            has_begun = old.not_valid_before_utc <= now
+            if has_begun and old.not_valid_after_utc - now >= timedelta(days=RENEWAL_DAYS):
+                return Credential(pem_of(old), key_pem(key))
+            if not has_begun and not signer.key:
+                remedy = "render with --authority DIR, which makes it anew"
+                raise begins_later(certificate_file, old, now, remedy=remedy)
+            kept = None if has_begun else key
     if not signer.key:
         raise LocalError(
             f"{certificate_file}: has to be made anew, and the authority's key is not beside"
             f" {AUTHORITY_CERTIFICATE}",
             hint=ELSEWHERE,
         )
-    fresh = new_key(key_kind) if next_key_file is None else _kept_or_new(next_key_file, key_kind)
+    if kept is not None:
+        fresh = kept
+    elif next_key_file is None:
+        fresh = new_key(key_kind)
+    else:
+        fresh = _kept_or_new(next_key_file, key_kind)
     made = signer_of(signer).sign(identity, fresh.public_key(), now=now, days=LIFETIME_DAYS)
     return Credential(made, key_pem(fresh))
 
@@ -178,15 +206,40 @@ def signer_of(found: Credential) -> Signer:
     return Signer(certificate=certificate, key=load_key(found.key))
 
 
-def _is_good_authority(
-    certificate: x509.Certificate, key: PrivateKey, subject: x509.Name, now: datetime
-) -> bool:
+def cluster_of(root: x509.Certificate) -> str:
+    """Return which cluster an authority is of, by its certificate."""
+    return str(root.subject.rfc4514_string()).removeprefix("CN=").removesuffix(" authority")
+
+
+def _of_another_cluster(file: Path, root: x509.Certificate, cluster: str, again: str) -> LocalError:
+    """Return the refusal to rename an authority: whoever knows it believes it by no other name."""
+    return LocalError(
+        f"{file}: is the authority of the cluster {cluster_of(root)}, and the inventory is of"
+        f" {cluster}",
+        hint=f"name another folder; if the cluster was renamed, delete {file}, {again}, and bring"
+        " each machine its new folder",
+    )
+
+
+def begins_later(
+    file: Path, certificate: x509.Certificate, now: datetime, *, remedy: str
+) -> LocalError:
+    """Return the refusal of a certificate that was made later than it is now.
+
+    Each begins an hour before it is made: clocks that differ by minutes meet none of this.
+    """
+    begins = certificate.not_valid_before_utc
+    return LocalError(
+        f"{file}: begins at {begins:{_TIME}}, and this machine's clock says {now:{_TIME}}",
+        hint=f"set the clock; if it is right, it was ahead when this was made: {remedy}",
+    )
+
+
+def _is_good_authority(certificate: x509.Certificate, key: PrivateKey, now: datetime) -> bool:
     constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     return (
-        certificate.subject == subject
-        and certificate.public_key() == key.public_key()
+        certificate.public_key() == key.public_key()
         and certificate.not_valid_after_utc - now >= timedelta(days=AUTHORITY_RENEWAL_DAYS)
-        and certificate.not_valid_before_utc <= now
         # One of a version before signs no issuer; the same key signs a certificate that may.
         and constraints.path_length != 0
     )
@@ -223,12 +276,8 @@ def _kept_or_new(key_file: Path, kind: KeyKind) -> PrivateKey:
     return kept if kind_of(kept) is kind else new_key(kind)
 
 
-def _is_good(
-    certificate: x509.Certificate,
-    key: PrivateKey,
-    identity: Identity,
-    root: x509.Certificate,
-    now: datetime,
+def _fits(
+    certificate: x509.Certificate, key: PrivateKey, identity: Identity, root: x509.Certificate
 ) -> bool:
     try:
         certificate.verify_directly_issued_by(root)
@@ -241,8 +290,6 @@ def _is_good(
         certificate.public_key() == key.public_key()
         and names == identity.names
         and purposes == identity.purposes
-        and certificate.not_valid_before_utc <= now
-        and certificate.not_valid_after_utc - now >= timedelta(days=RENEWAL_DAYS)
     )
 
 

@@ -30,6 +30,7 @@ from inventory.certificates import (
     ISSUER_CERTIFICATE,
     ISSUER_KEY,
     authority,
+    cluster_of,
     is_issuer,
     read_certificate,
     signer_of,
@@ -90,7 +91,7 @@ def sign_request(request_file: Path, folder: Path, target: Path, *, now_us: int)
             request = file.read(REQUEST_BYTES_MAX + 1).decode("ascii", "replace")
         key = requested_key(request, KeyKind.ECDSA)
         hosts = requested_hosts(request)
-        name = str(known.subject.rfc4514_string()).removeprefix("CN=").removesuffix(" authority")
+        name = cluster_of(known)
         signer = signer_of(authority(folder, cluster=name, now_us=now_us))
         made = signer.sign_issuer(
             f"{name} issuer", key, hosts=hosts, now=instant(now_us), days=ISSUER_DAYS

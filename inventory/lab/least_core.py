@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 
 from common.durable import write_file
+from inventory.certificates import AUTHORITY_CERTIFICATE, cluster_of, read_certificate
 from inventory.lab.topology import CLUSTER
 from inventory.load import Progress
 from inventory.model import Inventory
@@ -42,6 +43,8 @@ def put_core(
     nobody = {"sites": (), "customers": (), "filters": (), "scan_servers": ()}
     alone = inventory.model_copy(update=nobody)
     rendered = folder / RENDERED
+    if is_new:
+        _forget_other(rendered / AUTHORITY_CERTIFICATE, inventory.cluster.name)
     render_folder(alone, rendered, loopback=False, now_us=now_us, progress=progress)
     if is_new:
         shutil.rmtree(folder / CLUSTER, ignore_errors=True)
@@ -52,6 +55,13 @@ def put_core(
     known = next((file.read_bytes() for file in files if file.exists()), _new_key().encode())
     for file in files:
         write_file(file, known, mode=0o600)
+
+
+def _forget_other(file: Path, cluster: str) -> None:
+    """Take the certificate of another cluster's authority away: nobody is left who knows it."""
+    known = read_certificate(file)
+    if known is not None and cluster_of(known) != cluster:
+        file.unlink()
 
 
 def machines_put(folder: Path) -> set[str]:

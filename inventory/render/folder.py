@@ -61,6 +61,7 @@ from inventory.render.firewall import (
     CORE_OPEN_PORTS,
     NODE_OPEN_PORTS,
 )
+from inventory.render.folder_check import check_folder
 from inventory.render.machine_file import (
     PUBLIC,
     SECRET,
@@ -112,12 +113,13 @@ def render_folder(
             not into ``out``.
 
     Raises:
-        LocalError: the preferences cannot be taken by a core, or a kept file is damaged; nothing
-            was written.
+        LocalError: the preferences cannot be taken by a core, a kept file is damaged, or the
+            folder is one that ``check_folder`` refuses; nothing was written.
         EnvironmentFailure: the folder cannot be written.
     """
     out = out.resolve()
     try:
+        check_folder(inventory, out, now_us=now_us, elsewhere=elsewhere)
         ports, book = _ports(inventory, out, loopback), certificate_book(out)
         rendering = _Rendering(inventory, out, now_us, loopback, ports, book, elsewhere)
         with uncollected():
