@@ -15,6 +15,7 @@ from common.preferences.deliver_to import parse_deliver_to
 from common.preferences.loops import OurHosts, is_below
 from inventory.addresses import check_addresses
 from inventory.model import CORE_FOLDER, DNS_LIST
+from inventory.mx.names import ID_LENGTH, SMTP_LABELS, has_room
 from inventory.raw import (
     IpAddress,
     IpNetwork,
@@ -28,7 +29,6 @@ from inventory.raw import (
 from inventory.settings import check_settings
 
 SITE_NAME_MAX = 60  # a label has 63, and its name in DNS is mx-SITE
-FIXED_NAME_LENGTH = 19  # of p1-ID
 RESERVED_NAMES = (CORE_FOLDER, "authority", "ansible")  # what else stands in the rendered folder
 ASKING_FILTERS = ("cloudmark", "dcc", "pyzor", "rspamd", "spamassassin")  # each asks a server
 
@@ -103,15 +103,11 @@ def _mail_domain(main: Raw) -> Iterator[RawComplaint]:
             key = ".".join(step for step in place.path if isinstance(step, str))
             what = f"{key} {place.text} is a name of a node or of the MX plan, not the core's"
             yield RawComplaint(place, what, "give the core a name of its own")
-    machines = [*(node for _, node in nodes_of(main)), *main.items("scan_servers")]
-    names = [len(machine.get("name").text or "") for machine in machines]
-    longest = max([FIXED_NAME_LENGTH, *names])
-    if len(ours) + 1 + longest > DOMAIN_LENGTH_MAX:
-        yield RawComplaint(
-            cluster.get("mail_domain"),
-            f"mail_domain has {len(ours)} characters, and names of {longest} stand below it",
-            f"take one of {DOMAIN_LENGTH_MAX - 1 - longest} at the most",
-        )
+    longest = max(_names_below(main), key=len)
+    if not has_room(longest, ours):
+        what = f"mail_domain has {len(ours)} characters, and {longest[:80]} stands below it"
+        remedy = f"take one of {DOMAIN_LENGTH_MAX - 1 - len(longest)} at the most"
+        yield RawComplaint(cluster.get("mail_domain"), what, remedy)
     postmaster = cluster.get("postmaster")
     if is_below((postmaster.text or "").rpartition("@")[2].lower(), ours):
         what = f"postmaster is in our own {ours}, where nobody has a mailbox"
@@ -124,6 +120,16 @@ def _mail_domain(main: Raw) -> Iterator[RawComplaint]:
     if OurHosts(ours, our_addresses(main)).complaint("", target) is not None:
         what = f"smarthost {target.host} is our own: a loop"
         yield RawComplaint(smarthost, what, "write another's server, or leave it out")
+
+
+def _names_below(main: Raw) -> Iterator[str]:
+    """Yield the long names of our zone, each without the mail domain."""
+    fixed = f"p1-{'x' * ID_LENGTH}"  # of a customer's domain, whichever it is
+    sites = (f"mx-{site.get('name').text or ''}" for site in main.items("sites"))
+    nodes = (node.get("name").text or "" for _, node in nodes_of(main))
+    for host in (fixed, *sites, *nodes):
+        yield f"{SMTP_LABELS}.{host}"  # of its keys
+    yield from (server.get("name").text or "" for server in main.items("scan_servers"))
 
 
 def _engines_and_filters(main: Raw) -> Iterator[RawComplaint]:

@@ -14,6 +14,7 @@ from common.preferences.deliver_to import SMTP_PORT, Target, parse_deliver_to
 from common.preferences.loops import OurHosts, is_below
 from inventory.constraints import SiteConstraints
 from inventory.model import Customer
+from inventory.mx.names import goes_without
 from inventory.raw import IpNetwork, Raw, RawComplaint, our_addresses
 
 
@@ -27,6 +28,9 @@ class CustomerChecks:
         ]
         self._ours = OurHosts(self._mail_domain or "", our_addresses(main))
         self._constraints = SiteConstraints(main)
+        cluster = main.get("cluster")
+        self._has_policy = cluster.get("mta_sts").value is not None
+        self._has_reports = bool(cluster.get("tls_reports").value)
         self._customers: dict[str, Raw] = {}
         self._domains: dict[str, int] = {}  # name → the number of the domain, of all
         self._firsts: list[int] = []  # customer → the number of its first domain
@@ -87,6 +91,15 @@ class CustomerChecks:
                     _at(customer, number, "name"),
                     f"domain {name!r} is the cluster's own mail_domain or below it",
                     "give the cluster a mail_domain that no customer has",
+                )
+            lacks = goes_without(name, has_policy=self._has_policy, has_reports=self._has_reports)
+            if lacks:
+                yield RawComplaint(
+                    _at(customer, number, "name"),
+                    f"domain {name!r} has {len(name)} characters, too many for the names of "
+                    f"{lacks} below it, and goes without",
+                    "its MX stands all the same: there is nothing to do",
+                    is_warning=True,
                 )
         seen: set[Target] | None = set() if len(targets) > 1 else None
         for place, text in enumerate(targets):

@@ -5,7 +5,7 @@ changes only addresses in our own zone, which takes minutes. ``sites``: a custom
 sites' names, and every reordering is a change in the customer's own zone.
 
 Source: MX targets have addresses of their own and are no CNAME: RFC 5321 section 5.1, RFC 2181
-section 10.3.
+section 10.3. How long a name may be: RFC 1035 section 2.3.4.
 """
 
 from __future__ import annotations
@@ -16,8 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from common.address import DOMAIN_LENGTH_MAX
 from inventory.model import Cluster, Site
 
+SMTP_LABELS = "_25._tcp"  # before a host: its TLSA records
+STS_LABEL = "_mta-sts"
+REPORTS_LABELS = "_smtp._tls"
 ID_LENGTH = 16  # 80 bits: among a million domains no two meet
 
 _DIGITS = "abcdefghijklmnopqrstuvwxyz234567"  # base32: RFC 4648 section 6
@@ -85,3 +89,26 @@ def sts_hosts(cluster: Cluster) -> list[str]:
     """Return which hosts the MTA-STS policy names: one label below the mail domain, and others."""
     others = cluster.mta_sts.hosts if cluster.mta_sts is not None else ()
     return [f"*.{cluster.mail_domain}", *others]
+
+
+def has_room(labels: str, domain: str) -> bool:
+    """Return whether DNS can hold a name: some labels before a domain."""
+    return len(labels) + 1 + len(domain) <= DOMAIN_LENGTH_MAX
+
+
+def goes_without(domain: str, *, has_policy: bool, has_reports: bool) -> str:
+    """Return what a customer's domain is too long for, in words; empty: nothing.
+
+    Its MX stands at the domain itself, and so always has room.
+
+    Args:
+        has_policy: whether customers publish the MTA-STS policy.
+        has_reports: whether they publish where reports on TLS go.
+    """
+    if has_room(REPORTS_LABELS, domain):  # the longest of them; so it is of nearly all domains
+        return ""
+    lacks = {
+        "MTA-STS": has_policy and not has_room(STS_LABEL, domain),
+        "TLS reports": has_reports and not has_room(REPORTS_LABELS, domain),
+    }
+    return " and ".join(what for what, is_lacking in lacks.items() if is_lacking)

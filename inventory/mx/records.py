@@ -6,7 +6,7 @@ same inventory, plan and keys give the same records in the same order.
 *Ours* is the zone of the mail domain: addresses of the nodes and of the names that customers have
 as MX, TLSA records of the keys that the nodes show, where MTA-STS policies are served, and where
 reports on TLS go. *The customers'* are a zone for each domain: its MX, and what leads to us for
-MTA-STS and for reports.
+MTA-STS and for reports. A domain that is too long for such names has its MX alone.
 
 Source: RFC 1035, RFC 6698 and 7671 (TLSA), RFC 8461 (MTA-STS), RFC 8460 section 3 (TLS-RPT).
 """
@@ -20,9 +20,13 @@ from enum import StrEnum
 from common.sts_text import POLICY_HOST, sts_policy_text, sts_record_text
 from inventory.model import Cluster, Inventory
 from inventory.mx.names import (
+    REPORTS_LABELS,
+    SMTP_LABELS,
+    STS_LABEL,
     Addresses,
     Naming,
     addresses_of,
+    has_room,
     host_of,
     host_of_node,
     sts_hosts,
@@ -34,9 +38,6 @@ ADDRESS_TTL_S = 300  # a site that fails is out of the way in five minutes
 MX_TTL_S = 3600  # with fixed names an MX never changes; with sites' names it is the wait of a drain
 # As many as a careful sender reads. Beyond that each name leads to the keys of its own site.
 SHARED_KEYS_MAX = 32
-SMTP_LABELS = "_25._tcp"
-STS_LABEL = "_mta-sts"
-REPORTS_LABELS = "_smtp._tls"
 
 
 class Whose(StrEnum):
@@ -242,12 +243,14 @@ def _of_customer(
     if values:
         yield RecordSet(entry.domain, "MX", MX_TTL_S, values)
     policy = policy_of(cluster)
-    if policy is not None:
+    # Both or none: without the TXT record, whose name is longer, nobody asks for the policy.
+    if policy is not None and has_room(STS_LABEL, entry.domain):
         target = f"{POLICY_HOST}.{cluster.mail_domain}."
         yield RecordSet(f"{POLICY_HOST}.{entry.domain}", "CNAME", MX_TTL_S, (target,))
         text = sts_record_text(policy)
         yield RecordSet(f"{STS_LABEL}.{entry.domain}", "TXT", MX_TTL_S, (text,))
-    yield from _reports(cluster, entry.domain)
+    if has_room(REPORTS_LABELS, entry.domain):
+        yield from _reports(cluster, entry.domain)
 
 
 def _reports(cluster: Cluster, domain: str) -> Iterator[RecordSet]:

@@ -16,7 +16,8 @@ from itertools import combinations
 
 from common.counted import counted
 from inventory.check import provider_prefix
-from inventory.model import Inventory, MailDomain, Site, SiteState
+from inventory.model import Cluster, Inventory, MailDomain, Site, SiteState
+from inventory.mx.names import goes_without
 from inventory.mx.plan import Difference, MxPlan
 
 CHANGED_PCT_MAX = 30  # of the domains of an earlier plan
@@ -57,6 +58,7 @@ def fitness_of(inventory: Inventory, plan: MxPlan) -> Fitness:
         warnings.append(
             f"{_counted(names)} pinned to {site}, which is not active: the next best comes first"
         )
+    warnings += _too_long(inventory.cluster, plan)
     warnings += _same_prefix(inventory.sites, plan)
     return Fitness(tuple(errors), tuple(warnings))
 
@@ -81,6 +83,18 @@ def too_much_change(earlier: MxPlan, found: Sequence[Difference]) -> str | None:
 def _why(domain: MailDomain) -> str:
     where = "" if domain.regions is None else f" in {', '.join(domain.regions)}"
     return f"activate a site{where}, or let it have others"
+
+
+def _too_long(cluster: Cluster, plan: MxPlan) -> Iterator[str]:
+    """Yield a line for all domains that go without the same, as they are too long for its names."""
+    without: dict[str, list[str]] = {}
+    has_policy, has_reports = cluster.mta_sts is not None, bool(cluster.tls_reports)
+    for entry in plan.domains:
+        lacks = goes_without(entry.domain, has_policy=has_policy, has_reports=has_reports)
+        if lacks:
+            without.setdefault(lacks, []).append(entry.domain)
+    for lacks, names in sorted(without.items()):
+        yield f"{_counted(names)} too long for the names of {lacks}: left out, and the MX stands"
 
 
 def _same_prefix(sites: Sequence[Site], plan: MxPlan) -> Iterator[str]:

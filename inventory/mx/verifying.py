@@ -21,7 +21,8 @@ from inventory.load import Progress, no_progress
 from inventory.mx.live_dns import DnsServer, LiveDns
 from inventory.mx.live_policy import policy_problem
 from inventory.mx.live_smtp import smtp_problems
-from inventory.mx.records import SMTP_LABELS, MxRecords, RecordSet
+from inventory.mx.names import SMTP_LABELS, STS_LABEL, has_room
+from inventory.mx.records import MxRecords, RecordSet
 
 ASKED_AT_ONCE = 30
 SETS = 200  # asked for one after the other
@@ -107,6 +108,8 @@ def _works(records: MxRecords, dns: LiveDns, look: LookAt, now: datetime) -> Ite
         yield partial(_of_node, dns, address, host, look, now)
     if look.policy is not None:
         for zone in records.customers:
+            if not has_room(STS_LABEL, zone.name):
+                continue  # nothing leads a sender to a policy there
             yield partial(_of_policy, zone.name, records, look, look.policy)
 
 

@@ -16,7 +16,8 @@ from typing import Any
 
 from common.errors import LocalError
 from inventory.mx.formats.rendered_files import zone_value
-from inventory.mx.records import MX_TTL_S, REPORTS_LABELS, SMTP_LABELS, DnsZone, RecordSet
+from inventory.mx.names import REPORTS_LABELS, SMTP_LABELS
+from inventory.mx.records import MX_TTL_S, DnsZone, RecordSet
 
 MARK = "_borderscout"  # below the mail domain: our labels that have no form of their own
 GONE_SHARE_MAX = 0.3
