@@ -16,12 +16,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from common.preferences.deliver_to import split_target
 from inventory.lab.topology import DNS_DOMAIN, SENDER_DOMAIN, LabRole, Topology
 from inventory.model import Inventory
-from inventory.mx.formats.rendered_files import zone_value
+from inventory.mx.formats.rendered_files import zone_file, zone_value
 from inventory.mx.names import Naming
 from inventory.mx.plan import make_plan
 from inventory.mx.records import DnsZone, records_of
 
 TTL_S = 5  # a change is seen by the next try, which no real zone could afford
+SUFFIX = ".zone"
 FOLDER = "/etc/bind"  # where the files are for named
 KEY_FILE = "update.key"  # among them, and written by others: who may change our zone
 
@@ -77,7 +78,7 @@ def forwarding_configuration(topology: Topology) -> str:
 
 def own_zone_file(topology: Topology) -> str:
     """Return the name of the file of our zone, which named keeps itself once it has it."""
-    return f"{topology.mail_domain}.zone"
+    return zone_file(topology.mail_domain, SUFFIX)
 
 
 def zone_files(
@@ -100,7 +101,9 @@ def zone_files(
         "named.conf": _configuration(zones, ours=topology.mail_domain, key=key),
         "root.zone": _zone(".", root, serial),
     }
-    return files | {f"{zone}.zone": _zone(zone, lines, serial) for zone, lines in zones.items()}
+    return files | {
+        zone_file(zone, SUFFIX): _zone(zone, lines, serial) for zone, lines in zones.items()
+    }
 
 
 def _configuration(zones: Iterable[str], *, ours: str, key: str) -> str:
@@ -109,7 +112,7 @@ def _configuration(zones: Iterable[str], *, ours: str, key: str) -> str:
         f'include "{FOLDER}/{KEY_FILE}";',
         _OPTIONS.format(ttl=TTL_S),
         _declared(".", "root.zone"),
-        *(_declared(zone, f"{zone}.zone", may if zone == ours else "") for zone in zones),
+        *(_declared(zone, zone_file(zone, SUFFIX), may if zone == ours else "") for zone in zones),
     ]
     return "\n".join(lines) + "\n"
 

@@ -12,11 +12,11 @@ from importlib.metadata import EntryPoint, entry_points
 
 from common.errors import LocalError
 from common.strangers import outcome_of_call
-from inventory.mx.formats.rendered_files import MxFormat, RenderedFiles
+from inventory.mx.formats.rendered_files import FILE_NAME_MAX, MxFormat, RenderedFiles
 from inventory.mx.records import MxRecords, Whose
 
 GROUP = "borderscout.mx_formats"
-_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,250}")
+_FILE_NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9._-]{{0,{FILE_NAME_MAX - 1}}}")
 
 
 def formats() -> Mapping[str, EntryPoint]:

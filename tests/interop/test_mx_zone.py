@@ -296,3 +296,35 @@ async def test_octodns_validates_and_applies_our_zones(
     else:
         assert ("old.acme.example", "A") in {(one.name, one.kind) for one in there}
     assert "No changes were planned" in again
+
+
+async def test_tools_take_a_zone_whose_name_is_longer_than_a_files_beside_the_others(
+    file: Path, tmp_path: Path
+) -> None:
+    tool = shutil.which("nsupdate")
+    if tool is None:
+        pytest.skip("nsupdate is not installed (apt-get install bind9-dnsutils)")
+    # No longer: the server of this test has a file, and a journal beside it, named after the zone.
+    domain = f"{'a' * 61}.{'b' * 61}.{'c' * 61}.{'d' * 52}.example"
+    more = f"  - name: long\n    domains: [{{name: {domain}, deliver_to: mail.other.example}}]\n"
+    file.write_text(INVENTORY + more)
+    records = everything(file)
+    for format_name in ("octodns", "nsupdate"):
+        folder, zones = tmp_path / format_name, tmp_path / f"zones-{format_name}"
+        folder.mkdir()
+        zones.mkdir()
+        files = rendered(format_name, records, whose=Whose.CUSTOMERS).files
+        for name, text in files.items():
+            (folder / name).write_text(text)
+        async with primary(zones, {"acme.example": "", domain: ""}) as server:
+            if format_name == "octodns":
+                await octodns(folder, server, "octodns-validate")
+                await octodns(folder, server, "octodns-sync", "--doit", "--force")
+            for name, text in files.items() if format_name == "nsupdate" else ():
+                (folder / name).write_text(f"server 127.0.0.1 {server.port}\n{text}")
+                command = [tool, "-k", str(server.key_file), str(folder / name)]
+                await asyncio.to_thread(subprocess.run, command, check=True, timeout=60)
+            for zone in records.customers:
+                there = await asyncio.to_thread(reader(server, zone.name).read)
+                wanted = [one for one in zone.sets if one.kind == "MX" or format_name != "octodns"]
+                assert stands_there(there, tuple(wanted)), (format_name, zone.name)

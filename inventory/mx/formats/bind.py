@@ -10,16 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from inventory.mx.formats.rendered_files import RenderedFiles, zone_value
+from inventory.mx.formats.rendered_files import RenderedFiles, zone_file, zone_value
 from inventory.mx.names import Naming
 from inventory.mx.records import ADDRESS_TTL_S, MX_TTL_S, DnsZone, MxRecords, RecordSet, Whose
+
+SUFFIX = ".zone"
 
 
 def render(records: MxRecords, /, *, whose: Whose) -> RenderedFiles:
     """Return a fragment for each zone."""
     if whose is Whose.CUSTOMERS:
-        return RenderedFiles({f"{zone.name}.zone": _of(zone) for zone in records.customers})
-    return RenderedFiles({f"{records.ours.name}.zone": _ours(records)})
+        return RenderedFiles(
+            {zone_file(zone.name, SUFFIX): _of(zone) for zone in records.customers}
+        )
+    return RenderedFiles({zone_file(records.ours.name, SUFFIX): _ours(records)})
 
 
 def _ours(records: MxRecords) -> str:

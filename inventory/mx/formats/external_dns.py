@@ -12,10 +12,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from inventory.mx.formats.rendered_files import HEAD, RenderedFiles, left_out
+from inventory.mx.formats.rendered_files import HEAD, RenderedFiles, left_out, zone_word
 from inventory.mx.records import DnsZone, MxRecords, Whose
 
 FILE = "dnsendpoints.yaml"
+PREFIX = "borderscout-"
+OBJECT_NAME_MAX = 253  # Kubernetes, *Object Names and IDs*
 _KINDS = frozenset({"A", "AAAA", "CNAME", "MX", "TXT"})
 
 
@@ -43,7 +45,8 @@ def _object(zone: DnsZone) -> list[str]:
         for one in zone.sets
         if one.kind in _KINDS
     ]
-    metadata: dict[str, Any] = {"name": f"borderscout-{zone.name}"}
+    word = zone_word(zone.name, length_max=OBJECT_NAME_MAX - len(PREFIX))
+    metadata: dict[str, Any] = {"name": f"{PREFIX}{word}"}
     return [
         "---",
         "apiVersion: externaldns.k8s.io/v1alpha1",

@@ -12,21 +12,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inventory.mx.formats.rendered_files import HEAD, RenderedFiles, zone_value
+from inventory.mx.formats.rendered_files import HEAD, RenderedFiles, zone_file, zone_value
 from inventory.mx.records import DnsZone, MxRecords, RecordSet, Whose
 
+SUFFIX = ".nsupdate"
 BLOCK = 50  # sets in one update: a message is bounded at 64 KiB
 
 
 def render(records: MxRecords, /, *, whose: Whose) -> RenderedFiles:
     """Return a script for each zone."""
-    return RenderedFiles({f"{zone.name}.nsupdate": _script(zone) for zone in records.of(whose)})
+    return RenderedFiles(
+        {zone_file(zone.name, SUFFIX): _script(zone) for zone in records.of(whose)}
+    )
 
 
 def _script(zone: DnsZone) -> str:
     lines = [
         f"; {HEAD}",
-        f"; nsupdate -k KEYFILE {zone.name}.nsupdate",
+        f"; nsupdate -k KEYFILE {zone_file(zone.name, SUFFIX)}",
         f"zone {zone.name}.",
     ]
     for begin in range(0, len(zone.sets), BLOCK):

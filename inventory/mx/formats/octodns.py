@@ -5,7 +5,8 @@ otherwise takes whole zones, to the records that are ours. In the customers' zon
 the domain itself alone: no filter of octoDNS says "TXT, but only at these names".
 
 ``escaped_semicolons`` is said outright, since its default changes with octoDNS 2.0, and either way
-of reading would break the other's texts.
+of reading would break the other's texts. octoDNS finds a zone's file by the zone's name; one whose
+name is too long for a file has a provider to itself, which is told of the file.
 
 Source: octoDNS 1.22, ``octodns/provider/yaml.py`` and ``octodns/processor/filter.py``.
 """
@@ -17,12 +18,15 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from inventory.mx.formats.rendered_files import HEAD, RenderedFiles, left_out
+from inventory.mx.formats.rendered_files import HEAD, RenderedFiles, left_out, zone_file
+from inventory.mx.names import identifier
 from inventory.mx.records import DnsZone, MxRecords, RecordSet, Whose
 
 CONFIG_FILE = "config.yaml"
+SUFFIX = ".yaml"
 _OURS = ("A", "AAAA", "CNAME", "TLSA", "TXT")
 _OF_CUSTOMERS = ("MX",)
+_PROVIDER = "borderscout"
 _TLSA_FIELDS = (
     "certificate_usage",
     "selector",
@@ -35,7 +39,7 @@ def render(records: MxRecords, /, *, whose: Whose) -> RenderedFiles:
     """Return a zone file for each zone, and the configuration."""
     kinds = _OURS if whose is Whose.OURS else _OF_CUSTOMERS
     zones = records.of(whose)
-    files = {f"{zone.name}.yaml": _zone_text(zone, frozenset(kinds)) for zone in zones}
+    files = {zone_file(zone.name, SUFFIX): _zone_text(zone, frozenset(kinds)) for zone in zones}
     files[CONFIG_FILE] = _config(zones, kinds, whose)
     what = "octoDNS, with a filter that spares the customer's other records,"
     return RenderedFiles(files, left_out(zones, frozenset(kinds), tool=what))
@@ -88,12 +92,8 @@ def _config(zones: Iterable[DnsZone], kinds: tuple[str, ...], whose: Whose) -> s
         "# The filters spare every record that is not ours; without them octoDNS deletes those.",
         "---",
         "providers:",
-        "  borderscout:",
-        "    class: octodns.provider.yaml.YamlProvider",
-        "    directory: .",
-        "    default_ttl: 300",
-        "    enforce_order: true",
-        "    escaped_semicolons: false",
+        *_source(_PROVIDER),
+        *(line for zone in zones if _is_long(zone) for line in _source_of_long(zone)),
         "  dns:",
         "    class: octodns_bind.Rfc2136Provider",
         "    host: env/DNS_SERVER",
@@ -113,11 +113,39 @@ def _config(zones: Iterable[DnsZone], kinds: tuple[str, ...], whose: Whose) -> s
     for zone in zones:
         lines += [
             f"  {json.dumps(f'{zone.name}.')}:",
-            "    sources: [borderscout]",
+            f"    sources: [{_provider_of(zone) if _is_long(zone) else _PROVIDER}]",
             "    processors: [our-kinds, our-names]",
             "    targets: [dns]",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _source(name: str) -> list[str]:
+    return [
+        f"  {name}:",
+        "    class: octodns.provider.yaml.YamlProvider",
+        "    directory: .",
+        "    default_ttl: 300",
+        "    enforce_order: true",
+        "    escaped_semicolons: false",
+    ]
+
+
+def _source_of_long(zone: DnsZone) -> list[str]:
+    file = zone_file(zone.name, SUFFIX)
+    return [
+        *_source(_provider_of(zone)),
+        "    disable_zonefile: true",
+        f"    shared_filename: {json.dumps(file)}",
+    ]
+
+
+def _provider_of(zone: DnsZone) -> str:
+    return f"{_PROVIDER}-{identifier(zone.name)}"
+
+
+def _is_long(zone: DnsZone) -> bool:
+    return zone_file(zone.name, SUFFIX) != f"{zone.name}{SUFFIX}"
 
 
 def _our_names(zone: DnsZone) -> Iterator[str]:

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from inventory.mx.names import ID_LENGTH, identifier
 from inventory.mx.records import DnsZone, MxRecords, Whose
 
 HEAD = "Rendered from the inventory by `borderscout mx render`; changes here are lost."
 STRING_MAX = 255
+FILE_NAME_MAX = 250  # of 255 that a disk takes; ".part" stands behind it while it is written
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class RenderedFiles:
     """What a format writes.
 
     Attributes:
-        files: name -> text; a name is one path component.
+        files: name -> text; a name is one path component of ``FILE_NAME_MAX`` characters at most.
         left_out: what the tool has no record for, a line each.
     """
 
@@ -51,6 +53,21 @@ def left_out(zones: Sequence[DnsZone], kinds: frozenset[str], *, tool: str) -> t
         "publish them with another format, such as nsupdate"
         for kind, count in sorted(counts.items())
     )
+
+
+def zone_file(zone: str, suffix: str) -> str:
+    """Return what the file of a zone is called, also of one whose name is longer than a file's."""
+    return f"{zone_word(zone, length_max=FILE_NAME_MAX - len(suffix))}{suffix}"
+
+
+def zone_word(zone: str, *, length_max: int) -> str:
+    """Return a zone's name, or where that has no room its beginning and its identifier.
+
+    No two zones have the same: DNS has longer names than disks and Kubernetes have.
+    """
+    if len(zone) <= length_max:
+        return zone
+    return f"{zone[: length_max - ID_LENGTH - 1].rstrip('.-')}-{identifier(zone)}"
 
 
 def quoted(text: str) -> str:

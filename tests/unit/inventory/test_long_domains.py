@@ -11,16 +11,24 @@ from pathlib import Path
 
 import dns.name
 import pytest
+import yaml
 
+from common.durable import write_file
+from inventory.lab.lab_zones import zone_files
+from inventory.lab.topology import topology_of
 from inventory.load import Examined, examine, load_inventory
+from inventory.model import Customer, Inventory, MailDomain
+from inventory.mx.formats.rendered_files import zone_file
+from inventory.mx.known_formats import formats, rendered
 from inventory.mx.live_dns import DnsServer, LiveDns
 from inventory.mx.names import Naming
 from inventory.mx.plan import make_plan
-from inventory.mx.records import DnsZone, MxRecords, RecordSet, policy_of, records_of
+from inventory.mx.records import DnsZone, MxRecords, RecordSet, Whose, policy_of, records_of
 from inventory.mx.safety import fitness_of
 from inventory.mx.verifying import LookAt, verify
 from tests.support.network.ports import free_port
 
+ROOT = Path(__file__).parents[3]
 KEYS = {"lon1": ["1" * 64], "par1": ["2" * 64]}
 LONGEST = 253
 Change = Callable[..., Path]
@@ -79,6 +87,52 @@ def test_names_that_dns_cannot_hold_are_left_out_and_the_mx_stands(
     for zone in (records.ours, *records.customers):
         for one in zone.sets:
             dns.name.from_text(one.name)
+
+
+@pytest.mark.parametrize("name", list(formats()))
+@pytest.mark.parametrize("length", [242, 243, 246, 247, 251, LONGEST])
+def test_every_format_can_be_written_for_all_customers(
+    changed: Change, tmp_path: Path, name: str, length: int
+) -> None:
+    domains = domain_of(length), domain_of(length)[:-7] + "exampla"
+    records = records_from(with_domains(changed, *domains))
+    alone = replace(records, customers=(records.customers[-1],))
+    assert alone.customers[0].name == "acme.example"
+
+    made = rendered(name, records, whose=Whose.CUSTOMERS).files
+    for file, text in made.items():
+        write_file(tmp_path / file, text.encode())
+
+    text = "".join(made.values())
+    assert all(domain in text for domain in domains)
+    for file, shared in rendered(name, alone, whose=Whose.CUSTOMERS).files.items():
+        if "acme" in file:
+            assert made[file] == shared
+    if name in ("bind", "nsupdate", "octodns"):
+        assert len(made) == 3 + (name == "octodns")  # each has a file to itself
+
+
+def test_octodns_is_told_of_a_file_that_it_would_not_find_by_the_zone(changed: Change) -> None:
+    domain = domain_of(LONGEST)
+    made = rendered("octodns", records_from(with_domains(changed, domain)), whose=Whose.CUSTOMERS)
+    config = yaml.safe_load(made.files["config.yaml"])
+
+    [source] = config["zones"][f"{domain}."]["sources"]
+    told = config["providers"][source]
+    assert (told["disable_zonefile"], told["shared_filename"]) == (True, zone_file(domain, ".yaml"))
+    assert told["shared_filename"] in made.files
+    assert config["zones"]["acme.example."]["sources"] == ["borderscout"]
+    assert "shared_filename" not in config["providers"]["borderscout"]
+
+
+def test_kubernetes_takes_the_name_of_every_object(changed: Change) -> None:
+    records = records_from(with_domains(changed, domain_of(242), domain_of(LONGEST)))
+    made = rendered("external-dns", records, whose=Whose.CUSTOMERS)
+    names = [one["metadata"]["name"] for one in yaml.safe_load_all(made.files["dnsendpoints.yaml"])]
+
+    assert len(set(names)) == 3
+    assert all(len(name) <= 253 for name in names)
+    assert "borderscout-acme.example" in names
 
 
 def test_check_and_plan_name_the_domain_and_what_it_goes_without(changed: Change) -> None:
@@ -165,3 +219,20 @@ def test_verify_looks_for_no_policy_that_no_sender_would_find(changed: Change) -
 
     assert [one.where for one in found if "gives no policy" in one.what] == ["acme.example"]
     assert {one.where for one in found} == {domain, "acme.example", "mx.scout.example"}
+
+
+def test_the_labs_name_server_gets_a_file_of_every_zone(tmp_path: Path) -> None:
+    inventory = _with_domain(load_inventory(ROOT / "examples" / "lab.yaml"), domain_of(LONGEST))
+    files = zone_files(inventory, topology_of(inventory), serial=7, key="lab")
+
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    name = zone_file(domain_of(LONGEST), ".zone")
+    assert name in files
+    assert f'/{name}"' in files["named.conf"]
+
+
+def _with_domain(inventory: Inventory, name: str) -> Inventory:
+    domain = MailDomain(name=name, deliver_to=("mail.acme.example:25",))
+    customers = (*inventory.customers, Customer(name="long", domains=(domain,)))
+    return inventory.model_copy(update={"customers": customers})
